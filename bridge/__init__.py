@@ -1,0 +1,1 @@
+"""The bridge of jamrelay: what stands beside each player's Sonic Pi."""

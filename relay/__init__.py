@@ -1,0 +1,1 @@
+"""The relay of jamrelay, and `relay.wire`, what relay and bridge speak with each other."""

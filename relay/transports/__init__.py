@@ -1,0 +1,1 @@
+"""Shells that own sockets: sealed UDP and TLS over TCP."""

@@ -1,0 +1,1 @@
+"""What both commands speak: messages, codecs, timetags, order. No I/O."""
