@@ -1,0 +1,154 @@
+"""The command table of scsynth: who may send what, and which arguments are ids.
+
+Pure; loaded once, from `scsynth-commands.json` beside this file, which holds what was read in scsynth's
+source and traced in Sonic Pi's compiled synthdefs. Every look-up is one dictionary access.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class CommandClass(StrEnum):
+    """What may become of a command."""
+
+    REWRITE = "rewrite"
+    """Goes to every member, its ids rewritten."""
+    LOCAL = "local"
+    """A query or a registration: one's own scsynth only."""
+    FORBIDDEN = "forbidden"
+    """Never executed for another member."""
+    FORBIDDEN_UNLESS_VETTED = "forbidden_unless_vetted"
+    """Only where what it carries is known by its content (`/d_recv`)."""
+
+
+class Role(StrEnum):
+    """What an argument, or the value of a control, stands for."""
+
+    NODE = "node"
+    GROUP = "group"
+    NODE_NEW = "node_new"
+    TARGET = "target"
+    ADD_ACTION = "add_action"
+    BUFFER = "buf"
+    AUDIO_BUS = "abus"
+    CONTROL_BUS = "cbus"
+    AUDIO_BUS_OR_NONE = "abus_or_minus1"
+    CONTROL_BUS_OR_NONE = "cbus_or_minus1"
+    CONTROL = "ctl"
+    CONTROL_VALUE = "ctl_value"
+    COUNT = "count"
+    INT = "int"
+    FLAG = "int_flag"
+    FLOAT = "float"
+    STRING = "str"
+    PATH = "path"
+    SYNTHDEF_NAME = "synthdef_name"
+    SYNTHDEF_BLOB = "synthdef_blob"
+    BUFGEN_NAME = "bufgen_name"
+    COMPLETION = "completion_blob"
+    CLIENT_ID = "client_id"
+    SYNC_ID = "sync_id"
+    ANY = "any"
+    SCOPE = "scope_buffer"
+    """Index of a scope in shared memory: means something on its own host only."""
+    HARDWARE_INPUT = "hw_input"
+    """Number, from 1, of a hardware channel; likewise `HARDWARE_OUTPUT`."""
+    HARDWARE_OUTPUT = "hw_output"
+
+
+class Field(NamedTuple):
+    """One argument: its role, whether it may be absent, whether it stands as often as the count before it."""
+
+    role: Role
+    optional: bool = False
+    counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: first `args`, then `repeat` over and over (empty: not at all), then `trailing`."""
+
+    address: str
+    kind: CommandClass
+    args: tuple[Field, ...]
+    repeat: tuple[Field, ...]
+    trailing: Field | None
+    why: str
+    """Why it is forbidden or local; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class SynthDef:
+    """What must be known of a synthdef to play it under other ids.
+
+    `id_controls`: (name, role) of the controls that carry ids. Each defaults to 0 in every synthdef of
+    Sonic Pi, and 0 is a hardware bus or somebody's buffer, so a message has to name them all.
+    `out_channels`: how many channels it writes from its `out_bus` upwards.
+    """
+
+    name: str
+    id_controls: tuple[tuple[str, Role], ...]
+    local_only: bool
+    out_channels: int
+
+
+def _field(text: str) -> Field:
+    optional = text.endswith("?")
+    text = text.removesuffix("?")
+    return Field(Role(text.removesuffix("*count")), optional, text.endswith("*count"))
+
+
+def _command(address: str, entry: dict[str, Any]) -> Command:
+    return Command(
+        address,
+        CommandClass(entry["class"]),
+        tuple(map(_field, entry["args"])),
+        tuple(map(_field, entry.get("repeat", ()))),
+        _field(entry["trailing"]) if "trailing" in entry else None,
+        entry.get("why", ""),
+    )
+
+
+def _load() -> dict[str, Any]:
+    text = resources.files(__package__).joinpath("scsynth-commands.json").read_text("utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
+
+
+def _synthdefs(table: dict[str, Any], roles: Mapping[str, Role]) -> dict[str, SynthDef]:
+    local_only = table["local_only_synthdefs"]
+    controls = dict.fromkeys(local_only, ()) | table["synthdef_id_controls"]
+    widths = table["out_widths"]
+    return {
+        name: SynthDef(
+            name,
+            tuple((control, roles[control]) for control in id_controls),
+            name in local_only,
+            widths.get(name, widths["*"]),
+        )
+        for name, id_controls in controls.items()
+    }
+
+
+_TABLE = _load()
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {address: _command(address, entry) for address, entry in _TABLE["commands"].items()}
+)
+"""By address: every command that scsynth knows."""
+
+CONTROL_ROLES: Mapping[str, Role] = MappingProxyType(
+    {name: Role(role) for name, role in _TABLE["controls_by_name"].items()}
+)
+"""By name: the controls whose value is a number of something, in whatever synthdef they occur."""
+
+SYNTHDEFS: Mapping[str, SynthDef] = MappingProxyType(_synthdefs(_TABLE, CONTROL_ROLES))
+"""By name: the synthdefs of Sonic Pi. One that isn't here cannot be played for others."""
+
+LOCAL_ONLY_SYNTHDEFS: frozenset[str] = frozenset(_TABLE["local_only_synthdefs"])
+"""Scopes, recorders and everything that hears a microphone or plays to a given hardware channel."""

@@ -1,0 +1,283 @@
+"""Control messages: what relay and bridge say over TLS.
+
+Pure. Each is one msgpack map with a `type`; unknown fields are ignored, so that a newer peer of the same
+protocol version may say more. Lengths are bounded here, rates in the hub. Source of the idea of one
+typed union per direction: msgspec's tagged unions.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from relay.wire.errors import MalformedControl
+
+MAX_NAME = 32
+"""Characters of a member's or room's name."""
+
+MAX_LISTED = 64
+"""Numbers that a report lists by name; the counts beside them are always whole."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Token = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Slot = Annotated[int, Meta(ge=1, le=31)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Tally = Annotated[int, Meta(ge=0, le=2**32)]
+"""A count of one report. The relay adds them up, and a sum must never outgrow what msgpack can say."""
+Ticks = Annotated[int, Meta(ge=0, le=2**40)]
+Channels = Annotated[int, Meta(ge=0, le=64)]
+Numbers = Annotated[list[Count], Meta(max_length=MAX_LISTED)]
+Milliseconds = Annotated[float, Meta(ge=-1e9, le=1e9)]
+"""Neither infinite nor NaN: both fail the bounds."""
+Digest = Annotated[bytes, Meta(max_length=32)]
+FirstSeq = Annotated[int, Meta(ge=1, le=2**31)]
+"""Half of what an event's u32 can hold: a member can't use up the numbers of its slot at one blow."""
+Payloads = Annotated[list[bytes], Meta(max_length=4096)]
+
+
+class Hello(Struct, tag="hello", frozen=True, kw_only=True):
+    """First word of a bridge. `ticket` claims a slot it held before; `slot_wanted` asks a relay that
+    has forgotten it (a new epoch) for the same slot again; `next_seq` is the lowest number of its own
+    that it may still send."""
+
+    protocol: int
+    software: Annotated[str, Meta(max_length=64)]
+    room: Name
+    name: Name
+    outs: Channels = 16
+    ins: Channels = 16
+    ticket: Token | None = None
+    slot_wanted: Slot | None = None
+    epoch: Token | None = None
+    next_seq: FirstSeq = 1
+    release_advance: Ticks = 0
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """One line of the roster. outs, ins: the hardware channels of the member's own Sonic Pi set-up."""
+
+    slot: Slot
+    name: Name
+    outs: Channels
+    ins: Channels
+    present: bool
+
+
+class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
+    """The relay's answer to Hello. Keys are fresh and for this connection only.
+
+    number: the room's last number so far. next_seq: the sender's number expected next in this slot.
+    resumed: the slot was held by this ticket in this epoch.
+    """
+
+    slot: Slot
+    name: Name
+    ticket: Token
+    epoch: Token
+    channel: Annotated[int, Meta(ge=0, lt=2**32)]
+    key_up: Key
+    key_down: Key
+    number: Count
+    next_seq: Count
+    resumed: bool
+    lead: Ticks
+    shift: Ticks
+    horizon: Ticks
+    members: list[Member]
+
+
+class Refused(Struct, tag="refused", frozen=True, kw_only=True):
+    """The relay does not do what was asked; `reason` is a word for programs, `text` for people.
+    `final`: asking again as before is no use."""
+
+    reason: str
+    text: str
+    final: bool = False
+
+
+class Roster(Struct, tag="roster", frozen=True, kw_only=True):
+    """Who holds a slot now; sent whenever that changes."""
+
+    members: list[Member]
+
+
+class Settings(Struct, tag="settings", frozen=True, kw_only=True):
+    """Lead, shift and horizon H of the room, in ticks; sent whenever they change."""
+
+    lead: Ticks
+    shift: Ticks
+    horizon: Ticks
+
+
+class Foundation(Struct, tag="foundation", frozen=True, kw_only=True):
+    """What a member's Sonic Pi built at its start and never frees, and the buffers it has loaded:
+    OSC messages in that member's ids. Down to those who join later; up by the member itself when a
+    new epoch has forgotten it."""
+
+    slot: Slot
+    messages: Payloads
+
+
+class Report(Struct, tag="report", frozen=True, kw_only=True):
+    """One second of session time as a bridge handed it to its scsynth, two seconds after it ended.
+
+    second: due >> 32. whole: the member was in from start to end. digest: over (number, message without
+    timetag) in scsynth's order. The lists name room numbers, at most 64 each; the counts are whole.
+    margin_ms: due minus hand-over, less what scsynth needs; > 0 is early; None when nothing was played.
+    """
+
+    second: int
+    whole: bool
+    events: Tally
+    digest: Digest
+    late: Tally = 0
+    late_numbers: Numbers = []
+    missing: Tally = 0
+    missing_numbers: Numbers = []
+    out_of_order: Tally = 0
+    out_of_order_numbers: Numbers = []
+    unconfirmed: Tally = 0
+    unconfirmed_numbers: Numbers = []
+    silent_here: Tally = 0
+    silent_here_numbers: Numbers = []
+    refused: Tally = 0
+    local_only: Tally = 0
+    margin_ms_min: Milliseconds | None = None
+    margins_ms: Annotated[list[Milliseconds], Meta(max_length=256)] = []
+    rtt_ms: Milliseconds = 0.0
+    jitter_ms: Milliseconds = 0.0
+    down_p99_ms: Milliseconds = 0.0
+    frames_expected: Tally = 0
+    frames_lost: Tally = 0
+    clock_offset_ms: Milliseconds = 0.0
+    clock_bound_ms: Milliseconds = 0.0
+    clock_rate_ppm: Milliseconds = 0.0
+    clock_steps: Tally = 0
+
+
+class DigestRequest(Struct, tag="digest_request", frozen=True, kw_only=True):
+    """The relay asks for the per-event digests of a second on which members disagree."""
+
+    second: int
+
+
+class DigestDetail(Struct, tag="digest_detail", frozen=True, kw_only=True):
+    """(number, digest) of each event of that second, in scsynth's order."""
+
+    second: int
+    events: Annotated[list[tuple[Count, Digest]], Meta(max_length=4096)]
+
+
+class Leave(Struct, tag="leave", frozen=True):
+    """The member goes for good: its slot is reset and free again."""
+
+
+class StatsRequest(Struct, tag="stats_request", frozen=True, kw_only=True):
+    """Ask for the statistics of one room, or of all of them."""
+
+    room: Name | None = None
+
+
+class MemberStats(Struct, frozen=True, kw_only=True):
+    """Sums since the member joined; margins, rtt and clock as last reported."""
+
+    slot: int
+    name: str
+    present: bool
+    seconds: int = 0
+    sent: int = 0
+    refused: int = 0
+    events: int = 0
+    missing: int = 0
+    late: int = 0
+    out_of_order: int = 0
+    different: int = 0
+    retimed: int = 0
+    overtaken: int = 0
+    moved: int = 0
+    unconfirmed: int = 0
+    silent_here: int = 0
+    local_only: int = 0
+    margin_ms_worst: float | None = None
+    margin_ms_p99: float | None = None
+    rtt_ms: float = 0.0
+    jitter_ms: float = 0.0
+    up_p99_ms: float = 0.0
+    down_p99_ms: float = 0.0
+    loss_percent: float = 0.0
+    clock_offset_ms: float = 0.0
+    clock_bound_ms: float = 0.0
+    clock_rate_ppm: float = 0.0
+    clock_steps: int = 0
+
+
+class RoomStats(Struct, frozen=True, kw_only=True):
+    """A room as a whole. divergence, retimed_share: shares of events, 0 to 1. incidents: the newest
+    events that were not the same everywhere, in words, newest last."""
+
+    name: str
+    epoch: str
+    lead_ms: float
+    shift_ms: float
+    horizon_ms: float
+    seconds_compared: int
+    events: int
+    divergent: int
+    divergence: float
+    retimed: int
+    retimed_share: float
+    overtaken: int
+    moved: int
+    members: list[MemberStats]
+    incidents: list[str]
+
+
+class Stats(Struct, tag="stats", frozen=True, kw_only=True):
+    """The relay's answer to StatsRequest."""
+
+    software: str
+    uptime_s: float
+    members: int
+    rooms: list[RoomStats]
+    datagrams_in: int
+    datagrams_refused: int
+    ntp_offset_ms: float | None = None
+
+
+Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest
+Down = Welcome | Refused | Roster | Settings | Foundation | DigestRequest | Stats
+
+_encoder = msgspec.msgpack.Encoder()
+_up_decoder: msgspec.msgpack.Decoder[Up] = msgspec.msgpack.Decoder(Up)
+_down_decoder: msgspec.msgpack.Decoder[Down] = msgspec.msgpack.Decoder(Down)
+
+
+def encode(message: Up | Down) -> bytes:
+    """Return the bytes of one control message (the stream adds its length)."""
+    return _encoder.encode(message)
+
+
+def decode_up(data: bytes) -> Up:
+    """Return what a bridge said. Raises MalformedControl."""
+    try:
+        return _up_decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedControl(f"{len(data)} bytes from a bridge: {error}") from None
+
+
+def decode_down(data: bytes) -> Down:
+    """Return what a relay said. Raises MalformedControl."""
+    try:
+        return _down_decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedControl(f"{len(data)} bytes from the relay: {error}") from None
+
+
+def clean_name(text: str) -> str:
+    """Return `text` as a name: printable, no control or bidirectional characters, trimmed to MAX_NAME.
+
+    An empty result becomes "player".
+    """
+    cleaned = "".join(character for character in text if character.isprintable()).strip()
+    return cleaned[:MAX_NAME].strip() or "player"

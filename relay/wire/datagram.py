@@ -1,0 +1,136 @@
+"""Sealed datagrams: a clear header that says whose, and a ciphertext that nobody else can make.
+
+Pure. Layout, big-endian: magic u8, version u8, channel u32, counter u64, ciphertext, tag (16 bytes).
+The whole header is associated data, so not a bit of it can be changed on the way. The nonce is four zero
+bytes and the counter; it never repeats under a key, because a key belongs to one member, one direction and
+one TLS handshake. Idea and bounds: netcode.io, IPsec's replay window (RFC 4303, section 3.4.3).
+"""
+
+import struct
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from relay.wire.errors import LocalError, MalformedDatagram
+from relay.wire.version import PROTOCOL_VERSION
+
+MAGIC = 0x4A
+"""First byte, "J". Its low three bits are 2, so it is never taken for an NTP request (mode 3)."""
+
+KEY_BYTES = 32
+TAG_BYTES = 16
+
+MAX_DATAGRAM_BYTES = 1200
+"""Passes unfragmented through every path that carries IPv6 (1,280 bytes) with room for a tunnel."""
+
+_HEADER = struct.Struct(">BBIQ")
+_COUNTER_AT = 6
+HEADER_BYTES = _HEADER.size
+MAX_PLAINTEXT_BYTES = MAX_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES
+
+REPLAY_WINDOW = 1024
+"""Datagrams that may overtake one another: a second's worth at 1,000 a second, far above a busy jam."""
+
+_WINDOW_MASK = (1 << REPLAY_WINDOW) - 1
+_NONCE_PREFIX = bytes(4)
+
+# ChaCha20-Poly1305 rather than AES-GCM. Measured with `cryptography` in µs, sealing 250 | 1,170 bytes:
+# with AES instructions GCM 1.1 | 1.2, ChaCha 1.0-1.9 | 1.8-2.4; without them GCM 1.9 | 5.9, ChaCha
+# unchanged. A Raspberry Pi up to the 4 has none, and there table-driven AES also leaks through the cache.
+# So it costs a server at most a microsecond and is even and safe everywhere.
+_Aead = ChaCha20Poly1305
+
+
+class Sealer:
+    """Seals what goes one way on one channel; the counter starts at 0 and grows by one a datagram."""
+
+    __slots__ = ("_aead", "_channel", "_counter")
+
+    def __init__(self, key: bytes, channel: int, *, counter: int = 0) -> None:
+        """Seal with `key` (32 bytes, for this direction only), for `channel` (u32).
+
+        counter: the first counter; other than 0 only in tests, since a counter used twice breaks the seal.
+        """
+        self._aead = _Aead(key)  # kept: a new one per datagram doubles the cost
+        self._channel = channel
+        self._counter = counter
+
+    def seal(self, plaintext: bytes) -> bytes:
+        """Return the datagram that carries `plaintext`, at most MAX_PLAINTEXT_BYTES.
+
+        Raises LocalError once all counters are used up: only a new handshake, with new keys, helps.
+        """
+        assert len(plaintext) <= MAX_PLAINTEXT_BYTES, f"{len(plaintext)} bytes do not fit in a datagram"
+        counter = self._counter
+        if counter >> 64:
+            raise LocalError(f"channel {self._channel} has used up its counters: join again for new keys")
+        self._counter = counter + 1
+        header = _HEADER.pack(MAGIC, PROTOCOL_VERSION, self._channel, counter)
+        return header + self._aead.encrypt(_NONCE_PREFIX + header[_COUNTER_AT:], plaintext, header)
+
+
+class Opener:
+    """Opens what comes one way on one channel, each datagram once."""
+
+    __slots__ = ("_aead", "_channel", "_highest", "_seen")
+
+    def __init__(self, key: bytes, channel: int) -> None:
+        """Open with `key` (32 bytes, for this direction only) what is addressed to `channel` (u32)."""
+        self._aead = _Aead(key)
+        self._channel = channel
+        self._highest = -1
+        self._seen = 0  # bit i: counter _highest - i was opened
+
+    def open(self, datagram: bytes) -> bytes:
+        """Return the plaintext of a datagram.
+
+        Raises MalformedDatagram if it is not ours, not for this channel, forged, older than
+        REPLAY_WINDOW datagrams, or opened before. What raises changes nothing here: the window moves only
+        after the seal has been checked, so a forger cannot shut out the genuine sender.
+        """
+        channel = peek_channel(datagram)
+        if channel != self._channel:
+            raise MalformedDatagram(f"datagram for channel {channel} given to channel {self._channel}")
+        header = datagram[:HEADER_BYTES]
+        counter = int.from_bytes(header[_COUNTER_AT:], "big")
+        age = self._highest - counter
+        if age >= REPLAY_WINDOW:
+            raise MalformedDatagram(f"counter {counter} is {age} behind: the window is {REPLAY_WINDOW}")
+        if age >= 0 and self._seen >> age & 1:
+            raise MalformedDatagram(f"counter {counter} on channel {channel} was seen before")
+        try:
+            plaintext = self._aead.decrypt(
+                _NONCE_PREFIX + header[_COUNTER_AT:], datagram[HEADER_BYTES:], header
+            )
+        except InvalidTag:
+            raise MalformedDatagram(
+                f"counter {counter} on channel {channel} does not open: forged, damaged or of an older key"
+            ) from None
+        if age >= 0:
+            self._seen |= 1 << age
+        else:
+            # A leap past the window forgets all of it, without building a number of that many bits first.
+            self._seen = (self._seen << min(-age, REPLAY_WINDOW) | 1) & _WINDOW_MASK
+            self._highest = counter
+        return plaintext
+
+
+def peek_channel(datagram: bytes) -> int:
+    """Return the channel that a datagram claims to be for; nothing is authenticated yet.
+
+    Raises MalformedDatagram if it is too short, too long, not ours, or of another protocol version.
+    """
+    length = len(datagram)
+    if not HEADER_BYTES + TAG_BYTES <= length <= MAX_DATAGRAM_BYTES:
+        raise MalformedDatagram(
+            f"datagram of {length} bytes: expected {HEADER_BYTES + TAG_BYTES} to {MAX_DATAGRAM_BYTES}"
+        )
+    magic, version, channel, _ = _HEADER.unpack_from(datagram)
+    if magic != MAGIC:
+        raise MalformedDatagram(f"datagram starts with 0x{magic:02x}: expected 0x{MAGIC:02x}, not jamrelay's")
+    if version != PROTOCOL_VERSION:
+        older = "the sender" if version < PROTOCOL_VERSION else "this side"
+        raise MalformedDatagram(
+            f"datagram of protocol version {version}, this side speaks {PROTOCOL_VERSION}: update {older}"
+        )
+    return int(channel)

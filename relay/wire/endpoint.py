@@ -1,0 +1,86 @@
+"""Endpoints: where a relay is, as people write it, and addresses, as sockets give them.
+
+Pure; nothing is looked up here.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from relay.wire.errors import LocalError
+
+DEFAULT_PORT = 7707
+"""TCP and UDP alike."""
+
+Address = tuple[str, int] | tuple[str, int, int, int]
+"""A socket address exactly as the socket gave it: to compare, to keep and to send to, never to take apart."""
+
+_FORMS = "HOST, HOST:PORT, an IPv6 address, or [IPv6]:PORT"
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_MAX_NAME_CHARS = 253  # RFC 1035, section 2.3.4, as text
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host (name, IPv4 or IPv6 address without brackets) and a port."""
+
+    host: str
+    port: int = DEFAULT_PORT
+
+    def __str__(self) -> str:
+        """Return HOST:PORT or [IPv6]:PORT, which `parse_endpoint` reads back."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Return the endpoint that `text` names: HOST, HOST:PORT, [v6], [v6]:PORT or a bare v6 address.
+
+    Names become lower case and ASCII (IDNA), addresses take their shortest form, so that equal endpoints
+    compare equal. The port is DEFAULT_PORT where none is given. Raises LocalError saying what was found
+    and what is expected.
+    """
+    found = text.strip()
+    if found.startswith("["):
+        host, bracket, rest = found[1:].partition("]")
+        if not bracket:
+            raise LocalError(f"{text!r} opens a bracket and never closes it: expected {_FORMS}")
+        if rest and not rest.startswith(":"):
+            raise LocalError(f"{rest!r} follows the bracket in {text!r}: expected :PORT")
+        return Endpoint(_ipv6(host, text), _port(rest[1:], text) if rest else DEFAULT_PORT)
+    if found.count(":") > 1:
+        return Endpoint(_ipv6(found, text))
+    host, colon, port = found.partition(":")
+    return Endpoint(_name(host, text), _port(port, text) if colon else DEFAULT_PORT)
+
+
+def _port(digits: str, text: str) -> int:
+    # isascii, because isdecimal alone also takes digits of other scripts.
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 5 and 1 <= int(digits) <= 65535):
+        raise LocalError(f"{digits!r} in {text!r} is no port: expected a number from 1 to 65535")
+    return int(digits)
+
+
+def _ipv6(host: str, text: str) -> str:
+    try:
+        return str(IPv6Address(host))
+    except AddressValueError as error:
+        raise LocalError(f"{host!r} in {text!r} is no IPv6 address ({error}): expected {_FORMS}") from None
+
+
+def _name(host: str, text: str) -> str:
+    if not host:
+        raise LocalError(f"{text!r} names no host: expected {_FORMS}")
+    try:
+        name = host.encode("idna").decode("ascii").lower().removesuffix(".")
+    except UnicodeError:
+        raise LocalError(f"{host!r} in {text!r} is no host name: expected {_FORMS}") from None
+    labels = name.split(".")
+    if len(name) > _MAX_NAME_CHARS or not all(_LABEL.fullmatch(label) for label in labels):
+        raise LocalError(f"{host!r} in {text!r} is no host name: expected letters, digits, dots and hyphens")
+    # No top-level domain is a number, so this was meant as an address; the C library would take "10.1".
+    if labels[-1].isdecimal():
+        try:
+            return str(IPv4Address(name))
+        except AddressValueError as error:
+            raise LocalError(f"{host!r} in {text!r} is no IPv4 address ({error})") from None
+    return name

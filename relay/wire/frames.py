@@ -1,0 +1,232 @@
+"""Frames: what a sealed datagram carries, several to one.
+
+Pure. Layout and limits are in PROTOCOL.md. A frame is one byte of type, two of length, then its body;
+all numbers are big-endian. Every decoder raises MalformedDatagram and nothing else.
+"""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from relay.wire.datagram import MAX_PLAINTEXT_BYTES
+from relay.wire.errors import MalformedDatagram
+from relay.wire.sequence import Flag, Judged, Kind, Stamped
+from relay.wire.timetag import FIRST_SAFE
+
+_HEAD = struct.Struct(">BH")
+_EVENT = struct.Struct(">IQQB")
+_JUDGED = struct.Struct(">QBIQBB")
+_BEAT_DOWN = struct.Struct(">QQQ")
+_BEAT_UP = struct.Struct(">IQQ")
+_RANGE = struct.Struct(">QQ")
+
+_FOUNDATION_BIT = 0x80
+CLOCK_BYTES = 48
+"""A clock exchange travels as one NTP packet (RFC 5905, section 7.3)."""
+
+MAX_PAYLOAD_BYTES = MAX_PLAINTEXT_BYTES - _HEAD.size - _JUDGED.size
+"""The largest OSC message an event can hold, so that event and verdict fit one datagram."""
+
+MAX_NACK_RANGES = 64
+LAST_INSTANT = 2**64 - 2
+MAX_SEQ = 2**32 - 1
+MAX_SLOT = 31
+"""Node ids are slot << 26 | id in 32 signed bits; slot 0 is for what is local to a host."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeatDown:
+    """Relay to bridge: every event due at or before `watermark` has a number <= `number`.
+
+    sent: session instant of sending, for the one-way delay down.
+    """
+
+    watermark: int
+    number: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeatUp:
+    """Bridge to relay: the last seq it gave out, the number up to which it holds all events,
+    and the session instant of sending (for the one-way delay up)."""
+
+    last_seq: int
+    complete_number: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nack:
+    """Either way: please send these numbers (or seqs) again; inclusive ranges."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One NTP packet of a four-timestamp exchange: a request upwards, an answer downwards."""
+
+    ntp: bytes
+
+
+Frame = Stamped | Judged | BeatDown | BeatUp | Nack | Clock
+
+_EVENT_TYPE, _JUDGED_TYPE, _BEAT_DOWN_TYPE, _BEAT_UP_TYPE, _NACK_TYPE, _CLOCK_TYPE = range(1, 7)
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the bytes of a frame, its head included."""
+    match frame:
+        case Stamped():
+            kind = int(frame.kind) | (_FOUNDATION_BIT if frame.foundation else 0)
+            head = _EVENT.pack(frame.seq, frame.emitted, frame.timetag or 0, kind)
+            return _framed(_EVENT_TYPE, head + frame.payload)
+        case Judged():
+            head = _JUDGED.pack(
+                frame.number, frame.slot, frame.seq, frame.due, int(frame.kind), int(frame.flags)
+            )
+            return _framed(_JUDGED_TYPE, head + frame.payload)
+        case BeatDown():
+            return _framed(_BEAT_DOWN_TYPE, _BEAT_DOWN.pack(frame.watermark, frame.number, frame.sent))
+        case BeatUp():
+            return _framed(_BEAT_UP_TYPE, _BEAT_UP.pack(frame.last_seq, frame.complete_number, frame.sent))
+        case Nack():
+            assert len(frame.ranges) <= MAX_NACK_RANGES
+            return _framed(_NACK_TYPE, b"".join(_RANGE.pack(*bounds) for bounds in frame.ranges))
+        case Clock():
+            assert len(frame.ntp) == CLOCK_BYTES
+            return _framed(_CLOCK_TYPE, frame.ntp)
+
+
+def decode(plaintext: bytes) -> list[Frame]:
+    """Return the frames of a datagram's plaintext.
+
+    Raises MalformedDatagram if any of them is not well-formed; then none of them counts.
+    """
+    frames: list[Frame] = []
+    at = 0
+    while at < len(plaintext):
+        if len(plaintext) - at < _HEAD.size:
+            raise MalformedDatagram(
+                f"{len(plaintext) - at} bytes at offset {at}: a frame's head needs {_HEAD.size}"
+            )
+        frame_type, length = _HEAD.unpack_from(plaintext, at)
+        at += _HEAD.size
+        body = plaintext[at : at + length]
+        if len(body) < length:
+            raise MalformedDatagram(
+                f"frame of type {frame_type}: {length} bytes announced, {len(body)} there"
+            )
+        at += length
+        frames.append(_decode_body(frame_type, body))
+    return frames
+
+
+def join(frames: Iterable[bytes]) -> list[bytes]:
+    """Return plaintexts of at most MAX_PLAINTEXT_BYTES that hold the encoded frames in order."""
+    plaintexts: list[bytes] = []
+    current: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if size + len(frame) > MAX_PLAINTEXT_BYTES and current:
+            plaintexts.append(b"".join(current))
+            current, size = [], 0
+        current.append(frame)
+        size += len(frame)
+    if current:
+        plaintexts.append(b"".join(current))
+    return plaintexts
+
+
+def _framed(frame_type: int, body: bytes) -> bytes:
+    return _HEAD.pack(frame_type, len(body)) + body
+
+
+def _decode_body(frame_type: int, body: bytes) -> Frame:
+    if frame_type == _EVENT_TYPE:
+        return _decode_event(body)
+    if frame_type == _JUDGED_TYPE:
+        return _decode_judged(body)
+    if frame_type == _BEAT_DOWN_TYPE:
+        return BeatDown(*_fixed(_BEAT_DOWN, body, "heartbeat down"))
+    if frame_type == _BEAT_UP_TYPE:
+        return BeatUp(*_fixed(_BEAT_UP, body, "heartbeat up"))
+    if frame_type == _NACK_TYPE:
+        return _decode_nack(body)
+    if frame_type == _CLOCK_TYPE:
+        if len(body) != CLOCK_BYTES:
+            raise MalformedDatagram(f"clock frame of {len(body)} bytes: expected {CLOCK_BYTES}")
+        return Clock(body)
+    raise MalformedDatagram(f"frame of unknown type {frame_type}: expected 1 to {_CLOCK_TYPE}")
+
+
+def _fixed(layout: struct.Struct, body: bytes, name: str) -> tuple[int, ...]:
+    if len(body) != layout.size:
+        raise MalformedDatagram(f"{name} of {len(body)} bytes: expected {layout.size}")
+    return layout.unpack(body)
+
+
+def _decode_event(body: bytes) -> Stamped:
+    seq, emitted, timetag, kind_byte = _head(_EVENT, body, "event")
+    kind = _kind(kind_byte & ~_FOUNDATION_BIT)
+    _check_instant(emitted, "instant of emission")
+    if (kind is Kind.TIMED) != (timetag != 0):
+        raise MalformedDatagram(f"event of kind {kind.name} with timetag {timetag}: only TIMED ones have one")
+    if timetag:
+        _check_instant(timetag, "timetag")
+    payload = body[_EVENT.size :]
+    _check_payload(payload, kind)
+    return Stamped(seq, emitted, timetag or None, kind, payload, bool(kind_byte & _FOUNDATION_BIT))
+
+
+def _decode_judged(body: bytes) -> Judged:
+    number, slot, seq, due, kind_byte, flag_byte = _head(_JUDGED, body, "judged event")
+    kind = _kind(kind_byte)
+    if not 1 <= slot <= MAX_SLOT:
+        raise MalformedDatagram(f"judged event of slot {slot}: expected 1 to {MAX_SLOT}")
+    _check_instant(due, "due")
+    if flag_byte > sum(Flag):
+        raise MalformedDatagram(f"flags {flag_byte:#x}: unknown bits")
+    payload = body[_JUDGED.size :]
+    _check_payload(payload, kind)
+    return Judged(number, slot, seq, due, kind, Flag(flag_byte), payload)
+
+
+def _decode_nack(body: bytes) -> Nack:
+    count, rest = divmod(len(body), _RANGE.size)
+    if rest or not 1 <= count <= MAX_NACK_RANGES:
+        raise MalformedDatagram(f"NACK of {len(body)} bytes: expected 1 to {MAX_NACK_RANGES} ranges of 16")
+    ranges = tuple((first, last) for first, last in _RANGE.iter_unpack(body))
+    for first, last in ranges:
+        if last < first:
+            raise MalformedDatagram(f"NACK range {first}..{last}: the last must not be below the first")
+    return Nack(ranges)
+
+
+def _head(layout: struct.Struct, body: bytes, name: str) -> tuple[int, ...]:
+    if len(body) < layout.size:
+        raise MalformedDatagram(f"{name} of {len(body)} bytes: expected at least {layout.size}")
+    return layout.unpack_from(body)
+
+
+def _kind(value: int) -> Kind:
+    try:
+        return Kind(value)
+    except ValueError:
+        raise MalformedDatagram(f"event kind {value}: expected 0 to {max(Kind)}") from None
+
+
+def _check_instant(instant: int, name: str) -> None:
+    if not FIRST_SAFE <= instant <= LAST_INSTANT:
+        raise MalformedDatagram(f"{name} {instant:#x}: not an instant between 1968 and 2036")
+
+
+def _check_payload(payload: bytes, kind: Kind) -> None:
+    if kind is Kind.RESET:
+        if payload:
+            raise MalformedDatagram(f"slot reset with {len(payload)} bytes of payload: expected none")
+    elif not 8 <= len(payload) <= MAX_PAYLOAD_BYTES or len(payload) % 4:
+        raise MalformedDatagram(
+            f"payload of {len(payload)} bytes: an OSC message here has 8 to {MAX_PAYLOAD_BYTES}, in fours"
+        )

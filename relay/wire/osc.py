@@ -1,0 +1,310 @@
+"""The validating OSC walk: what may be handed to scsynth, as messages with their offsets.
+
+Pure. scsynth validates nothing: some malformed datagrams hang its network or its audio thread for good
+(measured on 3.13). So nothing goes on, not even to one's own scsynth, that `walk` doesn't accept. A message
+keeps its bytes: numbers are patched in place, never decoded and encoded again.
+Bounds: MAX_DATAGRAM_BYTES, MAX_MESSAGES, MAX_DEPTH. Source: OSC 1.0; scsynth 3.13's own reader.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from relay.wire.errors import LocalError, MalformedOsc
+from relay.wire.timetag import FIRST_SAFE, IMMEDIATELY
+
+Arg = int | float | str | bytes
+"""A decoded argument. A bracket of an array stands for itself, as a string; the tag tells them apart."""
+
+MAX_DATAGRAM_BYTES = 65_507
+"""The greatest UDP payload; scsynth's receive buffer is hardly larger."""
+
+MAX_MESSAGES = 64
+"""Messages in one datagram. Sonic Pi always sends one; scsynth's queue holds 2048 bundles for everybody."""
+
+MAX_DEPTH = 4
+"""Bundles within bundles, the outermost included. Sonic Pi sends 1."""
+
+BUNDLE_TAG = b"#bundle\0"
+_BUNDLE_HEADER_BYTES = 16
+_NEVER = (1 << 64) - 1
+_ZEROS = (b"", b"\0", b"\0\0", b"\0\0\0", b"\0\0\0\0")
+_SCALARS = b"ifsbd"
+_WORDS = b"if"
+_INT = struct.Struct(">i")
+_FLOAT = struct.Struct(">f")
+_DOUBLE = struct.Struct(">d")
+_TIMETAG = struct.Struct(">Q")
+_S, _B, _D, _OPEN, _CLOSE = b"sbd[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One validated OSC message.
+
+    `tags` has no comma. `offsets[i]` is where the argument of `tags[i]` starts in `raw`; a bracket takes
+    no bytes and has the offset of what follows it.
+    """
+
+    raw: bytes
+    address: str
+    tags: str
+    offsets: tuple[int, ...]
+
+    @property
+    def args(self) -> tuple[Arg, ...]:
+        """The arguments, one for each tag. Decoded at every access: keep the result."""
+        raw = self.raw
+        return tuple(
+            [_DECODERS[tag](raw, offset) for tag, offset in zip(self.tags, self.offsets, strict=True)]
+        )
+
+    def arg(self, index: int) -> Arg:
+        """Return one argument. Raises IndexError where there is none."""
+        return _DECODERS[self.tags[index]](self.raw, self.offsets[index])
+
+
+def walk(datagram: bytes) -> list[tuple[int | None, Message]]:
+    """Return the (timetag, message) pairs of a datagram in the order in which they stand in it.
+
+    The timetag is None for a bare message and for a bundle to be run at once. Nested bundles are flattened
+    and keep their own timetags. An empty bundle gives an empty list.
+    Raises MalformedOsc for everything that scsynth cannot be handed safely.
+    """
+    size = len(datagram)
+    if size > MAX_DATAGRAM_BYTES:
+        raise MalformedOsc(f"{size} bytes: a datagram has at most {MAX_DATAGRAM_BYTES}")
+    if size & 3 or not size:
+        raise MalformedOsc(f"{size} bytes: the size of OSC is a positive multiple of 4")
+    if datagram[:8] != BUNDLE_TAG:
+        return [(None, _message(datagram, 0))]
+    found: list[tuple[int | None, Message]] = []
+    _bundle(datagram, 0, size, 1, found)
+    return found
+
+
+def single_message(payload: bytes) -> Message:
+    """Return the one bare OSC message in `payload`. Raises MalformedOsc."""
+    parts = walk(payload)
+    if len(parts) != 1 or parts[0][0] is not None:
+        raise MalformedOsc(f"{len(parts)} parts or a bundle: an event holds exactly one bare message")
+    return parts[0][1]
+
+
+def encode(address: str, *args: Arg) -> bytes:
+    """Return a message of ours: int becomes i, float f (32 bits), str s, bytes b.
+
+    Raises LocalError for what OSC, or our own walk, has no room for.
+    """
+    if not _is_address(address):
+        raise LocalError(f"address {address!r}: must start with / and be printable ASCII without spaces")
+    tags = ","
+    parts = []
+    for arg in args:
+        match arg:
+            case int():
+                if not -(1 << 31) <= arg < 1 << 31:
+                    raise LocalError(f"{address}: {arg} does not fit an OSC int (32 bits)")
+                tags += "i"
+                parts.append(_INT.pack(arg))
+            case float():
+                tags += "f"
+                try:
+                    parts.append(_FLOAT.pack(arg))
+                except OverflowError:
+                    raise LocalError(f"{address}: {arg} does not fit an OSC float (32 bits)") from None
+            case str():
+                tags += "s"
+                parts.append(encode_string(arg))
+            case bytes():
+                tags += "b"
+                parts.append(_INT.pack(len(arg)) + arg + _ZEROS[-len(arg) & 3])
+            case _:
+                raise LocalError(f"{address}: {arg!r} is no OSC argument; use int, float, str or bytes")
+    return encode_string(address) + encode_string(tags) + b"".join(parts)
+
+
+def encode_string(text: str) -> bytes:
+    """Return an OSC string: UTF-8, ended and padded with zeros. Raises LocalError for one with a zero."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        raise LocalError(f"{text!r}: has no UTF-8") from None
+    if b"\0" in data:
+        raise LocalError(f"{text!r}: an OSC string cannot hold a zero byte")
+    return data + _ZEROS[4 - (len(data) & 3)]
+
+
+def bundle(timetag: int, message: bytes) -> bytes:
+    """Return a bundle of one message. `timetag` is an OSC timetag (NTP, 64 bits)."""
+    return BUNDLE_TAG + _TIMETAG.pack(timetag) + _INT.pack(len(message)) + message
+
+
+def timetag_of(bundle: bytes) -> int:
+    """Return the timetag of the outermost bundle. Raises MalformedOsc for what is no bundle."""
+    if bundle[:8] != BUNDLE_TAG or len(bundle) < _BUNDLE_HEADER_BYTES:
+        raise MalformedOsc(f"{bundle[:8]!r} at 0: expected a bundle")
+    timetag: int = _TIMETAG.unpack_from(bundle, 8)[0]
+    return timetag
+
+
+def _bundle(data: bytes, start: int, end: int, depth: int, found: list[tuple[int | None, Message]]) -> None:
+    """Append what the bundle in data[start:end] holds to `found`."""
+    if depth > MAX_DEPTH:
+        raise MalformedOsc(f"bundle {depth} deep at {start}: at most {MAX_DEPTH} may be nested")
+    if end - start < _BUNDLE_HEADER_BYTES:
+        raise MalformedOsc(f"bundle of {end - start} bytes at {start}: a header has {_BUNDLE_HEADER_BYTES}")
+    raw_timetag: int = _TIMETAG.unpack_from(data, start + 8)[0]
+    timetag = None if raw_timetag <= IMMEDIATELY else raw_timetag
+    if timetag is not None and not FIRST_SAFE <= timetag < _NEVER:
+        raise MalformedOsc(
+            f"timetag {timetag:#x} at {start + 8}: scsynth would never run it; "
+            f"expected 0, 1 or at least {FIRST_SAFE:#x} and less than {_NEVER:#x}"
+        )
+    position = start + _BUNDLE_HEADER_BYTES
+    nested: bool | None = None
+    while position < end:
+        # Sizes are multiples of 4 all the way, so four bytes are there to be read.
+        size: int = _INT.unpack_from(data, position)[0]
+        if size <= 0 or size & 3 or size > end - position - 4:
+            raise MalformedOsc(
+                f"element of {size} bytes at {position}: expected a positive multiple of 4, "
+                f"at most {end - position - 4}"
+            )
+        position += 4
+        is_bundle = data[position : position + 8] == BUNDLE_TAG
+        if nested is None:
+            nested = is_bundle
+        elif nested is not is_bundle:
+            raise MalformedOsc(f"element at {position}: a bundle holds messages or bundles, never both")
+        if is_bundle:
+            _bundle(data, position, position + size, depth + 1, found)
+        else:
+            if len(found) == MAX_MESSAGES:
+                raise MalformedOsc(f"message {MAX_MESSAGES + 1} at {position}: at most {MAX_MESSAGES}")
+            found.append((timetag, _message(data[position : position + size], position)))
+        position += size
+
+
+def _message(raw: bytes, at: int) -> Message:
+    """Return the message that fills `raw`, which stands at `at` in its datagram."""
+    size = len(raw)
+    end = raw.find(b"\0")
+    if end < 0:
+        raise MalformedOsc(f"address at {at}: never ends; expected a zero byte")
+    position = (end + 4) & -4
+    if any(raw[end:position]):
+        raise MalformedOsc(f"address at {at}: padded with {raw[end:position]!r}; expected zeros")
+    address = raw[:end].decode("latin-1")
+    if not _is_address(address):
+        raise MalformedOsc(
+            f"address {address[:40]!r} at {at}: expected / first and printable ASCII without spaces"
+        )
+    if raw[position : position + 1] != b",":
+        raise MalformedOsc(f"{address} without typetags: expected a comma at {at + position}")
+    start = position + 1
+    end = raw.find(b"\0", start)
+    if end < 0:
+        raise MalformedOsc(f"typetags at {at + position}: never end; expected a zero byte")
+    position = (end + 4) & -4
+    if any(raw[end:position]):
+        raise MalformedOsc(f"typetags at {at + start}: padded with {raw[end:position]!r}; expected zeros")
+    tags = raw[start:end]
+    if tags.translate(None, _SCALARS):
+        _check_arrays(tags, at + start)
+    offsets = []
+    for tag in tags:
+        offsets.append(position)
+        if tag == _S:
+            end = raw.find(b"\0", position)
+            if end < 0:
+                raise MalformedOsc(f"string at {at + position}: never ends; expected a zero byte")
+            if not raw[position:end].isascii():
+                _check_text(raw, position, end, at)
+            position = (end + 4) & -4
+            if raw[end:position] != _ZEROS[position - end]:
+                raise MalformedOsc(f"string before {at + position}: non-zero padding")
+        elif tag in _WORDS:
+            position += 4
+        elif tag == _D:
+            position += 8
+        elif tag == _B:
+            position = _end_of_blob(raw, position, at)
+    if position != size:
+        raise MalformedOsc(f"{address} ,{tags.decode()[:40]} at {at}: {size} bytes; its tags need {position}")
+    return Message(raw, address, tags.decode("ascii"), tuple(offsets))
+
+
+def _is_address(address: str) -> bool:
+    return address[:1] == "/" and address.isascii() and address.isprintable() and " " not in address
+
+
+def _check_text(raw: bytes, start: int, end: int, at: int) -> None:
+    """Refuse strings that others would read otherwise than we do (or not at all)."""
+    try:
+        raw[start:end].decode()
+    except UnicodeDecodeError:
+        raise MalformedOsc(f"string at {at + start}: {raw[start:end][:40]!r} is not UTF-8") from None
+
+
+def _check_arrays(tags: bytes, at: int) -> None:
+    """Refuse unknown tags, and arrays on which scsynth's argument reader would go round for ever."""
+    inside = False
+    for index, tag in enumerate(tags, at):
+        if tag == _OPEN and not inside:
+            inside = True
+        elif tag == _CLOSE and inside:
+            inside = False
+        elif tag not in (b"ifs" if inside else _SCALARS):
+            where = "in an array" if inside else "outside arrays"
+            raise MalformedOsc(
+                f"typetag {chr(tag)!r} {where} at {index}: expected i f s, outside arrays also b d, "
+                "and [ ] balanced and not nested"
+            )
+    if inside:
+        raise MalformedOsc(f"typetags at {at}: an array is never closed; expected ]")
+
+
+def _end_of_blob(raw: bytes, start: int, at: int) -> int:
+    left = len(raw) - start - 4
+    length = _INT.unpack_from(raw, start)[0] if left >= 0 else -1
+    end: int = start + 4 + (length + 3 & -4)
+    if not 0 <= length <= left or end > len(raw):
+        raise MalformedOsc(f"blob of {length} bytes at {at + start}: expected 0 to {max(left, 0)}")
+    if any(raw[start + 4 + length : end]):
+        raise MalformedOsc(f"blob at {at + start}: non-zero padding")
+    return end
+
+
+def _decode_int(raw: bytes, offset: int) -> int:
+    value: int = _INT.unpack_from(raw, offset)[0]
+    return value
+
+
+def _decode_float(raw: bytes, offset: int) -> float:
+    value: float = _FLOAT.unpack_from(raw, offset)[0]
+    return value
+
+
+def _decode_double(raw: bytes, offset: int) -> float:
+    value: float = _DOUBLE.unpack_from(raw, offset)[0]
+    return value
+
+
+def _decode_string(raw: bytes, offset: int) -> str:
+    return raw[offset : raw.index(b"\0", offset)].decode()
+
+
+def _decode_blob(raw: bytes, offset: int) -> bytes:
+    return raw[offset + 4 : offset + 4 + _decode_int(raw, offset)]
+
+
+_DECODERS: dict[str, Callable[[bytes, int], Arg]] = {
+    "i": _decode_int,
+    "f": _decode_float,
+    "d": _decode_double,
+    "s": _decode_string,
+    "b": _decode_blob,
+    "[": lambda _raw, _offset: "[",
+    "]": lambda _raw, _offset: "]",
+}

@@ -1,0 +1,118 @@
+"""The room's sequence: events as stamped by a bridge, as judged by the relay, their due and their order.
+
+Pure. All instants are session timetags (64-bit NTP integers), all durations ticks (2**-32 s).
+
+The rule, with a = instant of emission, tau = timetag, lead D and shift S of the room, 0 <= S <= D:
+base = max(tau + S, a + D) for timed events, a + D for the others; due = max(base, floor, W), where the
+floor is the greatest due of an untimed event of the same slot and W the instant up to which the
+sequence is closed. Then no note is due before a group or FX that it needs, and none after a free that
+was sent later: docs/way-of-an-event.md has the argument.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+from relay.wire.errors import LocalError
+
+
+class Kind(IntEnum):
+    """What an event is to the rule."""
+
+    TIMED = 0
+    """Came in a bundle with a timetag."""
+    UNTIMED = 1
+    """Came bare but is part of the music: groups, run mixers, some FX, fades, frees."""
+    RESOURCE = 2
+    """Loads a buffer: starts on arrival, so that it is ready when a note needs it."""
+    RESET = 3
+    """Slot reset: drops the slot's unreleased events and empties its root group."""
+
+
+class Flag(IntFlag):
+    """What the relay found while judging."""
+
+    NONE = 0
+    RETIMED = 1
+    """Moved by W: it reached the relay too late for its base."""
+    OVERTAKEN = 2
+    """A later event of its sender was judged first."""
+    MOVED = 4
+    """A timed event whose due is later than its own timetag plus the shift."""
+    FOUNDATION = 8
+    """Builds what its Sonic Pi never frees; kept by the relay for those who join later."""
+    SILENCED = 16
+    """A slot reset by the relay for a member that went silent; the member itself ignores it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Lead D and shift S of a room, in ticks. Raises LocalError unless 0 <= S <= D."""
+
+    lead: int
+    shift: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shift <= self.lead:
+            raise LocalError(
+                f"shift {self.shift / 2**32 * 1e3:.0f} ms, lead {self.lead / 2**32 * 1e3:.0f} ms: the shift "
+                "must lie between 0 and the lead, or notes would be lost to frees sent after them"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """An event as its sender's bridge describes it; it decides nothing about when the event plays.
+
+    seq: the sender's own dense number. emitted: session instant at which Sonic Pi sent it.
+    timetag: session timetag of a TIMED event, else None. payload: one OSC message in the sender's ids.
+    """
+
+    seq: int
+    emitted: int
+    timetag: int | None
+    kind: Kind
+    payload: bytes
+    foundation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An event as the relay judged it: one due, one verdict, for everyone.
+
+    number: dense in the room, from 1. due: session timetag at which every scsynth executes it.
+    """
+
+    number: int
+    slot: int
+    seq: int
+    due: int
+    kind: Kind
+    flags: Flag
+    payload: bytes
+
+    @property
+    def key(self) -> "OrderKey":
+        """The event's place in the room's order."""
+        return (self.due, self.slot, self.seq)
+
+
+OrderKey = tuple[int, int, int]
+"""(due, slot, seq): the room's order is its natural order, a pure function of the judged events."""
+
+
+def base_due(event: Stamped, timing: Timing) -> int:
+    """Return the earliest due of `event` before floor and W are applied."""
+    earliest = event.emitted + timing.lead
+    if event.kind is Kind.TIMED and event.timetag is not None:
+        return max(event.timetag + timing.shift, earliest)
+    return earliest
+
+
+def raises_floor(kind: Kind) -> bool:
+    """Tell whether nothing that its sender sends later may be due before an event of this kind."""
+    return kind in (Kind.UNTIMED, Kind.RESET)
+
+
+def is_moved(event: Stamped, timing: Timing, due: int) -> bool:
+    """Tell whether a timed event is due later than its own timetag plus the room's shift."""
+    return event.kind is Kind.TIMED and event.timetag is not None and due > event.timetag + timing.shift
