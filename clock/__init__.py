@@ -1,1 +1,4 @@
-"""Shared time: exchanges, filter, discipline, conversions. Pure but for `sources`. Imports nothing of ours."""
+"""Shared time: exchanges, filter, discipline, conversions. Pure but for `sources`.
+
+Imports nothing of ours.
+"""

@@ -1,0 +1,303 @@
+"""Session clock: the room's time as a slewed function of this host's monotonic clock.
+
+Pure. Within an era session time is continuous and strictly increasing in local time, and runs at most
+500 ppm faster or slower; only a step begins a new era. What was said about the past of an era stays said.
+The offset is kept within the bounds of the filter, the rate comes from minutes of exchanges, and what the
+clock is off by is slewed away in proportion.
+"""
+
+from enum import Enum
+
+from clock.errors import BadSample, NotLocked
+from clock.exchange import offset_and_delay
+from clock.filter import GRAIN_NS, OffsetFilter, Sample, project
+from clock.model import NS_PER_S, PPT_PER_UNIT, Line, Timeline, ns_from_ticks, ticks_from_ns
+from clock.rate import RateFit
+
+SLEW_MAX = 500e-6
+"""Rate and slew together: RFC 5905's limit, 0.5 ms in a second, which nobody hears."""
+
+SLEW_OVER_NS = NS_PER_S
+"""A correction is spread over one polling interval, if `SLEW_MAX` allows. Twice that was tried: half the
+noise on a loopback (1.5 against 2.5 µs), but twice the lag while the rate is unknown (92 against 54 µs)."""
+
+STEP_OVER_NS = 20_000_000
+"""Beyond the bound. Slewing this away would take 40 s; one audible jerk is better."""
+
+STEP_AFTER = 4
+"""As many exchanges in a row must say so: 4 s, and a spike of the network is over by then."""
+
+LOCK_AT_SAMPLES = 8
+"""The whole burst."""
+LOCK_EARLY_SAMPLES, LOCK_EARLY_AFTER_NS = 4, 300_000_000
+"""Half a burst will do, once the other half had the time to arrive: it is lost."""
+LOCK_LATE_AFTER_NS = NS_PER_S
+"""After this anything will do: the bound says how good it is, and slewing refines it."""
+
+RATE_ERROR_SIGMAS = 2
+"""Bounds widen with their age by this many standard errors of the rate, beside the filter's dispersion."""
+
+
+class Adjustment(Enum):
+    """What an exchange did to the clock."""
+
+    LOCKED = "locked"
+    """The first lock: there is session time from now on."""
+    SLEWED = "slewed"
+    """Taken in; session time goes on continuously."""
+    STEPPED = "stepped"
+    """Locked afresh in one step: convert again whatever was converted before."""
+    HELD = "held"
+    """Not enough yet, not believed, or not possible: nothing changed."""
+
+
+class SessionClock:
+    """Session time of one room, by this host's local clock."""
+
+    def __init__(self) -> None:
+        self._timeline: Timeline | None = None
+        self._era = 0
+        self._filter = OffsetFilter()
+        self._fit = RateFit()
+        self._rate = 0.0
+        self._rate_error = self._fit.estimate(0.0).error
+        self._origin: tuple[int, int] | None = None  # (local ns, session): offsets are relative to these
+        self._gathering_since_ns: int | None = None
+        self._relocking = True
+        self._suspects: list[Sample] = []
+        self._far_off = 0
+        self._updated_ns = 0
+
+    # --- exchanges
+
+    def add_exchange(
+        self,
+        *,
+        t1_local_ns: int,
+        t2_session: int,
+        t3_session: int,
+        t4_local_ns: int,
+        now_local_ns: int | None = None,
+    ) -> Adjustment:
+        """Take in one exchange: we sent at t1, received at t4 (local ns); the relay t2, t3 (timetags).
+
+        now_local_ns: the present, where t4 is a kernel's stamp and so lies a little back. The clock bends no
+        earlier than this, so that instants already converted keep their order; t4 if not given.
+        """
+        if self._origin is None:
+            self._origin = (t1_local_ns, t2_session)
+        try:
+            sample = self._sample(t1_local_ns, t2_session, t3_session, t4_local_ns)
+        except BadSample:
+            return Adjustment.HELD
+        now_ns = t4_local_ns if now_local_ns is None else max(t4_local_ns, now_local_ns)
+        if not self._vet(sample):
+            return Adjustment.HELD
+        if self._relocking:
+            return self.lock_if_ready(now_ns)
+        return self._discipline(now_ns)
+
+    def lock_if_ready(self, now_local_ns: int) -> Adjustment:
+        """Lock if there are exchanges enough for the time that has passed; HELD if not, or if it is locked.
+
+        For a timer: exchanges that come do this by themselves.
+        """
+        if not self._relocking or self._gathering_since_ns is None or not len(self._filter):
+            return Adjustment.HELD
+        count, waited_ns = len(self._filter), now_local_ns - self._gathering_since_ns
+        if not (
+            count >= LOCK_AT_SAMPLES
+            or (count >= LOCK_EARLY_SAMPLES and waited_ns >= LOCK_EARLY_AFTER_NS)
+            or waited_ns >= LOCK_LATE_AFTER_NS
+        ):
+            return Adjustment.HELD
+        return self._step(now_local_ns)
+
+    def relock(self) -> None:
+        """Forget the exchanges, and let the next burst lock in one step (after sleep, a new epoch).
+
+        Until then the clock runs on as it was: `relocking` is True, and the bound isn't worth its name.
+        """
+        self._filter.clear()
+        self._fit.restart(self._rate)
+        self._rate_error = self._fit.estimate(self._rate).error
+        self._origin = None
+        self._gathering_since_ns = None
+        self._suspects.clear()
+        self._relocking = True
+
+    # --- conversions
+
+    def session_from_local(self, local_ns: int) -> int:
+        """Return the timetag of a local instant (ns). Raises NotLocked."""
+        return self._locked_timeline().session_at(local_ns)
+
+    def local_from_session(self, timetag: int) -> int:
+        """Return the local instant (ns) of a timetag: the nearest ns, so converting back and forth is exact.
+
+        Raises NotLocked.
+        """
+        return self._locked_timeline().local_at(timetag)
+
+    # --- how good it is
+
+    @property
+    def locked(self) -> bool:
+        """Whether there is session time."""
+        return self._timeline is not None
+
+    @property
+    def relocking(self) -> bool:
+        """Whether the next exchanges will lock in one step: before the first lock, and after `relock`."""
+        return self._relocking
+
+    @property
+    def era(self) -> int:
+        """0 before the first lock, 1 from then on, one more with every step."""
+        return self._era
+
+    @property
+    def samples(self) -> int:
+        """How many exchanges are in the window."""
+        return len(self._filter)
+
+    @property
+    def rate_ppm(self) -> float:
+        """How much faster the session clock runs than the local one, without the slew."""
+        return self._rate * 1e6
+
+    @property
+    def rtt_s(self) -> float:
+        """The lowest round trip in the window; 0 if there is none."""
+        return self._filter.rtt_min_ns / NS_PER_S if len(self._filter) else 0.0
+
+    @property
+    def jitter_s(self) -> float:
+        """How far the recent offsets scatter (RMS)."""
+        return self._filter.jitter_ns(rate=self._rate) / NS_PER_S
+
+    @property
+    def correction_s(self) -> float:
+        """What was still to be slewed at the last exchange; > 0: session time is to be put forward."""
+        return self.correction_at_s(self._updated_ns)
+
+    @property
+    def error_bound_s(self) -> float:
+        """How far the clock may have been off at the last exchange: see `error_bound_at_s`."""
+        return self.error_bound_at_s(self._updated_ns)
+
+    def correction_at_s(self, local_ns: int) -> float:
+        """Return what is still to be slewed at a local instant; 0 while there is nothing to go by."""
+        if self._timeline is None or self._relocking:
+            return 0.0
+        interval = self._filter.interval(local_ns, rate=self._rate, rate_error=self._rate_margin())
+        return (interval.middle_ns - self._offset_ns(self._timeline, local_ns)) / NS_PER_S
+
+    def error_bound_at_s(self, local_ns: int) -> float:
+        """Return how far the clock may be off at a local instant: half the least round trip seen (up and down
+        taken apart), the dispersion since then, and what is still to be slewed. Infinite before the first
+        lock; while relocking, nobody knows, and it is infinite as well.
+        """
+        if self._timeline is None or self._relocking:
+            return float("inf")
+        interval = self._filter.interval(local_ns, rate=self._rate, rate_error=self._rate_margin())
+        remaining_ns = abs(interval.middle_ns - self._offset_ns(self._timeline, local_ns))
+        return (interval.radius_ns + remaining_ns) / NS_PER_S
+
+    # --- inside
+
+    def _locked_timeline(self) -> Timeline:
+        if self._timeline is None:
+            raise NotLocked("no session time yet: ask `locked` first")
+        return self._timeline
+
+    def _rate_margin(self) -> float:
+        return RATE_ERROR_SIGMAS * self._rate_error
+
+    def _sample(self, t1_ns: int, t2: int, t3: int, t4_ns: int) -> Sample:
+        assert self._origin is not None
+        origin_ns, origin_session = self._origin
+        t1, t4 = t1_ns - origin_ns, t4_ns - origin_ns
+        t2_ns, t3_ns = ns_from_ticks(t2 - origin_session), ns_from_ticks(t3 - origin_session)
+        offset_and_delay(t1, t2_ns, t3_ns, t4, tolerance=GRAIN_NS)
+        return Sample(sent_ns=t1_ns, received_ns=t4_ns, lower_ns=t3_ns - t4, upper_ns=t2_ns - t1)
+
+    def _vet(self, sample: Sample) -> bool:
+        """Take a sample in if it can be true together with those before it, or if enough in a row agree that
+        it is those before it that no longer are."""
+        at_ns = sample.received_ns
+        margin = self._rate_margin()
+        own = project(sample, at_ns, rate=self._rate, rate_error=margin)
+        if not len(self._filter) or own.agrees_with(
+            self._filter.interval(at_ns, rate=self._rate, rate_error=margin)
+        ):
+            self._suspects.clear()
+            self._take_in(sample)
+            return True
+        common = own
+        agreeing = [sample]
+        for suspect in reversed(self._suspects):
+            further = project(suspect, at_ns, rate=self._rate, rate_error=margin)
+            if not common.agrees_with(further):
+                break
+            common = common.and_also(further)
+            agreeing.insert(0, suspect)
+        self._suspects = agreeing
+        if len(agreeing) < STEP_AFTER:
+            return False
+        self._filter.clear()
+        self._fit.restart(self._rate)
+        self._rate_error = self._fit.estimate(self._rate).error
+        for suspect in agreeing:
+            self._take_in(suspect)
+        self._suspects = []
+        # They have been in a row already: if they are far off, this is the exchange that steps.
+        self._far_off = STEP_AFTER
+        return True
+
+    def _take_in(self, sample: Sample) -> None:
+        if self._gathering_since_ns is None:
+            self._gathering_since_ns = sample.received_ns
+        self._filter.add(sample)
+        self._fit.add(sample)
+
+    def _discipline(self, now_ns: int) -> Adjustment:
+        assert self._timeline is not None
+        estimate = self._fit.estimate(self._rate)
+        self._rate, self._rate_error = estimate.rate, estimate.error
+        now_ns = max(now_ns, self._timeline.bent_at_ns)
+        interval = self._filter.interval(now_ns, rate=self._rate, rate_error=self._rate_margin())
+        correction_ns = interval.middle_ns - self._offset_ns(self._timeline, now_ns)
+        self._far_off = self._far_off + 1 if abs(correction_ns) > STEP_OVER_NS + interval.radius_ns else 0
+        if self._far_off >= STEP_AFTER:
+            return self._step(now_ns)
+        wanted = self._rate + correction_ns / SLEW_OVER_NS
+        running = min(max(wanted, -SLEW_MAX), SLEW_MAX)
+        slew = running - self._rate  # never 0 by clamping: the rate itself is kept below SLEW_MAX
+        self._timeline.bend(
+            now_ns,
+            slewed_ppt=round(running * PPT_PER_UNIT),
+            for_ns=round(correction_ns / slew) if slew else 0,
+            rate_ppt=round(self._rate * PPT_PER_UNIT),
+        )
+        self._updated_ns = now_ns
+        return Adjustment.SLEWED
+
+    def _step(self, now_ns: int) -> Adjustment:
+        assert self._origin is not None
+        interval = self._filter.interval(now_ns, rate=self._rate, rate_error=self._rate_margin())
+        origin_ns, origin_session = self._origin
+        session = origin_session + ticks_from_ns(now_ns - origin_ns + round(interval.middle_ns))
+        first = self._timeline is None
+        self._timeline = Timeline(Line(now_ns, session, round(self._rate * PPT_PER_UNIT)))
+        self._era += 1
+        self._relocking = False
+        self._far_off = 0
+        self._updated_ns = now_ns
+        return Adjustment.LOCKED if first else Adjustment.STEPPED
+
+    def _offset_ns(self, timeline: Timeline, local_ns: int) -> int:
+        """Return how far the timeline is ahead of the local clock, both counted from the origin."""
+        assert self._origin is not None
+        origin_ns, origin_session = self._origin
+        return ns_from_ticks(timeline.session_at(local_ns) - origin_session) - (local_ns - origin_ns)

@@ -1,0 +1,107 @@
+"""Rate of the session clock against the local one, from a line along the shortest delays.
+
+Pure. The way up and the way down have an envelope each: the least t2 - t1 and the greatest t3 - t4 of each
+stretch of time. Each gets a line; the two slopes are weighted by their standard errors, beside what is known
+of crystals in general, so that a short or noisy baseline moves the rate little.
+Bound: `SAMPLES_KEPT` exchanges.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, sqrt
+
+from clock.filter import Sample
+from clock.model import NS_PER_S
+
+BASELINE_NS_MIN = 30 * NS_PER_S
+"""On a shorter one the rate would be nothing but jitter."""
+CERTAIN_RATE = 20e-6
+"""Unless the delay is so small beside the baseline that no jitter can mislead by more than this."""
+BASELINE_NS_MAX = 300 * NS_PER_S
+"""Longer gains nothing: room temperature changes a crystal's rate within minutes."""
+SAMPLES_KEPT = 320
+"""What one a second gives in `BASELINE_NS_MAX`, with a burst or two."""
+
+STRETCHES = 8
+"""Points of each line. Few, long stretches: the least of many exponential delays is a better point than
+many lesser ones, and six degrees of freedom still tell how good the line is."""
+
+PRIOR_ERROR = 40e-6
+"""What may be assumed of two crystals: each is 5-30 ppm off (measured), so their difference about this."""
+
+RATE_MAX = 400e-6
+"""No crystal is that bad, but a host's own NTP may slew its clock; leaves 100 of the 500 ppm to slew with."""
+
+POINT_ERROR_NS = 2_000
+"""No point of a line is better than this, however well they happen to lie: scheduling, stamps, rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Session seconds gained per local second, and its standard error (1e-6 is 1 ppm)."""
+
+    rate: float
+    error: float
+
+
+def fit_line(points: Sequence[tuple[float, float]]) -> Rate:
+    """Return the slope of the least-squares line through (x in ns, y in ns), and the slope's error.
+
+    Needs three points or more; the error is infinite if they all have one x.
+    """
+    count = len(points)
+    mean_x = sum(x for x, _ in points) / count
+    mean_y = sum(y for _, y in points) / count
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    if spread == 0:
+        return Rate(0.0, inf)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    residue = sum((y - mean_y - slope * (x - mean_x)) ** 2 for x, y in points)
+    variance = max(residue / (count - 2), float(POINT_ERROR_NS) ** 2)
+    return Rate(slope, sqrt(variance / spread))
+
+
+class RateFit:
+    """The exchanges of the last minutes, and the rate they show."""
+
+    def __init__(self) -> None:
+        self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
+        self._prior = Rate(0.0, PRIOR_ERROR)
+
+    def add(self, sample: Sample) -> None:
+        """Take in an exchange."""
+        self._samples.append(sample)
+        while sample.received_ns - self._samples[0].received_ns > BASELINE_NS_MAX:
+            self._samples.popleft()
+
+    def restart(self, believed: float) -> None:
+        """Forget the exchanges, but go on from the rate believed in: our own crystal is still the same."""
+        self._samples.clear()
+        self._prior = Rate(believed, PRIOR_ERROR)
+
+    def estimate(self, about: float) -> Rate:
+        """Return the rate; `about`, the one believed in so far, helps to compare delays within a stretch."""
+        if not self._samples:
+            return self._prior
+        since_ns = min(sample.sent_ns for sample in self._samples)
+        span_ns = max(sample.received_ns for sample in self._samples) - since_ns
+        if span_ns < BASELINE_NS_MIN and span_ns * CERTAIN_RATE < max(s.delay_ns for s in self._samples):
+            return self._prior
+        uppers: dict[int, tuple[float, float]] = {}
+        lowers: dict[int, tuple[float, float]] = {}
+        for sample in self._samples:
+            at_sent, at_received = sample.sent_ns - since_ns, sample.received_ns - since_ns
+            stretch = at_received * STRETCHES // (span_ns + 1)
+            upper, lower = sample.upper_ns - about * at_sent, sample.lower_ns - about * at_received
+            if stretch not in uppers or upper < uppers[stretch][1]:
+                uppers[stretch] = (at_sent, upper)
+            if stretch not in lowers or lower > lowers[stretch][1]:
+                lowers[stretch] = (at_received, lower)
+        if len(uppers) < STRETCHES // 2:
+            return self._prior
+        up, down = fit_line(list(uppers.values())), fit_line(list(lowers.values()))
+        shown = [Rate(about + up.rate, up.error), Rate(about + down.rate, down.error), self._prior]
+        weights = [1 / one.error**2 for one in shown]
+        rate = sum(one.rate * weight for one, weight in zip(shown, weights, strict=True)) / sum(weights)
+        return Rate(min(max(rate, -RATE_MAX), RATE_MAX), 1 / sqrt(sum(weights)))
