@@ -1,0 +1,171 @@
+"""`jamrelay`: run a relay, and see how coherent the rooms on one are."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from relay.hub import HubLimits
+from relay.identity import Identity, load_or_create
+from relay.service import RelayService, RelaySettings, default_data_dir, run
+from relay.stats_view import stats_view
+from relay.transports.asking import ask_stats
+from relay.transports.pins import KnownRelays, default_path
+from relay.wire.control import Stats
+from relay.wire.endpoint import DEFAULT_PORT, parse_endpoint
+from relay.wire.errors import LocalError
+from relay.wire.sequence import Timing
+from relay.wire.timetag import ticks
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(version("jamrelay"), prog_name="jamrelay")
+def main() -> None:
+    """Join several Sonic Pis into one performance."""
+
+
+@main.command()
+@click.option("--host", default="", show_default="every address", help="Listen on this address only.")
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    type=click.IntRange(0, 65535),
+    help="Listen on this port, TCP and UDP; 0: any free one.",
+)
+@click.option("--rooms-max", default=64, type=click.IntRange(1, 10_000), help="Open at most this many rooms.")
+@click.option(
+    "--members-max", default=16, type=click.IntRange(1, 31), help="Seat at most this many members in a room."
+)
+@click.option(
+    "--lead-ms",
+    default=200.0,
+    type=click.FloatRange(40, 5000),
+    help="Least time from a message of Sonic Pi to its due, in milliseconds.",
+)
+@click.option(
+    "--shift-ms",
+    default=0.0,
+    type=click.FloatRange(0, 5000),
+    help="Play everything this much later than Sonic Pi says, in milliseconds; at most the lead.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=default_data_dir,
+    show_default=str(default_data_dir()),
+    help="Keep the relay's key here.",
+)
+@click.option(
+    "--ntp",
+    metavar="HOST",
+    show_default="no check",
+    help="Check this machine's clock against this NTP server every 10 minutes.",
+)
+@click.option(
+    "--event-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    show_default="no log",
+    help="Write every judged event to this file, a JSON object a line.",
+)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", help="Log this much."
+)
+def serve(
+    host: str,
+    port: int,
+    rooms_max: int,
+    members_max: int,
+    lead_ms: float,
+    shift_ms: float,
+    data_dir: Path,
+    ntp: str | None,
+    event_log: Path | None,
+    log_level: str,
+) -> None:
+    """Run a relay until Ctrl-C."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        settings = RelaySettings(
+            host=host,
+            port=port,
+            timing=Timing(ticks(lead_ms / 1e3), ticks(shift_ms / 1e3)),
+            limits=HubLimits(rooms_max=rooms_max, members_max=members_max),
+            software=f"jamrelay {version('jamrelay')}",
+            ntp_server=ntp,
+            event_log=event_log,
+        )
+        identity = load_or_create(data_dir)
+
+        def announce(service: RelayService) -> None:
+            name = host or socket.gethostname()
+            place = name if service.port == DEFAULT_PORT else f"{name}:{service.port}"
+            click.echo(f"relay ready on port {service.port}, TCP and UDP (open both in your firewall)")
+            click.echo(f"join:         jambridge join {place} -- sonic-pi")
+            click.echo(f"fingerprint:  {identity.fingerprint}")
+
+        asyncio.run(_until_asked(settings, identity, announce))
+    except LocalError as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def _until_asked(
+    settings: RelaySettings, identity: Identity, announce: Callable[[RelayService], None]
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask(number: signal.Signals) -> None:
+        # The second time the default is back: it ends us at once.
+        loop.remove_signal_handler(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask, number)
+    await run(settings, identity, announce, stop)
+    click.echo("relay stopped")
+
+
+@main.command()
+@click.argument("address", metavar="[HOST[:PORT]]", default="localhost")
+@click.option("--room", show_default="all rooms", help="Show this room only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--watch", is_flag=True, help="Show it anew every second until Ctrl-C.")
+def stats(address: str, room: str | None, as_json: bool, watch: bool) -> None:
+    """Show who is here and how coherent it is."""
+    try:
+        asyncio.run(_show(address, room, as_json=as_json, watch=watch))
+    except LocalError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo()
+
+
+async def _show(address: str, room: str | None, *, as_json: bool, watch: bool) -> None:
+    endpoint = parse_endpoint(address)
+    pins = KnownRelays(default_path())
+    console = Console()
+
+    async def ask() -> Stats:
+        return await ask_stats(endpoint, pins, room=room)
+
+    if as_json:
+        while True:
+            click.echo(msgspec.json.encode(await ask()))
+            if not watch:
+                return
+            await asyncio.sleep(1.0)
+    if not watch:
+        console.print(stats_view(await ask()))
+        return
+    with Live(stats_view(await ask()), console=console, auto_refresh=False, screen=False) as live:
+        while True:
+            await asyncio.sleep(1.0)
+            live.update(stats_view(await ask()), refresh=True)

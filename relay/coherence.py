@@ -1,0 +1,230 @@
+"""Coherence: whether all members of a room were handed the same, second by second.
+
+Pure. The relay knows which events were due in a second; every member that was in from start to end
+reports how many it handed over and a digest of them in scsynth's order. Equal digests over the expected
+number settle a second; otherwise the per-event digests are asked for and the events named.
+Nothing here is computed from one side only. A second is settled once, in turn, after its end.
+Bound: the seconds from SECONDS_KEPT ago to as far ahead as the judge lets a due be.
+"""
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from relay.wire.control import DigestDetail, Report
+from relay.wire.sequence import Flag, Judged
+from relay.wire.timetag import TICKS_PER_S
+
+SECONDS_KEPT = 30
+REPORT_WAIT_S = 5
+"""A second is judged with the reports that came this long after its end; two are the rule."""
+DETAIL_WAIT_S = 3
+INCIDENTS_KEPT = 50
+
+
+@dataclass(slots=True)
+class MemberSums:
+    """What one member missed or got otherwise, summed over the seconds it was compared in."""
+
+    seconds: int = 0
+    events: int = 0
+    missing: int = 0
+    late: int = 0
+    out_of_order: int = 0
+    different: int = 0
+    unconfirmed: int = 0
+    silent_here: int = 0
+
+
+@dataclass(slots=True)
+class _Second:
+    expected: dict[int, Judged] = field(default_factory=dict)
+    present: set[int] = field(default_factory=set)
+    reports: dict[int, Report] = field(default_factory=dict)
+    details: dict[int, DigestDetail] = field(default_factory=dict)
+    asked_at: int | None = None
+
+
+class CoherenceLedger:
+    """The book of one room. `describe` turns an event into words for incidents."""
+
+    def __init__(self, describe: Callable[[Judged], str], name_of: Callable[[int], str]) -> None:
+        self._describe = describe
+        self._name_of = name_of
+        self._seconds: dict[int, _Second] = {}
+        self._settled_up_to = 0
+        self.sums: dict[int, MemberSums] = {}
+        self.seconds_compared = 0
+        self.events = 0
+        self.divergent = 0
+        self.retimed = 0
+        self.incidents: deque[str] = deque(maxlen=INCIDENTS_KEPT)
+
+    def expect(self, event: Judged) -> None:
+        """Note a judged event for the second that it is due in."""
+        second = event.due // TICKS_PER_S
+        if second > self._settled_up_to:
+            self._seconds.setdefault(second, _Second()).expected[event.number] = event
+
+    def report(self, slot: int, report: Report, now: int) -> None:
+        """Take in a member's report; one for a second long gone or still to come is ignored.
+
+        now: session instant.
+        """
+        age = now // TICKS_PER_S - report.second
+        if self._settled_up_to < report.second and 0 <= age < SECONDS_KEPT:
+            self._seconds.setdefault(report.second, _Second()).reports[slot] = report
+
+    def detail(self, slot: int, detail: DigestDetail) -> None:
+        """Take in the per-event digests that a member was asked for."""
+        second = self._seconds.get(detail.second)
+        if second is not None and second.asked_at is not None:
+            second.details[slot] = detail
+
+    def forget(self, slot: int) -> None:
+        """The slot has a new owner: its sums start again, and nothing of the old one's is compared."""
+        self.sums.pop(slot, None)
+        for second in self._seconds.values():
+            second.reports.pop(slot, None)
+            second.details.pop(slot, None)
+
+    def settle(self, present: Iterable[int], now: int) -> list[tuple[int, tuple[int, ...]]]:
+        """Compare what is complete; return (second, slots) whose per-event digests are wanted.
+
+        present: slots whose bridges are connected now.
+        """
+        here = set(present)
+        wanted: list[tuple[int, tuple[int, ...]]] = []
+        now_second = now // TICKS_PER_S
+        for number in sorted(self._seconds):
+            second = self._seconds[number]
+            age = now_second - number - 1
+            if age < 0:
+                break
+            if second.asked_at is None:
+                if not here <= second.reports.keys() and age < REPORT_WAIT_S:
+                    break
+                whole = {slot: report for slot, report in second.reports.items() if report.whole}
+                if self._agree(second, whole):
+                    self._settle_equal(number, second, whole)
+                    continue
+                second.asked_at = now
+                wanted.append((number, tuple(whole)))
+                break
+            whole = {slot: report for slot, report in second.reports.items() if report.whole}
+            if whole.keys() <= second.details.keys() or now - second.asked_at > DETAIL_WAIT_S * TICKS_PER_S:
+                self._settle_detailed(number, second, whole)
+                continue
+            break
+        return wanted
+
+    def _agree(self, second: _Second, whole: dict[int, Report]) -> bool:
+        digests = {report.digest for report in whole.values()}
+        counts = {report.events for report in whole.values()}
+        return len(digests) <= 1 and counts <= {len(second.expected)}
+
+    def _settle_equal(self, number: int, second: _Second, whole: dict[int, Report]) -> None:
+        divergent: set[int] = set()
+        for slot, report in whole.items():
+            # What a bridge gave up lately belongs to seconds that are still to be compared.
+            self._add(slot, report, missing=0, out_of_order=report.out_of_order, different=0)
+            divergent |= self._named(slot, "late", report.late_numbers, second)
+            divergent |= self._named(slot, "out of order", report.out_of_order_numbers, second)
+        self._close(number, second, whole, len(divergent))
+
+    def _settle_detailed(self, number: int, second: _Second, whole: dict[int, Report]) -> None:
+        order = [event.number for event in sorted(second.expected.values(), key=lambda event: event.key)]
+        rank = {event_number: index for index, event_number in enumerate(order)}
+        held = {slot: dict(detail.events) for slot, detail in second.details.items() if slot in whole}
+        common = {event.number: _accepted(event, held) for event in second.expected.values()}
+        divergent: set[int] = set()
+        for slot, report in whole.items():
+            have = held.get(slot)
+            if have is None:
+                self.incidents.append(
+                    f"{self._name_of(slot)} did not say what it played in a second that differed"
+                )
+                missing, moved, different = max(0, len(order) - report.events), 0, 0
+            else:
+                lacking = [event_number for event_number in order if event_number not in have]
+                altered = [
+                    event_number
+                    for event_number in order
+                    if event_number in have and have[event_number] != common[event_number]
+                ]
+                swapped = _out_of_order([(n, rank[n]) for n, _ in second.details[slot].events if n in rank])
+                extra = [event_number for event_number in have if event_number not in rank]
+                divergent |= self._named(slot, "missing", lacking, second)
+                divergent |= self._named(slot, "different", altered, second)
+                divergent |= self._named(slot, "out of order", swapped, second)
+                if extra:
+                    self.incidents.append(
+                        f"{len(extra)} events at {self._name_of(slot)} that were not due then"
+                    )
+                missing, moved, different = len(lacking), len(swapped), len(altered) + len(extra)
+            self._add(slot, report, missing=missing, out_of_order=moved, different=different)
+            divergent |= self._named(slot, "late", report.late_numbers, second)
+        self._close(number, second, whole, len(divergent))
+
+    def _add(self, slot: int, report: Report, *, missing: int, out_of_order: int, different: int) -> None:
+        sums = self.sums.setdefault(slot, MemberSums())
+        sums.seconds += 1
+        sums.events += report.events
+        sums.missing += missing
+        sums.late += report.late
+        sums.out_of_order += out_of_order
+        sums.different += different
+        sums.unconfirmed += report.unconfirmed
+        sums.silent_here += report.silent_here
+
+    def _named(self, slot: int, what: str, numbers: Iterable[int], second: _Second) -> set[int]:
+        """Note incidents by name; return those of the numbers that were due in that second."""
+        named: set[int] = set()
+        for number in numbers:
+            event = second.expected.get(number)
+            words = self._describe(event) if event else f"event {number}"
+            self.incidents.append(f"{what} at {self._name_of(slot)}: {words}")
+            if event is not None:
+                named.add(number)
+        return named
+
+    def _close(self, number: int, second: _Second, whole: dict[int, Report], divergent: int) -> None:
+        if whole:
+            self.seconds_compared += 1
+            self.events += len(second.expected)
+            self.divergent += divergent
+            self.retimed += sum(Flag.RETIMED in event.flags for event in second.expected.values())
+        self._settled_up_to = max(self._settled_up_to, number)
+        del self._seconds[number]
+
+
+def _accepted(event: Judged, held: dict[int, dict[int, bytes]]) -> bytes | None:
+    """The digest that most members hold of an event; of those held equally often, its own sender's,
+    else the lowest slot's."""
+    digests = [held[slot][event.number] for slot in sorted(held) if event.number in held[slot]]
+    counts = Counter(digests)
+    most = max(counts.values(), default=0)
+    of_sender = held.get(event.slot, {}).get(event.number)
+    if of_sender is not None and counts[of_sender] == most:
+        return of_sender
+    return next((digest for digest in digests if counts[digest] == most), None)
+
+
+def _out_of_order(ranked: list[tuple[int, int]]) -> list[int]:
+    """Return the fewest numbers that would have to move for the ranks to grow: all that are not in a
+    longest growing run."""
+    tails: list[int] = []
+    tail_at: list[int] = []
+    before: list[int] = []
+    for index, (_, rank) in enumerate(ranked):
+        length = bisect_left(tails, rank)
+        before.append(tail_at[length - 1] if length else -1)
+        tails[length : length + 1] = [rank]
+        tail_at[length : length + 1] = [index]
+    keep: set[int] = set()
+    at = tail_at[-1] if tail_at else -1
+    while at >= 0:
+        keep.add(at)
+        at = before[at]
+    return [number for index, (number, _) in enumerate(ranked) if index not in keep]

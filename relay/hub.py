@@ -1,0 +1,302 @@
+"""The relay's core: connections, sealed datagrams, rooms; fed with bytes and time, returns effects.
+
+Pure: it reads no clock and no dice; `entropy(n)` gives n random bytes. `now` and `received` are session
+timetags (the relay's clock is the session's). Events wait in outboxes until `flush`, so that all that
+leaves for one member in one wake-up is joined; answers to clock exchanges leave at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clock.exchange import is_client_request, server_answer
+from relay.limits import (
+    NTP_ANSWERS_PER_S,
+    NTP_BURST,
+    OUTBOX_FRAMES,
+    STATS_BURST,
+    STATS_MEMBERS_MAX,
+    STATS_PER_S,
+    TokenBucket,
+)
+from relay.reception import CloseControl, Effect, Reception, SendControl, SendDatagram
+from relay.rooms import AWAY_GRACE, RESERVED_FOR, SILENCE, Channel, Room, Seat
+from relay.statistics import room_stats
+from relay.wire import control, frames
+from relay.wire.datagram import peek_channel
+from relay.wire.errors import MalformedDatagram, Refused, RemoteError
+from relay.wire.sequence import Judged, Stamped, Timing
+from relay.wire.timetag import TICKS_PER_S, ticks
+
+__all__ = ["CloseControl", "Effect", "HubLimits", "RelayHub", "SendControl", "SendDatagram"]
+
+BEAT_PENDING = ticks(0.050)
+BEAT_QUIET = ticks(0.250)
+HOUSEKEEPING = ticks(0.250)
+NACK_AFTER_UP_BEAT = ticks(0.010)
+RTT_GUESS_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class HubLimits:
+    """How many rooms a relay opens and how many members a room seats."""
+
+    rooms_max: int = 64
+    members_max: int = 16
+
+
+class RelayHub:
+    """All rooms of one relay."""
+
+    def __init__(
+        self,
+        *,
+        timing: Timing,
+        limits: HubLimits,
+        entropy: Callable[[int], bytes],
+        now: int,
+        software: str,
+        on_judged: Callable[[str, Judged], None] | None = None,
+    ) -> None:
+        """`on_judged` is told room and event of every verdict."""
+        self.rooms: dict[str, Room] = {}
+        self.datagrams_in = 0
+        self.datagrams_refused = 0
+        self.ntp_offset_ms: float | None = None
+        self._channels: dict[int, tuple[Room, Seat, Channel]] = {}
+        self._reception = Reception(
+            rooms=self.rooms,
+            channels=self._channels,
+            timing=timing,
+            limits=limits,
+            entropy=entropy,
+            on_judged=on_judged,
+        )
+        self._ntp_bucket = TokenBucket(NTP_ANSWERS_PER_S, NTP_BURST)
+        self._stats_bucket = TokenBucket(STATS_PER_S, STATS_BURST)
+        self._software = software
+        self._started_at = now
+        self._housekeeping_at = now
+
+    # -- control -----------------------------------------------------------------------------------
+
+    def receive_control(self, connection: int, message: control.Up, now: int) -> list[Effect]:
+        """Take in one control message of a connection."""
+        if isinstance(message, control.StatsRequest):
+            if not self._stats_bucket.take(now):
+                text = f"this relay gives statistics {STATS_PER_S} times a second at most: try again soon"
+                return [SendControl(connection, control.Refused(reason="rate", text=text))]
+            return [SendControl(connection, self.stats(message.room, now))]
+        if isinstance(message, control.Hello):
+            return self._reception.hello(connection, message, now)
+        found = self._reception.seat_of(connection)
+        if found is None:
+            text = f"{type(message).__name__} before Hello: say Hello first"
+            return [
+                SendControl(connection, control.Refused(reason="no-hello", text=text, final=True)),
+                CloseControl(connection),
+            ]
+        room, seat, channel = found
+        if not channel.controls.take(now):
+            seat.refused += 1
+            return []
+        match message:
+            case control.Report():
+                return self._report(room, seat, message, now)
+            case control.DigestDetail():
+                room.ledger.detail(seat.slot, message)
+                return []
+            case control.Foundation():
+                return self._reception.foundation(room, seat, message)
+            case control.Leave():
+                return self._reception.leave(room, seat, now)
+
+    def control_closed(self, connection: int, now: int) -> list[Effect]:
+        """Note that a connection ended; its seat stays reserved."""
+        return self._reception.closed(connection, now)
+
+    def stats(self, room_name: str | None, now: int) -> control.Stats:
+        """Return the statistics of one room, or of all of them as far as they fit one answer."""
+        rooms = [room for name, room in sorted(self.rooms.items()) if room_name in (None, name)]
+        present = sum(seat.present for room in rooms for seat in room.seats.values())
+        seats = 0
+        for shown, room in enumerate(rooms):
+            seats += len(room.seats)
+            if seats > STATS_MEMBERS_MAX:
+                rooms = rooms[:shown]
+                break
+        return control.Stats(
+            software=self._software,
+            uptime_s=(now - self._started_at) / TICKS_PER_S,
+            members=present,
+            rooms=[room_stats(room) for room in rooms],
+            datagrams_in=self.datagrams_in,
+            datagrams_refused=self.datagrams_refused,
+            ntp_offset_ms=self.ntp_offset_ms,
+        )
+
+    def _report(self, room: Room, seat: Seat, report: control.Report, now: int) -> list[Effect]:
+        room.ledger.report(seat.slot, report, now)
+        seat.last_report = report
+        seat.refused += report.refused
+        seat.local_only += report.local_only
+        seat.margins_ms.extend(report.margins_ms)
+        if report.margin_ms_min is not None and (
+            seat.margin_ms_worst is None or report.margin_ms_min < seat.margin_ms_worst
+        ):
+            seat.margin_ms_worst = report.margin_ms_min
+        return self._reception.settings(room) if room.tune_horizon() else []
+
+    # -- datagrams ---------------------------------------------------------------------------------
+
+    def receive_datagram(self, payload: bytes, source: object, *, received: int, now: int) -> list[Effect]:
+        """Take in one datagram. Nothing that is not sealed by a member has any effect, except that a
+        plain NTP request is answered.
+
+        received: session instant at which the kernel had it; the effects must be done at once.
+        """
+        self.datagrams_in += 1
+        if is_client_request(payload):
+            if not self._ntp_bucket.take(now):
+                self.datagrams_refused += 1
+                return []
+            return [SendDatagram(source, server_answer(payload, receive=received, transmit=now))]
+        try:
+            room, seat, channel = self._channels[peek_channel(payload)]
+            plaintext = channel.opener.open(payload)
+            if not channel.datagrams.take(now):
+                raise Refused("rate", f"more than {channel.datagrams.rate:.0f} datagrams a second")
+            parts = frames.decode(plaintext)
+        except (KeyError, RemoteError):
+            self.datagrams_refused += 1
+            return []
+        channel.address = source
+        channel.heard_at = now
+        effects: list[Effect] = []
+        for frame in parts:
+            try:
+                effects += self._frame(room, seat, channel, frame, received=received, now=now)
+            except RemoteError:
+                seat.refused += 1
+        return effects
+
+    def _frame(
+        self, room: Room, seat: Seat, channel: Channel, frame: frames.Frame, *, received: int, now: int
+    ) -> list[Effect]:
+        match frame:
+            case Stamped():
+                if channel.up.saw(frame.seq, now / TICKS_PER_S):
+                    seat.sent += 1
+                    if channel.events.take(now):
+                        room.submit(seat, frame, now)
+                    else:
+                        room.publish(room.judge.refuse(seat.slot, frame.seq, now), now)
+            case frames.BeatUp():
+                channel.one_way_up_s.append((received - frame.sent) / TICKS_PER_S)
+                channel.up.announce(frame.last_seq, now / TICKS_PER_S)
+            case frames.Nack():
+                oldest = room.judge.number - len(room.ring) + 1
+                for first, last in frame.ranges:
+                    first = max(first, oldest)  # what is kept no more costs nobody anything
+                    for number in range(first, min(last, first + 255, room.judge.number) + 1):
+                        if not channel.repeats.take(now):
+                            raise Refused("rate", f"more than {channel.repeats.rate:.0f} repeats a second")
+                        channel.outbox += room.ring.get((number,), now / TICKS_PER_S)
+            case frames.Clock():
+                if not is_client_request(frame.ntp):
+                    raise MalformedDatagram("a clock frame that is no NTP request")
+                answer = server_answer(frame.ntp, receive=received, transmit=now)
+                sealed = channel.sealer.seal(frames.encode(frames.Clock(answer)))
+                return [SendDatagram(channel.address, sealed)]
+            case _:
+                raise MalformedDatagram(f"{type(frame).__name__} from a bridge: only a relay says that")
+        return []
+
+    # -- time --------------------------------------------------------------------------------------
+
+    def wake(self, now: int) -> list[Effect]:
+        """Do what time asks for: gaps, heartbeats, silent members, the book of coherence."""
+        effects: list[Effect] = []
+        housekeeping = now >= self._housekeeping_at
+        if housekeeping:
+            self._housekeeping_at = now + HOUSEKEEPING
+        for room in list(self.rooms.values()):
+            room.publish(room.judge.wake(now), now)
+            if now >= room.beat_at:
+                room.beat_at = now + (BEAT_PENDING if room.pending(now) else BEAT_QUIET)
+                beat = frames.encode(frames.BeatDown(*room.judge.watermark(now), sent=now))
+                for _, channel in room.channels():
+                    channel.outbox.append(beat)
+            for seat, channel in room.channels():
+                self._ask_again(seat, channel, now)
+            if housekeeping:
+                effects += self._keep_house(room, now)
+        return effects
+
+    def next_wakeup(self) -> int:
+        """Return the session instant of the next `wake`."""
+        instants = [self._housekeeping_at]
+        for room in self.rooms.values():
+            instants.append(room.beat_at)
+            gap = room.judge.next_wakeup()
+            if gap is not None:
+                instants.append(gap)
+            for seat, channel in room.channels():
+                asks_at_s = channel.up.next_wakeup_s(_rtt_s(seat))
+                if asks_at_s is not None:
+                    instants.append(ticks(asks_at_s))
+        return min(instants)
+
+    def flush(self, now: int) -> list[Effect]:
+        """Return what waits in the outboxes, joined into as few datagrams as it fits.
+
+        Where something is pending the next heartbeat is brought forward, so call it before `next_wakeup`.
+        """
+        effects: list[Effect] = []
+        for room in self.rooms.values():
+            if room.pending(now):
+                room.beat_at = min(room.beat_at, now + BEAT_PENDING)
+            for _, channel in room.channels():
+                if channel.address is None:
+                    del channel.outbox[:-OUTBOX_FRAMES]
+                elif channel.outbox:
+                    effects += [
+                        SendDatagram(channel.address, channel.sealer.seal(plaintext))
+                        for plaintext in frames.join(channel.outbox)
+                    ]
+                    channel.outbox.clear()
+        return effects
+
+    def _ask_again(self, seat: Seat, channel: Channel, now: int) -> None:
+        ranges = channel.up.due_requests(now / TICKS_PER_S, _rtt_s(seat))
+        if ranges:
+            channel.outbox.append(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
+        channel.up.gave_up()
+
+    def _keep_house(self, room: Room, now: int) -> list[Effect]:
+        effects: list[Effect] = []
+        for seat in list(room.seats.values()):
+            if seat.channel is not None:
+                if now - seat.channel.heard_at > SILENCE:
+                    effects += self._reception.drop(room, seat, now)
+                    room.silence(seat, now)
+                    effects += self._reception.roster(room)
+            elif seat.left_at is not None:
+                if not seat.silenced and now - seat.left_at > AWAY_GRACE:
+                    room.silence(seat, now)
+                if now - seat.left_at > RESERVED_FOR:
+                    room.remove(seat, now)
+                    effects += self._reception.roster(room)
+        if not room.seats:
+            del self.rooms[room.name]
+            return effects
+        present = [seat.slot for seat, _ in room.channels()]
+        for second, slots in room.ledger.settle(present, now):
+            for slot in slots:
+                channel = room.seats[slot].channel if slot in room.seats else None
+                if channel is not None:
+                    effects.append(SendControl(channel.connection, control.DigestRequest(second=second)))
+        return effects
+
+
+def _rtt_s(seat: Seat) -> float:
+    return seat.last_report.rtt_ms / 1e3 if seat.last_report else RTT_GUESS_S

@@ -1,0 +1,228 @@
+"""The judge: one due and one verdict for every event of a room.
+
+Pure. Works slot by slot in the order of the sender's numbers; the rule is in relay/wire/sequence.py.
+Invariants: numbers are dense; a due lies strictly after every watermark that was announced before;
+dues of what a sender sent after an untimed event are not before that event's, unless counted overtaken.
+An event that is refused takes its number with it: what follows does not wait for it.
+Bounds, per slot: WAITING_MAX events wait for a gap; SKIPPED_MAX numbers given up, and as many refused
+before their turn, are remembered.
+"""
+
+from dataclasses import dataclass, field
+
+from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing, base_due, is_moved, raises_floor
+from relay.wire.timetag import ticks
+
+GAP_GUARD = ticks(0.005)
+"""A gap is given up this much before waiting would re-time what follows: an event loop wakes up a few
+milliseconds late on a busy machine."""
+
+WAITING_MAX = 2048
+SKIPPED_MAX = 4096
+AHEAD_MAX = ticks(60.0)
+"""A due further ahead is refused: nothing may hold a place in every queue for longer."""
+
+
+@dataclass(slots=True)
+class SlotCounts:
+    """What the judge found for one slot, since the slot was taken."""
+
+    judged: int = 0
+    retimed: int = 0
+    overtaken: int = 0
+    moved: int = 0
+    duplicates: int = 0
+    skipped: int = 0
+    refused: int = 0
+
+
+@dataclass(slots=True)
+class _SlotState:
+    next_seq: int = 1
+    floor: int = 0
+    waiting: dict[int, Stamped] = field(default_factory=dict)
+    skipped: dict[int, None] = field(default_factory=dict)
+    """Given up, lately: one that comes after all is overtaken, not a duplicate."""
+    refused: dict[int, None] = field(default_factory=dict)
+    """Refused before their turn: there is nothing to wait for."""
+    urgent: int | None = None
+    """The least base due of those that wait; None: to be reckoned again."""
+    counts: SlotCounts = field(default_factory=SlotCounts)
+
+
+class Judge:
+    """Judges the events of one room. `now` is always the session instant, never decreasing.
+
+    horizon: H, the time from judging to the earliest due that every member can still be served in.
+    """
+
+    def __init__(self, timing: Timing, *, horizon: int) -> None:
+        self.timing = timing
+        self.horizon = horizon
+        self.number = 0
+        self.last_due = 0
+        self._closed = 0
+        self._slots: dict[int, _SlotState] = {}
+
+    def next_seq(self, slot: int) -> int:
+        """Return the sender's number expected next in `slot`, 1 for a slot never used."""
+        return self._slots.setdefault(slot, _SlotState()).next_seq
+
+    def skip_to(self, slot: int, seq: int, now: int) -> list[Judged]:
+        """Expect `seq` next in `slot`, if that is further on: its bridge has nothing older to send.
+
+        Returns what waited for a gap below `seq`: nothing will fill it now.
+        """
+        state = self._slots.setdefault(slot, _SlotState())
+        judged: list[Judged] = []
+        while state.waiting and min(state.waiting) < seq:
+            self._skip_gap(state)
+            judged += self._judge_ready(slot, state, now)
+        state.next_seq = max(state.next_seq, seq)
+        _forget_below(state.refused, state.next_seq)
+        return judged + self._judge_ready(slot, state, now)
+
+    def counts(self, slot: int) -> SlotCounts:
+        """Return the counts of `slot`."""
+        return self._slots.setdefault(slot, _SlotState()).counts
+
+    def forget(self, slot: int) -> None:
+        """Give `slot` to somebody new: counts and waiting events go. Its numbers go on, so that nothing of
+        the new owner can be taken for something of the old one's."""
+        old = self._slots.pop(slot, _SlotState())
+        self._slots[slot] = _SlotState(next_seq=old.next_seq, floor=old.floor)
+
+    def watermark(self, now: int) -> tuple[int, int]:
+        """Close the sequence up to now + H and return (W, N): every event due <= W is numbered <= N."""
+        self._closed = max(self._closed, now + self.horizon)
+        return self._closed, self.number
+
+    def judge(self, slot: int, event: Stamped, now: int) -> list[Judged]:
+        """Return the events that can be judged now that `event` has come, in the sender's order.
+
+        An event that is due too far ahead, or one too many to wait, is refused and counted; of a number
+        that was judged, refused or waits already nothing more is taken in.
+        """
+        state = self._slots.setdefault(slot, _SlotState())
+        base = base_due(event, self.timing)
+        if base > now + AHEAD_MAX:
+            return self.refuse(slot, event.seq, now)
+        if event.seq < state.next_seq:
+            if event.seq not in state.skipped:
+                state.counts.duplicates += 1
+                return []
+            del state.skipped[event.seq]
+            return [self._verdict(slot, state, event, now, Flag.OVERTAKEN)]
+        if event.seq in state.waiting or event.seq in state.refused:
+            state.counts.duplicates += 1
+            return []
+        if len(state.waiting) >= WAITING_MAX and event.seq != state.next_seq:
+            return self.refuse(slot, event.seq, now)
+        if state.waiting and state.urgent is not None:
+            state.urgent = min(state.urgent, base)
+        else:
+            state.urgent = None
+        state.waiting[event.seq] = event
+        return self._judge_ready(slot, state, now)
+
+    def refuse(self, slot: int, seq: int, now: int) -> list[Judged]:
+        """Refuse the event of that number; return what waited for it.
+
+        A number that was judged, or waits to be, is only a duplicate.
+        """
+        state = self._slots.setdefault(slot, _SlotState())
+        known = seq in state.waiting or seq in state.refused
+        if known or (seq < state.next_seq and seq not in state.skipped):
+            state.counts.duplicates += 1
+            return []
+        state.counts.refused += 1
+        if seq < state.next_seq:
+            del state.skipped[seq]
+            return []
+        state.refused[seq] = None
+        if len(state.refused) > SKIPPED_MAX:  # the one forgotten is a gap like any other
+            del state.refused[next(iter(state.refused))]
+        return self._judge_ready(slot, state, now)
+
+    def reset(self, slot: int, now: int, *, silenced: bool) -> Judged:
+        """Return a slot reset by the relay itself; it takes the slot's next number."""
+        state = self._slots.setdefault(slot, _SlotState())
+        state.waiting.clear()
+        state.refused.clear()
+        event = Stamped(state.next_seq, now, None, Kind.RESET, b"")
+        state.next_seq += 1
+        return self._verdict(slot, state, event, now, Flag.SILENCED if silenced else Flag.NONE)
+
+    def wake(self, now: int) -> list[Judged]:
+        """Give up the gaps that can't be waited for any longer; return what is judged by that."""
+        judged: list[Judged] = []
+        for slot, state in self._slots.items():
+            while state.waiting and self._gap_deadline(state) <= now:
+                self._skip_gap(state)
+                judged += self._judge_ready(slot, state, now)
+        return judged
+
+    def next_wakeup(self) -> int | None:
+        """Return the session instant at which a gap must be given up, or None."""
+        return min(
+            (self._gap_deadline(state) for state in self._slots.values() if state.waiting), default=None
+        )
+
+    def _gap_deadline(self, state: _SlotState) -> int:
+        """The instant at which the most urgent of the waiting events would begin to be re-timed."""
+        if state.urgent is None:
+            state.urgent = min(base_due(event, self.timing) for event in state.waiting.values())
+        return max(state.urgent, state.floor) - self.horizon - GAP_GUARD
+
+    def _skip_gap(self, state: _SlotState) -> None:
+        first = min(state.waiting)
+        for seq in range(max(state.next_seq, first - SKIPPED_MAX), first):
+            if seq not in state.refused:
+                state.skipped[seq] = None
+        state.counts.skipped += first - state.next_seq - _forget_below(state.refused, first)
+        while len(state.skipped) > SKIPPED_MAX:
+            del state.skipped[next(iter(state.skipped))]
+        state.next_seq = first
+
+    def _judge_ready(self, slot: int, state: _SlotState, now: int) -> list[Judged]:
+        judged: list[Judged] = []
+        while True:
+            if state.next_seq in state.refused:
+                del state.refused[state.next_seq]
+                state.next_seq += 1
+                continue
+            event = state.waiting.pop(state.next_seq, None)
+            if event is None:
+                return judged
+            state.urgent = None
+            state.next_seq += 1
+            judged.append(self._verdict(slot, state, event, now, Flag.NONE))
+
+    def _verdict(self, slot: int, state: _SlotState, event: Stamped, now: int, flags: Flag) -> Judged:
+        unclamped = max(base_due(event, self.timing), state.floor)
+        closed, _ = self.watermark(now)
+        due = max(unclamped, closed + 1)
+        if due > unclamped:
+            flags |= Flag.RETIMED
+            state.counts.retimed += 1
+        if is_moved(event, self.timing, due):
+            flags |= Flag.MOVED
+            state.counts.moved += 1
+        if event.foundation:
+            flags |= Flag.FOUNDATION
+        if Flag.OVERTAKEN in flags:
+            state.counts.overtaken += 1
+        if raises_floor(event.kind):
+            state.floor = due
+        state.counts.judged += 1
+        self.number += 1
+        self.last_due = max(self.last_due, due)
+        return Judged(self.number, slot, event.seq, due, event.kind, flags, event.payload)
+
+
+def _forget_below(numbers: dict[int, None], first: int) -> int:
+    """Take the numbers below `first` out of `numbers`; return how many they were."""
+    below = [number for number in numbers if number < first]
+    for number in below:
+        del numbers[number]
+    return len(below)

@@ -1,0 +1,62 @@
+"""Limits: how much a member, a room, a relay may be asked for, each with a clear refusal.
+
+Pure. A token bucket is fed with session ticks.
+"""
+
+from dataclasses import dataclass
+
+from relay.wire.timetag import TICKS_PER_S
+
+EVENTS_PER_S = 500
+"""Per member. A busy Sonic Pi sends about 20 a second (facts: at most 9 in 100 ms)."""
+EVENTS_BURST = 1000
+
+DATAGRAMS_PER_S = 1000
+DATAGRAMS_BURST = 3000
+
+CONTROLS_PER_S = 20
+CONTROLS_BURST = 200
+
+REPEATS_PER_S = 500
+"""Numbers that a member may ask for again. One datagram can name 16,384 of them."""
+REPEATS_BURST = 4096
+"""What a bridge that was killed asks for at once, many times over."""
+
+OUTBOX_FRAMES = 4096
+"""What waits for a member whose address is not known yet; the rest it asks for."""
+
+STATS_PER_S = 50
+"""For the whole relay: anybody may ask for statistics, and gathering them takes milliseconds."""
+STATS_BURST = 100
+STATS_MEMBERS_MAX = 1000
+"""Members in one answer: it must fit one control payload."""
+
+NTP_ANSWERS_PER_S = 50
+"""For the whole relay: plain NTP is the one thing answered to strangers, and never more than asked."""
+NTP_BURST = 100
+
+CONNECTIONS_MAX = 512
+"""TLS connections at once, members and askers of statistics together."""
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """`rate` takings a second on average, `burst` at once."""
+
+    rate: float
+    burst: float
+    _level: float = -1.0
+    _filled_at: int = 0
+
+    def take(self, now: int) -> bool:
+        """Take one if there is one; `now` in session ticks."""
+        if self._level < 0:
+            self._level = self.burst
+        else:
+            elapsed_s = max(0, now - self._filled_at) / TICKS_PER_S
+            self._level = min(self.burst, self._level + elapsed_s * self.rate)
+        self._filled_at = now
+        if self._level < 1:
+            return False
+        self._level -= 1
+        return True

@@ -1,0 +1,224 @@
+"""Reception: who may come in, which slot they get, what they are told, and how they go.
+
+Pure. A ticket is 16 random bytes that claim a slot again; keys are fresh at every Hello.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from relay.rooms import Channel, Room, Seat
+from relay.wire import control
+from relay.wire.datagram import Opener, Sealer
+from relay.wire.errors import RemoteError
+from relay.wire.sequence import Judged, Timing
+from relay.wire.version import PROTOCOL_VERSION
+
+if TYPE_CHECKING:
+    from relay.hub import HubLimits
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send `payload` over UDP to the address `to` (as the transport gave it)."""
+
+    to: object
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendControl:
+    """Send `message` over the TLS connection numbered `connection`."""
+
+    connection: int
+    message: control.Down
+
+
+@dataclass(frozen=True, slots=True)
+class CloseControl:
+    """Close a connection once what was sent on it has left."""
+
+    connection: int
+
+
+Effect = SendDatagram | SendControl | CloseControl
+
+CHANNEL_BYTES = 4
+
+
+class Reception:
+    """Admits bridges to the rooms of a hub, and sees them off."""
+
+    def __init__(
+        self,
+        *,
+        rooms: dict[str, Room],
+        channels: dict[int, tuple[Room, Seat, Channel]],
+        timing: Timing,
+        limits: "HubLimits",
+        entropy: Callable[[int], bytes],
+        on_judged: Callable[[str, Judged], None] | None = None,
+    ) -> None:
+        self._rooms = rooms
+        self._channels = channels
+        self._timing = timing
+        self._limits = limits
+        self._entropy = entropy
+        self._on_judged = on_judged
+        self._seats: dict[int, tuple[Room, Seat, Channel]] = {}
+
+    def seat_of(self, connection: int) -> tuple[Room, Seat, Channel] | None:
+        """Return room, seat and channel of a connection that said Hello."""
+        return self._seats.get(connection)
+
+    def hello(self, connection: int, hello: control.Hello, now: int) -> list[Effect]:
+        """Admit a bridge, or say why not."""
+        if connection in self._seats:
+            return _refuse(connection, "second-hello", "this connection has said Hello before", final=True)
+        if hello.protocol != PROTOCOL_VERSION:
+            text = (
+                f"this relay speaks protocol {PROTOCOL_VERSION}, the bridge {hello.protocol}: "
+                f"install the same version of jamrelay on both"
+            )
+            return _refuse(connection, "protocol", text, final=True)
+        room_name = control.clean_name(hello.room)
+        room = self._rooms.get(room_name)
+        if room is None and len(self._rooms) >= self._limits.rooms_max:
+            text = f"this relay has {len(self._rooms)} rooms and opens no more (--rooms-max)"
+            return _refuse(connection, "rooms-full", text)
+        if room is None:
+            room = Room(room_name, self._entropy(16), self._timing, self._on_judged)
+        effects: list[Effect] = []
+        seat = _seat_by_ticket(room, hello)
+        resumed = seat is not None
+        if seat is None:
+            slot = room.free_slot(hello.slot_wanted, self._limits.members_max)
+            if slot is None:
+                text = f"room {room_name} has its {len(room.seats)} members and no free place (--members-max)"
+                return _refuse(connection, "room-full", text)
+            name = room.unique_name(control.clean_name(hello.name))
+            seat = Seat(slot, name, self._entropy(16), hello.outs, hello.ins, hello.release_advance)
+            room.judge.forget(slot)
+            room.seats[slot] = seat
+        elif seat.channel is not None:
+            effects += self.drop(room, seat, now)
+        self._rooms[room_name] = room
+        seat.outs, seat.ins, seat.release_advance = hello.outs, hello.ins, hello.release_advance
+        room.publish(room.judge.skip_to(seat.slot, hello.next_seq, now), now)
+        keys = self._open_channel(connection, room, seat, now)
+        tuned = room.tune_horizon()
+        # First of all: a bridge can make nothing of anything before its Welcome.
+        effects.append(SendControl(connection, self._welcome(room, seat, keys, resumed=resumed)))
+        if tuned:
+            effects += self.settings(room)
+        effects += self.roster(room)
+        for other in room.seats.values():
+            returning = other is seat and seat.silenced
+            if not len(other.foundation) or (other.silenced and not returning):
+                continue
+            message = control.Foundation(slot=other.slot, messages=other.foundation.messages())
+            audience = [channel.connection for _, channel in room.channels()] if returning else [connection]
+            effects += [SendControl(listener, message) for listener in audience]
+        seat.silenced = False
+        return effects
+
+    def foundation(self, room: Room, seat: Seat, message: control.Foundation) -> list[Effect]:
+        """Take in what a member's Sonic Pi built before this epoch; pass on what is new."""
+        fresh: list[bytes] = []
+        for payload in message.messages:
+            try:
+                if seat.foundation.apply(payload):
+                    fresh.append(payload)
+            except RemoteError:
+                seat.refused += 1
+        if not fresh:
+            return []
+        news = control.Foundation(slot=seat.slot, messages=fresh)
+        return [
+            SendControl(channel.connection, news) for other, channel in room.channels() if other is not seat
+        ]
+
+    def leave(self, room: Room, seat: Seat, now: int) -> list[Effect]:
+        """See off a member that goes for good."""
+        effects = self.drop(room, seat, now)
+        room.remove(seat, now)
+        return effects + self.roster(room)
+
+    def closed(self, connection: int, now: int) -> list[Effect]:
+        """Note the end of a connection; the seat stays reserved for its ticket."""
+        found = self._seats.get(connection)
+        if found is None:
+            return []
+        room, seat, _ = found
+        self.drop(room, seat, now)
+        return self.roster(room)
+
+    def drop(self, room: Room, seat: Seat, now: int) -> list[Effect]:
+        """Take the channel from a seat and close its connection."""
+        channel = seat.channel
+        if channel is None:
+            return []
+        seat.channel = None
+        seat.left_at = now
+        self._channels.pop(channel.number, None)
+        self._seats.pop(channel.connection, None)
+        return [CloseControl(channel.connection)]
+
+    def roster(self, room: Room) -> list[Effect]:
+        """Return the effects that tell everybody in `room` who is in."""
+        message = control.Roster(members=room.members())
+        return [SendControl(channel.connection, message) for _, channel in room.channels()]
+
+    def settings(self, room: Room) -> list[Effect]:
+        """Return the effects that tell everybody in `room` its lead, shift and horizon."""
+        timing = room.judge.timing
+        message = control.Settings(lead=timing.lead, shift=timing.shift, horizon=room.judge.horizon)
+        return [SendControl(channel.connection, message) for _, channel in room.channels()]
+
+    def _open_channel(self, connection: int, room: Room, seat: Seat, now: int) -> tuple[int, bytes, bytes]:
+        number = int.from_bytes(self._entropy(CHANNEL_BYTES))
+        while number in self._channels:
+            number = int.from_bytes(self._entropy(CHANNEL_BYTES))
+        key_up, key_down = self._entropy(32), self._entropy(32)
+        channel = Channel(
+            number, connection, Sealer(key_down, number), Opener(key_up, number), now, heard_at=now
+        )
+        channel.up.expect(room.judge.next_seq(seat.slot))
+        seat.channel, seat.left_at = channel, None
+        self._channels[number] = self._seats[connection] = (room, seat, channel)
+        return number, key_up, key_down
+
+    def _welcome(
+        self, room: Room, seat: Seat, keys: tuple[int, bytes, bytes], *, resumed: bool
+    ) -> control.Welcome:
+        number, key_up, key_down = keys
+        timing = room.judge.timing
+        return control.Welcome(
+            slot=seat.slot,
+            name=seat.name,
+            ticket=seat.ticket,
+            epoch=room.epoch,
+            channel=number,
+            key_up=key_up,
+            key_down=key_down,
+            number=room.judge.number,
+            next_seq=room.judge.next_seq(seat.slot),
+            resumed=resumed,
+            lead=timing.lead,
+            shift=timing.shift,
+            horizon=room.judge.horizon,
+            members=room.members(),
+        )
+
+
+def _seat_by_ticket(room: Room, hello: control.Hello) -> Seat | None:
+    if hello.ticket is None or hello.epoch != room.epoch:
+        return None
+    return next((seat for seat in room.seats.values() if seat.ticket == hello.ticket), None)
+
+
+def _refuse(connection: int, reason: str, text: str, *, final: bool = False) -> list[Effect]:
+    return [
+        SendControl(connection, control.Refused(reason=reason, text=text, final=final)),
+        CloseControl(connection),
+    ]

@@ -1,0 +1,226 @@
+"""The relay's shell: sockets, tasks and the clock around `relay.hub`.
+
+Owns one TLS listener and one UDP socket on the same port. Session time is this process's local clock,
+set by the wall clock once at start: a later step of the wall clock moves nothing.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never, cast
+
+import platformdirs
+
+from clock import sources
+from relay.event_log import EventLog
+from relay.hub import CloseControl, Effect, HubLimits, RelayHub, SendControl, SendDatagram
+from relay.identity import Identity
+from relay.limits import CONNECTIONS_MAX
+from relay.ntp_check import check_forever
+from relay.transports import tls
+from relay.transports.tls import ControlStream
+from relay.transports.udp import DatagramSocket, Received
+from relay.wire import control
+from relay.wire.endpoint import Address
+from relay.wire.errors import LocalError, MalformedControl
+from relay.wire.sequence import Timing
+from relay.wire.timetag import from_unix_ns, ns_from_ticks, ticks_from_ns
+
+log = logging.getLogger(__name__)
+
+PORT_TRIES = 20
+"""With port 0: how often to look for a number that is free over TCP and UDP alike."""
+
+WAKE_AGAIN_S = 0.05
+"""After a wake-up that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """What `jamrelay serve` was asked for. ntp_server: None checks nothing."""
+
+    host: str
+    port: int
+    timing: Timing
+    limits: HubLimits
+    software: str
+    ntp_server: str | None = None
+    event_log: Path | None = None
+
+
+class SessionTime:
+    """The relay's clock, which is the session's."""
+
+    def __init__(self) -> None:
+        reading = sources.read()
+        self._local_ns = reading.local_ns
+        self._session = from_unix_ns(reading.wall_ns)
+
+    def at(self, local_ns: int) -> int:
+        """Return the session timetag of a local instant (ns)."""
+        return self._session + ticks_from_ns(local_ns - self._local_ns)
+
+    def now(self) -> int:
+        """Return the session timetag of now."""
+        return self.at(time.monotonic_ns())
+
+
+class RelayService:
+    """A running relay."""
+
+    def __init__(self, settings: RelaySettings, identity: Identity) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._time = SessionTime()
+        self._event_log = EventLog(settings.event_log) if settings.event_log is not None else None
+        self.hub = RelayHub(
+            timing=settings.timing,
+            limits=settings.limits,
+            entropy=os.urandom,
+            now=self._time.now(),
+            software=settings.software,
+            on_judged=self._event_log.write if self._event_log is not None else None,
+        )
+        self._socket = DatagramSocket(self._on_datagrams)
+        self._streams: dict[int, ControlStream] = {}
+        self._connections = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._server: tls.ControlServer | None = None
+        self._ntp: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that the relay listens on, TCP and UDP."""
+        return self._socket.port
+
+    async def start(self) -> None:
+        """Listen. Raises LocalError if the port is taken."""
+        for tries_left in reversed(range(PORT_TRIES)):
+            self._server = await tls.serve(
+                self._settings.host, self._settings.port, self._identity, self._on_stream
+            )
+            try:
+                self._socket.bind(self._settings.host, self._server.port)
+                break
+            except LocalError:
+                await self._server.close()
+                if self._settings.port or not tries_left:
+                    raise
+        if self._settings.ntp_server is not None:
+            self._ntp = asyncio.create_task(
+                check_forever(self._settings.ntp_server, self._time.now, self._on_ntp)
+            )
+        self._wake()
+
+    async def stop(self) -> None:
+        """Close everything; members play on alone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._ntp is not None:
+            self._ntp.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ntp
+        if self._server is not None:
+            await self._server.close()
+        self._socket.close()
+        if self._event_log is not None:
+            self._event_log.close()
+
+    def _on_ntp(self, offset_ms: float) -> None:
+        self.hub.ntp_offset_ms = offset_ms
+
+    async def _on_stream(self, stream: ControlStream) -> None:
+        if len(self._streams) >= CONNECTIONS_MAX:
+            text = f"this relay serves {CONNECTIONS_MAX} connections at once; try again later"
+            stream.send(control.encode(control.Refused(reason="connections", text=text)))
+            return
+        self._connections += 1
+        connection = self._connections
+        self._streams[connection] = stream
+        try:
+            while (payload := await stream.receive()) is not None:
+                try:
+                    message = control.decode_up(payload)
+                except MalformedControl as error:
+                    text = f"not understood: {error}"
+                    stream.send(control.encode(control.Refused(reason="malformed", text=text, final=True)))
+                    return
+                now = self._time.now()
+                self._do(self.hub.receive_control(connection, message, now))
+                self._settle(now)
+        finally:
+            del self._streams[connection]
+            now = self._time.now()
+            self._do(self.hub.control_closed(connection, now))
+            self._settle(now)
+
+    def _on_datagrams(self, datagrams: list[Received]) -> None:
+        for datagram in datagrams:
+            effects = self.hub.receive_datagram(
+                datagram.payload,
+                datagram.source,
+                received=self._time.at(datagram.received_local_ns),
+                now=self._time.now(),
+            )
+            self._do(effects)
+        self._settle(self._time.now())
+
+    def _wake(self) -> None:
+        now = self._time.now()
+        try:
+            self._do(self.hub.wake(now))
+            self._settle(now)
+        except Exception:
+            # One room's trouble must not stop the timer, and with it the heartbeats of all.
+            log.exception("our fault")
+            self._timer = asyncio.get_running_loop().call_later(WAKE_AGAIN_S, self._wake)
+
+    def _settle(self, now: int) -> None:
+        """Send what waits, and set the timer anew."""
+        self._do(self.hub.flush(now))
+        if self._timer is not None:
+            self._timer.cancel()
+        delay_s = max(0, ns_from_ticks(self.hub.next_wakeup() - self._time.now())) / 1e9
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
+
+    def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendDatagram(to, payload):
+                    self._socket.send(payload, cast(Address, to))
+                case SendControl(connection, message):
+                    stream = self._streams.get(connection)
+                    if stream is not None:
+                        stream.send(control.encode(message))
+                case CloseControl(connection):
+                    stream = self._streams.get(connection)
+                    if stream is not None:
+                        stream.close()
+                case _:
+                    assert_never(effect)
+
+
+async def run(
+    settings: RelaySettings,
+    identity: Identity,
+    on_ready: Callable[[RelayService], None],
+    stop: asyncio.Event,
+) -> None:
+    """Serve until `stop` is set; `on_ready` is called once the port is open."""
+    service = RelayService(settings, identity)
+    await service.start()
+    try:
+        on_ready(service)
+        await stop.wait()
+    finally:
+        await service.stop()
+
+
+def default_data_dir() -> Path:
+    """Return where the relay keeps its key on this system."""
+    return platformdirs.user_data_path("jamrelay", appauthor=False)

@@ -1,0 +1,88 @@
+"""Statistics: what `jamrelay stats` shows, gathered from judge, book and reports.
+
+Pure.
+"""
+
+from relay.coherence import MemberSums
+from relay.rooms import Room, Seat
+from relay.wire.control import MemberStats, RoomStats
+from relay.wire.timetag import TICKS_PER_S
+
+INCIDENTS_SHOWN = 20
+
+
+def room_stats(room: Room) -> RoomStats:
+    """Return the statistics of one room."""
+    ledger = room.ledger
+    counts = [room.judge.counts(slot) for slot in room.seats]
+    timing = room.judge.timing
+    return RoomStats(
+        name=room.name,
+        epoch=room.epoch.hex()[:8],
+        lead_ms=timing.lead / TICKS_PER_S * 1e3,
+        shift_ms=timing.shift / TICKS_PER_S * 1e3,
+        horizon_ms=room.judge.horizon / TICKS_PER_S * 1e3,
+        seconds_compared=ledger.seconds_compared,
+        events=ledger.events,
+        divergent=ledger.divergent,
+        divergence=ledger.divergent / ledger.events if ledger.events else 0.0,
+        retimed=ledger.retimed,
+        retimed_share=ledger.retimed / ledger.events if ledger.events else 0.0,
+        overtaken=sum(count.overtaken for count in counts),
+        moved=sum(count.moved for count in counts),
+        members=[_member_stats(room, room.seats[slot]) for slot in sorted(room.seats)],
+        incidents=list(ledger.incidents)[-INCIDENTS_SHOWN:],
+    )
+
+
+def _member_stats(room: Room, seat: Seat) -> MemberStats:
+    sums = room.ledger.sums.get(seat.slot, MemberSums())
+    counts = room.judge.counts(seat.slot)
+    report = seat.last_report
+    up_s = sorted(seat.channel.one_way_up_s) if seat.channel else []
+    margins = sorted(seat.margins_ms)
+    return MemberStats(
+        slot=seat.slot,
+        name=seat.name,
+        present=seat.present,
+        seconds=sums.seconds,
+        sent=seat.sent,
+        refused=seat.refused + counts.refused,
+        events=sums.events,
+        missing=sums.missing,
+        late=sums.late,
+        out_of_order=sums.out_of_order,
+        different=sums.different,
+        retimed=counts.retimed,
+        overtaken=counts.overtaken,
+        moved=counts.moved,
+        unconfirmed=sums.unconfirmed,
+        silent_here=sums.silent_here,
+        local_only=seat.local_only,
+        margin_ms_worst=seat.margin_ms_worst,
+        margin_ms_p99=_quantile(margins, 0.01),
+        up_p99_ms=(_quantile(up_s, 0.99) or 0.0) * 1e3,
+        rtt_ms=report.rtt_ms if report else 0.0,
+        jitter_ms=report.jitter_ms if report else 0.0,
+        down_p99_ms=report.down_p99_ms if report else 0.0,
+        loss_percent=_loss_percent(seat),
+        clock_offset_ms=report.clock_offset_ms if report else 0.0,
+        clock_bound_ms=report.clock_bound_ms if report else 0.0,
+        clock_rate_ppm=report.clock_rate_ppm if report else 0.0,
+        clock_steps=report.clock_steps if report else 0,
+    )
+
+
+def _loss_percent(seat: Seat) -> float:
+    """Frames lost at first sight on either way, of those expected since the member joined."""
+    report = seat.last_report
+    expected = (report.frames_expected if report else 0) + (
+        seat.channel.up.counts.expected if seat.channel else 0
+    )
+    lost = (report.frames_lost if report else 0) + (seat.channel.up.counts.lost if seat.channel else 0)
+    return 100.0 * lost / expected if expected else 0.0
+
+
+def _quantile(ordered: list[float], share: float) -> float | None:
+    """The value below which `share` of the ordered ones lie; None of none."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None

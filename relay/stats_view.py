@@ -1,0 +1,141 @@
+"""Statistics as people read them: a headline, a table of the members, and what went wrong by name.
+
+Pure but for the look.
+"""
+
+from collections.abc import Callable
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from relay.wire.control import MemberStats, RoomStats, Stats
+
+WIDE = 1000
+"""Columns: no limit, to learn how many a table would like."""
+
+CLOCK_UNKNOWN_MS = 1e5
+"""A bound above it only says that there is none yet."""
+
+GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
+
+
+def stats_view(stats: Stats) -> RenderableType:
+    """Return the statistics for a terminal."""
+    parts: list[RenderableType] = [_headline(stats)]
+    if not stats.rooms:
+        parts.append(Text("no room is open: nobody has joined yet", style=QUIET))
+    for room in stats.rooms:
+        parts += [Text(), _room_line(room), _Members(room)]
+        parts += [Text(f"  {line}", style=FAIR) for line in room.incidents[-5:]]
+    return Group(*parts)
+
+
+def verdict(room: RoomStats) -> tuple[str, str]:
+    """Return (words, style): whether everybody got the same, as far as it was compared."""
+    if not room.seconds_compared:
+        return "not compared yet", QUIET
+    bad = room.divergent + sum(
+        member.missing + member.late + member.out_of_order + member.different for member in room.members
+    )
+    if bad:
+        return f"NOT coherent: {room.divergence:.2%} of events differ somewhere", BAD
+    if room.retimed_share > 0.01:
+        return f"the same everywhere, but {room.retimed_share:.1%} of events were re-timed", FAIR
+    return "coherent: the same everywhere", GOOD
+
+
+def _headline(stats: Stats) -> Text:
+    minutes, seconds = divmod(int(stats.uptime_s), 60)
+    line = f"{stats.software}  up {minutes // 60}:{minutes % 60:02d}:{seconds:02d}  {stats.members} here"
+    if stats.ntp_offset_ms is not None:
+        line += f"  clock {stats.ntp_offset_ms:+.1f} ms to NTP"
+    if stats.datagrams_refused:
+        line += f"  {stats.datagrams_refused} datagrams refused"
+    return Text(line)
+
+
+def _room_line(room: RoomStats) -> Text:
+    words, style = verdict(room)
+    line = Text(f"room {room.name}  ", style="bold")
+    line.append(words, style=style)
+    line.append(
+        f"  {room.events} events in {room.seconds_compared} s, "
+        f"re-timed {room.retimed} ({room.retimed_share:.2%}), "
+        f"lead {room.lead_ms:.0f} ms, shift {room.shift_ms:.0f} ms",
+        style=QUIET,
+    )
+    return line
+
+
+def _count(name: str) -> Callable[[MemberStats], str]:
+    return lambda member: str(getattr(member, name))
+
+
+_Columns = tuple[tuple[str, str, Callable[[MemberStats], str]], ...]
+"""Heading, style of what isn't 0, and text."""
+
+_COUNTS: _Columns = (
+    ("events", "", _count("events")),
+    ("missing", BAD, _count("missing")),
+    ("late", BAD, _count("late")),
+    ("order", BAD, _count("out_of_order")),
+    ("diff", BAD, _count("different")),
+    ("retimed", FAIR, _count("retimed")),
+    ("moved", FAIR, _count("moved")),
+    ("unconf", FAIR, _count("unconfirmed")),
+    ("silent", FAIR, _count("silent_here")),
+)
+
+
+def _margins(member: MemberStats) -> str:
+    if member.margin_ms_worst is None or member.margin_ms_p99 is None:
+        return "-"
+    return f"{member.margin_ms_worst:.0f}/{member.margin_ms_p99:.0f} ms"
+
+
+def _clock(member: MemberStats) -> str:
+    if member.clock_bound_ms >= CLOCK_UNKNOWN_MS:
+        return "not locked"
+    return f"{member.clock_offset_ms:+.1f} ±{member.clock_bound_ms:.2f} ms"
+
+
+_PATH: _Columns = (
+    ("margin worst/p99", "", _margins),
+    ("rtt", "", lambda member: f"{member.rtt_ms:.1f} ms"),
+    ("jitter", "", lambda member: f"{member.jitter_ms:.1f} ms"),
+    ("loss", "", lambda member: f"{member.loss_percent:.2f} %"),
+    ("clock", "", _clock),
+)
+
+
+class _Members:
+    """A line for each member; two tables where the terminal is too narrow for one."""
+
+    def __init__(self, room: RoomStats) -> None:
+        self._room = room
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        whole = self._table(_COUNTS + _PATH)
+        if Measurement.get(console, options.update(max_width=WIDE), whole).maximum <= options.max_width:
+            yield whole
+        else:
+            yield self._table(_COUNTS)
+            yield self._table(_PATH)
+
+    def _table(self, columns: _Columns) -> Table:
+        table = Table(box=None, pad_edge=False, header_style=QUIET)
+        table.add_column("slot", justify="right", no_wrap=True)
+        table.add_column("member", no_wrap=True)
+        for heading, _, _ in columns:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for member in self._room.members:
+            here = "" if member.present else QUIET
+            cells = [(text(member), style) for _, style, text in columns]
+            table.add_row(
+                Text(str(member.slot), style=here),
+                Text(member.name + ("" if member.present else " (away)"), style=here or "bold"),
+                *(Text(text, style=style if style and text != "0" else here) for text, style in cells),
+            )
+        return table

@@ -1,0 +1,114 @@
+"""Addresses for sockets: where to listen, what a name stands for, which of its addresses answers.
+
+A shell, shared by both planes, since they share one port.
+"""
+
+import asyncio
+import contextlib
+import socket
+from typing import cast
+
+from relay.wire.endpoint import Address, Endpoint
+from relay.wire.errors import LocalError
+
+STAGGER_S = 0.25
+"""How long one address may keep the next waiting: half the world has broken IPv6 (RFC 8305, section 5)."""
+
+_MAPPED = "::ffff:"
+
+
+def listening_place(host: str) -> tuple[socket.AddressFamily, str, bool]:
+    """Return (family, host, dual) to bind to; dual is an IPv6 socket that takes IPv4 as well.
+
+    "" and "::" mean every address of this machine, of both families where it can; 0.0.0.0 is IPv4 alone.
+    Raises LocalError if the host is no address and stands for none.
+    """
+    if host in ("", "::"):
+        # The kernel may have IPv6 compiled in and switched off, so only trying tells.
+        if socket.has_dualstack_ipv6():
+            with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+                probe.bind(("::", 0))
+                return socket.AF_INET6, "::", True
+        return socket.AF_INET, "0.0.0.0", False
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError):
+        raise LocalError(f"no such host: {host}; expected an address of this machine to listen on") from None
+    return family, str(address[0]), False
+
+
+async def resolve(
+    endpoint: Endpoint, kind: socket.SocketKind, family: socket.AddressFamily = socket.AF_UNSPEC
+) -> list[tuple[socket.AddressFamily, Address]]:
+    """Return the addresses of an endpoint, preferred first; IPv4 ones are mapped if `family` is AF_INET6.
+
+    Raises LocalError if the name stands for none.
+    """
+    flags = socket.AI_V4MAPPED | socket.AI_ALL if family == socket.AF_INET6 else 0
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(endpoint.host, endpoint.port, family=family, type=kind, flags=flags)
+    except (socket.gaierror, UnicodeError):
+        raise LocalError(f"no such host: {endpoint.host}") from None
+    # The type stubs also allow for builds without IPv6, which get raw bytes; they cannot be sent to.
+    return [(info[0], cast(Address, info[4])) for info in found]
+
+
+async def dial(endpoint: Endpoint) -> socket.socket:
+    """Return a connected non-blocking TCP socket to the first address of an endpoint that answers.
+
+    The addresses are tried STAGGER_S apart and then side by side. Raises LocalError if the name stands for
+    none, and OSError if none answers: a refusal rather than another reason, since it says most.
+    """
+    waiting = await resolve(endpoint, socket.SOCK_STREAM)
+    attempts: list[asyncio.Task[socket.socket]] = []
+    pending: set[asyncio.Task[socket.socket]] = set()
+    errors: list[OSError] = []
+    winner: socket.socket | None = None
+    try:
+        while winner is None and (waiting or pending):
+            if waiting:
+                attempts.append(asyncio.create_task(_dial_one(*waiting.pop(0))))
+                pending.add(attempts[-1])
+            done, pending = await asyncio.wait(
+                pending, timeout=STAGGER_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in done:
+                error = attempt.exception()
+                if error is None:
+                    winner = winner or attempt.result()
+                elif isinstance(error, OSError):
+                    errors.append(error)
+                else:
+                    raise error
+    finally:
+        for attempt in attempts:
+            attempt.cancel()
+        for outcome in await asyncio.gather(*attempts, return_exceptions=True):
+            if isinstance(outcome, socket.socket) and outcome is not winner:
+                outcome.close()
+    if winner is None:
+        raise next((error for error in errors if isinstance(error, ConnectionRefusedError)), errors[0])
+    return winner
+
+
+def endpoint_of(address: Address) -> Endpoint:
+    """Return the endpoint of a socket's address, to show and to count by; IPv4 is unmapped.
+
+    At a bridge, that of its control stream is also where its datagrams go: the address that answered.
+    """
+    host = address[0].removeprefix(_MAPPED)
+    if len(address) == 4 and address[3] and "%" not in host:
+        host += f"%{address[3]}"  # a link-local address means nothing without its interface
+    return Endpoint(host, address[1])
+
+
+async def _dial_one(family: socket.AddressFamily, address: Address) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,106 @@
+"""Known relays: the fingerprint each endpoint had when it was first used, as ssh keeps known hosts.
+
+A shell. The file is plain text, one "HOST:PORT FINGERPRINT" a line, "#" for comments; it is replaced whole,
+so that a crash leaves the old or the new one. What this protects from: somebody who takes the relay's place
+later. A first use without an invite is taken on trust.
+"""
+
+import base64
+import hashlib
+import logging
+import os
+import tempfile
+from enum import Enum
+from pathlib import Path
+
+import platformdirs
+
+from relay.wire.endpoint import Endpoint
+from relay.wire.errors import LocalError
+
+log = logging.getLogger(__name__)
+
+
+class Trust(Enum):
+    """Why a relay is believed to be the one that is meant."""
+
+    NEW = "new"
+    """First use: the fingerprint was written down just now (and matched the invite, if there was one)."""
+    KNOWN = "known"
+    """The fingerprint is the one written down earlier."""
+
+
+def default_path() -> Path:
+    """Return where a user's known relays are kept on this system."""
+    return platformdirs.user_data_path("jamrelay", appauthor=False) / "known_relays"
+
+
+def fingerprint_of(der: bytes) -> str:
+    """Return the fingerprint of a certificate in DER: "SHA256:" and unpadded base64, as ssh shows keys."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode("ascii").rstrip("=")
+
+
+class KnownRelays:
+    """The known relays of one file, read afresh at every check, since several bridges may share it."""
+
+    def __init__(self, path: Path) -> None:
+        """Use the file at `path`; it and its folder are made at the first use of a relay."""
+        self._path = path
+
+    def check(self, endpoint: Endpoint, fingerprint: str, *, expected: str | None = None) -> Trust:
+        """Return the trust that a relay at `endpoint` showing `fingerprint` has earned; note a new one.
+
+        expected: the fingerprint in the invite, if any. Raises LocalError if the fingerprint is neither what
+        the invite nor what the file says, telling what to do if the relay was really installed anew.
+        An invite does not overrule the file: whoever can forge one may be who the file protects from.
+        """
+        if expected is not None and fingerprint != expected:
+            raise LocalError(
+                f"{endpoint} is not the relay you were invited to: it shows the key {fingerprint}, "
+                f"the invite says {expected}. Ask for a new invite; if that says the same, "
+                "somebody stands between you and the relay"
+            )
+        lines = self._lines()
+        for number, line in enumerate(lines, start=1):
+            entry = line.partition("#")[0].split()
+            if not entry or entry[0].lower() != str(endpoint).lower():
+                continue
+            if len(entry) != 2:
+                raise LocalError(
+                    f'line {number} of {self._path} is damaged: found {line!r}, expected "HOST:PORT '
+                    'FINGERPRINT". Remove that line; the relay counts as new then'
+                )
+            if entry[1] != fingerprint:
+                raise LocalError(
+                    f"{endpoint} is not the relay you used before: it shows the key {fingerprint}, "
+                    f"line {number} of {self._path} says {entry[1]}. If the relay was really installed "
+                    "anew (ask whoever runs it), remove that line and try again; if not, somebody stands "
+                    "between you and the relay, and nothing was sent"
+                )
+            return Trust.KNOWN
+        self._write([*lines, f"{endpoint} {fingerprint}"])
+        log.info("relay noted endpoint=%s fingerprint=%s", endpoint, fingerprint)
+        return Trust.NEW
+
+    def _lines(self) -> list[str]:
+        try:
+            return self._path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise LocalError(f"cannot read the known relays in {self._path}: {error}") from None
+
+    def _write(self, lines: list[str]) -> None:
+        temporary: str | None = None
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f"{self._path.name}.", dir=self._path.parent)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in lines))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._path)
+        except OSError as error:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+            raise LocalError(f"cannot note the relay in {self._path}: {error}") from None

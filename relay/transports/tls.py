@@ -1,0 +1,290 @@
+"""Control plane: length-prefixed payloads over TLS 1.3, with the relay known by its pinned certificate.
+
+A shell. Framing: length u32 big-endian, payload. Bounds: PAYLOAD_BYTES_MAX a payload, BUFFERED_BYTES_MAX
+waiting for a slow peer, TIMEOUT_S for a handshake. No authority vouches for a relay: its fingerprint is
+checked right after the handshake, before a byte of ours is sent.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+from relay.transports.addresses import dial, endpoint_of, listening_place
+from relay.transports.pins import KnownRelays, Trust, fingerprint_of
+from relay.wire.endpoint import Endpoint
+from relay.wire.errors import LocalError, MalformedControl
+
+log = logging.getLogger(__name__)
+
+ALPN = "jamrelay"
+"""What both sides say they speak in the handshake: so a web server is told from a relay, and never pinned."""
+
+PAYLOAD_BYTES_MAX = 1 << 20
+BUFFERED_BYTES_MAX = 4 << 20
+"""A peer that leaves more than this unread is too slow to be kept: it would be minutes behind."""
+
+TIMEOUT_S = 3.0
+"""For an answer over TCP, and again for the handshake: three retries of a lost first segment at most."""
+
+_LENGTH_BYTES = 4
+
+# So that a peer which vanished without a word is noticed in 25 s, where TCP itself takes hours.
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+
+
+class Credentials(Protocol):
+    """What a relay proves itself with, `relay.identity.Identity` in practice: PEM files."""
+
+    @property
+    def cert_path(self) -> Path: ...
+    @property
+    def key_path(self) -> Path: ...
+
+
+def server_context(identity: Credentials) -> ssl.SSLContext:
+    """Return the relay's TLS settings. Raises LocalError if its key and certificate cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0  # every connection has a handshake, hence keys, of its own
+    context.set_alpn_protocols([ALPN])
+    try:
+        context.load_cert_chain(identity.cert_path, identity.key_path)
+    except OSError as error:  # ssl.SSLError is one
+        raise LocalError(f"cannot use the relay's identity in {identity.cert_path.parent}: {error}") from None
+    return context
+
+
+def client_context() -> ssl.SSLContext:
+    """Return a bridge's TLS settings: no authority is asked, so the caller must check the pin."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([ALPN])
+    return context
+
+
+class ControlStream:
+    """One connection: whole payloads in, whole payloads out, in order."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        fingerprint: str | None = None,
+        trust: Trust | None = None,
+    ) -> None:
+        """Speak over an encrypted pair of streams; fingerprint and trust are the relay's, at a bridge."""
+        self._reader = reader
+        self._writer = writer
+        self.fingerprint = fingerprint
+        self.trust = trust
+        self.peer: Endpoint = endpoint_of(writer.get_extra_info("peername"))
+        self.closed_because: str | None = None
+        """Why this side closed it; None while it is open or if the peer closed it."""
+
+    def send(self, payload: bytes) -> bool:
+        """Send a payload without waiting; return False if the stream is closed, now or by this call.
+
+        If the peer leaves more than BUFFERED_BYTES_MAX unread the stream is closed at once, unsent.
+        """
+        assert len(payload) <= PAYLOAD_BYTES_MAX, f"{len(payload)} bytes do not fit in a control payload"
+        if self._writer.is_closing():
+            return False
+        waiting = self._writer.transport.get_write_buffer_size()
+        if waiting + _LENGTH_BYTES + len(payload) > BUFFERED_BYTES_MAX:
+            log.warning("stream closed peer=%s reason=too-slow waiting_bytes=%d", self.peer, waiting)
+            self.abort(f"too slow: {waiting} bytes unread")
+            return False
+        self._writer.write(len(payload).to_bytes(_LENGTH_BYTES, "big") + payload)
+        return True
+
+    async def drained(self) -> None:
+        """Wait until little is unsent; whoever sends much (samples) calls this in between."""
+        with contextlib.suppress(OSError):
+            await self._writer.drain()
+
+    async def receive(self) -> bytes | None:
+        """Return the next payload, None once the connection has ended, in good order or not.
+
+        Raises MalformedControl if a payload is announced as longer than PAYLOAD_BYTES_MAX; the stream is
+        closed then, since what follows cannot be told apart any more.
+        """
+        try:
+            length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES), "big")
+            if length > PAYLOAD_BYTES_MAX:
+                self.abort("oversized payload")
+                raise MalformedControl(
+                    f"{self.peer} announces a control payload of {length} bytes: "
+                    f"at most {PAYLOAD_BYTES_MAX} are allowed"
+                )
+            return await self._reader.readexactly(length)
+        except (asyncio.IncompleteReadError, OSError):
+            return None
+
+    def close(self, because: str = "done") -> None:
+        """Close once what was sent has left; closing twice does nothing."""
+        if not self._writer.is_closing():
+            self.closed_because = because
+            self._writer.close()
+
+    def abort(self, because: str = "aborted") -> None:
+        """Close at once; what is unsent is lost."""
+        self.closed_because = self.closed_because or because
+        self._writer.transport.abort()
+
+    async def closed(self) -> None:
+        """Wait until the connection is gone, after `close` or `abort`."""
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+async def connect(
+    endpoint: Endpoint,
+    *,
+    pins: KnownRelays,
+    expected_fingerprint: str | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> ControlStream:
+    """Return a stream to the relay at `endpoint`, which has proved to be the pinned one.
+
+    expected_fingerprint: from the invite, if any. timeout_s: for TCP, and again for the handshake.
+    Raises LocalError in words for the player: no such host, no answer, refused, not TLS, no jamrelay, or
+    another relay than before.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            sock = await dial(endpoint)
+    except TimeoutError:
+        raise LocalError(
+            f"no answer from {endpoint} over TCP in {timeout_s:g} s; "
+            f"is TCP {endpoint.port} open on the relay?"
+        ) from None
+    except ConnectionRefusedError:
+        raise LocalError(f"{endpoint} refused the connection; is `jamrelay serve` running there?") from None
+    except OSError as error:
+        raise LocalError(f"{endpoint} cannot be reached: {error.strerror or error}") from None
+    _tune(sock)
+    try:
+        reader, writer = await asyncio.open_connection(
+            sock=sock, ssl=client_context(), server_hostname="", ssl_handshake_timeout=timeout_s
+        )
+    except OSError as error:  # covers ssl.SSLError, a reset, and the handshake's timeout
+        sock.close()
+        log.debug("= no handshake endpoint=%s error=%s", endpoint, error)
+        raise LocalError(f"{endpoint} answered, but not with TLS 1.3: is that a jamrelay?") from None
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        fingerprint = _pinned_fingerprint(endpoint, writer)
+        trust = pins.check(endpoint, fingerprint, expected=expected_fingerprint)
+    except BaseException:
+        writer.transport.abort()
+        raise
+    return ControlStream(reader, writer, fingerprint=fingerprint, trust=trust)
+
+
+class ControlServer:
+    """A listening control port and the streams that came through it."""
+
+    def __init__(self, on_stream: Callable[[ControlStream], Awaitable[None]]) -> None:
+        self._on_stream = on_stream
+        self._server: asyncio.Server | None = None
+        self._serving: dict[asyncio.Task[None], ControlStream] = {}
+
+    @property
+    def port(self) -> int:
+        """The TCP port listened on."""
+        assert self._server is not None, "not listening"
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def listen(self, sock: socket.socket, context: ssl.SSLContext, handshake_timeout_s: float) -> None:
+        """Take connections from a bound socket; who does not finish a handshake in time is dropped."""
+        self._server = await asyncio.start_server(
+            self._accept, sock=sock, ssl=context, ssl_handshake_timeout=handshake_timeout_s
+        )
+
+    async def close(self) -> None:
+        """Stop listening, end every stream at once and wait for their handlers."""
+        if self._server is not None:
+            self._server.close()
+        serving = dict(self._serving)
+        for task, stream in serving.items():
+            stream.abort("relay stopped")
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+        for stream in serving.values():
+            await stream.closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _tune(writer.get_extra_info("socket"))
+        stream = ControlStream(reader, writer)
+        task = asyncio.create_task(self._serve(stream))
+        self._serving[task] = stream
+        task.add_done_callback(self._serving.pop)
+
+    async def _serve(self, stream: ControlStream) -> None:
+        try:
+            await self._on_stream(stream)
+        except MalformedControl as error:
+            log.info("stream closed peer=%s reason=malformed detail=%s", stream.peer, error)
+        except Exception:
+            log.exception("stream closed peer=%s reason=our-fault", stream.peer)
+        finally:
+            stream.close()
+
+
+async def serve(
+    host: str,
+    port: int,
+    identity: Credentials,
+    on_stream: Callable[[ControlStream], Awaitable[None]],
+    *,
+    handshake_timeout_s: float = TIMEOUT_S,
+) -> ControlServer:
+    """Listen for bridges and run `on_stream` for each, as a task; the stream is closed when it returns.
+
+    host "" is every address, both families; port 0 is any free one. What `on_stream` raises ends that
+    stream alone: MalformedControl as the peer's fault, anything else logged as ours.
+    Raises LocalError if the port is taken or the host isn't this machine's.
+    """
+    context = server_context(identity)
+    family, address, dual = listening_place(host)
+    try:
+        sock = socket.create_server((address, port), family=family, dualstack_ipv6=dual, backlog=128)
+    except OSError as error:
+        raise LocalError(
+            f"cannot listen on TCP {Endpoint(address, port)}: {error.strerror}; "
+            "is another relay running, or is the address another machine's?"
+        ) from None
+    server = ControlServer(on_stream)
+    await server.listen(sock, context, handshake_timeout_s)
+    return server
+
+
+def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter) -> str:
+    """Return the fingerprint to pin: of the certificate that the handshake just proved."""
+    tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    if tls.selected_alpn_protocol() != ALPN:
+        raise LocalError(f"{endpoint} answered with TLS, but not as a jamrelay: is the port right?")
+    der = tls.getpeercert(binary_form=True)
+    assert der is not None, "a TLS 1.3 server always shows a certificate"
+    return fingerprint_of(der)
+
+
+def _tune(sock: socket.socket) -> None:
+    """Send small payloads at once, and notice a vanished peer."""
+    # The peer may be gone by now, which some systems report here and reading reports anyway.
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            if hasattr(socket, option):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
