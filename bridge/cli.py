@@ -1,0 +1,200 @@
+"""`jambridge`: play with others, beside your own Sonic Pi."""
+
+import asyncio
+import contextlib
+import getpass
+import os
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from bridge import config
+from bridge.config import JoinConfig
+from relay.transports.asking import ask_stats
+from relay.transports.pins import KnownRelays, default_path
+from relay.wire.control import Stats, clean_name
+from relay.wire.endpoint import Endpoint, parse_endpoint
+from relay.wire.errors import LocalError
+
+GRACE_S = 6.0
+"""After Ctrl-C: how long the command may take to end by itself."""
+POLL_S = 0.1
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(version("jamrelay"), prog_name="jambridge")
+def main() -> None:
+    """Join a room of a relay with your own Sonic Pi."""
+
+
+@main.command(context_settings={"ignore_unknown_options": False})
+@click.argument("address", metavar="HOST[:PORT]")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.option("--room", default="main", help="Join this room.")
+@click.option("--name", show_default="your login name", help="Be called this; made unique in the room.")
+@click.option(
+    "--scsynth",
+    metavar="PROGRAM",
+    show_default="scsynth from PATH",
+    help="Start this program as the real scsynth.",
+)
+def join(address: str, command: tuple[str, ...], room: str, name: str | None, scsynth: str | None) -> None:
+    """Join a room. COMMAND after -- is started with our scsynth first in its PATH.
+
+    Without a COMMAND the line that starts Sonic Pi through the bridge is printed, and waited for.
+    """
+    try:
+        endpoint = parse_endpoint(address)
+        real = find_scsynth(scsynth)
+        stats = asyncio.run(ask_stats(endpoint, KnownRelays(default_path()), room=clean_name(room)))
+        click.echo(_who_is_there(endpoint, room, stats))
+        with _join_folder() as folder:
+            settings = JoinConfig(
+                host=endpoint.host,
+                port=endpoint.port,
+                room=clean_name(room),
+                name=clean_name(name if name is not None else _login_name()),
+                pins=str(default_path()),
+                scsynth=real,
+                folder=str(folder),
+                software=f"jambridge {version('jamrelay')}",
+            )
+            raise SystemExit(_play(settings, folder, list(command)))
+    except LocalError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def find_scsynth(program: str | None) -> str:
+    """Return the path of the real scsynth. Raises LocalError with what to install."""
+    found = shutil.which(program or "scsynth")
+    if found is None and program is not None:
+        raise LocalError(f"no program {program!r}: give --scsynth a path, or a name that PATH knows")
+    if found is None:
+        raise LocalError(
+            "no scsynth in PATH; it comes with Sonic Pi or SuperCollider: "
+            "apt install supercollider-server, or name it with --scsynth"
+        )
+    return str(Path(found).absolute())
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no entry for this user id
+        return "player"
+
+
+def _who_is_there(endpoint: Endpoint, room: str, stats: Stats) -> str:
+    members = [member.name for entry in stats.rooms for member in entry.members if member.present]
+    who = f"with {', '.join(members)} in it" if members else "empty so far"
+    return f"relay {endpoint} answers; room {room} is {who}"
+
+
+@contextlib.contextmanager
+def _join_folder() -> Iterator[Path]:
+    """A folder for the shim, the journal and the log; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="jambridge-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        shim = folder / "bin" / "scsynth"
+        shim.parent.mkdir()
+        shim.write_text(
+            "#!/bin/sh\n"
+            f"{config.CONFIG_ENV}={shlex.quote(str(folder / 'join.json'))}; export {config.CONFIG_ENV}\n"
+            f'exec {shlex.quote(sys.executable)} -P -m bridge.shim "$@"\n'
+        )
+        shim.chmod(shim.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        yield folder
+
+
+def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
+    config.save(settings, folder / "join.json")
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    interrupted: list[float] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        if interrupted:
+            raise SystemExit(128 + number)
+        interrupted.append(time.monotonic())
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    story = _Story(folder / "bridge.log")
+    process: subprocess.Popen[bytes] | None = None
+    told = False
+    try:
+        if command:
+            try:
+                process = subprocess.Popen(command, env={**os.environ, "PATH": path})
+            except OSError as error:
+                raise LocalError(f"can't start {command[0]!r}: {error.strerror}") from None
+        else:
+            click.echo("start Sonic Pi with this line; Ctrl-C here ends the jam:")
+            click.echo(f"  PATH={shlex.quote(str(folder / 'bin'))}:$PATH sonic-pi")
+        while process is None or process.poll() is None:
+            story.tell()
+            if interrupted and (process is None or time.monotonic() - interrupted[0] > GRACE_S):
+                break
+            if interrupted and process is not None and not told:
+                told = True
+                process.terminate()
+            time.sleep(POLL_S)
+        return 0 if process is None or interrupted else process.returncode
+    finally:
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait()
+        _end_shims(folder)
+        story.tell()
+
+
+def _end_shims(folder: Path) -> None:
+    """End what our shims still run, if Sonic Pi went without ending its scsynth."""
+    pids = [int(path.read_text()) for path in folder.glob("shim-*.pid") if path.read_text().strip()]
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 4.0
+    while any(_runs(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in pids:
+        if _runs(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class _Story:
+    """What the bridge logs, shown as it comes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = 0
+
+    def tell(self) -> None:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._at)
+                news = file.read()
+        except FileNotFoundError:
+            return
+        whole = news[: news.rfind(b"\n") + 1]
+        self._at += len(whole)
+        for line in whole.decode("utf-8", "replace").splitlines():
+            click.echo(line)

@@ -1,0 +1,49 @@
+"""Configuration: what `jambridge join` hands to the shim, and the shim's parent to the bridge.
+
+Pure but for reading and writing the file.
+"""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+CONFIG_ENV = "JAMBRIDGE_CONFIG"
+CHILD_ENV = "JAMBRIDGE_CHILD"
+
+
+class JoinConfig(Struct, frozen=True, kw_only=True):
+    """One join. folder: where journal, logs and the shim live while it lasts."""
+
+    host: str
+    port: int
+    room: str
+    name: str
+    pins: str
+    scsynth: str
+    folder: str
+    software: str
+
+
+class ChildConfig(Struct, frozen=True, kw_only=True):
+    """What the parent of a bridge knows: inherited sockets, and scsynth as it was started.
+
+    need_ms: how long before its timetag scsynth needs a bundle.
+    """
+
+    tap_fd: int
+    synth_fd: int
+    outs: int
+    ins: int
+    need_ms: float
+    journal: str
+
+
+def save(config: JoinConfig, path: Path) -> None:
+    """Write a join's configuration."""
+    path.write_bytes(msgspec.json.encode(config))
+
+
+def load(path: Path) -> JoinConfig:
+    """Read a join's configuration."""
+    return msgspec.json.decode(path.read_bytes(), type=JoinConfig)

@@ -1,0 +1,115 @@
+"""Downlink: which of the room's events have come, which must be asked for, and what came too early to use.
+
+Pure. Gaps are timed by the local clock (s), since session time may be set in one step. A host that comes in
+anew asks for the last PAST_NUMBERS events before it as well: some of them are due only afterwards.
+Bound: EARLY_MAX events wait for session time.
+"""
+
+from bridge.memory import Memory
+from relay.wire.errors import MalformedDatagram
+from relay.wire.recovery import GapTracker
+from relay.wire.sequence import Judged
+
+GAP_KEEP_S = 5.0
+"""How long a missing event is asked for: a Wi-Fi is away for seconds at times, and a /n_free that never
+comes leaves a note standing."""
+
+PAST_NUMBERS = 256
+PAST_KEEP_S = 1.0
+"""How long those from before are asked for; the relay doesn't keep them for ever."""
+
+EARLY_MAX = 4096
+
+
+class Downlink:
+    """The room's numbers as seen here. Every event is taken in once at most."""
+
+    def __init__(self, complete_number: int) -> None:
+        self._gaps = GapTracker(complete_number + 1, keep_s=GAP_KEEP_S)
+        self._past = GapTracker(1, keep_s=PAST_KEEP_S)
+        self._joined_number = 0
+        self._early: list[Judged] = []
+        self._leapt: list[tuple[int, int]] = []
+
+    def enter(self, number: int, now_s: float) -> None:
+        """Come into a room, or another epoch of it, whose last number so far is `number`."""
+        self._gaps.expect(number + 1)
+        self._past = GapTracker(max(1, number + 1 - PAST_NUMBERS), keep_s=PAST_KEEP_S)
+        self._past.announce(number, now_s)
+        self._joined_number = number
+        self._early.clear()
+
+    @property
+    def complete_number(self) -> int:
+        """Every event up to this number has come, or is given up."""
+        return self._gaps.contiguous
+
+    @property
+    def expected(self) -> int:
+        """How many events are known to have been sent."""
+        return self._gaps.counts.expected
+
+    @property
+    def lost(self) -> int:
+        """How many of them did not come at first sight."""
+        return self._gaps.counts.lost
+
+    def is_past(self, event: Judged) -> bool:
+        """Tell whether an event was judged before this host came in."""
+        return event.number <= self._joined_number
+
+    def saw(self, event: Judged, now_s: float) -> bool:
+        """Note that an event came; return whether it is to be taken in."""
+        if self.is_past(event):
+            return self._past.saw(event.number, now_s)
+        try:
+            return self._gaps.saw(event.number, now_s)
+        except MalformedDatagram:
+            self._leap(event.number)
+            return self._gaps.saw(event.number, now_s)
+
+    def announce(self, number: int, now_s: float) -> None:
+        """Note that the room has come as far as `number`."""
+        try:
+            self._gaps.announce(number, now_s)
+        except MalformedDatagram:
+            self._leap(number + 1)
+
+    def keep_early(self, event: Judged) -> None:
+        """Keep an event until session time is known."""
+        if len(self._early) < EARLY_MAX:
+            self._early.append(event)
+
+    def take_early(self) -> list[Judged]:
+        """Take out what was kept, as it came."""
+        early, self._early = self._early, []
+        return early
+
+    def requests(self, now_s: float, rtt_s: float) -> list[tuple[int, int]]:
+        """Return the ranges of numbers to ask for now."""
+        ranges = self._past.due_requests(now_s, rtt_s) + self._gaps.due_requests(now_s, rtt_s)
+        self._past.gave_up()  # the relay has them no more, so they were not due after we came
+        return ranges
+
+    def next_wakeup_s(self, rtt_s: float) -> float | None:
+        """Return the local instant (s) of the next request, None if nothing is missing."""
+        instants = [gaps.next_wakeup_s(rtt_s) for gaps in (self._past, self._gaps)]
+        return min((instant for instant in instants if instant is not None), default=None)
+
+    def gave_up(self) -> list[tuple[int, int]]:
+        """Return the ranges (first, last) of numbers that will never come, since the last call."""
+        ranges, self._leapt = self._leapt, []
+        return [*ranges, *((number, number) for number in self._gaps.gave_up())]
+
+    def remember(self, memory: Memory, lowest_held: int | None) -> None:
+        """Put down how far this host has come. lowest_held: the lowest number not handed over yet."""
+        early = [event.number for event in self._early if not self.is_past(event)]
+        unplayed = early if lowest_held is None else [*early, lowest_held]
+        memory.complete_number = min([self._gaps.contiguous, *(number - 1 for number in unplayed)])
+        memory.remember_missing(self._gaps.highest, [*self._gaps.missing(), *early])
+
+    def _leap(self, number: int) -> None:
+        """More is missing than can be asked for: it is lost; go on from `number`."""
+        self._leapt += [(missing, missing) for missing in self._gaps.missing()]
+        self._leapt.append((self._gaps.highest + 1, number - 1))
+        self._gaps.expect(number)

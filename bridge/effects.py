@@ -1,0 +1,40 @@
+"""Effects: what a session asks its shell to do.
+
+Pure.
+"""
+
+from dataclasses import dataclass
+
+from relay.wire import control
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send `payload` to the relay over UDP."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendControl:
+    """Send `message` to the relay over TLS."""
+
+    message: control.Up
+
+
+@dataclass(frozen=True, slots=True)
+class ToSynth:
+    """Hand `payload` to this host's scsynth."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Something a person should read."""
+
+    text: str
+    warning: bool = False
+
+
+Effect = SendDatagram | SendControl | ToSynth | Tell

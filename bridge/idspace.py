@@ -1,0 +1,162 @@
+"""Id spaces: which number of a member is which number in the scsynth that plays the jam.
+
+Pure. The mapping depends on the slot and on the sender's own channel counts only, so it is the same on every
+machine; it is one-to-one and has an exact inverse. It is linear within a slot because synthdefs write past
+the bus they are given (hoover 6 channels, tech_saws 4) and must hit the same neighbours as at home; guard
+channels keep the last of them out of the next slot. Out of range is refused, never clamped: scsynth takes
+an unknown buffer for buffer 0. Source: sclang's client ids, with 26 bits of node id to each of 32 slots.
+"""
+
+from dataclasses import dataclass
+
+from relay.wire.errors import LocalError, Refused
+
+SLOT_COUNT = 32
+"""Slot 0 is the host's own and never given out; members have 1 to 31."""
+
+NODE_BITS = 26
+"""32 slots fill the 31 bits of a node id that isn't negative."""
+
+NODES_PER_SLOT = 1 << NODE_BITS
+
+LOCAL_BASE = 1 << 25
+"""Where in slot 0 the nodes of the local player live that exist at home only (scopes, recorders). The ids
+below it are the bridge's own."""
+
+HARDWARE_BUSES = 128
+"""Channels left to the sound card, outputs and inputs together; nobody's bus is mapped to them."""
+
+OUTPUT_BUSES = 64
+"""Per slot: stand for the hardware outputs that the sender sees."""
+
+INTERNAL_BUSES = 1024
+"""Per slot: Sonic Pi uses at most 1024 less its hardware channels."""
+
+GUARD_BUSES = 32
+"""Per slot: what a synth spills over the end lands here and is heard by nobody."""
+
+BUSES_PER_SLOT = OUTPUT_BUSES + INTERNAL_BUSES + GUARD_BUSES
+
+AUDIO_BUS_COUNT = HARDWARE_BUSES + SLOT_COUNT * BUSES_PER_SLOT
+"""What scsynth must be started with (-a)."""
+
+CONTROL_BUS_COUNT = 16_384
+"""scsynth's default (-c)."""
+
+CONTROL_BUSES_PER_SLOT = CONTROL_BUS_COUNT // SLOT_COUNT
+
+BUFFERS_PER_SLOT = 4096
+"""Sonic Pi's own count, fixed in its source."""
+
+BUFFER_COUNT = SLOT_COUNT * BUFFERS_PER_SLOT
+"""What scsynth must be started with (-b)."""
+
+_OWN_MASK = NODES_PER_SLOT - 1
+_MAX_CHANNELS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose numbers they are: the slot, and the hardware outputs and inputs that the sender's Sonic Pi sees.
+
+    Sonic Pi counts its own buses from `outs + ins`. Raises LocalError for a slot or counts that cannot be.
+    """
+
+    slot: int
+    outs: int = 16
+    ins: int = 16
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.slot < SLOT_COUNT:
+            raise LocalError(f"slot {self.slot}: members have 1 to {SLOT_COUNT - 1}")
+        if not (0 <= self.outs <= _MAX_CHANNELS and 0 <= self.ins <= _MAX_CHANNELS):
+            raise LocalError(f"{self.outs} outputs, {self.ins} inputs: expected 0 to {_MAX_CHANNELS} of each")
+
+    @property
+    def root(self) -> int:
+        """The member's root group: what its own node 0 is mapped to."""
+        return self.slot << NODE_BITS
+
+    @property
+    def first_bus(self) -> int:
+        """The first of the slot's audio buses; the member's private outputs start here."""
+        return HARDWARE_BUSES + self.slot * BUSES_PER_SLOT
+
+    def node(self, own: int) -> int:
+        """Return the node that the member calls `own`. Raises Refused: negative-id, node-range."""
+        if not 0 <= own < NODES_PER_SLOT:
+            _refuse_number("node", own, NODES_PER_SLOT)
+        return self.slot << NODE_BITS | own
+
+    def audio_bus(self, own: int) -> int:
+        """Return the audio bus that the member calls `own`.
+
+        Raises Refused: negative-id, hardware-input (no microphone travels), bus-range.
+        """
+        if 0 <= own < self.outs and own < OUTPUT_BUSES:
+            return HARDWARE_BUSES + self.slot * BUSES_PER_SLOT + own
+        internal = own - self.outs - self.ins
+        if 0 <= internal < INTERNAL_BUSES:
+            return HARDWARE_BUSES + self.slot * BUSES_PER_SLOT + OUTPUT_BUSES + internal
+        if self.outs <= own < self.outs + self.ins:
+            raise Refused("hardware-input", f"audio bus {own} is input {own - self.outs} of its sender")
+        return _refuse_number("bus", own, self.outs + self.ins + INTERNAL_BUSES)
+
+    def control_bus(self, own: int) -> int:
+        """Return the control bus that the member calls `own`. Raises Refused: negative-id, bus-range."""
+        if not 0 <= own < CONTROL_BUSES_PER_SLOT:
+            _refuse_number("bus", own, CONTROL_BUSES_PER_SLOT)
+        return self.slot * CONTROL_BUSES_PER_SLOT + own
+
+    def buffer(self, own: int) -> int:
+        """Return the buffer that the member calls `own`. Raises Refused: negative-id, buffer-range."""
+        if not 0 <= own < BUFFERS_PER_SLOT:
+            _refuse_number("buffer", own, BUFFERS_PER_SLOT)
+        return self.slot * BUFFERS_PER_SLOT + own
+
+    def own_node(self, node: int) -> int | None:
+        """Return what the member calls `node`, None for somebody else's.
+
+        A home-only node in slot 0 counts as the member's: ask this of the local player only.
+        """
+        slot = node >> NODE_BITS
+        if slot == self.slot:
+            return node & _OWN_MASK
+        if slot == 0 and node >= LOCAL_BASE:
+            return node - LOCAL_BASE
+        return None
+
+    def own_audio_bus(self, bus: int) -> int | None:
+        """Return what the member calls audio bus `bus`, None for somebody else's and for guard channels."""
+        offset = bus - self.first_bus
+        if 0 <= offset < min(self.outs, OUTPUT_BUSES):
+            return offset
+        if OUTPUT_BUSES <= offset < OUTPUT_BUSES + INTERNAL_BUSES:
+            return offset - OUTPUT_BUSES + self.outs + self.ins
+        return None
+
+    def own_control_bus(self, bus: int) -> int | None:
+        """Return what the member calls control bus `bus`, None for somebody else's."""
+        slot, own = divmod(bus, CONTROL_BUSES_PER_SLOT)
+        return own if slot == self.slot else None
+
+    def own_buffer(self, buffer: int) -> int | None:
+        """Return what the member calls `buffer`, None for somebody else's."""
+        slot, own = divmod(buffer, BUFFERS_PER_SLOT)
+        return own if slot == self.slot else None
+
+
+def home_only_node(own: int) -> int:
+    """Return the node of the local player that it calls `own` and that exists at home only.
+
+    Raises Refused: negative-id, node-range.
+    """
+    if not 0 <= own < LOCAL_BASE:
+        _refuse_number("node", own, LOCAL_BASE)
+    return LOCAL_BASE + own
+
+
+def _refuse_number(what: str, number: int, limit: int) -> int:
+    if number < 0:
+        raise Refused("negative-id", f"{what} {number}")
+    raise Refused(f"{what}-range", f"{what} {number}: its sender has 0 to {limit - 1}")

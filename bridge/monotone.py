@@ -1,0 +1,66 @@
+"""Monotone map: converts instants between two clocks so that equal stays equal and order stays order.
+
+Pure. Wall against local is read afresh at every conversion, so the same instant converted twice comes
+out some hundred nanoseconds apart. That would tear chords apart and let a note overtake its FX. Here
+the first conversion of an instant counts, and a new one is kept between those of its neighbours.
+Bound: KEPT instants; a jump of more than STEP and what the clocks may drift apart (a clock was set) starts
+afresh.
+"""
+
+from bisect import bisect_left
+
+from relay.wire.timetag import ticks
+
+KEPT = 4096
+STEP = ticks(0.020)
+"""A difference to the neighbours' conversion of more than this is a step, not noise or slew."""
+
+DRIFT_DIVISOR = 1000
+"""1000 ppm: both clocks may be slewed at 500 ppm, so after a long silence a difference is no step yet."""
+
+
+class MonotoneMap:
+    """Non-decreasing map from instants of one clock to instants of another, both in timetags."""
+
+    def __init__(self) -> None:
+        self._from: list[int] = []
+        self._to: list[int] = []
+        self.steps = 0
+
+    def clear(self) -> None:
+        """Forget all conversions: one of the clocks was set."""
+        self._from.clear()
+        self._to.clear()
+
+    def map(self, instant: int, converted: int) -> int:
+        """Return what `instant` is in the other clock, given what a fresh reading makes of it."""
+        at = bisect_left(self._from, instant)
+        if at < len(self._from) and self._from[at] == instant:
+            if abs(self._to[at] - converted) <= STEP:
+                return self._to[at]
+        elif not self._is_step(at, instant, converted):
+            low = self._to[at - 1] if at else converted
+            high = self._to[at] if at < len(self._to) else max(low, converted)
+            converted = min(max(converted, low), high)
+            self._insert(at, instant, converted)
+            return converted
+        self.clear()
+        self.steps += 1
+        self._insert(0, instant, converted)
+        return converted
+
+    def _is_step(self, at: int, instant: int, converted: int) -> bool:
+        """Tell whether a clock was set since the nearest neighbour was converted."""
+        if not self._from:
+            return False
+        near = at if at < len(self._from) else at - 1
+        if at and at < len(self._from) and instant - self._from[at - 1] < self._from[at] - instant:
+            near = at - 1
+        drift = (converted - instant) - (self._to[near] - self._from[near])
+        return abs(drift) > STEP + abs(instant - self._from[near]) // DRIFT_DIVISOR
+
+    def _insert(self, at: int, instant: int, converted: int) -> None:
+        self._from.insert(at, instant)
+        self._to.insert(at, converted)
+        if len(self._from) > KEPT:
+            del self._from[: KEPT // 4], self._to[: KEPT // 4]

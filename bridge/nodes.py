@@ -1,0 +1,115 @@
+"""The local player's nodes: what Sonic Pi is told about them, and when.
+
+Pure. Sonic Pi's threads block on a group's /n_go, so it is answered at once and the real one swallowed.
+When a group ends, the notes in it that never started are given /n_go and /n_end first: otherwise Sonic
+Pi's own event thread can block for ever (facts of 3.2.2, 4.5.1). All ids are Sonic Pi's own.
+Bound: NODES_MAX nodes remembered, oldest forgotten first.
+"""
+
+from relay.wire.osc import Message, encode
+
+NODES_MAX = 20_000
+HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
+
+
+class NodeTracker:
+    """Groups whose /n_go was given in advance, and notes that have not started yet."""
+
+    def __init__(self) -> None:
+        self._groups: dict[int, int] = {}
+        """group id -> its target, from the answer in advance until the real /n_go or /n_end."""
+        self._unstarted: dict[int, dict[int, None]] = {}
+        """group id -> the synths created in it that have not been heard of."""
+        self._group_of: dict[int, int] = {}
+
+    def create_groups(self, created: tuple[tuple[int, int, int], ...]) -> list[bytes]:
+        """Return the /n_go replies for the groups that a /g_new asks for."""
+        replies: list[bytes] = []
+        for group, _, target in created:
+            self._groups[group] = target
+            replies.append(group_go(group, target))
+        _trim(self._groups)
+        return replies
+
+    def create_synth(self, synth: int, action: int, target: int) -> None:
+        """Note that a synth was asked for; only where its group is known does it matter."""
+        self._forget(synth)
+        if action in (HEAD, TAIL):
+            self._unstarted.setdefault(target, {})[synth] = None
+            self._group_of[synth] = target
+            while len(self._group_of) > NODES_MAX:
+                self._forget(next(iter(self._group_of)))
+
+    def reply(self, message: Message) -> list[bytes]:
+        """Return what Sonic Pi is to hear when its scsynth says `message` (ids already Sonic Pi's)."""
+        if message.address == "/n_go":
+            node = int(message.args[0])
+            if self._groups.pop(node, None) is not None:
+                return []
+            self._forget(node)
+            return [message.raw]
+        if message.address == "/n_end":
+            node = int(message.args[0])
+            self._forget(node)
+            self._groups.pop(node, None)
+            return [*self._resolve_unstarted(node), message.raw]
+        if message.address == "/fail" and message.args and message.args[0] == "/g_new":
+            return [message.raw, *self._failed_groups(str(message.args[1]) if len(message.args) > 1 else "")]
+        return [message.raw]
+
+    def refused(self, created: tuple[tuple[int, int, int], ...], *, groups: bool) -> list[bytes]:
+        """Return the replies for nodes that will never be: they start and end at once."""
+        replies: list[bytes] = []
+        for node, _, target in created:
+            replies.append(group_go(node, target) if groups else synth_go(node, target))
+            replies.append(group_end(node) if groups else synth_end(node))
+        return replies
+
+    def _resolve_unstarted(self, group: int) -> list[bytes]:
+        replies: list[bytes] = []
+        for synth in self._unstarted.pop(group, {}):
+            self._group_of.pop(synth, None)
+            replies += [synth_go(synth, group), synth_end(synth)]
+        return replies
+
+    def _failed_groups(self, text: str) -> list[bytes]:
+        words = text.split()
+        if not (len(words) >= 2 and words[0] in ("Group", "Node") and words[1].lstrip("-").isdigit()):
+            return []
+        lost = [group for group, target in self._groups.items() if target == int(words[1])]
+        for group in lost:
+            del self._groups[group]
+        return [group_end(group) for group in lost]
+
+    def _forget(self, synth: int) -> None:
+        group = self._group_of.pop(synth, None)
+        if group is not None:
+            waiting = self._unstarted[group]
+            del waiting[synth]
+            if not waiting:
+                del self._unstarted[group]
+
+
+def group_go(group: int, target: int) -> bytes:
+    """Return the reply that says a group exists."""
+    return encode("/n_go", group, target, -1, -1, 1, -1, -1)
+
+
+def group_end(group: int) -> bytes:
+    """Return the reply that says a group is gone."""
+    return encode("/n_end", group, -1, -1, -1, 1, -1, -1)
+
+
+def synth_go(synth: int, target: int) -> bytes:
+    """Return the reply that says a synth has started."""
+    return encode("/n_go", synth, target, -1, -1, 0)
+
+
+def synth_end(synth: int) -> bytes:
+    """Return the reply that says a synth is gone."""
+    return encode("/n_end", synth, -1, -1, -1, 0)
+
+
+def _trim(table: dict[int, int]) -> None:
+    while len(table) > NODES_MAX:
+        del table[next(iter(table))]

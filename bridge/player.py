@@ -1,0 +1,249 @@
+"""Player: the local Sonic Pi as seen at the tap; what it sends, and what it is told.
+
+Pure. Every datagram is validated before anything else happens; nothing malformed goes on, not even to the
+own scsynth. What is refused is answered as if it had been played, else Sonic Pi would keep its FX and
+their buses for ever.
+"""
+
+from dataclasses import dataclass, field
+
+from bridge.classify import SERVER_INFO, Route, completes_foundation, is_foundation, route
+from bridge.idspace import BUFFERS_PER_SLOT, INTERNAL_BUSES
+from bridge.nodes import NodeTracker
+from bridge.pacer import Pacer
+from bridge.remap import created_nodes, remap, synthdef_name, unmap_reply
+from bridge.resources import ResourceFolders, load_to_wire
+from bridge.session import JamSession
+from clock.model import Reading
+from relay.wire.errors import LocalError, MalformedOsc, Refused
+from relay.wire.frames import MAX_PAYLOAD_BYTES
+from relay.wire.osc import Message, encode, walk
+from relay.wire.sequence import Kind
+
+Address = tuple[str, int]
+
+SERVER_INFO_REPLY = "/sonic-pi/server-info"
+_AUDIO_BUSES_AT, _BUFFERS_AT = 10, 12
+"""Places in that reply: node id, sr dur rps crate cdur subsample outs ins abuses cbuses bufs synths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Send `payload` to Sonic Pi's socket `to`, at once."""
+
+    to: Address
+    payload: bytes
+
+
+@dataclass(slots=True)
+class PlayerCounts:
+    """What the tap did, for the log and for people."""
+
+    messages: int = 0
+    malformed: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    local_only: int = 0
+
+
+class Player:
+    """The tap's core."""
+
+    def __init__(self, session: JamSession, folders: ResourceFolders) -> None:
+        self.counts = PlayerCounts()
+        self.pacer = Pacer()
+        self.client: Address | None = None
+        self.left = False
+        self._session = session
+        self._own = session.playout.own
+        self._folders = folders
+        self._nodes = NodeTracker()
+        self._home_nodes: set[int] = set()
+        self._asked_status: Address | None = None
+        self._foundation_complete = False
+        self._answers: list[Answer] = []
+        self._to_synth: list[bytes] = []
+
+    def drain(self) -> tuple[list[Answer], list[bytes]]:
+        """Take out the answers that leave at once, and the datagrams for the own scsynth."""
+        drained = self._answers, self._to_synth
+        self._answers, self._to_synth = [], []
+        return drained
+
+    # -- from Sonic Pi -------------------------------------------------------------------------------
+
+    def receive(self, datagram: bytes, source: Address, *, received_local_ns: int, reading: Reading) -> None:
+        """Take in one datagram from Sonic Pi."""
+        try:
+            parts = walk(datagram)
+        except MalformedOsc:
+            self.counts.malformed += 1
+            self._session.note_refused()
+            return
+        for timetag, message in parts:
+            self.counts.messages += 1
+            if message.address == "/status":
+                self._asked_status = source
+            else:
+                self.client = source
+            try:
+                self._message(message, timetag, received_local_ns, reading)
+            except Refused as error:
+                self._refuse(message, error.reason)
+
+    def _message(
+        self, message: Message, timetag: int | None, received_local_ns: int, reading: Reading
+    ) -> None:
+        where = route(message, timetag, self._home_nodes)
+        match where:
+            case Route.TIMED | Route.UNTIMED:
+                self._play(message, timetag, received_local_ns, reading)
+            case Route.RESOURCE:
+                self._load(message, received_local_ns, reading)
+            case Route.RESET:
+                self._home_nodes.clear()
+                self._foundation_complete = False
+                self._session.emit(
+                    Kind.RESET, b"", wall_timetag=None, emitted_local_ns=received_local_ns, reading=reading
+                )
+            case Route.HOME:
+                self._play_at_home(message, timetag, received_local_ns, reading)
+            case Route.SYNTH:
+                self._pass_on(message)
+            case Route.NOTIFY:
+                self._reply(encode("/done", "/notify", 0, 1))
+            case Route.QUIT:
+                self._reply(encode("/done", "/quit"))
+                self.left = True
+            case Route.SWALLOW:
+                pass
+            case Route.REFUSE:
+                raise Refused("not-allowed", message.address)
+
+    def _play(self, message: Message, timetag: int | None, received_local_ns: int, reading: Reading) -> None:
+        if len(message.raw) > MAX_PAYLOAD_BYTES:
+            raise Refused("too-long", f"{len(message.raw)} bytes: at most {MAX_PAYLOAD_BYTES}")
+        home = remap(message, self._own)
+        foundation = timetag is None and is_foundation(message, complete=self._foundation_complete)
+        if foundation and completes_foundation(message):
+            self._foundation_complete = True
+        created = created_nodes(message)
+        if message.address == "/s_new":
+            self._nodes.create_synth(*created[0])
+        else:
+            for reply in self._nodes.create_groups(created):
+                self._reply(reply)
+        self._session.emit(
+            Kind.UNTIMED if timetag is None else Kind.TIMED,
+            message.raw,
+            wall_timetag=timetag,
+            emitted_local_ns=received_local_ns,
+            reading=reading,
+            home=home,
+            foundation=foundation,
+        )
+
+    def _load(self, message: Message, received_local_ns: int, reading: Reading) -> None:
+        """A buffer is loaded at home at once: a thread of Sonic Pi waits for it."""
+        travelling = load_to_wire(message, self._folders)
+        home = remap(message, self._own)
+        if travelling is not None and len(travelling) > MAX_PAYLOAD_BYTES:
+            raise Refused("too-long", f"{len(travelling)} bytes: at most {MAX_PAYLOAD_BYTES}")
+        self._to_synth.append(home)
+        if travelling is None:
+            self.counts.local_only += 1
+            self._session.note_local_only()
+            return
+        self._session.emit(
+            Kind.RESOURCE, travelling, wall_timetag=None, emitted_local_ns=received_local_ns, reading=reading
+        )
+
+    def _play_at_home(
+        self, message: Message, timetag: int | None, received_local_ns: int, reading: Reading
+    ) -> None:
+        if message.address == "/s_new":
+            self._home_nodes.add(created_nodes(message)[0][0])
+        home = remap(message, self._own, self._home_nodes)
+        self._session.emit_home(
+            home, wall_timetag=timetag, emitted_local_ns=received_local_ns, reading=reading
+        )
+
+    def _pass_on(self, message: Message) -> None:
+        if message.address == "/d_loadDir" and message.tags[:1] == "s":
+            self._folders.learn(str(message.arg(0)))
+        if message.address.startswith("/d_") and message.tags != (
+            "b" if message.address == "/d_recv" else "s"
+        ):
+            # A completion message would be executed unseen.
+            raise Refused("completion-message", message.address)
+        if message.address in ("/status", "/version", "/sync") and message.tags not in ("", "i"):
+            raise Refused("arguments", f"{message.address} ,{message.tags[:40]}")
+        if message.address in ("/status", "/version", "/sync") or message.address.startswith("/d_"):
+            self._to_synth.append(message.raw)
+            return
+        if message.address == "/s_new" and synthdef_name(message) == SERVER_INFO:
+            self._home_nodes.add(created_nodes(message)[0][0])
+        self._to_synth.append(remap(message, self._own, self._home_nodes, at_home=True))
+
+    def _refuse(self, message: Message, reason: str) -> None:
+        self._session.note_refused()
+        self.counts.refused[reason] = self.counts.refused.get(reason, 0) + 1
+        groups = message.address != "/s_new"
+        try:
+            replies = self._nodes.refused(created_nodes(message), groups=groups)
+        except (Refused, LocalError):  # no numbers, or none that an answer could name
+            return
+        for reply in replies:
+            self._reply(reply)
+
+    # -- from scsynth --------------------------------------------------------------------------------
+
+    def reply(self, datagram: bytes) -> None:
+        """Take in one datagram from the own scsynth."""
+        try:
+            parts = walk(datagram)
+        except MalformedOsc:
+            self.counts.malformed += 1
+            return
+        for _, message in parts:
+            self._reply_of_synth(message)
+
+    def _reply_of_synth(self, message: Message) -> None:
+        address = message.address
+        if address == "/status.reply":
+            if self._asked_status is not None:
+                self._answers.append(Answer(self._asked_status, message.raw))
+            return
+        if address == "/done" and message.args[:1] == ("/notify",):
+            return  # the bridge's own
+        if address == "/done" and message.args:
+            self._note_done(message)
+        mine = unmap_reply(message, self._own)
+        if mine is None:
+            return
+        ((_, unmapped),) = walk(mine)
+        if address == SERVER_INFO_REPLY:
+            self._reply(_stock_server_info(unmapped))
+            return
+        if address == "/n_end":
+            self._home_nodes.discard(int(unmapped.args[0]))
+        for reply in self._nodes.reply(unmapped):
+            self._reply(reply)
+
+    def _note_done(self, message: Message) -> None:
+        command, *rest = message.args
+        if command == "/d_loadDir":
+            self._session.playout.synthdefs_loaded()
+        elif command in ("/b_alloc", "/b_allocRead") and rest and isinstance(rest[-1], int):
+            self._session.playout.buffer_loaded(rest[-1])
+
+    def _reply(self, payload: bytes) -> None:
+        self.pacer.push(payload)
+
+
+def _stock_server_info(message: Message) -> bytes:
+    """Return server info with the numbers of buses and buffers that a stock scsynth has."""
+    args = list(message.args)
+    if len(args) > _BUFFERS_AT:
+        args[_AUDIO_BUSES_AT] = float(INTERNAL_BUSES)
+        args[_BUFFERS_AT] = float(BUFFERS_PER_SLOT)
+    return encode(message.address, *args)

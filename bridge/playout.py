@@ -1,0 +1,382 @@
+"""Playout: hands every event of the room to this host's scsynth, in the room's order, before its due.
+
+Pure. Judged events come from the session, own ones as stamped from the player; what leaves are bytes for
+scsynth. At release time nothing waits; a straggler goes the moment it comes, counted and named.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from bridge.holdback import Held, HoldbackQueue
+from bridge.host import HostTree
+from bridge.idspace import Origin
+from bridge.memory import LISTED_MAX, HandedOver
+from bridge.remap import buffer_numbers, remap
+from bridge.report import SecondsLedger, event_digest
+from bridge.resources import BufferMemory, ResourceFolders, load_to_local
+from bridge.timebase import Timebase
+from clock.model import Reading
+from relay.wire.errors import Refused, RemoteError
+from relay.wire.osc import Message, bundle, encode, single_message
+from relay.wire.sequence import Flag, Judged, Kind, OrderKey
+from relay.wire.timetag import seconds, ticks
+
+RESETS_KEPT = 64
+FOUNDED_KEPT = 8192
+"""Per slot: twice what the relay keeps of a foundation."""
+NOT_FOUND_KEPT = 256
+_LOADS = frozenset({"/b_alloc", "/b_allocRead", "/b_allocReadChannel", "/b_read", "/b_readChannel"})
+"""What takes memory or reads files comes as a resource, with all that is checked there, or not at all."""
+PLAYED_KEPT = 4096
+AFTER_RESET = ticks(0.001)
+"""What is built anew after a slot reset is due this much later: scsynth takes equal timetags as they come."""
+_DROPPED, _REFUSED, _RESET = b"dropped", b"refused", b"reset"
+
+
+@dataclass(slots=True)
+class _Played:
+    """An own event that was handed over before its verdict came."""
+
+    due: int
+    timetag: int
+    body: bytes
+    margin_s: float | None
+
+
+@dataclass(slots=True)
+class PlayoutCounts:
+    """What happened here, for the log and for people; reports count by second."""
+
+    released: int = 0
+    stragglers: int = 0
+    not_found: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+class Playout:
+    """The way from judged events to scsynth.
+
+    need: ticks that scsynth needs a bundle before its timetag. release_advance: ticks before its due at
+    which an event leaves the hold-back queue.
+    """
+
+    def __init__(
+        self,
+        own: Origin,
+        timebase: Timebase,
+        folders: ResourceFolders,
+        ledger: SecondsLedger,
+        *,
+        need: int,
+        release_advance: int,
+    ) -> None:
+        self.own = own
+        self.need = need
+        self.release_advance = release_advance
+        self.queue = HoldbackQueue(own.slot)
+        self.host = HostTree()
+        self.counts = PlayoutCounts()
+        self.loaded: set[int] = set()
+        self.last_key: OrderKey = (0, 0, 0)
+        self.unconfirmed: deque[int] = deque(maxlen=LISTED_MAX)
+        """Own events played as stamped, whose verdict has not come."""
+        self.resume: HandedOver | None = None
+        """What a bridge that died had handed over; it is not handed over again."""
+        self._origins: dict[int, Origin] = {own.slot: own}
+        self._timebase = timebase
+        self._folders = folders
+        self._ledger = ledger
+        self._resets: dict[int, list[tuple[int, int]]] = {}
+        self._played: dict[int, _Played] = {}
+        self._founded: dict[int, dict[bytes, None]] = {}
+        self._memory = BufferMemory()
+        self._out: list[bytes] = self.host.build(own)
+
+    def drain(self) -> list[bytes]:
+        """Take out the datagrams for scsynth, in order."""
+        out, self._out = self._out, []
+        return out
+
+    # -- who is there --------------------------------------------------------------------------------
+
+    def meet(self, origin: Origin) -> None:
+        """Give a member of the roster its root group and strip."""
+        self._origins[origin.slot] = origin
+        self._out += self.host.build(origin)
+
+    def found(self, slot: int, messages: list[bytes], reading: Reading) -> None:
+        """Build what a member had built before this host came; what is there already is left alone."""
+        if slot == self.own.slot:
+            for payload in messages:  # after a restart: our own scsynth has it all
+                self._note_loaded(payload)
+            return
+        timetag = self._after_reset(slot, reading)
+        if timetag is not None:
+            self._founded.pop(slot, None)
+        origin = self._origin(slot)
+        for payload in messages:
+            if not self._is_new(slot, payload):
+                continue
+            try:
+                message = single_message(payload)
+                if message.address in ("/g_new", "/s_new"):
+                    body = remap(message, origin)
+                    self._out.append(body if timetag is None else bundle(timetag, body))
+                else:
+                    self._load(message, origin)
+            except RemoteError as error:
+                self._count_refused(error)
+
+    def enter_epoch(self) -> None:
+        """Forget what only the former epoch's numbers and instants gave a meaning."""
+        self.queue.enter_epoch()
+        self.resume = None
+        self.last_key = (0, 0, 0)
+        self._resets.clear()
+
+    def clock_was_set(self, session_now: int) -> None:
+        """Note that session time was set in one step: nothing was handed over that lies further ahead."""
+        self.last_key = min(self.last_key, (session_now + self.release_advance, 0, 0))
+
+    def synthdefs_loaded(self) -> None:
+        """Sonic Pi's synthdefs are in scsynth: strips can be made."""
+        self._out += self.host.load_synthdefs()
+
+    def buffer_loaded(self, buffer: int) -> None:
+        """scsynth has loaded a buffer (its own number)."""
+        self.loaded.add(buffer)
+
+    # -- events --------------------------------------------------------------------------------------
+
+    def hold(self, held: Held) -> None:
+        """Take in an own event as stamped, or one that is played at home only."""
+        self.queue.push(held)
+
+    def judged(self, event: Judged, reading: Reading) -> None:
+        """Take in the relay's verdict on an event of any member, this one included."""
+        own = event.slot == self.own.slot
+        if own and Flag.SILENCED in event.flags:
+            # Our own music never stops; but it belongs to the sequence that everybody counts.
+            self._tally(event, _RESET)
+        elif self.resume is not None and self.resume.covers(event, own=own):
+            return
+        elif event.kind is Kind.RESOURCE:
+            self._resource(event, own=own)
+        elif not own or not self._confirm(event):
+            self.queue.push(
+                Held(
+                    event.due, event.slot, event.seq, event.kind, event.payload, 0, event.number, event.flags
+                )
+            )
+            if event.due <= self._release_until(reading):
+                self.counts.stragglers += 1
+
+    def release(self, reading: Reading) -> None:
+        """Hand over what is due within the release advance."""
+        for held in self.queue.release(self._release_until(reading)):
+            self._hand_over(held, reading)
+
+    def next_release(self) -> int | None:
+        """Return the session instant of the next release, None if nothing is held."""
+        due = self.queue.next_due()
+        return None if due is None else due - self.release_advance
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _release_until(self, reading: Reading) -> int:
+        return self._timebase.session_at(reading.local_ns) + self.release_advance
+
+    def _origin(self, slot: int) -> Origin:
+        """The member's origin. The roster travels over TLS and may be behind the events."""
+        origin = self._origins.get(slot)
+        if origin is None:
+            origin = Origin(slot)
+            self.meet(origin)
+        return origin
+
+    def _after_reset(self, slot: int, reading: Reading) -> int | None:
+        """Return the wall timetag for what must follow the slot's last reset; None if that is over."""
+        marks = self._resets.get(slot)
+        last = max(self.queue.next_reset(slot) or 0, marks[-1][0] if marks else 0)
+        if last + AFTER_RESET <= self._timebase.session_at(reading.local_ns):
+            return None
+        return self._timebase.wall_of_session(last + AFTER_RESET, reading)
+
+    def _confirm(self, event: Judged) -> bool:
+        """Take a verdict on an own event; False if the event is not known here."""
+        held = self.queue.own(event.seq)
+        if held is not None:
+            held.number, held.flags = event.number, event.flags
+            if held.due != event.due:
+                held.due = event.due
+                self.queue.push(held)
+            return True
+        played = self._played.pop(event.seq, None)
+        if played is None:
+            return False
+        if event.seq in self.unconfirmed:
+            self.unconfirmed.remove(event.seq)
+        self._ledger.hand_over(
+            number=event.number,
+            due=event.due,
+            timetag=played.timetag,
+            digest=event_digest(event.number, played.body),
+            margin_s=played.margin_s,
+            unconfirmed=True,
+            out_of_order=played.due != event.due,
+        )
+        return True
+
+    def _hand_over(self, held: Held, reading: Reading) -> None:
+        if self._was_reset(held):
+            self._note(held, _DROPPED, held.due)
+            return
+        body = self._body(held)
+        if body is None:
+            self._note(held, _REFUSED, held.due)
+            return
+        if held.kind is Kind.RESET:
+            self._reset(held)
+        self._out.append(bundle(self._timebase.wall_of_session(held.due, reading), body))
+        self.counts.released += 1
+        session_now = self._timebase.session_at(reading.local_ns)
+        margin = held.due - session_now - self.need
+        late = margin < 0
+        timetag = max(held.due, session_now + self.need) if late else held.due
+        self._note(
+            held,
+            _RESET if held.kind is Kind.RESET else body,
+            timetag,
+            margin_s=seconds(margin),
+            late=late,
+            out_of_order=late and held.key < self.last_key,
+            silent=held.kind is not Kind.RESET and self._is_silent(held),
+        )
+        self.last_key = max(self.last_key, held.key)
+
+    def _note(
+        self,
+        held: Held,
+        body: bytes,
+        timetag: int,
+        *,
+        margin_s: float | None = None,
+        late: bool = False,
+        out_of_order: bool = False,
+        silent: bool = False,
+    ) -> None:
+        if held.sub or not held.counted:
+            return
+        if held.number is None:
+            self._played[held.seq] = _Played(held.due, timetag, body, margin_s)
+            self.unconfirmed.append(held.seq)
+            self._ledger.play_unconfirmed()
+            while len(self._played) > PLAYED_KEPT:
+                del self._played[next(iter(self._played))]
+            return
+        self._ledger.hand_over(
+            number=held.number,
+            due=held.due,
+            timetag=timetag,
+            digest=event_digest(held.number, body),
+            margin_s=margin_s,
+            late=late,
+            out_of_order=out_of_order,
+            silent=silent,
+        )
+
+    def _body(self, held: Held) -> bytes | None:
+        if held.home is not None:
+            return held.home
+        origin = self._origin(held.slot)
+        if held.kind is Kind.RESET:
+            return encode("/g_freeAll", origin.root)
+        try:
+            message = single_message(held.payload)
+            if message.address in _LOADS:
+                raise Refused("not-allowed", f"{message.address} that is no resource")
+            return remap(message, origin)
+        except RemoteError as error:
+            self._count_refused(error)
+            return None
+
+    def _is_silent(self, held: Held) -> bool:
+        """Tell whether a note needs a buffer that isn't loaded, or synthdefs before they are there."""
+        if held.sub:  # in the jam's numbers already, and nobody else's business
+            return False
+        if not held.payload.startswith(b"/s_new\0"):
+            self._note_freed(held)
+            return False
+        if not self.host.synthdefs_loaded:
+            return True
+        origin = self._origin(held.slot)
+        numbers = buffer_numbers(single_message(held.payload))
+        return any(origin.buffer(number) not in self.loaded for number in numbers)
+
+    def _note_freed(self, held: Held) -> None:
+        if held.payload.startswith(b"/b_free\0"):
+            number = self._origin(held.slot).buffer(int(single_message(held.payload).args[0]))
+            self.loaded.discard(number)
+            self._memory.free(number)
+
+    def _reset(self, held: Held) -> None:
+        marks = self._resets.setdefault(held.slot, [])
+        marks.append((held.due, held.seq))
+        del marks[:-RESETS_KEPT]
+        self._founded.pop(held.slot, None)
+        for dropped in self.queue.drop_before(held.slot, held.seq):
+            self._note(dropped, _DROPPED, dropped.due)
+
+    def _was_reset(self, held: Held) -> bool:
+        """Tell whether a slot reset that its sender sent later was due before it."""
+        return any(held.seq < seq and held.due > due for due, seq in self._resets.get(held.slot, ()))
+
+    def _resource(self, event: Judged, *, own: bool) -> None:
+        if not own:
+            self._is_new(event.slot, event.payload)
+            try:
+                self._load(single_message(event.payload), self._origin(event.slot))
+            except RemoteError as error:
+                self._count_refused(error)
+        self._tally(event, event.payload)
+
+    def _tally(self, event: Judged, body: bytes) -> None:
+        """Note an event that scsynth is not handed at its due."""
+        self._ledger.hand_over(
+            number=event.number,
+            due=event.due,
+            timetag=event.due,
+            digest=event_digest(event.number, body),
+            margin_s=None,
+        )
+
+    def _load(self, message: Message, origin: Origin) -> None:
+        local = load_to_local(message, self._folders)
+        if local is None:
+            name = str(message.args[1])
+            if name in self.counts.not_found or len(self.counts.not_found) < NOT_FOUND_KEPT:
+                self.counts.not_found[name] = self.counts.not_found.get(name, 0) + 1
+            return
+        mapped = remap(single_message(local), origin)
+        self._memory.claim(single_message(mapped))
+        self._out.append(mapped)
+
+    def _is_new(self, slot: int, payload: bytes) -> bool:
+        """Note what belongs to a member's foundation; tell whether it was not known."""
+        known = self._founded.setdefault(slot, {})
+        if payload in known:
+            return False
+        known[payload] = None
+        if len(known) > FOUNDED_KEPT:
+            del known[next(iter(known))]
+        return True
+
+    def _note_loaded(self, payload: bytes) -> None:
+        message = single_message(payload)
+        if message.address in ("/b_alloc", "/b_allocRead"):
+            self.loaded.add(self.own.buffer(int(message.args[0])))
+
+    def _count_refused(self, error: RemoteError) -> None:
+        reason = getattr(error, "reason", type(error).__name__)
+        self.counts.refused[reason] = self.counts.refused.get(reason, 0) + 1
+        self._ledger.refused += 1

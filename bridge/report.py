@@ -1,0 +1,195 @@
+"""Reports: what this host handed to its scsynth, second by second of session time, for the relay.
+
+Pure. A second is reported SETTLED after it ended. The digest runs over (number, message without its
+timetag) in scsynth's order: by timetag, then by arrival. Bound: SECONDS_KEPT seconds.
+"""
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass, field
+
+from relay.wire.control import MAX_LISTED, DigestDetail, Report
+from relay.wire.timetag import TICKS_PER_S
+
+SETTLED_S = 2
+SECONDS_KEPT = 15
+DIGEST_BYTES = 16
+EVENT_DIGEST_BYTES = 8
+MARGINS_LISTED = 256
+DOWN_SAMPLES = 512
+
+
+def event_digest(number: int, message: bytes) -> bytes:
+    """Return the digest of one event: its number and its message without the timetag."""
+    return hashlib.blake2b(number.to_bytes(8) + message, digest_size=EVENT_DIGEST_BYTES).digest()
+
+
+@dataclass(slots=True)
+class _Second:
+    events: list[tuple[int, int, int, bytes]] = field(default_factory=list)
+    """(timetag, arrival, number, digest)"""
+    late: list[int] = field(default_factory=list)
+    unconfirmed: list[int] = field(default_factory=list)
+    out_of_order: list[int] = field(default_factory=list)
+    silent: list[int] = field(default_factory=list)
+    margins_ms: list[float] = field(default_factory=list)
+
+    def in_order(self) -> list[tuple[int, bytes]]:
+        return [(number, digest) for _, _, number, digest in sorted(self.events)]
+
+
+@dataclass(frozen=True, slots=True)
+class PathFigures:
+    """What the session knows of path and clock when a report is made; milliseconds.
+
+    clock_offset_ms > 0: the room's clock is ahead of this host's wall clock.
+    """
+
+    rtt_ms: float = 0.0
+    jitter_ms: float = 0.0
+    frames_expected: int = 0
+    frames_lost: int = 0
+    clock_offset_ms: float = 0.0
+    clock_bound_ms: float = 0.0
+    clock_rate_ppm: float = 0.0
+    clock_steps: int = 0
+
+
+class SecondsLedger:
+    """The book that a bridge keeps of its own hand-overs."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, _Second] = {}
+        self._whole_from = 0
+        self._reported_up_to = 0
+        self._arrivals = 0
+        self._down_s: deque[float] = deque(maxlen=DOWN_SAMPLES)
+        self.missing: list[int] = []
+        self._missing_count = 0
+        self.unconfirmed = 0
+        """Own events handed over without a verdict since the last report; numbers come later, if at all."""
+        self.refused = 0
+        self.local_only = 0
+        self.totals: dict[str, int] = dict.fromkeys(
+            ("events", "late", "unconfirmed", "out_of_order", "silent_here", "missing"), 0
+        )
+
+    def start(self, session_now: int) -> None:
+        """Joined (again), or the clock was stepped: only seconds that begin from now on are whole."""
+        self._whole_from = session_now // TICKS_PER_S + 1
+        self._reported_up_to = self._whole_from - 1
+
+    def enter_epoch(self) -> None:
+        """Forget all seconds: another relay counts them, by another clock."""
+        self._seconds.clear()
+
+    def hand_over(
+        self,
+        *,
+        number: int,
+        due: int,
+        timetag: int,
+        digest: bytes,
+        margin_s: float | None,
+        late: bool = False,
+        unconfirmed: bool = False,
+        out_of_order: bool = False,
+        silent: bool = False,
+    ) -> None:
+        """Note one room event. timetag: session instant that scsynth was given for it.
+
+        margin_s: due minus hand-over, less what scsynth needs; None where nothing was to be in time.
+        """
+        second = self._seconds.setdefault(due // TICKS_PER_S, _Second())
+        self._arrivals += 1
+        second.events.append((timetag, self._arrivals, number, digest))
+        for flag, name, numbers in (
+            (late, "late", second.late),
+            (out_of_order, "out_of_order", second.out_of_order),
+            (silent, "silent_here", second.silent),
+        ):
+            if flag:
+                numbers.append(number)
+                self.totals[name] += 1
+        if unconfirmed:
+            second.unconfirmed.append(number)
+        self.totals["events"] += 1
+        if margin_s is not None:
+            second.margins_ms.append(margin_s * 1e3)
+
+    def one_way_down(self, seconds: float) -> None:
+        """Note how long a heartbeat took from the relay."""
+        self._down_s.append(seconds)
+
+    def play_unconfirmed(self) -> None:
+        """Note an own event that is played as stamped, since its verdict hasn't come."""
+        self.unconfirmed += 1
+        self.totals["unconfirmed"] += 1
+
+    def give_up(self, first: int, last: int) -> None:
+        """Note that the events first..last did not come although asked for."""
+        self.missing += range(first, min(last, first + MAX_LISTED - 1) + 1)
+        self._missing_count += last - first + 1
+        self.totals["missing"] += last - first + 1
+
+    def due_reports(self, session_now: int, figures: PathFigures) -> list[Report]:
+        """Return the reports of the seconds that ended SETTLED_S ago, and forget what is too old."""
+        last = session_now // TICKS_PER_S - 1 - SETTLED_S
+        reports = [
+            self._report(number, figures)
+            for number in range(max(self._reported_up_to + 1, last - SECONDS_KEPT), last + 1)
+        ]
+        self._reported_up_to = max(self._reported_up_to, last)
+        for number in [number for number in self._seconds if number < last - SECONDS_KEPT]:
+            del self._seconds[number]
+        return reports
+
+    def detail(self, second: int) -> DigestDetail:
+        """Return the per-event digests of a second, in scsynth's order."""
+        known = self._seconds.get(second, _Second())
+        return DigestDetail(second=second, events=known.in_order()[:4096])
+
+    def next_report_at(self, session_now: int) -> int:
+        """Return the session instant of the next report."""
+        return (session_now // TICKS_PER_S + 1) * TICKS_PER_S
+
+    def _report(self, number: int, figures: PathFigures) -> Report:
+        second = self._seconds.get(number, _Second())
+        missing, self.missing = self.missing, []
+        missing_count, self._missing_count = self._missing_count, 0
+        refused, self.refused = self.refused, 0
+        local_only, self.local_only = self.local_only, 0
+        unconfirmed, self.unconfirmed = self.unconfirmed, 0
+        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        for event_number, one in second.in_order():
+            digest.update(event_number.to_bytes(8) + one)
+        down = sorted(self._down_s)
+        return Report(
+            second=number,
+            whole=number >= self._whole_from,
+            events=len(second.events),
+            digest=digest.digest(),
+            late=len(second.late),
+            late_numbers=second.late[:MAX_LISTED],
+            missing=missing_count,
+            missing_numbers=missing[:MAX_LISTED],
+            out_of_order=len(second.out_of_order),
+            out_of_order_numbers=second.out_of_order[:MAX_LISTED],
+            unconfirmed=unconfirmed,
+            unconfirmed_numbers=second.unconfirmed[:MAX_LISTED],
+            silent_here=len(second.silent),
+            silent_here_numbers=second.silent[:MAX_LISTED],
+            refused=refused,
+            local_only=local_only,
+            margin_ms_min=min(second.margins_ms, default=None),
+            margins_ms=second.margins_ms[:MARGINS_LISTED],
+            down_p99_ms=down[int(len(down) * 0.99)] * 1e3 if down else 0.0,
+            rtt_ms=figures.rtt_ms,
+            jitter_ms=figures.jitter_ms,
+            frames_expected=figures.frames_expected,
+            frames_lost=figures.frames_lost,
+            clock_offset_ms=figures.clock_offset_ms,
+            clock_bound_ms=figures.clock_bound_ms,
+            clock_rate_ppm=figures.clock_rate_ppm,
+            clock_steps=figures.clock_steps,
+        )

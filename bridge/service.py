@@ -1,0 +1,381 @@
+"""The bridge's shell: sockets, tasks and clocks around player, session and playout.
+
+Started by the shim, which hands it the tap's socket and the one to scsynth. The relay is looked for before
+the first word of Sonic Pi is read, since the slot decides all numbers; without an answer the player plays
+alone and joins as soon as the relay is there. A bridge after one that was killed knows its slot from the
+journal, and reads on at once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import asyncio_dgram
+import msgspec
+
+from bridge import config
+from bridge.config import ChildConfig, JoinConfig
+from bridge.idspace import Origin
+from bridge.journal import Journal
+from bridge.orphans import die_with_parent
+from bridge.player import Address as PlayerAddress
+from bridge.player import Player
+from bridge.playout import Playout
+from bridge.priority import raise_priority
+from bridge.report import SecondsLedger
+from bridge.resources import ResourceFolders
+from bridge.session import Identity, JamSession, SendControl, SendDatagram, Tell, ToSynth
+from bridge.synth import RELEASE_SLACK_MS
+from bridge.timebase import Timebase
+from clock import sources
+from relay.transports import tls
+from relay.transports.pins import KnownRelays
+from relay.transports.tls import ControlStream
+from relay.transports.udp import DatagramSocket, Received
+from relay.wire import control
+from relay.wire.endpoint import Address, Endpoint
+from relay.wire.errors import LocalError, MalformedControl
+from relay.wire.osc import encode
+from relay.wire.sequence import Timing
+from relay.wire.timetag import ticks
+from relay.wire.version import PROTOCOL_VERSION
+
+log = logging.getLogger(__name__)
+
+TAP_BYTES_MAX = 65_507
+"""The longest UDP datagram: scsynth takes what it gets, and so must the tap."""
+
+FIRST_JOIN_S = 10.0
+"""Sonic Pi waits 30 s for scsynth; this much of it is given to the relay."""
+RETRY_S = 1.0
+RETRY_S_MAX = 5.0
+DEFAULT_TIMING = Timing(lead=ticks(0.200), shift=0)
+"""Until a relay has said otherwise."""
+HOME_SLOTS = range(17, 32)
+"""Where a player who has not met any relay yet plays: a slot that the relay is not likely to have given to
+somebody else when it is there at last, as it gives out the lowest first."""
+EXIT_AGAIN = 3
+"""The exit status that makes the shim start the bridge again."""
+
+
+class BridgeService:
+    """A running bridge."""
+
+    def __init__(self, join: JoinConfig, child: ChildConfig) -> None:
+        self._join = join
+        self._child = child
+        self._journal = Journal(Path(child.journal))
+        self._endpoint = Endpoint(join.host, join.port)
+        self._pins = KnownRelays(Path(join.pins))
+        self._folders = ResourceFolders()
+        self._stop = asyncio.Event()
+        self._failed = False
+        """Something of ours went wrong: the shim shall start another bridge, in the same slot."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._stream: ControlStream | None = None
+        self._datagrams = DatagramSocket(self._on_datagrams)
+        self._relay: Address | None = None
+        self._session: JamSession | None = None
+        self._player: Player | None = None
+        # Drained by ourselves: the kernel's receive instant is the instant of emission.
+        self._tap = DatagramSocket(self._on_tap, longest=TAP_BYTES_MAX)
+        self._synth: asyncio_dgram.DatagramServer | asyncio_dgram.DatagramClient
+        self._answers: socket.socket
+
+    async def run(self) -> int:
+        """Run until the player leaves (0) or something is wrong (the shim starts another)."""
+        self._answers = socket.socket(fileno=os.dup(self._child.tap_fd))
+        self._synth = await asyncio_dgram.from_socket(socket.socket(fileno=self._child.synth_fd))
+        self._datagrams.bind()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.set_exception_handler(self._on_fault)
+        # A bridge that was started again knows its slot, and Sonic Pi's threads are waiting for answers.
+        slot = self._journal.memory.slot
+        first = await self._first_words() if slot is None else None
+        self._begin(first.slot if first is not None else slot or random.choice(HOME_SLOTS))
+        assert self._session is not None
+        if first is not None:
+            self._session.receive_control(first, sources.read())
+            # Before anything can fail: a bridge without its ticket would be given yet another place.
+            self._journal.write()
+            self._settle()
+        self._tap.adopt(socket.socket(fileno=self._child.tap_fd))
+        tasks = [
+            asyncio.create_task(self._read_synth()),
+            asyncio.create_task(self._keep_joined()),
+            asyncio.create_task(self._stop.wait()),
+        ]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks[:2]:
+            if task.done() and task.exception() is not None:
+                self._failed = True
+                log.error("our fault", exc_info=task.exception())
+        if self._failed:
+            # No good-bye: it would give the slot away that the next bridge comes back to.
+            if self._stream is not None:
+                self._stream.abort()
+        else:
+            await self._leave()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tap.close()
+        self._synth.close()
+        return EXIT_AGAIN if self._failed else 0
+
+    def _on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An exception in a callback: the timer may be lost with it, so this bridge is of no more use."""
+        loop.default_exception_handler(context)
+        if "handle" in context:  # a callback of ours, and not a connection that broke unobserved
+            log.error("our fault: %s", context.get("message"))
+            self._failed = True
+            self._stop.set()
+
+    # -- beginnings and ends -------------------------------------------------------------------------
+
+    def _begin(self, slot: int) -> None:
+        reading = sources.read()
+        timebase = Timebase(reading)
+        ledger = SecondsLedger()
+        own = Origin(slot, self._child.outs, self._child.ins)
+        need_s = self._child.need_ms / 1e3
+        advance = ticks(need_s + RELEASE_SLACK_MS / 1e3)
+        playout = Playout(own, timebase, self._folders, ledger, need=ticks(need_s), release_advance=advance)
+        memory = self._journal.memory
+        memory.slot = slot
+        identity = Identity(self._join.room, self._join.name, self._join.software, advance)
+        self._session = JamSession(identity, playout, timebase, ledger, DEFAULT_TIMING, memory, reading)
+        self._player = Player(self._session, self._folders)
+        self._player.client = self._journal.client
+        if self._journal.synthdefs_loaded:
+            playout.synthdefs_loaded()
+        self._to_synth(encode("/notify", 1))
+        log.info(
+            "bridge up slot=%d need_ms=%.1f release_advance_ms=%.1f restarted=%s",
+            slot, self._child.need_ms, self._child.need_ms + RELEASE_SLACK_MS, self._journal.found,
+        )  # fmt: skip
+
+    async def _first_words(self) -> control.Welcome | None:
+        """Return the relay's Welcome, None if it can't be had while Sonic Pi waits, or is refused."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_JOIN_S):
+                while True:
+                    try:
+                        return await self._welcome()
+                    except (LocalError, MalformedControl) as error:
+                        log.warning("%s", error)
+                    self._hang_up()
+                    await asyncio.sleep(RETRY_S)
+        self._hang_up()
+        log.warning("you play alone until the relay is there")
+        return None
+
+    async def _welcome(self) -> control.Welcome | None:
+        self._stream = await self._connect()
+        self._stream.send(control.encode(_hello(self._join, self._child, self._journal)))
+        payload = await self._stream.receive()
+        if payload is None:
+            raise LocalError("the relay closed the connection without a Welcome")
+        answer = control.decode_down(payload)
+        if isinstance(answer, control.Welcome):
+            return answer
+        if isinstance(answer, control.Refused):
+            raise LocalError(f"the relay says: {answer.text}")
+        raise LocalError(f"the relay says {type(answer).__name__} where a Welcome was expected")
+
+    def _hang_up(self) -> None:
+        if self._stream is not None:
+            self._stream.abort()
+            self._stream = None
+
+    async def _connect(self) -> ControlStream:
+        stream = await tls.connect(self._endpoint, pins=self._pins)
+        self._relay = await self._datagrams.resolve(Endpoint(stream.peer.host, self._endpoint.port))
+        return stream
+
+    async def _leave(self) -> None:
+        if self._stream is not None:
+            self._stream.send(control.encode(control.Leave()))
+            self._stream.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stream.closed(), 0.5)
+        self._settle()
+        log.info("left")
+
+    # -- the relay -----------------------------------------------------------------------------------
+
+    async def _keep_joined(self) -> None:
+        session = self._running()[0]
+        pause_s = RETRY_S
+        while True:
+            if self._stream is None:
+                try:
+                    self._stream = await self._connect()
+                    self._stream.send(control.encode(session.hello()))
+                except LocalError as error:
+                    log.debug("= no relay yet: %s", error)
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 1.5, RETRY_S_MAX)
+                    continue
+            was_joined = await self._listen(self._stream)
+            self._stream = None
+            session.disconnected()
+            self._settle()
+            pause_s = RETRY_S if was_joined else min(pause_s * 1.5, RETRY_S_MAX)
+            if session.gone:
+                await asyncio.Event().wait()
+            await asyncio.sleep(0.1 if was_joined else pause_s)
+
+    async def _listen(self, stream: ControlStream) -> bool:
+        """Take in what the relay says until the connection ends; return whether it let us in."""
+        session = self._running()[0]
+        try:
+            while (payload := await stream.receive()) is not None:
+                session.receive_control(control.decode_down(payload), sources.read())
+                self._settle()
+        except MalformedControl as error:
+            log.warning("the relay can't be understood: %s; is its version the same as ours?", error)
+            stream.abort()
+        stream.close()
+        return session.joined
+
+    def _on_datagrams(self, datagrams: list[Received]) -> None:
+        if self._session is None:
+            return
+        for datagram in datagrams:
+            self._session.receive_datagram(
+                datagram.payload, received_local_ns=datagram.received_local_ns, reading=sources.read()
+            )
+        self._settle()
+
+    # -- Sonic Pi and scsynth ------------------------------------------------------------------------
+
+    def _on_tap(self, datagrams: list[Received]) -> None:
+        _, player = self._running()
+        for datagram in datagrams:
+            player.receive(
+                datagram.payload,
+                cast(PlayerAddress, datagram.source),
+                received_local_ns=datagram.received_local_ns,
+                reading=sources.read(),
+            )
+        self._settle()
+        if player.left:
+            self._stop.set()
+
+    async def _read_synth(self) -> None:
+        _, player = self._running()
+        while True:
+            try:
+                datagram, _ = await self._synth.recv()
+            except OSError as error:  # nobody listens there any more: the shim will end us
+                log.debug("= scsynth unreachable: %s", error)
+                await asyncio.sleep(0.05)
+                continue
+            player.reply(datagram)
+            self._settle()
+
+    def _to_synth(self, payload: bytes) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._child.synth_fd, payload)
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Do the effects of what just happened, and set the timer anew."""
+        session, player = self._running()
+        reading = sources.read()
+        session.wake(reading)
+        answers, own = player.drain()
+        for payload in own:
+            self._to_synth(payload)
+        # Read anew: a clock request is stamped with it, and what went before took its time.
+        for effect in session.flush(sources.read()):
+            match effect:
+                case ToSynth(payload):
+                    self._to_synth(payload)
+                case SendDatagram(payload):
+                    if self._relay is not None:
+                        self._datagrams.send(payload, self._relay)
+                case SendControl(message):
+                    if self._stream is not None:
+                        self._stream.send(control.encode(message))
+                case Tell(text, warning):
+                    log.log(logging.WARNING if warning else logging.INFO, "%s", text)
+        for answer in answers:
+            self._answer(answer.payload, answer.to)
+        for payload in player.pacer.due(reading.local_ns):
+            if player.client is not None:
+                self._answer(payload, player.client)
+        self._journal.client = player.client
+        self._journal.synthdefs_loaded = session.playout.host.synthdefs_loaded
+        self._journal.write()
+        wakeup_ns = session.next_wakeup_ns(reading)
+        paced_ns = player.pacer.next_wakeup_ns()
+        if paced_ns is not None:
+            wakeup_ns = min(wakeup_ns, paced_ns)
+        if self._timer is not None:
+            self._timer.cancel()
+        delay_s = max(0, wakeup_ns - reading.local_ns) / 1e9
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._settle)
+
+    def _answer(self, payload: bytes, to: tuple[str, int]) -> None:
+        with contextlib.suppress(OSError):
+            self._answers.sendto(payload, to)
+
+    def _running(self) -> tuple[JamSession, Player]:
+        assert self._session is not None, "not begun"
+        assert self._player is not None, "not begun"
+        return self._session, self._player
+
+
+def _hello(join: JoinConfig, child: ChildConfig, journal: Journal) -> control.Hello:
+    """The first Hello, before there is a session: the slot has to be known to make one."""
+    memory = journal.memory
+    return control.Hello(
+        protocol=PROTOCOL_VERSION,
+        software=join.software,
+        room=join.room,
+        name=join.name,
+        outs=child.outs,
+        ins=child.ins,
+        ticket=memory.ticket,
+        slot_wanted=memory.slot,
+        epoch=memory.epoch,
+        next_seq=memory.next_seq,
+        release_advance=ticks((child.need_ms + RELEASE_SLACK_MS) / 1e3),
+    )
+
+
+def main() -> None:
+    """Run the bridge as the shim's child, once it says so: until then this is the spare one."""
+    die_with_parent()
+    if not sys.stdin.buffer.readline():
+        return
+    join = config.load(Path(os.environ[config.CONFIG_ENV]))
+    child = msgspec.json.decode(os.environ[config.CHILD_ENV], type=ChildConfig)
+    logging.basicConfig(
+        filename=Path(join.folder) / "bridge.log",
+        level=logging.DEBUG if os.environ.get("JAMBRIDGE_DEBUG") else logging.INFO,
+        format="%(asctime)s %(levelname)s bridge: %(message)s",
+    )
+    log.info("priority %s", raise_priority())
+    try:
+        status = asyncio.run(BridgeService(join, child).run())
+    except Exception:
+        log.exception("our fault")
+        status = EXIT_AGAIN
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,399 @@
+"""Session: a bridge's life in a room, from Hello to Leave; fed with bytes and time, returns effects.
+
+Pure. It numbers and sends what the player emits, follows the room's numbers, keeps the clock, and lets
+the playout release what is due. While the relay is away the same rules go on without verdicts: the
+player's own music is played as stamped.
+"""
+
+from collections.abc import Callable
+
+from bridge import words
+from bridge.classify import is_note
+from bridge.downlink import Downlink
+from bridge.effects import Effect, SendControl, SendDatagram, Tell, ToSynth
+from bridge.figures import path_figures
+from bridge.foundation import OwnFoundation
+from bridge.holdback import Held
+from bridge.idspace import Origin
+from bridge.memory import Identity, Memory
+from bridge.playout import Playout
+from bridge.report import SecondsLedger
+from bridge.timebase import Timebase
+from bridge.timekeeper import Timekeeper
+from bridge.uplink import Uplink
+from clock.model import Reading
+from relay.wire import control, frames
+from relay.wire.datagram import Opener, Sealer
+from relay.wire.errors import MalformedDatagram, RemoteError
+from relay.wire.sequence import Judged, Kind, Stamped, Timing
+from relay.wire.timetag import seconds, ticks
+from relay.wire.version import PROTOCOL_VERSION
+
+__all__ = ["Effect", "Identity", "JamSession", "Memory", "SendControl", "SendDatagram", "Tell", "ToSynth"]
+
+STRUCTURE_KEEP = ticks(10.0)
+"""Groups, FX and frees that were played while the relay was away are sent to the others afterwards, if they
+aren't older: after that long a member's sound was freed everywhere anyway."""
+
+RTT_UNKNOWN_S = 0.05
+
+QUIET_AFTER_NS = 3_000_000_000
+"""Without a datagram for this long although TLS stands, people are told to look at UDP."""
+
+
+class JamSession:
+    """One member's session."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        playout: Playout,
+        timebase: Timebase,
+        ledger: SecondsLedger,
+        timing: Timing,
+        memory: Memory,
+        reading: Reading,
+    ) -> None:
+        self.identity = identity
+        self.playout = playout
+        self.timing = timing
+        self.memory = memory
+        self.members: list[control.Member] = []
+        self.name = identity.name
+        self.joined = False
+        self.gone = False
+        """The relay will not have this bridge in its slot: it plays alone for good."""
+        self._timebase = timebase
+        self._ledger = ledger
+        self._uplink = Uplink(memory.next_seq)
+        self._foundation = OwnFoundation()
+        self._downlink = Downlink(memory.complete_number)
+        self._sending = False
+        """Session time is known, so the room is told what the player emits."""
+        self._timekeeper = Timekeeper(timebase, reading)
+        self._sealer: Sealer | None = None
+        self._opener: Opener | None = None
+        self._outbox: list[bytes] = []
+        self._effects: list[Effect] = []
+        self._heard_at_ns = reading.local_ns
+        self._told_quiet = False
+        self._report_at = 0
+        self._home_sub = 0
+        self.datagrams_refused = 0
+        self._awake_local_ns = reading.local_ns
+        playout.resume = memory.handed_over()
+
+    # -- the player ----------------------------------------------------------------------------------
+
+    def emit(
+        self,
+        kind: Kind,
+        payload: bytes,
+        *,
+        wall_timetag: int | None,
+        emitted_local_ns: int,
+        reading: Reading,
+        home: bytes | None = None,
+        foundation: bool = False,
+    ) -> None:
+        """Stamp one message of the local player, hold it back here, and send it to the relay.
+
+        payload: as it travels, in Sonic Pi's numbers. home: the same remapped for the own scsynth.
+        """
+        emitted = self._timebase.session_at(emitted_local_ns)
+        timetag = None
+        if wall_timetag is not None:
+            timetag = self._timebase.session_of_wall(wall_timetag, reading)
+        event = self._uplink.stamp(kind, payload, emitted=emitted, timetag=timetag, foundation=foundation)
+        self.memory.next_seq = self._uplink.next_seq
+        self._home_sub = 0
+        due = self._uplink.due_as_stamped(event, self.timing)
+        if kind is not Kind.RESOURCE:
+            self.playout.hold(Held(due, self.playout.own.slot, event.seq, kind, payload, home=home))
+        self._foundation.note(kind, payload, foundation=foundation)
+        if self._sending:
+            now = self._timebase.session_at(reading.local_ns)
+            self._outbox.append(self._uplink.send(event, now))
+
+    def emit_home(
+        self, message: bytes, *, wall_timetag: int | None, emitted_local_ns: int, reading: Reading
+    ) -> None:
+        """Hold back a message that only this host plays, in order with the own events."""
+        due = self._timebase.session_at(emitted_local_ns) + self.timing.lead
+        if wall_timetag is not None:
+            due = max(due, self._timebase.session_of_wall(wall_timetag, reading) + self.timing.shift)
+        due = max(due, self._uplink.floor)
+        self._home_sub += 1
+        seq = self._uplink.next_seq - 1
+        kind = Kind.UNTIMED if wall_timetag is None else Kind.TIMED
+        self.playout.hold(Held(due, self.playout.own.slot, seq, kind, message, self._home_sub, home=message))
+
+    def note_refused(self) -> None:
+        """Count what the local player sent and nobody gets, its own scsynth included."""
+        self._ledger.refused += 1
+
+    def note_local_only(self) -> None:
+        """Count a file that no other member has: what plays it is silent elsewhere."""
+        self._ledger.local_only += 1
+
+    # -- control -------------------------------------------------------------------------------------
+
+    def hello(self) -> control.Hello:
+        """Return the first word of a new connection."""
+        pending = self._uplink.pending(self._is_wanted)
+        return control.Hello(
+            protocol=PROTOCOL_VERSION,
+            software=self.identity.software,
+            room=self.identity.room,
+            name=self.identity.name,
+            outs=self.playout.own.outs,
+            ins=self.playout.own.ins,
+            ticket=self.memory.ticket,
+            slot_wanted=self.memory.slot,
+            epoch=self.memory.epoch,
+            next_seq=pending[0].seq if pending else self._uplink.next_seq,
+            release_advance=self.identity.release_advance,
+        )
+
+    def receive_control(self, message: control.Down, reading: Reading) -> None:
+        """Take in one control message of the relay."""
+        match message:
+            case control.Welcome():
+                self._welcome(message, reading)
+            case control.Roster():
+                self._roster(message.members)
+            case control.Settings():
+                self.timing = Timing(message.lead, message.shift)
+            case control.Foundation():
+                self.playout.found(message.slot, message.messages, reading)
+                if message.slot == self.playout.own.slot:
+                    self._foundation.learn(message.messages)
+            case control.DigestRequest():
+                self._effects.append(SendControl(self._ledger.detail(message.second)))
+            case control.Refused():
+                self.gone = message.final
+                self._effects.append(Tell(f"the relay says: {message.text}", warning=True))
+            case control.Stats():
+                pass
+
+    def disconnected(self) -> None:
+        """Note that the connection ended: from now on this host plays as stamped."""
+        if self.joined:
+            self._effects.append(words.AWAY)
+        self.joined = self._sending = False
+        self._sealer = self._opener = None
+        self._outbox.clear()
+
+    def _welcome(self, welcome: control.Welcome, reading: Reading) -> None:
+        if welcome.slot != self.playout.own.slot:
+            self._effects.append(SendControl(control.Leave()))
+            self.gone = True
+            self._effects.append(words.place_lost(self.playout.own.slot, self.identity.room))
+            return
+        now = self._timebase.session_at(reading.local_ns)
+        same_room = welcome.resumed and welcome.epoch == self.memory.epoch
+        self._sealer = Sealer(welcome.key_up, welcome.channel)
+        self._opener = Opener(welcome.key_down, welcome.channel)
+        self.timing = Timing(welcome.lead, welcome.shift)
+        self.name = welcome.name
+        self.memory.slot, self.memory.ticket, self.memory.epoch = welcome.slot, welcome.ticket, welcome.epoch
+        if not same_room:
+            self._enter(welcome.number, reading)
+        self._timekeeper.restart(reading)
+        self._uplink.next_seq = max(self._uplink.next_seq, welcome.next_seq)
+        self.memory.next_seq = self._uplink.next_seq
+        self.joined, self._sending = True, False
+        if self._in_time:
+            self._begin_sending(reading)
+        self._ledger.start(now)
+        self._report_at = self._ledger.next_report_at(now)
+        self._heard_at_ns = reading.local_ns
+        self._told_quiet = False
+        self._effects.append(words.welcomed(welcome, self.identity.room))
+        self._roster(welcome.members, quiet=True)
+
+    def _enter(self, number: int, reading: Reading) -> None:
+        """Come into a room anew, or into another epoch of the relay: its numbers and instants are others."""
+        self._downlink.enter(number, _local_s(reading))
+        self.playout.enter_epoch()
+        self._ledger.enter_epoch()
+        if self._timebase.clock.locked:
+            self._timebase.clock.relock()
+        built = self._foundation.messages()
+        if built:
+            self._effects.append(SendControl(control.Foundation(slot=self.playout.own.slot, messages=built)))
+
+    @property
+    def _in_time(self) -> bool:
+        """Whether session time is the room's. Until then its dues mean nothing here, nor ours there."""
+        clock = self._timebase.clock
+        return clock.locked and not clock.relocking
+
+    def _begin_sending(self, reading: Reading) -> None:
+        """Joined and in time: send what waits, and take in what came early."""
+        now = self._timebase.session_at(reading.local_ns)
+        self._sending = True
+        self._uplink.beat_at = now
+        for event in self._uplink.pending(self._is_wanted):
+            self._outbox.append(self._uplink.send(event, now))
+        for judged in self._downlink.take_early():
+            self._take_in(judged, reading)
+
+    def _roster(self, members: list[control.Member], *, quiet: bool = False) -> None:
+        for member in members:
+            if member.slot != self.playout.own.slot:
+                self.playout.meet(Origin(member.slot, member.outs, member.ins))
+        if not quiet:
+            self._effects += words.roster_news(self.members, members, self.playout.own.slot)
+        self.members = members
+
+    # -- datagrams -----------------------------------------------------------------------------------
+
+    def receive_datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
+        """Take in one datagram from the relay's address."""
+        if self._opener is None:
+            self.datagrams_refused += 1
+            return
+        try:
+            parts = frames.decode(self._opener.open(payload))
+        except RemoteError:
+            self.datagrams_refused += 1
+            return
+        self._heard_at_ns = reading.local_ns
+        for frame in parts:
+            try:
+                self._frame(frame, received_local_ns, reading)
+            except RemoteError:
+                self.datagrams_refused += 1
+
+    def _frame(self, frame: frames.Frame, received_local_ns: int, reading: Reading) -> None:
+        now_s = _local_s(reading)
+        match frame:
+            case Judged():
+                if not self._downlink.saw(frame, now_s):
+                    return
+                if self._in_time:
+                    self._take_in(frame, reading)
+                else:
+                    self._downlink.keep_early(frame)
+            case frames.BeatDown():
+                self._downlink.announce(frame.number, now_s)
+                if self._in_time:
+                    arrived = self._timebase.session_at(received_local_ns)
+                    self._ledger.one_way_down(seconds(arrived - frame.sent))
+            case frames.Nack():
+                self._outbox += self._uplink.send_again(frame.ranges)
+            case frames.Clock():
+                answer, own = self._timekeeper.answer, self._own_instants()
+                self._step(answer(frame.ntp, received_local_ns, reading, own), reading)
+            case _:
+                raise MalformedDatagram(f"{type(frame).__name__} from a relay: only a bridge says that")
+
+    def _take_in(self, event: Judged, reading: Reading) -> None:
+        if event.slot == self.playout.own.slot:
+            self._uplink.settle(event.seq)
+        until = self._timebase.session_at(reading.local_ns) + self.playout.release_advance
+        if event.due > until or not self._downlink.is_past(event):  # else over before this host came
+            self.playout.judged(event, reading)
+
+    def _own_instants(self) -> list[int]:
+        return [*self.playout.queue.unjudged_dues(), *self._uplink.instants()]
+
+    def _step(self, convert: Callable[[int], int] | None, reading: Reading) -> None:
+        """If the clock was set in one step, own reckonings move with it, at their local instants."""
+        if convert is None:
+            return
+        moved = self.playout.queue.convert(convert)
+        self._uplink.convert(convert)
+        now = self._timebase.session_at(reading.local_ns)
+        self._uplink.beat_at = now
+        self.playout.clock_was_set(now)
+        self._ledger.start(now)
+        self._report_at = self._ledger.next_report_at(now)
+        self._effects.append(words.clock_set(self._timebase.clock.error_bound_s, moved))
+        if self.joined and not self._sending:
+            self._begin_sending(reading)
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    def wake(self, reading: Reading) -> None:
+        """Do what time asks for: releases, clock requests, gaps, heartbeats, reports."""
+        self._awake_local_ns = reading.local_ns
+        now = self._timebase.session_at(reading.local_ns)
+        self.playout.release(reading)
+        if not self.joined:
+            return
+        if not self._in_time:
+            self._step(self._timekeeper.lock_if_ready(reading, self._own_instants()), reading)
+            now = self._timebase.session_at(reading.local_ns)
+        now_s = _local_s(reading)
+        ranges = self._downlink.requests(now_s, self._rtt_s())
+        if ranges:
+            self._outbox.append(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
+        for first, last in self._downlink.gave_up():
+            self._ledger.give_up(first, last)
+        if self._sending and self._uplink.beat_at <= now:
+            self._outbox.append(self._uplink.beat(self._downlink.complete_number, now))
+        if self._sending and self._report_at <= now:
+            self._report_at = self._ledger.next_report_at(now)
+            figures = path_figures(self._timebase, self._downlink, reading)
+            for report in self._ledger.due_reports(now, figures):
+                self._effects.append(SendControl(report))
+        if reading.local_ns - self._heard_at_ns > QUIET_AFTER_NS and not self._told_quiet:
+            self._told_quiet = True
+            self._effects.append(words.NO_DATAGRAMS)
+
+    def flush(self, reading: Reading) -> list[Effect]:
+        """Return all effects since the last flush; frames are joined into as few datagrams as they fit."""
+        effects: list[Effect] = [ToSynth(payload) for payload in self.playout.drain()]
+        effects += self._effects
+        self._effects = []
+        if self._sealer is not None:
+            effects += [SendDatagram(self._sealer.seal(text)) for text in frames.join(self._outbox)]
+            request = self._timekeeper.request(reading)
+            if request is not None:
+                effects.append(SendDatagram(self._sealer.seal(request)))
+        self._outbox.clear()
+        self._remember()
+        return effects
+
+    def next_wakeup_ns(self, reading: Reading) -> int:
+        """Return the local instant (ns) of the next `wake`."""
+        instants = [reading.local_ns + 250_000_000]
+        release = self.playout.next_release()
+        sessions = [] if release is None else [release]
+        if self.joined:
+            instants.append(self._timekeeper.next_poll_local_ns)
+            if self._sending:
+                sessions += [self._uplink.beat_at, self._report_at]
+            asks_at_s = self._downlink.next_wakeup_s(self._rtt_s())
+            if asks_at_s is not None:
+                instants.append(round(asks_at_s * 1e9) + 1)
+        if sessions:
+            # One more: `local_at` rounds, and to be woken a nanosecond early is to be woken twice.
+            instants.append(self._timebase.local_at(min(sessions)) + 1)
+        return max(min(instants), reading.local_ns)
+
+    def _remember(self) -> None:
+        """Put down what the next bridge needs, should this one be killed."""
+        memory = self.memory
+        memory.resume_key = self.playout.last_key
+        memory.unconfirmed = tuple(self.playout.unconfirmed)
+        self._downlink.remember(memory, self.playout.queue.lowest_number())
+
+    def _rtt_s(self) -> float:
+        return self._timebase.clock.rtt_s if self._in_time else RTT_UNKNOWN_S
+
+    def _is_wanted(self, event: Stamped) -> bool:
+        """Tell whether an event without a verdict must still reach the room: it is held back here, or others
+        need it for what comes after it."""
+        held = self.playout.queue.own(event.seq)
+        if held is not None and held.number is None:
+            return True
+        now = self._timebase.session_at(self._awake_local_ns)
+        return event.emitted > now - STRUCTURE_KEEP and not is_note(event.payload)
+
+
+def _local_s(reading: Reading) -> float:
+    """The local clock in seconds: gaps are timed by it, since session time may step."""
+    return reading.local_ns / 1e9

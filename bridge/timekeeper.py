@@ -1,0 +1,79 @@
+"""Timekeeper: asks the relay for the time, and sets the session clock by its answers.
+
+Pure.
+"""
+
+from collections.abc import Callable, Iterable
+
+from bridge.timebase import Timebase
+from clock.discipline import SessionClock
+from clock.errors import BadSample
+from clock.exchange import client_request, parse_answer
+from clock.model import Reading
+from clock.schedule import Poller
+from relay.wire import frames
+from relay.wire.errors import MalformedDatagram
+
+
+class Timekeeper:
+    """The exchanges of one session."""
+
+    def __init__(self, timebase: Timebase, reading: Reading) -> None:
+        self._timebase = timebase
+        self._poller = Poller(reading.local_ns)
+
+    @property
+    def next_poll_local_ns(self) -> int:
+        """When to ask next."""
+        return self._poller.next_poll_local_ns
+
+    def restart(self, reading: Reading) -> None:
+        """Ask in a burst again: another connection."""
+        self._poller.restart_burst(reading.local_ns)
+
+    def request(self, reading: Reading) -> bytes | None:
+        """Return the frame of a request if it is time for one; it must leave at once."""
+        if self._poller.next_poll_local_ns > reading.local_ns:
+            return None
+        return frames.encode(frames.Clock(client_request(self._poller.sent(reading.local_ns))))
+
+    def answer(
+        self, ntp: bytes, received_local_ns: int, reading: Reading, own: Iterable[int]
+    ) -> Callable[[int], int] | None:
+        """Take in an answer. If that set the clock in one step, return what becomes of an instant.
+
+        own: session instants of this host's own reckoning; they stay where they are in local time. Any other
+        is the relay's and stays as it is. Raises MalformedDatagram.
+        """
+        try:
+            answer = parse_answer(ntp)
+        except BadSample as error:
+            raise MalformedDatagram(str(error)) from None
+        sent_local_ns = self._poller.answered(answer.origin, reading.local_ns)
+        if sent_local_ns is None:
+            return None
+        return self._watched(
+            own,
+            lambda clock: clock.add_exchange(
+                t1_local_ns=sent_local_ns,
+                t2_session=answer.receive,
+                t3_session=answer.transmit,
+                t4_local_ns=received_local_ns,
+                now_local_ns=reading.local_ns,
+            ),
+        )
+
+    def lock_if_ready(self, reading: Reading, own: Iterable[int]) -> Callable[[int], int] | None:
+        """Lock if part of the burst was lost and the rest has to do; returns as `answer` does."""
+        return self._watched(own, lambda clock: clock.lock_if_ready(reading.local_ns))
+
+    def _watched(
+        self, own: Iterable[int], act: Callable[[SessionClock], object]
+    ) -> Callable[[int], int] | None:
+        timebase = self._timebase
+        era = timebase.era
+        local_of = {instant: timebase.local_at(instant) for instant in own}
+        act(timebase.clock)
+        if timebase.era == era:
+            return None
+        return lambda instant: timebase.session_at(local_of[instant]) if instant in local_of else instant

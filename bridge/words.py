@@ -1,0 +1,46 @@
+"""Words: what a session tells people.
+
+Pure.
+"""
+
+from bridge.effects import Tell
+from relay.wire.control import Member, Welcome
+
+AWAY = Tell("the relay is away; your own music goes on", warning=True)
+NO_DATAGRAMS = Tell(
+    "no datagram from the relay for 3 s, although TCP is up; is its UDP port open?", warning=True
+)
+
+
+def place_lost(slot: int, room: str) -> Tell:
+    """Say that somebody else sits in our slot."""
+    return Tell(
+        f"your place {slot} in room {room} was given to somebody else while the relay was away; you play "
+        "alone now: restart Sonic Pi to join again",
+        warning=True,
+    )
+
+
+def welcomed(welcome: Welcome, room: str) -> Tell:
+    """Say where we are and who is here."""
+    others = [member.name for member in welcome.members if member.slot != welcome.slot and member.present]
+    company = f"with {', '.join(others)}" if others else "nobody else is here yet"
+    return Tell(f"in room {room} as {welcome.name}, slot {welcome.slot}; {company}")
+
+
+def clock_set(bound_s: float, moved: int) -> Tell:
+    """Say that session time was set in one step."""
+    return Tell(f"clock set to the room's within {bound_s * 1e3:.2f} ms; {moved} events moved along")
+
+
+def roster_news(before: list[Member], now: list[Member], own_slot: int) -> list[Tell]:
+    """Say who came, who is away and who has left."""
+    old = {member.slot: member for member in before if member.slot != own_slot}
+    news: list[Tell] = []
+    for member in now:
+        if member.slot == own_slot:
+            continue
+        known = old.pop(member.slot, None)
+        if member.present != (known is not None and known.present):
+            news.append(Tell(f"{member.name} {'is here' if member.present else 'is away'}"))
+    return news + [Tell(f"{member.name} has left") for member in old.values()]

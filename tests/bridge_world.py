@@ -1,0 +1,110 @@
+"""What the tests of the bridge's cores share: readings, judged events, a playout that records."""
+
+from dataclasses import dataclass, field
+
+from bridge.idspace import Origin
+from bridge.memory import Identity, Memory
+from bridge.player import Player
+from bridge.playout import Playout
+from bridge.report import SecondsLedger
+from bridge.resources import ResourceFolders
+from bridge.session import JamSession
+from bridge.timebase import Timebase
+from clock.model import Reading
+from relay.wire.osc import encode, timetag_of, walk
+from relay.wire.sequence import Flag, Judged, Kind, Timing
+from relay.wire.timetag import from_unix_ns, ticks
+
+UNIX_NS = 1_795_000_000_000_000_000
+TAP = ("127.0.0.1", 51_000)
+NEED_S, ADVANCE_S = 0.020, 0.065
+
+
+def reading(at_s: float) -> Reading:
+    """Read clocks that agree with session time until there is a lock: local 0 is session second 0."""
+    at_ns = round(at_s * 1e9)
+    return Reading(at_ns, UNIX_NS + at_ns)
+
+
+def instant(at_s: float) -> int:
+    """Return the session instant (and wall timetag) of a second."""
+    return from_unix_ns(UNIX_NS) + ticks(at_s)
+
+
+def note(node: int = 100, target: int = 4) -> bytes:
+    """Return an /s_new in Sonic Pi's numbers."""
+    return encode("/s_new", "sonic-pi-beep", node, 0, target, "note", 60.0, "out_bus", 34.0)
+
+
+def group(node: int, target: int = 4) -> bytes:
+    """Return a /g_new in Sonic Pi's numbers."""
+    return encode("/g_new", node, 1, target)
+
+
+def judged(
+    number: int,
+    due_s: float,
+    payload: bytes = b"",
+    *,
+    slot: int = 2,
+    seq: int | None = None,
+    kind: Kind | None = None,
+    flags: Flag = Flag.NONE,
+) -> Judged:
+    """Return a verdict; without a payload it is a slot reset."""
+    kind = kind if kind is not None else (Kind.TIMED if payload else Kind.RESET)
+    return Judged(number, slot, seq if seq is not None else number, instant(due_s), kind, flags, payload)
+
+
+@dataclass
+class Bench:
+    """A playout in slot 1 that has its synthdefs."""
+
+    folders: ResourceFolders = field(default_factory=ResourceFolders)
+
+    def __post_init__(self) -> None:
+        self.timebase = Timebase(reading(0.0))
+        self.ledger = SecondsLedger()
+        self.playout = Playout(
+            Origin(1),
+            self.timebase,
+            self.folders,
+            self.ledger,
+            need=ticks(NEED_S),
+            release_advance=ticks(ADVANCE_S),
+        )
+        self.playout.synthdefs_loaded()
+        self.playout.drain()
+
+    def session(
+        self, memory: Memory | None = None, *, lead_s: float = 0.2, shift_s: float = 0.0
+    ) -> JamSession:
+        """Return a session around the playout."""
+        identity = Identity("main", "ada", "test", ticks(ADVANCE_S))
+        timing = Timing(ticks(lead_s), ticks(shift_s))
+        memory = memory if memory is not None else Memory(slot=1)
+        return JamSession(identity, self.playout, self.timebase, self.ledger, timing, memory, reading(0.0))
+
+    def player(self, *, lead_s: float = 0.2, shift_s: float = 0.0) -> Player:
+        """Return a player that plays alone."""
+        return Player(self.session(lead_s=lead_s, shift_s=shift_s), self.folders)
+
+    def release(self, at_s: float) -> list[tuple[float, bytes]]:
+        """Release what is due; return (due in seconds, message) of the bundles for scsynth."""
+        self.playout.release(reading(at_s))
+        return bundles(self.playout.drain())
+
+    def digest(self, second: int) -> list[tuple[int, bytes]]:
+        """Return the ledger's (number, digest) of a second after `instant(0)`."""
+        return self.ledger.detail((instant(0) >> 32) + second).events
+
+
+def bundles(datagrams: list[bytes]) -> list[tuple[float, bytes]]:
+    """Return (timetag in seconds after `instant(0)`, message) of the bundles among datagrams."""
+    found = []
+    for datagram in datagrams:
+        ((timetag, message),) = walk(datagram)
+        if timetag is not None:
+            assert timetag == timetag_of(datagram)
+            found.append((round((timetag - instant(0)) / 2**32, 6), message.raw))
+    return found

@@ -1,0 +1,396 @@
+"""A whole jam in virtual time: the real cores of bridge and relay, no sockets, no sleeping.
+
+One integer counts true nanoseconds. The relay's clock is the true one; every member has a local clock with a
+rate error and a wall clock that is off by seconds. All dice come from the seed, and everything that is
+delivered goes into one hash: same seed, same trace.
+"""
+
+import copy
+import hashlib
+import heapq
+from collections.abc import Callable
+from random import Random
+
+from bridge.effects import SendControl, SendDatagram, Tell, ToSynth
+from bridge.idspace import Origin
+from bridge.player import Player
+from bridge.report import SecondsLedger
+from bridge.resources import ResourceFolders
+from bridge.session import Identity, JamSession
+from bridge.timebase import Timebase
+from relay.hub import CloseControl, HubLimits, RelayHub
+from relay.hub import SendControl as RelayControl
+from relay.hub import SendDatagram as RelayDatagram
+from relay.wire import control
+from relay.wire.osc import walk
+from relay.wire.sequence import Timing
+from relay.wire.timetag import from_unix_ns, ticks, to_unix_ns
+from relay.wire.version import PROTOCOL_VERSION
+from tests.sim.host import ADVANCE_S, NEED_S, START_UNIX_NS, Handed, Member, WatchedPlayout, synth_reply
+from tests.sim.net import DOWN, UP, Meddler, Network
+from tests.sim.traffic import Sent
+
+FOLDERS = ResourceFolders()
+TAP = ("127.0.0.1", 51_000)
+CONTROL_DELAY_S = 0.002
+RETRY_S = 0.5
+
+
+class Jam:
+    """Members, their networks, and a relay, driven by one heap of instants."""
+
+    def __init__(self, seed: int, *, lead_s: float = 0.2, shift_s: float = 0.0) -> None:
+        self.seed = seed
+        self.dice = Random(seed)
+        self.now_ns = 0
+        self.timing = Timing(ticks(lead_s), ticks(shift_s))
+        self.members: dict[str, Member] = {}
+        self.meddle: Meddler | None = None
+        self.trace = hashlib.sha256()
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._entries = 0
+        self._connections: dict[int, str] = {}
+        self._next_connection = 1
+        self._relay_timer = 0
+        self.relay_skew_ns = 0
+        self.relay_down = False
+        self.start_relay()
+
+    # -- time -------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """The relay's session time, which is true time unless a test skews it."""
+        return from_unix_ns(START_UNIX_NS + self.now_ns + self.relay_skew_ns)
+
+    def at(self, true_ns: int, action: Callable[[], None]) -> None:
+        """Do something at a true instant."""
+        self._entries += 1
+        heapq.heappush(self._heap, (max(true_ns, self.now_ns), self._entries, action))
+
+    def at_s(self, true_s: float, action: Callable[[], None]) -> None:
+        """Do something at a true instant in seconds."""
+        self.at(round(true_s * 1e9), action)
+
+    def run(self, until_s: float) -> None:
+        """Let time pass. A failure on the way names the seed."""
+        until_ns = round(until_s * 1e9)
+        while self._heap and self._heap[0][0] <= until_ns:
+            self.now_ns, _, action = heapq.heappop(self._heap)
+            action()
+        self.now_ns = until_ns
+
+    # -- the relay --------------------------------------------------------------------------------------
+
+    def start_relay(self) -> None:
+        """Start a relay that knows nothing: a new epoch."""
+        self.hub = RelayHub(
+            timing=self.timing,
+            limits=HubLimits(),
+            entropy=self.dice.randbytes,
+            now=self.now,
+            software="sim",
+        )
+        self.relay_down = False
+        self._settle_relay([])
+
+    def stop_relay(self) -> None:
+        """End the relay; TCP tells the bridges."""
+        self.relay_down = True
+        self._relay_timer += 1
+        for connection, name in list(self._connections.items()):
+            self._disconnect(name, connection)
+
+    def stats(self) -> control.RoomStats:
+        """Return the room's statistics."""
+        return self.hub.stats("main", self.now).rooms[0]
+
+    def _settle_relay(self, effects: list[object]) -> None:
+        effects = [*effects, *self.hub.wake(self.now), *self.hub.flush(self.now)]
+        for effect in effects:
+            match effect:
+                case RelayDatagram(to, payload):
+                    self._down(str(to), payload)
+                case RelayControl(connection, message):
+                    self._control_down(connection, message)
+                case CloseControl(connection):
+                    self._close_control(connection)
+        self._relay_timer += 1
+        mine = self._relay_timer
+        wait_ns = max(0, (self.hub.next_wakeup() - self.now) * 1_000_000_000 >> 32) + 1000
+        self.at(self.now_ns + wait_ns, lambda: self._relay_woken(mine))
+
+    def _close_control(self, connection: int) -> None:
+        name = self._connections.get(connection)
+        if name is None:
+            return
+        at_ns = max(self.now_ns + round(CONTROL_DELAY_S * 1e9), self.members[name].down_control_ns)
+        self.at(at_ns, lambda: self._disconnect(name, connection))
+
+    def _relay_woken(self, timer: int) -> None:
+        if timer == self._relay_timer and not self.relay_down:
+            self._settle_relay([])
+
+    # -- the networks -----------------------------------------------------------------------------------
+
+    def _up(self, member: Member, payload: bytes) -> None:
+        def arrive() -> None:
+            if self.relay_down:
+                return
+            self.trace.update(b"u%d " % self.now_ns + payload)
+            self._settle_relay(
+                list(self.hub.receive_datagram(payload, member.name, received=self.now, now=self.now))
+            )
+
+        self._travel(member, UP, arrive)
+
+    def _down(self, name: str, payload: bytes) -> None:
+        member = self.members[name]
+        life = member.life
+
+        def arrive() -> None:
+            if member.session is None or member.life != life:
+                return
+            self.trace.update(b"d%d " % self.now_ns + payload)
+            reading = member.reading(self.now_ns)
+            member.session.receive_datagram(payload, received_local_ns=reading.local_ns, reading=reading)
+            self.settle(member)
+
+        self._travel(member, DOWN, arrive)
+
+    def _travel(self, member: Member, direction: int, arrive: Callable[[], None]) -> None:
+        extra = 0.0
+        if self.meddle is not None:
+            meddled = self.meddle(member.name, direction, self.now_ns / 1e9)
+            if meddled is None:
+                return
+            extra = meddled
+        way = (member.network.up, member.network.down)[direction]
+        for at_s in way.arrivals_s(self.now_ns / 1e9, self.dice):
+            self.at(round((at_s + extra) * 1e9), arrive)
+
+    def _control_up(self, member: Member, message: control.Up) -> None:
+        connection = member.connection
+        wire = control.encode(message)
+        at_ns = max(self.now_ns + round((member.network.up.delay_s + 0.002) * 1e9), member.up_control_ns)
+        member.up_control_ns = at_ns
+
+        def arrive() -> None:
+            if connection is not None and connection in self._connections and not self.relay_down:
+                self.trace.update(b"U%d " % self.now_ns)
+                self._settle_relay(
+                    list(self.hub.receive_control(connection, control.decode_up(wire), self.now))
+                )
+
+        self.at(at_ns, arrive)
+
+    def _control_down(self, connection: int, message: control.Down) -> None:
+        name = self._connections.get(connection)
+        if name is None:
+            return
+        member = self.members[name]
+        wire = control.encode(message)
+        at_ns = max(self.now_ns + round((member.network.down.delay_s + 0.002) * 1e9), member.down_control_ns)
+        member.down_control_ns = at_ns
+
+        def arrive() -> None:
+            if member.connection == connection:
+                self.trace.update(b"D%d " % self.now_ns)
+                self._hear(member, control.decode_down(wire))
+
+        self.at(at_ns, arrive)
+
+    # -- members ----------------------------------------------------------------------------------------
+
+    def join(
+        self, name: str, network: Network, *, wall_offset_s: float = 0.0, rate_ppm: float = 0.0
+    ) -> Member:
+        """Bring in a host and start its bridge, which asks the relay for its slot first."""
+        base_ns = 1_000_000_000_000 + self.dice.randrange(10**12)
+        member = Member(name, network, round(wall_offset_s * 1e9), rate_ppm, base_ns)
+        self.members[name] = member
+        self._connect(member)
+        return member
+
+    def start_alone(self, member: Member) -> None:
+        """Begin without a word of the relay, as a bridge does that doesn't find it."""
+        if member.session is None:
+            self._begin(member, member.memory.slot or 1)
+
+    def kill(self, member: Member) -> None:
+        """kill -9: only memory and scsynth stay."""
+        member.memory = copy.deepcopy(member.memory)
+        member.session = member.player = member.playout = None
+        member.life += 1
+        member.timer += 1
+        if member.connection is not None:
+            connection, member.connection = member.connection, None
+            self._connections.pop(connection, None)
+            self._settle_relay(list(self.hub.control_closed(connection, self.now)))
+
+    def restart(self, member: Member) -> None:
+        """Start the bridge again from its memory."""
+        self._connect(member)
+
+    def leave(self, member: Member) -> None:
+        """Leave for good: the last word is sent, then the process ends."""
+        self._control_up(member, control.Leave())
+        member.session = member.player = member.playout = None
+        member.life += 1
+        member.timer += 1
+
+    def cut_control(self, member: Member) -> None:
+        """Break the TCP connection; both sides notice."""
+        assert member.connection is not None
+        connection = member.connection
+        self._disconnect(member.name, connection)
+        self._settle_relay(list(self.hub.control_closed(connection, self.now)))
+
+    def play(self, member: Member, sent: list[Sent], at_s: float) -> None:
+        """Let the member's Sonic Pi send something from a true instant on."""
+        start = from_unix_ns(member.wall_ns(round(at_s * 1e9)))
+        for one in sent:
+            datagram = one.stamped(start)
+            self.at_s(at_s + one.at_s, lambda datagram=datagram: self._tap(member, datagram))  # type: ignore[misc]
+
+    def _connect(self, member: Member) -> None:
+        if member.connection is not None or (member.session is not None and member.session.gone):
+            return
+        if self.relay_down:
+            self.at(self.now_ns + round(RETRY_S * 1e9), lambda: self._connect(member))
+            return
+        member.connection = self._next_connection
+        self._next_connection += 1
+        self._connections[member.connection] = member.name
+        if member.session is not None:
+            hello = member.session.hello()
+        else:
+            memory = member.memory
+            hello = control.Hello(
+                protocol=PROTOCOL_VERSION,
+                software="sim",
+                room="main",
+                name=member.name,
+                ticket=memory.ticket,
+                slot_wanted=memory.slot,
+                epoch=memory.epoch,
+                next_seq=memory.next_seq,
+                release_advance=ticks(ADVANCE_S),
+            )
+        self._control_up(member, hello)
+
+    def _disconnect(self, name: str, connection: int) -> None:
+        self._connections.pop(connection, None)
+        member = self.members[name]
+        if member.connection != connection:
+            return
+        member.connection = None
+        if member.session is not None:
+            member.session.disconnected()
+            self.settle(member)
+            self.at(self.now_ns + round(RETRY_S * 1e9), lambda: self._connect(member))
+
+    def _begin(self, member: Member, slot: int) -> None:
+        reading = member.reading(self.now_ns)
+        member.timebase = Timebase(reading)
+        member.ledger = SecondsLedger()
+        advance = ticks(ADVANCE_S)
+        playout = WatchedPlayout(
+            Origin(slot),
+            member.timebase,
+            FOLDERS,
+            member.ledger,
+            need=ticks(NEED_S),
+            release_advance=advance,
+        )
+        playout.verdicts = member.verdicts
+        member.playout = playout
+        member.memory.slot = slot
+        identity = Identity("main", member.name, "sim", advance)
+        timing = Timing(ticks(0.2), 0)
+        session = JamSession(
+            identity, playout, member.timebase, member.ledger, timing, member.memory, reading
+        )
+        member.session = session
+        member.player = Player(session, FOLDERS)
+        member.player.client = TAP
+        if member.synthdefs_loaded:
+            playout.synthdefs_loaded()
+        unread, member.unread = member.unread, []
+        for datagram, _ in unread:
+            member.player.receive(datagram, TAP, received_local_ns=reading.local_ns, reading=reading)
+
+    def _hear(self, member: Member, message: control.Down) -> None:
+        if member.session is None:
+            if not isinstance(message, control.Welcome):
+                return
+            self._begin(member, message.slot)
+        assert member.session is not None
+        member.session.receive_control(message, member.reading(self.now_ns))
+        self.settle(member)
+
+    def _tap(self, member: Member, datagram: bytes) -> None:
+        self.trace.update(b"t%d " % self.now_ns + datagram)
+        if member.player is None:
+            member.unread.append((datagram, self.now_ns))
+            return
+        reading = member.reading(self.now_ns)
+        member.player.receive(datagram, TAP, received_local_ns=reading.local_ns, reading=reading)
+        self.settle(member)
+
+    def settle(self, member: Member) -> None:
+        """Do the effects of what just happened at a member, and set its timer anew (bridge/service.py)."""
+        session, player = member.session, member.player
+        if session is None or player is None:
+            return
+        reading = member.reading(self.now_ns)
+        session.wake(reading)
+        answers, own = player.drain()
+        for payload in own:
+            self._to_synth(member, payload)
+        for effect in session.flush(reading):
+            match effect:
+                case ToSynth(payload):
+                    self._to_synth(member, payload)
+                case SendDatagram(payload):
+                    self._up(member, payload)
+                case SendControl(message):
+                    self._control_up(member, message)
+                case Tell(text, _):
+                    member.told.append(text)
+        member.heard += [answer.payload for answer in answers]
+        member.heard += player.pacer.due(reading.local_ns)
+        assert member.playout is not None
+        member.synthdefs_loaded = member.playout.host.synthdefs_loaded
+        clock = session._timebase.clock
+        if clock.locked and not clock.relocking:
+            member.bounds_s.append(clock.error_bound_s)
+        wakeup_ns = session.next_wakeup_ns(reading)
+        paced_ns = player.pacer.next_wakeup_ns()
+        if paced_ns is not None:
+            wakeup_ns = min(wakeup_ns, paced_ns)
+        assert wakeup_ns > reading.local_ns, f"seed {self.seed}: {member.name} would be woken for ever"
+        member.timer += 1
+        mine = member.timer
+        self.at(member.true_ns(wakeup_ns), lambda: self._woken(member, mine))
+
+    def _woken(self, member: Member, timer: int) -> None:
+        if timer == member.timer:
+            member.wakeups += 1
+            self.settle(member)
+
+    def _to_synth(self, member: Member, datagram: bytes) -> None:
+        self.trace.update(b"s%d " % self.now_ns + datagram)
+        for timetag, message in walk(datagram):
+            at_ns = None
+            if timetag is not None:
+                at_ns = to_unix_ns(timetag) - START_UNIX_NS - member.wall_offset_ns
+            member.handed.append(Handed(self.now_ns, at_ns, message.raw))
+            reply = synth_reply(message.address, message.args)
+            if reply is not None:
+                self.at(self.now_ns + 20_000_000, lambda reply=reply: self._synth_says(member, reply))  # type: ignore[misc]
+
+    def _synth_says(self, member: Member, reply: bytes) -> None:
+        if member.player is not None:
+            member.player.reply(reply)
+            self.settle(member)

@@ -1,0 +1,113 @@
+"""What a recorder between bridge and scsynth would say of a virtual jam.
+
+It believes no bridge: it looks at what reached each scsynth, and when.
+"""
+
+from bridge.idspace import NODE_BITS
+from relay.wire.osc import single_message
+from relay.wire.sequence import Kind
+from relay.wire.timetag import to_unix_ns
+from tests.sim.host import NEED_S, START_UNIX_NS, Handed, Member
+from tests.sim.jam import Jam
+
+GAP_NS = 5_000_000
+"""More than the members' clocks are apart."""
+
+
+def events(member: Member) -> list[Handed]:
+    """Return the events of the room in the order in which scsynth executes them, home-only ones left out."""
+    bundles = [handed for handed in member.handed if handed.timetag_ns is not None]
+    return sorted(
+        (one for one in bundles if not _is_home_only(one.message)), key=lambda one: one.timetag_ns or 0
+    )
+
+
+def quiet_instant_ns(after_s: float, *members: Member) -> int:
+    """Return an instant that lies within no member's reading of an event: there all sequences can be cut."""
+    taken = sorted(one.timetag_ns or 0 for member in members for one in events(member))
+    at_ns = round(after_s * 1e9)
+    for tag_ns in taken:
+        if at_ns - GAP_NS < tag_ns < at_ns + GAP_NS:
+            at_ns = tag_ns + GAP_NS
+    return at_ns
+
+
+def assert_same(jam: Jam, *members: Member, after_s: float = 0.0, tolerance_s: float | None = None) -> int:
+    """Assert one sequence at all members, timetags within the clocks' bounds; return how many events."""
+    from_ns = quiet_instant_ns(after_s, *members)
+    first, *others = [
+        (member, [one for one in events(member) if (one.timetag_ns or 0) >= from_ns]) for member in members
+    ]
+    for member, sequence in others:
+        mine, theirs = [one.message for one in first[1]], [one.message for one in sequence]
+        if mine != theirs:
+            at = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), None)
+            lacking = [show(m) for m in mine if m not in set(theirs)][:5]
+            extra = [show(m) for m in theirs if m not in set(mine)][:5]
+            raise AssertionError(
+                f"seed {jam.seed}: {first[0].name} has {len(mine)}, {member.name} {len(theirs)}; they differ "
+                f"from #{at}; {member.name} lacks {lacking}, has besides {extra}"
+            )
+        bound_s = tolerance_s or max(first[0].bounds_s[-1], 1e-6) + max(member.bounds_s[-1], 1e-6)
+        for one, other in zip(first[1], sequence, strict=True):
+            assert one.timetag_ns is not None
+            assert other.timetag_ns is not None
+            apart_s = abs(one.timetag_ns - other.timetag_ns) / 1e9
+            assert apart_s <= bound_s, f"seed {jam.seed}: {show(one.message)} {apart_s * 1e3:.3f} ms apart"
+    return len(first[1])
+
+
+def assert_in_time(jam: Jam, *members: Member) -> None:
+    """Assert that nothing came later than scsynth needs it."""
+    for member in members:
+        late = [
+            (show(one.message), one.timetag_ns - one.at_ns)
+            for one in events(member)
+            if one.timetag_ns is not None and one.timetag_ns - one.at_ns < NEED_S * 1e9
+        ]
+        assert not late, f"seed {jam.seed}: {member.name}: {len(late)} late, {late[:3]}"
+
+
+def assert_at_due(jam: Jam, member: Member) -> None:
+    """Assert that every event was given the relay's due, within the clock's bound, in the room's order."""
+    verdicts = [verdict for verdict in member.verdicts if verdict.kind is not Kind.RESOURCE]
+    verdicts.sort(key=lambda verdict: verdict.key)
+    handed = events(member)
+    assert len(handed) == len(verdicts), f"seed {jam.seed}: {member.name} {len(handed)} {len(verdicts)}"
+    bound_ns = max(member.bounds_s[-200:]) * 1e9 + 1e3
+    for one, verdict in zip(handed, verdicts, strict=True):
+        assert one.timetag_ns is not None
+        due_ns = to_unix_ns(verdict.due) - START_UNIX_NS
+        off_ns = one.timetag_ns - due_ns
+        assert abs(off_ns) <= bound_ns, f"seed {jam.seed}: {show(one.message)} {off_ns / 1e6:.3f} ms off"
+
+
+def assert_never_decreasing(jam: Jam, *members: Member) -> None:
+    """Assert that timetags never decrease in the order of hand-over."""
+    for member in members:
+        tags = [one.timetag_ns for one in member.handed if one.timetag_ns is not None]
+        assert tags == sorted(tags), f"seed {jam.seed}: {member.name}"
+
+
+def assert_coherent(jam: Jam) -> None:
+    """Assert that the relay, from the members' reports, comes to the same."""
+    room = jam.stats()
+    assert room.seconds_compared > 0, f"seed {jam.seed}: nothing was compared"
+    assert room.divergent == 0, f"seed {jam.seed}: {room.incidents}"
+    for member in room.members:
+        got = (member.missing, member.late, member.out_of_order, member.different, member.unconfirmed)
+        assert got == (0, 0, 0, 0, 0), f"seed {jam.seed}: {member.name} {got} {room.incidents}"
+
+
+def show(message: bytes) -> str:
+    """Return a message in words."""
+    one = single_message(message)
+    return " ".join([one.address, *(str(argument) for argument in one.args[:4])])
+
+
+def _is_home_only(message: bytes) -> bool:
+    one = single_message(message)
+    if not one.address.startswith(("/s_", "/n_", "/g_")):
+        return False
+    node = one.arg(1 if one.address == "/s_new" else 0)
+    return isinstance(node, int) and node >> NODE_BITS == 0

@@ -1,0 +1,73 @@
+"""Downlink: which of the room's events have come, and what is still asked for."""
+
+from bridge.downlink import GAP_KEEP_S, PAST_KEEP_S, PAST_NUMBERS, Downlink
+from bridge.memory import Memory
+from relay.wire.sequence import Judged
+from tests.bridge_world import judged, note
+
+
+def event(number: int) -> Judged:
+    return judged(number, 5.0, note())
+
+
+def test_each_event_is_taken_in_once() -> None:
+    downlink = Downlink(0)
+    assert [downlink.saw(event(number), 1.0) for number in (1, 3, 2, 3, 2, 1)] == [True] * 3 + [False] * 3
+    assert downlink.complete_number == 3
+
+
+def test_what_is_missing_is_asked_for_until_it_is_given_up_and_named() -> None:
+    downlink = Downlink(0)
+    downlink.saw(event(4), 1.0)
+    assert downlink.requests(1.01, 0.02) == [(1, 3)]
+    assert downlink.saw(event(2), 1.05)
+    downlink.requests(1.0 + GAP_KEEP_S, 0.02)
+    assert downlink.gave_up() == [(1, 1), (3, 3)]
+    assert downlink.gave_up() == []
+    assert downlink.complete_number == 4
+    assert not downlink.saw(event(3), 9.0), "giving up is final"
+
+
+def test_a_newcomer_asks_for_the_last_of_the_past_too_but_misses_none_of_it() -> None:
+    downlink = Downlink(0)
+    downlink.enter(1000, 1.0)
+    assert downlink.requests(1.01, 0.02) == [(1001 - PAST_NUMBERS, 1000)]
+    assert downlink.is_past(event(1000))
+    assert not downlink.is_past(event(1001))
+    assert [downlink.saw(event(number), 1.1) for number in (999, 999, 1001)] == [True, False, True]
+    downlink.requests(1.0 + PAST_KEEP_S, 0.02)
+    assert downlink.gave_up() == []
+    assert (downlink.expected, downlink.lost) == (1, 0), "the past is no loss"
+    assert downlink.next_wakeup_s(0.02) is None
+
+
+def test_a_room_without_a_past_is_not_asked() -> None:
+    downlink = Downlink(0)
+    downlink.enter(0, 1.0)
+    assert downlink.next_wakeup_s(0.02) is None
+
+
+def test_a_leap_is_lost_in_one_word_and_the_sequence_goes_on() -> None:
+    downlink = Downlink(0)
+    downlink.saw(event(1), 1.0)
+    downlink.saw(event(4), 1.0)
+    assert downlink.saw(event(2**40), 1.0)
+    assert downlink.gave_up() == [(2, 2), (3, 3), (5, 2**40 - 1)]
+    downlink.announce(2**41, 1.0)
+    assert downlink.gave_up() == [(2**40 + 1, 2**41)]
+    assert downlink.saw(event(2**41 + 1), 1.0)
+
+
+def test_what_came_early_is_kept_in_order_and_counts_as_not_yet_played() -> None:
+    downlink, memory = Downlink(0), Memory()
+    for number in (1, 2, 4):
+        downlink.saw(event(number), 1.0)
+        downlink.keep_early(event(number))
+    downlink.remember(memory, None)
+    assert (memory.complete_number, memory.highest_number) == (0, 4)
+    assert sorted(memory.missing) == [1, 2, 3, 4]
+    assert downlink.take_early() == [event(1), event(2), event(4)]
+    downlink.remember(memory, 2)
+    assert (memory.complete_number, memory.missing) == (1, (3,))
+    downlink.remember(memory, None)
+    assert memory.complete_number == 2

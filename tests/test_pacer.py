@@ -1,0 +1,57 @@
+"""Pacer: one reply a millisecond once a burst is queued."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bridge.pacer
+from bridge.pacer import SPACING_NS, Pacer
+
+
+def drain(pacer: Pacer, now_ns: int) -> list[tuple[int, bytes]]:
+    """Serve the pacer by its own wake-ups."""
+    sent = [(now_ns, reply) for reply in pacer.due(now_ns)]
+    while (wakeup_ns := pacer.next_wakeup_ns()) is not None:
+        assert wakeup_ns > now_ns, "would be woken for ever"
+        now_ns = wakeup_ns
+        sent += [(now_ns, reply) for reply in pacer.due(now_ns)]
+    return sent
+
+
+def test_a_single_reply_goes_at_once() -> None:
+    pacer = Pacer()
+    pacer.push(b"x")
+    assert pacer.due(5 * SPACING_NS) == [b"x"]
+    assert pacer.next_wakeup_ns() is None
+
+
+def test_500_replies_of_a_stop_take_half_a_second_in_order() -> None:
+    pacer = Pacer()
+    replies = [b"%d" % number for number in range(500)]
+    for reply in replies:
+        pacer.push(reply)
+    sent = drain(pacer, 10**9)
+    assert [reply for _, reply in sent] == replies
+    assert 0.49e9 < sent[-1][0] - 10**9 < 0.5e9
+
+
+@given(st.lists(st.tuples(st.integers(0, 5 * SPACING_NS), st.integers(1, 8)), max_size=30))
+def test_no_window_of_n_ms_holds_more_than_n_plus_3_replies(bursts: list[tuple[int, int]]) -> None:
+    pacer, now_ns, sent = Pacer(), 10**9, []
+    for wait_ns, count in bursts:
+        now_ns += wait_ns
+        for _ in range(count):
+            pacer.push(b"x")
+        sent += [now_ns] * len(pacer.due(now_ns))
+    sent += [at_ns for at_ns, _ in drain(pacer, now_ns)]
+    for index, at_ns in enumerate(sent):
+        for later in range(index, len(sent)):
+            assert later - index + 1 <= (sent[later] - at_ns) / SPACING_NS + 3
+
+
+def test_an_overflow_goes_at_once_and_does_not_delay_the_rest(monkeypatch) -> None:  # type: ignore[no-untyped-def]  # pytest
+    monkeypatch.setattr(bridge.pacer, "QUEUED_MAX", 10)
+    pacer = Pacer()
+    for number in range(100):
+        pacer.push(b"%d" % number)
+    assert len(pacer.due(10**9)) >= 90
+    assert drain(pacer, 10**9)[-1][0] - 10**9 <= 10 * SPACING_NS

@@ -1,0 +1,292 @@
+"""Playout: every event to scsynth in the room's order, and what it counts."""
+
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.holdback import Held
+from bridge.idspace import Origin
+from bridge.memory import Memory
+from bridge.remap import remap
+from bridge.report import PathFigures, event_digest
+from relay.wire.osc import encode, single_message
+from relay.wire.sequence import Flag, Judged, Kind
+from tests.bridge_world import ADVANCE_S, Bench, bundles, group, instant, judged, note, reading
+
+
+def mapped(payload: bytes, slot: int) -> bytes:
+    return remap(single_message(payload), Origin(slot))
+
+
+def own(seq: int, due_s: float, payload: bytes | None = None) -> Held:
+    """An own event as stamped, without a verdict."""
+    payload = payload if payload is not None else note(seq)
+    return Held(instant(due_s), 1, seq, Kind.TIMED, payload, home=mapped(payload, 1))
+
+
+def verdict(number: int, seq: int, due_s: float) -> Judged:
+    return judged(number, due_s, note(seq), slot=1, seq=seq)
+
+
+def test_an_event_leaves_the_release_advance_before_its_due_in_the_numbers_of_its_slot() -> None:
+    bench = Bench()
+    bench.playout.judged(judged(1, 2.0, note(100), slot=2), reading(1.0))
+    assert bench.release(2.0 - ADVANCE_S - 0.001) == []
+    assert bench.release(2.0 - ADVANCE_S + 1e-6) == [(2.0, mapped(note(100), 2))]
+    assert bench.release(9.0) == []
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([2.0, 2.1, 2.2]), st.integers(2, 4)), min_size=1, max_size=12).flatmap(
+        lambda events: st.tuples(st.just(events), st.permutations(range(len(events))))
+    )
+)
+def test_scsynth_gets_the_rooms_order_whatever_the_order_of_arrival(
+    case: tuple[list[tuple[float, int]], list[int]],
+) -> None:
+    events = [
+        judged(index + 1, due_s, note(100 + index), slot=slot) for index, (due_s, slot) in enumerate(case[0])
+    ]
+    bench = Bench()
+    for index in case[1]:
+        bench.playout.judged(events[index], reading(1.0))
+    handed = bench.release(3.0)
+    ordered = sorted(events, key=lambda event: event.key)
+    assert [message for _, message in handed] == [mapped(event.payload, event.slot) for event in ordered]
+    assert [due for due, _ in handed] == sorted(due for due, _ in handed)
+
+
+def test_an_own_event_is_replaced_by_its_verdict() -> None:
+    bench = Bench()
+    bench.playout.hold(own(7, 2.0))
+    bench.playout.judged(verdict(1, 7, 2.25), reading(1.5))
+    assert bench.release(2.1) == []
+    assert bench.release(2.25) == [(2.25, mapped(note(7), 1))]
+    assert bench.digest(2) == [(1, event_digest(1, mapped(note(7), 1)))]
+    assert bench.ledger.totals["unconfirmed"] == 0
+
+
+def test_without_a_verdict_it_plays_as_stamped_and_a_later_one_is_matched_for_the_digest() -> None:
+    bench = Bench()
+    bench.playout.hold(own(7, 2.0))
+    assert bench.release(1.95) == [(2.0, mapped(note(7), 1))]
+    assert bench.ledger.totals["unconfirmed"] == 1
+    assert list(bench.playout.unconfirmed) == [7]
+    assert bench.digest(2) == []
+    bench.playout.judged(verdict(1, 7, 2.0), reading(2.3))
+    assert bench.digest(2) == [(1, event_digest(1, mapped(note(7), 1)))]
+    assert bench.release(5.0) == [], "not twice"
+    assert not bench.playout.unconfirmed
+    assert bench.ledger.totals["out_of_order"] == 0
+
+
+def test_a_later_verdict_with_another_due_is_told_as_out_of_order() -> None:
+    bench = Bench()
+    bench.playout.hold(own(7, 2.0))
+    bench.release(1.95)
+    bench.playout.judged(verdict(1, 7, 2.4), reading(2.3))
+    assert bench.ledger.totals["out_of_order"] == 1
+    assert bench.release(5.0) == []
+
+
+def test_what_is_played_at_home_only_keeps_its_place_and_is_no_part_of_the_digest() -> None:
+    bench = Bench()
+    bench.playout.hold(own(7, 2.0))
+    bench.playout.hold(Held(instant(2.0), 1, 7, Kind.TIMED, b"", 1, home=b"home"))
+    bench.playout.hold(own(8, 2.0))
+    bench.playout.judged(verdict(1, 7, 2.0), reading(1.0))
+    bench.playout.judged(verdict(2, 8, 2.0), reading(1.0))
+    bench.playout.release(reading(2.0))
+    sent = [datagram[20:] for datagram in bench.playout.drain()]
+    assert sent == [mapped(note(7), 1), b"home", mapped(note(8), 1)]
+    assert [number for number, _ in bench.digest(2)] == [1, 2]
+
+
+def test_a_straggler_goes_at_once_and_keeps_its_place_while_scsynth_can() -> None:
+    bench = Bench()
+    bench.playout.judged(judged(1, 2.00, note(100)), reading(1.0))
+    bench.playout.judged(judged(3, 2.02, note(102)), reading(1.0))
+    first = bench.release(1.96)
+    bench.playout.judged(judged(2, 2.01, note(101)), reading(1.961))
+    second = bench.release(1.961)
+    assert [message for _, message in sorted(first + second)] == [mapped(note(n), 2) for n in (100, 101, 102)]
+    assert bench.playout.counts.stragglers == 1
+    assert bench.ledger.totals["late"] == 0, "scsynth had it 49 ms before"
+    assert [number for number, _ in bench.digest(2)] == [1, 2, 3]
+
+
+def test_a_straggler_after_its_due_is_late_out_of_order_and_reported_where_scsynth_runs_it() -> None:
+    bench = Bench()
+    for number, due_s in ((1, 2.00), (3, 2.05)):
+        bench.playout.judged(judged(number, due_s, note(100 + number)), reading(1.0))
+    bench.release(1.94)
+    bench.release(1.99)
+    bench.playout.judged(judged(2, 2.01, note(102)), reading(2.2))
+    assert len(bench.release(2.2)) == 1
+    assert (bench.ledger.totals["late"], bench.ledger.totals["out_of_order"]) == (1, 1)
+    assert [number for number, _ in bench.digest(2)] == [1, 3, 2]
+
+
+RESET_AT = 2.0
+AROUND_RESET = [
+    judged(1, 1.5, note(101), seq=1),
+    judged(2, 2.5, note(102), seq=2),
+    judged(3, 2.0, note(103), seq=3),
+    judged(4, RESET_AT, seq=4),
+    judged(5, 2.5, note(105), seq=5),
+    judged(6, 2.5, note(106), slot=3, seq=1),
+]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(6)))[::37])
+def test_a_slot_reset_drops_the_senders_unreleased_events_alike_whatever_the_arrival(
+    order: tuple[int, ...],
+) -> None:
+    bench = Bench()
+    for index in order:
+        bench.playout.judged(AROUND_RESET[index], reading(1.0))
+    played = [message for _, message in bench.release(3.0)]
+    free = encode("/g_freeAll", 2 << 26)
+    assert played == [
+        mapped(note(101), 2), mapped(note(103), 2), free, mapped(note(105), 2), mapped(note(106), 3)
+    ]  # fmt: skip
+    digests = dict(bench.digest(2))
+    assert digests[2] == event_digest(2, b"dropped")
+    assert digests[4] == event_digest(4, b"reset")
+
+
+def test_an_event_that_comes_after_the_reset_that_drops_it_is_dropped_too() -> None:
+    bench = Bench()
+    bench.playout.judged(AROUND_RESET[3], reading(1.0))
+    bench.release(2.0)
+    bench.playout.judged(AROUND_RESET[1], reading(2.1))
+    assert bench.release(3.0) == []
+    assert dict(bench.digest(2))[2] == event_digest(2, b"dropped")
+
+
+def test_a_straggler_due_before_a_reset_is_not_dropped_by_it() -> None:
+    bench = Bench()
+    bench.playout.judged(AROUND_RESET[3], reading(1.0))
+    bench.release(2.0)
+    bench.playout.judged(AROUND_RESET[0], reading(2.1))
+    assert [message for _, message in bench.release(2.1)] == [mapped(note(101), 2)]
+
+
+def test_the_relays_reset_of_a_silent_member_frees_it_for_others_but_not_for_itself() -> None:
+    bench = Bench()
+    bench.playout.hold(own(7, 2.5))
+    for slot in (1, 2):
+        silence = judged(slot, 2.0, slot=slot, seq=50, flags=Flag.SILENCED)
+        bench.playout.judged(silence, reading(1.0))
+    assert bench.release(3.0) == [(2.0, encode("/g_freeAll", 2 << 26)), (2.5, mapped(note(7), 1))]
+    assert [number for number, _ in bench.digest(2)] == [1, 2], "it counts for everybody"
+
+
+def test_what_is_refused_is_counted_alike_and_not_played() -> None:
+    bench = Bench()
+    bench.playout.judged(judged(1, 2.0, encode("/n_free", 0)), reading(1.0))
+    assert bench.release(3.0) == []
+    assert bench.playout.counts.refused == {"root-node": 1}
+    assert bench.digest(2) == [(1, event_digest(1, b"refused"))]
+    assert bench.ledger.due_reports(instant(9.0), PathFigures())[-5].margin_ms_min is None
+
+
+def test_a_note_without_its_buffer_is_silent_here_until_the_buffer_is_loaded_and_again_when_freed() -> None:
+    bench = Bench()
+    player = encode("/s_new", "sonic-pi-mono_player", 9, 0, 4, "buf", 3.0)
+    for number, due_s in ((1, 2.0), (2, 3.0), (4, 5.0)):
+        bench.playout.judged(judged(number, due_s, player), reading(1.0))
+    bench.playout.judged(judged(3, 4.0, encode("/b_free", 3)), reading(1.0))
+    bench.release(2.0)
+    bench.playout.buffer_loaded(Origin(2).buffer(3))
+    bench.release(3.0)
+    assert bench.ledger.totals["silent_here"] == 1
+    bench.release(5.0)
+    assert bench.ledger.totals["silent_here"] == 2
+
+
+def test_a_note_before_the_synthdefs_is_silent_here() -> None:
+    bench = Bench()
+    bench.playout.host.synthdefs_loaded = False
+    bench.playout.judged(judged(1, 2.0, note()), reading(1.0))
+    bench.playout.judged(judged(2, 2.0, group(9)), reading(1.0))
+    bench.release(2.0)
+    assert bench.ledger.totals["silent_here"] == 1
+
+
+def test_what_was_founded_is_built_once_and_after_a_reset_that_is_still_to_come() -> None:
+    bench = Bench()
+    built = [group(2, 0), group(3, 2)]
+    bench.playout.found(2, built, reading(1.0))
+    assert bench.playout.drain()[-2:] == [mapped(payload, 2) for payload in built]
+    bench.playout.found(2, built, reading(1.0))
+    assert bench.playout.drain() == []
+    bench.playout.judged(judged(1, 2.0, slot=2, seq=9, flags=Flag.SILENCED), reading(1.0))
+    bench.playout.found(2, built, reading(1.9))
+    again = bundles(bench.playout.drain())
+    assert [message for _, message in again] == [mapped(payload, 2) for payload in built]
+    assert all(at_s > 2.0 for at_s, _ in again)
+    assert bench.release(2.0) == [(2.0, encode("/g_freeAll", 2 << 26))]
+    bench.playout.found(2, built, reading(1.99))
+    assert all(at_s > 2.0 for at_s, _ in bundles(bench.playout.drain())), "it is not executed yet"
+    bench.playout.found(2, built, reading(3.0))
+    assert bundles(bench.playout.drain()) == [], "bare again"
+
+
+def test_a_restarted_bridge_does_not_hand_over_again_but_what_had_not_come_it_does() -> None:
+    bench = Bench()
+    bench.playout.resume = Memory(
+        resume_key=(instant(2.0), 2, 5), highest_number=9, missing=(4,), unconfirmed=(33,)
+    ).handed_over()
+    for number, due_s in ((3, 1.8), (4, 1.9), (5, 2.0), (8, 2.3), (10, 1.95)):
+        bench.playout.judged(judged(number, due_s, note(100 + number)), reading(2.1))
+    bench.playout.judged(verdict(11, 33, 2.4), reading(2.1))
+    handed = [message for _, message in bench.release(3.0)]
+    assert handed == [mapped(note(100 + number), 2) for number in (4, 10, 8)]
+
+
+def test_another_epoch_forgets_marks_that_its_numbers_would_fall_under() -> None:
+    bench = Bench()
+    bench.playout.judged(judged(900, 2.0, slot=2, seq=500), reading(1.0))
+    bench.playout.judged(judged(901, 4.0, note(77), slot=3, seq=7), reading(1.0))
+    bench.release(2.0)
+    bench.playout.enter_epoch()
+    assert bench.playout.last_key == (0, 0, 0)
+    bench.playout.judged(judged(1, 2.5, note(101), slot=2, seq=1), reading(2.1))
+    assert bench.release(2.5) == [(2.5, mapped(note(101), 2))], "a new owner of the slot begins at 1"
+    assert bench.release(4.0) == [(4.0, mapped(note(77), 3))]
+    assert bench.digest(4) == [], "the former relay's number means nothing to this one"
+
+
+def test_after_a_clock_that_was_set_back_nothing_ahead_counts_as_handed_over() -> None:
+    bench = Bench()
+    bench.playout.judged(judged(1, 9.0, note(101)), reading(1.0))
+    bench.release(9.0)
+    bench.playout.clock_was_set(instant(5.0))
+    assert bench.playout.last_key <= (instant(5.0 + ADVANCE_S + 0.001), 0, 0)
+
+
+def test_a_resource_loads_as_it_comes_and_is_counted_in_the_second_of_its_due() -> None:
+    bench = Bench()
+    load = encode("/b_alloc", 3, 1024, 2)
+    bench.playout.judged(judged(1, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
+    assert bench.playout.drain()[-1] == mapped(load, 2)
+    assert bench.digest(2) == [(1, event_digest(1, load))]
+
+
+def test_a_resource_that_this_machine_has_not_is_counted_by_name() -> None:
+    bench = Bench()
+    load = encode("/b_allocRead", 3, "samples/no_such_file.flac", 0, 0)
+    bench.playout.judged(judged(1, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
+    assert bench.playout.counts.not_found == {"samples/no_such_file.flac": 1}
+    assert [number for number, _ in bench.digest(2)] == [1]
+
+
+def test_a_path_from_the_network_loads_nothing() -> None:
+    bench = Bench()
+    load = encode("/b_allocRead", 3, "../../etc/passwd", 0, 0)
+    bench.playout.judged(judged(1, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
+    assert not [datagram for datagram in bench.playout.drain() if b"passwd" in datagram]
+    assert bench.playout.counts.refused == {"path": 1}

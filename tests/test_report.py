@@ -1,0 +1,139 @@
+"""Reports: what a bridge says of each second, two seconds after it ended."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.report import PathFigures, SecondsLedger, event_digest
+from relay.wire.control import MAX_LISTED, Report
+from relay.wire.timetag import ticks
+from tests.bridge_world import instant
+
+FIGURES = PathFigures(rtt_ms=12.0, frames_expected=100, frames_lost=2)
+BASE = instant(0.0) >> 32
+
+
+def started() -> SecondsLedger:
+    """A ledger that was started at 9.5: second 10 is the first whole one."""
+    ledger = SecondsLedger()
+    ledger.start(instant(9.5))
+    return ledger
+
+
+def give(ledger: SecondsLedger, number: int, due_s: float, **flags: bool) -> None:
+    due = instant(due_s)
+    ledger.hand_over(
+        number=number, due=due, timetag=due, digest=event_digest(number, b"m"), margin_s=0.05, **flags
+    )
+
+
+def report_of(ledger: SecondsLedger, second: int) -> Report:
+    found = [
+        report
+        for report in ledger.due_reports(instant(second + 3.0), FIGURES)
+        if report.second == BASE + second
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_second_is_reported_two_seconds_after_its_end_and_once() -> None:
+    ledger = started()
+    assert ledger.due_reports(instant(12.99), FIGURES) == []
+    assert [report.second - BASE for report in ledger.due_reports(instant(13.0), FIGURES)] == [10]
+    assert ledger.due_reports(instant(13.5), FIGURES) == []
+    assert ledger.next_report_at(instant(13.5)) == instant(14.0)
+
+
+def test_only_seconds_that_began_after_joining_are_whole() -> None:
+    ledger = started()
+    assert all(report.whole for report in ledger.due_reports(instant(15.0), FIGURES))
+    ledger.start(instant(20.2))
+    reports = ledger.due_reports(instant(24.5), FIGURES)
+    assert [(report.second - BASE, report.whole) for report in reports] == [(21, True)]
+
+
+def test_after_a_clock_that_was_set_back_reports_go_on_from_there() -> None:
+    ledger = started()
+    ledger.due_reports(instant(20.0), FIGURES)
+    ledger.start(instant(15.0))
+    assert [report.second - BASE for report in ledger.due_reports(instant(19.0), FIGURES)] == [16]
+
+
+@given(st.permutations([(1, 10.1), (2, 10.2), (3, 10.2), (4, 10.9)]))
+def test_the_digest_runs_in_scsynths_order_by_timetag_then_arrival(
+    arrivals: list[tuple[int, float]],
+) -> None:
+    ledger, other = started(), started()
+    for number, due_s in arrivals:
+        give(ledger, number, due_s)
+    ties = [number for number, due_s in arrivals if due_s == 10.2]
+    for number, due_s in ((1, 10.1), *((tie, 10.2) for tie in ties), (4, 10.9)):
+        give(other, number, due_s)
+    assert report_of(ledger, 10).digest == report_of(other, 10).digest
+    assert [number for number, _ in ledger.detail(BASE + 10).events] == [1, *ties, 4]
+
+
+def test_another_number_another_message_another_order_another_digest() -> None:
+    digests = set()
+    for events in ([(1, 10.1), (2, 10.2)], [(1, 10.2), (2, 10.1)], [(1, 10.1)], [(1, 10.1), (3, 10.2)]):
+        ledger = started()
+        for number, due_s in events:
+            give(ledger, number, due_s)
+        digests.add(report_of(ledger, 10).digest)
+    assert len(digests) == 4
+    assert event_digest(1, b"m") != event_digest(1, b"n") != event_digest(2, b"n")
+
+
+def test_what_went_wrong_is_counted_and_named() -> None:
+    ledger = started()
+    give(ledger, 1, 10.1)
+    give(ledger, 2, 10.2, late=True, out_of_order=True)
+    give(ledger, 3, 10.3, silent=True)
+    give(ledger, 4, 10.4, unconfirmed=True)
+    ledger.play_unconfirmed()
+    ledger.give_up(7, 8)
+    ledger.refused, ledger.local_only = 2, 3
+    report = report_of(ledger, 10)
+    assert (report.events, report.late_numbers, report.out_of_order_numbers) == (4, [2], [2])
+    assert (report.silent_here_numbers, report.unconfirmed_numbers, report.unconfirmed) == ([3], [4], 1)
+    assert (report.missing, report.missing_numbers) == (2, [7, 8])
+    assert (report.refused, report.local_only) == (2, 3)
+    assert (report.rtt_ms, report.frames_lost) == (12.0, 2)
+    after = report_of(ledger, 11)
+    assert (after.missing, after.refused, after.local_only, after.unconfirmed) == (0, 0, 0, 0)
+
+
+def test_lists_are_cut_and_counts_are_whole() -> None:
+    ledger = started()
+    for number in range(200):
+        give(ledger, number, 10.1, late=True)
+    ledger.give_up(1, 10**15)
+    report = report_of(ledger, 10)
+    assert (report.late, len(report.late_numbers)) == (200, MAX_LISTED)
+    assert (report.missing, len(report.missing_numbers)) == (10**15, MAX_LISTED)
+
+
+def test_the_least_margin_is_reported_and_none_if_nothing_was_to_be_in_time() -> None:
+    ledger = started()
+    for number, margin_s in ((1, 0.04), (2, 0.02), (3, None)):
+        ledger.hand_over(number=number, due=instant(10.5), timetag=0, digest=b"", margin_s=margin_s)
+    assert abs((report_of(ledger, 10).margin_ms_min or 0) - 20.0) < 1e-9
+    assert report_of(ledger, 11).margin_ms_min is None
+
+
+def test_the_p99_of_the_way_down_is_reported() -> None:
+    ledger = started()
+    for count in range(200):
+        ledger.one_way_down(0.001 * count)
+    assert abs(report_of(ledger, 10).down_p99_ms - 198.0) < 1e-9
+
+
+def test_memory_is_bounded_and_another_epoch_starts_empty() -> None:
+    ledger = started()
+    for second in range(10, 200):
+        give(ledger, second, second + 0.5)
+        ledger.due_reports(instant(second), FIGURES)
+    assert len(ledger._seconds) < 25
+    ledger.enter_epoch()
+    assert ledger.detail(BASE + 198).events == []
+    assert ticks(1.0) == 1 << 32

@@ -1,0 +1,272 @@
+"""Session: joining, sending, following the room's numbers, and what it never does."""
+
+from bridge.effects import Effect, SendControl, SendDatagram, Tell
+from bridge.memory import Memory
+from bridge.session import JamSession
+from clock.exchange import server_answer
+from relay.wire import control, frames
+from relay.wire.datagram import Opener, Sealer
+from relay.wire.sequence import Kind
+from relay.wire.timetag import from_unix_ns, ticks
+from tests.bridge_world import UNIX_NS, Bench, group, instant, judged, note, reading
+
+KEY_UP, KEY_DOWN, CHANNEL = bytes(32), b"\1" * 32, 77
+EPOCH, OTHER_EPOCH = b"e" * 16, b"f" * 16
+
+
+class Relay:
+    """The other end, in a test's hands. ahead_s: its clock against the member's wall clock."""
+
+    def __init__(self, session: JamSession, *, ahead_s: float = 0.0) -> None:
+        self.session = session
+        self.ahead_ns = round(ahead_s * 1e9)
+        self.at_s = 0.0
+
+    def welcome(
+        self, *, at_s: float, epoch: bytes = EPOCH, resumed: bool = False, number: int = 0, slot: int = 1
+    ) -> None:
+        self.opener, self.sealer = Opener(KEY_UP, CHANNEL), Sealer(KEY_DOWN, CHANNEL)
+        message = control.Welcome(
+            slot=slot, name="ada", ticket=b"t" * 16, epoch=epoch, channel=CHANNEL, key_up=KEY_UP,
+            key_down=KEY_DOWN, number=number, next_seq=1, resumed=resumed, lead=ticks(0.2), shift=0,
+            horizon=ticks(0.1), members=[],
+        )  # fmt: skip
+        self.session.receive_control(message, reading(at_s))
+
+    def say(self, *parts: frames.Frame, at_s: float) -> None:
+        payload = self.sealer.seal(b"".join(frames.encode(part) for part in parts))
+        read = reading(at_s)
+        self.session.receive_datagram(payload, received_local_ns=read.local_ns, reading=read)
+
+    def turn(self, at_s: float) -> tuple[list[frames.Frame], list[Effect]]:
+        """Wake and flush the session; return the frames it sent up, and the other effects."""
+        self.session.wake(reading(at_s))
+        sent, others = [], []
+        for effect in self.session.flush(reading(at_s)):
+            if isinstance(effect, SendDatagram):
+                sent += frames.decode(self.opener.open(effect.payload))
+            else:
+                others.append(effect)
+        return sent, others
+
+    def lock(self, from_s: float) -> list[frames.Frame]:
+        """Answer the clock's questions at once until it is locked; return what else was sent up."""
+        sent: list[frames.Frame] = []
+        for count in range(12):
+            at_s = from_s + count * 0.025
+            for frame in self.turn(at_s)[0]:
+                if isinstance(frame, frames.Clock):
+                    now = from_unix_ns(UNIX_NS + round(at_s * 1e9) + self.ahead_ns)
+                    self.say(frames.Clock(server_answer(frame.ntp, receive=now, transmit=now)), at_s=at_s)
+                else:
+                    sent.append(frame)
+        return sent + self.turn(from_s + 0.3)[0]
+
+
+def emit(session: JamSession, payload: bytes, at_s: float, ahead_s: float | None = 0.5) -> None:
+    read = reading(at_s)
+    session.emit(
+        Kind.UNTIMED if ahead_s is None else Kind.TIMED,
+        payload,
+        wall_timetag=None if ahead_s is None else instant(at_s + ahead_s),
+        emitted_local_ns=read.local_ns,
+        reading=read,
+        home=payload,
+    )
+
+
+def seqs(sent: list[frames.Frame]) -> list[int]:
+    return [frame.seq for frame in sent if isinstance(frame, frames.Stamped)]
+
+
+def joined(memory: Memory | None = None, *, ahead_s: float = 0.0) -> tuple[Bench, JamSession, Relay]:
+    bench = Bench()
+    session = bench.session(memory)
+    relay = Relay(session, ahead_s=ahead_s)
+    relay.welcome(at_s=1.0)
+    relay.lock(1.0)
+    return bench, session, relay
+
+
+def test_nothing_is_said_of_the_music_before_session_time_is_known() -> None:
+    bench = Bench()
+    session = bench.session()
+    relay = Relay(session, ahead_s=4.0)
+    relay.welcome(at_s=1.0)
+    emit(session, note(20), 1.0, 2.0)
+    sent, _ = relay.turn(1.001)
+    assert seqs(sent) == []
+    assert not any(isinstance(frame, frames.BeatUp) for frame in sent)
+    told = relay.lock(1.01) + relay.lock(1.35)
+    assert seqs(told) == [1]
+    (event,) = [frame for frame in told if isinstance(frame, frames.Stamped)]
+    assert abs(event.emitted - instant(5.0)) < ticks(0.002), "in the room's time"
+    assert event.timetag is not None
+    assert abs(event.timetag - instant(7.0)) < ticks(0.002)
+    assert [round(due, 2) for due, _ in bench.release(2.95)] == [3.0], "at home it plays when it should"
+
+
+def test_what_was_judged_before_session_time_is_known_waits_for_it() -> None:
+    bench = Bench()
+    session = bench.session()
+    relay = Relay(session, ahead_s=-30.0)
+    relay.welcome(at_s=1.0)
+    relay.say(judged(1, -28.0, note(20)), at_s=1.0)  # due in 1 s by the relay's clock
+    relay.lock(1.0)
+    assert bench.playout.queue.lowest_number() == 1
+    assert [round(due, 2) for due, _ in bench.release(1.95)] == [2.0]
+
+
+def test_after_a_reconnection_in_the_same_epoch_what_waits_is_sent_again_under_its_number() -> None:
+    _, session, relay = joined()
+    emit(session, note(20), 2.0, 9.0)
+    emit(session, note(21), 2.1)
+    emit(session, note(22), 2.2, 9.0)
+    assert seqs(relay.turn(2.2)[0]) == [1, 2, 3]
+    relay.turn(2.6)  # the second is played
+    session.disconnected()
+    emit(session, note(23), 3.0)
+    assert session.hello().next_seq == 1
+    relay.welcome(at_s=3.1, resumed=True)
+    assert seqs(relay.turn(3.1)[0]) == [1, 3, 4]
+
+
+def test_groups_played_while_the_relay_was_away_are_sent_afterwards_and_notes_are_not() -> None:
+    _, session, relay = joined()
+    session.disconnected()
+    emit(session, group(8), 2.0, None)
+    emit(session, note(20), 2.0)
+    relay.session.wake(reading(3.0))
+    relay.welcome(at_s=3.0, resumed=True)
+    assert seqs(relay.turn(3.0)[0]) == [1]
+    session.disconnected()
+    relay.session.wake(reading(14.0))
+    relay.welcome(at_s=14.0, resumed=True)
+    assert seqs(relay.turn(14.0)[0]) == [], "too old: it was freed everywhere"
+
+
+def test_a_new_epoch_forgets_what_was_handed_over_under_the_old_numbers() -> None:
+    memory = Memory(
+        slot=1, ticket=b"t" * 16, epoch=EPOCH, next_seq=50, complete_number=900,
+        resume_key=(instant(500.0), 2, 9), highest_number=950,
+    )  # fmt: skip
+    bench = Bench()
+    session = bench.session(memory)
+    relay = Relay(session)
+    assert session.hello().next_seq == 50
+    relay.welcome(at_s=1.0, epoch=OTHER_EPOCH)
+    relay.lock(1.0)
+    relay.say(judged(1, 2.0, note(20)), at_s=1.4)
+    assert [due for due, _ in bench.release(1.95)] == [2.0]
+    relay.turn(1.96)
+    assert memory.resume_key < (instant(3.0), 0, 0)
+    assert memory.epoch == OTHER_EPOCH
+
+
+def test_a_relay_that_knows_nothing_is_told_the_foundation() -> None:
+    _, session, relay = joined()
+    read = reading(2.0)
+    session.emit(
+        Kind.UNTIMED, group(2, 0), wall_timetag=None, emitted_local_ns=read.local_ns, reading=read,
+        home=group(2, 0), foundation=True,
+    )  # fmt: skip
+    session.disconnected()
+    relay.welcome(at_s=3.0, epoch=OTHER_EPOCH)
+    _, others = relay.turn(3.0)
+    assert SendControl(control.Foundation(slot=1, messages=[group(2, 0)])) in others
+
+
+def test_memory_has_what_the_next_bridge_needs() -> None:
+    bench, session, relay = joined()
+    relay.say(judged(1, 2.0, note(20)), judged(2, 9.0, note(21)), judged(4, 2.1, note(23)), at_s=1.5)
+    emit(session, note(30), 1.9, 0.2)
+    relay.turn(2.1)
+    memory = session.memory
+    assert memory.complete_number == 1
+    assert (memory.highest_number, memory.missing, memory.unconfirmed) == (4, (3,), (1,))
+    handed = memory.handed_over()
+    assert handed.covers(judged(4, 2.1, note(23)), own=False)
+    assert not handed.covers(judged(3, 2.05, note(22)), own=False)
+    assert not handed.covers(judged(2, 9.0, note(21)), own=False)
+    assert handed.covers(judged(5, 3.0, note(30), slot=1, seq=1), own=True)
+    assert bench.playout.counts.released == 3
+
+
+def test_a_place_given_to_somebody_else_is_left_alone() -> None:
+    session = Bench().session()
+    relay = Relay(session)
+    relay.welcome(at_s=1.0, slot=5)
+    effects = session.flush(reading(1.0))
+    assert SendControl(control.Leave()) in effects
+    assert session.gone
+    assert not session.joined
+    assert any(isinstance(effect, Tell) and effect.warning for effect in effects)
+
+
+def test_what_no_member_sealed_has_no_effect_and_is_counted() -> None:
+    _, session, relay = joined()
+    read = reading(2.0)
+    sealed = Sealer(b"\2" * 32, CHANNEL).seal(frames.encode(judged(1, 3.0, note())))
+    for payload in (b"", b"x" * 100, sealed):
+        session.receive_datagram(payload, received_local_ns=read.local_ns, reading=read)
+    relay.say(frames.BeatUp(1, 1, instant(2.0)), at_s=2.0)
+    assert session.datagrams_refused == 4
+    assert len(session.playout.queue) == 0
+
+
+def test_a_silent_udp_path_is_told_once() -> None:
+    _, _, relay = joined()
+    told = [
+        effect
+        for second in (2.0, 4.6, 5.0, 9.0)
+        for effect in relay.turn(second)[1]
+        if isinstance(effect, Tell) and "UDP" in effect.text
+    ]
+    assert len(told) == 1
+
+
+def test_a_step_of_the_relays_clock_moves_own_events_along_and_not_the_judged() -> None:
+    bench, session, relay = joined()
+    relay.say(judged(1, 12.0, note(20)), at_s=1.5)
+    emit(session, note(30), 2.0, 8.0)
+    relay.ahead_ns = 1_000_000_000
+    for count in range(12):
+        relay.lock(2.5 + count * 0.4)
+    assert bench.timebase.era == 2
+    assert [round(due, 2) for due, _ in bench.release(12.5)] == [10.0, 11.0], "by the wall clock"
+
+
+def test_what_was_played_by_a_clock_far_ahead_does_not_stand_in_the_way_of_the_next_bridge() -> None:
+    bench = Bench()
+    session = bench.session()
+    emit(session, note(20), 1.0)
+    Relay(session).session.wake(reading(2.0))
+    relay = Relay(session, ahead_s=-60.0)
+    relay.welcome(at_s=2.0, resumed=False)
+    session.playout.last_key = (instant(1.5), 1, 1)
+    relay.lock(2.0)
+    assert session.memory.resume_key < (instant(-57.0), 0, 0)
+
+
+def test_the_next_wakeup_lies_ahead_whatever_has_just_been_done() -> None:
+    bench, session, relay = joined()
+    emit(session, note(30), 2.0)
+    relay.say(judged(3, 2.5, note(20)), at_s=2.0)
+    local_ns = reading(2.0).local_ns
+    for _ in range(300):
+        read = reading(local_ns / 1e9)
+        session.wake(read)
+        session.flush(read)
+        wakeup_ns = session.next_wakeup_ns(read)
+        assert local_ns < wakeup_ns <= local_ns + 250_000_000
+        local_ns = wakeup_ns
+    assert local_ns > reading(6.0).local_ns, "no faster than there is to do"
+    assert bench.playout.counts.released == 2
+
+
+def test_settings_and_refusals_of_the_relay_are_taken_in() -> None:
+    session = Bench().session()
+    session.receive_control(control.Settings(lead=ticks(0.3), shift=ticks(0.1), horizon=0), reading(1.0))
+    assert (session.timing.lead, session.timing.shift) == (ticks(0.3), ticks(0.1))
+    session.receive_control(control.Refused(reason="full", text="no place", final=True), reading(1.0))
+    assert session.gone

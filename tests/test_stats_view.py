@@ -1,0 +1,102 @@
+"""How `jamrelay stats` looks: whole at 80 and at 120 columns, and honest in its headline."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from relay.stats_view import stats_view, verdict
+from relay.wire.control import MemberStats, RoomStats, Stats
+
+
+def member(slot: int, name: str, **figures: float | bool | int | None) -> MemberStats:
+    measured = {
+        "events": 123_456,
+        "margin_ms_worst": 41.2,
+        "margin_ms_p99": 44.4,
+        "rtt_ms": 123.4,
+        "jitter_ms": 12.3,
+        "loss_percent": 0.05,
+        "clock_offset_ms": -1234.5,
+        "clock_bound_ms": 61.7,
+    }
+    return MemberStats(slot=slot, name=name, **{"present": True} | measured | figures)
+
+
+def room(*members: MemberStats, **figures: float) -> RoomStats:
+    counted = {
+        "lead_ms": 200.0,
+        "shift_ms": 0.0,
+        "horizon_ms": 90.0,
+        "seconds_compared": 60,
+        "events": 1000,
+        "divergent": 0,
+        "divergence": 0.0,
+        "retimed": 0,
+        "retimed_share": 0.0,
+        "overtaken": 0,
+        "moved": 0,
+    }
+    return RoomStats(
+        name="main", epoch="00", members=list(members), incidents=["#7 /n_set 9 of bob: cleo missed it"],
+        **counted | figures,
+    )  # fmt: skip
+
+
+def shown(*rooms: RoomStats, columns: int) -> list[str]:
+    stats = Stats(
+        software="jamrelay 0.1.0", uptime_s=3725.0, members=2, rooms=list(rooms), datagrams_in=9,
+        datagrams_refused=0,
+    )  # fmt: skip
+    output = io.StringIO()
+    Console(file=output, width=columns).print(stats_view(stats))
+    return output.getvalue().splitlines()
+
+
+HEADINGS = (
+    *("slot", "member", "events", "missing", "late", "order", "diff", "retimed", "moved", "unconf", "silent"),
+    *("margin worst/p99", "rtt", "jitter", "loss", "clock"),
+)
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_every_heading_and_figure_is_whole(columns: int) -> None:
+    lines = shown(room(member(1, "anna"), member(2, "bob")), columns=columns)
+    text = "\n".join(lines)
+    assert all(heading in text for heading in HEADINGS)
+    for figure in ("123456", "41/44 ms", "123.4 ms", "12.3 ms", "0.05 %", "-1234.5 ±61.70 ms"):
+        assert text.count(figure) == 2
+    assert "…" not in text
+    assert max(map(len, lines)) <= columns
+
+
+@pytest.mark.parametrize(("columns", "tables"), [(80, 2), (200, 1)])
+def test_a_narrow_terminal_gets_two_tables_and_a_wide_one_one(columns: int, tables: int) -> None:
+    lines = shown(room(member(1, "anna")), columns=columns)
+    assert sum("slot" in line for line in lines) == tables
+
+
+def test_a_member_that_is_away_is_marked_and_an_unlocked_clock_has_no_figure() -> None:
+    text = "\n".join(shown(room(member(3, "cleo", present=False, clock_bound_ms=1e6)), columns=120))
+    assert "cleo (away)" in text
+    assert "not locked" in text
+
+
+def test_incidents_are_shown_by_name() -> None:
+    assert any("#7 /n_set 9 of bob: cleo missed it" in line for line in shown(room(), columns=120))
+
+
+def test_an_empty_relay_says_so() -> None:
+    assert "no room is open: nobody has joined yet" in "\n".join(shown(columns=80))
+    assert "up 1:02:05" in shown(columns=80)[0]
+
+
+@pytest.mark.parametrize("trouble", ["missing", "late", "out_of_order", "different"])
+def test_one_fault_of_one_member_makes_a_room_not_coherent(trouble: str) -> None:
+    assert verdict(room(member(1, "anna"))) == ("coherent: the same everywhere", "green")
+    assert verdict(room(member(1, "anna", **{trouble: 1})))[0].startswith("NOT coherent")
+
+
+def test_much_retiming_is_no_achievement_and_nothing_compared_is_no_verdict() -> None:
+    assert "re-timed" in verdict(room(retimed=20, retimed_share=0.02))[0]
+    assert verdict(room(seconds_compared=0))[0] == "not compared yet"

@@ -1,0 +1,61 @@
+"""The jam's scsynth: how it is started, and what its output says."""
+
+import pytest
+
+from bridge import synth
+from bridge.idspace import AUDIO_BUS_COUNT, BUFFER_COUNT
+
+SONIC_PI_3_2_2 = [
+    "-u",
+    "51235",
+    "-a",
+    "1024",
+    "-m",
+    "131072",
+    "-D",
+    "0",
+    "-R",
+    "0",
+    "-l",
+    "1",
+    "-i",
+    "16",
+    "-o",
+    "16",
+]
+
+
+def test_sonic_pis_flags_are_understood() -> None:
+    flags = synth.parse_flags(SONIC_PI_3_2_2)
+    assert (flags.host, flags.port, flags.outs, flags.ins) == ("127.0.0.1", 51235, 16, 16)
+    assert flags.others == ("-D", "0", "-R", "0", "-i", "16", "-o", "16")
+
+
+def test_ours_replace_the_id_spaces_and_keep_the_rest() -> None:
+    words = synth.command("scsynth", synth.parse_flags(SONIC_PI_3_2_2), 4000)
+    pairs = dict(zip(words[1::2], words[2::2], strict=True))
+    assert pairs["-u"] == "4000"
+    assert (pairs["-a"], pairs["-b"]) == (str(AUDIO_BUS_COUNT), str(BUFFER_COUNT))
+    assert (pairs["-i"], pairs["-o"], pairs["-D"]) == ("16", "16", "0")
+    assert int(pairs["-l"]) > 1
+    assert len(words) == 1 + 2 * len(pairs), "no flag twice"
+
+
+def test_without_channel_flags_scsynths_own_defaults_count() -> None:
+    flags = synth.parse_flags(["-u", "57110"])
+    assert (flags.outs, flags.ins, flags.others) == (8, 8, ())
+
+
+@pytest.mark.parametrize("arguments", [[], ["-a", "1024"], ["-u"], ["57110"], ["--help", "x"]])
+def test_what_cannot_be_understood_is_refused_in_words(arguments: list[str]) -> None:
+    with pytest.raises(ValueError, match="scsynth"):
+        synth.parse_flags(arguments)
+
+
+def test_the_need_follows_from_the_drivers_block_size() -> None:
+    line = "JackDriver: connected; sample rate = 48000.000000, driver's block size = 256"
+    assert synth.latency_ms("SC_AudioDriver: sample rate = 48000.000000, driver's block size = 256") == 16.0
+    assert synth.need_ms(synth.latency_ms(line)) == 24.0
+    assert synth.need_ms(16.0 * 4) == 96.0
+    assert synth.latency_ms(synth.READY) is None
+    assert synth.need_ms(None) == synth.NEED_MS_UNKNOWN
