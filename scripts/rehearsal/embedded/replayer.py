@@ -1,0 +1,277 @@
+"""Replayer: a stand-in for Sonic Pi that sends what a genuine one sent, at the same pace.
+
+    replayer.py ROOT BOOT PORT
+
+Starts `scsynth` from PATH with Sonic Pi's own flags, waits until it is ready, sends the boot (BOOT, a file of
+recorded traffic) and waits for the answers that Sonic Pi waits for. Then it does what its standard input
+says: "play FILE" sends a recorded run, "stop" the recorded end of that run; at the end of the input it
+quits, as Sonic Pi does. Every message leaves at its recorded instant moved to now, and its timetag is
+moved by the same amount, so its lead is the genuine one. Sonic Pi's folder in paths becomes ROOT.
+
+Standard library only. Traffic: JSON lines {"t": seconds, "hex": datagram}, timetags counted from t = 0; the
+line with "stop" begins the end of the run.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from rehearsal.embedded.osc import string
+from rehearsal.recording import BUNDLE, NTP_UNIX_OFFSET_S, parse_message, take_string, walk
+
+BOOTED = "replayer: booted"
+SONIC_PIS_FOLDER = "/usr/share/sonic-pi"
+READY = "SuperCollider 3 server ready"
+READY_S = 60.0
+"""Sonic Pi's own patience, here and below."""
+STATUS_S = 30.0
+ANSWER_S = 10.0
+QUIT_S = 2.0
+FLAGS = "-m 131072 -a 1024 -D 0 -R 0 -l 1 -i 16 -o 16 -b 4096 -B 127.0.0.1"
+ANSWERS = {
+    "/status": "/status.reply",
+    "/d_loadDir": "/done",
+    "/sync": "/synced",
+    "/g_new": "/n_go",
+    "/b_allocRead": "/done",
+    "/b_query": "/b_info",
+}
+"""What Sonic Pi's start waits for."""
+SERVER_INFO = "/sonic-pi/server-info"
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One recorded datagram. at_s: from the start of its file."""
+
+    at_s: float
+    datagram: bytes
+    stops: bool = False
+
+
+class ReplayError(RuntimeError):
+    """scsynth isn't there or doesn't answer."""
+
+
+def read(path: Path, root: Path) -> list[Sent]:
+    """Return recorded traffic with its paths moved to `root`."""
+    entries = [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
+    return [
+        Sent(entry["t"], moved_path(bytes.fromhex(entry["hex"]), root), "stop" in entry) for entry in entries
+    ]
+
+
+def moved_path(datagram: bytes, root: Path) -> bytes:
+    """Return a bare message that names a file with this machine's folder; anything else as it is."""
+    if not datagram.startswith((b"/b_allocRead\0", b"/d_loadDir\0")):
+        return datagram
+    address, args = parse_message(datagram)
+    at = 1 if address == "/b_allocRead" else 0
+    old = str(args[at])
+    path = root / Path(old).relative_to(SONIC_PIS_FOLDER)
+    if path.with_suffix(".wav").exists():
+        path = path.with_suffix(".wav")  # not every engine reads FLAC
+    return datagram.replace(string(old), string(str(path)), 1)
+
+
+def moved(datagram: bytes, ticks: int) -> bytes:
+    """Return a datagram whose timetag, if it has one, is so many 2**-32 s later."""
+    if not datagram.startswith(BUNDLE):
+        return datagram
+    (timetag,) = struct.unpack_from(">Q", datagram, 8)
+    return datagram[:8] + struct.pack(">Q", timetag + ticks) + datagram[16:]
+
+
+class Replayer:
+    """The loop between standard input, the traffic to come, and scsynth's answers."""
+
+    def __init__(self, root: Path, port: int) -> None:
+        self.root = root
+        self.to = ("127.0.0.1", port)
+        self.sock = self.open_socket()
+        self.waiting: deque[tuple[float, bytes]] = deque()
+        self.ends: list[Sent] = []
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def open_socket(self) -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(("127.0.0.1", 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        return sock
+
+    def start_scsynth(self) -> None:
+        """Start scsynth as Sonic Pi does. Raises ReplayError, OSError."""
+        subprocess.run(["scsynth", "-v"], check=False, stdin=subprocess.DEVNULL)
+        self.child = subprocess.Popen(
+            ["scsynth", "-u", str(self.to[1]), *FLAGS.split()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            preexec_fn=die_with_parent,
+        )
+        assert self.child.stdout is not None
+        out = self.child.stdout.fileno()
+        heard = b""
+        deadline_s = time.monotonic() + READY_S
+        while READY.encode() not in heard:
+            left_s = deadline_s - time.monotonic()
+            ready, _, _ = select.select([out], [], [], max(0.0, left_s))
+            more = os.read(out, 65_536) if ready else b""
+            if not more:
+                raise ReplayError(f"scsynth isn't ready: {heard.decode(errors='replace')[-500:]}")
+            heard += more
+            os.write(1, more)
+
+    def boot(self, entries: list[Sent]) -> None:
+        """Send the boot and wait for what Sonic Pi waits for. Raises ReplayError."""
+        sent_at_s = entries[0].at_s
+        for entry in entries:
+            time.sleep(max(0.0, entry.at_s - sent_at_s))
+            sent_at_s = entry.at_s
+            address, args = parse_message(next(raw for _, raw in walk(entry.datagram)))
+            wanted = SERVER_INFO if args[:1] == ("sonic-pi-server-info",) else ANSWERS.get(address)
+            # Sonic Pi asks for the status from a socket that it throws away.
+            sock = self.open_socket() if address == "/status" else self.sock
+            self.send(self.retimed(entry, entry.at_s, time.time()), sock)
+            started_s = time.monotonic()
+            if wanted is not None:
+                self.wait_for(wanted, sock, STATUS_S if address == "/status" else ANSWER_S)
+            sent_at_s += time.monotonic() - started_s
+            if sock is not self.sock:
+                sock.close()
+
+    def wait_for(self, wanted: str, sock: socket.socket, timeout_s: float) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            sock.settimeout(left_s)
+            with contextlib.suppress(TimeoutError):
+                if take_string(sock.recv(65_536), 0)[0] == wanted:
+                    return
+        raise ReplayError(f"no {wanted} from scsynth within {timeout_s:.0f} s")
+
+    def retimed(self, entry: Sent, from_s: float, to_s: float) -> bytes:
+        """Return the datagram as it must be if instant from_s of the recording is Unix time to_s."""
+        return moved(entry.datagram, (NTP_UNIX_OFFSET_S << 32) + round((to_s - from_s) * 2**32))
+
+    def play(self, path: Path) -> None:
+        entries = read(path, self.root)
+        end = next((at for at, entry in enumerate(entries) if entry.stops), len(entries))
+        self.ends = entries[end:]
+        self.schedule(entries[:end])
+
+    def stop(self) -> None:
+        """Send the end of the run now, instead of what there still was of it."""
+        if not self.ends:
+            return  # nothing runs, or its end is under way
+        self.waiting.clear()
+        self.schedule(self.ends)
+        self.ends = []
+
+    def schedule(self, entries: list[Sent]) -> None:
+        if not entries:
+            return
+        first_s, now_s = entries[0].at_s, time.time()
+        # One shift for all: what was equal or in order stays so.
+        self.waiting.extend(
+            (now_s + entry.at_s - first_s, self.retimed(entry, first_s, now_s)) for entry in entries
+        )
+
+    def run(self) -> None:
+        """Do what standard input says until it ends, or scsynth does."""
+        assert self.child is not None
+        assert self.child.stdout is not None
+        out = self.child.stdout.fileno()
+        self.sock.setblocking(False)
+        commands = b""
+        while True:
+            timeout_s = max(0.0, self.waiting[0][0] - time.time()) if self.waiting else None
+            ready, _, _ = select.select([0, out, self.sock], [], [], timeout_s)
+            while self.waiting and self.waiting[0][0] <= time.time():
+                self.send(self.waiting.popleft()[1], self.sock)
+            if self.sock in ready:
+                self.drain()
+            if out in ready:
+                printed = os.read(out, 65_536)
+                if not printed:
+                    return  # scsynth is gone
+                os.write(1, printed)
+            if 0 in ready:
+                more = os.read(0, 65_536)
+                if not more:
+                    return
+                *lines, commands = (commands + more).split(b"\n")
+                for line in lines:
+                    self.obey(line.decode())
+
+    def obey(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if word == "play":
+            self.play(Path(rest))
+        elif word == "stop":
+            self.stop()
+        else:
+            print(f"replayer: {line!r}: expected play FILE or stop", flush=True)
+
+    def drain(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self.sock.recv(65_536)
+
+    def send(self, datagram: bytes, sock: socket.socket) -> None:
+        with contextlib.suppress(ConnectionRefusedError):
+            sock.sendto(datagram, self.to)
+
+    def quit(self) -> None:
+        """Leave as Sonic Pi does, and see to it that scsynth ends."""
+        if self.child is None:
+            return
+        self.send(string("/quit") + string(","), self.sock)
+        for end in (self.child.terminate, self.child.kill):
+            try:
+                self.child.wait(QUIT_S)
+                return
+            except subprocess.TimeoutExpired:
+                end()
+        self.child.wait()
+
+
+def die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 3:
+        raise SystemExit("usage: replayer.py ROOT BOOT PORT")
+    die_with_parent()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    root, boot, port = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
+    print("replayer: a stand-in for Sonic Pi, sending what a genuine one once sent", flush=True)
+    replayer = Replayer(root, port)
+    try:
+        replayer.start_scsynth()
+        replayer.boot(read(boot, root))
+        print(BOOTED, flush=True)
+        replayer.run()
+    except (ReplayError, OSError) as error:
+        print(f"replayer: {error}", flush=True)
+        return 1
+    finally:
+        replayer.quit()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

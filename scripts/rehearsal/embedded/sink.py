@@ -1,0 +1,224 @@
+"""Sink: a stand-in for scsynth that takes everything, makes no sound and gives plausible answers.
+
+    sink -v                  says what it is
+    sink -u PORT FLAGS...    listens on 127.0.0.1:PORT until /quit or SIGTERM
+
+It keeps a tree of groups and synths, so that /n_go, /n_end and /fail are told to whoever asked by /notify.
+Like scsynth with jackd at 256 frames it takes a bundle LATENCY_S before its timetag; it never complains of
+late ones, because this program's own delays prove nothing: the recorder in front of it has the kernel's
+timestamps. Synths end when their envelope should; FX and mixers
+when freed. Standard library only: it starts as fast as the genuine one.
+"""
+
+import contextlib
+import heapq
+import select
+import socket
+import sys
+import time
+import wave
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from rehearsal.embedded.osc import message
+from rehearsal.recording import Argument, parse_message, unix_ns, walk
+
+VERSION = "sink: a stand-in for scsynth without sound (scsynth 3.13.0 is what it answers like)"
+GREETING = (
+    "sink: a stand-in for scsynth, nothing will be heard\n"
+    "SC_AudioDriver: sample rate = 48000.000000, driver's block size = 256\n"
+    "SuperCollider 3 server ready."
+)
+LATENCY_S = 0.016
+"""Three blocks of 256 frames at 48 kHz."""
+RECEIVE_BUFFER = 4 << 20
+SYNTH_S = 1.0
+"""How long a synth sounds that doesn't say."""
+ENVELOPE = ("attack", "decay", "sustain", "release")
+STAYING = ("-fx_", "-mixer", "-basic_mixer", "-scope", "-recorder", "-amp_stereo_monitor")
+"""Parts of the names of synthdefs that play until they are freed."""
+
+Address = tuple[str, int]
+
+
+class Sink:
+    """A server without sound."""
+
+    def __init__(self, port: int, flags: dict[str, str]) -> None:
+        self.flags = flags
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self.sock.bind(("127.0.0.1", port))
+        self.sock.setblocking(False)
+        self.clients: dict[Address, None] = {}
+        self.waiting: list[tuple[int, int, bytes, Address]] = []
+        self.ending: list[tuple[int, int]] = []
+        self.count = 0
+        self.inside: dict[int, dict[int, None]] = {0: {}}
+        """group -> its nodes; synths aren't keys."""
+        self.group_of: dict[int, int] = {}
+        self.buffers: dict[int, tuple[int, int, float]] = {}
+        self.running = True
+
+    def run(self) -> None:
+        """Serve until /quit."""
+        print(GREETING, flush=True)
+        while self.running:
+            instants = [queue[0][0] for queue in (self.waiting, self.ending) if queue]
+            timeout_s = max(0.0, (min(instants) - time.time_ns()) / 1e9) if instants else None
+            select.select([self.sock], [], [], timeout_s)
+            self.receive()
+            now_ns = time.time_ns()
+            while self.waiting and self.waiting[0][0] <= now_ns:
+                _, _, raw, source = heapq.heappop(self.waiting)
+                self.execute(raw, source)
+            while self.ending and self.ending[0][0] <= now_ns:
+                self.free(heapq.heappop(self.ending)[1])
+
+    def receive(self) -> None:
+        while True:
+            try:
+                datagram, source = self.sock.recvfrom(65_536)
+            except (BlockingIOError, ConnectionRefusedError):
+                return
+            for timetag, raw in walk(datagram):
+                if timetag is None:
+                    self.execute(raw, source)
+                    continue
+                take_at_ns = unix_ns(timetag) - round(LATENCY_S * 1e9)
+                self.count += 1
+                heapq.heappush(self.waiting, (take_at_ns, self.count, raw, source))
+
+    def execute(self, raw: bytes, source: Address) -> None:
+        address, args = parse_message(raw)
+        match address:
+            case "/quit":
+                self.reply(source, "/done", "/quit")
+                self.running = False
+            case "/notify":
+                self.clients[source] = None
+                self.reply(source, "/done", "/notify", 0, int(self.flags.get("-l", "1")))
+            case "/status":
+                groups = len(self.inside)
+                synths = len(self.group_of) + 1 - groups
+                figures = (1, 0, synths, groups, 0, 0.1, 0.2, 48000.0, 48000.0)
+                self.sock.sendto(message("/status.reply", *figures, doubles=2), source)
+            case "/sync":
+                self.reply(source, "/synced", number(args, 0))
+            case "/g_new" | "/p_new":
+                for at in range(0, len(args), 3):
+                    node, action, target = (number(args, at + each) for each in range(3))
+                    self.create(address, node, action, target, group=True)
+            case "/s_new":
+                self.new_synth(args)
+            case "/n_free":
+                for at in range(len(args)):
+                    self.free_or_fail(number(args, at))
+            case "/g_freeAll" | "/g_deepFree":
+                for at in range(len(args)):
+                    for node in list(self.inside.get(number(args, at), ())):
+                        self.free(node)
+            case "/n_set" if number(args, 0) != 0 and number(args, 0) not in self.group_of:
+                self.notify("/fail", "/n_set", f"Node {number(args, 0)} not found")
+            case _ if address.startswith("/b_"):
+                self.buffer(address, args, source)
+            case _ if address.startswith("/d_"):
+                self.reply(source, "/done", address)
+
+    def buffer(self, address: str, args: tuple[Argument, ...], source: Address) -> None:
+        at = number(args, 0)
+        if address == "/b_query":
+            frames, channels, rate = self.buffers.get(at, (0, 0, 0.0))
+            self.reply(source, "/b_info", at, frames, channels, rate)
+            return
+        if address == "/b_allocRead":
+            try:
+                with contextlib.closing(wave.open(str(args[1]), "rb")) as file:
+                    self.buffers[at] = (file.getnframes(), file.getnchannels(), float(file.getframerate()))
+            except (OSError, EOFError, wave.Error, IndexError):
+                self.reply(source, "/fail", address, "File could not be opened")
+        self.reply(source, "/done", address, at)
+
+    def new_synth(self, args: tuple[Argument, ...]) -> None:
+        name, node = str(args[0]), number(args, 1)
+        if not self.create("/s_new", node, number(args, 2), number(args, 3), group=False):
+            return
+        if name == "sonic-pi-server-info":
+            outs, ins = float(self.flags.get("-o", "8")), float(self.flags.get("-i", "8"))
+            audio, control, buffers = (float(self.flags.get(flag, "1024")) for flag in ("-a", "-c", "-b"))
+            rates = (48000.0, 1 / 48000, 0.00013, 750.0, 0.00133, 0.0)
+            self.notify("/sonic-pi/server-info", node, -1, *rates, outs, ins, audio, control, buffers, 1.0)
+            self.free(node)
+        elif not any(part in name for part in STAYING):
+            controls = dict(zip(args[4::2], args[5::2], strict=False))
+            lengths = [controls[each] for each in ENVELOPE if each in controls]
+            life_s = sum(each for each in lengths if isinstance(each, int | float) and each > 0)
+            heapq.heappush(self.ending, (time.time_ns() + round((life_s or SYNTH_S) * 1e9), node))
+
+    def create(self, address: str, node: int, action: int, target: int, *, group: bool) -> bool:
+        if node in self.group_of or node in self.inside:
+            self.notify("/fail", address, "duplicate node ID")
+            return False
+        parent = target if action in (0, 1) else self.group_of.get(target, -1)
+        if parent not in self.inside:
+            kind = "Group" if action in (0, 1) else "Node"
+            self.notify("/fail", address, f"{kind} {target} not found")
+            return False
+        self.inside[parent][node] = None
+        self.group_of[node] = parent
+        if group:
+            self.inside[node] = {}
+        self.tell("/n_go", node, parent, group)
+        return True
+
+    def free_or_fail(self, node: int) -> None:
+        if node not in self.group_of:
+            self.notify("/fail", "/n_free", f"Node {node} not found")
+        self.free(node)
+
+    def free(self, node: int) -> None:
+        parent = self.group_of.pop(node, None)
+        if parent is None:
+            return  # freed before its end came
+        del self.inside[parent][node]
+        group = node in self.inside
+        for inner in list(self.inside.get(node, ())):
+            self.free(inner)
+        if group:
+            del self.inside[node]
+        self.tell("/n_end", node, parent, group)
+
+    def tell(self, address: str, node: int, parent: int, group: bool) -> None:
+        rest = (1, -1, -1) if group else (0,)
+        self.notify(address, node, parent, -1, -1, *rest)
+
+    def notify(self, address: str, *args: int | float | str) -> None:
+        for client in self.clients:
+            self.reply(client, address, *args)
+
+    def reply(self, to: Address, address: str, *args: int | float | str) -> None:
+        with contextlib.suppress(OSError):
+            self.sock.sendto(message(address, *args), to)
+
+
+def number(args: tuple[Argument, ...], at: int) -> int:
+    value = args[at] if at < len(args) else -1
+    return int(value) if isinstance(value, int | float) else -1
+
+
+def main(arguments: list[str]) -> int:
+    if "-u" not in arguments[:-1]:
+        print(VERSION)
+        return 0
+    flags = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    try:
+        sink = Sink(int(flags["-u"]), flags)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"sink: cannot listen on UDP {flags.get('-u')}: {error}") from error
+    sink.run()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

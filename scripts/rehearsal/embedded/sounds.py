@@ -1,0 +1,154 @@
+"""Sounds without Sonic Pi: its synthdefs and samples from npm, and an engine from PyPI to render with.
+
+    python -m rehearsal.embedded.sounds      fetches what is missing into .cache/ (scripts/prepare does)
+
+Synthdefs: npm's supersonic-scsynth-synthdefs (MIT); samples: supersonic-scsynth-samples (CC0), both by Sonic
+Pi's author. Engine: nanosynth (scsynth 3.14 as a Python module, GPL; the extra `render`). Nothing of these
+is part of this repository. The engine reads no FLAC, so samples are kept as WAV. Sonic Pi's rand-stream.wav
+is in neither package: the file of that name here is another stream of random numbers.
+"""
+
+import importlib.util
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy
+import soundfile
+
+from rehearsal.embedded import TRAFFIC
+from rehearsal.offline import Engine, run_engine
+from rehearsal.recording import parse_message
+
+CACHE = Path(__file__).resolve().parents[3] / ".cache" / "sonic-pi"
+SYNTHDEFS = "supersonic-scsynth-synthdefs@0.59.0"
+SAMPLES = "supersonic-scsynth-samples@0.84.2"
+FETCH_S = 600.0
+
+RAND_STREAM = "rand-stream.wav"
+RAND_FRAMES, RAND_RATE, RAND_SEED = 441_000, 44_100, 20_120
+PLACEHOLDER_FRAMES = 4_410
+
+
+class FetchError(RuntimeError):
+    """npm isn't there, or a package couldn't be had or used."""
+
+
+def needed_samples() -> list[str]:
+    """Return the names (without suffix) of the samples that the recorded traffic loads."""
+    return sorted({path.stem for path in loaded_paths() if path.parent.name == "samples"})
+
+
+def loaded_paths() -> Iterator[Path]:
+    for traffic in TRAFFIC.glob("*.jsonl"):
+        for line in traffic.read_text(encoding="ascii").splitlines():
+            address, args = parse_message(bytes.fromhex(json.loads(line)["hex"]))
+            if address == "/b_allocRead":
+                yield Path(str(args[1]))
+
+
+def is_complete(root: Path) -> bool:
+    """Tell whether a folder has all that the recorded traffic needs."""
+    files = [root / "samples" / f"{name}.wav" for name in needed_samples()]
+    mixer = root / "synthdefs" / "compiled" / "sonic-pi-mixer.scsyndef"
+    return all(path.is_file() for path in (*files, root / "buffers" / RAND_STREAM, mixer))
+
+
+def root(folder: Path) -> Path:
+    """Return a folder laid out as Sonic Pi's own: the cache, or, without it, placeholders made in `folder`.
+
+    The placeholders are short silent files: bridges pass a load on only if there is such a file.
+    """
+    if is_complete(CACHE):
+        return CACHE
+    made = folder / "sonic-pi"
+    (made / "synthdefs" / "compiled").mkdir(parents=True)
+    write_rand_stream(made)
+    (made / "samples").mkdir()
+    for name in needed_samples():
+        silence = numpy.zeros((PLACEHOLDER_FRAMES, 2))
+        soundfile.write(made / "samples" / f"{name}.wav", silence, RAND_RATE, "PCM_16")
+    return made
+
+
+def engine() -> tuple[Engine | None, str]:
+    """Return an engine that renders here; None with the reason if there is none, or nothing to render."""
+    if not is_complete(CACHE):
+        return None, "no synthdefs and samples; scripts/prepare --embedded fetches them if npm is there"
+    if importlib.util.find_spec("nanosynth") is None:
+        return None, "nanosynth isn't installed; pip install 'jamrelay[render]'"
+    return run_nanosynth, ""
+
+
+def run_nanosynth(score: Path, wav: Path, sample_rate: int, channels: int) -> None:
+    """Render with nanosynth, in a process of its own: it can have one world in its life."""
+    nano = Path(__file__).resolve().parent / "nano.py"
+    run_engine([sys.executable, str(nano), str(score), str(wav), str(sample_rate), str(channels)], wav)
+
+
+def fetch() -> None:
+    """Fill the cache with npm, if it isn't complete. Raises FetchError."""
+    if is_complete(CACHE):
+        return
+    if shutil.which("npm") is None:
+        raise FetchError("no npm here: the demo will prove the sequence, but render no sound")
+    CACHE.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE.parent) as name:
+        folder = Path(name)
+        made = folder / "sonic-pi"
+        (made / "synthdefs" / "compiled").mkdir(parents=True)
+        (made / "samples").mkdir()
+        for file, content in unpack(pack(SYNTHDEFS, folder)):
+            if file.suffix == ".scsyndef":
+                (made / "synthdefs" / "compiled" / file.name).write_bytes(content)
+        wanted = needed_samples()
+        for file, content in unpack(pack(SAMPLES, folder)):
+            if file.stem in wanted:
+                sound, rate = soundfile.read(io.BytesIO(content), dtype="float64")
+                soundfile.write(made / "samples" / f"{file.stem}.wav", sound, rate, "PCM_16")
+        write_rand_stream(made)
+        if not is_complete(made):
+            raise FetchError(f"{SYNTHDEFS} and {SAMPLES} don't hold all of {', '.join(wanted)}")
+        shutil.rmtree(CACHE, ignore_errors=True)
+        os.replace(made, CACHE)
+
+
+def pack(package: str, folder: Path) -> Path:
+    """Fetch a package's tarball with npm and return its path. Raises FetchError."""
+    command = ["npm", "pack", package, "--silent", "--pack-destination", str(folder)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=FETCH_S, check=True, cwd=folder
+        )
+        return folder / done.stdout.split()[-1]
+    except (OSError, subprocess.SubprocessError, IndexError) as error:
+        raise FetchError(f"npm pack {package}: {error}") from error
+
+
+def unpack(tarball: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield the files of a tarball, read into memory: nothing is written where the archive says."""
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            if member.isfile() and (opened := archive.extractfile(member)) is not None:
+                yield Path(member.name), opened.read()
+
+
+def write_rand_stream(folder: Path) -> None:
+    """Write random numbers from 0 to 1, as many as Sonic Pi's own file has, the same on every machine."""
+    (folder / "buffers").mkdir()
+    stream = numpy.random.default_rng(RAND_SEED).random(RAND_FRAMES)
+    soundfile.write(folder / "buffers" / RAND_STREAM, stream, RAND_RATE, "PCM_16")
+
+
+if __name__ == "__main__":
+    try:
+        fetch()
+    except FetchError as error:
+        raise SystemExit(str(error)) from None

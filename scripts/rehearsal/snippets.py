@@ -1,0 +1,119 @@
+"""Snippets: pieces of code played on several Sonic Pis in step, each stopped and started again.
+
+What happened when is kept as Unix ns, the time of the recorders; so are the trees of all scsynths after
+every stop, and what each Sonic Pi printed.
+"""
+
+import time
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.stage import TIMING_WARNING, Performer, Stage
+from rehearsal.tree import Node, query
+
+NEXT = "#---NEXT\n"
+"""Divides a snippet: what follows is run at half time, while the first part plays."""
+FIRST_S = 6.0
+AGAIN_S = 3.0
+QUIET_S = 2.6
+"""After a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """Code and how long to play it, in seconds: first, and after the stop once more."""
+
+    name: str
+    code: str
+    first_s: float = FIRST_S
+    again_s: float = AGAIN_S
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One snippet on one Sonic Pi, from run to silence."""
+
+    snippet: str
+    again: bool
+    from_ns: int
+    stop_ns: int
+    to_ns: int
+    tree: Node
+    """What its scsynth still has at the end."""
+    said: tuple[str, ...]
+    """What Sonic Pi told its GUI meanwhile."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.snippet}{' again' if self.again else ''}"
+
+    def runs(self, what: str) -> set[str]:
+        """Return the numbers of the runs of which Sonic Pi said "Stopping run" or "Completed run"."""
+        lines = (line.rpartition(f"{what} run ") for line in self.said)
+        return {number.strip() for _, found, number in lines if found}
+
+    @property
+    def warnings(self) -> list[str]:
+        """The lines in which Sonic Pi says that it fell behind."""
+        return [line for line in self.said if TIMING_WARNING.search(line)]
+
+
+def load(folder: Path, lengths_s: Mapping[str, tuple[float, float]] | None = None) -> list[Snippet]:
+    """Return the snippets of a folder by name; lengths_s: other lengths (first, again) for some."""
+    lengths_s = lengths_s or {}
+    return [
+        Snippet(path.stem, path.read_text(encoding="utf-8"), *lengths_s.get(path.stem, (FIRST_S, AGAIN_S)))
+        for path in sorted(folder.glob("*.rb"))
+    ]
+
+
+def play(
+    stage: Stage,
+    performers: Mapping[str, Performer],
+    ports: Mapping[str, int],
+    snippets: Sequence[Snippet],
+    solo: Container[str] = (),
+) -> dict[str, list[Turn]]:
+    """Play all snippets on all performers in step, but those named in `solo` on one after the other.
+
+    ports: of the genuine scsynths. Returns the turns by performer.
+    """
+    turns: dict[str, list[Turn]] = {name: [] for name in performers}
+    for snippet in snippets:
+        together = [[name] for name in performers] if snippet.name in solo else [list(performers)]
+        for names in together:
+            for again in (False, True):
+                some = {name: performers[name] for name in names}
+                for name, turn in play_once(stage, some, ports, snippet, again=again).items():
+                    turns[name].append(turn)
+    return turns
+
+
+def play_once(
+    stage: Stage,
+    performers: Mapping[str, Performer],
+    ports: Mapping[str, int],
+    snippet: Snippet,
+    *,
+    again: bool,
+) -> dict[str, Turn]:
+    """Play one snippet until all is quiet; return the turn of each performer."""
+    stage.poll()
+    heard = {name: len(performer.gui_messages) for name, performer in performers.items()}
+    from_ns = time.time_ns()
+    parts = snippet.code.split(NEXT)
+    for part in parts:
+        for performer in performers.values():
+            performer.run_code(part)
+        stage.play_for((snippet.again_s if again else snippet.first_s) / len(parts))
+    stop_ns = time.time_ns()
+    for performer in performers.values():
+        performer.stop_jobs()
+    stage.play_for(QUIET_S)
+    turns = {}
+    for name, performer in performers.items():
+        said = tuple(performer.gui_lines())[heard[name] :]
+        tree = query(ports[name])
+        turns[name] = Turn(snippet.name, again, from_ns, stop_ns, time.time_ns(), tree, said)
+    return turns

@@ -1,0 +1,115 @@
+"""Sound: WAV files of what a scsynth plays, written by scsynth itself in real time.
+
+Talks straight to the genuine scsynth's port (Recording.scsynth_port), past the recorder and the bridge, with
+numbers of slot 0, which is host-local. Uses the synthdef `sonic-pi-recorder` that Sonic Pi has loaded. The
+recorder sits at the tail of the root group, so it hears all that is written to its bus before.
+"""
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import soundfile
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
+
+BUFFER = 4000
+"""In slot 0's range (0..4095), far above what Sonic Pi hands out in a rehearsal."""
+NODE = 900
+BUFFER_FRAMES = 131_072
+"""2.7 s at 48 kHz: DiskOut writes half a buffer at a time and drops sound if the disk is slower."""
+ANSWER_S = 5.0
+SILENCE_DBFS = -120.0
+
+
+class SoundError(RuntimeError):
+    """scsynth refused or didn't answer; the text says to what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A recording that runs: what stop needs to end it."""
+
+    port: int
+    path: Path
+    buffer: int
+    node: int
+
+
+def start(port: int, wav_path: Path, in_bus: int = 0, buffer: int = BUFFER, node: int = NODE) -> Take:
+    """Start to write the stereo pair at in_bus to wav_path (16 bit).
+
+    Several at once need a buffer and a node each.
+    Raises SoundError if scsynth doesn't answer or cannot write the file.
+    """
+    path = wav_path.resolve()
+    path.unlink(missing_ok=True)
+    with Connection(port) as ask:
+        ask("/b_alloc", buffer, BUFFER_FRAMES, 2)
+        ask("/b_write", buffer, str(path), "wav", "int16", 0, 0, 1)
+        if not path.exists():
+            raise SoundError(f"scsynth at UDP {port} didn't create {path}; may it write there?")
+        # addAction 1: tail of the root group (0).
+        ask("/s_new", "sonic-pi-recorder", node, 1, 0, "out-buf", buffer, "in_bus", in_bus)
+    return Take(port, path, buffer, node)
+
+
+def stop(take: Take) -> Path:
+    """End a take, wait until its file is whole, and return its path. Raises SoundError."""
+    with Connection(take.port) as ask:
+        ask("/n_free", take.node)
+        ask("/b_close", take.buffer)
+        ask("/b_free", take.buffer)
+    return take.path
+
+
+class Connection:
+    """A socket to scsynth whose call sends one command and waits until it has been done."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.synced = 0
+
+    def __enter__(self) -> Callable[..., None]:
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.connect(("127.0.0.1", self.port))
+        self.sock.settimeout(ANSWER_S)
+        return self.ask
+
+    def __exit__(self, *_: object) -> None:
+        self.sock.close()
+
+    def ask(self, address: str, *args: int | str) -> None:
+        # /sync is answered after all asynchronous commands before it; /fail comes before that.
+        self.synced += 1
+        deadline_s = time.monotonic() + ANSWER_S
+        try:
+            self.sock.send(message(address, *args))
+            self.sock.send(message("/sync", self.synced))
+            while time.monotonic() < deadline_s:
+                answer = OscMessage(self.sock.recv(65_536))
+                if answer.address == "/fail":
+                    raise SoundError(f"{address} {args}: scsynth at UDP {self.port} says {answer.params}")
+                if answer.address == "/synced" and answer.params == [self.synced]:
+                    return
+        except OSError as error:
+            raise SoundError(f"{address}: no answer from scsynth at UDP {self.port} ({error})") from error
+        raise SoundError(f"{address}: not done by scsynth at UDP {self.port} in {ANSWER_S:.0f} s")
+
+
+def message(address: str, *args: int | float | str | bytes) -> bytes:
+    """Return an OSC message whose types follow from the arguments' (i, f, s, b)."""
+    builder = OscMessageBuilder(address)
+    for arg in args:
+        builder.add_arg(arg)
+    return builder.build().dgram
+
+
+def level_dbfs(path: Path) -> float:
+    """Return the RMS level of a sound file in dB of full scale, at least SILENCE_DBFS (silent or empty)."""
+    samples, _ = soundfile.read(path, dtype="float64", always_2d=True)
+    rms = float(numpy.sqrt(numpy.mean(samples**2))) if samples.size else 0.0
+    return max(SILENCE_DBFS, 20 * float(numpy.log10(rms))) if rms > 0 else SILENCE_DBFS

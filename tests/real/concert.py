@@ -1,0 +1,193 @@
+"""A concert of the twelve snippets: three genuine Sonic Pis in step, and all that was recorded of them.
+
+One plays without a bridge, one in a room with lead 150 ms and shift 0, one in a room with shift = lead =
+200 ms, each room with a relay of its own. Where a claim depends on how busy this machine is, what the
+recorders had to wait for a processor tells it.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rehearsal import recording, snippets, stream
+from rehearsal.doubled import DoubledJam, front_path
+from rehearsal.jam import late_lines
+from rehearsal.recording import Recording
+from rehearsal.snippets import Turn
+from rehearsal.stage import Performer, Stage, make_shim
+from rehearsal.stream import Pair, Pairing, Said
+
+ROOMS = {"lead": (150, 0), "shift": (200, 200)}
+"""Name -> lead and shift, in ms."""
+SNIPPETS = Path(__file__).parent / "snippets"
+LENGTHS_S = {
+    "b_control": (5.0, 3.0),
+    "h_sampleload": (4.5, 3.0),
+    "i_liveaudio": (5.0, 3.0),
+    "j_natural": (3.0, 2.0),
+    "l_tight": (4.0, 2.0),
+}
+"""Shorter than the others: the first four end by themselves, the last is the same every 0.125 s."""
+SOLO = ("l_tight",)
+"""Takes half a core in Ruby alone: three at once would only measure how few cores there are."""
+SETTLE_S = 2.0
+LAST_S = 1.5
+"""After the last turn, so that all that was sent has been handed over."""
+
+MS = 1_000_000
+CLOCK_NS = 200_000
+"""How far two conversions of a timetag may differ: from Sonic Pi's clock to the room's and back."""
+STALL_NS_MIN = 20 * MS
+"""So late may a process be that waits for a processor, even if no recorder had to wait."""
+STALLS = 5
+"""And so many times as long as a recorder had to wait: it is a smaller process than a bridge."""
+BUSY_NS = 10 * MS
+"""If a recorder had to wait for so long, the machine was too busy to judge anybody's punctuality strictly."""
+
+DEADLOCK = """
+8.times do |i|
+  live_loop :"chords#{i}" do
+    use_sched_ahead_time 2
+    play_chord [60, 64, 67, 71, 74, 77], release: 0.1, amp: 0.1
+    sleep 0.125
+  end
+end
+"""
+DEADLOCK_S = 3.0
+DEADLOCK_QUIET_S = 3.0
+SIGN_OF_LIFE = "use_synth :pulse\nplay 60, release: 0.1"
+
+
+@dataclass(frozen=True, repr=False)
+class Take:
+    """What was recorded of one of the three. The plain one has no bridge, so nothing is paired."""
+
+    name: str
+    front: list[Said]
+    out: Recording
+    late: list[str]
+    answers_ns: list[int]
+    """How long Sonic Pi's threads waited for each of their groups."""
+    pairing: Pairing = field(default_factory=lambda: Pairing((), (), ()))
+    lead_ns: int = 0
+    shift_ns: int = 0
+    slot: int = 0
+    stats: dict[str, Any] = field(default_factory=dict)
+    stall_ns: int = 0
+    """How long a process may have been kept waiting for a processor, going by the recorders."""
+    lives: int = 0
+    """How many of the notes played after each of the deadlocking stops did sound."""
+
+    @cached_property
+    def music(self) -> list[Pair]:
+        """All but the loads of buffers, which happen at once."""
+        return [pair for pair in self.pairing.pairs if not pair.is_load]
+
+    def is_moved(self, pair: Pair) -> bool:
+        """Tell whether a timed message plays later than at its timetag plus shift."""
+        return pair.is_timed and pair.moved_ns - self.shift_ns > CLOCK_NS
+
+    @cached_property
+    def moved(self) -> list[Pair]:
+        """All timed messages that moved."""
+        return [pair for pair in self.music if self.is_moved(pair)]
+
+    @cached_property
+    def sounding(self) -> set[int]:
+        """The nodes (in Sonic Pi's numbers) that scsynth says have started."""
+        nodes = (each.args[0] for each in self.out.from_scsynth if each.address == "/n_go")
+        if not self.slot:
+            return {node for node in nodes if isinstance(node, int)}
+        own = (stream.own_node(node, self.slot) for node in nodes)
+        return {node for node in own if node is not None}
+
+
+@dataclass(frozen=True, repr=False)
+class Concert:
+    """What the three played, turn by turn, and what was recorded of each."""
+
+    turns: dict[str, list[Turn]]
+    """By performer; the n-th turns of all three are the same code."""
+    plain: Take
+    jams: dict[str, Take]
+    waits: list[tuple[int, int]]
+    """When a recorder came to a datagram late, and how late, in ns."""
+
+    def snippet_of(self, take: Take, said: Said) -> str:
+        at_ns = said.message.t_ns
+        return next(
+            (turn.snippet for turn in self.turns[take.name] if turn.from_ns <= at_ns < turn.to_ns), ""
+        )
+
+    def is_busy(self, turn: Turn) -> bool:
+        """Tell whether the machine kept processes waiting during this turn."""
+        return any(turn.from_ns <= at_ns < turn.to_ns and late_ns > BUSY_NS for at_ns, late_ns in self.waits)
+
+
+def perform(folder: Path) -> Concert:
+    """Play everything once; every performer gets a folder in `folder`. Takes three to four minutes."""
+    with Stage() as stage:
+        home = folder / "plain"
+        home.mkdir()
+        plain = stage.add(Performer("plain", 0, home, make_shim(home / "shim")))
+        jams = {}
+        for name, (lead_ms, shift_ms) in ROOMS.items():
+            (folder / name).mkdir()
+            jams[name] = DoubledJam(stage, folder / name, [name], lead_ms=lead_ms, shift_ms=shift_ms)
+            jams[name].start_relay()
+            jams[name].add_performers(first_index=1 + len(jams))
+        stage.boot()
+        for jam in jams.values():
+            jam.wait_here(1)
+        performers = {"plain": plain} | {name: jam.performers[name] for name, jam in jams.items()}
+        ports = {name: recording.read(each.recording_path).scsynth_port for name, each in performers.items()}
+        stage.play_for(SETTLE_S)
+        turns = snippets.play(stage, performers, ports, snippets.load(SNIPPETS, LENGTHS_S), SOLO)
+        stage.play_for(LAST_S)
+        takes = {name: take_of(name, jam) for name, jam in jams.items()}
+        out = recording.read(plain.recording_path)
+        plain_take = Take("plain", stream.read_plain(out), out, late_lines(plain), stream.answers_ns(out))
+        lives = deadlocking_stops(stage, jams)
+    waits = [
+        (message.t_ns, message.passed_ns[0] - message.t_ns)
+        for take in (plain_take, *takes.values())
+        for message in (*take.out.to_scsynth, *(said.message for said in take.front))
+        if message.passed_ns is not None
+    ]
+    stall_ns = max(STALL_NS_MIN, STALLS * max(late_ns for _, late_ns in waits))
+    jams_taken = {name: replace(take, lives=lives[name], stall_ns=stall_ns) for name, take in takes.items()}
+    return Concert(turns, plain_take, jams_taken, waits)
+
+
+def take_of(name: str, jam: DoubledJam) -> Take:
+    performer = jam.performers[name]
+    member = jam.members()[name]
+    slot = int(member["slot"])
+    out = recording.read(performer.recording_path)
+    read = recording.read(front_path(performer))
+    assert read.dropped == out.dropped == 0, "a recorder lost datagrams: the recordings prove nothing"
+    front = stream.read_plain(read)
+    pairing = stream.pair_up(front, stream.read_slot(out, slot))
+    lead_ns, shift_ns = round(jam.lead_ms * MS), round(jam.shift_ms * MS)
+    late, answers_ns = late_lines(performer), stream.answers_ns(read)
+    return Take(name, front, out, late, answers_ns, pairing, lead_ns, shift_ns, slot, member)
+
+
+def deadlocking_stops(stage: Stage, jams: dict[str, DoubledJam]) -> dict[str, int]:
+    """Stop twice in the way that deadlocks plain Sonic Pi; return how many of two later notes sounded."""
+    performers = {name: jam.performers[name] for name, jam in jams.items()}
+    for _ in range(2):
+        for code, seconds in ((DEADLOCK, DEADLOCK_S), (SIGN_OF_LIFE, 1.0)):
+            for performer in performers.values():
+                performer.run_code(code)
+            stage.play_for(seconds)
+            for performer in performers.values():
+                performer.stop_jobs()
+            stage.play_for(DEADLOCK_QUIET_S)
+    lives = {}
+    for name, performer in performers.items():
+        read = recording.read(performer.recording_path)
+        signs = {each.args[1] for each in read.to_scsynth if each.args[:1] == ("sonic-pi-pulse",)}
+        lives[name] = len(signs & {each.args[0] for each in read.from_scsynth if each.address == "/n_go"})
+    return lives

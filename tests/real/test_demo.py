@@ -1,0 +1,202 @@
+"""The demo as a user runs it: what it prints and writes, and that nothing outlives it, whatever happens."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from rehearsal import sound
+from rehearsal.stage import StageError, find_ruby_server
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+PLAYING_S = 60.0
+"""Enough to boot three Sonic Pis on a busy machine."""
+ENDS_S = 60.0
+MEMBERS = {"anna", "bob", "cleo"}
+PROGRAMS = {"jackd", "ruby", "scsynth", "unshare"}
+COUNTS = (
+    *("missing", "late", "out_of_order", "different", "retimed_after_first_second"),
+    *("unconfirmed", "silent_here"),
+)
+
+
+def programs_missing() -> str:
+    try:
+        find_ruby_server()
+    except StageError as error:
+        return str(error)
+    return ""
+
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(bool(programs_missing()), reason=programs_missing()),
+]
+
+Demo = subprocess.Popen[str]
+
+
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to its background jobs, tests among them: they ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def demo(output: Path, seconds: float = 12.0) -> Iterator[Demo]:
+    """Run the demo; on leaving it is ended for sure."""
+    command = [
+        sys.executable,
+        "-m",
+        "rehearsal.demo",
+        "--seconds",
+        str(seconds),
+        "--json",
+        "--output",
+        output,
+    ]
+    path = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
+    with subprocess.Popen(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(output.parent)},
+        preexec_fn=heed_ctrl_c,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def family(process: Demo) -> list[psutil.Process]:
+    """Return all that the demo has started and that still runs."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
+
+
+def wait_until(process: Demo, condition: Callable[[], bool], limit_s: float = PLAYING_S) -> None:
+    deadline_s = time.monotonic() + limit_s
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def wait_playing(process: Demo, folder: Path) -> list[psutil.Process]:
+    """Wait until notes of all three have been handed over; return all processes."""
+
+    def heard() -> bool:
+        recordings = list(folder.glob("jamrelay-demo-*/*/recording.jsonl"))
+        # A bundle with a note in it, as the recorder writes it: "#bundle" and "/s_new" in hex.
+        return len(recordings) == len(MEMBERS) and all(
+            sum(
+                "2362756e646c6500" in line and b"/s_new".hex() in line
+                for line in path.read_text().splitlines()
+            )
+            > 10
+            for path in recordings
+        )
+
+    wait_until(process, heard)
+    return family(process)
+
+
+def assert_all_end(processes: list[psutil.Process]) -> None:
+    assert len(processes) > 15
+    _, survivors = psutil.wait_procs(processes, timeout=8)
+    assert survivors == []
+
+
+def process_name(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.name()
+    return "?"
+
+
+def test_the_demo_exits_0_and_its_json_holds_what_it_promises(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with demo(output) as process:
+        processes = wait_playing(process, tmp_path)
+        assert {process_name(child) for child in processes} >= PROGRAMS
+        printed, errors = process.communicate(timeout=ENDS_S)
+    assert process.returncode == 0, errors
+    (line,) = printed.splitlines()
+    report: dict[str, Any] = json.loads(line)
+    assert report["coherent"] is True
+    assert report["events"] > 100
+    assert {key: report[key] for key in COUNTS} == dict.fromkeys(COUNTS, 0)
+    assert report["margin_ms_min"] >= 25
+    assert {member["name"] for member in report["members"]} == MEMBERS
+    for member in report["members"]:
+        assert member["events"] == report["events"]
+        assert set(COUNTS) - {"retimed_after_first_second"} <= member.keys()
+        assert member["margin_ms_min"] >= 25
+        for kind in ("", "-stem"):
+            assert sound.level_dbfs(output / f"{member['name']}{kind}.wav") > -50
+    picture = (output / "jam.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
+    assert json.loads((output / "report.json").read_text()) == report
+    assert "coherent: all three" in errors
+    assert_all_end(processes)
+    assert list(tmp_path.glob("jamrelay-demo-*")) == []
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
+)
+def test_nothing_runs_on_when_the_demo_is_ended_in_mid_play(tmp_path: Path, number: signal.Signals) -> None:
+    with demo(tmp_path / "output", 40) as process:
+        processes = wait_playing(process, tmp_path)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+        assert_all_end(processes)
+    assert process.returncode != 0
+    if number == signal.SIGINT:
+        assert "stopped by Ctrl-C; nothing was left running" in errors
+    if number != signal.SIGKILL:
+        assert list(tmp_path.glob("jamrelay-demo-*")) == []
+
+
+def test_a_relay_that_dies_in_mid_play_makes_the_jam_not_coherent_but_no_one_silent(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with demo(output) as process:
+        processes = wait_playing(process, tmp_path)
+        (relay,) = (child for child in processes if "serve" in child.cmdline())
+        relay.kill()
+        printed, errors = process.communicate(timeout=ENDS_S)
+        assert_all_end(processes)
+    assert process.returncode == 1, errors
+    report = json.loads(printed)
+    assert report["coherent"] is False
+    assert any("relay ended in mid-play" in trouble for trouble in report["troubles"])
+    assert report["missing"] > 0
+    assert "NOT coherent" in errors
+    for name in MEMBERS:
+        assert sound.level_dbfs(output / f"{name}-stem.wav") > -50
+
+
+def test_a_sonic_pi_that_dies_in_mid_play_is_said_in_words(tmp_path: Path) -> None:
+    with demo(tmp_path / "output") as process:
+        processes = wait_playing(process, tmp_path)
+        ruby = next(child for child in processes if child.name() == "ruby")
+        ruby.kill()
+        _, errors = process.communicate(timeout=ENDS_S)
+        assert_all_end(processes)
+    assert process.returncode == 1
+    assert "expected alive" in errors
+    assert "but it ended" in errors
+    assert "Traceback" not in errors
