@@ -67,6 +67,10 @@ class HoldbackQueue:
         """Return the own event `seq` if it is still held."""
         return self._live.get((self.own_slot, seq, 0))
 
+    def held(self) -> list[Held]:
+        """Return what is in the queue, in no order."""
+        return list(self._live.values())
+
     def next_due(self) -> int | None:
         """Return the earliest due in the queue."""
         self._drop_stale()

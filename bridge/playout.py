@@ -7,6 +7,7 @@ scsynth. At release time nothing waits; a straggler goes the moment it comes, co
 from collections import deque
 from dataclasses import dataclass, field
 
+from bridge.fault import FaultPlanter
 from bridge.holdback import Held, HoldbackQueue
 from bridge.host import HostTree
 from bridge.idspace import Origin
@@ -75,6 +76,7 @@ class Playout:
         self.release_advance = release_advance
         self.queue = HoldbackQueue(own.slot)
         self.host = HostTree()
+        self.fault: FaultPlanter | None = None
         self.counts = PlayoutCounts()
         self.loaded: set[int] = set()
         self.last_key: OrderKey = (0, 0, 0)
@@ -173,7 +175,12 @@ class Playout:
 
     def release(self, reading: Reading) -> None:
         """Hand over what is due within the release advance."""
-        for held in self.queue.release(self._release_until(reading)):
+        until = self._release_until(reading)
+        batch = self.queue.release(until)
+        if self.fault is not None:
+            self.fault.swap_ahead(self.queue, until)
+            batch = self.fault.pass_on(batch, until)
+        for held in batch:
             self._hand_over(held, reading)
 
     def next_release(self) -> int | None:
@@ -235,6 +242,8 @@ class Playout:
         if body is None:
             self._note(held, _REFUSED, held.due)
             return
+        if self.fault is not None:
+            body = self.fault.alter(held, body)
         if held.kind is Kind.RESET:
             self._reset(held)
         self._out.append(bundle(self._timebase.wall_of_session(held.due, reading), body))

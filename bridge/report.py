@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from relay.wire.control import MAX_LISTED, DigestDetail, Report
 from relay.wire.timetag import TICKS_PER_S
 
-SETTLED_S = 2
+SETTLED_S = 1
+"""After a second has ended: what comes later than this was late anyway, and what differs is to be named
+within three seconds."""
 SECONDS_KEPT = 15
 DIGEST_BYTES = 16
 EVENT_DIGEST_BYTES = 8

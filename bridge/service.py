@@ -22,6 +22,7 @@ import msgspec
 
 from bridge import config
 from bridge.config import ChildConfig, JoinConfig
+from bridge.fault import FaultKind, FaultPlanter
 from bridge.idspace import Origin
 from bridge.journal import Journal
 from bridge.orphans import die_with_parent
@@ -51,6 +52,8 @@ log = logging.getLogger(__name__)
 
 TAP_BYTES_MAX = 65_507
 """The longest UDP datagram: scsynth takes what it gets, and so must the tap."""
+
+FAULT_ENV = "JAMBRIDGE_FAULT"
 
 FIRST_JOIN_S = 10.0
 """Sonic Pi waits 30 s for scsynth; this much of it is given to the relay."""
@@ -98,6 +101,8 @@ class BridgeService:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.set_exception_handler(self._on_fault)
+        if FAULT_ENV in os.environ:
+            loop.add_signal_handler(signal.SIGUSR1, self._plant)
         # A bridge that was started again knows its slot, and Sonic Pi's threads are waiting for answers.
         slot = self._journal.memory.slot
         first = await self._first_words() if slot is None else None
@@ -139,6 +144,13 @@ class BridgeService:
             log.error("our fault: %s", context.get("message"))
             self._failed = True
             self._stop.set()
+
+    def _plant(self) -> None:
+        """For tests: do to the next note what the file says that JAMBRIDGE_FAULT names."""
+        playout = self._running()[0].playout
+        if playout.fault is None:
+            playout.fault = FaultPlanter()
+        playout.fault.arm(FaultKind(Path(os.environ[FAULT_ENV]).read_text().strip()))
 
     # -- beginnings and ends -------------------------------------------------------------------------
 

@@ -120,7 +120,7 @@ class Foundation(Struct, tag="foundation", frozen=True, kw_only=True):
 
 
 class Report(Struct, tag="report", frozen=True, kw_only=True):
-    """One second of session time as a bridge handed it to its scsynth, two seconds after it ended.
+    """One second of session time as a bridge handed it to its scsynth, one second after it ended.
 
     second: due >> 32. whole: the member was in from start to end. digest: over (number, message without
     timetag) in scsynth's order. The lists name room numbers, at most 64 each; the counts are whole.

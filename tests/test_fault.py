@@ -1,0 +1,67 @@
+"""Planted faults hit exactly one note, and nothing unless armed."""
+
+import pytest
+
+from bridge.fault import DELAY, FaultKind, FaultPlanter
+from bridge.holdback import Held, HoldbackQueue
+from relay.wire.osc import encode
+from relay.wire.sequence import Kind
+from relay.wire.timetag import TICKS_PER_S
+
+START = 3_900_000_000 * TICKS_PER_S
+
+
+def note(number: int, *, after_s: float = 0.0) -> Held:
+    payload = encode("/s_new", "sonic-pi-beep", 40 + number, 1, 4, "note", 60.0)
+    return Held(START + round(after_s * TICKS_PER_S), 2, number, Kind.TIMED, payload, number=number)
+
+
+def group(number: int) -> Held:
+    return Held(START, 2, number, Kind.UNTIMED, encode("/g_new", 8, 1, 4), number=number)
+
+
+def test_nothing_happens_unless_armed() -> None:
+    planter = FaultPlanter()
+    batch = [group(1), note(2), note(3)]
+    assert planter.pass_on(batch, START) == batch
+    assert planter.alter(batch[1], b"body") == b"body"
+    assert planter.planted == []
+
+
+@pytest.mark.parametrize("kind", [FaultKind.DROP, FaultKind.DELAY])
+def test_the_next_note_is_kept_back_and_only_that(kind: FaultKind) -> None:
+    planter = FaultPlanter()
+    planter.arm(kind)
+    batch = [group(1), note(2), note(3)]
+    assert planter.pass_on(batch, START) == [batch[0], batch[2]]
+    assert planter.planted == [(kind, 2)]
+
+
+def test_a_delayed_note_comes_after_its_delay_and_once() -> None:
+    planter = FaultPlanter()
+    planter.arm(FaultKind.DELAY)
+    held = note(1)
+    assert planter.pass_on([held], START) == []
+    assert planter.pass_on([], START + DELAY - 1) == []
+    assert planter.pass_on([], START + DELAY) == [held]
+    assert planter.pass_on([], START + 2 * DELAY) == []
+
+
+def test_altering_turns_one_bit_of_one_note() -> None:
+    planter = FaultPlanter()
+    planter.arm(FaultKind.ALTER)
+    assert planter.alter(group(1), b"\x00\x00") == b"\x00\x00"
+    assert planter.alter(note(2), b"\x00\x00") == b"\x00\x01"
+    assert planter.alter(note(3), b"\x00\x00") == b"\x00\x00"
+
+
+def test_swapping_exchanges_two_notes_of_one_second() -> None:
+    planter = FaultPlanter()
+    queue = HoldbackQueue(1)
+    for held in (note(1, after_s=0.1), note(2, after_s=0.1), note(3, after_s=0.4), note(4, after_s=1.1)):
+        queue.push(held)
+    planter.arm(FaultKind.SWAP)
+    planter.swap_ahead(queue, START)
+    released = queue.release(START + 2 * TICKS_PER_S)
+    assert [held.number for held in released] == [1, 3, 2, 4]
+    assert planter.planted == [(FaultKind.SWAP, 2)]
