@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import pytest
 from rehearsal import sound
-from rehearsal.stage import StageError, find_ruby_server
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 PLAYING_S = 60.0
@@ -28,18 +27,7 @@ COUNTS = (
 )
 
 
-def programs_missing() -> str:
-    try:
-        find_ruby_server()
-    except StageError as error:
-        return str(error)
-    return ""
-
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(bool(programs_missing()), reason=programs_missing()),
-]
+pytestmark = pytest.mark.real
 
 Demo = subprocess.Popen[str]
 

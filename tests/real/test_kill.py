@@ -26,21 +26,9 @@ from rehearsal.compare import NEEDED_MS, Comparison, compare
 from rehearsal.jam import Jam
 from rehearsal.recording import RecordedMessage, Recording
 from rehearsal.rooms import slot_of
-from rehearsal.stage import Performer, Stage, StageError, find_ruby_server
+from rehearsal.stage import Performer, Stage
 
-
-def programs_missing() -> str:
-    try:
-        find_ruby_server()
-    except StageError as error:
-        return str(error)
-    return ""
-
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(bool(programs_missing()), reason=programs_missing()),
-]
+pytestmark = pytest.mark.real
 
 ANNA, BOB, CLEO = "anna", "bob", "cleo"
 SYNTHS = {ANNA: "prophet", BOB: "tb303", CLEO: "pluck"}

@@ -18,7 +18,7 @@ from pythonosc.osc_message import OscMessage
 from rehearsal import sound
 from rehearsal.jam import Jam
 from rehearsal.recording import RecordedMessage
-from rehearsal.stage import Stage, StageError, find_ruby_server
+from rehearsal.stage import Stage
 
 from relay.transports import tls
 from relay.transports.pins import KnownRelays
@@ -31,19 +31,7 @@ from relay.wire.sequence import Kind, Stamped
 from relay.wire.timetag import from_unix_ns, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
-
-def programs_missing() -> str:
-    try:
-        find_ruby_server()
-    except StageError as error:
-        return str(error)
-    return ""
-
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(bool(programs_missing()), reason=programs_missing()),
-]
+pytestmark = pytest.mark.real
 
 ANNA = "anna"
 MARK = 57_005

@@ -8,23 +8,11 @@ from pathlib import Path
 import pytest
 import soundfile
 from rehearsal import sound
-from rehearsal.machine import StageError, find_ruby_server
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
-def programs_missing() -> str:
-    try:
-        find_ruby_server()
-    except StageError as error:
-        return str(error)
-    return ""
-
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(bool(programs_missing()), reason=programs_missing()),
-]
+pytestmark = pytest.mark.real
 
 
 def test_the_demo_proves_that_three_genuine_sonic_pis_gave_one_and_the_same_sound(tmp_path: Path) -> None:

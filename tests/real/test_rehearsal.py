@@ -13,13 +13,11 @@ import pytest
 from rehearsal import offline, recording, sound
 from rehearsal.recording import Recording
 from rehearsal.stage import (
-    EXAMPLES,
     Performer,
     Stage,
     StageError,
     examples,
     find_ports,
-    find_ruby_server,
     make_shim,
 )
 
@@ -38,18 +36,7 @@ end
 """
 
 
-def programs_missing() -> str:
-    try:
-        find_ruby_server()
-    except StageError as error:
-        return str(error)
-    return ""
-
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(bool(programs_missing()), reason=programs_missing()),
-]
+pytestmark = pytest.mark.real
 
 
 @dataclass(frozen=True)
@@ -207,6 +194,5 @@ def test_port_blocks_of_different_performers_do_not_overlap() -> None:
     assert all(block.spare - block.server == 8 for block in blocks)
 
 
-@pytest.mark.skipif(not EXAMPLES.exists(), reason="sonic-pi-server's examples are not installed")
 def test_the_shipped_examples_are_found_by_name() -> None:
     assert {"tilburg_2", "shufflit", "acid"} <= examples().keys()

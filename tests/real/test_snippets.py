@@ -17,7 +17,6 @@ import pytest
 from rehearsal import offline, sound, stream
 from rehearsal.recording import Argument
 from rehearsal.snippets import Turn
-from rehearsal.stage import StageError, find_ruby_server
 from rehearsal.stream import Pair, Said
 from rehearsal.tree import Node
 
@@ -36,18 +35,7 @@ NODE_SYNTHS, NODE_FX, NODE_MIXERS, NODE_MONITOR = 4, 3, 2, 5
 NODE_MASTER, NODE_SCOPE = 6, 7
 
 
-def programs_missing() -> str:
-    try:
-        find_ruby_server()
-    except StageError as error:
-        return str(error)
-    return ""
-
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(bool(programs_missing()), reason=programs_missing()),
-]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
