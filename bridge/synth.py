@@ -1,7 +1,7 @@
 """The scsynth that plays the jam: how it is started, and what it says about itself.
 
 Pure. Sonic Pi's own flags are kept where they don't matter to others; the id spaces are made large enough
-for every slot of a room (about 25 MB of memory, no measurable CPU: docs/way-of-an-event.md).
+for every slot of a room (166 MB while playing, by scripts/bench, against some 148 with Sonic Pi's own flags).
 """
 
 import re

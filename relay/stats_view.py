@@ -28,6 +28,7 @@ def stats_view(stats: Stats) -> RenderableType:
         parts.append(Text("no room is open: nobody has joined yet", style=QUIET))
     for room in stats.rooms:
         parts += [Text(), _room_line(room), _Members(room)]
+        parts += [Text(f"  {line}", style=FAIR) for member in room.members for line in _remarks(member)]
         parts += [Text(f"  {line}", style=FAIR) for line in room.incidents[-5:]]
     return Group(*parts)
 
@@ -44,6 +45,18 @@ def verdict(room: RoomStats) -> tuple[str, str]:
     if room.retimed_share > 0.01:
         return f"the same everywhere, but {room.retimed_share:.1%} of events were re-timed", FAIR
     return "coherent: the same everywhere", GOOD
+
+
+def _remarks(member: MemberStats) -> list[str]:
+    """Return what a member should know that has no column: it is 0 for most."""
+    remarks: list[str] = []
+    if member.local_only:
+        remarks.append(
+            f"{member.name}: {member.local_only} loads not of Sonic Pi's own folders: heard at home only"
+        )
+    if member.refused:
+        remarks.append(f"{member.name}: {member.refused} messages refused")
+    return remarks
 
 
 def _headline(stats: Stats) -> Text:

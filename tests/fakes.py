@@ -50,7 +50,7 @@ class FakeBridge:
             "release_advance": ticks(0.020),
         }
         count = len(self.said)
-        self.say(control.Hello(**(known | changes)))  # type: ignore[arg-type]  # only tests pass them
+        self.say(control.Hello(**(known | changes)))
         answer = next(message for message in self.said[count:] if not isinstance(message, control.Settings))
         if isinstance(answer, control.Welcome):
             self.welcome = answer
@@ -118,7 +118,7 @@ class FakeBridge:
         """The judged events received so far."""
         return [frame for frame in self.frames if isinstance(frame, Judged)]
 
-    def heard(self, kind: type) -> list:  # type: ignore[type-arg]
+    def heard(self, kind: type) -> list:
         """The control messages of one type received so far."""
         return [message for message in self.said if isinstance(message, kind)]
 

@@ -49,7 +49,7 @@ class Book:
                 whole=slot not in partial,
                 events=len(row),
                 digest=digest,
-                **(extra if slot == 2 else {}),  # type: ignore[arg-type]  # fields of Report
+                **(extra if slot == 2 else {}),
             )
             self.ledger.report(slot, report, at(index + 3))
 

@@ -19,7 +19,7 @@ def keys(events: list[Held]) -> list[tuple[int, int, int]]:
 
 
 @given(st.lists(KEYS, unique_by=lambda key: key[1:]), st.randoms(use_true_random=False))
-def test_release_is_by_due_slot_and_seq_whatever_the_arrival(arrivals, dice) -> None:  # type: ignore[no-untyped-def]  # hypothesis
+def test_release_is_by_due_slot_and_seq_whatever_the_arrival(arrivals, dice) -> None:
     queue = HoldbackQueue(own_slot=1)
     dice.shuffle(arrivals)
     for key in arrivals:
@@ -28,7 +28,7 @@ def test_release_is_by_due_slot_and_seq_whatever_the_arrival(arrivals, dice) -> 
 
 
 @given(st.lists(KEYS, unique_by=lambda key: key[1:]), st.integers(0, 6))
-def test_nothing_leaves_before_its_time_and_nothing_due_stays(arrivals, until) -> None:  # type: ignore[no-untyped-def]  # hypothesis
+def test_nothing_leaves_before_its_time_and_nothing_due_stays(arrivals, until) -> None:
     queue = HoldbackQueue(own_slot=1)
     for key in arrivals:
         queue.push(held(*key))
@@ -96,7 +96,7 @@ def test_numbers_of_a_former_epoch_are_forgotten_but_the_events_are_not() -> Non
     assert [(e.due, e.counted) for e in queue.release(9)] == [(6, False), (7, True)]
 
 
-def test_a_full_queue_drops_what_comes_on_top_but_still_takes_new_dues(monkeypatch) -> None:  # type: ignore[no-untyped-def]  # pytest
+def test_a_full_queue_drops_what_comes_on_top_but_still_takes_new_dues(monkeypatch) -> None:
     monkeypatch.setattr(bridge.holdback, "CAPACITY", 2)
     queue = HoldbackQueue(own_slot=1)
     events = [held(5, 1, seq, number=None) for seq in (1, 2, 3)]

@@ -25,7 +25,7 @@ MEMORIES = st.builds(
 
 @given(MEMORIES, st.none() | st.tuples(st.just("127.0.0.1"), st.integers(1, 65535)), st.booleans())
 def test_what_is_written_is_found_again(
-    tmp_path_factory,  # type: ignore[no-untyped-def]  # pytest's
+    tmp_path_factory,
     memory: Memory,
     client: tuple[str, int] | None,
     loaded: bool,

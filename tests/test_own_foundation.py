@@ -47,7 +47,7 @@ def test_a_restarted_bridge_learns_it_from_the_relay() -> None:
     assert one.messages() == built().messages()
 
 
-def test_it_is_bounded(monkeypatch) -> None:  # type: ignore[no-untyped-def]  # pytest
+def test_it_is_bounded(monkeypatch) -> None:
     monkeypatch.setattr(bridge.foundation, "MESSAGES_MAX", 3)
     one = OwnFoundation()
     for node in range(10):

@@ -48,7 +48,7 @@ def test_no_window_of_n_ms_holds_more_than_n_plus_3_replies(bursts: list[tuple[i
             assert later - index + 1 <= (sent[later] - at_ns) / SPACING_NS + 3
 
 
-def test_an_overflow_goes_at_once_and_does_not_delay_the_rest(monkeypatch) -> None:  # type: ignore[no-untyped-def]  # pytest
+def test_an_overflow_goes_at_once_and_does_not_delay_the_rest(monkeypatch) -> None:
     monkeypatch.setattr(bridge.pacer, "QUEUED_MAX", 10)
     pacer = Pacer()
     for number in range(100):

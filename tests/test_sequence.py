@@ -58,7 +58,7 @@ def test_the_order_is_a_pure_function_of_due_slot_and_seq(
         for number, (due, slot, seq) in enumerate(keys)
     ]
     shuffled = list(events)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives a Random
+    random.shuffle(shuffled)
     assert sorted(shuffled, key=lambda event: event.key) == sorted(events, key=lambda event: event.key)
     assert [event.key for event in sorted(events, key=lambda one: one.key)] == sorted(
         (EPOCH + due, slot, seq) for due, slot, seq in keys

@@ -100,3 +100,15 @@ def test_one_fault_of_one_member_makes_a_room_not_coherent(trouble: str) -> None
 def test_much_retiming_is_no_achievement_and_nothing_compared_is_no_verdict() -> None:
     assert "re-timed" in verdict(room(retimed=20, retimed_share=0.02))[0]
     assert verdict(room(seconds_compared=0))[0] == "not compared yet"
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_what_stays_at_home_and_what_was_refused_is_said_and_only_then(columns: int) -> None:
+    quiet = " ".join(shown(room(member(1, "anna")), columns=columns))
+    assert "heard at home only" not in quiet
+    assert "messages refused" not in quiet
+    lines = " ".join(
+        " ".join(shown(room(member(2, "bob", local_only=3, refused=4)), columns=columns)).split()
+    )
+    assert "bob: 3 loads not of Sonic Pi's own folders: heard at home only" in lines
+    assert "bob: 4 messages refused" in lines

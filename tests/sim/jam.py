@@ -251,7 +251,7 @@ class Jam:
         start = from_unix_ns(member.wall_ns(round(at_s * 1e9)))
         for one in sent:
             datagram = one.stamped(start)
-            self.at_s(at_s + one.at_s, lambda datagram=datagram: self._tap(member, datagram))  # type: ignore[misc]
+            self.at_s(at_s + one.at_s, lambda datagram=datagram: self._tap(member, datagram))
 
     def _connect(self, member: Member) -> None:
         if member.connection is not None or (member.session is not None and member.session.gone):
@@ -388,7 +388,7 @@ class Jam:
             member.handed.append(Handed(self.now_ns, at_ns, message.raw))
             reply = synth_reply(message.address, message.args)
             if reply is not None:
-                self.at(self.now_ns + 20_000_000, lambda reply=reply: self._synth_says(member, reply))  # type: ignore[misc]
+                self.at(self.now_ns + 20_000_000, lambda reply=reply: self._synth_says(member, reply))
 
     def _synth_says(self, member: Member, reply: bytes) -> None:
         if member.player is not None:

@@ -61,11 +61,11 @@ def generated(seed: int, *, seconds: float, per_s: float = 12.0, first_id: int =
     sent: list[Sent] = []
 
     def bare(at_s: float, *message: str | int | float) -> None:
-        sent.append(Sent(at_s, encode(*message), None))  # type: ignore[arg-type]  # an address comes first
+        sent.append(Sent(at_s, encode(*message), None))
 
     def timed(at_s: float, ahead_s: float, *message: str | int | float) -> None:
         at = ticks(at_s + ahead_s)
-        sent.append(Sent(at_s, bundle(0x8000_0000_0000_0002, encode(*message)), at))  # type: ignore[arg-type]
+        sent.append(Sent(at_s, bundle(0x8000_0000_0000_0002, encode(*message)), at))
 
     bare(0.0, "/g_new", run, 1, 4)
     bare(0.001, "/s_new", "sonic-pi-basic_mixer", mixer, 0, 2, "amp", 1.0, "in_bus", 36.0, "out_bus", 34.0)
