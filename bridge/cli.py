@@ -48,7 +48,20 @@ def main() -> None:
     show_default="scsynth from PATH",
     help="Start this program as the real scsynth.",
 )
-def join(address: str, command: tuple[str, ...], room: str, name: str | None, scsynth: str | None) -> None:
+@click.option(
+    "--transport",
+    type=click.Choice(["udp", "tls"]),
+    default="udp",
+    help="Send events this way; tls where UDP is blocked.",
+)
+def join(
+    address: str,
+    command: tuple[str, ...],
+    room: str,
+    name: str | None,
+    scsynth: str | None,
+    transport: str,
+) -> None:
     """Join a room. COMMAND after -- is started with our scsynth first in its PATH.
 
     Without a COMMAND the line that starts Sonic Pi through the bridge is printed, and waited for.
@@ -68,6 +81,7 @@ def join(address: str, command: tuple[str, ...], room: str, name: str | None, sc
                 scsynth=real,
                 folder=str(folder),
                 software=f"jambridge {version('jamrelay')}",
+                transport=transport,
             )
             raise SystemExit(_play(settings, folder, list(command)))
     except LocalError as error:

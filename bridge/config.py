@@ -13,7 +13,7 @@ CHILD_ENV = "JAMBRIDGE_CHILD"
 
 
 class JoinConfig(Struct, frozen=True, kw_only=True):
-    """One join. folder: where journal, logs and the shim live while it lasts."""
+    """One join. folder: where journal, logs and the shim live while it lasts. transport: "udp" or "tls"."""
 
     host: str
     port: int
@@ -23,6 +23,7 @@ class JoinConfig(Struct, frozen=True, kw_only=True):
     scsynth: str
     folder: str
     software: str
+    transport: str = "udp"
 
 
 class ChildConfig(Struct, frozen=True, kw_only=True):

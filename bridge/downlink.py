@@ -28,6 +28,7 @@ class Downlink:
         self._gaps = GapTracker(complete_number + 1, keep_s=GAP_KEEP_S)
         self._past = GapTracker(1, keep_s=PAST_KEEP_S)
         self._joined_number = 0
+        self._asks = True
         self._early: list[Judged] = []
         self._leapt: list[tuple[int, int]] = []
 
@@ -35,9 +36,14 @@ class Downlink:
         """Come into a room, or another epoch of it, whose last number so far is `number`."""
         self._gaps.expect(number + 1)
         self._past = GapTracker(max(1, number + 1 - PAST_NUMBERS), keep_s=PAST_KEEP_S)
+        self._past.asks = self._asks
         self._past.announce(number, now_s)
         self._joined_number = number
         self._early.clear()
+
+    def repair(self, asks: bool) -> None:
+        """Ask for what is missing, or don't: a room's setting."""
+        self._gaps.asks = self._past.asks = self._asks = asks
 
     @property
     def complete_number(self) -> int:

@@ -22,6 +22,7 @@ import msgspec
 
 from bridge import config
 from bridge.config import ChildConfig, JoinConfig
+from bridge.connection import Connection
 from bridge.fault import FaultKind, FaultPlanter
 from bridge.idspace import Origin
 from bridge.journal import Journal
@@ -36,12 +37,10 @@ from bridge.session import Identity, JamSession, SendControl, SendDatagram, Tell
 from bridge.synth import RELEASE_SLACK_MS
 from bridge.timebase import Timebase
 from clock import sources
-from relay.transports import tls
 from relay.transports.pins import KnownRelays
-from relay.transports.tls import ControlStream
 from relay.transports.udp import DatagramSocket, Received
 from relay.wire import control
-from relay.wire.endpoint import Address, Endpoint
+from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError, MalformedControl
 from relay.wire.osc import encode
 from relay.wire.sequence import Timing
@@ -75,16 +74,17 @@ class BridgeService:
         self._join = join
         self._child = child
         self._journal = Journal(Path(child.journal))
-        self._endpoint = Endpoint(join.host, join.port)
-        self._pins = KnownRelays(Path(join.pins))
+        self._connection = Connection(
+            Endpoint(join.host, join.port),
+            KnownRelays(Path(join.pins)),
+            self._on_datagrams,
+            over_tls=join.transport == "tls",
+        )
         self._folders = ResourceFolders()
         self._stop = asyncio.Event()
         self._failed = False
         """Something of ours went wrong: the shim shall start another bridge, in the same slot."""
         self._timer: asyncio.TimerHandle | None = None
-        self._stream: ControlStream | None = None
-        self._datagrams = DatagramSocket(self._on_datagrams)
-        self._relay: Address | None = None
         self._session: JamSession | None = None
         self._player: Player | None = None
         # Drained by ourselves: the kernel's receive instant is the instant of emission.
@@ -96,7 +96,7 @@ class BridgeService:
         """Run until the player leaves (0) or something is wrong (the shim starts another)."""
         self._answers = socket.socket(fileno=os.dup(self._child.tap_fd))
         self._synth = await asyncio_dgram.from_socket(socket.socket(fileno=self._child.synth_fd))
-        self._datagrams.bind()
+        self._connection.bind()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -126,8 +126,7 @@ class BridgeService:
                 log.error("our fault", exc_info=task.exception())
         if self._failed:
             # No good-bye: it would give the slot away that the next bridge comes back to.
-            if self._stream is not None:
-                self._stream.abort()
+            self._connection.abort()
         else:
             await self._leave()
         for task in tasks:
@@ -182,44 +181,18 @@ class BridgeService:
             async with asyncio.timeout(FIRST_JOIN_S):
                 while True:
                     try:
-                        return await self._welcome()
+                        return await self._connection.welcome(_hello(self._join, self._child, self._journal))
                     except (LocalError, MalformedControl) as error:
                         log.warning("%s", error)
-                    self._hang_up()
+                    self._connection.abort()
                     await asyncio.sleep(RETRY_S)
-        self._hang_up()
+        self._connection.abort()
         log.warning("you play alone until the relay is there")
         return None
 
-    async def _welcome(self) -> control.Welcome | None:
-        self._stream = await self._connect()
-        self._stream.send(control.encode(_hello(self._join, self._child, self._journal)))
-        payload = await self._stream.receive()
-        if payload is None:
-            raise LocalError("the relay closed the connection without a Welcome")
-        answer = control.decode_down(payload)
-        if isinstance(answer, control.Welcome):
-            return answer
-        if isinstance(answer, control.Refused):
-            raise LocalError(f"the relay says: {answer.text}")
-        raise LocalError(f"the relay says {type(answer).__name__} where a Welcome was expected")
-
-    def _hang_up(self) -> None:
-        if self._stream is not None:
-            self._stream.abort()
-            self._stream = None
-
-    async def _connect(self) -> ControlStream:
-        stream = await tls.connect(self._endpoint, pins=self._pins)
-        self._relay = await self._datagrams.resolve(Endpoint(stream.peer.host, self._endpoint.port))
-        return stream
-
     async def _leave(self) -> None:
-        if self._stream is not None:
-            self._stream.send(control.encode(control.Leave()))
-            self._stream.close()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stream.closed(), 0.5)
+        self._connection.say(control.Leave())
+        await self._connection.close()
         self._settle()
         log.info("left")
 
@@ -229,17 +202,17 @@ class BridgeService:
         session = self._running()[0]
         pause_s = RETRY_S
         while True:
-            if self._stream is None:
+            if not self._connection.is_open:
                 try:
-                    self._stream = await self._connect()
-                    self._stream.send(control.encode(session.hello()))
+                    await self._connection.open()
+                    self._connection.say(session.hello())
                 except LocalError as error:
                     log.debug("= no relay yet: %s", error)
                     await asyncio.sleep(pause_s)
                     pause_s = min(pause_s * 1.5, RETRY_S_MAX)
                     continue
-            was_joined = await self._listen(self._stream)
-            self._stream = None
+            was_joined = await self._listen()
+            self._connection.abort()
             session.disconnected()
             self._settle()
             pause_s = RETRY_S if was_joined else min(pause_s * 1.5, RETRY_S_MAX)
@@ -247,17 +220,15 @@ class BridgeService:
                 await asyncio.Event().wait()
             await asyncio.sleep(0.1 if was_joined else pause_s)
 
-    async def _listen(self, stream: ControlStream) -> bool:
+    async def _listen(self) -> bool:
         """Take in what the relay says until the connection ends; return whether it let us in."""
         session = self._running()[0]
         try:
-            while (payload := await stream.receive()) is not None:
-                session.receive_control(control.decode_down(payload), sources.read())
+            while (message := await self._connection.hear()) is not None:
+                session.receive_control(message, sources.read())
                 self._settle()
         except MalformedControl as error:
             log.warning("the relay can't be understood: %s; is its version the same as ours?", error)
-            stream.abort()
-        stream.close()
         return session.joined
 
     def _on_datagrams(self, datagrams: list[Received]) -> None:
@@ -316,11 +287,9 @@ class BridgeService:
                 case ToSynth(payload):
                     self._to_synth(payload)
                 case SendDatagram(payload):
-                    if self._relay is not None:
-                        self._datagrams.send(payload, self._relay)
+                    self._connection.send(payload)
                 case SendControl(message):
-                    if self._stream is not None:
-                        self._stream.send(control.encode(message))
+                    self._connection.say(message)
                 case Tell(text, warning):
                     log.log(logging.WARNING if warning else logging.INFO, "%s", text)
         for answer in answers:

@@ -101,9 +101,8 @@ class JamSession:
         payload: as it travels, in Sonic Pi's numbers. home: the same remapped for the own scsynth.
         """
         emitted = self._timebase.session_at(emitted_local_ns)
-        timetag = None
-        if wall_timetag is not None:
-            timetag = self._timebase.session_of_wall(wall_timetag, reading)
+        to_session = self._timebase.session_of_wall
+        timetag = None if wall_timetag is None else to_session(wall_timetag, reading)
         event = self._uplink.stamp(kind, payload, emitted=emitted, timetag=timetag, foundation=foundation)
         self.memory.next_seq = self._uplink.next_seq
         self._home_sub = 0
@@ -163,7 +162,7 @@ class JamSession:
             case control.Roster():
                 self._roster(message.members)
             case control.Settings():
-                self.timing = Timing(message.lead, message.shift)
+                self._set_room(message)
             case control.Foundation():
                 self.playout.found(message.slot, message.messages, reading)
                 if message.slot == self.playout.own.slot:
@@ -175,6 +174,10 @@ class JamSession:
                 self._effects.append(Tell(f"the relay says: {message.text}", warning=True))
             case control.Stats():
                 pass
+
+    def _set_room(self, room: control.Welcome | control.Settings) -> None:
+        self.timing = Timing(room.lead, room.shift)
+        self._downlink.repair(room.repair)
 
     def disconnected(self) -> None:
         """Note that the connection ended: from now on this host plays as stamped."""
@@ -194,7 +197,7 @@ class JamSession:
         same_room = welcome.resumed and welcome.epoch == self.memory.epoch
         self._sealer = Sealer(welcome.key_up, welcome.channel)
         self._opener = Opener(welcome.key_down, welcome.channel)
-        self.timing = Timing(welcome.lead, welcome.shift)
+        self._set_room(welcome)
         self.name = welcome.name
         self.memory.slot, self.memory.ticket, self.memory.epoch = welcome.slot, welcome.ticket, welcome.epoch
         if not same_room:
@@ -376,17 +379,15 @@ class JamSession:
 
     def _remember(self) -> None:
         """Put down what the next bridge needs, should this one be killed."""
-        memory = self.memory
-        memory.resume_key = self.playout.last_key
-        memory.unconfirmed = tuple(self.playout.unconfirmed)
-        self._downlink.remember(memory, self.playout.queue.lowest_number())
+        self.memory.resume_key = self.playout.last_key
+        self.memory.unconfirmed = tuple(self.playout.unconfirmed)
+        self._downlink.remember(self.memory, self.playout.queue.lowest_number())
 
     def _rtt_s(self) -> float:
         return self._timebase.clock.rtt_s if self._in_time else RTT_UNKNOWN_S
 
     def _is_wanted(self, event: Stamped) -> bool:
-        """Tell whether an event without a verdict must still reach the room: it is held back here, or others
-        need it for what comes after it."""
+        """Tell whether the room still needs an event without a verdict, to play it or for what follows it."""
         held = self.playout.queue.own(event.seq)
         if held is not None and held.number is None:
             return True

@@ -8,7 +8,9 @@ from relay.wire.control import Member, Welcome
 
 AWAY = Tell("the relay is away; your own music goes on", warning=True)
 NO_DATAGRAMS = Tell(
-    "no datagram from the relay for 3 s, although TCP is up; is its UDP port open?", warning=True
+    "no datagram from the relay for 3 s, although TCP is up; is its UDP port open? "
+    "Where UDP is blocked, join with --transport tls",
+    warning=True,
 )
 
 

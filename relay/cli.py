@@ -76,6 +76,11 @@ def main() -> None:
     help="Write every judged event to this file, a JSON object a line.",
 )
 @click.option(
+    "--repair/--no-repair",
+    default=True,
+    help="Ask again for what the network lost; without, to compare.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", help="Log this much."
 )
 def serve(
@@ -88,6 +93,7 @@ def serve(
     data_dir: Path,
     ntp: str | None,
     event_log: Path | None,
+    repair: bool,
     log_level: str,
 ) -> None:
     """Run a relay until Ctrl-C."""
@@ -101,6 +107,7 @@ def serve(
             software=f"jamrelay {version('jamrelay')}",
             ntp_server=ntp,
             event_log=event_log,
+            repair=repair,
         )
         identity = load_or_create(data_dir)
 

@@ -56,8 +56,9 @@ class RelayHub:
         now: int,
         software: str,
         on_judged: Callable[[str, Judged], None] | None = None,
+        repair: bool = True,
     ) -> None:
-        """`on_judged` is told room and event of every verdict."""
+        """`on_judged` is told room and event of every verdict. repair: what is missing is asked for."""
         self.rooms: dict[str, Room] = {}
         self.datagrams_in = 0
         self.datagrams_refused = 0
@@ -70,6 +71,7 @@ class RelayHub:
             limits=limits,
             entropy=entropy,
             on_judged=on_judged,
+            repair=repair,
         )
         self._ntp_bucket = TokenBucket(NTP_ANSWERS_PER_S, NTP_BURST)
         self._stats_bucket = TokenBucket(STATS_PER_S, STATS_BURST)

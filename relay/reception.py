@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SendDatagram:
-    """Send `payload` over UDP to the address `to` (as the transport gave it)."""
+    """Send `payload` to the address `to`, as the transport gave it: of UDP, or a StreamAddress."""
 
     to: object
     payload: bytes
@@ -58,8 +58,10 @@ class Reception:
         limits: "HubLimits",
         entropy: Callable[[int], bytes],
         on_judged: Callable[[str, Judged], None] | None = None,
+        repair: bool = True,
     ) -> None:
         self._rooms = rooms
+        self._repair = repair
         self._channels = channels
         self._timing = timing
         self._limits = limits
@@ -87,7 +89,7 @@ class Reception:
             text = f"this relay has {len(self._rooms)} rooms and opens no more (--rooms-max)"
             return _refuse(connection, "rooms-full", text)
         if room is None:
-            room = Room(room_name, self._entropy(16), self._timing, self._on_judged)
+            room = Room(room_name, self._entropy(16), self._timing, self._on_judged, repair=self._repair)
         effects: list[Effect] = []
         seat = _seat_by_ticket(room, hello)
         resumed = seat is not None
@@ -172,7 +174,9 @@ class Reception:
     def settings(self, room: Room) -> list[Effect]:
         """Return the effects that tell everybody in `room` its lead, shift and horizon."""
         timing = room.judge.timing
-        message = control.Settings(lead=timing.lead, shift=timing.shift, horizon=room.judge.horizon)
+        message = control.Settings(
+            lead=timing.lead, shift=timing.shift, horizon=room.judge.horizon, repair=room.repair
+        )
         return [SendControl(channel.connection, message) for _, channel in room.channels()]
 
     def _open_channel(self, connection: int, room: Room, seat: Seat, now: int) -> tuple[int, bytes, bytes]:
@@ -184,6 +188,7 @@ class Reception:
             number, connection, Sealer(key_down, number), Opener(key_up, number), now, heard_at=now
         )
         channel.up.expect(room.judge.next_seq(seat.slot))
+        channel.up.asks = room.repair
         seat.channel, seat.left_at = channel, None
         self._channels[number] = self._seats[connection] = (room, seat, channel)
         return number, key_up, key_down
@@ -207,6 +212,7 @@ class Reception:
             lead=timing.lead,
             shift=timing.shift,
             horizon=room.judge.horizon,
+            repair=room.repair,
             members=room.members(),
         )
 

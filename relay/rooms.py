@@ -107,9 +107,16 @@ class Room:
     """One room of a relay."""
 
     def __init__(
-        self, name: str, epoch: bytes, timing: Timing, on_judged: Callable[[str, Judged], None] | None = None
+        self,
+        name: str,
+        epoch: bytes,
+        timing: Timing,
+        on_judged: Callable[[str, Judged], None] | None = None,
+        *,
+        repair: bool = True,
     ) -> None:
         self.name = name
+        self.repair = repair
         self._on_judged = on_judged
         self.epoch = epoch
         self.seats: dict[int, Seat] = {}

@@ -26,7 +26,7 @@ from relay.transports import tls
 from relay.transports.tls import ControlStream
 from relay.transports.udp import DatagramSocket, Received
 from relay.wire import control
-from relay.wire.endpoint import Address
+from relay.wire.endpoint import Address, StreamAddress
 from relay.wire.errors import LocalError, MalformedControl
 from relay.wire.sequence import Timing
 from relay.wire.timetag import from_unix_ns, ns_from_ticks, ticks_from_ns
@@ -51,6 +51,7 @@ class RelaySettings:
     software: str
     ntp_server: str | None = None
     event_log: Path | None = None
+    repair: bool = True
 
 
 class SessionTime:
@@ -85,6 +86,7 @@ class RelayService:
             now=self._time.now(),
             software=settings.software,
             on_judged=self._event_log.write if self._event_log is not None else None,
+            repair=settings.repair,
         )
         self._socket = DatagramSocket(self._on_datagrams)
         self._streams: dict[int, ControlStream] = {}
@@ -143,6 +145,9 @@ class RelayService:
         connection = self._connections
         self._streams[connection] = stream
         try:
+            if stream.carries_events:
+                await self._carry(stream, StreamAddress(connection))
+                return
             while (payload := await stream.receive()) is not None:
                 try:
                     message = control.decode_up(payload)
@@ -158,6 +163,17 @@ class RelayService:
             now = self._time.now()
             self._do(self.hub.control_closed(connection, now))
             self._settle(now)
+
+    async def _carry(self, stream: ControlStream, address: StreamAddress) -> None:
+        """Take in sealed datagrams that come over TLS, until one isn't a member's."""
+        while (payload := await stream.receive()) is not None:
+            refused = self.hub.datagrams_refused
+            now = self._time.now()
+            self._do(self.hub.receive_datagram(payload, address, received=now, now=now))
+            self._settle(self._time.now())
+            if self.hub.datagrams_refused > refused:
+                log.info("stream closed peer=%s reason=no-member", stream.peer)
+                return
 
     def _on_datagrams(self, datagrams: list[Received]) -> None:
         for datagram in datagrams:
@@ -191,6 +207,10 @@ class RelayService:
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
+                case SendDatagram(StreamAddress(connection), payload):
+                    stream = self._streams.get(connection)
+                    if stream is not None:
+                        stream.send(payload)
                 case SendDatagram(to, payload):
                     self._socket.send(payload, cast(Address, to))
                 case SendControl(connection, message):

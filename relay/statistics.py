@@ -6,6 +6,7 @@ Pure.
 from relay.coherence import MemberSums
 from relay.rooms import Room, Seat
 from relay.wire.control import MemberStats, RoomStats
+from relay.wire.endpoint import StreamAddress
 from relay.wire.timetag import TICKS_PER_S
 
 INCIDENTS_SHOWN = 20
@@ -45,6 +46,7 @@ def _member_stats(room: Room, seat: Seat) -> MemberStats:
         slot=seat.slot,
         name=seat.name,
         present=seat.present,
+        transport="tls" if seat.channel and isinstance(seat.channel.address, StreamAddress) else "udp",
         seconds=sums.seconds,
         sent=seat.sent,
         refused=seat.refused + counts.refused,

@@ -50,6 +50,8 @@ def verdict(room: RoomStats) -> tuple[str, str]:
 def _remarks(member: MemberStats) -> list[str]:
     """Return what a member should know that has no column: it is 0 for most."""
     remarks: list[str] = []
+    if member.transport != "udp":
+        remarks.append(f"{member.name}: events over {member.transport.upper()}, since UDP is not used")
     if member.local_only:
         remarks.append(
             f"{member.name}: {member.local_only} loads not of Sonic Pi's own folders: heard at home only"

@@ -71,3 +71,13 @@ def test_what_came_early_is_kept_in_order_and_counts_as_not_yet_played() -> None
     assert (memory.complete_number, memory.missing) == (1, (3,))
     downlink.remember(memory, None)
     assert memory.complete_number == 2
+
+
+def test_a_room_without_repair_asks_for_nothing_before_it_or_after() -> None:
+    downlink = Downlink(0)
+    downlink.repair(False)
+    downlink.enter(1000, 1.0)
+    downlink.saw(event(1003), 1.0)
+    assert downlink.requests(1.5, 0.02) == []
+    downlink.repair(True)
+    assert (1001, 1002) in downlink.requests(1.6, 0.02)

@@ -75,6 +75,20 @@ with Stage() as stage:
 """
 
 
+@pytest.mark.slow
+def test_a_jam_whose_events_travel_over_tls_is_the_same_everywhere(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rehearsal.demo", "--embedded", "--seconds", "5", "--json",
+         "--transport", "tls", "--output", str(tmp_path / "output")],
+        cwd=SCRIPTS, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    report = json.loads(done.stdout)
+    wrong = {key: report[key] for key in ("missing", "out_of_order", "different", "silent_here")}
+    assert wrong == dict.fromkeys(wrong, 0)
+    assert report["events"] > 50
+
+
 def test_nothing_is_left_after_a_jam_of_stand_ins_was_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LEFT_ALONE, str(tmp_path)]
     env = os.environ | {"PYTHONPATH": str(SCRIPTS)}

@@ -12,6 +12,7 @@ PACKAGES = ("relay", "bridge", "clock")
 SHELLS = {
     "bridge.cli",
     "bridge.config",
+    "bridge.connection",
     "bridge.journal",
     "bridge.orphans",
     "bridge.priority",

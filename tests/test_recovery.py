@@ -12,6 +12,19 @@ from relay.wire.recovery import KEEP_S, MAX_MISSING, REORDER_TOLERANCE_S, GapTra
 TOLERATED_S = REORDER_TOLERANCE_S + 1e-6
 
 
+def test_without_repair_nothing_is_asked_for_and_all_is_given_up_in_time() -> None:
+    gaps = GapTracker(1, keep_s=1.0)
+    gaps.asks = False
+    gaps.saw(1, 10.0)
+    gaps.saw(4, 10.5)
+    assert gaps.next_wakeup_s(0.05) == 11.5
+    assert gaps.due_requests(11.4, 0.05) == []
+    assert gaps.missing() == (2, 3)
+    assert gaps.due_requests(11.5, 0.05) == []
+    assert gaps.gave_up() == [2, 3]
+    assert (gaps.counts.lost, gaps.contiguous) == (2, 4)
+
+
 def ring_of(*numbers: int, capacity: int = 100, at_s: float = 0.0) -> SendRing:
     ring = SendRing(capacity, keep_s=1.0)
     for number in numbers:

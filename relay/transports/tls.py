@@ -1,8 +1,9 @@
-"""Control plane: length-prefixed payloads over TLS 1.3, with the relay known by its pinned certificate.
+"""Payloads over TLS 1.3, length-prefixed, with the relay known by its pinned certificate.
 
-A shell. Framing: length u32 big-endian, payload. Bounds: PAYLOAD_BYTES_MAX a payload, BUFFERED_BYTES_MAX
-waiting for a slow peer, TIMEOUT_S for a handshake. No authority vouches for a relay: its fingerprint is
-checked right after the handshake, before a byte of ours is sent.
+A shell. Carries the control plane, and on a connection of its own the event plane where UDP is blocked; the
+handshake (ALPN) says which. Framing: length u32 big-endian, payload. Bounds: PAYLOAD_BYTES_MAX a payload,
+BUFFERED_BYTES_MAX waiting for a slow peer, TIMEOUT_S for a handshake. No authority vouches for a relay: its
+fingerprint is checked right after the handshake, before a byte of ours is sent.
 """
 
 import asyncio
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 ALPN = "jamrelay"
 """What both sides say they speak in the handshake: so a web server is told from a relay, and never pinned."""
+
+EVENTS_ALPN = "jamrelay-events"
+"""The same for a connection whose payloads are sealed datagrams, either way."""
 
 PAYLOAD_BYTES_MAX = 1 << 20
 BUFFERED_BYTES_MAX = 4 << 20
@@ -51,7 +55,7 @@ def server_context(identity: Credentials) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # every connection has a handshake, hence keys, of its own
-    context.set_alpn_protocols([ALPN])
+    context.set_alpn_protocols([ALPN, EVENTS_ALPN])
     try:
         context.load_cert_chain(identity.cert_path, identity.key_path)
     except OSError as error:  # ssl.SSLError is one
@@ -59,13 +63,13 @@ def server_context(identity: Credentials) -> ssl.SSLContext:
     return context
 
 
-def client_context() -> ssl.SSLContext:
+def client_context(alpn: str = ALPN) -> ssl.SSLContext:
     """Return a bridge's TLS settings: no authority is asked, so the caller must check the pin."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols([ALPN])
+    context.set_alpn_protocols([alpn])
     return context
 
 
@@ -86,6 +90,9 @@ class ControlStream:
         self.fingerprint = fingerprint
         self.trust = trust
         self.peer: Endpoint = endpoint_of(writer.get_extra_info("peername"))
+        tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+        self.carries_events = tls is not None and tls.selected_alpn_protocol() == EVENTS_ALPN
+        """Its payloads are sealed datagrams rather than control messages."""
         self.closed_because: str | None = None
         """Why this side closed it; None while it is open or if the peer closed it."""
 
@@ -151,10 +158,12 @@ async def connect(
     pins: KnownRelays,
     expected_fingerprint: str | None = None,
     timeout_s: float = TIMEOUT_S,
+    events: bool = False,
 ) -> ControlStream:
     """Return a stream to the relay at `endpoint`, which has proved to be the pinned one.
 
     expected_fingerprint: from the invite, if any. timeout_s: for TCP, and again for the handshake.
+    events: the stream is to carry sealed datagrams instead of control messages.
     Raises LocalError in words for the player: no such host, no answer, refused, not TLS, no jamrelay, or
     another relay than before.
     """
@@ -171,9 +180,10 @@ async def connect(
     except OSError as error:
         raise LocalError(f"{endpoint} cannot be reached: {error.strerror or error}") from None
     _tune(sock)
+    alpn = EVENTS_ALPN if events else ALPN
     try:
         reader, writer = await asyncio.open_connection(
-            sock=sock, ssl=client_context(), server_hostname="", ssl_handshake_timeout=timeout_s
+            sock=sock, ssl=client_context(alpn), server_hostname="", ssl_handshake_timeout=timeout_s
         )
     except OSError as error:  # covers ssl.SSLError, a reset, and the handshake's timeout
         sock.close()
@@ -183,7 +193,7 @@ async def connect(
         sock.close()
         raise
     try:
-        fingerprint = _pinned_fingerprint(endpoint, writer)
+        fingerprint = _pinned_fingerprint(endpoint, writer, alpn)
         trust = pins.check(endpoint, fingerprint, expected=expected_fingerprint)
     except BaseException:
         writer.transport.abort()
@@ -269,10 +279,10 @@ async def serve(
     return server
 
 
-def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter) -> str:
+def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter, alpn: str) -> str:
     """Return the fingerprint to pin: of the certificate that the handshake just proved."""
     tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
-    if tls.selected_alpn_protocol() != ALPN:
+    if tls.selected_alpn_protocol() != alpn:
         raise LocalError(f"{endpoint} answered with TLS, but not as a jamrelay: is the port right?")
     der = tls.getpeercert(binary_form=True)
     assert der is not None, "a TLS 1.3 server always shows a certificate"

@@ -68,7 +68,7 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     """The relay's answer to Hello. Keys are fresh and for this connection only.
 
     number: the room's last number so far. next_seq: the sender's number expected next in this slot.
-    resumed: the slot was held by this ticket in this epoch.
+    resumed: the slot was held by this ticket in this epoch. repair: as in Settings.
     """
 
     slot: Slot
@@ -84,6 +84,7 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     lead: Ticks
     shift: Ticks
     horizon: Ticks
+    repair: bool = True
     members: list[Member]
 
 
@@ -103,11 +104,15 @@ class Roster(Struct, tag="roster", frozen=True, kw_only=True):
 
 
 class Settings(Struct, tag="settings", frozen=True, kw_only=True):
-    """Lead, shift and horizon H of the room, in ticks; sent whenever they change."""
+    """Lead, shift and horizon H of the room, in ticks; sent whenever they change.
+
+    repair: whether what is missing is asked for.
+    """
 
     lead: Ticks
     shift: Ticks
     horizon: Ticks
+    repair: bool = True
 
 
 class Foundation(Struct, tag="foundation", frozen=True, kw_only=True):
@@ -185,6 +190,7 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     slot: int
     name: str
     present: bool
+    transport: str = "udp"
     seconds: int = 0
     sent: int = 0
     refused: int = 0

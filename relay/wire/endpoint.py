@@ -21,6 +21,13 @@ _MAX_NAME_CHARS = 253  # RFC 1035, section 2.3.4, as text
 
 
 @dataclass(frozen=True, slots=True)
+class StreamAddress:
+    """A TLS connection that carries sealed datagrams, as an address to answer to: its number here."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A host (name, IPv4 or IPv6 address without brackets) and a port."""
 

@@ -103,12 +103,15 @@ class GapTracker:
         "_highest",
         "_keep_s",
         "_missing",
+        "asks",
         "counts",
     )
 
     def __init__(self, first: int = 0, *, keep_s: float = KEEP_S) -> None:
         """Expect `first` as the first number; give a missing one up `keep_s` after it was missed."""
         self._keep_s = keep_s
+        self.asks = True
+        """Whether what is missing is asked for; else it is only given up in time (a room without repair)."""
         self.counts = GapCounts()
         self.expect(first)
 
@@ -181,7 +184,7 @@ class GapTracker:
                 abandoned.append(number)
                 if gap.asked_at_s is None:
                     self.counts.lost += 1
-            elif now_s >= _due_at_s(gap, rtt_s):
+            elif self.asks and now_s >= _due_at_s(gap, rtt_s):
                 if gap.asked_at_s is None:
                     self.counts.lost += 1
                 gap.asked_at_s = now_s
@@ -195,6 +198,8 @@ class GapTracker:
 
     def next_wakeup_s(self, rtt_s: float) -> float | None:
         """Return the instant at which `due_requests` next has something to do, None if nothing is missing."""
+        if not self.asks:
+            return min((gap.since_s + self._keep_s for gap in self._missing.values()), default=None)
         return min(
             (min(_due_at_s(gap, rtt_s), gap.since_s + self._keep_s) for gap in self._missing.values()),
             default=None,

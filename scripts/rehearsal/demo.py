@@ -47,7 +47,13 @@ REPORT_S = 4.5
 
 
 def perform(
-    seconds: float, output: Path, progress: Progress, *, with_proof: bool = False, embedded: bool = False
+    seconds: float,
+    output: Path,
+    progress: Progress,
+    *,
+    with_proof: bool = False,
+    embedded: bool = False,
+    transport: str = "udp",
 ) -> Outcome:
     """Play the jam and return what was found; WAV files and picture go to `output`.
 
@@ -59,7 +65,8 @@ def perform(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-demo-")))
         stage = stack.enter_context(Stage())
         jam_kind = EmbeddedJam if embedded else Jam
-        jam = jam_kind(stage, folder, list(PARTS), event_log=folder / "events.jsonl" if with_proof else None)
+        event_log = folder / "events.jsonl" if with_proof else None
+        jam = jam_kind(stage, folder, list(PARTS), event_log=event_log, transport=transport)
         try:
             jam.start_relay()
             booting = f"booting three {'stand-ins' if embedded else 'Sonic Pis'}"
@@ -186,7 +193,15 @@ def _keep_logs(folder: Path, output: Path) -> None:
     show_default="where Sonic Pi or scsynth is missing",
     help="Replay recorded traffic into recording sinks instead of running Sonic Pi and scsynth.",
 )
-def main(seconds: float, as_json: bool, output: Path, with_proof: bool, embedded: bool) -> None:
+@click.option(
+    "--transport",
+    type=click.Choice(["udp", "tls"]),
+    default="udp",
+    help="Let the bridges send events this way.",
+)
+def main(
+    seconds: float, as_json: bool, output: Path, with_proof: bool, embedded: bool, transport: str
+) -> None:
     """Play a jam of three genuine Sonic Pis on this machine and check that all heard the same.
 
     The exit status is 0 only if the jam was coherent and, with --prove, proved.
@@ -209,7 +224,9 @@ def main(seconds: float, as_json: bool, output: Path, with_proof: bool, embedded
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            outcome = perform(seconds, output, progress, with_proof=with_proof, embedded=embedded)
+            outcome = perform(
+                seconds, output, progress, with_proof=with_proof, embedded=embedded, transport=transport
+            )
     except (StageError, sound.SoundError, LogError) as error:
         raise click.ClickException(f"{error}\nlogs, if any, are in {output}") from None
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 
 from rehearsal import RECORDER
-from rehearsal.jam import BIN, Jam
+from rehearsal.jam import Jam
 from rehearsal.stage import Performer
 
 FRONT = "front.jsonl"
@@ -34,8 +34,7 @@ class DoubledJam(Jam):
         home = self.folder / name
         home.mkdir(parents=True)
         back, launcher = write_scripts(home.resolve())
-        join = [BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", back]
-        return Performer(name, index, home, launcher=[*join, "--", launcher])
+        return Performer(name, index, home, launcher=[*self.launcher(name, back), launcher])
 
 
 def front_path(performer: Performer) -> Path:

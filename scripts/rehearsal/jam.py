@@ -48,12 +48,15 @@ class Jam:
         lead_ms: float = 200,
         shift_ms: float = 0,
         event_log: Path | None = None,
+        transport: str = "udp",
     ) -> None:
         self.stage = stage
         self.folder = folder
         self.names = list(names)
         self.lead_ms = lead_ms
         self.shift_ms = shift_ms
+        self.transport = transport
+        """What the bridges send events over: "udp" or "tls"."""
         self.event_log = event_log
         """Where the relay writes what it judged (see relaylog.py); None: nowhere."""
         self.port = 0
@@ -90,8 +93,12 @@ class Jam:
     def _performer(self, name: str, index: int) -> Performer:
         home = self.folder / name
         home.mkdir(parents=True)
-        join = [BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", RECORDER]
-        return Performer(name, index, home, launcher=[*join, "--"])
+        return Performer(name, index, home, launcher=self.launcher(name))
+
+    def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
+        """Return the command that starts a program through a bridge of its own."""
+        join = [BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", scsynth]
+        return [*join, "--transport", self.transport, "--"]
 
     def wait_here(self, count: int) -> None:
         """Wait until `count` members are present. Raises StageError."""

@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rehearsal import RECORDER
 from rehearsal.embedded import REPLAYER, SINK, TRAFFIC, sounds
 from rehearsal.embedded.replayer import BOOTED
-from rehearsal.jam import BIN, Jam
+from rehearsal.jam import Jam
 from rehearsal.machine import StageError, die_with_parent, find_ports
 from rehearsal.stage import Performer
 
@@ -96,5 +95,4 @@ class EmbeddedJam(Jam):
     def _performer(self, name: str, index: int) -> Performer:
         home = self.folder / name
         home.mkdir(parents=True)
-        join = [BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", RECORDER]
-        return StandIn(name, index, home, [*join, "--"], self.root)
+        return StandIn(name, index, home, self.launcher(name), self.root)
