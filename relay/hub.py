@@ -98,7 +98,8 @@ class RelayHub:
                 CloseControl(connection),
             ]
         room, seat, channel = found
-        if not channel.controls.take(now):
+        # To leave is free: a member that said too much must not be kept for it.
+        if not isinstance(message, control.Leave) and not channel.controls.take(now):
             seat.refused += 1
             return []
         match message:

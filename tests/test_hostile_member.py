@@ -285,6 +285,14 @@ def test_a_flood_of_control_messages_is_refused_above_the_rate(scene: Scene) -> 
     assert scene.bob_is_heard()
 
 
+def test_a_member_that_said_too_much_can_still_leave(scene: Scene) -> None:
+    for _ in range(1000):
+        scene.mallory.say(report(1))
+    scene.mallory.say(control.Leave())
+    [room] = scene.jam.hub.stats("main", scene.jam.now).rooms
+    assert "mallory" not in {member.name for member in room.members}
+
+
 def test_a_second_hello_before_and_a_word_before_hello_close_the_connection(scene: Scene) -> None:
     stranger = FakeBridge(scene.jam, "stranger")
     stranger.connection, stranger.closed = 999, False
