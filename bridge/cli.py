@@ -21,6 +21,7 @@ import click
 from bridge import config
 from bridge.config import JoinConfig
 from relay.transports.asking import ask_stats
+from relay.transports.impaired import parse_leg
 from relay.transports.pins import KnownRelays, default_path
 from relay.wire.control import Stats, clean_name
 from relay.wire.endpoint import Endpoint, parse_endpoint
@@ -54,6 +55,12 @@ def main() -> None:
     default="udp",
     help="Send events this way; tls where UDP is blocked.",
 )
+@click.option(
+    "--impair",
+    metavar="NETWORK",
+    show_default="the network as it is",
+    help="Meet a bad network on purpose: hotel-wifi, or delay=60,jitter=15,loss=5%; over UDP only.",
+)
 def join(
     address: str,
     command: tuple[str, ...],
@@ -61,6 +68,7 @@ def join(
     name: str | None,
     scsynth: str | None,
     transport: str,
+    impair: str | None,
 ) -> None:
     """Join a room. COMMAND after -- is started with our scsynth first in its PATH.
 
@@ -68,6 +76,10 @@ def join(
     """
     try:
         endpoint = parse_endpoint(address)
+        if impair is not None:
+            parse_leg(impair)
+            if transport != "udp":
+                raise LocalError("--impair works on UDP alone: leave --transport tls out")
         real = find_scsynth(scsynth)
         stats = asyncio.run(ask_stats(endpoint, KnownRelays(default_path()), room=clean_name(room)))
         click.echo(_who_is_there(endpoint, room, stats))
@@ -82,6 +94,7 @@ def join(
                 folder=str(folder),
                 software=f"jambridge {version('jamrelay')}",
                 transport=transport,
+                impair=impair,
             )
             raise SystemExit(_play(settings, folder, list(command)))
     except LocalError as error:

@@ -13,7 +13,11 @@ CHILD_ENV = "JAMBRIDGE_CHILD"
 
 
 class JoinConfig(Struct, frozen=True, kw_only=True):
-    """One join. folder: where journal, logs and the shim live while it lasts. transport: "udp" or "tls"."""
+    """One join.
+
+    folder: where journal, logs and the shim live while it lasts. transport: "udp" or "tls". impair: a bad
+    network to meet on purpose.
+    """
 
     host: str
     port: int
@@ -24,6 +28,7 @@ class JoinConfig(Struct, frozen=True, kw_only=True):
     folder: str
     software: str
     transport: str = "udp"
+    impair: str | None = None
 
 
 class ChildConfig(Struct, frozen=True, kw_only=True):

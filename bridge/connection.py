@@ -6,10 +6,12 @@ A shell. They stand and fall together: when either TLS connection ends, both do,
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable
 
 from clock import sources
 from relay.transports import tls
+from relay.transports.impaired import ImpairedSocket, parse_leg
 from relay.transports.pins import KnownRelays
 from relay.transports.tls import ControlStream
 from relay.transports.udp import DatagramSocket, Received
@@ -33,8 +35,12 @@ class Connection:
         on_datagrams: Callable[[list[Received]], None],
         *,
         over_tls: bool,
+        impair: str | None = None,
     ) -> None:
-        """over_tls: events travel over TLS rather than UDP. What comes is handed to `on_datagrams`."""
+        """over_tls: events travel over TLS rather than UDP. What comes is handed to `on_datagrams`.
+
+        impair: a bad network to meet on purpose, over UDP (relay/profiles.py says how it is written).
+        """
         self._endpoint = endpoint
         self._pins = pins
         self._on_datagrams = on_datagrams
@@ -42,7 +48,11 @@ class Connection:
         self._control: ControlStream | None = None
         self._events: ControlStream | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._datagrams = DatagramSocket(on_datagrams)
+        self._datagrams: DatagramSocket | ImpairedSocket = DatagramSocket(on_datagrams)
+        if impair is not None:
+            seed = int.from_bytes(os.urandom(4))
+            self._datagrams = ImpairedSocket(on_datagrams, parse_leg(impair), seed=seed)
+            log.info("datagrams meet a bad network on purpose impair=%s seed=%d", impair, seed)
         self._relay: Address | None = None
 
     @property

@@ -79,6 +79,7 @@ class BridgeService:
             KnownRelays(Path(join.pins)),
             self._on_datagrams,
             over_tls=join.transport == "tls",
+            impair=join.impair,
         )
         self._folders = ResourceFolders()
         self._stop = asyncio.Event()

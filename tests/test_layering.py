@@ -35,6 +35,9 @@ FORBIDDEN_IN_CORES = {
     "selectors", "shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "uuid",
 }  # fmt: skip
 
+SEEDED_DICE = {"relay.impairment", "relay.timeline"}
+"""May import random, for Random alone: the model of a bad network is dice, each made from a seed."""
+
 RELAY_SIDES_FOR_BRIDGE = ("relay.wire", "relay.transports")
 THIRD_PARTY_OF_WIRE = {"msgspec", "cryptography"}
 ENTRY_POINTS = {"bridge.shim"}
@@ -114,8 +117,9 @@ def test_wire_needs_only_the_standard_library_msgspec_and_cryptography() -> None
         assert roots - sys.stdlib_module_names <= THIRD_PARTY_OF_WIRE, module
 
 
-def test_transports_import_only_wire_and_the_clocks_readings() -> None:
-    assert offenders("relay.transports", "relay.transports", "relay.wire", "clock") == {}
+def test_transports_import_only_wire_the_clocks_readings_and_the_model_of_bad_networks() -> None:
+    allowed = ("relay.transports", "relay.wire", "clock", "relay.impairment", "relay.profiles")
+    assert offenders("relay.transports", *allowed) == {}
 
 
 def test_bridge_imports_of_relay_only_wire_and_transports() -> None:
@@ -138,7 +142,23 @@ def test_nothing_imports_a_cli() -> None:
 @pytest.mark.parametrize("module", sorted(module for module in SOURCES if not is_shell(module)))
 def test_core_owns_no_socket_no_task_no_clock_and_no_dice(module: str) -> None:
     roots = {name.partition(".")[0] for name in IMPORTS[module]}
-    assert roots & FORBIDDEN_IN_CORES == set()
+    assert roots & FORBIDDEN_IN_CORES == ({"random"} if module in SEEDED_DICE else set())
+
+
+@pytest.mark.parametrize("module", sorted(SEEDED_DICE))
+def test_seeded_dice_are_never_the_unseeded_ones(module: str) -> None:
+    tree = ast.parse(SOURCES[module].read_text("utf-8"))
+    taken = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "random"
+        for alias in node.names
+    }
+    made = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Random"
+    ]
+    assert taken == {"Random"}
+    assert all(node.args for node in made)
 
 
 @pytest.mark.parametrize("module", sorted(module for module in SOURCES if not is_shell(module)))

@@ -1,0 +1,165 @@
+"""Time lines of a way: what holds at an instant, whoever asks and whenever.
+
+Pure, and repeatable: what a line says of an instant depends on its seed alone. Bounds: bursts and spikes are
+drawn as far as was asked and kept (one or two numbers each, some 40 kB an hour); held draws are made block by
+block, at most BLOCKS_KEPT at a time. Instants count from 0, the start of the emulation; a line that is asked
+about an instant in the far future first draws all that lies between.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import pairwise
+from random import Random
+
+from relay.wire.trace import TraceWay
+
+BLOCK_CELLS = 256
+"""Held draws made at a time."""
+
+BLOCKS_KEPT = 64
+"""With 20 ms a cell: five minutes; older blocks are drawn again when asked for."""
+
+
+class BurstLine:
+    """Bad periods: two exponential stays in turn, begun in equilibrium.
+
+    Gilbert-Elliott in continuous time: no matter how often one asks, the share and the lengths are the same.
+    """
+
+    def __init__(self, share: float, mean_s: float, dice: Random) -> None:
+        """Make a line that is bad for `share` of the time (0 < share < 1), mean_s at a time."""
+        self._dice = dice
+        self._bad_s = mean_s
+        self._good_s = mean_s * (1.0 - share) / share
+        self._edges = array("d")
+        self._first_bad = dice.random() < share
+
+    def bad_until_s(self, at_s: float) -> float | None:
+        """Return the end of the bad period that holds at at_s, None in a good one."""
+        edges = self._edges
+        while not edges or edges[-1] <= at_s:
+            self._extend()
+        passed = bisect_right(edges, at_s)
+        return edges[passed] if self._first_bad == (passed % 2 == 0) else None
+
+    def _extend(self) -> None:
+        bad = self._first_bad == (len(self._edges) % 2 == 0)
+        last_s = self._edges[-1] if self._edges else 0.0
+        self._edges.append(last_s + stay_s(self._bad_s if bad else self._good_s, self._dice))
+
+
+class SpikeLine:
+    """Moments at which the way is blocked for height_s and then drains at once; gaps are exponential."""
+
+    def __init__(self, every_s: float, height_s: float, dice: Random) -> None:
+        self._every_s = every_s
+        self._height_s = height_s
+        self._dice = dice
+        self._starts = array("d")
+
+    def blocked_until_s(self, at_s: float) -> float:
+        """Return until when what enters at at_s is held up; at_s itself when nothing blocks.
+
+        A spike that falls into another prolongs it: the last one begun counts, as all are of one height.
+        """
+        starts = self._starts
+        while not starts or starts[-1] <= at_s:
+            starts.append((starts[-1] if starts else 0.0) + stay_s(self._every_s, self._dice))
+        passed = bisect_right(starts, at_s)
+        return max(at_s, starts[passed - 1] + self._height_s) if passed else at_s
+
+
+class HeldLine:
+    """A draw that is held for a cell of time, then made anew, independent of the one before."""
+
+    def __init__(self, hold_s: float, draw: Callable[[float], float], seed: str) -> None:
+        """draw: of a number in (0, 1) the value."""
+        self._hold_s = hold_s
+        self._draw = draw
+        self._seed = seed
+        self._blocks: dict[int, list[float]] = {}
+        self._last = (0.0, 0.0, 0.0)
+
+    def at(self, at_s: float) -> tuple[float, float]:
+        """Return (value, until_s): what holds at an instant, and until when."""
+        from_s, until_s, value = self._last
+        if from_s <= at_s < until_s:
+            return value, until_s
+        cell = math.floor(at_s / self._hold_s)
+        # Products, not sums, are the cells' edges; the quotient may be a hair off them.
+        if at_s >= (cell + 1) * self._hold_s:
+            cell += 1
+        elif at_s < cell * self._hold_s:
+            cell -= 1
+        until_s = (cell + 1) * self._hold_s
+        value = self._value(cell)
+        self._last = (cell * self._hold_s, until_s, value)
+        return value, until_s
+
+    def _value(self, cell: int) -> float:
+        number, within = divmod(cell, BLOCK_CELLS)
+        block = self._blocks.get(number)
+        if block is None:
+            dice = Random(f"{self._seed}/{number}")
+            block = [self._draw(between_0_and_1(dice)) for _ in range(BLOCK_CELLS)]
+            if len(self._blocks) >= BLOCKS_KEPT:
+                del self._blocks[min(self._blocks)]
+            self._blocks[number] = block
+        return block[within]
+
+
+class TraceLine:
+    """A recorded way, over and over: at any instant the delay of the sample nearest in time.
+
+    Its first sample stands at 0. A round takes the trace's span and one mean gap more, so that the last
+    sample keeps its share of time.
+    """
+
+    def __init__(self, way: TraceWay) -> None:
+        samples = way.samples
+        first_s = samples[0].sent_s
+        sent_s = [sample.sent_s - first_s for sample in samples]
+        span_s = sent_s[-1]
+        gap_s = span_s / (len(samples) - 1) if span_s > 0.0 else 1.0
+        self._round_s = span_s + gap_s
+        self._delays_s = [None if one.delay_ms is None else max(0.0, one.delay_ms / 1e3) for one in samples]
+        self._ends = array("d", ((a + b) / 2.0 for a, b in pairwise(sent_s)))
+        self._ends.append(span_s + gap_s / 2.0)
+        self.least_s = min((delay_s for delay_s in self._delays_s if delay_s is not None), default=math.inf)
+        """The least delay of all; math.inf if everything was lost."""
+
+    def at(self, at_s: float) -> tuple[float | None, float]:
+        """Return (delay_s, until_s): what the nearest sample says, None for lost, and until when it holds."""
+        rounds = math.floor(at_s / self._round_s)
+        within_s = at_s - rounds * self._round_s
+        nearest = bisect_right(self._ends, within_s)
+        if nearest == len(self._delays_s):  # past the last sample's share: the first one of the next round
+            return self._delays_s[0], (rounds + 1) * self._round_s + self._ends[0]
+        return self._delays_s[nearest], rounds * self._round_s + self._ends[nearest]
+
+
+class OutageLine:
+    """Periods, given and in order, in which nothing arrives."""
+
+    def __init__(self, outages: tuple[tuple[float, float], ...]) -> None:
+        self._ends = [to_s for _, to_s in outages]
+        self._starts = [from_s for from_s, _ in outages]
+
+    def out_until_s(self, at_s: float) -> float | None:
+        """Return the end of the outage that holds at at_s (its start belongs to it, its end doesn't)."""
+        index = bisect_right(self._ends, at_s)
+        return self._ends[index] if index < len(self._ends) and self._starts[index] <= at_s else None
+
+
+def between_0_and_1(dice: Random) -> float:
+    """Return one draw in the open interval: 0, once in 2**53, has no place in inverse distributions."""
+    return dice.random() or 2.0**-54
+
+
+def stay_s(mean_s: float, dice: Random) -> float:
+    """Return an exponential stay by one draw, never 0, so that time lines always get on."""
+    return -mean_s * math.log(1.0 - dice.random()) or mean_s * 2.0**-53

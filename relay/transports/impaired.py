@@ -1,0 +1,160 @@
+"""UDP socket behind a bad network of its own making: what it sends and receives is lost, late, doubled.
+
+A shell around DatagramSocket, with the same public face, for trying a bad network where no namespaces can be
+made: `jambridge join --impair hotel-wifi`. What is sent meets the leg's way up, what is received its way
+down. Instants of sending are kept to about 1 ms (asyncio's timers); instants of receiving exactly, as what is
+handed over late says when it would have come. Bound: HELD_MAX datagrams each way; what would pass it is
+dropped, as a router's queue would.
+"""
+
+import asyncio
+import heapq
+import socket
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Generic, TypeVar
+
+from relay.impairment import Decision, Fate, Impairment, Leg
+from relay.profiles import parse_leg as parse_leg  # so that a bridge, which knows no core of ours, can ask
+from relay.transports.udp import DatagramSocket, Received, SocketCounts
+from relay.wire.datagram import MAX_DATAGRAM_BYTES
+from relay.wire.endpoint import Address, Endpoint
+
+_T = TypeVar("_T")
+
+HELD_MAX = 20_000
+"""Two seconds of 10,000 datagrams a second."""
+
+HEADERS_IPV4 = 28
+HEADERS_IPV6 = 48
+"""Bytes of IP and UDP headers: the model counts IP datagrams."""
+
+
+class ImpairedSocket:
+    """A DatagramSocket whose network is as bad as asked."""
+
+    def __init__(
+        self,
+        on_datagrams: Callable[[list[Received]], None],
+        leg: Leg,
+        *,
+        seed: int,
+        name: str = "here",
+        longest: int = MAX_DATAGRAM_BYTES,
+    ) -> None:
+        """Take what a DatagramSocket takes, the leg, and its dice: same seed and name, same decisions."""
+        self._up = Impairment(leg.up, seed=seed, name=f"{name}/up")
+        self._down = Impairment(leg.down, seed=seed, name=f"{name}/down")
+        self._inner = DatagramSocket(self._receive, longest=longest)
+        self._outbox: _Held[tuple[bytes, Address]] = _Held(self._send_all)
+        self._inbox: _Held[Received] = _Held(on_datagrams)
+        self._start_ns = 0
+        self._down_at_s = 0.0
+        self.fates: dict[Fate, int] = dict.fromkeys(Fate, 0)
+        """What became of datagrams, both ways together."""
+
+    @property
+    def counts(self) -> SocketCounts:
+        """Of the socket itself: sent and received in truth."""
+        return self._inner.counts
+
+    @property
+    def port(self) -> int:
+        """The UDP port bound to."""
+        return self._inner.port
+
+    def bind(self, host: str = "", port: int = 0) -> None:
+        """Bind as DatagramSocket.bind does; the emulation's time starts."""
+        self._start_ns = time.monotonic_ns()
+        self._inner.bind(host, port)
+
+    def adopt(self, sock: socket.socket) -> None:
+        """Start receiving on a bound socket, as DatagramSocket.adopt does; the emulation's time starts."""
+        self._start_ns = time.monotonic_ns()
+        self._inner.adopt(sock)
+
+    async def resolve(self, endpoint: Endpoint) -> Address:
+        """Return the address by which this socket reaches an endpoint. Raises LocalError if there is none."""
+        return await self._inner.resolve(endpoint)
+
+    def send(self, payload: bytes, to: Address) -> None:
+        """Send a datagram when, and if, the network says so; failures are counted, never raised."""
+        decision = self._up.decide((time.monotonic_ns() - self._start_ns) / 1e9, _bytes_on_wire(payload, to))
+        self._count(decision)
+        for arrival_s in decision.arrivals_s:
+            self._outbox.put(self._due_ns(arrival_s), (payload, to))
+        self._outbox.settle()
+
+    def close(self) -> None:
+        """Stop, and lose what is still on its way; closing twice does nothing."""
+        self._outbox.close()
+        self._inbox.close()
+        self._inner.close()
+
+    def _receive(self, batch: list[Received]) -> None:
+        for one in batch:
+            # The kernel's stamps may run back by the wall clock's corrections; the model's time may not.
+            at_s = max(self._down_at_s, (one.received_local_ns - self._start_ns) / 1e9)
+            self._down_at_s = at_s
+            decision = self._down.decide(at_s, _bytes_on_wire(one.payload, one.source))
+            self._count(decision)
+            for arrival_s in decision.arrivals_s:
+                moved = one._replace(received_local_ns=self._due_ns(arrival_s))
+                self._inbox.put(moved.received_local_ns, moved)
+        self._inbox.settle()
+
+    def _send_all(self, due: list[tuple[bytes, Address]]) -> None:
+        for payload, to in due:
+            self._inner.send(payload, to)
+
+    def _due_ns(self, arrival_s: float) -> int:
+        return self._start_ns + round(arrival_s * 1e9)
+
+    def _count(self, decision: Decision) -> None:
+        self.fates[decision.fate] += 1
+
+
+class _Held(Generic[_T]):
+    """What is on its way, and the one timer that lets it go; equal instants in the order of putting."""
+
+    def __init__(self, let_go: Callable[[list[_T]], None]) -> None:
+        self._let_go = let_go
+        self._heap: list[tuple[int, int, _T]] = []
+        self._number = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def put(self, due_ns: int, item: _T) -> None:
+        """Keep until an instant on the clock of time.monotonic_ns(); `settle` sees to it."""
+        if len(self._heap) < HELD_MAX and not self._closed:
+            heapq.heappush(self._heap, (due_ns, next(self._number), item))
+
+    def settle(self) -> None:
+        """Let go what is due, together, and come back for the rest."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now_ns = time.monotonic_ns()
+        due: list[_T] = []
+        while self._heap and self._heap[0][0] <= now_ns:
+            due.append(heapq.heappop(self._heap)[2])
+        if self._heap:
+            wait_s = (self._heap[0][0] - now_ns) / 1e9
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self.settle)
+        if due:
+            self._let_go(due)
+
+    def close(self) -> None:
+        """Lose what is held."""
+        self._closed = True
+        self._heap.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _bytes_on_wire(payload: bytes, peer: Address) -> int:
+    host = peer[0]
+    ipv6 = ":" in host and not host.startswith("::ffff:")
+    return len(payload) + (HEADERS_IPV6 if ipv6 else HEADERS_IPV4)

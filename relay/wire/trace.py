@@ -1,0 +1,119 @@
+"""Trace of a path: what a probe saw of it, datagram by datagram, both ways, and its text form.
+
+Pure: text to Trace and back. The text is JSON lines: a header {"jamrelay_trace": 1, "about": {...}}, then a
+row ["up" | "down", sent_s, delay_ms | null] for each datagram sent; each way in the order of sending, the
+ways mixed as one likes. Bound: ROWS_MAX rows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from relay.wire.errors import LocalError
+
+TRACE_VERSION = 1
+
+ROWS_MAX = 4_000_000
+"""Eleven hours of 50 datagrams a second each way; a file with more is taken for a mistake."""
+
+
+class MalformedTrace(LocalError):
+    """A file that is not a trace; the text says which line, what was found and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One datagram of a trace: when it was sent and how long it took."""
+
+    sent_s: float
+    """Seconds since the trace's start, on the sender's side."""
+    delay_ms: float | None
+    """One way, ms; None: lost. A little below 0 is possible: clocks are never quite right."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceWay:
+    """One direction of a trace, in the order of sending."""
+
+    samples: tuple[Sample, ...]
+
+    @property
+    def lost(self) -> int:
+        """How many of the samples were lost."""
+        return sum(1 for sample in self.samples if sample.delay_ms is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Both directions of a path between a member (up: from it) and the relay (down: to the member)."""
+
+    up: TraceWay
+    down: TraceWay
+    about: dict[str, str | float] = field(default_factory=dict)
+    """Whatever tells where it comes from: host, when, rate, clock bound, program's version."""
+
+
+class _Header(msgspec.Struct):
+    jamrelay_trace: int
+    about: dict[str, str | float] = {}
+
+
+_Row = tuple[Literal["up", "down"], float, float | None]
+_header_decoder = msgspec.json.Decoder(_Header)
+_row_decoder = msgspec.json.Decoder(_Row)
+
+
+def dumps(trace: Trace) -> str:
+    """Return a trace's text; rows of both ways by instant of sending, µs kept."""
+    rows = [("up", sample) for sample in trace.up.samples]
+    rows += [("down", sample) for sample in trace.down.samples]
+    rows.sort(key=lambda row: row[1].sent_s)
+    encode = msgspec.json.Encoder().encode
+    lines = [encode({"jamrelay_trace": TRACE_VERSION, "about": trace.about})]
+    lines += [
+        encode(
+            (
+                way,
+                round(sample.sent_s, 6),
+                None if sample.delay_ms is None else round(sample.delay_ms, 3),
+            )
+        )
+        for way, sample in rows
+    ]
+    return b"\n".join(lines).decode() + "\n"
+
+
+def loads(text: str) -> Trace:
+    """Return the trace that a text holds. Raises MalformedTrace, in words, with the number of the line."""
+    lines = text.splitlines()
+    if not lines:
+        raise MalformedTrace("the trace is empty: its first line must be a header with jamrelay_trace")
+    if len(lines) - 1 > ROWS_MAX:
+        raise MalformedTrace(f"the trace has {len(lines) - 1} rows: at most {ROWS_MAX} are read")
+    try:
+        header = _header_decoder.decode(lines[0])
+    except msgspec.DecodeError as error:
+        raise MalformedTrace(f'line 1: expected a header like {{"jamrelay_trace": 1}}: {error}') from None
+    if header.jamrelay_trace != TRACE_VERSION:
+        raise MalformedTrace(
+            f"line 1: version {header.jamrelay_trace} of the trace format; this program reads {TRACE_VERSION}"
+        )
+    ways: dict[str, list[Sample]] = {"up": [], "down": []}
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        try:
+            way, sent_s, delay_ms = _row_decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise MalformedTrace(
+                f'line {number}: expected ["up" or "down", sent_s, delay_ms or null]: {error}'
+            ) from None
+        samples = ways[way]
+        if not math.isfinite(sent_s) or sent_s < (samples[-1].sent_s if samples else 0.0):
+            raise MalformedTrace(f"line {number}: sent at {sent_s} s, before the row above of the same way")
+        samples.append(Sample(sent_s, delay_ms))
+    return Trace(TraceWay(tuple(ways["up"])), TraceWay(tuple(ways["down"])), header.about)

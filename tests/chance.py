@@ -1,0 +1,49 @@
+"""Bounds that chance keeps, for tests of the model of bad networks."""
+
+import math
+from collections.abc import Callable, Sequence
+
+
+def binomial_bounds(n: int, p: float, outside: float = 0.001) -> tuple[int, int]:
+    """Return (low, high): a binomial count is below low or above high with at most `outside`, half a side.
+
+    Exact, by summing the probabilities.
+    """
+    log_n = math.lgamma(n + 1)
+    below, low, high = 0.0, 0, n
+    for k in range(n + 1):
+        log_pmf = log_n - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+        below += math.exp(log_pmf + k * math.log(p) + (n - k) * math.log(1.0 - p))
+        if below <= outside / 2:
+            low = k + 1
+        if below >= 1.0 - outside / 2:
+            high = k
+            break
+    return low, high
+
+
+def ks_distance(values: Sequence[float], cdf: Callable[[float], float]) -> float:
+    """Return the greatest distance between the values' distribution and a given one (Kolmogorov-Smirnov)."""
+    ordered = sorted(values)
+    n = len(ordered)
+    return max(max((i + 1) / n - cdf(value), cdf(value) - i / n) for i, value in enumerate(ordered))
+
+
+def ks_two(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the greatest distance between two samples' distributions."""
+    left, right = sorted(a), sorted(b)
+    i = j = 0
+    greatest = 0.0
+    while i < len(left) and j < len(right):
+        at = min(left[i], right[j])
+        while i < len(left) and left[i] == at:
+            i += 1
+        while j < len(right) and right[j] == at:
+            j += 1
+        greatest = max(greatest, abs(i / len(left) - j / len(right)))
+    return greatest
+
+
+def ks_bound(n: int, outside: float = 0.001) -> float:
+    """Return the KS distance that n honest draws pass with `outside` (Kolmogorov's limit)."""
+    return math.sqrt(-math.log(outside / 2.0) / 2.0 / n)

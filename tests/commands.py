@@ -1,0 +1,88 @@
+"""Running our commands as people do; everything started is ended. For the tests of both."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+READY = re.compile(r"relay ready on port (\d+)")
+ENDS_S = 15.0
+"""Generous: a busy machine takes a second to start Python."""
+
+Process = subprocess.Popen[str]
+
+
+def own_user(home: Path) -> dict[str, str]:
+    """Return the environment of a user of their own: nothing of ours is known yet."""
+    return os.environ | {"HOME": str(home), "XDG_DATA_HOME": str(home / "xdg"), "COLUMNS": "120"}
+
+
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to its background jobs, tests among them: they ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def running(env: dict[str, str], *words: str | Path) -> Iterator[Process]:
+    """Run one of our commands; it is ended for sure."""
+    program, *arguments = map(str, words)
+    with subprocess.Popen(
+        [str(BIN / program), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env | {"PYTHONUNBUFFERED": "1"},
+        preexec_fn=heed_ctrl_c,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run(env: dict[str, str], *words: str | Path) -> tuple[int, str, str]:
+    """Run one of our commands to its end; return (exit status, stdout, stderr)."""
+    with running(env, *words) as process:
+        printed, errors = process.communicate(timeout=ENDS_S)
+    return process.returncode, printed, errors
+
+
+def line_of(process: Process, words: str) -> str:
+    """Return the next line of the output that holds `words`."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if words in line:
+            return line
+    raise AssertionError(f"{words!r} was never said; it said {process.communicate()[1]!r}")
+
+
+@contextlib.contextmanager
+def relay(env: dict[str, str], data: Path, port: int = 0) -> Iterator[tuple[Process, int]]:
+    """Run a relay; yield it and its port."""
+    with running(
+        env, "jamrelay", "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", data
+    ) as process:
+        found = READY.search(line_of(process, "relay ready"))
+        assert found is not None
+        yield process, int(found[1])
+
+
+def wait_for_file(path: Path) -> None:
+    deadline_s = time.monotonic() + ENDS_S
+    while not path.exists():
+        assert time.monotonic() < deadline_s, path
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

@@ -1,0 +1,189 @@
+"""`jambridge join` as people meet it: errors in words, what it runs, Ctrl-C. No real servers."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commands import ENDS_S, free_port, line_of, own_user, relay, run, running
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return own_user(tmp_path)
+
+
+# -- jambridge join: what can be wrong -------------------------------------------------------------------
+
+
+def join(env: dict[str, str], *words: str | Path, scsynth: str = "true") -> tuple[int, str, str]:
+    return run(env, "jambridge", "join", "--scsynth", scsynth, *words)
+
+
+def test_join_where_nobody_listens_says_so(env: dict[str, str]) -> None:
+    status, _, errors = join(env, f"localhost:{free_port()}")
+    assert status == 1
+    assert errors.startswith("Error: localhost:")
+    assert "refused the connection; is `jamrelay serve` running there?" in errors
+
+
+def test_join_of_a_host_that_does_not_exist_says_so(env: dict[str, str]) -> None:
+    status, _, errors = join(env, "no-such-host.invalid")
+    assert status == 1
+    assert "no such host: no-such-host.invalid" in errors or "no answer from no-such-host.invalid" in errors
+
+
+@pytest.mark.parametrize("address", ["", "a b", "host:0", "host:70000", "[::1"])
+def test_join_of_something_that_is_no_address_says_what_one_is(env: dict[str, str], address: str) -> None:
+    status, _, errors = join(env, "--", address)
+    assert status == 1
+    assert "expected" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("talks", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"], ids=["silent", "talkative"])
+def test_join_of_something_that_is_no_relay_says_so(env: dict[str, str], talks: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(talks)
+                    while connection.recv(4096):
+                        pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        status, _, errors = join(env, f"127.0.0.1:{listener.getsockname()[1]}")
+        thread.join(ENDS_S)
+    assert status == 1
+    assert "is that a jamrelay?" in errors
+
+
+def test_join_of_a_relay_with_another_key_than_before_is_refused(env: dict[str, str], tmp_path: Path) -> None:
+    with relay(env, tmp_path / "one") as (_, port):
+        assert run(env, "jamrelay", "stats", f"127.0.0.1:{port}")[0] == 0
+    with relay(env, tmp_path / "two", port):
+        status, printed, errors = join(env, f"127.0.0.1:{port}")
+    assert status == 1
+    assert "is not the relay you used before" in errors
+    assert "known_relays" in errors
+    assert "nothing was sent" in errors
+    assert printed == ""
+
+
+def test_join_without_scsynth_says_what_to_install(env: dict[str, str], tmp_path: Path) -> None:
+    status, _, errors = run(env | {"PATH": str(tmp_path)}, "jambridge", "join", "localhost")
+    assert status == 1
+    assert "no scsynth in PATH" in errors
+    assert "apt install supercollider-server" in errors
+
+
+def test_join_with_an_scsynth_that_does_not_exist_names_it(env: dict[str, str]) -> None:
+    status, _, errors = join(env, "localhost", scsynth="/no/such/scsynth")
+    assert status == 1
+    assert "no program '/no/such/scsynth'" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--impair", "hotel-wify"), "no network is called 'hotel-wify'; there are loopback, "),
+        (("--impair", "loss=200%"), "loss"),
+        (("--impair", "cable", "--transport", "tls"), "--impair works on UDP alone"),
+    ],
+)
+def test_join_over_a_bad_network_that_cant_be_made_says_why(
+    env: dict[str, str], words: tuple[str, ...], expected: str
+) -> None:
+    status, _, errors = join(env, "localhost", *words)
+    assert status == 1
+    assert expected in errors
+
+
+# -- jambridge join: what it runs ------------------------------------------------------------------------
+
+
+def test_join_runs_its_command_with_our_scsynth_first_and_passes_its_status_on(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    with relay(env, tmp_path / "data") as (_, port):
+        status, printed, _ = join(
+            env, f"localhost:{port}", "--", "sh", "-c", "command -v scsynth; printenv PATH; exit 7"
+        )
+    assert status == 7
+    answers, ours, path = printed.splitlines()
+    assert answers == f"relay localhost:{port} answers; room main is empty so far"
+    assert path.startswith(str(Path(ours).parent) + os.pathsep)
+    assert not Path(ours).exists(), "the shim's folder must be gone afterwards"
+
+
+def test_join_with_a_command_that_does_not_exist_says_so(env: dict[str, str], tmp_path: Path) -> None:
+    with relay(env, tmp_path / "data") as (_, port):
+        status, _, errors = join(env, f"localhost:{port}", "--", "/no/such/sonic-pi")
+    assert status == 1
+    assert "can't start '/no/such/sonic-pi'" in errors
+
+
+def test_join_without_a_command_prints_the_line_and_waits_until_ctrl_c(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    with (
+        relay(env, tmp_path / "data") as (_, port),
+        running(env, "jambridge", "join", f"localhost:{port}", "--scsynth", "true") as joining,
+    ):
+        line = line_of(joining, "PATH=")
+        shim = Path(line.split("PATH=")[1].split(":")[0]) / "scsynth"
+        assert os.access(shim, os.X_OK)
+        assert line.rstrip().endswith(":$PATH sonic-pi")
+        joining.send_signal(signal.SIGINT)
+        _, errors = joining.communicate(timeout=ENDS_S)
+    assert joining.returncode == 0
+    assert errors == ""
+    assert not shim.exists()
+
+
+def test_ctrl_c_ends_the_command_too(env: dict[str, str], tmp_path: Path) -> None:
+    with (
+        relay(env, tmp_path / "data") as (_, port),
+        running(
+            env, "jambridge", "join", f"localhost:{port}", "--scsynth", "true",
+            "--", "sh", "-c", "echo pid $$; exec sleep 600",
+        ) as joining,
+    ):  # fmt: skip
+        pid = int(line_of(joining, "pid ").split()[1])
+        joining.send_signal(signal.SIGINT)
+        _, errors = joining.communicate(timeout=ENDS_S)
+    assert joining.returncode == 0
+    assert "Traceback" not in errors
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+STUBBORN = 'trap "echo refused" TERM INT; echo pid $$; while :; do sleep 0.05; done'
+
+
+def test_a_second_ctrl_c_ends_a_stubborn_command_at_once(env: dict[str, str], tmp_path: Path) -> None:
+    with (
+        relay(env, tmp_path / "data") as (_, port),
+        running(
+            env, "jambridge", "join", f"localhost:{port}", "--scsynth", "true", "--", "sh", "-c", STUBBORN
+        ) as joining,
+    ):
+        pid = int(line_of(joining, "pid ").split()[1])
+        joining.send_signal(signal.SIGINT)
+        line_of(joining, "refused")
+        began_s = time.monotonic()
+        joining.send_signal(signal.SIGINT)
+        joining.communicate(timeout=ENDS_S)
+        took_s = time.monotonic() - began_s
+    assert joining.returncode == 128 + signal.SIGINT
+    assert took_s < 3.0, "the first one waits 6 s for the command"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
