@@ -96,6 +96,7 @@ class OffsetFilter:
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
+        self._rtt_min_ns: int | None = None  # asked for at every wake-up of a bridge, changes once a second
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -103,10 +104,12 @@ class OffsetFilter:
     def add(self, sample: Sample) -> None:
         """Take in an exchange."""
         self._samples.append(sample)
+        self._rtt_min_ns = None
 
     def clear(self) -> None:
         """Forget everything: the clock on the other side is another one now."""
         self._samples.clear()
+        self._rtt_min_ns = None
 
     def interval(self, at_ns: int, *, rate: float, rate_error: float) -> Interval:
         """Return between which offsets the session clock lies at a local instant.
@@ -126,7 +129,9 @@ class OffsetFilter:
     @property
     def rtt_min_ns(self) -> int:
         """Return the lowest delay in the window. Needs at least one exchange."""
-        return max(min(sample.delay_ns for sample in self._samples), 0)
+        if self._rtt_min_ns is None:
+            self._rtt_min_ns = max(min(sample.delay_ns for sample in self._samples), 0)
+        return self._rtt_min_ns
 
     def jitter_ns(self, *, rate: float) -> float:
         """Return how far recent offsets scatter about that of the lowest delay (RMS, RFC 5905 section 10)."""
