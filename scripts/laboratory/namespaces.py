@@ -1,0 +1,278 @@
+"""Network namespaces with a TUN device each, made and held by file descriptors alone.
+
+Linux only; needs root (or the same capabilities in a user namespace) and /dev/net/tun. Nothing has a name:
+a namespace lives as long as somebody holds one of its descriptors or runs in it, so nothing is left behind
+however a program ends. A namespace belongs to a thread, so one is made, entered and configured in a short
+thread of its own, and the caller's threads stay where they are. Interfaces are configured by ioctl and one
+netlink message: iproute2 isn't everywhere. Sources: netdevice(7), rtnetlink(7), setns(2), the kernel's
+Documentation/networking/tuntap.rst.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+NETWORK = "10.77.0.0"
+PREFIX_BITS = 16
+MTU = 1500
+INTERFACE = "jam"
+QUEUE_DATAGRAMS = 20_000
+"""What the kernel keeps for an emulator that is a moment late: 4 s at 5,000 a second. The default of 500
+would lose datagrams that no log knows of."""
+
+REFUSE = "NETLAB_REFUSE"
+"""An environment variable: its text stands for the reason why netlab can't work here, to try that case."""
+
+TUN_DEVICE = Path("/dev/net/tun")
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+PR_SET_TIMERSLACK = 29
+TUNSETIFF = 0x400454CA
+IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
+SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
+SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFMTU, SIOCSIFTXQLEN = 0x8916, 0x891C, 0x8922, 0x8943
+IFF_UP = 0x1
+RTM_NEWROUTE, NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_CREATE = 24, 0x1, 0x4, 0x100, 0x400
+NLMSG_ERROR = 2
+RTA_DST, RTA_OIF, RTA_PREFSRC, RTA_METRICS = 1, 4, 7, 8
+RTAX_CC_ALGO = 16
+RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_LINK, RTN_UNICAST = 254, 4, 253, 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+T = TypeVar("T")
+
+
+class NetlabError(RuntimeError):
+    """Netlab can't do what was asked on this machine; the text says what was found and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A network namespace with one TUN device and loopback up.
+
+    net_fd keeps it alive and lets processes in; tun_fd (non-blocking) is the other end of its device: what
+    is sent inside is read from it, what is written to it arrives inside. inode tells namespaces apart.
+    """
+
+    address: str
+    net_fd: int
+    tun_fd: int
+    inode: int
+
+    def close(self) -> None:
+        """Let go of both descriptors. Idempotent only by the caller's care, as os.close is."""
+        os.close(self.net_fd)
+        os.close(self.tun_fd)
+
+
+def why_not() -> str | None:
+    """Return why namespaces and TUN devices can't be made here, in words, or None if they can: it tries."""
+    if refused := os.environ.get(REFUSE):
+        return refused
+    if not sys.platform.startswith("linux"):
+        return "netlab needs Linux: network namespaces and TUN devices"
+    if not TUN_DEVICE.exists():
+        return f"no {TUN_DEVICE} (as root: modprobe tun)"
+    try:
+        make("10.77.250.1").close()
+    except NetlabError as error:
+        return str(error)
+    return None
+
+
+def make(address: str, congestion: str | None = None) -> Namespace:
+    """Make a namespace whose TUN device has `address` in NETWORK.
+
+    congestion: TCP's congestion control for all connections over that device, as "cubic" or "bbr"; None: the
+    kernel's own choice. It is set on the route: the sysctl refuses in a namespace what the host doesn't
+    list as allowed, and the host's settings aren't ours to change. Raises NetlabError.
+    """
+
+    def inside() -> Namespace:
+        if _libc.unshare(CLONE_NEWNET):
+            code = ctypes.get_errno()
+            raise NetlabError(
+                f"no network namespace ({os.strerror(code)}): it needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN)"
+            )
+        tun_fd = _open_tun()
+        try:
+            _configure(address)
+            _add_route(address, congestion)
+            net_fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        except OSError as error:
+            os.close(tun_fd)
+            raise NetlabError(f"{INTERFACE} ({address}) can't be configured: {error}") from error
+        except NetlabError:
+            os.close(tun_fd)
+            raise
+        return Namespace(address, net_fd, tun_fd, os.fstat(net_fd).st_ino)
+
+    return _in_thread(inside)
+
+
+def call_inside(net_fd: int, function: Callable[[], T]) -> T:
+    """Return function() as run in a thread inside the namespace. A socket made there stays there."""
+
+    def inside() -> T:
+        enter(net_fd)
+        return function()
+
+    return _in_thread(inside)
+
+
+def enter(net_fd: int) -> None:
+    """Move the calling thread into the namespace. Raises OSError."""
+    if _libc.setns(net_fd, CLONE_NEWNET):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Ask the kernel to signal this process when the thread that started it ends."""
+    _libc.prctl(PR_SET_PDEATHSIG, number)
+
+
+def set_timer_slack(slack_ns: int) -> None:
+    """Let this thread's timers be late by slack_ns at most (the default is 50 us; prctl(2))."""
+    _libc.prctl(PR_SET_TIMERSLACK, slack_ns)
+
+
+def lost_at_devices(net_fd: int) -> int:
+    """Return how many datagrams the namespace's TUN device dropped, so that no log knows of them."""
+
+    def read() -> int:
+        for line in Path("/proc/thread-self/net/dev").read_text("ascii").splitlines():
+            name, _, numbers = line.partition(":")
+            if name.strip() == INTERFACE:
+                fields = numbers.split()
+                return int(fields[3]) + int(fields[11])  # received and dropped, sent and dropped
+        return 0
+
+    return call_inside(net_fd, read)
+
+
+def processes_in(inodes: set[int]) -> list[int]:
+    """Return the pids of all processes that live in one of the namespaces."""
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and _namespace_of(int(entry.name)) in inodes:
+            found.append(int(entry.name))
+    return found
+
+
+def end_processes_in(inodes: set[int], number: int = signal.SIGKILL) -> int:
+    """Signal all that runs in the namespaces, and return how many that were.
+
+    Whatever lives there was started there by us, or by what we started. A process is held by its pidfd and
+    looked at again before it is signalled, so that a pid used anew can't be hit.
+    """
+    count = 0
+    for pid in processes_in(inodes):
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(pid)
+            try:
+                if _namespace_of(pid) in inodes:
+                    signal.pidfd_send_signal(pidfd, number)
+                    count += 1
+            finally:
+                os.close(pidfd)
+    return count
+
+
+def _namespace_of(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:  # ended meanwhile, or not ours to look at
+        return None
+
+
+def _in_thread(function: Callable[[], T]) -> T:
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="netlab")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _open_tun() -> int:
+    try:
+        fd = os.open(TUN_DEVICE, os.O_RDWR | os.O_NONBLOCK)
+    except OSError as error:
+        raise NetlabError(f"{TUN_DEVICE} can't be opened: {error.strerror}") from error
+    try:
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", INTERFACE.encode(), IFF_TUN | IFF_NO_PI))
+    except OSError as error:
+        os.close(fd)
+        raise NetlabError(f"no TUN device ({error.strerror}): netlab needs CAP_NET_ADMIN") from error
+    return fd
+
+
+def _configure(address: str) -> None:
+    with contextlib.suppress(OSError):  # a kernel without IPv6 has nothing to say unasked
+        Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
+        Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        name = INTERFACE.encode()
+
+        def internet(text: str) -> bytes:
+            return struct.pack("16sHH4s8x8x", name, socket.AF_INET, 0, socket.inet_aton(text))
+
+        fcntl.ioctl(sock, SIOCSIFADDR, internet(address))
+        fcntl.ioctl(sock, SIOCSIFNETMASK, internet("255.255.255.255"))
+        fcntl.ioctl(sock, SIOCSIFMTU, struct.pack("16si20x", name, MTU))
+        fcntl.ioctl(sock, SIOCSIFTXQLEN, struct.pack("16si20x", name, QUEUE_DATAGRAMS))
+        for device in (name, b"lo"):
+            flags = struct.unpack_from(
+                "16xH", fcntl.ioctl(sock, SIOCGIFFLAGS, struct.pack("16s24x", device))
+            )[0]
+            fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH22x", device, flags | IFF_UP))
+
+
+def _add_route(address: str, congestion: str | None) -> None:
+    attributes = (
+        _attribute(RTA_DST, socket.inet_aton(NETWORK))
+        + _attribute(RTA_OIF, struct.pack("=I", socket.if_nametoindex(INTERFACE)))
+        + _attribute(RTA_PREFSRC, socket.inet_aton(address))
+    )
+    if congestion is not None:
+        attributes += _attribute(RTA_METRICS, _attribute(RTAX_CC_ALGO, congestion.encode() + b"\0"))
+    route = struct.pack(
+        "=BBBBBBBBI", socket.AF_INET, PREFIX_BITS, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_LINK,
+        RTN_UNICAST, 0,
+    )  # fmt: skip
+    flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+    header = struct.pack("=IHHII", 16 + len(route) + len(attributes), RTM_NEWROUTE, flags, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        sock.settimeout(2.0)
+        sock.sendto(header + route + attributes, (0, 0))
+        answer = sock.recv(4096)
+    kind = struct.unpack_from("=H", answer, 4)[0]
+    code = -struct.unpack_from("=i", answer, 16)[0] if kind == NLMSG_ERROR else 0
+    if code:
+        wanted = f" with congestion control {congestion!r}" if congestion else ""
+        raise NetlabError(f"no route to {NETWORK}/{PREFIX_BITS}{wanted}: {os.strerror(code)}")
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)

@@ -1,0 +1,24 @@
+"""What all tests share: those that need netlab are skipped where it can't work, and named at the end."""
+
+import pytest
+from laboratory.namespaces import why_not
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    needy = [item for item in items if item.get_closest_marker("netlab") is not None]
+    if needy and (reason := why_not()) is not None:
+        for item in needy:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Print after everything else. Reports, unlike items, come back from pytest-xdist's workers too."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    skipped = [report for report in reporter.stats.get("skipped", ()) if "netlab" in report.keywords]
+    if skipped:
+        reason = skipped[0].longrepr[2].removeprefix("Skipped: ")
+        names = ", ".join(report.nodeid.rpartition("::")[2] for report in skipped)
+        reporter.write_line(f"NOT RUN ({reason}): {names}")
