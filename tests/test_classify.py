@@ -1,10 +1,10 @@
 """Classification: what becomes of each message of Sonic Pi."""
 
 import pytest
+from laboratory.virtual.traffic import recorded
 
 from bridge.classify import Route, completes_foundation, is_foundation, is_note, route
 from relay.wire.osc import encode, single_message
-from tests.sim.traffic import recorded
 
 TIMED = 1 << 63
 HOME = {70}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from laboratory.virtual.traffic import recorded
 
 from bridge.idspace import LOCAL_BASE, Origin
 from bridge.nodes import group_end, group_go, synth_end, synth_go
@@ -10,7 +11,6 @@ from bridge.player import Player
 from bridge.resources import ResourceFolders
 from relay.wire.osc import bundle, encode, single_message
 from tests.bridge_world import TAP, Bench, group, instant, note, reading
-from tests.sim.traffic import recorded
 
 OTHER = ("127.0.0.1", 49_647)
 

@@ -1,15 +1,15 @@
 """Recorded sessions of the genuine Sonic Pi 3.2.2 through player, session, relay and playout."""
 
 import pytest
+from laboratory.virtual.host import Handed, Member
+from laboratory.virtual.jam import Jam
+from laboratory.virtual.net import NETWORKS
+from laboratory.virtual.traffic import Sent, boot, recorded
 
 from bridge.idspace import Origin
 from bridge.remap import remap
 from relay.wire.osc import single_message, walk
-from tests.sim.host import Handed, Member
-from tests.sim.jam import Jam
-from tests.sim.net import NETWORKS
 from tests.sim.score import assert_coherent, assert_in_time, events
-from tests.sim.traffic import Sent, boot, recorded
 
 SESSIONS = ("boot", "ll_fx_inner", "control", "misc2", "redef", "ex_magician_acid", "ex_sorcerer_bach")
 START_S = 4.0

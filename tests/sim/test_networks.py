@@ -1,10 +1,12 @@
 """Jams over the named networks: one sequence everywhere, in time, whatever the clocks."""
 
 import pytest
+from laboratory.virtual.host import Member
+from laboratory.virtual.jam import Jam
+from laboratory.virtual.net import NETWORKS
+from laboratory.virtual.traffic import boot, generated, recorded
 
-from tests.sim.host import Member
-from tests.sim.jam import Jam
-from tests.sim.net import NETWORKS, Network
+from relay.impairment import Leg
 from tests.sim.score import (
     assert_at_due,
     assert_coherent,
@@ -13,7 +15,6 @@ from tests.sim.score import (
     assert_same,
     events,
 )
-from tests.sim.traffic import boot, generated, recorded
 
 CLOCKS = [(0.0, 0.0), (3.7, 50.0), (-2.9, -50.0)]
 """Wall offset (s) and rate error (ppm) of each member."""
@@ -21,12 +22,12 @@ CLOCKS = [(0.0, 0.0), (3.7, 50.0), (-2.9, -50.0)]
 BOOT_AT_S, MUSIC_AT_S = 1.0, 3.4
 
 
-def trio(jam: Jam, network: Network) -> list[Member]:
+def trio(jam: Jam, leg: Leg) -> list[Member]:
     """Bring in three members with unlike clocks and let their Sonic Pis start."""
     members = []
     for index, (offset_s, ppm) in enumerate(CLOCKS):
         name = ("ada", "bob", "cyd")[index]
-        member = jam.join(name, network, wall_offset_s=offset_s, rate_ppm=ppm)
+        member = jam.join(name, leg, wall_offset_s=offset_s, rate_ppm=ppm)
         jam.play(member, boot(), BOOT_AT_S + 0.1 * index)
         members.append(member)
     return members

@@ -3,14 +3,14 @@
 from collections import Counter
 
 import pytest
+from laboratory.virtual.host import Member
+from laboratory.virtual.jam import Jam
+from laboratory.virtual.net import DOWN, NETWORKS, UP
+from laboratory.virtual.traffic import Sent, boot, generated
 
 from relay.wire.osc import encode, single_message
-from tests.sim.host import Member
-from tests.sim.jam import Jam
-from tests.sim.net import DOWN, NETWORKS, UP
 from tests.sim.score import assert_coherent, assert_in_time, assert_same, events
 from tests.sim.test_networks import MUSIC_AT_S, trio
-from tests.sim.traffic import Sent, boot, generated
 
 LAN = NETWORKS["studio-lan"]
 BEEP = b"sonic-pi-beep"

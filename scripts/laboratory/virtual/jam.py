@@ -9,42 +9,58 @@ import copy
 import hashlib
 import heapq
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from bridge.effects import SendControl, SendDatagram, Tell, ToSynth
-from bridge.idspace import Origin
-from bridge.player import Player
-from bridge.report import SecondsLedger
-from bridge.resources import ResourceFolders
-from bridge.session import Identity, JamSession
-from bridge.timebase import Timebase
+from laboratory.generator import node_of
+from laboratory.oracle import way_name
+from laboratory.virtual.host import (
+    BOUND_EVERY_NS,
+    START_UNIX_NS,
+    TAP,
+    Handed,
+    Member,
+    first_hello,
+    start_bridge,
+    synth_reply,
+)
+from laboratory.virtual.net import DOWN, UP, Meddler, Passage
+from laboratory.virtual.traffic import Sent
 from relay.hub import CloseControl, HubLimits, RelayHub
 from relay.hub import SendControl as RelayControl
 from relay.hub import SendDatagram as RelayDatagram
+from relay.impairment import Leg
 from relay.wire import control
-from relay.wire.osc import walk
-from relay.wire.sequence import Timing
+from relay.wire.osc import timetag_of, walk
+from relay.wire.sequence import Judged, Timing
 from relay.wire.timetag import from_unix_ns, ticks, to_unix_ns
-from relay.wire.version import PROTOCOL_VERSION
-from tests.sim.host import ADVANCE_S, NEED_S, START_UNIX_NS, Handed, Member, WatchedPlayout, synth_reply
-from tests.sim.net import DOWN, UP, Meddler, Network
-from tests.sim.traffic import Sent
 
-FOLDERS = ResourceFolders()
-TAP = ("127.0.0.1", 51_000)
-CONTROL_DELAY_S = 0.002
 RETRY_S = 0.5
 
 
 class Jam:
     """Members, their networks, and a relay, driven by one heap of instants."""
 
-    def __init__(self, seed: int, *, lead_s: float = 0.2, shift_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        lead_s: float = 0.2,
+        shift_s: float = 0.0,
+        repair: bool = True,
+        watch_bounds: bool = True,
+    ) -> None:
+        """repair: what is missing is asked for. watch_bounds: keep what each bridge says of its clock."""
         self.seed = seed
+        self.repair = repair
+        self.watch_bounds = watch_bounds
         self.dice = Random(seed)
         self.now_ns = 0
         self.timing = Timing(ticks(lead_s), ticks(shift_s))
         self.members: dict[str, Member] = {}
+        self.judged: list[Judged] = []
+        """All verdicts, of all epochs, as the relay gave them."""
         self.meddle: Meddler | None = None
         self.trace = hashlib.sha256()
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
@@ -90,6 +106,8 @@ class Jam:
             entropy=self.dice.randbytes,
             now=self.now,
             software="sim",
+            on_judged=lambda _, event: self.judged.append(event),
+            repair=self.repair,
         )
         self.relay_down = False
         self._settle_relay([])
@@ -124,8 +142,8 @@ class Jam:
         name = self._connections.get(connection)
         if name is None:
             return
-        at_ns = max(self.now_ns + round(CONTROL_DELAY_S * 1e9), self.members[name].down_control_ns)
-        self.at(at_ns, lambda: self._disconnect(name, connection))
+        arrival_s = self.members[name].down.control_arrival_s(self.now_ns / 1e9)
+        self.at(round(arrival_s * 1e9), lambda: self._disconnect(name, connection))
 
     def _relay_woken(self, timer: int) -> None:
         if timer == self._relay_timer and not self.relay_down:
@@ -142,7 +160,7 @@ class Jam:
                 list(self.hub.receive_datagram(payload, member.name, received=self.now, now=self.now))
             )
 
-        self._travel(member, UP, arrive)
+        self._travel(member, UP, len(payload), arrive)
 
     def _down(self, name: str, payload: bytes) -> None:
         member = self.members[name]
@@ -156,24 +174,23 @@ class Jam:
             member.session.receive_datagram(payload, received_local_ns=reading.local_ns, reading=reading)
             self.settle(member)
 
-        self._travel(member, DOWN, arrive)
+        self._travel(member, DOWN, len(payload), arrive)
 
-    def _travel(self, member: Member, direction: int, arrive: Callable[[], None]) -> None:
+    def _travel(self, member: Member, direction: int, size: int, arrive: Callable[[], None]) -> None:
         extra = 0.0
         if self.meddle is not None:
             meddled = self.meddle(member.name, direction, self.now_ns / 1e9)
             if meddled is None:
                 return
             extra = meddled
-        way = (member.network.up, member.network.down)[direction]
-        for at_s in way.arrivals_s(self.now_ns / 1e9, self.dice):
+        passage = member.up if direction == UP else member.down
+        for at_s in passage.arrivals_s(self.now_ns / 1e9, size):
             self.at(round((at_s + extra) * 1e9), arrive)
 
     def _control_up(self, member: Member, message: control.Up) -> None:
         connection = member.connection
         wire = control.encode(message)
-        at_ns = max(self.now_ns + round((member.network.up.delay_s + 0.002) * 1e9), member.up_control_ns)
-        member.up_control_ns = at_ns
+        arrival_s = member.up.control_arrival_s(self.now_ns / 1e9)
 
         def arrive() -> None:
             if connection is not None and connection in self._connections and not self.relay_down:
@@ -182,7 +199,7 @@ class Jam:
                     list(self.hub.receive_control(connection, control.decode_up(wire), self.now))
                 )
 
-        self.at(at_ns, arrive)
+        self.at(round(arrival_s * 1e9), arrive)
 
     def _control_down(self, connection: int, message: control.Down) -> None:
         name = self._connections.get(connection)
@@ -190,24 +207,31 @@ class Jam:
             return
         member = self.members[name]
         wire = control.encode(message)
-        at_ns = max(self.now_ns + round((member.network.down.delay_s + 0.002) * 1e9), member.down_control_ns)
-        member.down_control_ns = at_ns
+        arrival_s = member.down.control_arrival_s(self.now_ns / 1e9)
 
         def arrive() -> None:
             if member.connection == connection:
                 self.trace.update(b"D%d " % self.now_ns)
                 self._hear(member, control.decode_down(wire))
 
-        self.at(at_ns, arrive)
+        self.at(round(arrival_s * 1e9), arrive)
 
     # -- members ----------------------------------------------------------------------------------------
 
     def join(
-        self, name: str, network: Network, *, wall_offset_s: float = 0.0, rate_ppm: float = 0.0
+        self,
+        name: str,
+        leg: Leg,
+        *,
+        wall_offset_s: float = 0.0,
+        rate_ppm: float = 0.0,
+        wall_ppm: float = 0.0,
     ) -> Member:
         """Bring in a host and start its bridge, which asks the relay for its slot first."""
         base_ns = 1_000_000_000_000 + self.dice.randrange(10**12)
-        member = Member(name, network, round(wall_offset_s * 1e9), rate_ppm, base_ns)
+        up = Passage(leg.up, seed=self.seed, name=way_name(name, "up"))
+        down = Passage(leg.down, seed=self.seed, name=way_name(name, "down"))
+        member = Member(name, up, down, round(wall_offset_s * 1e9), rate_ppm, base_ns, wall_ppm)
         self.members[name] = member
         self._connect(member)
         return member
@@ -251,7 +275,7 @@ class Jam:
         start = from_unix_ns(member.wall_ns(round(at_s * 1e9)))
         for one in sent:
             datagram = one.stamped(start)
-            self.at_s(at_s + one.at_s, lambda datagram=datagram: self._tap(member, datagram))
+            self.at_s(at_s + one.at_s, partial(self.tap, member, datagram))
 
     def _connect(self, member: Member) -> None:
         if member.connection is not None or (member.session is not None and member.session.gone):
@@ -262,21 +286,7 @@ class Jam:
         member.connection = self._next_connection
         self._next_connection += 1
         self._connections[member.connection] = member.name
-        if member.session is not None:
-            hello = member.session.hello()
-        else:
-            memory = member.memory
-            hello = control.Hello(
-                protocol=PROTOCOL_VERSION,
-                software="sim",
-                room="main",
-                name=member.name,
-                ticket=memory.ticket,
-                slot_wanted=memory.slot,
-                epoch=memory.epoch,
-                next_seq=memory.next_seq,
-                release_advance=ticks(ADVANCE_S),
-            )
+        hello = first_hello(member) if member.session is None else member.session.hello()
         self._control_up(member, hello)
 
     def _disconnect(self, name: str, connection: int) -> None:
@@ -292,33 +302,10 @@ class Jam:
 
     def _begin(self, member: Member, slot: int) -> None:
         reading = member.reading(self.now_ns)
-        member.timebase = Timebase(reading)
-        member.ledger = SecondsLedger()
-        advance = ticks(ADVANCE_S)
-        playout = WatchedPlayout(
-            Origin(slot),
-            member.timebase,
-            FOLDERS,
-            member.ledger,
-            need=ticks(NEED_S),
-            release_advance=advance,
-        )
-        playout.verdicts = member.verdicts
-        member.playout = playout
-        member.memory.slot = slot
-        identity = Identity("main", member.name, "sim", advance)
-        timing = Timing(ticks(0.2), 0)
-        session = JamSession(
-            identity, playout, member.timebase, member.ledger, timing, member.memory, reading
-        )
-        member.session = session
-        member.player = Player(session, FOLDERS)
-        member.player.client = TAP
-        if member.synthdefs_loaded:
-            playout.synthdefs_loaded()
+        player = start_bridge(member, slot, reading)
         unread, member.unread = member.unread, []
         for datagram, _ in unread:
-            member.player.receive(datagram, TAP, received_local_ns=reading.local_ns, reading=reading)
+            player.receive(datagram, TAP, received_local_ns=reading.local_ns, reading=reading)
 
     def _hear(self, member: Member, message: control.Down) -> None:
         if member.session is None:
@@ -329,7 +316,8 @@ class Jam:
         member.session.receive_control(message, member.reading(self.now_ns))
         self.settle(member)
 
-    def _tap(self, member: Member, datagram: bytes) -> None:
+    def tap(self, member: Member, datagram: bytes) -> None:
+        """Let the member's Sonic Pi send a datagram now."""
         self.trace.update(b"t%d " % self.now_ns + datagram)
         if member.player is None:
             member.unread.append((datagram, self.now_ns))
@@ -362,14 +350,19 @@ class Jam:
         member.heard += player.pacer.due(reading.local_ns)
         assert member.playout is not None
         member.synthdefs_loaded = member.playout.host.synthdefs_loaded
-        clock = session._timebase.clock
-        if clock.locked and not clock.relocking:
-            member.bounds_s.append(clock.error_bound_s)
+        if self.watch_bounds and self.now_ns >= member.bound_at_ns:
+            member.bound_at_ns = self.now_ns + BOUND_EVERY_NS
+            assert member.timebase is not None
+            clock = member.timebase.clock
+            if clock.locked and not clock.relocking:
+                member.bounds_s.append(clock.error_bound_s)
         wakeup_ns = session.next_wakeup_ns(reading)
         paced_ns = player.pacer.next_wakeup_ns()
         if paced_ns is not None:
             wakeup_ns = min(wakeup_ns, paced_ns)
-        assert wakeup_ns > reading.local_ns, f"seed {self.seed}: {member.name} would be woken for ever"
+        # Once is right: where the clock was set by this very wake-up, what is due by it now comes next.
+        member.again = member.again + 1 if wakeup_ns <= reading.local_ns else 0
+        assert member.again < 2, f"seed {self.seed}: {member.name} would be woken for ever"
         member.timer += 1
         mine = member.timer
         self.at(member.true_ns(wakeup_ns), lambda: self._woken(member, mine))
@@ -381,14 +374,19 @@ class Jam:
 
     def _to_synth(self, member: Member, datagram: bytes) -> None:
         self.trace.update(b"s%d " % self.now_ns + datagram)
+        if node_of(datagram[20:]) is not None and int.from_bytes(datagram[16:20]) == len(datagram) - 20:
+            # One note of the generator: walking every one of them would cost a tenth of the whole run.
+            tag_ns = member.true_of_wall_ns(to_unix_ns(timetag_of(datagram)))
+            member.handed.append(Handed(self.now_ns, tag_ns, datagram[20:]))
+            return
         for timetag, message in walk(datagram):
             at_ns = None
             if timetag is not None:
-                at_ns = to_unix_ns(timetag) - START_UNIX_NS - member.wall_offset_ns
+                at_ns = member.true_of_wall_ns(to_unix_ns(timetag))
             member.handed.append(Handed(self.now_ns, at_ns, message.raw))
-            reply = synth_reply(message.address, message.args)
+            reply = synth_reply(message)
             if reply is not None:
-                self.at(self.now_ns + 20_000_000, lambda reply=reply: self._synth_says(member, reply))
+                self.at(self.now_ns + 20_000_000, partial(self._synth_says, member, reply))
 
     def _synth_says(self, member: Member, reply: bytes) -> None:
         if member.player is not None:

@@ -11,7 +11,7 @@ from random import Random
 from relay.wire.osc import BUNDLE_TAG, bundle, encode, timetag_of
 from relay.wire.timetag import from_unix_ns, ticks
 
-FOLDER = Path(__file__).parents[1] / "vectors" / "traffic"
+FOLDER = Path(__file__).parents[3] / "tests" / "vectors" / "traffic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,12 @@ def generated(seed: int, *, seconds: float, per_s: float = 12.0, first_id: int =
     run, mixer = next(ids), next(ids)
     sent: list[Sent] = []
 
-    def bare(at_s: float, *message: str | int | float) -> None:
-        sent.append(Sent(at_s, encode(*message), None))
+    def bare(at_s: float, address: str, *args: str | int | float) -> None:
+        sent.append(Sent(at_s, encode(address, *args), None))
 
-    def timed(at_s: float, ahead_s: float, *message: str | int | float) -> None:
+    def timed(at_s: float, ahead_s: float, address: str, *args: str | int | float) -> None:
         at = ticks(at_s + ahead_s)
-        sent.append(Sent(at_s, bundle(0x8000_0000_0000_0002, encode(*message)), at))
+        sent.append(Sent(at_s, bundle(0x8000_0000_0000_0002, encode(address, *args)), at))
 
     bare(0.0, "/g_new", run, 1, 4)
     bare(0.001, "/s_new", "sonic-pi-basic_mixer", mixer, 0, 2, "amp", 1.0, "in_bus", 36.0, "out_bus", 34.0)

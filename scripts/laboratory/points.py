@@ -1,0 +1,99 @@
+"""Point: one place in the matrix of the laboratory, a network and what is tried on it; its members' legs."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from relay.impairment import Leg
+from relay.profiles import parse_leg
+from relay.wire.errors import LocalError
+
+MEMBERS = (
+    "anna", "ben", "carla", "dan", "eva", "finn", "greta", "hugo",
+    "ida", "jan", "kim", "lea", "max", "nora", "otto", "pia",
+)  # fmt: skip
+"""Names of members, in the order of their joining; a point with n members has the first n."""
+
+WHERES = ("virtual", "netlab", "inprocess")
+TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What is to be run, once for every seed.
+
+    An event has max(ahead_ms, lead_ms) from emission to due; `lead_ms` is the room's, fixed, shift 0.
+    """
+
+    name: str
+    """Unique; the same name means the same point for ever (rows are resumed by (name, seed))."""
+    series: str
+    """The experiment that it belongs to, e.g. "loss"; with `mode_of` it makes one curve."""
+    x: float
+    """Its place on that curve."""
+    where: str
+    network: str
+    """For `legs_of`: text for parse_leg, for all; then "| ben=..." for each member with another leg."""
+    transport: str = "udp"
+    repair: bool = True
+    lead_ms: float = 400.0
+    ahead_ms: float = 500.0
+    members: int = 3
+    events_per_s: float = 20.0
+    """Of each member."""
+    seconds: float = 30.0
+    """Measured window; warming up comes before and isn't counted."""
+    seeds: tuple[int, ...] = (1, 2, 3)
+
+    def __post_init__(self) -> None:
+        if self.where not in WHERES:
+            raise LocalError(
+                f"point {self.name}: where is {self.where!r}, expected one of {', '.join(WHERES)}"
+            )
+        if self.transport not in TRANSPORTS:
+            raise LocalError(
+                f"point {self.name}: transport is {self.transport!r}, expected one of {', '.join(TRANSPORTS)}"
+            )
+        if not 1 <= self.members <= len(MEMBERS):
+            raise LocalError(f"point {self.name}: {self.members} members, expected 1 to {len(MEMBERS)}")
+
+
+class Sending(Protocol):
+    """What a Point and a Row have in common, to be sorted by how events travelled."""
+
+    @property
+    def transport(self) -> str: ...
+    @property
+    def repair(self) -> bool: ...
+
+
+MODES = ("udp-plain", "udp-repair", "tls-cubic", "tls-bbr")
+
+
+def mode_of(sending: Sending) -> str:
+    """Return how events travel, one of MODES: repair means nothing over TLS, TCP repairs by itself."""
+    if sending.transport == "udp":
+        return "udp-repair" if sending.repair else "udp-plain"
+    return sending.transport
+
+
+def names_of(members: int) -> tuple[str, ...]:
+    """Return the names of the members of a room of that size."""
+    return MEMBERS[:members]
+
+
+def legs_of(point: Point) -> dict[str, Leg]:
+    """Return every member's leg, in the order of `names_of`. Raises LocalError, in words.
+
+    "hotel-wifi" gives all the same; "fibre | ben=delay=80,jitter=5 | carla=mobile" gives two another one.
+    """
+    common, *exceptions = (part.strip() for part in point.network.split("|"))
+    legs = dict.fromkeys(names_of(point.members), parse_leg(common))
+    for exception in exceptions:
+        name, equals, text = exception.partition("=")
+        name = name.strip()
+        if not equals or name not in legs:
+            raise LocalError(
+                f"{exception!r} in {point.network!r}: expected NAME=LEG with NAME one of {', '.join(legs)}"
+            )
+        legs[name] = parse_leg(text.strip())
+    return legs

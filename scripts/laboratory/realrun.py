@@ -1,0 +1,197 @@
+"""Real run: one point of the laboratory with the real relay and real bridges in a star of namespaces.
+
+A shell. Each member is `jambridge join` with a feeder in Sonic Pi's place and a recording sink in scsynth's;
+all of them in namespaces, so any number of runs may go on at once, each with a folder of its own. What
+became of the events is judged afterwards, from the recordings and the relay's log (`measure`) and from the
+emulator's log (`oracle`).
+
+Where this machine itself stood still for a moment (a watch tells), what lived then says nothing about the
+network: those notes are left out of the count, whatever became of them, and run.json says how many.
+
+Time line: start, wait until every clock is set to the room's, SETTLE_S of silence, LEAD_IN_S of notes that
+aren't counted, `seconds` that are, and TAIL_S after the last note is due, for stragglers.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rehearsal import recording, relaylog
+from rehearsal.machine import tail
+
+from laboratory import health, measure
+from laboratory.decisionlog import read_log
+from laboratory.measure import MeasureError, Member
+from laboratory.oracle import Oracle
+from laboratory.players import POLL_S, Player, Relay, RunFailed
+from laboratory.points import Point, legs_of
+from laboratory.rows import Row
+from laboratory.star import Star
+
+READY_S = 60.0
+"""For all members; a TLS handshake takes many tries where a fifth of everything is lost."""
+STARTS_MAX = 6
+"""`jambridge join` gives up when the relay doesn't answer in 3 s; a person would try again, and so do we."""
+SETTLE_S = 3.0
+NOTICE_S = 0.5
+"""What a feeder needs to hear when it is to begin."""
+LEAD_IN_S = 2.0
+TAIL_S = 2.0
+END_S = 6.0
+CLOCK_STEP_NS = 1_000_000
+
+
+def run(point: Point, seed: int, folder: Path) -> Row:
+    """Run a point once and return what was found. Call it from a thread that lives as long as the run.
+
+    folder: gets all logs and recordings, and run.json with what the machine made of it. Works where
+    laboratory.star.why_not() is None. Raises RunFailed, NetlabError, LocalError (a network that nobody can
+    read), all in words. Nothing is left running, whatever happens.
+    """
+    if point.where != "netlab":
+        raise RunFailed(f"point {point.name} is for {point.where!r}; a real run is for 'netlab'")
+    started, began_s = datetime.now(UTC), time.monotonic()
+    clocks_ns = time.time_ns() - time.monotonic_ns()
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    legs = legs_of(point)
+    transport, _, congestion = point.transport.partition("-")
+    star = Star(legs, seed=seed, log=folder / "decisions.log", congestion=congestion or None)
+    with star:
+        relay = Relay(star.relay, folder, lead_ms=point.lead_ms, repair=point.repair)
+        relay.start()
+        players = [
+            Player(name, index, host, folder / name, transport)
+            for index, (name, host) in enumerate(star.members.items())
+        ]
+        wait_ready(star, relay, players, point, seed)
+        start_ns = time.time_ns() + round((SETTLE_S + NOTICE_S) * 1e9)
+        for player in players:
+            player.say(f"start {start_ns}")
+        from_ns = start_ns + round(LEAD_IN_S * 1e9)
+        to_ns = from_ns + round(point.seconds * 1e9)
+        watch = health.Watch()
+        watch.sleep_until(
+            to_ns + round((longest_ms(point) / 1e3 + TAIL_S) * 1e9),
+            lambda: check_alive(star, relay, players),
+        )
+        cpu_s = health.cpu_by_kind(star)
+        slots = {player.name: player.slot for player in players}
+        end(relay, players)
+    if abs(time.time_ns() - time.monotonic_ns() - clocks_ns) > CLOCK_STEP_NS:
+        raise RunFailed("this machine's clock was set during the run: its instants can't be compared")
+    log = read_log(folder / "decisions.log")
+    zero_ns = log.header.zero_realtime_ns
+    members = [
+        Member(player.name, slots[player.name], recording.read(player.sent), recording.read(player.handed))
+        for player in players
+    ]
+    try:
+        judged = relaylog.read(folder / "events.jsonl")
+        observed = measure.observe(members, judged, from_ns, to_ns, lead_ms=point.lead_ms)
+        events = measure.undisturbed(observed, watch.stalls)
+    except (MeasureError, relaylog.LogError) as error:
+        raise RunFailed(str(error)) from error
+    oracle = Oracle(legs, seed=seed)
+    doomed = [bool(oracle.out_of_reach(each)) for each in measure.emissions(events, zero_ns)]
+    state = {
+        "point": point.name,
+        "seed": seed,
+        "wall_s": time.monotonic() - began_s,
+        "window_s": [(at_ns - zero_ns) / 1e9 for at_ns in (from_ns, to_ns)],
+        "starts": {player.name: player.starts for player in players},
+        "events": len(events),
+        "disturbed": len(observed) - len(events),
+        "stalls_s": [[(at_ns - zero_ns) / 1e9 for at_ns in stall] for stall in watch.stalls],
+        "feeder_lag_ms_p99": measure.lag_ms(events, point.ahead_ms, 0.99),
+        "emulation_error_ms_p99": health.emulation_error_ms(log),
+        "unlogged": star.unlogged,
+        "realtime": log.header.realtime,
+        "cpu_s": cpu_s | {"emulator": star.ending.cpu_s if star.ending else None},
+        # Not 0: the oracle is wrong, or the emulator did other than the model says.
+        "doomed_but_good": sum(lost and not event.bad for lost, event in zip(doomed, events, strict=True)),
+    }
+    (folder / "run.json").write_text(json.dumps(state, indent=1) + "\n")
+    health.check(state)
+    return Row(
+        point=point.name,
+        series=point.series,
+        x=point.x,
+        where=point.where,
+        network=point.network,
+        transport=point.transport,
+        repair=point.repair,
+        lead_ms=point.lead_ms,
+        ahead_ms=point.ahead_ms,
+        members=point.members,
+        events_per_s=point.events_per_s,
+        seconds=point.seconds,
+        seed=seed,
+        unavoidable=sum(doomed),
+        bytes_up=health.bytes_up(log, from_ns - zero_ns, to_ns - zero_ns),
+        bytes_plain=measure.plain_bytes(members, from_ns, to_ns),
+        started=started.isoformat(timespec="seconds"),
+        **measure.figures(events),
+    )
+
+
+def wall_s(point: Point) -> float:
+    """Return about how long a run of a point takes, in seconds of wall time (measured)."""
+    start_s = 3.5 + 0.5 * point.members
+    return start_s + SETTLE_S + LEAD_IN_S + point.seconds + longest_ms(point) / 1e3 + TAIL_S + 2.0
+
+
+def longest_ms(point: Point) -> float:
+    """Return the time from emission to due."""
+    return max(point.ahead_ms, point.lead_ms)
+
+
+def wait_ready(star: Star, relay: Relay, players: Sequence[Player], point: Point, seed: int) -> None:
+    """Start all members and wait until they share the room's clock; start again whom the network kept out.
+
+    Raises RunFailed.
+    """
+    schedule: list[str | float] = [
+        "--seed", seed, "--events-per-s", point.events_per_s, "--seconds", LEAD_IN_S + point.seconds,
+        "--ahead-ms", point.ahead_ms,
+    ]  # fmt: skip
+    deadline_s = time.monotonic() + READY_S
+    for player in players:
+        player.start(star.relay_address, schedule)
+    while waiting := [player for player in players if not player.is_ready]:
+        star.check()
+        for player in waiting:
+            if not player.has_ended:
+                continue
+            if player.starts == STARTS_MAX:
+                raise RunFailed(f"{player.name} could not join in {STARTS_MAX} tries\n{tail(player.log)}")
+            player.start(star.relay_address, schedule)
+        if relay.has_ended:
+            raise RunFailed(f"the relay ended\n{tail(relay.log)}")
+        if time.monotonic() > deadline_s:
+            names = ", ".join(player.name for player in waiting)
+            raise RunFailed(f"{names} not ready within {READY_S:.0f} s\n{tail(waiting[0].log)}")
+        time.sleep(POLL_S)
+
+
+def check_alive(star: Star, relay: Relay, players: Sequence[Player]) -> None:
+    """Raise RunFailed or NetlabError if anything has ended by itself."""
+    star.check()
+    everybody: list[Relay | Player] = [relay, *players]
+    for one in everybody:
+        if one.has_ended:
+            raise RunFailed(f"{one.name} ended during the run\n{tail(one.log)}")
+
+
+def end(relay: Relay, players: Sequence[Player]) -> None:
+    """Let the members leave, then the relay; who doesn't in time is left to the star."""
+    deadline_s = time.monotonic() + END_S
+    for player in players:
+        player.leave()
+    while not all(player.has_ended for player in players) and time.monotonic() < deadline_s:
+        time.sleep(POLL_S)
+    relay.leave()
+    while not relay.has_ended and time.monotonic() < deadline_s:
+        time.sleep(POLL_S)

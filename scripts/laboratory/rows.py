@@ -1,0 +1,198 @@
+"""Row: what one run of the laboratory found; and the CSV that rows are kept in, one line a run.
+
+A row is written whole or not at all: a file that was cut off in the middle of a line is still readable, its
+last line is left out and that run is done again.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one point with one seed. Counts are of events in the measured window.
+
+    An event counts once, whatever went wrong at however many members. In time = handed to scsynth at least
+    20 ms before it was due. Figures that weren't measured are None, an empty field of the CSV; never 0.
+    """
+
+    point: str
+    """Unique name of the point, see `laboratory.points.Point`."""
+    series: str
+    x: float
+    where: str
+    """"virtual", "netlab" or "inprocess"."""
+    network: str
+    """Text for `laboratory.points.legs_of`."""
+    transport: str
+    """"udp", "tls-cubic" or "tls-bbr"."""
+    repair: bool
+    lead_ms: float
+    ahead_ms: float = 500.0
+    """Sonic Pi's schedule-ahead."""
+    members: int
+    events_per_s: float
+    """Of each member."""
+    seconds: float
+    """Length of the measured window."""
+    seed: int
+
+    events: int
+    """Events of all members together in the measured window: the whole that the shares are of."""
+    divergent: int
+    """Events that at least one member missed, got late, out of order or differently."""
+    missing: int
+    late: int
+    out_of_order: int
+    different: int
+    retimed: int
+    """Moved by the relay since the room's sequence was closed already."""
+    moved: int
+    """Due later than stamped, for any other reason."""
+    unconfirmed: int
+    """Played by their origin as stamped, without a verdict."""
+    unavoidable: int | None = None
+    """The oracle: events that no sender could have brought to everybody in time."""
+    bad: int
+    """Events missing, late, out of order, different, re-timed or moved at any member."""
+
+    margin_ms_p01: float | None = None
+    """Time from being handed to scsynth to due, > 0 early; over events and members other than the origin."""
+    margin_ms_p50: float | None = None
+    spread_us_p50: float | None = None
+    """Greatest difference between members of the true instant of one event."""
+    spread_us_p99: float | None = None
+    action_to_sound_ms_p50: float | None = None
+    """From emission to due."""
+    clock_error_us_p99: float | None = None
+    """Greatest |session clock of a member - the relay's|."""
+    bytes_up: int | None = None
+    """IP bytes of all members' ways up during the whole run."""
+    bytes_plain: int | None = None
+    """What the events alone would take, each sent once."""
+
+    commit: str = ""
+    versions: str = ""
+    """"python 3.11.9, linux 6.18, ..." """
+    started: str = ""
+    """ISO 8601, UTC."""
+
+
+class Minute(msgspec.Struct, frozen=True, kw_only=True):
+    """One minute of an hour in which clocks were watched, or the whole hour, as minute WHOLE."""
+
+    network: str
+    seed: int
+    seconds: float
+    """Of the whole hour: SpreadPoint.seconds."""
+    minute: int
+    """From 0; WHOLE for all of it."""
+    events: int
+    bad: int
+    spread_us_p50: float | None = None
+    """Greatest difference between members of the true instant of one event."""
+    spread_us_p99: float | None = None
+    spread_us_max: float | None = None
+    clock_error_us: float | None = None
+    """Greatest, over members, of |session clock - the relay's|: its median in a minute, p99 of the whole."""
+    action_to_sound_ms_p50: float | None = None
+    """Of the whole only."""
+    free_us: float | None = None
+    """How far apart the members' clocks would be at its end if nobody disciplined them."""
+    commit: str = ""
+    versions: str = ""
+    started: str = ""
+
+
+WHOLE = -1
+
+Line = TypeVar("Line", Row, Minute)
+
+
+class BadRows(ValueError):
+    """A file of rows that isn't one."""
+
+
+def line_of(values: Iterable[object]) -> str:
+    """Return one line of CSV, with its end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(["" if value is None else value for value in values])
+    return text.getvalue()
+
+
+def dumps(rows: Iterable[Line], kind: type[Line]) -> str:
+    """Return rows as CSV, a header first."""
+    return line_of(kind.__struct_fields__) + "".join(line_of(msgspec.structs.astuple(row)) for row in rows)
+
+
+def loads(text: str, kind: type[Line], name: str = "rows.csv") -> list[Line]:
+    """Return the rows of a CSV, without a last line that was cut off.
+
+    Fields are found by their names: columns may come in any order, and fields with a default may be absent.
+    Raises BadRows, in words.
+    """
+    whole = text[: text.rfind("\n") + 1]
+    if not whole:
+        return []
+    header, *lines = csv.reader(io.StringIO(whole))
+    if unknown := set(header) - set(kind.__struct_fields__):
+        found = ", ".join(sorted(unknown))
+        raise BadRows(f"{name}: unknown columns {found}; was it written by another version?")
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(header):
+            raise BadRows(f"{name}, line {number}: {len(line)} fields, expected {len(header)}")
+        fields = {key: value for key, value in zip(header, line, strict=True) if value or key in TEXTS}
+        try:
+            rows.append(msgspec.convert(fields, kind, strict=False))
+        except msgspec.ValidationError as error:
+            raise BadRows(f"{name}, line {number}: {error}") from error
+    return rows
+
+
+TEXTS = frozenset({"commit", "versions", "started"})
+"""May be empty and still are texts, not figures that are absent."""
+
+
+def read(path: Path, kind: type[Line]) -> list[Line]:
+    """Return the rows of a file, [] if there is none yet. Raises BadRows."""
+    return loads(path.read_text(encoding="utf-8"), kind, str(path)) if path.exists() else []
+
+
+def append(path: Path, *rows: Line) -> None:
+    """Add rows of one kind to a file in one write, with a header first where the file is new.
+
+    A line that a killed run left unfinished is cut off before. Raises BadRows if its columns are others.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        file.seek(0)
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)
+        header = line_of(rows[0].__struct_fields__).encode()
+        if whole and not content.startswith(header):
+            raise BadRows(f"{path}: its columns aren't those of this version; move it away, or use another")
+        lines = "".join(line_of(msgspec.structs.astuple(row)) for row in rows).encode()
+        file.write(lines if whole else header + lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write(path: Path, rows: Iterable[Line], kind: type[Line]) -> None:
+    """Write a file anew, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(dumps(rows, kind), encoding="utf-8")
+    new.replace(path)
+
+
+def latest(rows: Iterable[Row]) -> dict[tuple[str, int], Row]:
+    """Return the last row of each (point, seed): what was run again replaces what was before."""
+    return {(row.point, row.seed): row for row in rows}

@@ -1,0 +1,174 @@
+"""One host of a virtual jam: its clocks, what its scsynth was handed, its bridge if that lives.
+
+The process of the bridge is four objects of the real cores; `kill` takes them and leaves the rest.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.holdback import Held
+from bridge.idspace import Origin
+from bridge.memory import Memory
+from bridge.player import Player
+from bridge.playout import Playout
+from bridge.report import SecondsLedger
+from bridge.resources import ResourceFolders
+from bridge.session import Identity, JamSession
+from bridge.timebase import Timebase
+from clock.model import Reading
+from laboratory.virtual.net import Passage
+from relay.wire import control
+from relay.wire.osc import Message, encode
+from relay.wire.sequence import Judged, Timing
+from relay.wire.timetag import ticks
+from relay.wire.version import PROTOCOL_VERSION
+
+START_UNIX_NS = 1_795_000_000_000_000_000
+FOLDERS = ResourceFolders()
+TAP = ("127.0.0.1", 51_000)
+NEED_S, ADVANCE_S = 0.020, 0.065
+BOUND_EVERY_NS = 20_000_000
+"""To ask for the bound at every wake-up took more time than the jam itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A datagram as it reached a member's scsynth: true instant, wall timetag as a true instant, message."""
+
+    at_ns: int
+    timetag_ns: int | None
+    message: bytes
+
+
+class WatchedPlayout(Playout):
+    """A playout whose verdicts and mishaps a test can see."""
+
+    verdicts: list[Judged]
+    confirmed_ns: dict[int, int]
+    """Local instant of the first verdict on each own event, by the sender's number."""
+    swallow: Callable[[bytes], bool] | None = None
+    """Given a datagram for scsynth: True loses it, although the ledger has it as handed over."""
+
+    def judged(self, event: Judged, reading: Reading) -> None:
+        """Note the verdict, then go on."""
+        self.verdicts.append(event)
+        if event.slot == self.own.slot:
+            self.confirmed_ns.setdefault(event.seq, reading.local_ns)
+        super().judged(event, reading)
+
+    def _hand_over(self, held: Held, reading: Reading) -> None:
+        if self.swallow is not None and held.number is not None and self.swallow(held.payload):
+            return
+        super()._hand_over(held, reading)
+
+
+@dataclass(slots=True)
+class Member:
+    """One host: clocks, scsynth, Sonic Pi's socket, and the bridge's process if it lives."""
+
+    name: str
+    up: Passage
+    down: Passage
+    wall_offset_ns: int
+    rate_ppm: float
+    local_base_ns: int
+    wall_ppm: float = 0.0
+    """Rate error of the wall clock; `rate_ppm` is the local clock's."""
+    memory: Memory = field(default_factory=Memory)
+    session: JamSession | None = None
+    player: Player | None = None
+    playout: WatchedPlayout | None = None
+    ledger: SecondsLedger | None = None
+    timebase: Timebase | None = None
+    connection: int | None = None
+    life: int = 0
+    wakeups: int = 0
+    again: int = 0
+    """Wake-ups in a row that asked for another one at once."""
+    timer: int = 0
+    unread: list[tuple[bytes, int]] = field(default_factory=list)
+    handed: list[Handed] = field(default_factory=list)
+    heard: list[bytes] = field(default_factory=list)
+    verdicts: list[Judged] = field(default_factory=list)
+    confirmed_ns: dict[int, int] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    synthdefs_loaded: bool = False
+    bounds_s: list[float] = field(default_factory=list)
+    """Of the session clock, as the bridge states it, every BOUND_EVERY_NS."""
+    bound_at_ns: int = 0
+
+    def local_ns(self, true_ns: int) -> int:
+        """Return the local clock's reading."""
+        return self.local_base_ns + true_ns + round(true_ns * self.rate_ppm * 1e-6)
+
+    def true_ns(self, local_ns: int) -> int:
+        """Return the first true instant at which the local clock is not before `local_ns`."""
+        true = round((local_ns - self.local_base_ns) / (1 + self.rate_ppm * 1e-6))
+        while self.local_ns(true) < local_ns:
+            true += 1
+        return true
+
+    def wall_ns(self, true_ns: int) -> int:
+        """Return the wall clock's reading."""
+        return START_UNIX_NS + true_ns + self.wall_offset_ns + round(true_ns * self.wall_ppm * 1e-6)
+
+    def true_of_wall_ns(self, wall_ns: int) -> int:
+        """Return the true instant at which the wall clock shows `wall_ns`, to the nearest."""
+        return true_duration_ns(wall_ns - START_UNIX_NS - self.wall_offset_ns, self.wall_ppm)
+
+    def reading(self, true_ns: int) -> Reading:
+        """Read both clocks."""
+        return Reading(self.local_ns(true_ns), self.wall_ns(true_ns))
+
+
+def true_duration_ns(shown_ns: int, ppm: float) -> int:
+    """Return which true duration a clock with that rate error shows as `shown_ns`."""
+    return shown_ns - round(shown_ns * (ppm * 1e-6 / (1 + ppm * 1e-6)))
+
+
+def synth_reply(message: Message) -> bytes | None:
+    """What the virtual scsynth answers: just what the cores wait for."""
+    match message.address:
+        case "/d_loadDir":
+            return encode("/done", "/d_loadDir")
+        case "/b_alloc" | "/b_allocRead":
+            return encode("/done", message.address, int(message.args[0]))
+        case "/sync":
+            return encode("/synced", int(message.args[0]))
+    return None
+
+
+def first_hello(member: Member) -> control.Hello:
+    """Return the first word of a bridge that starts, from what the last one remembered."""
+    memory = member.memory
+    return control.Hello(
+        protocol=PROTOCOL_VERSION,
+        software="sim",
+        room="main",
+        name=member.name,
+        ticket=memory.ticket,
+        slot_wanted=memory.slot,
+        epoch=memory.epoch,
+        next_seq=memory.next_seq,
+        release_advance=ticks(ADVANCE_S),
+    )
+
+
+def start_bridge(member: Member, slot: int, reading: Reading) -> Player:
+    """Start the member's bridge, as bridge/service.py does."""
+    timebase = member.timebase = Timebase(reading)
+    ledger = member.ledger = SecondsLedger()
+    advance = ticks(ADVANCE_S)
+    playout = member.playout = WatchedPlayout(
+        Origin(slot), timebase, FOLDERS, ledger, need=ticks(NEED_S), release_advance=advance
+    )
+    playout.verdicts, playout.confirmed_ns = member.verdicts, member.confirmed_ns
+    member.memory.slot = slot
+    identity = Identity("main", member.name, "sim", advance)
+    timing = Timing(ticks(0.2), 0)
+    member.session = JamSession(identity, playout, timebase, ledger, timing, member.memory, reading)
+    player = member.player = Player(member.session, FOLDERS)
+    player.client = TAP
+    if member.synthdefs_loaded:
+        playout.synthdefs_loaded()
+    return player

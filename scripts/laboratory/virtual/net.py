@@ -1,0 +1,72 @@
+"""Ways of a virtual jam: what becomes of a datagram, and of a control message, on a member's leg.
+
+Pure, by the one model of a bad network (relay/impairment.py); the same seed and member give the same dice.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from relay.impairment import Impairment, Jitter, JitterKind, Leg, Spikes, Way
+
+IP_UDP_BYTES = 28
+"""The model counts bytes of the IP datagram (IPv4, no options)."""
+CONTROL_EXTRA_S = 0.002
+"""TLS over TCP takes a little longer than a bare datagram."""
+CONTROL_PATIENCE_S = 60.0
+"""TCP tries again and again; a way that is dead for longer delivers what it held when this is over."""
+
+UP, DOWN = 0, 1
+
+Meddler = Callable[[str, int, float], float | None]
+"""(member, direction, instant) -> seconds to add to a datagram's delay, None to lose it."""
+
+
+class Passage:
+    """One direction of a member's leg, at work."""
+
+    def __init__(self, way: Way, *, seed: int, name: str) -> None:
+        self.bytes = 0
+        """IP bytes of all datagrams that entered, the lost ones included."""
+        self._impairment = Impairment(way, seed=seed, name=name)
+        self._delay_s = way.delay_ms / 1e3
+        self._control_s = 0.0
+
+    def arrivals_s(self, at_s: float, payload_bytes: int) -> tuple[float, ...]:
+        """Return when a datagram sent at `at_s` arrives: never, once, or twice."""
+        size = payload_bytes + IP_UDP_BYTES
+        self.bytes += size
+        return self._impairment.decide(at_s, size).arrivals_s
+
+    def control_arrival_s(self, at_s: float) -> float:
+        """Return when a control message arrives: in order, never lost, but stopped by bursts and outages.
+
+        A persistent sender stands for TCP; the events' own way is the one that is studied here.
+        """
+        best_s = self._impairment.best_arrival_s(at_s, at_s + CONTROL_PATIENCE_S)
+        arrival_s = at_s + CONTROL_PATIENCE_S if best_s is None else best_s
+        self._control_s = max(arrival_s, at_s + self._delay_s, self._control_s - CONTROL_EXTRA_S)
+        self._control_s += CONTROL_EXTRA_S
+        return self._control_s
+
+
+def _jittery(delay_ms: float, mean_ms: float) -> Way:
+    """Every datagram for itself, overtaking allowed: harder on the protocol than a queue is."""
+    return Way(delay_ms=delay_ms, jitter=Jitter(JitterKind.EXPONENTIAL, mean_ms), fifo=False)
+
+
+NETWORKS: dict[str, Leg] = {
+    "studio-lan": Leg.both(_jittery(0.3, 0.1)),
+    "hotel-wifi": Leg.both(_jittery(12.0, 4.0)),
+    "asymmetric-20-80": Leg(_jittery(20.0, 1.0), _jittery(80.0, 1.0)),
+    "wifi-spikes": Leg.both(
+        Way(
+            delay_ms=8.0,
+            jitter=Jitter(JitterKind.EXPONENTIAL, 1.0),
+            spikes=Spikes(every_s=1.7, height_ms=25.0),
+        )
+    ),
+    "lossy-2-percent": Leg.both(replace(_jittery(10.0, 1.0), loss=0.02)),
+    "reordering": Leg.both(replace(_jittery(10.0, 1.0), reorder=0.2)),
+    "duplicating": Leg.both(replace(_jittery(10.0, 1.0), duplicate=0.3)),
+}
+"""Small ones that a default lead of 0.2 s must be good for, each with one trouble."""

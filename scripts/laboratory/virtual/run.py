@@ -1,0 +1,110 @@
+"""Virtual runs: one point of the laboratory's matrix in virtual time, as a row.
+
+Pure: the same point and seed give the same row. Not modelled: TCP, timers that fire late, a busy machine.
+`bytes_up` counts the events' datagrams, not the control connection.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from laboratory.oracle import unavoidable
+from laboratory.points import Point, legs_of
+from laboratory.rows import Row
+from laboratory.virtual.host import Member
+from laboratory.virtual.jam import Jam
+from laboratory.virtual.stage import RUN_OUT_S, Stage
+from laboratory.virtual.tally import events_of, figures, plain_bytes, quantile
+from relay.impairment import Leg
+from relay.wire.timetag import ns_from_ticks
+
+CLOCK_EVERY_S = 0.1
+
+
+@dataclass(slots=True)
+class ClockWatch:
+    """Error of members' session clocks against the relay's, sampled every CLOCK_EVERY_S of true time."""
+
+    jam: Jam
+    until_s: float
+    errors_ns: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """By member: (true instant, error > 0: the member's is ahead), while its clock is locked."""
+
+    def start(self, at_s: float) -> None:
+        """Sample from `at_s` on."""
+        self.jam.at_s(at_s, self._sample)
+
+    def _sample(self) -> None:
+        now_ns = self.jam.now_ns
+        for name, member in self.jam.members.items():
+            error_ns = clock_error_ns(self.jam, member)
+            if error_ns is not None:
+                self.errors_ns.setdefault(name, []).append((now_ns, error_ns))
+        if now_ns < self.until_s * 1e9:
+            self.jam.at(now_ns + round(CLOCK_EVERY_S * 1e9), self._sample)
+
+
+def clock_error_ns(jam: Jam, member: Member) -> int | None:
+    """Return how far a member's session clock is ahead of the relay's; None while it has none."""
+    timebase = member.timebase
+    if timebase is None or not timebase.clock.locked:
+        return None
+    return ns_from_ticks(timebase.session_at(member.local_ns(jam.now_ns)) - jam.now)
+
+
+def run(point: Point, seed: int, *, on_time: Callable[[float], None] | None = None) -> Row:
+    """Return what one run of a point found.
+
+    on_time: told the share of the run that is done. Raises ValueError for a transport other than UDP, and
+    LocalError for a network that nobody can read.
+    """
+    return run_over(legs_of(point), point, seed, on_time=on_time)
+
+
+def run_over(
+    legs: Mapping[str, Leg], point: Point, seed: int, *, on_time: Callable[[float], None] | None = None
+) -> Row:
+    """Return what one run of a point found over these legs, by member, whatever its network says."""
+    if point.transport != "udp":
+        raise ValueError(
+            f"point {point.name}: transport {point.transport} in virtual time, expected udp: "
+            'TCP isn\'t modelled there, so use where="netlab"'
+        )
+    stage = Stage(legs, seed=seed, lead_ms=point.lead_ms, repair=point.repair)
+    start_s = stage.warm_up()
+    end_s = stage.perform(
+        start_s=start_s,
+        events_per_s=point.events_per_s,
+        seconds=point.seconds,
+        ahead_ms=point.ahead_ms,
+    )
+    watch = ClockWatch(stage.jam, end_s)
+    watch.start(end_s - point.seconds)
+    last_s = end_s + max(point.ahead_ms, point.lead_ms) / 1e3 + RUN_OUT_S
+    now_s = start_s
+    while now_s < last_s:
+        now_s = min(now_s + 1.0, last_s)
+        stage.jam.run(now_s)
+        if on_time is not None:
+            on_time(now_s / last_s)
+    events = events_of(stage, lead_ms=point.lead_ms)
+    clock_errors_us = sorted(abs(error) / 1e3 for errors in watch.errors_ns.values() for _, error in errors)
+    return Row(
+        point=point.name,
+        series=point.series,
+        x=point.x,
+        where="virtual",
+        network=point.network,
+        transport=point.transport,
+        repair=point.repair,
+        lead_ms=point.lead_ms,
+        ahead_ms=point.ahead_ms,
+        members=point.members,
+        events_per_s=point.events_per_s,
+        seconds=point.seconds,
+        seed=seed,
+        unavoidable=len(unavoidable((event.emission() for event in events), legs, seed)),
+        clock_error_us_p99=quantile(clock_errors_us, 0.99),
+        bytes_up=sum(member.up.bytes for member in stage.members),
+        bytes_plain=plain_bytes(stage.notes),
+        **figures(events),
+    )

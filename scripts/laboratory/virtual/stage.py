@@ -1,0 +1,143 @@
+"""Stage: a room of members in virtual time, warmed up and fed by the generator.
+
+Pure. Members come in one after the other, boot, and lock their clocks; when everything of the boots has
+reached every scsynth (or WARM_S_MAX has passed: on some networks it never does), the music begins.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+
+from laboratory.generator import Emission, boot, schedule
+from laboratory.virtual.host import Member
+from laboratory.virtual.jam import Jam
+from relay.impairment import Leg
+from relay.wire.timetag import from_unix_ns
+
+RATE_PPM_MAX = 50.0
+"""A cheap crystal's; the members' clocks are spread evenly over +- this."""
+WALL_OFFSET_S_MAX = 5.0
+JOIN_EVERY_S = 0.05
+BOOT_AFTER_S = 1.0
+WARM_STEP_S = 0.25
+WARM_S_MIN = 4.0
+"""By then a clock that was locked at once has slewed away its first error, too."""
+WARM_S_MAX = 20.0
+RUN_IN_S = 2.0
+"""Music before the measured window, so that the window has no beginning of its own."""
+RUN_OUT_S = 3.0
+"""After the last due: what comes later than this was late for everybody's purpose."""
+
+
+def spread_ppm(index: int, members: int) -> float:
+    """Return the rate error of a member's clocks: evenly spread, from -RATE_PPM_MAX to +RATE_PPM_MAX."""
+    return 0.0 if members == 1 else RATE_PPM_MAX * (2.0 * index / (members - 1) - 1.0)
+
+
+@dataclass(slots=True)
+class Note:
+    """One event of the generator."""
+
+    origin: str
+    emission: Emission
+    at_ns: int
+    """True instant at which its Sonic Pi sent it."""
+    session_at: int
+    """The same as its bridge stamps it."""
+    measured: bool
+
+
+class Stage:
+    """A jam, ready to be played."""
+
+    def __init__(
+        self,
+        legs: Mapping[str, Leg],
+        *,
+        seed: int,
+        lead_ms: float,
+        repair: bool = True,
+        ppm_of: Callable[[int, int], float] = spread_ppm,
+    ) -> None:
+        """Bring in one member for every leg. ppm_of: rate error by (index, members)."""
+        self.jam = Jam(seed, lead_s=lead_ms / 1e3, repair=repair, watch_bounds=False)
+        self.members: list[Member] = []
+        self.notes: list[Note] = []
+        """In the order of emission."""
+        self._size = len(legs)
+        dice = Random(f"stage {seed}")
+        for index, (name, leg) in enumerate(legs.items()):
+            ppm = ppm_of(index, len(legs))
+            wall_s = dice.uniform(-WALL_OFFSET_S_MAX, WALL_OFFSET_S_MAX)
+            self.jam.at_s(index * JOIN_EVERY_S, partial(self._join, name, leg, wall_s, ppm))
+
+    def warm_up(self) -> float:
+        """Let everybody join, boot and lock; return the true instant (s) at which that is done."""
+        now_s = max(WARM_S_MIN, self._size * JOIN_EVERY_S + BOOT_AFTER_S) - WARM_STEP_S
+        while now_s < WARM_S_MAX:
+            now_s += WARM_STEP_S
+            self.jam.run(now_s)
+            if all(self._is_warm(member) for member in self.members):
+                break
+        return now_s
+
+    def perform(
+        self,
+        *,
+        start_s: float,
+        events_per_s: float,
+        seconds: float,
+        ahead_ms: float,
+        run_in_s: float = RUN_IN_S,
+    ) -> float:
+        """Let everybody play from `start_s` on: a run-in, then the measured window; return its end (s).
+
+        Nothing has happened yet when this returns: run the jam.
+        """
+        for index, member in enumerate(self.members):
+            notes = schedule(
+                seed=self.jam.seed,
+                member=index,
+                events_per_s=events_per_s,
+                seconds=run_in_s + seconds,
+                ahead_ms=ahead_ms,
+            )
+            self._play(member, iter(notes), round(start_s * 1e9), run_in_s)
+        return start_s + run_in_s + seconds
+
+    def _join(self, name: str, leg: Leg, wall_offset_s: float, ppm: float) -> None:
+        # A host's two clocks run from one crystal.
+        member = self.jam.join(name, leg, wall_offset_s=wall_offset_s, rate_ppm=ppm, wall_ppm=ppm)
+        self.members.append(member)
+        for after_s, message in boot():
+            at_ns = self.jam.now_ns + round((BOOT_AFTER_S + after_s) * 1e9)
+            self.jam.at(at_ns, partial(self.jam.tap, member, message))
+
+    def _is_warm(self, member: Member) -> bool:
+        timebase = member.timebase
+        if timebase is None or not timebase.clock.locked or timebase.clock.relocking:
+            return False
+        # Everybody's two mixers, one at the end of either part of a boot.
+        made = {handed.message for handed in member.handed if handed.message.startswith(b"/s_new\0")}
+        return len(made) >= 2 * self._size
+
+    def _play(self, member: Member, notes: Iterator[Emission], start_ns: int, run_in_s: float) -> None:
+        wall_ns = member.wall_ns(start_ns)
+        start = from_unix_ns(wall_ns)
+
+        def expect_next() -> None:
+            note = next(notes, None)
+            if note is not None:
+                true_ns = member.true_of_wall_ns(wall_ns + round(note.at_s * 1e9))
+                self.jam.at(true_ns, lambda: emit(note))
+
+        def emit(note: Emission) -> None:
+            measured = note.at_s >= run_in_s
+            timebase = member.timebase
+            session_at = timebase.session_at(member.local_ns(self.jam.now_ns)) if timebase else 0
+            self.notes.append(Note(member.name, note, self.jam.now_ns, session_at, measured))
+            self.jam.tap(member, note.datagram(start))
+            expect_next()
+
+        expect_next()
