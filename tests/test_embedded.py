@@ -89,6 +89,7 @@ def test_a_jam_whose_events_travel_over_tls_is_the_same_everywhere(tmp_path: Pat
     assert report["events"] > 50
 
 
+@pytest.mark.slow
 def test_nothing_is_left_after_a_jam_of_stand_ins_was_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LEFT_ALONE, str(tmp_path)]
     env = os.environ | {"PYTHONPATH": str(SCRIPTS)}

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from laboratory.namespaces import REFUSE
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 NEEDY = "tests/lab/test_netlab.py"
 EVERYWHERE = "tests/test_netlab_report.py"
