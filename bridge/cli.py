@@ -20,6 +20,7 @@ import click
 
 from bridge import config
 from bridge.config import JoinConfig
+from bridge.probe_cli import probe
 from relay.transports.asking import ask_stats
 from relay.transports.impaired import parse_leg
 from relay.transports.pins import KnownRelays, default_path
@@ -36,6 +37,9 @@ POLL_S = 0.1
 @click.version_option(version("jamrelay"), prog_name="jambridge")
 def main() -> None:
     """Join a room of a relay with your own Sonic Pi."""
+
+
+main.add_command(probe)
 
 
 @main.command(context_settings={"ignore_unknown_options": False})

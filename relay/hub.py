@@ -18,6 +18,7 @@ from relay.limits import (
     STATS_PER_S,
     TokenBucket,
 )
+from relay.probing import Probing
 from relay.reception import CloseControl, Effect, Reception, SendControl, SendDatagram
 from relay.rooms import AWAY_GRACE, RESERVED_FOR, SILENCE, Channel, Room, Seat
 from relay.statistics import room_stats
@@ -73,6 +74,7 @@ class RelayHub:
             on_judged=on_judged,
             repair=repair,
         )
+        self.probing = Probing(entropy=entropy, taken=self._channels)
         self._ntp_bucket = TokenBucket(NTP_ANSWERS_PER_S, NTP_BURST)
         self._stats_bucket = TokenBucket(STATS_PER_S, STATS_BURST)
         self._software = software
@@ -88,9 +90,17 @@ class RelayHub:
                 text = f"this relay gives statistics {STATS_PER_S} times a second at most: try again soon"
                 return [SendControl(connection, control.Refused(reason="rate", text=text))]
             return [SendControl(connection, self.stats(message.room, now))]
+        if self.probing.serves(connection):
+            text = f"{type(message).__name__} from a prober: it has nothing more to say"
+            return [
+                SendControl(connection, control.Refused(reason="second-hello", text=text, final=True)),
+                CloseControl(connection),
+            ]
         if isinstance(message, control.Hello):
             return self._reception.hello(connection, message, now)
         found = self._reception.seat_of(connection)
+        if found is None and isinstance(message, control.ProbeHello):
+            return self.probing.hello(connection, message, now)
         if found is None:
             text = f"{type(message).__name__} before Hello: say Hello first"
             return [
@@ -112,9 +122,13 @@ class RelayHub:
                 return self._reception.foundation(room, seat, message)
             case control.Leave():
                 return self._reception.leave(room, seat, now)
+            case control.ProbeHello():
+                seat.refused += 1
+                return []
 
     def control_closed(self, connection: int, now: int) -> list[Effect]:
         """Note that a connection ended; its seat stays reserved."""
+        self.probing.closed(connection)
         return self._reception.closed(connection, now)
 
     def stats(self, room_name: str | None, now: int) -> control.Stats:
@@ -164,7 +178,10 @@ class RelayHub:
                 return []
             return [SendDatagram(source, server_answer(payload, receive=received, transmit=now))]
         try:
-            room, seat, channel = self._channels[peek_channel(payload)]
+            number = peek_channel(payload)
+            if number not in self._channels:
+                return self.probing.receive(number, payload, source, received=received, now=now)
+            room, seat, channel = self._channels[number]
             plaintext = channel.opener.open(payload)
             if not channel.datagrams.take(now):
                 raise Refused("rate", f"more than {channel.datagrams.rate:.0f} datagrams a second")
@@ -218,7 +235,7 @@ class RelayHub:
 
     def wake(self, now: int) -> list[Effect]:
         """Do what time asks for: gaps, heartbeats, silent members, the book of coherence."""
-        effects: list[Effect] = []
+        effects = self.probing.wake(now)
         housekeeping = now >= self._housekeeping_at
         if housekeeping:
             self._housekeeping_at = now + HOUSEKEEPING
@@ -238,6 +255,9 @@ class RelayHub:
     def next_wakeup(self) -> int:
         """Return the session instant of the next `wake`."""
         instants = [self._housekeeping_at]
+        report_at = self.probing.next_wakeup()
+        if report_at is not None:
+            instants.append(report_at)
         for room in self.rooms.values():
             instants.append(room.beat_at)
             gap = room.judge.next_wakeup()

@@ -38,6 +38,11 @@ NTP_BURST = 100
 CONNECTIONS_MAX = 512
 """TLS connections at once, members and askers of statistics together."""
 
+PROBES_MAX = 4
+"""Paths measured at once, for the whole relay: together they cost it less than one busy room."""
+PROBE_DATAGRAMS_BURST = 200
+"""At once, beside the rate: what a network that stood still for two seconds lets go."""
+
 
 @dataclass(slots=True)
 class TokenBucket:

@@ -15,6 +15,7 @@ from relay.wire.errors import MalformedControl
 
 VECTORS = sorted((Path(__file__).parent / "vectors" / "control").glob("*.json"))
 HELLO = {"type": "hello", "protocol": 1, "software": "s", "room": "main", "name": "ann"}
+PROBE = {"type": "probe_hello", "protocol": 1, "software": "s", "rate": 50.0, "seconds": 60.0}
 REPORT = {"type": "report", "second": 1, "whole": True, "events": 0, "digest": b""}
 
 
@@ -70,6 +71,11 @@ def test_unknown_fields_are_ignored() -> None:
         {"type": "digest_detail", "second": 1, "events": [(1, bytes(33))]},
         {"type": "digest_detail", "second": 1, "events": [(1, b"")] * 4097},
         {"type": "foundation", "slot": 1, "messages": [b""] * 4097},
+        PROBE | {"rate": 100.5},
+        PROBE | {"rate": 0.0},
+        PROBE | {"rate": float("nan")},
+        PROBE | {"seconds": 601.0},
+        PROBE | {"software": "x" * 65},
         {"type": "no such thing"},
         {"no": "type"},
         [],

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from relay.wire import frames
 from relay.wire.datagram import MAX_DATAGRAM_BYTES, MAX_PLAINTEXT_BYTES, Opener, Sealer
 from relay.wire.errors import MalformedDatagram
-from relay.wire.frames import BeatDown, BeatUp, Clock, Nack, decode, encode, join
+from relay.wire.frames import BeatDown, BeatUp, Clock, Nack, ProbeDown, ProbeUp, decode, encode, join
 from relay.wire.sequence import Flag, Judged, Kind, Stamped
 from relay.wire.timetag import FIRST_SAFE
 
 VECTORS = sorted((Path(__file__).parent / "vectors" / "frames").glob("*.json"))
+
+KINDS = (Stamped, Judged, BeatDown, BeatUp, Nack, Clock, ProbeUp, ProbeDown)
 
 INSTANTS = st.integers(FIRST_SAFE, frames.LAST_INSTANT)
 U64 = st.integers(0, 2**64 - 1)
@@ -34,6 +36,7 @@ JUDGED = st.one_of(
     st.builds(Judged, U64, st.integers(1, 31), SEQS, INSTANTS, BARE | st.just(Kind.TIMED), FLAGS, PAYLOADS),
     st.builds(Judged, U64, st.integers(1, 31), SEQS, INSTANTS, st.just(Kind.RESET), FLAGS, st.just(b"")),
 )
+PROBE_SIZES = st.integers(frames.PROBE_BYTES_MIN, frames.PROBE_BYTES_MAX)
 RANGES = st.tuples(U64, U64).map(lambda pair: (min(pair), max(pair)))
 FRAMES = st.one_of(
     EVENTS,
@@ -42,6 +45,8 @@ FRAMES = st.one_of(
     st.builds(BeatUp, SEQS, U64, U64),
     st.builds(Nack, st.lists(RANGES, min_size=1, max_size=frames.MAX_NACK_RANGES).map(tuple)),
     st.builds(Clock, st.binary(min_size=frames.CLOCK_BYTES, max_size=frames.CLOCK_BYTES)),
+    st.builds(ProbeUp, SEQS, PROBE_SIZES),
+    st.builds(ProbeDown, SEQS, U64, U64, PROBE_SIZES),
 )
 
 
@@ -57,14 +62,14 @@ def from_words(words: dict[str, Any]) -> frames.Frame:
         fields["flags"] = Flag(sum(Flag[name] for name in fields["flags"]))
     if "ranges" in fields:
         fields["ranges"] = tuple(map(tuple, fields["ranges"]))
-    kinds = {kind.__name__: kind for kind in (Stamped, Judged, BeatDown, BeatUp, Nack, Clock)}
+    kinds = {kind.__name__: kind for kind in KINDS}
     return kinds[words["frame"]](**fields)
 
 
 def test_there_are_vectors_for_every_frame_and_for_refusals() -> None:
     vectors = [json.loads(path.read_text()) for path in VECTORS]
     held = {words["frame"] for vector in vectors for words in vector.get("frames", ())}
-    assert held == {"Stamped", "Judged", "BeatDown", "BeatUp", "Nack", "Clock"}
+    assert held == {kind.__name__ for kind in KINDS}
     assert sum("refused" in vector for vector in vectors) >= 5
 
 
@@ -102,6 +107,8 @@ def test_joined_frames_keep_their_order_and_fit_datagrams(parts: list[frames.Fra
         Judged(2**64 - 1, 31, 2**32 - 1, FIRST_SAFE, Kind.TIMED, Flag(31), bytes(frames.MAX_PAYLOAD_BYTES)),
         Stamped(2**32 - 1, FIRST_SAFE, FIRST_SAFE, Kind.TIMED, bytes(frames.MAX_PAYLOAD_BYTES), True),
         Nack(((0, 1),) * frames.MAX_NACK_RANGES),
+        ProbeUp(2**32 - 1, frames.PROBE_BYTES_MAX),
+        ProbeDown(2**32 - 1, FIRST_SAFE, FIRST_SAFE, frames.PROBE_BYTES_MAX),
     ],
     ids=lambda frame: type(frame).__name__,
 )

@@ -7,6 +7,7 @@ import pytest
 
 from relay import limits
 from relay.judge import GAP_GUARD, WAITING_MAX
+from relay.probing import END_GRACE
 from relay.rooms import AWAY_GRACE, RESERVED_FOR, RING_EVENTS, RING_KEEP_S, SILENCE
 from relay.wire import control, datagram, frames, recovery
 from relay.wire.endpoint import DEFAULT_PORT
@@ -76,6 +77,12 @@ def test_kinds_and_flags_have_the_numbers_that_are_written_down() -> None:
         f"| {limits.OUTBOX_FRAMES}, the newest |",
         f"have {limits.STATS_MEMBERS_MAX} seats together",
         f"| {recovery.MAX_MISSING} |",
+        f"at most {control.PROBE_ARRIVALS_MAX} pairs",
+        f"`rate` (datagrams a second, over 0, at most {control.PROBE_RATE_MAX:.0f})",
+        f"`seconds` (over 0, at most {control.PROBE_SECONDS_MAX:.0f})",
+        f"{END_GRACE >> 32} s after the time asked for",
+        f"| probes, for the whole relay | {limits.PROBES_MAX} at once |",
+        f"| {control.PROBE_RATE_MAX:.0f} a second, {limits.PROBE_DATAGRAMS_BURST} at once |",
     ],
 )
 def test_every_figure_is_the_codes_own(words: str) -> None:

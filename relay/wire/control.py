@@ -31,6 +31,12 @@ Numbers = Annotated[list[Count], Meta(max_length=MAX_LISTED)]
 Milliseconds = Annotated[float, Meta(ge=-1e9, le=1e9)]
 """Neither infinite nor NaN: both fail the bounds."""
 Digest = Annotated[bytes, Meta(max_length=32)]
+PROBE_RATE_MAX = 100.0
+"""Datagrams a second, each way: five times a busy Sonic Pi, which is what a path has to carry."""
+PROBE_SECONDS_MAX = 600.0
+"""Ten minutes: long enough to see a path's habits, short enough that nobody is measured for ever."""
+PROBE_ARRIVALS_MAX = 1024
+"""In one report: what a second can bring, bursts included."""
 FirstSeq = Annotated[int, Meta(ge=1, le=2**31)]
 """Half of what an event's u32 can hold: a member can't use up the numbers of its slot at one blow."""
 Payloads = Annotated[list[bytes], Meta(max_length=4096)]
@@ -184,6 +190,33 @@ class StatsRequest(Struct, tag="stats_request", frozen=True, kw_only=True):
     room: Name | None = None
 
 
+class ProbeHello(Struct, tag="probe_hello", frozen=True, kw_only=True):
+    """First word of a prober: it wants to measure the path, and joins no room.
+
+    rate: datagrams a second, seconds: for how long.
+    """
+
+    protocol: int
+    software: Annotated[str, Meta(max_length=64)]
+    rate: Annotated[float, Meta(gt=0, le=PROBE_RATE_MAX)]
+    seconds: Annotated[float, Meta(gt=0, le=PROBE_SECONDS_MAX)]
+
+
+class ProbeWelcome(Struct, tag="probe_welcome", frozen=True, kw_only=True):
+    """The relay's answer to ProbeHello: a sealed path of its own, with keys for this connection only."""
+
+    channel: Annotated[int, Meta(ge=0, lt=2**32)]
+    key_up: Key
+    key_down: Key
+
+
+class ProbeReport(Struct, tag="probe_report", frozen=True, kw_only=True):
+    """What reached the relay since the report before, once a second: (number, session instant of arrival)
+    in the order of arrival, each number once. What no report names was lost on the way up."""
+
+    arrivals: Annotated[list[tuple[Count, int]], Meta(max_length=PROBE_ARRIVALS_MAX)]
+
+
 class MemberStats(Struct, frozen=True, kw_only=True):
     """Sums since the member joined; margins, rtt and clock as last reported."""
 
@@ -251,8 +284,8 @@ class Stats(Struct, tag="stats", frozen=True, kw_only=True):
     ntp_offset_ms: float | None = None
 
 
-Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest
-Down = Welcome | Refused | Roster | Settings | Foundation | DigestRequest | Stats
+Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest | ProbeHello
+Down = Welcome | Refused | Roster | Settings | Foundation | DigestRequest | Stats | ProbeWelcome | ProbeReport
 
 _encoder = msgspec.msgpack.Encoder()
 _up_decoder: msgspec.msgpack.Decoder[Up] = msgspec.msgpack.Decoder(Up)

@@ -19,6 +19,8 @@ _JUDGED = struct.Struct(">QBIQBB")
 _BEAT_DOWN = struct.Struct(">QQQ")
 _BEAT_UP = struct.Struct(">IQQ")
 _RANGE = struct.Struct(">QQ")
+_PROBE_UP = struct.Struct(">I")
+_PROBE_DOWN = struct.Struct(">IQQ")
 
 _FOUNDATION_BIT = 0x80
 CLOCK_BYTES = 48
@@ -32,6 +34,10 @@ LAST_INSTANT = 2**64 - 2
 MAX_SEQ = 2**32 - 1
 MAX_SLOT = 31
 """Node ids are slot << 26 | id in 32 signed bits; slot 0 is for what is local to a host."""
+
+PROBE_BYTES_MIN = _PROBE_DOWN.size
+"""Of a probe's body, either way: room for the answer, so that it is never longer than what it answers."""
+PROBE_BYTES_MAX = MAX_PLAINTEXT_BYTES - _HEAD.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,32 @@ class Clock:
     ntp: bytes
 
 
-Frame = Stamped | Judged | BeatDown | BeatUp | Nack | Clock
+@dataclass(frozen=True, slots=True)
+class ProbeUp:
+    """Prober to relay: one question of a measured path. size: bytes of the body, its zeros included.
+
+    The prober itself keeps the instant at which it sent each number.
+    """
+
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeDown:
+    """Relay to prober: the answer, at once and of the same size; the session instants at which the relay
+    received the question and sent this."""
+
+    number: int
+    received: int
+    sent: int
+    size: int
+
+
+Frame = Stamped | Judged | BeatDown | BeatUp | Nack | Clock | ProbeUp | ProbeDown
 
 _EVENT_TYPE, _JUDGED_TYPE, _BEAT_DOWN_TYPE, _BEAT_UP_TYPE, _NACK_TYPE, _CLOCK_TYPE = range(1, 7)
+_PROBE_UP_TYPE, _PROBE_DOWN_TYPE = 7, 8
 
 
 def encode(frame: Frame) -> bytes:
@@ -97,6 +126,11 @@ def encode(frame: Frame) -> bytes:
         case Clock():
             assert len(frame.ntp) == CLOCK_BYTES
             return _framed(_CLOCK_TYPE, frame.ntp)
+        case ProbeUp():
+            return _framed(_PROBE_UP_TYPE, _padded(_PROBE_UP.pack(frame.number), frame.size))
+        case ProbeDown():
+            head = _PROBE_DOWN.pack(frame.number, frame.received, frame.sent)
+            return _framed(_PROBE_DOWN_TYPE, _padded(head, frame.size))
 
 
 def decode(plaintext: bytes) -> list[Frame]:
@@ -143,6 +177,11 @@ def _framed(frame_type: int, body: bytes) -> bytes:
     return _HEAD.pack(frame_type, len(body)) + body
 
 
+def _padded(head: bytes, size: int) -> bytes:
+    assert PROBE_BYTES_MIN <= size <= PROBE_BYTES_MAX
+    return head + bytes(size - len(head))
+
+
 def _decode_body(frame_type: int, body: bytes) -> Frame:
     if frame_type == _EVENT_TYPE:
         return _decode_event(body)
@@ -158,7 +197,21 @@ def _decode_body(frame_type: int, body: bytes) -> Frame:
         if len(body) != CLOCK_BYTES:
             raise MalformedDatagram(f"clock frame of {len(body)} bytes: expected {CLOCK_BYTES}")
         return Clock(body)
-    raise MalformedDatagram(f"frame of unknown type {frame_type}: expected 1 to {_CLOCK_TYPE}")
+    if frame_type == _PROBE_UP_TYPE:
+        (number,) = _padded_head(_PROBE_UP, body)
+        return ProbeUp(number, len(body))
+    if frame_type == _PROBE_DOWN_TYPE:
+        number, received, sent = _padded_head(_PROBE_DOWN, body)
+        return ProbeDown(number, received, sent, len(body))
+    raise MalformedDatagram(f"frame of unknown type {frame_type}: expected 1 to {_PROBE_DOWN_TYPE}")
+
+
+def _padded_head(layout: struct.Struct, body: bytes) -> tuple[int, ...]:
+    if len(body) < PROBE_BYTES_MIN:
+        raise MalformedDatagram(f"probe of {len(body)} bytes: expected at least {PROBE_BYTES_MIN}")
+    if any(body[layout.size :]):
+        raise MalformedDatagram("probe with something behind its figures: only zeros belong there")
+    return layout.unpack_from(body)
 
 
 def _fixed(layout: struct.Struct, body: bytes, name: str) -> tuple[int, ...]:
