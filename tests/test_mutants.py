@@ -65,7 +65,7 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_breaking_a_rule_fails_the_tests_and_leaving_it_does_not(name: str, tmp_path: Path) -> None:
     mutant = MUTANTS[name]
-    for folder in ("relay", "bridge", "clock", "tests"):
+    for folder in ("relay", "bridge", "clock", "tests", "scripts/laboratory"):
         ignored = shutil.ignore_patterns("__pycache__", "real", "sim", "fuzz")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
