@@ -222,7 +222,8 @@ def frame_input(dice: Random) -> bytes:
         instant = dice.choice((1 << 63, NOW, (1 << 64) - 2))
         payload = mutate_message(dice)[: frames.MAX_PAYLOAD_BYTES]
         made: frames.Frame
-        match dice.randrange(6):
+        size = dice.randint(frames.PROBE_BYTES_MIN, frames.PROBE_BYTES_MAX)
+        match dice.randrange(8):
             case 0:
                 timed = dice.random() < 0.5
                 kind = Kind.TIMED if timed else Kind.UNTIMED
@@ -235,6 +236,10 @@ def frame_input(dice: Random) -> bytes:
                 made = frames.BeatUp(number, number, instant)
             case 4:
                 made = frames.Nack(tuple((number, number + at) for at in range(dice.randint(1, 64))))
+            case 5:
+                made = frames.ProbeUp(number & 0xFFFF_FFFF, size)
+            case 6:
+                made = frames.ProbeDown(number & 0xFFFF_FFFF, instant, instant, size)
             case _:
                 made = frames.Clock(dice.randbytes(48))
         parts.append(frames.encode(made))
@@ -260,6 +265,9 @@ def control_corpus() -> tuple[Any, ...]:
         control.DigestDetail(second=3, events=[(1, token)]),
         control.Leave(),
         control.StatsRequest(room="main"),
+        control.ProbeHello(protocol=1, software="x", rate=50.0, seconds=60.0),
+        control.ProbeWelcome(channel=7, key_up=KEY, key_down=KEY),
+        control.ProbeReport(arrivals=[(0, NOW), (2, NOW)]),
         control.Welcome(
             slot=1, name="ann", ticket=token, epoch=token, channel=7, key_up=KEY, key_down=KEY, number=3,
             next_seq=1, resumed=False, lead=1, shift=0, horizon=0, members=[member],
