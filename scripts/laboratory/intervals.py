@@ -1,0 +1,201 @@
+"""Intervals: how sure a share, a difference of two shares, or a mean of a few runs is. Pure.
+
+scipy isn't a dependency of this project and three quantities need none of it: the normal quantile is in
+`statistics`, Student's t follows from the incomplete beta function.
+
+Events of one run aren't independent: a burst takes many at once. So every share has two intervals, and we
+give the wider hull of both:
+
+* Wilson's, of all events pooled. It is right when events fail one by one, and stays honest at 0 failures.
+* Student's t over the shares of the runs, which differ by seed. It is right whatever happens inside a run,
+  but blind when no run failed at all, where its width is 0.
+
+A bootstrap over runs was left out: with three runs it has ten different resamples, and its interval is too
+narrow (Davison and Hinkley 1997, section 2.5: small samples); t with two degrees of freedom is wide, and
+honest. One thing neither sees: that events inside runs without any failure hang together.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, stdev
+
+Count = tuple[int, int]
+"""(events that went wrong, all events) of one run."""
+
+RULE_OF_THREE = 3.0
+"""0 of n: the 95 % upper bound is 3 / n. Source: Hanley and Lippman-Hand, JAMA 249 (1983)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of events with its interval. `low` <= `value` <= `high`, all within 0 to 1."""
+
+    bad: int
+    events: int
+    runs: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean of runs, or a difference, with its interval; in the unit of what went in."""
+
+    value: float
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether the interval contains a value."""
+        return self.low <= value <= self.high
+
+
+# -- distributions ---------------------------------------------------------------------------------------
+
+
+def z_quantile(confidence: float) -> float:
+    """Return z of a two-sided interval: 1.96 for 0.95."""
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def incomplete_beta(a: float, b: float, x: float) -> float:
+    """Return the regularised incomplete beta function I_x(a, b).
+
+    Source: the continued fraction of NIST DLMF 8.17.22, evaluated by Lentz's method as modified by Thompson
+    and Barnett (1986); mirrored where it would converge slowly.
+    """
+    if x <= 0 or x >= 1:
+        return 0.0 if x <= 0 else 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1 - incomplete_beta(b, a, 1 - x)
+    front = math.exp(
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    )
+    tiny, fraction, c, d = 1e-300, 1.0, 1.0, 0.0
+    for step in range(400):
+        m = step // 2
+        if step == 0:
+            numerator = 1.0
+        elif step % 2 == 0:
+            numerator = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        else:
+            numerator = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        d = 1 / (1 + numerator * d or tiny)
+        c = 1 + numerator / c or tiny
+        fraction *= c * d
+        if step and abs(c * d - 1) < 1e-14:
+            break
+    return front * (fraction - 1) / a
+
+
+def t_distribution(t: float, freedom: float) -> float:
+    """Return P(T <= t) of Student's t. Source: Abramowitz and Stegun, 26.7.1 with 26.5.27."""
+    tail = incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
+    return tail if t < 0 else 1 - tail
+
+
+def t_quantile(confidence: float, freedom: float) -> float:
+    """Return t of a two-sided interval: 4.303 for 0.95 with 2 degrees of freedom, which may be fractional."""
+    wanted, low, high = (1 + confidence) / 2, 0.0, 1.0
+    while t_distribution(high, freedom) < wanted:
+        low, high = high, high * 2
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_distribution(middle, freedom) < wanted else (low, middle)
+    return (low + high) / 2
+
+
+# -- intervals -------------------------------------------------------------------------------------------
+
+
+def wilson(bad: int, events: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval of a share; (0, 1) of no events at all.
+
+    Source: Wilson, JASA 22 (1927); recommended by Brown, Cai and DasGupta, Statistical Science 16 (2001).
+    """
+    if events <= 0:
+        return 0.0, 1.0
+    z = z_quantile(confidence)
+    share, scale = bad / events, 1 + z * z / events
+    centre = (share + z * z / (2 * events)) / scale
+    half = z * math.sqrt(share * (1 - share) / events + z * z / (4 * events * events)) / scale
+    # At the ends the formula is exact but for rounding.
+    return (0.0 if bad == 0 else centre - half), (1.0 if bad == events else centre + half)
+
+
+def mean_of(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Return the mean of runs with Student's t interval; without end of fewer than two runs.
+
+    Raises statistics.StatisticsError of no runs.
+    """
+    mean = fmean(values)
+    if len(values) < 2:
+        return Estimate(mean, -math.inf, math.inf)
+    half = t_quantile(confidence, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def share_of(counts: Sequence[Count], confidence: float = 0.95) -> Share:
+    """Return the share of all runs together with the hull of both intervals; see above.
+
+    Of a single run only Wilson's is known. Runs without events are left out.
+    """
+    counts = [(bad, events) for bad, events in counts if events]
+    bad, events = sum(bad for bad, _ in counts), sum(events for _, events in counts)
+    low, high = wilson(bad, events, confidence)
+    if len(counts) > 1:
+        runs = mean_of([bad / events for bad, events in counts], confidence)
+        low, high = min(low, max(0.0, runs.low)), max(high, min(1.0, runs.high))
+    return Share(bad, events, len(counts), bad / events if events else math.nan, low, high)
+
+
+def newcombe(first: Count, second: Count, confidence: float = 0.99) -> Estimate:
+    """Return the difference first - second of two shares, with its interval.
+
+    Source: Newcombe, Statistics in Medicine 17 (1998) 873, method 10: of Wilson's two intervals.
+    """
+    one, two = first[0] / first[1], second[0] / second[1]
+    low_1, high_1 = wilson(*first, confidence)
+    low_2, high_2 = wilson(*second, confidence)
+    return Estimate(
+        one - two,
+        one - two - math.hypot(one - low_1, high_2 - two),
+        one - two + math.hypot(high_1 - one, two - low_2),
+    )
+
+
+def welch(first: Sequence[float], second: Sequence[float], confidence: float = 0.99) -> Estimate:
+    """Return the difference of two means of runs, with its interval; without end where a side has one run.
+
+    Source: Welch, Biometrika 34 (1947), degrees of freedom by Satterthwaite (1946).
+    """
+    difference = fmean(first) - fmean(second)
+    if min(len(first), len(second)) < 2:
+        return Estimate(difference, -math.inf, math.inf)
+    one, two = stdev(first) ** 2 / len(first), stdev(second) ** 2 / len(second)
+    if one + two == 0:
+        return Estimate(difference, difference, difference)
+    freedom = (one + two) ** 2 / (one**2 / (len(first) - 1) + two**2 / (len(second) - 1))
+    half = t_quantile(confidence, freedom) * math.sqrt(one + two)
+    return Estimate(difference, difference - half, difference + half)
+
+
+def difference_of(first: Sequence[Count], second: Sequence[Count], confidence: float = 0.99) -> Estimate:
+    """Return the difference of two shares, each of several runs, with the hull of Newcombe's and Welch's.
+
+    With one run on a side only Newcombe's is known.
+    """
+    pooled = newcombe(pool(first), pool(second), confidence)
+    if min(len(first), len(second)) < 2:
+        return pooled
+    runs = welch(
+        [bad / events for bad, events in first], [bad / events for bad, events in second], confidence
+    )
+    return Estimate(pooled.value, min(pooled.low, runs.low), max(pooled.high, runs.high))
+
+
+def pool(counts: Sequence[Count]) -> Count:
+    """Return all runs as one."""
+    return sum(bad for bad, _ in counts), sum(events for _, events in counts)

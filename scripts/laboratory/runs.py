@@ -1,0 +1,134 @@
+"""Runs: one run of a point, wherever it is to happen, stamped with what it was made by."""
+
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from laboratory.campaign import Job
+from laboratory.points import Point
+from laboratory.rows import WHOLE, Minute, Row
+from laboratory.studyplan import SpreadPoint, cost_s
+
+ROOT = Path(__file__).resolve().parents[2]
+MEASURED = ("relay", "bridge", "clock", "scripts", "pyproject.toml")
+"""What a result depends on: changes elsewhere don't make a commit another one."""
+NAMED_VERSIONS = ("msgspec", "cryptography", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What runs are made by: the commit, "+changes" where the tree isn't at it, and versions."""
+
+    commit: str
+    versions: str
+
+
+def stamp() -> Stamp:
+    """Return the stamp of this tree; "unknown" as commit where it is no checkout."""
+    commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
+    changed = git("status", "--porcelain", "--", *MEASURED)
+    versions = [
+        f"python {platform.python_version()}",
+        f"{platform.system().lower()} {platform.release()}",
+        *(f"{name} {version(name)}" for name in NAMED_VERSIONS),
+    ]
+    return Stamp(commit + ("+changes" if changed else ""), "; ".join(versions))
+
+
+def git(*arguments: str) -> str:
+    try:
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=20, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def jobs_of(point: Point, made_by: Stamp) -> list[Job]:
+    """Return the runs of a point, one for each seed."""
+    return [job_of(point, seed, made_by) for seed in point.seeds]
+
+
+def job_of(point: Point, seed: int, made_by: Stamp) -> Job:
+    """Return one run; its result is a Row."""
+    return Job(f"{point.name} seed {seed}", cost_s(point), partial(run_point, point, seed, made_by))
+
+
+def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
+    """Run a point once. Raises what its lab raises, ValueError where no lab can do it."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    if point.where == "virtual":
+        from laboratory.virtual import run as virtual
+
+        row = virtual.run(point, seed)
+    elif point.where == "netlab":
+        from laboratory import realrun
+
+        row = realrun.run(point, seed, folder)
+    else:
+        raise ValueError(f"no lab runs points in {point.where!r}, expected virtual or netlab")
+    # What was asked for is written as it was asked for: rows are found again by it.
+    return msgspec.structs.replace(
+        row, point=point.name, series=point.series, x=float(point.x), where=point.where,
+        network=point.network, transport=point.transport, repair=point.repair, lead_ms=float(point.lead_ms),
+        ahead_ms=float(point.ahead_ms), members=point.members, events_per_s=float(point.events_per_s),
+        seconds=float(point.seconds), seed=seed, commit=made_by.commit, versions=made_by.versions,
+        started=started,
+    )  # fmt: skip
+
+
+def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:
+    """Watch three members' clocks for an hour of virtual time; the whole comes first, then each minute."""
+    from laboratory.virtual import spread
+
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    found = spread.measure(hour.network, seconds=hour.seconds, seed=hour.seed)
+    apart_ppm = max(found.rate_ppm.values()) - min(found.rate_ppm.values())
+
+    def minute(
+        index: int, until_s: float, one: "spread.Spread | spread.Minute", error_us: float | None
+    ) -> Minute:
+        return Minute(
+            network=hour.network, seed=hour.seed, seconds=hour.seconds, minute=index, events=one.events,
+            bad=one.bad, spread_us_p50=one.spread_us_p50, spread_us_p99=one.spread_us_p99,
+            spread_us_max=one.spread_us_max, clock_error_us=error_us,
+            action_to_sound_ms_p50=found.action_to_sound_ms_p50 if index == WHOLE else None,
+            free_us=apart_ppm * until_s, commit=made_by.commit, versions=made_by.versions, started=started,
+        )  # fmt: skip
+
+    return [
+        minute(WHOLE, hour.seconds, found, found.clock_error_us_p99),
+        *(
+            minute(
+                round(one.from_s / spread.MINUTE_S),
+                min(one.from_s + spread.MINUTE_S, hour.seconds),
+                one,
+                max((abs(error) for error in one.clock_error_us.values()), default=None),
+            )
+            for one in found.minutes
+        ),
+    ]
+
+
+def answers(row: Row, point: Point) -> bool:
+    """Whether a row is of this very point: not one that had the name once and was changed since."""
+    return (
+        row.point, row.network, row.transport, row.repair, row.lead_ms, row.ahead_ms, row.members,
+        row.events_per_s, row.seconds,
+    ) == (
+        point.name, point.network, point.transport, point.repair, point.lead_ms, point.ahead_ms,
+        point.members, point.events_per_s, point.seconds,
+    )  # fmt: skip
+
+
+def missing(points: list[Point], rows: list[Row]) -> list[tuple[Point, int]]:
+    """Return what was asked for and isn't in rows yet, as (point, seed), in the order of the points."""
+    named = {point.name: point for point in points}
+    there = {(row.point, row.seed) for row in rows if row.point in named and answers(row, named[row.point])}
+    return [(point, seed) for point in points for seed in point.seeds if (point.name, seed) not in there]

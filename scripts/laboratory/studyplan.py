@@ -1,0 +1,287 @@
+"""Study plan: which points the study is made of, and what they cost. Pure.
+
+Two parts answer different questions. *virtual*: relay and bridges in virtual time, exact clocks, hundreds of
+points; what the rules of the jam do on a network. *netlab*: real processes, sockets and kernels over an
+emulated network, in real time; what TCP does, and whether the virtual results hold.
+
+Every experiment changes one thing against one base: three members, 20 events a second each, 0.5 s
+schedule-ahead, a lead of 400 ms, and 30 ms of round trip between each member and the relay. Both parts name
+an experiment and its x alike where they try the same, so that their results can be laid side by side.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from laboratory.points import Point, mode_of
+
+BASE_RTT_MS = 30
+BASE_SERIES = "loss"
+"""Its x = 0 is the base."""
+HOLD_MS = 20
+"""Jitter of real paths comes from queues, so it is alike for datagrams close in time."""
+
+RTTS_MS = (10, 100, 200, 300, 350, 375, 400, 425, 450, 500)
+JITTERS_MS = (0, 5, 10, 20, 40, 60, 80, 120, 160)
+LOSSES = (0, 0.1, 0.5, 1, 2, 5, 10, 15, 20, 30)
+BURSTS = (0, 1, 2, 5, 10, 20)
+GRID_RTTS_MS = (100, 200, 300, 400)
+GRID_LOSSES = (0, 1, 5, 10, 20)
+ALONE = (
+    "delay=15,reorder=10%,reorder_ms=30",
+    "delay=15,duplicate=10%",
+    "delay=15,rate=128,queue=300",
+    "delay=15,spikes=5,spike=80",
+    "delay=15,spikes=5,spike=300",
+    "delay=15,outage=15-15.2",
+    "delay=15,outage=15-16",
+    "asymmetric-20-80",
+)
+"""Tried at one value each; outages lie within the measured time."""
+SIZES = (3, 5, 8, 16)
+SIZE_NETWORKS = ("hotel-wifi", "delay=15,loss=2%")
+PROFILE_NAMES = (
+    "studio-lan", "research", "fibre", "cable", "dsl", "hotel-wifi", "wifi-spikes", "mobile", "bufferbloat",
+    "intercontinental", "jepsen-48",
+)  # fmt: skip
+LEAD_NETWORKS = (
+    "studio-lan", "research", "fibre", "cable", "dsl", "hotel-wifi", "wifi-spikes", "mobile",
+    "intercontinental",
+)  # fmt: skip
+AHEADS_MS = (40, 60, 80, 100, 150, 200, 300, 400, 500, 700)
+SPARE_MS = 20
+"""schedule-ahead less lead where both are varied: an event that is stamped a little late isn't moved."""
+
+SPREAD_NETWORKS = (
+    "fibre",
+    "hotel-wifi",
+    "fibre | ben=mobile | carla=hotel-wifi",
+    "delay=15 | ben=up:delay=15;down:delay=35",
+)
+SPREAD_HOUR_S = 3600.0
+
+VIRTUAL_SPEED = 22.0
+"""Virtual seconds per second of CPU, 3 members at 20 events/s each; measured on two cores of a server."""
+VIRTUAL_WARM_UP_S = 6.0
+SPREAD_SPEED = 80.0
+"""The same for `laboratory.virtual.spread`, at 2 events/s each."""
+NETLAB_OVERHEAD_S = 18.0
+"""To start everything, set the clocks, and end it."""
+VIRTUAL_BUDGET_S = 25 * 60.0
+"""CPU."""
+NETLAB_BUDGET_S = 45 * 60.0
+"""Wall clock with two jobs."""
+NETLAB_SECONDS = 25.0
+NETLAB_SEEDS = (1, 2, 3)
+NETLAB_JOBS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadPoint:
+    """An hour of the clocks of three members at +-50 ppm."""
+
+    network: str
+    seconds: float = SPREAD_HOUR_S
+    seed: int = 1
+
+
+def point(
+    where: str,
+    series: str,
+    x: float,
+    network: str,
+    mode: str,
+    *,
+    lead_ms: float = 400.0,
+    ahead_ms: float = 500.0,
+    members: int = 3,
+    seconds: float = 25.0,
+    seeds: tuple[int, ...] = (1, 2, 3, 4),
+    events_per_s: float = 20.0,
+) -> Point:
+    """Return a point, named "where/series/mode/x"."""
+    made = Point(
+        name=f"{where}/{series}/{mode}/{x:g}", series=series, x=x, where=where, network=network,
+        transport="udp" if mode.startswith("udp") else mode, repair=mode == "udp-repair",
+        lead_ms=lead_ms, ahead_ms=ahead_ms, members=members, events_per_s=events_per_s, seconds=seconds,
+        seeds=seeds,
+    )  # fmt: skip
+    assert mode_of(made) == mode
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One thing that is changed. what: in the middle of a sentence; unit: of x, with its space."""
+
+    series: str
+    title: str
+    what: str
+    unit: str
+    label: str
+    """Of the figure's axis."""
+    base_x: float = 0.0
+    """Where the base, the network that all experiments start from, stands on it."""
+
+
+SWEEPS = (
+    Experiment(
+        "delay", "Delay", "round trip to the relay", " ms",
+        "round trip between each member and the relay, ms", base_x=BASE_RTT_MS,
+    ),
+    Experiment(
+        "jitter", "Jitter", "jitter", " ms",
+        f"mean jitter on each way (lognormal, a new draw every {HOLD_MS} ms), ms",
+    ),
+    Experiment("loss", "Loss, each datagram for itself", "loss", " %", "loss on each way, %"),
+    Experiment(
+        "bursts", "Loss in bursts of 80 ms", "loss in bursts", " %",
+        "share of the time that is lost, each way, %",
+    ),
+)  # fmt: skip
+
+# -- networks: one thing changed -------------------------------------------------------------------------
+
+
+def delay(rtt_ms: float = BASE_RTT_MS) -> str:
+    return f"delay={rtt_ms / 2:g}"
+
+
+def loss(percent: float, rtt_ms: float = BASE_RTT_MS) -> str:
+    return delay(rtt_ms) + (f",loss={percent:g}%" if percent else "")
+
+
+def jitter(mean_ms: float, kind: str = "lognormal") -> str:
+    return delay() + (f",jitter={mean_ms:g},kind={kind},hold={HOLD_MS}" if mean_ms else "")
+
+
+def bursts(percent: float) -> str:
+    return delay() + (f",bursts={percent:g}%,burst=80" if percent else "")
+
+
+def loss_series(rtt_ms: float) -> str:
+    return "loss" if rtt_ms == BASE_RTT_MS else f"loss at RTT {rtt_ms:g}"
+
+
+# -- the parts -------------------------------------------------------------------------------------------
+
+
+def virtual_points() -> list[Point]:
+    """Return the points in virtual time: UDP alone, since TCP isn't modelled there."""
+    points: list[Point] = []
+    for mode in ("udp-repair", "udp-plain"):
+        points += [point("virtual", "delay", x, delay(x), mode) for x in RTTS_MS]
+        points += [point("virtual", "jitter", x, jitter(x), mode) for x in JITTERS_MS]
+        points += [point("virtual", "loss", x, loss(x), mode) for x in LOSSES]
+        points += [point("virtual", "bursts", x, bursts(x), mode) for x in BURSTS]
+        points += [point("virtual", f"profile {name}", 0, name, mode) for name in PROFILE_NAMES]
+        points += [point("virtual", f"alone {network}", 0, network, mode) for network in ALONE]
+    for kind in ("normal", "pareto"):
+        points += [
+            point("virtual", f"{kind} jitter", x, jitter(x, kind), "udp-repair") for x in JITTERS_MS if x
+        ]
+    for rtt in GRID_RTTS_MS:
+        points += [
+            point("virtual", loss_series(rtt), x, loss(x, rtt), "udp-repair", seconds=20) for x in GRID_LOSSES
+        ]
+    for name in LEAD_NETWORKS:
+        points += [lead_point("virtual", name, ahead, "udp-repair") for ahead in AHEADS_MS]
+    for network in SIZE_NETWORKS:
+        points += [
+            point(
+                "virtual", f"members {network}", n, network, "udp-repair", members=n, seconds=240 / n**2 + 5
+            )
+            for n in SIZES
+        ]
+    return points
+
+
+def lead_point(where: str, network: str, ahead_ms: float, mode: str) -> Point:
+    """Return a point whose events have just `ahead_ms` from emission to due."""
+    return point(
+        where, f"lead {network}", ahead_ms, network, mode, lead_ms=ahead_ms - SPARE_MS, ahead_ms=ahead_ms,
+        seeds=NETLAB_SEEDS,
+    )  # fmt: skip
+
+
+def netlab_points() -> list[Point]:
+    """Return the points with real processes, chosen to fit NETLAB_BUDGET_S."""
+    tried = [
+        # experiment, x, network, modes
+        ("loss", 0, loss(0), "udp-repair tls-cubic"),
+        ("loss", 0.1, loss(0.1), "udp-plain"),
+        ("loss", 1, loss(1), "udp-repair udp-plain tls-cubic tls-bbr"),
+        ("loss", 2, loss(2), "tls-cubic"),
+        ("loss", 5, loss(5), "udp-repair udp-plain tls-cubic tls-bbr"),
+        ("loss", 10, loss(10), "udp-repair tls-cubic tls-bbr"),
+        *(("delay", x, delay(x), "udp-repair tls-cubic") for x in (300, 400)),
+        ("loss at RTT 100", 2, loss(2, 100), "udp-repair udp-plain tls-cubic tls-bbr"),
+        ("jitter", 20, jitter(20), "udp-repair tls-cubic"),
+        ("bursts", 5, bursts(5), "udp-repair udp-plain tls-cubic tls-bbr"),
+        ("profile hotel-wifi", 0, "hotel-wifi", "udp-repair udp-plain tls-cubic tls-bbr"),
+        ("profile mobile", 0, "mobile", "udp-repair udp-plain tls-cubic"),
+    ]
+    points = [
+        point("netlab", series, x, network, mode, seconds=NETLAB_SECONDS, seeds=NETLAB_SEEDS)
+        for series, x, network, modes in tried
+        for mode in modes.split()
+    ]
+    # 500 ms of schedule-ahead with a lead of 480: the limit.
+    points += [
+        lead_point("netlab", "hotel-wifi", ahead, mode)
+        for ahead in (200, 300)
+        for mode in ("udp-repair", "tls-cubic")
+    ]
+    points.append(lead_point("netlab", "hotel-wifi", 500, "udp-repair"))
+    return points
+
+
+def spread_points() -> list[SpreadPoint]:
+    """Return the hours of virtual time in which clocks are watched."""
+    return [SpreadPoint(network) for network in SPREAD_NETWORKS]
+
+
+def quick_points() -> list[Point]:
+    """Return a small virtual matrix: enough to draw and to write, not to conclude."""
+    points = [
+        point("virtual", "loss", x, loss(x), mode, seconds=6, seeds=(1, 2))
+        for mode in ("udp-repair", "udp-plain")
+        for x in (0, 5)
+    ]
+    return points + [
+        point("virtual", "delay", x, delay(x), "udp-repair", seconds=6, seeds=(1, 2)) for x in (100, 500)
+    ]
+
+
+def quick_spread() -> list[SpreadPoint]:
+    """Return two minutes of clocks."""
+    return [SpreadPoint("fibre", seconds=120.0)]
+
+
+REPEATED = ("virtual/loss/udp-plain/5", "netlab/loss/udp-plain/5")
+"""What `--repeat` runs unless told: cheap, and neither 0 nor 1, so that a difference would be seen."""
+
+# -- cost ------------------------------------------------------------------------------------------------
+
+
+def cost_s(made: Point) -> float:
+    """Return about how long one run takes: CPU in virtual time, wall clock in netlab."""
+    if made.where == "netlab":
+        return NETLAB_OVERHEAD_S + made.seconds
+    load = (made.members / 3) ** 2 * (made.events_per_s / 20)
+    return (VIRTUAL_WARM_UP_S + made.seconds) * (0.45 + 0.55 * load) / VIRTUAL_SPEED
+
+
+def spread_cost_s(made: SpreadPoint) -> float:
+    """Return about how long an hour of clocks takes, in CPU."""
+    return made.seconds / SPREAD_SPEED
+
+
+def total_s(points: Iterable[Point]) -> float:
+    """Return the cost of all runs of some points, one after the other."""
+    return sum(cost_s(made) * len(made.seeds) for made in points)
+
+
+def estimates_s() -> tuple[float, float]:
+    """Return (wall clock of netlab with NETLAB_JOBS at a time, CPU of virtual) of the whole study."""
+    clocks_s = sum(spread_cost_s(hour) for hour in spread_points())
+    return total_s(netlab_points()) / NETLAB_JOBS, total_s(virtual_points()) + clocks_s

@@ -1,0 +1,144 @@
+"""Study prose: what the study asks, how it was done, what it left out, how to repeat it. Pure.
+
+Counts and lists in it are looked up in the data; the rest tells of the method, which data don't change.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from laboratory import findings, studyplan
+from laboratory.cells import Cell
+from laboratory.findings import NOT_MEASURED
+from laboratory.rows import WHOLE, Minute
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """All data of a study. figures: names of files in `folder`, which stands beside the text."""
+
+    cells: Sequence[Cell]
+    minutes: Sequence[Minute]
+    figures: set[str]
+    folder: str
+
+
+def section(title: str, *parts: str) -> str:
+    """Return a section; without anything to say, that it wasn't measured."""
+    known = [part for part in parts if part]
+    return f"## {title}\n\n" + ("\n\n".join(known) if known else f"{NOT_MEASURED.capitalize()}.")
+
+
+def question() -> str:
+    return """## Question
+
+The proposal of 2017 predicted that a performance stays coherent over a wide-area network while latency
+and jitter are below some threshold, and wanted to find it by emulation: UDP against TCP, each impairment
+by itself, with the players' time lines not drifting apart. As far as we know nobody published the answer."""
+
+
+def method(study: Study) -> str:
+    rows = [row for cell in study.cells for row in cell.rows]
+    wheres = {cell.where for cell in study.cells}
+    events = sum(row.events for row in rows)
+    labs = {
+        "virtual": "*Virtual time*: the product's relay and bridges, driven by a simulated clock over the "
+        "model of a bad network (`relay/impairment.py`); exact, repeatable, UDP only.",
+        "netlab": "*netlab*: the product's real processes in network namespaces, UDP and TCP through the "
+        "kernel's own stack, over a user-space emulator that runs the same model; judged from recordings "
+        "behind the bridges.",
+    }
+    told = "\n".join(
+        f"* {text}" if lab in wheres else f"* {text} **Not run here.**" for lab, text in labs.items()
+    )
+    return f"""## Method
+
+{len(rows):,} runs, {events:,} events.
+
+{told}
+* One run is one row of [`rows.csv`]({study.folder}/rows.csv): a network, a way of sending, a seed. The
+  same network, lead and traffic with several seeds is a point.
+* **Bad** is an event that was missing, late, out of order, different, re-timed or moved at any member,
+  counted once. **Divergent** leaves out re-timed and moved ones: those sound alike everywhere, but not
+  when they were meant to.
+* **In time** is handed to scsynth at least 20 ms before due. Order is scsynth's: timetag, then arrival.
+* The **oracle** asks the model what the best possible sender could have done: one that repeats an event
+  without end from the moment it is played, to a relay that does the same. What not even it brings to all
+  members in time is *unavoidable*: no repair and no transport could have saved it. Independent loss and
+  the jitter of single datagrams never stop it; delay, bursts, outages and spikes do. Rate limits are
+  ignored there.
+* **Intervals** are 95 %: the hull of Wilson's interval over all events and Student's t interval over
+  runs, since events of one run fail together. They are wide with so few runs. Where no event was bad at
+  all only Wilson's is left, which takes events for independent: a rare burst may be hidden there.
+* A network text such as `delay=15,loss=5%` holds for each direction between a member and the relay, so an
+  event passes two such ways before others have it. Round trips are between a member and the relay."""
+
+
+# -- honesty ---------------------------------------------------------------------------------------------
+
+IMPAIRMENTS = {
+    "reorder": "reordering", "duplicate": "duplication", "rate": "a limited rate with its queue",
+    "outage": "outages", "spikes": "spikes", "up:": "asymmetry", "trace": "recorded traces",
+}  # fmt: skip
+"""Words of a network's text -> what is missing if no text has them."""
+
+
+def not_measured(study: Study) -> str:
+    """Return what the data don't hold, looked up in them, and what no data of these labs can."""
+    planned = [*studyplan.virtual_points(), *studyplan.netlab_points()]
+    there = {cell.first.point for cell in study.cells}
+    gone = {
+        where: [p for p in planned if p.where == where and p.name not in there]
+        for where in ("virtual", "netlab")
+    }
+    lines = [
+        f"* {len(points)} of {sum(p.where == where for p in planned)} planned points of {where}"
+        + ("." if len(points) > 8 else f": {findings.listed(p.name for p in points)}.")
+        for where, points in gone.items()
+        if points
+    ]
+    networks = " ".join({cell.first.network for cell in study.cells} | {m.network for m in study.minutes})
+    alone = [words for word, words in IMPAIRMENTS.items() if word not in networks]
+    if alone:
+        lines.append(f"* By itself, as a curve or a point of its own: {findings.listed(alone)}.")
+    if not any(minute.minute == WHOLE for minute in study.minutes):
+        lines.append("* Spread over an hour, and drift of clocks.")
+    if not any(cell.where == "netlab" for cell in study.cells):
+        lines.append("* Anything over TCP: it needs netlab.")
+    largest = max((cell.first.members for cell in study.cells if cell.where == "netlab"), default=0)
+    if largest:
+        lines.append(f"* Rooms of more than {largest} members with real processes.")
+    lines += [
+        "* People. Coherent is a count of events here, not whether anybody minds.",
+        "* Sound cards: spread is that of timetags at scsynth; audio hardware adds its own.",
+        "* Real paths of the Internet: profiles are models, their sources are named above.",
+        "* Genuine Sonic Pi: a generator plays evenly spread notes here; `scripts/demo` plays genuine ones.",
+        "* Spread between separate machines with real processes: netlab's members share one host's clock.",
+        "* Rare things: a point of a few thousand events tells nothing about 1 in 100,000.",
+        "* In virtual time: TCP, timers that fire late, a busy machine.",
+    ]
+    return section("What wasn't measured", "\n".join(lines))
+
+
+def repeating(study: Study) -> str:
+    rows = [row for cell in study.cells for row in cell.rows]
+    commits = sorted({row.commit for row in rows} | {minute.commit for minute in study.minutes})
+    versions = sorted({row.versions for row in rows})
+    started = sorted(row.started for row in rows if row.started)
+    when = f"{started[0]} to {started[-1]}" if started else "unknown"
+    return f"""## How to repeat it
+
+```
+scripts/lab --plan                 # what it is made of, and how long it takes
+scripts/lab --study                # all of it; goes on where it was stopped (netlab: root, /dev/net/tun)
+scripts/lab --study --part text    # only text and figures, from the data
+scripts/lab --repeat               # {" and ".join(studyplan.REPEATED)} anew, with other seeds
+scripts/lab --repeat POINT...      # any points of rows.csv
+```
+
+`--repeat` fails if a share differs from the committed one: if 0 lies outside the 99 % interval of the
+difference, the hull of Newcombe's interval (events pooled) and Welch's (runs). The median spread may
+differ by half of it, or by 0.15 ms.
+
+Measured {when}, commit {
+        findings.listed(commit or "unknown" for commit in commits) if commits else "unknown"
+    }; {findings.listed(version or "versions unknown" for version in versions)}."""

@@ -1,0 +1,321 @@
+"""Study text: STUDY.md from the data alone. Pure.
+
+Nothing here states a finding: sentences that do are made by `laboratory.findings`. What a part of the data is
+missing for is said to be not measured.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from laboratory import findings, studyplan
+from laboratory.cells import Cell, agreements, curve, sweep_curve, threshold
+from laboratory.figures import LABELS, high_spread, median_spread, percent
+from laboratory.findings import NOT_MEASURED, interval_text, ms_text, share_text
+from laboratory.points import MODES
+from laboratory.rows import WHOLE, Minute
+from laboratory.studyfigures import (
+    described,
+    grid_lines,
+    lead_lines,
+    profile_groups,
+    size_lines,
+    transport_groups,
+)
+from laboratory.studyplan import SWEEPS
+from laboratory.studyprose import Study, method, not_measured, question, repeating, section
+from relay.profiles import PROFILES
+
+__all__ = ["Study", "share_text", "write_study"]
+
+
+def write_study(study: Study) -> str:
+    """Return the whole text."""
+    sections = [
+        summary(study.cells, study.minutes),
+        question(),
+        method(study),
+        *(sweep_section(study, sweep) for sweep in SWEEPS),
+        jitter_kinds(study),
+        other_section(study),
+        grid_section(study),
+        lead_section(study),
+        profile_section(study),
+        transport_section(study),
+        size_section(study),
+        spread_section(study),
+        against_oracle(study),
+        surprising(study),
+        not_measured(study),
+        repeating(study),
+    ]
+    return "\n\n".join(section.strip() for section in sections) + "\n"
+
+
+def summary(cells: Sequence[Cell], minutes: Sequence[Minute]) -> str:
+    """Return the first ten lines: title, what coherent means, one line a mode, lead, spread."""
+    lines = [
+        "# On which networks does a jam stay coherent?",
+        "",
+        "Three players, 20 events/s each, 0.5 s schedule-ahead, lead 400 ms; coherent: fewer than 1 event in "
+        "1,000 missing, late, out of order, different, re-timed or moved at anybody. One impairment at a "
+        f"time, on every way, {studyplan.BASE_RTT_MS} ms of round trip to the relay otherwise; *about*: "
+        "the 95 % interval reaches beyond 1 in 1,000.",
+        "",
+        *(findings.mode_line(cells, mode) for mode in ("udp-repair", "udp-plain", "tls-cubic", "tls-bbr")),
+        findings.lead_line(cells),
+        findings.spread_line(cells, minutes),
+    ]
+    assert len(lines) == 10
+    return "\n".join(lines)
+
+
+# -- sections with data ----------------------------------------------------------------------------------
+
+
+def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    rule = ["---"] * len(header)
+    return "\n".join("| " + " | ".join(line).replace("\n", " ") + " |" for line in (header, rule, *lines))
+
+
+def image(study: Study, name: str, words: str) -> str:
+    return f"![{words}]({study.folder}/{name})" if name in study.figures else ""
+
+
+def results(cells: Iterable[Cell], first: str, named: str = "x") -> str:
+    """Return cells as a table, a line each. named: "x" shows their x, "what" what they were tried on."""
+    return table(
+        (
+            first,
+            "sent by",
+            "lab",
+            "events",
+            "bad (95 %)",
+            "divergent",
+            "re-timed",
+            "unavoidable",
+            "margin p1",
+        ),
+        (
+            (
+                f"{cell.x:g}" if named == "x" else described(cell),
+                LABELS[cell.mode],
+                cell.where,
+                f"{cell.bad.events:,}",
+                f"{percent(cell.bad.value)} ({interval_text(cell.bad)})",
+                percent(cell.divergent.value),
+                percent(cell.retimed.value),
+                "?" if cell.unavoidable is None else percent(cell.unavoidable.value),
+                "?" if (margin := cell.mean(lambda row: row.margin_ms_p01)) is None else f"{margin:.0f} ms",
+            )
+            for cell in cells
+        ),
+    )
+
+
+def sweep_section(study: Study, sweep: studyplan.Experiment) -> str:
+    cells = [cell for cell in study.cells if cell.series == sweep.series]
+    if not cells:
+        return section(sweep.title)
+    lines = []
+    for where in ("virtual", "netlab"):
+        for mode in MODES:
+            if found := threshold(sweep_curve(study.cells, where, sweep, mode)):
+                text = findings.threshold_text(found, sweep.unit)
+                lines.append(f"* {LABELS[mode]} ({where}): coherent {text}.")
+    shown = sorted(cells, key=lambda cell: (cell.x, cell.where, cell.mode))
+    return section(
+        sweep.title,
+        image(study, f"{sweep.series}.png", sweep.label),
+        "\n".join(lines),
+        results(shown, sweep.what),
+    )
+
+
+def jitter_kinds(study: Study) -> str:
+    title = "Jitter by its distribution"
+    kinds = [
+        (kind, curve(study.cells, "virtual", series, "udp-repair"))
+        for kind, series in (
+            ("lognormal", "jitter"),
+            ("normal", "normal jitter"),
+            ("pareto", "pareto jitter"),
+        )
+    ]
+    known = [(kind, line) for kind, line in kinds if line]
+    if len(known) < 2:
+        return section(title)
+    lines = [f"* {kind}: coherent {findings.threshold_text(threshold(line), ' ms')}." for kind, line in known]
+    told = (
+        "Normal jitter lies on both sides of the delay, cut at 0, and its figure is the standard deviation; "
+        "the others are added to it, and the figure is their mean. UDP with repair, virtual time."
+    )
+    others = [cell for kind, line in known if kind != "lognormal" for cell in line]
+    return section(title, told, "\n".join(lines), results(others, "jitter", "what"))
+
+
+def other_section(study: Study) -> str:
+    cells = [cell for cell in study.cells if cell.series.startswith("alone ")]
+    title = "Other impairments, one value each"
+    return section(title, results(cells, "network", "what")) if cells else section(title)
+
+
+def grid_section(study: Study) -> str:
+    lines = grid_lines(study.cells)
+    if len(lines) < 2:
+        return section("Delay and loss together")
+    told = [
+        f"* {name}: coherent {findings.threshold_text(threshold(line), ' %')} of loss."
+        for name, line in lines
+    ]
+    shown = [cell for _, line in lines[1:] for cell in line]
+    return section(
+        "Delay and loss together", image(study, "grid.png", "bad events by round trip and loss"),
+        "\n".join(told), results(shown, "loss", "what"),
+    )  # fmt: skip
+
+
+def lead_section(study: Study) -> str:
+    virtual = lead_lines(study.cells)
+    real = [
+        (f"{name}, {LABELS[mode]}, real processes", line)
+        for mode in ("udp-repair", "tls-cubic")
+        for name, line in lead_lines(study.cells, "netlab", mode)
+    ]
+    told = [f"* {name}: {needed(line)}." for name, line in [*virtual, *real]]
+    intro = (
+        "With 0.5 s of schedule-ahead a smaller lead changes nothing for a note that is stamped 0.5 s ahead. "
+        "So here the schedule-ahead itself is varied, the lead always 20 ms less. The search "
+        "goes from the longest down; the least that keeps the session coherent:"
+    )
+    if not told:
+        return section("How much time a network needs")
+    shown = [cell for _, line in [*virtual, *real] for cell in line]
+    return section(
+        "How much time a network needs", intro, image(study, "lead.png", "bad events by network and time"),
+        "\n".join(told), results(shown, "network", "what"),
+    )  # fmt: skip
+
+
+def needed(line: Sequence[Cell]) -> str:
+    found = threshold(line[::-1])
+    return NOT_MEASURED if found is None else findings.needed_text(found)
+
+
+def profile_section(study: Study) -> str:
+    groups = profile_groups(study.cells)
+    if not groups:
+        return section("Named networks")
+    sources = [f"* **{name}**: {PROFILES[name].source}" for name, _ in groups if name in PROFILES]
+    cells = [cell for _, line in groups for cell in line]
+    return section(
+        "Named networks", image(study, "profiles.png", "bad events on named networks"),
+        "\n".join(findings.comparison(cells, "udp-repair", "udp-plain", "virtual")),
+        results(cells, "network", "what"), "\n".join(["Where their figures come from:", "", *sources]),
+    )  # fmt: skip
+
+
+def transport_section(study: Study) -> str:
+    groups = transport_groups(study.cells)
+    title = "UDP against TCP, with real processes"
+    if not groups:
+        return section(title)
+    cells = study.cells
+    sentences = [
+        *findings.comparison(cells, "tls-cubic", "udp-repair", "netlab"),
+        *findings.comparison(cells, "tls-cubic", "udp-plain", "netlab"),
+        *findings.comparison(cells, "tls-bbr", "tls-cubic", "netlab"),
+        *findings.comparison(cells, "udp-repair", "udp-plain", "netlab"),
+        findings.agreement_sentence(cells),
+    ]
+    pairs = agreements(cells)
+    side_by_side = table(
+        ("point", "sent by", "virtual", "real", "real - virtual, 99 %", "agree"),
+        (
+            (
+                described(pair.netlab), LABELS[pair.netlab.mode], share_text(pair.virtual.bad),
+                share_text(pair.netlab.bad),
+                f"{pair.difference.low * 100:+.2f} to {pair.difference.high * 100:+.2f} points",
+                "yes" if pair.agrees else "**no**",
+            )
+            for pair in pairs
+        ),
+    )  # fmt: skip
+    return section(
+        title, image(study, "transports.png", "bad events by transport"),
+        "\n".join(f"* {sentence}" for sentence in sentences),
+        results((cell for _, line in groups for cell in line), "point", "what"),
+        "The two labs side by side:\n\n" + side_by_side if pairs else "",
+    )  # fmt: skip
+
+
+def size_section(study: Study) -> str:
+    lines = size_lines(study.cells)
+    if not lines:
+        return section("Size of the room")
+    told = table(
+        ("network", "members", "bad (95 %)", "re-timed", "spread p50 / p99", "bytes up / plain"),
+        (
+            (
+                name, f"{cell.x:g}", share_text(cell.bad), percent(cell.retimed.value),
+                f"{ms_text(cell.mean(median_spread))} / {ms_text(cell.mean(high_spread))}",
+                overhead(cell),
+            )
+            for name, line in lines for cell in line
+        ),
+    )  # fmt: skip
+    return section("Size of the room", image(study, "members.png", "bad events and spread by members"), told)
+
+
+def overhead(cell: Cell) -> str:
+    """Return how many times the bytes of the events alone went up."""
+    up, plain = cell.mean(lambda row: row.bytes_up), cell.mean(lambda row: row.bytes_plain)
+    return "?" if up is None or not plain else f"{up / plain:.2f}"
+
+
+def spread_section(study: Study) -> str:
+    wholes = [minute for minute in study.minutes if minute.minute == WHOLE]
+    if not wholes:
+        return section("Spread, and drift of clocks")
+    told = table(
+        ("network", "events", "spread p50", "p99", "greatest", "clock error p99", "undisciplined",
+            "action to sound"),
+        (
+            (
+                findings.network_text(minute.network), f"{minute.events:,}", ms_text(minute.spread_us_p50),
+                ms_text(minute.spread_us_p99),
+                ms_text(minute.spread_us_max), ms_text(minute.clock_error_us), ms_text(minute.free_us),
+                "?" if minute.action_to_sound_ms_p50 is None else f"{minute.action_to_sound_ms_p50:.0f} ms",
+            )
+            for minute in wholes
+        ),
+    )  # fmt: skip
+    intro = (
+        f"Three members whose crystals are spread over ±50 ppm, for {findings.minutes_text(wholes)} of "
+        "virtual time over each network. **Spread** is the greatest difference between members of the true "
+        "instant of one event; *undisciplined* is how far apart the clocks would be by the end if nobody "
+        "set them. A constant asymmetry of a path can't be seen by any exchange of time: half of it is in "
+        "the spread."
+    )
+    return section(
+        "Spread, and drift of clocks",
+        intro,
+        image(study, "spread.png", "spread and clock error by minute"),
+        told,
+    )
+
+
+def against_oracle(study: Study) -> str:
+    kinds = [f"* {findings.kinds_sentence(study.cells, mode)}" for mode in MODES]
+    return section(
+        "Against the oracle", findings.oracle_sentence(study.cells), "What bad events were:", "\n".join(kinds)
+    )
+
+
+def surprising(study: Study) -> str:
+    found = findings.surprises(study.cells, study.minutes)
+    return section(
+        "What surprised",
+        "\n".join(f"* {sentence}" for sentence in found)
+        or "By the rules that look for it (fewer bad events on a worse network, TCP better than UDP, the "
+        "labs at odds, networks that need more than 0.5 s, an hour that isn't coherent): nothing.",
+    )

@@ -1,0 +1,200 @@
+"""The study's text says what the rows say, and that what has no rows wasn't measured."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from laboratory import findings, rows, study, studyplan
+from laboratory.cells import cells_of, curve, sweep_curve, threshold
+from laboratory.rows import WHOLE, Minute, Row
+from laboratory.studytext import Study, write_study
+from rich.console import Console
+
+from relay.wire.errors import LocalError
+from tests.lab_rows import EVENTS, row
+from tests.lab_rows import curve as made
+
+LOSS = made("virtual", "loss", "udp-repair", {0: 0, 1: 0, 5: 1, 10: 40, 20: 0})
+PLAIN = made("virtual", "loss", "udp-plain", {0: 0, 1: 50, 5: 300})
+TCP = made("netlab", "loss", "tls-cubic", {0: 0, 1: 3, 5: 900})
+REAL = made("netlab", "loss", "udp-repair", {1: 0, 5: 2})
+
+
+def whole(network: str, p50: float, *, bad: int = 0) -> Minute:
+    return Minute(
+        network=network, seed=1, seconds=3600, minute=WHOLE, events=21_600, bad=bad, spread_us_p50=p50,
+        spread_us_p99=4 * p50, spread_us_max=9 * p50, clock_error_us=p50, action_to_sound_ms_p50=500,
+        free_us=360_000,
+    )  # fmt: skip
+
+
+def text_of(data: list[Row], minutes: list[Minute] | None = None) -> str:
+    return write_study(Study(cells_of(data), minutes or [], set(), "study"))
+
+
+def section(text: str, title: str) -> str:
+    return text.split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+# -- thresholds ------------------------------------------------------------------------------------------
+
+
+def test_a_threshold_is_the_last_before_the_first_that_fails_however_well_the_next_ones_do() -> None:
+    found = threshold(curve(cells_of(LOSS), "virtual", "loss", "udp-repair"))
+    assert found is not None
+    assert found.holds is not None
+    assert found.fails is not None
+    assert (found.holds.x, found.fails.x) == (5, 10)
+    assert not found.sure
+    assert findings.threshold_text(found, " %") == "up to about 5 %, no longer at 10 % (2 % bad)"
+
+
+def test_a_threshold_is_sure_only_if_the_whole_interval_is_below_it() -> None:
+    assert threshold(cells_of(made("virtual", "loss", "udp-repair", {0: 0, 1: 0}))).sure  # type: ignore[union-attr]
+    one_short_run = [msgspec.structs.replace(row, events=500) for row in LOSS[:1]]
+    assert not threshold(cells_of(one_short_run)).sure  # type: ignore[union-attr]
+
+
+def test_thresholds_at_the_ends_and_of_nothing_say_so() -> None:
+    good = cells_of(made("virtual", "delay", "udp-repair", {10: 0, 100: 0}))
+    bad = cells_of(made("virtual", "delay", "udp-repair", {10: 100}))
+    assert findings.threshold_text(threshold(good), " ms") == "up to 100 ms, the most that was tried"
+    told = findings.threshold_text(threshold(bad), " ms")
+    assert told == "not even at 10 ms, the least that was tried (5 % bad)"
+    assert findings.threshold_text(threshold([]), " ms") == "not measured"
+
+
+def test_what_more_of_is_better_is_searched_from_the_other_end() -> None:
+    line = cells_of(made("virtual", "lead fibre", "udp-repair", {100: 900, 200: 0, 300: 90, 400: 0, 500: 0}))
+    found = threshold(line[::-1])
+    assert found is not None
+    assert findings.needed_text(found) == "400 ms (300 isn't enough)"
+
+
+def test_the_base_counts_for_every_experiment_even_where_another_one_tried_it() -> None:
+    base = row(studyplan.point("netlab", "loss", 0, studyplan.loss(0), "tls-cubic"))
+    tried = row(studyplan.point("netlab", "delay", 100, studyplan.delay(100), "tls-cubic"), bad=500)
+    line = sweep_curve(cells_of([base, tried]), "netlab", studyplan.SWEEPS[0], "tls-cubic")
+    assert [cell.x for cell in line] == [30, 100]
+
+
+# -- the text --------------------------------------------------------------------------------------------
+
+
+def test_the_first_ten_lines_say_the_thresholds_of_udp_and_tcp_and_the_spread() -> None:
+    text = text_of([*LOSS, *PLAIN, *TCP], [whole("fibre", 210), whole("fibre | ben=mobile", 2300)])
+    summary = "\n".join(text.splitlines()[:10])
+    lines = {line.split("**")[1]: line for line in summary.splitlines() if line.startswith("* **")}
+    assert "loss up to about 5 %, no longer at 10 % (2 % bad)" in lines["UDP, with repair"]
+    assert "loss only 0 %, no longer at 1 % (2.5 % bad)" in lines["UDP, without repair"]
+    assert "(with real processes)" in lines["TLS over TCP, cubic"]
+    assert "loss only 0 %, no longer at 1 % (0.15 % bad)" in lines["TLS over TCP, cubic"]
+    assert lines["TLS over TCP, bbr"] == "* **TLS over TCP, bbr**: not measured."
+    assert "jitter not measured" in lines["UDP, with repair"]
+    assert "fibre: p50 0.21 ms, p99 0.84 ms" in lines["Spread"]
+    assert "fibre, ben on mobile: p50 2.3 ms, p99 9.2 ms" in lines["Spread"]
+    assert "over an hour" in lines["Spread"]
+
+
+def test_the_summary_names_the_least_time_that_each_network_needs_the_smallest_first() -> None:
+    slow = made("virtual", "lead mobile", "udp-repair", {100: 900, 200: 500, 300: 0, 400: 0})
+    quick = made("virtual", "lead fibre", "udp-repair", {100: 900, 200: 0, 300: 0, 400: 0})
+    never = made("virtual", "lead moon", "udp-repair", {100: 900, 400: 900})
+    line = text_of([*slow, *quick, *never]).splitlines()[8]
+    told = "fibre 200 ms (100 isn't enough), mobile 300 ms (200 isn't enough), moon more than 400 ms."
+    assert line.endswith(told)
+
+
+def test_other_data_give_other_sentences() -> None:
+    better = made("virtual", "loss", "udp-repair", {0: 0, 1: 0, 5: 0, 10: 0, 20: 0})
+    assert "loss up to 20 %, the most that was tried" in text_of(better)
+    assert "nothing." in section(text_of(better), "What surprised")
+    assert "fewer bad events at loss 20 % (0 %) than at 10 % (2 %)" in section(
+        text_of(LOSS), "What surprised"
+    )
+
+
+def test_missing_parts_are_said_to_be_not_measured() -> None:
+    text = text_of(LOSS)
+    assert section(text, "UDP against TCP, with real processes").strip() == "Not measured."
+    assert section(text, "Spread, and drift of clocks").strip() == "Not measured."
+    assert section(text, "Delay").strip() == "Not measured."
+    missing = section(text, "What wasn't measured")
+    planned = len(studyplan.netlab_points())
+    assert f"{planned} of {planned} planned points of netlab." in missing
+    assert "Anything over TCP" in missing
+    assert "Spread over an hour" in missing
+    assert "outages" in missing
+    assert "**Not run here.**" in section(text, "Method")
+
+
+def test_the_two_labs_are_laid_side_by_side_and_told_apart_where_they_differ() -> None:
+    agree = section(text_of([*LOSS, *REAL]), "UDP against TCP, with real processes")
+    assert "Of 2 points" in agree
+    assert "agrees in 2" in agree
+    apart = made("netlab", "loss", "udp-repair", {5: 400})
+    differ = text_of([*LOSS, *apart])
+    assert "agrees in 0" in section(differ, "UDP against TCP, with real processes")
+    assert "Virtual time and real processes differ on loss 5 %" in section(differ, "What surprised")
+
+
+def test_tcp_and_udp_are_compared_only_where_both_were_tried() -> None:
+    tcp = made("netlab", "loss", "tls-cubic", {0: 0, 1: 1, 5: 900})
+    text = section(text_of([*tcp, *REAL]), "UDP against TCP, with real processes")
+    assert "2 points, share of bad events: more in loss 5 % (45 % against 0.1 %); no diff" in text
+    assert "no difference shown in 1." in text
+    assert "TLS over TCP, bbr against TLS over TCP, cubic: not measured." in text
+
+
+def test_a_result_better_than_the_oracle_is_called_wrong() -> None:
+    impossible = [msgspec.structs.replace(one, unavoidable=one.bad + 1) for one in LOSS]
+    assert "**5 points are better than the oracle allows" in text_of(impossible)
+    assert "No run is better than the oracle." in text_of(LOSS)
+    unasked = [msgspec.structs.replace(one, unavoidable=None) for one in LOSS]
+    assert "The oracle: not measured." in text_of(unasked)
+
+
+def test_every_share_stands_with_its_interval_and_its_events() -> None:
+    assert f"| 10 | UDP, with repair | virtual | {3 * EVENTS:,} | 2 % (1.7–2.4 %) |" in text_of(LOSS)
+
+
+# -- files -----------------------------------------------------------------------------------------------
+
+
+POINTS = [
+    studyplan.point(where, "loss", x, f"delay=15,loss={x:g}%", mode, seeds=(1, 2, 3))
+    for where, mode in (("virtual", "udp-repair"), ("netlab", "tls-cubic"))
+    for x in (0, 1, 5, 10, 20)
+]
+HOURS = [studyplan.SpreadPoint("fibre")]
+
+
+def test_text_and_figures_are_made_from_the_files_alone_and_the_same_again(tmp_path: Path) -> None:
+    place = study.Place(tmp_path / "STUDY.md", tmp_path / "study")
+    quiet = Console(quiet=True)
+    with pytest.raises(LocalError, match="nothing to write about"):
+        study.write(quiet, place, POINTS, HOURS)
+    rows.write(place.rows, [*LOSS, *TCP], Row)
+    rows.write(place.minutes, [whole("fibre", 210), whole("mobile", 990)], Minute)
+    study.write(quiet, place, POINTS, HOURS)
+    names = {path.name for path in place.folder.glob("*.png")}
+    assert names == {"loss.png", "transports.png"}
+    first = {path.name: path.read_bytes() for path in (place.text, *place.folder.glob("*.png"))}
+    assert b"](study/loss.png)" in first["STUDY.md"]
+    assert b"0.21 ms" in first["STUDY.md"]
+    assert b"0.99 ms" not in first["STUDY.md"]
+    study.write(quiet, place, POINTS, HOURS)
+    assert {path.name: path.read_bytes() for path in (place.text, *place.folder.glob("*.png"))} == first
+
+
+def test_rows_that_the_plan_no_longer_asks_for_are_kept_but_not_used(tmp_path: Path) -> None:
+    place = study.Place(tmp_path / "STUDY.md", tmp_path / "study")
+    point = studyplan.point("virtual", "loss", 5, studyplan.loss(5), "udp-repair", seeds=(1, 2))
+    gone = studyplan.point("virtual", "loss", 7, studyplan.loss(7), "udp-repair")
+    changed = studyplan.point("virtual", "loss", 5, studyplan.loss(5), "udp-repair", seconds=99)
+    there = [row(point, 2), row(gone), row(point, 1), row(changed, 1, bad=9), row(point, 3)]
+    rows.append(place.rows, *there)
+    study.settle(place)
+    sorted_rows = rows.read(place.rows, Row)
+    assert set(sorted_rows) == set(there)
+    assert study.asked_for(sorted_rows, [point]) == [row(point, 1), row(point, 2)]
