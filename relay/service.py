@@ -6,6 +6,7 @@ set by the wall clock once at start: a later step of the wall clock moves nothin
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import time
@@ -234,6 +235,9 @@ async def run(
     """Serve until `stop` is set; `on_ready` is called once the port is open."""
     service = RelayService(settings, identity)
     await service.start()
+    # What there is now stays: a full collection of it would hold up every room for tens of milliseconds.
+    gc.collect()
+    gc.freeze()
     try:
         on_ready(service)
         await stop.wait()
