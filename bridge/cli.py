@@ -81,6 +81,8 @@ def join(
     try:
         endpoint = parse_endpoint(address)
         if impair is not None:
+            if impair.startswith("trace:"):  # the bridge reads it again, from wherever Sonic Pi is started
+                impair = f"trace:{Path(impair.removeprefix('trace:')).absolute()}"
             parse_leg(impair)
             if transport != "udp":
                 raise LocalError("--impair works on UDP alone: leave --transport tls out")

@@ -14,7 +14,7 @@ from relay.transports import tls
 from relay.transports.impaired import ImpairedSocket, parse_leg
 from relay.transports.pins import KnownRelays
 from relay.transports.tls import ControlStream
-from relay.transports.udp import DatagramSocket, Received
+from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
 from relay.wire import control
 from relay.wire.endpoint import Address, Endpoint
 from relay.wire.errors import LocalError, MalformedControl
@@ -26,7 +26,11 @@ FAREWELL_S = 0.5
 
 
 class Connection:
-    """The paths to the relay at `endpoint`; may be opened again and again."""
+    """The paths to the relay at `endpoint`; may be opened again and again.
+
+    Over TLS the events' connection is opened when the relay's Welcome has come, to the very host that the
+    control connection reached: the ticket is known by then, so a failure costs nobody a place.
+    """
 
     def __init__(
         self,
@@ -48,12 +52,18 @@ class Connection:
         self._control: ControlStream | None = None
         self._events: ControlStream | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._datagrams: DatagramSocket | ImpairedSocket = DatagramSocket(on_datagrams)
+        self._datagrams: DatagramSocket | ImpairedSocket = DatagramSocket(self._take_in)
         if impair is not None:
             seed = int.from_bytes(os.urandom(4))
-            self._datagrams = ImpairedSocket(on_datagrams, parse_leg(impair), seed=seed)
-            log.info("datagrams meet a bad network on purpose impair=%s seed=%d", impair, seed)
+            try:
+                self._datagrams = ImpairedSocket(self._take_in, parse_leg(impair), seed=seed)
+                log.info("datagrams meet a bad network on purpose impair=%s seed=%d", impair, seed)
+            except LocalError as error:  # a trace that is gone by now: the music matters more
+                log.warning("no bad network on purpose: %s", error)
         self._relay: Address | None = None
+
+        self.carried = False
+        """Whether a datagram has come since the connection was opened."""
 
     @property
     def is_open(self) -> bool:
@@ -69,15 +79,13 @@ class Connection:
         """Connect. Raises LocalError in words for the player."""
         stream = await tls.connect(self._endpoint, pins=self._pins)
         try:
-            if self._over_tls:
-                self._events = await tls.connect(self._endpoint, pins=self._pins, events=True)
-                self._reader = asyncio.create_task(self._read(self._events, stream))
-            else:
+            if not self._over_tls:
                 self._relay = await self._datagrams.resolve(Endpoint(stream.peer.host, self._endpoint.port))
         except BaseException:
             stream.abort()
             raise
         self._control = stream
+        self.carried = False
 
     def say(self, message: control.Up) -> None:
         """Send a control message; without a connection it is lost."""
@@ -89,7 +97,26 @@ class Connection:
         if self._control is None:
             return None
         payload = await self._control.receive()
-        return None if payload is None else control.decode_down(payload)
+        if payload is None:
+            return None
+        message = control.decode_down(payload)
+        if self._over_tls and isinstance(message, control.Welcome):
+            await self._open_events(self._control)
+        return message
+
+    async def _open_events(self, stream: ControlStream) -> None:
+        """Open the connection for datagrams; if that fails, say why and let the other one go as well."""
+        try:
+            # The host that answered: a name may stand for several.
+            beside = Endpoint(stream.peer.host, self._endpoint.port)
+            self._events = await tls.connect(
+                beside, pins=None, expected_fingerprint=stream.fingerprint, events=True
+            )
+        except LocalError as error:
+            log.warning("no connection for events: %s", error)
+            stream.abort()
+            return
+        self._reader = asyncio.create_task(self._read(self._events, stream))
 
     async def welcome(self, hello: control.Hello) -> control.Welcome:
         """Connect, say `hello` and return the answer. Raises LocalError, MalformedControl."""
@@ -107,7 +134,7 @@ class Connection:
     def send(self, datagram: bytes) -> None:
         """Send a sealed datagram."""
         if self._events is not None:
-            self._events.send(datagram)
+            self._events.offer(datagram)
         elif self._relay is not None:
             self._datagrams.send(datagram, self._relay)
 
@@ -130,13 +157,28 @@ class Connection:
         self.abort()
         self._datagrams.close()
 
+    def _take_in(self, received: list[Received]) -> None:
+        self.carried = True
+        self._on_datagrams(received)
+
     async def _read(self, events: ControlStream, stream: ControlStream) -> None:
         """Hand on the datagrams that come over TLS; their end is the end of the connection beside them."""
         loop = asyncio.get_running_loop()
+        waiting: list[Received] = []
+
+        def hand_on() -> None:
+            received = waiting.copy()
+            waiting.clear()
+            self._take_in(received)
+
         with contextlib.suppress(MalformedControl):
             while (payload := await events.receive()) is not None:
-                received = Received(payload, ("", 0), received_local_ns=sources.read().local_ns)
-                # As a callback of the loop, so that a fault in it is seen as one from a socket is.
-                loop.call_soon(self._on_datagrams, [received])
+                if not waiting:
+                    # As a callback of the loop, so that a fault in it is seen as one from a socket is, and
+                    # once for all that has come.
+                    loop.call_soon(hand_on)
+                waiting.append(Received(payload, ("", 0), received_local_ns=sources.read().local_ns))
+                if len(waiting) >= DRAIN_MAX:
+                    await asyncio.sleep(0)
         log.debug("= the events connection ended because=%s", events.closed_because)
         stream.abort()

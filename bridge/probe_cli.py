@@ -1,6 +1,7 @@
 """`jambridge probe`: measure the path to a relay, write it down, show it."""
 
 import asyncio
+import os
 import re
 import signal
 import time
@@ -92,6 +93,8 @@ def probe(
         else:
             assert address is not None
             endpoint = parse_endpoint(address)
+            if output is not None and not os.access(output.absolute().parent, os.W_OK):
+                raise LocalError(f"can't write to {output.absolute().parent}: give --output another place")
             trace = asyncio.run(_measure(endpoint, rate=rate, seconds=seconds))
             kept = output if output is not None else _usual_name(endpoint)
             _write(kept, trace)

@@ -19,6 +19,7 @@ from relay.wire.errors import LocalError, MalformedControl
 from relay.wire.version import PROTOCOL_VERSION
 
 ANSWER_S = 3.0
+FAREWELL_S = 0.5
 POLL_S = 0.05
 """While nothing has to be sent: how often to look whether it is over."""
 
@@ -36,11 +37,13 @@ class ProbeService:
         self._software = software
         self._datagrams = DatagramSocket(self._on_datagrams)
         self._probe: Probe | None = None
+        self._stopped = False
         self.cut_short: str | None = None
         """Why it ended before its time, other than by `stop`; what was found until then counts."""
 
     def stop(self) -> None:
         """Send no more; `run` returns once what is on its way has come, 3 s at most."""
+        self._stopped = True
         if self._probe is not None:
             self._probe.stop()
 
@@ -53,6 +56,8 @@ class ProbeService:
             relay = await self._datagrams.resolve(Endpoint(stream.peer.host, self._endpoint.port))
             probe = Probe(welcome, rate=self._rate, seconds=self._seconds, now_local_ns=time.monotonic_ns())
             self._probe = probe
+            if self._stopped:
+                probe.stop()
             reports = asyncio.create_task(self._take_reports(stream, probe))
             try:
                 await self._send(probe, relay, reports, on_progress)
@@ -64,7 +69,10 @@ class ProbeService:
         finally:
             self._datagrams.close()
             stream.close()
-            await stream.closed()
+            # Half a connection would keep us, and the trace with us, for half a minute.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stream.closed(), FAREWELL_S)
+            stream.abort()
 
     async def _welcome(self, stream: ControlStream) -> control.ProbeWelcome:
         hello = control.ProbeHello(

@@ -3,7 +3,7 @@
 Pure but for the look.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, log10
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -107,7 +107,7 @@ def _heading(trace: Trace) -> Text:
     said = [str(about["started"])] if "started" in about else []
     said.append(f"{length_s:.0f} s")
     if "rate_per_s" in about:
-        said.append(f"{float(about['rate_per_s']):g} datagrams a second each way")
+        said.append(f"{_number(about, 'rate_per_s'):g} datagrams a second each way")
     line.append(f"  {', '.join(said)}", style=QUIET)
     return line
 
@@ -149,10 +149,10 @@ def _table(trace: Trace, figures: PathFigures) -> RenderableType:
     about = trace.about
     if "clock_bound_ms" not in about:
         return table
-    line = f"one-way delays are right to ±{float(about['clock_bound_ms']):.2f} ms"
+    line = f"one-way delays are right to ±{_number(about, 'clock_bound_ms'):.2f} ms"
     if "clock_rate_ppm" in about:
-        error_ppm = 2 * float(about.get("clock_rate_error_ppm", 0))
-        rate_ppm = float(about["clock_rate_ppm"])
+        error_ppm = 2 * _number(about, "clock_rate_error_ppm")
+        rate_ppm = _number(about, "clock_rate_ppm")
         line += f"; the relay's clock runs {rate_ppm:+.1f} ±{error_ppm:.1f} ppm against ours"
     if figures.rtt_ms is not None:
         line += f"; round trip {_ms(figures.rtt_ms)}"
@@ -252,3 +252,9 @@ class _Histogram:
                 row.append(f"{count[at] / len(way):.1%}" if way else "")
             table.add_row(*row)
         yield table
+
+
+def _number(about: Mapping[str, str | float], key: str) -> float:
+    """Return a figure that a trace brings along, 0 where it isn't one: the trace may be anybody's."""
+    value = about.get(key, 0.0)
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -231,7 +231,8 @@ class BridgeService:
                 self._settle()
         except MalformedControl as error:
             log.warning("the relay can't be understood: %s; is its version the same as ours?", error)
-        return session.joined
+        # Let in, but without a datagram ever: to come back at once would be no use.
+        return session.joined and self._connection.carried
 
     def _on_datagrams(self, datagrams: list[Received]) -> None:
         if self._session is None:

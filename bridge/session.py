@@ -290,7 +290,7 @@ class JamSession:
                 answer, own = self._timekeeper.answer, self._own_instants()
                 self._step(answer(frame.ntp, received_local_ns, reading, own), reading)
             case _:
-                raise MalformedDatagram(f"{type(frame).__name__} from a relay: only a bridge says that")
+                raise MalformedDatagram(f"{type(frame).__name__} on a member's channel: no relay says that")
 
     def _take_in(self, event: Judged, reading: Reading) -> None:
         if event.slot == self.playout.own.slot:

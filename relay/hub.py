@@ -19,11 +19,12 @@ from relay.limits import (
     TokenBucket,
 )
 from relay.probing import Probing
-from relay.reception import CloseControl, Effect, Reception, SendControl, SendDatagram
+from relay.reception import CloseControl, Effect, Reception, SendControl, SendDatagram, close_stream
 from relay.rooms import AWAY_GRACE, RESERVED_FOR, SILENCE, Channel, Room, Seat
 from relay.statistics import room_stats
 from relay.wire import control, frames
 from relay.wire.datagram import peek_channel
+from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
 from relay.wire.sequence import Judged, Stamped, Timing
 from relay.wire.timetag import TICKS_PER_S, ticks
@@ -166,13 +167,13 @@ class RelayHub:
     # -- datagrams ---------------------------------------------------------------------------------
 
     def receive_datagram(self, payload: bytes, source: object, *, received: int, now: int) -> list[Effect]:
-        """Take in one datagram. Nothing that is not sealed by a member has any effect, except that a
-        plain NTP request is answered.
+        """Take in one datagram. Nothing that is not sealed by a member or a prober has any effect, except
+        that a plain NTP request over UDP is answered.
 
         received: session instant at which the kernel had it; the effects must be done at once.
         """
         self.datagrams_in += 1
-        if is_client_request(payload):
+        if is_client_request(payload) and not isinstance(source, StreamAddress):
             if not self._ntp_bucket.take(now):
                 self.datagrams_refused += 1
                 return []
@@ -186,12 +187,14 @@ class RelayHub:
             if not channel.datagrams.take(now):
                 raise Refused("rate", f"more than {channel.datagrams.rate:.0f} datagrams a second")
             parts = frames.decode(plaintext)
-        except (KeyError, RemoteError):
+        except RemoteError:
             self.datagrams_refused += 1
             return []
+        effects: list[Effect] = []
+        if channel.address != source:
+            effects += close_stream(channel.address)
         channel.address = source
         channel.heard_at = now
-        effects: list[Effect] = []
         for frame in parts:
             try:
                 effects += self._frame(room, seat, channel, frame, received=received, now=now)
@@ -228,7 +231,9 @@ class RelayHub:
                 sealed = channel.sealer.seal(frames.encode(frames.Clock(answer)))
                 return [SendDatagram(channel.address, sealed)]
             case _:
-                raise MalformedDatagram(f"{type(frame).__name__} from a bridge: only a relay says that")
+                raise MalformedDatagram(
+                    f"{type(frame).__name__} on a member's channel: a bridge never says that"
+                )
         return []
 
     # -- time --------------------------------------------------------------------------------------

@@ -91,7 +91,8 @@ def read_file(path: str) -> str:
 def _way(text: str, side: str, named: Mapping[str, Leg], read: Callable[[str], str]) -> Way:
     first, *others = [part.strip() for part in text.split(",")]
     if first.startswith("trace:"):
-        way = Way(trace=_recorded(first.removeprefix("trace:"), side, read))
+        recorded = _recorded(first.removeprefix("trace:"), side, read)
+        way = Way(trace=recorded, fifo=not recorded.reordered)
     elif "=" in first:
         way, others = Way(), [first, *others]
     else:

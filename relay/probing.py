@@ -1,8 +1,9 @@
 """Probing: the relay's part in measuring a path; answers at once, and puts down what arrived when.
 
 Pure. A prober joins no room and has no slot, so it disturbs nobody. Bounds: PROBES_MAX at once, each for the
-time that it asked for and END_GRACE more, PROBE_RATE_MAX datagrams a second. An answer is as long as what it
-answers and goes where a sealed datagram came from, so nobody can be flooded through it.
+time that it asked for and END_GRACE more, or until it is silent for SILENCE; as many datagrams a second as it
+asked for. An answer is as long as what it answers, and goes where a sealed datagram came from: no more comes
+out than went in.
 """
 
 from collections.abc import Callable, Container
@@ -18,6 +19,10 @@ from relay.wire.version import PROTOCOL_VERSION
 
 REPORT_EVERY = ticks(1.0)
 
+SILENCE = ticks(10.0)
+"""A prober that nothing opens from for so long is gone, or can't get through: others may have its place. It
+gives up itself after 5 s."""
+
 END_GRACE = ticks(10.0)
 """After the time asked for: what is still on its way, and the reports of it. A prober closes before that."""
 
@@ -30,9 +35,8 @@ class _Probe:
     opener: Opener
     ends_at: int
     report_at: int
-    datagrams: TokenBucket = field(
-        default_factory=lambda: TokenBucket(control.PROBE_RATE_MAX, PROBE_DATAGRAMS_BURST)
-    )
+    heard_at: int
+    datagrams: TokenBucket
     arrivals: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -76,6 +80,9 @@ class Probing:
             Opener(key_up, number),
             ends_at=now + ticks(hello.seconds) + END_GRACE,
             report_at=now + REPORT_EVERY,
+            heard_at=now,
+            # A prober's even spacing is only as even as its host: a little more than it asked for.
+            datagrams=TokenBucket(hello.rate * 1.1, PROBE_DATAGRAMS_BURST),
         )
         self._by_channel[number] = self._by_connection[connection] = probe
         self.begun += 1
@@ -96,7 +103,7 @@ class Probing:
         try:
             plaintext = probe.opener.open(payload)
             if not probe.datagrams.take(now):
-                raise Refused("rate", f"more than {control.PROBE_RATE_MAX:.0f} probes a second")
+                raise Refused("rate", f"more than {probe.datagrams.rate:.0f} probes a second")
             match frames.decode(plaintext):
                 case [frames.ProbeUp(number, size)]:
                     pass
@@ -105,6 +112,7 @@ class Probing:
         except RemoteError:
             self.refused += 1
             raise
+        probe.heard_at = now
         probe.arrivals.append((number, received))
         answer = frames.ProbeDown(number, received, max(now, received), size)
         return [SendDatagram(source, probe.sealer.seal(frames.encode(answer)))]
@@ -125,7 +133,7 @@ class Probing:
                 report = control.ProbeReport(arrivals=probe.arrivals[: control.PROBE_ARRIVALS_MAX])
                 del probe.arrivals[: control.PROBE_ARRIVALS_MAX]
                 effects.append(SendControl(probe.connection, report))
-            if now >= probe.ends_at:
+            if now >= probe.ends_at or now - probe.heard_at > SILENCE:
                 self.closed(probe.connection)
                 effects.append(CloseControl(probe.connection))
         return effects

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from relay.rooms import Channel, Room, Seat
 from relay.wire import control
 from relay.wire.datagram import Opener, Sealer
+from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import RemoteError
 from relay.wire.sequence import Judged, Timing
 from relay.wire.version import PROTOCOL_VERSION
@@ -151,9 +152,9 @@ class Reception:
         found = self._seats.get(connection)
         if found is None:
             return []
-        room, seat, _ = found
+        room, seat, channel = found
         self.drop(room, seat, now)
-        return self.roster(room)
+        return [*close_stream(channel.address), *self.roster(room)]
 
     def drop(self, room: Room, seat: Seat, now: int) -> list[Effect]:
         """Take the channel from a seat and close its connection."""
@@ -164,7 +165,7 @@ class Reception:
         seat.left_at = now
         self._channels.pop(channel.number, None)
         self._seats.pop(channel.connection, None)
-        return [CloseControl(channel.connection)]
+        return [CloseControl(channel.connection), *close_stream(channel.address)]
 
     def roster(self, room: Room) -> list[Effect]:
         """Return the effects that tell everybody in `room` who is in."""
@@ -221,6 +222,11 @@ def _seat_by_ticket(room: Room, hello: control.Hello) -> Seat | None:
     if hello.ticket is None or hello.epoch != room.epoch:
         return None
     return next((seat for seat in room.seats.values() if seat.ticket == hello.ticket), None)
+
+
+def close_stream(address: object) -> list[Effect]:
+    """Return the effect that ends the connection of an address, if it is one over TLS."""
+    return [CloseControl(address.connection)] if isinstance(address, StreamAddress) else []
 
 
 def _refuse(connection: int, reason: str, text: str, *, final: bool = False) -> list[Effect]:

@@ -25,7 +25,7 @@ from relay.limits import CONNECTIONS_MAX
 from relay.ntp_check import check_forever
 from relay.transports import tls
 from relay.transports.tls import ControlStream
-from relay.transports.udp import DatagramSocket, Received
+from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
 from relay.wire import control
 from relay.wire.endpoint import Address, StreamAddress
 from relay.wire.errors import LocalError, MalformedControl
@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 PORT_TRIES = 20
 """With port 0: how often to look for a number that is free over TCP and UDP alike."""
+
+FIRST_WORD_S = 10.0
+"""How long a connection may keep its place without a word of worth."""
 
 WAKE_AGAIN_S = 0.05
 """After a wake-up that failed."""
@@ -93,6 +96,7 @@ class RelayService:
         self._streams: dict[int, ControlStream] = {}
         self._connections = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._settling: asyncio.Handle | None = None
         self._server: tls.ControlServer | None = None
         self._ntp: asyncio.Task[None] | None = None
 
@@ -122,8 +126,9 @@ class RelayService:
 
     async def stop(self) -> None:
         """Close everything; members play on alone."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for handle in (self._timer, self._settling):
+            if handle is not None:
+                handle.cancel()
         if self._ntp is not None:
             self._ntp.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -139,42 +144,57 @@ class RelayService:
 
     async def _on_stream(self, stream: ControlStream) -> None:
         if len(self._streams) >= CONNECTIONS_MAX:
-            text = f"this relay serves {CONNECTIONS_MAX} connections at once; try again later"
-            stream.send(control.encode(control.Refused(reason="connections", text=text)))
+            if not stream.carries_events:
+                text = f"this relay serves {CONNECTIONS_MAX} connections at once; try again later"
+                stream.send(control.encode(control.Refused(reason="connections", text=text)))
             return
         self._connections += 1
         connection = self._connections
         self._streams[connection] = stream
         try:
-            if stream.carries_events:
-                await self._carry(stream, StreamAddress(connection))
-                return
-            while (payload := await stream.receive()) is not None:
-                try:
-                    message = control.decode_up(payload)
-                except MalformedControl as error:
-                    text = f"not understood: {error}"
-                    stream.send(control.encode(control.Refused(reason="malformed", text=text, final=True)))
-                    return
-                now = self._time.now()
-                self._do(self.hub.receive_control(connection, message, now))
-                self._settle(now)
+            # Whoever says nothing of worth at first doesn't keep a place that others want.
+            async with asyncio.timeout(FIRST_WORD_S) as patience:
+                if stream.carries_events:
+                    await self._carry(stream, StreamAddress(connection), patience)
+                else:
+                    await self._converse(stream, connection, patience)
+        except TimeoutError:
+            log.info("stream closed peer=%s reason=silent", stream.peer)
         finally:
             del self._streams[connection]
             now = self._time.now()
             self._do(self.hub.control_closed(connection, now))
             self._settle(now)
 
-    async def _carry(self, stream: ControlStream, address: StreamAddress) -> None:
-        """Take in sealed datagrams that come over TLS, until one isn't a member's."""
+    async def _converse(self, stream: ControlStream, connection: int, patience: asyncio.Timeout) -> None:
+        """Take in control messages."""
+        while (payload := await stream.receive()) is not None:
+            try:
+                message = control.decode_up(payload)
+            except MalformedControl as error:
+                text = f"not understood: {error}"
+                stream.send(control.encode(control.Refused(reason="malformed", text=text, final=True)))
+                return
+            patience.reschedule(None)
+            now = self._time.now()
+            self._do(self.hub.receive_control(connection, message, now))
+            self._settle(now)
+
+    async def _carry(self, stream: ControlStream, address: StreamAddress, patience: asyncio.Timeout) -> None:
+        """Take in sealed datagrams over TLS: the first must be a member's; then all is as over UDP."""
+        taken = 0
         while (payload := await stream.receive()) is not None:
             refused = self.hub.datagrams_refused
             now = self._time.now()
             self._do(self.hub.receive_datagram(payload, address, received=now, now=now))
-            self._settle(self._time.now())
-            if self.hub.datagrams_refused > refused:
+            if not taken and self.hub.datagrams_refused > refused:
                 log.info("stream closed peer=%s reason=no-member", stream.peer)
                 return
+            patience.reschedule(None)
+            taken += 1
+            self._settle_soon()
+            if taken % DRAIN_MAX == 0:  # what is buffered already is received without a turn for others
+                await asyncio.sleep(0)
 
     def _on_datagrams(self, datagrams: list[Received]) -> None:
         for datagram in datagrams:
@@ -197,6 +217,15 @@ class RelayService:
             log.exception("our fault")
             self._timer = asyncio.get_running_loop().call_later(WAKE_AGAIN_S, self._wake)
 
+    def _settle_soon(self) -> None:
+        """Settle once for all that is taken in before the loop's next turn."""
+        if self._settling is None:
+            self._settling = asyncio.get_running_loop().call_soon(self._settle_now)
+
+    def _settle_now(self) -> None:
+        self._settling = None
+        self._settle(self._time.now())
+
     def _settle(self, now: int) -> None:
         """Send what waits, and set the timer anew."""
         self._do(self.hub.flush(now))
@@ -211,7 +240,7 @@ class RelayService:
                 case SendDatagram(StreamAddress(connection), payload):
                     stream = self._streams.get(connection)
                     if stream is not None:
-                        stream.send(payload)
+                        stream.offer(payload)
                 case SendDatagram(to, payload):
                     self._socket.send(payload, cast(Address, to))
                 case SendControl(connection, message):
@@ -221,7 +250,8 @@ class RelayService:
                 case CloseControl(connection):
                     stream = self._streams.get(connection)
                     if stream is not None:
-                        stream.close()
+                        # What waits on an events stream is for nobody any more.
+                        (stream.abort if stream.carries_events else stream.close)()
                 case _:
                     assert_never(effect)
 

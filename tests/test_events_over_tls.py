@@ -11,6 +11,7 @@ import pytest
 
 from bridge.connection import Connection
 from clock.exchange import client_request, parse_answer
+from relay import service
 from relay.hub import HubLimits
 from relay.identity import load_or_create
 from relay.service import RelayService, RelaySettings
@@ -20,6 +21,7 @@ from relay.transports.udp import Received
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import Endpoint
+from relay.wire.errors import LocalError
 from relay.wire.osc import encode
 from relay.wire.sequence import Judged, Kind, Stamped, Timing
 from relay.wire.timetag import ticks
@@ -142,3 +144,77 @@ async def test_a_fault_in_taking_in_a_datagram_reaches_the_loop_as_one_from_a_so
         assert isinstance(context["exception"], ZeroDivisionError)
         assert "handle" in context
         await guest.connection.close()
+
+
+async def test_a_stream_of_datagrams_ends_with_its_member(relay: RelayService, tmp_path: Path) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        pins = KnownRelays(tmp_path / "known")
+        guest = Guest(relay, pins, over_tls=True)
+        await guest.join()
+        await guest.now()
+        other = await tls.connect(Endpoint("127.0.0.1", relay.port), pins=pins, events=True)
+        other.send(guest.sealer.seal(frames.encode(frames.BeatUp(0, 0, 1 << 63))))
+        while await guest.connection.hear() is not None:  # the member has moved on: its old stream is closed
+            pass
+        while await other.receive() is not None:  # and the new one with the member
+            pass
+        assert not relay._streams
+        await guest.connection.close()
+        other.abort()
+
+
+async def test_a_failing_second_connection_costs_nobody_a_place(
+    relay: RelayService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tls.connect
+
+    async def only_control(*args: object, events: bool = False, **options: object) -> tls.ControlStream:
+        if events:
+            raise LocalError("blocked on the way")
+        return await real(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tls, "connect", only_control)
+    async with asyncio.timeout(LIMIT_S):
+        guest = Guest(relay, KnownRelays(tmp_path / "known"), over_tls=True)
+        await guest.join()  # with its ticket
+        while await guest.connection.hear() is not None:
+            pass
+        assert not guest.connection.carried
+        ticket = guest.welcome.ticket
+        guest.connection.abort()
+        again = await guest.connection.welcome(
+            control.Hello(
+                protocol=PROTOCOL_VERSION, software="test", room="main", name="ada",
+                ticket=ticket, epoch=guest.welcome.epoch,
+            )
+        )  # fmt: skip
+        assert (again.resumed, again.slot) == (True, guest.welcome.slot)
+        await guest.connection.close()
+
+
+async def test_a_datagram_beyond_what_may_wait_is_lost_and_the_stream_lives(
+    relay: RelayService, tmp_path: Path
+) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        stream = await tls.connect(
+            Endpoint("127.0.0.1", relay.port), pins=KnownRelays(tmp_path / "known"), events=True
+        )
+        sent = [stream.offer(bytes(1200)) for _ in range(10_000)]
+        assert sent[0]
+        assert not sent[-1]
+        assert stream.closed_because is None
+        stream.abort()
+        await stream.closed()
+
+
+async def test_whoever_says_nothing_does_not_keep_a_place(
+    relay: RelayService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FIRST_WORD_S", 0.05)
+    async with asyncio.timeout(LIMIT_S):
+        for events in (True, False):
+            silent = await tls.connect(
+                Endpoint("127.0.0.1", relay.port), pins=KnownRelays(tmp_path / "known"), events=events
+            )
+            assert await silent.receive() is None
+            silent.abort()

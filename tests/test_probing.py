@@ -4,7 +4,7 @@ import pytest
 
 from relay.hub import CloseControl, Effect, SendControl, SendDatagram
 from relay.limits import PROBE_DATAGRAMS_BURST, PROBES_MAX
-from relay.probing import END_GRACE
+from relay.probing import END_GRACE, SILENCE
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.sequence import Kind, Stamped
@@ -102,7 +102,7 @@ def test_a_report_leaves_when_its_second_is_over_and_does_not_wait_for_other_wor
 
 def test_after_a_long_stall_no_arrival_is_left_out_of_the_reports() -> None:
     jam = Jam()
-    prober = Prober(jam, 1)
+    prober = Prober(jam, 1, rate=100)
     for number in range(1200):
         prober.probe(number)
         jam.now += ticks(0.01)
@@ -180,7 +180,9 @@ def test_the_rate_that_may_be_asked_for_can_be_kept_up_to_the_end() -> None:
 def test_it_ends_a_little_after_the_time_asked_for() -> None:
     jam = Jam()
     prober = Prober(jam, 1, seconds=2)
-    reports(jam, 2 + END_GRACE / TICKS_PER_S - 0.1)
+    reports(jam, 6)
+    assert prober.probe(9) is not None
+    reports(jam, END_GRACE / TICKS_PER_S - 4.1)
     assert prober.probe(0) is not None
     done: list[Effect] = []
     wakeup = jam.hub.probing.next_wakeup()
@@ -193,6 +195,18 @@ def test_it_ends_a_little_after_the_time_asked_for() -> None:
     assert jam.at_s() == pytest.approx(2 + END_GRACE / TICKS_PER_S)
     assert prober.probe(1) is None
     assert jam.hub.probing.next_wakeup() is None
+
+
+def test_a_silent_prober_gives_its_place_to_others() -> None:
+    jam = Jam()
+    prober = Prober(jam, 1, seconds=600)
+    reports(jam, 5)
+    assert prober.probe(0) is not None
+    reports(jam, SILENCE / TICKS_PER_S - 0.1)
+    assert jam.hub.probing.serves(1)
+    reports(jam, 1.2)
+    assert not jam.hub.probing.serves(1)
+    assert prober.probe(1) is None
 
 
 @pytest.mark.parametrize("changes", [{"rate": 101}, {"rate": 0}, {"seconds": 601}, {"seconds": float("nan")}])

@@ -166,3 +166,17 @@ def test_replay_at_another_rate_and_for_longer_agrees_in_delays_and_losses() -> 
     free = replay(samples, instants, fifo=False)
     assert ks_two([(one.arrivals_s[0] - one.at_s) * 1e3 for one in free if one.arrivals_s], original) < 0.01
     assert math.isclose(min(delays), min(original), abs_tol=1e-6)
+
+
+def test_a_trace_tells_whether_datagrams_overtook_each_other_by_more_than_a_reading() -> None:
+    def way(*delays_ms: float | None) -> TraceWay:
+        return TraceWay(tuple(Sample(at * 0.020, delay_ms) for at, delay_ms in enumerate(delays_ms)))
+
+    assert not way(50.0, 30.5, 10.0).reordered  # a queue that drains, give or take half a ms
+    assert way(50.0, 20.0).reordered
+    assert way(50.0, None, 5.0).reordered
+
+
+def test_what_somebody_else_wrote_about_a_trace_is_shown_without_control_characters() -> None:
+    about = loads(dumps(Trace(TraceWay(()), TraceWay(()), {"host": "\x1b[2Jevil\u202e"}))).about
+    assert about == {"host": "?[2Jevil?"}

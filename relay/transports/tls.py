@@ -17,6 +17,7 @@ from typing import Protocol
 
 from relay.transports.addresses import dial, endpoint_of, listening_place
 from relay.transports.pins import KnownRelays, Trust, fingerprint_of
+from relay.wire.datagram import MAX_DATAGRAM_BYTES
 from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError, MalformedControl
 
@@ -37,8 +38,16 @@ TIMEOUT_S = 3.0
 
 _LENGTH_BYTES = 4
 
-# So that a peer which vanished without a word is noticed in 25 s, where TCP itself takes hours.
-_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+DATAGRAMS_WAITING_MAX = 64 << 10
+"""Bytes: what a stream of sealed datagrams may have unsent. Beyond it datagrams are lost, as UDP's would be:
+some seconds of music; what is older is of no use to anybody."""
+
+_NOTSENT_LOWAT = 16 << 10
+"""Bytes that the kernel keeps unsent for such a stream, so that the rest waits where it can be counted."""
+
+# So that a peer which vanished without a word is noticed, where TCP itself takes hours while nothing is said
+# (the first three) and a quarter of an hour while something is (the last, in ms).
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 12_000}
 
 
 class Credentials(Protocol):
@@ -93,6 +102,10 @@ class ControlStream:
         tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
         self.carries_events = tls is not None and tls.selected_alpn_protocol() == EVENTS_ALPN
         """Its payloads are sealed datagrams rather than control messages."""
+        if self.carries_events and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with contextlib.suppress(OSError):
+                sock: socket.socket = writer.get_extra_info("socket")
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
         self.closed_because: str | None = None
         """Why this side closed it; None while it is open or if the peer closed it."""
 
@@ -112,6 +125,14 @@ class ControlStream:
         self._writer.write(len(payload).to_bytes(_LENGTH_BYTES, "big") + payload)
         return True
 
+    def offer(self, datagram: bytes) -> bool:
+        """Send a sealed datagram, or lose it if too much waits already; return whether it was sent."""
+        if self._writer.is_closing():
+            return False
+        if self._writer.transport.get_write_buffer_size() > DATAGRAMS_WAITING_MAX:
+            return False
+        return self.send(datagram)
+
     async def drained(self) -> None:
         """Wait until little is unsent; whoever sends much (samples) calls this in between."""
         with contextlib.suppress(OSError):
@@ -120,16 +141,16 @@ class ControlStream:
     async def receive(self) -> bytes | None:
         """Return the next payload, None once the connection has ended, in good order or not.
 
-        Raises MalformedControl if a payload is announced as longer than PAYLOAD_BYTES_MAX; the stream is
-        closed then, since what follows cannot be told apart any more.
+        Raises MalformedControl if a payload is announced as longer than PAYLOAD_BYTES_MAX (a sealed datagram:
+        MAX_DATAGRAM_BYTES); the stream is closed then, since what follows cannot be told apart any more.
         """
+        longest = MAX_DATAGRAM_BYTES if self.carries_events else PAYLOAD_BYTES_MAX
         try:
             length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES), "big")
-            if length > PAYLOAD_BYTES_MAX:
+            if length > longest:
                 self.abort("oversized payload")
                 raise MalformedControl(
-                    f"{self.peer} announces a control payload of {length} bytes: "
-                    f"at most {PAYLOAD_BYTES_MAX} are allowed"
+                    f"{self.peer} announces a payload of {length} bytes: at most {longest} are allowed"
                 )
             return await self._reader.readexactly(length)
         except (asyncio.IncompleteReadError, OSError):
@@ -155,7 +176,7 @@ class ControlStream:
 async def connect(
     endpoint: Endpoint,
     *,
-    pins: KnownRelays,
+    pins: KnownRelays | None,
     expected_fingerprint: str | None = None,
     timeout_s: float = TIMEOUT_S,
     events: bool = False,
@@ -163,7 +184,8 @@ async def connect(
     """Return a stream to the relay at `endpoint`, which has proved to be the pinned one.
 
     expected_fingerprint: from the invite, if any. timeout_s: for TCP, and again for the handshake.
-    events: the stream is to carry sealed datagrams instead of control messages.
+    events: the stream is to carry sealed datagrams instead of control messages. pins: None where another
+    connection has proved the relay already; then the expected fingerprint alone decides.
     Raises LocalError in words for the player: no such host, no answer, refused, not TLS, no jamrelay, or
     another relay than before.
     """
@@ -194,7 +216,11 @@ async def connect(
         raise
     try:
         fingerprint = _pinned_fingerprint(endpoint, writer, alpn)
-        trust = pins.check(endpoint, fingerprint, expected=expected_fingerprint)
+        trust = None
+        if pins is not None:
+            trust = pins.check(endpoint, fingerprint, expected=expected_fingerprint)
+        elif fingerprint != expected_fingerprint:
+            raise LocalError(f"{endpoint} shows another key than the relay did a moment ago: {fingerprint}")
     except BaseException:
         writer.transport.abort()
         raise

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,6 +20,13 @@ TRACE_VERSION = 1
 
 ROWS_MAX = 4_000_000
 """Eleven hours of 50 datagrams a second each way; a file with more is taken for a mistake."""
+
+
+READING_S = 0.001
+"""Delays are known to somewhat less: an overtaking by less is none."""
+
+TEXT_MAX = 200
+"""Characters of a text that a trace brings along."""
 
 
 class MalformedTrace(LocalError):
@@ -40,6 +48,12 @@ class TraceWay:
     """One direction of a trace, in the order of sending."""
 
     samples: tuple[Sample, ...]
+
+    @property
+    def reordered(self) -> bool:
+        """Whether any datagram overtook another."""
+        arrivals = [one.sent_s + one.delay_ms / 1e3 for one in self.samples if one.delay_ms is not None]
+        return any(later < earlier - READING_S for earlier, later in pairwise(arrivals))
 
     @property
     def lost(self) -> int:
@@ -116,4 +130,12 @@ def loads(text: str) -> Trace:
         if not math.isfinite(sent_s) or sent_s < (samples[-1].sent_s if samples else 0.0):
             raise MalformedTrace(f"line {number}: sent at {sent_s} s, before the row above of the same way")
         samples.append(Sample(sent_s, delay_ms))
-    return Trace(TraceWay(tuple(ways["up"])), TraceWay(tuple(ways["down"])), header.about)
+    about = {_clean(key): _clean(value) for key, value in header.about.items()}
+    return Trace(TraceWay(tuple(ways["up"])), TraceWay(tuple(ways["down"])), about)
+
+
+def _clean(value: Any) -> Any:
+    """Return what somebody else wrote as it may be shown on a terminal."""
+    if not isinstance(value, str):
+        return value
+    return "".join(character if character.isprintable() else "?" for character in value)[:TEXT_MAX]
