@@ -210,6 +210,21 @@ def test_an_origin_that_plays_a_retimed_event_as_stamped_is_unconfirmed_and_spre
     assert event.out_of_order == ("anna",)
 
 
+def test_an_origin_that_alone_plays_a_moved_event_as_stamped_makes_it_divergent() -> None:
+    notes = session()
+    # The very last is in its place wherever it is moved to: nothing but its instant is wrong.
+    retimed(notes[-1], 30, "anna", "ben")
+    assert faults(notes) == {"divergent": 1, "retimed": 1, "unconfirmed": 1, "bad": 1}
+    notes[-1].flags = frozenset({"MOVED"})
+    assert faults(notes) == {"divergent": 1, "moved": 1, "unconfirmed": 1, "bad": 1}
+
+
+def test_a_retimed_event_that_all_play_a_hair_later_is_no_divergence() -> None:
+    notes = session()
+    retimed(notes[-1], 1, *NAMES)
+    assert faults(notes) == {"retimed": 1, "bad": 1}
+
+
 def test_a_late_event_alone_is_not_out_of_order() -> None:
     """scsynth's order is by timetag: a straggler with its own timetag stands where it belongs."""
     notes = session()
@@ -325,5 +340,8 @@ def test_what_lived_while_the_machine_stood_still_is_left_out_whatever_became_of
     ]
     assert measure.figures(left)["missing"] == 1
     assert measure.undisturbed(events, []) == events
+    disturbed = [event for event in events if measure.is_disturbed(event, [stall])]
+    assert len(disturbed) + len(left) == len(events)
+    assert not any(event.bad for event in disturbed)
     early = (START_NS - 400 * MS, START_NS - 100 * MS)
     assert measure.undisturbed(events, [early])[0].emitted_ns == START_NS + 150 * MS

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 from laboratory import lab, rows, study, studyplan
+from laboratory.cells import COHERENT
+from laboratory.intervals import wilson
 from laboratory.points import TRANSPORTS, Point, legs_of, mode_of
 from laboratory.repeat import SEED_STEP, judge, points_anew
+from laboratory.runs import Stamp, job_of
 from rich.console import Console
 
+from bridge.service import DEFAULT_TIMING
 from relay.profiles import PROFILES
 from relay.wire.errors import LocalError
+from relay.wire.timetag import ticks
 from tests.lab_rows import EVENTS, row
 
 POINTS = studyplan.virtual_points() + studyplan.netlab_points()
@@ -31,6 +36,33 @@ def test_the_plan_fits_its_budget() -> None:
     assert virtual_s <= studyplan.VIRTUAL_BUDGET_S
 
 
+def test_all_start_from_the_products_own_lead_and_only_its_experiments_have_another() -> None:
+    assert ticks(studyplan.BASE_LEAD_MS / 1e3) == DEFAULT_TIMING.lead
+    for point in POINTS:
+        if not point.series.startswith(("ahead ", "lead ")):
+            assert (point.lead_ms, point.ahead_ms) == (studyplan.BASE_LEAD_MS, 500), point.name
+        if point.series.startswith("lead "):
+            assert (point.lead_ms, point.ahead_ms) == (point.x, 500), point.name
+        if point.series.startswith("ahead "):
+            assert (point.lead_ms, point.ahead_ms) == (min(200, point.x / 2), point.x), point.name
+
+
+def test_netlab_runs_its_points_in_the_order_of_the_plan_one_after_the_other(tmp_path: Path) -> None:
+    place = study.Place(tmp_path / "STUDY.md", tmp_path / "study")
+    points = studyplan.netlab_points()
+    jobs = study.jobs_wanted(place, "netlab", points, [], Stamp("abc", "python"), False)
+    assert len({job.cost_s for job in jobs}) == 1
+    wanted = [job_of(point, seed, Stamp("abc", "python")).name for point in points for seed in point.seeds]
+    assert [job.name for job in jobs] == wanted
+    assert points[0].name == "netlab/loss/udp-repair/0"
+
+
+def test_a_point_of_real_processes_without_a_bad_event_is_shown_to_be_coherent() -> None:
+    for point in studyplan.netlab_points():
+        events = round(point.members * point.events_per_s * point.seconds) * len(point.seeds)
+        assert wilson(0, events)[1] < COHERENT, point.name
+
+
 def test_the_plan_tries_what_the_issue_asks_for() -> None:
     assert {point.transport for point in POINTS if point.where == "netlab"} == set(TRANSPORTS)
     assert {point.transport for point in POINTS if point.where == "virtual"} == {"udp"}
@@ -42,6 +74,12 @@ def test_the_plan_tries_what_the_issue_asks_for() -> None:
     assert set(studyplan.PROFILE_NAMES) <= set(PROFILES)
     names = {point.name for point in POINTS}
     assert set(studyplan.REPEATED) <= names
+    for network in studyplan.LEAD_NETWORKS:
+        leads = {p.lead_ms for p in POINTS if (p.where, p.series) == ("virtual", f"lead {network}")}
+        assert leads == {100, 200, 300, 400, 480}
+    sparse = [point for point in POINTS if point.events_per_s == studyplan.SPARSE_PER_S]
+    assert {point.network for point in sparse} == set(studyplan.SPARSE_NETWORKS)
+    assert {point.series for point in sparse} == {f"sparse {name}" for name in studyplan.SPARSE_NETWORKS}
 
 
 def test_points_of_both_labs_with_one_name_are_the_same_experiment() -> None:

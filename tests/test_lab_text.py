@@ -65,7 +65,7 @@ def test_thresholds_at_the_ends_and_of_nothing_say_so() -> None:
 
 
 def test_what_more_of_is_better_is_searched_from_the_other_end() -> None:
-    line = cells_of(made("virtual", "lead fibre", "udp-repair", {100: 900, 200: 0, 300: 90, 400: 0, 500: 0}))
+    line = cells_of(made("virtual", "ahead fibre", "udp-repair", {100: 900, 200: 0, 300: 90, 400: 0, 500: 0}))
     found = threshold(line[::-1])
     assert found is not None
     assert findings.needed_text(found) == "400 ms (300 isn't enough)"
@@ -97,9 +97,9 @@ def test_the_first_ten_lines_say_the_thresholds_of_udp_and_tcp_and_the_spread() 
 
 
 def test_the_summary_names_the_least_time_that_each_network_needs_the_smallest_first() -> None:
-    slow = made("virtual", "lead mobile", "udp-repair", {100: 900, 200: 500, 300: 0, 400: 0})
-    quick = made("virtual", "lead fibre", "udp-repair", {100: 900, 200: 0, 300: 0, 400: 0})
-    never = made("virtual", "lead moon", "udp-repair", {100: 900, 400: 900})
+    slow = made("virtual", "ahead mobile", "udp-repair", {100: 900, 200: 500, 300: 0, 400: 0})
+    quick = made("virtual", "ahead fibre", "udp-repair", {100: 900, 200: 0, 300: 0, 400: 0})
+    never = made("virtual", "ahead moon", "udp-repair", {100: 900, 400: 900})
     line = text_of([*slow, *quick, *never]).splitlines()[8]
     told = "fibre 200 ms (100 isn't enough), mobile 300 ms (200 isn't enough), moon more than 400 ms."
     assert line.endswith(told)

@@ -134,6 +134,20 @@ def test_a_re_timed_verdict_is_bad_though_everybody_has_it_alike(stage: Stage) -
         verdicts[at] = genuine
 
 
+def test_an_origin_that_plays_a_moved_note_before_its_verdict_makes_it_divergent(stage: Stage) -> None:
+    def early(handed: list[Handed]) -> None:
+        at = place(stage, handed, "ben")
+        handed[at] = replace(handed[at], at_ns=handed[at].at_ns - 490_000_000)
+
+    (event,) = (event for event in tally(stage, early) if event.unconfirmed)
+    assert not event.divergent, "the verdict says what it was stamped"
+    assert event.verdict is not None
+    retimed = replace(event.verdict, flags=Flag.RETIMED | Flag.MOVED)
+    for other in (replace(event, verdict=retimed), replace(event, moved=True)):
+        assert other.divergent
+        assert not replace(other, unconfirmed=False).divergent
+
+
 def test_a_bridge_that_loses_a_note_and_reports_it_handed_over_is_found_out() -> None:
     stage = Stage(legs_of(Point("p", "s", 0.0, "virtual", "delay=5", members=3)), seed=8, lead_ms=LEAD_MS)
     start_s = stage.warm_up()

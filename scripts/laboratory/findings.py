@@ -8,7 +8,7 @@ from laboratory.cells import COHERENT, Cell, Threshold, agreements, counts, curv
 from laboratory.figures import LABELS, percent
 from laboratory.intervals import Share, difference_of
 from laboratory.rows import WHOLE, Minute
-from laboratory.studyfigures import described, lead_lines
+from laboratory.studyfigures import ahead_lines, described
 from laboratory.studyplan import SWEEPS, Experiment
 
 NOT_MEASURED = "not measured"
@@ -99,7 +99,7 @@ def mode_line(cells: Sequence[Cell], mode: str) -> str:
 def lead_line(cells: Sequence[Cell]) -> str:
     """Return how much time each network needs, the least first: a line of the summary."""
     parts: list[tuple[float, str]] = []
-    for name, line in lead_lines(cells):
+    for name, line in ahead_lines(cells):
         found = threshold(line[::-1])
         assert found is not None
         parts.append((found.holds.x if found.holds else math.inf, f"{name} {needed_text(found)}"))
@@ -266,7 +266,7 @@ def surprises(cells: Sequence[Cell], minutes: Sequence[Minute]) -> list[str]:
         for pair in pairs
         if not pair.agrees
     ]
-    for name, line in lead_lines(cells):
+    for name, line in ahead_lines(cells):
         result = threshold(line[::-1])
         if result and result.holds and result.holds.x > 500:
             found.append(

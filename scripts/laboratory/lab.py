@@ -64,7 +64,7 @@ Examples:
     "leads",
     multiple=True,
     type=click.FloatRange(min=0),
-    default=(400.0,),
+    default=(studyplan.BASE_LEAD_MS,),
     show_default=True,
     help="The room's lead, in milliseconds; once for each to try.",
 )

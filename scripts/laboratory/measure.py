@@ -89,13 +89,19 @@ class Event:
         own = self.held.get(self.origin)
         if own is None:
             return False
-        elsewhere = self.judged is None or self.retimed or self.moved
-        return elsewhere and abs(own.due_ns - self.base_ns) < SAME_NS
+        if abs(own.due_ns - self.base_ns) >= SAME_NS:
+            return False
+        if self.judged is None:
+            return True
+        # Re-timed by a hair and played so is no other instant.
+        elsewhere = abs(own.due_ns - unix_ns(self.judged.due)) >= SAME_NS
+        return elsewhere and (self.retimed or self.moved)
 
     @property
     def divergent(self) -> bool:
-        """Whether any member missed it, got it late, out of order or differently."""
-        return bool(self.missing or self.late or self.out_of_order or self.different)
+        """Whether any member missed it, got it late, out of order or differently, its origin at another
+        instant than the room included."""
+        return bool(self.missing or self.late or self.out_of_order or self.different) or self.unconfirmed
 
     @property
     def bad(self) -> bool:
@@ -144,13 +150,14 @@ def undisturbed(events: Iterable[Event], stalls: Sequence[tuple[int, int]]) -> l
 
     Which are left out depends on when they were emitted alone, not on what became of them.
     """
-    return [
-        event
-        for event in events
-        if not any(
-            event.emitted_ns < to_ns + AFTER_STALL_NS and event.base_ns > from_ns for from_ns, to_ns in stalls
-        )
-    ]
+    return [event for event in events if not is_disturbed(event, stalls)]
+
+
+def is_disturbed(event: Event, stalls: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether an event lived while the machine stood still, or just after."""
+    return any(
+        event.emitted_ns < to_ns + AFTER_STALL_NS and event.base_ns > from_ns for from_ns, to_ns in stalls
+    )
 
 
 def event_of(

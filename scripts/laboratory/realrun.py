@@ -6,7 +6,7 @@ became of the events is judged afterwards, from the recordings and the relay's l
 emulator's log (`oracle`).
 
 Where this machine itself stood still for a moment (a watch tells), what lived then says nothing about the
-network: those notes are left out of the count, whatever became of them, and run.json says how many.
+network: those notes are left out of the count, whatever became of them; row and run.json say how many.
 
 Time line: start, wait until every clock is set to the room's, SETTLE_S of silence, LEAD_IN_S of notes that
 aren't counted, `seconds` that are, and TAIL_S after the last note is due, for stragglers.
@@ -60,7 +60,7 @@ def run(point: Point, seed: int, folder: Path) -> Row:
     transport, _, congestion = point.transport.partition("-")
     star = Star(legs, seed=seed, log=folder / "decisions.log", congestion=congestion or None)
     with star:
-        relay = Relay(star.relay, folder, lead_ms=point.lead_ms, repair=point.repair)
+        relay = Relay(star.relay, folder, lead_ms=point.lead_ms, repair=repairs(point))
         relay.start()
         players = [
             Player(name, index, host, folder / name, transport)
@@ -104,6 +104,7 @@ def run(point: Point, seed: int, folder: Path) -> Row:
         "starts": {player.name: player.starts for player in players},
         "events": len(events),
         "disturbed": len(observed) - len(events),
+        "disturbed_bad": sum(event.bad for event in observed if measure.is_disturbed(event, watch.stalls)),
         "stalls_s": [[(at_ns - zero_ns) / 1e9 for at_ns in stall] for stall in watch.stalls],
         "feeder_lag_ms_p99": measure.lag_ms(events, point.ahead_ms, 0.99),
         "emulation_error_ms_p99": health.emulation_error_ms(log),
@@ -130,6 +131,9 @@ def run(point: Point, seed: int, folder: Path) -> Row:
         seconds=point.seconds,
         seed=seed,
         unavoidable=sum(doomed),
+        doomed_but_good=state["doomed_but_good"],
+        disturbed=state["disturbed"],
+        disturbed_bad=state["disturbed_bad"],
         bytes_up=health.bytes_up(log, from_ns - zero_ns, to_ns - zero_ns),
         bytes_plain=measure.plain_bytes(members, from_ns, to_ns),
         started=started.isoformat(timespec="seconds"),
@@ -141,6 +145,15 @@ def wall_s(point: Point) -> float:
     """Return about how long a run of a point takes, in seconds of wall time (measured)."""
     start_s = 3.5 + 0.5 * point.members
     return start_s + SETTLE_S + LEAD_IN_S + point.seconds + longest_ms(point) / 1e3 + TAIL_S + 2.0
+
+
+def repairs(point: Point) -> bool:
+    """Tell whether the relay is to ask for what is missing.
+
+    Over TLS always, as it does by default: TCP repairs by itself, but not what a connection that is opened
+    again has lost with the old one.
+    """
+    return point.repair or point.transport != "udp"
 
 
 def longest_ms(point: Point) -> float:

@@ -45,7 +45,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     """Events of all members together in the measured window: the whole that the shares are of."""
     divergent: int
-    """Events that at least one member missed, got late, out of order or differently."""
+    """Events that at least one member missed, got late, out of order or differently, or that their origin
+    played as stamped while the others have them re-timed or moved."""
     missing: int
     late: int
     out_of_order: int
@@ -55,11 +56,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     moved: int
     """Due later than stamped, for any other reason."""
     unconfirmed: int
-    """Played by their origin as stamped, without a verdict."""
+    """netlab: played by their origin as stamped although the room has them at another instant, or not at all;
+    what is known from recordings alone, and always divergent. virtual: handed to their origin's scsynth
+    before the verdict was there, whatever it said; divergent only if they were re-timed or moved."""
     unavoidable: int | None = None
     """The oracle: events that no sender could have brought to everybody in time."""
+    doomed_but_good: int | None = None
+    """Unavoidable events that weren't bad. Not 0: the oracle, or the emulation, is wrong."""
     bad: int
-    """Events missing, late, out of order, different, re-timed or moved at any member."""
+    """Events that are divergent, re-timed or moved."""
+    disturbed: int | None = None
+    """Events of the window that are in none of the counts, since this machine stood still while they lived;
+    0 in virtual time."""
+    disturbed_bad: int | None = None
+    """How many of those were bad, by the same rules; whether network or machine did it, nobody knows."""
 
     margin_ms_p01: float | None = None
     """Time from being handed to scsynth to due, > 0 early; over events and members other than the origin."""
@@ -72,9 +82,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     clock_error_us_p99: float | None = None
     """Greatest |session clock of a member - the relay's|."""
     bytes_up: int | None = None
-    """IP bytes of all members' ways up during the whole run."""
+    """IP bytes of all members' ways up. netlab: all that was sent in the measured window, the control
+    connection too. virtual: the datagrams of the whole run from the joining on, without the control
+    connection."""
     bytes_plain: int | None = None
-    """What the events alone would take, each sent once."""
+    """What the events alone would take, each sent once. netlab: of the measured window; virtual: of the
+    whole run."""
 
     commit: str = ""
     versions: str = ""

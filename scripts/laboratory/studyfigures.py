@@ -30,14 +30,22 @@ def draw_all(cells: Sequence[Cell], minutes: Sequence[Minute], folder: Path) -> 
                 folder / "grid.png", reverse=False,
             )
         )  # fmt: skip
+    if ahead := ahead_lines(cells):
+        columns = sorted({cell.x for _, line in ahead for cell in line})
+        drawn.append(
+            figures.table_of_shares(
+                ahead, columns, "How much time a network needs: bad events, UDP with repair",
+                "time from emission to due (schedule-ahead), ms; framed: the least that suffices",
+                folder / "ahead.png", reverse=True,
+            )
+        )  # fmt: skip
     if lead := lead_lines(cells):
         columns = sorted({cell.x for _, line in lead for cell in line})
         drawn.append(
             figures.table_of_shares(
-                lead, columns, "How much time a network needs: bad events, UDP with repair",
-                "time from emission to due (schedule-ahead; lead 20 ms less), ms; "
-                "framed: the least that suffices", folder / "lead.png",
-                reverse=True,
+                lead, columns, "The lead by itself: bad events, UDP with repair",
+                "lead, ms, with 500 ms of schedule-ahead; framed: the most that is coherent from the left",
+                folder / "lead.png", reverse=False,
             )
         )  # fmt: skip
     if profiles := profile_groups(cells):
@@ -68,10 +76,17 @@ def grid_lines(cells: Sequence[Cell]) -> list[tuple[str, list[Cell]]]:
     return [(name, line) for name, line in lines if line]
 
 
-def lead_lines(
+def ahead_lines(
     cells: Sequence[Cell], where: str = "virtual", mode: str = "udp-repair"
 ) -> list[tuple[str, list[Cell]]]:
     """Return the curves over the time from emission to due, a line for each network."""
+    return lines_of(cells, where, "ahead ", mode)
+
+
+def lead_lines(
+    cells: Sequence[Cell], where: str = "virtual", mode: str = "udp-repair"
+) -> list[tuple[str, list[Cell]]]:
+    """Return the curves over the lead alone, a line for each network."""
     return lines_of(cells, where, "lead ", mode)
 
 
@@ -121,8 +136,12 @@ def described(cell: Cell) -> str:
         return cell.series.removeprefix("profile ")
     if cell.series.startswith("alone "):
         return f"`{cell.series.removeprefix('alone ')}`"
+    if cell.series.startswith("ahead "):
+        return f"{cell.series.removeprefix('ahead ')}, {cell.x:g} ms to due"
     if cell.series.startswith("lead "):
-        return f"{cell.series.removeprefix('lead ')}, {cell.x:g} ms to due"
+        return f"{cell.series.removeprefix('lead ')}, lead {cell.x:g} ms"
+    if cell.series.startswith("sparse "):
+        return f"{cell.series.removeprefix('sparse ')}, {cell.x:g} events/s"
     if cell.series.startswith("loss at RTT "):
         return f"loss {cell.x:g} %, RTT {cell.series.removeprefix('loss at RTT ')} ms"
     if cell.series == "delay":

@@ -15,6 +15,7 @@ from laboratory.rows import WHOLE, Minute
 from laboratory.studyfigures import (
     described,
     grid_lines,
+    ahead_lines,
     lead_lines,
     profile_groups,
     size_lines,
@@ -175,11 +176,11 @@ def grid_section(study: Study) -> str:
 
 
 def lead_section(study: Study) -> str:
-    virtual = lead_lines(study.cells)
+    virtual = ahead_lines(study.cells)
     real = [
         (f"{name}, {LABELS[mode]}, real processes", line)
         for mode in ("udp-repair", "tls-cubic")
-        for name, line in lead_lines(study.cells, "netlab", mode)
+        for name, line in ahead_lines(study.cells, "netlab", mode)
     ]
     told = [f"* {name}: {needed(line)}." for name, line in [*virtual, *real]]
     intro = (
@@ -191,7 +192,7 @@ def lead_section(study: Study) -> str:
         return section("How much time a network needs")
     shown = [cell for _, line in [*virtual, *real] for cell in line]
     return section(
-        "How much time a network needs", intro, image(study, "lead.png", "bad events by network and time"),
+        "How much time a network needs", intro, image(study, "ahead.png", "bad events by network and time"),
         "\n".join(told), results(shown, "network", "what"),
     )  # fmt: skip
 

@@ -4,15 +4,18 @@ What met a moment when this machine stood still is left out by the run itself, s
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
 from laboratory import health
 from laboratory.decisionlog import first_difference, read_log
+from laboratory.players import Relay
 from laboratory.points import Point, names_of
-from laboratory.realrun import run
+from laboratory.realrun import repairs, run
+from laboratory.star import Host
 
 pytestmark = pytest.mark.netlab
 
@@ -48,7 +51,10 @@ def mentioning(folder: Path) -> list[list[str]]:
 
 def test_a_run_over_a_quiet_network_is_flawless_and_leaves_nothing_running(tmp_path: Path) -> None:
     row = run(QUIET, 1, tmp_path)
-    assert row.events + noted(tmp_path)["disturbed"] == 3 * 20 * SECONDS
+    assert row.disturbed is not None
+    assert row.disturbed_bad is not None
+    assert row.events + row.disturbed == 3 * 20 * SECONDS
+    assert 0 <= row.disturbed_bad <= row.disturbed
     assert row.events > 0
     assert (row.missing, row.late, row.out_of_order, row.different) == (0, 0, 0, 0)
     assert (row.retimed, row.moved, row.unconfirmed, row.unavoidable, row.bad) == (0, 0, 0, 0, 0)
@@ -63,12 +69,30 @@ def test_a_run_over_a_quiet_network_is_flawless_and_leaves_nothing_running(tmp_p
 
 def test_losses_without_repair_are_found_and_the_oracle_excuses_only_what_was_lost(tmp_path: Path) -> None:
     row = run(BURSTY, 2, tmp_path)
-    assert row.events + noted(tmp_path)["disturbed"] == 3 * 20 * SECONDS
+    assert row.disturbed == noted(tmp_path)["disturbed"]
+    assert row.events + row.disturbed == 3 * 20 * SECONDS
     # An event crosses one way up and two down: 14 % of them meet one of the 5 % at least.
     assert row.missing > 0.05 * row.events
     assert row.unavoidable is not None
     assert row.unavoidable <= row.bad
-    assert noted(tmp_path)["doomed_but_good"] == 0
+    assert row.doomed_but_good == noted(tmp_path)["doomed_but_good"] == 0
     # The emulator did what the model says: so the oracle asked the time lines that the run met.
     log = read_log(tmp_path / "decisions.log")
     assert [first_difference(log, name, way) for name in names_of(3) for way in ("up", "down")] == [None] * 6
+
+
+@pytest.mark.parametrize(
+    ("transport", "repair", "option"),
+    [
+        ("udp", True, "--repair"),
+        ("udp", False, "--no-repair"),
+        ("tls-cubic", False, "--repair"),
+        ("tls-bbr", False, "--repair"),
+    ],
+)
+def test_the_relay_repairs_over_tls_whatever_the_point_says(
+    transport: str, repair: bool, option: str
+) -> None:
+    point = replace(QUIET, transport=transport, repair=repair)
+    relay = Relay(cast(Host, None), Path("run"), lead_ms=point.lead_ms, repair=repairs(point))
+    assert relay.command[-1] == option

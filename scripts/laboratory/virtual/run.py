@@ -7,7 +7,7 @@ Pure: the same point and seed give the same row. Not modelled: TCP, timers that 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from laboratory.oracle import unavoidable
+from laboratory.oracle import Oracle
 from laboratory.points import Point, legs_of
 from laboratory.rows import Row
 from laboratory.virtual.host import Member
@@ -87,6 +87,8 @@ def run_over(
         if on_time is not None:
             on_time(now_s / last_s)
     events = events_of(stage, lead_ms=point.lead_ms)
+    oracle = Oracle(legs, seed=seed)
+    doomed = [bool(oracle.out_of_reach(event.emission())) for event in events]
     clock_errors_us = sorted(abs(error) / 1e3 for errors in watch.errors_ns.values() for _, error in errors)
     return Row(
         point=point.name,
@@ -102,7 +104,10 @@ def run_over(
         events_per_s=point.events_per_s,
         seconds=point.seconds,
         seed=seed,
-        unavoidable=len(unavoidable((event.emission() for event in events), legs, seed)),
+        unavoidable=sum(doomed),
+        doomed_but_good=sum(lost and not event.bad for lost, event in zip(doomed, events, strict=True)),
+        disturbed=0,
+        disturbed_bad=0,
         clock_error_us_p99=quantile(clock_errors_us, 0.99),
         bytes_up=sum(member.up.bytes for member in stage.members),
         bytes_plain=plain_bytes(stage.notes),

@@ -13,8 +13,8 @@ from rehearsal.matching import not_in_order
 from bridge.idspace import NODE_BITS, Origin
 from bridge.remap import remap
 from laboratory.generator import node_of
-from laboratory.oracle import Emission, base_due_s
-from laboratory.virtual.host import NEED_S, Handed, Member
+from laboratory.oracle import NEEDED_S, Emission, base_due_s
+from laboratory.virtual.host import Handed, Member
 from laboratory.virtual.net import IP_UDP_BYTES
 from laboratory.virtual.stage import Note, Stage
 from relay.wire import frames
@@ -23,7 +23,7 @@ from relay.wire.osc import single_message
 from relay.wire.sequence import Flag, Judged, Kind, Stamped
 from relay.wire.timetag import ns_from_ticks, ticks
 
-NEED_NS = round(NEED_S * 1e9)
+NEEDED_NS = round(NEEDED_S * 1e9)
 MOVED_NOISE_NS = 5_000_000
 """A due is moved by tens of ms or not at all; below this it is the grain of the stamps."""
 _NODE_MASK = (1 << NODE_BITS) - 1
@@ -58,7 +58,10 @@ class Event:
 
     @property
     def divergent(self) -> bool:
-        """Whether any member missed it, got it late, out of order or differently."""
+        """Whether any member missed it, got it late, out of order or differently; or its origin played it
+        as stamped, at another instant than the others."""
+        if self.unconfirmed and (self.retimed or self.moved):
+            return True
         return bool(self.missing or self.late or self.out_of_order or self.different)
 
     @property
@@ -169,7 +172,7 @@ def _event(
         late=tuple(
             name
             for name, one in held.items()
-            if one.timetag_ns is None or one.timetag_ns - one.at_ns < NEED_NS
+            if one.timetag_ns is None or one.timetag_ns - one.at_ns < NEEDED_NS
         ),
         out_of_order=tuple(name for name in held if key in misplaced[name]),
         different=tuple(name for name in held if held[name].message != wanted or len(copies[name]) > 1),
