@@ -8,7 +8,6 @@ journal, and reads on at once.
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import random
@@ -39,6 +38,7 @@ from bridge.synth import RELEASE_SLACK_MS
 from bridge.timebase import Timebase
 from clock import sources
 from relay.transports.pins import KnownRelays
+from relay.transports.staying import stay_in_memory
 from relay.transports.udp import DatagramSocket, Received
 from relay.wire import control
 from relay.wire.endpoint import Endpoint
@@ -343,10 +343,7 @@ def _hello(join: JoinConfig, child: ChildConfig, journal: Journal) -> control.He
 def main() -> None:
     """Run the bridge as the shim's child, once it says so: until then this is the spare one."""
     die_with_parent()
-    # What there is now stays: a full collection of it stops a bridge for 13 to 120 ms (measured), and that is
-    # late. What comes later is little.
-    gc.collect()
-    gc.freeze()
+    locked = stay_in_memory()
     if not sys.stdin.buffer.readline():
         return
     join = config.load(Path(os.environ[config.CONFIG_ENV]))
@@ -356,7 +353,7 @@ def main() -> None:
         level=logging.DEBUG if os.environ.get("JAMBRIDGE_DEBUG") else logging.INFO,
         format="%(asctime)s %(levelname)s bridge: %(message)s",
     )
-    log.info("priority %s", raise_priority())
+    log.info("priority %s memory_locked=%s", raise_priority(), locked)
     try:
         status = asyncio.run(BridgeService(join, child).run())
     except Exception:

@@ -6,7 +6,6 @@ set by the wall clock once at start: a later step of the wall clock moves nothin
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import time
@@ -24,6 +23,7 @@ from relay.identity import Identity
 from relay.limits import CONNECTIONS_MAX
 from relay.ntp_check import check_forever
 from relay.transports import tls
+from relay.transports.staying import stay_in_memory
 from relay.transports.tls import ControlStream
 from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
 from relay.wire import control
@@ -265,9 +265,7 @@ async def run(
     """Serve until `stop` is set; `on_ready` is called once the port is open."""
     service = RelayService(settings, identity)
     await service.start()
-    # What there is now stays: a full collection of it would hold up every room for tens of milliseconds.
-    gc.collect()
-    gc.freeze()
+    log.info("memory_locked=%s", stay_in_memory())
     try:
         on_ready(service)
         await stop.wait()
