@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from statistics import median
 
 from laboratory.cells import COHERENT, Cell, Threshold, agreements, counts, curve, sweep_curve, threshold
 from laboratory.figures import LABELS, percent
 from laboratory.intervals import Share, difference_of
 from laboratory.rows import WHOLE, Minute
 from laboratory.studyfigures import ahead_lines, described
-from laboratory.studyplan import SWEEPS, Experiment
+from laboratory.studyplan import BASE_AHEAD_MS, BASE_LEAD_MS, SPREAD_EVENTS_PER_S, SWEEPS, Experiment
 
 NOT_MEASURED = "not measured"
 
@@ -57,22 +58,30 @@ def listed(items: Iterable[str]) -> str:
 def threshold_text(found: Threshold | None, unit: str) -> str:
     """Return up to where a session is coherent: "up to 375 ms, no longer at 400 ms (2.1 % bad)".
 
-    "about" stands before where the share is below the bound but its interval isn't.
+    "about" stands before where the share is below the bound but its interval isn't, "perhaps" before where
+    the share isn't below it but its interval reaches there.
     """
     if found is None:
         return NOT_MEASURED
     if found.holds is None:
         assert found.fails is not None
         bad = percent(found.fails.bad.value)
-        return f"not even at {found.fails.x:g}{unit}, the least that was tried ({bad} bad)"
+        perhaps = "" if surely_fails(found.fails) else "perhaps "
+        return f"{perhaps}not even at {found.fails.x:g}{unit}, the least that was tried ({bad} bad)"
     about = "" if found.sure else "about "
     if found.fails is None:
         return f"up to {about}{found.holds.x:g}{unit}, the most that was tried"
     upto = f"up to {about}" if found.holds.x else "only "
+    no_longer = "no longer" if surely_fails(found.fails) else "perhaps no longer"
     return (
-        f"{upto}{found.holds.x:g}{unit}, no longer at {found.fails.x:g}{unit} "
+        f"{upto}{found.holds.x:g}{unit}, {no_longer} at {found.fails.x:g}{unit} "
         f"({percent(found.fails.bad.value)} bad)"
     )
+
+
+def surely_fails(cell: Cell) -> bool:
+    """Whether a cell's whole interval, not only its share, is above the bound."""
+    return cell.bad.low >= COHERENT
 
 
 def sweep_threshold(cells: Sequence[Cell], sweep: Experiment, mode: str) -> tuple[str, Threshold | None]:
@@ -105,7 +114,8 @@ def lead_line(cells: Sequence[Cell]) -> str:
         parts.append((found.holds.x if found.holds else math.inf, f"{name} {needed_text(found)}"))
     told = ", ".join(text for _, text in sorted(parts)) if parts else NOT_MEASURED
     return (
-        "* **Time from emission to due that a network needs** (UDP with repair; the lead is 20 ms less): "
+        f"* **Time from emission to due that a network needs** (UDP with repair; lead {BASE_LEAD_MS:g} ms or "
+        "half of the time, whichever is less): "
         f"{told}."
     )
 
@@ -114,26 +124,41 @@ def needed_text(found: Threshold) -> str:
     """Return the least that is enough, and that the next lower one isn't."""
     if found.holds is None:
         assert found.fails is not None
-        return f"more than {found.fails.x:g} ms"
+        perhaps = "" if surely_fails(found.fails) else "perhaps "
+        return f"{perhaps}more than {found.fails.x:g} ms"
     about = "" if found.sure else "about "
     if found.fails is None:
         return f"{about}{found.holds.x:g} ms or less"
-    return f"{about}{found.holds.x:g} ms ({found.fails.x:g} isn't enough)"
+    isnt = "isn't" if surely_fails(found.fails) else "perhaps isn't"
+    return f"{about}{found.holds.x:g} ms ({found.fails.x:g} {isnt} enough)"
 
 
 def spread_line(cells: Sequence[Cell], minutes: Sequence[Minute]) -> str:
     """Return what the spread was, and the time from action to sound: a line of the summary."""
-    usual = [c for c in cells if (c.first.ahead_ms, c.first.lead_ms) == (500, 400) and c.bad.value < COHERENT]
+    usual = [cell for cell in cells if has_base_lead(cell) and cell.bad.value < COHERENT]
     known = [ms for cell in usual if (ms := cell.mean(lambda row: row.action_to_sound_ms_p50)) is not None]
     action = f"{range_text(known)} ms in coherent sessions" if known else NOT_MEASURED
     wholes = [minute for minute in minutes if minute.minute == WHOLE]
     parts = [
-        f"{network_text(one.network)}: p50 {ms_text(one.spread_us_p50)}, p99 {ms_text(one.spread_us_p99)}"
+        f"{network_text(one.network)}: p50 {ms_text(one.spread_us_p50)}, p99 {ms_text(one.spread_us_p99)} "
+        f"({one.events:,} events)"
         for one in wholes
     ]
-    told = f"over {minutes_text(wholes)} of clocks at ±50 ppm: {'; '.join(parts)}"
+    told = (
+        f"over {minutes_text(wholes)} of clocks at ±50 ppm, {SPREAD_EVENTS_PER_S:g} events/s each, "
+        f"{seeds_text(wholes)}: {'; '.join(parts)}"
+    )
     spread = told if parts else NOT_MEASURED
     return f"* **Spread** {spread}. From action to sound: {action}."
+
+
+def has_base_lead(cell: Cell) -> bool:
+    return (cell.first.ahead_ms, cell.first.lead_ms) == (BASE_AHEAD_MS, BASE_LEAD_MS)
+
+
+def seeds_text(wholes: Sequence[Minute]) -> str:
+    seeds = len({whole.seed for whole in wholes})
+    return "one seed" if seeds == 1 else f"{seeds} seeds"
 
 
 def minutes_text(wholes: Sequence[Minute]) -> str:
@@ -168,7 +193,14 @@ def comparison(cells: Sequence[Cell], one: str, other: str, where: str) -> list[
     sentences = [f"{LABELS[one]} against {LABELS[other]}, {tried} points, share of bad events:"]
     sentences += [f"less in {listed(better)};"] * bool(better) + [f"more in {listed(worse)};"] * bool(worse)
     sentences.append(f"no difference shown in {len(open_)}.")
+    if tried > 1:
+        sentences.append(luck_text(tried))
     return [" ".join(sentences)]
+
+
+def luck_text(comparisons: int) -> str:
+    """Return how many of some comparisons with 99 % intervals differ though nothing does."""
+    return f"Of {comparisons} comparisons about {comparisons / 100:.2g} differ by luck."
 
 
 def agreement_sentence(cells: Sequence[Cell]) -> str:
@@ -177,18 +209,23 @@ def agreement_sentence(cells: Sequence[Cell]) -> str:
     if not pairs:
         return f"Agreement of virtual time and real processes: {NOT_MEASURED}, no point was tried in both."
     apart = [pair for pair in pairs if not pair.agrees]
+    missed = median((pair.difference.high - pair.difference.low) / 2 for pair in pairs)
+    power = (
+        f" {luck_text(len(pairs))} A difference of less than about {missed * 100:.2g} points (the median "
+        "half width of these intervals) could have been missed."
+    )
     text = (
         f"Of {len(pairs)} points that were tried in virtual time and with real processes alike, the share of "
         f"bad events agrees in {len(pairs) - len(apart)} (99 % interval of the difference contains 0)"
     )
     if not apart:
-        return text + "."
+        return f"{text}.{power}"
     named = [
         f"{described(pair.netlab)} {LABELS[pair.netlab.mode]} (real {percent(pair.netlab.bad.value)}, "
         f"virtual {percent(pair.virtual.bad.value)})"
         for pair in apart
     ]
-    return f"{text}; it differs in {listed(named)}."
+    return f"{text}; it differs in {listed(named)}.{power}"
 
 
 def oracle_sentence(cells: Sequence[Cell]) -> str:
@@ -197,7 +234,6 @@ def oracle_sentence(cells: Sequence[Cell]) -> str:
     if not asked:
         return f"The oracle: {NOT_MEASURED}."
     rows = [row for cell in asked for row in cell.rows]
-    impossible = sorted({row.point for row in rows if row.bad < (row.unavoidable or 0)})
     some = [cell for cell in asked if cell.unavoidable and cell.unavoidable.bad]
     at_best = [cell for cell in some if cell.unavoidable and cell.bad.bad == cell.unavoidable.bad]
     text = (
@@ -205,21 +241,37 @@ def oracle_sentence(cells: Sequence[Cell]) -> str:
         f"{len(some)} of {len(asked)} points"
     )
     if some:
-        text += f"; in {len(at_best)} of those nothing else went wrong"
+        text += f"; in {len(at_best)} of those as many events were bad as it says"
+    text += ". It doesn't know the order of a queue: for jitter it is a floor, not a goal."
+    told = [row for row in rows if row.doomed_but_good is not None]
+    impossible = [row for row in told if row.doomed_but_good]
     if impossible:
+        events = sum(row.doomed_but_good or 0 for row in impossible)
+        points = sorted({row.point for row in impossible})
         return (
-            f"{text}. **{len(impossible)} points are better than the oracle allows, so either the oracle or "
-            f"the measurement is wrong there**: {listed(impossible)}."
+            f"{text} **{events:,} events were good although the oracle calls them unavoidable, so either the "
+            f"oracle or the measurement is wrong in {listed(points)}.**"
         )
-    return f"{text}. No run is better than the oracle."
+    if not told:
+        return f"{text} Whether an event that it calls unavoidable was good after all: {NOT_MEASURED}."
+    return f"{text} No event that it calls unavoidable was good, in {len(told)} runs that looked at each."
+
+
+NEARLY = 0.5
+"""Kinds are told of points with less than this share bad: a jam that has broken down says nothing of them."""
 
 
 def kinds_sentence(cells: Sequence[Cell], mode: str) -> str:
-    """Return what bad events of a mode were, over all its points with the usual lead."""
-    rows = [row for cell in cells if cell.mode == mode for row in cell.rows]
+    """Return what bad events of a mode were, over its points with the base lead that are not broken down."""
+    mine = [cell for cell in cells if cell.mode == mode and has_base_lead(cell)]
+    used = [cell for cell in mine if cell.bad.value < NEARLY]
+    rows = [row for cell in used for row in cell.rows]
     bad = sum(row.bad for row in rows)
+    if not mine:
+        return f"{LABELS[mode]}: {NOT_MEASURED}."
+    told = f"{LABELS[mode]}, {len(used)} of {len(mine)} points"
     if not bad:
-        return f"{LABELS[mode]}: " + ("no event was bad." if rows else f"{NOT_MEASURED}.")
+        return f"{told}: " + ("no event was bad." if rows else "in every one at least half is bad.")
     kinds = (
         ("missing", sum(row.missing for row in rows)),
         ("late", sum(row.late for row in rows)),
@@ -229,7 +281,7 @@ def kinds_sentence(cells: Sequence[Cell], mode: str) -> str:
         ("moved", sum(row.moved for row in rows)),
     )
     parts = [f"{count / bad:.0%} {name}" for name, count in kinds if count]
-    return f"{LABELS[mode]}: of {bad:,} bad events {listed(parts)} (one event can be several)."
+    return f"{told}: of {bad:,} bad events {listed(parts)} (one event can be several)."
 
 
 def surprises(cells: Sequence[Cell], minutes: Sequence[Minute]) -> list[str]:

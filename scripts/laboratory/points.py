@@ -35,7 +35,7 @@ class Point:
     """For `legs_of`: text for parse_leg, for all; then "| ben=..." for each member with another leg."""
     transport: str = "udp"
     repair: bool = True
-    lead_ms: float = 400.0
+    lead_ms: float = 200.0
     ahead_ms: float = 500.0
     members: int = 3
     events_per_s: float = 20.0

@@ -89,7 +89,8 @@ def outcome(result: object) -> str:
     if not isinstance(result, Row):
         return ""
     unavoidable = "" if result.unavoidable is None else f", {result.unavoidable} unavoidable"
-    return f": {result.bad} of {result.events} bad, {result.retimed} re-timed{unavoidable}"
+    left_out = f", {result.disturbed} left out" if result.disturbed else ""
+    return f": {result.bad} of {result.events} bad, {result.retimed} re-timed{unavoidable}{left_out}"
 
 
 def tell_failures(console: Console, failures: Sequence[Failure]) -> None:

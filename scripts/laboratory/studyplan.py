@@ -69,6 +69,8 @@ SPREAD_NETWORKS = (
     "delay=15 | ben=up:delay=15;down:delay=35",
 )
 SPREAD_HOUR_S = 3600.0
+SPREAD_EVENTS_PER_S = 2.0
+"""Of each member: what `laboratory.virtual.spread.measure` plays unless told."""
 
 VIRTUAL_SPEED = 22.0
 """Virtual seconds per second of CPU, 3 members at 20 events/s each; measured on two cores of a server."""

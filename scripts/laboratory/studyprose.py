@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from laboratory import findings, studyplan
 from laboratory.cells import Cell
+from laboratory.figures import percent
 from laboratory.findings import NOT_MEASURED
 from laboratory.rows import WHOLE, Minute
 
@@ -58,19 +59,48 @@ def method(study: Study) -> str:
 * One run is one row of [`rows.csv`]({study.folder}/rows.csv): a network, a way of sending, a seed. The
   same network, lead and traffic with several seeds is a point.
 * **Bad** is an event that was missing, late, out of order, different, re-timed or moved at any member,
-  counted once. **Divergent** leaves out re-timed and moved ones: those sound alike everywhere, but not
-  when they were meant to.
+  counted once. **Divergent** leaves out those that were only re-timed or moved: they sound alike
+  everywhere, if not when they were meant to. But where the verdict came too late, the origin had
+  played its own as stamped already (unconfirmed), at another instant than the others: that is divergent.
+* **UDP without repair**: nothing is asked for again. The relay still waits for gaps before it lets later
+  events pass, so losses come in clusters.
+* The **lead** is {studyplan.BASE_LEAD_MS:g} ms, the product's own, wherever nothing else is said.
 * **In time** is handed to scsynth at least 20 ms before due. Order is scsynth's: timetag, then arrival.
 * The **oracle** asks the model what the best possible sender could have done: one that repeats an event
   without end from the moment it is played, to a relay that does the same. What not even it brings to all
   members in time is *unavoidable*: no repair and no transport could have saved it. Independent loss and
   the jitter of single datagrams never stop it; delay, bursts, outages and spikes do. Rate limits are
-  ignored there.
+  ignored there, and so is the order of a queue: for jitter it is a floor, not a goal.
+* {disturbed_text(study.cells)}
 * **Intervals** are 95 %: the hull of Wilson's interval over all events and Student's t interval over
   runs, since events of one run fail together. They are wide with so few runs. Where no event was bad at
   all only Wilson's is left, which takes events for independent: a rare burst may be hidden there.
 * A network text such as `delay=15,loss=5%` holds for each direction between a member and the relay, so an
   event passes two such ways before others have it. Round trips are between a member and the relay."""
+
+
+def disturbed_text(cells: Sequence[Cell]) -> str:
+    """Return how many events were left out since the machine stood still, and how many of them were bad."""
+    asked = [cell for cell in cells if all(row.disturbed is not None for row in cell.rows)]
+    told = "Events that were under way while the **machine stood still** are left out:"
+    if not asked:
+        return f"{told} how many, {NOT_MEASURED}."
+    out = {id(cell): sum(row.disturbed or 0 for row in cell.rows) for cell in asked}
+    total = sum(out.values())
+    if not total:
+        return f"{told} none in {len(asked)} points."
+
+    def share(cell: Cell) -> float:
+        return out[id(cell)] / (out[id(cell)] + cell.bad.events)
+
+    worst = max(asked, key=share)
+    bad = [row.disturbed_bad for cell in asked for row in cell.rows]
+    counted = [count for count in bad if count is not None]
+    of_them = f"{sum(counted):,} of them bad" if len(counted) == len(bad) else "how many were bad isn't known"
+    return (
+        f"{told} {total:,} in {len(asked)} points, {of_them}; the most in {worst.first.point}, "
+        f"{percent(share(worst))} of its events."
+    )
 
 
 # -- honesty ---------------------------------------------------------------------------------------------
@@ -96,6 +126,14 @@ def not_measured(study: Study) -> str:
         for where, points in gone.items()
         if points
     ]
+    seeds = {
+        name: len({row.seed for cell in study.cells for row in cell.rows if row.point == name})
+        for name in there
+    }
+    fewer = [p for p in planned if 0 < seeds.get(p.name, 0) < len(p.seeds)]
+    if fewer:
+        named = (f"{p.name} ({seeds[p.name]} of {len(p.seeds)})" for p in fewer)
+        lines.append(f"* With fewer seeds than planned: {findings.listed(named)}.")
     networks = " ".join({cell.first.network for cell in study.cells} | {m.network for m in study.minutes})
     alone = [words for word, words in IMPAIRMENTS.items() if word not in networks]
     if alone:
@@ -113,6 +151,10 @@ def not_measured(study: Study) -> str:
         "* Real paths of the Internet: profiles are models, their sources are named above.",
         "* Genuine Sonic Pi: a generator plays evenly spread notes here; `scripts/demo` plays genuine ones.",
         "* Spread between separate machines with real processes: netlab's members share one host's clock.",
+        "* In neither lab: recorded traffic and genuine servers, events without a time, effects and chords.",
+        "* TCP in rooms of other sizes than three.",
+        "* Action to sound: what is told is due minus emission; neither keyboard nor sound card is in it.",
+        f"* Hours of clocks with other seeds, and with more than {studyplan.SPREAD_EVENTS_PER_S:g} events/s.",
         "* Rare things: a point of a few thousand events tells nothing about 1 in 100,000.",
         "* In virtual time: TCP, timers that fire late, a busy machine.",
     ]

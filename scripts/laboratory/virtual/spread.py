@@ -66,7 +66,7 @@ def measure(
     members: int = 3,
     seconds: float = 3600.0,
     events_per_s: float = 2.0,
-    lead_ms: float = 400.0,
+    lead_ms: float = 200.0,
     ahead_ms: float = 500.0,
     seed: int = 1,
     on_time: Callable[[float], None] | None = None,
