@@ -9,6 +9,9 @@ Sonic Pi 3.2.2 itself leaves runs behind: at a stop a thread of it may end with 
 (runtime.rb), and then it never frees that run's group and mixer, with scsynth alone too. Such nodes are
 counted beside (`kept`), by what Sonic Pi never asked to be freed, and its log's word on it stands in the
 report. What grows beyond them is ours and fails.
+
+Late is late, and fails; but where the machine itself stood still (stillwatch.py) the report says that beside
+it, and how much of its processors' time the host of a virtual machine kept for others.
 """
 
 import json
@@ -32,6 +35,7 @@ from rehearsal import recording
 from rehearsal.compare import compare
 from rehearsal.jam import Jam, late_lines
 from rehearsal.machine import StageError, examples
+from rehearsal.matching import Event
 from rehearsal.recording import RecordedMessage, Recording
 from rehearsal.rooms import node_of, number_at, slot_of
 from rehearsal.sound import message
@@ -47,6 +51,8 @@ QUIET_S = 14.0
 RESTART_AT = 0.5
 """In the middle of the playing part one member stops and starts again."""
 ANSWER_S = 3.0
+STALL_REACH_S = 0.3
+"""From emission to due of an untimed event are 200 ms; and scsynth wants it a little before."""
 SONIC_PI_ERROR = "PromiseAlreadyDeliveredError"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 
@@ -74,6 +80,12 @@ class Cycle:
     kept_synths: dict[str, int] = field(default_factory=dict)
     kept_groups: dict[str, int] = field(default_factory=dict)
     kept_buses: dict[str, int] = field(default_factory=dict)
+    late_in_stalls: int = 0
+    """Of the late ones: due within STALL_REACH_S after a moment in which the whole machine stood still."""
+    stalls: int = 0
+    stall_ms_max: float = 0.0
+    steal_s: float = 0.0
+    """Seconds of its processors that this machine's host kept for others, if it is a virtual one."""
     sonic_pi_errors: int = 0
     """Threads of Sonic Pi that ended with its own PromiseAlreadyDeliveredError, so far."""
 
@@ -150,6 +162,9 @@ def soak(minutes: float, progress: Progress) -> list[Cycle]:
         stage.play_for(3.0)
         tails = {name: Tail(performer.recording_path) for name, performer in jam.performers.items()}
         ports = {name: tail.read().scsynth_port for name, tail in tails.items()}
+        still = folder / "still.txt"
+        stage.spawn([sys.executable, Path(__file__).with_name("stillwatch.py")], still)
+        stolen_before_s = psutil.cpu_times().steal
         started_s = time.monotonic()
         late_before = retimed_before = 0
         while (now_s := time.monotonic() - started_s) < minutes * 60:
@@ -181,6 +196,12 @@ def soak(minutes: float, progress: Progress) -> list[Cycle]:
             late_now = sum(len(late_lines(performer)) for performer in jam.performers.values())
             cycle.late = sum(len(member.late) for member in members) + late_now - late_before
             late_before = late_now
+            stalls = stalls_of(still, from_ns)
+            cycle.late_in_stalls = sum(is_in(event, stalls) for member in members for event in member.late)
+            cycle.stalls = len(stalls)
+            cycle.stall_ms_max = max((round((to - at) / 1e6, 1) for at, to in stalls), default=0.0)
+            stolen_now_s = psutil.cpu_times().steal
+            cycle.steal_s, stolen_before_s = round(stolen_now_s - stolen_before_s, 2), stolen_now_s
             cycle.out_of_order = sum(len(member.out_of_order) for member in members)
             cycle.different = sum(len(member.different) + len(member.mistimed) for member in members)
             cycle.margin_ms_min = round(min(member.margin_ms_min for member in members), 2)
@@ -194,6 +215,17 @@ def soak(minutes: float, progress: Progress) -> list[Cycle]:
             line = f"{now_s / 60:5.1f} min  {cycle.events} events  {', '.join(cycle.playing.values())}"
             progress.console.print(line, highlight=False)
     return cycles
+
+
+def stalls_of(log: Path, from_ns: int) -> list[tuple[int, int]]:
+    """Return the moments since `from_ns` in which the machine stood still (from, to in ns since 1970)."""
+    pairs = (line.split() for line in log.read_text().splitlines())
+    return [(int(at), int(to)) for at, to in (pair for pair in pairs if len(pair) == 2) if int(to) >= from_ns]
+
+
+def is_in(event: Event, stalls: list[tuple[int, int]]) -> bool:
+    """Tell whether an event was due in such a moment, or soon after it."""
+    return any(at <= event.due_ns <= to + round(STALL_REACH_S * 1e9) for at, to in stalls)
 
 
 def count(cycle: Cycle, jam: Jam, tails: dict[str, Tail], ports: dict[str, int]) -> None:
@@ -259,7 +291,16 @@ def summary(cycles: list[Cycle]) -> dict[str, Any]:
     """Return the sums of all cycles, and how much each count grew from the second cycle to the last."""
     sums = {
         key: sum(getattr(cycle, key) for cycle in cycles)
-        for key in ("events", "missing", "late", "out_of_order", "different", "retimed")
+        for key in (
+            "events",
+            "missing",
+            "late",
+            "late_in_stalls",
+            "out_of_order",
+            "different",
+            "retimed",
+            "stalls",
+        )
     }
     # The first cycle still fills caches and pools; growth after it would be a leak.
     first, last = cycles[min(1, len(cycles) - 1)], cycles[-1]
@@ -277,6 +318,8 @@ def summary(cycles: list[Cycle]) -> dict[str, Any]:
     return {
         "cycles": len(cycles),
         **sums,
+        "stall_ms_max": max(cycle.stall_ms_max for cycle in cycles),
+        "steal_s": round(sum(cycle.steal_s for cycle in cycles), 2),
         "margin_ms_min": min(cycle.margin_ms_min for cycle in cycles),
         "timetag_spread_us_max": max(cycle.timetag_spread_us for cycle in cycles),
         "growth": growth,
@@ -312,6 +355,11 @@ def main(minutes: float, output: Path) -> None:
     console.print_json(data=report)
     faults = sum(report[key] for key in ("missing", "late", "out_of_order", "different"))
     console.print("coherent throughout" if not faults else f"{faults} faults", style="bold")
+    if report["late_in_stalls"]:
+        console.print(
+            f"{report['late_in_stalls']} of the {report['late']} late ones met one of {report['stalls']} "
+            f"moments in which the whole machine stood still, up to {report['stall_ms_max']:.0f} ms"
+        )
     grown = {
         f"{key} of {name}": by
         for counts in (report["growth_beyond_what_sonic_pi_keeps"], {"handles": report["growth"]["handles"]})
