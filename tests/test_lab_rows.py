@@ -119,6 +119,7 @@ def test_runs_that_fail_are_reported_with_their_log_and_the_others_go_on(tmp_pat
     assert "status -9" in told["killed"].reason
 
 
+@pytest.mark.slow
 def test_a_run_that_hangs_is_ended_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("laboratory.campaign.PATIENCE_S", 3.0)
     done, failures = collect([Job("endless", 0, partial(endless, tmp_path / "begun"))], tmp_path)
