@@ -41,7 +41,7 @@ def draw(trace: Trace, path: Path) -> None:
     axes[1][1].set_xlabel("share of what came, %")
     engine = figure.get_layout_engine()
     if engine is not None:
-        engine.set(hspace=0.06)  # type: ignore[call-arg]
+        engine.set(hspace=0.06)  # type: ignore[call-arg]  # the base class doesn't name it
     figure.suptitle(_title(trace, figures), fontsize=11, color=INK)
     figure.savefig(path, format="png")
 

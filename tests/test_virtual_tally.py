@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 from laboratory.points import Point, legs_of
+from laboratory.tallying import quantile
 from laboratory.virtual.host import Handed, Member
 from laboratory.virtual.stage import Stage
-from laboratory.virtual.tally import Event, events_of, figures, quantile
+from laboratory.virtual.tally import Event, events_of, figures
 
 from relay.wire.sequence import Flag
 

@@ -154,9 +154,9 @@ def sweep(cells: Sequence[Cell], series: str, title: str, label: str, path: Path
         for mode in MODES:
             for where in ("virtual", "netlab"):
                 draw_curve(ax, curve(shown, where, series, mode), share, mode)
-    known = [cell for cell in shown if cell.unavoidable is not None and cell.unavoidable.bad]
-    for cell in known:
-        axes[0].plot(cell.x, max(cell.unavoidable.value, FLOOR), "x", color=FAINT, zorder=4)  # type: ignore[union-attr]
+    known = [(cell.x, cell.unavoidable) for cell in shown if cell.unavoidable and cell.unavoidable.bad]
+    for x, unavoidable in known:
+        axes[0].plot(x, max(unavoidable.value, FLOOR), "x", color=FAINT, zorder=4)
     if symlog:
         axes[1].set_xscale("symlog", linthresh=min((cell.x for cell in shown if cell.x > 0), default=1.0))
     ticks = sorted({cell.x for cell in shown})

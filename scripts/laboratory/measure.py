@@ -16,6 +16,7 @@ from rehearsal.relaylog import LoggedEvent
 from rehearsal.rooms import SLOT_BITS
 
 from laboratory.oracle import NEEDED_S, Emission
+from laboratory.tallying import quantile, summed
 from relay.wire import frames
 from relay.wire.datagram import HEADER_BYTES, TAG_BYTES
 from relay.wire.sequence import Kind, Stamped
@@ -238,21 +239,7 @@ def figures(events: Sequence[Event]) -> dict[str, Any]:
     spreads = sorted(event.spread_ns / 1e3 for event in events if event.spread_ns is not None)
     waits = sorted((message.due_ns - event.emitted_ns) / 1e6 for event, _, message in heard)
     return {
-        "events": len(events),
-        "divergent": sum(event.divergent for event in events),
-        "missing": sum(bool(event.missing) for event in events),
-        "late": sum(bool(event.late) for event in events),
-        "out_of_order": sum(bool(event.out_of_order) for event in events),
-        "different": sum(bool(event.different) for event in events),
-        "retimed": sum(event.retimed for event in events),
-        "moved": sum(event.moved for event in events),
-        "unconfirmed": sum(event.unconfirmed for event in events),
-        "bad": sum(event.bad for event in events),
-        "margin_ms_p01": quantile(margins, 0.01),
-        "margin_ms_p50": quantile(margins, 0.50),
-        "spread_us_p50": quantile(spreads, 0.50),
-        "spread_us_p99": quantile(spreads, 0.99),
-        "action_to_sound_ms_p50": quantile(waits, 0.50),
+        **summed(events, margins, spreads, waits),
         "clock_error_us_p99": quantile(clock_errors, 0.99),
     }
 
@@ -274,11 +261,6 @@ def lag_ms(events: Iterable[Event], ahead_ms: float, share: float) -> float | No
     """Return a quantile of how much later than meant the feeders sent: what this machine itself added."""
     lags = (ahead_ms - (event.stamped_ns - event.emitted_ns) / 1e6 for event in events)
     return quantile(sorted(lags), share)
-
-
-def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank quantile of sorted values, None without any."""
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
 
 
 def node_at(message: RecordedMessage) -> int | None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from laboratory.oracle import Oracle
 from laboratory.points import Point, legs_of
 from laboratory.rows import Row
+from laboratory.tallying import quantile
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
 from laboratory.virtual.stage import RUN_OUT_S, Stage
-from laboratory.virtual.tally import events_of, figures, plain_bytes, quantile
+from laboratory.virtual.tally import events_of, figures, plain_bytes
 from relay.impairment import Leg
 from relay.wire.timetag import ns_from_ticks
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import msgspec
 
 from laboratory.points import Point, legs_of
+from laboratory.tallying import quantile
 from laboratory.virtual.run import ClockWatch
 from laboratory.virtual.stage import RUN_OUT_S, Stage, spread_ppm
-from laboratory.virtual.tally import Event, events_of, quantile
+from laboratory.virtual.tally import Event, events_of
 
 MINUTE_S = 60.0
 RUN_IN_S = 0.0

@@ -14,6 +14,7 @@ from bridge.idspace import NODE_BITS, Origin
 from bridge.remap import remap
 from laboratory.generator import node_of
 from laboratory.oracle import NEEDED_S, Emission, base_due_s
+from laboratory.tallying import summed
 from laboratory.virtual.host import Handed, Member
 from laboratory.virtual.net import IP_UDP_BYTES
 from laboratory.virtual.stage import Note, Stage
@@ -109,23 +110,7 @@ def figures(events: Sequence[Event]) -> dict[str, Any]:
     margins = sorted((due - at) / 1e6 for event, name, at, due in heard if name != event.origin)
     spreads = sorted(event.spread_ns / 1e3 for event in events if event.spread_ns is not None)
     waits = sorted((due - event.at_ns) / 1e6 for event, _, _, due in heard)
-    return {
-        "events": len(events),
-        "divergent": sum(event.divergent for event in events),
-        "missing": sum(bool(event.missing) for event in events),
-        "late": sum(bool(event.late) for event in events),
-        "out_of_order": sum(bool(event.out_of_order) for event in events),
-        "different": sum(bool(event.different) for event in events),
-        "retimed": sum(event.retimed for event in events),
-        "moved": sum(event.moved for event in events),
-        "unconfirmed": sum(event.unconfirmed for event in events),
-        "bad": sum(event.bad for event in events),
-        "margin_ms_p01": quantile(margins, 0.01),
-        "margin_ms_p50": quantile(margins, 0.50),
-        "spread_us_p50": quantile(spreads, 0.50),
-        "spread_us_p99": quantile(spreads, 0.99),
-        "action_to_sound_ms_p50": quantile(waits, 0.50),
-    }
+    return summed(events, margins, spreads, waits)
 
 
 def plain_bytes(notes: Sequence[Note]) -> int:
@@ -137,11 +122,6 @@ def plain_bytes(notes: Sequence[Note]) -> int:
         + len(frames.encode(Stamped(1, 1, 1, Kind.TIMED, note.emission.message)))
         for note in notes
     )
-
-
-def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank quantile of sorted values, None without any."""
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
 
 
 def _event(
