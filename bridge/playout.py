@@ -136,9 +136,10 @@ class Playout:
         self.last_key = (0, 0, 0)
         self._resets.clear()
 
-    def clock_was_set(self, session_now: int) -> None:
+    def clock_was_set(self, session_now: int, closed_until: int) -> None:
         """Note that session time was set in one step: nothing was handed over that lies further ahead."""
-        self.last_key = min(self.last_key, (session_now + self.release_advance, 0, 0))
+        ahead = max(session_now + self.release_advance, closed_until)
+        self.last_key = min(self.last_key, (ahead, 0, 0))
 
     def synthdefs_loaded(self) -> None:
         """Sonic Pi's synthdefs are in scsynth: strips can be made."""
@@ -173,10 +174,12 @@ class Playout:
             if event.due <= self._release_until(reading):
                 self.counts.stragglers += 1
 
-    def release(self, reading: Reading) -> None:
-        """Hand over what is due within the release advance."""
+    def release(self, reading: Reading, closed_until: int = 0) -> None:
+        """Hand over what is due within the release advance, and what is due up to the session instant
+        `closed_until` as well: nothing can come ahead of that any more, and what scsynth has is safe from
+        this host's own delays."""
         until = self._release_until(reading)
-        batch = self.queue.release(until)
+        batch = self.queue.release(until, closed_until)
         if self.fault is not None:
             self.fault.swap_ahead(self.queue, until)
             batch = self.fault.pass_on(batch, until)

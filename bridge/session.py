@@ -280,7 +280,7 @@ class JamSession:
                 else:
                     self._downlink.keep_early(frame)
             case frames.BeatDown():
-                self._downlink.announce(frame.number, now_s)
+                self._downlink.announce(frame.number, frame.watermark, now_s)
                 if self._in_time:
                     arrived = self._timebase.session_at(received_local_ns)
                     self._ledger.one_way_down(seconds(arrived - frame.sent))
@@ -310,7 +310,7 @@ class JamSession:
         self._uplink.convert(convert)
         now = self._timebase.session_at(reading.local_ns)
         self._uplink.beat_at = now
-        self.playout.clock_was_set(now)
+        self.playout.clock_was_set(now, self._downlink.closed_until)
         self._ledger.start(now)
         self._report_at = self._ledger.next_report_at(now)
         self._effects.append(words.clock_set(self._timebase.clock.error_bound_s, moved))
@@ -323,7 +323,8 @@ class JamSession:
         """Do what time asks for: releases, clock requests, gaps, heartbeats, reports."""
         self._awake_local_ns = reading.local_ns
         now = self._timebase.session_at(reading.local_ns)
-        self.playout.release(reading)
+        # Before it is in time, events that have come are not in the queue.
+        self.playout.release(reading, self._downlink.closed_until if self._in_time else 0)
         if not self.joined:
             return
         if not self._in_time:

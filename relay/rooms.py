@@ -27,7 +27,7 @@ from relay.wire.control import Member, Report
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import RemoteError
 from relay.wire.osc import single_message
-from relay.wire.recovery import GapTracker, SendRing
+from relay.wire.recovery import REPEAT_PER_RTT, GapTracker, SendRing
 from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing
 from relay.wire.timetag import TICKS_PER_S, ticks
 
@@ -38,6 +38,10 @@ RING_KEEP_S = 30.0
 H_MARGIN = ticks(0.020)
 H_SLACK = ticks(0.010)
 """The lead must exceed H by something, or every event would be re-timed."""
+REPAIR_S = 0.030
+"""What a repair takes beside its round trips: the gap must be seen, and asked for."""
+H_GRAIN = ticks(0.005)
+"""Nobody needs to be told of less."""
 DOWN_P99_GUESS = ticks(0.005)
 
 RESERVED_FOR = ticks(300.0)
@@ -173,15 +177,21 @@ class Room:
         )
 
     def tune_horizon(self) -> bool:
-        """Set H from what the members need; return whether it changed by more than a millisecond."""
+        """Set H from what the members need, and from half of what the lead leaves over: so much earlier may
+        scsynth be handed what is due. The other half, and one repair, are for the way up. Return whether H
+        changed by more than H_GRAIN."""
         needs = [
             seat.release_advance
             + (ticks(seat.last_report.down_p99_ms / 1e3) if seat.last_report else DOWN_P99_GUESS)
             for seat, _ in self.channels()
         ]
         wanted = max(needs, default=0) + H_MARGIN
+        if needs:
+            way_up_s = max(_repaired_way_up_s(seat, channel) for seat, channel in self.channels())
+            left_over = self.judge.timing.lead - H_SLACK - ticks(way_up_s) - wanted
+            wanted += max(0, left_over // 2)
         horizon = max(H_MARGIN, min(wanted, self.judge.timing.lead - H_SLACK))
-        changed = abs(horizon - self.judge.horizon) > ticks(0.001)
+        changed = abs(horizon - self.judge.horizon) > H_GRAIN
         if changed:
             self.judge.horizon = horizon
         return changed
@@ -233,3 +243,10 @@ class Room:
                 seat.foundation.apply(event.payload)
             except RemoteError:
                 seat.refused += 1
+
+
+def _repaired_way_up_s(seat: Seat, channel: Channel) -> float:
+    """What an event needs on the way up that is lost once."""
+    way_s = max(channel.one_way_up_s, default=0.0)
+    rtt_s = seat.last_report.rtt_ms / 1e3 if seat.last_report else 0.0
+    return max(0.0, way_s) + max(0.0, rtt_s) * REPEAT_PER_RTT + REPAIR_S

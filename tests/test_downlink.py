@@ -53,7 +53,7 @@ def test_a_leap_is_lost_in_one_word_and_the_sequence_goes_on() -> None:
     downlink.saw(event(4), 1.0)
     assert downlink.saw(event(2**40), 1.0)
     assert downlink.gave_up() == [(2, 2), (3, 3), (5, 2**40 - 1)]
-    downlink.announce(2**41, 1.0)
+    downlink.announce(2**41, 0, 1.0)
     assert downlink.gave_up() == [(2**40 + 1, 2**41)]
     assert downlink.saw(event(2**41 + 1), 1.0)
 
@@ -81,3 +81,31 @@ def test_a_room_without_repair_asks_for_nothing_before_it_or_after() -> None:
     assert downlink.requests(1.5, 0.02) == []
     downlink.repair(True)
     assert (1001, 1002) in downlink.requests(1.6, 0.02)
+
+
+def test_the_sequence_is_closed_as_far_as_a_heartbeat_says_once_all_it_counts_has_come() -> None:
+    downlink = Downlink(0)
+    downlink.enter(0, 1.0)
+    downlink.saw(event(1), 1.0)
+    downlink.announce(1, 1000, 1.0)
+    assert downlink.closed_until == 1000
+    downlink.announce(3, 2000, 1.1)
+    downlink.saw(event(3), 1.1)
+    downlink.announce(3, 3000, 1.2)
+    assert downlink.closed_until == 1000, "2 is missing, and may be due at once"
+    downlink.saw(event(2), 1.3)
+    assert downlink.closed_until == 3000
+    downlink.announce(2, 1500, 1.4)
+    assert downlink.closed_until == 3000, "an old heartbeat takes nothing back"
+
+
+def test_nothing_is_closed_for_a_newcomer_while_events_from_before_it_are_missing() -> None:
+    downlink = Downlink(0)
+    downlink.enter(2, 1.0)
+    downlink.announce(2, 1000, 1.0)
+    assert downlink.closed_until == 0
+    downlink.saw(event(1), 1.0)
+    downlink.saw(event(2), 1.0)
+    assert downlink.closed_until == 1000
+    downlink.enter(9, 2.0)
+    assert downlink.closed_until == 0, "another epoch, another sequence"

@@ -1,6 +1,6 @@
 """Session: joining, sending, following the room's numbers, and what it never does."""
 
-from bridge.effects import Effect, SendControl, SendDatagram, Tell
+from bridge.effects import Effect, SendControl, SendDatagram, Tell, ToSynth
 from bridge.memory import Memory
 from bridge.session import JamSession
 from clock.exchange import server_answer
@@ -8,7 +8,7 @@ from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.sequence import Kind
 from relay.wire.timetag import from_unix_ns, ticks
-from tests.bridge_world import UNIX_NS, Bench, group, instant, judged, note, reading
+from tests.bridge_world import UNIX_NS, Bench, bundles, group, instant, judged, note, reading
 
 KEY_UP, KEY_DOWN, CHANNEL = bytes(32), b"\1" * 32, 77
 EPOCH, OTHER_EPOCH = b"e" * 16, b"f" * 16
@@ -270,3 +270,19 @@ def test_settings_and_refusals_of_the_relay_are_taken_in() -> None:
     assert (session.timing.lead, session.timing.shift) == (ticks(0.3), ticks(0.1))
     session.receive_control(control.Refused(reason="full", text="no place", final=True), reading(1.0))
     assert session.gone
+
+
+def test_what_nothing_can_come_ahead_of_any_more_goes_to_scsynth_before_its_release_instant() -> None:
+    _, _, relay = joined()
+
+    def handed_over(at_s: float) -> list[float]:
+        datagrams = [effect.payload for effect in relay.turn(at_s)[1] if isinstance(effect, ToSynth)]
+        return [due for due, _ in bundles(datagrams)]
+
+    handed_over(1.9)
+    relay.say(judged(2, 3.1, note(21), slot=2), at_s=2.0)
+    relay.say(frames.BeatDown(instant(3.2), 2, instant(2.0)), at_s=2.0)
+    assert handed_over(2.0) == [], "the first is missing, and may be due before it"
+    relay.say(judged(1, 3.0, note(20), slot=2), at_s=2.1)
+    relay.say(judged(3, 3.3, note(22), slot=2), at_s=2.1)
+    assert handed_over(2.1) == [3.0, 3.1], "the third is due after what the heartbeat closes"
