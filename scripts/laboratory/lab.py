@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from laboratory import figures, repeat, rows, study, studyplan
+from laboratory import envelope, figures, repeat, rows, study, studyplan
 from laboratory.cells import Cell, cells_of
 from laboratory.points import MODES, TRANSPORTS, Point, legs_of
 from laboratory.reporting import Reporter, run_jobs, tell_failures
@@ -131,12 +131,18 @@ Examples:
     is_flag=True,
     help="Run points of the committed study anew, with other seeds, and compare.",
 )
+@click.option(
+    "--envelope",
+    "whole_envelope",
+    is_flag=True,
+    help="Run the networks on which nothing may be lost instead, in the lab of --where: docs/ENVELOPE.md.",
+)
 @click.argument("points", nargs=-1)
 def main(
     networks: tuple[str, ...], transports: tuple[str, ...], repair: str, leads: tuple[float, ...],
     ahead_ms: float, sizes: tuple[int, ...], events_per_s: float, seconds: float, seeds: int, where: str,
     jobs: int, output: Path, again: bool, whole_study: bool, parts: tuple[str, ...], plan_only: bool,
-    quick: bool, repeated: bool, points: tuple[str, ...],
+    quick: bool, repeated: bool, whole_envelope: bool, points: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Try jams on bad networks: each run gives one row of a CSV, each point a share with its interval.
 
@@ -156,6 +162,8 @@ def main(
             sys.exit(run_repeat(console, points, jobs))
         elif quick:
             sys.exit(run_quick(console, jobs))
+        elif whole_envelope:
+            sys.exit(run_envelope(console, where, jobs, again))
         elif whole_study or parts:
             sys.exit(study.run(console, study.COMMITTED, parts=parts or study.PARTS, jobs=jobs, again=again))
         else:
@@ -232,6 +240,28 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
         console.print(f"rows in {path}, figure in {picture}")
     tell_failures(console, failures)
     return 1 if failures else 0
+
+
+def run_envelope(console: Console, where: str, jobs: int, again: bool) -> int:
+    """Run the trials that aren't there yet, write what follows from all; return the exit status."""
+    asked = envelope.points(where)
+    there = [] if again else rows.read(envelope.DATA, Row)
+    wanted = missing(asked, there)
+    refuse_netlab_where_it_cannot_work(point for point, _ in wanted)
+    made_by = stamp()
+    with Reporter(console) as reporter:
+        failures = run_jobs(
+            [job_of(point, seed, made_by) for point, seed in wanted], jobs, reporter,
+            lambda job, row: rows.append(envelope.DATA, a_row(row)),
+        )  # fmt: skip
+    verdicts = envelope.write(envelope.TEXT, envelope.DATA)
+    heading, *lines = envelope.table(verdicts)
+    table = Table(*heading)
+    for line in lines:
+        table.add_row(*line)
+    console.print(table, f"written: {envelope.TEXT}")
+    tell_failures(console, failures)
+    return 1 if failures or not all(verdict.holds for verdict in verdicts) else 0
 
 
 def refuse_netlab_where_it_cannot_work(points: Iterable[Point]) -> None:
