@@ -322,6 +322,9 @@ class JamSession:
     def wake(self, reading: Reading) -> None:
         """Do what time asks for: releases, clock requests, gaps, heartbeats, reports."""
         self._awake_local_ns = reading.local_ns
+        moved_s = self._timekeeper.watch(reading)
+        if moved_s:
+            self._effects.append(words.wall_moved(moved_s))
         now = self._timebase.session_at(reading.local_ns)
         # Before it is in time, events that have come are not in the queue.
         self.playout.release(reading, self._downlink.closed_until if self._in_time else 0)

@@ -4,6 +4,7 @@ from bridge.effects import Effect, SendControl, SendDatagram, Tell, ToSynth
 from bridge.memory import Memory
 from bridge.session import JamSession
 from clock.exchange import server_answer
+from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.sequence import Kind
@@ -286,3 +287,52 @@ def test_what_nothing_can_come_ahead_of_any_more_goes_to_scsynth_before_its_rele
     relay.say(judged(1, 3.0, note(20), slot=2), at_s=2.1)
     relay.say(judged(3, 3.3, note(22), slot=2), at_s=2.1)
     assert handed_over(2.1) == [3.0, 3.1], "the third is due after what the heartbeat closes"
+
+
+def test_waking_from_sleep_sets_the_clock_in_one_step_within_half_a_second() -> None:
+    bench, session, relay = joined()
+    era = bench.timebase.era
+    # Asleep for 7 s: the local clock stood still, the relay's and the wall clock went on.
+    relay.ahead_ns += 7_000_000_000
+    told: list[str] = []
+    for count in range(20):
+        read = Reading(reading(2.0 + count * 0.025).local_ns, reading(9.0 + count * 0.025).wall_ns)
+        session.wake(read)
+        for effect in session.flush(read):
+            if isinstance(effect, SendDatagram):
+                for frame in frames.decode(relay.opener.open(effect.payload)):
+                    if isinstance(frame, frames.Clock):
+                        now = from_unix_ns(read.wall_ns)
+                        answer = frames.Clock(server_answer(frame.ntp, receive=now, transmit=now))
+                        session.receive_datagram(
+                            relay.sealer.seal(frames.encode(answer)),
+                            received_local_ns=read.local_ns, reading=read,
+                        )  # fmt: skip
+            elif isinstance(effect, Tell):
+                told.append(effect.text)
+    assert bench.timebase.era == era + 1
+    assert abs(bench.timebase.session_at(reading(2.5).local_ns) - instant(9.5)) < ticks(0.001)
+    assert any("+7.00 s" in text for text in told)
+
+
+def test_a_wall_clock_that_is_set_leaves_session_time_alone_and_is_said_once() -> None:
+    bench, session, relay = joined()
+    era, before = bench.timebase.era, bench.timebase.session_at(reading(3.0).local_ns)
+    told: list[str] = []
+    for count in range(20):
+        read = reading(2.0 + count * 0.025)
+        session.wake(Reading(read.local_ns, read.wall_ns - 3_000_000_000))
+        for effect in session.flush(read):
+            if isinstance(effect, SendDatagram):
+                for frame in frames.decode(relay.opener.open(effect.payload)):
+                    if isinstance(frame, frames.Clock):
+                        now = from_unix_ns(read.wall_ns)
+                        relay.say(
+                            frames.Clock(server_answer(frame.ntp, receive=now, transmit=now)),
+                            at_s=2.0 + count * 0.025,
+                        )
+            elif isinstance(effect, Tell):
+                told.append(effect.text)
+    assert bench.timebase.era == era
+    assert abs(bench.timebase.session_at(reading(3.0).local_ns) - before) < ticks(0.0001)
+    assert len([text for text in told if "-3.00 s" in text]) == 1

@@ -303,3 +303,37 @@ def test_nothing_is_woken_more_often_than_there_is_to_do() -> None:
     for member, count in zip(members, before, strict=True):
         per_s = (member.wakeups - count) / 10.0
         assert per_s < 12, f"{member.name}: {per_s} wake-ups a second in silence"
+
+
+@pytest.mark.parametrize("step_s", [2.0, -0.7])
+def test_a_step_of_one_wall_clock_moves_nothing_of_the_others_by_a_millisecond(step_s: float) -> None:
+    def played(stepped: bool) -> tuple[list[Member], dict[bytes, list[int]]]:
+        jam = Jam(seed=17)
+        members = trio(jam, LAN)
+        for member in (members[0], members[2]):
+            jam.play(member, notes(generated(5, seconds=4.0)), MUSIC_AT_S)
+        if stepped:
+
+            def step() -> None:
+                members[1].wall_offset_ns += round(step_s * 1e9)
+
+            jam.at_s(MUSIC_AT_S + 2.0, step)
+        jam.run(12.0)
+        assert not stepped or any(f"{step_s:+.2f} s" in text for text in members[1].told)
+        instants: dict[bytes, list[int]] = {}
+        for member in members:
+            for one in events(member):
+                if BEEP in one.message and one.timetag_ns is not None:
+                    instants.setdefault(one.message, []).append(one.timetag_ns)
+        return members, instants
+
+    _, undisturbed = played(stepped=False)
+    _, found = played(stepped=True)
+    assert found.keys() == undisturbed.keys()
+    assert len(found) > 60
+    apart_ns = [
+        abs(one - other)
+        for message, instants in found.items()
+        for one, other in zip(sorted(instants), sorted(undisturbed[message]), strict=True)
+    ]
+    assert max(apart_ns) < 1_000_000
