@@ -42,6 +42,8 @@ class _Played:
     timetag: int
     body: bytes
     margin_s: float | None
+    arrival: int
+    late: bool
 
 
 @dataclass(slots=True)
@@ -232,6 +234,8 @@ class Playout:
             timetag=played.timetag,
             digest=event_digest(event.number, played.body),
             margin_s=played.margin_s,
+            arrival=played.arrival,
+            late=played.late,
             unconfirmed=True,
             out_of_order=played.due != event.due,
         )
@@ -280,7 +284,8 @@ class Playout:
         if held.sub or not held.counted:
             return
         if held.number is None:
-            self._played[held.seq] = _Played(held.due, timetag, body, margin_s)
+            arrival = self._ledger.next_arrival()
+            self._played[held.seq] = _Played(held.due, timetag, body, margin_s, arrival, late)
             self.unconfirmed.append(held.seq)
             self._ledger.play_unconfirmed()
             while len(self._played) > PLAYED_KEPT:

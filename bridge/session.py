@@ -100,9 +100,7 @@ class JamSession:
 
         payload: as it travels, in Sonic Pi's numbers. home: the same remapped for the own scsynth.
         """
-        emitted = self._timebase.session_at(emitted_local_ns)
-        to_session = self._timebase.session_of_wall
-        timetag = None if wall_timetag is None else to_session(wall_timetag, reading)
+        emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         event = self._uplink.stamp(kind, payload, emitted=emitted, timetag=timetag, foundation=foundation)
         self.memory.next_seq = self._uplink.next_seq
         self._home_sub = 0
@@ -118,13 +116,11 @@ class JamSession:
         self, message: bytes, *, wall_timetag: int | None, emitted_local_ns: int, reading: Reading
     ) -> None:
         """Hold back a message that only this host plays, in order with the own events."""
-        due = self._timebase.session_at(emitted_local_ns) + self.timing.lead
-        if wall_timetag is not None:
-            due = max(due, self._timebase.session_of_wall(wall_timetag, reading) + self.timing.shift)
-        due = max(due, self._uplink.floor)
-        self._home_sub += 1
+        emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
+        kind = Kind.UNTIMED if timetag is None else Kind.TIMED
         seq = self._uplink.next_seq - 1
-        kind = Kind.UNTIMED if wall_timetag is None else Kind.TIMED
+        due = self._uplink.due_at_home(Stamped(seq, emitted, timetag, kind, message), self.timing)
+        self._home_sub += 1
         self.playout.hold(Held(due, self.playout.own.slot, seq, kind, message, self._home_sub, home=message))
 
     def note_refused(self) -> None:
@@ -178,6 +174,8 @@ class JamSession:
     def _set_room(self, room: control.Welcome | control.Settings) -> None:
         self.timing = Timing(room.lead, room.shift)
         self._downlink.repair(room.repair)
+        self._uplink.follow(room.scheme)
+        self._ledger.follow(room.scheme)
 
     def disconnected(self) -> None:
         """Note that the connection ended: from now on this host plays as stamped."""

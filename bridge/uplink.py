@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from relay.wire import frames
-from relay.wire.sequence import Kind, Stamped, Timing, base_due, raises_floor
+from relay.wire.sequence import Kind, Scheme, Stamped, Timing, base_due, raises_floor
 from relay.wire.timetag import ticks
 
 PENDING_MAX = 4096
@@ -27,7 +27,14 @@ class Uplink:
         self.next_seq = next_seq
         self.floor = 0
         self.beat_at = 0
+        self._scheme = Scheme.JUDGED
         self._pending: dict[int, Stamped] = {}
+
+    def follow(self, scheme: Scheme) -> None:
+        """Reckon dues by the room's scheme: TIMESTAMP knows no floor."""
+        self._scheme = scheme
+        if scheme is Scheme.TIMESTAMP:
+            self.floor = 0
 
     def stamp(
         self, kind: Kind, payload: bytes, *, emitted: int, timetag: int | None, foundation: bool
@@ -42,10 +49,14 @@ class Uplink:
 
     def due_as_stamped(self, event: Stamped, timing: Timing) -> int:
         """Return the due that the relay will give unless something is late; it raises the own floor."""
-        due = max(base_due(event, timing), self.floor)
-        if raises_floor(event.kind):
+        due = self.due_at_home(event, timing)
+        if self._scheme is Scheme.JUDGED and raises_floor(event.kind):
             self.floor = due
         return due
+
+    def due_at_home(self, event: Stamped, timing: Timing) -> int:
+        """Return the due of what only this host plays, in order with the own events; it raises nothing."""
+        return max(base_due(event, timing), self.floor)
 
     def send(self, event: Stamped, now: int) -> bytes:
         """Return the frame of an event; a heartbeat follows soon."""

@@ -26,7 +26,7 @@ from relay.wire import control, frames
 from relay.wire.datagram import peek_channel
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
-from relay.wire.sequence import Judged, Stamped, Timing
+from relay.wire.sequence import Judged, Scheme, Stamped, Timing
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 __all__ = ["CloseControl", "Effect", "HubLimits", "RelayHub", "SendControl", "SendDatagram"]
@@ -59,8 +59,10 @@ class RelayHub:
         software: str,
         on_judged: Callable[[str, Judged], None] | None = None,
         repair: bool = True,
+        scheme: Scheme = Scheme.JUDGED,
     ) -> None:
-        """`on_judged` is told room and event of every verdict. repair: what is missing is asked for."""
+        """`on_judged` is told room and event of every verdict. repair: what is missing is asked for.
+        scheme: of every room."""
         self.rooms: dict[str, Room] = {}
         self.datagrams_in = 0
         self.datagrams_refused = 0
@@ -74,6 +76,7 @@ class RelayHub:
             entropy=entropy,
             on_judged=on_judged,
             repair=repair,
+            scheme=scheme,
         )
         self.probing = Probing(entropy=entropy, taken=self._channels)
         self._ntp_bucket = TokenBucket(NTP_ANSWERS_PER_S, NTP_BURST)

@@ -12,7 +12,7 @@ from relay.wire import control
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import RemoteError
-from relay.wire.sequence import Judged, Timing
+from relay.wire.sequence import Judged, Scheme, Timing
 from relay.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -60,9 +60,11 @@ class Reception:
         entropy: Callable[[int], bytes],
         on_judged: Callable[[str, Judged], None] | None = None,
         repair: bool = True,
+        scheme: Scheme = Scheme.JUDGED,
     ) -> None:
         self._rooms = rooms
         self._repair = repair
+        self._scheme = scheme
         self._channels = channels
         self._timing = timing
         self._limits = limits
@@ -90,7 +92,14 @@ class Reception:
             text = f"this relay has {len(self._rooms)} rooms and opens no more (--rooms-max)"
             return _refuse(connection, "rooms-full", text)
         if room is None:
-            room = Room(room_name, self._entropy(16), self._timing, self._on_judged, repair=self._repair)
+            room = Room(
+                room_name,
+                self._entropy(16),
+                self._timing,
+                self._on_judged,
+                repair=self._repair,
+                scheme=self._scheme,
+            )
         effects: list[Effect] = []
         seat = _seat_by_ticket(room, hello)
         resumed = seat is not None
@@ -176,7 +185,11 @@ class Reception:
         """Return the effects that tell everybody in `room` its lead, shift and horizon."""
         timing = room.judge.timing
         message = control.Settings(
-            lead=timing.lead, shift=timing.shift, horizon=room.judge.horizon, repair=room.repair
+            lead=timing.lead,
+            shift=timing.shift,
+            horizon=room.judge.horizon,
+            repair=room.repair,
+            scheme=room.judge.scheme,
         )
         return [SendControl(channel.connection, message) for _, channel in room.channels()]
 
@@ -214,6 +227,7 @@ class Reception:
             shift=timing.shift,
             horizon=room.judge.horizon,
             repair=room.repair,
+            scheme=room.judge.scheme,
             members=room.members(),
         )
 

@@ -28,7 +28,7 @@ from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import RemoteError
 from relay.wire.osc import single_message
 from relay.wire.recovery import REPEAT_PER_RTT, GapTracker, SendRing
-from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing
+from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped, Timing
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 RING_EVENTS = 8192
@@ -118,13 +118,14 @@ class Room:
         on_judged: Callable[[str, Judged], None] | None = None,
         *,
         repair: bool = True,
+        scheme: Scheme = Scheme.JUDGED,
     ) -> None:
         self.name = name
         self.repair = repair
         self._on_judged = on_judged
         self.epoch = epoch
         self.seats: dict[int, Seat] = {}
-        self.judge = Judge(timing, horizon=H_MARGIN)
+        self.judge = Judge(timing, horizon=H_MARGIN, scheme=scheme)
         self.ring = SendRing(RING_EVENTS, RING_KEEP_S)
         self.ledger = CoherenceLedger(self.describe, self.name_of)
         self.beat_at = 0

@@ -9,7 +9,7 @@ from relay.hub import CloseControl, Effect, HubLimits, RelayHub, SendControl, Se
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.osc import encode
-from relay.wire.sequence import Judged, Kind, Stamped, Timing
+from relay.wire.sequence import Judged, Kind, Scheme, Stamped, Timing
 from relay.wire.timetag import TICKS_PER_S, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -127,7 +127,13 @@ class Jam:
     """A hub, its bridges, and the time."""
 
     def __init__(
-        self, *, lead_s: float = 0.2, shift_s: float = 0.0, rooms_max: int = 4, members_max: int = 4
+        self,
+        *,
+        lead_s: float = 0.2,
+        shift_s: float = 0.0,
+        rooms_max: int = 4,
+        members_max: int = 4,
+        scheme: Scheme = Scheme.JUDGED,
     ) -> None:
         self.random = Random(7)
         self.now = EPOCH
@@ -138,6 +144,7 @@ class Jam:
             entropy=self.random.randbytes,
             now=self.now,
             software="jamrelay test",
+            scheme=scheme,
         )
         self.connections = 0
         self.bridges: list[FakeBridge] = []

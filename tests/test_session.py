@@ -7,7 +7,7 @@ from clock.exchange import server_answer
 from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
-from relay.wire.sequence import Kind
+from relay.wire.sequence import Kind, Scheme
 from relay.wire.timetag import from_unix_ns, ticks
 from tests.bridge_world import UNIX_NS, Bench, bundles, group, instant, judged, note, reading
 
@@ -336,3 +336,33 @@ def test_a_wall_clock_that_is_set_leaves_session_time_alone_and_is_said_once() -
     assert bench.timebase.era == era
     assert abs(bench.timebase.session_at(reading(3.0).local_ns) - before) < ticks(0.0001)
     assert len([text for text in told if "-3.00 s" in text]) == 1
+
+
+def by_timestamp(session: JamSession) -> None:
+    """Let the relay say that the room goes by timestamps."""
+    settings = control.Settings(lead=ticks(0.2), shift=0, horizon=0, scheme=Scheme.TIMESTAMP)
+    session.receive_control(settings, reading(1.4))
+
+
+def test_in_a_room_by_timestamps_an_own_event_needs_no_verdict_and_none_counts_as_missed() -> None:
+    bench, session, relay = joined()
+    by_timestamp(session)
+    emit(session, note(20), 2.0)
+    assert bench.release(2.4) == [], "in its place among the others', not before"
+    assert [due for due, _ in bench.release(2.45)] == [2.5]
+    relay.say(judged(1, 2.5, note(20), slot=1, seq=1), at_s=2.6)
+    assert bench.release(9.0) == [], "not twice"
+    assert [number for number, _ in bench.digest(2)] == [1]
+    assert bench.ledger.totals["events"] == 1
+    assert bench.ledger.totals["unconfirmed"] == bench.ledger.unconfirmed == 0
+
+
+def test_in_a_room_by_timestamps_what_comes_too_late_is_handed_over_as_stamped_and_counted_late() -> None:
+    bench, session, relay = joined()
+    by_timestamp(session)
+    emit(session, note(20), 2.0)
+    relay.say(judged(1, 2.5, note(20), slot=1, seq=1), at_s=2.1)
+    assert len(bench.release(2.45)) == 1
+    relay.say(judged(2, 2.4, note(30)), at_s=2.7)
+    assert [due for due, _ in bench.release(2.7)] == [2.4]
+    assert (bench.ledger.totals["late"], bench.ledger.totals["out_of_order"]) == (1, 1)

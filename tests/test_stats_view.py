@@ -7,6 +7,7 @@ from rich.console import Console
 
 from relay.stats_view import stats_view, verdict
 from relay.wire.control import MemberStats, RoomStats, Stats
+from relay.wire.sequence import Scheme
 
 
 def member(slot: int, name: str, **figures: float | bool | int | None) -> MemberStats:
@@ -23,7 +24,7 @@ def member(slot: int, name: str, **figures: float | bool | int | None) -> Member
     return MemberStats(slot=slot, name=name, **{"present": True} | measured | figures)
 
 
-def room(*members: MemberStats, **figures: float) -> RoomStats:
+def room(*members: MemberStats, **figures: float | Scheme) -> RoomStats:
     counted = {
         "lead_ms": 200.0,
         "shift_ms": 0.0,
@@ -112,3 +113,9 @@ def test_what_stays_at_home_and_what_was_refused_is_said_and_only_then(columns: 
     )
     assert "bob: 3 loads not of Sonic Pi's own folders: heard at home only" in lines
     assert "bob: 4 messages refused" in lines
+
+
+def test_the_scheme_is_shown_where_it_is_not_the_usual_one() -> None:
+    assert "scheme" not in " ".join(shown(room(), columns=120))
+    lines = " ".join(" ".join(shown(room(scheme=Scheme.TIMESTAMP), columns=120)).split())
+    assert "scheme timestamp: late events are late, not re-timed" in lines

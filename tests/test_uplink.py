@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import bridge.uplink
 from bridge.uplink import BEAT_AFTER_EVENT, BEAT_QUIET, Uplink
 from relay.wire import frames
-from relay.wire.sequence import Kind, Stamped, Timing
+from relay.wire.sequence import Kind, Scheme, Stamped, Timing
 from relay.wire.timetag import ticks
 from tests.bridge_world import instant, note
 
@@ -106,3 +106,16 @@ def test_what_never_gets_a_verdict_is_bounded(monkeypatch: pytest.MonkeyPatch) -
     for count in range(50):
         stamp(uplink, Kind.TIMED, 1.0 + count)
     assert [event.seq for event in uplink.pending(lambda event: True)] == list(range(41, 51))
+
+
+def test_a_floor_is_kept_in_a_judged_room_and_unknown_in_one_that_goes_by_timestamps() -> None:
+    uplink = Uplink()
+    bare = stamp(uplink, Kind.UNTIMED, 2.0)
+    clock_set_back = stamp(uplink, Kind.UNTIMED, 1.0)
+    assert uplink.due_as_stamped(bare, TIMING) == instant(2.2)
+    assert uplink.due_as_stamped(clock_set_back, TIMING) == instant(2.2)
+    assert uplink.due_at_home(clock_set_back, TIMING) == instant(2.2)
+    uplink.follow(Scheme.TIMESTAMP)
+    assert uplink.due_at_home(clock_set_back, TIMING) == instant(1.2), "the floor of before is forgotten"
+    assert uplink.due_as_stamped(bare, TIMING) == instant(2.2)
+    assert uplink.due_as_stamped(clock_set_back, TIMING) == instant(1.2)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from relay.wire.errors import MalformedControl
+from relay.wire.sequence import Scheme
 
 MAX_NAME = 32
 """Characters of a member's or room's name."""
@@ -74,7 +75,7 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     """The relay's answer to Hello. Keys are fresh and for this connection only.
 
     number: the room's last number so far. next_seq: the sender's number expected next in this slot.
-    resumed: the slot was held by this ticket in this epoch. repair: as in Settings.
+    resumed: the slot was held by this ticket in this epoch. repair, scheme: as in Settings.
     """
 
     slot: Slot
@@ -91,6 +92,7 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     shift: Ticks
     horizon: Ticks
     repair: bool = True
+    scheme: Scheme = Scheme.JUDGED
     members: list[Member]
 
 
@@ -112,13 +114,14 @@ class Roster(Struct, tag="roster", frozen=True, kw_only=True):
 class Settings(Struct, tag="settings", frozen=True, kw_only=True):
     """Lead, shift and horizon H of the room, in ticks; sent whenever they change.
 
-    repair: whether what is missing is asked for.
+    repair: whether what is missing is asked for. scheme: what keeps the members together.
     """
 
     lead: Ticks
     shift: Ticks
     horizon: Ticks
     repair: bool = True
+    scheme: Scheme = Scheme.JUDGED
 
 
 class Foundation(Struct, tag="foundation", frozen=True, kw_only=True):
@@ -270,6 +273,7 @@ class RoomStats(Struct, frozen=True, kw_only=True):
     moved: int
     members: list[MemberStats]
     incidents: list[str]
+    scheme: Scheme = Scheme.JUDGED
 
 
 class Stats(Struct, tag="stats", frozen=True, kw_only=True):

@@ -7,12 +7,23 @@ base = max(tau + S, a + D) for timed events, a + D for the others; due = max(bas
 floor is the greatest due of an untimed event of the same slot and W the instant up to which the
 sequence is closed. Then no note is due before a group or FX that it needs, and none after a free that
 was sent later: docs/way-of-an-event.md has the argument.
+
+That is the scheme of coherence *judged*. A room may follow *timestamp* instead, to compare: due = base.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntEnum, IntFlag, StrEnum
 
 from relay.wire.errors import LocalError
+
+
+class Scheme(StrEnum):
+    """What keeps a room's members together."""
+
+    JUDGED = "judged"
+    """The rule above: what comes late is moved for everyone alike."""
+    TIMESTAMP = "timestamp"
+    """Bridges merge by base due alone: what comes late is late where it comes late."""
 
 
 class Kind(IntEnum):
