@@ -43,6 +43,8 @@ class PlayerCounts:
     malformed: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     local_only: int = 0
+    runs: int = 0
+    """How often Sonic Pi has said that a run began after a silence, or that no run is left (/n_run 0)."""
 
 
 class Player:
@@ -115,7 +117,7 @@ class Player:
                 self._reply(encode("/done", "/quit"))
                 self.left = True
             case Route.SWALLOW:
-                pass
+                self.counts.runs += message.address == "/n_run"
             case Route.REFUSE:
                 raise Refused("not-allowed", message.address)
 
