@@ -6,8 +6,9 @@ room's lead has risen so far that notes would be moved, or where the gain is gre
 the lead are not followed at all.
 
 Whether Sonic Pi has taken it is seen at the tap: setting it is a run of its own, and Sonic Pi sends
-`/n_run 0 1` for the first one after a silence and `/n_run 0 0` when none is left. Without such a sign it is
-sent again, ever more rarely: Sonic Pi may not be up yet.
+`/n_run 0 1` for the first one after a silence and `/n_run 0 0` when none is left. Once it is up for sure any
+message of it will do, since slow music goes on without either. Without a sign it is sent again, ever more
+rarely: Sonic Pi may not be up yet.
 """
 
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ PLAYING_PAUSE_S = 10.0
 ANSWER_S, ANSWER_S_MAX = 2.0, 30.0
 """How long a sign is waited for before it is sent again: at first, and at most."""
 
+BOOT_S = 30.0
+"""What Sonic Pi sends so soon after the bridge began may belong to its own start, unless a run was seen."""
+
 _ROUNDING_S = 1e-9
 
 
@@ -59,6 +63,7 @@ class _Sent:
     heard: int
     runs: int
     playing: bool
+    up: bool
 
 
 def ahead_for(lead_s: float) -> float:
@@ -77,6 +82,8 @@ class AheadTuner:
         self.ahead_s: float | None = None
         """What Sonic Pi has taken; None until it has taken anything of this bridge."""
         self._may_be_set = restarted
+        self._up = restarted
+        self._up_at_s = now_s + BOOT_S
         self._heard = 0
         self._heard_at_s = now_s
         self._runs = 0
@@ -97,6 +104,7 @@ class AheadTuner:
         if heard != self._heard:
             self._heard, self._heard_at_s = heard, now_s
         self._runs = runs
+        self._up = self._up or runs > 0 or now_s >= self._up_at_s
         if self._sent is not None:
             return self._await(self._sent, now_s)
         if lead_s is None:
@@ -106,7 +114,7 @@ class AheadTuner:
         playing = now_s - self._heard_at_s < SILENT_S
         if not self._is_time(self._wish_s, playing, now_s):
             return []
-        self._sent = _Sent(self._wish_s, lead_s, now_s, heard, runs, playing)
+        self._sent = _Sent(self._wish_s, lead_s, now_s, heard, runs, playing, self._up)
         self._may_be_set = True
         return [_set(self._wish_s)]
 
@@ -145,7 +153,7 @@ class AheadTuner:
 
     def _await(self, sent: _Sent, now_s: float) -> list[RunCode | Tell]:
         """Look for the sign that Sonic Pi has taken what it was sent."""
-        taken = self._heard > sent.heard if sent.playing else self._runs > sent.runs
+        taken = self._runs > sent.runs or (sent.up and self._heard > sent.heard)
         if not taken:
             if now_s - sent.at_s >= self._answer_s:
                 self._sent = None

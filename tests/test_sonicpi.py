@@ -29,6 +29,7 @@ class Stage:
     lead_s: float | None = 0.2
     up: bool = True
     playing: bool = False
+    note_every_s: float = TICK_S
     restarted: bool = False
     now_s: float = 100.0
     heard: int = 7
@@ -45,7 +46,7 @@ class Stage:
         until_s = self.now_s + seconds
         while self.now_s < until_s:
             self.now_s += TICK_S
-            self.heard += self.playing
+            self.heard += self.playing and self.now_s % self.note_every_s == 0
             for effect in self.tuner.wake(
                 lead_s=self.lead_s, heard=self.heard, runs=self.runs, now_s=self.now_s
             ):
@@ -153,6 +154,15 @@ def test_a_lead_that_dips_now_and_then_is_followed_to_its_highest_only() -> None
     assert stage.codes == []
 
 
+def test_a_lead_that_fell_and_wanders_there_is_followed_to_the_highest_of_it() -> None:
+    stage = Stage(lead_s=0.4)
+    stage.settle()
+    for lead_s in (0.1, 0.2, 0.1, 0.15, 0.1, 0.1):
+        stage.lead_s = lead_s
+        stage.run(LOWER_LASTS_S / 5)
+    assert stage.set_to == ["0.35"]
+
+
 # -- while playing ---------------------------------------------------------------------------------------
 
 
@@ -192,7 +202,7 @@ def test_while_it_plays_a_lead_that_rises_step_by_step_makes_few_jumps() -> None
     stage.run(30)
     stage.begin_anew()
     for step in range(20):
-        stage.lead_s = 0.2 + 0.01 * step
+        stage.lead_s = 0.2 + 0.03 * step
         stage.run(1)
     stage.run(30)
     assert float(stage.set_to[-1]) > ahead_for(stage.lead_s) - RISE_S
@@ -232,6 +242,18 @@ def test_without_an_answer_it_is_sent_again_ever_more_rarely() -> None:
     assert len(stage.codes) == before
 
 
+def test_music_too_slow_to_be_told_from_silence_is_an_answer_too() -> None:
+    stage = Stage()
+    stage.run(60)
+    stage.begin_anew()
+    stage.playing, stage.note_every_s = True, 7.0
+    stage.lead_s = 0.3
+    stage.run(600)
+    assert len(stage.told) == 1
+    assert set(stage.set_to) == {"0.45"}
+    assert len(stage.codes) <= 3
+
+
 def test_what_sonic_pi_sends_while_it_boots_is_no_answer() -> None:
     stage = Stage(up=False)
     stage.run(SILENT_S + TICK_S)
@@ -263,3 +285,11 @@ def test_a_bridge_after_one_that_died_sets_it_anew_and_back_at_the_end() -> None
     assert stage.tuner.leave() != []
     stage.run(60)
     assert stage.set_to == ["0.50"]
+
+
+def test_a_bridge_after_one_that_died_knows_that_sonic_pi_is_up() -> None:
+    stage = Stage(restarted=True, up=False)
+    stage.run(SILENT_S + TICK_S)
+    stage.heard += 1
+    stage.run(TICK_S)
+    assert len(stage.told) == 1
