@@ -8,7 +8,9 @@ Bound: EARLY_MAX events wait for session time.
 from collections import deque
 
 from bridge.memory import Memory
+from relay.wire import frames
 from relay.wire.errors import MalformedDatagram
+from relay.wire.outbox import Outbox
 from relay.wire.recovery import GapTracker
 from relay.wire.sequence import Judged
 
@@ -111,16 +113,21 @@ class Downlink:
         early, self._early = self._early, []
         return early
 
-    def requests(self, now_s: float, rtt_s: float) -> list[tuple[int, int]]:
-        """Return the ranges of numbers to ask for now."""
+    def ask(self, outbox: Outbox, now_s: float) -> None:
+        """Ask for what is missing, if that is due and the way up may carry it."""
+        if outbox.asks_from_s() > now_s:
+            return
+        rtt_s = outbox.rtt_s
         ranges = self._past.due_requests(now_s, rtt_s) + self._gaps.due_requests(now_s, rtt_s)
         self._past.gave_up()  # the relay has them no more, so they were not due after we came
-        return ranges
+        if ranges:
+            outbox.say(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
 
-    def next_wakeup_s(self, rtt_s: float) -> float | None:
-        """Return the local instant (s) of the next request, None if nothing is missing."""
-        instants = [gaps.next_wakeup_s(rtt_s) for gaps in (self._past, self._gaps)]
-        return min((instant for instant in instants if instant is not None), default=None)
+    def asks_at_s(self, outbox: Outbox) -> float | None:
+        """Return the local instant (s) of the next question, None if nothing is missing."""
+        instants = [gaps.next_wakeup_s(outbox.rtt_s) for gaps in (self._past, self._gaps)]
+        asks_at_s = min((instant for instant in instants if instant is not None), default=None)
+        return None if asks_at_s is None else max(asks_at_s, outbox.asks_from_s())
 
     def gave_up(self) -> list[tuple[int, int]]:
         """Return the ranges (first, last) of numbers that will never come, since the last call."""

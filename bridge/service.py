@@ -168,7 +168,16 @@ class BridgeService:
         memory = self._journal.memory
         memory.slot = slot
         identity = Identity(self._join.room, self._join.name, self._join.software, advance)
-        self._session = JamSession(identity, playout, timebase, ledger, DEFAULT_TIMING, memory, reading)
+        self._session = JamSession(
+            identity,
+            playout,
+            timebase,
+            ledger,
+            DEFAULT_TIMING,
+            memory,
+            reading,
+            copies=self._join.transport != "tls",
+        )
         self._player = Player(self._session, self._folders)
         self._player.client = self._journal.client
         if self._join.tune_sonic_pi:

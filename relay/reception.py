@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relay.rooms import Channel, Room, Seat
+from relay.channel import Channel
+from relay.rooms import Room, Seat
 from relay.wire import control
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import RemoteError
 from relay.wire.sequence import Judged, Scheme, Timing
+from relay.wire.timetag import TICKS_PER_S
 from relay.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -199,10 +201,19 @@ class Reception:
             number = int.from_bytes(self._entropy(CHANNEL_BYTES))
         key_up, key_down = self._entropy(32), self._entropy(32)
         channel = Channel(
-            number, connection, Sealer(key_down, number), Opener(key_up, number), now, heard_at=now
+            number,
+            connection,
+            Sealer(key_down, number),
+            Opener(key_up, number),
+            joined_at=now,
+            heard_at=now,
+            fetch=room.ring.get,
+            repair=room.repair,
         )
         channel.up.expect(room.judge.next_seq(seat.slot))
-        channel.up.asks = room.repair
+        channel.outbox.ahead_s = seat.release_advance / TICKS_PER_S
+        if seat.last_report is not None:
+            channel.outbox.rtt_s = seat.last_report.rtt_ms / 1e3
         seat.channel, seat.left_at = channel, None
         self._channels[number] = self._seats[connection] = (room, seat, channel)
         return number, key_up, key_down

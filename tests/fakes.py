@@ -115,8 +115,9 @@ class FakeBridge:
 
     @property
     def judged(self) -> list[Judged]:
-        """The judged events received so far."""
-        return [frame for frame in self.frames if isinstance(frame, Judged)]
+        """The judged events received so far, each once: what comes again is for a bridge that missed it."""
+        events = [frame for frame in self.frames if isinstance(frame, Judged)]
+        return list({event.number: event for event in events}.values())
 
     def heard(self, kind: type) -> list:
         """The control messages of one type received so far."""
