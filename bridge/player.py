@@ -7,7 +7,7 @@ their buses for ever.
 
 from dataclasses import dataclass, field
 
-from bridge.classify import SERVER_INFO, Route, completes_foundation, is_foundation, route
+from bridge.classify import RUN_MIXER, SERVER_INFO, Route, completes_foundation, is_foundation, route
 from bridge.idspace import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.nodes import NodeTracker
 from bridge.pacer import Pacer
@@ -44,7 +44,7 @@ class PlayerCounts:
     refused: dict[str, int] = field(default_factory=dict)
     local_only: int = 0
     runs: int = 0
-    """How often Sonic Pi has said that a run began after a silence, or that no run is left (/n_run 0)."""
+    """Messages that show that a run began or that none is left: /n_run 0, and the mixer of each run."""
 
 
 class Player:
@@ -131,6 +131,7 @@ class Player:
         created = created_nodes(message)
         if message.address == "/s_new":
             self._nodes.create_synth(*created[0])
+            self.counts.runs += synthdef_name(message) == RUN_MIXER
         else:
             for reply in self._nodes.create_groups(created):
                 self._reply(reply)

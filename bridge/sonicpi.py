@@ -6,8 +6,8 @@ room's lead has risen so far that notes would be moved, or where the gain is gre
 the lead are not followed at all.
 
 Whether Sonic Pi has taken it is seen at the tap: setting it is a run of its own, and Sonic Pi sends
-`/n_run 0 1` for the first one after a silence and `/n_run 0 0` when none is left. Once it is up for sure any
-message of it will do, since slow music goes on without either. Without a sign it is sent again, ever more
+`/n_run 0 1` for the first one after a silence and `/n_run 0 0` when none is left. What shows that it runs the
+player's code will do too, and any message once it is up for sure. Without a sign it is sent again, ever more
 rarely: Sonic Pi may not be up yet.
 """
 
@@ -37,9 +37,9 @@ FALL_S, FALL_LASTS_S = 0.1, 60.0
 """While playing: a fall of so much, wanted for so long."""
 PLAYING_PAUSE_S = 10.0
 """Least time between two changes while playing."""
-ANSWER_S, ANSWER_S_MAX = 2.0, 30.0
-"""How long a sign is waited for before it is sent again: at first, and at most."""
-
+ANSWER_S, ANSWER_S_MAX = 4.0, 30.0
+"""How long a sign is waited for before it is sent again: at first, and at most. Of a Sonic Pi's first run
+only the end is seen, and a run without a sound ends 2.1 s after it began (measured)."""
 BOOT_S = 30.0
 """What Sonic Pi sends so soon after the bridge began may belong to its own start, unless a run was seen."""
 
@@ -99,7 +99,7 @@ class AheadTuner:
         """Return what is to be done now.
 
         lead_s: the room's lead, None outside of a room. heard, runs: how many messages Sonic Pi has sent so
-        far, and how many among them tell that a run has begun or that all have ended.
+        far, and how many among them tell that code runs, or that none does any more.
         """
         if heard != self._heard:
             self._heard, self._heard_at_s = heard, now_s

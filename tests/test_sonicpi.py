@@ -7,6 +7,7 @@ import pytest
 
 from bridge.effects import Tell
 from bridge.sonicpi import (
+    ANSWER_S,
     ANSWER_S_MAX,
     FALL_LASTS_S,
     LOWER_LASTS_S,
@@ -229,7 +230,7 @@ def test_without_an_answer_it_is_sent_again_ever_more_rarely() -> None:
     instants = [at_s for at_s, _ in stage.codes]
     gaps = [later - earlier for earlier, later in pairwise(instants)]
     assert gaps == sorted(gaps)
-    assert gaps[0] < 3.0
+    assert gaps[0] == pytest.approx(ANSWER_S, abs=2 * TICK_S)
     assert gaps[-1] == pytest.approx(ANSWER_S_MAX, abs=2 * TICK_S)
     assert len(instants) < 30
     assert stage.told == []
