@@ -79,7 +79,6 @@ class JamSession:
         self._effects: list[Effect] = []
         self._heard_at_ns = reading.local_ns
         self._told_quiet = False
-        self._report_at = 0
         self._home_sub = 0
         self.datagrams_refused = 0
         self._awake_local_ns = reading.local_ns
@@ -161,6 +160,8 @@ class JamSession:
                 self._roster(message.members)
             case control.Settings():
                 self._set_room(message)
+            case control.Notice():
+                self._effects.append(Tell(message.text, warning=True))
             case control.Foundation():
                 self.playout.found(message.slot, message.messages, reading)
                 if message.slot == self.playout.own.slot:
@@ -174,7 +175,7 @@ class JamSession:
                 pass
 
     def _set_room(self, room: control.Welcome | control.Settings) -> None:
-        self.timing = Timing(room.lead, room.shift)
+        self.timing = Timing(room.lead, room.shift, room.lead_was, room.shift_was)
         self._downlink.repair(room.repair)
         self._uplink.follow(room.scheme)
         self._ledger.follow(room.scheme)
@@ -211,7 +212,6 @@ class JamSession:
         if self._in_time:
             self._begin_sending(reading)
         self._ledger.start(now)
-        self._report_at = self._ledger.next_report_at(now)
         self._heard_at_ns = reading.local_ns
         self._told_quiet = False
         self._effects.append(words.welcomed(welcome, self.identity.room))
@@ -275,10 +275,13 @@ class JamSession:
             case Judged():
                 if not self._downlink.saw(frame, now_s):
                     return
-                if self._in_time:
-                    self._take_in(frame, reading)
-                else:
+                if not self._in_time:
                     self._downlink.keep_early(frame)
+                    return
+                if not self._downlink.is_past(frame):
+                    arrived = self._timebase.session_at(received_local_ns)
+                    self._ledger.way_down(frame.number, seconds(arrived - frame.judged))
+                self._take_in(frame, reading)
             case frames.BeatDown():
                 self._downlink.announce(frame.number, frame.watermark, now_s)
                 if self._in_time:
@@ -311,7 +314,6 @@ class JamSession:
         now = self._timebase.session_at(reading.local_ns)
         self.playout.clock_was_set(now, self._downlink.closed_until)
         self._ledger.start(now)
-        self._report_at = self._ledger.next_report_at(now)
         self._effects.append(words.clock_set(self._timebase.clock.error_bound_s, moved))
         if self.joined and not self._sending:
             self._begin_sending(reading)
@@ -338,11 +340,9 @@ class JamSession:
             self._ledger.give_up(first, last)
         if self._sending:
             self._uplink.beat(self._downlink.complete_number, now=now, now_s=now_s)
-        if self._sending and self._report_at <= now:
-            self._report_at = self._ledger.next_report_at(now)
+        if self._sending and self._ledger.report_at <= now:
             figures = path_figures(self._timebase, self._downlink, reading)
-            for report in self._ledger.due_reports(now, figures):
-                self._effects.append(SendControl(report))
+            self._effects += [SendControl(report) for report in self._ledger.due_reports(now, figures)]
         if reading.local_ns - self._heard_at_ns > QUIET_AFTER_NS and not self._told_quiet:
             self._told_quiet = True
             self._effects.append(words.NO_DATAGRAMS)
@@ -372,7 +372,7 @@ class JamSession:
             outbox = self._uplink.outbox
             locals_s = [self._downlink.asks_at_s(outbox), outbox.next_wakeup_s()]
             if self._sending:
-                sessions.append(self._report_at)
+                sessions.append(self._ledger.report_at)
                 locals_s.append(self._uplink.beat_at_s)
             instants += [round(at_s * 1e9) + 1 for at_s in locals_s if at_s is not None]
         if sessions:

@@ -70,15 +70,15 @@ class Channel:
             return []
         return [self.sealer.seal(plaintext) for plaintext in self.outbox.flush(now / TICKS_PER_S)]
 
-    def ask_again(self, now: int) -> None:
-        """Ask the bridge for what is missing, if that is due."""
+    def ask_again(self, now: int) -> int:
+        """Ask the bridge for what is missing, if that is due; return how many events were given up."""
         now_s = now / TICKS_PER_S
         if self.outbox.asks_from_s() > now_s:
-            return
+            return 0
         ranges = self.up.due_requests(now_s, self.outbox.rtt_s)
         if ranges:
             self.outbox.say(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
-        self.up.gave_up()
+        return len(self.up.gave_up())
 
     def next_wakeup(self) -> int | None:
         """Return the session instant at which there is something to ask for or to copy."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from clock.exchange import is_client_request, server_answer
 from relay.channel import Channel
+from relay.lead import LeadPolicy
 from relay.limits import (
     NTP_ANSWERS_PER_S,
     NTP_BURST,
@@ -26,7 +27,7 @@ from relay.wire import control, frames
 from relay.wire.datagram import peek_channel
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
-from relay.wire.sequence import Judged, Scheme, Stamped, Timing
+from relay.wire.sequence import Judged, Scheme, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 __all__ = ["CloseControl", "Effect", "HubLimits", "RelayHub", "SendControl", "SendDatagram"]
@@ -48,7 +49,7 @@ class RelayHub:
     def __init__(
         self,
         *,
-        timing: Timing,
+        policy: LeadPolicy,
         limits: HubLimits,
         entropy: Callable[[int], bytes],
         now: int,
@@ -67,7 +68,7 @@ class RelayHub:
         self._reception = Reception(
             rooms=self.rooms,
             channels=self._channels,
-            timing=timing,
+            policy=policy,
             limits=limits,
             entropy=entropy,
             on_judged=on_judged,
@@ -163,7 +164,8 @@ class RelayHub:
             seat.margin_ms_worst is None or report.margin_ms_min < seat.margin_ms_worst
         ):
             seat.margin_ms_worst = report.margin_ms_min
-        return self._reception.settings(room) if room.tune_horizon() else []
+        room.tuning.needs.reported(seat.slot, report.ways_down, report.missing_numbers)
+        return []
 
     # -- datagrams ---------------------------------------------------------------------------------
 
@@ -251,8 +253,10 @@ class RelayHub:
                 beat = frames.encode(frames.BeatDown(*room.judge.watermark(now), sent=now))
                 for _, channel in room.channels():
                     channel.outbox.say(beat)
-            for _, channel in room.channels():
-                channel.ask_again(now)
+            for seat, channel in room.channels():
+                given_up = channel.ask_again(now)
+                if given_up:
+                    room.tuning.needs.lost(seat.slot, given_up, now)
             if housekeeping:
                 effects += self._keep_house(room, now)
         return effects
@@ -300,6 +304,7 @@ class RelayHub:
         if not room.seats:
             del self.rooms[room.name]
             return effects
+        effects += self._reception.tune(room, now)
         present = [seat.slot for seat, _ in room.channels()]
         for second, slots in room.ledger.settle(present, now):
             for slot in slots:

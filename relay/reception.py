@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relay.channel import Channel
+from relay.lead import LeadPolicy
 from relay.rooms import Room, Seat
 from relay.wire import control
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import RemoteError
-from relay.wire.sequence import Judged, Scheme, Timing
+from relay.wire.sequence import Judged, Scheme
 from relay.wire.timetag import TICKS_PER_S
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -57,7 +58,7 @@ class Reception:
         *,
         rooms: dict[str, Room],
         channels: dict[int, tuple[Room, Seat, Channel]],
-        timing: Timing,
+        policy: LeadPolicy,
         limits: "HubLimits",
         entropy: Callable[[int], bytes],
         on_judged: Callable[[str, Judged], None] | None = None,
@@ -68,7 +69,7 @@ class Reception:
         self._repair = repair
         self._scheme = scheme
         self._channels = channels
-        self._timing = timing
+        self._policy = policy
         self._limits = limits
         self._entropy = entropy
         self._on_judged = on_judged
@@ -97,7 +98,7 @@ class Reception:
             room = Room(
                 room_name,
                 self._entropy(16),
-                self._timing,
+                self._policy,
                 self._on_judged,
                 repair=self._repair,
                 scheme=self._scheme,
@@ -120,7 +121,7 @@ class Reception:
         seat.outs, seat.ins, seat.release_advance = hello.outs, hello.ins, hello.release_advance
         room.publish(room.judge.skip_to(seat.slot, hello.next_seq, now), now)
         keys = self._open_channel(connection, room, seat, now)
-        tuned = room.tune_horizon()
+        tuned = room.tune_horizon(now)
         # First of all: a bridge can make nothing of anything before its Welcome.
         effects.append(SendControl(connection, self._welcome(room, seat, keys, resumed=resumed)))
         if tuned:
@@ -189,11 +190,23 @@ class Reception:
         message = control.Settings(
             lead=timing.lead,
             shift=timing.shift,
+            lead_was=timing.lead_was,
+            shift_was=timing.shift_was,
             horizon=room.judge.horizon,
             repair=room.repair,
             scheme=room.judge.scheme,
         )
         return [SendControl(channel.connection, message) for _, channel in room.channels()]
+
+    def tune(self, room: Room, now: int) -> list[Effect]:
+        """Set the room's lead, shift and horizon to what its events need; return who is told what."""
+        tuned = room.tune(now)
+        effects: list[Effect] = [
+            SendControl(channel.connection, control.Notice(text=tuned.words[seat.slot]))
+            for seat, channel in room.channels()
+            if seat.slot in tuned.words
+        ]
+        return [*self.settings(room), *effects] if tuned.changed else effects
 
     def _open_channel(self, connection: int, room: Room, seat: Seat, now: int) -> tuple[int, bytes, bytes]:
         number = int.from_bytes(self._entropy(CHANNEL_BYTES))
@@ -236,6 +249,8 @@ class Reception:
             resumed=resumed,
             lead=timing.lead,
             shift=timing.shift,
+            lead_was=timing.lead_was,
+            shift_was=timing.shift_was,
             horizon=room.judge.horizon,
             repair=room.repair,
             scheme=room.judge.scheme,

@@ -4,6 +4,7 @@ Pure. A seat outlives its connection: a bridge that died finds its slot again by
 instants are session timetags, durations ticks.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,26 +14,27 @@ from relay.coherence import CoherenceLedger
 from relay.foundation import FoundationStore
 from relay.heartbeat import Heartbeat
 from relay.judge import Judge
+from relay.lead import LeadPolicy
+from relay.tuning import Path, RoomTuning, Tuned
 from relay.wire import frames
 from relay.wire.control import Member, Report
 from relay.wire.errors import RemoteError
 from relay.wire.osc import single_message
-from relay.wire.recovery import REPEAT_PER_RTT, SendRing
-from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped, Timing, raises_floor
-from relay.wire.timetag import TICKS_PER_S, ticks
+from relay.wire.recovery import SendRing
+from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped, raises_floor
+from relay.wire.timetag import TICKS_PER_S, ms, ticks
+
+log = logging.getLogger(__name__)
 
 RING_EVENTS = 8192
 RING_KEEP_S = 30.0
 """A bridge that was killed asks for what it had in hand: at most what time_warp puts ahead."""
 
-H_MARGIN = ticks(0.020)
-H_SLACK = ticks(0.010)
-"""The lead must exceed H by something, or every event would be re-timed."""
-REPAIR_S = 0.030
-"""What a repair takes beside its round trips: the gap must be seen, and asked for."""
-H_GRAIN = ticks(0.005)
-"""Nobody needs to be told of less."""
-DOWN_P99_GUESS = ticks(0.005)
+WAY_GUESS = ticks(0.005)
+"""Of a way that nothing is known of yet."""
+LOSSY_SHARE = 0.001
+LOSSY_FRAMES = 2
+"""A path that loses as much as this is repaired now and then."""
 
 RESERVED_FOR = ticks(300.0)
 """A slot waits this long for its ticket."""
@@ -83,7 +85,7 @@ class Room:
         self,
         name: str,
         epoch: bytes,
-        timing: Timing,
+        policy: LeadPolicy,
         on_judged: Callable[[str, Judged], None] | None = None,
         *,
         repair: bool = True,
@@ -94,7 +96,13 @@ class Room:
         self._on_judged = on_judged
         self.epoch = epoch
         self.seats: dict[int, Seat] = {}
-        self.judge = Judge(timing, horizon=H_MARGIN, scheme=scheme)
+        self.tuning = RoomTuning(policy)
+        self.judge = Judge(
+            self.tuning.keeper.timing,
+            horizon=self.tuning.horizon,
+            scheme=scheme,
+            on_verdict=self.tuning.verdict,
+        )
         self.ring = SendRing(RING_EVENTS, RING_KEEP_S)
         self.ledger = CoherenceLedger(self.describe, self.name_of)
         self.heartbeat = Heartbeat()
@@ -146,25 +154,29 @@ class Room:
             candidate for count in range(2, 100) if (candidate := f"{name[:28]}-{count}") not in taken
         )
 
-    def tune_horizon(self) -> bool:
-        """Set H from what the members need, and from half of what the lead leaves over: so much earlier may
-        scsynth be handed what is due. The other half, and one repair, are for the way up. Return whether H
-        changed by more than H_GRAIN."""
-        needs = [
-            seat.release_advance
-            + (ticks(seat.last_report.down_p99_ms / 1e3) if seat.last_report else DOWN_P99_GUESS)
-            for seat, _ in self.channels()
-        ]
-        wanted = max(needs, default=0) + H_MARGIN
-        if needs:
-            way_up_s = max(_repaired_way_up_s(seat, channel) for seat, channel in self.channels())
-            left_over = self.judge.timing.lead - H_SLACK - ticks(way_up_s) - wanted
-            wanted += max(0, left_over // 2)
-        horizon = max(H_MARGIN, min(wanted, self.judge.timing.lead - H_SLACK))
-        changed = abs(horizon - self.judge.horizon) > H_GRAIN
-        if changed:
-            self.judge.horizon = horizon
+    def tune_horizon(self, now: int) -> bool:
+        """Set H to what those need who are in now; return whether members must hear of it."""
+        changed = self.tuning.set_horizon(self.paths(), now)
+        self.judge.tune(self.tuning.keeper.timing, self.tuning.horizon)
         return changed
+
+    def tune(self, now: int) -> Tuned:
+        """Set lead, shift and H to what events need; return what changed."""
+        was = self.judge.timing
+        tuned = self.tuning.tune(self.paths(), self.judge.last_due, now)
+        if tuned.changed:
+            timing = self.tuning.keeper.timing
+            self.judge.tune(timing, self.tuning.horizon)
+            if (timing.lead, timing.shift) != (was.lead, was.shift):
+                log.info(
+                    "lead changed room=%s lead_ms=%.0f was_ms=%.0f shift_ms=%.0f was_ms=%.0f",
+                    self.name, *(ms(one) for one in (timing.lead, was.lead, timing.shift, was.shift)),
+                )  # fmt: skip
+        return tuned
+
+    def paths(self) -> list[Path]:
+        """Return what is known of the paths of those who are in."""
+        return [_path(seat, channel) for seat, channel in self.channels()]
 
     def publish(self, events: list[Judged], now: int) -> None:
         """Number the events into ring, book and foundations, and put them into every outbox."""
@@ -184,6 +196,7 @@ class Room:
 
     def submit(self, seat: Seat, event: Stamped, now: int) -> None:
         """Judge one event of a seat and publish what can be."""
+        self.tuning.needs.came(seat.slot, event, now)
         self.publish(self.judge.judge(seat.slot, event, now), now)
 
     def silence(self, seat: Seat, now: int) -> None:
@@ -198,6 +211,7 @@ class Room:
         del self.seats[seat.slot]
         self.judge.forget(seat.slot)
         self.ledger.forget(seat.slot)
+        self.tuning.forget(seat.slot)
 
     def pending(self, now: int) -> bool:
         """Tell whether something is still due, so that the heartbeat must be quick."""
@@ -219,8 +233,26 @@ class Room:
                 seat.refused += 1
 
 
-def _repaired_way_up_s(seat: Seat, channel: Channel) -> float:
-    """What an event needs on the way up that is lost once."""
-    way_s = max(channel.one_way_up_s, default=0.0)
-    rtt_s = seat.last_report.rtt_ms / 1e3 if seat.last_report else 0.0
-    return max(0.0, way_s) + max(0.0, rtt_s) * REPEAT_PER_RTT + REPAIR_S
+def _path(seat: Seat, channel: Channel) -> Path:
+    report = seat.last_report
+    up = [ticks(way_s) for way_s in sorted(channel.one_way_up_s)] or [WAY_GUESS]
+    expected, lost = channel.up.counts.expected, channel.up.counts.lost
+    down_p50 = down_p99 = WAY_GUESS
+    rtt = uncertain = 0
+    if report is not None:
+        rtt = ticks(report.rtt_ms / 1e3)
+        down_p50, down_p99 = ticks(report.down_p50_ms / 1e3), ticks(report.down_p99_ms / 1e3)
+        uncertain = max(0, ticks(report.clock_bound_ms / 1e3) - rtt // 2)
+        expected, lost = expected + report.frames_expected, lost + report.frames_lost
+    return Path(
+        seat.slot,
+        seat.name,
+        seat.release_advance,
+        up_p50=max(0, up[len(up) // 2]),
+        up_p90=max(0, up[int(0.9 * len(up))]),
+        down_p50=max(0, down_p50),
+        down_p99=max(0, down_p99),
+        rtt=max(0, rtt),
+        lossy=lost >= max(LOSSY_FRAMES, LOSSY_SHARE * expected),
+        uncertain=uncertain,
+    )

@@ -34,7 +34,7 @@ class Book:
         for step in range(self.events):
             self.last += 1
             due = EPOCH + index * TICKS_PER_S + ticks(0.9 * step / self.events)
-            self.ledger.expect(Judged(self.last, 1 + step % 3, self.last, due, Kind.TIMED, flags, NOTE))
+            self.ledger.expect(Judged(self.last, 1 + step % 3, self.last, due, due, Kind.TIMED, flags, NOTE))
         numbers = range(start + 1, self.last + 1)
         return {slot: [(number, digest_of(number)) for number in numbers] for slot in self.members}
 
@@ -289,6 +289,6 @@ def test_what_comes_for_a_second_that_was_settled_is_divergent_unless_nobody_els
     for members, divergent in (((1, 2, 3), 1), ((1,), 0)):
         book = Book(members)
         book.play(0, book.second(0))
-        book.ledger.expect(Judged(99, 1, 99, EPOCH, Kind.TIMED, Flag.NONE, NOTE))
+        book.ledger.expect(Judged(99, 1, 99, EPOCH, EPOCH, Kind.TIMED, Flag.NONE, NOTE))
         assert (book.ledger.events, book.ledger.divergent) == (5 + divergent, divergent)
         assert list(book.ledger.incidents) == ["late by seconds everywhere else: #99"] * divergent

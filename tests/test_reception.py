@@ -2,8 +2,9 @@
 
 import pytest
 
+from relay.lead import LeadPolicy
 from relay.reception import SendControl
-from relay.rooms import REPAIR_S
+from relay.tuning import REPAIR_MIN
 from relay.wire import control, frames
 from relay.wire.osc import encode
 from relay.wire.sequence import Flag, Kind
@@ -296,13 +297,16 @@ def test_a_foundation_told_again_is_passed_on_once_and_never_for_another_slot() 
 # -- horizon -----------------------------------------------------------------------------------------
 
 
-def report(jam: Jam, down_p99_ms: float) -> control.Report:
-    return control.Report(second=jam.now >> 32, whole=False, events=0, digest=b"", down_p99_ms=down_p99_ms)
+def report(jam: Jam, down_p99_ms: float, down_p50_ms: float = 0.0) -> control.Report:
+    return control.Report(
+        second=jam.now >> 32, whole=False, events=0, digest=b"",
+        down_p99_ms=down_p99_ms, down_p50_ms=down_p50_ms,
+    )  # fmt: skip
 
 
-def with_half_of_what_is_left(needed_s: float, *, lead_s: float = 0.2) -> int:
+def with_half_of_what_is_left(needed_s: float, *, lead_s: float = 0.2, up_s: float = 0.0) -> int:
     needed = ticks(needed_s)
-    return needed + (ticks(lead_s) - ticks(0.010) - needed - ticks(REPAIR_S)) // 2
+    return needed + max(0, (ticks(lead_s) - ticks(0.010) - REPAIR_MIN - ticks(up_s) - needed) // 2)
 
 
 def test_the_horizon_is_what_the_slowest_way_down_needs_and_half_of_what_the_lead_leaves_over() -> None:
@@ -310,7 +314,8 @@ def test_the_horizon_is_what_the_slowest_way_down_needs_and_half_of_what_the_lea
     ann, bob = jam.join("ann"), jam.join("bob")
     ann.say(report(jam, 80.0))
     bob.say(report(jam, 30.0))
-    expected = with_half_of_what_is_left(0.080 + 0.020 + 0.020)
+    jam.advance(1.3)
+    expected = with_half_of_what_is_left(0.080 + 0.020 + 0.010)
     for bridge in (ann, bob):
         assert abs(bridge.heard(control.Settings)[-1].horizon - expected) <= 2
     event = ann.play()
@@ -323,17 +328,20 @@ def test_the_horizon_is_what_the_slowest_way_down_needs_and_half_of_what_the_lea
 def test_a_slow_way_up_takes_from_what_the_lead_leaves_over() -> None:
     jam = Jam()
     ann = jam.join("ann")
-    ann.say(report(jam, 30.0))
+    ann.say(report(jam, 10.0))
+    jam.advance(1.3)
     before = ann.heard(control.Settings)[-1].horizon
-    ann.send(frames.BeatUp(0, 0, jam.now - ticks(0.05)))
-    ann.say(report(jam, 30.0))
-    assert abs(before - ann.heard(control.Settings)[-1].horizon - ticks(0.025)) <= 2
+    for _ in range(64):
+        ann.send(frames.BeatUp(0, 0, jam.now - ticks(0.05)))
+    jam.advance(1.3)
+    assert abs(before - ann.heard(control.Settings)[-1].horizon - ticks(0.0225)) < ticks(0.003)
 
 
 def test_no_report_drives_the_horizon_past_the_lead() -> None:
     jam = Jam()
     ann = jam.join("ann")
     ann.say(report(jam, 1e9))
+    jam.advance(1.3)
     assert ann.heard(control.Settings)[-1].horizon == ticks(0.2) - ticks(0.01)
 
 
@@ -342,8 +350,20 @@ def test_a_newcomer_that_needs_more_time_is_reckoned_with_from_its_welcome_on() 
     ann = jam.join("ann")
     slow = FakeBridge(jam, "slow")
     slow.hello(release_advance=ticks(0.09))
-    assert abs(slow.welcome.horizon - with_half_of_what_is_left(0.09 + 0.005 + 0.02)) <= 3
+    assert abs(slow.welcome.horizon - with_half_of_what_is_left(0.09 + 0.005 + 0.01, up_s=0.005)) <= 3
     assert ann.heard(control.Settings)[-1].horizon == slow.welcome.horizon
+
+
+def test_a_member_beyond_all_waiting_is_told_and_changes_nothing_for_the_others() -> None:
+    jam = Jam(policy=LeadPolicy())
+    ann, bob = jam.join("ann"), jam.join("bob")
+    jam.advance(5.0)
+    before = ann.heard(control.Settings)
+    bob.say(report(jam, 1e9, 1e9))
+    jam.advance(5.0)
+    assert ann.heard(control.Settings) == before
+    assert [note.text[:9] for note in bob.heard(control.Notice)] == ["your path"]
+    assert ann.heard(control.Notice) == []
 
 
 def test_the_roster_goes_to_those_who_are_in() -> None:
