@@ -4,8 +4,8 @@ Pure; instants are session timetags, durations ticks. H, the horizon, is what a 
 to the due: the earliest due that a verdict may still give. It is what the slowest member needs for all but
 one event in a hundred, repair included; but what it needs for repair alone is waited for only as far as the
 lead leaves it beside the way up. What the lead leaves over after that, and after one more repair of the way
-up, is halved: one half makes H longer, so that scsynth can be handed what is due so much earlier, where no host
-that stands still for a moment can delay it; the other is the way up's. A member that needs more than the
+up, is halved: one half makes H longer, so that scsynth can be handed what is due so much earlier, where no
+host that stands still can delay it; the other is the way up's. A member that needs more than the
 longest lead on its plain path is not waited for; it is told, as is one that does so again and again.
 """
 
