@@ -19,8 +19,9 @@ from bridge.effects import Tell
 OWN_AHEAD_S = 0.5
 """Sonic Pi's own schedule-ahead, set back at the end."""
 RESERVE_S = 0.15
-"""What notes lose of it before they reach the tap: 0.05 s or less for 19 of 20, 0.10 s for 99 of 100, 0.11 to
-0.15 s for the first one of a run (measured on Sonic Pi 3.2.2)."""
+"""What notes lose of it before they reach the tap: up to 0.03 s once a run is under way, 0.11 to 0.15 s in
+its first instant (measured on Sonic Pi 3.2.2; the first use of a sample takes as much). On two busy cores the
+first instant took up to 0.26 s: then first notes are moved, but more reserve would make all notes later."""
 AHEAD_S_MIN, AHEAD_S_MAX = 0.1, 1.0
 STEP_S = 0.01
 
@@ -43,7 +44,8 @@ only the end is seen, and a run without a sound ends 2.1 s after it began (measu
 BOOT_S = 30.0
 """What Sonic Pi sends so soon after the bridge began may belong to its own start, unless a run was seen."""
 
-_ROUNDING_S = 1e-9
+_ROUNDING_S = 1e-6
+"""A lead comes in ticks: 0.1 s may be a hair more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class _Sent:
 
 def ahead_for(lead_s: float) -> float:
     """Return the schedule-ahead (s) that a room's lead (s) asks for."""
-    steps = ceil((lead_s + RESERVE_S) / STEP_S - _ROUNDING_S)
+    steps = ceil((lead_s + RESERVE_S - _ROUNDING_S) / STEP_S)
     return round(min(max(steps * STEP_S, AHEAD_S_MIN), AHEAD_S_MAX), 2)
 
 

@@ -7,6 +7,7 @@ line tells the port on which it takes code (Sonic Pi 3.2: `sonic-pi-server.rb -u
 import contextlib
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import psutil
 from pythonosc.udp_client import SimpleUDPClient
@@ -26,6 +27,14 @@ SERVER_PORT = 4557
 GUI_ID = "jambridge"
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Sonic Pi's server, and the UDP port on which it takes code."""
+
+    process: psutil.Process
+    port: int
+
+
 class Tuning:
     """What sets the schedule-ahead of the Sonic Pi that this bridge serves.
 
@@ -34,13 +43,16 @@ class Tuning:
 
     def __init__(self, reading: Reading, *, restarted: bool) -> None:
         self._tuner = AheadTuner(reading.local_ns / 1e9, restarted=restarted)
-        port = find_port()
-        if port is None:
+        self._server = find_server()
+        if self._server is None:
             log.warning("schedule-ahead stays as it is: no Sonic Pi 3.2 that takes code started this bridge")
-        self._client = None if port is None else SimpleUDPClient("127.0.0.1", port)
+            return
+        self._client = SimpleUDPClient("127.0.0.1", self._server.port)
 
     def wake(self, session: JamSession, counts: PlayerCounts, reading: Reading) -> None:
         """Set the schedule-ahead if now is the moment."""
+        if self._server is None:
+            return
         lead_s = seconds(session.timing.lead) if session.joined else None
         self._do(
             self._tuner.wake(
@@ -49,12 +61,11 @@ class Tuning:
         )
 
     def leave(self) -> None:
-        """Set Sonic Pi's own schedule-ahead again: it goes on, without this bridge."""
-        self._do(self._tuner.leave())
+        """Set Sonic Pi's own schedule-ahead again, if it goes on without this bridge."""
+        if self._server is not None and self._server.process.is_running():
+            self._do(self._tuner.leave())
 
     def _do(self, effects: Sequence[RunCode | Tell]) -> None:
-        if self._client is None:
-            return
         for effect in effects:
             match effect:
                 case RunCode(code):
@@ -64,13 +75,13 @@ class Tuning:
                     log.info("%s", text)
 
 
-def find_port() -> int | None:
-    """Return the UDP port on which the Sonic Pi that started this process takes code, None without one."""
+def find_server() -> Server | None:
+    """Return the Sonic Pi that started this process, None if none did that takes code over UDP."""
     with contextlib.suppress(psutil.Error):
         for process in psutil.Process().parents():
             port = port_of(process.cmdline())
             if port is not None:
-                return port
+                return Server(process, port)
     return None
 
 

@@ -12,6 +12,7 @@ from bridge.sonicpi import (
     FALL_LASTS_S,
     LOWER_LASTS_S,
     PLAYING_PAUSE_S,
+    RESERVE_S,
     RISE_LASTS_S,
     RISE_S,
     SILENT_S,
@@ -19,6 +20,7 @@ from bridge.sonicpi import (
     RunCode,
     ahead_for,
 )
+from relay.wire.timetag import seconds, ticks
 
 TICK_S = 0.25
 
@@ -97,6 +99,11 @@ def test_what_is_needed_is_the_lead_and_a_reserve_in_whole_steps_up_to_a_second(
     lead_s: float, ahead_s: float
 ) -> None:
     assert ahead_for(lead_s) == ahead_s
+
+
+@pytest.mark.parametrize("lead_ms", range(0, 500, 10))
+def test_a_lead_that_has_been_in_ticks_asks_for_no_step_more(lead_ms: int) -> None:
+    assert ahead_for(seconds(ticks(lead_ms / 1e3))) == round(lead_ms / 1e3 + RESERVE_S, 2)
 
 
 # -- while silent ----------------------------------------------------------------------------------------

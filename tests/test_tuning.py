@@ -1,8 +1,12 @@
 """Where Sonic Pi takes code: read from the command line of its server."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from bridge.tuning import find_port, port_of
+from bridge.tuning import find_server, port_of
 
 SERVER = "/usr/lib/sonic-pi/app/server/ruby/bin/sonic-pi-server.rb"
 
@@ -23,5 +27,19 @@ def test_the_port_stands_behind_the_protocol_if_that_is_udp(words: list[str], po
     assert port_of(words) == port
 
 
-def test_a_process_that_no_sonic_pi_started_has_no_port() -> None:
-    assert find_port() is None
+def test_a_process_that_no_sonic_pi_started_finds_none() -> None:
+    assert find_server() is None
+
+
+ASKING = """
+import subprocess, sys
+inner = "from bridge.tuning import find_server; print(find_server().port)"
+sys.exit(subprocess.run(["sh", "-c", '"$0" -P -c "$1"; exit $?', sys.executable, inner]).returncode)
+"""
+
+
+def test_the_sonic_pi_is_found_among_all_that_started_a_process(tmp_path: Path) -> None:
+    server = tmp_path / "sonic-pi-server.rb"
+    server.write_text(ASKING)
+    done = subprocess.run([sys.executable, server, "-u", "51235"], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("51235\n", "")
