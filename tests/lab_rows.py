@@ -1,8 +1,11 @@
 """Rows made up for the tests of the laboratory."""
 
 from laboratory.points import Point
-from laboratory.rows import Row
+from laboratory.rows import Row, asked
+from laboratory.studyplan import BY_TIMESTAMPS
 from laboratory.studyplan import point as planned
+
+from relay.wire.sequence import Scheme
 
 EVENTS = 2000
 
@@ -10,9 +13,7 @@ EVENTS = 2000
 def row(point: Point, seed: int = 1, *, bad: int = 0, retimed: int = 0, unavoidable: int | None = 0) -> Row:
     """Return a row of a point in which `bad` events were late, or re-timed as far as `retimed` says."""
     return Row(
-        point=point.name, series=point.series, x=point.x, where=point.where, network=point.network,
-        transport=point.transport, repair=point.repair, lead_ms=point.lead_ms, ahead_ms=point.ahead_ms,
-        members=point.members, events_per_s=point.events_per_s, seconds=point.seconds, seed=seed,
+        **asked(point, seed),
         events=EVENTS, divergent=bad - retimed, missing=0, late=bad - retimed, out_of_order=0, different=0,
         retimed=retimed, moved=0, unconfirmed=0, unavoidable=unavoidable, bad=bad, margin_ms_p01=60.0,
         margin_ms_p50=65.0, spread_us_p50=200.0, spread_us_p99=600.0, action_to_sound_ms_p50=500.0,
@@ -22,8 +23,9 @@ def row(point: Point, seed: int = 1, *, bad: int = 0, retimed: int = 0, unavoida
 
 def curve(where: str, series: str, mode: str, bad: dict[float, int], network: str = "delay=15") -> list[Row]:
     """Return three equal runs at every x of a curve, with so many bad events in each."""
+    scheme = Scheme.TIMESTAMP if series.startswith(BY_TIMESTAMPS) else Scheme.JUDGED
     return [
-        row(planned(where, series, x, f"{network},loss={x:g}%", mode), seed, bad=count)
+        row(planned(where, series, x, f"{network},loss={x:g}%", mode, scheme=scheme), seed, bad=count)
         for x, count in bad.items()
         for seed in (1, 2, 3)
     ]

@@ -1,5 +1,6 @@
 """The study's plan: every point once, readable networks, within its budget."""
 
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from rich.console import Console
 from bridge.service import DEFAULT_TIMING
 from relay.profiles import PROFILES
 from relay.wire.errors import LocalError
+from relay.wire.sequence import Scheme
 from relay.wire.timetag import ticks
 from tests.lab_rows import EVENTS, row
 
@@ -84,6 +86,21 @@ def test_the_plan_tries_what_the_issue_asks_for() -> None:
     assert {point.series for point in sparse} == {f"sparse {name}" for name in studyplan.SPARSE_NETWORKS}
 
 
+def test_every_point_by_timestamps_stands_beside_a_judged_one_that_differs_in_nothing_else() -> None:
+    judged = {(p.where, p.series, p.x, mode_of(p)): p for p in POINTS if p.scheme is Scheme.JUDGED}
+    stamped = [point for point in POINTS if point.scheme is Scheme.TIMESTAMP]
+    assert {point.series for point in stamped} == {
+        studyplan.BY_TIMESTAMPS + sweep.series for sweep in studyplan.SWEEPS
+    }
+    for point in stamped:
+        series = point.series.removeprefix(studyplan.BY_TIMESTAMPS)
+        beside = judged[point.where, series, point.x, mode_of(point)]
+        assert mode_of(point) == "udp-repair"
+        assert point == replace(
+            beside, name=point.name, series=point.series, scheme=Scheme.TIMESTAMP, seeds=point.seeds
+        )
+
+
 def test_points_of_both_labs_with_one_name_are_the_same_experiment() -> None:
     virtual = {(point.series, point.x, mode_of(point)): point for point in POINTS if point.where == "virtual"}
     pairs = [
@@ -119,6 +136,15 @@ def test_a_matrix_is_every_network_with_every_way_of_sending_lead_and_size() -> 
     assert [mode_of(point) for point in matrix(("fibre",), ("tls-bbr",), "on", "netlab")] == ["tls-bbr"] * 4
 
 
+def test_a_matrix_tries_every_scheme_that_it_is_given_under_names_of_their_own() -> None:
+    points = lab.matrix(("fibre",), ("udp",), "both", (200,), 500, (3,), 20, 25, 2, "virtual", list(Scheme))
+    assert [point.scheme for point in points] == 2 * list(Scheme)
+    assert len({point.name for point in points}) == 4
+    usual = matrix(("fibre",), ("udp",), "on", "virtual")
+    assert {point.scheme for point in usual} == {Scheme.JUDGED}
+    assert usual[0].name in {point.name for point in points}, "as it was called before there were schemes"
+
+
 def test_a_matrix_that_cannot_be_run_is_refused_in_words() -> None:
     for arguments, words in (
         (((), ("udp",), "on", "virtual"), "no --network"),
@@ -139,6 +165,8 @@ def test_a_point_is_repeated_as_it_was_with_other_seeds() -> None:
     (again,) = points_anew(committed, [LOSS.name])
     assert again.seeds == tuple(seed + SEED_STEP for seed in LOSS.seeds)
     assert (again.name, again.network, mode_of(again)) == (LOSS.name, LOSS.network, "udp-plain")
+    stamped = [row(replace(LOSS, scheme=Scheme.TIMESTAMP))]
+    assert [point.scheme for point in points_anew(stamped, [LOSS.name])] == [Scheme.TIMESTAMP]
     with pytest.raises(LocalError, match="no point 'nonsense'"):
         points_anew(committed, ["nonsense"])
 

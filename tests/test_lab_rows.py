@@ -1,10 +1,12 @@
 """Rows survive being written, killed, continued; and a campaign survives its runs."""
 
+import csv
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import fields, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,10 +15,14 @@ import msgspec
 import pytest
 from laboratory import rows
 from laboratory.campaign import Failure, Job, run_all
-from laboratory.rows import BadRows, Minute, Row
+from laboratory.points import Point
+from laboratory.rows import BadRows, Minute, Row, asked
 from laboratory.runs import missing
-from laboratory.studyplan import point
+from laboratory.study import COMMITTED
+from laboratory.studyplan import BY_TIMESTAMPS, netlab_points, point, virtual_points
+from laboratory.virtual import run as virtual_run
 
+from relay.wire.sequence import Scheme
 from tests.lab_rows import row
 
 POINT = point("virtual", "loss", 5, "delay=15,loss=5%", "udp-repair", seeds=(1, 2, 3))
@@ -66,9 +72,47 @@ def test_files_of_other_versions_and_broken_ones_are_refused_in_words(tmp_path: 
         path.write_text(text)
         with pytest.raises(BadRows, match=words):
             rows.read(path, Row)
-    path.write_text("point,series\n")
-    with pytest.raises(BadRows, match="its columns"):
+    path.write_text("point,colour\nx,red\n")
+    with pytest.raises(BadRows, match="unknown columns colour"):
         rows.append(path, row(POINT))
+
+
+def test_the_committed_study_is_read_and_its_rows_answer_the_points_of_the_plan() -> None:
+    committed = rows.read(COMMITTED.rows, Row)
+    plan = virtual_points() + netlab_points()
+    assert {one.scheme for one in committed if not one.series.startswith(BY_TIMESTAMPS)} == {Scheme.JUDGED}
+    assert len(missing(plan, committed)) < sum(len(point.seeds) for point in plan)
+
+
+def test_whatever_a_point_asks_for_stands_in_its_rows() -> None:
+    of_a_point = {field.name for field in fields(Point)} - {"name", "seeds"}
+    assert asked(POINT, 1).keys() == of_a_point | {"point", "seed"}
+    assert asked(POINT, 1).keys() <= set(Row.__struct_fields__)
+    short = replace(POINT, seconds=1.0, seeds=(1,))
+    assert missing([short], [virtual_run.run(short, 1)]) == []
+
+
+def test_a_row_answers_no_point_of_another_scheme() -> None:
+    there = [row(POINT, seed) for seed in POINT.seeds]
+    assert missing([POINT], there) == []
+    stamped = replace(POINT, scheme=Scheme.TIMESTAMP)
+    assert missing([stamped], there) == [(stamped, seed) for seed in POINT.seeds]
+
+
+def test_rows_from_before_a_column_was_added_are_read_and_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    first, second = row(POINT, 1), row(POINT, 2)
+    path.write_text(without("scheme", rows.dumps([first], Row)) + "cut off in the mid")
+    assert "scheme" not in path.read_text()
+    assert rows.read(path, Row) == [first]
+    rows.append(path, second)
+    assert path.read_text() == rows.dumps([first, second], Row)
+
+
+def without(column: str, text: str) -> str:
+    lines = list(csv.reader(text.splitlines()))
+    at = lines[0].index(column)
+    return "".join(rows.line_of(line[:at] + line[at + 1 :]) for line in lines)
 
 
 # -- campaigns: processes of their own -------------------------------------------------------------------

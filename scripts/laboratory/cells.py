@@ -167,7 +167,7 @@ def agreements(cells: Sequence[Cell]) -> list[Agreement]:
 
 def same(cell: Cell) -> tuple[object, ...]:
     row = cell.first
-    return (row.network, cell.mode, row.lead_ms, row.ahead_ms, row.members, row.events_per_s)
+    return (row.network, cell.mode, row.scheme, row.lead_ms, row.ahead_ms, row.members, row.events_per_s)
 
 
 def counts(cell: Cell) -> list[tuple[int, int]]:

@@ -37,6 +37,8 @@ LABELS = {
 COLOURS = {"udp-repair": "#0072B2", "udp-plain": "#D55E00", "tls-cubic": "#009E73", "tls-bbr": "#CC79A7"}
 MARKERS = {"udp-repair": "o", "udp-plain": "s", "tls-cubic": "^", "tls-bbr": "D"}
 DASHES: dict[str, Any] = {"udp-repair": "-", "udp-plain": "--", "tls-cubic": "-.", "tls-bbr": ":"}
+SCHEMES = {"judged": "udp-repair", "by timestamps": "udp-plain"}
+"""Looks like those of the modes, since either scheme is sent the same way."""
 FLOOR = 1e-4
 """Least share on the axes: below what a few thousand events can tell."""
 
@@ -175,6 +177,31 @@ def draw_curve(ax: Axes, cells: Sequence[Cell], share: Callable[[Cell], Share], 
         ax.plot(xs, ys, DASHES[mode], color=COLOURS[mode], linewidth=1.3, zorder=1)
     for cell in cells:
         draw_share(ax, cell.x, share(cell), mode, hollow=cell.where != "virtual")
+
+
+def schemes(panels: Sequence[tuple[str, Sequence[tuple[Cell, Cell]]]], title: str, path: Path) -> Path:
+    """Draw bad and divergent share of both schemes. panels: (label of x, (judged, by timestamps) at each)."""
+    figure = new_figure(1.6 + 2.6 * len(panels), 5.6, title)
+    axes = figure.subplots(2, len(panels), sharex="col", sharey=True, squeeze=False)
+    for column, (label, pairs) in enumerate(panels):
+        for ax, what in zip(axes[:, column], ("bad events", "divergent events"), strict=True):
+            tidy(ax)
+            share_axis(ax, across=False, label="" if column else what)
+            for which, look in enumerate(SCHEMES.values()):
+                shares = [
+                    pair[which].bad if what == "bad events" else pair[which].divergent for pair in pairs
+                ]
+                ax.plot([height_of(share) for share in shares], DASHES[look], color=COLOURS[look], zorder=1)
+                for at, share in enumerate(shares):
+                    draw_share(ax, at + 0.12 * (2 * which - 1), share, look, hollow=False)
+        axes[1, column].set_xticks(range(len(pairs)), [f"{pair[0].x:g}" for pair in pairs])
+        axes[1, column].set_xlabel(label, fontsize=8)
+    handles = [
+        Line2D([], [], color=COLOURS[look], marker=MARKERS[look], linestyle=DASHES[look], label=name)
+        for name, look in SCHEMES.items()
+    ]
+    figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=2)
+    return save(figure, path)
 
 
 def dots(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -> Path:

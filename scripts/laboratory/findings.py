@@ -11,6 +11,7 @@ from laboratory.intervals import Share, difference_of
 from laboratory.rows import WHOLE, Minute
 from laboratory.studyfigures import ahead_lines, described
 from laboratory.studyplan import BASE_AHEAD_MS, BASE_LEAD_MS, SPREAD_EVENTS_PER_S, SWEEPS, Experiment
+from relay.wire.sequence import Scheme
 
 NOT_MEASURED = "not measured"
 
@@ -135,7 +136,7 @@ def needed_text(found: Threshold) -> str:
 
 def spread_line(cells: Sequence[Cell], minutes: Sequence[Minute]) -> str:
     """Return what the spread was, and the time from action to sound: a line of the summary."""
-    usual = [cell for cell in cells if has_base_lead(cell) and cell.bad.value < COHERENT]
+    usual = [cell for cell in cells if has_base_lead(cell) and is_judged(cell) and cell.bad.value < COHERENT]
     known = [ms for cell in usual if (ms := cell.mean(lambda row: row.action_to_sound_ms_p50)) is not None]
     action = f"{range_text(known)} ms in coherent sessions" if known else NOT_MEASURED
     wholes = [minute for minute in minutes if minute.minute == WHOLE]
@@ -154,6 +155,10 @@ def spread_line(cells: Sequence[Cell], minutes: Sequence[Minute]) -> str:
 
 def has_base_lead(cell: Cell) -> bool:
     return (cell.first.ahead_ms, cell.first.lead_ms) == (BASE_AHEAD_MS, BASE_LEAD_MS)
+
+
+def is_judged(cell: Cell) -> bool:
+    return cell.first.scheme is Scheme.JUDGED
 
 
 def seeds_text(wholes: Sequence[Minute]) -> str:
@@ -262,8 +267,9 @@ NEARLY = 0.5
 
 
 def kinds_sentence(cells: Sequence[Cell], mode: str) -> str:
-    """Return what bad events of a mode were, over its points with the base lead that are not broken down."""
-    mine = [cell for cell in cells if cell.mode == mode and has_base_lead(cell)]
+    """Return what bad events of a mode were, over its judged points with the base lead that are not broken
+    down."""
+    mine = [cell for cell in cells if cell.mode == mode and has_base_lead(cell) and is_judged(cell)]
     used = [cell for cell in mine if cell.bad.value < NEARLY]
     rows = [row for cell in used for row in cell.rows]
     bad = sum(row.bad for row in rows)

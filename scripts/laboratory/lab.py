@@ -21,6 +21,7 @@ from laboratory.rows import BadRows, GenuineRow, Row
 from laboratory.runs import job_of, missing, stamp
 from laboratory.studytext import share_text
 from relay.wire.errors import LocalError
+from relay.wire.sequence import Scheme
 
 LOG_WIDTH = 160
 """Columns where there is no terminal: tables aren't squeezed."""
@@ -60,6 +61,15 @@ Examples:
     default="on",
     show_default=True,
     help="Of events over UDP.",
+)
+@click.option(
+    "--scheme",
+    "schemes",
+    multiple=True,
+    type=click.Choice([scheme.value for scheme in Scheme]),
+    default=(Scheme.JUDGED.value,),
+    show_default=True,
+    help="What keeps the room together; once for each to try.",
 )
 @click.option(
     "--lead-ms",
@@ -147,10 +157,11 @@ Examples:
 )
 @click.argument("points", nargs=-1)
 def main(
-    networks: tuple[str, ...], transports: tuple[str, ...], repair: str, leads: tuple[float, ...],
-    ahead_ms: float, sizes: tuple[int, ...], events_per_s: float, seconds: float, seeds: int | None,
-    where: str, real: bool, jobs: int, output: Path, again: bool, whole_study: bool, parts: tuple[str, ...],
-    plan_only: bool, quick: bool, repeated: bool, whole_envelope: bool, points: tuple[str, ...],
+    networks: tuple[str, ...], transports: tuple[str, ...], repair: str, schemes: tuple[str, ...],
+    leads: tuple[float, ...], ahead_ms: float, sizes: tuple[int, ...], events_per_s: float,
+    seconds: float, seeds: int | None, where: str, real: bool, jobs: int, output: Path, again: bool,
+    whole_study: bool, parts: tuple[str, ...], plan_only: bool, quick: bool, repeated: bool,
+    whole_envelope: bool, points: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Try jams on bad networks: each run gives one row of a CSV, each point a share with its interval.
 
@@ -181,7 +192,17 @@ def main(
             sys.exit(run_matrix(console, asked, output, 1, again))
         else:
             asked = matrix(
-                networks, transports, repair, leads, ahead_ms, sizes, events_per_s, seconds, seeds or 3, where
+                networks,
+                transports,
+                repair,
+                leads,
+                ahead_ms,
+                sizes,
+                events_per_s,
+                seconds,
+                seeds or 3,
+                where,
+                [Scheme(name) for name in schemes],
             )
             sys.exit(run_matrix(console, asked, output, jobs, again))
     except (LocalError, BadRows) as error:
@@ -201,6 +222,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 def matrix(
     networks: tuple[str, ...], transports: tuple[str, ...], repair: str, leads: tuple[float, ...],
     ahead_ms: float, sizes: tuple[int, ...], events_per_s: float, seconds: float, seeds: int, where: str,
+    schemes: Sequence[Scheme] = (Scheme.JUDGED,),
 ) -> list[Point]:  # fmt: skip
     """Return the points of a matrix. Raises LocalError for what can't be run."""
     if not networks:
@@ -215,12 +237,14 @@ def matrix(
             *modes,
         ]
     points = []
-    for network, lead_ms, members, mode in product(networks, leads, sizes, modes):
+    for network, lead_ms, members, mode, scheme in product(networks, leads, sizes, modes, schemes):
         series = f"{network} lead {lead_ms:g}/{ahead_ms:g} rate {events_per_s:g} for {seconds:g} s"
+        series += "" if scheme is Scheme.JUDGED else f" by {scheme}"
         points.append(
             studyplan.point(
                 where, series, members, network, mode, lead_ms=lead_ms, ahead_ms=ahead_ms, members=members,
                 seconds=seconds, seeds=tuple(range(1, seeds + 1)), events_per_s=events_per_s,
+                scheme=scheme,
             )
         )  # fmt: skip
         legs_of(points[-1])
@@ -257,7 +281,9 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
         groups: dict[str, list[Cell]] = {}
         for cell in cells:
             row = cell.first
-            groups.setdefault(f"{row.network}\nlead {row.lead_ms:g}, {row.members} members", []).append(cell)
+            tried = f"{row.network}\nlead {row.lead_ms:g}, {row.members} members"
+            tried += "" if row.scheme is Scheme.JUDGED else f", by {row.scheme}"
+            groups.setdefault(tried, []).append(cell)
         figures.dots(list(groups.items()), "Bad events by network", picture)
         console.print(f"rows in {path}, figure in {picture}")
     tell_failures(console, failures)
@@ -303,14 +329,22 @@ def a_row(result: object) -> Row:
 def table_of(cells: list[Cell]) -> Table:
     """Return the cells as a table for a terminal."""
     table = Table(
-        "network", "mode", "lead", "members", "bad events (95 %)", "re-timed", "unavoidable", "spread p50/p99"
+        "network",
+        "mode",
+        "scheme",
+        "lead",
+        "members",
+        "bad events (95 %)",
+        "re-timed",
+        "unavoidable",
+        "spread p50/p99",
     )
     for cell in cells:
         row = cell.first
         spread = [cell.mean(figures.median_spread), cell.mean(figures.high_spread)]
         table.add_row(
-            row.network, cell.mode, f"{row.lead_ms:g} ms", str(row.members), share_text(cell.bad),
-            figures.percent(cell.retimed.value),
+            row.network, cell.mode, row.scheme.value, f"{row.lead_ms:g} ms", str(row.members),
+            share_text(cell.bad), figures.percent(cell.retimed.value),
             "?" if cell.unavoidable is None else figures.percent(cell.unavoidable.value),
             "/".join("?" if value is None else f"{value / 1e3:.2f}" for value in spread) + " ms",
         )  # fmt: skip

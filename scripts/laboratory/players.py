@@ -19,6 +19,7 @@ from rehearsal.machine import tail
 
 from laboratory.feeder import BOOTED
 from laboratory.star import Host
+from relay.wire.sequence import Scheme
 
 BIN = Path(sys.executable).parent
 HERE = Path(__file__).resolve().parent
@@ -43,14 +44,15 @@ class Relay:
 
     name = "relay"
 
-    def __init__(self, host: Host, folder: Path, *, lead_ms: float, repair: bool) -> None:
+    def __init__(self, host: Host, folder: Path, *, lead_ms: float, repair: bool, scheme: Scheme) -> None:
         self.host = host
         self.folder = folder
         self.log = folder / "relay.log"
         self.command: list[str | Path] = [
             BIN / "jamrelay", "serve", "--host", "0.0.0.0", "--port", str(RELAY_PORT),
             "--lead-ms", str(lead_ms), "--shift-ms", "0", "--data-dir", folder / "relay",
-            "--event-log", folder / "events.jsonl", "--repair" if repair else "--no-repair",
+            "--event-log", folder / "events.jsonl", "--scheme", scheme.value,
+            "--repair" if repair else "--no-repair",
         ]  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from relay.impairment import Leg
 from relay.profiles import parse_leg
 from relay.wire.errors import LocalError
+from relay.wire.sequence import Scheme
 
 MEMBERS = (
     "anna", "ben", "carla", "dan", "eva", "finn", "greta", "hugo",
@@ -35,6 +36,8 @@ class Point:
     """For `legs_of`: text for parse_leg, for all; then "| ben=..." for each member with another leg."""
     transport: str = "udp"
     repair: bool = True
+    scheme: Scheme = Scheme.JUDGED
+    """What keeps the members together."""
     lead_ms: float = 200.0
     ahead_ms: float = 500.0
     members: int = 3

@@ -29,7 +29,7 @@ from laboratory.measure import Event, MeasureError, Member
 from laboratory.oracle import Oracle
 from laboratory.players import POLL_S, Player, Relay, RunFailed, Seated
 from laboratory.points import Point, legs_of
-from laboratory.rows import Row
+from laboratory.rows import Row, asked
 from laboratory.star import Star
 
 READY_S = 60.0
@@ -62,7 +62,7 @@ def run(point: Point, seed: int, folder: Path) -> Row:
     transport, _, congestion = point.transport.partition("-")
     star = Star(legs, seed=seed, log=folder / "decisions.log", congestion=congestion or None)
     with star:
-        relay = Relay(star.relay, folder, lead_ms=point.lead_ms, repair=repairs(point))
+        relay = Relay(star.relay, folder, lead_ms=point.lead_ms, repair=repairs(point), scheme=point.scheme)
         relay.start()
         players = [
             Player(name, index, host, folder / name, transport)
@@ -139,19 +139,7 @@ def judge(
     }
     from_ns, to_ns = window_ns
     row = Row(
-        point=point.name,
-        series=point.series,
-        x=point.x,
-        where=point.where,
-        network=point.network,
-        transport=point.transport,
-        repair=point.repair,
-        lead_ms=point.lead_ms,
-        ahead_ms=point.ahead_ms,
-        members=point.members,
-        events_per_s=point.events_per_s,
-        seconds=point.seconds,
-        seed=seed,
+        **asked(point, seed),
         unavoidable=sum(doomed),
         doomed_but_good=state["doomed_but_good"],
         disturbed=state["disturbed"],

@@ -9,9 +9,12 @@ import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
+
+from laboratory.points import Point
+from relay.wire.sequence import Scheme
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +35,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     transport: str
     """"udp", "tls-cubic" or "tls-bbr"."""
     repair: bool
+    scheme: Scheme = Scheme.JUDGED
     lead_ms: float
     ahead_ms: float = 500.0
     """Sonic Pi's schedule-ahead."""
@@ -58,7 +62,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     unconfirmed: int
     """netlab: played by their origin as stamped although the room has them at another instant, or not at all;
     what is known from recordings alone, and always divergent. virtual: handed to their origin's scsynth
-    before the verdict was there, whatever it said; divergent only if they were re-timed or moved."""
+    before the verdict was there, whatever it said; divergent only if they were re-timed or moved. By
+    timestamps nobody waits for a verdict: only what the room doesn't have at all."""
     unavoidable: int | None = None
     """The oracle: events that no sender could have brought to everybody in time."""
     doomed_but_good: int | None = None
@@ -108,6 +113,17 @@ class GenuineRow(Row, frozen=True, kw_only=True):
     """All of the room that was due in the window: what controls and frees as well, by the recorders alone."""
     messages_diverging: int
     """Of those: missing, late, out of order, different or with another timetag at one member at least."""
+
+
+def asked(point: Point, seed: int) -> dict[str, Any]:
+    """Return the fields of a Row that say what was asked for; rows are found again by them."""
+    return {
+        "point": point.name, "series": point.series, "x": float(point.x), "where": point.where,
+        "network": point.network, "transport": point.transport, "repair": point.repair,
+        "scheme": point.scheme, "lead_ms": float(point.lead_ms), "ahead_ms": float(point.ahead_ms),
+        "members": point.members, "events_per_s": float(point.events_per_s),
+        "seconds": float(point.seconds), "seed": seed,
+    }  # fmt: skip
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,8 +210,10 @@ def read(path: Path, kind: type[Line]) -> list[Line]:
 def append(path: Path, *rows: Line) -> None:
     """Add rows of one kind to a file in one write, with a header first where the file is new.
 
-    A line that a killed run left unfinished is cut off before. Raises BadRows if its columns are others.
+    A line that a killed run left unfinished is cut off before. A file from before a column was added gets it.
+    Raises BadRows if it has columns that rows have no more, or other faults.
     """
+    _bring_up_to_date(path, type(rows[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         file.seek(0)
@@ -204,12 +222,19 @@ def append(path: Path, *rows: Line) -> None:
         if whole < len(content):
             file.truncate(whole)
         header = line_of(rows[0].__struct_fields__).encode()
-        if whole and not content.startswith(header):
-            raise BadRows(f"{path}: its columns aren't those of this version; move it away, or use another")
         lines = "".join(line_of(msgspec.structs.astuple(row)) for row in rows).encode()
         file.write(lines if whole else header + lines)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _bring_up_to_date(path: Path, kind: type[Line]) -> None:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        header = file.readline()
+    if header.endswith("\n") and header != line_of(kind.__struct_fields__):
+        write(path, read(path, kind), kind)
 
 
 def write(path: Path, rows: Iterable[Line], kind: type[Line]) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from laboratory.campaign import Job
 from laboratory.points import Point
-from laboratory.rows import WHOLE, Minute, Row
+from laboratory.rows import WHOLE, Minute, Row, asked
 from laboratory.studyplan import SpreadPoint, cost_s
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,14 +77,7 @@ def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
         row = genuine.run(point, seed, folder)
     else:
         raise ValueError(f"no lab runs points in {point.where!r}, expected virtual, netlab or genuine")
-    # What was asked for is written as it was asked for: rows are found again by it.
-    return msgspec.structs.replace(
-        row, point=point.name, series=point.series, x=float(point.x), where=point.where,
-        network=point.network, transport=point.transport, repair=point.repair, lead_ms=float(point.lead_ms),
-        ahead_ms=float(point.ahead_ms), members=point.members, events_per_s=float(point.events_per_s),
-        seconds=float(point.seconds), seed=seed, commit=made_by.commit, versions=made_by.versions,
-        started=started,
-    )  # fmt: skip
+    return msgspec.structs.replace(row, commit=made_by.commit, versions=made_by.versions, started=started)
 
 
 def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:
@@ -122,13 +115,7 @@ def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:
 
 def answers(row: Row, point: Point) -> bool:
     """Whether a row is of this very point: not one that had the name once and was changed since."""
-    return (
-        row.point, row.network, row.transport, row.repair, row.lead_ms, row.ahead_ms, row.members,
-        row.events_per_s, row.seconds,
-    ) == (
-        point.name, point.network, point.transport, point.repair, point.lead_ms, point.ahead_ms,
-        point.members, point.events_per_s, point.seconds,
-    )  # fmt: skip
+    return all(getattr(row, field) == value for field, value in asked(point, row.seed).items())
 
 
 def missing(points: list[Point], rows: list[Row]) -> list[tuple[Point, int]]:

@@ -1,12 +1,14 @@
 """Study figures: which figures the study has, drawn from its data; what wasn't measured has none."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from laboratory import figures
 from laboratory.cells import Cell, curve
 from laboratory.rows import WHOLE, Minute
-from laboratory.studyplan import BASE_RTT_MS, PROFILE_NAMES, SWEEPS, loss_series
+from laboratory.studyplan import BASE_RTT_MS, BY_TIMESTAMPS, PROFILE_NAMES, SWEEPS, loss_series
+from relay.wire.sequence import Scheme
 
 
 def draw_all(cells: Sequence[Cell], minutes: Sequence[Minute], folder: Path) -> set[str]:
@@ -48,6 +50,14 @@ def draw_all(cells: Sequence[Cell], minutes: Sequence[Minute], folder: Path) -> 
                 folder / "lead.png", reverse=False,
             )
         )  # fmt: skip
+    panels = [
+        (f"{sweep.what},{sweep.unit}", pairs)
+        for sweep in SWEEPS
+        if (pairs := scheme_pairs(cells, sweep.series))
+    ]
+    if panels:
+        title = "A judge, or timestamps alone: bad and divergent events, UDP with repair"
+        drawn.append(figures.schemes(panels, title, folder / "schemes.png"))
     if profiles := profile_groups(cells):
         title = "Named networks in virtual time: bad and re-timed events"
         drawn.append(figures.dots(profiles, title, folder / "profiles.png"))
@@ -88,6 +98,17 @@ def lead_lines(
 ) -> list[tuple[str, list[Cell]]]:
     """Return the curves over the lead alone, a line for each network."""
     return lines_of(cells, where, "lead ", mode)
+
+
+def scheme_pairs(cells: Sequence[Cell], series: str) -> list[tuple[Cell, Cell]]:
+    """Return (judged, by timestamps) wherever both were tried on one experiment, by lab and rising x."""
+    judged = {
+        (cell.where, cell.mode, cell.x): cell
+        for cell in cells
+        if cell.series == series and cell.first.scheme is Scheme.JUDGED
+    }
+    stamped = [cell for cell in cells if cell.series == BY_TIMESTAMPS + series]
+    return [(judged[place], cell) for cell in stamped if (place := (cell.where, cell.mode, cell.x)) in judged]
 
 
 def size_lines(cells: Sequence[Cell]) -> list[tuple[str, list[Cell]]]:
@@ -132,6 +153,8 @@ def in_order(names: Iterable[str]) -> list[str]:
 def described(cell: Cell) -> str:
     """Return what a cell was tried on, in a few words: "loss 5 %", "hotel-wifi", "hotel-wifi, 200 ms"."""
     units = {sweep.series: sweep.unit for sweep in SWEEPS}
+    if cell.series.startswith(BY_TIMESTAMPS):
+        return f"{described(replace(cell, series=cell.series.removeprefix(BY_TIMESTAMPS)))}, by timestamps"
     if cell.series.startswith("profile "):
         return cell.series.removeprefix("profile ")
     if cell.series.startswith("alone "):

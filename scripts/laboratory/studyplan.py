@@ -11,9 +11,10 @@ by side.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from laboratory.points import Point, mode_of
+from relay.wire.sequence import Scheme
 
 BASE_RTT_MS = 30
 BASE_LEAD_MS = 200.0
@@ -61,6 +62,15 @@ OTHER_LEAD_MS = 400.0
 SPARSE_PER_S = 2.0
 SPARSE_SECONDS = 250.0
 """As many events as 25 s of the base have."""
+
+BY_TIMESTAMPS = "timestamps "
+"""Begins the series of points whose rooms go by timestamps; the rest is the series they are laid beside."""
+TIMESTAMPS_AT: dict[str, tuple[float, ...]] = {
+    "delay": (100, 200, 300, 350, 400, 450, 500),
+    "jitter": (10, 20, 40, 60, 80, 120, 160),
+    "loss": (0, 1, 2, 5, 10, 15, 20, 30),
+    "bursts": (1, 2, 5, 10, 20),
+}
 
 SPREAD_NETWORKS = (
     "fibre",
@@ -113,13 +123,14 @@ def point(
     seconds: float = 25.0,
     seeds: tuple[int, ...] = (1, 2, 3, 4),
     events_per_s: float = 20.0,
+    scheme: Scheme = Scheme.JUDGED,
 ) -> Point:
     """Return a point, named "where/series/mode/x"."""
     made = Point(
         name=f"{where}/{series}/{mode}/{x:g}", series=series, x=x, where=where, network=network,
         transport="udp" if mode.startswith("udp") else mode, repair=mode == "udp-repair",
-        lead_ms=lead_ms, ahead_ms=ahead_ms, members=members, events_per_s=events_per_s, seconds=seconds,
-        seeds=seeds,
+        scheme=scheme, lead_ms=lead_ms, ahead_ms=ahead_ms, members=members,
+        events_per_s=events_per_s, seconds=seconds, seeds=seeds,
     )  # fmt: skip
     assert mode_of(made) == mode
     return made
@@ -200,6 +211,7 @@ def virtual_points() -> list[Point]:
         points += [point("virtual", "bursts", x, bursts(x), mode) for x in BURSTS]
         points += [point("virtual", f"profile {name}", 0, name, mode) for name in PROFILE_NAMES]
         points += [point("virtual", f"alone {network}", 0, network, mode) for network in ALONE]
+    points += timestamp_points()
     for kind in ("normal", "pareto"):
         points += [
             point("virtual", f"{kind} jitter", x, jitter(x, kind), "udp-repair") for x in JITTERS_MS if x
@@ -229,6 +241,19 @@ def virtual_points() -> list[Point]:
             for n in SIZES
         ]
     return points
+
+
+def timestamp_points() -> list[Point]:
+    """Return points that differ from those of the sweeps in the scheme alone."""
+    networks = {"delay": delay, "jitter": jitter, "loss": loss, "bursts": bursts}
+    return [
+        point(
+            "virtual", BY_TIMESTAMPS + series, x, networks[series](x), "udp-repair", seeds=(1, 2, 3),
+            scheme=Scheme.TIMESTAMP,
+        )
+        for series, tried in TIMESTAMPS_AT.items()
+        for x in tried
+    ]  # fmt: skip
 
 
 def ahead_point(where: str, network: str, ahead_ms: float, mode: str) -> Point:
@@ -297,9 +322,14 @@ def quick_points() -> list[Point]:
         for mode in ("udp-repair", "udp-plain")
         for x in (0, 5)
     ]
-    return points + [
-        point("virtual", "delay", x, delay(x), "udp-repair", seconds=6, seeds=(1, 2)) for x in (100, 500)
+    by_timestamps = [
+        replace(made, seconds=6, seeds=(1, 2)) for made in timestamp_points() if made.network == loss(5)
     ]
+    return (
+        points
+        + by_timestamps
+        + [point("virtual", "delay", x, delay(x), "udp-repair", seconds=6, seeds=(1, 2)) for x in (100, 500)]
+    )
 
 
 def quick_spread() -> list[SpreadPoint]:

@@ -3,7 +3,7 @@
 Counts and lists in it are looked up in the data; the rest tells of the method, which data don't change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from laboratory import findings, studyplan
@@ -27,6 +27,16 @@ def section(title: str, *parts: str) -> str:
     """Return a section; without anything to say, that it wasn't measured."""
     known = [part for part in parts if part]
     return f"## {title}\n\n" + ("\n\n".join(known) if known else f"{NOT_MEASURED.capitalize()}.")
+
+
+def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    rule = ["---"] * len(header)
+    return "\n".join("| " + " | ".join(line).replace("\n", " ") + " |" for line in (header, rule, *lines))
+
+
+def image(study: Study, name: str, words: str) -> str:
+    return f"![{words}]({study.folder}/{name})" if name in study.figures else ""
 
 
 def question() -> str:

@@ -22,7 +22,17 @@ from laboratory.studyfigures import (
     transport_groups,
 )
 from laboratory.studyplan import SWEEPS
-from laboratory.studyprose import Study, method, not_measured, question, repeating, section
+from laboratory.studyprose import (
+    Study,
+    image,
+    method,
+    not_measured,
+    question,
+    repeating,
+    section,
+    table,
+)
+from laboratory.studyschemes import scheme_section
 from relay.profiles import PROFILES
 
 __all__ = ["Study", "share_text", "write_study"]
@@ -43,6 +53,7 @@ def write_study(study: Study) -> str:
         grid_section(study),
         ahead_section(study),
         lead_section(study),
+        scheme_section(study),
         profile_section(study),
         transport_section(study),
         size_section(study),
@@ -75,16 +86,6 @@ def summary(cells: Sequence[Cell], minutes: Sequence[Minute]) -> str:
 
 
 # -- sections with data ----------------------------------------------------------------------------------
-
-
-def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    rule = ["---"] * len(header)
-    return "\n".join("| " + " | ".join(line).replace("\n", " ") + " |" for line in (header, rule, *lines))
-
-
-def image(study: Study, name: str, words: str) -> str:
-    return f"![{words}]({study.folder}/{name})" if name in study.figures else ""
 
 
 def results(cells: Iterable[Cell], first: str, named: str = "x") -> str:
@@ -263,8 +264,8 @@ def at_base_lead(cells: Sequence[Cell], cell: Cell) -> Cell | None:
             for other in cells
             if (other.where, other.mode) == (cell.where, cell.mode)
             and findings.has_base_lead(other)
-            and (other.first.network, other.first.members, other.first.events_per_s)
-            == (row.network, row.members, row.events_per_s)
+            and (other.first.network, other.first.scheme, other.first.members, other.first.events_per_s)
+            == (row.network, row.scheme, row.members, row.events_per_s)
         ),
         None,
     )

@@ -17,6 +17,8 @@ from laboratory.points import Point, names_of
 from laboratory.realrun import repairs, run
 from laboratory.star import Host
 
+from relay.wire.sequence import Scheme
+
 pytestmark = pytest.mark.netlab
 
 SECONDS = 5.0
@@ -94,5 +96,13 @@ def test_the_relay_repairs_over_tls_whatever_the_point_says(
     transport: str, repair: bool, option: str
 ) -> None:
     point = replace(QUIET, transport=transport, repair=repair)
-    relay = Relay(cast(Host, None), Path("run"), lead_ms=point.lead_ms, repair=repairs(point))
+    relay = Relay(
+        cast(Host, None), Path("run"), lead_ms=point.lead_ms, repair=repairs(point), scheme=point.scheme
+    )
     assert relay.command[-1] == option
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_the_relay_follows_the_points_scheme(scheme: Scheme) -> None:
+    relay = Relay(cast(Host, None), Path("run"), lead_ms=200.0, repair=True, scheme=scheme)
+    assert relay.command[relay.command.index("--scheme") + 1] == scheme

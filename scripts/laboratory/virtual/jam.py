@@ -34,7 +34,7 @@ from relay.impairment import Leg
 from relay.lead import Caution, LeadPolicy
 from relay.wire import control
 from relay.wire.osc import timetag_of, walk
-from relay.wire.sequence import Judged
+from relay.wire.sequence import Judged, Scheme
 from relay.wire.timetag import from_unix_ns, ticks, to_unix_ns
 
 RETRY_S = 0.5
@@ -51,12 +51,14 @@ class Jam:
         shift_s: float | None = 0.0,
         caution: Caution = Caution.BALANCED,
         repair: bool = True,
+        scheme: Scheme = Scheme.JUDGED,
         watch_bounds: bool = True,
     ) -> None:
         """lead_s, shift_s: None where they tune themselves. repair: what is missing is asked for.
         watch_bounds: keep what each bridge says of its clock."""
         self.seed = seed
         self.repair = repair
+        self.scheme = scheme
         self.watch_bounds = watch_bounds
         self.dice = Random(seed)
         self.now_ns = 0
@@ -115,6 +117,7 @@ class Jam:
             software="sim",
             on_judged=lambda _, event: self.judged.append(event),
             repair=self.repair,
+            scheme=self.scheme,
         )
         self.relay_down = False
         self._settle_relay([])

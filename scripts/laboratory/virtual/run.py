@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from laboratory.oracle import Oracle
 from laboratory.points import Point, legs_of
-from laboratory.rows import Row
+from laboratory.rows import Row, asked
 from laboratory.tallying import quantile
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
@@ -70,7 +70,7 @@ def run_over(
             f"point {point.name}: transport {point.transport} in virtual time, expected udp: "
             'TCP isn\'t modelled there, so use where="netlab"'
         )
-    stage = Stage(legs, seed=seed, lead_ms=point.lead_ms, repair=point.repair)
+    stage = Stage(legs, seed=seed, lead_ms=point.lead_ms, repair=point.repair, scheme=point.scheme)
     start_s = stage.warm_up()
     end_s = stage.perform(
         start_s=start_s,
@@ -92,19 +92,7 @@ def run_over(
     doomed = [bool(oracle.out_of_reach(event.emission())) for event in events]
     clock_errors_us = sorted(abs(error) / 1e3 for errors in watch.errors_ns.values() for _, error in errors)
     return Row(
-        point=point.name,
-        series=point.series,
-        x=point.x,
-        where="virtual",
-        network=point.network,
-        transport=point.transport,
-        repair=point.repair,
-        lead_ms=point.lead_ms,
-        ahead_ms=point.ahead_ms,
-        members=point.members,
-        events_per_s=point.events_per_s,
-        seconds=point.seconds,
-        seed=seed,
+        **asked(point, seed),
         unavoidable=sum(doomed),
         doomed_but_good=sum(lost and not event.bad for lost, event in zip(doomed, events, strict=True)),
         disturbed=0,

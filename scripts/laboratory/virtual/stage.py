@@ -14,6 +14,7 @@ from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
 from relay.impairment import Leg
 from relay.lead import Caution
+from relay.wire.sequence import Scheme
 from relay.wire.timetag import from_unix_ns
 
 RATE_PPM_MAX = 50.0
@@ -60,6 +61,7 @@ class Stage:
         lead_ms: float | None,
         caution: Caution = Caution.BALANCED,
         repair: bool = True,
+        scheme: Scheme = Scheme.JUDGED,
         ppm_of: Callable[[int, int], float] = spread_ppm,
     ) -> None:
         """Bring in one member for every leg. lead_ms: None lets lead and shift tune themselves.
@@ -68,8 +70,9 @@ class Stage:
         """
         lead_s, shift_s = (None, None) if lead_ms is None else (lead_ms / 1e3, 0.0)
         self.jam = Jam(
-            seed, lead_s=lead_s, shift_s=shift_s, caution=caution, repair=repair, watch_bounds=False
-        )
+            seed, lead_s=lead_s, shift_s=shift_s, caution=caution, repair=repair, scheme=scheme,
+            watch_bounds=False,
+        )  # fmt: skip
         self.members: list[Member] = []
         self.notes: list[Note] = []
         """In the order of emission."""

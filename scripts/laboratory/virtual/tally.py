@@ -21,7 +21,7 @@ from laboratory.virtual.stage import Note, Stage
 from relay.wire import frames
 from relay.wire.datagram import HEADER_BYTES, TAG_BYTES
 from relay.wire.osc import single_message
-from relay.wire.sequence import Flag, Judged, Kind, Stamped
+from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped
 from relay.wire.timetag import ns_from_ticks, ticks
 
 NEEDED_NS = round(NEEDED_S * 1e9)
@@ -50,7 +50,7 @@ class Event:
     different: tuple[str, ...]
     moved: bool
     unconfirmed: bool
-    """Its origin's scsynth was handed it before its verdict had come there."""
+    """Its origin's scsynth was handed it before its verdict had come there; by timestamps: never judged."""
 
     @property
     def retimed(self) -> bool:
@@ -93,7 +93,16 @@ def events_of(stage: Stage, *, lead_ms: float) -> list[Event]:
     misplaced = {name: _out_of_order(notes, verdicts) for name, notes in handed.items()}
     members = {member.name: member for member in stage.members}
     return [
-        _event(members[note.origin], slots[note.origin], note, verdicts, handed, misplaced, lead_ms)
+        _event(
+            members[note.origin],
+            slots[note.origin],
+            note,
+            verdicts,
+            handed,
+            misplaced,
+            lead_ms,
+            stage.jam.scheme,
+        )
         for note in stage.notes
         if note.measured
     ]
@@ -132,6 +141,7 @@ def _event(
     handed: Mapping[str, Mapping[Key, list[tuple[int, Handed]]]],
     misplaced: Mapping[str, set[Key]],
     lead_ms: float,
+    scheme: Scheme,
 ) -> Event:
     key = (slot, note.emission.node)
     verdict = verdicts.get(key)
@@ -158,7 +168,10 @@ def _event(
         different=tuple(name for name in held if held[name].message != wanted or len(copies[name]) > 1),
         moved=verdict is not None and _is_moved(note, verdict, lead_ms),
         unconfirmed=own is not None
-        and (verdict is None or own.at_ns < _confirmed_ns(origin, verdict.seq, own.at_ns)),
+        and (
+            verdict is None
+            or (scheme is Scheme.JUDGED and own.at_ns < _confirmed_ns(origin, verdict.seq, own.at_ns))
+        ),
     )
 
 
