@@ -1,14 +1,15 @@
 """Reports: what this host handed to its scsynth, second by second of session time, for the relay.
 
 Pure. A second is reported SETTLED after it ended. The digest runs over (number, message without its
-timetag) in scsynth's order: by timetag, then by arrival. Bound: SECONDS_KEPT seconds.
+timetag) in scsynth's order: by timetag, then by arrival. Bounds: SECONDS_KEPT seconds, WAYS_KEPT ways down.
 """
 
 import hashlib
+import heapq
 from collections import deque
 from dataclasses import dataclass, field
 
-from relay.wire.control import MAX_LISTED, DigestDetail, Report
+from relay.wire.control import MAX_LISTED, TENTHS_PER_S, WAY_TENTHS_MAX, WAYS_MAX, DigestDetail, Report
 from relay.wire.timetag import TICKS_PER_S
 
 SETTLED_S = 1
@@ -19,6 +20,8 @@ DIGEST_BYTES = 16
 EVENT_DIGEST_BYTES = 8
 MARGINS_LISTED = 256
 DOWN_SAMPLES = 512
+WAYS_KEPT = 8 * WAYS_MAX
+"""Between two reports; while none can be sent the oldest are forgotten."""
 
 
 def event_digest(number: int, message: bytes) -> bytes:
@@ -66,6 +69,9 @@ class SecondsLedger:
         self._reported_up_to = 0
         self._arrivals = 0
         self._down_s: deque[float] = deque(maxlen=DOWN_SAMPLES)
+        self._ways: deque[tuple[int, int]] = deque(maxlen=WAYS_KEPT)
+        self.report_at = 0
+        """Session instant of the next report."""
         self.missing: list[int] = []
         self._missing_count = 0
         self.unconfirmed = 0
@@ -80,10 +86,12 @@ class SecondsLedger:
         """Joined (again), or the clock was stepped: only seconds that begin from now on are whole."""
         self._whole_from = session_now // TICKS_PER_S + 1
         self._reported_up_to = self._whole_from - 1
+        self.report_at = _next_second(session_now)
 
     def enter_epoch(self) -> None:
         """Forget all seconds: another relay counts them, by another clock."""
         self._seconds.clear()
+        self._ways.clear()
 
     def hand_over(
         self,
@@ -123,6 +131,10 @@ class SecondsLedger:
         """Note how long a heartbeat took from the relay."""
         self._down_s.append(seconds)
 
+    def way_down(self, number: int, seconds: float) -> None:
+        """Note how long an event took from its judging to its first arrival here."""
+        self._ways.append((number, min(max(0, round(seconds * TENTHS_PER_S)), WAY_TENTHS_MAX)))
+
     def play_unconfirmed(self) -> None:
         """Note an own event that is played as stamped, since its verdict hasn't come."""
         self.unconfirmed += 1
@@ -136,6 +148,7 @@ class SecondsLedger:
 
     def due_reports(self, session_now: int, figures: PathFigures) -> list[Report]:
         """Return the reports of the seconds that ended SETTLED_S ago, and forget what is too old."""
+        self.report_at = _next_second(session_now)
         last = session_now // TICKS_PER_S - 1 - SETTLED_S
         reports = [
             self._report(number, figures)
@@ -151,10 +164,6 @@ class SecondsLedger:
         known = self._seconds.get(second, _Second())
         return DigestDetail(second=second, events=known.in_order()[:4096])
 
-    def next_report_at(self, session_now: int) -> int:
-        """Return the session instant of the next report."""
-        return (session_now // TICKS_PER_S + 1) * TICKS_PER_S
-
     def _report(self, number: int, figures: PathFigures) -> Report:
         second = self._seconds.get(number, _Second())
         missing, self.missing = self.missing, []
@@ -166,6 +175,10 @@ class SecondsLedger:
         for event_number, one in second.in_order():
             digest.update(event_number.to_bytes(8) + one)
         down = sorted(self._down_s)
+        ways = list(self._ways)
+        if len(ways) > WAYS_MAX:  # the longest are what the lead must be good for
+            ways = heapq.nlargest(WAYS_MAX, ways, key=lambda way: way[1])
+        self._ways.clear()
         return Report(
             second=number,
             whole=number >= self._whole_from,
@@ -185,7 +198,9 @@ class SecondsLedger:
             local_only=local_only,
             margin_ms_min=min(second.margins_ms, default=None),
             margins_ms=second.margins_ms[:MARGINS_LISTED],
+            down_p50_ms=down[len(down) // 2] * 1e3 if down else 0.0,
             down_p99_ms=down[int(len(down) * 0.99)] * 1e3 if down else 0.0,
+            ways_down=ways,
             rtt_ms=figures.rtt_ms,
             jitter_ms=figures.jitter_ms,
             frames_expected=figures.frames_expected,
@@ -195,3 +210,7 @@ class SecondsLedger:
             clock_rate_ppm=figures.clock_rate_ppm,
             clock_steps=figures.clock_steps,
         )
+
+
+def _next_second(session_now: int) -> int:
+    return (session_now // TICKS_PER_S + 1) * TICKS_PER_S

@@ -25,7 +25,7 @@ from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import MalformedDatagram, RemoteError
-from relay.wire.sequence import Judged, Kind, Stamped, Timing
+from relay.wire.sequence import Judged, Kind, Stamped, Timing, base_due
 from relay.wire.timetag import seconds, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -77,7 +77,6 @@ class JamSession:
         self._effects: list[Effect] = []
         self._heard_at_ns = reading.local_ns
         self._told_quiet = False
-        self._report_at = 0
         self._home_sub = 0
         self.datagrams_refused = 0
         self._awake_local_ns = reading.local_ns
@@ -118,13 +117,12 @@ class JamSession:
         self, message: bytes, *, wall_timetag: int | None, emitted_local_ns: int, reading: Reading
     ) -> None:
         """Hold back a message that only this host plays, in order with the own events."""
-        due = self._timebase.session_at(emitted_local_ns) + self.timing.lead
-        if wall_timetag is not None:
-            due = max(due, self._timebase.session_of_wall(wall_timetag, reading) + self.timing.shift)
-        due = max(due, self._uplink.floor)
-        self._home_sub += 1
-        seq = self._uplink.next_seq - 1
+        emitted = self._timebase.session_at(emitted_local_ns)
         kind = Kind.UNTIMED if wall_timetag is None else Kind.TIMED
+        timetag = None if wall_timetag is None else self._timebase.session_of_wall(wall_timetag, reading)
+        seq = self._uplink.next_seq - 1
+        due = max(base_due(Stamped(seq, emitted, timetag, kind, message), self.timing), self._uplink.floor)
+        self._home_sub += 1
         self.playout.hold(Held(due, self.playout.own.slot, seq, kind, message, self._home_sub, home=message))
 
     def note_refused(self) -> None:
@@ -163,6 +161,8 @@ class JamSession:
                 self._roster(message.members)
             case control.Settings():
                 self._set_room(message)
+            case control.Notice():
+                self._effects.append(Tell(message.text, warning=True))
             case control.Foundation():
                 self.playout.found(message.slot, message.messages, reading)
                 if message.slot == self.playout.own.slot:
@@ -176,7 +176,7 @@ class JamSession:
                 pass
 
     def _set_room(self, room: control.Welcome | control.Settings) -> None:
-        self.timing = Timing(room.lead, room.shift)
+        self.timing = Timing(room.lead, room.shift, room.lead_was, room.shift_was)
         self._downlink.repair(room.repair)
 
     def disconnected(self) -> None:
@@ -209,7 +209,6 @@ class JamSession:
         if self._in_time:
             self._begin_sending(reading)
         self._ledger.start(now)
-        self._report_at = self._ledger.next_report_at(now)
         self._heard_at_ns = reading.local_ns
         self._told_quiet = False
         self._effects.append(words.welcomed(welcome, self.identity.room))
@@ -275,10 +274,13 @@ class JamSession:
             case Judged():
                 if not self._downlink.saw(frame, now_s):
                     return
-                if self._in_time:
-                    self._take_in(frame, reading)
-                else:
+                if not self._in_time:
                     self._downlink.keep_early(frame)
+                    return
+                if not self._downlink.is_past(frame):
+                    arrived = self._timebase.session_at(received_local_ns)
+                    self._ledger.way_down(frame.number, seconds(arrived - frame.judged))
+                self._take_in(frame, reading)
             case frames.BeatDown():
                 self._downlink.announce(frame.number, now_s)
                 if self._in_time:
@@ -312,7 +314,6 @@ class JamSession:
         self._uplink.beat_at = now
         self.playout.clock_was_set(now)
         self._ledger.start(now)
-        self._report_at = self._ledger.next_report_at(now)
         self._effects.append(words.clock_set(self._timebase.clock.error_bound_s, moved))
         if self.joined and not self._sending:
             self._begin_sending(reading)
@@ -337,8 +338,7 @@ class JamSession:
             self._ledger.give_up(first, last)
         if self._sending and self._uplink.beat_at <= now:
             self._outbox.append(self._uplink.beat(self._downlink.complete_number, now))
-        if self._sending and self._report_at <= now:
-            self._report_at = self._ledger.next_report_at(now)
+        if self._sending and self._ledger.report_at <= now:
             figures = path_figures(self._timebase, self._downlink, reading)
             for report in self._ledger.due_reports(now, figures):
                 self._effects.append(SendControl(report))
@@ -368,7 +368,7 @@ class JamSession:
         if self.joined:
             instants.append(self._timekeeper.next_poll_local_ns)
             if self._sending:
-                sessions += [self._uplink.beat_at, self._report_at]
+                sessions += [self._uplink.beat_at, self._ledger.report_at]
             asks_at_s = self._downlink.next_wakeup_s(self._rtt_s())
             if asks_at_s is not None:
                 instants.append(round(asks_at_s * 1e9) + 1)

@@ -15,6 +15,7 @@ from rich.live import Live
 
 from relay.hub import HubLimits
 from relay.identity import Identity, load_or_create
+from relay.lead import LEAD_MAX, Caution, LeadPolicy
 from relay.service import RelayService, RelaySettings, default_data_dir, run
 from relay.stats_view import stats_view
 from relay.transports.asking import ask_stats
@@ -22,8 +23,7 @@ from relay.transports.pins import KnownRelays, default_path
 from relay.wire.control import Stats
 from relay.wire.endpoint import DEFAULT_PORT, parse_endpoint
 from relay.wire.errors import LocalError
-from relay.wire.sequence import Timing
-from relay.wire.timetag import ticks
+from relay.wire.timetag import TICKS_PER_S, ticks
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -46,15 +46,27 @@ def main() -> None:
 )
 @click.option(
     "--lead-ms",
-    default=200.0,
     type=click.FloatRange(40, 5000),
-    help="Least time from a message of Sonic Pi to its due, in milliseconds.",
+    show_default="tuned to the network",
+    help="Fix the least time from a message of Sonic Pi to its due, in milliseconds.",
 )
 @click.option(
     "--shift-ms",
-    default=0.0,
     type=click.FloatRange(0, 5000),
-    help="Play everything this much later than Sonic Pi says, in milliseconds; at most the lead.",
+    show_default="as little as the lead allows",
+    help="Fix how much later than Sonic Pi says everything is played, in milliseconds; at most the lead.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice([caution.value for caution in Caution]),
+    default=Caution.BALANCED.value,
+    help="How safe a lead is that tunes itself: which of ten minutes' worst moments it must be good for.",
+)
+@click.option(
+    "--lead-max-ms",
+    default=LEAD_MAX / TICKS_PER_S * 1e3,
+    type=click.FloatRange(40, 5000),
+    help="Tune the lead to at most this, in milliseconds; what needs longer isn't waited for.",
 )
 @click.option(
     "--data-dir",
@@ -88,8 +100,10 @@ def serve(
     port: int,
     rooms_max: int,
     members_max: int,
-    lead_ms: float,
-    shift_ms: float,
+    lead_ms: float | None,
+    shift_ms: float | None,
+    profile: str,
+    lead_max_ms: float,
     data_dir: Path,
     ntp: str | None,
     event_log: Path | None,
@@ -102,7 +116,12 @@ def serve(
         settings = RelaySettings(
             host=host,
             port=port,
-            timing=Timing(ticks(lead_ms / 1e3), ticks(shift_ms / 1e3)),
+            policy=LeadPolicy(
+                lead=None if lead_ms is None else ticks(lead_ms / 1e3),
+                shift=None if shift_ms is None else ticks(shift_ms / 1e3),
+                caution=Caution(profile),
+                lead_max=ticks(lead_max_ms / 1e3),
+            ),
             limits=HubLimits(rooms_max=rooms_max, members_max=members_max),
             software=f"jamrelay {version('jamrelay')}",
             ntp_server=ntp,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clock.exchange import is_client_request, server_answer
+from relay.lead import LeadPolicy
 from relay.limits import (
     NTP_ANSWERS_PER_S,
     NTP_BURST,
@@ -26,7 +27,7 @@ from relay.wire import control, frames
 from relay.wire.datagram import peek_channel
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
-from relay.wire.sequence import Judged, Stamped, Timing
+from relay.wire.sequence import Judged, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 __all__ = ["CloseControl", "Effect", "HubLimits", "RelayHub", "SendControl", "SendDatagram"]
@@ -52,7 +53,7 @@ class RelayHub:
     def __init__(
         self,
         *,
-        timing: Timing,
+        policy: LeadPolicy,
         limits: HubLimits,
         entropy: Callable[[int], bytes],
         now: int,
@@ -69,7 +70,7 @@ class RelayHub:
         self._reception = Reception(
             rooms=self.rooms,
             channels=self._channels,
-            timing=timing,
+            policy=policy,
             limits=limits,
             entropy=entropy,
             on_judged=on_judged,
@@ -162,7 +163,8 @@ class RelayHub:
             seat.margin_ms_worst is None or report.margin_ms_min < seat.margin_ms_worst
         ):
             seat.margin_ms_worst = report.margin_ms_min
-        return self._reception.settings(room) if room.tune_horizon() else []
+        room.tuning.needs.reported(seat.slot, report.ways_down, report.missing_numbers)
+        return []
 
     # -- datagrams ---------------------------------------------------------------------------------
 
@@ -252,7 +254,7 @@ class RelayHub:
                 for _, channel in room.channels():
                     channel.outbox.append(beat)
             for seat, channel in room.channels():
-                self._ask_again(seat, channel, now)
+                self._ask_again(room, seat, channel, now)
             if housekeeping:
                 effects += self._keep_house(room, now)
         return effects
@@ -294,11 +296,13 @@ class RelayHub:
                     channel.outbox.clear()
         return effects
 
-    def _ask_again(self, seat: Seat, channel: Channel, now: int) -> None:
+    def _ask_again(self, room: Room, seat: Seat, channel: Channel, now: int) -> None:
         ranges = channel.up.due_requests(now / TICKS_PER_S, _rtt_s(seat))
         if ranges:
             channel.outbox.append(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
-        channel.up.gave_up()
+        lost = channel.up.gave_up()
+        if lost:
+            room.tuning.needs.lost(seat.slot, len(lost), now)
 
     def _keep_house(self, room: Room, now: int) -> list[Effect]:
         effects: list[Effect] = []
@@ -317,6 +321,7 @@ class RelayHub:
         if not room.seats:
             del self.rooms[room.name]
             return effects
+        effects += self._reception.tune(room, now)
         present = [seat.slot for seat, _ in room.channels()]
         for second, slots in room.ledger.settle(present, now):
             for slot in slots:

@@ -8,6 +8,7 @@ Bounds, per slot: WAITING_MAX events wait for a gap; SKIPPED_MAX numbers given u
 before their turn, are remembered.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing, base_due, is_moved, raises_floor
@@ -54,11 +55,15 @@ class Judge:
     """Judges the events of one room. `now` is always the session instant, never decreasing.
 
     horizon: H, the time from judging to the earliest due that every member can still be served in.
+    on_verdict is told every event with the verdict on it.
     """
 
-    def __init__(self, timing: Timing, *, horizon: int) -> None:
+    def __init__(
+        self, timing: Timing, *, horizon: int, on_verdict: Callable[[Stamped, Judged], None] | None = None
+    ) -> None:
         self.timing = timing
         self.horizon = horizon
+        self._on_verdict = on_verdict
         self.number = 0
         self.last_due = 0
         self._closed = 0
@@ -91,6 +96,13 @@ class Judge:
         the new owner can be taken for something of the old one's."""
         old = self._slots.pop(slot, _SlotState())
         self._slots[slot] = _SlotState(next_seq=old.next_seq, floor=old.floor)
+
+    def tune(self, timing: Timing, horizon: int) -> None:
+        """Judge by another lead, shift and H from now on."""
+        self.timing = timing
+        self.horizon = horizon
+        for state in self._slots.values():
+            state.urgent = None
 
     def watermark(self, now: int) -> tuple[int, int]:
         """Close the sequence up to now + H and return (W, N): every event due <= W is numbered <= N."""
@@ -217,7 +229,10 @@ class Judge:
         state.counts.judged += 1
         self.number += 1
         self.last_due = max(self.last_due, due)
-        return Judged(self.number, slot, event.seq, due, event.kind, flags, event.payload)
+        judged = Judged(self.number, slot, event.seq, due, now, event.kind, flags, event.payload)
+        if self._on_verdict is not None:
+            self._on_verdict(event, judged)
+        return judged
 
 
 def _forget_below(numbers: dict[int, None], first: int) -> int:

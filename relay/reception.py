@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from relay.lead import LeadPolicy
 from relay.rooms import Channel, Room, Seat
 from relay.wire import control
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import RemoteError
-from relay.wire.sequence import Judged, Timing
+from relay.wire.sequence import Judged
 from relay.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Reception:
         *,
         rooms: dict[str, Room],
         channels: dict[int, tuple[Room, Seat, Channel]],
-        timing: Timing,
+        policy: LeadPolicy,
         limits: "HubLimits",
         entropy: Callable[[int], bytes],
         on_judged: Callable[[str, Judged], None] | None = None,
@@ -64,7 +65,7 @@ class Reception:
         self._rooms = rooms
         self._repair = repair
         self._channels = channels
-        self._timing = timing
+        self._policy = policy
         self._limits = limits
         self._entropy = entropy
         self._on_judged = on_judged
@@ -90,7 +91,7 @@ class Reception:
             text = f"this relay has {len(self._rooms)} rooms and opens no more (--rooms-max)"
             return _refuse(connection, "rooms-full", text)
         if room is None:
-            room = Room(room_name, self._entropy(16), self._timing, self._on_judged, repair=self._repair)
+            room = Room(room_name, self._entropy(16), self._policy, self._on_judged, repair=self._repair)
         effects: list[Effect] = []
         seat = _seat_by_ticket(room, hello)
         resumed = seat is not None
@@ -109,7 +110,7 @@ class Reception:
         seat.outs, seat.ins, seat.release_advance = hello.outs, hello.ins, hello.release_advance
         room.publish(room.judge.skip_to(seat.slot, hello.next_seq, now), now)
         keys = self._open_channel(connection, room, seat, now)
-        tuned = room.tune_horizon()
+        tuned = room.tune_horizon(now)
         # First of all: a bridge can make nothing of anything before its Welcome.
         effects.append(SendControl(connection, self._welcome(room, seat, keys, resumed=resumed)))
         if tuned:
@@ -176,9 +177,24 @@ class Reception:
         """Return the effects that tell everybody in `room` its lead, shift and horizon."""
         timing = room.judge.timing
         message = control.Settings(
-            lead=timing.lead, shift=timing.shift, horizon=room.judge.horizon, repair=room.repair
+            lead=timing.lead,
+            shift=timing.shift,
+            lead_was=timing.lead_was,
+            shift_was=timing.shift_was,
+            horizon=room.judge.horizon,
+            repair=room.repair,
         )
         return [SendControl(channel.connection, message) for _, channel in room.channels()]
+
+    def tune(self, room: Room, now: int) -> list[Effect]:
+        """Set the room's lead, shift and horizon to what its events need; return who is told what."""
+        tuned = room.tune(now)
+        effects: list[Effect] = [
+            SendControl(channel.connection, control.Notice(text=tuned.words[seat.slot]))
+            for seat, channel in room.channels()
+            if seat.slot in tuned.words
+        ]
+        return [*self.settings(room), *effects] if tuned.changed else effects
 
     def _open_channel(self, connection: int, room: Room, seat: Seat, now: int) -> tuple[int, bytes, bytes]:
         number = int.from_bytes(self._entropy(CHANNEL_BYTES))
@@ -212,6 +228,8 @@ class Reception:
             resumed=resumed,
             lead=timing.lead,
             shift=timing.shift,
+            lead_was=timing.lead_was,
+            shift_was=timing.shift_was,
             horizon=room.judge.horizon,
             repair=room.repair,
             members=room.members(),

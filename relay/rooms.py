@@ -4,6 +4,7 @@ Pure. A seat outlives its connection: a bridge that died finds its slot again by
 instants are session timetags, durations ticks.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from relay.coherence import CoherenceLedger
 from relay.foundation import FoundationStore
 from relay.judge import Judge
+from relay.lead import LeadPolicy
 from relay.limits import (
     CONTROLS_BURST,
     CONTROLS_PER_S,
@@ -22,23 +24,27 @@ from relay.limits import (
     REPEATS_PER_S,
     TokenBucket,
 )
+from relay.tuning import Path, RoomTuning, Tuned
 from relay.wire import frames
 from relay.wire.control import Member, Report
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import RemoteError
 from relay.wire.osc import single_message
 from relay.wire.recovery import GapTracker, SendRing
-from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing
-from relay.wire.timetag import TICKS_PER_S, ticks
+from relay.wire.sequence import Flag, Judged, Kind, Stamped
+from relay.wire.timetag import TICKS_PER_S, ms, ticks
+
+log = logging.getLogger(__name__)
 
 RING_EVENTS = 8192
 RING_KEEP_S = 30.0
 """A bridge that was killed asks for what it had in hand: at most what time_warp puts ahead."""
 
-H_MARGIN = ticks(0.020)
-H_SLACK = ticks(0.010)
-"""The lead must exceed H by something, or every event would be re-timed."""
-DOWN_P99_GUESS = ticks(0.005)
+WAY_GUESS = ticks(0.005)
+"""Of a way that nothing is known of yet."""
+LOSSY_SHARE = 0.001
+LOSSY_FRAMES = 2
+"""A path that loses as much as this is repaired now and then."""
 
 RESERVED_FOR = ticks(300.0)
 """A slot waits this long for its ticket."""
@@ -110,7 +116,7 @@ class Room:
         self,
         name: str,
         epoch: bytes,
-        timing: Timing,
+        policy: LeadPolicy,
         on_judged: Callable[[str, Judged], None] | None = None,
         *,
         repair: bool = True,
@@ -120,7 +126,10 @@ class Room:
         self._on_judged = on_judged
         self.epoch = epoch
         self.seats: dict[int, Seat] = {}
-        self.judge = Judge(timing, horizon=H_MARGIN)
+        self.tuning = RoomTuning(policy)
+        self.judge = Judge(
+            self.tuning.keeper.timing, horizon=self.tuning.horizon, on_verdict=self.tuning.verdict
+        )
         self.ring = SendRing(RING_EVENTS, RING_KEEP_S)
         self.ledger = CoherenceLedger(self.describe, self.name_of)
         self.beat_at = 0
@@ -172,19 +181,29 @@ class Room:
             candidate for count in range(2, 100) if (candidate := f"{name[:28]}-{count}") not in taken
         )
 
-    def tune_horizon(self) -> bool:
-        """Set H from what the members need; return whether it changed by more than a millisecond."""
-        needs = [
-            seat.release_advance
-            + (ticks(seat.last_report.down_p99_ms / 1e3) if seat.last_report else DOWN_P99_GUESS)
-            for seat, _ in self.channels()
-        ]
-        wanted = max(needs, default=0) + H_MARGIN
-        horizon = max(H_MARGIN, min(wanted, self.judge.timing.lead - H_SLACK))
-        changed = abs(horizon - self.judge.horizon) > ticks(0.001)
-        if changed:
-            self.judge.horizon = horizon
+    def tune_horizon(self, now: int) -> bool:
+        """Set H to what those need who are in now; return whether members must hear of it."""
+        changed = self.tuning.set_horizon(self.paths(), now)
+        self.judge.tune(self.tuning.keeper.timing, self.tuning.horizon)
         return changed
+
+    def tune(self, now: int) -> Tuned:
+        """Set lead, shift and H to what events need; return what changed."""
+        was = self.judge.timing
+        tuned = self.tuning.tune(self.paths(), self.judge.last_due, now)
+        if tuned.changed:
+            timing = self.tuning.keeper.timing
+            self.judge.tune(timing, self.tuning.horizon)
+            if (timing.lead, timing.shift) != (was.lead, was.shift):
+                log.info(
+                    "lead changed room=%s lead_ms=%.0f was_ms=%.0f shift_ms=%.0f was_ms=%.0f",
+                    self.name, *(ms(one) for one in (timing.lead, was.lead, timing.shift, was.shift)),
+                )  # fmt: skip
+        return tuned
+
+    def paths(self) -> list[Path]:
+        """Return what is known of the paths of those who are in."""
+        return [_path(seat, channel) for seat, channel in self.channels()]
 
     def publish(self, events: list[Judged], now: int) -> None:
         """Number the events into ring, book and foundations, and put them into every outbox."""
@@ -200,6 +219,7 @@ class Room:
 
     def submit(self, seat: Seat, event: Stamped, now: int) -> None:
         """Judge one event of a seat and publish what can be."""
+        self.tuning.needs.came(seat.slot, event, now)
         self.publish(self.judge.judge(seat.slot, event, now), now)
 
     def silence(self, seat: Seat, now: int) -> None:
@@ -214,6 +234,7 @@ class Room:
         del self.seats[seat.slot]
         self.judge.forget(seat.slot)
         self.ledger.forget(seat.slot)
+        self.tuning.forget(seat.slot)
 
     def pending(self, now: int) -> bool:
         """Tell whether something is still due, so that the heartbeat must be quick."""
@@ -233,3 +254,28 @@ class Room:
                 seat.foundation.apply(event.payload)
             except RemoteError:
                 seat.refused += 1
+
+
+def _path(seat: Seat, channel: Channel) -> Path:
+    report = seat.last_report
+    up = [ticks(way_s) for way_s in sorted(channel.one_way_up_s)] or [WAY_GUESS]
+    expected, lost = channel.up.counts.expected, channel.up.counts.lost
+    down_p50 = down_p99 = WAY_GUESS
+    rtt = uncertain = 0
+    if report is not None:
+        rtt = ticks(report.rtt_ms / 1e3)
+        down_p50, down_p99 = ticks(report.down_p50_ms / 1e3), ticks(report.down_p99_ms / 1e3)
+        uncertain = max(0, ticks(report.clock_bound_ms / 1e3) - rtt // 2)
+        expected, lost = expected + report.frames_expected, lost + report.frames_lost
+    return Path(
+        seat.slot,
+        seat.name,
+        seat.release_advance,
+        up_p50=max(0, up[len(up) // 2]),
+        up_p90=max(0, up[int(0.9 * len(up))]),
+        down_p50=max(0, down_p50),
+        down_p99=max(0, down_p99),
+        rtt=max(0, rtt),
+        lossy=lost >= max(LOSSY_FRAMES, LOSSY_SHARE * expected),
+        uncertain=uncertain,
+    )

@@ -20,6 +20,7 @@ from clock import sources
 from relay.event_log import EventLog
 from relay.hub import CloseControl, Effect, HubLimits, RelayHub, SendControl, SendDatagram
 from relay.identity import Identity
+from relay.lead import LeadPolicy
 from relay.limits import CONNECTIONS_MAX
 from relay.ntp_check import check_forever
 from relay.transports import tls
@@ -29,7 +30,6 @@ from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
 from relay.wire import control
 from relay.wire.endpoint import Address, StreamAddress
 from relay.wire.errors import LocalError, MalformedControl
-from relay.wire.sequence import Timing
 from relay.wire.timetag import from_unix_ns, ns_from_ticks, ticks_from_ns
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class RelaySettings:
 
     host: str
     port: int
-    timing: Timing
+    policy: LeadPolicy
     limits: HubLimits
     software: str
     ntp_server: str | None = None
@@ -84,7 +84,7 @@ class RelayService:
         self._time = SessionTime()
         self._event_log = EventLog(settings.event_log) if settings.event_log is not None else None
         self.hub = RelayHub(
-            timing=settings.timing,
+            policy=settings.policy,
             limits=settings.limits,
             entropy=os.urandom,
             now=self._time.now(),

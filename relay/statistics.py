@@ -5,9 +5,10 @@ Pure.
 
 from relay.coherence import MemberSums
 from relay.rooms import Room, Seat
+from relay.tuning import Path
 from relay.wire.control import MemberStats, RoomStats
 from relay.wire.endpoint import StreamAddress
-from relay.wire.timetag import TICKS_PER_S
+from relay.wire.timetag import TICKS_PER_S, ms
 
 INCIDENTS_SHOWN = 20
 
@@ -17,12 +18,18 @@ def room_stats(room: Room) -> RoomStats:
     ledger = room.ledger
     counts = [room.judge.counts(slot) for slot in room.seats]
     timing = room.judge.timing
+    keeper = room.tuning.keeper
+    paths = {path.slot: path for path in room.paths()}
     return RoomStats(
         name=room.name,
         epoch=room.epoch.hex()[:8],
         lead_ms=timing.lead / TICKS_PER_S * 1e3,
         shift_ms=timing.shift / TICKS_PER_S * 1e3,
         horizon_ms=room.judge.horizon / TICKS_PER_S * 1e3,
+        lead_auto=keeper.policy.lead is None,
+        shift_auto=keeper.policy.shift is None,
+        lead_why=_why(room),
+        timing_changes=keeper.changes,
         seconds_compared=ledger.seconds_compared,
         events=ledger.events,
         divergent=ledger.divergent,
@@ -31,17 +38,18 @@ def room_stats(room: Room) -> RoomStats:
         retimed_share=ledger.retimed / ledger.events if ledger.events else 0.0,
         overtaken=sum(count.overtaken for count in counts),
         moved=sum(count.moved for count in counts),
-        members=[_member_stats(room, room.seats[slot]) for slot in sorted(room.seats)],
+        members=[_member_stats(room, room.seats[slot], paths.get(slot)) for slot in sorted(room.seats)],
         incidents=list(ledger.incidents)[-INCIDENTS_SHOWN:],
     )
 
 
-def _member_stats(room: Room, seat: Seat) -> MemberStats:
+def _member_stats(room: Room, seat: Seat, path: Path | None) -> MemberStats:
     sums = room.ledger.sums.get(seat.slot, MemberSums())
     counts = room.judge.counts(seat.slot)
     report = seat.last_report
     up_s = sorted(seat.channel.one_way_up_s) if seat.channel else []
     margins = sorted(seat.margins_ms)
+    need_up, need_down = room.tuning.member_need(path) if path else (0, 0)
     return MemberStats(
         slot=seat.slot,
         name=seat.name,
@@ -58,6 +66,9 @@ def _member_stats(room: Room, seat: Seat) -> MemberStats:
         retimed=counts.retimed,
         overtaken=counts.overtaken,
         moved=counts.moved,
+        beyond=sum(room.tuning.needs.beyond(seat.slot)),
+        need_up_ms=ms(need_up),
+        need_down_ms=ms(need_down),
         unconfirmed=sums.unconfirmed,
         silent_here=sums.silent_here,
         local_only=seat.local_only,
@@ -73,6 +84,15 @@ def _member_stats(room: Room, seat: Seat) -> MemberStats:
         clock_rate_ppm=report.clock_rate_ppm if report else 0.0,
         clock_steps=report.clock_steps if report else 0,
     )
+
+
+def _why(room: Room) -> str:
+    """Whose events ask for the lead, in words; nothing before events have told."""
+    why = room.tuning.why
+    if why is None:
+        return ""
+    sender, receiver = room.name_of(why.sender), room.name_of(why.receiver)
+    return f"{sender}'s events at {receiver}: {ms(why.need):.0f} ms"
 
 
 def _loss_percent(seat: Seat) -> float:

@@ -56,6 +56,10 @@ def _remarks(member: MemberStats) -> list[str]:
         remarks.append(
             f"{member.name}: {member.local_only} loads not of Sonic Pi's own folders: heard at home only"
         )
+    if member.beyond:
+        remarks.append(
+            f"{member.name}: {member.beyond} events needed more than the longest lead and weren't waited for"
+        )
     if member.refused:
         remarks.append(f"{member.name}: {member.refused} messages refused")
     return remarks
@@ -78,10 +82,17 @@ def _room_line(room: RoomStats) -> Text:
     line.append(
         f"  {room.events} events in {room.seconds_compared} s, "
         f"re-timed {room.retimed} ({room.retimed_share:.2%}), "
-        f"lead {room.lead_ms:.0f} ms, shift {room.shift_ms:.0f} ms",
+        f"lead {room.lead_ms:.0f} ms{_tuned(room.lead_auto)}, "
+        f"shift {room.shift_ms:.0f} ms{_tuned(room.shift_auto)}",
         style=QUIET,
     )
+    if room.lead_why:
+        line.append(f"  most is needed by {room.lead_why}", style=QUIET)
     return line
+
+
+def _tuned(auto: bool) -> str:
+    return "" if auto else " (fixed)"
 
 
 def _count(name: str) -> Callable[[MemberStats], str]:
@@ -110,6 +121,12 @@ def _margins(member: MemberStats) -> str:
     return f"{member.margin_ms_worst:.0f}/{member.margin_ms_p99:.0f} ms"
 
 
+def _needs(member: MemberStats) -> str:
+    if not member.need_up_ms and not member.need_down_ms:
+        return "-"
+    return f"{member.need_up_ms:.0f}/{member.need_down_ms:.0f} ms"
+
+
 def _clock(member: MemberStats) -> str:
     if member.clock_bound_ms >= CLOCK_UNKNOWN_MS:
         return "not locked"
@@ -118,6 +135,7 @@ def _clock(member: MemberStats) -> str:
 
 _PATH: _Columns = (
     ("margin worst/p99", "", _margins),
+    ("needs up/down", "", _needs),
     ("rtt", "", lambda member: f"{member.rtt_ms:.1f} ms"),
     ("jitter", "", lambda member: f"{member.jitter_ms:.1f} ms"),
     ("loss", "", lambda member: f"{member.loss_percent:.2f} %"),

@@ -50,10 +50,12 @@ def judged(
     seq: int | None = None,
     kind: Kind | None = None,
     flags: Flag = Flag.NONE,
+    judged_s: float | None = None,
 ) -> Judged:
-    """Return a verdict; without a payload it is a slot reset."""
+    """Return a verdict, given when it is due if nothing else is said; without a payload a slot reset."""
     kind = kind if kind is not None else (Kind.TIMED if payload else Kind.RESET)
-    return Judged(number, slot, seq if seq is not None else number, instant(due_s), kind, flags, payload)
+    at = instant(due_s if judged_s is None else judged_s)
+    return Judged(number, slot, seq if seq is not None else number, instant(due_s), at, kind, flags, payload)
 
 
 @dataclass

@@ -6,10 +6,11 @@ Everything goes through bytes: control messages are encoded and decoded, datagra
 from random import Random
 
 from relay.hub import CloseControl, Effect, HubLimits, RelayHub, SendControl, SendDatagram
+from relay.lead import LeadPolicy
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.osc import encode
-from relay.wire.sequence import Judged, Kind, Stamped, Timing
+from relay.wire.sequence import Judged, Kind, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -127,13 +128,19 @@ class Jam:
     """A hub, its bridges, and the time."""
 
     def __init__(
-        self, *, lead_s: float = 0.2, shift_s: float = 0.0, rooms_max: int = 4, members_max: int = 4
+        self,
+        *,
+        lead_s: float = 0.2,
+        shift_s: float = 0.0,
+        rooms_max: int = 4,
+        members_max: int = 4,
+        policy: LeadPolicy | None = None,
     ) -> None:
+        """Lead and shift are fixed unless a policy says something else."""
         self.random = Random(7)
         self.now = EPOCH
-        self.timing = Timing(ticks(lead_s), ticks(shift_s))
         self.hub = RelayHub(
-            timing=self.timing,
+            policy=policy or LeadPolicy(ticks(lead_s), ticks(shift_s)),
             limits=HubLimits(rooms_max=rooms_max, members_max=members_max),
             entropy=self.random.randbytes,
             now=self.now,

@@ -9,8 +9,8 @@ from random import Random
 from bridge.probe import Probe
 from clock.model import NS_PER_S, ticks_from_ns
 from relay.hub import CloseControl, Effect, HubLimits, RelayHub, SendControl, SendDatagram
+from relay.lead import LeadPolicy
 from relay.wire import control
-from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
 from relay.wire.trace import Trace
 from relay.wire.version import PROTOCOL_VERSION
@@ -70,7 +70,7 @@ class ProbeWorld:
         self.random = Random(self.seed)
         self.now_ns = BOOTED_NS
         self.hub = RelayHub(
-            timing=Timing(ticks(0.2), 0),
+            policy=LeadPolicy(ticks(0.2), 0),
             limits=HubLimits(rooms_max=4, members_max=4),
             entropy=self.random.randbytes,
             now=EPOCH,

@@ -34,7 +34,7 @@ class Book:
         for step in range(self.events):
             self.last += 1
             due = EPOCH + index * TICKS_PER_S + ticks(0.9 * step / self.events)
-            self.ledger.expect(Judged(self.last, 1 + step % 3, self.last, due, Kind.TIMED, flags, NOTE))
+            self.ledger.expect(Judged(self.last, 1 + step % 3, self.last, due, due, Kind.TIMED, flags, NOTE))
         numbers = range(start + 1, self.last + 1)
         return {slot: [(number, digest_of(number)) for number in numbers] for slot in self.members}
 

@@ -14,6 +14,7 @@ from clock.exchange import client_request, parse_answer
 from relay import service
 from relay.hub import HubLimits
 from relay.identity import load_or_create
+from relay.lead import LeadPolicy
 from relay.service import RelayService, RelaySettings
 from relay.transports import tls
 from relay.transports.pins import KnownRelays
@@ -23,7 +24,7 @@ from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError
 from relay.wire.osc import encode
-from relay.wire.sequence import Judged, Kind, Stamped, Timing
+from relay.wire.sequence import Judged, Kind, Stamped
 from relay.wire.timetag import ticks
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -35,7 +36,7 @@ NOTE = encode("/s_new", "sonic-pi-beep", 1000, 0, 4)
 @pytest.fixture
 async def relay(tmp_path: Path) -> AsyncIterator[RelayService]:
     settings = RelaySettings(
-        host="127.0.0.1", port=0, timing=Timing(ticks(0.2), 0), limits=HubLimits(), software="test"
+        host="127.0.0.1", port=0, policy=LeadPolicy(ticks(0.2), 0), limits=HubLimits(), software="test"
     )
     service = RelayService(settings, load_or_create(tmp_path / "relay"))
     await service.start()

@@ -33,8 +33,12 @@ EVENTS = st.one_of(
     st.builds(Stamped, SEQS, INSTANTS, st.none(), st.just(Kind.RESET), st.just(b"")),
 )
 JUDGED = st.one_of(
-    st.builds(Judged, U64, st.integers(1, 31), SEQS, INSTANTS, BARE | st.just(Kind.TIMED), FLAGS, PAYLOADS),
-    st.builds(Judged, U64, st.integers(1, 31), SEQS, INSTANTS, st.just(Kind.RESET), FLAGS, st.just(b"")),
+    st.builds(
+        Judged, U64, st.integers(1, 31), SEQS, INSTANTS, INSTANTS, BARE | st.just(Kind.TIMED), FLAGS, PAYLOADS
+    ),
+    st.builds(
+        Judged, U64, st.integers(1, 31), SEQS, INSTANTS, INSTANTS, st.just(Kind.RESET), FLAGS, st.just(b"")
+    ),
 )
 PROBE_SIZES = st.integers(frames.PROBE_BYTES_MIN, frames.PROBE_BYTES_MAX)
 RANGES = st.tuples(U64, U64).map(lambda pair: (min(pair), max(pair)))
@@ -104,7 +108,16 @@ def test_joined_frames_keep_their_order_and_fit_datagrams(parts: list[frames.Fra
 @pytest.mark.parametrize(
     "largest",
     [
-        Judged(2**64 - 1, 31, 2**32 - 1, FIRST_SAFE, Kind.TIMED, Flag(31), bytes(frames.MAX_PAYLOAD_BYTES)),
+        Judged(
+            2**64 - 1,
+            31,
+            2**32 - 1,
+            FIRST_SAFE,
+            FIRST_SAFE,
+            Kind.TIMED,
+            Flag(31),
+            bytes(frames.MAX_PAYLOAD_BYTES),
+        ),
         Stamped(2**32 - 1, FIRST_SAFE, FIRST_SAFE, Kind.TIMED, bytes(frames.MAX_PAYLOAD_BYTES), True),
         Nack(((0, 1),) * frames.MAX_NACK_RANGES),
         ProbeUp(2**32 - 1, frames.PROBE_BYTES_MAX),
@@ -120,7 +133,7 @@ def test_the_largest_frame_of_each_kind_fits_one_datagram(largest: frames.Frame)
 
 
 def test_a_judged_event_of_the_largest_payload_leaves_less_than_a_word_free() -> None:
-    largest = Judged(1, 1, 1, FIRST_SAFE, Kind.TIMED, Flag.NONE, bytes(frames.MAX_PAYLOAD_BYTES))
+    largest = Judged(1, 1, 1, FIRST_SAFE, FIRST_SAFE, Kind.TIMED, Flag.NONE, bytes(frames.MAX_PAYLOAD_BYTES))
     assert MAX_PLAINTEXT_BYTES - len(encode(largest)) < 4
 
 

@@ -306,7 +306,7 @@ def test_a_name_cannot_colour_a_terminal_or_turn_its_text_around(scene: Scene) -
     assert evil.welcome.name == "[31mevil"
     room = scene.jam.hub.rooms["main"]
     words = encode("/s_new", "\x1b]0;owned\x07‮", 7, 0, 2)
-    shown = room.describe(Judged(1, evil.welcome.slot, 1, 1 << 63, Kind.TIMED, Flag.NONE, words))
+    shown = room.describe(Judged(1, evil.welcome.slot, 1, 1 << 63, 1 << 63, Kind.TIMED, Flag.NONE, words))
     assert shown.isprintable()
     for member in scene.bob.heard(control.Roster)[-1].members:
         assert member.name.isprintable()

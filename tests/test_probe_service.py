@@ -17,6 +17,7 @@ from bridge.probe_cli import probe as probe_command
 from bridge.probe_service import ProbeService
 from relay.hub import HubLimits
 from relay.identity import Identity, load_or_create
+from relay.lead import LeadPolicy
 from relay.limits import PROBES_MAX
 from relay.service import RelayService, RelaySettings
 from relay.transports import tls
@@ -25,7 +26,6 @@ from relay.transports.tls import ControlStream
 from relay.wire import control
 from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError
-from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
 from relay.wire.trace import Sample, Trace, TraceWay, dumps, loads
 
@@ -46,7 +46,7 @@ def pins(tmp_path: Path) -> KnownRelays:
 
 @pytest.fixture
 async def relay(identity: Identity) -> AsyncIterator[RelayService]:
-    settings = RelaySettings("127.0.0.1", 0, Timing(ticks(0.2), 0), HubLimits(), "jamrelay test")
+    settings = RelaySettings("127.0.0.1", 0, LeadPolicy(ticks(0.2), 0), HubLimits(), "jamrelay test")
     service = RelayService(settings, identity)
     await service.start()
     yield service
@@ -87,7 +87,7 @@ async def test_stopped_early_it_returns_what_there_is(relay: RelayService, pins:
 
 
 async def test_a_relay_that_goes_away_cuts_it_short_in_words(identity: Identity, pins: KnownRelays) -> None:
-    settings = RelaySettings("127.0.0.1", 0, Timing(ticks(0.2), 0), HubLimits(), "jamrelay test")
+    settings = RelaySettings("127.0.0.1", 0, LeadPolicy(ticks(0.2), 0), HubLimits(), "jamrelay test")
     relay = RelayService(settings, identity)
     await relay.start()
     service = service_for(relay.port, pins, seconds=600)

@@ -36,7 +36,7 @@ def test_every_field_of_a_control_message_is_named(tag: str) -> None:
 
 def test_the_head_of_an_event_has_the_length_that_its_table_ends_at() -> None:
     stamped = frames.encode(Stamped(1, FIRST_SAFE, None, Kind.RESET, b""))
-    judged = frames.encode(Judged(1, 1, 1, FIRST_SAFE, Kind.RESET, Flag.NONE, b""))
+    judged = frames.encode(Judged(1, 1, 1, FIRST_SAFE, FIRST_SAFE, Kind.RESET, Flag.NONE, b""))
     event, verdict = (TEXT.split(f"### {number} ")[1].split("###")[0] for number in (1, 2))
     assert int(re.findall(r"^\| (\d+) \|", event, re.M)[-1]) == len(stamped) - HEAD_BYTES
     assert int(re.findall(r"^\| (\d+) \|", verdict, re.M)[-1]) == len(judged) - HEAD_BYTES

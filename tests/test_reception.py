@@ -2,6 +2,7 @@
 
 import pytest
 
+from relay.lead import LeadPolicy
 from relay.reception import SendControl
 from relay.wire import control, frames
 from relay.wire.osc import encode
@@ -295,8 +296,11 @@ def test_a_foundation_told_again_is_passed_on_once_and_never_for_another_slot() 
 # -- horizon -----------------------------------------------------------------------------------------
 
 
-def report(jam: Jam, down_p99_ms: float) -> control.Report:
-    return control.Report(second=jam.now >> 32, whole=False, events=0, digest=b"", down_p99_ms=down_p99_ms)
+def report(jam: Jam, down_p99_ms: float, down_p50_ms: float = 0.0) -> control.Report:
+    return control.Report(
+        second=jam.now >> 32, whole=False, events=0, digest=b"",
+        down_p99_ms=down_p99_ms, down_p50_ms=down_p50_ms,
+    )  # fmt: skip
 
 
 def test_the_horizon_is_what_the_slowest_way_down_needs() -> None:
@@ -304,7 +308,8 @@ def test_the_horizon_is_what_the_slowest_way_down_needs() -> None:
     ann, bob = jam.join("ann"), jam.join("bob")
     ann.say(report(jam, 80.0))
     bob.say(report(jam, 30.0))
-    expected = ticks(0.080) + ticks(0.020) + ticks(0.020)
+    jam.advance(1.3)
+    expected = ticks(0.080) + ticks(0.020) + ticks(0.010)
     for bridge in (ann, bob):
         assert bridge.heard(control.Settings)[-1].horizon == expected
     event = ann.play()
@@ -318,6 +323,7 @@ def test_no_report_drives_the_horizon_past_the_lead() -> None:
     jam = Jam()
     ann = jam.join("ann")
     ann.say(report(jam, 1e9))
+    jam.advance(1.3)
     assert ann.heard(control.Settings)[-1].horizon == ticks(0.2) - ticks(0.01)
 
 
@@ -326,8 +332,20 @@ def test_a_newcomer_that_needs_more_time_is_reckoned_with_from_its_welcome_on() 
     ann = jam.join("ann")
     slow = FakeBridge(jam, "slow")
     slow.hello(release_advance=ticks(0.09))
-    assert slow.welcome.horizon == ticks(0.09) + ticks(0.005) + ticks(0.02)
+    assert slow.welcome.horizon == ticks(0.09) + ticks(0.005) + ticks(0.01)
     assert ann.heard(control.Settings)[-1].horizon == slow.welcome.horizon
+
+
+def test_a_member_beyond_all_waiting_is_told_and_changes_nothing_for_the_others() -> None:
+    jam = Jam(policy=LeadPolicy())
+    ann, bob = jam.join("ann"), jam.join("bob")
+    jam.advance(5.0)
+    before = ann.heard(control.Settings)
+    bob.say(report(jam, 1e9, 1e9))
+    jam.advance(5.0)
+    assert ann.heard(control.Settings) == before
+    assert [note.text[:9] for note in bob.heard(control.Notice)] == ["your path"]
+    assert ann.heard(control.Notice) == []
 
 
 def test_the_roster_goes_to_those_who_are_in() -> None:

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.report import PathFigures, SecondsLedger, event_digest
-from relay.wire.control import MAX_LISTED, Report
+from bridge.report import WAYS_KEPT, PathFigures, SecondsLedger, event_digest
+from relay.wire.control import MAX_LISTED, TENTHS_PER_S, WAY_TENTHS_MAX, WAYS_MAX, Report
 from relay.wire.timetag import ticks
 from tests.bridge_world import instant
 
@@ -41,7 +41,7 @@ def test_a_second_is_reported_one_second_after_its_end_and_once() -> None:
     assert ledger.due_reports(instant(11.99), FIGURES) == []
     assert [report.second - BASE for report in ledger.due_reports(instant(12.0), FIGURES)] == [10]
     assert ledger.due_reports(instant(12.5), FIGURES) == []
-    assert ledger.next_report_at(instant(12.5)) == instant(13.0)
+    assert ledger.report_at == instant(13.0)
 
 
 def test_only_seconds_that_began_after_joining_are_whole() -> None:
@@ -121,11 +121,32 @@ def test_the_least_margin_is_reported_and_none_if_nothing_was_to_be_in_time() ->
     assert report_of(ledger, 11).margin_ms_min is None
 
 
-def test_the_p99_of_the_way_down_is_reported() -> None:
+def test_the_median_and_p99_of_the_heartbeats_ways_down_are_reported() -> None:
     ledger = started()
     for count in range(200):
         ledger.one_way_down(0.001 * count)
-    assert abs(report_of(ledger, 10).down_p99_ms - 198.0) < 1e-9
+    report = report_of(ledger, 10)
+    assert abs(report.down_p50_ms - 100.0) < 1e-9
+    assert abs(report.down_p99_ms - 198.0) < 1e-9
+
+
+def test_the_ways_of_events_are_reported_once_to_a_tenth_of_a_millisecond() -> None:
+    ledger = started()
+    ledger.way_down(7, 0.01234)
+    ledger.way_down(8, -0.001)  # the clocks' last error: no event comes before it is sent
+    ledger.way_down(9, 1e6)
+    assert report_of(ledger, 10).ways_down == [(7, 123), (8, 0), (9, WAY_TENTHS_MAX)]
+    assert report_of(ledger, 11).ways_down == []
+
+
+def test_of_more_ways_than_a_report_holds_it_lists_the_longest() -> None:
+    ledger = started()
+    for number in range(WAYS_MAX + 100):
+        ledger.way_down(number, number / TENTHS_PER_S)
+    assert sorted(report_of(ledger, 10).ways_down) == [(n, n) for n in range(100, WAYS_MAX + 100)]
+    for number in range(10 * WAYS_MAX):
+        ledger.way_down(number, 0.0)
+    assert len(ledger._ways) == WAYS_KEPT
 
 
 def test_memory_is_bounded_and_another_epoch_starts_empty() -> None:

@@ -2,24 +2,26 @@
 
 import pytest
 
-from relay.rooms import H_MARGIN, Room, Seat
+from relay.lead import LeadPolicy
+from relay.rooms import Room, Seat
+from relay.tuning import H_MIN
 from relay.wire.osc import encode
-from relay.wire.sequence import Flag, Judged, Kind, Timing
+from relay.wire.sequence import Flag, Judged, Kind
 from relay.wire.timetag import ticks
 from tests.fakes import EPOCH
 
-TIMING = Timing(ticks(0.2), 0)
+POLICY = LeadPolicy(ticks(0.2), 0)
 
 
 def a_room(*slots: int) -> Room:
-    room = Room("main", bytes(16), TIMING)
+    room = Room("main", bytes(16), POLICY)
     for slot in slots:
         room.seats[slot] = Seat(slot, f"name-{slot}", bytes(16), 16, 16, ticks(0.02))
     return room
 
 
 def judged(payload: bytes, kind: Kind = Kind.TIMED) -> Judged:
-    return Judged(12, 2, 7, EPOCH, kind, Flag.NONE, payload)
+    return Judged(12, 2, 7, EPOCH, EPOCH, kind, Flag.NONE, payload)
 
 
 @pytest.mark.parametrize(
@@ -49,15 +51,15 @@ def test_an_event_is_described_by_number_command_and_sender() -> None:
     assert a_room().describe(judged(note)).endswith("of slot 2")
 
 
-def test_an_empty_rooms_horizon_is_the_margin_alone() -> None:
+def test_an_empty_rooms_horizon_is_the_least() -> None:
     room = a_room(1)
-    room.tune_horizon()
-    assert room.judge.horizon == H_MARGIN
+    room.tune_horizon(EPOCH)
+    assert room.judge.horizon == H_MIN
 
 
 def test_what_was_judged_goes_to_ring_book_and_log_once() -> None:
     seen = []
-    room = Room("main", bytes(16), TIMING, lambda name, event: seen.append((name, event.number)))
+    room = Room("main", bytes(16), POLICY, lambda name, event: seen.append((name, event.number)))
     room.publish(
         [room.judge.reset(1, EPOCH, silenced=True), room.judge.reset(1, EPOCH, silenced=True)], EPOCH
     )

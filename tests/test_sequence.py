@@ -54,7 +54,7 @@ def test_the_order_is_a_pure_function_of_due_slot_and_seq(
     keys: list[tuple[int, int, int]], random: object
 ) -> None:
     events = [
-        Judged(number, slot, seq, EPOCH + due, Kind.TIMED, Flag.NONE, NOTE)
+        Judged(number, slot, seq, EPOCH + due, EPOCH, Kind.TIMED, Flag.NONE, NOTE)
         for number, (due, slot, seq) in enumerate(keys)
     ]
     shuffled = list(events)

@@ -11,12 +11,22 @@ import msgspec
 from msgspec import Meta, Struct
 
 from relay.wire.errors import MalformedControl
+from relay.wire.sequence import Was
 
 MAX_NAME = 32
 """Characters of a member's or room's name."""
 
+MAX_NOTICE = 400
+"""Characters: three lines of a terminal."""
+
 MAX_LISTED = 64
 """Numbers that a report lists by name; the counts beside them are always whole."""
+
+WAYS_MAX = 512
+"""Ways down in one report: more events a second than a room of sixteen busy Sonic Pis plays."""
+TENTHS_PER_S = 10_000
+WAY_TENTHS_MAX = 60 * TENTHS_PER_S
+"""A minute: an event is asked for no longer than some seconds."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -31,6 +41,8 @@ Numbers = Annotated[list[Count], Meta(max_length=MAX_LISTED)]
 Milliseconds = Annotated[float, Meta(ge=-1e9, le=1e9)]
 """Neither infinite nor NaN: both fail the bounds."""
 Digest = Annotated[bytes, Meta(max_length=32)]
+WayTenths = Annotated[int, Meta(ge=0, le=WAY_TENTHS_MAX)]
+"""Tenths of a millisecond: as exact as a busy machine is, and 3 bytes where a float takes 9."""
 PROBE_RATE_MAX = 100.0
 """Datagrams a second, each way: five times a busy Sonic Pi, which is what a path has to carry."""
 PROBE_SECONDS_MAX = 600.0
@@ -74,7 +86,7 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     """The relay's answer to Hello. Keys are fresh and for this connection only.
 
     number: the room's last number so far. next_seq: the sender's number expected next in this slot.
-    resumed: the slot was held by this ticket in this epoch. repair: as in Settings.
+    resumed: the slot was held by this ticket in this epoch. lead to repair: as in Settings.
     """
 
     slot: Slot
@@ -89,6 +101,8 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     resumed: bool
     lead: Ticks
     shift: Ticks
+    lead_was: Was | None = None
+    shift_was: Was | None = None
     horizon: Ticks
     repair: bool = True
     members: list[Member]
@@ -112,13 +126,22 @@ class Roster(Struct, tag="roster", frozen=True, kw_only=True):
 class Settings(Struct, tag="settings", frozen=True, kw_only=True):
     """Lead, shift and horizon H of the room, in ticks; sent whenever they change.
 
+    lead_was, shift_was: what they were before, and when that changes into what they are.
     repair: whether what is missing is asked for.
     """
 
     lead: Ticks
     shift: Ticks
+    lead_was: Was | None = None
+    shift_was: Was | None = None
     horizon: Ticks
     repair: bool = True
+
+
+class Notice(Struct, tag="notice", frozen=True, kw_only=True):
+    """Something that the person at this bridge should read."""
+
+    text: Annotated[str, Meta(max_length=MAX_NOTICE)]
 
 
 class Foundation(Struct, tag="foundation", frozen=True, kw_only=True):
@@ -136,6 +159,8 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     second: due >> 32. whole: the member was in from start to end. digest: over (number, message without
     timetag) in scsynth's order. The lists name room numbers, at most 64 each; the counts are whole.
     margin_ms: due minus hand-over, less what scsynth needs; > 0 is early; None when nothing was played.
+    ways_down: (number, tenths of a millisecond from its judging to its arrival, repair included) of the
+    events that came since the report before. down_p50_ms, down_p99_ms: of heartbeats, which nothing repairs.
     """
 
     second: int
@@ -158,7 +183,9 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     margins_ms: Annotated[list[Milliseconds], Meta(max_length=256)] = []
     rtt_ms: Milliseconds = 0.0
     jitter_ms: Milliseconds = 0.0
+    down_p50_ms: Milliseconds = 0.0
     down_p99_ms: Milliseconds = 0.0
+    ways_down: Annotated[list[tuple[Count, WayTenths]], Meta(max_length=WAYS_MAX)] = []
     frames_expected: Tally = 0
     frames_lost: Tally = 0
     clock_offset_ms: Milliseconds = 0.0
@@ -218,7 +245,12 @@ class ProbeReport(Struct, tag="probe_report", frozen=True, kw_only=True):
 
 
 class MemberStats(Struct, frozen=True, kw_only=True):
-    """Sums since the member joined; margins, rtt and clock as last reported."""
+    """Sums since the member joined; margins, rtt and clock as last reported.
+
+    need_up_ms: what its events need to reach the relay, need_down_ms: what all events need from there until
+    they are in its scsynth's hand, repair included; the worst but the room's rank of the last ten minutes.
+    beyond: events in them that needed more than the longest lead, and aren't waited for.
+    """
 
     slot: int
     name: str
@@ -235,6 +267,9 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     retimed: int = 0
     overtaken: int = 0
     moved: int = 0
+    beyond: int = 0
+    need_up_ms: float = 0.0
+    need_down_ms: float = 0.0
     unconfirmed: int = 0
     silent_here: int = 0
     local_only: int = 0
@@ -253,13 +288,18 @@ class MemberStats(Struct, frozen=True, kw_only=True):
 
 class RoomStats(Struct, frozen=True, kw_only=True):
     """A room as a whole. divergence, retimed_share: shares of events, 0 to 1. incidents: the newest
-    events that were not the same everywhere, in words, newest last."""
+    events that were not the same everywhere, in words, newest last. lead_why: whose events need most, in
+    words; timing_changes: of lead or shift, by themselves."""
 
     name: str
     epoch: str
     lead_ms: float
     shift_ms: float
     horizon_ms: float
+    lead_auto: bool = False
+    shift_auto: bool = False
+    lead_why: str = ""
+    timing_changes: int = 0
     seconds_compared: int
     events: int
     divergent: int
@@ -285,7 +325,18 @@ class Stats(Struct, tag="stats", frozen=True, kw_only=True):
 
 
 Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest | ProbeHello
-Down = Welcome | Refused | Roster | Settings | Foundation | DigestRequest | Stats | ProbeWelcome | ProbeReport
+Down = (
+    Welcome
+    | Refused
+    | Roster
+    | Settings
+    | Notice
+    | Foundation
+    | DigestRequest
+    | Stats
+    | ProbeWelcome
+    | ProbeReport
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _up_decoder: msgspec.msgpack.Decoder[Up] = msgspec.msgpack.Decoder(Up)

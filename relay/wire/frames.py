@@ -15,7 +15,7 @@ from relay.wire.timetag import FIRST_SAFE
 
 _HEAD = struct.Struct(">BH")
 _EVENT = struct.Struct(">IQQB")
-_JUDGED = struct.Struct(">QBIQBB")
+_JUDGED = struct.Struct(">QBIQQBB")
 _BEAT_DOWN = struct.Struct(">QQQ")
 _BEAT_UP = struct.Struct(">IQQ")
 _RANGE = struct.Struct(">QQ")
@@ -112,9 +112,8 @@ def encode(frame: Frame) -> bytes:
             head = _EVENT.pack(frame.seq, frame.emitted, frame.timetag or 0, kind)
             return _framed(_EVENT_TYPE, head + frame.payload)
         case Judged():
-            head = _JUDGED.pack(
-                frame.number, frame.slot, frame.seq, frame.due, int(frame.kind), int(frame.flags)
-            )
+            number, slot, seq, due, judged = frame.number, frame.slot, frame.seq, frame.due, frame.judged
+            head = _JUDGED.pack(number, slot, seq, due, judged, int(frame.kind), int(frame.flags))
             return _framed(_JUDGED_TYPE, head + frame.payload)
         case BeatDown():
             return _framed(_BEAT_DOWN_TYPE, _BEAT_DOWN.pack(frame.watermark, frame.number, frame.sent))
@@ -234,16 +233,17 @@ def _decode_event(body: bytes) -> Stamped:
 
 
 def _decode_judged(body: bytes) -> Judged:
-    number, slot, seq, due, kind_byte, flag_byte = _head(_JUDGED, body, "judged event")
+    number, slot, seq, due, judged, kind_byte, flag_byte = _head(_JUDGED, body, "judged event")
     kind = _kind(kind_byte)
     if not 1 <= slot <= MAX_SLOT:
         raise MalformedDatagram(f"judged event of slot {slot}: expected 1 to {MAX_SLOT}")
     _check_instant(due, "due")
+    _check_instant(judged, "instant of judging")
     if flag_byte > sum(Flag):
         raise MalformedDatagram(f"flags {flag_byte:#x}: unknown bits")
     payload = body[_JUDGED.size :]
     _check_payload(payload, kind)
-    return Judged(number, slot, seq, due, kind, Flag(flag_byte), payload)
+    return Judged(number, slot, seq, due, judged, kind, Flag(flag_byte), payload)
 
 
 def _decode_nack(body: bytes) -> Nack:

@@ -7,6 +7,10 @@ base = max(tau + S, a + D) for timed events, a + D for the others; due = max(bas
 floor is the greatest due of an untimed event of the same slot and W the instant up to which the
 sequence is closed. Then no note is due before a group or FX that it needs, and none after a free that
 was sent later: docs/way-of-an-event.md has the argument.
+
+D and S may change. D is a function of the instant of emission and S one of the timetag, not of the moment of
+judging, so every host reckons alike and equal timetags stay equal. Both may rise in one step but never fall
+faster than time goes on: so a + D(a) and tau + S(tau) never decrease, which is all that the argument needs.
 """
 
 from dataclasses import dataclass
@@ -45,18 +49,60 @@ class Flag(IntFlag):
 
 
 @dataclass(frozen=True, slots=True)
+class Was:
+    """What a lead or shift was before: `value` ticks up to the instant `since`, then in a straight line to
+    the new one, which holds from `until` on. Raises ValueError unless since <= until."""
+
+    value: int
+    since: int
+    until: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.since <= self.until:
+            raise ValueError(f"a change from {self.since} to {self.until}: it must not end before it begins")
+
+    def at(self, instant: int, now_is: int) -> int:
+        """Return what holds at `instant`, when it becomes `now_is` in the end."""
+        if instant >= self.until:
+            return now_is
+        if instant <= self.since:
+            return self.value
+        return self.value + (now_is - self.value) * (instant - self.since) // (self.until - self.since)
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
-    """Lead D and shift S of a room, in ticks. Raises LocalError unless 0 <= S <= D."""
+    """Lead D and shift S of a room, in ticks, and what they were before. Raises LocalError unless
+    0 <= S <= D at every instant.
+
+    lead_was is of instants of emission, shift_was of timetags.
+    """
 
     lead: int
     shift: int
+    lead_was: Was | None = None
+    shift_was: Was | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shift <= self.lead:
-            raise LocalError(
-                f"shift {self.shift / 2**32 * 1e3:.0f} ms, lead {self.lead / 2**32 * 1e3:.0f} ms: the shift "
-                "must lie between 0 and the lead, or notes would be lost to frees sent after them"
-            )
+        corners = {0}
+        for was in (self.lead_was, self.shift_was):
+            if was is not None:
+                corners |= {was.since - 1, was.since, was.until}
+        for instant in corners:
+            shift, lead = self.shift_at(instant), self.lead_at(instant)
+            if not 0 <= shift <= lead:
+                raise LocalError(
+                    f"shift {shift / 2**32 * 1e3:.0f} ms, lead {lead / 2**32 * 1e3:.0f} ms: the shift "
+                    "must lie between 0 and the lead, or notes would be lost to frees sent after them"
+                )
+
+    def lead_at(self, emitted: int) -> int:
+        """Return the lead of what is emitted at that instant."""
+        return self.lead if self.lead_was is None else self.lead_was.at(emitted, self.lead)
+
+    def shift_at(self, timetag: int) -> int:
+        """Return the shift of what has that timetag."""
+        return self.shift if self.shift_was is None else self.shift_was.at(timetag, self.shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +126,14 @@ class Judged:
     """An event as the relay judged it: one due, one verdict, for everyone.
 
     number: dense in the room, from 1. due: session timetag at which every scsynth executes it.
+    judged: session instant of this verdict, from which the way down is measured.
     """
 
     number: int
     slot: int
     seq: int
     due: int
+    judged: int
     kind: Kind
     flags: Flag
     payload: bytes
@@ -102,9 +150,9 @@ OrderKey = tuple[int, int, int]
 
 def base_due(event: Stamped, timing: Timing) -> int:
     """Return the earliest due of `event` before floor and W are applied."""
-    earliest = event.emitted + timing.lead
+    earliest = event.emitted + timing.lead_at(event.emitted)
     if event.kind is Kind.TIMED and event.timetag is not None:
-        return max(event.timetag + timing.shift, earliest)
+        return max(event.timetag + timing.shift_at(event.timetag), earliest)
     return earliest
 
 
@@ -115,4 +163,6 @@ def raises_floor(kind: Kind) -> bool:
 
 def is_moved(event: Stamped, timing: Timing, due: int) -> bool:
     """Tell whether a timed event is due later than its own timetag plus the room's shift."""
-    return event.kind is Kind.TIMED and event.timetag is not None and due > event.timetag + timing.shift
+    if event.kind is not Kind.TIMED or event.timetag is None:
+        return False
+    return due > event.timetag + timing.shift_at(event.timetag)

@@ -229,7 +229,9 @@ def frame_input(dice: Random) -> bytes:
                 kind = Kind.TIMED if timed else Kind.UNTIMED
                 made = Stamped(number, instant, NOW if timed else None, kind, payload, dice.random() < 0.2)
             case 1:
-                made = Judged(number, dice.randint(1, 31), number, instant, Kind.UNTIMED, Flag.NONE, payload)
+                made = Judged(
+                    number, dice.randint(1, 31), number, instant, instant, Kind.UNTIMED, Flag.NONE, payload
+                )
             case 2:
                 made = frames.BeatDown(instant, number, instant)
             case 3:

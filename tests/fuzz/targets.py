@@ -239,7 +239,7 @@ def fuzz_events(dice: Random) -> bytes:
     slot = dice.choice((1, 2, 31))
     due = jam.playout._timebase.session_at(jam.reading.local_ns) + dice.randrange(1 << 30)
     with _named(payload):
-        jam.playout.judged(Judged(1, slot, 1, due, kind, Flag.NONE, payload), jam.reading)
+        jam.playout.judged(Judged(1, slot, 1, due, due, kind, Flag.NONE, payload), jam.reading)
         jam.later(1.0)
         jam.playout.release(jam.reading)
         for datagram in jam.playout.drain():

@@ -47,12 +47,15 @@ class WatchedPlayout(Playout):
     verdicts: list[Judged]
     confirmed_ns: dict[int, int]
     """Local instant of the first verdict on each own event, by the sender's number."""
+    arrived_ns: dict[int, int]
+    """Local instant at which each event was first there, by the room's number."""
     swallow: Callable[[bytes], bool] | None = None
     """Given a datagram for scsynth: True loses it, although the ledger has it as handed over."""
 
     def judged(self, event: Judged, reading: Reading) -> None:
         """Note the verdict, then go on."""
         self.verdicts.append(event)
+        self.arrived_ns.setdefault(event.number, reading.local_ns)
         if event.slot == self.own.slot:
             self.confirmed_ns.setdefault(event.seq, reading.local_ns)
         super().judged(event, reading)
@@ -92,6 +95,7 @@ class Member:
     heard: list[bytes] = field(default_factory=list)
     verdicts: list[Judged] = field(default_factory=list)
     confirmed_ns: dict[int, int] = field(default_factory=dict)
+    arrived_ns: dict[int, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     synthdefs_loaded: bool = False
     bounds_s: list[float] = field(default_factory=list)
@@ -164,6 +168,7 @@ def start_bridge(member: Member, slot: int, reading: Reading) -> Player:
         Origin(slot), timebase, FOLDERS, ledger, need=ticks(NEED_S), release_advance=advance
     )
     playout.verdicts, playout.confirmed_ns = member.verdicts, member.confirmed_ns
+    playout.arrived_ns = member.arrived_ns
     member.memory.slot = slot
     identity = Identity("main", member.name, "sim", advance)
     timing = Timing(ticks(0.2), 0)

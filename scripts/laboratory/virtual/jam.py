@@ -31,9 +31,10 @@ from relay.hub import CloseControl, HubLimits, RelayHub
 from relay.hub import SendControl as RelayControl
 from relay.hub import SendDatagram as RelayDatagram
 from relay.impairment import Leg
+from relay.lead import Caution, LeadPolicy
 from relay.wire import control
 from relay.wire.osc import timetag_of, walk
-from relay.wire.sequence import Judged, Timing
+from relay.wire.sequence import Judged
 from relay.wire.timetag import from_unix_ns, ticks, to_unix_ns
 
 RETRY_S = 0.5
@@ -46,18 +47,24 @@ class Jam:
         self,
         seed: int,
         *,
-        lead_s: float = 0.2,
-        shift_s: float = 0.0,
+        lead_s: float | None = 0.2,
+        shift_s: float | None = 0.0,
+        caution: Caution = Caution.BALANCED,
         repair: bool = True,
         watch_bounds: bool = True,
     ) -> None:
-        """repair: what is missing is asked for. watch_bounds: keep what each bridge says of its clock."""
+        """lead_s, shift_s: None where they tune themselves. repair: what is missing is asked for.
+        watch_bounds: keep what each bridge says of its clock."""
         self.seed = seed
         self.repair = repair
         self.watch_bounds = watch_bounds
         self.dice = Random(seed)
         self.now_ns = 0
-        self.timing = Timing(ticks(lead_s), ticks(shift_s))
+        self.policy = LeadPolicy(
+            lead=None if lead_s is None else ticks(lead_s),
+            shift=None if shift_s is None else ticks(shift_s),
+            caution=caution,
+        )
         self.members: dict[str, Member] = {}
         self.judged: list[Judged] = []
         """All verdicts, of all epochs, as the relay gave them."""
@@ -101,7 +108,7 @@ class Jam:
     def start_relay(self) -> None:
         """Start a relay that knows nothing: a new epoch."""
         self.hub = RelayHub(
-            timing=self.timing,
+            policy=self.policy,
             limits=HubLimits(),
             entropy=self.dice.randbytes,
             now=self.now,

@@ -13,6 +13,7 @@ from laboratory.generator import Emission, boot, schedule
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
 from relay.impairment import Leg
+from relay.lead import Caution
 from relay.wire.timetag import from_unix_ns
 
 RATE_PPM_MAX = 50.0
@@ -56,12 +57,19 @@ class Stage:
         legs: Mapping[str, Leg],
         *,
         seed: int,
-        lead_ms: float,
+        lead_ms: float | None,
+        caution: Caution = Caution.BALANCED,
         repair: bool = True,
         ppm_of: Callable[[int, int], float] = spread_ppm,
     ) -> None:
-        """Bring in one member for every leg. ppm_of: rate error by (index, members)."""
-        self.jam = Jam(seed, lead_s=lead_ms / 1e3, repair=repair, watch_bounds=False)
+        """Bring in one member for every leg. lead_ms: None lets lead and shift tune themselves.
+
+        ppm_of: rate error by (index, members).
+        """
+        lead_s, shift_s = (None, None) if lead_ms is None else (lead_ms / 1e3, 0.0)
+        self.jam = Jam(
+            seed, lead_s=lead_s, shift_s=shift_s, caution=caution, repair=repair, watch_bounds=False
+        )
         self.members: list[Member] = []
         self.notes: list[Note] = []
         """In the order of emission."""

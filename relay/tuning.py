@@ -1,0 +1,188 @@
+"""Tuning: what a room's events and paths show, and the lead, shift and horizon that follow from it.
+
+Pure; instants are session timetags, durations ticks. H, the horizon, is what a member needs from a verdict
+to the due: the earliest due that a verdict may still give. It is what the slowest member needs for all but
+one event in a hundred, repair included; but what it needs for repair alone is waited for only as far as the
+lead leaves it beside the way up. A member that needs more than the longest lead on its plain path is not
+waited for; it is told, as is one that does so again and again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from relay.headroom import Headrooms
+from relay.lead import Demand, LeadKeeper, LeadPolicy
+from relay.needs import Needs, Peak, ranked
+from relay.wire.sequence import Flag, Judged, Stamped
+from relay.wire.timetag import ms, ticks
+
+TUNE_EVERY = ticks(1.0)
+BLOCKS_MIN = 3
+"""Half a minute of music: with less the plain paths are the better guess."""
+H_MARGIN = ticks(0.010)
+H_MIN = ticks(0.020)
+H_SLACK = ticks(0.010)
+"""The lead must exceed H by something, or every event would be re-timed."""
+H_LOWER_BY = ticks(0.010)
+DOWN_BLOCKS = 12
+"""Two minutes: a way down that has become longer is believed when three blocks say so."""
+REPAIR_MIN = ticks(0.045)
+"""What a loss costs at least: it is noticed, asked for 5 ms later, and sent again."""
+REPAIR_PER_RTT = 1.2
+UNCERTAIN_MAX = ticks(0.050)
+ADVANCE_MAX = ticks(0.400)
+"""No sound driver needs more, and nobody makes the room wait by saying so."""
+SILENT_AFTER = ticks(2.0)
+BEYOND_BLOCKS = 3
+"""So many bad moments in ten minutes are worth a word."""
+TELL_EVERY = ticks(600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """What is known of a member's path; the ways are those of heartbeats, which nothing repairs.
+
+    uncertain: how far its clock may stray from what the measured ways already hold.
+    """
+
+    slot: int
+    name: str
+    advance: int
+    up_p50: int
+    up_p90: int
+    down_p50: int
+    down_p99: int
+    rtt: int
+    lossy: bool = False
+    uncertain: int = 0
+
+
+@dataclass(slots=True)
+class Tuned:
+    """What changed: whether members must hear of it, and words for some of them, by slot."""
+
+    changed: bool = False
+    words: dict[int, str] = field(default_factory=dict)
+
+
+class RoomTuning:
+    """The lead, shift and horizon of one room, kept at what its events need."""
+
+    def __init__(self, policy: LeadPolicy) -> None:
+        self.keeper = LeadKeeper(policy)
+        self.needs = Needs(policy.lead_max)
+        self.headrooms = Headrooms()
+        self.horizon = H_MIN
+        self.why: Peak | None = None
+        """What asks for the most: None before events have told."""
+        self._tuned_at = 0
+        self._told_at: dict[int, int] = {}
+
+    def verdict(self, stamped: Stamped, judged: Judged) -> None:
+        """Note an event and the verdict on it."""
+        if Flag.SILENCED not in judged.flags:
+            self.needs.judged(judged)
+            self.headrooms.judged(stamped, judged.judged)
+
+    def forget(self, slot: int) -> None:
+        """Forget the member that had `slot`."""
+        self.needs.forget(slot)
+        self._told_at.pop(slot, None)
+
+    def tune(self, paths: Sequence[Path], last_due: int, now: int) -> Tuned:
+        """Set lead, shift and horizon to what the members who are in need; at most once in TUNE_EVERY."""
+        if now < self._tuned_at + TUNE_EVERY:
+            return Tuned()
+        self._tuned_at = now
+        silent = now > max(last_due, self.headrooms.last_emitted + SILENT_AFTER)
+        changed = self.keeper.tune(self._demand(paths), self.headrooms, now, silent=silent)
+        changed |= self.set_horizon(paths, now)
+        return Tuned(changed, self._words(paths, now))
+
+    def set_horizon(self, paths: Sequence[Path], now: int) -> bool:
+        """Set H to what the members who are in need; return whether it changed by so much as to say so."""
+        timing = self.keeper.timing
+        lead = min(timing.lead, timing.lead_at(now))
+        wanted = max(H_MIN, min(self._wanted_horizon(paths, lead), lead - H_SLACK))
+        changed = not self.horizon - H_LOWER_BY <= wanted <= self.horizon
+        if changed:
+            self.horizon = wanted
+        return changed
+
+    def member_need(self, path: Path) -> tuple[int, int]:
+        """Return what the events of a member need on their way up, and all events on the way down to it and
+        there; 0 where nothing is known."""
+        up = self._ranked(self.needs.up_peaks([path.slot]))
+        down = self._ranked(self.needs.down_peaks(path.slot))
+        return (up.need if up else 0, down.need + _advance(path) if down else 0)
+
+    def _demand(self, paths: Sequence[Path]) -> Demand:
+        advances = {path.slot: _advance(path) for path in paths}
+        peaks = self.needs.peaks(advances)
+        self.why = self._ranked(peaks) if len(peaks) >= BLOCKS_MIN else None
+        need = None
+        if self.why is not None:
+            uncertain = sum(sorted(min(path.uncertain, UNCERTAIN_MAX) for path in paths)[-2:])
+            need = max(self.why.need + uncertain, self._up(paths) + self._wanted_horizon(paths, 0))
+        return Demand(need, self._plain(paths))
+
+    def _plain(self, paths: Sequence[Path]) -> int:
+        """What those need who haven't played yet; with one repair where the path loses something."""
+        ends = [end for path in paths if (end := path.down_p50 + _advance(path)) <= self._most]
+        starts = [
+            path.up_p90 + (max(REPAIR_MIN, round(REPAIR_PER_RTT * path.rtt)) if path.lossy else 0)
+            for path in paths
+            if path.up_p50 <= self._most and self.needs.blocks_of(path.slot) < BLOCKS_MIN
+        ]
+        return max(starts) + max(ends, default=0) if starts else 0
+
+    def _wanted_horizon(self, paths: Sequence[Path], lead: int) -> int:
+        """What a verdict must be ahead of its due: all of the plain way, of the rest what `lead` allows."""
+        plain = [(path, path.down_p50 + _advance(path) + H_MARGIN) for path in paths]
+        waited_for = [(path, need) for path, need in plain if need <= self._most]
+        room = lead - self._up(paths)
+        return max((max(need, min(self._tail(path), room)) for path, need in waited_for), default=0)
+
+    def _up(self, paths: Sequence[Path]) -> int:
+        """What events need on the way up, whoever sends them."""
+        peak = self._ranked(self.needs.up_peaks(path.slot for path in paths))
+        plain = max((path.up_p90 for path in paths if path.up_p90 <= self._most), default=0)
+        return max(peak.need if peak else 0, plain)
+
+    def _tail(self, path: Path) -> int:
+        """What a member needs of H for all but one event in a hundred."""
+        p99s = sorted(self.needs.down_p99s(path.slot, DOWN_BLOCKS))
+        down = p99s[int(0.75 * len(p99s))] if len(p99s) >= BLOCKS_MIN else path.down_p99
+        return down + _advance(path) + H_MARGIN
+
+    def _ranked(self, peaks: Sequence[Peak]) -> Peak | None:
+        return ranked(peaks, self.keeper.policy.caution.rank(len(peaks)))
+
+    @property
+    def _most(self) -> int:
+        return self.keeper.policy.lead_max
+
+    def _words(self, paths: Sequence[Path], now: int) -> dict[int, str]:
+        words: dict[int, str] = {}
+        for path in paths:
+            beyond = self.needs.beyond(path.slot)
+            plain = max(path.up_p50, path.down_p50 + _advance(path))
+            if plain <= self._most and len(beyond) < BEYOND_BLOCKS:
+                continue
+            if now < self._told_at.get(path.slot, -TELL_EVERY) + TELL_EVERY:
+                continue
+            self._told_at[path.slot] = now
+            words[path.slot] = beyond_words(self._most, plain, sum(beyond))
+        return words
+
+
+def beyond_words(most: int, plain: int, events: int) -> str:
+    """Say to a member why the room doesn't wait for it."""
+    longest = f"the {ms(most):.0f} ms that this room waits for at most (jamrelay serve --lead-max-ms)"
+    if plain > most:
+        return f"your path takes {ms(plain):.0f} ms one way, more than {longest}: you hear everything late"
+    return f"{events} events took longer on your path than {longest}: they come late, or not at all"
+
+
+def _advance(path: Path) -> int:
+    return min(path.advance, ADVANCE_MAX)
