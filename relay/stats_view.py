@@ -27,7 +27,7 @@ def stats_view(stats: Stats) -> RenderableType:
     if not stats.rooms:
         parts.append(Text("no room is open: nobody has joined yet", style=QUIET))
     for room in stats.rooms:
-        parts += [Text(), _room_line(room), _Members(room)]
+        parts += [Text(), _room_line(room), _Members(room), *_needs(room)]
         parts += [Text(f"  {line}", style=FAIR) for member in room.members for line in _remarks(member)]
         parts += [Text(f"  {line}", style=FAIR) for line in room.incidents[-5:]]
     return Group(*parts)
@@ -86,9 +86,19 @@ def _room_line(room: RoomStats) -> Text:
         f"shift {room.shift_ms:.0f} ms{_tuned(room.shift_auto)}",
         style=QUIET,
     )
-    if room.lead_why:
-        line.append(f"  most is needed by {room.lead_why}", style=QUIET)
     return line
+
+
+def _needs(room: RoomStats) -> list[Text]:
+    """Say what the lead has to be good for, once events have told."""
+    if not room.lead_why:
+        return []
+    each = ", ".join(
+        f"{member.name} {member.need_up_ms:.0f}/{member.need_down_ms:.0f}"
+        for member in room.members
+        if member.need_down_ms
+    )
+    return [Text(f"  lead needed: {room.lead_why}; up/down in ms: {each}", style=QUIET)]
 
 
 def _tuned(auto: bool) -> str:
@@ -121,12 +131,6 @@ def _margins(member: MemberStats) -> str:
     return f"{member.margin_ms_worst:.0f}/{member.margin_ms_p99:.0f} ms"
 
 
-def _needs(member: MemberStats) -> str:
-    if not member.need_up_ms and not member.need_down_ms:
-        return "-"
-    return f"{member.need_up_ms:.0f}/{member.need_down_ms:.0f} ms"
-
-
 def _clock(member: MemberStats) -> str:
     if member.clock_bound_ms >= CLOCK_UNKNOWN_MS:
         return "not locked"
@@ -135,7 +139,6 @@ def _clock(member: MemberStats) -> str:
 
 _PATH: _Columns = (
     ("margin worst/p99", "", _margins),
-    ("needs up/down", "", _needs),
     ("rtt", "", lambda member: f"{member.rtt_ms:.1f} ms"),
     ("jitter", "", lambda member: f"{member.jitter_ms:.1f} ms"),
     ("loss", "", lambda member: f"{member.loss_percent:.2f} %"),

@@ -23,7 +23,7 @@ def member(slot: int, name: str, **figures: float | bool | int | None) -> Member
     return MemberStats(slot=slot, name=name, **{"present": True} | measured | figures)
 
 
-def room(*members: MemberStats, **figures: float) -> RoomStats:
+def room(*members: MemberStats, **figures: float | str) -> RoomStats:
     counted = {
         "lead_ms": 200.0,
         "shift_ms": 0.0,
@@ -36,6 +36,7 @@ def room(*members: MemberStats, **figures: float) -> RoomStats:
         "retimed_share": 0.0,
         "overtaken": 0,
         "moved": 0,
+        "lead_auto": True,
     }
     return RoomStats(
         name="main", epoch="00", members=list(members), incidents=["#7 /n_set 9 of bob: cleo missed it"],
@@ -112,3 +113,15 @@ def test_what_stays_at_home_and_what_was_refused_is_said_and_only_then(columns: 
     )
     assert "bob: 3 loads not of Sonic Pi's own folders: heard at home only" in lines
     assert "bob: 4 messages refused" in lines
+
+
+def test_it_says_whether_the_lead_is_fixed_and_what_it_has_to_be_good_for() -> None:
+    needs = {"need_up_ms": 18.2, "need_down_ms": 95.0, "beyond": 3}
+    why = {"lead_why": "anna's events at bob: 113 ms", "shift_auto": True}
+    tuned = "\n".join(shown(room(member(1, "anna", **needs), **why), columns=200))
+    assert "lead 200 ms, shift 0 ms" in tuned
+    assert "lead needed: anna's events at bob: 113 ms; up/down in ms: anna 18/95" in tuned
+    assert "anna: 3 events needed more than the longest lead" in tuned
+    fixed = "\n".join(shown(room(member(1, "anna"), lead_auto=False), columns=200))
+    assert "lead 200 ms (fixed), shift 0 ms (fixed)" in fixed
+    assert "lead needed" not in fixed
