@@ -17,8 +17,8 @@ from relay.wire.sequence import Timing, Was
 from relay.wire.timetag import ticks
 
 LEAD_START = ticks(0.200)
-LEAD_MIN = ticks(0.040)
-"""What scsynth and this host's own delays take at least."""
+LEAD_MIN = ticks(0.100)
+"""Less would spare nobody anything, and a host that stands still for a moment needs some of it."""
 LEAD_MAX = ticks(1.0)
 
 STEP = ticks(0.005)
