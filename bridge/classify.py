@@ -14,7 +14,9 @@ from relay.wire.osc import Message, single_message
 MASTER_MIXER = "sonic-pi-mixer"
 """The last thing that Sonic Pi builds at its start."""
 SERVER_INFO = "sonic-pi-server-info"
-_MIXERS = (MASTER_MIXER, "sonic-pi-basic_mixer")
+RUN_MIXER = "sonic-pi-basic_mixer"
+"""The first synth of each run that sounds."""
+_MIXERS = (MASTER_MIXER, RUN_MIXER)
 _FX_PREFIX = "sonic-pi-fx_"
 
 

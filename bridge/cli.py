@@ -65,6 +65,11 @@ main.add_command(probe)
     show_default="the network as it is",
     help="Meet a bad network on purpose: hotel-wifi, or delay=60,jitter=15,loss=5%; over UDP only.",
 )
+@click.option(
+    "--tune-sonic-pi",
+    is_flag=True,
+    help="Let Sonic Pi's schedule-ahead follow what the room needs, and be 0.5 s again at the end.",
+)
 def join(
     address: str,
     command: tuple[str, ...],
@@ -73,6 +78,7 @@ def join(
     scsynth: str | None,
     transport: str,
     impair: str | None,
+    tune_sonic_pi: bool,
 ) -> None:
     """Join a room. COMMAND after -- is started with our scsynth first in its PATH.
 
@@ -101,6 +107,7 @@ def join(
                 software=f"jambridge {version('jamrelay')}",
                 transport=transport,
                 impair=impair,
+                tune_sonic_pi=tune_sonic_pi,
             )
             raise SystemExit(_play(settings, folder, list(command)))
     except LocalError as error:

@@ -16,7 +16,7 @@ class JoinConfig(Struct, frozen=True, kw_only=True):
     """One join.
 
     folder: where journal, logs and the shim live while it lasts. transport: "udp" or "tls". impair: a bad
-    network to meet on purpose.
+    network to meet on purpose. tune_sonic_pi: whether Sonic Pi's schedule-ahead follows the room's lead.
     """
 
     host: str
@@ -29,6 +29,7 @@ class JoinConfig(Struct, frozen=True, kw_only=True):
     software: str
     transport: str = "udp"
     impair: str | None = None
+    tune_sonic_pi: bool = False
 
 
 class ChildConfig(Struct, frozen=True, kw_only=True):

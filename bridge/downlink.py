@@ -5,8 +5,12 @@ anew asks for the last PAST_NUMBERS events before it as well: some of them are d
 Bound: EARLY_MAX events wait for session time.
 """
 
+from collections import deque
+
 from bridge.memory import Memory
+from relay.wire import frames
 from relay.wire.errors import MalformedDatagram
+from relay.wire.outbox import Outbox
 from relay.wire.recovery import GapTracker
 from relay.wire.sequence import Judged
 
@@ -20,6 +24,10 @@ PAST_KEEP_S = 1.0
 
 EARLY_MAX = 4096
 
+PROMISES_KEPT = 64
+"""Heartbeats whose events haven't all come. The relay sends 20 a second, and what is missing for longer than
+three seconds is past its due."""
+
 
 class Downlink:
     """The room's numbers as seen here. Every event is taken in once at most."""
@@ -31,6 +39,8 @@ class Downlink:
         self._asks = True
         self._early: list[Judged] = []
         self._leapt: list[tuple[int, int]] = []
+        self._promises: deque[tuple[int, int]] = deque(maxlen=PROMISES_KEPT)
+        self._closed_until = 0
 
     def enter(self, number: int, now_s: float) -> None:
         """Come into a room, or another epoch of it, whose last number so far is `number`."""
@@ -40,6 +50,8 @@ class Downlink:
         self._past.announce(number, now_s)
         self._joined_number = number
         self._early.clear()
+        self._promises.clear()
+        self._closed_until = 0
 
     def repair(self, asks: bool) -> None:
         """Ask for what is missing, or don't: a room's setting."""
@@ -49,6 +61,13 @@ class Downlink:
     def complete_number(self) -> int:
         """Every event up to this number has come, or is given up."""
         return self._gaps.contiguous
+
+    @property
+    def closed_until(self) -> int:
+        """Every event due at or before this session instant has come, or is given up; 0: nobody knows."""
+        while self._promises and self._promises[0][0] <= self.complete_number:
+            self._closed_until = self._promises.popleft()[1]
+        return 0 if self._past.missing() else self._closed_until
 
     @property
     def expected(self) -> int:
@@ -74,8 +93,11 @@ class Downlink:
             self._leap(event.number)
             return self._gaps.saw(event.number, now_s)
 
-    def announce(self, number: int, now_s: float) -> None:
-        """Note that the room has come as far as `number`."""
+    def announce(self, number: int, watermark: int, now_s: float) -> None:
+        """Note that the room has come as far as `number`, and that all that is due up to the instant
+        `watermark` is among it."""
+        if watermark > (self._promises[-1][1] if self._promises else self._closed_until):
+            self._promises.append((number, watermark))
         try:
             self._gaps.announce(number, now_s)
         except MalformedDatagram:
@@ -91,16 +113,21 @@ class Downlink:
         early, self._early = self._early, []
         return early
 
-    def requests(self, now_s: float, rtt_s: float) -> list[tuple[int, int]]:
-        """Return the ranges of numbers to ask for now."""
+    def ask(self, outbox: Outbox, now_s: float) -> None:
+        """Ask for what is missing, if that is due and the way up may carry it."""
+        if outbox.asks_from_s() > now_s:
+            return
+        rtt_s = outbox.rtt_s
         ranges = self._past.due_requests(now_s, rtt_s) + self._gaps.due_requests(now_s, rtt_s)
         self._past.gave_up()  # the relay has them no more, so they were not due after we came
-        return ranges
+        if ranges:
+            outbox.say(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
 
-    def next_wakeup_s(self, rtt_s: float) -> float | None:
-        """Return the local instant (s) of the next request, None if nothing is missing."""
-        instants = [gaps.next_wakeup_s(rtt_s) for gaps in (self._past, self._gaps)]
-        return min((instant for instant in instants if instant is not None), default=None)
+    def asks_at_s(self, outbox: Outbox) -> float | None:
+        """Return the local instant (s) of the next question, None if nothing is missing."""
+        instants = [gaps.next_wakeup_s(outbox.rtt_s) for gaps in (self._past, self._gaps)]
+        asks_at_s = min((instant for instant in instants if instant is not None), default=None)
+        return None if asks_at_s is None else max(asks_at_s, outbox.asks_from_s())
 
     def gave_up(self) -> list[tuple[int, int]]:
         """Return the ranges (first, last) of numbers that will never come, since the last call."""

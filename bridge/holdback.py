@@ -1,7 +1,8 @@
 """Hold-back queue: events in the room's order, kept until the release advance before their due.
 
 Pure. An event is released at most once. At release time nothing waits: what is there goes, in order; a
-straggler goes the moment it comes. Own events are held as stamped until the relay's verdict comes.
+straggler goes the moment it comes. Before that goes what nothing can come ahead of any more. Own events
+are held as stamped until the relay's verdict comes.
 Bound: CAPACITY events; the relay refuses what would pass it, so what comes on top of that is dropped.
 """
 
@@ -76,14 +77,13 @@ class HoldbackQueue:
         self._drop_stale()
         return self._heap[0][0] if self._heap else None
 
-    def release(self, until: int) -> list[Held]:
-        """Take out what is due at or before `until`, in order."""
+    def release(self, until: int, closed_until: int = 0) -> list[Held]:
+        """Take out what is due at or before `until`, in order; then what is judged and due at or before
+        `closed_until`, up to which nothing more can come, as far as nothing unjudged is due before it."""
         released: list[Held] = []
-        while True:
-            self._drop_stale()
-            if not self._heap or self._heap[0][0] > until:
-                return released
+        while self._is_ready(until, closed_until):
             released.append(self._take())
+        return released
 
     def pop(self) -> Held | None:
         """Take out the first event whatever its due."""
@@ -130,6 +130,13 @@ class HoldbackQueue:
                 held.due = due
                 self.push(held)
         return len(affected)
+
+    def _is_ready(self, until: int, closed_until: int) -> bool:
+        self._drop_stale()
+        if not self._heap:
+            return False
+        due, held = self._heap[0][0], self._heap[0][-1]
+        return due <= until or (due <= closed_until and held.number is not None)
 
     def _take(self) -> Held:
         held = heapq.heappop(self._heap)[-1]

@@ -7,7 +7,7 @@ their buses for ever.
 
 from dataclasses import dataclass, field
 
-from bridge.classify import SERVER_INFO, Route, completes_foundation, is_foundation, route
+from bridge.classify import RUN_MIXER, SERVER_INFO, Route, completes_foundation, is_foundation, route
 from bridge.idspace import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.nodes import NodeTracker
 from bridge.pacer import Pacer
@@ -43,6 +43,8 @@ class PlayerCounts:
     malformed: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     local_only: int = 0
+    runs: int = 0
+    """Messages that show that a run began or that none is left: /n_run 0, and the mixer of each run."""
 
 
 class Player:
@@ -115,7 +117,7 @@ class Player:
                 self._reply(encode("/done", "/quit"))
                 self.left = True
             case Route.SWALLOW:
-                pass
+                self.counts.runs += message.address == "/n_run"
             case Route.REFUSE:
                 raise Refused("not-allowed", message.address)
 
@@ -129,6 +131,7 @@ class Player:
         created = created_nodes(message)
         if message.address == "/s_new":
             self._nodes.create_synth(*created[0])
+            self.counts.runs += synthdef_name(message) == RUN_MIXER
         else:
             for reply in self._nodes.create_groups(created):
                 self._reply(reply)

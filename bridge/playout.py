@@ -42,6 +42,8 @@ class _Played:
     timetag: int
     body: bytes
     margin_s: float | None
+    arrival: int
+    late: bool
 
 
 @dataclass(slots=True)
@@ -136,9 +138,10 @@ class Playout:
         self.last_key = (0, 0, 0)
         self._resets.clear()
 
-    def clock_was_set(self, session_now: int) -> None:
+    def clock_was_set(self, session_now: int, closed_until: int) -> None:
         """Note that session time was set in one step: nothing was handed over that lies further ahead."""
-        self.last_key = min(self.last_key, (session_now + self.release_advance, 0, 0))
+        ahead = max(session_now + self.release_advance, closed_until)
+        self.last_key = min(self.last_key, (ahead, 0, 0))
 
     def synthdefs_loaded(self) -> None:
         """Sonic Pi's synthdefs are in scsynth: strips can be made."""
@@ -173,10 +176,12 @@ class Playout:
             if event.due <= self._release_until(reading):
                 self.counts.stragglers += 1
 
-    def release(self, reading: Reading) -> None:
-        """Hand over what is due within the release advance."""
+    def release(self, reading: Reading, closed_until: int = 0) -> None:
+        """Hand over what is due within the release advance, and what is due up to the session instant
+        `closed_until` as well: nothing can come ahead of that any more, and what scsynth has is safe from
+        this host's own delays."""
         until = self._release_until(reading)
-        batch = self.queue.release(until)
+        batch = self.queue.release(until, closed_until)
         if self.fault is not None:
             self.fault.swap_ahead(self.queue, until)
             batch = self.fault.pass_on(batch, until)
@@ -229,6 +234,8 @@ class Playout:
             timetag=played.timetag,
             digest=event_digest(event.number, played.body),
             margin_s=played.margin_s,
+            arrival=played.arrival,
+            late=played.late,
             unconfirmed=True,
             out_of_order=played.due != event.due,
         )
@@ -277,7 +284,8 @@ class Playout:
         if held.sub or not held.counted:
             return
         if held.number is None:
-            self._played[held.seq] = _Played(held.due, timetag, body, margin_s)
+            arrival = self._ledger.next_arrival()
+            self._played[held.seq] = _Played(held.due, timetag, body, margin_s, arrival, late)
             self.unconfirmed.append(held.seq)
             self._ledger.play_unconfirmed()
             while len(self._played) > PLAYED_KEPT:

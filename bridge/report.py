@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from relay.wire.control import MAX_LISTED, TENTHS_PER_S, WAY_TENTHS_MAX, WAYS_MAX, DigestDetail, Report
+from relay.wire.sequence import Scheme
 from relay.wire.timetag import TICKS_PER_S
 
 SETTLED_S = 1
@@ -68,6 +69,7 @@ class SecondsLedger:
         self._whole_from = 0
         self._reported_up_to = 0
         self._arrivals = 0
+        self._awaits_verdicts = True
         self._down_s: deque[float] = deque(maxlen=DOWN_SAMPLES)
         self._ways: deque[tuple[int, int]] = deque(maxlen=WAYS_KEPT)
         self.report_at = 0
@@ -88,6 +90,10 @@ class SecondsLedger:
         self._reported_up_to = self._whole_from - 1
         self.report_at = _next_second(session_now)
 
+    def follow(self, scheme: Scheme) -> None:
+        """Count by the room's scheme: in TIMESTAMP a verdict changes nothing, so none is missed."""
+        self._awaits_verdicts = scheme is Scheme.JUDGED
+
     def enter_epoch(self) -> None:
         """Forget all seconds: another relay counts them, by another clock."""
         self._seconds.clear()
@@ -101,6 +107,7 @@ class SecondsLedger:
         timetag: int,
         digest: bytes,
         margin_s: float | None,
+        arrival: int | None = None,
         late: bool = False,
         unconfirmed: bool = False,
         out_of_order: bool = False,
@@ -109,10 +116,11 @@ class SecondsLedger:
         """Note one room event. timetag: session instant that scsynth was given for it.
 
         margin_s: due minus hand-over, less what scsynth needs; None where nothing was to be in time.
+        arrival: its place at scsynth, of `next_arrival`, if it was handed over before.
         """
         second = self._seconds.setdefault(due // TICKS_PER_S, _Second())
-        self._arrivals += 1
-        second.events.append((timetag, self._arrivals, number, digest))
+        arrival = self.next_arrival() if arrival is None else arrival
+        second.events.append((timetag, arrival, number, digest))
         for flag, name, numbers in (
             (late, "late", second.late),
             (out_of_order, "out_of_order", second.out_of_order),
@@ -121,11 +129,16 @@ class SecondsLedger:
             if flag:
                 numbers.append(number)
                 self.totals[name] += 1
-        if unconfirmed:
+        if unconfirmed and self._awaits_verdicts:
             second.unconfirmed.append(number)
         self.totals["events"] += 1
         if margin_s is not None:
             second.margins_ms.append(margin_s * 1e3)
+
+    def next_arrival(self) -> int:
+        """Return the place of what is handed to scsynth now, after all that was before."""
+        self._arrivals += 1
+        return self._arrivals
 
     def one_way_down(self, seconds: float) -> None:
         """Note how long a heartbeat took from the relay."""
@@ -137,8 +150,9 @@ class SecondsLedger:
 
     def play_unconfirmed(self) -> None:
         """Note an own event that is played as stamped, since its verdict hasn't come."""
-        self.unconfirmed += 1
-        self.totals["unconfirmed"] += 1
+        if self._awaits_verdicts:
+            self.unconfirmed += 1
+            self.totals["unconfirmed"] += 1
 
     def give_up(self, first: int, last: int) -> None:
         """Note that the events first..last did not come although asked for."""

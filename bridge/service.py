@@ -36,6 +36,7 @@ from bridge.resources import ResourceFolders
 from bridge.session import Identity, JamSession, SendControl, SendDatagram, Tell, ToSynth
 from bridge.synth import RELEASE_SLACK_MS
 from bridge.timebase import Timebase
+from bridge.tuning import Tuning
 from clock import sources
 from relay.transports.pins import KnownRelays
 from relay.transports.staying import stay_in_memory
@@ -89,6 +90,7 @@ class BridgeService:
         self._timer: asyncio.TimerHandle | None = None
         self._session: JamSession | None = None
         self._player: Player | None = None
+        self._tuning: Tuning | None = None
         # Drained by ourselves: the kernel's receive instant is the instant of emission.
         self._tap = DatagramSocket(self._on_tap, longest=TAP_BYTES_MAX)
         self._synth: asyncio_dgram.DatagramServer | asyncio_dgram.DatagramClient
@@ -166,9 +168,20 @@ class BridgeService:
         memory = self._journal.memory
         memory.slot = slot
         identity = Identity(self._join.room, self._join.name, self._join.software, advance)
-        self._session = JamSession(identity, playout, timebase, ledger, DEFAULT_TIMING, memory, reading)
+        self._session = JamSession(
+            identity,
+            playout,
+            timebase,
+            ledger,
+            DEFAULT_TIMING,
+            memory,
+            reading,
+            copies=self._join.transport != "tls",
+        )
         self._player = Player(self._session, self._folders)
         self._player.client = self._journal.client
+        if self._join.tune_sonic_pi:
+            self._tuning = Tuning(reading, restarted=self._journal.found)
         if self._journal.synthdefs_loaded:
             playout.synthdefs_loaded()
         self._to_synth(encode("/notify", 1))
@@ -193,6 +206,8 @@ class BridgeService:
         return None
 
     async def _leave(self) -> None:
+        if self._tuning is not None and not self._running()[1].left:
+            self._tuning.leave()
         self._connection.say(control.Leave())
         await self._connection.close()
         self._settle()
@@ -281,6 +296,8 @@ class BridgeService:
         session, player = self._running()
         reading = sources.read()
         session.wake(reading)
+        if self._tuning is not None:
+            self._tuning.wake(session, player.counts, reading)
         answers, own = player.drain()
         for payload in own:
             self._to_synth(payload)

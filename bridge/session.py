@@ -25,7 +25,8 @@ from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import MalformedDatagram, RemoteError
-from relay.wire.sequence import Judged, Kind, Stamped, Timing, base_due
+from relay.wire.outbox import RTT_GUESS_S
+from relay.wire.sequence import Judged, Kind, Stamped, Timing
 from relay.wire.timetag import seconds, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -34,8 +35,6 @@ __all__ = ["Effect", "Identity", "JamSession", "Memory", "SendControl", "SendDat
 STRUCTURE_KEEP = ticks(10.0)
 """Groups, FX and frees that were played while the relay was away are sent to the others afterwards, if they
 aren't older: after that long a member's sound was freed everywhere anyway."""
-
-RTT_UNKNOWN_S = 0.05
 
 QUIET_AFTER_NS = 3_000_000_000
 """Without a datagram for this long although TLS stands, people are told to look at UDP."""
@@ -53,7 +52,10 @@ class JamSession:
         timing: Timing,
         memory: Memory,
         reading: Reading,
+        *,
+        copies: bool = True,
     ) -> None:
+        """copies: what may be lost is sent again unasked; not where TCP carries the events."""
         self.identity = identity
         self.playout = playout
         self.timing = timing
@@ -73,7 +75,7 @@ class JamSession:
         self._timekeeper = Timekeeper(timebase, reading)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
-        self._outbox: list[bytes] = []
+        self._copies = copies
         self._effects: list[Effect] = []
         self._heard_at_ns = reading.local_ns
         self._told_quiet = False
@@ -99,9 +101,7 @@ class JamSession:
 
         payload: as it travels, in Sonic Pi's numbers. home: the same remapped for the own scsynth.
         """
-        emitted = self._timebase.session_at(emitted_local_ns)
-        to_session = self._timebase.session_of_wall
-        timetag = None if wall_timetag is None else to_session(wall_timetag, reading)
+        emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         event = self._uplink.stamp(kind, payload, emitted=emitted, timetag=timetag, foundation=foundation)
         self.memory.next_seq = self._uplink.next_seq
         self._home_sub = 0
@@ -111,17 +111,16 @@ class JamSession:
         self._foundation.note(kind, payload, foundation=foundation)
         if self._sending:
             now = self._timebase.session_at(reading.local_ns)
-            self._outbox.append(self._uplink.send(event, now))
+            self._uplink.send(event, self.timing, now=now, now_s=_local_s(reading))
 
     def emit_home(
         self, message: bytes, *, wall_timetag: int | None, emitted_local_ns: int, reading: Reading
     ) -> None:
         """Hold back a message that only this host plays, in order with the own events."""
-        emitted = self._timebase.session_at(emitted_local_ns)
-        kind = Kind.UNTIMED if wall_timetag is None else Kind.TIMED
-        timetag = None if wall_timetag is None else self._timebase.session_of_wall(wall_timetag, reading)
+        emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
+        kind = Kind.UNTIMED if timetag is None else Kind.TIMED
         seq = self._uplink.next_seq - 1
-        due = max(base_due(Stamped(seq, emitted, timetag, kind, message), self.timing), self._uplink.floor)
+        due = self._uplink.due_at_home(Stamped(seq, emitted, timetag, kind, message), self.timing)
         self._home_sub += 1
         self.playout.hold(Held(due, self.playout.own.slot, seq, kind, message, self._home_sub, home=message))
 
@@ -178,6 +177,10 @@ class JamSession:
     def _set_room(self, room: control.Welcome | control.Settings) -> None:
         self.timing = Timing(room.lead, room.shift, room.lead_was, room.shift_was)
         self._downlink.repair(room.repair)
+        self._uplink.follow(room.scheme)
+        self._ledger.follow(room.scheme)
+        self._uplink.outbox.copies = self._copies and room.repair
+        self._uplink.outbox.ahead_s = seconds(room.horizon)
 
     def disconnected(self) -> None:
         """Note that the connection ended: from now on this host plays as stamped."""
@@ -185,7 +188,7 @@ class JamSession:
             self._effects.append(words.AWAY)
         self.joined = self._sending = False
         self._sealer = self._opener = None
-        self._outbox.clear()
+        self._uplink.outbox.clear()
 
     def _welcome(self, welcome: control.Welcome, reading: Reading) -> None:
         if welcome.slot != self.playout.own.slot:
@@ -235,9 +238,7 @@ class JamSession:
         """Joined and in time: send what waits, and take in what came early."""
         now = self._timebase.session_at(reading.local_ns)
         self._sending = True
-        self._uplink.beat_at = now
-        for event in self._uplink.pending(self._is_wanted):
-            self._outbox.append(self._uplink.send(event, now))
+        self._uplink.send_pending(self._is_wanted, self.timing, now=now, now_s=_local_s(reading))
         for judged in self._downlink.take_early():
             self._take_in(judged, reading)
 
@@ -270,6 +271,7 @@ class JamSession:
 
     def _frame(self, frame: frames.Frame, received_local_ns: int, reading: Reading) -> None:
         now_s = _local_s(reading)
+        arrived = self._timebase.session_at(received_local_ns)
         match frame:
             case Judged():
                 if not self._downlink.saw(frame, now_s):
@@ -278,16 +280,14 @@ class JamSession:
                     self._downlink.keep_early(frame)
                     return
                 if not self._downlink.is_past(frame):
-                    arrived = self._timebase.session_at(received_local_ns)
                     self._ledger.way_down(frame.number, seconds(arrived - frame.judged))
                 self._take_in(frame, reading)
             case frames.BeatDown():
-                self._downlink.announce(frame.number, now_s)
+                self._downlink.announce(frame.number, frame.watermark, now_s)
                 if self._in_time:
-                    arrived = self._timebase.session_at(received_local_ns)
                     self._ledger.one_way_down(seconds(arrived - frame.sent))
             case frames.Nack():
-                self._outbox += self._uplink.send_again(frame.ranges)
+                self._uplink.send_again(frame.ranges, now_s)
             case frames.Clock():
                 answer, own = self._timekeeper.answer, self._own_instants()
                 self._step(answer(frame.ntp, received_local_ns, reading, own), reading)
@@ -311,8 +311,7 @@ class JamSession:
         moved = self.playout.queue.convert(convert)
         self._uplink.convert(convert)
         now = self._timebase.session_at(reading.local_ns)
-        self._uplink.beat_at = now
-        self.playout.clock_was_set(now)
+        self.playout.clock_was_set(now, self._downlink.closed_until)
         self._ledger.start(now)
         self._effects.append(words.clock_set(self._timebase.clock.error_bound_s, moved))
         if self.joined and not self._sending:
@@ -323,21 +322,23 @@ class JamSession:
     def wake(self, reading: Reading) -> None:
         """Do what time asks for: releases, clock requests, gaps, heartbeats, reports."""
         self._awake_local_ns = reading.local_ns
+        self._effects += words.wall_moved(self._timekeeper.watch(reading))
         now = self._timebase.session_at(reading.local_ns)
-        self.playout.release(reading)
+        # Before it is in time, events that have come are not in the queue.
+        self.playout.release(reading, self._downlink.closed_until if self._in_time else 0)
         if not self.joined:
             return
         if not self._in_time:
             self._step(self._timekeeper.lock_if_ready(reading, self._own_instants()), reading)
             now = self._timebase.session_at(reading.local_ns)
         now_s = _local_s(reading)
-        ranges = self._downlink.requests(now_s, self._rtt_s())
-        if ranges:
-            self._outbox.append(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
+        outbox = self._uplink.outbox
+        outbox.rtt_s = self._timebase.clock.rtt_s if self._in_time else RTT_GUESS_S
+        self._downlink.ask(outbox, now_s)
         for first, last in self._downlink.gave_up():
             self._ledger.give_up(first, last)
-        if self._sending and self._uplink.beat_at <= now:
-            self._outbox.append(self._uplink.beat(self._downlink.complete_number, now))
+        if self._sending:
+            self._uplink.beat(self._downlink.complete_number, now=now, now_s=now_s)
         if self._sending and self._ledger.report_at <= now:
             figures = path_figures(self._timebase, self._downlink, reading)
             for report in self._ledger.due_reports(now, figures):
@@ -352,11 +353,12 @@ class JamSession:
         effects += self._effects
         self._effects = []
         if self._sealer is not None:
-            effects += [SendDatagram(self._sealer.seal(text)) for text in frames.join(self._outbox)]
-            request = self._timekeeper.request(reading)
+            outbox, now_s = self._uplink.outbox, _local_s(reading)
+            texts, request = outbox.flush(now_s), self._timekeeper.request(reading)
             if request is not None:
-                effects.append(SendDatagram(self._sealer.seal(request)))
-        self._outbox.clear()
+                outbox.pay(len(request), now_s)
+                texts.append(request)
+            effects += [SendDatagram(self._sealer.seal(text)) for text in texts]
         self._remember()
         return effects
 
@@ -367,11 +369,12 @@ class JamSession:
         sessions = [] if release is None else [release]
         if self.joined:
             instants.append(self._timekeeper.next_poll_local_ns)
+            outbox = self._uplink.outbox
+            locals_s = [self._downlink.asks_at_s(outbox), outbox.next_wakeup_s()]
             if self._sending:
-                sessions += [self._uplink.beat_at, self._ledger.report_at]
-            asks_at_s = self._downlink.next_wakeup_s(self._rtt_s())
-            if asks_at_s is not None:
-                instants.append(round(asks_at_s * 1e9) + 1)
+                sessions.append(self._ledger.report_at)
+                locals_s.append(self._uplink.beat_at_s)
+            instants += [round(at_s * 1e9) + 1 for at_s in locals_s if at_s is not None]
         if sessions:
             # One more: `local_at` rounds, and to be woken a nanosecond early is to be woken twice.
             instants.append(self._timebase.local_at(min(sessions)) + 1)
@@ -382,9 +385,6 @@ class JamSession:
         self.memory.resume_key = self.playout.last_key
         self.memory.unconfirmed = tuple(self.playout.unconfirmed)
         self._downlink.remember(self.memory, self.playout.queue.lowest_number())
-
-    def _rtt_s(self) -> float:
-        return self._timebase.clock.rtt_s if self._in_time else RTT_UNKNOWN_S
 
     def _is_wanted(self, event: Stamped) -> bool:
         """Tell whether the room still needs an event without a verdict, to play it or for what follows it."""

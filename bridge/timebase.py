@@ -50,6 +50,13 @@ class Timebase:
         wall_ns = wall_from_local(self.local_at(session), reading)
         return self._to_wall.map(session, from_unix_ns(wall_ns))
 
+    def stamps(
+        self, emitted_local_ns: int, wall_timetag: int | None, reading: Reading
+    ) -> tuple[int, int | None]:
+        """Return (instant of emission, timetag or None) of what Sonic Pi sent, in session time."""
+        emitted = self.session_at(emitted_local_ns)
+        return emitted, None if wall_timetag is None else self.session_of_wall(wall_timetag, reading)
+
     @property
     def wall_steps(self) -> int:
         """How often a clock was seen to have been set."""

@@ -1,6 +1,8 @@
 """Timekeeper: asks the relay for the time, and sets the session clock by its answers.
 
-Pure.
+Pure. A wall clock that moved against the local one was set by somebody, or the host slept with its local
+clock stopped: from here both look alike, so the relay is asked in a burst, and its answers tell. If it was
+the wall clock nothing else happens, since it is read afresh at every conversion.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,8 +13,12 @@ from clock.errors import BadSample
 from clock.exchange import client_request, parse_answer
 from clock.model import Reading
 from clock.schedule import Poller
+from clock.wallcheck import step_of_wall
 from relay.wire import frames
 from relay.wire.errors import MalformedDatagram
+
+STEP_OF_WALL_NS = 20_000_000
+"""Between two readings at most a quarter of a second apart. Slewing moves a clock by 0.1 ms in that time."""
 
 
 class Timekeeper:
@@ -21,6 +27,19 @@ class Timekeeper:
     def __init__(self, timebase: Timebase, reading: Reading) -> None:
         self._timebase = timebase
         self._poller = Poller(reading.local_ns)
+        self._seen = reading
+
+    def watch(self, reading: Reading) -> float:
+        """Look whether the wall clock moved since the last look, and ask in a burst if it did.
+
+        Returns by how much (s; > 0: forward, or the host slept), 0.0 if not to speak of.
+        """
+        moved_ns = step_of_wall(self._seen, reading)
+        self._seen = reading
+        if abs(moved_ns) <= STEP_OF_WALL_NS:
+            return 0.0
+        self._poller.restart_burst(reading.local_ns)
+        return moved_ns / 1e9
 
     @property
     def next_poll_local_ns(self) -> int:

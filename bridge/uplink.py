@@ -4,30 +4,41 @@ Pure. Events keep their number for good: what waits when the relay comes back is
 Bound: PENDING_MAX events without a verdict; the oldest are forgotten first.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from relay.wire import frames
-from relay.wire.sequence import Kind, Stamped, Timing, base_due, raises_floor
-from relay.wire.timetag import ticks
+from relay.wire.outbox import RIDE_S, Outbox
+from relay.wire.sequence import Kind, Scheme, Stamped, Timing, base_due, raises_floor
+from relay.wire.timetag import seconds
 
 PENDING_MAX = 4096
-ANSWERED_MAX = 256
-"""Frames sent again for one range of a NACK; the relay asks once more for the rest."""
 
-BEAT_AFTER_EVENT = ticks(0.015)
-"""So that the loss of a phrase's last event is noticed at once."""
-BEAT_QUIET = ticks(0.250)
+BEATS_AFTER_EVENT_S = (0.015, 0.090)
+"""So that the loss of a phrase's last event is noticed at once, though a beat be lost as well."""
+BEATS_WHILE_LOSSY_S = (0.015, 0.040, 0.090)
+BEAT_QUIET_S = 0.250
+BEAT_BYTES = 23
 
 
 class Uplink:
-    """The own events on their way to the relay. `now` is a session instant."""
+    """The own events on their way to the relay. `now` is a session instant, `now_s` the local clock (s):
+    what is sent when is timed by that, since session time may be set in one step."""
 
     def __init__(self, next_seq: int = 1) -> None:
         self.next_seq = next_seq
         self.floor = 0
-        self.beat_at = 0
+        self.beat_at_s = 0.0
+        self.outbox = Outbox(self._fetch)
+        self._scheme = Scheme.JUDGED
+        self._event_at_s = 0.0
         self._pending: dict[int, Stamped] = {}
+
+    def follow(self, scheme: Scheme) -> None:
+        """Reckon dues by the room's scheme: TIMESTAMP knows no floor."""
+        self._scheme = scheme
+        if scheme is Scheme.TIMESTAMP:
+            self.floor = 0
 
     def stamp(
         self, kind: Kind, payload: bytes, *, emitted: int, timetag: int | None, foundation: bool
@@ -42,24 +53,35 @@ class Uplink:
 
     def due_as_stamped(self, event: Stamped, timing: Timing) -> int:
         """Return the due that the relay will give unless something is late; it raises the own floor."""
-        due = max(base_due(event, timing), self.floor)
-        if raises_floor(event.kind):
+        due = self.due_at_home(event, timing)
+        if self._scheme is Scheme.JUDGED and raises_floor(event.kind):
             self.floor = due
         return due
 
-    def send(self, event: Stamped, now: int) -> bytes:
-        """Return the frame of an event; a heartbeat follows soon."""
-        self.beat_at = min(self.beat_at, now + BEAT_AFTER_EVENT)
-        return frames.encode(event)
+    def due_at_home(self, event: Stamped, timing: Timing) -> int:
+        """Return the due of what only this host plays, in order with the own events; it raises nothing."""
+        return max(base_due(event, timing), self.floor)
 
-    def send_again(self, ranges: tuple[tuple[int, int], ...]) -> list[bytes]:
-        """Return the frames that the relay asked for, of those that it hasn't judged yet."""
-        wanted = (
-            self._pending.get(seq)
-            for first, last in ranges
-            for seq in range(first, min(last, first + ANSWERED_MAX - 1) + 1)
-        )
-        return [frames.encode(event) for event in wanted if event is not None]
+    def send(self, event: Stamped, timing: Timing, *, now: int, now_s: float) -> None:
+        """Send an event; heartbeats follow soon."""
+        self._event_at_s = now_s
+        self.beat_at_s = min(self.beat_at_s, now_s + BEATS_AFTER_EVENT_S[0])
+        due_s = now_s + seconds(base_due(event, timing) - now)
+        always = raises_floor(event.kind)
+        self.outbox.put(event.seq, frames.encode(event), now_s, due_s=due_s, always=always)
+
+    def send_pending(
+        self, is_wanted: Callable[[Stamped], bool], timing: Timing, *, now: int, now_s: float
+    ) -> None:
+        """Send what waits and is still wanted, and a heartbeat: the way to the relay is open."""
+        self.beat_at_s = now_s
+        for event in self.pending(is_wanted):
+            self.send(event, timing, now=now, now_s=now_s)
+
+    def send_again(self, ranges: tuple[tuple[int, int], ...], now_s: float) -> None:
+        """Send what the relay asks for, of what it hasn't judged yet. Raises Refused if that is too much."""
+        kept = range(next(iter(self._pending), self.next_seq), self.next_seq)
+        self.outbox.answer(ranges, kept, now_s)
 
     def settle(self, seq: int) -> None:
         """Note that the relay has judged an event: it needs no more sending."""
@@ -85,7 +107,17 @@ class Uplink:
             timetag = None if event.timetag is None else instant_of(event.timetag)
             self._pending[seq] = replace(event, emitted=instant_of(event.emitted), timetag=timetag)
 
-    def beat(self, complete_number: int, now: int) -> bytes:
-        """Return a heartbeat, and note when the next one is due."""
-        self.beat_at = now + BEAT_QUIET
-        return frames.encode(frames.BeatUp(self.next_seq - 1, complete_number, now))
+    def beat(self, complete_number: int, *, now: int, now_s: float) -> None:
+        """Send a heartbeat if one is due, or nearly so and something leaves anyway."""
+        if self.beat_at_s > now_s + (RIDE_S if self.outbox.leaves(now_s) else 0.0):
+            return
+        self.outbox.say(frames.encode(frames.BeatUp(self.next_seq - 1, complete_number, now)))
+        often = self.outbox.lossy and self.outbox.spares(BEAT_BYTES, now_s)
+        follow_s = BEATS_WHILE_LOSSY_S if often else BEATS_AFTER_EVENT_S
+        instants = (self._event_at_s + after_s for after_s in follow_s)
+        self.beat_at_s = next((at_s for at_s in instants if at_s > now_s + RIDE_S), now_s + BEAT_QUIET_S)
+
+    def _fetch(self, seqs: Iterable[int], now_s: float) -> list[bytes]:
+        """Return the frames of those that have no verdict yet: the others need no more sending."""
+        events = (self._pending.get(seq) for seq in seqs)
+        return [frames.encode(event) for event in events if event is not None]

@@ -35,6 +35,17 @@ def clock_set(bound_s: float, moved: int) -> Tell:
     return Tell(f"clock set to the room's within {bound_s * 1e3:.2f} ms; {moved} events moved along")
 
 
+def wall_moved(by_s: float) -> list[Tell]:
+    """Say that this host's wall clock jumped, if it did, and what that does to whom."""
+    if not by_s:
+        return []
+    text = (
+        f"this computer's clock was set by {by_s:+.2f} s, or it slept: the others hear nothing of it, your "
+        "own Sonic Pi may be out of time until you stop and run again"
+    )
+    return [Tell(text, warning=True)]
+
+
 def roster_news(before: list[Member], now: list[Member], own_slot: int) -> list[Tell]:
     """Say who came, who is away and who has left."""
     old = {member.slot: member for member in before if member.slot != own_slot}

@@ -23,6 +23,7 @@ from relay.transports.pins import KnownRelays, default_path
 from relay.wire.control import Stats
 from relay.wire.endpoint import DEFAULT_PORT, parse_endpoint
 from relay.wire.errors import LocalError
+from relay.wire.sequence import Scheme
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 
@@ -93,6 +94,13 @@ def main() -> None:
     help="Ask again for what the network lost; without, to compare.",
 )
 @click.option(
+    "--scheme",
+    type=click.Choice([scheme.value for scheme in Scheme]),
+    default=Scheme.JUDGED.value,
+    help="Move what comes late for everyone alike (judged), or leave it late where it is (timestamp, to "
+    "compare).",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", help="Log this much."
 )
 def serve(
@@ -108,6 +116,7 @@ def serve(
     ntp: str | None,
     event_log: Path | None,
     repair: bool,
+    scheme: str,
     log_level: str,
 ) -> None:
     """Run a relay until Ctrl-C."""
@@ -127,6 +136,7 @@ def serve(
             ntp_server=ntp,
             event_log=event_log,
             repair=repair,
+            scheme=Scheme(scheme),
         )
         identity = load_or_create(data_dir)
 

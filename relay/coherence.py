@@ -66,6 +66,10 @@ class CoherenceLedger:
         second = event.due // TICKS_PER_S
         if second > self._settled_up_to:
             self._seconds.setdefault(second, _Second()).expected[event.number] = event
+        elif len(self.sums) > 1:  # only where nothing is moved: all but its sender have it late
+            self.events += 1
+            self.divergent += 1
+            self.incidents.append(f"late by seconds everywhere else: {self._describe(event)}")
 
     def report(self, slot: int, report: Report, now: int) -> None:
         """Take in a member's report; one for a second long gone or still to come is ignored.

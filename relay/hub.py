@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clock.exchange import is_client_request, server_answer
+from relay.channel import Channel
 from relay.lead import LeadPolicy
 from relay.limits import (
     NTP_ANSWERS_PER_S,
     NTP_BURST,
-    OUTBOX_FRAMES,
     STATS_BURST,
     STATS_MEMBERS_MAX,
     STATS_PER_S,
@@ -21,22 +21,18 @@ from relay.limits import (
 )
 from relay.probing import Probing
 from relay.reception import CloseControl, Effect, Reception, SendControl, SendDatagram, close_stream
-from relay.rooms import AWAY_GRACE, RESERVED_FOR, SILENCE, Channel, Room, Seat
+from relay.rooms import AWAY_GRACE, RESERVED_FOR, SILENCE, Room, Seat
 from relay.statistics import room_stats
 from relay.wire import control, frames
 from relay.wire.datagram import peek_channel
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
-from relay.wire.sequence import Judged, Stamped
+from relay.wire.sequence import Judged, Scheme, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 __all__ = ["CloseControl", "Effect", "HubLimits", "RelayHub", "SendControl", "SendDatagram"]
 
-BEAT_PENDING = ticks(0.050)
-BEAT_QUIET = ticks(0.250)
 HOUSEKEEPING = ticks(0.250)
-NACK_AFTER_UP_BEAT = ticks(0.010)
-RTT_GUESS_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +56,10 @@ class RelayHub:
         software: str,
         on_judged: Callable[[str, Judged], None] | None = None,
         repair: bool = True,
+        scheme: Scheme = Scheme.JUDGED,
     ) -> None:
-        """`on_judged` is told room and event of every verdict. repair: what is missing is asked for."""
+        """`on_judged` is told room and event of every verdict. repair: what is missing is asked for.
+        scheme: of every room."""
         self.rooms: dict[str, Room] = {}
         self.datagrams_in = 0
         self.datagrams_refused = 0
@@ -75,6 +73,7 @@ class RelayHub:
             entropy=entropy,
             on_judged=on_judged,
             repair=repair,
+            scheme=scheme,
         )
         self.probing = Probing(entropy=entropy, taken=self._channels)
         self._ntp_bucket = TokenBucket(NTP_ANSWERS_PER_S, NTP_BURST)
@@ -156,6 +155,8 @@ class RelayHub:
     def _report(self, room: Room, seat: Seat, report: control.Report, now: int) -> list[Effect]:
         room.ledger.report(seat.slot, report, now)
         seat.last_report = report
+        if seat.channel is not None:
+            seat.channel.outbox.rtt_s = report.rtt_ms / 1e3
         seat.refused += report.refused
         seat.local_only += report.local_only
         seat.margins_ms.extend(report.margins_ms)
@@ -217,21 +218,20 @@ class RelayHub:
                         room.publish(room.judge.refuse(seat.slot, frame.seq, now), now)
             case frames.BeatUp():
                 channel.one_way_up_s.append((received - frame.sent) / TICKS_PER_S)
+                channel.outbox.known_to_have(frame.complete_number)
                 channel.up.announce(frame.last_seq, now / TICKS_PER_S)
             case frames.Nack():
-                oldest = room.judge.number - len(room.ring) + 1
-                for first, last in frame.ranges:
-                    first = max(first, oldest)  # what is kept no more costs nobody anything
-                    for number in range(first, min(last, first + 255, room.judge.number) + 1):
-                        if not channel.repeats.take(now):
-                            raise Refused("rate", f"more than {channel.repeats.rate:.0f} repeats a second")
-                        channel.outbox += room.ring.get((number,), now / TICKS_PER_S)
+                newest = room.judge.number
+                kept = range(newest - len(room.ring) + 1, newest + 1)
+                channel.outbox.answer(frame.ranges, kept, now / TICKS_PER_S)
             case frames.Clock():
                 if not is_client_request(frame.ntp):
                     raise MalformedDatagram("a clock frame that is no NTP request")
                 answer = server_answer(frame.ntp, receive=received, transmit=now)
-                sealed = channel.sealer.seal(frames.encode(frames.Clock(answer)))
-                return [SendDatagram(channel.address, sealed)]
+                encoded = frames.encode(frames.Clock(answer))
+                if not channel.outbox.pay(len(encoded), now / TICKS_PER_S):
+                    raise Refused("rate", "more questions of the clock than the way back may carry answers")
+                return [SendDatagram(channel.address, channel.sealer.seal(encoded))]
             case _:
                 raise MalformedDatagram(
                     f"{type(frame).__name__} on a member's channel: a bridge never says that"
@@ -248,13 +248,15 @@ class RelayHub:
             self._housekeeping_at = now + HOUSEKEEPING
         for room in list(self.rooms.values()):
             room.publish(room.judge.wake(now), now)
-            if now >= room.beat_at:
-                room.beat_at = now + (BEAT_PENDING if room.pending(now) else BEAT_QUIET)
+            if now >= room.heartbeat.due_at:
+                room.heartbeat.beat(now, pending=room.pending(now))
                 beat = frames.encode(frames.BeatDown(*room.judge.watermark(now), sent=now))
                 for _, channel in room.channels():
-                    channel.outbox.append(beat)
+                    channel.outbox.say(beat)
             for seat, channel in room.channels():
-                self._ask_again(room, seat, channel, now)
+                lost = channel.ask_again(now)
+                if lost:
+                    room.tuning.needs.lost(seat.slot, lost, now)
             if housekeeping:
                 effects += self._keep_house(room, now)
         return effects
@@ -266,43 +268,24 @@ class RelayHub:
         if report_at is not None:
             instants.append(report_at)
         for room in self.rooms.values():
-            instants.append(room.beat_at)
+            instants.append(room.heartbeat.due_at)
             gap = room.judge.next_wakeup()
             if gap is not None:
                 instants.append(gap)
-            for seat, channel in room.channels():
-                asks_at_s = channel.up.next_wakeup_s(_rtt_s(seat))
-                if asks_at_s is not None:
-                    instants.append(ticks(asks_at_s))
+            for _, channel in room.channels():
+                wakeup = channel.next_wakeup()
+                if wakeup is not None:
+                    instants.append(wakeup)
         return min(instants)
 
     def flush(self, now: int) -> list[Effect]:
-        """Return what waits in the outboxes, joined into as few datagrams as it fits.
-
-        Where something is pending the next heartbeat is brought forward, so call it before `next_wakeup`.
-        """
-        effects: list[Effect] = []
-        for room in self.rooms.values():
-            if room.pending(now):
-                room.beat_at = min(room.beat_at, now + BEAT_PENDING)
-            for _, channel in room.channels():
-                if channel.address is None:
-                    del channel.outbox[:-OUTBOX_FRAMES]
-                elif channel.outbox:
-                    effects += [
-                        SendDatagram(channel.address, channel.sealer.seal(plaintext))
-                        for plaintext in frames.join(channel.outbox)
-                    ]
-                    channel.outbox.clear()
-        return effects
-
-    def _ask_again(self, room: Room, seat: Seat, channel: Channel, now: int) -> None:
-        ranges = channel.up.due_requests(now / TICKS_PER_S, _rtt_s(seat))
-        if ranges:
-            channel.outbox.append(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
-        lost = channel.up.gave_up()
-        if lost:
-            room.tuning.needs.lost(seat.slot, len(lost), now)
+        """Return what waits in the outboxes, joined into as few datagrams as it fits."""
+        return [
+            SendDatagram(channel.address, datagram)
+            for room in self.rooms.values()
+            for _, channel in room.channels()
+            for datagram in channel.datagrams_out(now)
+        ]
 
     def _keep_house(self, room: Room, now: int) -> list[Effect]:
         effects: list[Effect] = []
@@ -329,7 +312,3 @@ class RelayHub:
                 if channel is not None:
                     effects.append(SendControl(channel.connection, control.DigestRequest(second=second)))
         return effects
-
-
-def _rtt_s(seat: Seat) -> float:
-    return seat.last_report.rtt_ms / 1e3 if seat.last_report else RTT_GUESS_S

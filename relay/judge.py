@@ -4,6 +4,7 @@ Pure. Works slot by slot in the order of the sender's numbers; the rule is in re
 Invariants: numbers are dense; a due lies strictly after every watermark that was announced before;
 dues of what a sender sent after an untimed event are not before that event's, unless counted overtaken.
 An event that is refused takes its number with it: what follows does not wait for it.
+In the scheme TIMESTAMP only the first holds: every event has its base due and is numbered as it comes.
 Bounds, per slot: WAITING_MAX events wait for a gap; SKIPPED_MAX numbers given up, and as many refused
 before their turn, are remembered.
 """
@@ -11,7 +12,17 @@ before their turn, are remembered.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing, base_due, is_moved, raises_floor
+from relay.wire.sequence import (
+    Flag,
+    Judged,
+    Kind,
+    Scheme,
+    Stamped,
+    Timing,
+    base_due,
+    is_moved,
+    raises_floor,
+)
 from relay.wire.timetag import ticks
 
 GAP_GUARD = ticks(0.005)
@@ -59,10 +70,16 @@ class Judge:
     """
 
     def __init__(
-        self, timing: Timing, *, horizon: int, on_verdict: Callable[[Stamped, Judged], None] | None = None
+        self,
+        timing: Timing,
+        *,
+        horizon: int,
+        scheme: Scheme = Scheme.JUDGED,
+        on_verdict: Callable[[Stamped, Judged], None] | None = None,
     ) -> None:
         self.timing = timing
         self.horizon = horizon
+        self.scheme = scheme
         self._on_verdict = on_verdict
         self.number = 0
         self.last_due = 0
@@ -105,8 +122,12 @@ class Judge:
             state.urgent = None
 
     def watermark(self, now: int) -> tuple[int, int]:
-        """Close the sequence up to now + H and return (W, N): every event due <= W is numbered <= N."""
-        self._closed = max(self._closed, now + self.horizon)
+        """Close the sequence up to now + H and return (W, N): every event due <= W is numbered <= N.
+
+        In the scheme TIMESTAMP nothing is ever closed: W is 0.
+        """
+        if self.scheme is Scheme.JUDGED:
+            self._closed = max(self._closed, now + self.horizon)
         return self._closed, self.number
 
     def judge(self, slot: int, event: Stamped, now: int) -> list[Judged]:
@@ -135,6 +156,8 @@ class Judge:
         else:
             state.urgent = None
         state.waiting[event.seq] = event
+        if self.scheme is Scheme.TIMESTAMP:
+            self._skip_gap(state)  # nothing waits: what the gap holds is numbered when it comes
         return self._judge_ready(slot, state, now)
 
     def refuse(self, slot: int, seq: int, now: int) -> list[Judged]:
@@ -211,12 +234,14 @@ class Judge:
             judged.append(self._verdict(slot, state, event, now, Flag.NONE))
 
     def _verdict(self, slot: int, state: _SlotState, event: Stamped, now: int, flags: Flag) -> Judged:
-        unclamped = max(base_due(event, self.timing), state.floor)
-        closed, _ = self.watermark(now)
-        due = max(unclamped, closed + 1)
-        if due > unclamped:
-            flags |= Flag.RETIMED
-            state.counts.retimed += 1
+        due = base_due(event, self.timing)
+        if self.scheme is Scheme.JUDGED:
+            unclamped = max(due, state.floor)
+            closed, _ = self.watermark(now)
+            due = max(unclamped, closed + 1)
+            if due > unclamped:
+                flags |= Flag.RETIMED
+                state.counts.retimed += 1
         if is_moved(event, self.timing, due):
             flags |= Flag.MOVED
             state.counts.moved += 1

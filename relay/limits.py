@@ -17,11 +17,6 @@ DATAGRAMS_BURST = 3000
 CONTROLS_PER_S = 20
 CONTROLS_BURST = 200
 
-REPEATS_PER_S = 500
-"""Numbers that a member may ask for again. One datagram can name 16,384 of them."""
-REPEATS_BURST = 4096
-"""What a bridge that was killed asks for at once, many times over."""
-
 OUTBOX_FRAMES = 4096
 """What waits for a member whose address is not known yet; the rest it asks for."""
 

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from relay.channel import Channel
 from relay.lead import LeadPolicy
-from relay.rooms import Channel, Room, Seat
+from relay.rooms import Room, Seat
 from relay.wire import control
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import RemoteError
-from relay.wire.sequence import Judged
+from relay.wire.sequence import Judged, Scheme
+from relay.wire.timetag import TICKS_PER_S
 from relay.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -61,9 +63,11 @@ class Reception:
         entropy: Callable[[int], bytes],
         on_judged: Callable[[str, Judged], None] | None = None,
         repair: bool = True,
+        scheme: Scheme = Scheme.JUDGED,
     ) -> None:
         self._rooms = rooms
         self._repair = repair
+        self._scheme = scheme
         self._channels = channels
         self._policy = policy
         self._limits = limits
@@ -91,7 +95,14 @@ class Reception:
             text = f"this relay has {len(self._rooms)} rooms and opens no more (--rooms-max)"
             return _refuse(connection, "rooms-full", text)
         if room is None:
-            room = Room(room_name, self._entropy(16), self._policy, self._on_judged, repair=self._repair)
+            room = Room(
+                room_name,
+                self._entropy(16),
+                self._policy,
+                self._on_judged,
+                repair=self._repair,
+                scheme=self._scheme,
+            )
         effects: list[Effect] = []
         seat = _seat_by_ticket(room, hello)
         resumed = seat is not None
@@ -183,6 +194,7 @@ class Reception:
             shift_was=timing.shift_was,
             horizon=room.judge.horizon,
             repair=room.repair,
+            scheme=room.judge.scheme,
         )
         return [SendControl(channel.connection, message) for _, channel in room.channels()]
 
@@ -202,10 +214,19 @@ class Reception:
             number = int.from_bytes(self._entropy(CHANNEL_BYTES))
         key_up, key_down = self._entropy(32), self._entropy(32)
         channel = Channel(
-            number, connection, Sealer(key_down, number), Opener(key_up, number), now, heard_at=now
+            number,
+            connection,
+            Sealer(key_down, number),
+            Opener(key_up, number),
+            joined_at=now,
+            heard_at=now,
+            fetch=room.ring.get,
+            repair=room.repair,
         )
         channel.up.expect(room.judge.next_seq(seat.slot))
-        channel.up.asks = room.repair
+        channel.outbox.ahead_s = seat.release_advance / TICKS_PER_S
+        if seat.last_report is not None:
+            channel.outbox.rtt_s = seat.last_report.rtt_ms / 1e3
         seat.channel, seat.left_at = channel, None
         self._channels[number] = self._seats[connection] = (room, seat, channel)
         return number, key_up, key_down
@@ -232,6 +253,7 @@ class Reception:
             shift_was=timing.shift_was,
             horizon=room.judge.horizon,
             repair=room.repair,
+            scheme=room.judge.scheme,
             members=room.members(),
         )
 

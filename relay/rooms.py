@@ -9,29 +9,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from relay.channel import Channel
 from relay.coherence import CoherenceLedger
 from relay.foundation import FoundationStore
+from relay.heartbeat import Heartbeat
 from relay.judge import Judge
 from relay.lead import LeadPolicy
-from relay.limits import (
-    CONTROLS_BURST,
-    CONTROLS_PER_S,
-    DATAGRAMS_BURST,
-    DATAGRAMS_PER_S,
-    EVENTS_BURST,
-    EVENTS_PER_S,
-    REPEATS_BURST,
-    REPEATS_PER_S,
-    TokenBucket,
-)
 from relay.tuning import Path, RoomTuning, Tuned
 from relay.wire import frames
 from relay.wire.control import Member, Report
-from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import RemoteError
 from relay.wire.osc import single_message
-from relay.wire.recovery import GapTracker, SendRing
-from relay.wire.sequence import Flag, Judged, Kind, Stamped
+from relay.wire.recovery import SendRing
+from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped, raises_floor
 from relay.wire.timetag import TICKS_PER_S, ms, ticks
 
 log = logging.getLogger(__name__)
@@ -54,28 +44,7 @@ silent everywhere within 10 s."""
 SILENCE = ticks(7.0)
 """Without any sealed datagram, although the connection stands."""
 
-ONE_WAY_SAMPLES = 256
 DESCRIBED_CHARACTERS = 60
-
-
-@dataclass(slots=True)
-class Channel:
-    """The sealed UDP path of one connection: keys, address, and what waits to be sent."""
-
-    number: int
-    connection: int
-    sealer: Sealer
-    opener: Opener
-    joined_at: int
-    address: object | None = None
-    heard_at: int = 0
-    outbox: list[bytes] = field(default_factory=list)
-    up: GapTracker = field(default_factory=GapTracker)
-    one_way_up_s: deque[float] = field(default_factory=lambda: deque(maxlen=ONE_WAY_SAMPLES))
-    events: TokenBucket = field(default_factory=lambda: TokenBucket(EVENTS_PER_S, EVENTS_BURST))
-    datagrams: TokenBucket = field(default_factory=lambda: TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_BURST))
-    controls: TokenBucket = field(default_factory=lambda: TokenBucket(CONTROLS_PER_S, CONTROLS_BURST))
-    repeats: TokenBucket = field(default_factory=lambda: TokenBucket(REPEATS_PER_S, REPEATS_BURST))
 
 
 @dataclass(slots=True)
@@ -120,6 +89,7 @@ class Room:
         on_judged: Callable[[str, Judged], None] | None = None,
         *,
         repair: bool = True,
+        scheme: Scheme = Scheme.JUDGED,
     ) -> None:
         self.name = name
         self.repair = repair
@@ -128,11 +98,14 @@ class Room:
         self.seats: dict[int, Seat] = {}
         self.tuning = RoomTuning(policy)
         self.judge = Judge(
-            self.tuning.keeper.timing, horizon=self.tuning.horizon, on_verdict=self.tuning.verdict
+            self.tuning.keeper.timing,
+            horizon=self.tuning.horizon,
+            scheme=scheme,
+            on_verdict=self.tuning.verdict,
         )
         self.ring = SendRing(RING_EVENTS, RING_KEEP_S)
         self.ledger = CoherenceLedger(self.describe, self.name_of)
-        self.beat_at = 0
+        self.heartbeat = Heartbeat()
 
     def channels(self) -> Iterator[tuple[Seat, Channel]]:
         """Yield the seats that a bridge is connected for, in slot order."""
@@ -207,15 +180,19 @@ class Room:
 
     def publish(self, events: list[Judged], now: int) -> None:
         """Number the events into ring, book and foundations, and put them into every outbox."""
+        now_s = now / TICKS_PER_S
         for event in events:
             encoded = frames.encode(event)
-            self.ring.append(event.number, encoded, now / TICKS_PER_S)
+            self.ring.append(event.number, encoded, now_s)
             self.ledger.expect(event)
             self._found(event)
             if self._on_judged is not None:
                 self._on_judged(self.name, event)
+            due_s, always = event.due / TICKS_PER_S, raises_floor(event.kind)
             for _, channel in self.channels():
-                channel.outbox.append(encoded)
+                channel.outbox.put(event.number, encoded, now_s, due_s=due_s, always=always)
+        if events:
+            self.heartbeat.published(now)
 
     def submit(self, seat: Seat, event: Stamped, now: int) -> None:
         """Judge one event of a seat and publish what can be."""

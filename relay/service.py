@@ -30,6 +30,7 @@ from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
 from relay.wire import control
 from relay.wire.endpoint import Address, StreamAddress
 from relay.wire.errors import LocalError, MalformedControl
+from relay.wire.sequence import Scheme
 from relay.wire.timetag import from_unix_ns, ns_from_ticks, ticks_from_ns
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class RelaySettings:
     ntp_server: str | None = None
     event_log: Path | None = None
     repair: bool = True
+    scheme: Scheme = Scheme.JUDGED
 
 
 class SessionTime:
@@ -91,6 +93,7 @@ class RelayService:
             software=settings.software,
             on_judged=self._event_log.write if self._event_log is not None else None,
             repair=settings.repair,
+            scheme=settings.scheme,
         )
         self._socket = DatagramSocket(self._on_datagrams)
         self._streams: dict[int, ControlStream] = {}

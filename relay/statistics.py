@@ -40,6 +40,7 @@ def room_stats(room: Room) -> RoomStats:
         moved=sum(count.moved for count in counts),
         members=[_member_stats(room, room.seats[slot], paths.get(slot)) for slot in sorted(room.seats)],
         incidents=list(ledger.incidents)[-INCIDENTS_SHOWN:],
+        scheme=room.judge.scheme,
     )
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from relay.wire.control import MemberStats, RoomStats, Stats
+from relay.wire.sequence import Scheme
 
 WIDE = 1000
 """Columns: no limit, to learn how many a table would like."""
@@ -86,6 +87,8 @@ def _room_line(room: RoomStats) -> Text:
         f"shift {room.shift_ms:.0f} ms{_tuned(room.shift_auto)}",
         style=QUIET,
     )
+    if room.scheme is not Scheme.JUDGED:
+        line.append(f"  scheme {room.scheme}: late events are late, not re-timed", style=FAIR)
     return line
 
 

@@ -3,7 +3,8 @@
 Pure; instants are session timetags, durations ticks. H, the horizon, is what a member needs from a verdict
 to the due: the earliest due that a verdict may still give. It is what the slowest member needs for all but
 one event in a hundred, repair included; but what it needs for repair alone is waited for only as far as the
-lead leaves it beside the way up. A member that needs more than the longest lead on its plain path is not
+lead leaves it beside the way up. Half of what the lead leaves over then is added: so much earlier may scsynth
+be handed what is due. A member that needs more than the longest lead on its plain path is not
 waited for; it is told, as is one that does so again and again.
 """
 
@@ -103,7 +104,10 @@ class RoomTuning:
         """Set H to what the members who are in need; return whether it changed by so much as to say so."""
         timing = self.keeper.timing
         lead = min(timing.lead, timing.lead_at(now))
-        wanted = max(H_MIN, min(self._wanted_horizon(paths, lead), lead - H_SLACK))
+        wanted = self._wanted_horizon(paths, lead)
+        if wanted:
+            wanted += max(0, (lead - H_SLACK - self._up(paths) - wanted) // 2)
+        wanted = max(H_MIN, min(wanted, lead - H_SLACK))
         changed = not self.horizon - H_LOWER_BY <= wanted <= self.horizon
         if changed:
             self.horizon = wanted
@@ -129,12 +133,15 @@ class RoomTuning:
     def _plain(self, paths: Sequence[Path]) -> int:
         """What those need who haven't played yet; with one repair where the path loses something."""
         ends = [end for path in paths if (end := path.down_p50 + _advance(path)) <= self._most]
-        starts = [
+        starts = self._plain_starts(paths)
+        return max(starts) + max(ends, default=0) if starts else 0
+
+    def _plain_starts(self, paths: Sequence[Path]) -> list[int]:
+        return [
             path.up_p90 + (max(REPAIR_MIN, round(REPAIR_PER_RTT * path.rtt)) if path.lossy else 0)
             for path in paths
-            if path.up_p50 <= self._most and self.needs.blocks_of(path.slot) < BLOCKS_MIN
+            if path.up_p90 <= self._most and self.needs.blocks_of(path.slot) < BLOCKS_MIN
         ]
-        return max(starts) + max(ends, default=0) if starts else 0
 
     def _wanted_horizon(self, paths: Sequence[Path], lead: int) -> int:
         """What a verdict must be ahead of its due: all of the plain way, of the rest what `lead` allows."""
@@ -146,8 +153,7 @@ class RoomTuning:
     def _up(self, paths: Sequence[Path]) -> int:
         """What events need on the way up, whoever sends them."""
         peak = self._ranked(self.needs.up_peaks(path.slot for path in paths))
-        plain = max((path.up_p90 for path in paths if path.up_p90 <= self._most), default=0)
-        return max(peak.need if peak else 0, plain)
+        return max([peak.need if peak else 0, *self._plain_starts(paths)])
 
     def _tail(self, path: Path) -> int:
         """What a member needs of H for all but one event in a hundred."""

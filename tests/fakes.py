@@ -10,7 +10,7 @@ from relay.lead import LeadPolicy
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.osc import encode
-from relay.wire.sequence import Judged, Kind, Stamped
+from relay.wire.sequence import Judged, Kind, Scheme, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -116,8 +116,9 @@ class FakeBridge:
 
     @property
     def judged(self) -> list[Judged]:
-        """The judged events received so far."""
-        return [frame for frame in self.frames if isinstance(frame, Judged)]
+        """The judged events received so far, each once: what comes again is for a bridge that missed it."""
+        events = [frame for frame in self.frames if isinstance(frame, Judged)]
+        return list({event.number: event for event in events}.values())
 
     def heard(self, kind: type) -> list:
         """The control messages of one type received so far."""
@@ -135,6 +136,7 @@ class Jam:
         rooms_max: int = 4,
         members_max: int = 4,
         policy: LeadPolicy | None = None,
+        scheme: Scheme = Scheme.JUDGED,
     ) -> None:
         """Lead and shift are fixed unless a policy says something else."""
         self.random = Random(7)
@@ -145,6 +147,7 @@ class Jam:
             entropy=self.random.randbytes,
             now=self.now,
             software="jamrelay test",
+            scheme=scheme,
         )
         self.connections = 0
         self.bridges: list[FakeBridge] = []

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from bridge.cli import main as jambridge
 from relay.cli import main as jamrelay
+from relay.service import RelaySettings
+from relay.wire.sequence import Scheme
 from tests.commands import ENDS_S, READY, free_port, line_of, own_user, relay, run, running, wait_for_file
 
 UNITS = re.compile(r"millisecond|second|port|minutes|this many")
@@ -110,6 +112,22 @@ def test_serve_refuses_a_shift_above_the_lead_in_words(env: dict[str, str], tmp_
     )
     assert status == 1
     assert "Error: shift 200 ms, lead 100 ms" in errors
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_serve_opens_its_rooms_with_the_scheme_that_it_was_given(
+    scheme: Scheme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RelaySettings] = []
+
+    async def note(settings: RelaySettings, *_: object) -> None:
+        asked.append(settings)
+
+    monkeypatch.setattr("relay.cli._until_asked", note)
+    for words in ([], ["--scheme", scheme.value]):
+        result = CliRunner().invoke(jamrelay, ["serve", "--data-dir", str(tmp_path), *words])
+        assert result.exit_code == 0, result.output
+    assert [settings.scheme for settings in asked] == [Scheme.JUDGED, scheme]
 
 
 def test_serve_checks_its_clock_against_an_ntp_server_and_stats_show_it(

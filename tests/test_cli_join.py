@@ -1,6 +1,7 @@
 """`jambridge join` as people meet it: errors in words, what it runs, Ctrl-C. No real servers."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -122,6 +123,16 @@ def test_join_runs_its_command_with_our_scsynth_first_and_passes_its_status_on(
     assert answers == f"relay localhost:{port} answers; room main is empty so far"
     assert path.startswith(str(Path(ours).parent) + os.pathsep)
     assert not Path(ours).exists(), "the shim's folder must be gone afterwards"
+
+
+@pytest.mark.parametrize(("words", "tuned"), [((), False), (("--tune-sonic-pi",), True)])
+def test_sonic_pis_schedule_ahead_is_touched_only_if_asked_for(
+    env: dict[str, str], tmp_path: Path, words: tuple[str, ...], tuned: bool
+) -> None:
+    asked = 'cat "$(dirname "$(dirname "$(command -v scsynth)")")/join.json"'
+    with relay(env, tmp_path / "data") as (_, port):
+        _, printed, _ = join(env, *words, f"localhost:{port}", "--", "sh", "-c", asked)
+    assert json.loads(printed.splitlines()[-1])["tune_sonic_pi"] is tuned
 
 
 def test_join_with_a_command_that_does_not_exist_says_so(env: dict[str, str], tmp_path: Path) -> None:

@@ -283,3 +283,12 @@ def test_unconfirmed_and_silent_events_are_summed_by_member() -> None:
     book.settle(0, rows)
     assert (book.ledger.sums[2].unconfirmed, book.ledger.sums[2].silent_here) == (2, 3)
     assert book.ledger.divergent == 0
+
+
+def test_what_comes_for_a_second_that_was_settled_is_divergent_unless_nobody_else_is_there() -> None:
+    for members, divergent in (((1, 2, 3), 1), ((1,), 0)):
+        book = Book(members)
+        book.play(0, book.second(0))
+        book.ledger.expect(Judged(99, 1, 99, EPOCH, Kind.TIMED, Flag.NONE, NOTE))
+        assert (book.ledger.events, book.ledger.divergent) == (5 + divergent, divergent)
+        assert list(book.ledger.incidents) == ["late by seconds everywhere else: #99"] * divergent

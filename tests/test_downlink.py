@@ -2,12 +2,23 @@
 
 from bridge.downlink import GAP_KEEP_S, PAST_KEEP_S, PAST_NUMBERS, Downlink
 from bridge.memory import Memory
+from relay.wire import frames
+from relay.wire.outbox import Outbox
 from relay.wire.sequence import Judged
 from tests.bridge_world import judged, note
 
 
 def event(number: int) -> Judged:
     return judged(number, 5.0, note())
+
+
+def asked(downlink: Downlink, at_s: float) -> list[tuple[int, int]]:
+    """Let it ask; return the ranges."""
+    outbox = Outbox(lambda numbers, now_s: [])
+    outbox.rtt_s = 0.02
+    downlink.ask(outbox, at_s)
+    nacks = [frame for text in outbox.flush(at_s) for frame in frames.decode(text)]
+    return [bounds for nack in nacks if isinstance(nack, frames.Nack) for bounds in nack.ranges]
 
 
 def test_each_event_is_taken_in_once() -> None:
@@ -19,9 +30,9 @@ def test_each_event_is_taken_in_once() -> None:
 def test_what_is_missing_is_asked_for_until_it_is_given_up_and_named() -> None:
     downlink = Downlink(0)
     downlink.saw(event(4), 1.0)
-    assert downlink.requests(1.01, 0.02) == [(1, 3)]
+    assert asked(downlink, 1.01) == [(1, 3)]
     assert downlink.saw(event(2), 1.05)
-    downlink.requests(1.0 + GAP_KEEP_S, 0.02)
+    asked(downlink, 1.0 + GAP_KEEP_S)
     assert downlink.gave_up() == [(1, 1), (3, 3)]
     assert downlink.gave_up() == []
     assert downlink.complete_number == 4
@@ -31,20 +42,47 @@ def test_what_is_missing_is_asked_for_until_it_is_given_up_and_named() -> None:
 def test_a_newcomer_asks_for_the_last_of_the_past_too_but_misses_none_of_it() -> None:
     downlink = Downlink(0)
     downlink.enter(1000, 1.0)
-    assert downlink.requests(1.01, 0.02) == [(1001 - PAST_NUMBERS, 1000)]
+    assert asked(downlink, 1.01) == [(1001 - PAST_NUMBERS, 1000)]
     assert downlink.is_past(event(1000))
     assert not downlink.is_past(event(1001))
     assert [downlink.saw(event(number), 1.1) for number in (999, 999, 1001)] == [True, False, True]
-    downlink.requests(1.0 + PAST_KEEP_S, 0.02)
+    asked(downlink, 1.0 + PAST_KEEP_S)
     assert downlink.gave_up() == []
     assert (downlink.expected, downlink.lost) == (1, 0), "the past is no loss"
-    assert downlink.next_wakeup_s(0.02) is None
+    assert downlink.asks_at_s(Outbox(lambda numbers, now_s: [])) is None
 
 
 def test_a_room_without_a_past_is_not_asked() -> None:
     downlink = Downlink(0)
     downlink.enter(0, 1.0)
-    assert downlink.next_wakeup_s(0.02) is None
+    assert downlink.asks_at_s(Outbox(lambda numbers, now_s: [])) is None
+
+
+def test_a_nack_that_was_lost_is_repeated_in_time_and_over_again() -> None:
+    downlink = Downlink(0)
+    outbox = Outbox(lambda numbers, now_s: [])
+    outbox.rtt_s = 0.1
+    downlink.saw(event(2), 1.0)
+    instants = []
+    while (at_s := downlink.asks_at_s(outbox)) is not None and at_s < 1.5:
+        downlink.ask(outbox, at_s)
+        assert outbox.flush(at_s)
+        instants.append(round(at_s, 6))
+    assert instants == [1.005, 1.125, 1.245, 1.365, 1.485], "after 5 ms, then every 1.2 RTT"
+
+
+def test_where_the_way_up_may_carry_no_more_a_gap_is_asked_for_later_and_not_forgotten() -> None:
+    downlink = Downlink(0)
+    outbox = Outbox(lambda numbers, now_s: [])
+    while outbox.pay(1000, 1.0):
+        pass
+    downlink.saw(event(2), 1.0)
+    downlink.ask(outbox, 1.01)
+    assert outbox.flush(1.01) == []
+    at_s = downlink.asks_at_s(outbox)
+    assert at_s is not None
+    downlink.ask(outbox, at_s)
+    assert outbox.flush(at_s)
 
 
 def test_a_leap_is_lost_in_one_word_and_the_sequence_goes_on() -> None:
@@ -53,7 +91,7 @@ def test_a_leap_is_lost_in_one_word_and_the_sequence_goes_on() -> None:
     downlink.saw(event(4), 1.0)
     assert downlink.saw(event(2**40), 1.0)
     assert downlink.gave_up() == [(2, 2), (3, 3), (5, 2**40 - 1)]
-    downlink.announce(2**41, 1.0)
+    downlink.announce(2**41, 0, 1.0)
     assert downlink.gave_up() == [(2**40 + 1, 2**41)]
     assert downlink.saw(event(2**41 + 1), 1.0)
 
@@ -78,6 +116,34 @@ def test_a_room_without_repair_asks_for_nothing_before_it_or_after() -> None:
     downlink.repair(False)
     downlink.enter(1000, 1.0)
     downlink.saw(event(1003), 1.0)
-    assert downlink.requests(1.5, 0.02) == []
+    assert asked(downlink, 1.5) == []
     downlink.repair(True)
-    assert (1001, 1002) in downlink.requests(1.6, 0.02)
+    assert (1001, 1002) in asked(downlink, 1.6)
+
+
+def test_the_sequence_is_closed_as_far_as_a_heartbeat_says_once_all_it_counts_has_come() -> None:
+    downlink = Downlink(0)
+    downlink.enter(0, 1.0)
+    downlink.saw(event(1), 1.0)
+    downlink.announce(1, 1000, 1.0)
+    assert downlink.closed_until == 1000
+    downlink.announce(3, 2000, 1.1)
+    downlink.saw(event(3), 1.1)
+    downlink.announce(3, 3000, 1.2)
+    assert downlink.closed_until == 1000, "2 is missing, and may be due at once"
+    downlink.saw(event(2), 1.3)
+    assert downlink.closed_until == 3000
+    downlink.announce(2, 1500, 1.4)
+    assert downlink.closed_until == 3000, "an old heartbeat takes nothing back"
+
+
+def test_nothing_is_closed_for_a_newcomer_while_events_from_before_it_are_missing() -> None:
+    downlink = Downlink(0)
+    downlink.enter(2, 1.0)
+    downlink.announce(2, 1000, 1.0)
+    assert downlink.closed_until == 0
+    downlink.saw(event(1), 1.0)
+    downlink.saw(event(2), 1.0)
+    assert downlink.closed_until == 1000
+    downlink.enter(9, 2.0)
+    assert downlink.closed_until == 0, "another epoch, another sequence"

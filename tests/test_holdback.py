@@ -106,3 +106,19 @@ def test_a_full_queue_drops_what_comes_on_top_but_still_takes_new_dues(monkeypat
     assert queue.convert(lambda due: due + 5) == 2
     assert keys(queue.release(10)) == [(10, 1, 1), (10, 1, 2)]
     assert len(queue) == 0
+
+
+@given(st.lists(KEYS, unique_by=lambda key: key[1:]), st.integers(0, 6), st.integers(0, 6))
+def test_what_is_closed_goes_early_in_the_same_order_and_never_past_what_has_no_verdict(
+    arrivals, until, closed
+) -> None:
+    queue = HoldbackQueue(own_slot=1)
+    for due, slot, seq in arrivals:
+        queue.push(held(due, slot, seq, number=None if slot == 1 else 1))
+    released = queue.release(until, closed)
+    left = sorted(event.key for event in queue.held())
+    assert [*keys(released), *left] == sorted(arrivals)
+    assert all(event.due <= until or (event.due <= closed and event.number) for event in released)
+    first = next((event for event in sorted(queue.held(), key=lambda e: e.key)), None)
+    assert first is None or first.due > until
+    assert first is None or first.due > closed or first.number is None

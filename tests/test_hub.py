@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from clock.exchange import client_request, parse_answer
 from relay.hub import SendDatagram
-from relay.limits import NTP_BURST, OUTBOX_FRAMES, REPEATS_BURST
+from relay.limits import NTP_BURST, OUTBOX_FRAMES
 from relay.wire import control, frames
+from relay.wire.budget import BURST_BYTES, IP_UDP_BYTES, RATE_BYTES_PER_S
 from relay.wire.datagram import Sealer
 from relay.wire.sequence import Flag, Kind, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
@@ -149,14 +150,20 @@ def test_what_can_be_asked_for_again_is_bounded() -> None:
     for _ in range(300):
         ann.play()
     ann.frames.clear()
+    refused = jam.hub.rooms["main"].seats[1].refused
     greedy = frames.Nack(tuple((1, 300) for _ in range(frames.MAX_NACK_RANGES)))
-    for _ in range(5):
+    jam.sent.clear()
+    for _ in range(100):
         ann.send(greedy)
-    assert REPEATS_BURST - 256 < len(ann.judged) <= REPEATS_BURST
+    taken = sum(IP_UDP_BYTES + len(datagram.payload) for datagram in jam.sent)
+    assert 0.9 * BURST_BYTES < taken <= BURST_BYTES
+    assert jam.hub.rooms["main"].seats[1].refused > refused
     jam.advance(1.0)
-    ann.frames.clear()
-    ann.send(greedy)
-    assert 400 < len(ann.judged) < 600
+    jam.sent.clear()
+    for _ in range(10):
+        ann.send(greedy)
+    again = sum(IP_UDP_BYTES + len(datagram.payload) for datagram in jam.sent)
+    assert 0 < again <= RATE_BYTES_PER_S
 
 
 def test_asking_for_what_is_kept_no_more_uses_up_nothing() -> None:
@@ -167,7 +174,7 @@ def test_asking_for_what_is_kept_no_more_uses_up_nothing() -> None:
     jam.advance(31.0)
     ann.play()
     ann.frames.clear()
-    for _ in range(REPEATS_BURST // 50 + 10):
+    for _ in range(2000):
         ann.send(frames.Nack(((1, 50),)))
     assert ann.judged == []
     ann.send(frames.Nack(((1, 51),)))

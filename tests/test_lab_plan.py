@@ -3,12 +3,14 @@
 from itertools import chain
 from pathlib import Path
 
+import msgspec
 import pytest
 from laboratory import lab, rows, study, studyplan
 from laboratory.cells import COHERENT
 from laboratory.intervals import wilson
 from laboratory.points import TRANSPORTS, Point, legs_of, mode_of
 from laboratory.repeat import SEED_STEP, judge, points_anew
+from laboratory.rows import GenuineRow
 from laboratory.runs import Stamp, job_of
 from rich.console import Console
 
@@ -170,3 +172,27 @@ def test_without_netlab_real_runs_are_refused_by_name_and_the_study_says_not_run
     )
     assert status == study.NOT_RUN
     assert place.text.exists()
+
+
+def test_runs_with_genuine_sonic_pis_are_refused_in_words_where_they_cant_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETLAB_REFUSE", "no way")
+    monkeypatch.setenv("PATH", "/nowhere")
+    genuine = matrix(("fibre",), ("udp",), "on", "genuine")[:1]
+    with pytest.raises(LocalError, match=r"NOT RUN, not found: .*jackd.*: genuine/fibre"):
+        lab.run_matrix(Console(quiet=True), genuine, tmp_path, 1, False)
+
+
+def test_rows_of_genuine_runs_are_read_back_and_shown_one_by_one(tmp_path: Path) -> None:
+    made = studyplan.point("genuine", "fibre", 3, "fibre", "udp-repair", seeds=(1,), events_per_s=0)
+    there = GenuineRow(
+        **msgspec.structs.asdict(row(made, 1, bad=2)), late_lines=4, messages=90, messages_diverging=5
+    )
+    rows.append(tmp_path / "genuine.csv", there)
+    console = Console(width=200)
+    with console.capture() as said:
+        assert lab.run_matrix(console, [made], tmp_path, 1, False) == 0
+    assert "90 (5)" in said.get()
+    assert "1 of 1 runs are in" in said.get()
+    assert (tmp_path / "genuine.png").exists()

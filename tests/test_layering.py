@@ -22,6 +22,7 @@ SHELLS = {
     "bridge.service",
     "bridge.shim",
     "bridge.synth",
+    "bridge.tuning",
     "clock.sources",
     "relay.cli",
     "relay.event_log",

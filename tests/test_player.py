@@ -49,6 +49,21 @@ def test_a_group_is_answered_at_once_and_made_at_its_due() -> None:
     assert bench.release(2.0) == [(1.2, encode("/g_new", Origin(1).node(8), 1, Origin(1).node(4)))]
 
 
+def test_the_signs_of_a_first_and_last_run_are_counted_and_go_nowhere() -> None:
+    player = Bench().player()
+    for message in (encode("/n_run", 0, 1), encode("/n_run", 0, 0), encode("/error", 1)):
+        send(player, message)
+    assert player.counts.runs == 2
+    assert synth(player) == told(player) == []
+
+
+def test_the_mixer_of_a_run_is_a_sign_of_it_and_a_note_is_none() -> None:
+    player = Bench().player()
+    send(player, encode("/s_new", "sonic-pi-basic_mixer", 9, 0, 2))
+    send(player, note())
+    assert player.counts.runs == 1
+
+
 def test_the_real_n_go_of_a_group_is_swallowed_and_a_notes_passed_on_in_sonic_pis_numbers() -> None:
     player = Bench().player()
     send(player, group(8))

@@ -264,8 +264,8 @@ def test_after_a_clock_that_was_set_back_nothing_ahead_counts_as_handed_over() -
     bench = Bench()
     bench.playout.judged(judged(1, 9.0, note(101)), reading(1.0))
     bench.release(9.0)
-    bench.playout.clock_was_set(instant(5.0))
-    assert bench.playout.last_key <= (instant(5.0 + ADVANCE_S + 0.001), 0, 0)
+    bench.playout.clock_was_set(instant(5.0), instant(5.1))
+    assert bench.playout.last_key <= (instant(5.1), 0, 0)
 
 
 def test_a_resource_loads_as_it_comes_and_is_counted_in_the_second_of_its_due() -> None:
@@ -290,3 +290,22 @@ def test_a_path_from_the_network_loads_nothing() -> None:
     bench.playout.judged(judged(1, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
     assert not [datagram for datagram in bench.playout.drain() if b"passwd" in datagram]
     assert bench.playout.counts.refused == {"path": 1}
+
+
+def test_own_events_keep_the_place_that_they_had_at_scsynth_whenever_their_verdicts_come() -> None:
+    bench = Bench()
+    for seq in (7, 8):
+        bench.playout.hold(own(seq, 2.0))
+    bench.release(1.95)
+    bench.playout.judged(verdict(1, 8, 2.0), reading(2.3))
+    bench.playout.judged(verdict(2, 7, 2.0), reading(2.4))
+    assert [number for number, _ in bench.digest(2)] == [2, 1]
+
+
+def test_an_own_event_that_left_too_late_is_late_even_if_its_verdict_came_later_still() -> None:
+    bench = Bench()
+    bench.playout.hold(own(7, 2.0))
+    bench.release(2.1)
+    assert bench.ledger.totals["late"] == 0, "no number yet to name it by"
+    bench.playout.judged(verdict(1, 7, 2.0), reading(2.3))
+    assert bench.ledger.totals["late"] == 1

@@ -9,7 +9,7 @@ from relay import limits
 from relay.judge import GAP_GUARD, WAITING_MAX
 from relay.probing import END_GRACE
 from relay.rooms import AWAY_GRACE, RESERVED_FOR, RING_EVENTS, RING_KEEP_S, SILENCE
-from relay.wire import control, datagram, frames, recovery
+from relay.wire import budget, control, datagram, frames, loss, outbox, recovery
 from relay.wire.endpoint import DEFAULT_PORT
 from relay.wire.sequence import Flag, Judged, Kind, Stamped
 from relay.wire.timetag import FIRST_SAFE, ticks
@@ -70,7 +70,12 @@ def test_kinds_and_flags_have_the_numbers_that_are_written_down() -> None:
         f"| {limits.CONNECTIONS_MAX} |",
         f"| {limits.DATAGRAMS_PER_S} a second, {limits.DATAGRAMS_BURST} at once |",
         f"| {limits.EVENTS_PER_S} a second, {limits.EVENTS_BURST} at once |",
-        f"| {limits.REPEATS_PER_S} a second, {limits.REPEATS_BURST} at once |",
+        f"and {budget.RATE_BYTES_PER_S * 8 / 1000:.0f} kbit/s, {budget.BURST_BYTES >> 10} KiB at once |",
+        f"up to its {outbox.ANSWERED_MAX}th number",
+        f"{' and '.join(f'{after_s * 1e3:.0f}' for after_s in outbox.SPREAD_S)} ms",
+        f"{' and '.join(f'{after_s * 1e3:.0f}' for after_s in outbox.CLOSE_S)} ms",
+        f"from {loss.LOSSY_FROM:.1%} on".replace("%", " %"),
+        f"at most {outbox.AGAIN_S_MAX * 1e3:.0f} ms",
         f"| {limits.CONTROLS_PER_S} a second, {limits.CONTROLS_BURST} at once |",
         f"whole relay | {limits.STATS_PER_S} a second, {limits.STATS_BURST} at once |",
         f"whole relay | {limits.NTP_ANSWERS_PER_S} a second, {limits.NTP_BURST} at once |",

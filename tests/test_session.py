@@ -1,14 +1,15 @@
 """Session: joining, sending, following the room's numbers, and what it never does."""
 
-from bridge.effects import Effect, SendControl, SendDatagram, Tell
+from bridge.effects import Effect, SendControl, SendDatagram, Tell, ToSynth
 from bridge.memory import Memory
 from bridge.session import JamSession
 from clock.exchange import server_answer
+from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
-from relay.wire.sequence import Kind
+from relay.wire.sequence import Kind, Scheme
 from relay.wire.timetag import from_unix_ns, ticks
-from tests.bridge_world import UNIX_NS, Bench, group, instant, judged, note, reading
+from tests.bridge_world import UNIX_NS, Bench, bundles, group, instant, judged, note, reading
 
 KEY_UP, KEY_DOWN, CHANNEL = bytes(32), b"\1" * 32, 77
 EPOCH, OTHER_EPOCH = b"e" * 16, b"f" * 16
@@ -270,3 +271,98 @@ def test_settings_and_refusals_of_the_relay_are_taken_in() -> None:
     assert (session.timing.lead, session.timing.shift) == (ticks(0.3), ticks(0.1))
     session.receive_control(control.Refused(reason="full", text="no place", final=True), reading(1.0))
     assert session.gone
+
+
+def test_what_nothing_can_come_ahead_of_any_more_goes_to_scsynth_before_its_release_instant() -> None:
+    _, _, relay = joined()
+
+    def handed_over(at_s: float) -> list[float]:
+        datagrams = [effect.payload for effect in relay.turn(at_s)[1] if isinstance(effect, ToSynth)]
+        return [due for due, _ in bundles(datagrams)]
+
+    handed_over(1.9)
+    relay.say(judged(2, 3.1, note(21), slot=2), at_s=2.0)
+    relay.say(frames.BeatDown(instant(3.2), 2, instant(2.0)), at_s=2.0)
+    assert handed_over(2.0) == [], "the first is missing, and may be due before it"
+    relay.say(judged(1, 3.0, note(20), slot=2), at_s=2.1)
+    relay.say(judged(3, 3.3, note(22), slot=2), at_s=2.1)
+    assert handed_over(2.1) == [3.0, 3.1], "the third is due after what the heartbeat closes"
+
+
+def test_waking_from_sleep_sets_the_clock_in_one_step_within_half_a_second() -> None:
+    bench, session, relay = joined()
+    era = bench.timebase.era
+    # Asleep for 7 s: the local clock stood still, the relay's and the wall clock went on.
+    relay.ahead_ns += 7_000_000_000
+    told: list[str] = []
+    for count in range(20):
+        read = Reading(reading(2.0 + count * 0.025).local_ns, reading(9.0 + count * 0.025).wall_ns)
+        session.wake(read)
+        for effect in session.flush(read):
+            if isinstance(effect, SendDatagram):
+                for frame in frames.decode(relay.opener.open(effect.payload)):
+                    if isinstance(frame, frames.Clock):
+                        now = from_unix_ns(read.wall_ns)
+                        answer = frames.Clock(server_answer(frame.ntp, receive=now, transmit=now))
+                        session.receive_datagram(
+                            relay.sealer.seal(frames.encode(answer)),
+                            received_local_ns=read.local_ns, reading=read,
+                        )  # fmt: skip
+            elif isinstance(effect, Tell):
+                told.append(effect.text)
+    assert bench.timebase.era == era + 1
+    assert abs(bench.timebase.session_at(reading(2.5).local_ns) - instant(9.5)) < ticks(0.001)
+    assert any("+7.00 s" in text for text in told)
+
+
+def test_a_wall_clock_that_is_set_leaves_session_time_alone_and_is_said_once() -> None:
+    bench, session, relay = joined()
+    era, before = bench.timebase.era, bench.timebase.session_at(reading(3.0).local_ns)
+    told: list[str] = []
+    for count in range(20):
+        read = reading(2.0 + count * 0.025)
+        session.wake(Reading(read.local_ns, read.wall_ns - 3_000_000_000))
+        for effect in session.flush(read):
+            if isinstance(effect, SendDatagram):
+                for frame in frames.decode(relay.opener.open(effect.payload)):
+                    if isinstance(frame, frames.Clock):
+                        now = from_unix_ns(read.wall_ns)
+                        relay.say(
+                            frames.Clock(server_answer(frame.ntp, receive=now, transmit=now)),
+                            at_s=2.0 + count * 0.025,
+                        )
+            elif isinstance(effect, Tell):
+                told.append(effect.text)
+    assert bench.timebase.era == era
+    assert abs(bench.timebase.session_at(reading(3.0).local_ns) - before) < ticks(0.0001)
+    assert len([text for text in told if "-3.00 s" in text]) == 1
+
+
+def by_timestamp(session: JamSession) -> None:
+    """Let the relay say that the room goes by timestamps."""
+    settings = control.Settings(lead=ticks(0.2), shift=0, horizon=0, scheme=Scheme.TIMESTAMP)
+    session.receive_control(settings, reading(1.4))
+
+
+def test_in_a_room_by_timestamps_an_own_event_needs_no_verdict_and_none_counts_as_missed() -> None:
+    bench, session, relay = joined()
+    by_timestamp(session)
+    emit(session, note(20), 2.0)
+    assert bench.release(2.4) == [], "in its place among the others', not before"
+    assert [due for due, _ in bench.release(2.45)] == [2.5]
+    relay.say(judged(1, 2.5, note(20), slot=1, seq=1), at_s=2.6)
+    assert bench.release(9.0) == [], "not twice"
+    assert [number for number, _ in bench.digest(2)] == [1]
+    assert bench.ledger.totals["events"] == 1
+    assert bench.ledger.totals["unconfirmed"] == bench.ledger.unconfirmed == 0
+
+
+def test_in_a_room_by_timestamps_what_comes_too_late_is_handed_over_as_stamped_and_counted_late() -> None:
+    bench, session, relay = joined()
+    by_timestamp(session)
+    emit(session, note(20), 2.0)
+    relay.say(judged(1, 2.5, note(20), slot=1, seq=1), at_s=2.1)
+    assert len(bench.release(2.45)) == 1
+    relay.say(judged(2, 2.4, note(30)), at_s=2.7)
+    assert [due for due, _ in bench.release(2.7)] == [2.4]
+    assert (bench.ledger.totals["late"], bench.ledger.totals["out_of_order"]) == (1, 1)

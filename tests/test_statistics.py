@@ -5,6 +5,7 @@ import pytest
 from relay.limits import STATS_BURST
 from relay.wire import control
 from relay.wire.osc import encode
+from relay.wire.sequence import Scheme
 from relay.wire.timetag import TICKS_PER_S
 from tests.fakes import FakeBridge, Jam
 
@@ -102,3 +103,15 @@ def test_a_members_bytes_reach_nobodys_terminal_as_control_characters() -> None:
     described = jam.hub.rooms["main"].describe(ann.judged[0])
     assert described.isprintable()
     assert len(described) < 120
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_a_rooms_scheme_is_told_to_whoever_joins_or_asks(scheme: Scheme) -> None:
+    jam = Jam(scheme=scheme)
+    ann = jam.join("ann")
+    report = control.Report(second=1, whole=False, events=0, digest=b"", down_p99_ms=80.0)
+    jam.join("bob").say(report)  # moves the horizon
+    assert ann.welcome.scheme is scheme
+    assert {settings.scheme for settings in ann.heard(control.Settings)} == {scheme}
+    ann.say(control.StatsRequest())
+    assert ann.heard(control.Stats)[0].rooms[0].scheme is scheme

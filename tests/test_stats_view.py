@@ -7,6 +7,7 @@ from rich.console import Console
 
 from relay.stats_view import stats_view, verdict
 from relay.wire.control import MemberStats, RoomStats, Stats
+from relay.wire.sequence import Scheme
 
 
 def member(slot: int, name: str, **figures: float | bool | int | None) -> MemberStats:
@@ -23,7 +24,7 @@ def member(slot: int, name: str, **figures: float | bool | int | None) -> Member
     return MemberStats(slot=slot, name=name, **{"present": True} | measured | figures)
 
 
-def room(*members: MemberStats, **figures: float | str) -> RoomStats:
+def room(*members: MemberStats, **figures: float | str | Scheme) -> RoomStats:
     counted = {
         "lead_ms": 200.0,
         "shift_ms": 0.0,
@@ -125,3 +126,9 @@ def test_it_says_whether_the_lead_is_fixed_and_what_it_has_to_be_good_for() -> N
     fixed = "\n".join(shown(room(member(1, "anna"), lead_auto=False), columns=200))
     assert "lead 200 ms (fixed), shift 0 ms (fixed)" in fixed
     assert "lead needed" not in fixed
+
+
+def test_the_scheme_is_shown_where_it_is_not_the_usual_one() -> None:
+    assert "scheme" not in " ".join(shown(room(), columns=120))
+    lines = " ".join(" ".join(shown(room(scheme=Scheme.TIMESTAMP), columns=120)).split())
+    assert "scheme timestamp: late events are late, not re-timed" in lines

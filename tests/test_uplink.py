@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bridge.uplink
-from bridge.uplink import BEAT_AFTER_EVENT, BEAT_QUIET, Uplink
+from bridge.uplink import BEAT_BYTES, BEAT_QUIET_S, BEATS_AFTER_EVENT_S, BEATS_WHILE_LOSSY_S, Uplink
 from relay.wire import frames
-from relay.wire.sequence import Kind, Stamped, Timing
+from relay.wire.sequence import Kind, Scheme, Stamped, Timing
 from relay.wire.timetag import ticks
 from tests.bridge_world import instant, note
 
@@ -57,23 +57,28 @@ def test_what_has_no_verdict_is_sent_again_as_it_was_and_what_has_is_not() -> No
     uplink = Uplink()
     first, second, third = (stamp(uplink, Kind.TIMED, at) for at in (1.0, 1.1, 1.2))
     uplink.settle(second.seq)
-    assert uplink.send_again(((1, 9),)) == [frames.encode(first), frames.encode(third)]
-    assert uplink.send_again(((2, 2), (3, 3))) == [frames.encode(third)]
+    uplink.outbox.copies = False
+    uplink.send_again(((1, 9),), 2.0)
+    assert left(uplink, 2.0) == [first, third]
+    uplink.send_again(((2, 2), (3, 3)), 3.0)
+    assert left(uplink, 3.0) == [third]
 
 
 def test_an_absurd_range_is_answered_in_part() -> None:
     uplink = Uplink()
     for count in range(600):
         stamp(uplink, Kind.TIMED, 1.0 + count / 100)
-    assert len(uplink.send_again(((1, 2**63),))) == 256
+    uplink.send_again(((1, 2**63),), 9.0)
+    assert len(left(uplink, 9.0)) == 256
 
 
 def test_after_a_reconnection_what_is_wanted_keeps_its_numbers_though_they_have_gaps() -> None:
     uplink = Uplink()
     events = [stamp(uplink, Kind.TIMED, 1.0 + count) for count in range(5)]
     assert uplink.pending(lambda event: event.seq in (1, 3, 4)) == [events[0], events[2], events[3]]
-    sent = [uplink.send(event, instant(9.0)) for event in uplink.pending(lambda event: True)]
-    assert sent == [frames.encode(events[index]) for index in (0, 2, 3)]
+    uplink.send_pending(lambda event: True, TIMING, now=instant(9.0), now_s=9.0)
+    assert left(uplink, 9.0) == [events[index] for index in (0, 2, 3)]
+    assert uplink.beat_at_s == 9.0
     assert stamp(uplink, Kind.TIMED, 9.0).seq == 6
 
 
@@ -89,15 +94,78 @@ def test_a_clock_that_was_set_moves_what_waits_and_the_floor() -> None:
     assert abs(uplink.floor - instant(8.3)) <= 1
 
 
-def test_a_heartbeat_follows_an_event_soon_and_silence_seldom() -> None:
+def send(uplink: Uplink, at_s: float) -> Stamped:
+    event = stamp(uplink, Kind.TIMED, at_s)
+    uplink.send(event, TIMING, now=instant(at_s), now_s=at_s)
+    left(uplink, at_s)
+    return event
+
+
+def left(uplink: Uplink, at_s: float) -> list[frames.Frame]:
+    """Flush; return the frames that left."""
+    return [frame for text in uplink.outbox.flush(at_s) for frame in frames.decode(text)]
+
+
+def beats(uplink: Uplink, until_s: float) -> list[float]:
+    """Beat whenever it is time; return the instants."""
+    instants = []
+    while uplink.beat_at_s <= until_s:
+        at_s = uplink.beat_at_s
+        uplink.beat(7, now=instant(at_s), now_s=at_s)
+        frame = frames.BeatUp(uplink.next_seq - 1, 7, instant(at_s))
+        assert frame in left(uplink, at_s)
+        instants.append(round(at_s, 6))
+    return instants
+
+
+def test_heartbeats_follow_an_event_soon_and_again_and_silence_seldom() -> None:
     uplink = Uplink()
-    now = instant(1.0)
-    assert uplink.beat(7, now) == frames.encode(frames.BeatUp(0, 7, now))
-    assert uplink.beat_at == now + BEAT_QUIET
-    uplink.send(stamp(uplink, Kind.TIMED, 1.0), now)
-    assert uplink.beat_at == now + BEAT_AFTER_EVENT
-    uplink.beat(7, uplink.beat_at)
-    assert uplink.beat_at == now + BEAT_AFTER_EVENT + BEAT_QUIET
+    beats(uplink, 0.9)
+    send(uplink, 1.0)
+    after = [round(1.0 + after_s, 6) for after_s in BEATS_AFTER_EVENT_S]
+    assert after[0] <= 1.020
+    quiet = [round(after[-1] + count * BEAT_QUIET_S, 6) for count in (1, 2)]
+    assert beats(uplink, 1.7) == [*after, *quiet]
+
+
+def test_while_events_are_lost_a_lost_heartbeat_leaves_nothing_unseen_for_long() -> None:
+    uplink = Uplink()
+    for at_s in (0.1, 0.2):
+        send(uplink, at_s)
+    uplink.send_again(((1, 2),), 0.3)
+    beats(uplink, 0.9)
+    send(uplink, 1.0)
+    assert uplink.outbox.lossy
+    assert beats(uplink, 1.1) == [round(1.0 + after_s, 6) for after_s in BEATS_WHILE_LOSSY_S]
+
+
+def test_a_heartbeat_that_is_nearly_due_rides_on_what_leaves() -> None:
+    uplink = Uplink()
+    beats(uplink, 0.9)
+    send(uplink, 1.0)
+    near_s = 1.0 + BEATS_AFTER_EVENT_S[0] - 0.008
+    uplink.beat(7, now=instant(near_s), now_s=near_s)
+    assert left(uplink, near_s) == [], "nothing else leaves"
+    uplink.outbox.say(frames.encode(frames.Nack(((1, 1),))))
+    uplink.beat(7, now=instant(near_s), now_s=near_s)
+    assert isinstance(left(uplink, near_s)[-1], frames.BeatUp)
+    assert uplink.beat_at_s == pytest.approx(1.0 + BEATS_AFTER_EVENT_S[1])
+
+
+def test_a_heartbeat_has_the_size_that_is_reckoned_with() -> None:
+    assert len(frames.encode(frames.BeatUp(1, 2, 3))) == BEAT_BYTES
+
+
+def test_a_copy_of_what_has_its_verdict_is_not_sent() -> None:
+    uplink = Uplink()
+    group, other = (stamp(uplink, Kind.UNTIMED, at) for at in (1.0, 1.0))
+    for event in (group, other):
+        uplink.send(event, TIMING, now=instant(1.0), now_s=1.0)
+    assert left(uplink, 1.0) == [group, other]
+    uplink.settle(group.seq)
+    at_s = uplink.outbox.next_wakeup_s()
+    assert at_s is not None
+    assert left(uplink, at_s) == [other]
 
 
 def test_what_never_gets_a_verdict_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,3 +174,16 @@ def test_what_never_gets_a_verdict_is_bounded(monkeypatch: pytest.MonkeyPatch) -
     for count in range(50):
         stamp(uplink, Kind.TIMED, 1.0 + count)
     assert [event.seq for event in uplink.pending(lambda event: True)] == list(range(41, 51))
+
+
+def test_a_floor_is_kept_in_a_judged_room_and_unknown_in_one_that_goes_by_timestamps() -> None:
+    uplink = Uplink()
+    bare = stamp(uplink, Kind.UNTIMED, 2.0)
+    clock_set_back = stamp(uplink, Kind.UNTIMED, 1.0)
+    assert uplink.due_as_stamped(bare, TIMING) == instant(2.2)
+    assert uplink.due_as_stamped(clock_set_back, TIMING) == instant(2.2)
+    assert uplink.due_at_home(clock_set_back, TIMING) == instant(2.2)
+    uplink.follow(Scheme.TIMESTAMP)
+    assert uplink.due_at_home(clock_set_back, TIMING) == instant(1.2), "the floor of before is forgotten"
+    assert uplink.due_as_stamped(bare, TIMING) == instant(2.2)
+    assert uplink.due_as_stamped(clock_set_back, TIMING) == instant(1.2)

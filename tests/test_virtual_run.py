@@ -47,7 +47,8 @@ def test_without_impairment_nothing_is_bad_and_all_hear_it_at_once() -> None:
     assert row.spread_us_p99 is not None
     assert row.spread_us_p99 < 1000.0
     assert row.action_to_sound_ms_p50 == pytest.approx(500.0, abs=0.2)
-    assert row.margin_ms_p50 == pytest.approx(69.0, abs=0.2), "the release advance"
+    assert row.margin_ms_p50 is not None
+    assert row.margin_ms_p50 > 90.0, "69 are the release advance; the lead leaves more"
     assert row.bytes_up is not None
     assert row.bytes_plain is not None
     assert row.bytes_plain < row.bytes_up < 3 * row.bytes_plain

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from relay.wire.errors import MalformedControl
-from relay.wire.sequence import Was
+from relay.wire.sequence import Scheme, Was
 
 MAX_NAME = 32
 """Characters of a member's or room's name."""
@@ -86,7 +86,7 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     """The relay's answer to Hello. Keys are fresh and for this connection only.
 
     number: the room's last number so far. next_seq: the sender's number expected next in this slot.
-    resumed: the slot was held by this ticket in this epoch. lead to repair: as in Settings.
+    resumed: the slot was held by this ticket in this epoch. lead to scheme: as in Settings.
     """
 
     slot: Slot
@@ -105,6 +105,7 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     shift_was: Was | None = None
     horizon: Ticks
     repair: bool = True
+    scheme: Scheme = Scheme.JUDGED
     members: list[Member]
 
 
@@ -127,7 +128,7 @@ class Settings(Struct, tag="settings", frozen=True, kw_only=True):
     """Lead, shift and horizon H of the room, in ticks; sent whenever they change.
 
     lead_was, shift_was: what they were before, and when that changes into what they are.
-    repair: whether what is missing is asked for.
+    repair: whether what is missing is asked for. scheme: what keeps the members together.
     """
 
     lead: Ticks
@@ -136,6 +137,7 @@ class Settings(Struct, tag="settings", frozen=True, kw_only=True):
     shift_was: Was | None = None
     horizon: Ticks
     repair: bool = True
+    scheme: Scheme = Scheme.JUDGED
 
 
 class Notice(Struct, tag="notice", frozen=True, kw_only=True):
@@ -310,6 +312,7 @@ class RoomStats(Struct, frozen=True, kw_only=True):
     moved: int
     members: list[MemberStats]
     incidents: list[str]
+    scheme: Scheme = Scheme.JUDGED
 
 
 class Stats(Struct, tag="stats", frozen=True, kw_only=True):

@@ -8,15 +8,26 @@ floor is the greatest due of an untimed event of the same slot and W the instant
 sequence is closed. Then no note is due before a group or FX that it needs, and none after a free that
 was sent later: docs/way-of-an-event.md has the argument.
 
+That is the scheme of coherence *judged*. A room may follow *timestamp* instead, to compare: due = base.
+
 D and S may change. D is a function of the instant of emission and S one of the timetag, not of the moment of
 judging, so every host reckons alike and equal timetags stay equal. Both may rise in one step but never fall
 faster than time goes on: so a + D(a) and tau + S(tau) never decrease, which is all that the argument needs.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntEnum, IntFlag, StrEnum
 
 from relay.wire.errors import LocalError
+
+
+class Scheme(StrEnum):
+    """What keeps a room's members together."""
+
+    JUDGED = "judged"
+    """The rule above: what comes late is moved for everyone alike."""
+    TIMESTAMP = "timestamp"
+    """Bridges merge by base due alone: what comes late is late where it comes late."""
 
 
 class Kind(IntEnum):

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from types import FrameType
@@ -13,11 +13,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from laboratory import figures, repeat, rows, study, studyplan
+from laboratory import envelope, figures, repeat, rows, study, studyplan
 from laboratory.cells import Cell, cells_of
 from laboratory.points import MODES, TRANSPORTS, Point, legs_of
 from laboratory.reporting import Reporter, run_jobs, tell_failures
-from laboratory.rows import BadRows, Row
+from laboratory.rows import BadRows, GenuineRow, Row
 from laboratory.runs import job_of, missing, stamp
 from laboratory.studytext import share_text
 from relay.wire.errors import LocalError
@@ -32,12 +32,14 @@ LOG_WIDTH = 160
 Examples:
   scripts/lab --network hotel-wifi --network delay=50,loss=5% --repair both --seeds 3
   scripts/lab --network mobile --transport udp --transport tls-cubic --where netlab
+  scripts/lab --real --profile hotel-wifi --seconds 30
   scripts/lab --study            the whole study: docs/STUDY.md, its data and figures
   scripts/lab --repeat           two points of the committed study anew: do they agree?""",
 )
 @click.option(
     "--network",
     "--networks",
+    "--profile",
     "networks",
     multiple=True,
     metavar="LEG",
@@ -95,7 +97,7 @@ Examples:
     "--seconds", type=click.FloatRange(min=1), default=25.0, show_default=True, help="Measured time of a run."
 )
 @click.option(
-    "--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Runs of each point."
+    "--seeds", type=click.IntRange(1, 100), show_default="3; with --real 1", help="Runs of each point."
 )
 @click.option(
     "--where",
@@ -103,6 +105,12 @@ Examples:
     default="virtual",
     show_default=True,
     help="In virtual time, or with real processes over an emulated network (root, /dev/net/tun).",
+)
+@click.option(
+    "--real",
+    is_flag=True,
+    help="With genuine Sonic Pis and scsynths that play Sonic Pi's own examples, over an emulated network; "
+    "one run at a time.",
 )
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Runs at a time.")
 @click.option(
@@ -131,12 +139,18 @@ Examples:
     is_flag=True,
     help="Run points of the committed study anew, with other seeds, and compare.",
 )
+@click.option(
+    "--envelope",
+    "whole_envelope",
+    is_flag=True,
+    help="Run the networks on which nothing may be lost instead, in the lab of --where: docs/ENVELOPE.md.",
+)
 @click.argument("points", nargs=-1)
 def main(
     networks: tuple[str, ...], transports: tuple[str, ...], repair: str, leads: tuple[float, ...],
-    ahead_ms: float, sizes: tuple[int, ...], events_per_s: float, seconds: float, seeds: int, where: str,
-    jobs: int, output: Path, again: bool, whole_study: bool, parts: tuple[str, ...], plan_only: bool,
-    quick: bool, repeated: bool, points: tuple[str, ...],
+    ahead_ms: float, sizes: tuple[int, ...], events_per_s: float, seconds: float, seeds: int | None,
+    where: str, real: bool, jobs: int, output: Path, again: bool, whole_study: bool, parts: tuple[str, ...],
+    plan_only: bool, quick: bool, repeated: bool, whole_envelope: bool, points: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Try jams on bad networks: each run gives one row of a CSV, each point a share with its interval.
 
@@ -156,11 +170,18 @@ def main(
             sys.exit(run_repeat(console, points, jobs))
         elif quick:
             sys.exit(run_quick(console, jobs))
+        elif whole_envelope:
+            sys.exit(run_envelope(console, where, jobs, again))
         elif whole_study or parts:
             sys.exit(study.run(console, study.COMMITTED, parts=parts or study.PARTS, jobs=jobs, again=again))
+        elif real:
+            asked = matrix(
+                networks, transports, repair, leads, ahead_ms, sizes, 0, seconds, seeds or 1, "genuine"
+            )
+            sys.exit(run_matrix(console, asked, output, 1, again))
         else:
             asked = matrix(
-                networks, transports, repair, leads, ahead_ms, sizes, events_per_s, seconds, seeds, where
+                networks, transports, repair, leads, ahead_ms, sizes, events_per_s, seconds, seeds or 3, where
             )
             sys.exit(run_matrix(console, asked, output, jobs, again))
     except (LocalError, BadRows) as error:
@@ -207,10 +228,16 @@ def matrix(
 
 
 def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, again: bool) -> int:
-    """Run what isn't there yet, show all of it; return the exit status."""
-    path = output / "rows.csv"
+    """Run what isn't there yet, show all of it; return the exit status.
+
+    points: all genuine, whose rows are kept in a file of their own, or none.
+    """
+    genuine = points[0].where == "genuine"
+    path, kind, picture = output / "rows.csv", Row, output / "shares.png"
+    if genuine:
+        path, kind, picture = output / "genuine.csv", GenuineRow, output / "genuine.png"
     asked = [(point, seed) for point in points for seed in point.seeds]
-    wanted = asked if again else missing(points, rows.read(path, Row))
+    wanted = asked if again else missing(points, rows.read(path, kind))
     if len(wanted) < len(asked):
         console.print(f"{len(asked) - len(wanted)} of {len(asked)} runs are in {path} already")
     refuse_netlab_where_it_cannot_work(point for point, _ in wanted)
@@ -221,23 +248,51 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
             lambda job, row: rows.append(path, a_row(row)),
         )  # fmt: skip
     names = {point.name for point in points}
-    cells = cells_of(row for row in rows.read(path, Row) if row.point in names)
+    found = [row for row in rows.read(path, kind) if row.point in names]
+    cells = cells_of(found)
     if cells:
         console.print(table_of(cells))
+        if genuine:
+            console.print(table_of_runs(list(rows.latest(found).values())))
         groups: dict[str, list[Cell]] = {}
         for cell in cells:
             row = cell.first
             groups.setdefault(f"{row.network}\nlead {row.lead_ms:g}, {row.members} members", []).append(cell)
-        picture = figures.dots(list(groups.items()), "Bad events by network", output / "shares.png")
+        figures.dots(list(groups.items()), "Bad events by network", picture)
         console.print(f"rows in {path}, figure in {picture}")
     tell_failures(console, failures)
     return 1 if failures else 0
 
 
+def run_envelope(console: Console, where: str, jobs: int, again: bool) -> int:
+    """Run the trials that aren't there yet, write what follows from all; return the exit status."""
+    asked = envelope.points(where)
+    there = [] if again else rows.read(envelope.DATA, Row)
+    wanted = missing(asked, there)
+    refuse_netlab_where_it_cannot_work(point for point, _ in wanted)
+    made_by = stamp()
+    with Reporter(console) as reporter:
+        failures = run_jobs(
+            [job_of(point, seed, made_by) for point, seed in wanted], jobs, reporter,
+            lambda job, row: rows.append(envelope.DATA, a_row(row)),
+        )  # fmt: skip
+    verdicts = envelope.write(envelope.TEXT, envelope.DATA)
+    heading, *lines = envelope.table(verdicts)
+    table = Table(*heading)
+    for line in lines:
+        table.add_row(*line)
+    console.print(table, f"written: {envelope.TEXT}")
+    tell_failures(console, failures)
+    return 1 if failures or not all(verdict.holds for verdict in verdicts) else 0
+
+
 def refuse_netlab_where_it_cannot_work(points: Iterable[Point]) -> None:
-    names = [point.name for point in points if point.where == "netlab"]
-    if names and (why_not := study.netlab_missing()):
-        raise LocalError(f"NOT RUN, {why_not}: {', '.join(dict.fromkeys(names))}")
+    names: dict[str, list[str]] = {}
+    for point in points:
+        names.setdefault(point.where, []).append(point.name)
+    for where, missing_here in (("netlab", study.netlab_missing), ("genuine", study.genuine_missing)):
+        if where in names and (why_not := missing_here()):
+            raise LocalError(f"NOT RUN, {why_not}: {', '.join(dict.fromkeys(names[where]))}")
 
 
 def a_row(result: object) -> Row:
@@ -258,6 +313,23 @@ def table_of(cells: list[Cell]) -> Table:
             figures.percent(cell.retimed.value),
             "?" if cell.unavoidable is None else figures.percent(cell.unavoidable.value),
             "/".join("?" if value is None else f"{value / 1e3:.2f}" for value in spread) + " ms",
+        )  # fmt: skip
+    return table
+
+
+def table_of_runs(found: Sequence[GenuineRow]) -> Table:
+    """Return genuine runs one by one: what became of their notes, and of all messages of the room."""
+    table = Table(
+        "network", "seed", "events", "missing", "late", "out of order", "different", "re-timed", "moved",
+        "unavoidable", "margin p1/p50", "late by scsynth", "messages (diverging)",
+    )  # fmt: skip
+    for row in found:
+        margins = (row.margin_ms_p01, row.margin_ms_p50)
+        counts = (row.events, row.missing, row.late, row.out_of_order, row.different, row.retimed, row.moved)
+        table.add_row(
+            row.network, str(row.seed), *map(str, counts), str(row.unavoidable),
+            "/".join("?" if value is None else f"{value:.0f}" for value in margins) + " ms",
+            str(row.late_lines), f"{row.messages} ({row.messages_diverging})",
         )  # fmt: skip
     return table
 

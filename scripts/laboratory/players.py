@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from rehearsal.machine import tail
 
@@ -76,6 +77,28 @@ class Relay:
         """Ask it to end."""
         if self.process is not None:
             self.process.terminate()
+
+
+class Seated(Protocol):
+    """One member of a run, whatever plays in it."""
+
+    name: str
+    starts: int
+
+    def start(self, relay: str, options: Sequence[str | float]) -> None:
+        """Start, or start again, without waiting."""
+        ...
+
+    def leave(self) -> None:
+        """Ask it to end."""
+        ...
+
+    @property
+    def log(self) -> Path: ...
+    @property
+    def is_ready(self) -> bool: ...
+    @property
+    def has_ended(self) -> bool: ...
 
 
 class Player:

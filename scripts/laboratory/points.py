@@ -13,7 +13,7 @@ MEMBERS = (
 )  # fmt: skip
 """Names of members, in the order of their joining; a point with n members has the first n."""
 
-WHERES = ("virtual", "netlab", "inprocess")
+WHERES = ("virtual", "netlab", "genuine", "inprocess")
 TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
 
 

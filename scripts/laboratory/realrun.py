@@ -17,15 +17,17 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from rehearsal import recording, relaylog
 from rehearsal.machine import tail
 
 from laboratory import health, measure
 from laboratory.decisionlog import read_log
-from laboratory.measure import MeasureError, Member
+from laboratory.measure import Event, MeasureError, Member
 from laboratory.oracle import Oracle
-from laboratory.players import POLL_S, Player, Relay, RunFailed
+from laboratory.players import POLL_S, Player, Relay, RunFailed, Seated
 from laboratory.points import Point, legs_of
 from laboratory.rows import Row
 from laboratory.star import Star
@@ -66,7 +68,7 @@ def run(point: Point, seed: int, folder: Path) -> Row:
             Player(name, index, host, folder / name, transport)
             for index, (name, host) in enumerate(star.members.items())
         ]
-        wait_ready(star, relay, players, point, seed)
+        wait_ready(star, relay, players, schedule_of(point, seed))
         start_ns = time.time_ns() + round((SETTLE_S + NOTICE_S) * 1e9)
         for player in players:
             player.say(f"start {start_ns}")
@@ -82,41 +84,61 @@ def run(point: Point, seed: int, folder: Path) -> Row:
         end(relay, players)
     if abs(time.time_ns() - time.monotonic_ns() - clocks_ns) > CLOCK_STEP_NS:
         raise RunFailed("this machine's clock was set during the run: its instants can't be compared")
-    log = read_log(folder / "decisions.log")
-    zero_ns = log.header.zero_realtime_ns
     members = [
         Member(player.name, slots[player.name], recording.read(player.sent), recording.read(player.handed))
         for player in players
     ]
+    row, state, events = judge(point, seed, folder, star, members, (from_ns, to_ns), watch.stalls)
+    state |= {
+        "wall_s": time.monotonic() - began_s,
+        "starts": {player.name: player.starts for player in players},
+        "feeder_lag_ms_p99": measure.lag_ms(events, point.ahead_ms, 0.99),
+        "cpu_s": cpu_s | {"emulator": star.ending.cpu_s if star.ending else None},
+    }
+    (folder / "run.json").write_text(json.dumps(state, indent=1) + "\n")
+    health.check(state)
+    return msgspec.structs.replace(row, started=started.isoformat(timespec="seconds"))
+
+
+def judge(
+    point: Point,
+    seed: int,
+    folder: Path,
+    star: Star,
+    members: Sequence[Member],
+    window_ns: tuple[int, int],
+    stalls: Sequence[tuple[int, int]],
+) -> tuple[Row, dict[str, Any], list[Event]]:
+    """Return what became of the notes emitted in the window, what else is worth keeping, and the events.
+
+    star: closed, so that its log is whole. Raises RunFailed.
+    """
+    log = read_log(folder / "decisions.log")
+    zero_ns = log.header.zero_realtime_ns
     try:
         judged = relaylog.read(folder / "events.jsonl")
-        observed = measure.observe(members, judged, from_ns, to_ns, lead_ms=point.lead_ms)
-        events = measure.undisturbed(observed, watch.stalls)
+        observed = measure.observe(members, judged, *window_ns, lead_ms=point.lead_ms)
+        events = measure.undisturbed(observed, stalls)
     except (MeasureError, relaylog.LogError) as error:
         raise RunFailed(str(error)) from error
-    oracle = Oracle(legs, seed=seed)
+    oracle = Oracle(star.legs, seed=seed)
     doomed = [bool(oracle.out_of_reach(each)) for each in measure.emissions(events, zero_ns)]
     state = {
         "point": point.name,
         "seed": seed,
-        "wall_s": time.monotonic() - began_s,
-        "window_s": [(at_ns - zero_ns) / 1e9 for at_ns in (from_ns, to_ns)],
-        "starts": {player.name: player.starts for player in players},
+        "window_s": [(at_ns - zero_ns) / 1e9 for at_ns in window_ns],
         "events": len(events),
         "disturbed": len(observed) - len(events),
-        "disturbed_bad": sum(event.bad for event in observed if measure.is_disturbed(event, watch.stalls)),
-        "stalls_s": [[(at_ns - zero_ns) / 1e9 for at_ns in stall] for stall in watch.stalls],
-        "feeder_lag_ms_p99": measure.lag_ms(events, point.ahead_ms, 0.99),
+        "disturbed_bad": sum(event.bad for event in observed if measure.is_disturbed(event, stalls)),
+        "stalls_s": [[(at_ns - zero_ns) / 1e9 for at_ns in stall] for stall in stalls],
         "emulation_error_ms_p99": health.emulation_error_ms(log),
         "unlogged": star.unlogged,
         "realtime": log.header.realtime,
-        "cpu_s": cpu_s | {"emulator": star.ending.cpu_s if star.ending else None},
         # Not 0: the oracle is wrong, or the emulator did other than the model says.
         "doomed_but_good": sum(lost and not event.bad for lost, event in zip(doomed, events, strict=True)),
     }
-    (folder / "run.json").write_text(json.dumps(state, indent=1) + "\n")
-    health.check(state)
-    return Row(
+    from_ns, to_ns = window_ns
+    row = Row(
         point=point.name,
         series=point.series,
         x=point.x,
@@ -136,9 +158,9 @@ def run(point: Point, seed: int, folder: Path) -> Row:
         disturbed_bad=state["disturbed_bad"],
         bytes_up=health.bytes_up(log, from_ns - zero_ns, to_ns - zero_ns),
         bytes_plain=measure.plain_bytes(members, from_ns, to_ns),
-        started=started.isoformat(timespec="seconds"),
         **measure.figures(events),
     )
+    return row, state, events
 
 
 def wall_s(point: Point) -> float:
@@ -161,18 +183,24 @@ def longest_ms(point: Point) -> float:
     return max(point.ahead_ms, point.lead_ms)
 
 
-def wait_ready(star: Star, relay: Relay, players: Sequence[Player], point: Point, seed: int) -> None:
+def schedule_of(point: Point, seed: int) -> list[str | float]:
+    """Return the feeders' options."""
+    return [
+        "--seed", seed, "--events-per-s", point.events_per_s, "--seconds", LEAD_IN_S + point.seconds,
+        "--ahead-ms", point.ahead_ms,
+    ]  # fmt: skip
+
+
+def wait_ready(
+    star: Star, relay: Relay, players: Sequence[Seated], options: Sequence[str | float] = ()
+) -> None:
     """Start all members and wait until they share the room's clock; start again whom the network kept out.
 
     Raises RunFailed.
     """
-    schedule: list[str | float] = [
-        "--seed", seed, "--events-per-s", point.events_per_s, "--seconds", LEAD_IN_S + point.seconds,
-        "--ahead-ms", point.ahead_ms,
-    ]  # fmt: skip
     deadline_s = time.monotonic() + READY_S
     for player in players:
-        player.start(star.relay_address, schedule)
+        player.start(star.relay_address, options)
     while waiting := [player for player in players if not player.is_ready]:
         star.check()
         for player in waiting:
@@ -180,7 +208,7 @@ def wait_ready(star: Star, relay: Relay, players: Sequence[Player], point: Point
                 continue
             if player.starts == STARTS_MAX:
                 raise RunFailed(f"{player.name} could not join in {STARTS_MAX} tries\n{tail(player.log)}")
-            player.start(star.relay_address, schedule)
+            player.start(star.relay_address, options)
         if relay.has_ended:
             raise RunFailed(f"the relay ended\n{tail(relay.log)}")
         if time.monotonic() > deadline_s:
@@ -189,16 +217,16 @@ def wait_ready(star: Star, relay: Relay, players: Sequence[Player], point: Point
         time.sleep(POLL_S)
 
 
-def check_alive(star: Star, relay: Relay, players: Sequence[Player]) -> None:
+def check_alive(star: Star, relay: Relay, players: Sequence[Seated]) -> None:
     """Raise RunFailed or NetlabError if anything has ended by itself."""
     star.check()
-    everybody: list[Relay | Player] = [relay, *players]
+    everybody: list[Relay | Seated] = [relay, *players]
     for one in everybody:
         if one.has_ended:
             raise RunFailed(f"{one.name} ended during the run\n{tail(one.log)}")
 
 
-def end(relay: Relay, players: Sequence[Player]) -> None:
+def end(relay: Relay, players: Sequence[Seated]) -> None:
     """Let the members leave, then the relay; who doesn't in time is left to the star."""
     deadline_s = time.monotonic() + END_S
     for player in players:

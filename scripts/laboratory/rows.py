@@ -26,7 +26,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     series: str
     x: float
     where: str
-    """"virtual", "netlab" or "inprocess"."""
+    """"virtual", "netlab", "genuine" or "inprocess"."""
     network: str
     """Text for `laboratory.points.legs_of`."""
     transport: str
@@ -96,6 +96,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 8601, UTC."""
 
 
+class GenuineRow(Row, frozen=True, kw_only=True):
+    """One run with genuine Sonic Pis and scsynths. Its events are the notes and the FX that come timed.
+
+    events_per_s is 0: as many as the pieces have.
+    """
+
+    late_lines: int
+    """How often a scsynth said that a bundle came late, from the first run of code on."""
+    messages: int
+    """All of the room that was due in the window: what controls and frees as well, by the recorders alone."""
+    messages_diverging: int
+    """Of those: missing, late, out of order, different or with another timetag at one member at least."""
+
+
 class Minute(msgspec.Struct, frozen=True, kw_only=True):
     """One minute of an hour in which clocks were watched, or the whole hour, as minute WHOLE."""
 
@@ -124,7 +138,7 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
 
 WHOLE = -1
 
-Line = TypeVar("Line", Row, Minute)
+Line = TypeVar("Line", Row, GenuineRow, Minute)
 
 
 class BadRows(ValueError):

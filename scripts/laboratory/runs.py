@@ -71,8 +71,12 @@ def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
         from laboratory import realrun
 
         row = realrun.run(point, seed, folder)
+    elif point.where == "genuine":
+        from laboratory import genuine
+
+        row = genuine.run(point, seed, folder)
     else:
-        raise ValueError(f"no lab runs points in {point.where!r}, expected virtual or netlab")
+        raise ValueError(f"no lab runs points in {point.where!r}, expected virtual, netlab or genuine")
     # What was asked for is written as it was asked for: rows are found again by it.
     return msgspec.structs.replace(
         row, point=point.name, series=point.series, x=float(point.x), where=point.where,

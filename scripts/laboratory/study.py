@@ -86,6 +86,13 @@ def netlab_missing() -> str | None:
     return why_not()
 
 
+def genuine_missing() -> str | None:
+    """Return why genuine Sonic Pis can't be run here, in words; None if they can."""
+    from laboratory.genuine import missing
+
+    return missing()
+
+
 def jobs_wanted(
     place: Place,
     part: str,

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Jam:
         shift_ms: float = 0,
         event_log: Path | None = None,
         transport: str = "udp",
+        tuned: Collection[str] = (),
     ) -> None:
         self.stage = stage
         self.folder = folder
@@ -57,6 +58,8 @@ class Jam:
         self.shift_ms = shift_ms
         self.transport = transport
         """What the bridges send events over: "udp" or "tls"."""
+        self.tuned = tuned
+        """Whose Sonic Pi has its schedule-ahead set by its bridge."""
         self.event_log = event_log
         """Where the relay writes what it judged (see relaylog.py); None: nowhere."""
         self.port = 0
@@ -98,7 +101,7 @@ class Jam:
     def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
         """Return the command that starts a program through a bridge of its own."""
         join = [BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", scsynth]
-        return [*join, "--transport", self.transport, "--"]
+        return [*join, "--transport", self.transport, *["--tune-sonic-pi"] * (name in self.tuned), "--"]
 
     def wait_here(self, count: int) -> None:
         """Wait until `count` members are present. Raises StageError."""

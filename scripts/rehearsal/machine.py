@@ -8,8 +8,11 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from rehearsal import RECORDER
 
@@ -46,6 +49,28 @@ class Ports:
     websocket: int
     spare: int
     """Free for whoever runs beside this performer, as the local port of its bridge."""
+
+
+class Place(Protocol):
+    """Where a performer lives: a network of its own, or this machine's."""
+
+    def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
+        """Start a program there that dies with us; arguments as of subprocess.Popen (but preexec_fn)."""
+        ...
+
+    def socket(self) -> socket.socket:
+        """Return a new UDP socket of that place."""
+        ...
+
+
+class ThisMachine:
+    """The network of the machine itself."""
+
+    def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
+        return subprocess.Popen([str(part) for part in command], preexec_fn=die_with_parent, **kwargs)
+
+    def socket(self) -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
 def examples() -> dict[str, Path]:

@@ -29,8 +29,10 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from rehearsal.machine import (
     EXAMPLES,
+    Place,
     Ports,
     StageError,
+    ThisMachine,
     die_with_parent,
     examples,
     find_ports,
@@ -71,6 +73,7 @@ class Performer:
     path_prefix: a folder whose `scsynth` Sonic Pi shall start (see make_shim); None: the genuine one.
     env: set last, on top of the stage's environment without its XDG folders and with HOME = home.
     launcher: a command that starts Sonic Pi's own command, which is put behind it (`jambridge join ... --`).
+    place: whose network it has; its ports are looked for on this machine all the same.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Performer:
         path_prefix: Path | None = None,
         env: Mapping[str, str] | None = None,
         launcher: Sequence[str | Path] = (),
+        place: Place | None = None,
     ) -> None:
         self.name = name
         self.index = index
@@ -88,6 +92,7 @@ class Performer:
         self.path_prefix = path_prefix
         self.env = dict(env or {})
         self.launcher = [str(part) for part in launcher]
+        self.place = place or ThisMachine()
         self.recording_path = self.home / "recording.jsonl"
         self.server_log_path = self.home / "server.log"
         self.jack_log_path = self.home / "jack.log"
@@ -110,7 +115,7 @@ class Performer:
         # Otherwise every boot asks sonic-pi.net for updates.
         settings.write_text('{"no_update_checking": true}')
         (self.home / "tmp").mkdir(mode=0o700, exist_ok=True)
-        self._gui = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._gui = self.place.socket()
         self._gui.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, GUI_RECEIVE_BUFFER)
         self._gui.bind(("127.0.0.1", ports.gui))
         self._gui.setblocking(False)
@@ -133,7 +138,7 @@ class Performer:
         inside = Path(__file__).resolve().parent / "inside.py"
         self.started_at_s = time.monotonic()
         with (self.home / "stage.log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = self.place.popen(
                 ["unshare", *user, *namespaces, sys.executable, "-I", "-S", str(inside), json.dumps(plan)],
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -141,7 +146,6 @@ class Performer:
                 cwd=self.home,
                 env=self._environment(jack_name),
                 start_new_session=True,  # Ctrl-C in a terminal is the stage's to handle, in its order
-                preexec_fn=die_with_parent,
             )
 
     def _environment(self, jack_name: str) -> dict[str, str]:
@@ -285,7 +289,7 @@ class Performer:
         builder = OscMessageBuilder(address)
         for argument in (GUI_ID, *arguments):
             builder.add_arg(argument, builder.ARG_TYPE_STRING)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        with self.place.socket() as sock:
             sock.sendto(builder.build().dgram, ("127.0.0.1", self.ports.server))
 
     def _log_tails(self) -> str:

@@ -9,6 +9,7 @@ from laboratory.virtual.net import DOWN, NETWORKS, UP
 from laboratory.virtual.traffic import Sent, boot, generated
 
 from relay.wire.osc import encode, single_message
+from relay.wire.sequence import Flag, Kind
 from tests.sim.score import assert_coherent, assert_in_time, assert_same, events
 from tests.sim.test_networks import MUSIC_AT_S, trio
 
@@ -274,7 +275,8 @@ def test_a_player_who_began_alone_plays_on_while_joining_a_room_of_another_time(
     assert beeps(bob, 2) == own_ids(music)
     assert_in_time(jam, bob)
     assert assert_same(jam, ada, bob, after_s=6.0) > 40
-    assert jam.stats().retimed == 0
+    retimed = [event.kind for event in jam.judged if Flag.RETIMED in event.flags]
+    assert retimed in ([], [Kind.RESET]), "the first word of the boot waits for the clock, and nothing else"
 
 
 def test_one_broken_tcp_connection_is_mended_without_losing_an_event() -> None:
@@ -301,3 +303,37 @@ def test_nothing_is_woken_more_often_than_there_is_to_do() -> None:
     for member, count in zip(members, before, strict=True):
         per_s = (member.wakeups - count) / 10.0
         assert per_s < 12, f"{member.name}: {per_s} wake-ups a second in silence"
+
+
+@pytest.mark.parametrize("step_s", [2.0, -0.7])
+def test_a_step_of_one_wall_clock_moves_nothing_of_the_others_by_a_millisecond(step_s: float) -> None:
+    def played(stepped: bool) -> tuple[list[Member], dict[bytes, list[int]]]:
+        jam = Jam(seed=17)
+        members = trio(jam, LAN)
+        for member in (members[0], members[2]):
+            jam.play(member, notes(generated(5, seconds=4.0)), MUSIC_AT_S)
+        if stepped:
+
+            def step() -> None:
+                members[1].wall_offset_ns += round(step_s * 1e9)
+
+            jam.at_s(MUSIC_AT_S + 2.0, step)
+        jam.run(12.0)
+        assert not stepped or any(f"{step_s:+.2f} s" in text for text in members[1].told)
+        instants: dict[bytes, list[int]] = {}
+        for member in members:
+            for one in events(member):
+                if BEEP in one.message and one.timetag_ns is not None:
+                    instants.setdefault(one.message, []).append(one.timetag_ns)
+        return members, instants
+
+    _, undisturbed = played(stepped=False)
+    _, found = played(stepped=True)
+    assert found.keys() == undisturbed.keys()
+    assert len(found) > 60
+    apart_ns = [
+        abs(one - other)
+        for message, instants in found.items()
+        for one, other in zip(sorted(instants), sorted(undisturbed[message]), strict=True)
+    ]
+    assert max(apart_ns) < 1_000_000

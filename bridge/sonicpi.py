@@ -1,0 +1,175 @@
+"""Sonic Pi's schedule-ahead: when the bridge sets it, and to what.
+
+Pure. Sonic Pi takes a new schedule-ahead at once, running loops included, so that a rise leaves a gap in the
+music and a fall lets notes overlap. Hence it is set while Sonic Pi is silent; while it plays only where the
+room's lead has risen so far that notes would be moved, or where the gain is great and lasts. Small changes of
+the lead are not followed at all.
+
+Whether Sonic Pi has taken it is seen at the tap: setting it is a run of its own, and Sonic Pi sends
+`/n_run 0 1` for the first one after a silence and `/n_run 0 0` when none is left. What shows that it runs the
+player's code will do too, and any message once it is up for sure. Without a sign it is sent again, ever more
+rarely: Sonic Pi may not be up yet.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from bridge.effects import Tell
+
+OWN_AHEAD_S = 0.5
+"""Sonic Pi's own schedule-ahead, set back at the end."""
+RESERVE_S = 0.15
+"""What notes lose of it before they reach the tap: 0.05 s or less for 19 of 20, 0.10 s for 99 of 100, 0.11 to
+0.15 s for the first one of a run (measured on Sonic Pi 3.2.2)."""
+AHEAD_S_MIN, AHEAD_S_MAX = 0.1, 1.0
+STEP_S = 0.01
+
+SILENT_S = 2.0
+"""So long without a message Sonic Pi counts as silent."""
+LOWER_LASTS_S = 10.0
+"""For so long a lead must have been lower to count as lower."""
+WORTH_S = 0.03
+"""The least change that is made, while silent."""
+RISE_S, RISE_LASTS_S = 0.05, 2.0
+"""While playing: a rise of so much, wanted for so long. A third of the reserve is gone then, and a lead that
+is rising still costs one gap, not one for each of its steps."""
+FALL_S, FALL_LASTS_S = 0.1, 60.0
+"""While playing: a fall of so much, wanted for so long."""
+PLAYING_PAUSE_S = 10.0
+"""Least time between two changes while playing."""
+ANSWER_S, ANSWER_S_MAX = 4.0, 30.0
+"""How long a sign is waited for before it is sent again: at first, and at most. Of a Sonic Pi's first run
+only the end is seen, and a run without a sound ends 2.1 s after it began (measured)."""
+BOOT_S = 30.0
+"""What Sonic Pi sends so soon after the bridge began may belong to its own start, unless a run was seen."""
+
+_ROUNDING_S = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class RunCode:
+    """Let Sonic Pi run `code`."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A schedule-ahead that Sonic Pi was sent and hasn't shown to have taken."""
+
+    ahead_s: float
+    lead_s: float
+    at_s: float
+    heard: int
+    runs: int
+    playing: bool
+    up: bool
+
+
+def ahead_for(lead_s: float) -> float:
+    """Return the schedule-ahead (s) that a room's lead (s) asks for."""
+    steps = ceil((lead_s + RESERVE_S) / STEP_S - _ROUNDING_S)
+    return round(min(max(steps * STEP_S, AHEAD_S_MIN), AHEAD_S_MAX), 2)
+
+
+class AheadTuner:
+    """One Sonic Pi's schedule-ahead.
+
+    restarted: another bridge was here before and may have set it.
+    """
+
+    def __init__(self, now_s: float, *, restarted: bool = False) -> None:
+        self.ahead_s: float | None = None
+        """What Sonic Pi has taken; None until it has taken anything of this bridge."""
+        self._may_be_set = restarted
+        self._up = restarted
+        self._up_at_s = now_s + BOOT_S
+        self._heard = 0
+        self._heard_at_s = now_s
+        self._runs = 0
+        self._wish_s: float | None = None
+        self._lower_since_s: float | None = None
+        self._lower_s = 0.0
+        self._due_since_s: float | None = None
+        self._set_at_s = -PLAYING_PAUSE_S
+        self._sent: _Sent | None = None
+        self._answer_s = ANSWER_S
+
+    def wake(self, *, lead_s: float | None, heard: int, runs: int, now_s: float) -> list[RunCode | Tell]:
+        """Return what is to be done now.
+
+        lead_s: the room's lead, None outside of a room. heard, runs: how many messages Sonic Pi has sent so
+        far, and how many among them tell that code runs, or that none does any more.
+        """
+        if heard != self._heard:
+            self._heard, self._heard_at_s = heard, now_s
+        self._runs = runs
+        self._up = self._up or runs > 0 or now_s >= self._up_at_s
+        if self._sent is not None:
+            return self._await(self._sent, now_s)
+        if lead_s is None:
+            return []
+        self._wish(ahead_for(lead_s), now_s)
+        assert self._wish_s is not None
+        playing = now_s - self._heard_at_s < SILENT_S
+        if not self._is_time(self._wish_s, playing, now_s):
+            return []
+        self._sent = _Sent(self._wish_s, lead_s, now_s, heard, runs, playing, self._up)
+        self._may_be_set = True
+        return [_set(self._wish_s)]
+
+    def leave(self) -> list[RunCode | Tell]:
+        """Return what sets Sonic Pi back to its own schedule-ahead, if that may have been changed."""
+        if not self._may_be_set:
+            return []
+        return [_set(OWN_AHEAD_S), Tell(f"Sonic Pi's schedule-ahead set back to {OWN_AHEAD_S:.2f} s")]
+
+    def _wish(self, wanted_s: float, now_s: float) -> None:
+        """Follow what is wanted: up at once, down when it was lower all the time for a while."""
+        if self._wish_s is None or wanted_s >= self._wish_s:
+            self._wish_s = wanted_s
+            self._lower_since_s = None
+            return
+        if self._lower_since_s is None:
+            self._lower_since_s, self._lower_s = now_s, wanted_s
+        self._lower_s = max(self._lower_s, wanted_s)
+        if now_s - self._lower_since_s >= LOWER_LASTS_S:
+            self._wish_s = self._lower_s
+            self._lower_since_s = None
+
+    def _is_time(self, wish_s: float, playing: bool, now_s: float) -> bool:
+        """Tell whether now is the moment to set what is wished."""
+        rise_s = wish_s - (OWN_AHEAD_S if self.ahead_s is None else self.ahead_s)
+        if not playing:
+            self._due_since_s = None
+            return self.ahead_s is None or abs(rise_s) > WORTH_S - _ROUNDING_S
+        if RISE_S - _ROUNDING_S > rise_s > -FALL_S + _ROUNDING_S:
+            self._due_since_s = None
+            return False
+        if self._due_since_s is None:
+            self._due_since_s = now_s
+        lasts_s = RISE_LASTS_S if rise_s > 0 else FALL_LASTS_S
+        return now_s - self._due_since_s >= lasts_s and now_s - self._set_at_s >= PLAYING_PAUSE_S
+
+    def _await(self, sent: _Sent, now_s: float) -> list[RunCode | Tell]:
+        """Look for the sign that Sonic Pi has taken what it was sent."""
+        taken = self._runs > sent.runs or (sent.up and self._heard > sent.heard)
+        if not taken:
+            if now_s - sent.at_s >= self._answer_s:
+                self._sent = None
+                self._answer_s = min(2 * self._answer_s, ANSWER_S_MAX)
+            return []
+        before = f"to {sent.ahead_s:.2f} s (its own is {OWN_AHEAD_S:.2f} s)"
+        if self.ahead_s is not None:
+            before = f"from {self.ahead_s:.2f} to {sent.ahead_s:.2f} s"
+        self.ahead_s, self._set_at_s, self._sent = sent.ahead_s, now_s, None
+        self._due_since_s = None
+        self._answer_s = ANSWER_S
+        heard = " while it plays: the music has a jump there" if sent.playing else ""
+        return [
+            Tell(f"Sonic Pi's schedule-ahead set {before}, for a lead of {sent.lead_s * 1e3:.0f} ms{heard}")
+        ]
+
+
+def _set(ahead_s: float) -> RunCode:
+    return RunCode(f"set_sched_ahead_time! {ahead_s:.2f}")

@@ -1,0 +1,89 @@
+"""Channel: the sealed way of one connection, both directions: keys, address, what waits, what is missing.
+
+Pure. `now` is a session timetag.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from relay.limits import (
+    CONTROLS_BURST,
+    CONTROLS_PER_S,
+    DATAGRAMS_BURST,
+    DATAGRAMS_PER_S,
+    EVENTS_BURST,
+    EVENTS_PER_S,
+    OUTBOX_FRAMES,
+    TokenBucket,
+)
+from relay.wire import frames
+from relay.wire.datagram import Opener, Sealer
+from relay.wire.endpoint import StreamAddress
+from relay.wire.outbox import Outbox
+from relay.wire.recovery import GapTracker
+from relay.wire.timetag import TICKS_PER_S, ticks
+
+ONE_WAY_SAMPLES = 256
+
+
+@dataclass(slots=True)
+class Channel:
+    """A member's channel. fetch: the frames of the room's numbers, as `Outbox` takes it."""
+
+    number: int
+    connection: int
+    sealer: Sealer
+    opener: Opener
+    joined_at: int
+    fetch: Callable[[Iterable[int], float], list[bytes]]
+    repair: bool
+    heard_at: int = 0
+    up: GapTracker = field(default_factory=GapTracker)
+    outbox: Outbox = field(init=False)
+    one_way_up_s: deque[float] = field(default_factory=lambda: deque(maxlen=ONE_WAY_SAMPLES))
+    events: TokenBucket = field(default_factory=lambda: TokenBucket(EVENTS_PER_S, EVENTS_BURST))
+    datagrams: TokenBucket = field(default_factory=lambda: TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_BURST))
+    controls: TokenBucket = field(default_factory=lambda: TokenBucket(CONTROLS_PER_S, CONTROLS_BURST))
+    _address: object | None = None
+
+    def __post_init__(self) -> None:
+        self.outbox = Outbox(self.fetch)
+        self.outbox.copies = self.up.asks = self.repair
+
+    @property
+    def address(self) -> object | None:
+        """Where the last datagram that opened came from; None before the first."""
+        return self._address
+
+    @address.setter
+    def address(self, address: object) -> None:
+        self._address = address
+        # TCP repairs by itself: a copy would only wait behind the first.
+        self.outbox.copies = self.repair and not isinstance(address, StreamAddress)
+
+    def datagrams_out(self, now: int) -> list[bytes]:
+        """Return what leaves now, sealed; while there is no address it waits, up to OUTBOX_FRAMES."""
+        if self._address is None:
+            if len(self.outbox) > OUTBOX_FRAMES:
+                self.outbox.clear(keep=OUTBOX_FRAMES)
+            return []
+        return [self.sealer.seal(plaintext) for plaintext in self.outbox.flush(now / TICKS_PER_S)]
+
+    def ask_again(self, now: int) -> int:
+        """Ask the bridge for what is missing, if that is due; return how many events are given up by that."""
+        now_s = now / TICKS_PER_S
+        if self.outbox.asks_from_s() > now_s:
+            return 0
+        ranges = self.up.due_requests(now_s, self.outbox.rtt_s)
+        if ranges:
+            self.outbox.say(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
+        return len(self.up.gave_up())
+
+    def next_wakeup(self) -> int | None:
+        """Return the session instant at which there is something to ask for or to copy."""
+        copy_at_s = self.outbox.next_wakeup_s() if self._address is not None else None
+        asks_at_s = self.up.next_wakeup_s(self.outbox.rtt_s)
+        if asks_at_s is not None:
+            asks_at_s = max(asks_at_s, self.outbox.asks_from_s())
+        return min((ticks(at_s) for at_s in (copy_at_s, asks_at_s) if at_s is not None), default=None)

@@ -1,0 +1,80 @@
+"""Loss meter: how much of what a sender numbers is lost on its way, judged by what is asked for.
+
+Pure. A number counts as lost when it is asked for the first time, so reordering by more than the receiver
+tolerates counts as well. The window slides in steps. Bound: MEMORY numbers asked for are remembered.
+"""
+
+from collections import deque
+
+WINDOW_STEPS = 6
+STEP_S = 10.0
+"""A minute in all: at 20 events a second 0.1 % is then one event, less than which is no figure at all."""
+
+LOSSY_FROM = 0.001
+LOSSY_UNTIL = 0.0005
+"""Half of it, so that a way at the limit doesn't change its mind with every event."""
+ASKED_MIN = 2
+"""One is chance, and what one NACK repairs by itself."""
+
+MEMORY = 4096
+
+
+class LossMeter:
+    """One direction of a hop, as its sender sees it."""
+
+    __slots__ = ("_asked", "_asked_before", "_first", "_last", "_marks", "_sent", "_step_at_s", "lossy")
+
+    def __init__(self) -> None:
+        self.lossy = False
+        """Whether copies are worth their bytes."""
+        self._sent = 0
+        self._asked = 0
+        self._first: int | None = None
+        self._last = 0
+        self._asked_before: dict[int, None] = {}
+        self._marks: deque[tuple[int, int]] = deque([(0, 0)], maxlen=WINDOW_STEPS)
+        self._step_at_s: float | None = None
+
+    @property
+    def share(self) -> float:
+        """The share of the numbers sent in the window that was asked for."""
+        sent, asked = self._window()
+        return asked / sent if sent else 0.0
+
+    def sent(self, number: int) -> None:
+        """Count a number that is sent for the first time."""
+        if self._first is None:
+            self._first = number
+        self._last = number
+        self._sent += 1
+
+    def asked(self, number: int) -> None:
+        """Count a number that a NACK names; only those that this meter saw sent, and each once."""
+        if self._first is None or not self._first <= number <= self._last or number in self._asked_before:
+            return
+        self._asked_before[number] = None
+        if len(self._asked_before) > MEMORY:
+            del self._asked_before[next(iter(self._asked_before))]
+        self._asked += 1
+        self._judge()
+
+    def pass_time(self, now_s: float) -> None:
+        """Let the window slide."""
+        if self._step_at_s is None:
+            self._step_at_s = now_s + STEP_S
+        if now_s < self._step_at_s:
+            return
+        self._step_at_s = now_s + STEP_S
+        self._marks.append((self._sent, self._asked))
+        self._judge()
+
+    def _window(self) -> tuple[int, int]:
+        sent, asked = self._marks[0]
+        return self._sent - sent, self._asked - asked
+
+    def _judge(self) -> None:
+        sent, asked = self._window()
+        if self.lossy:
+            self.lossy = asked > LOSSY_UNTIL * sent
+        else:
+            self.lossy = asked >= ASKED_MIN and asked >= LOSSY_FROM * sent

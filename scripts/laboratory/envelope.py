@@ -1,0 +1,177 @@
+"""Envelope: networks on which the jam promises to lose nothing, what is required there, and what was found.
+
+`scripts/lab --envelope` runs every trial with five seeds and judges it from its rows; docs/ENVELOPE.md is
+written from the rows alone. Three members, each playing 20 events a second; RTT is a member's ping to the
+relay; loss is on each leg and direction; bursts last 80 ms on average (exponential) and everything in them is
+lost. In time = at scsynth 20 ms before it is due. A share is of the events of the room that at any member
+were missing, late, out of order or different, or that were re-timed or moved.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from laboratory import rows, studyplan
+from laboratory.cells import Cell, cells_of
+from laboratory.points import Point
+from laboratory.rows import Row
+from laboratory.runs import ROOT
+
+DATA = ROOT / "docs" / "study" / "envelope.csv"
+TEXT = ROOT / "docs" / "ENVELOPE.md"
+SEEDS = (1, 2, 3, 4, 5)
+SECONDS = 167.0
+"""10,000 events of the room at 60 a second."""
+UNAVOIDABLE_TIMES = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One network, and the greatest share of bad events there.
+
+    at_most: the share allowed, given the oracle's unavoidable share. spread_ms: the greatest p99 of the
+    difference between members of the true instant of one event; None where nothing is required of it.
+    """
+
+    title: str
+    network: str
+    ahead_ms: float
+    required: str
+    at_most: Callable[[float], float]
+    spread_ms: float | None = None
+
+    def point(self, where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> Point:
+        """Return the trial as a point of the laboratory."""
+        return studyplan.point(
+            where, f"envelope {self.title}", self.ahead_ms, self.network, "udp-repair",
+            ahead_ms=self.ahead_ms, seconds=seconds, seeds=seeds,
+        )  # fmt: skip
+
+
+def fixed(share: float) -> Callable[[float], float]:
+    """Return a limit that doesn't depend on what is unavoidable."""
+    return lambda unavoidable: share
+
+
+def times_unavoidable(unavoidable: float) -> float:
+    """Return the limit where the network itself makes some events impossible."""
+    return UNAVOIDABLE_TIMES * unavoidable
+
+
+def network(rtt_ms: float, *, jitter_ms: float = 0, loss: float = 0, bursts: float = 0) -> str:
+    """Return the text of a leg. Jitter is normal, a new draw every HOLD_MS, shares are in per cent."""
+    text = studyplan.delay(rtt_ms)
+    if jitter_ms:
+        text += f",jitter={jitter_ms:g},kind=normal,hold={studyplan.HOLD_MS}"
+    if loss:
+        text += f",loss={loss:g}%"
+    if bursts:
+        text += f",bursts={bursts:g}%,burst=80"
+    return text
+
+
+UNEVEN = f"{network(100, jitter_ms=20, loss=5)} | ben={network(100, jitter_ms=20, loss=20)}"
+
+TRIALS = (
+    Trial("RTT 30, jitter 3 ms, loss 0.1 %", network(30, jitter_ms=3, loss=0.1), 500, "0", fixed(0.0)),
+    Trial("RTT 60, jitter 15, loss 5 %", network(60, jitter_ms=15, loss=5), 500, "0", fixed(0.0)),
+    Trial(
+        "RTT 100, jitter 10, loss 10 %", network(100, jitter_ms=10, loss=10), 500, "<= 0.03 %", fixed(3e-4)
+    ),
+    Trial("RTT 100, jitter 20, loss 5 %, one member 20 %", UNEVEN, 500, "<= 0.2 %", fixed(2e-3)),
+    Trial("RTT 100, jitter 20, loss 5 %, one member 20 %", UNEVEN, 1000, "<= 0.01 %", fixed(1e-4)),
+    Trial("bursts 5 %, RTT 30", network(30, bursts=5), 500, "<= 3 x unavoidable", times_unavoidable),
+    Trial("bursts 10 %, RTT 100", network(100, bursts=10), 1000, "<= 3 x unavoidable", times_unavoidable),
+    Trial(
+        "one member RTT 200, the others 20", f"{network(20)} | ben={network(200)}", 500, "0, spread < 2 ms",
+        fixed(0.0), spread_ms=2.0,
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found of a trial. holds: nothing that was required is broken, over all events together."""
+
+    trial: Trial
+    cell: Cell
+    holds: bool
+
+    @property
+    def by_seed(self) -> list[str]:
+        """Bad and unavoidable events of every seed, e.g. "3 (1)"."""
+        return [
+            f"{row.bad} ({'?' if row.unavoidable is None else row.unavoidable})" for row in self.cell.rows
+        ]
+
+
+def points(where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> list[Point]:
+    """Return all trials as points."""
+    return [trial.point(where, seconds, seeds) for trial in TRIALS]
+
+
+def judge(found: Iterable[Row]) -> list[Verdict]:
+    """Return the verdict on every trial that has rows."""
+    cells = {(cell.series, cell.x, cell.where): cell for cell in cells_of(found)}
+    return [
+        Verdict(trial, cell, holds(trial, cell))
+        for trial in TRIALS
+        for where in ("virtual", "netlab")
+        if (cell := cells.get((f"envelope {trial.title}", trial.ahead_ms, where)))
+    ]
+
+
+def holds(trial: Trial, cell: Cell) -> bool:
+    """Whether a cell keeps within what its trial requires."""
+    unavoidable = cell.unavoidable.value if cell.unavoidable else 0.0
+    apart_us = cell.worst(lambda row: row.spread_us_p99)
+    together = trial.spread_ms is None or (apart_us is not None and apart_us <= trial.spread_ms * 1e3)
+    return together and cell.bad.value <= trial.at_most(unavoidable)
+
+
+def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
+    """Return the verdicts as lines of text fields, the heading first."""
+    lines: list[tuple[str, ...]] = [
+        ("network", "ahead", "lab", "required", "found", "95 %", "unavoidable", "of events",
+         "bad (unavoidable) by seed", "spread p99", "holds"),
+    ]  # fmt: skip
+    for verdict in verdicts:
+        cell, trial = verdict.cell, verdict.trial
+        apart_us = cell.worst(lambda row: row.spread_us_p99)
+        lines.append(
+            (
+                trial.title, f"{trial.ahead_ms:g} ms", cell.where, trial.required, share_text(cell.bad.value),
+                f"{share_text(cell.bad.low)} to {share_text(cell.bad.high)}",
+                share_text(cell.unavoidable.value) if cell.unavoidable else "?", str(cell.bad.events),
+                ", ".join(verdict.by_seed), "?" if apart_us is None else f"{apart_us / 1e3:.2f} ms",
+                "yes" if verdict.holds else "NO",
+            )
+        )  # fmt: skip
+    return lines
+
+
+def share_text(share: float) -> str:
+    """Return a share in per cent, to a thousandth of one."""
+    return f"{share * 100:.3f} %"
+
+
+def write(path: Path, data: Path) -> list[Verdict]:
+    """Write the text from the data alone; return the verdicts."""
+    verdicts = judge(rows.read(data, Row))
+    heading, *lines = table(verdicts)
+    made_by = sorted({row.commit for verdict in verdicts for row in verdict.cell.rows})
+    text = [
+        "# The envelope: where nothing is lost",
+        "",
+        *(__doc__ or "").split("\n\n", 1)[1].strip().splitlines(),
+        "",
+        "| " + " | ".join(heading) + " |",
+        "|" + "---|" * len(heading),
+        *("| " + " | ".join(line) + " |" for line in lines),
+        "",
+        f"By `scripts/lab --envelope` at {', '.join(made_by)}; data: `{data.parent.name}/{data.name}`.",
+        "*unavoidable*: what no sender could have brought to everybody in time, by the emulator's own dice.",
+        "",
+    ]
+    path.write_text("\n".join(text), encoding="utf-8")
+    return verdicts

@@ -1,0 +1,73 @@
+"""The envelope: its trials are what they say, and a verdict needs every event."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from laboratory import envelope, rows
+from laboratory.points import legs_of
+
+from tests.lab_rows import row
+
+
+def trial(title: str, ahead_ms: float = 500) -> envelope.Trial:
+    return next(one for one in envelope.TRIALS if (one.title, one.ahead_ms) == (title, ahead_ms))
+
+
+def found(one: envelope.Trial, **figures: object) -> list[rows.Row]:
+    point = one.point("virtual")
+    return [msgspec.structs.replace(row(point, seed), **figures) for seed in point.seeds]
+
+
+def test_every_trial_is_a_network_of_its_own_with_ten_thousand_events_of_five_seeds() -> None:
+    points = envelope.points("netlab")
+    assert len({point.name for point in points}) == len(points) == 8
+    for point in points:
+        legs_of(point)
+        assert point.members * point.events_per_s * point.seconds >= 10_000
+        assert point.seeds == (1, 2, 3, 4, 5)
+
+
+def test_one_bad_event_breaks_what_may_lose_none() -> None:
+    one = trial("RTT 60, jitter 15, loss 5 %")
+    assert envelope.judge(found(one))[0].holds
+    spoilt = found(one)
+    spoilt[3] = msgspec.structs.replace(spoilt[3], bad=1)
+    assert not envelope.judge(spoilt)[0].holds
+
+
+@pytest.mark.parametrize(("bad", "expected"), [(3, True), (4, False)])
+def test_where_bursts_make_events_impossible_three_times_as_many_may_be_lost(
+    bad: int, expected: bool
+) -> None:
+    one = trial("bursts 5 %, RTT 30")
+    (verdict,) = envelope.judge(found(one, bad=bad, unavoidable=1))
+    assert verdict.holds is expected
+    assert verdict.by_seed[0] == f"{bad} (1)"
+
+
+def test_who_hears_it_at_another_instant_breaks_the_trial_of_the_far_member() -> None:
+    one = trial("one member RTT 200, the others 20")
+    assert envelope.judge(found(one, spread_us_p99=1900.0))[0].holds
+    assert not envelope.judge(found(one, spread_us_p99=2100.0))[0].holds
+    assert not envelope.judge(found(one, spread_us_p99=None))[0].holds, "not measured is not held"
+
+
+def test_the_text_names_every_verdict_and_its_commit(tmp_path: Path) -> None:
+    one = trial("RTT 100, jitter 10, loss 10 %")
+    rows.write(tmp_path / "data.csv", found(one, bad=2), rows.Row)
+    (verdict,) = envelope.write(tmp_path / "TEXT.md", tmp_path / "data.csv")
+    text = (tmp_path / "TEXT.md").read_text()
+    assert not verdict.holds
+    assert "| 0.100 % |" in text
+    assert "| NO |" in text
+    assert "at abc;" in text
+
+
+def test_a_trial_at_another_ahead_is_another_point() -> None:
+    short, long = (trial("RTT 100, jitter 20, loss 5 %, one member 20 %", ahead) for ahead in (500, 1000))
+    assert replace(short.point("virtual"), name="", x=0, ahead_ms=0) == replace(
+        long.point("virtual"), name="", x=0, ahead_ms=0
+    )
+    assert short.point("virtual").name != long.point("virtual").name
