@@ -45,8 +45,8 @@ MUTANTS = {
     "no max with W": Mutant("relay/judge.py", W_RULE, "due = unclamped", ("test_judge.py",)),
     "no floor": Mutant(
         "relay/judge.py",
-        "max(base_due(event, self.timing), state.floor)",
-        "base_due(event, self.timing)",
+        "unclamped = max(due, state.floor)",
+        "unclamped = due",
         ("test_judge.py",),
     ),
     "ties by the later seq": Mutant(

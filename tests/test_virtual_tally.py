@@ -108,8 +108,8 @@ def test_spread_is_the_greatest_difference_of_true_instants(stage: Stage) -> Non
         handed[at] = replace(handed[at], timetag_ns=(handed[at].timetag_ns or 0) + 3_000_000)
 
     spreads = sorted(event.spread_ns or 0 for event in tally(stage, late_by_3_ms))
-    assert spreads[-1] == pytest.approx(3_000_000, abs=110_000)
-    assert spreads[-2] < 110_000
+    assert spreads[-1] == pytest.approx(3_000_000, abs=150_000)
+    assert spreads[-2] < 150_000
 
 
 def test_an_own_note_handed_over_before_its_verdict_is_unconfirmed(stage: Stage) -> None:
