@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import erfc, exp, sqrt
 
 from bridge.probe_figures import WayFigures, way_figures
-from relay.wire.trace import TraceWay
+from relay.wire.trace import Trace, TraceWay
 
 OWN_MS = 0.25
 """What measuring adds by itself, and what a replay through netlab therefore has twice: a probe is stamped
@@ -43,6 +43,11 @@ class Agreement:
     def agree(self) -> bool:
         """Tell whether neither test finds a difference at LEVEL."""
         return min(self.delays_p, self.loss_p) >= LEVEL
+
+
+def agreements(trace: Trace, other: Trace) -> dict[str, Agreement]:
+    """Compare both directions of two traces, by name."""
+    return {"up": agreement(trace.up, other.up), "down": agreement(trace.down, other.down)}
 
 
 def agreement(first: TraceWay, second: TraceWay) -> Agreement:

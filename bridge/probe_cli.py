@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bridge.probe import Probe
+from bridge.probe_agreement import agreements
 from bridge.probe_figures import path_figures
 from bridge.probe_service import ProbeService
 from bridge.probe_view import comparison, drawing, meaning, summary
@@ -100,10 +102,16 @@ def probe(
             _write(kept, trace)
         if picture is not None:
             _draw(trace, picture)
-        _print(trace, kept, drawn=show is not None, as_json=as_json)
-        if other is not None and not as_json:
+        if as_json:
+            said = _for_programs(trace, kept)
+            if other is not None:
+                said["against"] = {"trace": str(against)} | _compared(trace, other)
+            click.echo(msgspec.json.encode(said))
+            return
+        _print(trace, kept, drawn=show is not None)
+        if other is not None:
             Console().print(comparison(trace, other))
-        if picture is not None and not as_json:
+        if picture is not None:
             click.echo(f"picture: {picture}")
     except LocalError as error:
         raise click.ClickException(str(error)) from None
@@ -198,13 +206,28 @@ def _draw(trace: Trace, path: Path) -> None:
         raise LocalError(f"the picture can't be written to {path}: {error.strerror}") from None
 
 
-def _print(trace: Trace, kept: Path, *, drawn: bool, as_json: bool) -> None:
-    if as_json:
-        figures = path_figures(trace)
-        said = {"trace": str(kept), "about": trace.about} | asdict(figures)
-        said["meaning"] = [text for text, _ in meaning(trace, figures)]
-        click.echo(msgspec.json.encode(said))
-        return
+def _for_programs(trace: Trace, kept: Path) -> dict[str, Any]:
+    figures = path_figures(trace)
+    said = {"trace": str(kept), "about": trace.about} | asdict(figures)
+    said["meaning"] = [text for text, _ in meaning(trace, figures)]
+    return said
+
+
+def _compared(trace: Trace, other: Trace) -> dict[str, Any]:
+    """Return for each way whether two traces can be of one and the same path; figures of the other too."""
+    return {
+        name: {
+            "agree": found.agree,
+            "delays_apart": found.delays_apart,
+            "delays_p": found.delays_p,
+            "loss_p": found.loss_p,
+            "other": asdict(found.second),
+        }
+        for name, found in agreements(trace, other).items()
+    }
+
+
+def _print(trace: Trace, kept: Path, *, drawn: bool) -> None:
     console = Console()
     console.print(summary(trace))
     if drawn:

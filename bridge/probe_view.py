@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from bridge.probe_agreement import OWN_MS, agreement
+from bridge.probe_agreement import OWN_MS, agreements
 from bridge.probe_figures import (
     HORIZON_MARGIN_MS,
     RELEASE_ADVANCE_MS,
@@ -52,8 +52,7 @@ def drawing(trace: Trace) -> RenderableType:
 def comparison(trace: Trace, other: Trace) -> RenderableType:
     """Return for each way whether two traces can be of one and the same path, with the tests' figures."""
     lines = []
-    for name, way, against in (("up", trace.up, other.up), ("down", trace.down, other.down)):
-        found = agreement(way, against)
+    for name, found in agreements(trace, other).items():
         verdict = "the same" if found.agree else "different"
         text = (
             f"{name}: {verdict}; delays {found.delays_apart:.2%} apart at most "

@@ -176,7 +176,7 @@ class BridgeService:
             DEFAULT_TIMING,
             memory,
             reading,
-            copies=self._join.transport != "tls",
+            over_tls=self._join.transport == "tls",
         )
         self._player = Player(self._session, self._folders)
         self._player.client = self._journal.client

@@ -17,6 +17,7 @@ from bridge.holdback import Held
 from bridge.idspace import Origin
 from bridge.memory import Identity, Memory
 from bridge.playout import Playout
+from bridge.quiet import QuietWatch
 from bridge.report import SecondsLedger
 from bridge.timebase import Timebase
 from bridge.timekeeper import Timekeeper
@@ -36,9 +37,6 @@ STRUCTURE_KEEP = ticks(10.0)
 """Groups, FX and frees that were played while the relay was away are sent to the others afterwards, if they
 aren't older: after that long a member's sound was freed everywhere anyway."""
 
-QUIET_AFTER_NS = 3_000_000_000
-"""Without a datagram for this long although TLS stands, people are told to look at UDP."""
-
 
 class JamSession:
     """One member's session."""
@@ -53,9 +51,9 @@ class JamSession:
         memory: Memory,
         reading: Reading,
         *,
-        copies: bool = True,
+        over_tls: bool = False,
     ) -> None:
-        """copies: what may be lost is sent again unasked; not where TCP carries the events."""
+        """over_tls: TCP carries the events, so that what may be lost isn't sent again unasked."""
         self.identity = identity
         self.playout = playout
         self.timing = timing
@@ -75,10 +73,9 @@ class JamSession:
         self._timekeeper = Timekeeper(timebase, reading)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
-        self._copies = copies
+        self._copies = not over_tls
         self._effects: list[Effect] = []
-        self._heard_at_ns = reading.local_ns
-        self._told_quiet = False
+        self._quiet = QuietWatch(over_tls=over_tls, local_ns=reading.local_ns)
         self._home_sub = 0
         self.datagrams_refused = 0
         self._awake_local_ns = reading.local_ns
@@ -212,8 +209,7 @@ class JamSession:
         if self._in_time:
             self._begin_sending(reading)
         self._ledger.start(now)
-        self._heard_at_ns = reading.local_ns
-        self._told_quiet = False
+        self._quiet.restart(reading.local_ns)
         self._effects.append(words.welcomed(welcome, self.identity.room))
         self._roster(welcome.members, quiet=True)
 
@@ -262,7 +258,7 @@ class JamSession:
         except RemoteError:
             self.datagrams_refused += 1
             return
-        self._heard_at_ns = reading.local_ns
+        self._quiet.heard(reading.local_ns)
         for frame in parts:
             try:
                 self._frame(frame, received_local_ns, reading)
@@ -343,9 +339,7 @@ class JamSession:
         if self._sending and self._ledger.report_at <= now:
             figures = path_figures(self._timebase, self._downlink, reading)
             self._effects += [SendControl(report) for report in self._ledger.due_reports(now, figures)]
-        if reading.local_ns - self._heard_at_ns > QUIET_AFTER_NS and not self._told_quiet:
-            self._told_quiet = True
-            self._effects.append(words.NO_DATAGRAMS)
+        self._effects += self._quiet.news(reading.local_ns)
 
     def flush(self, reading: Reading) -> list[Effect]:
         """Return all effects since the last flush; frames are joined into as few datagrams as they fit."""

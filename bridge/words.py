@@ -7,11 +7,18 @@ from bridge.effects import Tell
 from relay.wire.control import Member, Welcome
 
 AWAY = Tell("the relay is away; your own music goes on", warning=True)
-NO_DATAGRAMS = Tell(
-    "no datagram from the relay for 3 s, although TCP is up; is its UDP port open? "
-    "Where UDP is blocked, join with --transport tls",
-    warning=True,
-)
+
+
+def no_datagrams(*, over_tls: bool) -> Tell:
+    """Say that nothing comes although the relay's TLS connection stands, and what to do."""
+    text = (
+        "nothing from the relay for 3 s on the connection for events, although the other one stands: a lossy "
+        "network holds TCP up; where its UDP port is open, join without --transport tls"
+        if over_tls
+        else "no datagram from the relay for 3 s, although TCP is up; is its UDP port open? "
+        "Where UDP is blocked, join with --transport tls"
+    )
+    return Tell(text, warning=True)
 
 
 def place_lost(slot: int, room: str) -> Tell:

@@ -150,6 +150,7 @@ class RelayHub:
             datagrams_in=self.datagrams_in,
             datagrams_refused=self.datagrams_refused,
             ntp_offset_ms=self.ntp_offset_ms,
+            probes=self.probing.stats(),
         )
 
     def _report(self, room: Room, seat: Seat, report: control.Report, now: int) -> list[Effect]:

@@ -49,10 +49,18 @@ class Probing:
         self._taken = taken
         self._by_channel: dict[int, _Probe] = {}
         self._by_connection: dict[int, _Probe] = {}
-        self.begun = 0
-        """How many paths were measured, or are now."""
-        self.refused = 0
-        """Datagrams of probers that were not answered: malformed, or too many."""
+        self._begun = 0
+        self._refused = 0
+        self._datagrams_refused = 0
+
+    def stats(self) -> control.ProbeStats:
+        """Return how many paths were measured and are now, and what was refused."""
+        return control.ProbeStats(
+            now=len(self._by_channel),
+            begun=self._begun,
+            refused=self._refused,
+            datagrams_refused=self._datagrams_refused,
+        )
 
     def serves(self, connection: int) -> bool:
         """Tell whether a connection measures its path."""
@@ -67,6 +75,7 @@ class Probing:
             )
             return _refuse(connection, "protocol", text, final=True)
         if len(self._by_channel) >= PROBES_MAX:
+            self._refused += 1
             text = f"{PROBES_MAX} paths to this relay are being measured already: try again in a few minutes"
             return _refuse(connection, "probes", text)
         number = int.from_bytes(self._entropy(CHANNEL_BYTES))
@@ -85,7 +94,7 @@ class Probing:
             datagrams=TokenBucket(hello.rate * 1.1, PROBE_DATAGRAMS_BURST),
         )
         self._by_channel[number] = self._by_connection[connection] = probe
-        self.begun += 1
+        self._begun += 1
         welcome = control.ProbeWelcome(channel=number, key_up=key_up, key_down=key_down)
         return [SendControl(connection, welcome)]
 
@@ -110,7 +119,7 @@ class Probing:
                 case _:
                     raise MalformedDatagram("a prober sends one probe in each datagram and nothing else")
         except RemoteError:
-            self.refused += 1
+            self._datagrams_refused += 1
             raise
         probe.heard_at = now
         probe.arrivals.append((number, received))

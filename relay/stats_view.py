@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from relay.wire.control import MemberStats, RoomStats, Stats
+from relay.wire.control import MemberStats, ProbeStats, RoomStats, Stats
 from relay.wire.sequence import Scheme
 
 WIDE = 1000
@@ -25,6 +25,8 @@ GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 def stats_view(stats: Stats) -> RenderableType:
     """Return the statistics for a terminal."""
     parts: list[RenderableType] = [_headline(stats)]
+    if stats.probes != ProbeStats():
+        parts.append(_probes_line(stats.probes))
     if not stats.rooms:
         parts.append(Text("no room is open: nobody has joined yet", style=QUIET))
     for room in stats.rooms:
@@ -74,6 +76,15 @@ def _headline(stats: Stats) -> Text:
     if stats.datagrams_refused:
         line += f"  {stats.datagrams_refused} datagrams refused"
     return Text(line)
+
+
+def _probes_line(probes: ProbeStats) -> Text:
+    line = f"paths measured: {probes.begun}, of them now {probes.now}"
+    if probes.refused:
+        line += f"; {probes.refused} probers refused"
+    if probes.datagrams_refused:
+        line += f"; {probes.datagrams_refused} datagrams of theirs refused"
+    return Text(line, style=QUIET)
 
 
 def _room_line(room: RoomStats) -> Text:

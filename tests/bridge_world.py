@@ -79,13 +79,27 @@ class Bench:
         self.playout.drain()
 
     def session(
-        self, memory: Memory | None = None, *, lead_s: float = 0.2, shift_s: float = 0.0
+        self,
+        memory: Memory | None = None,
+        *,
+        lead_s: float = 0.2,
+        shift_s: float = 0.0,
+        over_tls: bool = False,
     ) -> JamSession:
         """Return a session around the playout."""
         identity = Identity("main", "ada", "test", ticks(ADVANCE_S))
         timing = Timing(ticks(lead_s), ticks(shift_s))
         memory = memory if memory is not None else Memory(slot=1)
-        return JamSession(identity, self.playout, self.timebase, self.ledger, timing, memory, reading(0.0))
+        return JamSession(
+            identity,
+            self.playout,
+            self.timebase,
+            self.ledger,
+            timing,
+            memory,
+            reading(0.0),
+            over_tls=over_tls,
+        )
 
     def player(self, *, lead_s: float = 0.2, shift_s: float = 0.0) -> Player:
         """Return a player that plays alone."""

@@ -72,7 +72,7 @@ async def test_a_loopback_path_is_measured_both_ways(relay: RelayService, pins: 
     assert {"host", "rate_per_s", "clock_bound_ms", "clock_rate_ppm", "clock_steady"} <= trace.about.keys()
     assert len(loads(dumps(trace)).up.samples) == len(trace.up.samples)
     await asyncio.sleep(0.05)
-    assert (relay.hub.probing.begun, relay.hub.probing.next_wakeup()) == (1, None)
+    assert (relay.hub.probing.stats().begun, relay.hub.probing.next_wakeup()) == (1, None)
 
 
 async def test_stopped_early_it_returns_what_there_is(relay: RelayService, pins: KnownRelays) -> None:
@@ -203,6 +203,21 @@ def test_a_trace_as_json_says_the_same_to_programs(written: Path) -> None:
     assert (said["up"]["sent"], said["up"]["lost"], said["down"]["lost"]) == (300, 15, 0)
     assert said["about"]["host"] == "jam.example"
     assert said["lead_ms"] > said["rtt_ms"] > 50
+
+
+def test_the_comparison_of_two_traces_is_in_the_json_too(written: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    trace = loads(written.read_text("utf-8"))
+    other.write_text(dumps(Trace(trace.down, trace.down)), "utf-8")
+    result = CliRunner().invoke(main, ["probe", "--show", str(written), "--against", str(other), "--json"])
+    assert result.exit_code == 0, result.output
+    against = json.loads(result.output)["against"]
+    assert against["trace"] == str(other)
+    assert (against["up"]["agree"], against["down"]["agree"]) == (False, True)
+    assert against["up"]["loss_p"] < 0.01 < against["down"]["delays_p"]
+    assert (against["up"]["other"]["sent"], against["up"]["other"]["lost"]) == (300, 0)
+    alone = CliRunner().invoke(main, ["probe", "--show", str(written), "--json"])
+    assert "against" not in json.loads(alone.output)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_prober_has_no_place_in_any_room_and_nobody_hears_of_it() -> None:
     assert (list(ann.said), len(ann.frames)) == before
     assert [room.name for room in jam.hub.stats(None, jam.now).rooms] == ["main"]
     assert jam.hub.stats(None, jam.now).members == 1
-    assert jam.hub.probing.begun == 1
+    assert jam.hub.probing.stats().begun == 1
 
 
 def test_answers_follow_the_sealed_datagrams_and_nobody_else() -> None:
@@ -156,7 +156,9 @@ def test_as_many_as_the_relay_measures_at_once_and_no_more_until_one_ends() -> N
     assert late.answer[1] == CloseControl(50)
     jam.hub.control_closed(first.connection, jam.now)
     assert isinstance(Prober(jam, 51).said, control.ProbeWelcome)
-    assert jam.hub.probing.begun == PROBES_MAX + 1
+    assert jam.hub.stats(None, jam.now).probes == control.ProbeStats(
+        now=PROBES_MAX, begun=PROBES_MAX + 1, refused=1
+    )
 
 
 def test_more_than_the_rate_is_not_answered_not_reported_and_counted() -> None:
@@ -164,7 +166,8 @@ def test_more_than_the_rate_is_not_answered_not_reported_and_counted() -> None:
     prober = Prober(jam, 1)
     answered = [prober.probe(number) is not None for number in range(PROBE_DATAGRAMS_BURST + 50)]
     assert answered == [True] * PROBE_DATAGRAMS_BURST + [False] * 50
-    assert jam.hub.probing.refused == jam.hub.datagrams_refused == 50
+    stats = jam.hub.stats(None, jam.now)
+    assert stats.probes.datagrams_refused == stats.datagrams_refused == 50
     ((_, report),) = reports(jam, 1.0)
     assert len(report.arrivals) == PROBE_DATAGRAMS_BURST
 
@@ -238,7 +241,7 @@ def test_a_prober_can_send_probes_and_nothing_else(parts: list[frames.Frame]) ->
     jam = Jam()
     prober = Prober(jam, 1)
     assert prober.send(*parts) == []
-    assert jam.hub.probing.refused == 1
+    assert jam.hub.probing.stats().datagrams_refused == 1
     assert reports(jam, 1.0) == [(1, control.ProbeReport(arrivals=[]))]
 
 

@@ -226,6 +226,14 @@ def test_a_silent_udp_path_is_told_once() -> None:
     assert len(told) == 1
 
 
+def test_who_hears_nothing_over_tls_is_not_sent_to_look_at_its_udp_port() -> None:
+    relay = Relay(Bench().session(over_tls=True))
+    relay.welcome(at_s=1.0)
+    told = [effect.text for effect in relay.turn(9.0)[1] if isinstance(effect, Tell)]
+    assert any("nothing from the relay for 3 s" in text for text in told)
+    assert not any("is its UDP port open?" in text for text in told)
+
+
 def test_a_step_of_the_relays_clock_moves_own_events_along_and_not_the_judged() -> None:
     bench, session, relay = joined()
     relay.say(judged(1, 12.0, note(20)), at_s=1.5)

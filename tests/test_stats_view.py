@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from relay.stats_view import stats_view, verdict
-from relay.wire.control import MemberStats, RoomStats, Stats
+from relay.wire.control import MemberStats, ProbeStats, RoomStats, Stats
 from relay.wire.sequence import Scheme
 
 
@@ -45,10 +45,10 @@ def room(*members: MemberStats, **figures: float | str | Scheme) -> RoomStats:
     )  # fmt: skip
 
 
-def shown(*rooms: RoomStats, columns: int) -> list[str]:
+def shown(*rooms: RoomStats, columns: int, probes: ProbeStats | None = None) -> list[str]:
     stats = Stats(
         software="jamrelay 0.1.0", uptime_s=3725.0, members=2, rooms=list(rooms), datagrams_in=9,
-        datagrams_refused=0,
+        datagrams_refused=0, probes=probes or ProbeStats(),
     )  # fmt: skip
     output = io.StringIO()
     Console(file=output, width=columns).print(stats_view(stats))
@@ -132,3 +132,11 @@ def test_it_says_whether_the_lead_is_fixed_and_what_it_has_to_be_good_for() -> N
     fixed = "\n".join(shown(room(member(1, "anna"), lead_auto=False), columns=200))
     assert "lead 200 ms (fixed), shift 0 ms (fixed)" in fixed
     assert "lead needed" not in fixed
+
+
+def test_measured_paths_are_shown_where_there_are_any_and_refusals_where_there_are_any() -> None:
+    assert "measured" not in "\n".join(shown(columns=80))
+    assert "paths measured: 3, of them now 1" in shown(columns=80, probes=ProbeStats(begun=3, now=1))
+    refused = ProbeStats(begun=4, now=4, refused=2, datagrams_refused=9)
+    line = "paths measured: 4, of them now 4; 2 probers refused; 9 datagrams of theirs refused"
+    assert line in shown(columns=120, probes=refused)

@@ -315,6 +315,16 @@ class RoomStats(Struct, frozen=True, kw_only=True):
     scheme: Scheme = Scheme.JUDGED
 
 
+class ProbeStats(Struct, frozen=True, kw_only=True):
+    """Measurements of paths since the relay's start. now: under way; begun: all that were let in; refused:
+    probers for whom there was no place; datagrams_refused: those of probers that weren't answered."""
+
+    now: int = 0
+    begun: int = 0
+    refused: int = 0
+    datagrams_refused: int = 0
+
+
 class Stats(Struct, tag="stats", frozen=True, kw_only=True):
     """The relay's answer to StatsRequest."""
 
@@ -325,6 +335,7 @@ class Stats(Struct, tag="stats", frozen=True, kw_only=True):
     datagrams_in: int
     datagrams_refused: int
     ntp_offset_ms: float | None = None
+    probes: ProbeStats = ProbeStats()
 
 
 Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest | ProbeHello

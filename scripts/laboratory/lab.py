@@ -15,11 +15,11 @@ from rich.table import Table
 
 from laboratory import envelope, figures, repeat, rows, study, studyplan
 from laboratory.cells import Cell, cells_of
+from laboratory.lab_view import table_of, table_of_runs
 from laboratory.points import MODES, TRANSPORTS, Point, legs_of
 from laboratory.reporting import Reporter, run_jobs, tell_failures
 from laboratory.rows import BadRows, GenuineRow, Row
 from laboratory.runs import job_of, missing, stamp
-from laboratory.studytext import share_text
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
 
@@ -187,23 +187,24 @@ def main(
             sys.exit(study.run(console, study.COMMITTED, parts=parts or study.PARTS, jobs=jobs, again=again))
         elif real:
             asked = matrix(
-                networks, transports, repair, leads, ahead_ms, sizes, 0, seconds, seeds or 1, "genuine"
-            )
-            sys.exit(run_matrix(console, asked, output, 1, again))
-        else:
-            asked = matrix(
                 networks,
                 transports,
                 repair,
                 leads,
                 ahead_ms,
                 sizes,
-                events_per_s,
+                0,
                 seconds,
-                seeds or 3,
-                where,
-                [Scheme(name) for name in schemes],
+                seeds or 1,
+                "genuine",
+                schemes,
             )
+            sys.exit(run_matrix(console, asked, output, 1, again))
+        else:
+            asked = matrix(
+                networks, transports, repair, leads, ahead_ms, sizes, events_per_s, seconds, seeds or 3,
+                where, schemes,
+            )  # fmt: skip
             sys.exit(run_matrix(console, asked, output, jobs, again))
     except (LocalError, BadRows) as error:
         raise click.ClickException(str(error)) from error
@@ -222,7 +223,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 def matrix(
     networks: tuple[str, ...], transports: tuple[str, ...], repair: str, leads: tuple[float, ...],
     ahead_ms: float, sizes: tuple[int, ...], events_per_s: float, seconds: float, seeds: int, where: str,
-    schemes: Sequence[Scheme] = (Scheme.JUDGED,),
+    schemes: Sequence[str] = (Scheme.JUDGED,),
 ) -> list[Point]:  # fmt: skip
     """Return the points of a matrix. Raises LocalError for what can't be run."""
     if not networks:
@@ -237,7 +238,9 @@ def matrix(
             *modes,
         ]
     points = []
-    for network, lead_ms, members, mode, scheme in product(networks, leads, sizes, modes, schemes):
+    for network, lead_ms, members, mode, scheme in product(
+        networks, leads, sizes, modes, map(Scheme, schemes)
+    ):
         series = f"{network} lead {lead_ms:g}/{ahead_ms:g} rate {events_per_s:g} for {seconds:g} s"
         series += "" if scheme is Scheme.JUDGED else f" by {scheme}"
         points.append(
@@ -324,48 +327,6 @@ def refuse_netlab_where_it_cannot_work(points: Iterable[Point]) -> None:
 def a_row(result: object) -> Row:
     assert isinstance(result, Row)
     return result
-
-
-def table_of(cells: list[Cell]) -> Table:
-    """Return the cells as a table for a terminal."""
-    table = Table(
-        "network",
-        "mode",
-        "scheme",
-        "lead",
-        "members",
-        "bad events (95 %)",
-        "re-timed",
-        "unavoidable",
-        "spread p50/p99",
-    )
-    for cell in cells:
-        row = cell.first
-        spread = [cell.mean(figures.median_spread), cell.mean(figures.high_spread)]
-        table.add_row(
-            row.network, cell.mode, row.scheme.value, f"{row.lead_ms:g} ms", str(row.members),
-            share_text(cell.bad), figures.percent(cell.retimed.value),
-            "?" if cell.unavoidable is None else figures.percent(cell.unavoidable.value),
-            "/".join("?" if value is None else f"{value / 1e3:.2f}" for value in spread) + " ms",
-        )  # fmt: skip
-    return table
-
-
-def table_of_runs(found: Sequence[GenuineRow]) -> Table:
-    """Return genuine runs one by one: what became of their notes, and of all messages of the room."""
-    table = Table(
-        "network", "seed", "events", "missing", "late", "out of order", "different", "re-timed", "moved",
-        "unavoidable", "margin p1/p50", "late by scsynth", "messages (diverging)",
-    )  # fmt: skip
-    for row in found:
-        margins = (row.margin_ms_p01, row.margin_ms_p50)
-        counts = (row.events, row.missing, row.late, row.out_of_order, row.different, row.retimed, row.moved)
-        table.add_row(
-            row.network, str(row.seed), *map(str, counts), str(row.unavoidable),
-            "/".join("?" if value is None else f"{value:.0f}" for value in margins) + " ms",
-            str(row.late_lines), f"{row.messages} ({row.messages_diverging})",
-        )  # fmt: skip
-    return table
 
 
 # -- quick and repeat ------------------------------------------------------------------------------------
