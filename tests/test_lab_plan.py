@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from laboratory import lab, rows, study, studyplan
+from laboratory import rows, study, studyplan, trials
 from laboratory.cells import COHERENT
 from laboratory.intervals import wilson
 from laboratory.points import TRANSPORTS, Point, legs_of, mode_of
@@ -126,7 +126,7 @@ def test_members_exceptions_take_other_legs_and_unknown_ones_are_refused() -> No
 
 
 def matrix(networks: tuple[str, ...], transports: tuple[str, ...], repair: str, where: str) -> list[Point]:
-    return lab.matrix(networks, transports, repair, (200, 400), 500, (3, 5), 20, 25, 2, where)
+    return trials.matrix(networks, transports, repair, (200, 400), 500, (3, 5), 20, 25, 2, where)
 
 
 def test_a_matrix_is_every_network_with_every_way_of_sending_lead_and_size() -> None:
@@ -137,7 +137,9 @@ def test_a_matrix_is_every_network_with_every_way_of_sending_lead_and_size() -> 
 
 
 def test_a_matrix_tries_every_scheme_that_it_is_given_under_names_of_their_own() -> None:
-    points = lab.matrix(("fibre",), ("udp",), "both", (200,), 500, (3,), 20, 25, 2, "virtual", list(Scheme))
+    points = trials.matrix(
+        ("fibre",), ("udp",), "both", (200,), 500, (3,), 20, 25, 2, "virtual", list(Scheme)
+    )
     assert [point.scheme for point in points] == 2 * list(Scheme)
     assert len({point.name for point in points}) == 4
     usual = matrix(("fibre",), ("udp",), "on", "virtual")
@@ -191,7 +193,7 @@ def test_without_netlab_real_runs_are_refused_by_name_and_the_study_says_not_run
     real = studyplan.point("netlab", "loss", 5, "delay=15", "tls-cubic", seeds=(1,))
     quiet = Console(quiet=True)
     with pytest.raises(LocalError, match="NOT RUN, no /dev/net/tun: netlab/loss/tls-cubic/5"):
-        lab.run_matrix(quiet, [real], tmp_path, 1, False)
+        trials.run_matrix(quiet, [real], tmp_path, 1, False)
     place = study.Place(tmp_path / "STUDY.md", tmp_path / "study")
     there = studyplan.point("virtual", "loss", 5, "delay=15", "udp-repair", seeds=(1,))
     rows.append(place.rows, row(there))
@@ -209,7 +211,7 @@ def test_runs_with_genuine_sonic_pis_are_refused_in_words_where_they_cant_be_mad
     monkeypatch.setenv("PATH", "/nowhere")
     genuine = matrix(("fibre",), ("udp",), "on", "genuine")[:1]
     with pytest.raises(LocalError, match=r"NOT RUN, not found: .*jackd.*: genuine/fibre"):
-        lab.run_matrix(Console(quiet=True), genuine, tmp_path, 1, False)
+        trials.run_matrix(Console(quiet=True), genuine, tmp_path, 1, False)
 
 
 def test_rows_of_genuine_runs_are_read_back_and_shown_one_by_one(tmp_path: Path) -> None:
@@ -220,7 +222,7 @@ def test_rows_of_genuine_runs_are_read_back_and_shown_one_by_one(tmp_path: Path)
     rows.append(tmp_path / "genuine.csv", there)
     console = Console(width=200)
     with console.capture() as said:
-        assert lab.run_matrix(console, [made], tmp_path, 1, False) == 0
+        assert trials.run_matrix(console, [made], tmp_path, 1, False) == 0
     assert "90 (5)" in said.get()
     assert "1 of 1 runs are in" in said.get()
     assert (tmp_path / "genuine.png").exists()
