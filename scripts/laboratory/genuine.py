@@ -140,7 +140,13 @@ def run(point: Point, seed: int, folder: Path) -> GenuineRow:
     star = Star(legs_of(point), seed=seed, log=folder / "decisions.log", congestion=congestion or None)
     try:
         with star, Stage() as stage:
-            relay = Relay(star.relay, folder, lead_ms=point.lead_ms, repair=realrun.repairs(point))
+            relay = Relay(
+                star.relay,
+                folder,
+                lead_ms=point.lead_ms,
+                repair=realrun.repairs(point),
+                scheme=point.scheme,
+            )
             relay.start()
             band = [
                 Musician(stage, name, index, host, folder / name, transport, piece_of(index, seed))
