@@ -4,7 +4,8 @@
 written from the rows alone. Three members, each playing 20 events a second; RTT is a member's ping to the
 relay; loss is on each leg and direction; bursts last 80 ms on average (exponential) and everything in them is
 lost. In time = at scsynth 20 ms before it is due. A share is of the events of the room that at any member
-were missing, late, out of order or different, or that were re-timed or moved.
+were missing, late, out of order or different, or that were re-timed or moved. Lead and shift tune themselves,
+but at 500 ms the shift is kept at 0, so that no longer delay can buy the figure unseen.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +45,8 @@ class Trial:
         """Return the trial as a point of the laboratory."""
         return studyplan.point(
             where, f"envelope {self.title}", self.ahead_ms, self.network, "udp-repair",
-            ahead_ms=self.ahead_ms, seconds=seconds, seeds=seeds,
+            lead_ms=None, shift_auto=self.ahead_ms > studyplan.BASE_AHEAD_MS, ahead_ms=self.ahead_ms,
+            seconds=seconds, seeds=seeds,
         )  # fmt: skip
 
 
@@ -104,6 +106,19 @@ class Verdict:
             f"{row.bad} ({'?' if row.unavoidable is None else row.unavoidable})" for row in self.cell.rows
         ]
 
+    @property
+    def lead_and_shift(self) -> str:
+        """What lead and shift had come to at the end, over the seeds, e.g. "150-175/0-0 ms"."""
+        rows = self.cell.rows
+        return (
+            f"{_range([row.lead_ms_last for row in rows])}/{_range([row.shift_ms_last for row in rows])} ms"
+        )
+
+
+def _range(values: Sequence[float | None]) -> str:
+    known = sorted(value for value in values if value is not None)
+    return f"{known[0]:.0f}-{known[-1]:.0f}" if known else "?"
+
 
 def points(where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> list[Point]:
     """Return all trials as points."""
@@ -133,7 +148,7 @@ def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
     """Return the verdicts as lines of text fields, the heading first."""
     lines: list[tuple[str, ...]] = [
         ("network", "ahead", "lab", "required", "found", "95 %", "unavoidable", "of events",
-         "bad (unavoidable) by seed", "spread p99", "holds"),
+         "bad (unavoidable) by seed", "lead/shift", "spread p99", "holds"),
     ]  # fmt: skip
     for verdict in verdicts:
         cell, trial = verdict.cell, verdict.trial
@@ -143,7 +158,8 @@ def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
                 trial.title, f"{trial.ahead_ms:g} ms", cell.where, trial.required, share_text(cell.bad.value),
                 f"{share_text(cell.bad.low)} to {share_text(cell.bad.high)}",
                 share_text(cell.unavoidable.value) if cell.unavoidable else "?", str(cell.bad.events),
-                ", ".join(verdict.by_seed), "?" if apart_us is None else f"{apart_us / 1e3:.2f} ms",
+                ", ".join(verdict.by_seed), verdict.lead_and_shift,
+                "?" if apart_us is None else f"{apart_us / 1e3:.2f} ms",
                 "yes" if verdict.holds else "NO",
             )
         )  # fmt: skip

@@ -169,7 +169,7 @@ def run(point: Point, seed: int, folder: Path) -> GenuineRow:
                 musician.performer.run_file(examples()[musician.piece])
             from_ns = start_ns + round(LEAD_IN_S * 1e9)
             to_ns = from_ns + round(point.seconds * 1e9)
-            watch.sleep_until(to_ns + round((realrun.longest_ms(point) / 1e3 + TAIL_S) * 1e9), look)
+            watch.sleep_until(to_ns + round((point.due_ms / 1e3 + TAIL_S) * 1e9), look)
             cpu_s = health.cpu_by_kind(star)
             slots = {musician.name: musician.slot for musician in band}
             warnings = {musician.name: len(musician.performer.timing_warnings()) for musician in band}

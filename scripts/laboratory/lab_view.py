@@ -7,7 +7,7 @@ from rich.table import Table
 from laboratory import figures
 from laboratory.cells import Cell
 from laboratory.findings import share_text
-from laboratory.rows import GenuineRow
+from laboratory.rows import GenuineRow, Row
 
 
 def table_of(cells: Sequence[Cell]) -> Table:
@@ -20,7 +20,7 @@ def table_of(cells: Sequence[Cell]) -> Table:
         row = cell.first
         spread = [cell.mean(figures.median_spread), cell.mean(figures.high_spread)]
         table.add_row(
-            row.network, cell.mode, row.scheme.value, f"{row.lead_ms:g} ms", str(row.members),
+            row.network, cell.mode, row.scheme.value, lead_text(row), str(row.members),
             share_text(cell.bad), figures.percent(cell.retimed.value),
             "?" if cell.unavoidable is None else figures.percent(cell.unavoidable.value),
             "/".join("?" if value is None else f"{value / 1e3:.2f}" for value in spread) + " ms",
@@ -43,3 +43,10 @@ def table_of_runs(found: Sequence[GenuineRow]) -> Table:
             str(row.late_lines), f"{row.messages} ({row.messages_diverging})",
         )  # fmt: skip
     return table
+
+
+def lead_text(row: Row) -> str:
+    """Return a row's lead, as it was asked for, and what it came to where it tuned itself."""
+    if row.lead_ms is not None:
+        return f"{row.lead_ms:g} ms"
+    return "auto" if row.lead_ms_last is None else f"auto, {row.lead_ms_last:.0f} ms"

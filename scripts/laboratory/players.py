@@ -28,6 +28,7 @@ PYTHONPATH = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
 RELAY_PORT = 7707
 RELAY_READY = "relay ready on port "
 RELAY_READY_S = 20.0
+LEAD_CHANGED = re.compile(r"lead changed room=\S+ lead_ms=(\d+) was_ms=\d+ shift_ms=(\d+)")
 CLOCK_SET = "clock set to the room's"
 SLOT = re.compile(r"bridge up slot=(\d+)")
 SCSYNTH_PORT = 4556
@@ -44,13 +45,23 @@ class Relay:
 
     name = "relay"
 
-    def __init__(self, host: Host, folder: Path, *, lead_ms: float, repair: bool, scheme: Scheme) -> None:
+    def __init__(
+        self,
+        host: Host,
+        folder: Path,
+        *,
+        lead_ms: float | None,
+        repair: bool,
+        scheme: Scheme,
+        shift_auto: bool = False,
+    ) -> None:
         self.host = host
         self.folder = folder
         self.log = folder / "relay.log"
         self.command: list[str | Path] = [
             BIN / "jamrelay", "serve", "--host", "0.0.0.0", "--port", str(RELAY_PORT),
-            "--lead-ms", str(lead_ms), "--shift-ms", "0", "--data-dir", folder / "relay",
+            *(() if lead_ms is None else ("--lead-ms", str(lead_ms))),
+            *(() if shift_auto else ("--shift-ms", "0")), "--data-dir", folder / "relay",
             "--event-log", folder / "events.jsonl", "--scheme", scheme.value,
             "--repair" if repair else "--no-repair",
         ]  # fmt: skip
@@ -70,6 +81,11 @@ class Relay:
         # A relay has a machine to itself; here it shares one with all its members.
         with contextlib.suppress(OSError):
             os.sched_setscheduler(self.process.pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+    def lead_and_shift_ms(self) -> tuple[float, float] | None:
+        """Return what lead and shift came to, None if they stayed what they were."""
+        changes = LEAD_CHANGED.findall(self.log.read_text(errors="replace"))
+        return (float(changes[-1][0]), float(changes[-1][1])) if changes else None
 
     @property
     def has_ended(self) -> bool:

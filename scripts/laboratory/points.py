@@ -22,7 +22,8 @@ TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
 class Point:
     """What is to be run, once for every seed.
 
-    An event has max(ahead_ms, lead_ms) from emission to due; `lead_ms` is the room's, fixed, shift 0.
+    An event has `due_ms` from emission to due; `lead_ms` is the room's, fixed; None: it tunes itself. The
+    shift is 0, unless it tunes itself too.
     """
 
     name: str
@@ -38,7 +39,8 @@ class Point:
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED
     """What keeps the members together."""
-    lead_ms: float = 200.0
+    lead_ms: float | None = 200.0
+    shift_auto: bool = False
     ahead_ms: float = 500.0
     members: int = 3
     events_per_s: float = 20.0
@@ -46,6 +48,11 @@ class Point:
     seconds: float = 30.0
     """Measured window; warming up comes before and isn't counted."""
     seeds: tuple[int, ...] = (1, 2, 3)
+
+    @property
+    def due_ms(self) -> float:
+        """From emission to due, where nothing is moved; a lead that tunes itself is taken to lie below."""
+        return max(self.ahead_ms, self.lead_ms or 0.0)
 
     def __post_init__(self) -> None:
         if self.where not in WHERES:

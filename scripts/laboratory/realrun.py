@@ -31,6 +31,8 @@ from laboratory.players import POLL_S, Player, Relay, RunFailed, Seated
 from laboratory.points import Point, legs_of
 from laboratory.rows import Row, asked
 from laboratory.star import Star
+from relay.lead import LEAD_START
+from relay.wire.timetag import TICKS_PER_S
 
 READY_S = 60.0
 """For all members; a TLS handshake takes many tries where a fifth of everything is lost."""
@@ -42,6 +44,7 @@ NOTICE_S = 0.5
 LEAD_IN_S = 2.0
 TAIL_S = 2.0
 END_S = 6.0
+LEAD_START_MS = LEAD_START / TICKS_PER_S * 1e3
 CLOCK_STEP_NS = 1_000_000
 
 
@@ -62,7 +65,10 @@ def run(point: Point, seed: int, folder: Path) -> Row:
     transport, _, congestion = point.transport.partition("-")
     star = Star(legs, seed=seed, log=folder / "decisions.log", congestion=congestion or None)
     with star:
-        relay = Relay(star.relay, folder, lead_ms=point.lead_ms, repair=repairs(point), scheme=point.scheme)
+        relay = Relay(
+            star.relay, folder, lead_ms=point.lead_ms, shift_auto=point.shift_auto, repair=repairs(point),
+            scheme=point.scheme,
+        )  # fmt: skip
         relay.start()
         players = [
             Player(name, index, host, folder / name, transport)
@@ -76,7 +82,7 @@ def run(point: Point, seed: int, folder: Path) -> Row:
         to_ns = from_ns + round(point.seconds * 1e9)
         watch = health.Watch()
         watch.sleep_until(
-            to_ns + round((longest_ms(point) / 1e3 + TAIL_S) * 1e9),
+            to_ns + round((point.due_ms / 1e3 + TAIL_S) * 1e9),
             lambda: check_alive(star, relay, players),
         )
         cpu_s = health.cpu_by_kind(star)
@@ -88,6 +94,7 @@ def run(point: Point, seed: int, folder: Path) -> Row:
         Member(player.name, slots[player.name], recording.read(player.sent), recording.read(player.handed))
         for player in players
     ]
+    ended = relay.lead_and_shift_ms() or (point.lead_ms or LEAD_START_MS, 0.0)
     row, state, events = judge(point, seed, folder, star, members, (from_ns, to_ns), watch.stalls)
     state |= {
         "wall_s": time.monotonic() - began_s,
@@ -97,7 +104,9 @@ def run(point: Point, seed: int, folder: Path) -> Row:
     }
     (folder / "run.json").write_text(json.dumps(state, indent=1) + "\n")
     health.check(state)
-    return msgspec.structs.replace(row, started=started.isoformat(timespec="seconds"))
+    return msgspec.structs.replace(
+        row, lead_ms_last=ended[0], shift_ms_last=ended[1], started=started.isoformat(timespec="seconds")
+    )
 
 
 def judge(
@@ -117,7 +126,7 @@ def judge(
     zero_ns = log.header.zero_realtime_ns
     try:
         judged = relaylog.read(folder / "events.jsonl")
-        observed = measure.observe(members, judged, *window_ns, lead_ms=point.lead_ms)
+        observed = measure.observe(members, judged, *window_ns, lead_ms=point.lead_ms or 0.0)
         events = measure.undisturbed(observed, stalls)
     except (MeasureError, relaylog.LogError) as error:
         raise RunFailed(str(error)) from error
@@ -154,7 +163,7 @@ def judge(
 def wall_s(point: Point) -> float:
     """Return about how long a run of a point takes, in seconds of wall time (measured)."""
     start_s = 3.5 + 0.5 * point.members
-    return start_s + SETTLE_S + LEAD_IN_S + point.seconds + longest_ms(point) / 1e3 + TAIL_S + 2.0
+    return start_s + SETTLE_S + LEAD_IN_S + point.seconds + point.due_ms / 1e3 + TAIL_S + 2.0
 
 
 def repairs(point: Point) -> bool:
@@ -164,11 +173,6 @@ def repairs(point: Point) -> bool:
     again has lost with the old one.
     """
     return point.repair or point.transport != "udp"
-
-
-def longest_ms(point: Point) -> float:
-    """Return the time from emission to due."""
-    return max(point.ahead_ms, point.lead_ms)
 
 
 def schedule_of(point: Point, seed: int) -> list[str | float]:

@@ -56,7 +56,8 @@ def point_of(group: Sequence[Row]) -> Point:
     point = Point(
         name=row.point, series=row.series, x=row.x, where=row.where, network=row.network,
         transport=row.transport, repair=row.repair, scheme=row.scheme, lead_ms=row.lead_ms,
-        ahead_ms=row.ahead_ms, members=row.members, events_per_s=row.events_per_s, seconds=row.seconds,
+        shift_auto=row.shift_auto, ahead_ms=row.ahead_ms, members=row.members,
+        events_per_s=row.events_per_s, seconds=row.seconds,
     )  # fmt: skip
     return replace(point, seeds=tuple(sorted(row.seed + SEED_STEP for row in group)))
 

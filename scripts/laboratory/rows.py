@@ -36,7 +36,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """"udp", "tls-cubic" or "tls-bbr"."""
     repair: bool
     scheme: Scheme = Scheme.JUDGED
-    lead_ms: float
+    lead_ms: float | None = None
+    """None: it tuned itself, and lead_ms_last says how that ended."""
+    shift_auto: bool = False
+    """Whether the shift tuned itself; 0 if not."""
     ahead_ms: float = 500.0
     """Sonic Pi's schedule-ahead."""
     members: int
@@ -86,6 +89,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """From emission to due."""
     clock_error_us_p99: float | None = None
     """Greatest |session clock of a member - the relay's|."""
+    lead_ms_last: float | None = None
+    shift_ms_last: float | None = None
     bytes_up: int | None = None
     """IP bytes of all members' ways up. netlab: all that was sent in the measured window, the control
     connection too. virtual: the datagrams of the whole run from the joining on, without the control
@@ -120,7 +125,8 @@ def asked(point: Point, seed: int) -> dict[str, Any]:
     return {
         "point": point.name, "series": point.series, "x": float(point.x), "where": point.where,
         "network": point.network, "transport": point.transport, "repair": point.repair,
-        "scheme": point.scheme, "lead_ms": float(point.lead_ms), "ahead_ms": float(point.ahead_ms),
+        "scheme": point.scheme, "lead_ms": None if point.lead_ms is None else float(point.lead_ms),
+        "shift_auto": point.shift_auto, "ahead_ms": float(point.ahead_ms),
         "members": point.members, "events_per_s": float(point.events_per_s),
         "seconds": float(point.seconds), "seed": seed,
     }  # fmt: skip

@@ -117,7 +117,8 @@ def point(
     network: str,
     mode: str,
     *,
-    lead_ms: float = BASE_LEAD_MS,
+    lead_ms: float | None = BASE_LEAD_MS,
+    shift_auto: bool = False,
     ahead_ms: float = BASE_AHEAD_MS,
     members: int = 3,
     seconds: float = 25.0,
@@ -129,7 +130,7 @@ def point(
     made = Point(
         name=f"{where}/{series}/{mode}/{x:g}", series=series, x=x, where=where, network=network,
         transport="udp" if mode.startswith("udp") else mode, repair=mode == "udp-repair",
-        scheme=scheme, lead_ms=lead_ms, ahead_ms=ahead_ms, members=members,
+        scheme=scheme, lead_ms=lead_ms, shift_auto=shift_auto, ahead_ms=ahead_ms, members=members,
         events_per_s=events_per_s, seconds=seconds, seeds=seeds,
     )  # fmt: skip
     assert mode_of(made) == mode

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from laboratory import envelope, figures, repeat, rows, study, studyplan
 from laboratory.cells import Cell, cells_of
-from laboratory.lab_view import table_of, table_of_runs
+from laboratory.lab_view import lead_text, table_of, table_of_runs
 from laboratory.points import MODES, Point, legs_of
 from laboratory.reporting import Reporter, run_jobs, tell_failures
 from laboratory.rows import GenuineRow, Row
@@ -86,7 +86,7 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
         groups: dict[str, list[Cell]] = {}
         for cell in cells:
             row = cell.first
-            tried = f"{row.network}\nlead {row.lead_ms:g}, {row.members} members"
+            tried = f"{row.network}\nlead {lead_text(row)}, {row.members} members"
             tried += "" if row.scheme is Scheme.JUDGED else f", by {row.scheme}"
             groups.setdefault(tried, []).append(cell)
         figures.dots(list(groups.items()), "Bad events by network", picture)

@@ -70,7 +70,14 @@ def run_over(
             f"point {point.name}: transport {point.transport} in virtual time, expected udp: "
             'TCP isn\'t modelled there, so use where="netlab"'
         )
-    stage = Stage(legs, seed=seed, lead_ms=point.lead_ms, repair=point.repair, scheme=point.scheme)
+    stage = Stage(
+        legs,
+        seed=seed,
+        lead_ms=point.lead_ms,
+        shift_auto=point.shift_auto,
+        repair=point.repair,
+        scheme=point.scheme,
+    )
     start_s = stage.warm_up()
     end_s = stage.perform(
         start_s=start_s,
@@ -80,14 +87,15 @@ def run_over(
     )
     watch = ClockWatch(stage.jam, end_s)
     watch.start(end_s - point.seconds)
-    last_s = end_s + max(point.ahead_ms, point.lead_ms) / 1e3 + RUN_OUT_S
+    last_s = end_s + point.due_ms / 1e3 + RUN_OUT_S
     now_s = start_s
     while now_s < last_s:
         now_s = min(now_s + 1.0, last_s)
         stage.jam.run(now_s)
         if on_time is not None:
             on_time(now_s / last_s)
-    events = events_of(stage, lead_ms=point.lead_ms)
+    events = events_of(stage, lead_ms=point.lead_ms or 0.0)
+    ended = stage.jam.stats()
     oracle = Oracle(legs, seed=seed)
     doomed = [bool(oracle.out_of_reach(event.emission())) for event in events]
     clock_errors_us = sorted(abs(error) / 1e3 for errors in watch.errors_ns.values() for _, error in errors)
@@ -98,6 +106,8 @@ def run_over(
         disturbed=0,
         disturbed_bad=0,
         clock_error_us_p99=quantile(clock_errors_us, 0.99),
+        lead_ms_last=ended.lead_ms,
+        shift_ms_last=ended.shift_ms,
         bytes_up=sum(member.up.bytes for member in stage.members),
         bytes_plain=plain_bytes(stage.notes),
         **figures(events),

@@ -59,16 +59,18 @@ class Stage:
         *,
         seed: int,
         lead_ms: float | None,
+        shift_auto: bool = False,
         caution: Caution = Caution.BALANCED,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
         ppm_of: Callable[[int, int], float] = spread_ppm,
     ) -> None:
-        """Bring in one member for every leg. lead_ms: None lets lead and shift tune themselves.
+        """Bring in one member for every leg. lead_ms: None lets the lead tune itself; the shift is 0 unless
+        that tunes itself.
 
         ppm_of: rate error by (index, members).
         """
-        lead_s, shift_s = (None, None) if lead_ms is None else (lead_ms / 1e3, 0.0)
+        lead_s, shift_s = None if lead_ms is None else lead_ms / 1e3, None if shift_auto else 0.0
         self.jam = Jam(
             seed, lead_s=lead_s, shift_s=shift_s, caution=caution, repair=repair, scheme=scheme,
             watch_bounds=False,
