@@ -219,7 +219,7 @@ class RelayHub:
                         room.publish(room.judge.refuse(seat.slot, frame.seq, now), now)
             case frames.BeatUp():
                 channel.one_way_up_s.append((received - frame.sent) / TICKS_PER_S)
-                channel.outbox.known_to_have(frame.complete_number)
+                channel.outbox.known_to_have(frame.complete_number, now / TICKS_PER_S)
                 channel.up.announce(frame.last_seq, now / TICKS_PER_S)
             case frames.Nack():
                 newest = room.judge.number

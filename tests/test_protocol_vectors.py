@@ -74,6 +74,7 @@ def test_kinds_and_flags_have_the_numbers_that_are_written_down() -> None:
         f"up to its {outbox.ANSWERED_MAX}th number",
         f"{' and '.join(f'{after_s * 1e3:.0f}' for after_s in outbox.SPREAD_S)} ms",
         f"{' and '.join(f'{after_s * 1e3:.0f}' for after_s in outbox.CLOSE_S)} ms",
+        f"then every {outbox.REPEAT_S * 1e3:.0f} ms",
         f"from {loss.LOSSY_FROM:.1%} on".replace("%", " %"),
         f"at most {outbox.AGAIN_S_MAX * 1e3:.0f} ms",
         f"| {limits.CONTROLS_PER_S} a second, {limits.CONTROLS_BURST} at once |",

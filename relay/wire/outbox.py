@@ -1,14 +1,16 @@
 """Outbox: what leaves one end of a hop, which is events, answers to NACKs, copies, and whatever else is said.
 
 Pure. While events are lost on this way every event is sent again twice, spread in time against bursts where
-its due leaves room for that, else close behind in the next datagrams; an untimed event always once. What a
-NACK asks for is sent twice. A copy whose event the other end is known to have isn't sent. All that stays
-within the budget of bytes. Frames are not kept here: they are fetched by number when they are to leave.
+its due leaves room for that, else close behind in the next datagrams, and then over again until the other
+end says that it has it or it is too late; an untimed event always once. What a NACK asks for is sent twice.
+A copy whose event the other end is known to have isn't sent. All that stays within the budget of bytes.
+Frames are not kept here: they are fetched by number when they are to leave.
 Bound: COPIES_MAX copies wait.
 """
 
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from relay.wire import frames
 from relay.wire.budget import IP_UDP_BYTES, ByteBudget
@@ -21,9 +23,14 @@ DATAGRAM_BYTES = IP_UDP_BYTES + HEADER_BYTES + TAG_BYTES
 
 SPREAD_S = (0.065, 0.160)
 """After an event: bad periods last about 80 ms, so a copy 65 ms later has a fair chance to find the way open,
-and one 160 ms later a good one. Simulated: with these 10 % loss at RTT 100 leaves nothing after 500 ms."""
+and one 160 ms later a good one."""
 CLOSE_S = (0.015, 0.040)
 """Where there is no room for that: with the heartbeats that follow an event, or what leaves before."""
+REPEAT_S = 0.040
+"""After the last of those, while the other end is not known to have the event and there is room: what a long
+bad period swallowed comes soon after its end, without a gap to be seen and asked for first. Of 30,000 events
+over bursts of 5 % at RTT 30, in the virtual laboratory, 70 are bad without, 65 with 80 ms, 58 with 40, 56
+with 25."""
 AGAIN_PER_RTT = 0.5
 AGAIN_S_MIN, AGAIN_S_MAX = 0.012, 0.030
 """After what was asked for, once more: half an RTT, so that it still beats the answer to the next NACK."""
@@ -56,9 +63,11 @@ class Outbox:
         self._other_bytes = 0
         """Of those frames, all else."""
         self._again: set[int] = set()
-        self._due: list[tuple[float, int]] = []
-        """Heap of (instant, number): copies to come."""
+        self._due: list[_Copy] = []
+        """A heap."""
         self._known_upto = 0
+        self._told_at_s: float | None = None
+        """When the other end last said how far it has come; None if each number is acknowledged by itself."""
         self._loss = LossMeter()
         self._budget = ByteBudget()
 
@@ -85,11 +94,7 @@ class Outbox:
         self._plain_bytes += len(frame)
         self._loss.sent(number)
         if self.copies and (always or self._loss.lossy):
-            room_s = due_s - self.ahead_s - self._rtt_s - now_s
-            for spread_s, close_s in zip(SPREAD_S, CLOSE_S, strict=True):
-                self._copy(now_s + (spread_s if spread_s <= room_s else close_s), number)
-                if not self._loss.lossy:
-                    break
+            self._plan_copies(number, now_s, until_s=due_s - self.ahead_s - self._rtt_s)
 
     def say(self, frame: bytes) -> None:
         """Send anything that is no event."""
@@ -111,9 +116,10 @@ class Outbox:
                 for frame in self._fetch((number,), now_s):
                     self._add_again(number, frame, now_s)
 
-    def known_to_have(self, upto: int) -> None:
+    def known_to_have(self, upto: int, now_s: float) -> None:
         """Note that the other end has everything up to that number, or has given it up."""
         self._known_upto = max(self._known_upto, upto)
+        self._told_at_s = now_s
 
     def pay(self, frame_bytes: int, now_s: float) -> bool:
         """Take a datagram that doesn't leave through here from the budget.
@@ -176,7 +182,8 @@ class Outbox:
         self._again.add(number)
         self.say(frame)
         if self.copies:
-            self._copy(now_s + min(AGAIN_S_MAX, max(AGAIN_S_MIN, AGAIN_PER_RTT * self._rtt_s)), number)
+            after_s = min(AGAIN_S_MAX, max(AGAIN_S_MIN, AGAIN_PER_RTT * self._rtt_s))
+            self._plan(_Copy(now_s + after_s, number))
 
     def _cost(self, frame: bytes) -> int:
         """The most that all but the events themselves will take, with this frame."""
@@ -184,18 +191,51 @@ class Outbox:
         # Of two datagrams that follow each other one is more than half full.
         return size + DATAGRAM_BYTES * (1 + 2 * size // MAX_PLAINTEXT_BYTES)
 
-    def _copy(self, at_s: float, number: int) -> None:
+    def _plan_copies(self, number: int, now_s: float, until_s: float) -> None:
+        pairs = zip(SPREAD_S, CLOSE_S, strict=True)
+        after_s = [spread_s if now_s + spread_s <= until_s else close_s for spread_s, close_s in pairs]
+        if not self._loss.lossy:
+            self._plan(_Copy(now_s + after_s[0], number))
+            return
+        *earlier_s, last_s = sorted(after_s)
+        for one_s in earlier_s:
+            self._plan(_Copy(now_s + one_s, number))
+        self._plan(_Copy(now_s + last_s, number, now_s, until_s))
+
+    def _plan(self, copy: "_Copy") -> None:
         if len(self._due) < COPIES_MAX:
-            heappush(self._due, (at_s, number))
+            heappush(self._due, copy)
 
     def _take_copies(self, now_s: float) -> None:
         until_s = now_s + (RIDE_S if self._frames else 0.0)
         while self._due and self._due[0][0] <= until_s:
-            _, number = heappop(self._due)
-            if number <= self._known_upto or number in self._again:
+            copy = heappop(self._due)
+            number = copy.number
+            if number <= self._known_upto:
                 continue
-            for frame in self._fetch((number,), now_s):
+            kept = self._fetch((number,), now_s)
+            if kept and self._loss.lossy and copy.at_s + REPEAT_S <= copy.until_s:
+                self._plan(copy._replace(at_s=copy.at_s + REPEAT_S, repeated=True))
+            if number in self._again or (copy.repeated and not self._told_since(copy.first_s)):
+                continue
+            for frame in kept:
                 if self._budget.spares(self._cost(frame)):
                     self._again.add(number)
                     self.say(frame)
                     until_s = now_s + RIDE_S
+
+    def _told_since(self, first_s: float) -> bool:
+        """Whether the other end would have said by now that it has what was sent at that instant."""
+        return self._told_at_s is None or self._told_at_s >= first_s + self._rtt_s
+
+
+class _Copy(NamedTuple):
+    """A copy to come."""
+
+    at_s: float
+    number: int
+    first_s: float = 0.0
+    """When the event was sent for the first time."""
+    until_s: float = 0.0
+    """It is repeated until then."""
+    repeated: bool = False
