@@ -91,7 +91,7 @@ def main() -> None:
 @click.option(
     "--repair/--no-repair",
     default=True,
-    help="Ask again for what the network lost; without, to compare.",
+    help="Ask again for what the network lost, and send it twice; without, to compare.",
 )
 @click.option(
     "--scheme",

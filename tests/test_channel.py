@@ -110,6 +110,22 @@ def test_whatever_a_liar_asks_for_it_gets_no_more_than_the_bound() -> None:
     assert jam.hub.rooms["main"].seats[2].refused > 100
 
 
+def test_a_way_that_may_carry_no_more_asks_for_what_is_missing_as_soon_as_it_may() -> None:
+    jam = Jam()
+    liar = jam.join("liar")
+    for _ in range(300):
+        liar.play()
+    for _ in range(100):
+        liar.send(frames.Nack(((1, 256),)))
+    liar.frames.clear()
+    liar.stamp()
+    liar.play()
+    jam.advance(0.1)
+    assert not any(isinstance(frame, frames.Nack) for frame in liar.frames)
+    jam.advance(0.6)
+    assert any(isinstance(frame, frames.Nack) for frame in liar.frames)
+
+
 def test_the_loss_of_a_phrases_last_event_is_shown_by_a_heartbeat_within_20_ms() -> None:
     jam = Jam()
     ann = jam.join("ann")

@@ -1,5 +1,7 @@
 """Session: joining, sending, following the room's numbers, and what it never does."""
 
+import pytest
+
 from bridge.effects import Effect, SendControl, SendDatagram, Tell, ToSynth
 from bridge.memory import Memory
 from bridge.session import JamSession
@@ -116,6 +118,20 @@ def test_what_was_judged_before_session_time_is_known_waits_for_it() -> None:
     relay.lock(1.0)
     assert bench.playout.queue.lowest_number() == 1
     assert [round(due, 2) for due, _ in bench.release(1.95)] == [2.0]
+
+
+@pytest.mark.parametrize(("way", "sent_times"), [("udp", 2), ("tls", 1), ("udp, no repair", 1)])
+def test_an_untimed_event_is_sent_twice_where_that_makes_sense(way: str, sent_times: int) -> None:
+    session = Bench().session(over_tls=way == "tls")
+    relay = Relay(session)
+    relay.welcome(at_s=1.0)
+    relay.lock(1.0)
+    if way == "udp, no repair":
+        room = control.Settings(lead=ticks(0.2), shift=0, horizon=ticks(0.1), repair=False)
+        session.receive_control(room, reading(1.9))
+    emit(session, group(20), 2.0, None)
+    sent = [frame for count in range(40) for frame in relay.turn(2.0 + count * 0.01)[0]]
+    assert seqs(sent) == [1] * sent_times
 
 
 def test_after_a_reconnection_in_the_same_epoch_what_waits_is_sent_again_under_its_number() -> None:

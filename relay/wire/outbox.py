@@ -174,7 +174,7 @@ class Outbox:
         del self._frames[: len(self._frames) - keep]
         self._due.clear()
         self._again.clear()
-        self._plain_bytes = self._other_bytes = 0
+        self._plain_bytes, self._other_bytes = sum(map(len, self._frames)), 0
 
     def _add_again(self, number: int, frame: bytes, now_s: float) -> None:
         if not self._budget.affords(self._cost(frame)):
