@@ -11,28 +11,32 @@ Invariants: 0 <= S <= D at every instant; a + D(a) and tau + S(tau) never decrea
 
 from dataclasses import dataclass
 from enum import Enum
+from math import ceil
 
 from relay.headroom import Headrooms
 from relay.wire.sequence import Timing, Was
-from relay.wire.timetag import ticks
+from relay.wire.timetag import seconds, ticks
 
 LEAD_START = ticks(0.200)
 LEAD_MAX = ticks(1.0)
 
-STEP = ticks(0.005)
+STEP_S = 0.005
 """Leads are whole multiples of it."""
 LOWER_BY = ticks(0.010)
 LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
 """Less must have done for so long before the lead comes down."""
-SHIFT_STEP = ticks(0.010)
+SHIFT_STEP_S = 0.010
+ROUNDING = 1e-6
+"""Of a step: ticks are no round number of milliseconds."""
 RAMP = 0.02
 """Of tempo: what no ear takes for another speed."""
 MOVED_SHARE = 0.01
 """Of notes: so many moved ones are worse than one step."""
 CHANGE_AHEAD = ticks(1.0)
 SETTLE = ticks(10.0)
-"""Between two changes of S: what is judged that late is re-timed whatever S was."""
+"""Between two changes of S, and for as long as it is told what something was: what is judged that late is
+re-timed whatever held."""
 
 
 class Caution(Enum):
@@ -135,7 +139,7 @@ class LeadKeeper:
             return
         if wanted > lead:
             self._less_since = None
-            self._set_lead(wanted, now + CHANGE_AHEAD, now + CHANGE_AHEAD)
+            self._set_lead(wanted, now, 0)
         elif wanted >= lead - max(LOWER_BY, round(LOWER_BY_SHARE * lead)):
             self._less_since = None
         elif self._less_since is None:
@@ -144,12 +148,11 @@ class LeadKeeper:
             self._less_need = max(self._less_need, wanted)
             if now - self._less_since >= LOWER_AFTER:
                 self._less_since = None
-                start = now + CHANGE_AHEAD
-                self._set_lead(self._less_need, start, start + lead - self._less_need)
+                self._set_lead(self._less_need, now, lead - self._less_need)
 
     def _wanted_lead(self, demand: Demand, notes: Headrooms, now: int) -> int:
         policy = self.policy
-        wanted = _round_up(round(max(demand.need or 0, demand.path) * policy.caution.reserve), STEP)
+        wanted = _round_up(round(max(demand.need or 0, demand.path) * policy.caution.reserve), STEP_S)
         wanted = max(wanted, policy.caution.lead_min if demand.need is not None else policy.first().lead)
         wanted = min(wanted, policy.lead_max)
         low = notes.low()
@@ -158,34 +161,39 @@ class LeadKeeper:
             wanted = min(wanted, max(policy.shift + low, LEAD_START))
         return max(wanted, self.timing.shift, self.timing.shift_at(now))
 
-    def _set_lead(self, lead: int, since: int, until: int) -> None:
-        timing = self.timing
-        self.timing = Timing(lead, timing.shift, Was(timing.lead, since, until), timing.shift_was)
+    def _set_lead(self, lead: int, now: int, lasting: int) -> None:
+        timing, since = self.timing, now + CHANGE_AHEAD
+        was = Was(timing.lead, since, since + lasting)
+        self.timing = Timing(lead, timing.shift, was, _still(timing.shift_was, now))
 
     def _tune_shift(self, notes: Headrooms, now: int, *, silent: bool) -> None:
         low = notes.low()
         shift, was = self.timing.shift, self.timing.shift_was
         if low is None or (was is not None and now < was.until + SETTLE):
             return
-        wanted = min(max(0, _round_up(self.timing.lead - low, SHIFT_STEP)), self.timing.lead)
-        start = max(now + CHANGE_AHEAD, notes.last_timetag) + 1
+        wanted = min(max(0, _round_up(self.timing.lead - low, SHIFT_STEP_S)), self.timing.lead)
         if wanted > shift:
             self._less_shift_since = None
             stepped = notes.share_below(self.timing.lead - shift) > MOVED_SHARE
-            self._set_shift(wanted, start, start if stepped else start + round((wanted - shift) / RAMP))
+            self._set_shift(wanted, notes, now, 0 if stepped else round((wanted - shift) / RAMP))
         elif wanted >= shift - max(LOWER_BY, round(LOWER_BY_SHARE * shift)):
             self._less_shift_since = None
         elif self._less_shift_since is None:
             self._less_shift_since = now
         elif now - self._less_shift_since >= LOWER_AFTER:
             self._less_shift_since = None
-            pace = 1.0 if silent else RAMP
-            self._set_shift(wanted, start, start + round((shift - wanted) / pace))
+            self._set_shift(wanted, notes, now, round((shift - wanted) / (1.0 if silent else RAMP)))
 
-    def _set_shift(self, shift: int, since: int, until: int) -> None:
-        timing = self.timing
-        self.timing = Timing(timing.lead, shift, timing.lead_was, Was(timing.shift, since, until))
+    def _set_shift(self, shift: int, notes: Headrooms, now: int, lasting: int) -> None:
+        timing, since = self.timing, max(now + CHANGE_AHEAD, notes.last_timetag) + 1
+        was = Was(timing.shift, since, since + lasting)
+        self.timing = Timing(timing.lead, shift, _still(timing.lead_was, now), was)
 
 
-def _round_up(duration: int, step: int) -> int:
-    return -(-duration // step) * step
+def _still(was: Was | None, now: int) -> Was | None:
+    """What something was, unless nothing of that time can come any more."""
+    return was if was is not None and now < was.until + SETTLE else None
+
+
+def _round_up(duration: int, step_s: float) -> int:
+    return ticks(ceil(seconds(duration) / step_s - ROUNDING) * step_s)

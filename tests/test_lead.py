@@ -1,0 +1,329 @@
+"""Lead: how lead and shift follow what a room needs, and what every change keeps."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.headroom import Headrooms
+from relay.judge import Judge
+from relay.lead import CHANGE_AHEAD, RAMP, Caution, Demand, LeadKeeper, LeadPolicy
+from relay.wire.errors import LocalError
+from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing, Was
+from relay.wire.timetag import TICKS_PER_S, ticks
+from tests.fakes import EPOCH, NOTE
+
+
+def ms(duration: int) -> int:
+    return round(duration / TICKS_PER_S * 1e3)
+
+
+class Room:
+    """A keeper, tuned once a second."""
+
+    def __init__(self, **policy: object) -> None:
+        self.keeper = LeadKeeper(LeadPolicy(**policy))
+        self.notes = Headrooms()
+        self.now = EPOCH
+        self.timings = [self.keeper.timing]
+
+    def play(self, ahead_s: float, notes: int = 100) -> None:
+        """Let notes be judged that were emitted just now."""
+        event = Stamped(1, self.now, self.now + ticks(ahead_s), Kind.TIMED, NOTE)
+        for _ in range(notes):
+            self.notes.judged(event, self.now)
+
+    def need(
+        self, need_s: float | None, seconds: int = 1, *, path_s: float = 0.0, silent: bool = False
+    ) -> None:
+        """Let the room need so much for a while."""
+        demand = Demand(None if need_s is None else ticks(need_s), ticks(path_s))
+        for _ in range(seconds):
+            self.now += TICKS_PER_S
+            if self.keeper.tune(demand, self.notes, self.now, silent=silent):
+                self.timings.append(self.keeper.timing)
+
+    @property
+    def lead_ms(self) -> int:
+        return ms(self.keeper.timing.lead)
+
+    @property
+    def shift_ms(self) -> int:
+        return ms(self.keeper.timing.shift)
+
+
+# -- lead --------------------------------------------------------------------------------------------
+
+
+def test_a_room_begins_with_200_ms_and_no_shift() -> None:
+    room = Room()
+    room.need(None, 100)
+    assert (room.lead_ms, room.shift_ms, len(room.timings)) == (200, 0, 1)
+
+
+def test_a_path_that_needs_more_is_believed_before_anybody_has_played() -> None:
+    room = Room()
+    room.need(None, path_s=0.262)
+    assert room.lead_ms == 265
+
+
+def test_the_lead_follows_a_need_up_within_seconds() -> None:
+    room = Room()
+    room.need(0.231, 3)
+    assert room.lead_ms == 235
+    room.need(0.287, 3)
+    assert room.lead_ms == 290
+
+
+def test_the_lead_comes_down_when_less_has_done_for_a_minute_and_to_the_most_of_that_minute() -> None:
+    room = Room()
+    room.need(0.395, 3)
+    room.need(0.180, 30)
+    room.need(0.240, 1)
+    room.need(0.180, 29)
+    assert room.lead_ms == 395
+    room.need(0.180, 2)
+    assert room.lead_ms == 240
+
+
+def test_a_little_less_changes_nothing_however_long_it_lasts() -> None:
+    room = Room()
+    room.need(0.300, 3)
+    room.need(0.275, 3600)
+    assert (room.lead_ms, len(room.timings)) == (300, 2)
+
+
+def test_what_one_member_needs_beyond_the_longest_lead_is_not_waited_for() -> None:
+    room = Room(lead_max=ticks(0.5))
+    room.need(3.0, 5)
+    assert room.lead_ms == 500
+
+
+@pytest.mark.parametrize(
+    ("caution", "lead_ms"), [(Caution.QUICK, 160), (Caution.BALANCED, 160), (Caution.SAFE, 250)]
+)
+def test_a_safe_room_takes_a_fifth_more_and_never_less_than_its_least(caution: Caution, lead_ms: int) -> None:
+    room = Room(caution=caution)
+    room.need(0.160, 70)
+    assert room.lead_ms == lead_ms
+    room.need(0.400, 3)
+    assert room.lead_ms == (480 if caution is Caution.SAFE else 400)
+
+
+def test_more_caution_looks_at_worse_moments() -> None:
+    assert [caution.rank(60) for caution in Caution] == [6, 3, 1]
+    assert [caution.rank(10) for caution in Caution] == [2, 2, 1]
+
+
+def test_a_fixed_lead_stays_and_a_fixed_shift_too() -> None:
+    room = Room(lead=ticks(0.3), shift=ticks(0.1))
+    room.play(0.5)
+    room.need(0.9, 100)
+    assert room.timings == [Timing(ticks(0.3), ticks(0.1))]
+
+
+def test_with_a_fixed_shift_the_lead_takes_no_more_than_notes_have() -> None:
+    room = Room(shift=0)
+    room.play(0.4)
+    room.need(0.7, 5)
+    assert 390 <= room.lead_ms <= 400
+
+
+def test_a_shift_over_the_lead_is_refused() -> None:
+    with pytest.raises(LocalError, match="between 0 and the lead"):
+        LeadPolicy(lead=ticks(0.1), shift=ticks(0.2))
+    assert LeadPolicy(shift=ticks(0.4)).first() == Timing(ticks(0.4), ticks(0.4))
+
+
+# -- shift -------------------------------------------------------------------------------------------
+
+
+def test_the_shift_is_0_while_the_lead_fits_into_what_notes_have() -> None:
+    room = Room()
+    room.play(0.5)
+    room.need(0.45, 30)
+    assert (room.lead_ms, room.shift_ms) == (450, 0)
+
+
+def test_where_many_notes_would_be_moved_the_shift_rises_in_one_step_behind_all_judged_timetags() -> None:
+    room = Room()
+    room.play(0.5)
+    last = room.notes.last_timetag + ticks(30.0)
+    room.notes.last_timetag = last
+    room.need(0.62, 1)
+    timing = room.keeper.timing
+    assert 120 <= room.shift_ms <= 130
+    assert timing.shift_was == Was(0, last + 1, last + 1)
+    assert timing.shift_at(last) == 0
+    assert timing.shift_at(last + 1) == timing.shift
+
+
+def test_where_few_notes_would_be_moved_the_shift_rises_by_a_ramp() -> None:
+    room = Room()
+    room.play(0.5, 9950)
+    room.play(0.3, 50)
+    room.need(0.4, 1)
+    timing = room.keeper.timing
+    assert timing.shift_was is not None
+    assert 100 <= room.shift_ms <= 110
+    assert timing.shift == pytest.approx(RAMP * (timing.shift_was.until - timing.shift_was.since), rel=1e-6)
+
+
+def test_the_shift_comes_down_by_a_ramp_while_people_play_and_at_once_where_nobody_does() -> None:
+    for silent, pace in ((False, RAMP), (True, 1.0)):
+        room = Room()
+        room.play(0.5)
+        room.need(0.7, 30)
+        assert room.shift_ms >= 200
+        was = room.keeper.timing.shift
+        room.need(0.3, 150, silent=silent)
+        timing = room.keeper.timing
+        assert (timing.shift, timing.lead) == (0, ticks(0.3))
+        assert timing.shift_was is not None
+        lasted = timing.shift_was.until - timing.shift_was.since
+        assert was == pytest.approx(pace * lasted, rel=1e-6), silent
+
+
+def test_a_shift_that_could_be_a_little_less_stays() -> None:
+    room = Room()
+    room.play(0.5)
+    room.need(0.7, 30)
+    shift, count = room.shift_ms, len(room.timings)
+    room.need(0.68, 600)
+    assert (room.shift_ms, len(room.timings)) == (shift, count)
+
+
+def test_a_change_begins_after_bridges_have_heard_of_it() -> None:
+    room = Room()
+    room.need(0.3)
+    was = room.keeper.timing.lead_was
+    assert was == Was(ticks(0.2), room.now + CHANGE_AHEAD, room.now + CHANGE_AHEAD)
+
+
+# -- what holds at every change ----------------------------------------------------------------------
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([1, 1, 2, 5, 30, 65]),  # seconds that it lasts
+        st.sampled_from([None, 0.05, 0.15, 0.28, 0.4, 0.6, 0.99, 5.0]),  # need
+        st.sampled_from([None, 0.06, 0.2, 0.45, 1.0]),  # headroom of the notes
+        st.booleans(),  # silent
+    ),
+    max_size=12,
+)
+
+
+def played(steps: list[tuple[int, float | None, float | None, bool]], **policy: object) -> Room:
+    """Return a room after all that, having checked every change against the timing before it."""
+    room = Room(**policy)
+    for seconds, need_s, ahead_s, silent in steps:
+        if ahead_s is not None:
+            room.play(ahead_s, 300)
+        for _ in range(seconds):
+            before = room.keeper.timing
+            room.need(need_s, silent=silent)
+            after = room.keeper.timing
+            for back_s in (0.0, 0.3, 2.0):
+                emitted = room.now - ticks(back_s)
+                if before.lead_was is None or emitted >= before.lead_was.since:
+                    assert after.lead_at(emitted) == before.lead_at(emitted), (
+                        "told apart by when it was judged"
+                    )
+                timetag = max(room.now, room.notes.last_timetag) - ticks(back_s)
+                assert after.shift_at(timetag) == before.shift_at(timetag), "equal timetags torn apart"
+    return room
+
+
+@settings(deadline=None, max_examples=60)
+@given(STEPS, st.sampled_from([None, 0.0, 0.1]), st.sampled_from([None, 0.1, 0.4]))
+def test_neither_emission_and_lead_nor_timetag_and_shift_ever_decrease_and_shift_fits_into_lead(
+    steps: list[tuple[int, float | None, float | None, bool]], shift_s: float | None, lead_s: float | None
+) -> None:
+    room = played(
+        steps,
+        shift=None if shift_s is None else ticks(shift_s),
+        lead=None if lead_s is None else ticks(lead_s),
+    )
+    for timing in room.timings:
+        corners = sorted(
+            corner + by
+            for was in (timing.lead_was, timing.shift_was)
+            if was is not None
+            for corner in (was.since, was.until, (was.since + was.until) // 2)
+            for by in (-1, 0, 1, ticks(0.01))
+        )
+        for first, second in pairwise(corners):
+            assert first + timing.lead_at(first) <= second + timing.lead_at(second)
+            assert first + timing.shift_at(first) <= second + timing.shift_at(second)
+        assert all(0 <= timing.shift_at(one) <= timing.lead_at(one) for one in corners)
+
+
+@settings(deadline=None, max_examples=60)
+@given(STEPS, st.randoms(use_true_random=False))
+def test_whatever_lead_and_shift_do_no_note_meets_its_group_too_early_or_its_free_too_late(
+    steps: list[tuple[int, float | None, float | None, bool]], dice: object
+) -> None:
+    room = Room()
+    judge = Judge(room.keeper.timing, horizon=ticks(0.05))
+    done: list[tuple[Stamped, Judged]] = []
+    closed = 0
+    for seconds, need_s, ahead_s, silent in steps:
+        for _ in range(seconds):
+            room.need(need_s, silent=silent)
+            judge.tune(room.keeper.timing, ticks(0.05))
+            for part in range(8):
+                # Emission, and judging up to 60 ms later.
+                emitted = room.now + ticks(part / 8 + dice.random() / 16)  # type: ignore[attr-defined]
+                timetag = emitted + ticks(ahead_s) if ahead_s is not None and part % 4 else None
+                if timetag is not None and part % 4 == 2:
+                    timetag = done[-1][0].timetag or timetag  # a chord
+                kind = Kind.UNTIMED if timetag is None else Kind.TIMED
+                event = Stamped(len(done) + 1, emitted, timetag, kind, NOTE)
+                now = emitted + ticks(0.06 * dice.random())  # type: ignore[attr-defined]
+                (judged,) = judge.judge(1, event, now)
+                assert judged.due > closed, "due within what was announced as closed"
+                closed, _ = judge.watermark(now)
+                room.notes.judged(event, now)
+                done.append((event, judged))
+    check_order(done)
+
+
+def check_order(done: list[tuple[Stamped, Judged]]) -> None:
+    """Check the rule over a slot's events, in the order of their numbers."""
+    floor, latest_timed = 0, []
+    by_timetag: dict[int, set[int]] = {}
+    for event, judged in done:
+        assert judged.due >= floor, "before an untimed event that was sent before it"
+        if event.kind is Kind.TIMED:
+            latest_timed.append((event, judged))
+            del latest_timed[:-64]
+            assert event.timetag is not None
+            if not judged.flags & (Flag.MOVED | Flag.RETIMED):
+                by_timetag.setdefault(event.timetag, set()).add(judged.due)
+        else:
+            floor = judged.due
+            for note, verdict in latest_timed:
+                if note.timetag is not None and note.timetag <= event.emitted:
+                    assert verdict.due <= judged.due, "after the free that would have silenced it"
+    assert all(len(dues) == 1 for dues in by_timetag.values()), "equal timetags, other dues"
+
+
+# -- Timing ------------------------------------------------------------------------------------------
+
+
+def test_a_change_is_a_straight_line_from_its_beginning_to_its_end() -> None:
+    timing = Timing(100, 10, lead_was=Was(300, 1000, 1200), shift_was=Was(50, 5000, 5000))
+    assert [timing.lead_at(at) for at in (0, 1000, 1050, 1150, 1200, 9999)] == [300, 300, 250, 150, 100, 100]
+    assert [timing.shift_at(at) for at in (0, 4999, 5000)] == [50, 50, 10]
+
+
+def test_a_change_during_which_the_shift_would_pass_the_lead_is_refused() -> None:
+    good = Timing(100, 10, lead_was=Was(300, 1000, 1200), shift_was=Was(150, 900, 1040))
+    with pytest.raises(LocalError, match="between 0 and the lead"):
+        replace(good, shift_was=Was(150, 1190, 1300))
+    with pytest.raises(LocalError):
+        Timing(100, 10, shift_was=Was(101, 900, 900))
+    with pytest.raises(ValueError, match="must not end before it begins"):
+        Was(1, 10, 9)
