@@ -195,6 +195,14 @@ def test_a_shift_that_could_be_a_little_less_stays() -> None:
     assert (room.shift_ms, len(room.timings)) == (shift, count)
 
 
+def test_the_lead_stays_over_a_shift_that_is_still_on_its_way_down() -> None:
+    room = Room(lead_max=ticks(4.0))
+    room.play(2.0)
+    room.need(3.5, 30)
+    room.need(0.15, 400)  # Timing itself refuses a shift over the lead
+    assert (room.lead_ms, room.shift_ms) == (150, 0)
+
+
 def test_a_change_begins_after_bridges_have_heard_of_it() -> None:
     room = Room()
     room.need(0.3)

@@ -1,100 +1,150 @@
-"""How Sonic Pi is told its schedule-ahead: where it takes code, and what a whole bridge sends it."""
+"""Tuning: from what members' paths and events show to lead, horizon and words."""
 
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
-
-import pytest
-from pythonosc.osc_message import OscMessage
-from rehearsal.embedded.jam import EmbeddedJam, StandIn
-from rehearsal.stage import Performer, Stage
-
-from bridge.tuning import find_server, port_of
-
-SERVER = "/usr/lib/sonic-pi/app/server/ruby/bin/sonic-pi-server.rb"
+from relay.lead import LeadPolicy
+from relay.tuning import ADVANCE_MAX, H_MARGIN, Path, RoomTuning
+from relay.wire.sequence import Flag, Judged, Kind, Stamped
+from relay.wire.timetag import TICKS_PER_S, seconds, ticks
+from tests.fakes import EPOCH, NOTE
 
 
-@pytest.mark.parametrize(
-    ("words", "port"),
-    [
-        (["ruby", "-E", "utf-8", SERVER, "-u", "51235", "51236", "51237"], 51235),
-        (["ruby", SERVER, "-u"], 4557),
-        (["ruby", SERVER], 4557),
-        (["ruby", SERVER, "-t", "51235"], None),
-        (["ruby", SERVER, "-u", "next"], None),
-        (["sh", "-c", "scsynth -u 4556"], None),
-        ([], None),
-    ],
-)
-def test_the_port_stands_behind_the_protocol_if_that_is_udp(words: list[str], port: int | None) -> None:
-    assert port_of(words) == port
+def path(slot: int, *, up_s: float = 0.015, down_s: float = 0.015, **more: object) -> Path:
+    return Path(
+        slot, f"name-{slot}", more.pop("advance", ticks(0.070)),
+        up_p50=ticks(up_s), up_p90=ticks(up_s), down_p50=ticks(down_s), down_p99=ticks(down_s),
+        rtt=ticks(up_s + down_s), **more,
+    )  # fmt: skip
 
 
-def test_a_process_that_no_sonic_pi_started_finds_none() -> None:
-    assert find_server() is None
+class Music:
+    """A room's tuning, and events through it."""
+
+    def __init__(self, *paths: Path, **policy: object) -> None:
+        self.tuning = RoomTuning(LeadPolicy(**policy))
+        self.paths = list(paths)
+        self.now = EPOCH
+        self.number = 0
+        self.words: list[tuple[int, str]] = []
+
+    def play(self, slow: dict[int, float], seconds_: int = 1, *, ahead_s: float = 0.5) -> None:
+        """Let everybody play ten notes a second. slow: what is added to a member's ways, by slot, s."""
+        for _ in range(seconds_):
+            for _ in range(10):
+                for sender in self.paths:
+                    self._event(sender, slow, ahead_s)
+                self.now += TICKS_PER_S // 10
+            self.quiet()
+
+    def quiet(self, seconds_: int = 1) -> None:
+        for step in range(seconds_):
+            self.now += TICKS_PER_S if step else 0
+            tuned = self.tuning.tune(self.paths, self.now, self.now)
+            self.words += tuned.words.items()
+
+    def _event(self, sender: Path, slow: dict[int, float], ahead_s: float) -> None:
+        self.number += 1
+        judged_at = self.now + sender.up_p50 + ticks(slow.get(sender.slot, 0.0))
+        event = Stamped(self.number, self.now, self.now + ticks(ahead_s), Kind.TIMED, NOTE)
+        self.tuning.needs.came(sender.slot, event, judged_at)
+        due, kind = self.now + ticks(ahead_s), Kind.TIMED
+        verdict = Judged(self.number, sender.slot, self.number, due, judged_at, kind, Flag.NONE, NOTE)
+        self.tuning.verdict(event, verdict)
+        for other in self.paths:
+            down_s = seconds(other.down_p50) + slow.get(other.slot, 0.0)
+            self.tuning.needs.reported(other.slot, [(self.number, round(down_s * 1e4))], [])
+
+    @property
+    def lead_ms(self) -> int:
+        return round(seconds(self.tuning.keeper.timing.lead) * 1e3)
 
 
-ASKING = """
-import subprocess, sys
-inner = "from bridge.tuning import find_server; print(find_server().port)"
-sys.exit(subprocess.run(["sh", "-c", '"$0" -P -c "$1"; exit $?', sys.executable, inner]).returncode)
-"""
+def test_the_lead_is_what_the_slowest_pair_needs_with_the_release_advance() -> None:
+    music = Music(path(1), path(2, up_s=0.100, down_s=0.110))
+    music.play({}, 120)
+    # Slot 2's own events come back to it after 210 ms; 10 are the horizon's.
+    assert music.lead_ms == 290
+    assert music.tuning.why is not None
+    assert (music.tuning.why.sender, music.tuning.why.receiver) == (2, 2)
 
 
-def test_the_sonic_pi_is_found_among_all_that_started_a_process(tmp_path: Path) -> None:
-    server = tmp_path / "sonic-pi-server.rb"
-    server.write_text(ASKING)
-    done = subprocess.run([sys.executable, server, "-u", "51235"], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("51235\n", "")
+def test_what_a_clock_may_stray_is_added_for_the_worst_pair() -> None:
+    music = Music(
+        path(1, up_s=0.1, down_s=0.1, uncertain=ticks(0.034)), path(2, uncertain=ticks(9.0)), path(3)
+    )
+    music.play({}, 60)
+    assert music.lead_ms == 355  # 270 and 34, and 50 of a clock that nobody believes
 
 
-STAND_IN = """
-import subprocess, sys
-sys.exit(subprocess.run(sys.argv[3:]).returncode)
-"""
-"""In the place of Sonic Pi's server: starts what plays for it. Its command line is what a bridge reads."""
-HEARD_S = 30.0
+def test_three_seconds_of_bufferbloat_at_one_member_change_nothing() -> None:
+    for at in (40, 400):
+        music = Music(path(1), path(2), path(3))
+        music.play({}, at)
+        lead_ms = music.lead_ms
+        music.play({2: 0.350}, 3)
+        music.play({}, 120)
+        assert music.lead_ms <= max(lead_ms, 200), at
+        assert music.tuning.keeper.timing.shift == 0
 
 
-class TunedJam(EmbeddedJam):
-    """A jam of one stand-in that looks like a Sonic Pi which takes code at a port of ours."""
-
-    code_port = 0
-
-    def _performer(self, name: str, index: int) -> Performer:
-        home = self.folder / name
-        home.mkdir(parents=True)
-        server = home / "sonic-pi-server.rb"
-        server.write_text(STAND_IN)
-        launcher = [*self.launcher(name), sys.executable, server, "-u", str(self.code_port)]
-        return StandIn(name, index, home, launcher, self.root)
+def test_an_outage_of_one_member_changes_nothing_for_the_others() -> None:
+    music = Music(path(1), path(2), path(3))
+    music.play({}, 100)
+    changes, horizon = music.tuning.keeper.changes, music.tuning.horizon
+    for _ in range(4):
+        music.play({2: 2.0}, 2)
+        music.play({}, 40)
+    assert (music.tuning.keeper.changes, music.tuning.horizon) == (changes, horizon)
+    assert [slot for slot, _ in music.words] == [2]
 
 
-def heard(sock: socket.socket, stage: Stage) -> list[str | int]:
-    """Return the next datagram's address and arguments; all play on."""
-    deadline_s = time.monotonic() + HEARD_S
-    while time.monotonic() < deadline_s:
-        try:
-            message = OscMessage(sock.recv(4096))
-        except BlockingIOError:
-            stage.play_for(0.02)
-        else:
-            return [message.address, *message.params]
-    raise AssertionError(f"nothing came within {HEARD_S:.0f} s")
+def test_a_steady_room_has_no_change_in_an_hour() -> None:
+    music = Music(path(1), path(2))
+    music.play({}, 600)
+    changes = music.tuning.keeper.changes
+    music.play({}, 3000)
+    assert music.tuning.keeper.changes == changes
 
 
-@pytest.mark.slow
-def test_a_bridge_sets_it_in_silence_again_without_an_answer_and_back_when_it_leaves(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, Stage() as stage:
-        sock.bind(("127.0.0.1", 0))
-        sock.setblocking(False)
-        jam = TunedJam(stage, tmp_path, ["ada"], lead_ms=120, tuned=["ada"])
-        jam.code_port = sock.getsockname()[1]
-        jam.start_relay()
-        jam.boot()
-        assert heard(sock, stage) == ["/run-code", "jambridge", "set_sched_ahead_time! 0.27"]
-        assert heard(sock, stage) == ["/run-code", "jambridge", "set_sched_ahead_time! 0.27"]
-        jam.shim_of("ada").terminate()
-        assert heard(sock, stage) == ["/run-code", "jambridge", "set_sched_ahead_time! 0.50"]
+def test_a_listener_on_a_long_path_is_waited_for_before_anybody_plays() -> None:
+    music = Music(path(1), path(2, up_s=0.1, down_s=0.1))
+    music.quiet(5)
+    assert music.lead_ms == 270
+
+
+def test_a_path_that_loses_gets_time_for_one_repair() -> None:
+    music = Music(path(1, up_s=0.1, down_s=0.1, lossy=True))
+    music.quiet(5)
+    assert music.lead_ms == 510
+
+
+def test_a_horizon_is_the_plain_way_down_at_least_and_the_way_up_keeps_its_part() -> None:
+    music = Music(path(1, up_s=0.06, down_s=0.08), lead=ticks(0.2), shift=0)
+    music.quiet(3)
+    assert music.tuning.horizon == ticks(0.08) + ticks(0.070) + H_MARGIN
+
+
+def test_no_release_advance_makes_a_room_wait_longer_than_any_sound_driver() -> None:
+    music = Music(path(1, advance=ticks(30.0)), path(2))
+    music.quiet(5)
+    assert music.lead_ms == round(seconds(ADVANCE_MAX) * 1e3) + 30
+    assert music.words == []
+
+
+def test_a_member_too_far_away_is_told_once_in_ten_minutes_and_asks_for_nothing() -> None:
+    music = Music(path(1), path(2, up_s=1.5, down_s=1.5))
+    music.play({}, 300)
+    assert music.lead_ms <= 200
+    assert [slot for slot, _ in music.words] == [2]
+    assert "takes 1570 ms one way, more than the 1000 ms" in music.words[0][1]
+    music.play({}, 400)
+    assert [slot for slot, _ in music.words] == [2, 2]
+
+
+def test_who_leaves_takes_its_needs_along() -> None:
+    music = Music(path(1), path(2, up_s=0.2, down_s=0.2))
+    music.play({}, 60)
+    assert music.lead_ms == 480
+    del music.paths[1]
+    music.tuning.forget(2)
+    music.play({}, 70)
+    assert music.lead_ms <= 200
+    assert music.tuning.member_need(path(2)) == (0, 0)
