@@ -11,7 +11,7 @@ from rich.console import Console
 from laboratory import study, studyplan
 from laboratory.points import TRANSPORTS
 from laboratory.rows import BadRows
-from laboratory.trials import matrix, run_envelope, run_matrix, run_quick, run_repeat
+from laboratory.trials import matrix, run_envelope, run_lead_table, run_matrix, run_quick, run_repeat
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
 
@@ -147,13 +147,18 @@ Examples:
     is_flag=True,
     help="Run the networks on which nothing may be lost instead, in the lab of --where: docs/ENVELOPE.md.",
 )
+@click.option(
+    "--lead-table",
+    is_flag=True,
+    help="Show what a lead that tunes itself comes to on every named network, beside hindsight's best.",
+)
 @click.argument("points", nargs=-1)
 def main(
     networks: tuple[str, ...], transports: tuple[str, ...], repair: str, schemes: tuple[str, ...],
     leads: tuple[float, ...], ahead_ms: float, sizes: tuple[int, ...], events_per_s: float,
     seconds: float, seeds: int | None, where: str, real: bool, jobs: int, output: Path, again: bool,
     whole_study: bool, parts: tuple[str, ...], plan_only: bool, quick: bool, repeated: bool,
-    whole_envelope: bool, points: tuple[str, ...],
+    whole_envelope: bool, lead_table: bool, points: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Try jams on bad networks: each run gives one row of a CSV, each point a share with its interval.
 
@@ -175,6 +180,8 @@ def main(
             sys.exit(run_quick(console, jobs))
         elif whole_envelope:
             sys.exit(run_envelope(console, where, jobs, again))
+        elif lead_table:
+            run_lead_table(console)
         elif whole_study or parts:
             sys.exit(study.run(console, study.COMMITTED, parts=parts or study.PARTS, jobs=jobs, again=again))
         elif real:

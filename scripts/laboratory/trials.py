@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from laboratory import envelope, figures, repeat, rows, study, studyplan
+from laboratory import envelope, figures, leadtable, repeat, rows, study, studyplan
 from laboratory.cells import Cell, cells_of
 from laboratory.lab_view import lead_text, table_of, table_of_runs
 from laboratory.points import MODES, Point, legs_of
@@ -115,6 +115,22 @@ def run_envelope(console: Console, where: str, jobs: int, again: bool) -> int:
     console.print(table, f"written: {envelope.TEXT}")
     tell_failures(console, failures)
     return 1 if failures or not all(verdict.holds for verdict in verdicts) else 0
+
+
+def run_lead_table(console: Console) -> None:
+    """Run the trials of the lead table, a line for each as it is done; show all in the end."""
+    done: list[leadtable.Outcome] = []
+
+    def show(outcome: leadtable.Outcome) -> None:
+        done.append(outcome)
+        console.print(f"{outcome.trial}, {outcome.caution}: lead {outcome.lead_ms:.0f} ms")
+
+    leadtable.run_all(show)
+    heading, *lines = leadtable.table(done)
+    shown = Table(*heading)
+    for line in lines:
+        shown.add_row(*line)
+    console.print(shown)
 
 
 def refuse_netlab_where_it_cannot_work(points: Iterable[Point]) -> None:

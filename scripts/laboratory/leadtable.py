@@ -1,0 +1,169 @@
+"""Lead table: what a lead that tunes itself comes to on each network, in virtual time.
+
+Pure. Beside it stands the least lead that would have done in hindsight: the greatest time, by the true clock,
+that any event took to be in a bridge's hand, plus the release advance and what the clocks may stray. Nobody
+can know it beforehand; a fixed lead as short as that loses something on the next day.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from laboratory.points import Point, legs_of, names_of
+from laboratory.virtual.host import ADVANCE_S
+from laboratory.virtual.net import DOWN
+from laboratory.virtual.stage import RUN_OUT_S, Stage
+from laboratory.virtual.tally import Event, events_of
+from relay.lead import Caution
+from relay.profiles import PROFILES
+from relay.wire.timetag import TICKS_PER_S
+
+MEMBERS = 3
+EVENTS_PER_S = 10.0
+SECONDS = 180.0
+AHEAD_MS = 500.0
+STEP_S = 1.0
+CLEAN = "delay=15,jitter=3,kind=lognormal,hold=20,loss=0.1%"
+"""The network of the envelope's first row: RTT 30 ms."""
+BLOAT_AT_S, BLOAT_S, BLOAT_MS = 60.0, 3.0, 350.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One line of the table. bloat: whether one member's way down is bloated once, for BLOAT_S."""
+
+    name: str
+    network: str
+    bloat: bool = False
+
+
+TRIALS = (
+    Trial("RTT 30, jitter 3, loss 0.1 %", CLEAN),
+    Trial("the same, 3 s of bufferbloat at one member", CLEAN, bloat=True),
+    Trial("RTT 60, jitter 15, loss 5 %", "delay=30,jitter=15,loss=5%"),
+    Trial("RTT 100, jitter 10, loss 10 %", "delay=50,jitter=10,loss=10%"),
+    Trial("one member RTT 200, the others 20", "delay=10,jitter=1 | ben=delay=100,jitter=3"),
+    *(Trial(name, name) for name in PROFILES if not name.startswith("jepsen-500")),
+)
+"""The named networks (those of 1,000 ms round trip are beyond every lead), and some of the envelope's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run came to; times in ms."""
+
+    trial: str
+    caution: str
+    lead_ms: float
+    shift_ms: float
+    hindsight_ms: float
+    events: int
+    retimed: int
+    missed: int
+    """Missing or late at any member."""
+    changes_per_min: float
+    """Of lead or shift."""
+    last_change_s: float
+    """Since the music began; 0 if there was none."""
+    shift_ms_max: float
+    margin_ms_min: dict[str, float] = field(default_factory=dict)
+    """By member: how long before its due an event was at its scsynth, at the least."""
+
+
+def run(
+    trial: Trial, *, caution: Caution = Caution.BALANCED, seconds: float = SECONDS, seed: int = 1,
+    members: int = MEMBERS, events_per_s: float = EVENTS_PER_S, ahead_ms: float = AHEAD_MS,
+) -> Outcome:  # fmt: skip
+    """Return what a room comes to that plays for so long over a network."""
+    legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
+    stage = Stage(legs, seed=seed, lead_ms=None, caution=caution)
+    start_s = stage.warm_up()
+    if trial.bloat:
+        stage.jam.meddle = _bloat(names_of(members)[-1], start_s + BLOAT_AT_S)
+    end_s = stage.perform(
+        start_s=start_s, events_per_s=events_per_s, seconds=seconds, ahead_ms=ahead_ms, run_in_s=0.0
+    )
+    keeper = stage.jam.hub.rooms["main"].tuning.keeper
+    changes, now_s = [start_s], start_s
+    shift_max = 0
+    while now_s < end_s + ahead_ms / 1e3 + RUN_OUT_S:
+        before = keeper.timing
+        now_s += STEP_S
+        stage.jam.run(now_s)
+        if (before.lead, before.shift) != (keeper.timing.lead, keeper.timing.shift):
+            changes.append(now_s)
+        shift_max = max(shift_max, keeper.timing.shift)
+    events = events_of(stage, lead_ms=_ms(keeper.timing.lead))
+    return Outcome(
+        trial=trial.name,
+        caution=caution.value,
+        lead_ms=_ms(keeper.timing.lead),
+        shift_ms=_ms(keeper.timing.shift),
+        hindsight_ms=hindsight_ms(stage, events),
+        events=len(events),
+        retimed=sum(event.retimed for event in events),
+        missed=sum(bool(event.missing or event.late) for event in events),
+        changes_per_min=(len(changes) - 1) / (seconds / 60.0),
+        last_change_s=changes[-1] - start_s,
+        shift_ms_max=_ms(shift_max),
+        margin_ms_min=_margins_ms(events),
+    )
+
+
+def hindsight_ms(stage: Stage, events: Iterable[Event]) -> float:
+    """Return the least lead with which all events that came would have been in time everywhere."""
+    greatest_ns = 0
+    for event in events:
+        for member in stage.members if event.verdict is not None else ():
+            local_ns = member.arrived_ns.get(event.verdict.number) if event.verdict is not None else None
+            if local_ns is not None:
+                greatest_ns = max(greatest_ns, member.true_ns(local_ns) - event.at_ns)
+    strays = sorted(path.uncertain for path in stage.jam.hub.rooms["main"].paths())
+    return greatest_ns / 1e6 + ADVANCE_S * 1e3 + _ms(sum(strays[-2:]))
+
+
+def table(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """Return heading and lines for people."""
+    heading = (
+        "network", "profile", "lead ms", "shift ms", "hindsight ms", "events", "re-timed", "missed",
+        "changes/min",
+    )  # fmt: skip
+    return [heading, *map(_line, outcomes)]
+
+
+def run_all(on_done: Callable[[Outcome], None], *, cautions: Iterable[Caution] = tuple(Caution)) -> None:
+    """Run every trial with every profile; tell each as it is done."""
+    for trial in TRIALS:
+        for caution in cautions:
+            on_done(run(trial, caution=caution))
+
+
+def _line(one: Outcome) -> tuple[str, ...]:
+    times = (f"{time_ms:.0f}" for time_ms in (one.lead_ms, one.shift_ms, one.hindsight_ms))
+    counts = (str(count) for count in (one.events, one.retimed, one.missed))
+    return (one.trial, one.caution, *times, *counts, f"{one.changes_per_min:.1f}")
+
+
+def _bloat(name: str, from_s: float) -> Callable[[str, int, float], float | None]:
+    """A queue that fills while somebody uploads: the delay rises, stays, and falls again."""
+
+    def meddle(member: str, direction: int, at_s: float) -> float:
+        if member != name or direction != DOWN:
+            return 0.0
+        into_s = min(at_s - from_s, from_s + BLOAT_S - at_s)
+        return BLOAT_MS / 1e3 * min(1.0, into_s / 0.4) if into_s > 0 else 0.0
+
+    return meddle
+
+
+def _margins_ms(events: Iterable[Event]) -> dict[str, float]:
+    least: dict[str, float] = {}
+    for event in events:
+        for name, handed in event.held.items():
+            if handed.timetag_ns is not None:
+                margin_ms = (handed.timetag_ns - handed.at_ns) / 1e6
+                least[name] = min(margin_ms, least.get(name, margin_ms))
+    return least
+
+
+def _ms(duration: int) -> float:
+    return duration / TICKS_PER_S * 1e3
