@@ -97,7 +97,7 @@ def test_whatever_a_liar_asks_for_it_gets_no_more_than_the_bound() -> None:
     jam.sent.clear()
     for count in range(400):
         event = ann.play(GROUP, kind=Kind.UNTIMED)
-        verdict = Judged(1, 1, 1, jam.now, event.kind, next(iter(ann.judged)).flags, event.payload)
+        verdict = Judged(1, 1, 1, jam.now, jam.now, event.kind, next(iter(ann.judged)).flags, event.payload)
         plain += DATAGRAM_BYTES + len(frames.encode(verdict))
         for _ in range(3):
             liar.send(frames.Nack(((1, 2**63),) * frames.MAX_NACK_RANGES), frames.Clock(client_request(7)))

@@ -26,7 +26,7 @@ EVERYTHING = range(1, 2**40)
 
 
 def event(number: int) -> bytes:
-    return frames.encode(Judged(number, 2, number, EPOCH, Kind.TIMED, Flag.NONE, NOTE))
+    return frames.encode(Judged(number, 2, number, EPOCH, EPOCH, Kind.TIMED, Flag.NONE, NOTE))
 
 
 class Sender:

@@ -56,7 +56,7 @@ def test_on_any_network_a_direction_carries_three_times_the_plain_bytes_and_24_k
 ) -> None:
     stage, events, rates = jam(network)
     message = stage.notes[0].emission.message
-    size = DATAGRAM_BYTES + len(frames.encode(Judged(1, 1, 1, 2**63, Kind.TIMED, Flag.NONE, message)))
+    size = DATAGRAM_BYTES + len(frames.encode(Judged(1, 1, 1, 2**63, 2**63, Kind.TIMED, Flag.NONE, message)))
     burst = burst_bytes / SECONDS
     for up, down in zip(rates[::2], rates[1::2], strict=True):
         assert up <= 3 * 20 * size + RATE_BYTES_PER_S + burst
@@ -67,7 +67,7 @@ def test_on_any_network_a_direction_carries_three_times_the_plain_bytes_and_24_k
 def test_where_nothing_is_lost_repair_costs_less_than_half_of_the_plain_bytes() -> None:
     stage, _, rates = jam("delay=15")
     message = stage.notes[0].emission.message
-    size = DATAGRAM_BYTES + len(frames.encode(Judged(1, 1, 1, 2**63, Kind.TIMED, Flag.NONE, message)))
+    size = DATAGRAM_BYTES + len(frames.encode(Judged(1, 1, 1, 2**63, 2**63, Kind.TIMED, Flag.NONE, message)))
     for up, down in zip(rates[::2], rates[1::2], strict=True):
         assert up <= 1.75 * 20 * size
         assert down <= 1.5 * 60 * size
