@@ -19,9 +19,10 @@ from bridge.effects import Tell
 OWN_AHEAD_S = 0.5
 """Sonic Pi's own schedule-ahead, set back at the end."""
 RESERVE_S = 0.15
-"""What notes lose of it before they reach the tap: up to 0.03 s once a run is under way, 0.11 to 0.15 s in
-its first instant (measured on Sonic Pi 3.2.2; the first use of a sample takes as much). On two busy cores the
-first instant took up to 0.26 s: then first notes are moved, but more reserve would make all notes later."""
+"""What notes lose of it before they reach the tap: up to 0.03 s once a run is under way, 0.06 to 0.18 s in
+its first instant (measured with Sonic Pi 3.2.2 and five of its examples; the first use of a sample takes as
+much). With more to do for two cores the first instant took up to 0.26 s: then its notes are moved, but more
+reserve would make all notes later."""
 AHEAD_S_MIN, AHEAD_S_MAX = 0.1, 1.0
 STEP_S = 0.01
 

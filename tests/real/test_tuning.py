@@ -7,8 +7,8 @@ from statistics import median
 
 import pytest
 from rehearsal import recording, stream
+from rehearsal.compare import NEEDED_MS
 from rehearsal.doubled import DoubledJam, front_path
-from rehearsal.jam import late_lines
 from rehearsal.recording import RecordedMessage
 from rehearsal.stage import Performer, Stage
 from rehearsal.stream import NODE_BITS, Pair
@@ -55,7 +55,6 @@ class Heard:
 
     notes: list[Pair]
     lost: list[str]
-    late: list[str]
     stats: dict[str, int]
     tree: Node
     before: list[RecordedMessage]
@@ -69,6 +68,11 @@ class Heard:
     def sounds_after_ms(self) -> float:
         """The median time from a note's emission to its sound."""
         return median(pair.out.message.due_ns - pair.front.came_ns for pair in self.notes) / MS
+
+    @property
+    def margin_ms(self) -> float:
+        """How long before its due the least early note was handed to scsynth."""
+        return min(pair.out.message.due_ns - pair.out.message.t_ns for pair in self.notes) / MS
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,7 +132,6 @@ def heard_of(jam: DoubledJam, name: str, booted_ns: int, began_ns: int) -> Heard
     return Heard(
         [pair for pair in music if pair.is_timed and pair.front.is_note],
         [str(said) for said in (*pairing.front_only, *pairing.out_only)],
-        late_lines(performer),
         member,
         query(out.scsynth_port, slot << NODE_BITS),
         [message for message in read.to_scsynth if booted_ns < message.t_ns <= began_ns],
@@ -168,7 +171,8 @@ def test_no_note_is_late_or_lost(session: Session) -> None:
     for heard in session.heard.values():
         assert len(heard.notes) > 4 * MUSIC_S
         assert heard.lost == []
-        assert heard.late == []
+        # By the recorder, not by scsynth's own word: on a busy machine that is late by itself.
+        assert heard.margin_ms > NEEDED_MS
         for count in ("missing", "late", "out_of_order", "different", "refused"):
             assert heard.stats[count] == 0, count
 
