@@ -45,6 +45,8 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 
 NAMES = ("anna", "bob", "cleo")
+LEAD_MS = 250.0
+"""That of a safe room (`jamrelay serve --profile safe`), fixed: half an hour that must not fail."""
 CYCLE_S = 60.0
 QUIET_S = 14.0
 """Of each cycle: Sonic Pi's longest kill_delay is 8 s, its own fade 1.7 s."""
@@ -156,7 +158,7 @@ def soak(minutes: float, progress: Progress) -> list[Cycle]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-soak-")))
         stage = stack.enter_context(Stage())
-        jam = Jam(stage, folder, NAMES)
+        jam = Jam(stage, folder, NAMES, lead_ms=LEAD_MS)
         jam.start_relay()
         jam.boot()
         stage.play_for(3.0)
