@@ -1,12 +1,14 @@
 """Uplink: numbers what the player sends, keeps it until the relay has judged it, and says how far it is.
 
 Pure. Events keep their number for good: what waits when the relay comes back is sent again under it.
+A note that is long over isn't sent again.
 Bound: PENDING_MAX events without a verdict; the oldest are forgotten first.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from bridge.classify import is_note
 from relay.wire import frames
 from relay.wire.outbox import RIDE_S, Outbox
 from relay.wire.sequence import Kind, Scheme, Stamped, Timing, base_due, raises_floor
@@ -18,6 +20,9 @@ BEATS_AFTER_EVENT_S = (0.015, 0.090)
 """So that the loss of a phrase's last event is noticed at once, though a beat be lost as well."""
 BEATS_WHILE_LOSSY_S = (0.015, 0.040, 0.090)
 BEAT_QUIET_S = 0.250
+STALE_S = 0.250
+"""A note isn't sent again that much after it was due: the room could only play it when it makes no sense any
+more, and after an outage all at once. Groups, FX and frees are sent however late: what follows needs them."""
 BEAT_BYTES = 23
 
 
@@ -33,6 +38,8 @@ class Uplink:
         self._scheme = Scheme.JUDGED
         self._event_at_s = 0.0
         self._pending: dict[int, Stamped] = {}
+        self._due_s: dict[int, float] = {}
+        """By number: when it was due as stamped, of those in `_pending` that were sent."""
 
     def follow(self, scheme: Scheme) -> None:
         """Reckon dues by the room's scheme: TIMESTAMP knows no floor."""
@@ -48,7 +55,7 @@ class Uplink:
         self.next_seq += 1
         self._pending[event.seq] = event
         if len(self._pending) > PENDING_MAX:
-            del self._pending[next(iter(self._pending))]
+            self.settle(next(iter(self._pending)))
         return event
 
     def due_as_stamped(self, event: Stamped, timing: Timing) -> int:
@@ -67,6 +74,7 @@ class Uplink:
         self._event_at_s = now_s
         self.beat_at_s = min(self.beat_at_s, now_s + BEATS_AFTER_EVENT_S[0])
         due_s = now_s + seconds(base_due(event, timing) - now)
+        self._due_s[event.seq] = due_s
         always = raises_floor(event.kind)
         self.outbox.put(event.seq, frames.encode(event), now_s, due_s=due_s, always=always)
 
@@ -86,10 +94,12 @@ class Uplink:
     def settle(self, seq: int) -> None:
         """Note that the relay has judged an event: it needs no more sending."""
         self._pending.pop(seq, None)
+        self._due_s.pop(seq, None)
 
     def pending(self, is_wanted: Callable[[Stamped], bool]) -> list[Stamped]:
         """Return the events without a verdict that are still wanted, in order; forget the others."""
-        self._pending = {seq: event for seq, event in self._pending.items() if is_wanted(event)}
+        for event in [event for event in self._pending.values() if not is_wanted(event)]:
+            self.settle(event.seq)
         return list(self._pending.values())
 
     def instants(self) -> Iterator[int]:
@@ -118,6 +128,11 @@ class Uplink:
         self.beat_at_s = next((at_s for at_s in instants if at_s > now_s + RIDE_S), now_s + BEAT_QUIET_S)
 
     def _fetch(self, seqs: Iterable[int], now_s: float) -> list[bytes]:
-        """Return the frames of those that have no verdict yet: the others need no more sending."""
+        """Return the frames of those that have no verdict yet and are still of use."""
         events = (self._pending.get(seq) for seq in seqs)
-        return [frames.encode(event) for event in events if event is not None]
+        return [
+            frames.encode(event) for event in events if event is not None and not self._is_stale(event, now_s)
+        ]
+
+    def _is_stale(self, event: Stamped, now_s: float) -> bool:
+        return is_note(event.payload) and now_s > self._due_s.get(event.seq, now_s) + STALE_S

@@ -5,10 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bridge.uplink
-from bridge.uplink import BEAT_BYTES, BEAT_QUIET_S, BEATS_AFTER_EVENT_S, BEATS_WHILE_LOSSY_S, Uplink
+from bridge.uplink import (
+    BEAT_BYTES,
+    BEAT_QUIET_S,
+    BEATS_AFTER_EVENT_S,
+    BEATS_WHILE_LOSSY_S,
+    STALE_S,
+    Uplink,
+)
 from relay.wire import frames
 from relay.wire.sequence import Kind, Scheme, Stamped, Timing
 from relay.wire.timetag import ticks
+from tests.bridge_world import group as group_of
 from tests.bridge_world import instant, note
 
 TIMING = Timing(lead=ticks(0.2), shift=0)
@@ -187,3 +195,16 @@ def test_a_floor_is_kept_in_a_judged_room_and_unknown_in_one_that_goes_by_timest
     assert uplink.due_at_home(clock_set_back, TIMING) == instant(1.2), "the floor of before is forgotten"
     assert uplink.due_as_stamped(bare, TIMING) == instant(2.2)
     assert uplink.due_as_stamped(clock_set_back, TIMING) == instant(1.2)
+
+
+def test_a_note_that_is_long_over_is_not_sent_again_but_what_others_need_is_however_late() -> None:
+    uplink = Uplink()
+    sounding = stamp(uplink, Kind.TIMED, 1.0)
+    group = uplink.stamp(Kind.UNTIMED, group_of(30), emitted=instant(1.0), timetag=None, foundation=False)
+    for event in (sounding, group):
+        uplink.send(event, TIMING, now=instant(1.0), now_s=1.0)
+    left(uplink, 1.0)
+    uplink.send_again(((1, 2),), 1.5 + STALE_S - 0.01)
+    assert left(uplink, 1.5 + STALE_S - 0.01) == [sounding, group]
+    uplink.send_again(((1, 2),), 1.5 + STALE_S + 0.01)
+    assert left(uplink, 1.5 + STALE_S + 0.01) == [group]

@@ -75,7 +75,7 @@ def run(
 ) -> Outcome:  # fmt: skip
     """Return what a room comes to that plays for so long over a network."""
     legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
-    stage = Stage(legs, seed=seed, lead_ms=None, caution=caution)
+    stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=caution)
     start_s = stage.warm_up()
     if trial.bloat:
         stage.jam.meddle = _bloat(names_of(members)[-1], start_s + BLOAT_AT_S)
