@@ -10,7 +10,7 @@ Kept is only the greatest of each block, by pair of sender and receiver. Bounds:
 EVENTS_KEPT events whose ways down are still to be reported; WAYS_KEPT ways of a member in an open block.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relay.wire.control import TENTHS_PER_S
@@ -117,30 +117,33 @@ class Needs:
 
         advances: release advance by slot of those who are in; nobody else counts.
         """
-        return self._tops(
-            lambda index, block: (
-                Peak(index, need + advances[receiver], sender, receiver)
-                for (sender, receiver), need in block.pairs.items()
-                if sender in advances and receiver in advances
-            )
-        )
+        found: list[Peak] = []
+        for index, block in self._blocks.items():
+            greatest, between = -1, (0, 0)
+            for pair, need in block.pairs.items():
+                sender, receiver = pair
+                if sender in advances and receiver in advances and need + advances[receiver] > greatest:
+                    greatest, between = need + advances[receiver], pair
+            if greatest >= 0:
+                found.append(Peak(index, greatest, *between))
+        return found
 
     def up_peaks(self, senders: Iterable[int]) -> list[Peak]:
         """Return the greatest way up of each block among `senders`, oldest first."""
-        wanted = tuple(senders)
-        return self._tops(
-            lambda index, block: (
-                Peak(index, block.up[slot], sender=slot) for slot in wanted if slot in block.up
-            )
+        wanted = set(senders)
+        tops = (
+            (index, max(((up, slot) for slot, up in block.up.items() if slot in wanted), default=None))
+            for index, block in self._blocks.items()
         )
+        return [Peak(index, top[0], sender=top[1]) for index, top in tops if top is not None]
 
     def down_peaks(self, slot: int) -> list[Peak]:
         """Return the greatest way down to a member of each block, oldest first."""
-        return self._tops(
-            lambda index, block: (
-                Peak(index, way, receiver=slot) for way in [block.down.get(slot)] if way is not None
-            )
-        )
+        return [
+            Peak(index, block.down[slot], receiver=slot)
+            for index, block in self._blocks.items()
+            if slot in block.down
+        ]
 
     def down_p99s(self, slot: int, blocks: int) -> list[int]:
         """Return the 99th percentile of the ways down to a member in each of its last closed blocks."""
@@ -184,13 +187,6 @@ class Needs:
             while len(self._blocks) > BLOCKS_KEPT:
                 del self._blocks[next(iter(self._blocks))]
         return block
-
-    def _tops(self, found: Callable[[int, _Block], Iterable[Peak]]) -> list[Peak]:
-        tops = (
-            max(found(index, block), key=lambda peak: peak.need, default=None)
-            for index, block in self._blocks.items()
-        )
-        return [top for top in tops if top is not None]
 
 
 def ranked(peaks: Sequence[Peak], rank: int) -> Peak | None:
