@@ -26,7 +26,8 @@ LOWER_BY = ticks(0.010)
 LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
 """Less must have done for so long before the lead comes down."""
-SHIFT_STEP_S = 0.010
+SHIFT_STEP_S = 0.020
+"""Every rise is a jump that people hear: better a little more now than again in a minute."""
 ROUNDING = 1e-6
 """Of a step: ticks are no round number of milliseconds."""
 RAMP = 0.02
@@ -87,6 +88,11 @@ class LeadPolicy:
 
     def __post_init__(self) -> None:
         self.first()
+
+    @property
+    def most(self) -> int:
+        """How long an event is waited for at most, in ticks."""
+        return max(self.lead_max, self.lead or 0)
 
     def first(self) -> Timing:
         """Return what a room begins with."""

@@ -73,7 +73,7 @@ class RoomTuning:
 
     def __init__(self, policy: LeadPolicy) -> None:
         self.keeper = LeadKeeper(policy)
-        self.needs = Needs(policy.lead_max)
+        self.needs = Needs(policy.most)
         self.headrooms = Headrooms()
         self.horizon = H_MIN
         self.why: Peak | None = None
@@ -166,7 +166,7 @@ class RoomTuning:
 
     @property
     def _most(self) -> int:
-        return self.keeper.policy.lead_max
+        return self.keeper.policy.most
 
     def _words(self, paths: Sequence[Path], now: int) -> dict[int, str]:
         words: dict[int, str] = {}

@@ -11,6 +11,7 @@ from bridge.report import PathFigures
 from bridge.resources import SLOT_SAMPLES_MAX, ResourceFolders
 from relay.foundation import BYTES_MAX, MESSAGES_MAX
 from relay.judge import WAITING_MAX
+from relay.lead import LeadPolicy
 from relay.limits import CONTROLS_BURST, EVENTS_BURST
 from relay.transports.tls import PAYLOAD_BYTES_MAX
 from relay.wire import control
@@ -310,3 +311,20 @@ def test_a_name_cannot_colour_a_terminal_or_turn_its_text_around(scene: Scene) -
     assert shown.isprintable()
     for member in scene.bob.heard(control.Roster)[-1].members:
         assert member.name.isprintable()
+
+
+def test_nobody_drives_lead_or_horizon_beyond_the_longest_lead() -> None:
+    jam = Jam(policy=LeadPolicy(lead_max=ticks(0.6)))
+    mallory, ann = jam.join("mallory"), jam.join("ann")
+    mallory.hello(release_advance=ticks(200.0))
+    for _ in range(100):
+        ann.play()
+        mallory.send(mallory.stamp(emitted=jam.now - ticks(0.59)), mallory.stamp(emitted=jam.now - ticks(30)))
+        numbers = range(1, len(ann.judged) + 1)
+        ways = [(number, way) for number in numbers[-20:] for way in (5_900, 500_000)]
+        report = {"whole": False, "events": 0, "digest": b"", "ways_down": ways, "down_p99_ms": 1e9}
+        mallory.say(control.Report(second=jam.now >> 32, **report))
+        jam.advance(1.0)
+    room = jam.hub.rooms["main"]
+    assert room.judge.timing.lead <= ticks(0.6)
+    assert room.judge.horizon < room.judge.timing.lead

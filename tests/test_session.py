@@ -9,7 +9,7 @@ from clock.exchange import server_answer
 from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
-from relay.wire.sequence import Kind, Scheme
+from relay.wire.sequence import Kind, Scheme, Was
 from relay.wire.timetag import from_unix_ns, ticks
 from tests.bridge_world import UNIX_NS, Bench, bundles, group, instant, judged, note, reading
 
@@ -390,3 +390,26 @@ def test_in_a_room_by_timestamps_what_comes_too_late_is_handed_over_as_stamped_a
     relay.say(judged(2, 2.4, note(30)), at_s=2.7)
     assert [due for due, _ in bench.release(2.7)] == [2.4]
     assert (bench.ledger.totals["late"], bench.ledger.totals["out_of_order"]) == (1, 1)
+
+
+def test_a_change_of_lead_or_shift_holds_from_the_instant_that_was_told() -> None:
+    _, session, _ = joined()
+    at = instant(4.0)
+    session.receive_control(
+        control.Settings(
+            lead=ticks(0.4), shift=ticks(0.1), horizon=0,
+            lead_was=Was(ticks(0.2), at, at), shift_was=Was(0, at, at + ticks(5.0)),
+        ),
+        reading(3.0),
+    )  # fmt: skip
+    timing = session.timing
+    assert [timing.lead_at(instant(at_s)) for at_s in (3.9, 4.0)] == [ticks(0.2), ticks(0.4)]
+    assert timing.shift_at(instant(6.5)) == ticks(0.1) // 2
+
+
+def test_a_notice_of_the_relay_is_told_to_people() -> None:
+    _, session, _ = joined()
+    session.flush(reading(3.0))
+    session.receive_control(control.Notice(text="your path takes 1570 ms"), reading(3.0))
+    told = [effect for effect in session.flush(reading(3.0)) if isinstance(effect, Tell)]
+    assert told == [Tell("your path takes 1570 ms", warning=True)]

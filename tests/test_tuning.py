@@ -148,3 +148,11 @@ def test_who_leaves_takes_its_needs_along() -> None:
     music.play({}, 70)
     assert music.lead_ms <= 200
     assert music.tuning.member_need(path(2)) == (0, 0)
+
+
+def test_a_fixed_lead_over_the_longest_tuned_one_is_waited_for() -> None:
+    music = Music(path(1, up_s=0.7, down_s=0.6), lead=ticks(1.5), shift=0)
+    music.play({}, 60)
+    assert music.words == []
+    assert music.tuning.needs.beyond(1) == []
+    assert music.lead_ms == 1500

@@ -17,7 +17,7 @@ from msgspec import msgpack
 
 from relay.wire import control, frames
 from relay.wire.osc import walk
-from relay.wire.sequence import Flag, Judged, Kind, Stamped
+from relay.wire.sequence import Flag, Judged, Kind, Stamped, Was
 from relay.wire.timetag import from_unix_ns
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -277,6 +277,10 @@ def control_corpus() -> tuple[Any, ...]:
         control.Refused(reason="x", text="y"),
         control.Roster(members=[member]),
         control.Settings(lead=1, shift=0, horizon=0),
+        control.Settings(
+            lead=9, shift=3, horizon=0, lead_was=Was(12, NOW, NOW + 5), shift_was=Was(0, NOW, NOW)
+        ),
+        control.Notice(text="your path takes 1570 ms one way"),
         control.DigestRequest(second=3),
         control.Stats(
             software="x", uptime_s=1.0, members=1, rooms=[room], datagrams_in=1, datagrams_refused=0
