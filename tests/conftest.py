@@ -1,7 +1,12 @@
-"""What all tests share: those that need netlab are skipped where it can't work, and named at the end."""
+"""What all tests share: those that need netlab are skipped where it can't work, and named at the end; no
+property depends on how fast the machine is."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 from laboratory.namespaces import why_not
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,7 @@ from itertools import pairwise
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clock.discipline import STEP_AFTER, Adjustment, SessionClock
@@ -298,7 +298,6 @@ wild = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(wild, min_size=8, max_size=40))
 def test_session_time_strictly_increases_and_never_races_whatever_comes(
     exchanges: list[tuple[int, int, int, int]],

@@ -315,7 +315,7 @@ def test_a_name_cannot_colour_a_terminal_or_turn_its_text_around(scene: Scene) -
 
 def test_nobody_drives_lead_or_horizon_beyond_the_longest_lead() -> None:
     jam = Jam(policy=LeadPolicy(lead_max=ticks(0.6)))
-    mallory, ann = jam.join("mallory"), jam.join("ann")
+    mallory, ann = FakeBridge(jam, "mallory"), jam.join("ann")
     mallory.hello(release_advance=ticks(200.0))
     for _ in range(100):
         ann.play()

@@ -320,7 +320,7 @@ def test_a_heartbeat_promises_the_numbers_of_everything_due_until_its_watermark(
     assert seen > 15
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

@@ -28,7 +28,7 @@ FRAMES = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(FRAMES | st.binary(max_size=200), st.floats(0, 0.3)), max_size=15))
 def test_no_sealed_datagram_raises_stops_the_clock_or_mutes_the_others(
     sent: list[tuple[frames.Frame | bytes, float]],
@@ -71,7 +71,7 @@ MESSAGES = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(MESSAGES, st.booleans(), st.sampled_from([0.0, 0.4, 1.7])), max_size=12))
 def test_no_control_message_raises_or_mutes_the_others(sent: list[tuple[control.Up, bool, float]]) -> None:
     jam = Jam()

@@ -244,7 +244,7 @@ def played(steps: list[tuple[int, float | None, float | None, bool]], **policy: 
     return room
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(STEPS, st.sampled_from([None, 0.0, 0.1]), st.sampled_from([None, 0.1, 0.4]))
 def test_neither_emission_and_lead_nor_timetag_and_shift_ever_decrease_and_shift_fits_into_lead(
     steps: list[tuple[int, float | None, float | None, bool]], shift_s: float | None, lead_s: float | None
@@ -268,7 +268,7 @@ def test_neither_emission_and_lead_nor_timetag_and_shift_ever_decrease_and_shift
         assert all(0 <= timing.shift_at(one) <= timing.lead_at(one) for one in corners)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(STEPS, st.randoms(use_true_random=False))
 def test_whatever_lead_and_shift_do_no_note_meets_its_group_too_early_or_its_free_too_late(
     steps: list[tuple[int, float | None, float | None, bool]], dice: object

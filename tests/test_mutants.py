@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 WITHOUT_SHRINKING = """
 from hypothesis import Phase, settings
-settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate), deadline=None)
+settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))
 settings.load_profile("mutants")
 """
 """To fail is enough; the smallest example would take minutes."""

@@ -172,7 +172,7 @@ def test_what_cannot_be_is_refused_in_words(text: str, words: str) -> None:
         parse_leg(text)
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(
     st.text(max_size=60)
     | st.lists(st.sampled_from([*WORDS, "=", ",", "5", "%", ":", "up", ";", "-"])).map("".join)
@@ -198,7 +198,7 @@ ways = st.builds(
 )
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(ways, ways)
 def test_any_leg_survives_its_words(up: Way, down: Way) -> None:
     assert parse_leg(format_leg(Leg(up, down))) == Leg(up, down)

@@ -56,7 +56,7 @@ def test_there_and_back_is_the_same_timetag_but_for_rounding() -> None:
     assert abs(timebase.wall_of_session(session, reading(4.1)) - wall) <= 16
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

@@ -49,7 +49,7 @@ ways = st.lists(st.tuples(st.integers(0, 10**9), st.none() | st.integers(-(10**4
 )
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(ways, ways)
 def test_any_trace_survives_its_text(up: TraceWay, down: TraceWay) -> None:
     assert loads(dumps(Trace(up, down))) == Trace(up, down)
@@ -87,7 +87,7 @@ def test_more_rows_than_there_can_be_are_refused(monkeypatch: pytest.MonkeyPatch
         loads(HEADER + '["up", 0, 1]\n' * 3)
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(st.text(max_size=200))
 def test_any_text_is_a_trace_or_refused(text: str) -> None:
     with suppress(MalformedTrace):
