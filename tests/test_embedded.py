@@ -33,6 +33,7 @@ def scsynth_free_path(folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_the_demo_runs_and_proves_the_same_without_any_program_of_sonic_pi(tmp_path: Path) -> None:
     # Not --embedded: without the programs it must come to that by itself.
     command = [sys.executable, "-m", "rehearsal.demo", "--seconds", "5", "--prove", "--json"]

@@ -37,6 +37,7 @@ def test_no_mutation_raises_grows_or_gets_through_that_should_not(target: str, p
         run_one(target, number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_same_inputs_again_take_no_more_memory(target: str) -> None:
     def run() -> int:

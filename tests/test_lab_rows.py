@@ -148,6 +148,7 @@ def collect(jobs: list[Job], within: Path) -> tuple[dict[str, object], list[Fail
     return done, failures
 
 
+@pytest.mark.slow
 def test_runs_that_fail_are_reported_with_their_log_and_the_others_go_on(tmp_path: Path) -> None:
     jobs = [Job(f"square of {number}", 1, partial(fine, number)) for number in range(3)]
     done, failures = collect(
@@ -171,6 +172,7 @@ def test_a_run_that_hangs_is_ended_and_reported(tmp_path: Path, monkeypatch: pyt
     assert failures[0].reason.startswith("gave up")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_runs_under_way_and_lets_them_clean_up(tmp_path: Path) -> None:
     marker = tmp_path / "begun"
 

@@ -76,6 +76,7 @@ def probed(up: Way, down: Way, seed: int) -> Trace:
     return loads(dumps(world.trace()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["fibre", "dsl", "hotel-wifi", "wifi-spikes", "bufferbloat", "intercontinental"]
 )

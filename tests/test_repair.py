@@ -41,6 +41,7 @@ def test_without_copies_it_does_so_they_are_what_helps(monkeypatch: pytest.Monke
     assert sum(event.bad for event in events) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "burst_bytes"),
     [

@@ -141,6 +141,7 @@ def test_a_relay_whose_clock_is_another_after_its_restart_costs_nobody_a_note_of
     assert_coherent_after_return(jam)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [7, 8, 9])
 def test_a_killed_bridge_is_back_in_its_slot_and_nobody_gets_anything_twice(seed: int) -> None:
     jam = Jam(seed)
