@@ -99,7 +99,8 @@ def run_envelope(console: Console, where: str, jobs: int, again: bool) -> int:
     """Run the trials that aren't there yet, write what follows from all; return the exit status."""
     asked = envelope.points(where)
     there = [] if again else rows.read(envelope.DATA, Row)
-    wanted = missing(asked, there)
+    # All networks with the first seed, then with the next: stopped early, each of them has something to say.
+    wanted = sorted(missing(asked, there), key=lambda run: run[1])
     refuse_netlab_where_it_cannot_work(point for point, _ in wanted)
     made_by = stamp()
     with Reporter(console) as reporter:
