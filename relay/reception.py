@@ -5,7 +5,7 @@ Pure. A ticket is 16 random bytes that claim a slot again; keys are fresh at eve
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from relay.channel import Channel
 from relay.lead import LeadPolicy
@@ -186,16 +186,7 @@ class Reception:
 
     def settings(self, room: Room) -> list[Effect]:
         """Return the effects that tell everybody in `room` its lead, shift and horizon."""
-        timing = room.judge.timing
-        message = control.Settings(
-            lead=timing.lead,
-            shift=timing.shift,
-            lead_was=timing.lead_was,
-            shift_was=timing.shift_was,
-            horizon=room.judge.horizon,
-            repair=room.repair,
-            scheme=room.judge.scheme,
-        )
+        message = control.Settings(**_settings(room))
         return [SendControl(channel.connection, message) for _, channel in room.channels()]
 
     def tune(self, room: Room, now: int) -> list[Effect]:
@@ -235,7 +226,6 @@ class Reception:
         self, room: Room, seat: Seat, keys: tuple[int, bytes, bytes], *, resumed: bool
     ) -> control.Welcome:
         number, key_up, key_down = keys
-        timing = room.judge.timing
         return control.Welcome(
             slot=seat.slot,
             name=seat.name,
@@ -247,15 +237,23 @@ class Reception:
             number=room.judge.number,
             next_seq=room.judge.next_seq(seat.slot),
             resumed=resumed,
-            lead=timing.lead,
-            shift=timing.shift,
-            lead_was=timing.lead_was,
-            shift_was=timing.shift_was,
-            horizon=room.judge.horizon,
-            repair=room.repair,
-            scheme=room.judge.scheme,
             members=room.members(),
+            **_settings(room),
         )
+
+
+def _settings(room: Room) -> dict[str, Any]:
+    """Return the fields that Settings and Welcome share."""
+    timing = room.judge.timing
+    return {
+        "lead": timing.lead,
+        "shift": timing.shift,
+        "lead_was": timing.lead_was,
+        "shift_was": timing.shift_was,
+        "horizon": room.judge.horizon,
+        "repair": room.repair,
+        "scheme": room.judge.scheme,
+    }
 
 
 def _seat_by_ticket(room: Room, hello: control.Hello) -> Seat | None:
