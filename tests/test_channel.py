@@ -67,7 +67,7 @@ def test_where_copies_make_no_sense_there_are_none(way: str, monkeypatch: pytest
     jam = Jam()
     ann = jam.join("ann")
     if way == "over TLS":
-        ann.address = StreamAddress(99)  # type: ignore[assignment]
+        ann.address = StreamAddress(99)  # type: ignore[assignment]  # a fake of UDP
         ann.beat()
     for _ in range(2):
         ann.play()

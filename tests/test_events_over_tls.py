@@ -138,7 +138,7 @@ async def test_a_fault_in_taking_in_a_datagram_reaches_the_loop_as_one_from_a_so
         seen: asyncio.Queue[dict[str, object]] = asyncio.Queue()
         asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.put_nowait(context))
         guest = Guest(relay, KnownRelays(tmp_path / "known"), over_tls=True)
-        guest.connection._on_datagrams = lambda received: 1 // 0  # type: ignore[assignment]
+        guest.connection._on_datagrams = lambda received: 1 // 0  # type: ignore[assignment]  # replaced on purpose
         await guest.join()
         guest.send(frames.Clock(client_request(1)))
         context = await seen.get()
@@ -172,7 +172,7 @@ async def test_a_failing_second_connection_costs_nobody_a_place(
     async def only_control(*args: object, events: bool = False, **options: object) -> tls.ControlStream:
         if events:
             raise LocalError("blocked on the way")
-        return await real(*args, **options)  # type: ignore[arg-type]
+        return await real(*args, **options)  # type: ignore[arg-type]  # passed on untyped
 
     monkeypatch.setattr(tls, "connect", only_control)
     async with asyncio.timeout(LIMIT_S):

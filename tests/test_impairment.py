@@ -273,7 +273,7 @@ def test_another_seed_or_name_decides_otherwise(other: dict[str, object]) -> Non
         Way(bursts=Bursts(0.5)),
         Way(spikes=Spikes(0.5, 60.0)),
     ):
-        assert decisions(part, 500) != decisions(part, 500, **other)  # type: ignore[arg-type]
+        assert decisions(part, 500) != decisions(part, 500, **other)  # type: ignore[arg-type]  # parametrized
 
 
 def test_names_of_one_seed_are_independent() -> None:
@@ -296,7 +296,7 @@ def test_names_of_one_seed_are_independent() -> None:
 def test_what_is_added_leaves_the_jitter_as_it_was(added: dict[str, object]) -> None:
     way = Way(delay_ms=10.0, jitter=Jitter(JitterKind.PARETO, 5.0), fifo=False)
     plain = decisions(way, 2000)
-    with_it = decisions(replace(way, **added), 2000)  # type: ignore[arg-type]
+    with_it = decisions(replace(way, **added), 2000)  # type: ignore[arg-type]  # parametrized
     through = [one for one in with_it if one.arrivals_s]
     assert 100 < len(through) <= 2000
     serial_s = 200 * 8e-3 / 50.0 if "rate_kbps" in added else 0.0
@@ -349,4 +349,4 @@ def test_leg_of_one_way_has_it_both_ways() -> None:
 )
 def test_impossible_figures_are_refused_in_words(make: object, words: str) -> None:
     with pytest.raises(LocalError, match=words):
-        make()  # type: ignore[operator]
+        make()  # type: ignore[operator]  # parametrized

@@ -50,9 +50,9 @@ def test_a_threshold_is_the_last_before_the_first_that_fails_however_well_the_ne
 
 
 def test_a_threshold_is_sure_only_if_the_whole_interval_is_below_it() -> None:
-    assert threshold(cells_of(made("virtual", "loss", "udp-repair", {0: 0, 1: 0}))).sure  # type: ignore[union-attr]
+    assert threshold(cells_of(made("virtual", "loss", "udp-repair", {0: 0, 1: 0}))).sure  # type: ignore[union-attr]  # there are cells
     one_short_run = [msgspec.structs.replace(row, events=500) for row in LOSS[:1]]
-    assert not threshold(cells_of(one_short_run)).sure  # type: ignore[union-attr]
+    assert not threshold(cells_of(one_short_run)).sure  # type: ignore[union-attr]  # there are cells
 
 
 def test_thresholds_at_the_ends_and_of_nothing_say_so() -> None:
@@ -164,9 +164,9 @@ def test_no_longer_is_said_only_where_the_whole_interval_fails() -> None:
         findings.threshold_text(threshold(unsure), " %") == "up to 1 %, perhaps no longer at 5 % (0.1 % bad)"
     )
     ahead = cells_of(made("virtual", "ahead fibre", "udp-repair", {100: 2, 200: 0}))
-    assert findings.needed_text(threshold(ahead[::-1])) == "200 ms (100 perhaps isn't enough)"  # type: ignore[arg-type]
+    assert findings.needed_text(threshold(ahead[::-1])) == "200 ms (100 perhaps isn't enough)"  # type: ignore[arg-type]  # there are cells
     none = cells_of(made("virtual", "ahead fibre", "udp-repair", {100: 2}))
-    assert findings.needed_text(threshold(none)) == "perhaps more than 100 ms"  # type: ignore[arg-type]
+    assert findings.needed_text(threshold(none)) == "perhaps more than 100 ms"  # type: ignore[arg-type]  # there are cells
 
 
 def test_kinds_are_told_of_the_base_lead_and_of_jams_that_did_not_break_down() -> None:

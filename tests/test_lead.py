@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -271,7 +272,7 @@ def test_neither_emission_and_lead_nor_timetag_and_shift_ever_decrease_and_shift
 @settings(max_examples=60)
 @given(STEPS, st.randoms(use_true_random=False))
 def test_whatever_lead_and_shift_do_no_note_meets_its_group_too_early_or_its_free_too_late(
-    steps: list[tuple[int, float | None, float | None, bool]], dice: object
+    steps: list[tuple[int, float | None, float | None, bool]], dice: Random
 ) -> None:
     room = Room()
     judge = Judge(room.keeper.timing, horizon=ticks(0.05))
@@ -283,13 +284,13 @@ def test_whatever_lead_and_shift_do_no_note_meets_its_group_too_early_or_its_fre
             judge.tune(room.keeper.timing, ticks(0.05))
             for part in range(8):
                 # Emission, and judging up to 60 ms later.
-                emitted = room.now + ticks(part / 8 + dice.random() / 16)  # type: ignore[attr-defined]
+                emitted = room.now + ticks(part / 8 + dice.random() / 16)
                 timetag = emitted + ticks(ahead_s) if ahead_s is not None and part % 4 else None
                 if timetag is not None and part % 4 == 2:
                     timetag = done[-1][0].timetag or timetag  # a chord
                 kind = Kind.UNTIMED if timetag is None else Kind.TIMED
                 event = Stamped(len(done) + 1, emitted, timetag, kind, NOTE)
-                now = emitted + ticks(0.06 * dice.random())  # type: ignore[attr-defined]
+                now = emitted + ticks(0.06 * dice.random())
                 (judged,) = judge.judge(1, event, now)
                 assert judged.due > closed, "due within what was announced as closed"
                 closed, _ = judge.watermark(now)

@@ -128,7 +128,7 @@ def test_the_rate_is_found_under_jitter_much_greater_than_what_it_moves() -> Non
 def test_a_clock_that_is_set_meanwhile_is_noticed() -> None:
     world = ProbeWorld(seconds=10)
     world.run(until_s=5)
-    world.session = lambda: EPOCH + int((world.at_s() + 0.5) * 2**32)  # type: ignore[method-assign]
+    world.session = lambda: EPOCH + int((world.at_s() + 0.5) * 2**32)  # type: ignore[method-assign]  # another clock
     world.run()
     assert world.trace().about["clock_steady"] == "no"
 

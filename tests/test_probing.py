@@ -23,7 +23,7 @@ class Prober:
         self.jam = jam
         self.connection = connection
         known: dict[str, object] = {"protocol": PROTOCOL_VERSION, "software": "t", "rate": 50, "seconds": 60}
-        hello = control.ProbeHello(**(known | changes))  # type: ignore[arg-type]
+        hello = control.ProbeHello(**(known | changes))  # type: ignore[arg-type]  # parametrized
         self.answer = self.say(hello)
         first = self.answer[0]
         assert isinstance(first, SendControl)

@@ -13,7 +13,7 @@ def due_at(ns: int) -> Event:
     class Message:
         due_ns = ns
 
-    message: RecordedMessage = Message()  # type: ignore[assignment]
+    message: RecordedMessage = Message()  # type: ignore[assignment]  # a stand-in
     return Event({"ann": message})
 
 

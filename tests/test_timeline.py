@@ -27,7 +27,7 @@ def held(hold_s: float = 0.02) -> HeldLine:
     ],
 )
 def test_the_order_of_asking_changes_no_answer(make: object) -> None:
-    forwards, backwards, shuffled = make(), make(), make()  # type: ignore[operator]
+    forwards, backwards, shuffled = make(), make(), make()  # type: ignore[operator]  # parametrized
     answers = [forwards(at_s) for at_s in INSTANTS]
     assert [backwards(at_s) for at_s in reversed(INSTANTS)] == answers[::-1]
     order = list(range(len(INSTANTS)))

@@ -16,11 +16,12 @@ from bridge.resources import ResourceFolders
 from bridge.session import Identity, JamSession
 from bridge.timebase import Timebase
 from clock.model import Reading
+from laboratory.generator import node_of
 from laboratory.virtual.net import Passage
 from relay.wire import control
-from relay.wire.osc import Message, encode
+from relay.wire.osc import Message, encode, timetag_of, walk
 from relay.wire.sequence import Judged, Timing
-from relay.wire.timetag import ticks
+from relay.wire.timetag import ticks, to_unix_ns
 from relay.wire.version import PROTOCOL_VERSION
 
 START_UNIX_NS = 1_795_000_000_000_000_000
@@ -120,6 +121,20 @@ class Member:
     def true_of_wall_ns(self, wall_ns: int) -> int:
         """Return the true instant at which the wall clock shows `wall_ns`, to the nearest."""
         return true_duration_ns(wall_ns - START_UNIX_NS - self.wall_offset_ns, self.wall_ppm)
+
+    def take_in(self, datagram: bytes, true_ns: int) -> list[bytes]:
+        """Note what its scsynth is handed at a true instant; return what scsynth answers."""
+        if node_of(datagram[20:]) is not None and int.from_bytes(datagram[16:20]) == len(datagram) - 20:
+            # One note of the generator: walking every one of them would cost a tenth of the whole run.
+            tag_ns = self.true_of_wall_ns(to_unix_ns(timetag_of(datagram)))
+            self.handed.append(Handed(true_ns, tag_ns, datagram[20:]))
+            return []
+        replies = []
+        for timetag, message in walk(datagram):
+            tag = None if timetag is None else self.true_of_wall_ns(to_unix_ns(timetag))
+            self.handed.append(Handed(true_ns, tag, message.raw))
+            replies.append(synth_reply(message))
+        return [reply for reply in replies if reply is not None]
 
     def reading(self, true_ns: int) -> Reading:
         """Read both clocks."""

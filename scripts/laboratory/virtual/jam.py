@@ -13,17 +13,14 @@ from functools import partial
 from random import Random
 
 from bridge.effects import SendControl, SendDatagram, Tell, ToSynth
-from laboratory.generator import node_of
 from laboratory.oracle import way_name
 from laboratory.virtual.host import (
     BOUND_EVERY_NS,
     START_UNIX_NS,
     TAP,
-    Handed,
     Member,
     first_hello,
     start_bridge,
-    synth_reply,
 )
 from laboratory.virtual.net import DOWN, UP, Meddler, Passage
 from laboratory.virtual.traffic import Sent
@@ -33,9 +30,8 @@ from relay.hub import SendDatagram as RelayDatagram
 from relay.impairment import Leg
 from relay.lead import Caution, LeadPolicy
 from relay.wire import control
-from relay.wire.osc import timetag_of, walk
 from relay.wire.sequence import Judged, Scheme
-from relay.wire.timetag import from_unix_ns, ticks, to_unix_ns
+from relay.wire.timetag import from_unix_ns, ticks
 
 RETRY_S = 0.5
 
@@ -384,19 +380,8 @@ class Jam:
 
     def _to_synth(self, member: Member, datagram: bytes) -> None:
         self.trace.update(b"s%d " % self.now_ns + datagram)
-        if node_of(datagram[20:]) is not None and int.from_bytes(datagram[16:20]) == len(datagram) - 20:
-            # One note of the generator: walking every one of them would cost a tenth of the whole run.
-            tag_ns = member.true_of_wall_ns(to_unix_ns(timetag_of(datagram)))
-            member.handed.append(Handed(self.now_ns, tag_ns, datagram[20:]))
-            return
-        for timetag, message in walk(datagram):
-            at_ns = None
-            if timetag is not None:
-                at_ns = member.true_of_wall_ns(to_unix_ns(timetag))
-            member.handed.append(Handed(self.now_ns, at_ns, message.raw))
-            reply = synth_reply(message)
-            if reply is not None:
-                self.at(self.now_ns + 20_000_000, partial(self._synth_says, member, reply))
+        for reply in member.take_in(datagram, self.now_ns):
+            self.at(self.now_ns + 20_000_000, partial(self._synth_says, member, reply))
 
     def _synth_says(self, member: Member, reply: bytes) -> None:
         if member.player is not None:
