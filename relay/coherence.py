@@ -9,7 +9,7 @@ Bound: the seconds from SECONDS_KEPT ago to as far ahead as the judge lets a due
 
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 from relay.wire.control import DigestDetail, Report
@@ -157,7 +157,8 @@ class CoherenceLedger:
                     for event_number in order
                     if event_number in have and have[event_number] != common[event_number]
                 ]
-                swapped = _out_of_order([(n, rank[n]) for n, _ in second.details[slot].events if n in rank])
+                ranked = [(n, rank[n]) for n, _ in second.details[slot].events if n in rank]
+                swapped = _out_of_order(ranked, set(report.late_numbers))
                 extra = [event_number for event_number in have if event_number not in rank]
                 divergent |= self._named(slot, "missing", lacking, second)
                 divergent |= self._named(slot, "different", altered, second)
@@ -215,20 +216,37 @@ def _accepted(event: Judged, held: dict[int, dict[int, bytes]]) -> bytes | None:
     return next((digest for digest in digests if counts[digest] == most), None)
 
 
-def _out_of_order(ranked: list[tuple[int, int]]) -> list[int]:
+def _out_of_order(ranked: list[tuple[int, int]], late: Set[int]) -> list[int]:
     """Return the fewest numbers that would have to move for the ranks to grow: all that are not in a
-    longest growing run."""
+    longest growing run.
+
+    ranked: (number, rank) in the order of execution. Of two that merely stand the wrong way round either
+    could be said to have moved: it is the one that came late.
+    """
+    kept = _longest_growing([(at, rank) for at, (number, rank) in enumerate(ranked) if number not in late])
+    for at, (number, rank) in enumerate(ranked):
+        if number in late:
+            place = bisect_left(kept, (at, rank))
+            follows = place == 0 or kept[place - 1][1] < rank
+            if follows and (place == len(kept) or rank < kept[place][1]):
+                kept.insert(place, (at, rank))
+    places = {at for at, _ in kept}
+    return [number for at, (number, _) in enumerate(ranked) if at not in places]
+
+
+def _longest_growing(placed: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the longest run of (place, rank) whose ranks grow. Source: patience sorting."""
     tails: list[int] = []
     tail_at: list[int] = []
     before: list[int] = []
-    for index, (_, rank) in enumerate(ranked):
+    for index, (_, rank) in enumerate(placed):
         length = bisect_left(tails, rank)
         before.append(tail_at[length - 1] if length else -1)
         tails[length : length + 1] = [rank]
         tail_at[length : length + 1] = [index]
-    keep: set[int] = set()
+    run: list[tuple[int, int]] = []
     at = tail_at[-1] if tail_at else -1
     while at >= 0:
-        keep.add(at)
+        run.append(placed[at])
         at = before[at]
-    return [number for index, (number, _) in enumerate(ranked) if index not in keep]
+    return run[::-1]

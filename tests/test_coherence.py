@@ -129,6 +129,27 @@ def test_of_two_events_swapped_one_is_named() -> None:
     assert book.blamed() == {2: (0, 0, 1, 0)}
 
 
+@pytest.mark.parametrize(("late", "named"), [(3, "#3"), (4, "#4")])
+def test_of_two_events_swapped_the_late_one_is_named(late: int, named: str) -> None:
+    book = Book()
+    rows = book.second(0)
+    rows[2] = swap(rows[2])
+    book.report(0, rows, late=1, late_numbers=[late])
+    book.settle(0, rows)
+    assert list(book.ledger.incidents) == [f"out of order at bob: {named}", f"late at bob: {named}"]
+    assert book.ledger.divergent == 1
+
+
+def test_a_late_event_that_kept_its_place_is_not_out_of_order() -> None:
+    book = Book()
+    rows = book.second(0)
+    rows[2] = [rows[2][1], rows[2][0], *rows[2][2:]]
+    book.report(0, rows, late=2, late_numbers=[2, 5])
+    book.settle(0, rows)
+    assert book.blamed() == {2: (0, 2, 1, 0)}
+    assert "out of order at bob: #2" in book.ledger.incidents
+
+
 def test_an_event_that_came_late_is_named_though_all_digests_agree() -> None:
     book = Book()
     rows = book.second(0)
