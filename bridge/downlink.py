@@ -5,8 +5,6 @@ anew asks for the last PAST_NUMBERS events before it as well: some of them are d
 Bound: EARLY_MAX events wait for session time.
 """
 
-from collections import deque
-
 from bridge.memory import Memory
 from relay.wire import frames
 from relay.wire.errors import MalformedDatagram
@@ -24,10 +22,6 @@ PAST_KEEP_S = 1.0
 
 EARLY_MAX = 4096
 
-PROMISES_KEPT = 64
-"""Heartbeats whose events haven't all come. The relay sends 20 a second, and what is missing for longer than
-three seconds is past its due."""
-
 
 class Downlink:
     """The room's numbers as seen here. Every event is taken in once at most."""
@@ -39,8 +33,6 @@ class Downlink:
         self._asks = True
         self._early: list[Judged] = []
         self._leapt: list[tuple[int, int]] = []
-        self._promises: deque[tuple[int, int]] = deque(maxlen=PROMISES_KEPT)
-        self._closed_until = 0
 
     def enter(self, number: int, now_s: float) -> None:
         """Come into a room, or another epoch of it, whose last number so far is `number`."""
@@ -50,8 +42,6 @@ class Downlink:
         self._past.announce(number, now_s)
         self._joined_number = number
         self._early.clear()
-        self._promises.clear()
-        self._closed_until = 0
 
     def repair(self, asks: bool) -> None:
         """Ask for what is missing, or don't: a room's setting."""
@@ -63,11 +53,10 @@ class Downlink:
         return self._gaps.contiguous
 
     @property
-    def closed_until(self) -> int:
-        """Every event due at or before this session instant has come, or is given up; 0: nobody knows."""
-        while self._promises and self._promises[0][0] <= self.complete_number:
-            self._closed_until = self._promises.popleft()[1]
-        return 0 if self._past.missing() else self._closed_until
+    def ready_number(self) -> int:
+        """Nothing is missing before the events up to this number, so that they can go by number; 0 while what
+        was before this host came is asked for."""
+        return 0 if self._past.missing() else self.complete_number
 
     @property
     def expected(self) -> int:
@@ -93,11 +82,8 @@ class Downlink:
             self._leap(event.number)
             return self._gaps.saw(event.number, now_s)
 
-    def announce(self, number: int, watermark: int, now_s: float) -> None:
-        """Note that the room has come as far as `number`, and that all that is due up to the instant
-        `watermark` is among it."""
-        if watermark > (self._promises[-1][1] if self._promises else self._closed_until):
-            self._promises.append((number, watermark))
+    def announce(self, number: int, now_s: float) -> None:
+        """Note that the room has come as far as `number`."""
         try:
             self._gaps.announce(number, now_s)
         except MalformedDatagram:
@@ -134,12 +120,11 @@ class Downlink:
         ranges, self._leapt = self._leapt, []
         return [*ranges, *((number, number) for number in self._gaps.gave_up())]
 
-    def remember(self, memory: Memory, lowest_held: int | None) -> None:
-        """Put down how far this host has come. lowest_held: the lowest number not handed over yet."""
-        early = [event.number for event in self._early if not self.is_past(event)]
-        unplayed = early if lowest_held is None else [*early, lowest_held]
+    def remember(self, memory: Memory, held: list[int]) -> None:
+        """Put down how far this host has come. held: the numbers in hand that were not handed over yet."""
+        unplayed = [*held, *(event.number for event in self._early if not self.is_past(event))]
         memory.complete_number = min([self._gaps.contiguous, *(number - 1 for number in unplayed)])
-        memory.remember_missing(self._gaps.highest, [*self._gaps.missing(), *early])
+        memory.remember_missing(self._gaps.highest, [*self._gaps.missing(), *unplayed])
 
     def _leap(self, number: int) -> None:
         """More is missing than can be asked for: it is lost; go on from `number`."""

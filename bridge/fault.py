@@ -7,13 +7,15 @@ planted is seen by the relay's book as well as by a recorder behind the bridge.
 """
 
 from enum import StrEnum
-from itertools import pairwise
 
-from bridge.holdback import Held, HoldbackQueue
+from bridge.holdback import Held
 from relay.wire.sequence import Kind
 from relay.wire.timetag import TICKS_PER_S, ticks
 
-DELAY = ticks(0.3)
+DELAY = ticks(0.2)
+"""After its due."""
+PARTNER_WAIT = ticks(0.1)
+"""A note whose partner for a swap has not come so long before its due goes unswapped."""
 
 
 class FaultKind(StrEnum):
@@ -30,44 +32,51 @@ class FaultPlanter:
 
     def __init__(self) -> None:
         self._kind: FaultKind | None = None
-        self._delayed: tuple[int, Held] | None = None
+        self._delayed: Held | None = None
+        self._first: Held | None = None
+        """The first note of a swap, until the second comes."""
         self.planted: list[tuple[FaultKind, int]] = []
         """What was done, and to which room number."""
 
     def arm(self, kind: FaultKind) -> None:
-        """Do this to the next judged note."""
+        """Do this to the next judged note; to swap, to the next two of one second that have two dues."""
         self._kind = kind
 
-    def swap_ahead(self, queue: HoldbackQueue, after: int) -> None:
-        """If armed to: exchange the dues of two notes of one second that are still held back."""
-        if self._kind is not FaultKind.SWAP:
-            return
-        notes = sorted(
-            (held for held in queue.held() if _is_note(held) and held.due > after), key=lambda h: h.key
-        )
-        for first, second in pairwise(notes):
-            if first.due != second.due and first.due // TICKS_PER_S == second.due // TICKS_PER_S:
-                first.due, second.due = second.due, first.due
-                queue.push(first)
-                queue.push(second)
-                self._done(FaultKind.SWAP, first)
-                return
-
     def pass_on(self, batch: list[Held], now: int) -> list[Held]:
-        """Return what is to be handed over now of what is due."""
+        """Return what is to be handed over now of what would be. now: session instant."""
         passed: list[Held] = []
         for held in batch:
-            if self._kind is FaultKind.DROP and _is_note(held):
+            if self._kind is FaultKind.SWAP and _is_note(held):
+                passed += self._swap(held)
+            elif self._kind is FaultKind.DROP and _is_note(held):
                 self._done(FaultKind.DROP, held)
             elif self._kind is FaultKind.DELAY and _is_note(held):
-                self._delayed = (now + DELAY, held)
+                self._delayed = held
                 self._done(FaultKind.DELAY, held)
             else:
                 passed.append(held)
-        if self._delayed is not None and self._delayed[0] <= now:
-            passed.append(self._delayed[1])
+        if self._delayed is not None and self._delayed.due + DELAY <= now:
+            passed.append(self._delayed)
             self._delayed = None
+        if self._first is not None and self._first.due - PARTNER_WAIT <= now:
+            passed.append(self._first)
+            self._first = None
         return passed
+
+    def _swap(self, second: Held) -> list[Held]:
+        first, self._first = self._first, None
+        if first is None:
+            self._first = second
+            return []
+        if first.due == second.due:
+            self._first = first
+            return [second]
+        if first.due // TICKS_PER_S != second.due // TICKS_PER_S:
+            self._first = second
+            return [first]
+        first.due, second.due = second.due, first.due
+        self._done(FaultKind.SWAP, first)
+        return [first, second]
 
     def alter(self, held: Held, body: bytes) -> bytes:
         """Return the body to hand over, its last bit turned if armed to (of a float's mantissa)."""

@@ -1,8 +1,11 @@
-"""Hold-back queue: events in the room's order, kept until the release advance before their due.
+"""Hold-back queue: events until scsynth is handed them.
 
-Pure. An event is released at most once. At release time nothing waits: what is there goes, in order; a
-straggler goes the moment it comes. Before that goes what nothing can come ahead of any more. Own events
-are held as stamped until the relay's verdict comes.
+Pure. scsynth keeps what it is handed until its timetag, sorted, and equal timetags as they came. So what the
+relay has judged goes by its number, as soon as all numbers before it are in hand: no delay of this host or
+of the network can touch it any more, and the order is the room's, (due, number). Only what is due far ahead
+waits. What stands behind a gap, and own events without a verdict, wait until the release advance before their
+due; at that time nothing waits any longer: what is there goes, and a straggler goes the moment it comes. An
+event is released at most once.
 Bound: CAPACITY events; the relay refuses what would pass it, so what comes on top of that is dropped.
 """
 
@@ -13,6 +16,8 @@ from dataclasses import dataclass
 from relay.wire.sequence import Flag, Kind, OrderKey
 
 CAPACITY = 20_000
+UNNUMBERED = 2**64
+"""Of equal dues, what has no number yet comes last: it will have a higher one than all that is known."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,18 +42,25 @@ class Held:
 
     @property
     def key(self) -> OrderKey:
-        """Its place in the room's order, `sub` left out."""
-        return (self.due, self.slot, self.seq)
+        """Its place in the room's order."""
+        return (self.due, UNNUMBERED if self.number is None else self.number)
 
 
 class HoldbackQueue:
-    """Events by (due, slot, seq)."""
+    """Events by number, and by due."""
 
     def __init__(self, own_slot: int) -> None:
         self.own_slot = own_slot
-        self._heap: list[tuple[int, int, int, int, int, Held]] = []
-        self._entries = 0
         self._live: dict[tuple[int, int, int], Held] = {}
+        self._entries = 0
+        self._by_due: list[tuple[int, int, int, int, int, Held]] = []
+        self._by_number: list[tuple[int, int, Held]] = []
+        self._far: list[tuple[int, int, Held]] = []
+        """Nothing is missing before them, but they are due too far ahead: (due, number, event)."""
+        self._home: list[Held] = []
+        """What is played at home only, as it was sent."""
+        self._own_gone = 0
+        """The highest own seq that was released."""
         self.overflows = 0
 
     def __len__(self) -> int:
@@ -62,7 +74,11 @@ class HoldbackQueue:
             return
         self._live[place] = held
         self._entries += 1
-        heapq.heappush(self._heap, (held.due, held.slot, held.seq, held.sub, self._entries, held))
+        heapq.heappush(self._by_due, (*held.key, held.seq, held.sub, self._entries, held))
+        if held.number is not None:
+            heapq.heappush(self._by_number, (held.number, self._entries, held))
+        if held.sub:
+            self._home.append(held)
 
     def own(self, seq: int) -> Held | None:
         """Return the own event `seq` if it is still held."""
@@ -72,30 +88,38 @@ class HoldbackQueue:
         """Return what is in the queue, in no order."""
         return list(self._live.values())
 
+    def release(self, until: int, *, ready: int = 0, ahead: int = 0, room: int = CAPACITY) -> list[Held]:
+        """Take out, in this order: what is due at or before `ahead` and has a number up to `ready`, by number
+        and at most `room` events; then what is due at or before `until`, by due.
+
+        ready: every event up to this number has come. What is played at home only follows its own event.
+        """
+        released = self._release_ready(ready, ahead, room)
+        while self._is_due(until):
+            held = heapq.heappop(self._by_due)[-1]
+            self._remove(held)
+            released.append(held)
+        return released
+
     def next_due(self) -> int | None:
         """Return the earliest due in the queue."""
         self._drop_stale()
-        return self._heap[0][0] if self._heap else None
+        return self._by_due[0][0] if self._by_due else None
 
-    def release(self, until: int, closed_until: int = 0) -> list[Held]:
-        """Take out what is due at or before `until`, in order; then what is judged and due at or before
-        `closed_until`, up to which nothing more can come, as far as nothing unjudged is due before it."""
-        released: list[Held] = []
-        while self._is_ready(until, closed_until):
-            released.append(self._take())
-        return released
+    def next_far(self) -> int | None:
+        """Return the earliest due of what waits for nothing but its time."""
+        while self._far and not self._is_live(self._far[0][-1]):
+            heapq.heappop(self._far)
+        return self._far[0][0] if self._far else None
 
-    def pop(self) -> Held | None:
-        """Take out the first event whatever its due."""
-        self._drop_stale()
-        return self._take() if self._heap else None
-
-    def drop_before(self, slot: int, seq: int) -> list[Held]:
-        """Take out what `slot` sent before `seq` (its slot was reset), in order."""
-        dropped = [held for held in self._live.values() if held.slot == slot and held.seq < seq]
+    def drop_before(self, slot: int, seq: int, due: int) -> list[Held]:
+        """Take out what `slot` sent before `seq` and is due after `due` (its slot was reset), in order."""
+        dropped = [
+            held for held in self._live.values() if held.slot == slot and held.seq < seq and held.due > due
+        ]
         for held in dropped:
-            del self._live[(held.slot, held.seq, held.sub)]
-        return sorted(dropped, key=lambda held: (*held.key, held.sub))
+            self._remove(held)
+        return sorted(dropped, key=lambda held: (*held.key, held.seq, held.sub))
 
     def next_reset(self, slot: int) -> int | None:
         """Return the latest due of a slot reset that is still held for `slot`."""
@@ -106,13 +130,15 @@ class HoldbackQueue:
 
     def enter_epoch(self) -> None:
         """Forget the numbers: they were given by a relay that is no more."""
+        self._by_number.clear()
+        self._far.clear()
         for held in self._live.values():
             if held.number is not None:
                 held.number, held.counted = None, False
 
-    def lowest_number(self) -> int | None:
-        """Return the lowest room number still held, None if there is none."""
-        return min((held.number for held in self._live.values() if held.number is not None), default=None)
+    def numbers(self) -> list[int]:
+        """Return the room's numbers that are held, in no order."""
+        return [held.number for held in self._live.values() if held.number is not None]
 
     def unjudged_dues(self) -> list[int]:
         """Return the dues that no relay of this epoch has given."""
@@ -128,24 +154,57 @@ class HoldbackQueue:
             due = due_of(held.due)
             if due != held.due:
                 held.due = due
-                self.push(held)
+                self._entries += 1
+                heapq.heappush(self._by_due, (*held.key, held.seq, held.sub, self._entries, held))
         return len(affected)
 
-    def _is_ready(self, until: int, closed_until: int) -> bool:
-        self._drop_stale()
-        if not self._heap:
-            return False
-        due, held = self._heap[0][0], self._heap[0][-1]
-        return due <= until or (due <= closed_until and held.number is not None)
+    # ------------------------------------------------------------------------------------------------
 
-    def _take(self) -> Held:
-        held = heapq.heappop(self._heap)[-1]
+    def _release_ready(self, ready: int, ahead: int, room: int) -> list[Held]:
+        """Take out what nothing is missing before, by number."""
+        while self._by_number and self._by_number[0][0] <= ready:
+            number, _, held = heapq.heappop(self._by_number)
+            if self._is_live(held) and held.number == number:
+                heapq.heappush(self._far, (held.due, number, held))
+        near: list[tuple[int, Held]] = []
+        while len(near) < room and (due := self.next_far()) is not None and due <= ahead:
+            _, number, held = heapq.heappop(self._far)
+            near.append((number, held))
+        near.sort(key=lambda one: one[0])
+        released: list[Held] = []
+        for _, held in near:
+            self._remove(held)
+            released.append(held)
+            if self._home and held.slot == self.own_slot:
+                released += self._take_home(ahead)
+        if ready and self._home:
+            released += self._take_home(ahead)
+        return released
+
+    def _take_home(self, ahead: int) -> list[Held]:
+        """Take out what is played at home only and whose own event has gone."""
+        self._home = [held for held in self._home if self._is_live(held)]
+        taken = [held for held in self._home if held.seq <= self._own_gone and held.due <= ahead]
+        for held in taken:
+            self._remove(held)
+        return taken
+
+    def _is_due(self, until: int) -> bool:
+        self._drop_stale()
+        return bool(self._by_due) and self._by_due[0][0] <= until
+
+    def _is_live(self, held: Held) -> bool:
+        return self._live.get((held.slot, held.seq, held.sub)) is held
+
+    def _remove(self, held: Held) -> None:
         del self._live[(held.slot, held.seq, held.sub)]
-        return held
+        if held.slot == self.own_slot and not held.sub:
+            self._own_gone = max(self._own_gone, held.seq)
 
     def _drop_stale(self) -> None:
-        while self._heap:
-            due, slot, seq, sub, _, held = self._heap[0]
-            if self._live.get((slot, seq, sub)) is held and held.due == due:
+        while self._by_due:
+            due, number, *_, held = self._by_due[0]
+            # An event that has no number any more (another epoch) is where it was.
+            if self._is_live(held) and held.due == due and (held.number in (number, None)):
                 return
-            heapq.heappop(self._heap)
+            heapq.heappop(self._by_due)

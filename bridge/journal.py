@@ -12,10 +12,10 @@ from typing import Any
 
 from bridge.memory import LISTED_MAX, Memory
 
-_LAYOUT = struct.Struct(f"<4sQB?16s?16sQQQBQ4sH?QBB{LISTED_MAX}Q{LISTED_MAX}QI")
+_LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH?QBB{LISTED_MAX}Q{LISTED_MAX}QI")
 """Magic and the number of the writing first, a checksum last."""
 _CHECKSUM_BYTES = 4
-_MAGIC = b"JAM2"
+_MAGIC = b"JAM3"
 BYTES = 4096
 _HALF = BYTES // 2
 """Two places, written in turns: who is killed while writing one leaves the other whole."""
@@ -41,7 +41,6 @@ class Journal:
     def write(self) -> None:
         """Put the memory down."""
         memory = self.memory
-        due, slot, seq = memory.resume_key
         host, port = self.client or ("0.0.0.0", 0)
         self._writing += 1
         record = _LAYOUT.pack(
@@ -54,9 +53,6 @@ class Journal:
             memory.epoch or bytes(16),
             memory.next_seq,
             memory.complete_number,
-            due,
-            slot,
-            seq,
             bytes(int(part) for part in host.split(".")),
             port,
             self.synthdefs_loaded,
@@ -79,7 +75,7 @@ class Journal:
         _, writing, slot, has_ticket, ticket, has_epoch, epoch, next_seq, complete, *rest = max(
             whole, key=lambda values: values[1]
         )
-        due, key_slot, seq, ip, port, loaded, highest, missing, unconfirmed, *listed = rest
+        ip, port, loaded, highest, missing, unconfirmed, *listed = rest
         self._writing = writing
         self.memory = Memory(
             slot=slot or None,
@@ -87,7 +83,6 @@ class Journal:
             epoch=epoch if has_epoch else None,
             next_seq=next_seq,
             complete_number=complete,
-            resume_key=(due, key_slot, seq),
             highest_number=highest,
             missing=tuple(listed[:missing]),
             unconfirmed=tuple(listed[LISTED_MAX : LISTED_MAX + unconfirmed]),

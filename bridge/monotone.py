@@ -2,7 +2,9 @@
 
 Pure. Wall against local is read afresh at every conversion, so the same instant converted twice comes
 out some hundred nanoseconds apart. That would tear chords apart and let a note overtake its FX. Here
-the first conversion of an instant counts, and a new one is kept between those of its neighbours.
+the first conversion of an instant counts, and a new one is kept strictly between those of its neighbours,
+in whatever order they come: scsynth sorts by timetag. (Only where no tick is left between two does it fall on
+the earlier one.)
 Bound: KEPT instants; a jump of more than STEP and what the clocks may drift apart (a clock was set) starts
 afresh.
 """
@@ -20,7 +22,7 @@ DRIFT_DIVISOR = 1000
 
 
 class MonotoneMap:
-    """Non-decreasing map from instants of one clock to instants of another, both in timetags."""
+    """Growing map from instants of one clock to instants of another, both in timetags."""
 
     def __init__(self) -> None:
         self._from: list[int] = []
@@ -39,9 +41,11 @@ class MonotoneMap:
             if abs(self._to[at] - converted) <= STEP:
                 return self._to[at]
         elif not self._is_step(at, instant, converted):
-            low = self._to[at - 1] if at else converted
-            high = self._to[at] if at < len(self._to) else max(low, converted)
-            converted = min(max(converted, low), high)
+            if at < len(self._to):
+                converted = min(converted, self._to[at] - 1)
+            if at:
+                room = at == len(self._to) or self._to[at] - self._to[at - 1] > 1
+                converted = max(converted, self._to[at - 1] + (1 if room else 0))
             self._insert(at, instant, converted)
             return converted
         self.clear()

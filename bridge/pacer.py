@@ -1,7 +1,10 @@
-"""Pacer of replies to Sonic Pi: at most one a millisecond once a burst is queued.
+"""Pacer of replies to Sonic Pi: at most one a millisecond in a burst, and none while it doesn't read them.
 
-Pure. Sonic Pi reads replies into a queue of 50 from a thread that can block itself; a stop brings up to
-500 replies within 10 ms. Half a second of delay for them is harmless (measured).
+Pure. A stop brings up to 1,500 replies within 10 ms. Sonic Pi reads them into a queue of 50; while that is
+full they wait in its socket, and what finds no room there is lost. A lost reply is worse than a late one: a
+note whose /n_go is lost counts as never started, and with a full queue that blocks Sonic Pi's event thread
+for ever. On a busy machine it reads fewer than one a millisecond; so in a burst the pacer asks now and then
+how much lies unread, and waits. Seconds of delay for replies are harmless (measured).
 Bound: QUEUED_MAX replies; the oldest go at once beyond it.
 """
 
@@ -9,6 +12,11 @@ from collections import deque
 
 SPACING_NS = 1_000_000
 QUEUED_MAX = 10_000
+ASK_EVERY = 8
+"""Replies of a burst between two questions: an answer costs the bridge a tenth of a millisecond."""
+UNREAD_BYTES_MAX = 32 * 1024
+"""Some 40 replies as the kernel counts them (832 bytes each), of the 256 that Linux has room for."""
+WAIT_NS = 4 * SPACING_NS
 
 
 class Pacer:
@@ -17,10 +25,24 @@ class Pacer:
     def __init__(self) -> None:
         self._queue: deque[bytes] = deque()
         self._free_at_ns = 0
+        self._unasked = 0
+        """Replies that went since the last answer."""
 
     def push(self, reply: bytes) -> None:
         """Put a reply at the end."""
         self._queue.append(reply)
+
+    @property
+    def asks(self) -> bool:
+        """Whether `unread` should be told before anything more is taken out."""
+        return bool(self._queue) and self._unasked >= ASK_EVERY
+
+    def unread(self, unread_bytes: int, now_ns: int) -> None:
+        """Take note of how much lies unread in Sonic Pi's socket (local ns)."""
+        if unread_bytes > UNREAD_BYTES_MAX:
+            self._free_at_ns = max(self._free_at_ns, now_ns + WAIT_NS)
+        else:
+            self._unasked = 0
 
     def due(self, now_ns: int) -> list[bytes]:
         """Take out what may be sent now (local ns)."""
@@ -31,6 +53,7 @@ class Pacer:
         while self._queue and self._free_at_ns <= now_ns:
             ready.append(self._queue.popleft())
             self._free_at_ns += SPACING_NS
+        self._unasked += len(ready)
         return ready
 
     def next_wakeup_ns(self) -> int | None:

@@ -237,7 +237,7 @@ class Player:
         if command == "/d_loadDir":
             self._session.playout.synthdefs_loaded()
         elif command in ("/b_alloc", "/b_allocRead") and rest and isinstance(rest[-1], int):
-            self._session.playout.buffer_loaded(rest[-1])
+            self._session.playout.buffers.loaded.add(rest[-1])
 
     def _reply(self, payload: bytes) -> None:
         self.pacer.push(payload)

@@ -1,12 +1,15 @@
-"""Playout: hands every event of the room to this host's scsynth, in the room's order, before its due.
+"""Playout: hands every event of the room to this host's scsynth before its due, so that it runs their order.
 
 Pure. Judged events come from the session, own ones as stamped from the player; what leaves are bytes for
 scsynth. At release time nothing waits; a straggler goes the moment it comes, counted and named.
+Bound: AHEAD_COUNT_MAX events are at scsynth ahead of the release advance.
 """
 
+import heapq
 from collections import deque
 from dataclasses import dataclass, field
 
+from bridge.buffers import Buffers
 from bridge.fault import FaultPlanter
 from bridge.holdback import Held, HoldbackQueue
 from bridge.host import HostTree
@@ -14,21 +17,23 @@ from bridge.idspace import Origin
 from bridge.memory import LISTED_MAX, HandedOver
 from bridge.remap import buffer_numbers, remap
 from bridge.report import SecondsLedger, event_digest
-from bridge.resources import BufferMemory, ResourceFolders, load_to_local
+from bridge.resets import Resets
+from bridge.resources import ResourceFolders, load_to_local
 from bridge.timebase import Timebase
 from clock.model import Reading
 from relay.wire.errors import Refused, RemoteError
 from relay.wire.osc import Message, bundle, encode, single_message
-from relay.wire.sequence import Flag, Judged, Kind, OrderKey
+from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, OrderKey
 from relay.wire.timetag import seconds, ticks
 
-RESETS_KEPT = 64
 FOUNDED_KEPT = 8192
 """Per slot: twice what the relay keeps of a foundation."""
 NOT_FOUND_KEPT = 256
 _LOADS = frozenset({"/b_alloc", "/b_allocRead", "/b_allocReadChannel", "/b_read", "/b_readChannel"})
 """What takes memory or reads files comes as a resource, with all that is checked there, or not at all."""
 PLAYED_KEPT = 4096
+AHEAD_COUNT_MAX = 1024
+"""scsynth's own queue holds 2048 bundles and then drops silently; Sonic Pi's boots and others want room."""
 AFTER_RESET = ticks(0.001)
 """What is built anew after a slot reset is due this much later: scsynth takes equal timetags as they come."""
 _DROPPED, _REFUSED, _RESET = b"dropped", b"refused", b"reset"
@@ -80,8 +85,7 @@ class Playout:
         self.host = HostTree()
         self.fault: FaultPlanter | None = None
         self.counts = PlayoutCounts()
-        self.loaded: set[int] = set()
-        self.last_key: OrderKey = (0, 0, 0)
+        self.buffers = Buffers()
         self.unconfirmed: deque[int] = deque(maxlen=LISTED_MAX)
         """Own events played as stamped, whose verdict has not come."""
         self.resume: HandedOver | None = None
@@ -90,10 +94,12 @@ class Playout:
         self._timebase = timebase
         self._folders = folders
         self._ledger = ledger
-        self._resets: dict[int, list[tuple[int, int]]] = {}
+        self._resets = Resets()
         self._played: dict[int, _Played] = {}
         self._founded: dict[int, dict[bytes, None]] = {}
-        self._memory = BufferMemory()
+        self._at_synth: list[OrderKey] = []
+        self._run: OrderKey = (0, 0)
+        """The last in the room's order of what scsynth has run, or takes no other before any more."""
         self._out: list[bytes] = self.host.build(own)
 
     def drain(self) -> list[bytes]:
@@ -135,21 +141,19 @@ class Playout:
         """Forget what only the former epoch's numbers and instants gave a meaning."""
         self.queue.enter_epoch()
         self.resume = None
-        self.last_key = (0, 0, 0)
+        self.clock_was_set()
         self._resets.clear()
 
-    def clock_was_set(self, session_now: int, closed_until: int) -> None:
-        """Note that session time was set in one step: nothing was handed over that lies further ahead."""
-        ahead = max(session_now + self.release_advance, closed_until)
-        self.last_key = min(self.last_key, (ahead, 0, 0))
+    def clock_was_set(self) -> None:
+        """Note that session time was set in one step, so that what scsynth has was due by another one."""
+        self._at_synth.clear()
+        self.buffers.clear_notes()
+        self._run = (0, 0)
 
     def synthdefs_loaded(self) -> None:
         """Sonic Pi's synthdefs are in scsynth: strips can be made."""
+        self.buffers.synthdefs_loaded = True
         self._out += self.host.load_synthdefs()
-
-    def buffer_loaded(self, buffer: int) -> None:
-        """scsynth has loaded a buffer (its own number)."""
-        self.loaded.add(buffer)
 
     # -- events --------------------------------------------------------------------------------------
 
@@ -176,22 +180,29 @@ class Playout:
             if event.due <= self._release_until(reading):
                 self.counts.stragglers += 1
 
-    def release(self, reading: Reading, closed_until: int = 0) -> None:
-        """Hand over what is due within the release advance, and what is due up to the session instant
-        `closed_until` as well: nothing can come ahead of that any more, and what scsynth has is safe from
-        this host's own delays."""
-        until = self._release_until(reading)
-        batch = self.queue.release(until, closed_until)
+    def release(self, reading: Reading, ready: int = 0) -> None:
+        """Hand over what has a number up to `ready`, before which nothing is missing, and what is due within
+        the release advance."""
+        now = self._timebase.session_at(reading.local_ns)
+        self._note_run(now + self.need)
+        room = max(0, AHEAD_COUNT_MAX - len(self._at_synth))
+        batch = self.queue.release(
+            now + self.release_advance, ready=ready, ahead=now + HANDED_AHEAD_MAX, room=room
+        )
         if self.fault is not None:
-            self.fault.swap_ahead(self.queue, until)
-            batch = self.fault.pass_on(batch, until)
+            batch = self.fault.pass_on(batch, now)
         for held in batch:
             self._hand_over(held, reading)
+        for number, due in self.buffers.silent(now + self.need):
+            self._ledger.silent(number, due)
 
     def next_release(self) -> int | None:
         """Return the session instant of the next release, None if nothing is held."""
-        due = self.queue.next_due()
-        return None if due is None else due - self.release_advance
+        due, far = self.queue.next_due(), self.queue.next_far()
+        instants = [] if due is None else [due - self.release_advance]
+        if far is not None and len(self._at_synth) < AHEAD_COUNT_MAX:
+            instants.append(far - HANDED_AHEAD_MAX)
+        return min(instants, default=None)
 
     # ------------------------------------------------------------------------------------------------
 
@@ -208,8 +219,7 @@ class Playout:
 
     def _after_reset(self, slot: int, reading: Reading) -> int | None:
         """Return the wall timetag for what must follow the slot's last reset; None if that is over."""
-        marks = self._resets.get(slot)
-        last = max(self.queue.next_reset(slot) or 0, marks[-1][0] if marks else 0)
+        last = max(self.queue.next_reset(slot) or 0, self._resets.last_due(slot))
         if last + AFTER_RESET <= self._timebase.session_at(reading.local_ns):
             return None
         return self._timebase.wall_of_session(last + AFTER_RESET, reading)
@@ -218,10 +228,8 @@ class Playout:
         """Take a verdict on an own event; False if the event is not known here."""
         held = self.queue.own(event.seq)
         if held is not None:
-            held.number, held.flags = event.number, event.flags
-            if held.due != event.due:
-                held.due = event.due
-                self.queue.push(held)
+            held.number, held.flags, held.due = event.number, event.flags, event.due
+            self.queue.push(held)
             return True
         played = self._played.pop(event.seq, None)
         if played is None:
@@ -242,7 +250,7 @@ class Playout:
         return True
 
     def _hand_over(self, held: Held, reading: Reading) -> None:
-        if self._was_reset(held):
+        if self._resets.drop(held):
             self._note(held, _DROPPED, held.due)
             return
         body = self._body(held)
@@ -265,10 +273,10 @@ class Playout:
             timetag,
             margin_s=seconds(margin),
             late=late,
-            out_of_order=late and held.key < self.last_key,
-            silent=held.kind is not Kind.RESET and self._is_silent(held),
+            out_of_order=late and held.key < self._run,
         )
-        self.last_key = max(self.last_key, held.key)
+        heapq.heappush(self._at_synth, held.key)
+        self._note_buffers(held)
 
     def _note(
         self,
@@ -279,7 +287,6 @@ class Playout:
         margin_s: float | None = None,
         late: bool = False,
         out_of_order: bool = False,
-        silent: bool = False,
     ) -> None:
         if held.sub or not held.counted:
             return
@@ -299,7 +306,6 @@ class Playout:
             margin_s=margin_s,
             late=late,
             out_of_order=out_of_order,
-            silent=silent,
         )
 
     def _body(self, held: Held) -> bytes | None:
@@ -317,36 +323,26 @@ class Playout:
             self._count_refused(error)
             return None
 
-    def _is_silent(self, held: Held) -> bool:
-        """Tell whether a note needs a buffer that isn't loaded, or synthdefs before they are there."""
-        if held.sub:  # in the jam's numbers already, and nobody else's business
-            return False
-        if not held.payload.startswith(b"/s_new\0"):
-            self._note_freed(held)
-            return False
-        if not self.host.synthdefs_loaded:
-            return True
+    def _note_buffers(self, held: Held) -> None:
+        """Note what frees a buffer, and the buffers that a note plays."""
+        if held.sub or not held.counted:  # in the jam's numbers already, and nobody else's business
+            return
         origin = self._origin(held.slot)
-        numbers = buffer_numbers(single_message(held.payload))
-        return any(origin.buffer(number) not in self.loaded for number in numbers)
-
-    def _note_freed(self, held: Held) -> None:
         if held.payload.startswith(b"/b_free\0"):
-            number = self._origin(held.slot).buffer(int(single_message(held.payload).args[0]))
-            self.loaded.discard(number)
-            self._memory.free(number)
+            self.buffers.free(origin.buffer(int(single_message(held.payload).args[0])))
+        elif held.number is not None and held.payload.startswith(b"/s_new\0"):
+            numbers = buffer_numbers(single_message(held.payload))
+            self.buffers.handed_over(held.number, held.due, [origin.buffer(number) for number in numbers])
 
     def _reset(self, held: Held) -> None:
-        marks = self._resets.setdefault(held.slot, [])
-        marks.append((held.due, held.seq))
-        del marks[:-RESETS_KEPT]
         self._founded.pop(held.slot, None)
-        for dropped in self.queue.drop_before(held.slot, held.seq):
+        for dropped in self.queue.drop_before(held.slot, held.seq, self._resets.note(held)):
             self._note(dropped, _DROPPED, dropped.due)
 
-    def _was_reset(self, held: Held) -> bool:
-        """Tell whether a slot reset that its sender sent later was due before it."""
-        return any(held.seq < seq and held.due > due for due, seq in self._resets.get(held.slot, ()))
+    def _note_run(self, until: int) -> None:
+        """Note what scsynth has run, or is about to, at the session instant `until`."""
+        while self._at_synth and self._at_synth[0][0] <= until:
+            self._run = max(self._run, heapq.heappop(self._at_synth))
 
     def _resource(self, event: Judged, *, own: bool) -> None:
         if not own:
@@ -375,7 +371,7 @@ class Playout:
                 self.counts.not_found[name] = self.counts.not_found.get(name, 0) + 1
             return
         mapped = remap(single_message(local), origin)
-        self._memory.claim(single_message(mapped))
+        self.buffers.claim(single_message(mapped))
         self._out.append(mapped)
 
     def _is_new(self, slot: int, payload: bytes) -> bool:
@@ -391,7 +387,7 @@ class Playout:
     def _note_loaded(self, payload: bytes) -> None:
         message = single_message(payload)
         if message.address in ("/b_alloc", "/b_allocRead"):
-            self.loaded.add(self.own.buffer(int(message.args[0])))
+            self.buffers.loaded.add(self.own.buffer(int(message.args[0])))
 
     def _count_refused(self, error: RemoteError) -> None:
         reason = getattr(error, "reason", type(error).__name__)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from relay.wire.control import MAX_LISTED, TENTHS_PER_S, WAY_TENTHS_MAX, WAYS_MAX, DigestDetail, Report
 from relay.wire.sequence import Scheme
-from relay.wire.timetag import TICKS_PER_S
+from relay.wire.timetag import TICKS_PER_S, ticks
 
-SETTLED_S = 1
-"""After a second has ended: what comes later than this was late anyway, and what differs is to be named
-within three seconds."""
+SETTLED = ticks(0.5)
+"""After a second has ended: what comes later than this was late anyway. What differs is to be named within
+three seconds of what happened to it, which is at most a second before its due."""
 SECONDS_KEPT = 15
 DIGEST_BYTES = 16
 EVENT_DIGEST_BYTES = 8
@@ -88,7 +88,7 @@ class SecondsLedger:
         """Joined (again), or the clock was stepped: only seconds that begin from now on are whole."""
         self._whole_from = session_now // TICKS_PER_S + 1
         self._reported_up_to = self._whole_from - 1
-        self.report_at = _next_second(session_now)
+        self.report_at = _next_report(session_now)
 
     def follow(self, scheme: Scheme) -> None:
         """Count by the room's scheme: in TIMESTAMP a verdict changes nothing, so none is missed."""
@@ -111,7 +111,6 @@ class SecondsLedger:
         late: bool = False,
         unconfirmed: bool = False,
         out_of_order: bool = False,
-        silent: bool = False,
     ) -> None:
         """Note one room event. timetag: session instant that scsynth was given for it.
 
@@ -124,7 +123,6 @@ class SecondsLedger:
         for flag, name, numbers in (
             (late, "late", second.late),
             (out_of_order, "out_of_order", second.out_of_order),
-            (silent, "silent_here", second.silent),
         ):
             if flag:
                 numbers.append(number)
@@ -134,6 +132,11 @@ class SecondsLedger:
         self.totals["events"] += 1
         if margin_s is not None:
             second.margins_ms.append(margin_s * 1e3)
+
+    def silent(self, number: int, due: int) -> None:
+        """Note that a note that was handed over found nothing to play at its due."""
+        self._seconds.setdefault(due // TICKS_PER_S, _Second()).silent.append(number)
+        self.totals["silent_here"] += 1
 
     def next_arrival(self) -> int:
         """Return the place of what is handed to scsynth now, after all that was before."""
@@ -161,9 +164,9 @@ class SecondsLedger:
         self.totals["missing"] += last - first + 1
 
     def due_reports(self, session_now: int, figures: PathFigures) -> list[Report]:
-        """Return the reports of the seconds that ended SETTLED_S ago, and forget what is too old."""
-        self.report_at = _next_second(session_now)
-        last = session_now // TICKS_PER_S - 1 - SETTLED_S
+        """Return the reports of the seconds that ended SETTLED ago, and forget what is too old."""
+        self.report_at = _next_report(session_now)
+        last = (session_now - SETTLED) // TICKS_PER_S - 1
         reports = [
             self._report(number, figures)
             for number in range(max(self._reported_up_to + 1, last - SECONDS_KEPT), last + 1)
@@ -226,5 +229,5 @@ class SecondsLedger:
         )
 
 
-def _next_second(session_now: int) -> int:
-    return (session_now // TICKS_PER_S + 1) * TICKS_PER_S
+def _next_report(session_now: int) -> int:
+    return ((session_now - SETTLED) // TICKS_PER_S + 1) * TICKS_PER_S + SETTLED

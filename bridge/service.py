@@ -37,6 +37,7 @@ from bridge.session import Identity, JamSession, SendControl, SendDatagram, Tell
 from bridge.synth import RELEASE_SLACK_MS
 from bridge.timebase import Timebase
 from bridge.tuning import Tuning
+from bridge.unread import unread_bytes
 from clock import sources
 from relay.transports.pins import KnownRelays
 from relay.transports.staying import stay_in_memory
@@ -314,6 +315,8 @@ class BridgeService:
                     log.log(logging.WARNING if warning else logging.INFO, "%s", text)
         for answer in answers:
             self._answer(answer.payload, answer.to)
+        if player.pacer.asks and player.client is not None:
+            player.pacer.unread(unread_bytes(player.client[1]), reading.local_ns)
         for payload in player.pacer.due(reading.local_ns):
             if player.client is not None:
                 self._answer(payload, player.client)

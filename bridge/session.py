@@ -279,7 +279,7 @@ class JamSession:
                     self._ledger.way_down(frame.number, seconds(arrived - frame.judged))
                 self._take_in(frame, reading)
             case frames.BeatDown():
-                self._downlink.announce(frame.number, frame.watermark, now_s)
+                self._downlink.announce(frame.number, now_s)
                 if self._in_time:
                     arrived = self._timebase.session_at(received_local_ns)
                     self._ledger.one_way_down(seconds(arrived - frame.sent))
@@ -307,9 +307,8 @@ class JamSession:
             return
         moved = self.playout.queue.convert(convert)
         self._uplink.convert(convert)
-        now = self._timebase.session_at(reading.local_ns)
-        self.playout.clock_was_set(now, self._downlink.closed_until)
-        self._ledger.start(now)
+        self.playout.clock_was_set()
+        self._ledger.start(self._timebase.session_at(reading.local_ns))
         self._effects.append(words.clock_set(self._timebase.clock.error_bound_s, moved))
         if self.joined and not self._sending:
             self._begin_sending(reading)
@@ -322,7 +321,7 @@ class JamSession:
         self._effects += words.wall_moved(self._timekeeper.watch(reading))
         now = self._timebase.session_at(reading.local_ns)
         # Before it is in time, events that have come are not in the queue.
-        self.playout.release(reading, self._downlink.closed_until if self._in_time else 0)
+        self.playout.release(reading, self._downlink.ready_number if self._in_time else 0)
         if not self.joined:
             return
         if not self._in_time:
@@ -376,9 +375,8 @@ class JamSession:
 
     def _remember(self) -> None:
         """Put down what the next bridge needs, should this one be killed."""
-        self.memory.resume_key = self.playout.last_key
         self.memory.unconfirmed = tuple(self.playout.unconfirmed)
-        self._downlink.remember(self.memory, self.playout.queue.lowest_number())
+        self._downlink.remember(self.memory, self.playout.queue.numbers())
 
     def _is_wanted(self, event: Stamped) -> bool:
         """Tell whether the room still needs an event without a verdict, to play it or for what follows it."""

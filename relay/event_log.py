@@ -1,7 +1,7 @@
 """Event log: every judged event of every room, a JSON object a line, for proofs and for replays.
 
 A shell. Fields: room, number, slot, seq, due (64-bit NTP session timetag), kind, flags, payload (hex of the
-sender's OSC message, "" for a slot reset). The room's order is (due, slot, seq).
+sender's OSC message, "" for a slot reset). The room's order is (due, number).
 """
 
 import json

@@ -3,10 +3,8 @@
 Pure; instants are session timetags, durations ticks. H, the horizon, is what a member needs from a verdict
 to the due: the earliest due that a verdict may still give. It is what the slowest member needs for all but
 one event in a hundred, repair included; but what it needs for repair alone is waited for only as far as the
-lead leaves it beside the way up. What the lead leaves over after that, and after one more repair of the way
-up, is halved: one half makes H longer, so that scsynth can be handed what is due so much earlier, where no
-host that stands still can delay it; the other is the way up's. A member that needs more than the
-longest lead on its plain path is not waited for; it is told, as is one that does so again and again.
+lead leaves it beside the way up. All that the lead has beyond H is the way up's. A member that needs more
+than the longest lead on its plain path is not waited for; it is told, as is one that does so again and again.
 """
 
 from collections.abc import Sequence
@@ -26,7 +24,7 @@ H_MIN = ticks(0.020)
 H_SLACK = ticks(0.010)
 """The lead must exceed H by something, or every event would be re-timed."""
 H_GRAIN = ticks(0.010)
-"""More is needed at once; less, or what is left over, waits until it is worth saying."""
+"""More is needed at once; less waits until it is worth saying."""
 DOWN_BLOCKS = 12
 """Two minutes: a way down that has become longer is believed when three blocks say so."""
 REPAIR_MIN = ticks(0.045)
@@ -106,11 +104,8 @@ class RoomTuning:
         """Set H to what the members who are in need; return whether it changed by so much as to say so."""
         timing = self.keeper.timing
         lead = min(timing.lead, timing.lead_at(now))
-        needed = self._wanted_horizon(paths, lead)
-        left_over = lead - H_SLACK - REPAIR_MIN - self._up(paths) - needed
-        spare = max(0, left_over // 2) if paths else 0
-        wanted = max(H_MIN, min(needed + spare, lead - H_SLACK))
-        changed = min(needed, wanted) > self.horizon or abs(wanted - self.horizon) > H_GRAIN
+        wanted = max(H_MIN, min(self._wanted_horizon(paths, lead), lead - H_SLACK))
+        changed = wanted > self.horizon or wanted < self.horizon - H_GRAIN
         if changed:
             self.horizon = wanted
         return changed

@@ -105,9 +105,10 @@ class Bench:
         """Return a player that plays alone."""
         return Player(self.session(lead_s=lead_s, shift_s=shift_s), self.folders)
 
-    def release(self, at_s: float) -> list[tuple[float, bytes]]:
-        """Release what is due; return (due in seconds, message) of the bundles for scsynth."""
-        self.playout.release(reading(at_s))
+    def release(self, at_s: float, ready: int = 0) -> list[tuple[float, bytes]]:
+        """Release what is due, and what is near and has a number up to `ready`; return (due in seconds,
+        message) of the bundles for scsynth."""
+        self.playout.release(reading(at_s), ready)
         return bundles(self.playout.drain())
 
     def digest(self, second: int) -> list[tuple[int, bytes]]:

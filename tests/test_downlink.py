@@ -91,7 +91,7 @@ def test_a_leap_is_lost_in_one_word_and_the_sequence_goes_on() -> None:
     downlink.saw(event(4), 1.0)
     assert downlink.saw(event(2**40), 1.0)
     assert downlink.gave_up() == [(2, 2), (3, 3), (5, 2**40 - 1)]
-    downlink.announce(2**41, 0, 1.0)
+    downlink.announce(2**41, 1.0)
     assert downlink.gave_up() == [(2**40 + 1, 2**41)]
     assert downlink.saw(event(2**41 + 1), 1.0)
 
@@ -101,13 +101,13 @@ def test_what_came_early_is_kept_in_order_and_counts_as_not_yet_played() -> None
     for number in (1, 2, 4):
         downlink.saw(event(number), 1.0)
         downlink.keep_early(event(number))
-    downlink.remember(memory, None)
+    downlink.remember(memory, [])
     assert (memory.complete_number, memory.highest_number) == (0, 4)
     assert sorted(memory.missing) == [1, 2, 3, 4]
     assert downlink.take_early() == [event(1), event(2), event(4)]
-    downlink.remember(memory, 2)
-    assert (memory.complete_number, memory.missing) == (1, (3,))
-    downlink.remember(memory, None)
+    downlink.remember(memory, [2])
+    assert (memory.complete_number, memory.missing) == (1, (3, 2))
+    downlink.remember(memory, [])
     assert memory.complete_number == 2
 
 
@@ -121,29 +121,32 @@ def test_a_room_without_repair_asks_for_nothing_before_it_or_after() -> None:
     assert (1001, 1002) in asked(downlink, 1.6)
 
 
-def test_the_sequence_is_closed_as_far_as_a_heartbeat_says_once_all_it_counts_has_come() -> None:
+def test_events_are_ready_up_to_the_first_gap() -> None:
     downlink = Downlink(0)
     downlink.enter(0, 1.0)
     downlink.saw(event(1), 1.0)
-    downlink.announce(1, 1000, 1.0)
-    assert downlink.closed_until == 1000
-    downlink.announce(3, 2000, 1.1)
+    downlink.announce(3, 1.1)
     downlink.saw(event(3), 1.1)
-    downlink.announce(3, 3000, 1.2)
-    assert downlink.closed_until == 1000, "2 is missing, and may be due at once"
+    assert downlink.ready_number == 1, "2 is missing, and what comes after it may have its timetag"
     downlink.saw(event(2), 1.3)
-    assert downlink.closed_until == 3000
-    downlink.announce(2, 1500, 1.4)
-    assert downlink.closed_until == 3000, "an old heartbeat takes nothing back"
+    assert downlink.ready_number == 3
 
 
-def test_nothing_is_closed_for_a_newcomer_while_events_from_before_it_are_missing() -> None:
+def test_nothing_is_ready_for_a_newcomer_while_events_from_before_it_are_missing() -> None:
     downlink = Downlink(0)
     downlink.enter(2, 1.0)
-    downlink.announce(2, 1000, 1.0)
-    assert downlink.closed_until == 0
+    downlink.saw(event(3), 1.0)
+    assert downlink.ready_number == 0
     downlink.saw(event(1), 1.0)
     downlink.saw(event(2), 1.0)
-    assert downlink.closed_until == 1000
-    downlink.enter(9, 2.0)
-    assert downlink.closed_until == 0, "another epoch, another sequence"
+    assert downlink.ready_number == 3
+
+
+def test_what_is_in_hand_but_not_handed_over_is_remembered_as_missing() -> None:
+    downlink = Downlink(0)
+    downlink.enter(0, 1.0)
+    for number in (1, 2, 4, 5):
+        downlink.saw(event(number), 1.0)
+    memory = Memory()
+    downlink.remember(memory, [2, 5])
+    assert (memory.complete_number, memory.highest_number, memory.missing) == (1, 5, (3, 2, 5))

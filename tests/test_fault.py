@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.fault import DELAY, FaultKind, FaultPlanter
-from bridge.holdback import Held, HoldbackQueue
+from bridge.fault import DELAY, PARTNER_WAIT, FaultKind, FaultPlanter
+from bridge.holdback import Held
 from relay.wire.osc import encode
 from relay.wire.sequence import Kind
 from relay.wire.timetag import TICKS_PER_S
@@ -37,14 +37,14 @@ def test_the_next_note_is_kept_back_and_only_that(kind: FaultKind) -> None:
     assert planter.planted == [(kind, 2)]
 
 
-def test_a_delayed_note_comes_after_its_delay_and_once() -> None:
+def test_a_delayed_note_comes_after_its_due_and_once() -> None:
     planter = FaultPlanter()
     planter.arm(FaultKind.DELAY)
-    held = note(1)
+    held = note(1, after_s=0.4)
     assert planter.pass_on([held], START) == []
-    assert planter.pass_on([], START + DELAY - 1) == []
-    assert planter.pass_on([], START + DELAY) == [held]
-    assert planter.pass_on([], START + 2 * DELAY) == []
+    assert planter.pass_on([], held.due + DELAY - 1) == []
+    assert planter.pass_on([], held.due + DELAY) == [held]
+    assert planter.pass_on([], held.due + 2 * DELAY) == []
 
 
 def test_altering_turns_one_bit_of_one_note() -> None:
@@ -55,13 +55,24 @@ def test_altering_turns_one_bit_of_one_note() -> None:
     assert planter.alter(note(3), b"\x00\x00") == b"\x00\x00"
 
 
-def test_swapping_exchanges_two_notes_of_one_second() -> None:
+def test_swapping_exchanges_the_dues_of_two_notes_of_one_second() -> None:
     planter = FaultPlanter()
-    queue = HoldbackQueue(1)
-    for held in (note(1, after_s=0.1), note(2, after_s=0.1), note(3, after_s=0.4), note(4, after_s=1.1)):
-        queue.push(held)
     planter.arm(FaultKind.SWAP)
-    planter.swap_ahead(queue, START)
-    released = queue.release(START + 2 * TICKS_PER_S)
-    assert [held.number for held in released] == [1, 3, 2, 4]
-    assert planter.planted == [(FaultKind.SWAP, 2)]
+    chord = [note(1, after_s=0.3), note(2, after_s=0.3)]
+    assert planter.pass_on(chord, START) == [chord[1]], "the first waits, its like is of no use"
+    other = note(3, after_s=0.4)
+    dues = chord[0].due, other.due
+    assert planter.pass_on([other], START) == [chord[0], other]
+    assert (other.due, chord[0].due) == dues
+    assert planter.planted == [(FaultKind.SWAP, 1)]
+
+
+def test_a_note_whose_partner_does_not_come_in_time_goes_as_it_is() -> None:
+    planter = FaultPlanter()
+    planter.arm(FaultKind.SWAP)
+    last = note(1, after_s=0.9)
+    assert planter.pass_on([last], START) == []
+    following = note(2, after_s=1.1)
+    assert planter.pass_on([following], START) == [last], "of another second"
+    assert planter.pass_on([], following.due - PARTNER_WAIT) == [following]
+    assert planter.planted == []

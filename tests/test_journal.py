@@ -16,7 +16,6 @@ MEMORIES = st.builds(
     epoch=st.none() | st.binary(min_size=16, max_size=16),
     next_seq=U64,
     complete_number=U64,
-    resume_key=st.tuples(U64, st.integers(0, 31), U64),
     highest_number=U64,
     missing=st.lists(U64, max_size=LISTED_MAX).map(tuple),
     unconfirmed=st.lists(U64, max_size=LISTED_MAX).map(tuple),

@@ -1,5 +1,7 @@
 """Monotone map: equal stays equal, order stays order, however the clocks are slewed."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +25,21 @@ def test_order_is_kept_whatever_the_order_of_arrival_and_the_noise(
     assert [to for _, to in ordered] == sorted(to for _, to in ordered)
 
 
+@given(st.lists(st.integers(0, 5 * S), unique=True, max_size=60), st.lists(NOISE, min_size=60, max_size=60))
+def test_of_different_instants_the_later_is_the_greater_by_a_tick_at_least(
+    instants: list[int], noise: list[int]
+) -> None:
+    """Else scsynth would take them as they come."""
+    for sent in (sorted(instants), sorted(instants, reverse=True)):
+        mapped = MonotoneMap()
+        said = {
+            instant: mapped.map(instant, instant + OFFSET + off)
+            for instant, off in zip(sent, noise, strict=False)
+        }
+        ordered = [said[instant] for instant in sorted(said)]
+        assert all(one < other for one, other in pairwise(ordered))
+
+
 @given(st.lists(st.tuples(st.integers(0, 20), NOISE), max_size=60))
 def test_equal_instants_are_given_the_equal_conversion(arrivals: list[tuple[int, int]]) -> None:
     mapped = MonotoneMap()
@@ -37,7 +54,8 @@ def test_equal_instants_are_given_the_equal_conversion(arrivals: list[tuple[int,
 def test_no_conversion_is_off_by_more_than_the_noise(arrivals: list[tuple[int, int]]) -> None:
     mapped = MonotoneMap()
     for instant, noise in arrivals:
-        assert abs(mapped.map(instant, instant + OFFSET + noise) - instant - OFFSET) <= STEP // 4
+        off = abs(mapped.map(instant, instant + OFFSET + noise) - instant - OFFSET)
+        assert off <= STEP // 4 + len(arrivals), "a tick for each neighbour that it is kept apart from"
 
 
 def test_a_clock_that_was_set_starts_afresh_at_once_and_is_counted() -> None:

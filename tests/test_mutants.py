@@ -37,7 +37,7 @@ class Mutant:
 
 
 W_RULE = "due = max(unclamped, closed + 1)"
-HEAP_KEY = "(held.due, held.slot, held.seq,"
+BY_NUMBER = "near.sort(key=lambda one: one[0])"
 IDS = ("test_idspace.py", "test_remap.py")
 
 MUTANTS = {
@@ -49,11 +49,18 @@ MUTANTS = {
         "unclamped = due",
         ("test_judge.py",),
     ),
-    "ties by the later seq": Mutant(
-        "bridge/holdback.py", HEAP_KEY, "(held.due, held.slot, -held.seq,", ("test_holdback.py",)
+    "ties by the higher number": Mutant(
+        "bridge/holdback.py", BY_NUMBER, "near.sort(key=lambda one: -one[0])", ("test_holdback.py",)
     ),
-    "ties by the higher slot": Mutant(
-        "bridge/holdback.py", HEAP_KEY, "(held.due, -held.slot, held.seq,", ("test_holdback.py",)
+    "ties as they come": Mutant("bridge/holdback.py", BY_NUMBER, "near.reverse()", ("test_holdback.py",)),
+    "past a gap": Mutant(
+        "bridge/holdback.py",
+        "while self._by_number and self._by_number[0][0] <= ready:",
+        "while self._by_number:",
+        ("test_holdback.py",),
+    ),
+    "different dues on one timetag": Mutant(
+        "bridge/monotone.py", "(1 if room else 0)", "0", ("test_monotone.py",)
     ),
     "nodes of all slots in one": Mutant(
         "bridge/idspace.py", "return self.slot << NODE_BITS | own", "return own", IDS

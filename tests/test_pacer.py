@@ -1,10 +1,14 @@
 """Pacer: one reply a millisecond once a burst is queued."""
 
+import socket
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import bridge.pacer
-from bridge.pacer import SPACING_NS, Pacer
+from bridge.pacer import ASK_EVERY, SPACING_NS, UNREAD_BYTES_MAX, Pacer
+from bridge.unread import TABLE, parse, unread_bytes
 
 
 def drain(pacer: Pacer, now_ns: int) -> list[tuple[int, bytes]]:
@@ -55,3 +59,41 @@ def test_an_overflow_goes_at_once_and_does_not_delay_the_rest(monkeypatch) -> No
         pacer.push(b"%d" % number)
     assert len(pacer.due(10**9)) >= 90
     assert drain(pacer, 10**9)[-1][0] - 10**9 <= 10 * SPACING_NS
+
+
+def test_while_sonic_pi_reads_nothing_it_is_sent_nothing_more_and_all_of_it_afterwards() -> None:
+    pacer, now_ns, sent, unread_bytes = Pacer(), 10**9, 0, 0
+    for _ in range(400):
+        pacer.push(b"x")
+    for ms in range(2000):
+        now_ns = 10**9 + ms * SPACING_NS
+        if pacer.asks:
+            pacer.unread(unread_bytes, now_ns)
+        came = len(pacer.due(now_ns))
+        sent += came
+        unread_bytes += came * 832 if ms < 500 else -min(832, unread_bytes)
+        assert unread_bytes < UNREAD_BYTES_MAX + (ASK_EVERY + 3) * 832
+    assert sent == 400
+
+
+def test_the_kernels_table_is_read_by_port() -> None:
+    table = (
+        b"   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid \n"
+        b"   67: 0100007F:C79D 00000000:0000 07 00000000:0002D180 00:00000000 00000000  0  0 7 2 0 38\n"
+        b"   68: 0100007F:C79E 00000000:0000 07 00000000:00000000 00:00000000 00000000  0  0 8 2 0 0\n"
+        b"   69: broken\n"
+    )
+    assert parse(table, 0xC79D) == 0x2D180
+    assert parse(table, 0xC79E) == 0
+    assert parse(table, 1) == 0
+
+
+@pytest.mark.skipif(not TABLE.exists(), reason="only Linux has such a table")
+def test_what_lies_in_a_socket_of_this_host_is_seen() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+        assert unread_bytes(port) == 0
+        for _ in range(3):
+            one.sendto(b"x" * 100, ("127.0.0.1", port))
+        assert unread_bytes(port) >= 300

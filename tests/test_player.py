@@ -185,7 +185,7 @@ def test_a_load_of_ones_own_is_done_at_home_at_once_and_counted_as_local_only(tm
     assert player.counts.local_only == 1
     player.reply(encode("/done", "/b_allocRead", Origin(1).buffer(3)))
     assert told(player) == [encode("/done", "/b_allocRead", 3)]
-    assert bench.playout.loaded == {Origin(1).buffer(3)}
+    assert bench.playout.buffers.loaded == {Origin(1).buffer(3)}
 
 
 def test_sonic_pis_own_recording_goes_to_its_own_scsynth_only() -> None:

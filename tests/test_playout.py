@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridge.holdback import Held
 from bridge.idspace import Origin
 from bridge.memory import Memory
+from bridge.playout import AHEAD_COUNT_MAX
 from bridge.remap import remap
 from bridge.report import PathFigures, event_digest
 from relay.wire.osc import encode, single_message
@@ -40,22 +41,47 @@ def test_an_event_leaves_the_release_advance_before_its_due_in_the_numbers_of_it
 
 @given(
     st.lists(st.tuples(st.sampled_from([2.0, 2.1, 2.2]), st.integers(2, 4)), min_size=1, max_size=12).flatmap(
-        lambda events: st.tuples(st.just(events), st.permutations(range(len(events))))
+        lambda events: st.tuples(st.just(events), st.permutations(range(len(events))), st.booleans())
     )
 )
-def test_scsynth_gets_the_rooms_order_whatever_the_order_of_arrival(
-    case: tuple[list[tuple[float, int]], list[int]],
+def test_scsynth_runs_the_rooms_order_whatever_the_order_of_arrival(
+    case: tuple[list[tuple[float, int]], list[int], bool],
 ) -> None:
+    dues, arrival, early = case
     events = [
-        judged(index + 1, due_s, note(100 + index), slot=slot) for index, (due_s, slot) in enumerate(case[0])
+        judged(index + 1, due_s, note(100 + index), slot=slot) for index, (due_s, slot) in enumerate(dues)
     ]
     bench = Bench()
-    for index in case[1]:
-        bench.playout.judged(events[index], reading(1.0))
-    handed = bench.release(3.0)
+    handed: list[tuple[float, bytes]] = []
+    come: set[int] = set()
+    for index in arrival:
+        bench.playout.judged(events[index], reading(1.5))
+        come.add(index + 1)
+        ready = next(number for number in range(len(events) + 1) if number + 1 not in come)
+        handed += bench.release(1.5, ready if early else 0)
+    assert (len(handed) == len(events)) is early
+    handed += bench.release(3.0)
     ordered = sorted(events, key=lambda event: event.key)
-    assert [message for _, message in handed] == [mapped(event.payload, event.slot) for event in ordered]
-    assert [due for due, _ in handed] == sorted(due for due, _ in handed)
+    ran = [message for _, message in sorted(handed, key=lambda one: one[0])]
+    assert ran == [mapped(event.payload, event.slot) for event in ordered]
+
+
+def test_what_is_due_further_ahead_than_a_second_waits() -> None:
+    bench = Bench()
+    bench.playout.judged(judged(1, 3.0, note(101)), reading(1.0))
+    assert bench.release(1.999, ready=1) == []
+    assert bench.playout.next_release() == instant(2.0)
+    assert bench.release(2.0, ready=1) == [(3.0, mapped(note(101), 2))]
+
+
+def test_scsynth_is_not_handed_more_ahead_than_its_queue_is_good_for() -> None:
+    bench = Bench()
+    for number in range(1, AHEAD_COUNT_MAX + 11):
+        bench.playout.judged(judged(number, 1.9, note(100)), reading(1.0))
+    assert len(bench.release(1.0, ready=9999)) == AHEAD_COUNT_MAX
+    assert bench.release(1.1, ready=9999) == []
+    assert bench.playout.next_release() == instant(1.9 - ADVANCE_S), "not at once, over and over"
+    assert len(bench.release(1.9 - ADVANCE_S + 1e-6, ready=9999)) == 10
 
 
 def test_an_own_event_is_replaced_by_its_verdict() -> None:
@@ -98,7 +124,7 @@ def test_what_is_played_at_home_only_keeps_its_place_and_is_no_part_of_the_diges
     bench.playout.hold(own(8, 2.0))
     bench.playout.judged(verdict(1, 7, 2.0), reading(1.0))
     bench.playout.judged(verdict(2, 8, 2.0), reading(1.0))
-    bench.playout.release(reading(2.0))
+    bench.playout.release(reading(1.5), 2)
     sent = [datagram[20:] for datagram in bench.playout.drain()]
     assert sent == [mapped(note(7), 1), b"home", mapped(note(8), 1)]
     assert [number for number, _ in bench.digest(2)] == [1, 2]
@@ -132,29 +158,38 @@ def test_a_straggler_after_its_due_is_late_out_of_order_and_reported_where_scsyn
 RESET_AT = 2.0
 AROUND_RESET = [
     judged(1, 1.5, note(101), seq=1),
-    judged(2, 2.5, note(102), seq=2),
+    judged(2, 3.5, note(102), seq=2),
     judged(3, 2.0, note(103), seq=3),
     judged(4, RESET_AT, seq=4),
-    judged(5, 2.5, note(105), seq=5),
-    judged(6, 2.5, note(106), slot=3, seq=1),
+    judged(5, 3.5, note(105), seq=5),
+    judged(6, 3.5, note(106), slot=3, seq=1),
+    judged(7, 2.9, note(107), seq=3),
 ]
 
 
+@pytest.mark.parametrize("ready", [0, 9])
 @pytest.mark.parametrize("order", list(permutations(range(6)))[::37])
-def test_a_slot_reset_drops_the_senders_unreleased_events_alike_whatever_the_arrival(
-    order: tuple[int, ...],
+def test_a_slot_reset_drops_what_its_sender_sent_before_and_is_due_a_second_later_whatever_the_arrival(
+    order: tuple[int, ...], ready: int
 ) -> None:
     bench = Bench()
     for index in order:
         bench.playout.judged(AROUND_RESET[index], reading(1.0))
-    played = [message for _, message in bench.release(3.0)]
+    handed = [*bench.release(1.01, ready), *bench.release(2.0, ready), *bench.release(4.0, ready)]
     free = encode("/g_freeAll", 2 << 26)
-    assert played == [
+    assert [message for _, message in sorted(handed, key=lambda one: one[0])] == [
         mapped(note(101), 2), mapped(note(103), 2), free, mapped(note(105), 2), mapped(note(106), 3)
     ]  # fmt: skip
-    digests = dict(bench.digest(2))
-    assert digests[2] == event_digest(2, b"dropped")
-    assert digests[4] == event_digest(4, b"reset")
+    assert dict(bench.digest(3))[2] == event_digest(2, b"dropped")
+    assert dict(bench.digest(2))[4] == event_digest(4, b"reset")
+
+
+def test_what_may_be_in_a_scsynths_hands_already_is_dropped_by_no_reset() -> None:
+    bench = Bench()
+    for event in (AROUND_RESET[3], AROUND_RESET[6]):
+        bench.playout.judged(event, reading(1.0))
+    handed = [*bench.release(2.0), *bench.release(3.0)]
+    assert [message for _, message in handed] == [encode("/g_freeAll", 2 << 26), mapped(note(107), 2)]
 
 
 def test_an_event_that_comes_after_the_reset_that_drops_it_is_dropped_too() -> None:
@@ -162,8 +197,8 @@ def test_an_event_that_comes_after_the_reset_that_drops_it_is_dropped_too() -> N
     bench.playout.judged(AROUND_RESET[3], reading(1.0))
     bench.release(2.0)
     bench.playout.judged(AROUND_RESET[1], reading(2.1))
-    assert bench.release(3.0) == []
-    assert dict(bench.digest(2))[2] == event_digest(2, b"dropped")
+    assert bench.release(4.0) == []
+    assert dict(bench.digest(3))[2] == event_digest(2, b"dropped")
 
 
 def test_a_straggler_due_before_a_reset_is_not_dropped_by_it() -> None:
@@ -200,18 +235,32 @@ def test_a_note_without_its_buffer_is_silent_here_until_the_buffer_is_loaded_and
         bench.playout.judged(judged(number, due_s, player), reading(1.0))
     bench.playout.judged(judged(3, 4.0, encode("/b_free", 3)), reading(1.0))
     bench.release(2.0)
-    bench.playout.buffer_loaded(Origin(2).buffer(3))
+    bench.playout.buffers.loaded.add(Origin(2).buffer(3))
     bench.release(3.0)
     assert bench.ledger.totals["silent_here"] == 1
     bench.release(5.0)
     assert bench.ledger.totals["silent_here"] == 2
 
 
+def test_a_note_whose_buffer_is_loaded_between_hand_over_and_due_is_heard() -> None:
+    bench = Bench()
+    player = encode("/s_new", "sonic-pi-mono_player", 9, 0, 4, "buf", 3.0)
+    for number in (1, 2):
+        bench.playout.judged(judged(number, 1.5 + 0.2 * number, player), reading(1.0))
+    assert len(bench.release(1.0, ready=2)) == 2
+    bench.release(1.7)
+    bench.playout.buffers.loaded.add(Origin(2).buffer(3))
+    bench.release(2.0)
+    report = bench.ledger.due_reports(instant(9.0), PathFigures())[-7]
+    assert (report.events, report.silent_here_numbers) == (2, [1])
+
+
 def test_a_note_before_the_synthdefs_is_silent_here() -> None:
     bench = Bench()
-    bench.playout.host.synthdefs_loaded = False
+    bench.playout.buffers.synthdefs_loaded = False
     bench.playout.judged(judged(1, 2.0, note()), reading(1.0))
     bench.playout.judged(judged(2, 2.0, group(9)), reading(1.0))
+    bench.release(1.95)
     bench.release(2.0)
     assert bench.ledger.totals["silent_here"] == 1
 
@@ -237,10 +286,8 @@ def test_what_was_founded_is_built_once_and_after_a_reset_that_is_still_to_come(
 
 def test_a_restarted_bridge_does_not_hand_over_again_but_what_had_not_come_it_does() -> None:
     bench = Bench()
-    bench.playout.resume = Memory(
-        resume_key=(instant(2.0), 2, 5), highest_number=9, missing=(4,), unconfirmed=(33,)
-    ).handed_over()
-    for number, due_s in ((3, 1.8), (4, 1.9), (5, 2.0), (8, 2.3), (10, 1.95)):
+    bench.playout.resume = Memory(highest_number=9, missing=(4, 8), unconfirmed=(33,)).handed_over()
+    for number, due_s in ((3, 1.8), (4, 1.9), (5, 2.0), (8, 2.3), (9, 2.4), (10, 1.95)):
         bench.playout.judged(judged(number, due_s, note(100 + number)), reading(2.1))
     bench.playout.judged(verdict(11, 33, 2.4), reading(2.1))
     handed = [message for _, message in bench.release(3.0)]
@@ -253,19 +300,34 @@ def test_another_epoch_forgets_marks_that_its_numbers_would_fall_under() -> None
     bench.playout.judged(judged(901, 4.0, note(77), slot=3, seq=7), reading(1.0))
     bench.release(2.0)
     bench.playout.enter_epoch()
-    assert bench.playout.last_key == (0, 0, 0)
     bench.playout.judged(judged(1, 2.5, note(101), slot=2, seq=1), reading(2.1))
     assert bench.release(2.5) == [(2.5, mapped(note(101), 2))], "a new owner of the slot begins at 1"
     assert bench.release(4.0) == [(4.0, mapped(note(77), 3))]
     assert bench.digest(4) == [], "the former relay's number means nothing to this one"
 
 
-def test_after_a_clock_that_was_set_back_nothing_ahead_counts_as_handed_over() -> None:
+def test_after_a_clock_that_was_set_back_nothing_counts_as_run_that_lies_ahead() -> None:
     bench = Bench()
     bench.playout.judged(judged(1, 9.0, note(101)), reading(1.0))
-    bench.release(9.0)
-    bench.playout.clock_was_set(instant(5.0), instant(5.1))
-    assert bench.playout.last_key <= (instant(5.1), 0, 0)
+    bench.release(8.95)
+    bench.release(9.1)
+    bench.playout.clock_was_set()
+    bench.playout.judged(judged(2, 5.0, note(102)), reading(5.1))
+    bench.release(5.1)
+    assert (bench.ledger.totals["late"], bench.ledger.totals["out_of_order"]) == (1, 0)
+
+
+def test_what_comes_late_is_out_of_order_only_with_what_scsynth_has_run_and_not_with_what_it_holds() -> None:
+    bench = Bench()
+    for number, due_s in ((1, 2.0), (4, 2.9)):
+        bench.playout.judged(judged(number, due_s, note(100 + number)), reading(2.0))
+    bench.release(2.01, ready=9)
+    bench.playout.judged(judged(2, 2.02, note(102)), reading(2.05))
+    bench.release(2.05, ready=9)
+    assert (bench.ledger.totals["late"], bench.ledger.totals["out_of_order"]) == (2, 0), "1 came late as well"
+    bench.playout.judged(judged(3, 2.01, note(103)), reading(2.06))
+    bench.release(2.06, ready=9)
+    assert (bench.ledger.totals["late"], bench.ledger.totals["out_of_order"]) == (3, 1)
 
 
 def test_a_resource_loads_as_it_comes_and_is_counted_in_the_second_of_its_due() -> None:

@@ -13,7 +13,17 @@ from rehearsal import hosttree, relaylog
 from rehearsal.offline import RenderError
 from rehearsal.prove import Match, Proof, match, prove, score
 from rehearsal.recording import Recording, parse, timetag_at
-from rehearsal.relaylog import FOUNDATION, RESET, RESOURCE, SILENCED, TIMED, UNTIMED, LogError, LoggedEvent
+from rehearsal.relaylog import (
+    FOUNDATION,
+    RESET,
+    RESET_SPARES,
+    RESOURCE,
+    SILENCED,
+    TIMED,
+    UNTIMED,
+    LogError,
+    LoggedEvent,
+)
 from rehearsal.same import difference, first_id
 from rehearsal.sound import message as osc
 
@@ -211,13 +221,13 @@ def test_a_load_of_another_file_or_none_is_named() -> None:
     assert "missing: #3 /b_allocRead 1:3" in found
 
 
-def test_what_was_sent_before_a_reset_but_is_due_after_it_is_dropped_everywhere() -> None:
+def test_what_was_sent_before_a_reset_but_is_due_a_second_after_it_is_dropped_everywhere() -> None:
     events = log()
     last = max(event.seq for event in events if event.slot == 1)
-    # Due in the middle of the notes, sent after all of them.
-    reset = LoggedEvent(len(events) + 1, 1, last + 1, at(1200), RESET, frozenset(), b"")
+    # Due a second before the middle of the notes, sent after all of them.
+    reset = LoggedEvent(len(events) + 1, 1, last + 1, at(200), RESET, frozenset(), b"")
     events.append(reset)
-    dropped = [event for event in events if event.slot == 1 and event.due > reset.due]
+    dropped = [event for event in events if event.slot == 1 and event.due > reset.due + RESET_SPARES]
     assert len(dropped) == 4
     kept = [event for event in events if event not in dropped]
     assert matched([*host_lines(), *map(played, kept)], events).mismatch is None

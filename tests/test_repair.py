@@ -37,7 +37,7 @@ def test_ten_percent_loss_each_way_at_rtt_100_leaves_nothing_bad() -> None:
 
 def test_without_copies_it_does_so_they_are_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LossMeter, "asked", lambda meter, number: None)
-    _, events, _ = jam(LOSSY)
+    _, events, _ = jam("delay=50,jitter=10,loss=20%")
     assert sum(event.bad for event in events) > 2
 
 

@@ -50,7 +50,7 @@ def test_with_the_shift_at_the_lead_the_jam_is_an_exact_shifted_copy(lead: int, 
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3), st.integers(1, 9)), unique=True), st.randoms()
 )
-def test_the_order_is_a_pure_function_of_due_slot_and_seq(
+def test_the_order_is_a_pure_function_of_due_and_number(
     keys: list[tuple[int, int, int]], random: object
 ) -> None:
     events = [
@@ -61,5 +61,5 @@ def test_the_order_is_a_pure_function_of_due_slot_and_seq(
     random.shuffle(shuffled)
     assert sorted(shuffled, key=lambda event: event.key) == sorted(events, key=lambda event: event.key)
     assert [event.key for event in sorted(events, key=lambda one: one.key)] == sorted(
-        (EPOCH + due, slot, seq) for due, slot, seq in keys
+        (EPOCH + due, number) for number, (due, _, _) in enumerate(keys)
     )

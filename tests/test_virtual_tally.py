@@ -93,9 +93,9 @@ def test_another_message_and_a_second_copy_are_different(stage: Stage) -> None:
 def test_two_notes_that_change_places_are_one_out_of_order(stage: Stage) -> None:
     def swap(handed: list[Handed]) -> None:
         at, other = place(stage, handed, "anna", 3), place(stage, handed, "anna", 4)
-        tags = handed[at].timetag_ns, handed[other].timetag_ns
-        handed[at] = replace(handed[at], timetag_ns=tags[1], at_ns=handed[other].at_ns)
-        handed[other] = replace(handed[other], timetag_ns=tags[0], at_ns=handed[at].at_ns - 10**8)
+        one, two = handed[at], handed[other]
+        handed[at] = replace(one, timetag_ns=two.timetag_ns, timetag=two.timetag, at_ns=two.at_ns)
+        handed[other] = replace(two, timetag_ns=one.timetag_ns, timetag=one.timetag, at_ns=two.at_ns - 10**8)
 
     events = tally(stage, swap)
     assert any(event.out_of_order == ("ben",) for event in bad(events))

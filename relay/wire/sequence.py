@@ -19,6 +19,11 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag, StrEnum
 
 from relay.wire.errors import LocalError
+from relay.wire.timetag import ticks
+
+HANDED_AHEAD_MAX = ticks(1.0)
+"""No scsynth is handed an event earlier than this before its due. So what is due more than that after a
+slot reset can be dropped by it, at every member alike."""
 
 
 class Scheme(StrEnum):
@@ -40,7 +45,8 @@ class Kind(IntEnum):
     RESOURCE = 2
     """Loads a buffer: starts on arrival, so that it is ready when a note needs it."""
     RESET = 3
-    """Slot reset: drops the slot's unreleased events and empties its root group."""
+    """Slot reset: empties the slot's root group, and drops what its sender sent before and is due more than
+    HANDED_AHEAD_MAX after it."""
 
 
 class Flag(IntFlag):
@@ -152,11 +158,12 @@ class Judged:
     @property
     def key(self) -> "OrderKey":
         """The event's place in the room's order."""
-        return (self.due, self.slot, self.seq)
+        return (self.due, self.number)
 
 
-OrderKey = tuple[int, int, int]
-"""(due, slot, seq): the room's order is its natural order, a pure function of the judged events."""
+OrderKey = tuple[int, int]
+"""(due, number): the room's order is its natural order, a pure function of the judged events. scsynth sorts
+by timetag and takes equal ones as they come, so it runs this order if it is handed events by number."""
 
 
 def base_due(event: Stamped, timing: Timing) -> int:

@@ -1,7 +1,7 @@
 """Proof: each member's recording held against the relay's log, message by message, and then rendered.
 
 Pure but for the renderer that it is given. scsynth's order (timetag, then arrival) must be the log's order
-(due, slot, seq), and every message the event that stands there. Each takes its due from the log, by
+(due, number), and every message the event that stands there. Each takes its due from the log, by
 position, since the clocks' last microseconds would move a note across one of scsynth's blocks; then equal
 recordings must give equal samples. A recording that doesn't match is not rendered: its first mismatch is
 named.

@@ -16,6 +16,8 @@ TIMED, UNTIMED, RESOURCE, RESET = "TIMED", "UNTIMED", "RESOURCE", "RESET"
 KINDS = (TIMED, UNTIMED, RESOURCE, RESET)
 FOUNDATION, SILENCED = "FOUNDATION", "SILENCED"
 LOADS = ("/b_alloc", "/b_allocRead")
+RESET_SPARES = 1 << 32
+"""One second: what is due sooner after a reset may be in a scsynth's hands already."""
 
 
 class LogError(ValueError):
@@ -35,9 +37,9 @@ class LoggedEvent:
     payload: bytes
 
     @property
-    def key(self) -> tuple[int, int, int]:
+    def key(self) -> tuple[int, int]:
         """Its place in the room's order."""
-        return (self.due, self.slot, self.seq)
+        return (self.due, self.number)
 
     @property
     def name(self) -> str:
@@ -91,14 +93,16 @@ def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
 def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
     """Return what scsynth is handed with a timetag, in the room's order.
 
-    Loads travel on their own. What a sender sent before a reset of its slot, but is due after it, is
-    dropped everywhere.
+    Loads travel on their own. What a sender sent before a reset of its slot, but is due more than
+    RESET_SPARES after it, is dropped everywhere.
     """
     played = sorted((event for event in events if event.kind != RESOURCE), key=lambda event: event.key)
     resets: dict[int, list[LoggedEvent]] = defaultdict(list)
     kept = []
     for event in played:
-        if any(event.seq < reset.seq and event.due > reset.due for reset in resets[event.slot]):
+        if any(
+            event.seq < reset.seq and event.due > reset.due + RESET_SPARES for reset in resets[event.slot]
+        ):
             continue
         kept.append(event)
         if event.kind == RESET:

@@ -45,19 +45,6 @@ STALLS = 5
 BUSY_NS = 10 * MS
 """If a recorder had to wait for so long, the machine was too busy to judge anybody's punctuality strictly."""
 
-DEADLOCK = """
-8.times do |i|
-  live_loop :"chords#{i}" do
-    use_sched_ahead_time 2
-    play_chord [60, 64, 67, 71, 74, 77], release: 0.1, amp: 0.1
-    sleep 0.125
-  end
-end
-"""
-DEADLOCK_S = 3.0
-DEADLOCK_QUIET_S = 3.0
-SIGN_OF_LIFE = "use_synth :pulse\nplay 60, release: 0.1"
-
 
 @dataclass(frozen=True, repr=False)
 class Take:
@@ -76,8 +63,6 @@ class Take:
     stats: dict[str, Any] = field(default_factory=dict)
     stall_ns: int = 0
     """How long a process may have been kept waiting for a processor, going by the recorders."""
-    lives: int = 0
-    """How many of the notes played after each of the deadlocking stops did sound."""
 
     @cached_property
     def music(self) -> list[Pair]:
@@ -148,7 +133,6 @@ def perform(folder: Path) -> Concert:
         takes = {name: take_of(name, jam) for name, jam in jams.items()}
         out = recording.read(plain.recording_path)
         plain_take = Take("plain", stream.read_plain(out), out, late_lines(plain), stream.answers_ns(out))
-        lives = deadlocking_stops(stage, jams)
     waits = [
         (message.t_ns, message.passed_ns[0] - message.t_ns)
         for take in (plain_take, *takes.values())
@@ -156,7 +140,7 @@ def perform(folder: Path) -> Concert:
         if message.passed_ns is not None
     ]
     stall_ns = max(STALL_NS_MIN, STALLS * max(late_ns for _, late_ns in waits))
-    jams_taken = {name: replace(take, lives=lives[name], stall_ns=stall_ns) for name, take in takes.items()}
+    jams_taken = {name: replace(take, stall_ns=stall_ns) for name, take in takes.items()}
     return Concert(turns, plain_take, jams_taken, waits)
 
 
@@ -172,22 +156,3 @@ def take_of(name: str, jam: DoubledJam) -> Take:
     lead_ns, shift_ns = round(jam.lead_ms * MS), round(jam.shift_ms * MS)
     late, answers_ns = late_lines(performer), stream.answers_ns(read)
     return Take(name, front, out, late, answers_ns, pairing, lead_ns, shift_ns, slot, member)
-
-
-def deadlocking_stops(stage: Stage, jams: dict[str, DoubledJam]) -> dict[str, int]:
-    """Stop twice in the way that deadlocks plain Sonic Pi; return how many of two later notes sounded."""
-    performers = {name: jam.performers[name] for name, jam in jams.items()}
-    for _ in range(2):
-        for code, seconds in ((DEADLOCK, DEADLOCK_S), (SIGN_OF_LIFE, 1.0)):
-            for performer in performers.values():
-                performer.run_code(code)
-            stage.play_for(seconds)
-            for performer in performers.values():
-                performer.stop_jobs()
-            stage.play_for(DEADLOCK_QUIET_S)
-    lives = {}
-    for name, performer in performers.items():
-        read = recording.read(performer.recording_path)
-        signs = {each.args[1] for each in read.to_scsynth if each.args[:1] == ("sonic-pi-pulse",)}
-        lives[name] = len(signs & {each.args[0] for each in read.from_scsynth if each.address == "/n_go"})
-    return lives

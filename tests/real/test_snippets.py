@@ -295,7 +295,3 @@ def test_scsynth_says_late_of_plain_real_time_notes_and_of_nothing_through_us(
 def is_within(line: str, turn: Turn) -> bool:
     # The recorder puts the Unix time before every line of scsynth's.
     return turn.from_ns <= float(line.split()[0]) * 1e9 < turn.to_ns
-
-
-def test_runs_sound_after_the_stops_that_deadlock_plain_sonic_pi(jam: Take) -> None:
-    assert jam.lives == 2

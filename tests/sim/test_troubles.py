@@ -208,8 +208,13 @@ def test_a_member_that_leaves_is_reset_everywhere() -> None:
     for member in (ada, cyd):
         ends = [one for one in member.handed if one.message == freeing(2) and one.at_ns > 4e9]
         assert len(ends) == 1
-        after = [one for one in events(member) if (one.timetag_ns or 0) > (ends[0].timetag_ns or 0)]
-        assert not [one for one in after if node_of(one.message) >> 26 == 2]
+        freed_ns = ends[0].timetag_ns or 0
+        after = [one for one in events(member) if (one.timetag_ns or 0) > freed_ns]
+        of_bob = [one for one in after if node_of(one.message) >> 26 == 2]
+        assert all((one.timetag_ns or 0) < freed_ns + 1e9 for one in of_bob), "handed over before bob left"
+        assert not any(one.message.startswith(b"/g_new") for one in of_bob), (
+            "so there is nothing left to play in"
+        )
     assert_same(jam, ada, cyd)
     assert [member.slot for member in jam.stats().members] == [1, 3]
 

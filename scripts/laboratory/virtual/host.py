@@ -35,11 +35,13 @@ BOUND_EVERY_NS = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A datagram as it reached a member's scsynth: true instant, wall timetag as a true instant, message."""
+    """A datagram as it reached a member's scsynth: true instant, wall timetag as a true instant, message, and
+    the timetag as scsynth sorts by it (0: none)."""
 
     at_ns: int
     timetag_ns: int | None
     message: bytes
+    timetag: int = 0
 
 
 class WatchedPlayout(Playout):
@@ -126,13 +128,14 @@ class Member:
         """Note what its scsynth is handed at a true instant; return what scsynth answers."""
         if node_of(datagram[20:]) is not None and int.from_bytes(datagram[16:20]) == len(datagram) - 20:
             # One note of the generator: walking every one of them would cost a tenth of the whole run.
-            tag_ns = self.true_of_wall_ns(to_unix_ns(timetag_of(datagram)))
-            self.handed.append(Handed(true_ns, tag_ns, datagram[20:]))
+            timetag = timetag_of(datagram)
+            tag_ns = self.true_of_wall_ns(to_unix_ns(timetag))
+            self.handed.append(Handed(true_ns, tag_ns, datagram[20:], timetag))
             return []
         replies = []
-        for timetag, message in walk(datagram):
-            tag = None if timetag is None else self.true_of_wall_ns(to_unix_ns(timetag))
-            self.handed.append(Handed(true_ns, tag, message.raw))
+        for tag, message in walk(datagram):
+            bundled_ns = None if tag is None else self.true_of_wall_ns(to_unix_ns(tag))
+            self.handed.append(Handed(true_ns, bundled_ns, message.raw, tag or 0))
             replies.append(synth_reply(message))
         return [reply for reply in replies if reply is not None]
 

@@ -201,9 +201,7 @@ def _notes_of(member: Member) -> dict[Key, list[tuple[int, Handed]]]:
 
 def _out_of_order(notes: Mapping[Key, list[tuple[int, Handed]]], verdicts: Mapping[Key, Judged]) -> set[Key]:
     """Return the fewest notes that would have to move for scsynth's order to be the room's."""
-    firsts = [
-        (copies[0][1].timetag_ns or 0, copies[0][0], key) for key, copies in notes.items() if key in verdicts
-    ]
+    firsts = [(copies[0][1].timetag, copies[0][0], key) for key, copies in notes.items() if key in verdicts]
     place = {
         key: at
         for at, key in enumerate(sorted((key for *_, key in firsts), key=lambda key: verdicts[key].key))
