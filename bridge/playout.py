@@ -6,7 +6,6 @@ Bound: AHEAD_COUNT_MAX events are at scsynth ahead of the release advance.
 """
 
 import heapq
-from collections import deque
 from dataclasses import dataclass, field
 
 from bridge.buffers import Buffers
@@ -14,12 +13,13 @@ from bridge.fault import FaultPlanter
 from bridge.holdback import Held, HoldbackQueue
 from bridge.host import HostTree
 from bridge.idspace import Origin
-from bridge.memory import LISTED_MAX, HandedOver
+from bridge.memory import HandedOver
 from bridge.remap import buffer_numbers, remap
 from bridge.report import SecondsLedger, event_digest
 from bridge.resets import Resets
 from bridge.resources import ResourceFolders, load_to_local
 from bridge.timebase import Timebase
+from bridge.unconfirmed import Played, Unconfirmed
 from clock.model import Reading
 from relay.wire.errors import Refused, RemoteError
 from relay.wire.osc import Message, bundle, encode, single_message
@@ -31,24 +31,11 @@ FOUNDED_KEPT = 8192
 NOT_FOUND_KEPT = 256
 _LOADS = frozenset({"/b_alloc", "/b_allocRead", "/b_allocReadChannel", "/b_read", "/b_readChannel"})
 """What takes memory or reads files comes as a resource, with all that is checked there, or not at all."""
-PLAYED_KEPT = 4096
 AHEAD_COUNT_MAX = 1024
 """scsynth's own queue holds 2048 bundles and then drops silently; Sonic Pi's boots and others want room."""
 AFTER_RESET = ticks(0.001)
 """What is built anew after a slot reset is due this much later: scsynth takes equal timetags as they come."""
 _DROPPED, _REFUSED, _RESET = b"dropped", b"refused", b"reset"
-
-
-@dataclass(slots=True)
-class _Played:
-    """An own event that was handed over before its verdict came."""
-
-    due: int
-    timetag: int
-    body: bytes
-    margin_s: float | None
-    arrival: int
-    late: bool
 
 
 @dataclass(slots=True)
@@ -81,13 +68,13 @@ class Playout:
         self.own = own
         self.need = need
         self.release_advance = release_advance
+        self._wait_until_before = release_advance
         self.queue = HoldbackQueue(own.slot)
         self.host = HostTree()
         self.fault: FaultPlanter | None = None
         self.counts = PlayoutCounts()
         self.buffers = Buffers()
-        self.unconfirmed: deque[int] = deque(maxlen=LISTED_MAX)
-        """Own events played as stamped, whose verdict has not come."""
+        self.unconfirmed = Unconfirmed()
         self.resume: HandedOver | None = None
         """What a bridge that died had handed over; it is not handed over again."""
         self._origins: dict[int, Origin] = {own.slot: own}
@@ -95,7 +82,6 @@ class Playout:
         self._folders = folders
         self._ledger = ledger
         self._resets = Resets()
-        self._played: dict[int, _Played] = {}
         self._founded: dict[int, dict[bytes, None]] = {}
         self._at_synth: list[OrderKey] = []
         self._run: OrderKey = (0, 0)
@@ -180,14 +166,15 @@ class Playout:
             if event.due <= self._release_until(reading):
                 self.counts.stragglers += 1
 
-    def release(self, reading: Reading, ready: int = 0) -> None:
+    def release(self, reading: Reading, ready: int = 0, *, alone: bool = False) -> None:
         """Hand over what has a number up to `ready`, before which nothing is missing, and what is due within
-        the release advance."""
+        the release advance; without a relay (alone) all that is near, since there is nothing to wait for."""
         now = self._timebase.session_at(reading.local_ns)
+        self._wait_until_before = HANDED_AHEAD_MAX if alone else self.release_advance
         self._note_run(now + self.need)
         room = max(0, AHEAD_COUNT_MAX - len(self._at_synth))
         batch = self.queue.release(
-            now + self.release_advance, ready=ready, ahead=now + HANDED_AHEAD_MAX, room=room
+            now + self._wait_until_before, ready=ready, ahead=now + HANDED_AHEAD_MAX, room=room
         )
         if self.fault is not None:
             batch = self.fault.pass_on(batch, now)
@@ -199,10 +186,17 @@ class Playout:
     def next_release(self) -> int | None:
         """Return the session instant of the next release, None if nothing is held."""
         due, far = self.queue.next_due(), self.queue.next_far()
-        instants = [] if due is None else [due - self.release_advance]
+        instants = [] if due is None else [due - self._wait_until_before]
         if far is not None and len(self._at_synth) < AHEAD_COUNT_MAX:
             instants.append(far - HANDED_AHEAD_MAX)
         return min(instants, default=None)
+
+    def due_unjudged(self, seq: int) -> int | None:
+        """Return the due of an own event as stamped, played or not; None if it has a verdict or is over."""
+        held = self.queue.own(seq)
+        if held is not None:
+            return held.due if held.number is None else None
+        return self.unconfirmed.due(seq)
 
     # ------------------------------------------------------------------------------------------------
 
@@ -231,11 +225,9 @@ class Playout:
             held.number, held.flags, held.due = event.number, event.flags, event.due
             self.queue.push(held)
             return True
-        played = self._played.pop(event.seq, None)
+        played = self.unconfirmed.confirm(event.seq)
         if played is None:
             return False
-        if event.seq in self.unconfirmed:
-            self.unconfirmed.remove(event.seq)
         self._ledger.hand_over(
             number=event.number,
             due=event.due,
@@ -292,11 +284,8 @@ class Playout:
             return
         if held.number is None:
             arrival = self._ledger.next_arrival()
-            self._played[held.seq] = _Played(held.due, timetag, body, margin_s, arrival, late)
-            self.unconfirmed.append(held.seq)
+            self.unconfirmed.play(held.seq, Played(held.due, timetag, body, margin_s, arrival, late))
             self._ledger.play_unconfirmed()
-            while len(self._played) > PLAYED_KEPT:
-                del self._played[next(iter(self._played))]
             return
         self._ledger.hand_over(
             number=held.number,

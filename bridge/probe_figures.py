@@ -12,9 +12,9 @@ from relay.wire.trace import Sample, Trace, TraceWay
 Z_95 = 1.96
 """Standard errors on either side of a 95 % interval."""
 
-RELEASE_ADVANCE_MS = 110.0
+RELEASE_ADVANCE_MS = 90.0
 """Of a host whose scsynth plays through jackd at 1,024 frames, the slowest usual case: 65 ms that it needs
-and 45 that a bridge keeps in hand (bridge.synth)."""
+and 25 that a bridge keeps in hand (bridge.synth)."""
 HORIZON_MARGIN_MS = 20.0
 """The relay's own (PROTOCOL.md, the judge)."""
 

@@ -232,6 +232,7 @@ class JamSession:
 
     def _begin_sending(self, reading: Reading) -> None:
         """Joined and in time: send what waits, and take in what came early."""
+        self._awake_local_ns = reading.local_ns
         now = self._timebase.session_at(reading.local_ns)
         self._sending = True
         self._uplink.send_pending(self._is_wanted, self.timing, now=now, now_s=_local_s(reading))
@@ -321,7 +322,8 @@ class JamSession:
         self._effects += words.wall_moved(self._timekeeper.watch(reading))
         now = self._timebase.session_at(reading.local_ns)
         # Before it is in time, events that have come are not in the queue.
-        self.playout.release(reading, self._downlink.ready_number if self._in_time else 0)
+        ready = self._downlink.ready_number if self._in_time else 0
+        self.playout.release(reading, ready, alone=not self.joined)
         if not self.joined:
             return
         if not self._in_time:
@@ -375,15 +377,15 @@ class JamSession:
 
     def _remember(self) -> None:
         """Put down what the next bridge needs, should this one be killed."""
-        self.memory.unconfirmed = tuple(self.playout.unconfirmed)
+        self.memory.unconfirmed = self.playout.unconfirmed.numbers
         self._downlink.remember(self.memory, self.playout.queue.numbers())
 
     def _is_wanted(self, event: Stamped) -> bool:
         """Tell whether the room still needs an event without a verdict, to play it or for what follows it."""
-        held = self.playout.queue.own(event.seq)
-        if held is not None and held.number is None:
-            return True
         now = self._timebase.session_at(self._awake_local_ns)
+        due = self.playout.due_unjudged(event.seq)
+        if due is not None and due > now + self.playout.release_advance:
+            return True
         return event.emitted > now - STRUCTURE_KEEP and not is_note(event.payload)
 
 

@@ -26,8 +26,9 @@ at 42.7 ms, 11-17 ms at 10.7 ms)."""
 NEED_MS_UNKNOWN = 65.0
 """What jackd at 1024 frames needs, for a driver that doesn't say."""
 
-RELEASE_SLACK_MS = 45.0
-"""Kept in hand at release for this host's own delays: a busy event loop, a slow wake-up."""
+RELEASE_SLACK_MS = 25.0
+"""Kept in hand for this host's own delays by what can't be handed over earlier: what stands behind a gap, and
+own events whose verdict is late. All else lies at scsynth long before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Pure; instants are session timetags, durations ticks. H, the horizon, is what a member needs from a verdict
 to the due: the earliest due that a verdict may still give. It is what the slowest member needs for all but
-one event in a hundred, repair included; but what it needs for repair alone is waited for only as far as the
+one event in ten, repair included; but what it needs for repair alone is waited for only as far as the
 lead leaves it beside the way up. All that the lead has beyond H is the way up's. A member that needs more
 than the longest lead on its plain path is not waited for; it is told, as is one that does so again and again.
 """
@@ -151,9 +151,9 @@ class RoomTuning:
         return max(peak.need if peak else 0, plain)
 
     def _tail(self, path: Path) -> int:
-        """What a member needs of H for all but one event in a hundred."""
-        p99s = sorted(self.needs.down_p99s(path.slot, DOWN_BLOCKS))
-        down = p99s[int(0.75 * len(p99s))] if len(p99s) >= BLOCKS_MIN else path.down_p99
+        """What a member needs of H for all but one event in ten."""
+        tails = sorted(self.needs.down_tails(path.slot, DOWN_BLOCKS))
+        down = tails[int(0.75 * len(tails))] if len(tails) >= BLOCKS_MIN else path.down_p99
         return down + _advance(path) + H_MARGIN
 
     def _ranked(self, peaks: Sequence[Peak]) -> Peak | None:

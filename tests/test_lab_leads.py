@@ -1,5 +1,7 @@
 """Lead table: a lead that tunes itself, over whole virtual jams."""
 
+from pathlib import Path
+
 import pytest
 from laboratory import leadtable
 from laboratory.leadtable import TRIALS, Outcome, Trial, run
@@ -33,13 +35,13 @@ def test_three_seconds_of_bufferbloat_at_one_member_leave_the_others_as_they_are
 def test_one_member_far_away_costs_nobody_an_event() -> None:
     outcome = run(FAR, seconds=60.0)
     assert (outcome.retimed, outcome.missed, outcome.shift_ms_max) == (0, 0, 0.0)
-    assert 270.0 <= outcome.lead_ms <= 300.0
+    assert 250.0 <= outcome.lead_ms <= 280.0
 
 
 def test_hindsight_knows_the_least_that_would_have_done() -> None:
-    outcome = run(Trial("constant", "delay=40"), seconds=5.0, members=2)
-    # Both ways, 69 ms of release advance, and what the clocks may stray.
-    assert 149.0 <= outcome.hindsight_ms <= 152.0
+    outcome = run(Trial("constant", "delay=40", seconds=5.0), members=2)
+    # Both ways, 49 ms of release advance, and what the clocks may stray.
+    assert 129.0 <= outcome.hindsight_ms <= 132.0
     assert (outcome.events, outcome.missed, outcome.retimed) == (100, 0, 0)
 
 
@@ -47,4 +49,12 @@ def test_the_table_has_a_line_for_each_run() -> None:
     outcome = Outcome("hotel-wifi", "safe", 455.2, 0.0, 401.0, 100, 1, 2, 0.5, 30.0, 0.0)
     heading, line = leadtable.table([outcome])
     assert len(heading) == len(line)
-    assert line == ("hotel-wifi", "safe", "455", "0", "401", "100", "1", "2", "0.5")
+    assert line == ("hotel-wifi", "safe", "455", "0", "401", "100", "1", "2", "0.5", "30 s")
+
+
+def test_the_text_has_the_table_and_says_what_made_it(tmp_path: Path) -> None:
+    outcome = Outcome("hotel-wifi", "safe", 455.2, 0.0, 401.0, 100, 1, 2, 0.5, 30.0, 0.0)
+    leadtable.write([outcome], "abc123", tmp_path / "LEADS.md")
+    text = (tmp_path / "LEADS.md").read_text()
+    assert "| hotel-wifi | safe | 455 | 0 | 401 | 100 | 1 | 2 | 0.5 | 30 s |" in text
+    assert "At abc123." in text

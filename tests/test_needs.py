@@ -85,14 +85,14 @@ def test_a_clock_that_is_ahead_makes_no_way_shorter_than_nothing() -> None:
     assert told.worst_ms() == [120.0]
 
 
-def test_the_p99_of_the_way_down_is_of_closed_blocks_only() -> None:
+def test_the_tail_of_the_way_down_is_of_closed_blocks_only() -> None:
     told = Told()
     for index in range(200):
         told.play(index * 0.04, up_s=0.0, downs_s={BOB: 0.001 * index})
-    assert told.needs.down_p99s(BOB, 12) == []
+    assert told.needs.down_tails(BOB, 12) == []
     told.play(10.5, up_s=0.0, downs_s={BOB: 0.0})
     told.play(20.5, up_s=0.0, downs_s={BOB: 0.0})
-    assert [round(way / TICKS_PER_S * 1e3) for way in told.needs.down_p99s(BOB, 12)] == [198]
+    assert [round(way / TICKS_PER_S * 1e3) for way in told.needs.down_tails(BOB, 12)] == [180]
 
 
 def test_memory_is_bounded() -> None:

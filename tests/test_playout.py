@@ -99,12 +99,12 @@ def test_without_a_verdict_it_plays_as_stamped_and_a_later_one_is_matched_for_th
     bench.playout.hold(own(7, 2.0))
     assert bench.release(1.95) == [(2.0, mapped(note(7), 1))]
     assert bench.ledger.totals["unconfirmed"] == 1
-    assert list(bench.playout.unconfirmed) == [7]
+    assert bench.playout.unconfirmed.numbers == (7,)
     assert bench.digest(2) == []
     bench.playout.judged(verdict(1, 7, 2.0), reading(2.3))
     assert bench.digest(2) == [(1, event_digest(1, mapped(note(7), 1)))]
     assert bench.release(5.0) == [], "not twice"
-    assert not bench.playout.unconfirmed
+    assert bench.playout.unconfirmed.numbers == ()
     assert bench.ledger.totals["out_of_order"] == 0
 
 

@@ -70,6 +70,37 @@ def test_after_a_reconnection_in_the_same_epoch_what_waits_is_sent_again_under_i
     assert seqs(relay.turn(3.1)[0]) == [1, 3, 4]
 
 
+def handed_over(relay: Relay, at_s: float) -> list[float]:
+    """The dues of what scsynth is handed at that instant."""
+    datagrams = [effect.payload for effect in relay.turn(at_s)[1] if isinstance(effect, ToSynth)]
+    return [due for due, _ in bundles(datagrams)]
+
+
+def test_while_the_relay_is_away_own_events_go_to_scsynth_at_once() -> None:
+    _, session, relay = joined()
+    session.disconnected()
+    handed_over(relay, 1.9)
+    emit(session, note(20), 2.0, 0.5)
+    emit(session, note(21), 2.0, 1.5)
+    assert handed_over(relay, 2.0) == [2.5]
+    assert session.next_wakeup_ns(reading(2.0)) <= reading(2.25).local_ns
+    assert handed_over(relay, 2.501) == [3.5]
+
+
+def test_what_was_played_alone_but_is_still_to_come_is_sent_when_the_relay_is_back_and_not_played_again() -> (
+    None
+):
+    _, session, relay = joined()
+    session.disconnected()
+    emit(session, note(20), 2.0, 0.5)
+    emit(session, note(21), 2.0, 0.2)
+    assert handed_over(relay, 2.0)[-2:] == [2.2, 2.5]
+    relay.welcome(at_s=2.3, resumed=True)
+    assert seqs(relay.turn(2.3)[0]) == [1], "the other is over"
+    relay.say(judged(1, 2.5, note(20), slot=1, seq=1), at_s=2.35)
+    assert handed_over(relay, 2.35) == []
+
+
 def test_groups_played_while_the_relay_was_away_are_sent_afterwards_and_notes_are_not() -> None:
     _, session, relay = joined()
     session.disconnected()
@@ -210,18 +241,13 @@ def test_settings_and_refusals_of_the_relay_are_taken_in() -> None:
 
 def test_what_is_judged_goes_to_scsynth_at_once_but_not_past_a_gap() -> None:
     _, _, relay = joined()
-
-    def handed_over(at_s: float) -> list[float]:
-        datagrams = [effect.payload for effect in relay.turn(at_s)[1] if isinstance(effect, ToSynth)]
-        return [due for due, _ in bundles(datagrams)]
-
-    handed_over(1.9)
+    handed_over(relay, 1.9)
     relay.say(judged(2, 2.8, note(21), slot=2), at_s=2.0)
-    assert handed_over(2.0) == [], "the first is missing, and may have the same due"
+    assert handed_over(relay, 2.0) == [], "the first is missing, and may have the same due"
     relay.say(judged(1, 2.9, note(20), slot=2), at_s=2.1)
     relay.say(judged(3, 3.3, note(22), slot=2), at_s=2.1)
-    assert handed_over(2.1) == [2.9, 2.8], "the third is due more than a second later"
-    assert handed_over(2.3001) == [3.3]
+    assert handed_over(relay, 2.1) == [2.9, 2.8], "the third is due more than a second later"
+    assert handed_over(relay, 2.3001) == [3.3]
 
 
 def by_timestamp(session: JamSession) -> None:

@@ -150,7 +150,7 @@ Examples:
 @click.option(
     "--lead-table",
     is_flag=True,
-    help="Show what a lead that tunes itself comes to on every named network, beside hindsight's best.",
+    help="Write what a lead that tunes itself comes to on every named network: docs/LEADS.md.",
 )
 @click.argument("points", nargs=-1)
 def main(
@@ -181,7 +181,7 @@ def main(
         elif whole_envelope:
             sys.exit(run_envelope(console, where, jobs, again))
         elif lead_table:
-            run_lead_table(console)
+            sys.exit(run_lead_table(console, jobs))
         elif whole_study or parts:
             sys.exit(study.run(console, study.COMMITTED, parts=parts or study.PARTS, jobs=jobs, again=again))
         elif real:

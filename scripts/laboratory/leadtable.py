@@ -1,14 +1,18 @@
 """Lead table: what a lead that tunes itself comes to on each network, in virtual time.
 
-Pure. Beside it stands the least lead that would have done in hindsight: the greatest time, by the true clock,
-that any event took to be in a bridge's hand, plus the release advance and what the clocks may stray. Nobody
-can know it beforehand; a fixed lead as short as that loses something on the next day.
+Pure but for `write`. Beside it stands the least lead that would have done in hindsight: the greatest time,
+by the true clock, that any event took to be in a bridge's hand, plus the release advance and what the clocks
+may stray. Nobody can know it beforehand; a fixed lead as short as that loses something on the next day.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
+from laboratory.campaign import Job
 from laboratory.points import Point, legs_of, names_of
+from laboratory.runs import ROOT
 from laboratory.virtual.host import ADVANCE_S
 from laboratory.virtual.net import DOWN
 from laboratory.virtual.stage import RUN_OUT_S, Stage
@@ -17,6 +21,7 @@ from relay.lead import Caution
 from relay.profiles import PROFILES
 from relay.wire.timetag import TICKS_PER_S
 
+TEXT = ROOT / "docs" / "LEADS.md"
 MEMBERS = 3
 EVENTS_PER_S = 10.0
 SECONDS = 180.0
@@ -29,11 +34,17 @@ BLOAT_AT_S, BLOAT_S, BLOAT_MS = 60.0, 3.0, 350.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One line of the table. bloat: whether one member's way down is bloated once, for BLOAT_S."""
+    """One line of the table. bloat: whether one member's way down is bloated once, for BLOAT_S.
+
+    cautions: the profiles that are tried.
+    """
 
     name: str
     network: str
     bloat: bool = False
+    seconds: float = SECONDS
+    events_per_s: float = EVENTS_PER_S
+    cautions: tuple[Caution, ...] = tuple(Caution)
 
 
 TRIALS = (
@@ -42,6 +53,7 @@ TRIALS = (
     Trial("RTT 60, jitter 15, loss 5 %", "delay=30,jitter=15,loss=5%"),
     Trial("RTT 100, jitter 10, loss 10 %", "delay=50,jitter=10,loss=10%"),
     Trial("one member RTT 200, the others 20", "delay=10,jitter=1 | ben=delay=100,jitter=3"),
+    Trial("fibre, a quiet hour", "fibre", seconds=3600.0, events_per_s=1.0, cautions=(Caution.BALANCED,)),
     *(Trial(name, name) for name in PROFILES if not name.startswith("jepsen-500")),
 )
 """The named networks (those of 1,000 ms round trip are beyond every lead), and some of the envelope's."""
@@ -70,17 +82,18 @@ class Outcome:
 
 
 def run(
-    trial: Trial, *, caution: Caution = Caution.BALANCED, seconds: float = SECONDS, seed: int = 1,
-    members: int = MEMBERS, events_per_s: float = EVENTS_PER_S, ahead_ms: float = AHEAD_MS,
+    trial: Trial, *, caution: Caution = Caution.BALANCED, seconds: float | None = None, seed: int = 1,
+    members: int = MEMBERS, ahead_ms: float = AHEAD_MS,
 ) -> Outcome:  # fmt: skip
-    """Return what a room comes to that plays for so long over a network."""
+    """Return what a room comes to that plays over a network, for as long as the trial says or `seconds`."""
+    seconds = trial.seconds if seconds is None else seconds
     legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
     stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=caution)
     start_s = stage.warm_up()
     if trial.bloat:
         stage.jam.meddle = _bloat(names_of(members)[-1], start_s + BLOAT_AT_S)
     end_s = stage.perform(
-        start_s=start_s, events_per_s=events_per_s, seconds=seconds, ahead_ms=ahead_ms, run_in_s=0.0
+        start_s=start_s, events_per_s=trial.events_per_s, seconds=seconds, ahead_ms=ahead_ms, run_in_s=0.0
     )
     keeper = stage.jam.hub.rooms["main"].tuning.keeper
     changes, now_s = [start_s], start_s
@@ -125,22 +138,55 @@ def table(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
     """Return heading and lines for people."""
     heading = (
         "network", "profile", "lead ms", "shift ms", "hindsight ms", "events", "re-timed", "missed",
-        "changes/min",
+        "changes/min", "last change",
     )  # fmt: skip
     return [heading, *map(_line, outcomes)]
 
 
-def run_all(on_done: Callable[[Outcome], None], *, cautions: Iterable[Caution] = tuple(Caution)) -> None:
-    """Run every trial with every profile; tell each as it is done."""
-    for trial in TRIALS:
-        for caution in cautions:
-            on_done(run(trial, caution=caution))
+def jobs() -> list[Job]:
+    """Return every trial with every profile, as runs whose results are Outcomes."""
+    return [
+        Job(f"{trial.name}, {caution.value}", trial.seconds / 10.0, partial(_run_in, trial, caution))
+        for trial in TRIALS
+        for caution in trial.cautions
+    ]
+
+
+def write(outcomes: Sequence[Outcome], commit: str, path: Path = TEXT) -> None:
+    """Write the table for people to read."""
+    heading, *lines = table(outcomes)
+    text = f"""# Leads: what a lead that tunes itself comes to
+
+`scripts/lab --lead-table` writes this: a room of {MEMBERS} plays on every named network, in virtual
+time, with one seed, each member {EVENTS_PER_S:g} events a second {AHEAD_MS:g} ms ahead for {SECONDS:g} s,
+by each profile of `jamrelay serve --profile`. *hindsight*: the least lead that would have brought everything
+in time, which nobody can know beforehand. *re-timed* and *missed* (or late, at any member) are counted from
+the first event on, so the seconds in which a room learns its network are in them. *changes*: of lead or
+shift; *last change*: seconds after the music began.
+
+| {" | ".join(heading)} |
+|{"---|" * len(heading)}
+"""
+    text += "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    path.write_text(text + f"\nAt {commit}.\n", encoding="utf-8")
+
+
+def _run_in(trial: Trial, caution: Caution, folder: Path) -> Outcome:
+    """One run as a job: it needs no folder."""
+    return run(trial, caution=caution)
 
 
 def _line(one: Outcome) -> tuple[str, ...]:
     times = (f"{time_ms:.0f}" for time_ms in (one.lead_ms, one.shift_ms, one.hindsight_ms))
     counts = (str(count) for count in (one.events, one.retimed, one.missed))
-    return (one.trial, one.caution, *times, *counts, f"{one.changes_per_min:.1f}")
+    return (
+        one.trial,
+        one.caution,
+        *times,
+        *counts,
+        f"{one.changes_per_min:.1f}",
+        f"{one.last_change_s:.0f} s",
+    )
 
 
 def _bloat(name: str, from_s: float) -> Callable[[str, int, float], float | None]:

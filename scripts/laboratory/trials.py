@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from laboratory import envelope, figures, leadtable, repeat, rows, study, studyplan
+from laboratory.campaign import Job
 from laboratory.cells import Cell, cells_of
 from laboratory.lab_view import lead_text, table_of, table_of_runs
 from laboratory.points import MODES, Point, legs_of
@@ -118,20 +119,28 @@ def run_envelope(console: Console, where: str, jobs: int, again: bool) -> int:
     return 1 if failures or not all(verdict.holds for verdict in verdicts) else 0
 
 
-def run_lead_table(console: Console) -> None:
-    """Run the trials of the lead table, a line for each as it is done; show all in the end."""
-    done: list[leadtable.Outcome] = []
+def run_lead_table(console: Console, at_once: int) -> int:
+    """Run the trials of the lead table, write and show what they came to; return the exit status."""
+    jobs = leadtable.jobs()
+    done: dict[str, leadtable.Outcome] = {}
+    made_by = stamp()
 
-    def show(outcome: leadtable.Outcome) -> None:
-        done.append(outcome)
-        console.print(f"{outcome.trial}, {outcome.caution}: lead {outcome.lead_ms:.0f} ms")
+    def keep(job: Job, outcome: object) -> None:
+        assert isinstance(outcome, leadtable.Outcome)
+        done[job.name] = outcome
 
-    leadtable.run_all(show)
-    heading, *lines = leadtable.table(done)
+    with Reporter(console) as reporter:
+        failures = run_jobs(jobs, at_once, reporter, keep)
+    outcomes = [done[job.name] for job in jobs if job.name in done]
+    if not failures:
+        leadtable.write(outcomes, made_by.commit)
+    heading, *lines = leadtable.table(outcomes)
     shown = Table(*heading)
     for line in lines:
         shown.add_row(*line)
     console.print(shown)
+    tell_failures(console, failures)
+    return 1 if failures else 0
 
 
 def refuse_netlab_where_it_cannot_work(points: Iterable[Point]) -> None:

@@ -27,7 +27,7 @@ from relay.wire.version import PROTOCOL_VERSION
 START_UNIX_NS = 1_795_000_000_000_000_000
 FOLDERS = ResourceFolders()
 TAP = ("127.0.0.1", 51_000)
-NEED_S, ADVANCE_S = 0.024, 0.069
+NEED_S, ADVANCE_S = 0.024, 0.049
 """Those of a scsynth with 256 frames a hardware buffer, as netlab's sink says of itself."""
 BOUND_EVERY_NS = 20_000_000
 """To ask for the bound at every wake-up took more time than the jam itself."""
