@@ -35,6 +35,9 @@ RAMP = 0.02
 MOVED_SHARE = 0.01
 """Of notes: so many moved ones are worse than one step."""
 CHANGE_AHEAD = ticks(1.0)
+FALL_SETTLE = ticks(2.0)
+"""After the lead's fall and before its next change: what was emitted during the fall and is judged only now must
+find the same fall. What is judged later still is re-timed whatever held."""
 SETTLE = ticks(10.0)
 """Between two changes of S, and for as long as it is told what something was: what is judged that late is
 re-timed whatever held."""
@@ -141,7 +144,7 @@ class LeadKeeper:
     def _tune_lead(self, demand: Demand, notes: Headrooms, now: int) -> None:
         wanted = self._wanted_lead(demand, notes, now)
         lead, was = self.timing.lead, self.timing.lead_was
-        if was is not None and now < was.until:
+        if was is not None and now < was.until + (FALL_SETTLE if was.until > was.since else 0):
             return
         if wanted > lead:
             self._less_since = None

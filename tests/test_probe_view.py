@@ -50,7 +50,7 @@ def test_the_summary_names_every_figure_with_its_unit() -> None:
 def test_it_is_said_plainly_whether_a_jam_fits(delay_ms: float, said: str) -> None:
     trace = Trace(way(*[delay_ms] * 50), way(*[delay_ms] * 50))
     assert said in words(trace)
-    assert f"--lead-ms {130 + 2 * delay_ms:.0f}" in words(trace)
+    assert f"--lead-ms {110 + 2 * delay_ms:.0f}" in words(trace)
 
 
 def test_repeats_are_named_only_where_something_was_lost() -> None:

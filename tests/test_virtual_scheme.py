@@ -58,7 +58,7 @@ def test_while_nothing_is_late_the_schemes_give_scsynth_the_same(network: str) -
 
 
 def test_by_timestamps_an_own_event_that_no_verdict_reaches_in_time_is_not_unconfirmed() -> None:
-    far = Point("p", "s", 0.0, "virtual", "delay=225", seconds=3.0)
+    far = Point("p", "s", 0.0, "virtual", "delay=235", seconds=3.0)
     assert run(far, 1).unconfirmed == run(far, 1).events
     assert run(replace(far, scheme=Scheme.TIMESTAMP), 1).unconfirmed == 0
 
