@@ -36,8 +36,8 @@ MOVED_SHARE = 0.01
 """Of notes: so many moved ones are worse than one step."""
 CHANGE_AHEAD = ticks(1.0)
 FALL_SETTLE = ticks(2.0)
-"""After the lead's fall and before its next change: what was emitted during the fall and is judged only now must
-find the same fall. What is judged later still is re-timed whatever held."""
+"""After the lead's fall and before its next change: what was emitted during the fall and is judged only now
+must find the same fall. What is judged later still is re-timed whatever held."""
 SETTLE = ticks(10.0)
 """Between two changes of S, and for as long as it is told what something was: what is judged that late is
 re-timed whatever held."""

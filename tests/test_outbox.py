@@ -93,7 +93,7 @@ def test_where_events_are_lost_each_is_sent_three_times_spread_in_time() -> None
     sender.put(3, 1.0)
     sender.flush(1.0)
     sender.run(9.0)
-    assert sender.times(3) == [1.0, *(1.0 + after_s for after_s in SPREAD_S)]
+    assert sender.times(3)[:3] == [1.0, *(1.0 + after_s for after_s in SPREAD_S)]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,8 @@ def test_how_long_before_its_due_an_event_must_be_there_leaves_less_room() -> No
     sender.put(3, 1.0, ahead_s=0.36)
     sender.flush(1.0)
     sender.run(9.0)
-    assert sender.times(3) == [1.0, *(1.0 + after_s for after_s in CLOSE_S)]
+    assert sender.times(3)[:3] == [1.0, *(1.0 + after_s for after_s in CLOSE_S)]
+    assert 1.31 - REPEAT_S < sender.times(3)[-1] <= 1.31, "later than wanted is still better than never"
 
 
 def test_a_copy_rides_on_a_datagram_that_leaves_shortly_before_its_time() -> None:
@@ -178,9 +179,9 @@ def test_while_there_is_room_what_the_other_end_lacks_is_sent_over_and_over() ->
     sender.put(3, 1.0, ahead_s=0.3 + 0.1)
     sender.flush(1.0)
     sender.run(9.0)
-    after = (0.0, *SPREAD_S, *(SPREAD_S[-1] + count * REPEAT_S for count in (1, 2, 3)))
+    after = (0.0, *SPREAD_S, *(SPREAD_S[-1] + count * REPEAT_S for count in (1, 2, 3, 4)))
     assert sender.times(3) == [round(1.0 + after_s, 6) for after_s in after]
-    assert after[-1] <= 0.3 < after[-1] + REPEAT_S
+    assert after[-1] <= 0.35 < after[-1] + REPEAT_S, "until half a round trip before its due"
 
 
 def test_who_says_what_it_has_is_sent_no_more_than_the_copies_before_it_could_have_said_so() -> None:

@@ -94,7 +94,7 @@ class Outbox:
         self._plain_bytes += len(frame)
         self._loss.sent(number)
         if self.copies and (always or self._loss.lossy):
-            self._plan_copies(number, now_s, until_s=due_s - self.ahead_s - self._rtt_s)
+            self._plan_copies(number, now_s, due_s)
 
     def say(self, frame: bytes) -> None:
         """Send anything that is no event."""
@@ -191,7 +191,8 @@ class Outbox:
         # Of two datagrams that follow each other one is more than half full.
         return size + DATAGRAM_BYTES * (1 + 2 * size // MAX_PLAINTEXT_BYTES)
 
-    def _plan_copies(self, number: int, now_s: float, until_s: float) -> None:
+    def _plan_copies(self, number: int, now_s: float, due_s: float) -> None:
+        until_s = due_s - self.ahead_s - self._rtt_s
         pairs = zip(SPREAD_S, CLOSE_S, strict=True)
         after_s = [spread_s if now_s + spread_s <= until_s else close_s for spread_s, close_s in pairs]
         if not self._loss.lossy:
@@ -200,7 +201,7 @@ class Outbox:
         *earlier_s, last_s = sorted(after_s)
         for one_s in earlier_s:
             self._plan(_Copy(now_s + one_s, number))
-        self._plan(_Copy(now_s + last_s, number, now_s, until_s))
+        self._plan(_Copy(now_s + last_s, number, now_s, due_s - self._rtt_s / 2))
 
     def _plan(self, copy: "_Copy") -> None:
         if len(self._due) < COPIES_MAX:
