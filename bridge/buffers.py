@@ -19,20 +19,22 @@ class Buffers:
         self.synthdefs_loaded = False
         self._memory = BufferMemory()
         self._unsure: list[tuple[int, int, list[int]]] = []
-        """(due, number, buffers) of notes that were handed over before what they need was there."""
+        """(due, number, buffers) of notes handed over while what they need wasn't there for sure."""
+        self._frees: list[tuple[int, int]] = []
+        """(due, buffer) of those that scsynth was told to free but hasn't yet."""
 
     def claim(self, load: Message) -> None:
         """Note a load that is about to be handed over. Raises Refused (buffer-memory)."""
         self._memory.claim(load)
 
-    def free(self, buffer: int) -> None:
-        """Note that scsynth is told to free a buffer."""
-        self.loaded.discard(buffer)
+    def free(self, buffer: int, due: int) -> None:
+        """Note that scsynth is told to free a buffer at that instant."""
+        heapq.heappush(self._frees, (due, buffer))
         self._memory.free(buffer)
 
     def handed_over(self, number: int, due: int, buffers: list[int]) -> None:
         """Note that scsynth was handed the note `number` of the room, which plays `buffers`."""
-        if self._is_silent(buffers):
+        if self._is_silent(buffers) or any(buffer in buffers for _, buffer in self._frees):
             heapq.heappush(self._unsure, (due, number, buffers))
 
     def silent(self, until: int) -> list[tuple[int, int]]:
@@ -40,13 +42,21 @@ class Buffers:
         found: list[tuple[int, int]] = []
         while self._unsure and self._unsure[0][0] <= until:
             due, number, buffers = heapq.heappop(self._unsure)
+            self._free_until(due)
             if self._is_silent(buffers):
                 found.append((number, due))
+        self._free_until(until)
         return found
 
     def clear_notes(self) -> None:
         """Forget the notes: their dues mean nothing any more."""
         self._unsure.clear()
+        while self._frees:
+            self.loaded.discard(heapq.heappop(self._frees)[1])
+
+    def _free_until(self, until: int) -> None:
+        while self._frees and self._frees[0][0] <= until:
+            self.loaded.discard(heapq.heappop(self._frees)[1])
 
     def _is_silent(self, buffers: list[int]) -> bool:
         return not self.synthdefs_loaded or any(number not in self.loaded for number in buffers)

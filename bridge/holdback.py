@@ -57,7 +57,7 @@ class HoldbackQueue:
         self._by_number: list[tuple[int, int, Held]] = []
         self._far: list[tuple[int, int, Held]] = []
         """Nothing is missing before them, but they are due too far ahead: (due, number, event)."""
-        self._home: list[Held] = []
+        self._home: dict[tuple[int, int, int], Held] = {}
         """What is played at home only, as it was sent."""
         self._own_gone = 0
         """The highest own seq that was released."""
@@ -78,7 +78,7 @@ class HoldbackQueue:
         if held.number is not None:
             heapq.heappush(self._by_number, (held.number, self._entries, held))
         if held.sub:
-            self._home.append(held)
+            self._home[place] = held
 
     def own(self, seq: int) -> Held | None:
         """Return the own event `seq` if it is still held."""
@@ -108,7 +108,10 @@ class HoldbackQueue:
 
     def next_far(self) -> int | None:
         """Return the earliest due of what waits for nothing but its time."""
-        while self._far and not self._is_live(self._far[0][-1]):
+        while self._far:
+            due, number, held = self._far[0]
+            if self._is_live(held) and (held.due, held.number) == (due, number):
+                break
             heapq.heappop(self._far)
         return self._far[0][0] if self._far else None
 
@@ -173,18 +176,17 @@ class HoldbackQueue:
         near.sort(key=lambda one: one[0])
         released: list[Held] = []
         for _, held in near:
+            if self._home and held.slot == self.own_slot:
+                released += self._take_home(held.seq - 1, ahead)
             self._remove(held)
             released.append(held)
-            if self._home and held.slot == self.own_slot:
-                released += self._take_home(ahead)
         if ready and self._home:
-            released += self._take_home(ahead)
+            released += self._take_home(self._own_gone, ahead)
         return released
 
-    def _take_home(self, ahead: int) -> list[Held]:
-        """Take out what is played at home only and whose own event has gone."""
-        self._home = [held for held in self._home if self._is_live(held)]
-        taken = [held for held in self._home if held.seq <= self._own_gone and held.due <= ahead]
+    def _take_home(self, seq: int, ahead: int) -> list[Held]:
+        """Take out what is played at home only, after an own event up to `seq`."""
+        taken = [held for held in self._home.values() if held.seq <= seq and held.due <= ahead]
         for held in taken:
             self._remove(held)
         return taken
@@ -197,7 +199,9 @@ class HoldbackQueue:
         return self._live.get((held.slot, held.seq, held.sub)) is held
 
     def _remove(self, held: Held) -> None:
-        del self._live[(held.slot, held.seq, held.sub)]
+        place = (held.slot, held.seq, held.sub)
+        del self._live[place]
+        self._home.pop(place, None)
         if held.slot == self.own_slot and not held.sub:
             self._own_gone = max(self._own_gone, held.seq)
 

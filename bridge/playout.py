@@ -2,7 +2,7 @@
 
 Pure. Judged events come from the session, own ones as stamped from the player; what leaves are bytes for
 scsynth. At release time nothing waits; a straggler goes the moment it comes, counted and named.
-Bound: AHEAD_COUNT_MAX events are at scsynth ahead of the release advance.
+Bound: AHEAD_COUNT_MAX judged events are at scsynth ahead of the release advance.
 """
 
 import heapq
@@ -318,7 +318,7 @@ class Playout:
             return
         origin = self._origin(held.slot)
         if held.payload.startswith(b"/b_free\0"):
-            self.buffers.free(origin.buffer(int(single_message(held.payload).args[0])))
+            self.buffers.free(origin.buffer(int(single_message(held.payload).args[0])), held.due)
         elif held.number is not None and held.payload.startswith(b"/s_new\0"):
             numbers = buffer_numbers(single_message(held.payload))
             self.buffers.handed_over(held.number, held.due, [origin.buffer(number) for number in numbers])

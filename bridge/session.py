@@ -27,7 +27,7 @@ from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import MalformedDatagram, RemoteError
 from relay.wire.outbox import RTT_GUESS_S
-from relay.wire.sequence import Judged, Kind, Stamped, Timing
+from relay.wire.sequence import HANDED_AHEAD_MAX, Judged, Kind, Stamped, Timing
 from relay.wire.timetag import seconds, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -208,7 +208,7 @@ class JamSession:
         self.joined, self._sending = True, False
         if self._in_time:
             self._begin_sending(reading)
-        self._ledger.start(now)
+        self._start_book(now)
         self._quiet.restart(reading.local_ns)
         self._effects.append(words.welcomed(welcome, self.identity.room))
         self._roster(welcome.members, quiet=True)
@@ -238,6 +238,10 @@ class JamSession:
         self._uplink.send_pending(self._is_wanted, self.timing, now=now, now_s=_local_s(reading))
         for judged in self._downlink.take_early():
             self._take_in(judged, reading)
+
+    def _start_book(self, now: int) -> None:
+        """Count from now on; after a bridge that died, from where it can't have handed anything over."""
+        self._ledger.start(now if self.playout.resume is None else now + HANDED_AHEAD_MAX)
 
     def _roster(self, members: list[control.Member], *, quiet: bool = False) -> None:
         for member in members:
@@ -300,16 +304,18 @@ class JamSession:
             self.playout.judged(event, reading)
 
     def _own_instants(self) -> list[int]:
-        return [*self.playout.queue.unjudged_dues(), *self._uplink.instants()]
+        playout = self.playout
+        return [*playout.queue.unjudged_dues(), *playout.unconfirmed.instants(), *self._uplink.instants()]
 
     def _step(self, convert: Callable[[int], int] | None, reading: Reading) -> None:
         """If the clock was set in one step, own reckonings move with it, at their local instants."""
         if convert is None:
             return
         moved = self.playout.queue.convert(convert)
+        self.playout.unconfirmed.convert(convert)
         self._uplink.convert(convert)
         self.playout.clock_was_set()
-        self._ledger.start(self._timebase.session_at(reading.local_ns))
+        self._start_book(self._timebase.session_at(reading.local_ns))
         self._effects.append(words.clock_set(self._timebase.clock.error_bound_s, moved))
         if self.joined and not self._sending:
             self._begin_sending(reading)

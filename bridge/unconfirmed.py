@@ -4,7 +4,8 @@ Pure. Bounds: PLAYED_KEPT events to match with a late verdict; LISTED_MAX for th
 """
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from bridge.memory import LISTED_MAX
 
@@ -48,6 +49,18 @@ class Unconfirmed:
         if played is not None and seq in self._listed:
             self._listed.remove(seq)
         return played
+
+    def instants(self) -> Iterator[int]:
+        """Yield the instants that are this host's own reckoning, for `convert`."""
+        for played in self._played.values():
+            yield played.due
+            yield played.timetag
+
+    def convert(self, instant_of: Callable[[int], int]) -> None:
+        """Give them new instants: the clock was set."""
+        for seq, played in self._played.items():
+            due, timetag = instant_of(played.due), instant_of(played.timetag)
+            self._played[seq] = replace(played, due=due, timetag=timetag)
 
     def due(self, seq: int) -> int | None:
         """Return the due as stamped of an event whose verdict hasn't come."""

@@ -144,7 +144,9 @@ class LeadKeeper:
     def _tune_lead(self, demand: Demand, notes: Headrooms, now: int) -> None:
         wanted = self._wanted_lead(demand, notes, now)
         lead, was = self.timing.lead, self.timing.lead_was
-        if was is not None and now < was.until + (FALL_SETTLE if was.until > was.since else 0):
+        if was is not None and now < was.until + (
+            max(FALL_SETTLE, lead + CHANGE_AHEAD) if was.until > was.since else 0
+        ):
             return
         if wanted > lead:
             self._less_since = None

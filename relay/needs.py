@@ -150,7 +150,7 @@ class Needs:
         ]
 
     def down_tails(self, slot: int, blocks: int) -> list[int]:
-        """Return the 99th percentile of the ways down to a member in each of its last closed blocks."""
+        """Return the 90th percentile of the ways down to a member in each of its last closed blocks."""
         found = [block.down_tail[slot] for block in self._blocks.values() if slot in block.down_tail]
         return found[-blocks:]
 

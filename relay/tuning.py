@@ -105,7 +105,8 @@ class RoomTuning:
         timing = self.keeper.timing
         lead = min(timing.lead, timing.lead_at(now))
         wanted = max(H_MIN, min(self._wanted_horizon(paths, lead), lead - H_SLACK))
-        changed = wanted > self.horizon or wanted < self.horizon - H_GRAIN
+        too_long = self.horizon > max(H_MIN, lead - H_SLACK)
+        changed = wanted > self.horizon or wanted < self.horizon - H_GRAIN or too_long
         if changed:
             self.horizon = wanted
         return changed

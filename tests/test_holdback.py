@@ -182,3 +182,28 @@ def test_a_full_queue_drops_what_comes_on_top_but_still_takes_new_dues(monkeypat
     assert queue.convert(lambda due: due + 5) == 2
     assert [(e.due, e.seq) for e in queue.release(10)] == [(10, 1), (10, 2)]
     assert len(queue) == 0
+
+
+def test_what_was_played_at_home_only_leaves_nothing_behind_though_no_relay_is_there() -> None:
+    queue = HoldbackQueue(own_slot=1)
+    for sub in range(1, 100):
+        queue.push(held(sub, 1, 3, number=None, sub=sub))
+    assert len(queue.release(100)) == 99
+    assert len(queue._home) == 0
+
+
+def test_what_is_played_at_home_only_goes_before_the_next_own_event_though_its_own_never_was_here() -> None:
+    queue = HoldbackQueue(own_slot=1)
+    queue.push(held(5, 1, 5, number=None, sub=1))  # after a load, which is not held back
+    queue.push(held(5, 1, 6, number=1))
+    assert [(e.seq, e.sub) for e in queue.release(0, ready=1, ahead=9)] == [(5, 1), (6, 0)]
+
+
+def test_a_second_verdict_on_what_lies_far_ahead_does_not_double_it() -> None:
+    queue = HoldbackQueue(own_slot=1)
+    event = held(50, 1, 1, number=1)
+    queue.push(event)
+    assert queue.release(0, ready=1, ahead=9) == []
+    event.number = 2
+    queue.push(event)
+    assert queue.release(0, ready=2, ahead=50) == [event]

@@ -301,3 +301,36 @@ def test_a_notice_of_the_relay_is_told_to_people() -> None:
     session.receive_control(control.Notice(text="your path takes 1570 ms"), reading(3.0))
     told = [effect for effect in session.flush(reading(3.0)) if isinstance(effect, Tell)]
     assert told == [Tell("your path takes 1570 ms", warning=True)]
+
+
+def test_what_was_played_alone_keeps_its_local_instant_when_the_clock_is_set() -> None:
+    bench, session, relay = joined()
+    session.disconnected()
+    emit(session, note(20), 2.0, 0.5)
+    handed_over(relay, 2.0)
+    before = session.playout.due_unjudged(1)
+    assert before is not None
+    local_ns = bench.timebase.local_at(before)
+    relay.ahead_ns = 1_000_000_000
+    relay.welcome(at_s=2.1, epoch=OTHER_EPOCH)
+    relay.lock(2.1)
+    after = session.playout.due_unjudged(1)
+    assert after is not None
+    assert abs(bench.timebase.local_at(after) - local_ns) < 1_000_000
+    assert abs(after - before) > ticks(0.9)
+
+
+def test_a_bridge_after_one_that_died_counts_no_second_in_which_that_one_handed_something_over() -> None:
+    for highest, first_whole in ((0, 3), (5, 4)):
+        bench = Bench()
+        memory = Memory(slot=1, ticket=b"t" * 16, epoch=EPOCH, highest_number=highest)
+        session = bench.session(memory)
+        if not highest:
+            session.playout.resume = None
+        relay = Relay(session)
+        relay.welcome(at_s=1.9, resumed=True)
+        relay.lock(1.9)
+        session.wake(reading(8.0))
+        reports = [one.message for one in session.flush(reading(8.0)) if isinstance(one, SendControl)]
+        seconds = [one.second - (instant(0.0) >> 32) for one in reports if isinstance(one, control.Report)]
+        assert min(seconds) == first_whole
