@@ -59,6 +59,10 @@ end
 STEP_S = 0.125
 """No player is silent for longer."""
 MARGIN_MS_MIN = 25.0
+WARNINGS_MAX = 2
+"""Of "slightly behind" in ten seconds: Sonic Pi says that when a thread is late for its own sleep by
+anything at all, as on a busy processor. One that waited in vain for its group would say it at every FX, twice
+a second."""
 
 
 def play(jam: Jam, *names: str) -> None:
@@ -291,7 +295,11 @@ def test_own_music_goes_on_in_time_while_the_relay_is_dead(
     assert widest_gap_s([note.due_ns for note in own]) < 2.5 * STEP_S
     assert own[-1].due_ns > end_ns - 2 * STEP_S * SECOND_NS
     assert min(note.due_ns - note.t_ns for note in own) / 1e6 >= NEEDED_MS
-    assert relay_restarted.warnings[name] == []
+    warnings = relay_restarted.warnings[name]
+    assert not [line for line in warnings if "slightly" not in line], (
+        "no thread fell behind its schedule-ahead"
+    )
+    assert len(warnings) <= WARNINGS_MAX, warnings
 
 
 def test_all_rejoin_their_slots_by_themselves_within_ten_seconds(relay_restarted: RelayRestarted) -> None:
