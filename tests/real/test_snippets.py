@@ -26,9 +26,8 @@ SAME_NS = 3 * MS
 """Between two runs: as in the measurements that this test repeats (facts of 3.2.2: the same to the ms)."""
 EDGE_NS = 300 * MS
 """So much before a stop notes are no longer compared between runs: they didn't stop at the same instant."""
-MOVABLE = ("e_realtime", "f_timewarp", "h_sampleload", "k_sat01")
-"""use_real_time, time_warp into the past, samples at their first use, use_sched_ahead_time 0.1: these may
-lead by less than the lead. How long a first use waits for its file is up to disk and processor."""
+MOVABLE = ("e_realtime", "f_timewarp", "k_sat01")
+"""use_real_time, time_warp into the past, use_sched_ahead_time 0.1: these may lead by less than the lead."""
 REDEFINED = "d_redef"
 """Its second part begins at another instant of the music in every run, plain Sonic Pi's too."""
 
