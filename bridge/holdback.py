@@ -143,10 +143,6 @@ class HoldbackQueue:
         """Return the room's numbers that are held, in no order."""
         return [held.number for held in self._live.values() if held.number is not None]
 
-    def unjudged_dues(self) -> list[int]:
-        """Return the dues that no relay of this epoch has given."""
-        return [held.due for held in self._live.values() if held.number is None]
-
     def convert(self, due_of: Callable[[int], int]) -> int:
         """Give every event without a verdict of this epoch a new due; return how many.
 

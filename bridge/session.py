@@ -291,8 +291,7 @@ class JamSession:
             case frames.Nack():
                 self._uplink.send_again(frame.ranges, now_s)
             case frames.Clock():
-                answer, own = self._timekeeper.answer, self._own_instants()
-                self._step(answer(frame.ntp, received_local_ns, reading, own), reading)
+                self._step(self._timekeeper.answer(frame.ntp, received_local_ns, reading), reading)
             case _:
                 raise MalformedDatagram(f"{type(frame).__name__} on a member's channel: no relay says that")
 
@@ -302,10 +301,6 @@ class JamSession:
         until = self._timebase.session_at(reading.local_ns) + self.playout.release_advance
         if event.due > until or not self._downlink.is_past(event):  # else over before this host came
             self.playout.judged(event, reading)
-
-    def _own_instants(self) -> list[int]:
-        playout = self.playout
-        return [*playout.queue.unjudged_dues(), *playout.unconfirmed.instants(), *self._uplink.instants()]
 
     def _step(self, convert: Callable[[int], int] | None, reading: Reading) -> None:
         """If the clock was set in one step, own reckonings move with it, at their local instants."""
@@ -333,7 +328,7 @@ class JamSession:
         if not self.joined:
             return
         if not self._in_time:
-            self._step(self._timekeeper.lock_if_ready(reading, self._own_instants()), reading)
+            self._step(self._timekeeper.lock_if_ready(reading), reading)
             now = self._timebase.session_at(reading.local_ns)
         now_s = _local_s(reading)
         outbox = self._uplink.outbox

@@ -4,6 +4,8 @@ Pure. Before the first lock, and without a relay, session time is the wall clock
 carried on by the local clock: playing alone is nothing but the same rule lasting.
 """
 
+from collections.abc import Callable
+
 from bridge.monotone import MonotoneMap
 from clock.discipline import SessionClock
 from clock.model import Reading, local_from_wall, wall_from_local
@@ -36,7 +38,11 @@ class Timebase:
         """Return the local instant (ns) of a session timetag."""
         if self.clock.locked:
             return self.clock.local_from_session(session)
-        return self._home_local_ns + ns_from_ticks(session - self._home_session)
+        return self._home_local_at(session)
+
+    def local_at_in_this_era(self) -> Callable[[int], int]:
+        """Return `local_at` as it is now; it stays so when the clock is set."""
+        return self.clock.local_from_session_in_this_era() if self.clock.locked else self._home_local_at
 
     def session_of_wall(self, wall_timetag: int, reading: Reading) -> int:
         """Return Sonic Pi's timetag in session time. Equal timetags give equal ones, order is kept."""
@@ -61,6 +67,9 @@ class Timebase:
     def wall_steps(self) -> int:
         """How often a clock was seen to have been set."""
         return self._to_wall.steps + self._to_session.steps
+
+    def _home_local_at(self, session: int) -> int:
+        return self._home_local_ns + ns_from_ticks(session - self._home_session)
 
     def _notice_step(self) -> None:
         if self.era != self._era:

@@ -5,7 +5,7 @@ clock stopped: from here both look alike, so the relay is asked in a burst, and 
 the wall clock nothing else happens, since it is read afresh at every conversion.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from bridge.timebase import Timebase
 from clock.discipline import SessionClock
@@ -57,12 +57,12 @@ class Timekeeper:
         return frames.encode(frames.Clock(client_request(self._poller.sent(reading.local_ns))))
 
     def answer(
-        self, ntp: bytes, received_local_ns: int, reading: Reading, own: Iterable[int]
+        self, ntp: bytes, received_local_ns: int, reading: Reading
     ) -> Callable[[int], int] | None:
-        """Take in an answer. If that set the clock in one step, return what becomes of an instant.
+        """Take in an answer. If that set the clock in one step, return what becomes of a session instant of
+        this host's own reckoning, which stays where it is in local time; the relay's stay as they are.
 
-        own: session instants of this host's own reckoning; they stay where they are in local time. Any other
-        is the relay's and stays as it is. Raises MalformedDatagram.
+        Raises MalformedDatagram.
         """
         try:
             answer = parse_answer(ntp)
@@ -72,27 +72,23 @@ class Timekeeper:
         if sent_local_ns is None:
             return None
         return self._watched(
-            own,
             lambda clock: clock.add_exchange(
                 t1_local_ns=sent_local_ns,
                 t2_session=answer.receive,
                 t3_session=answer.transmit,
                 t4_local_ns=received_local_ns,
                 now_local_ns=reading.local_ns,
-            ),
+            )
         )
 
-    def lock_if_ready(self, reading: Reading, own: Iterable[int]) -> Callable[[int], int] | None:
+    def lock_if_ready(self, reading: Reading) -> Callable[[int], int] | None:
         """Lock if part of the burst was lost and the rest has to do; returns as `answer` does."""
-        return self._watched(own, lambda clock: clock.lock_if_ready(reading.local_ns))
+        return self._watched(lambda clock: clock.lock_if_ready(reading.local_ns))
 
-    def _watched(
-        self, own: Iterable[int], act: Callable[[SessionClock], object]
-    ) -> Callable[[int], int] | None:
+    def _watched(self, act: Callable[[SessionClock], object]) -> Callable[[int], int] | None:
         timebase = self._timebase
-        era = timebase.era
-        local_of = {instant: timebase.local_at(instant) for instant in own}
+        era, local_at = timebase.era, timebase.local_at_in_this_era()
         act(timebase.clock)
         if timebase.era == era:
             return None
-        return lambda instant: timebase.session_at(local_of[instant]) if instant in local_of else instant
+        return lambda instant: timebase.session_at(local_at(instant))

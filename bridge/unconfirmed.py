@@ -4,7 +4,7 @@ Pure. Bounds: PLAYED_KEPT events to match with a late verdict; LISTED_MAX for th
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bridge.memory import LISTED_MAX
@@ -49,12 +49,6 @@ class Unconfirmed:
         if played is not None and seq in self._listed:
             self._listed.remove(seq)
         return played
-
-    def instants(self) -> Iterator[int]:
-        """Yield the instants that are this host's own reckoning, for `convert`."""
-        for played in self._played.values():
-            yield played.due
-            yield played.timetag
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
         """Give them new instants: the clock was set."""

@@ -5,7 +5,7 @@ A note that is long over isn't sent again.
 Bound: PENDING_MAX events without a verdict; the oldest are forgotten first.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bridge.classify import is_note
@@ -101,14 +101,6 @@ class Uplink:
         for event in [event for event in self._pending.values() if not is_wanted(event)]:
             self.settle(event.seq)
         return list(self._pending.values())
-
-    def instants(self) -> Iterator[int]:
-        """Yield the instants that are this host's own reckoning, for `convert`."""
-        yield self.floor
-        for event in self._pending.values():
-            yield event.emitted
-            if event.timetag is not None:
-                yield event.timetag
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
         """Give the events without a verdict, and the floor, new instants: the clock was set."""

@@ -6,6 +6,7 @@ The offset is kept within the bounds of the filter, the rate comes from minutes 
 clock is off by is slewed away in proportion.
 """
 
+from collections.abc import Callable
 from enum import Enum
 
 from clock.errors import BadSample, NotLocked
@@ -138,6 +139,10 @@ class SessionClock:
         Raises NotLocked.
         """
         return self._locked_timeline().local_at(timetag)
+
+    def local_from_session_in_this_era(self) -> Callable[[int], int]:
+        """Return `local_from_session` of this era: the same after a step. Raises NotLocked."""
+        return self._locked_timeline().local_at
 
     # --- how good it is
 
