@@ -223,7 +223,7 @@ class BridgeService:
             if not self._connection.is_open:
                 try:
                     await self._connection.open()
-                    self._connection.say(session.hello())
+                    self._connection.say(session.hello(sources.read()))
                 except LocalError as error:
                     log.debug("= no relay yet: %s", error)
                     await asyncio.sleep(pause_s)

@@ -8,7 +8,6 @@ player's own music is played as stamped.
 from collections.abc import Callable
 
 from bridge import words
-from bridge.classify import is_note
 from bridge.downlink import Downlink
 from bridge.effects import Effect, SendControl, SendDatagram, Tell, ToSynth
 from bridge.figures import path_figures
@@ -28,14 +27,10 @@ from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import MalformedDatagram, RemoteError
 from relay.wire.outbox import RTT_GUESS_S
 from relay.wire.sequence import HANDED_AHEAD_MAX, Judged, Kind, Stamped, Timing
-from relay.wire.timetag import seconds, ticks
+from relay.wire.timetag import seconds
 from relay.wire.version import PROTOCOL_VERSION
 
 __all__ = ["Effect", "Identity", "JamSession", "Memory", "SendControl", "SendDatagram", "Tell", "ToSynth"]
-
-STRUCTURE_KEEP = ticks(10.0)
-"""Groups, FX and frees that were played while the relay was away are sent to the others afterwards, if they
-aren't older: after that long a member's sound was freed everywhere anyway."""
 
 
 class JamSession:
@@ -131,9 +126,10 @@ class JamSession:
 
     # -- control -------------------------------------------------------------------------------------
 
-    def hello(self) -> control.Hello:
+    def hello(self, reading: Reading) -> control.Hello:
         """Return the first word of a new connection."""
-        pending = self._uplink.pending(self._is_wanted)
+        self._awake_local_ns = reading.local_ns
+        pending = self._uplink.pending(self._is_ahead, now=self._timebase.session_at(reading.local_ns))
         return control.Hello(
             protocol=PROTOCOL_VERSION,
             software=self.identity.software,
@@ -235,7 +231,7 @@ class JamSession:
         self._awake_local_ns = reading.local_ns
         now = self._timebase.session_at(reading.local_ns)
         self._sending = True
-        self._uplink.send_pending(self._is_wanted, self.timing, now=now, now_s=_local_s(reading))
+        self._uplink.send_pending(self._is_ahead, self.timing, now=now, now_s=_local_s(reading))
         for judged in self._downlink.take_early():
             self._take_in(judged, reading)
 
@@ -381,13 +377,11 @@ class JamSession:
         self.memory.unconfirmed = self.playout.unconfirmed.numbers
         self._downlink.remember(self.memory, self.playout.queue.numbers())
 
-    def _is_wanted(self, event: Stamped) -> bool:
-        """Tell whether the room still needs an event without a verdict, to play it or for what follows it."""
+    def _is_ahead(self, event: Stamped) -> bool:
+        """Tell whether an event without a verdict is still to be played, so that the others can hear it."""
         now = self._timebase.session_at(self._awake_local_ns)
         due = self.playout.due_unjudged(event.seq)
-        if due is not None and due > now + self.playout.release_advance:
-            return True
-        return event.emitted > now - STRUCTURE_KEEP and not is_note(event.payload)
+        return due is not None and due > now + self.playout.release_advance
 
 
 def _local_s(reading: Reading) -> float:

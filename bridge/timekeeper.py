@@ -56,9 +56,7 @@ class Timekeeper:
             return None
         return frames.encode(frames.Clock(client_request(self._poller.sent(reading.local_ns))))
 
-    def answer(
-        self, ntp: bytes, received_local_ns: int, reading: Reading
-    ) -> Callable[[int], int] | None:
+    def answer(self, ntp: bytes, received_local_ns: int, reading: Reading) -> Callable[[int], int] | None:
         """Take in an answer. If that set the clock in one step, return what becomes of a session instant of
         this host's own reckoning, which stays where it is in local time; the relay's stay as they are.
 

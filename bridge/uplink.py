@@ -8,11 +8,12 @@ Bound: PENDING_MAX events without a verdict; the oldest are forgotten first.
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from bridge.bygone import bygone
 from bridge.classify import is_note
 from relay.wire import frames
 from relay.wire.outbox import RIDE_S, Outbox
 from relay.wire.sequence import Kind, Scheme, Stamped, Timing, base_due, raises_floor
-from relay.wire.timetag import seconds
+from relay.wire.timetag import seconds, ticks
 
 PENDING_MAX = 4096
 
@@ -24,6 +25,9 @@ STALE_S = 0.250
 """A note isn't sent again that much after it was due: the room could only play it when it makes no sense any
 more, and after an outage all at once. Groups, FX and frees are sent however late: what follows needs them."""
 BEAT_BYTES = 23
+STRUCTURE_KEEP = ticks(10.0)
+"""Groups, FX and frees that were played while the relay was away are sent to the others afterwards, if they
+aren't older: after that long a member's sound was freed everywhere anyway."""
 
 
 class Uplink:
@@ -79,11 +83,11 @@ class Uplink:
         self.outbox.put(event.seq, frames.encode(event), now_s, due_s=due_s, always=always)
 
     def send_pending(
-        self, is_wanted: Callable[[Stamped], bool], timing: Timing, *, now: int, now_s: float
+        self, is_ahead: Callable[[Stamped], bool], timing: Timing, *, now: int, now_s: float
     ) -> None:
         """Send what waits and is still wanted, and a heartbeat: the way to the relay is open."""
         self.beat_at_s = now_s
-        for event in self.pending(is_wanted):
+        for event in self.pending(is_ahead, now=now):
             self.send(event, timing, now=now, now_s=now_s)
 
     def send_again(self, ranges: tuple[tuple[int, int], ...], now_s: float) -> None:
@@ -96,10 +100,19 @@ class Uplink:
         self._pending.pop(seq, None)
         self._due_s.pop(seq, None)
 
-    def pending(self, is_wanted: Callable[[Stamped], bool]) -> list[Stamped]:
-        """Return the events without a verdict that are still wanted, in order; forget the others."""
-        for event in [event for event in self._pending.values() if not is_wanted(event)]:
-            self.settle(event.seq)
+    def pending(self, is_ahead: Callable[[Stamped], bool], *, now: int) -> list[Stamped]:
+        """Return the events without a verdict that the room still needs, in order; forget the others.
+
+        That is what is still to be played (is_ahead), and of what isn't the recent structure that what
+        follows may need, unless it has been freed again before anybody heard of it.
+        """
+        over = {event.seq for event in self._pending.values() if not is_ahead(event)}
+        for event in [self._pending[seq] for seq in over]:
+            if event.emitted <= now - STRUCTURE_KEEP or is_note(event.payload):
+                self.settle(event.seq)
+        untold = [event for event in self._pending.values() if event.seq not in self._due_s]
+        for seq in bygone(untold, lambda event: event.seq in over):
+            self.settle(seq)
         return list(self._pending.values())
 
     def convert(self, instant_of: Callable[[int], int]) -> None:

@@ -7,6 +7,7 @@ from bridge.memory import Memory
 from bridge.session import JamSession
 from relay.wire import control, frames
 from relay.wire.datagram import Sealer
+from relay.wire.osc import encode
 from relay.wire.sequence import Kind, Scheme, Was
 from relay.wire.timetag import ticks
 from tests.bridge_world import Bench, bundles, group, instant, judged, note, reading
@@ -65,7 +66,7 @@ def test_after_a_reconnection_in_the_same_epoch_what_waits_is_sent_again_under_i
     relay.turn(2.6)  # the second is played
     session.disconnected()
     emit(session, note(23), 3.0)
-    assert session.hello().next_seq == 1
+    assert session.hello(reading(3.0)).next_seq == 1
     relay.welcome(at_s=3.1, resumed=True)
     assert seqs(relay.turn(3.1)[0]) == [1, 3, 4]
 
@@ -115,6 +116,24 @@ def test_groups_played_while_the_relay_was_away_are_sent_afterwards_and_notes_ar
     assert seqs(relay.turn(14.0)[0]) == [], "too old: it was freed everywhere"
 
 
+def test_what_was_made_and_freed_while_the_relay_was_away_is_kept_from_the_others() -> None:
+    _, session, relay = joined()
+    session.disconnected()
+    emit(session, group(8), 2.0, None)
+    emit(session, group(9, target=8), 2.1, None)
+    emit(session, encode("/n_free", 8), 2.2, None)
+    emit(session, group(10), 2.3, None)
+    relay.session.wake(reading(2.32))
+    relay.welcome(at_s=2.32, resumed=True)
+    assert seqs(relay.turn(2.32)[0]) == [1, 2, 3, 4], "the free is still to come, and notes may be before it"
+    session.disconnected()
+    emit(session, group(11), 3.0, None)
+    emit(session, encode("/n_free", 11), 3.1, None)
+    relay.session.wake(reading(4.0))
+    relay.welcome(at_s=4.0, resumed=True)
+    assert seqs(relay.turn(4.0)[0]) == [1, 2, 3, 4], "of what was told before, the others may have the group"
+
+
 def test_a_new_epoch_forgets_what_was_handed_over_under_the_old_numbers() -> None:
     memory = Memory(
         slot=1, ticket=b"t" * 16, epoch=EPOCH, next_seq=50, complete_number=900,
@@ -123,7 +142,7 @@ def test_a_new_epoch_forgets_what_was_handed_over_under_the_old_numbers() -> Non
     bench = Bench()
     session = bench.session(memory)
     relay = Relay(session)
-    assert session.hello().next_seq == 50
+    assert session.hello(reading(1.0)).next_seq == 50
     relay.welcome(at_s=1.0, epoch=OTHER_EPOCH)
     relay.lock(1.0)
     relay.say(judged(1, 2.0, note(20)), at_s=1.4)

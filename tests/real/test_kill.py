@@ -40,9 +40,12 @@ pytestmark = pytest.mark.real
 
 ANNA, BOB, CLEO = "anna", "bob", "cleo"
 SYNTHS = {ANNA: "saw", BOB: "tri", CLEO: "pulse"}
-"""Light ones, and a light FX: how much a scsynth can play in time on this machine isn't asked here."""
+"""Light ones, and a light FX: how much a scsynth can play in time on this machine isn't asked here. Nor is
+what a run's start costs Sonic Pi (40 to 90 ms before its first message when three start at once, with
+bridges or without): hence the rest at the beginning."""
 CODE = """
 use_random_seed 7
+sleep 0.5
 live_loop :beat do
   with_fx :level, amp: 0.8 do
     4.times do
@@ -62,11 +65,8 @@ MARGIN_MS_MIN = 25.0
 
 
 def play(jam: Jam, *names: str) -> None:
-    """Start runs, one after the other: what a run's start costs Sonic Pi, 40 to 90 ms, isn't asked here, and
-    three at one instant would be late at their first beat on two cores, with bridges or without."""
     for name in names or jam.names:
         jam.performers[name].run_code(CODE.replace("SYNTH", SYNTHS[name]))
-        jam.stage.play_for(0.5)
 
 
 @pytest.fixture(scope="module")

@@ -292,7 +292,8 @@ class Jam:
         member.connection = self._next_connection
         self._next_connection += 1
         self._connections[member.connection] = member.name
-        hello = first_hello(member) if member.session is None else member.session.hello()
+        session = member.session
+        hello = first_hello(member) if session is None else session.hello(member.reading(self.now_ns))
         self._control_up(member, hello)
 
     def _disconnect(self, name: str, connection: int) -> None:

@@ -1,0 +1,41 @@
+"""Bygone: what was made and freed again while the relay was away, so that nobody needs to hear of it.
+
+Pure. A player who opens an FX twice a second leaves a hundred such messages in ten seconds; at the relay's
+return every member would be given those of all the others at once, for nothing.
+"""
+
+from collections.abc import Callable, Iterable
+
+from bridge.remap import created_nodes, referenced_nodes
+from relay.wire.osc import Message, single_message
+from relay.wire.sequence import Kind, Stamped
+
+_INSIDE = (0, 1)
+"""The add actions that put a node into a group: at its head, at its tail."""
+
+
+def bygone(events: Iterable[Stamped], is_over: Callable[[Stamped], bool]) -> set[int]:
+    """Return the numbers of those events that act on nothing but what one of them, over by now, has freed.
+
+    events: in the sender's order, none of which anybody has been told. is_over: whether it has been due here.
+    """
+    messages = {
+        event.seq: (event, single_message(event.payload))
+        for event in events
+        if event.kind in (Kind.TIMED, Kind.UNTIMED)
+    }
+    made = {node for _, message in messages.values() for node, _, _ in created_nodes(message)}
+    gone: set[int] = set()
+    for event, message in messages.values():
+        if message.address == "/n_free" and is_over(event) and made.issuperset(referenced_nodes(message)):
+            gone.update(referenced_nodes(message))
+    for _, message in messages.values():  # a group is made before what is in it
+        gone.update(
+            node for node, action, target in created_nodes(message) if action in _INSIDE and target in gone
+        )
+    return {seq for seq, (_, message) in messages.items() if _concerns_only(message, gone)}
+
+
+def _concerns_only(message: Message, gone: set[int]) -> bool:
+    nodes = [node for node, _, _ in created_nodes(message)] or referenced_nodes(message)
+    return bool(nodes) and gone.issuperset(nodes)
