@@ -7,7 +7,8 @@ spikes, held jitter and traces are functions of the instant of entering alone (r
 oracle can ask them what the best possible sender could have got.
 
 On its way a datagram meets an outage, then the queue before the slowest stretch, then bursts and loss (what
-is lost there has taken its share of the rate), then delay, jitter and spikes.
+is lost there has taken its share of the rate), then delay and jitter. Where there is a rate a spike blocks
+that stretch, and what waited then leaves one after the other; else it drains at once.
 """
 
 from __future__ import annotations
@@ -225,8 +226,9 @@ class Impairment:
         if self._outages is not None and self._outages.out_until_s(at_s) is not None:
             return Decision(index, at_s, size, Fate.OUTAGE, ())
         leaves_s = at_s
+        blocked_s = at_s if self._spikes is None else self._spikes.blocked_until_s(at_s)
         if way.rate_kbps is not None:
-            starts_s = max(at_s, self._free_at_s)
+            starts_s = max(blocked_s, self._free_at_s)
             if starts_s - at_s > way.queue_ms / 1e3:
                 return Decision(index, at_s, size, Fate.QUEUE_FULL, ())
             leaves_s = self._free_at_s = starts_s + size * 8e-3 / way.rate_kbps
@@ -236,9 +238,9 @@ class Impairment:
         if lost or delay_s is None:
             return Decision(index, at_s, size, Fate.LOST, ())
 
-        if self._spikes is not None:
-            delay_s += self._spikes.blocked_until_s(at_s) - at_s
         arrival_s = leaves_s + delay_s
+        if way.rate_kbps is None:
+            arrival_s += blocked_s - at_s
         if overtaken:
             arrival_s += way.reorder_ms / 1e3
         elif way.fifo:

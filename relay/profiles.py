@@ -52,7 +52,13 @@ _MOBILE = Way(
 
 _BUFFERBLOAT_FREE = Way(delay_ms=15.0, jitter=_added(3.0), loss=0.0005)
 _BUFFERBLOAT_BUSY = Way(
-    delay_ms=15.0, jitter=_added(10.0), loss=0.005, bursts=Bursts(0.005, 0.060), spikes=Spikes(4.0, 200.0)
+    delay_ms=15.0,
+    jitter=_added(10.0),
+    loss=0.005,
+    bursts=Bursts(0.005, 0.060),
+    spikes=Spikes(4.0, 200.0),
+    rate_kbps=5_000.0,
+    queue_ms=500.0,
 )
 
 _INTERCONTINENTAL = Way(delay_ms=150.0, jitter=_added(4.0), loss=0.001, bursts=Bursts(0.002, 0.060))
@@ -118,7 +124,7 @@ _TABLE = (
         "bufferbloat",
         Leg(up=_BUFFERBLOAT_BUSY, down=_BUFFERBLOAT_FREE),
         "A home upload beside the jam: bursts of 200 ms on the way up (J. Gettys, bufferbloat: modems hold "
-        "100-500 ms); every 4 s, share of loss: assumption.",
+        "100-500 ms), which then leave at the line's rate; 5 Mbit/s, every 4 s, share of loss: assumption.",
     ),
     Profile(
         "intercontinental",
