@@ -43,7 +43,7 @@ def test_the_plan_fits_its_budget() -> None:
 def test_all_start_from_the_products_own_lead_and_only_its_experiments_have_another() -> None:
     assert ticks(studyplan.BASE_LEAD_MS / 1e3) == DEFAULT_TIMING.lead
     for point in POINTS:
-        if not point.series.startswith(("ahead ", "lead ")):
+        if not point.series.startswith(("ahead ", "lead ", studyplan.BY_ITSELF)):
             assert (point.lead_ms, point.ahead_ms) == (studyplan.BASE_LEAD_MS, 500), point.name
         if point.series.startswith("lead "):
             assert (point.lead_ms, point.ahead_ms) == (point.x, 500), point.name

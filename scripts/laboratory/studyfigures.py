@@ -7,7 +7,7 @@ from pathlib import Path
 from laboratory import figures
 from laboratory.cells import Cell, curve
 from laboratory.rows import WHOLE, Minute
-from laboratory.studyplan import BASE_RTT_MS, BY_TIMESTAMPS, PROFILE_NAMES, SWEEPS, loss_series
+from laboratory.studyplan import BASE_RTT_MS, BY_ITSELF, BY_TIMESTAMPS, PROFILE_NAMES, SWEEPS, loss_series
 from relay.wire.sequence import Scheme
 
 
@@ -111,6 +111,17 @@ def scheme_pairs(cells: Sequence[Cell], series: str) -> list[tuple[Cell, Cell]]:
     return [(judged[place], cell) for cell in stamped if (place := (cell.where, cell.mode, cell.x)) in judged]
 
 
+def auto_pairs(cells: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
+    """Return (fixed lead, lead that tunes itself) wherever both were tried on one experiment."""
+    fixed = {(cell.where, cell.mode, cell.series, cell.x): cell for cell in cells}
+    return [
+        (fixed[place], cell)
+        for cell in cells
+        if cell.series.startswith(BY_ITSELF)
+        and (place := (cell.where, cell.mode, cell.series.removeprefix(BY_ITSELF), cell.x)) in fixed
+    ]
+
+
 def size_lines(cells: Sequence[Cell]) -> list[tuple[str, list[Cell]]]:
     """Return the curves over the number of members, a line for each network."""
     return lines_of(cells, "virtual", "members ", "udp-repair")
@@ -155,6 +166,8 @@ def described(cell: Cell) -> str:
     units = {sweep.series: sweep.unit for sweep in SWEEPS}
     if cell.series.startswith(BY_TIMESTAMPS):
         return f"{described(replace(cell, series=cell.series.removeprefix(BY_TIMESTAMPS)))}, by timestamps"
+    if cell.series.startswith(BY_ITSELF):
+        return f"{described(replace(cell, series=cell.series.removeprefix(BY_ITSELF)))}, lead by itself"
     if cell.series.startswith("profile "):
         return cell.series.removeprefix("profile ")
     if cell.series.startswith("alone "):

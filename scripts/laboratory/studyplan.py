@@ -10,7 +10,7 @@ Both parts name an experiment and its x alike where they try the same, so that t
 by side.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from laboratory.points import Point, mode_of
@@ -72,6 +72,17 @@ TIMESTAMPS_AT: dict[str, tuple[float, ...]] = {
     "bursts": (1, 2, 5, 10, 20),
 }
 
+BY_ITSELF = "auto "
+"""Begins the series of points whose lead and shift tune themselves; the rest is as above."""
+BY_ITSELF_AT: dict[str, tuple[float, ...]] = {
+    "delay": (100, 200, 300, 400, 450),
+    "jitter": (10, 20, 40, 80),
+    "loss": (0, 5, 10, 20, 30),
+    "bursts": (1, 2, 5, 10),
+}
+BY_ITSELF_SECONDS = 100.0
+"""A lead begins at 200 ms and may fall after a minute and a half of music."""
+
 SPREAD_NETWORKS = (
     "fibre",
     "hotel-wifi",
@@ -91,7 +102,7 @@ NETLAB_OVERHEAD_S = 9.0
 """To start everything, set the clocks, and end it: a run of 25 s took 27 to 43 s, 34 on average."""
 GENUINE_OVERHEAD_S = 25.0
 """To boot three genuine Sonic Pis as well, and to end them."""
-VIRTUAL_BUDGET_S = 30 * 60.0
+VIRTUAL_BUDGET_S = 40 * 60.0
 """CPU."""
 NETLAB_BUDGET_S = 34 * 60.0
 """Wall clock with two jobs."""
@@ -186,6 +197,12 @@ def bursts(percent: float) -> str:
     return delay() + (f",bursts={percent:g}%,burst=80" if percent else "")
 
 
+SWEPT: dict[str, Callable[[float], str]] = {
+    "delay": delay, "jitter": jitter, "loss": loss, "bursts": bursts,
+}  # fmt: skip
+"""The network at an x of each sweep."""
+
+
 def jitter_and_loss(mean_ms: float, percent: float) -> str:
     return f"{jitter(mean_ms)},loss={percent:g}%"
 
@@ -213,6 +230,7 @@ def virtual_points() -> list[Point]:
         points += [point("virtual", f"profile {name}", 0, name, mode) for name in PROFILE_NAMES]
         points += [point("virtual", f"alone {network}", 0, network, mode) for network in ALONE]
     points += timestamp_points()
+    points += auto_points()
     for kind in ("normal", "pareto"):
         points += [
             point("virtual", f"{kind} jitter", x, jitter(x, kind), "udp-repair") for x in JITTERS_MS if x
@@ -246,14 +264,26 @@ def virtual_points() -> list[Point]:
 
 def timestamp_points() -> list[Point]:
     """Return points that differ from those of the sweeps in the scheme alone."""
-    networks = {"delay": delay, "jitter": jitter, "loss": loss, "bursts": bursts}
     return [
         point(
-            "virtual", BY_TIMESTAMPS + series, x, networks[series](x), "udp-repair", seeds=(1, 2, 3),
+            "virtual", BY_TIMESTAMPS + series, x, SWEPT[series](x), "udp-repair", seeds=(1, 2, 3),
             scheme=Scheme.TIMESTAMP,
         )
         for series, tried in TIMESTAMPS_AT.items()
         for x in tried
+    ]  # fmt: skip
+
+
+def auto_points() -> list[Point]:
+    """Return points of the sweeps and the named networks whose lead and shift tune themselves."""
+    tried = [(series, x, SWEPT[series](x)) for series, xs in BY_ITSELF_AT.items() for x in xs]
+    tried += [(f"profile {name}", 0, name) for name in PROFILE_NAMES]
+    return [
+        point(
+            "virtual", BY_ITSELF + series, x, network, "udp-repair", lead_ms=None, shift_auto=True,
+            seconds=BY_ITSELF_SECONDS, seeds=(1, 2, 3),
+        )
+        for series, x, network in tried
     ]  # fmt: skip
 
 

@@ -45,23 +45,27 @@ def scheme_section(study: Study) -> str:
         "nobody re-times anything, so what is late is late at some and not at others. Numbers and repair are "
         "the same in both. UDP with repair; the same networks, lead and traffic."
     )
-    told = [compared(pairs, BAD), compared(pairs, DIVERGENT), summed(pairs)]
+    against = "By timestamps against judged"
+    told = [compared(pairs, BAD, against), compared(pairs, DIVERGENT, against), summed(pairs)]
     return section(
         TITLE, intro, image(study, "schemes.png", "bad and divergent events by scheme"),
         "\n".join(f"* {sentence}" for sentence in told), side_by_side(pairs),
     )  # fmt: skip
 
 
-def compared(pairs: Sequence[Pair], figure: Figure) -> str:
-    """Return where one scheme has fewer of something than the other, by 99 % intervals."""
+def compared(pairs: Sequence[Pair], figure: Figure, against: str) -> str:
+    """Return where the second of a pair has fewer of something than the first, by 99 % intervals.
+
+    against: the two in words, the second first.
+    """
     fewer: list[str] = []
     more: list[str] = []
-    for judged, stamped in pairs:
-        difference = difference_of(counts(stamped, figure), counts(judged, figure))
-        shares = f"{percent(figure.share(stamped).value)} against {percent(figure.share(judged).value)}"
+    for first, second in pairs:
+        difference = difference_of(counts(second, figure), counts(first, figure))
+        shares = f"{percent(figure.share(second).value)} against {percent(figure.share(first).value)}"
         if not difference.holds(0.0):
-            (more if difference.value > 0 else fewer).append(f"{described(judged)} ({shares})")
-    told = f"By timestamps against judged, {len(pairs)} points, share of {figure.name} events:"
+            (more if difference.value > 0 else fewer).append(f"{described(first)} ({shares})")
+    told = f"{against}, {len(pairs)} points, share of {figure.name} events:"
     told += f" less in {listed(fewer)};" if fewer else ""
     told += f" more in {listed(more)};" if more else ""
     return f"{told} no difference shown in {len(pairs) - len(fewer) - len(more)}. {luck_text(len(pairs))}"

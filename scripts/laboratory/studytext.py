@@ -12,6 +12,7 @@ from laboratory.figures import LABELS, high_spread, median_spread, percent
 from laboratory.findings import NOT_MEASURED, interval_text, ms_text, share_text
 from laboratory.points import MODES
 from laboratory.rows import WHOLE, Minute
+from laboratory.studyauto import auto_section
 from laboratory.studyfigures import (
     ahead_lines,
     described,
@@ -53,6 +54,7 @@ def write_study(study: Study) -> str:
         grid_section(study),
         ahead_section(study),
         lead_section(study),
+        auto_section(study),
         scheme_section(study),
         profile_section(study),
         transport_section(study),
