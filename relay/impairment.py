@@ -2,9 +2,9 @@
 
 Pure. Times are seconds of the emulation (0 = its start), sizes bytes of the IP datagram. Every concern (loss,
 jitter, bursts, ...) has dice of its own, made from (seed, name, concern): adding loss leaves the jitter as
-it was, and the n-th datagram meets the same draws whatever became of those before it. Outages, bursts,
-spikes, held jitter and traces are functions of the instant of entering alone (relay/timeline.py), so an
-oracle can ask them what the best possible sender could have got.
+it was, and the n-th datagram meets the same draws whatever became of those before it. Outages, bloats,
+bursts, spikes, held jitter and traces are functions of the instant of entering alone (relay/timeline.py), so
+an oracle can ask them what the best possible sender could have got.
 
 On its way a datagram meets an outage, then the queue before the slowest stretch, then bursts and loss (what
 is lost there has taken its share of the rate), then delay and jitter. Where there is a rate a spike blocks
@@ -14,13 +14,13 @@ that stretch, and what waited then leaves one after the other; else it drains at
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
 from statistics import NormalDist
 
-from relay.timeline import BurstLine, HeldLine, OutageLine, SpikeLine, TraceLine, between_0_and_1
+from relay.timeline import BloatLine, BurstLine, HeldLine, OutageLine, SpikeLine, TraceLine, between_0_and_1
 from relay.wire.errors import LocalError
 from relay.wire.trace import TraceWay
 
@@ -114,6 +114,8 @@ class Way:
     spikes: Spikes | None = None
     outages: tuple[tuple[float, float], ...] = ()
     """(from_s, to_s): nothing that is sent then arrives."""
+    bloats: tuple[tuple[float, float, float], ...] = ()
+    """(from_s, to_s, ms): what is sent then takes so much longer, in a queue that others keep full."""
     trace: TraceWay | None = None
     """Replay: instead of delay_ms, jitter and loss, those of the sample nearest in time, over and over."""
     fifo: bool = True
@@ -126,13 +128,10 @@ class Way:
         _require(_at_least_0(self.reorder_ms), "reorder_ms", self.reorder_ms, "at least 0 ms")
         _require(self.rate_kbps is None or _above_0(self.rate_kbps), "rate", self.rate_kbps, "above 0 kbit/s")
         _require(_at_least_0(self.queue_ms), "queue", self.queue_ms, "at least 0 ms")
-        end_s = 0.0
-        for from_s, to_s in self.outages:
-            fits = end_s <= from_s < to_s and math.isfinite(to_s)
-            _require(
-                fits, "outage", (from_s, to_s), "(from_s, to_s) in the order of time, apart, above 0 long"
-            )
-            end_s = to_s
+        _require_in_order("outage", self.outages)
+        _require_in_order("bloat", [(from_s, to_s) for from_s, to_s, _ in self.bloats])
+        for _, _, height_ms in self.bloats:
+            _require(_at_least_0(height_ms), "bloat", height_ms, "at least 0 ms")
         _require(self.trace is None or bool(self.trace.samples), "trace", "nothing", "at least one sample")
 
 
@@ -193,6 +192,7 @@ class Impairment:
         self._reorder = Random(f"{stem}/reorder")
         self._jitter = Random(f"{stem}/jitter")
         self._outages = OutageLine(way.outages) if way.outages else None
+        self._bloats = BloatLine(way.bloats) if way.bloats else None
         self._bursts: BurstLine | None = None
         if way.bursts is not None and way.bursts.share > 0.0:
             self._bursts = BurstLine(way.bursts.share, way.bursts.mean_s, Random(f"{stem}/bursts"))
@@ -238,6 +238,8 @@ class Impairment:
         if lost or delay_s is None:
             return Decision(index, at_s, size, Fate.LOST, ())
 
+        if self._bloats is not None:
+            delay_s += self._bloats.at(at_s)[0]
         arrival_s = leaves_s + delay_s
         if way.rate_kbps is None:
             arrival_s += blocked_s - at_s
@@ -290,6 +292,13 @@ class Impairment:
 
     def _stretch(self, at_s: float) -> tuple[float | None, float]:
         """(least delay_s, until_s): what can be had at at_s, None for lost, and until when that holds."""
+        delay_s, until_s = self._plain_stretch(at_s)
+        if self._bloats is None or delay_s is None:
+            return delay_s, until_s
+        added_s, bloated_until_s = self._bloats.at(at_s)
+        return delay_s + added_s, min(until_s, bloated_until_s)
+
+    def _plain_stretch(self, at_s: float) -> tuple[float | None, float]:
         if self._trace is not None:
             return self._trace.at(at_s)
         if self._held is not None:
@@ -331,6 +340,14 @@ def drawer(jitter: Jitter) -> Callable[[float], float]:
 def least_draw_s(jitter: Jitter) -> float:
     """Return the least that a jitter can add; below 0 for NORMAL alone."""
     return -NORMAL_CUT * jitter.scale_ms / 1e3 if jitter.kind is JitterKind.NORMAL else 0.0
+
+
+def _require_in_order(what: str, periods: Sequence[tuple[float, float]]) -> None:
+    end_s = 0.0
+    for from_s, to_s in periods:
+        fits = end_s <= from_s < to_s and math.isfinite(to_s)
+        _require(fits, what, (from_s, to_s), "(from_s, to_s) in the order of time, apart, above 0 long")
+        end_s = to_s
 
 
 def _at_least_0(value: float) -> bool:

@@ -39,6 +39,7 @@ WORDS: dict[str, str] = {
     "spikes": "s, mean gap between spikes of delay",
     "spike": "ms, their height (60)",
     "outage": "FROM-TO in s; several as 10-12+30-31",
+    "bloat": "FROM-TO:MS, delay added in that time (s); several with +",
     "fifo": "yes: no datagram overtakes another; no: they may (yes)",
 }
 """Every word of a text, with what it means; what the help of a command shows."""
@@ -69,7 +70,7 @@ def parse(text: str, named: Mapping[str, Leg], read_file: Callable[[str], str]) 
 
 
 def format_leg(leg: Leg) -> str:
-    """Return a text that is read back as this leg, outages to 1 µs.
+    """Return a text that is read back as this leg, outages and bloats to 1 µs.
 
     Raises LocalError for a trace: that is a file's.
     """
@@ -158,6 +159,7 @@ def _changed(way: Way, words: dict[str, str]) -> Way:
         queue_ms=number("queue", way.queue_ms),
         spikes=spikes if spikes is not None and spikes.height_ms > 0.0 else None,
         outages=_outages(words["outage"]) if "outage" in words else way.outages,
+        bloats=_bloats(words["bloat"]) if "bloat" in words else way.bloats,
         fifo=_yes("fifo", words["fifo"]) if "fifo" in words else way.fifo,
     )
 
@@ -208,6 +210,17 @@ def _outages(text: str) -> tuple[tuple[float, float], ...]:
     return tuple(found)
 
 
+def _bloats(text: str) -> tuple[tuple[float, float, float], ...]:
+    found = []
+    for part in text.split("+") if text else []:
+        period, colon, height_ms = part.partition(":")
+        from_s, dash, to_s = period.partition("-")
+        if not dash or not colon:
+            raise LocalError(f"bloat={text}: expected {WORDS['bloat']}")
+        found.append((_number("bloat", from_s), _number("bloat", to_s), _number("bloat", height_ms)))
+    return tuple(found)
+
+
 def _recorded(path: str, side: str, read: Callable[[str], str]) -> trace.TraceWay:
     try:
         whole = trace.loads(read(path))
@@ -249,5 +262,7 @@ def _words_of(way: Way) -> Iterator[tuple[str, str]]:
         yield "spike", repr(way.spikes.height_ms)
     if way.outages:
         yield "outage", "+".join(f"{from_s:.6f}-{to_s:.6f}" for from_s, to_s in way.outages)
+    if way.bloats:
+        yield "bloat", "+".join(f"{from_s:.6f}-{to_s:.6f}:{ms!r}" for from_s, to_s, ms in way.bloats)
     if not way.fifo:
         yield "fifo", "no"

@@ -142,6 +142,23 @@ class TraceLine:
         return self._delays_s[nearest], rounds * self._round_s + self._ends[nearest]
 
 
+class BloatLine:
+    """Periods, given and in order, in which a queue that others keep full adds to the delay."""
+
+    def __init__(self, bloats: tuple[tuple[float, float, float], ...]) -> None:
+        """bloats: (from_s, to_s, ms)."""
+        self._edges: list[float] = []
+        self._added_s = [0.0]
+        for from_s, to_s, height_ms in bloats:
+            self._edges += [from_s, to_s]
+            self._added_s += [height_ms / 1e3, 0.0]
+
+    def at(self, at_s: float) -> tuple[float, float]:
+        """Return (added_s, until_s): what holds at an instant, and until when."""
+        passed = bisect_right(self._edges, at_s)
+        return self._added_s[passed], self._edges[passed] if passed < len(self._edges) else math.inf
+
+
 class OutageLine:
     """Periods, given and in order, in which nothing arrives."""
 

@@ -278,6 +278,14 @@ PINNED = (
 )
 
 
+def test_a_bloat_adds_to_the_delay_and_what_comes_after_it_does_not_overtake() -> None:
+    way = Way(delay_ms=10.0, bloats=((1.0, 2.0, 300.0), (3.0, 3.5, 100.0)))
+    impairment = Impairment(way, seed=1, name="x")
+    made = [impairment.decide(at_s, 100) for at_s in (0.999, 1.0, 1.999, 2.0, 2.298, 2.9, 3.2, 4.0)]
+    delays = [one.arrivals_s[0] - one.at_s for one in made]
+    assert delays == pytest.approx([0.010, 0.310, 0.310, 0.309, 0.011, 0.010, 0.110, 0.010])
+
+
 @pytest.mark.parametrize("other", [{"seed": 2}, {"name": "anna/down"}])
 def test_another_seed_or_name_decides_otherwise(other: dict[str, object]) -> None:
     for part in (
@@ -355,6 +363,8 @@ def test_leg_of_one_way_has_it_both_ways() -> None:
         (lambda: Way(reorder_ms=-1.0), "reorder_ms -1.0"),
         (lambda: Way(outages=((2.0, 1.0),)), "outage"),
         (lambda: Way(outages=((1.0, 3.0), (2.0, 4.0))), "outage"),
+        (lambda: Way(bloats=((1.0, 3.0, 5.0), (2.0, 4.0, 5.0))), "bloat"),
+        (lambda: Way(bloats=((1.0, 3.0, -5.0),)), "bloat -5.0"),
         (lambda: Bursts(1.0), "bursts 1.0"),
         (lambda: Bursts(0.1, 0.0), "burst 0.0"),
         (lambda: Spikes(0.0, 1.0), "spikes 0.0"),

@@ -57,6 +57,7 @@ ways = st.builds(
     bursts=st.none() | st.builds(Bursts, st.floats(0.02, 0.7), st.floats(0.01, 0.2)),
     spikes=st.none() | st.builds(Spikes, st.floats(0.05, 1.0), st.floats(5.0, 200.0)),
     outages=outages(),
+    bloats=st.sampled_from([(), ((0.2, 0.5, 80.0),), ((0.1, 0.4, 30.0), (0.4, 1.5, 150.0))]),
     trace=st.none() | traces(),
 )
 

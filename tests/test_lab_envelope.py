@@ -22,7 +22,8 @@ def found(one: envelope.Trial, **figures: object) -> list[rows.Row]:
 
 def test_every_trial_is_a_network_of_its_own_with_ten_thousand_events_of_five_seeds() -> None:
     points = envelope.points("netlab")
-    assert len({point.name for point in points}) == len(points) == 8
+    assert len({point.name for point in points}) == len(points) == 10
+    assert len(envelope.points("virtual")) == 8
     for point in points:
         legs_of(point)
         assert point.members * point.events_per_s * point.seconds >= 10_000
@@ -52,6 +53,37 @@ def test_who_hears_it_at_another_instant_breaks_the_trial_of_the_far_member() ->
     assert envelope.judge(found(one, spread_us_p99=1900.0))[0].holds
     assert not envelope.judge(found(one, spread_us_p99=2100.0))[0].holds
     assert not envelope.judge(found(one, spread_us_p99=None))[0].holds, "not measured is not held"
+
+
+AWAY = "RTT 30, jitter 3 ms, loss 0.1 %; one member away for 2 s"
+BLOATED = "RTT 30, jitter 3 ms, loss 0.1 %; 3 s of bufferbloat at one member"
+
+
+@pytest.mark.parametrize("title", [AWAY, BLOATED])
+def test_a_member_in_trouble_must_leave_margins_and_shift_as_they_were(title: str) -> None:
+    calm = [
+        msgspec.structs.replace(
+            row(trial("RTT 30, jitter 3 ms, loss 0.1 %").point("netlab"), seed), **figures
+        )
+        for seed in envelope.SEEDS
+        for figures in [{"margin_ms_p01": 430.0, "shift_ms_last": 0.0}]
+    ]
+
+    def holds(**figures: object) -> bool:
+        usual = {"margin_ms_p01": 428.0, "shift_ms_last": 0.0}
+        rows_ = [
+            msgspec.structs.replace(row(trial(title).point("netlab"), seed), **usual | figures)
+            for seed in envelope.SEEDS
+        ]
+        return envelope.judge([*calm, *rows_])[1].holds
+
+    assert holds()
+    assert not holds(margin_ms_p01=424.0)
+    assert not holds(shift_ms_last=1.0)
+    assert not holds(bad=1)
+    assert not envelope.judge([row(trial(title).point("netlab"), seed) for seed in envelope.SEEDS])[
+        0
+    ].holds, "without the other trial nothing is known"
 
 
 def test_the_text_names_every_verdict_and_its_commit(tmp_path: Path) -> None:

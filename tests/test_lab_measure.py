@@ -345,3 +345,31 @@ def test_what_lived_while_the_machine_stood_still_is_left_out_whatever_became_of
     assert not any(event.bad for event in disturbed)
     early = (START_NS - 400 * MS, START_NS - 100 * MS)
     assert measure.undisturbed(events, [early])[0].emitted_ns == START_NS + 150 * MS
+
+
+def test_who_is_cut_off_for_a_while_is_neither_counted_nor_missed_then() -> None:
+    notes = session()
+    for note in notes:
+        if note.origin == "ben" and 200 <= note.at_ms < 300:
+            note.handed = {"ben": note.handed["ben"]}
+        elif 200 <= note.at_ms < 300:
+            del note.handed["ben"]
+    whole = observed(notes)
+    assert sum(bool(event.missing) for event in whole) == 6
+    from_ns, to_ns = START_NS + 200 * MS, START_NS + 300 * MS
+    seen = measure.cut_off(whole, "ben", from_ns, to_ns)
+    assert not any(event.bad for event in seen)
+    # Gone are ben's own that were under way then: those of 500 ms before as well.
+    gone = [event for event in whole if event.origin == "ben" and measure.lives_in(event, from_ns, to_ns)]
+    assert len(seen) == len(whole) - len(gone)
+    assert all(
+        set(event.held) == {"anna", "carla"} for event in seen if measure.lives_in(event, from_ns, to_ns)
+    )
+
+
+def test_what_the_others_lack_of_each_other_counts_even_then() -> None:
+    notes = session()
+    note = next(one for one in notes if one.origin == "anna" and one.at_ms == 200)
+    del note.handed["carla"]
+    seen = measure.cut_off(observed(notes), "ben", START_NS + 200 * MS, START_NS + 300 * MS)
+    assert [event.missing for event in seen if event.bad] == [("carla",)]

@@ -56,7 +56,7 @@ def test_loopback_is_no_impairment() -> None:
 def test_figures_stand_for_both_directions() -> None:
     text = (
         "delay=50,jitter=10,kind=pareto,hold=20,loss=5%,bursts=4%,burst=90,duplicate=1%,reorder=2%,"
-        "reorder_ms=15,rate=2000,queue=300,spikes=2.5,spike=70,outage=10-12+30-31.5,fifo=no"
+        "reorder_ms=15,rate=2000,queue=300,spikes=2.5,spike=70,outage=10-12+30-31.5,bloat=5-8:350+9-9.5:20,fifo=no"
     )
     assert parse_leg(text) == Leg.both(
         Way(
@@ -71,6 +71,7 @@ def test_figures_stand_for_both_directions() -> None:
             queue_ms=300.0,
             spikes=Spikes(2.5, 70.0),
             outages=((10.0, 12.0), (30.0, 31.5)),
+            bloats=((5.0, 8.0, 350.0), (9.0, 9.5, 20.0)),
             fifo=False,
         )
     )
@@ -161,6 +162,7 @@ def test_a_file_that_is_no_trace_is_named(tmp_path: Path) -> None:
         ("reorder_ms=20", "reorder_ms means nothing without reorder"),
         ("fifo=maybe", "fifo=maybe: expected yes"),
         ("outage=10", "outage=10: expected FROM-TO"),
+        ("bloat=10-12", "bloat=10-12: expected FROM-TO:MS"),
         ("outage=12-10", "expected .*in the order of time"),
         ("up:delay=5;sideways:delay=5", "'sideways:delay=5' should begin with up: or down:"),
         ("up:delay=5;up:delay=5", "up: is given twice"),
@@ -194,6 +196,7 @@ ways = st.builds(
     rate_kbps=st.none() | st.floats(1.0, 1e6),
     spikes=st.none() | st.builds(Spikes, st.floats(0.1, 60.0), st.floats(1.0, 500.0)),
     outages=st.sampled_from([(), ((1.0, 2.5),), ((0.0, 1e-3), (7.0, 8.25))]),
+    bloats=st.sampled_from([(), ((1.0, 2.5, 0.1),), ((0.0, 1e-3, 3.0), (7.0, 8.25, 350.5))]),
     fifo=st.booleans(),
 )
 

@@ -5,16 +5,18 @@ written from the rows alone. Three members, each playing 20 events a second; RTT
 relay; loss is on each leg and direction; bursts last 80 ms on average (exponential) and everything in them is
 lost. In time = at scsynth 20 ms before it is due. A share is of the events of the room that at any member
 were missing, late, out of order or different, or that were re-timed or moved. Lead and shift tune themselves,
-but at 500 ms the shift is kept at 0, so that no longer delay can buy the figure unseen.
+but at 500 ms the shift is kept at 0, so that no longer delay can buy the figure unseen. A member whose
+network is away or bloated for a while isn't counted then, nor for a second afterwards; the others among
+themselves are.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from laboratory import rows, studyplan
 from laboratory.cells import Cell, cells_of
-from laboratory.points import Point
+from laboratory.points import Cut, Point
 from laboratory.rows import Row
 from laboratory.runs import ROOT
 
@@ -32,6 +34,7 @@ class Trial:
 
     at_most: the share allowed, given the oracle's unavoidable share. spread_ms: the greatest p99 of the
     difference between members of the true instant of one event; None where nothing is required of it.
+    cut: who isn't counted for a while.
     """
 
     title: str
@@ -40,14 +43,21 @@ class Trial:
     required: str
     at_most: Callable[[float], float]
     spread_ms: float | None = None
+    cut: Cut | None = None
+    shift_auto: bool | None = None
+    """None: it tunes itself where a note has more than 500 ms."""
+    like: str | None = None
+    """The trial without the trouble: margins and shift must be as there."""
+    wheres: tuple[str, ...] = ("virtual", "netlab")
 
     def point(self, where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> Point:
         """Return the trial as a point of the laboratory."""
-        return studyplan.point(
+        tunes = self.ahead_ms > studyplan.BASE_AHEAD_MS if self.shift_auto is None else self.shift_auto
+        made = studyplan.point(
             where, f"envelope {self.title}", self.ahead_ms, self.network, "udp-repair",
-            lead_ms=None, shift_auto=self.ahead_ms > studyplan.BASE_AHEAD_MS, ahead_ms=self.ahead_ms,
-            seconds=seconds, seeds=seeds,
+            lead_ms=None, shift_auto=tunes, ahead_ms=self.ahead_ms, seconds=seconds, seeds=seeds,
         )  # fmt: skip
+        return replace(made, cut="" if self.cut is None else str(self.cut))
 
 
 def fixed(share: float) -> Callable[[float], float]:
@@ -72,10 +82,17 @@ def network(rtt_ms: float, *, jitter_ms: float = 0, loss: float = 0, bursts: flo
     return text
 
 
+CALM_TITLE, CALM = "RTT 30, jitter 3 ms, loss 0.1 %", network(30, jitter_ms=3, loss=0.1)
+OUT = Cut("ben", 60.0, 63.0)
+"""Two seconds, and one to be whole again."""
+BLOAT = Cut("ben", 60.0, 64.0)
+BLOAT_MS = 350.0
+MARGIN_MS = 5.0
+"""Margins are alike within this."""
 UNEVEN = f"{network(100, jitter_ms=20, loss=5)} | ben={network(100, jitter_ms=20, loss=20)}"
 
 TRIALS = (
-    Trial("RTT 30, jitter 3 ms, loss 0.1 %", network(30, jitter_ms=3, loss=0.1), 500, "0", fixed(0.0)),
+    Trial(CALM_TITLE, CALM, 500, "0", fixed(0.0)),
     Trial("RTT 60, jitter 15, loss 5 %", network(60, jitter_ms=15, loss=5), 500, "0", fixed(0.0)),
     Trial(
         "RTT 100, jitter 10, loss 10 %", network(100, jitter_ms=10, loss=10), 500, "<= 0.03 %", fixed(3e-4)
@@ -87,6 +104,17 @@ TRIALS = (
     Trial(
         "one member RTT 200, the others 20", f"{network(20)} | ben={network(200)}", 500, "0, spread < 2 ms",
         fixed(0.0), spread_ms=2.0,
+    ),
+    Trial(
+        f"{CALM_TITLE}; one member away for 2 s", f"{CALM} | {OUT.member}={CALM},outage=60-62", 500,
+        "0 among the others, and for all 1 s after its return", fixed(0.0), cut=OUT, like=CALM_TITLE,
+        wheres=("netlab",),
+    ),
+    Trial(
+        f"{CALM_TITLE}; 3 s of bufferbloat at one member",
+        f"{CALM} | {BLOAT.member}={CALM},bloat=60-63:{BLOAT_MS:g}", 500,
+        "0 among the others, shift and margins as without it", fixed(0.0), cut=BLOAT, shift_auto=True,
+        like=CALM_TITLE, wheres=("netlab",),
     ),
 )  # fmt: skip
 
@@ -122,26 +150,36 @@ def _range(values: Sequence[float | None]) -> str:
 
 def points(where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> list[Point]:
     """Return all trials as points."""
-    return [trial.point(where, seconds, seeds) for trial in TRIALS]
+    return [trial.point(where, seconds, seeds) for trial in TRIALS if where in trial.wheres]
 
 
 def judge(found: Iterable[Row]) -> list[Verdict]:
     """Return the verdict on every trial that has rows."""
     cells = {(cell.series, cell.x, cell.where): cell for cell in cells_of(found)}
     return [
-        Verdict(trial, cell, holds(trial, cell))
+        Verdict(trial, cell, holds(trial, cell, cells.get((f"envelope {trial.like}", trial.ahead_ms, where))))
         for trial in TRIALS
-        for where in ("virtual", "netlab")
+        for where in trial.wheres
         if (cell := cells.get((f"envelope {trial.title}", trial.ahead_ms, where)))
     ]
 
 
-def holds(trial: Trial, cell: Cell) -> bool:
-    """Whether a cell keeps within what its trial requires."""
+def holds(trial: Trial, cell: Cell, without: Cell | None = None) -> bool:
+    """Whether a cell keeps within what its trial requires. without: the cell of the trial it must be like."""
     unavoidable = cell.unavoidable.value if cell.unavoidable else 0.0
     apart_us = cell.worst(lambda row: row.spread_us_p99)
     together = trial.spread_ms is None or (apart_us is not None and apart_us <= trial.spread_ms * 1e3)
-    return together and cell.bad.value <= trial.at_most(unavoidable)
+    alike = trial.like is None or (without is not None and is_like(cell, without))
+    return together and alike and cell.bad.value <= trial.at_most(unavoidable)
+
+
+def is_like(cell: Cell, without: Cell) -> bool:
+    """Whether margins and shift are as in the trial without the trouble."""
+    margin, usual = cell.mean(lambda row: row.margin_ms_p01), without.mean(lambda row: row.margin_ms_p01)
+    shift, usual_shift = (one.worst(lambda row: row.shift_ms_last) for one in (cell, without))
+    if margin is None or usual is None or shift is None or usual_shift is None:
+        return False
+    return margin >= usual - MARGIN_MS and shift <= usual_shift
 
 
 def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:

@@ -11,7 +11,15 @@ from rich.console import Console
 from laboratory import study, studyplan
 from laboratory.points import TRANSPORTS
 from laboratory.rows import BadRows
-from laboratory.trials import matrix, run_envelope, run_lead_table, run_matrix, run_quick, run_repeat
+from laboratory.trials import (
+    matrix,
+    run_clock,
+    run_envelope,
+    run_lead_table,
+    run_matrix,
+    run_quick,
+    run_repeat,
+)
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
 
@@ -152,13 +160,19 @@ Examples:
     is_flag=True,
     help="Write what a lead that tunes itself comes to on every named network: docs/LEADS.md.",
 )
+@click.option(
+    "--clock",
+    "clock_only",
+    is_flag=True,
+    help="Watch three bridges' clocks for ten minutes over a bad network instead: docs/CLOCK.md.",
+)
 @click.argument("points", nargs=-1)
 def main(
     networks: tuple[str, ...], transports: tuple[str, ...], repair: str, schemes: tuple[str, ...],
     leads: tuple[float, ...], ahead_ms: float, sizes: tuple[int, ...], events_per_s: float,
     seconds: float, seeds: int | None, where: str, real: bool, jobs: int, output: Path, again: bool,
     whole_study: bool, parts: tuple[str, ...], plan_only: bool, quick: bool, repeated: bool,
-    whole_envelope: bool, lead_table: bool, points: tuple[str, ...],
+    whole_envelope: bool, lead_table: bool, clock_only: bool, points: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Try jams on bad networks: each run gives one row of a CSV, each point a share with its interval.
 
@@ -180,6 +194,8 @@ def main(
             sys.exit(run_quick(console, jobs))
         elif whole_envelope:
             sys.exit(run_envelope(console, where, jobs, again))
+        elif clock_only:
+            sys.exit(run_clock(console))
         elif lead_table:
             sys.exit(run_lead_table(console, jobs))
         elif whole_study or parts:

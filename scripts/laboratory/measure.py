@@ -7,7 +7,7 @@ CLOCK_REALTIME) and timetags of different members compare as they are.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rehearsal.matching import not_in_order
@@ -156,9 +156,38 @@ def undisturbed(events: Iterable[Event], stalls: Sequence[tuple[int, int]]) -> l
 
 def is_disturbed(event: Event, stalls: Iterable[tuple[int, int]]) -> bool:
     """Tell whether an event lived while the machine stood still, or just after."""
-    return any(
-        event.emitted_ns < to_ns + AFTER_STALL_NS and event.base_ns > from_ns for from_ns, to_ns in stalls
-    )
+    return any(lives_in(event, from_ns, to_ns + AFTER_STALL_NS) for from_ns, to_ns in stalls)
+
+
+def cut_off(events: Iterable[Event], member: str, from_ns: int, to_ns: int) -> list[Event]:
+    """Return the events as those see them who aren't cut off: without what the member plays and hears of
+    those that live between two instants (ns of CLOCK_REALTIME)."""
+    seen = []
+    for event in events:
+        if not lives_in(event, from_ns, to_ns):
+            seen.append(event)
+        elif event.origin != member:
+            seen.append(without(event, member))
+    return seen
+
+
+def lives_in(event: Event, from_ns: int, to_ns: int) -> bool:
+    """Tell whether an event is under way at any instant of a period."""
+    return event.emitted_ns < to_ns and event.base_ns > from_ns
+
+
+def without(event: Event, member: str) -> Event:
+    """Return an event as if one who only heard it weren't there."""
+
+    def others(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if name != member)
+
+    return replace(
+        event,
+        held={name: message for name, message in event.held.items() if name != member},
+        missing=others(event.missing), late=others(event.late), out_of_order=others(event.out_of_order),
+        different=others(event.different),
+    )  # fmt: skip
 
 
 def event_of(
@@ -231,17 +260,28 @@ def figures(events: Sequence[Event]) -> dict[str, Any]:
     margins = sorted(
         (message.due_ns - message.t_ns) / 1e6 for event, name, message in heard if name != event.origin
     )
-    clock_errors = sorted(
-        abs(message.due_ns - unix_ns(event.judged.due)) / 1e3
-        for event, name, message in heard
-        if name != event.origin and event.judged is not None
-    )
+    errors_us = sorted(abs(by_ns) / 1e3 for event in events for _, _, by_ns in clock_errors(event))
     spreads = sorted(event.spread_ns / 1e3 for event in events if event.spread_ns is not None)
     waits = sorted((message.due_ns - event.emitted_ns) / 1e6 for event, _, message in heard)
     return {
         **summed(events, margins, spreads, waits),
-        "clock_error_us_p99": quantile(clock_errors, 0.99),
+        "clock_error_us_p99": quantile(errors_us, 0.99),
     }
+
+
+def clock_errors(event: Event) -> list[tuple[str, RecordedMessage, int]]:
+    """Return (member, what it was handed, by how many ns its clock is ahead of the relay's) of an event.
+
+    Not its origin: that may have played it as stamped.
+    """
+    if event.judged is None:
+        return []
+    due_ns = unix_ns(event.judged.due)
+    return [
+        (name, message, message.due_ns - due_ns)
+        for name, message in event.held.items()
+        if name != event.origin
+    ]
 
 
 def plain_bytes(members: Iterable[Member], from_ns: int, to_ns: int) -> int:

@@ -22,6 +22,9 @@ from laboratory.star import Host
 from relay.wire.sequence import Scheme
 
 BIN = Path(sys.executable).parent
+SKEW = Path(__file__).resolve().parent / "skew"
+"""Holds a sitecustomize.py, which Python imports by itself."""
+SKEW_ENV = "LAB_SKEW_PPM"
 HERE = Path(__file__).resolve().parent
 PYTHONPATH = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
 
@@ -122,7 +125,11 @@ class Seated(Protocol):
 class Player:
     """One member. `sent` is its feeder's log, `handed` its sink's recording."""
 
-    def __init__(self, name: str, index: int, host: Host, folder: Path, transport: str) -> None:
+    def __init__(
+        self, name: str, index: int, host: Host, folder: Path, transport: str, *, skew_ppm: float = 0.0
+    ) -> None:
+        """skew_ppm: by how much its bridge's local clock runs faster than the machine's."""
+        self.skew_ppm = skew_ppm
         self.name = name
         self.index = index
         self.host = host
@@ -159,7 +166,7 @@ class Player:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env=environment(self.folder),
+                env=skewed(environment(self.folder), self.skew_ppm),
             )
 
     @property
@@ -199,6 +206,14 @@ class Player:
         """Let the feeder end; its bridge then says goodbye."""
         if self.process is not None and self.process.stdin is not None:
             self.process.stdin.close()
+
+
+def skewed(variables: dict[str, str], ppm: float) -> dict[str, str]:
+    """Return an environment in which a bridge's local clock runs so much faster than true."""
+    if not ppm:
+        return variables
+    path = os.pathsep.join([str(SKEW), variables["PYTHONPATH"]])
+    return variables | {SKEW_ENV: repr(ppm), "PYTHONPATH": path}
 
 
 def environment(home: Path) -> dict[str, str]:

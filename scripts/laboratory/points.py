@@ -1,7 +1,7 @@
 """Point: one place in the matrix of the laboratory, a network and what is tried on it; its members' legs."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from relay.impairment import Leg
 from relay.profiles import parse_leg
@@ -16,6 +16,31 @@ MEMBERS = (
 
 WHERES = ("virtual", "netlab", "genuine", "inprocess")
 TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A member whose network is down for a while, and until when it may take to be whole again.
+
+    Seconds of the emulation. What it plays and hears in that time isn't counted; all that the others play
+    among themselves is.
+    """
+
+    member: str
+    from_s: float
+    to_s: float
+
+    def __str__(self) -> str:
+        return f"{self.member} {self.from_s:g}-{self.to_s:g}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Return what a text such as "ben 60-63" says, None for none. Raises ValueError."""
+        if not text:
+            return None
+        member, period = text.split()
+        from_s, to_s = map(float, period.split("-"))
+        return cls(member, from_s, to_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +73,8 @@ class Point:
     seconds: float = 30.0
     """Measured window; warming up comes before and isn't counted."""
     seeds: tuple[int, ...] = (1, 2, 3)
+    cut: str = ""
+    """Who is cut off for a while, and needn't be heard nor hear then, as a Cut's text; in netlab alone."""
 
     @property
     def due_ms(self) -> float:
@@ -63,6 +90,8 @@ class Point:
             raise LocalError(
                 f"point {self.name}: transport is {self.transport!r}, expected one of {', '.join(TRANSPORTS)}"
             )
+        if self.cut and self.where != "netlab":
+            raise LocalError(f"point {self.name}: a member that is cut off is known in netlab alone")
         if not 1 <= self.members <= len(MEMBERS):
             raise LocalError(f"point {self.name}: {self.members} members, expected 1 to {len(MEMBERS)}")
 

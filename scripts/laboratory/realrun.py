@@ -14,7 +14,8 @@ aren't counted, `seconds` that are, and TAIL_S after the last note is due, for s
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from laboratory.decisionlog import read_log
 from laboratory.measure import Event, MeasureError, Member
 from laboratory.oracle import Oracle
 from laboratory.players import POLL_S, Player, Relay, RunFailed, Seated
-from laboratory.points import Point, legs_of
+from laboratory.points import Cut, Point, legs_of
 from laboratory.rows import Row, asked
 from laboratory.star import Star
 from relay.lead import LEAD_START
@@ -48,6 +49,20 @@ LEAD_START_MS = LEAD_START / TICKS_PER_S * 1e3
 CLOCK_STEP_NS = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What was played, before anybody has judged it."""
+
+    star: Star
+    """Closed, so that its log is whole."""
+    relay: Relay
+    players: list[Player]
+    members: list[Member]
+    window_ns: tuple[int, int]
+    stalls: list[tuple[int, int]]
+    cpu_s: dict[str, float]
+
+
 def run(point: Point, seed: int, folder: Path) -> Row:
     """Run a point once and return what was found. Call it from a thread that lives as long as the run.
 
@@ -55,9 +70,41 @@ def run(point: Point, seed: int, folder: Path) -> Row:
     laboratory.star.why_not() is None. Raises RunFailed, NetlabError, LocalError (a network that nobody can
     read), all in words. Nothing is left running, whatever happens.
     """
+    started, began_s = datetime.now(UTC), time.monotonic()
+    played = perform(point, seed, folder)
+    ended = played.relay.lead_and_shift_ms() or (point.lead_ms or LEAD_START_MS, 0.0)
+    row, state, events = judge(
+        point, seed, folder.resolve(), played.star, played.members, played.window_ns, played.stalls
+    )
+    emulator_s = played.star.ending.cpu_s if played.star.ending else None
+    state |= {
+        "wall_s": time.monotonic() - began_s,
+        "starts": {player.name: player.starts for player in played.players},
+        "feeder_lag_ms_p99": measure.lag_ms(events, point.ahead_ms, 0.99),
+        "cpu_s": played.cpu_s | {"emulator": emulator_s},
+    }
+    (folder / "run.json").write_text(json.dumps(state, indent=1) + "\n")
+    health.check(state)
+    return msgspec.structs.replace(
+        row, lead_ms_last=ended[0], shift_ms_last=ended[1], started=started.isoformat(timespec="seconds")
+    )
+
+
+def perform(
+    point: Point,
+    seed: int,
+    folder: Path,
+    *,
+    skews_ppm: Mapping[str, float] | None = None,
+    look: Callable[[Relay], None] = lambda _: None,
+) -> Performance:
+    """Let a point's members play, and return the recordings; the rest as `run` says.
+
+    skews_ppm: by how much a member's local clock runs faster than true, by name. look: called with the relay
+    now and then while they play; it must not take long.
+    """
     if point.where != "netlab":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a real run is for 'netlab'")
-    started, began_s = datetime.now(UTC), time.monotonic()
     clocks_ns = time.time_ns() - time.monotonic_ns()
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
@@ -71,7 +118,7 @@ def run(point: Point, seed: int, folder: Path) -> Row:
         )  # fmt: skip
         relay.start()
         players = [
-            Player(name, index, host, folder / name, transport)
+            Player(name, index, host, folder / name, transport, skew_ppm=(skews_ppm or {}).get(name, 0.0))
             for index, (name, host) in enumerate(star.members.items())
         ]
         wait_ready(star, relay, players, schedule_of(point, seed))
@@ -81,10 +128,12 @@ def run(point: Point, seed: int, folder: Path) -> Row:
         from_ns = start_ns + round(LEAD_IN_S * 1e9)
         to_ns = from_ns + round(point.seconds * 1e9)
         watch = health.Watch()
-        watch.sleep_until(
-            to_ns + round((point.due_ms / 1e3 + TAIL_S) * 1e9),
-            lambda: check_alive(star, relay, players),
-        )
+
+        def look_around() -> None:
+            check_alive(star, relay, players)
+            look(relay)
+
+        watch.sleep_until(to_ns + round((point.due_ms / 1e3 + TAIL_S) * 1e9), look_around)
         cpu_s = health.cpu_by_kind(star)
         slots = {player.name: player.slot for player in players}
         end(relay, players)
@@ -94,19 +143,7 @@ def run(point: Point, seed: int, folder: Path) -> Row:
         Member(player.name, slots[player.name], recording.read(player.sent), recording.read(player.handed))
         for player in players
     ]
-    ended = relay.lead_and_shift_ms() or (point.lead_ms or LEAD_START_MS, 0.0)
-    row, state, events = judge(point, seed, folder, star, members, (from_ns, to_ns), watch.stalls)
-    state |= {
-        "wall_s": time.monotonic() - began_s,
-        "starts": {player.name: player.starts for player in players},
-        "feeder_lag_ms_p99": measure.lag_ms(events, point.ahead_ms, 0.99),
-        "cpu_s": cpu_s | {"emulator": star.ending.cpu_s if star.ending else None},
-    }
-    (folder / "run.json").write_text(json.dumps(state, indent=1) + "\n")
-    health.check(state)
-    return msgspec.structs.replace(
-        row, lead_ms_last=ended[0], shift_ms_last=ended[1], started=started.isoformat(timespec="seconds")
-    )
+    return Performance(star, relay, players, members, (from_ns, to_ns), watch.stalls, cpu_s)
 
 
 def judge(
@@ -130,8 +167,16 @@ def judge(
         events = measure.undisturbed(observed, stalls)
     except (MeasureError, relaylog.LogError) as error:
         raise RunFailed(str(error)) from error
+    away = set[int]()
+    if cut := Cut.parse(point.cut):
+        from_ns, to_ns = (zero_ns + round(at_s * 1e9) for at_s in (cut.from_s, cut.to_s))
+        events = measure.cut_off(events, cut.member, from_ns, to_ns)
+        away = {number for number, event in enumerate(events) if measure.lives_in(event, from_ns, to_ns)}
     oracle = Oracle(star.legs, seed=seed)
-    doomed = [bool(oracle.out_of_reach(each)) for each in measure.emissions(events, zero_ns)]
+    doomed = []
+    for number, emission in enumerate(measure.emissions(events, zero_ns)):
+        unserved = set(oracle.out_of_reach(emission))
+        doomed.append(bool(unserved - {cut.member} if cut and number in away else unserved))
     state = {
         "point": point.name,
         "seed": seed,

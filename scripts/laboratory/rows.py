@@ -48,6 +48,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     """Length of the measured window."""
     seed: int
+    cut: str = ""
+    """Whose events weren't counted for a while, since its network was away: laboratory.points.Cut."""
 
     events: int
     """Events of all members together in the measured window: the whole that the shares are of."""
@@ -128,7 +130,7 @@ def asked(point: Point, seed: int) -> dict[str, Any]:
         "scheme": point.scheme, "lead_ms": None if point.lead_ms is None else float(point.lead_ms),
         "shift_auto": point.shift_auto, "ahead_ms": float(point.ahead_ms),
         "members": point.members, "events_per_s": float(point.events_per_s),
-        "seconds": float(point.seconds), "seed": seed,
+        "seconds": float(point.seconds), "seed": seed, "cut": point.cut,
     }  # fmt: skip
 
 

@@ -80,6 +80,13 @@ def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
     return msgspec.structs.replace(row, commit=made_by.commit, versions=made_by.versions, started=started)
 
 
+def watch_clocks(folder: Path) -> object:
+    """Return what a clock run found (laboratory.clockreport.Found). Raises what real runs raise."""
+    from laboratory import clockrun
+
+    return clockrun.run(folder)
+
+
 def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:
     """Watch three members' clocks for an hour of virtual time; the whole comes first, then each minute."""
     from laboratory.virtual import spread

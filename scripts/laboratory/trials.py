@@ -9,14 +9,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from laboratory import envelope, figures, leadtable, repeat, rows, study, studyplan
+from laboratory import clockreport, envelope, figures, leadtable, repeat, rows, study, studyplan
 from laboratory.campaign import Job
 from laboratory.cells import Cell, cells_of
 from laboratory.lab_view import lead_text, table_of, table_of_runs
 from laboratory.points import MODES, Point, legs_of
 from laboratory.reporting import Reporter, run_jobs, tell_failures
 from laboratory.rows import GenuineRow, Row
-from laboratory.runs import job_of, missing, stamp
+from laboratory.runs import job_of, missing, stamp, watch_clocks
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
 
@@ -141,6 +141,29 @@ def run_lead_table(console: Console, at_once: int) -> int:
     console.print(shown)
     tell_failures(console, failures)
     return 1 if failures else 0
+
+
+def run_clock(console: Console) -> int:
+    """Watch the clocks of a real run, write and show what was found; return the exit status."""
+    if why_not := study.netlab_missing():
+        raise LocalError(f"NOT RUN, {why_not}: the clock run")
+    found: list[clockreport.Found] = []
+
+    def keep(job: Job, result: object) -> None:
+        assert isinstance(result, clockreport.Found)
+        found.append(result)
+
+    with Reporter(console) as reporter:
+        cost_s = clockreport.SECONDS + studyplan.NETLAB_OVERHEAD_S
+        failures = run_jobs([Job("the clocks", cost_s, watch_clocks)], 1, reporter, keep)
+    verdicts = clockreport.write(found[0]) if found else []
+    heading, *lines = clockreport.table(verdicts)
+    shown = Table(*heading)
+    for line in lines:
+        shown.add_row(*line)
+    console.print(shown)
+    tell_failures(console, failures)
+    return 0 if verdicts and all(verdict.holds for verdict in verdicts) else 1
 
 
 def refuse_netlab_where_it_cannot_work(points: Iterable[Point]) -> None:

@@ -1,0 +1,171 @@
+"""Clock report: what a clock run found, judged, drawn and put into words.
+
+Pure but for `write`. An error is positive where a clock is ahead of the relay's.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from laboratory import figures
+from laboratory.runs import ROOT
+from laboratory.tallying import quantile
+
+TEXT = ROOT / "docs" / "CLOCK.md"
+PICTURE = ROOT / "docs" / "study" / "clock.png"
+SECONDS = 660.0
+SETTLED_S = 60.0
+"""From joining until errors count."""
+P99_US_MAX = 2_000.0
+INSIDE_LEAST = 0.999
+LOCK_S_MAX = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """How far a member's clock was off at an instant (ns of CLOCK_REALTIME)."""
+
+    member: str
+    at_ns: int
+    us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """How far a member's clock may be off, as the statistics said at an instant."""
+
+    member: str
+    at_ns: int
+    bound_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A clock run. lock_s: from Welcome to session time, by member."""
+
+    network: str
+    skews_ppm: Mapping[str, float]
+    seconds: float
+    commit: str
+    errors: Sequence[Error]
+    stated: Sequence[Stated]
+    lock_s: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One member's clock. inside: of the errors with a bound that was stated before them, those within it."""
+
+    member: str
+    skew_ppm: float
+    errors: int
+    p50_us: float
+    p99_us: float
+    bound_us: float
+    """Median of what was stated."""
+    inside: int
+    judged: int
+    lock_s: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the clock is as good as is asked."""
+        return (
+            self.judged > 0
+            and self.p99_us < P99_US_MAX
+            and self.inside >= INSIDE_LEAST * self.judged
+            and self.lock_s <= LOCK_S_MAX
+        )
+
+
+def judge(found: Found) -> list[Verdict]:
+    """Return the verdict on every member's clock."""
+    return [judged_member(found, name) for name in found.skews_ppm]
+
+
+def judged_member(found: Found, name: str) -> Verdict:
+    errors = [error for error in found.errors if error.member == name]
+    stated = sorted((one.at_ns, one.bound_us) for one in found.stated if one.member == name)
+    sizes = sorted(abs(error.us) for error in errors)
+    inside = judged = 0
+    for error in errors:
+        before = bisect_right(stated, (error.at_ns, float("inf")))
+        if before:
+            judged += 1
+            inside += abs(error.us) <= stated[before - 1][1]
+    return Verdict(
+        name, found.skews_ppm[name], len(errors), quantile(sizes, 0.5) or 0.0, quantile(sizes, 0.99) or 0.0,
+        quantile(sorted(bound_us for _, bound_us in stated), 0.5) or 0.0, inside, judged, found.lock_s[name],
+    )  # fmt: skip
+
+
+def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
+    """Return the verdicts as lines of text fields, the heading first."""
+    return [
+        ("member", "local clock", "errors", "p50", "p99", "stated bound", "inside it", "first lock", "holds"),
+        *(
+            (
+                one.member, f"{one.skew_ppm:+g} ppm", f"{one.errors:,}", f"{one.p50_us / 1e3:.2f} ms",
+                f"{one.p99_us / 1e3:.2f} ms", f"{one.bound_us / 1e3:.1f} ms",
+                f"{one.inside:,} of {one.judged:,}", f"{one.lock_s:.2f} s", "yes" if one.holds else "NO",
+            )
+            for one in verdicts
+        ),
+    ]  # fmt: skip
+
+
+def write(found: Found, text: Path = TEXT, picture: Path = PICTURE) -> list[Verdict]:
+    """Write text and picture; return the verdicts."""
+    verdicts = judge(found)
+    heading, *lines = table(verdicts)
+    draw(found, picture)
+    text.write_text(
+        "\n".join(
+            [
+                "# The clock, ten minutes of it",
+                "",
+                f"Real relay and bridges for {found.seconds:g} s, from a minute after joining, over",
+                f"`{found.network}`. The bridges' local clocks are made to run",
+                "wrong. An error is the timetag that a bridge gives scsynth less the relay's due, on the one",
+                f"clock that all of them share here. Asked for: p99 below {P99_US_MAX / 1e3:g} ms,",
+                f"{INSIDE_LEAST:.1%} inside what the bridge itself states, first lock within",
+                f"{LOCK_S_MAX:g} s of being let in.",
+                "",
+                "| " + " | ".join(heading) + " |",
+                "|" + "---|" * len(heading),
+                *("| " + " | ".join(line) + " |" for line in lines),
+                "",
+                f"![errors of the clocks over time]({picture.parent.name}/{picture.name})",
+                "",
+                f"By `scripts/lab --clock` at {found.commit}. An hour in virtual time is",
+                "`tests/test_clock_hour.py`.",
+                "",
+            ]
+        ),
+        encoding="utf-8",
+    )
+    return verdicts
+
+
+def draw(found: Found, path: Path) -> None:
+    """Draw every member's error over time, and its stated bound."""
+    first_ns = min((error.at_ns for error in found.errors), default=0)
+    figure = figures.new_figure(7.6, 5.4, "Errors of three clocks; grey: what each says it may be off")
+    axes = figure.subplots(len(found.skews_ppm), 1, sharex=True, sharey=True, squeeze=False)
+    for ax, (name, ppm) in zip(axes.flat, found.skews_ppm.items(), strict=True):
+        figures.tidy(ax)
+        mine = [error for error in found.errors if error.member == name]
+        bounds = [one for one in found.stated if one.member == name and one.at_ns >= first_ns]
+        at_s = [(one.at_ns - first_ns) / 1e9 for one in bounds]
+        ax.fill_between(
+            at_s, [-one.bound_us / 1e3 for one in bounds], [one.bound_us / 1e3 for one in bounds],
+            color="#E5E7EB", linewidth=0,
+        )  # fmt: skip
+        ax.plot(
+            [(error.at_ns - first_ns) / 1e9 for error in mine], [error.us / 1e3 for error in mine],
+            ".", markersize=2, color=figures.COLOURS["udp-repair"],
+        )  # fmt: skip
+        ax.set_ylabel(f"{name}, {ppm:+g} ppm\nms", fontsize=9)
+    axes[-1, 0].set_xlabel("s, from a minute after joining")
+    figures.save(figure, path)

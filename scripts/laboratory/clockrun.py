@@ -1,0 +1,100 @@
+"""Clock run: ten minutes of real bridges with bad local clocks, over a network with lopsided jitter.
+
+A shell. True time is the machine's own clock, which all share: what a bridge hands to scsynth carries a
+timetag made by its session clock, so the timetag less the relay's due is that clock's error. How far each
+bridge says that it may be off comes from the relay's statistics, as people see them.
+"""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+from rehearsal import relaylog
+
+from laboratory import measure, realrun
+from laboratory.clockreport import SECONDS, SETTLED_S, Error, Found, Stated
+from laboratory.players import BIN, CLOCK_SET, RELAY_PORT, Player, Relay, RunFailed, environment
+from laboratory.points import Point
+from laboratory.runs import stamp
+
+NETWORK = "up:delay=40,jitter=20,kind=lognormal;down:delay=40,jitter=8,kind=lognormal"
+"""40 ms each way, and queues of 20 and 8 ms on average, drawn for every datagram."""
+SKEWS_PPM = {"anna": 50.0, "ben": -50.0, "carla": 0.0}
+EVENTS_PER_S = 2.0
+ASK_S = 2.0
+
+
+class Asker:
+    """Asks the relay for its statistics now and then, without waiting for the answers."""
+
+    def __init__(self, home: Path) -> None:
+        self.stated: list[Stated] = []
+        self._home = home
+        self._asked_at_s = 0.0
+        self._asking: subprocess.Popen[bytes] | None = None
+
+    def look(self, relay: Relay) -> None:
+        """Take in an answer that has come, and ask again when it is time."""
+        if self._asking is not None:
+            if self._asking.poll() is None:
+                return
+            assert self._asking.stdout is not None
+            with self._asking.stdout as answer:
+                self._take_in(answer.read())
+            self._asking = None
+        if time.monotonic() >= self._asked_at_s + ASK_S:
+            self._asked_at_s = time.monotonic()
+            self._asking = relay.host.popen(
+                [BIN / "jamrelay", "stats", f"127.0.0.1:{RELAY_PORT}", "--json"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=environment(self._home),
+            )  # fmt: skip
+
+    def _take_in(self, answer: bytes) -> None:
+        if not answer:
+            return
+        for member in json.loads(answer)["rooms"][0]["members"]:
+            self.stated.append(Stated(member["name"], time.time_ns(), member["clock_bound_ms"] * 1e3))
+
+
+def run(folder: Path, *, seconds: float = SECONDS, seed: int = 1) -> Found:
+    """Play for `seconds` and return what the clocks did, the first minute aside. Raises RunFailed and more.
+
+    Call it from a thread that lives as long as the run; see laboratory.realrun.run.
+    """
+    point = Point(
+        name="clock", series="clock", x=0.0, where="netlab", network=NETWORK, events_per_s=EVENTS_PER_S,
+        seconds=seconds,
+    )  # fmt: skip
+    asker = Asker(folder / "asker")
+    played = realrun.perform(point, seed, folder, skews_ppm=SKEWS_PPM, look=asker.look)
+    judged = relaylog.read(folder / "events.jsonl")
+    events = measure.observe(played.members, judged, *played.window_ns, lead_ms=point.lead_ms or 0.0)
+    # In the room since before the window began.
+    from_ns = played.window_ns[0] + round(SETTLED_S * 1e9)
+    errors = [
+        Error(name, message.t_ns, by_ns / 1e3)
+        for event in events
+        for name, message, by_ns in measure.clock_errors(event)
+        if message.t_ns >= from_ns
+    ]
+    return Found(
+        NETWORK, SKEWS_PPM, seconds - SETTLED_S, stamp().commit, errors, asker.stated,
+        {player.name: lock_s(player) for player in played.players},
+    )  # fmt: skip
+
+
+def lock_s(player: Player) -> float:
+    """Return how long after its bridge was let into the room a member's clock was set. Raises RunFailed."""
+    joined, locked = (told_at_s(player, words) for words in (" in room ", CLOCK_SET))
+    return locked - joined
+
+
+def told_at_s(player: Player, words: str) -> float:
+    line = next((line for line in player.text.splitlines() if words in line), None)
+    if line is None:
+        raise RunFailed(f"{player.name} never said{words}")
+    clock, _, millis = line.split()[1].partition(",")
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return hours * 3600 + minutes * 60 + seconds + int(millis) / 1e3
