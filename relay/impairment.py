@@ -119,7 +119,8 @@ class Way:
     trace: TraceWay | None = None
     """Replay: instead of delay_ms, jitter and loss, those of the sample nearest in time, over and over."""
     fifo: bool = True
-    """Arrivals never overtake each other, those chosen by `reorder` and second copies excepted."""
+    """Arrivals never overtake each other, those chosen by `reorder` and second copies excepted; nor do they
+    come closer behind each other than the rate lets them."""
 
     def __post_init__(self) -> None:
         _require(_at_least_0(self.delay_ms), "delay", self.delay_ms, "at least 0 ms")
@@ -225,13 +226,14 @@ class Impairment:
 
         if self._outages is not None and self._outages.out_until_s(at_s) is not None:
             return Decision(index, at_s, size, Fate.OUTAGE, ())
-        leaves_s = at_s
+        leaves_s, takes_s = at_s, 0.0
         blocked_s = at_s if self._spikes is None else self._spikes.blocked_until_s(at_s)
         if way.rate_kbps is not None:
             starts_s = max(blocked_s, self._free_at_s)
             if starts_s - at_s > way.queue_ms / 1e3:
                 return Decision(index, at_s, size, Fate.QUEUE_FULL, ())
-            leaves_s = self._free_at_s = starts_s + size * 8e-3 / way.rate_kbps
+            takes_s = size * 8e-3 / way.rate_kbps
+            leaves_s = self._free_at_s = starts_s + takes_s
         if self._bursts is not None and self._bursts.bad_until_s(at_s) is not None:
             return Decision(index, at_s, size, Fate.BURST, ())
         delay_s = self._delay_at_s(at_s, added_s)
@@ -246,7 +248,7 @@ class Impairment:
         if overtaken:
             arrival_s += way.reorder_ms / 1e3
         elif way.fifo:
-            arrival_s = self._last_arrival_s = max(arrival_s, self._last_arrival_s)
+            arrival_s = self._last_arrival_s = max(arrival_s, self._last_arrival_s + takes_s)
         arrivals_s = (arrival_s, arrival_s + DUPLICATE_AFTER_S) if doubled else (arrival_s,)
         return Decision(index, at_s, size, Fate.PASSED, arrivals_s)
 

@@ -36,18 +36,30 @@ _RESEARCH = Way(delay_ms=15.0, jitter=_added(0.2))
 
 _FIBRE = Way(delay_ms=15.0, jitter=_added(2.0), bursts=Bursts(0.0005, 0.020))
 
-_CABLE = Way(delay_ms=22.0, jitter=_added(6.0), loss=0.0005, bursts=Bursts(0.0015, 0.040))
+_CABLE = Way(delay_ms=22.0, jitter=_added(6.0), loss=0.0005, bursts=Bursts(0.0015, 0.040), rate_kbps=20_000.0)
 
-_DSL = Way(delay_ms=35.0, jitter=_added(7.0), loss=0.001, bursts=Bursts(0.002, 0.060))
+_DSL = Way(delay_ms=35.0, jitter=_added(7.0), loss=0.001, bursts=Bursts(0.002, 0.060), rate_kbps=10_000.0)
 
 _HOTEL_WIFI = Way(
-    delay_ms=15.0, jitter=_added(10.0), loss=0.005, bursts=Bursts(0.01, 0.080), spikes=Spikes(5.0, 60.0)
+    delay_ms=15.0,
+    jitter=_added(10.0),
+    loss=0.005,
+    bursts=Bursts(0.01, 0.080),
+    spikes=Spikes(5.0, 60.0),
+    rate_kbps=10_000.0,
+    queue_ms=500.0,
 )
 
 _WIFI_SPIKES = Way(delay_ms=8.0, jitter=_added(2.0), loss=0.001, spikes=Spikes(33.0, 250.0))
 
 _MOBILE = Way(
-    delay_ms=30.0, jitter=_added(12.0), loss=0.002, bursts=Bursts(0.005, 0.150), spikes=Spikes(20.0, 120.0)
+    delay_ms=30.0,
+    jitter=_added(12.0),
+    loss=0.002,
+    bursts=Bursts(0.005, 0.150),
+    spikes=Spikes(20.0, 120.0),
+    rate_kbps=10_000.0,
+    queue_ms=500.0,
 )
 
 _BUFFERBLOAT_FREE = Way(delay_ms=15.0, jitter=_added(3.0), loss=0.0005)
@@ -85,19 +97,20 @@ _TABLE = (
         "cable",
         Leg.both(_CABLE),
         "Home cable: 20-60 ms, jitter 5-20 ms, loss 0.1-0.4 % (FCC, Measuring Broadband America: its lowest "
-        "class of loss at peak hours ends at 0.4 %); here 0.2 %, most of it in bursts of 40 ms: assumption.",
+        "class of loss at peak hours ends at 0.4 %); here 0.2 %, most of it in bursts of 40 ms, 20 Mbit/s: "
+        "assumption.",
     ),
     Profile(
         "dsl",
         Leg.both(_DSL),
         "Home DSL: upper half of 20-60 ms, jitter 5-20 ms, loss 0.1-0.4 % (FCC, as cable); interleaving "
-        "takes 8 ms each way (an ADSL2+ customer of Deutsche Telekom); bursts: assumption.",
+        "takes 8 ms each way (an ADSL2+ customer of Deutsche Telekom); bursts, 10 Mbit/s: assumption.",
     ),
     Profile(
         "hotel-wifi",
         Leg.both(_HOTEL_WIFI),
         "Shared Wi-Fi: jitter 5-15 ms with spikes of 40-80 ms; the home line behind it, 1.5 % loss, two "
-        "thirds of it in bursts of 80 ms, a spike every 5 s: assumption.",
+        "thirds of it in bursts of 80 ms, a spike every 5 s, 10 Mbit/s: assumption.",
     ),
     Profile(
         "wifi-spikes",
@@ -109,7 +122,7 @@ _TABLE = (
         "mobile",
         Leg.both(_MOBILE),
         "4G in town: RTT from about 60 ms (operators' means 31-39 ms to a near server, Ookla, plus the way "
-        "to the relay); jitter, 0.7 % loss, handovers every 20 s with 120 ms: assumption.",
+        "to the relay); jitter, 0.7 % loss, handovers every 20 s with 120 ms, 10 Mbit/s: assumption.",
     ),
     Profile(
         "mobile-slow-4g",

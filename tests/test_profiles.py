@@ -101,8 +101,9 @@ def test_a_profile_can_be_changed() -> None:
 
 def test_a_part_of_a_profile_can_be_taken_away() -> None:
     assert parse_leg("mobile-slow-4g,rate=none").up.rate_kbps is None
-    leg = parse_leg("hotel-wifi,loss=0,bursts=0,jitter=0,spike=0")
-    assert leg.up == Way(delay_ms=PROFILES["hotel-wifi"].leg.up.delay_ms)
+    leg = parse_leg("hotel-wifi,loss=0,bursts=0,jitter=0,spike=0,rate=none")
+    was = PROFILES["hotel-wifi"].leg.up
+    assert leg.up == Way(delay_ms=was.delay_ms, queue_ms=was.queue_ms)
 
 
 def test_directions_can_differ() -> None:

@@ -27,6 +27,7 @@ from typing import Any
 import msgspec
 
 from laboratory import namespaces
+from laboratory.awake import KeptAwake
 from laboratory.emulator import Ending, Plan, Ready
 from laboratory.namespaces import Namespace, NetlabError, why_not
 from relay.impairment import Leg
@@ -84,7 +85,8 @@ class Star:
 
     legs: member's name -> Leg. log: where the emulator writes every decision (laboratory.decisionlog);
     complete when the star is closed; None: no log. congestion: TCP's congestion control inside ("cubic",
-    "bbr"), None: the kernel's default. realtime: let the emulator run under SCHED_FIFO where it may.
+    "bbr"), None: the kernel's default. realtime: let the emulator run under SCHED_FIFO where it may, on
+    processors that are kept awake.
     Raises NetlabError, in words, if it can't be set up here.
     """
 
@@ -114,8 +116,11 @@ class Star:
         self._namespaces: list[Namespace] = []
         self._hosts: list[Host] = []
         self._emulator: subprocess.Popen[bytes] | None = None
+        self._awake = contextlib.ExitStack()
 
     def __enter__(self) -> "Star":
+        if self.realtime:
+            self._awake.enter_context(KeptAwake())
         try:
             self._make()
             self._start_emulator()
@@ -183,6 +188,7 @@ class Star:
         for namespace in self._namespaces:
             namespace.close()
         self._namespaces.clear()
+        self._awake.close()
 
     def _make(self) -> None:
         for number, name in enumerate(("relay", *self.legs)):
