@@ -14,6 +14,9 @@ import sys
 from laboratory import namespaces
 
 SPIN = "while True: pass"
+AUTOGROUP = "/proc/self/autogroup"
+AUTOGROUP_NICE = "19"
+"""Where the kernel shares processors between sessions, SCHED_IDLE gives way within its own alone."""
 
 
 class KeptAwake(contextlib.AbstractContextManager["KeptAwake"]):
@@ -40,5 +43,8 @@ def spin(processor: int) -> "subprocess.Popen[bytes]":
         namespaces.die_with_parent()
         os.sched_setaffinity(0, {processor})
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with contextlib.suppress(OSError), open(AUTOGROUP, "w") as group:
+            group.write(AUTOGROUP_NICE)
 
-    return subprocess.Popen([sys.executable, "-I", "-S", "-c", SPIN], preexec_fn=give_way)
+    command = [sys.executable, "-I", "-S", "-c", SPIN]
+    return subprocess.Popen(command, start_new_session=True, preexec_fn=give_way)
