@@ -5,7 +5,7 @@ anew asks for the last PAST_NUMBERS events before it as well: some of them are d
 Bound: EARLY_MAX events wait for session time.
 """
 
-from bridge.memory import Memory
+from bridge.memory import HandedOver, Memory
 from relay.wire import frames
 from relay.wire.errors import MalformedDatagram
 from relay.wire.outbox import Outbox
@@ -120,11 +120,14 @@ class Downlink:
         ranges, self._leapt = self._leapt, []
         return [*ranges, *((number, number) for number in self._gaps.gave_up())]
 
-    def remember(self, memory: Memory, held: list[int]) -> None:
-        """Put down how far this host has come. held: the numbers in hand that were not handed over yet."""
+    def remember(self, memory: Memory, held: list[int], before: HandedOver | None = None) -> None:
+        """Put down how far this host has come. held: the numbers in hand that were not handed over yet.
+
+        before: what the bridge before this one had handed over.
+        """
         unplayed = [*held, *(event.number for event in self._early if not self.is_past(event))]
         memory.complete_number = min([self._gaps.contiguous, *(number - 1 for number in unplayed)])
-        memory.remember_missing(self._gaps.highest, [*self._gaps.missing(), *unplayed])
+        memory.remember_missing(self._gaps.highest, [*self._gaps.missing(), *unplayed], before)
 
     def _leap(self, number: int) -> None:
         """More is missing than can be asked for: it is lost; go on from `number`."""

@@ -38,7 +38,11 @@ class HandedOver:
         """Tell whether scsynth has the event already."""
         if own and event.seq in self.unconfirmed:
             return True
-        return event.number <= self.highest and event.number not in self.missing
+        return self.has(event.number)
+
+    def has(self, number: int) -> bool:
+        """Tell whether scsynth has the event of a room number."""
+        return number <= self.highest and number not in self.missing
 
 
 @dataclass(slots=True)
@@ -54,14 +58,26 @@ class Memory:
     missing: tuple[int, ...] = ()
     unconfirmed: tuple[int, ...] = ()
 
-    def remember_missing(self, highest: int, missing: list[int]) -> None:
+    def remember_missing(self, highest: int, missing: list[int], before: HandedOver | None = None) -> None:
         """Note what has not come, or not been handed over; where that is too much, what lies above the list
-        counts as not handed over: better twice than never."""
+        counts as not handed over: better twice than never.
+
+        before: what the bridge before this one had handed over, which this one may not have heard of yet.
+        """
+        if before is not None:
+            unheard = [number for number in before.missing if number > highest]
+            missing = [number for number in missing if not before.has(number)] + unheard
+            highest = max(highest, before.highest)
         if len(missing) > LISTED_MAX:
             missing = sorted(missing)
             highest = missing[LISTED_MAX] - 1
         self.highest_number = highest
         self.missing = tuple(missing[:LISTED_MAX])
+
+    def remember_unconfirmed(self, numbers: tuple[int, ...], before: HandedOver | None = None) -> None:
+        """Note own numbers that were played as stamped; the newest are kept."""
+        earlier = sorted(before.unconfirmed) if before is not None else []
+        self.unconfirmed = (*earlier, *numbers)[-LISTED_MAX:]
 
     def handed_over(self) -> HandedOver:
         """Return what had been handed over."""

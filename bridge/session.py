@@ -374,8 +374,9 @@ class JamSession:
 
     def _remember(self) -> None:
         """Put down what the next bridge needs, should this one be killed."""
-        self.memory.unconfirmed = self.playout.unconfirmed.numbers
-        self._downlink.remember(self.memory, self.playout.queue.numbers())
+        before = self.playout.resume
+        self.memory.remember_unconfirmed(self.playout.unconfirmed.numbers, before)
+        self._downlink.remember(self.memory, self.playout.queue.numbers(), before)
 
     def _is_ahead(self, event: Stamped) -> bool:
         """Tell whether an event without a verdict is still to be played, so that the others can hear it."""

@@ -30,3 +30,29 @@ def test_where_too_much_is_missing_the_rest_counts_as_not_handed_over() -> None:
     assert len(one.missing) == LISTED_MAX
     handed = one.handed_over()
     assert all(number in handed.missing or number > handed.highest for number in missing)
+
+
+def test_a_bridge_that_is_killed_before_it_has_heard_all_leaves_what_the_one_before_knew() -> None:
+    before = Memory(highest_number=950, missing=(930, 940), unconfirmed=(33,)).handed_over()
+    memory = Memory()
+    # It knows of 900 to 935: 930 has come and was handed over, 935 has not, but the one before had it.
+    memory.remember_missing(935, [935], before)
+    memory.remember_unconfirmed((34,), before)
+    after = memory.handed_over()
+    assert [number for number in range(895, 960) if not after.has(number)] == [940, *range(951, 960)]
+    assert after.unconfirmed == {33, 34}
+
+
+def test_what_neither_of_two_bridges_has_handed_over_is_still_missing() -> None:
+    before = Memory(highest_number=950, missing=(930,)).handed_over()
+    memory = Memory()
+    memory.remember_missing(960, [930, 955], before)
+    assert [number for number in range(920, 962) if not memory.handed_over().has(number)] == [930, 955, 961]
+
+
+def test_the_newest_of_what_was_played_as_stamped_is_kept() -> None:
+    before = Memory(unconfirmed=tuple(range(LISTED_MAX))).handed_over()
+    memory = Memory()
+    memory.remember_unconfirmed((900, 901), before)
+    assert len(memory.unconfirmed) == LISTED_MAX
+    assert memory.unconfirmed[-2:] == (900, 901)

@@ -152,6 +152,17 @@ def test_a_new_epoch_forgets_what_was_handed_over_under_the_old_numbers() -> Non
     assert memory.epoch == OTHER_EPOCH
 
 
+def test_a_bridge_killed_at_once_leaves_what_the_one_before_it_had_handed_over() -> None:
+    memory = Memory(
+        slot=1, ticket=b"t" * 16, epoch=EPOCH, next_seq=50, complete_number=900, highest_number=950,
+        missing=(940,), unconfirmed=(48,),
+    )  # fmt: skip
+    relay = Relay(Bench().session(memory))
+    relay.welcome(at_s=1.0, resumed=True)
+    relay.turn(1.0)
+    assert (memory.highest_number, memory.missing, memory.unconfirmed) == (950, (940,), (48,))
+
+
 def test_a_relay_that_knows_nothing_is_told_the_foundation() -> None:
     _, session, relay = joined()
     read = reading(2.0)
