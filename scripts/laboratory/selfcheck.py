@@ -84,7 +84,10 @@ def check(
     """
     with tempfile.TemporaryDirectory(prefix="netlab-") as folder:
         path = Path(folder) / "decisions.log"
-        with Star({MEMBER: leg}, seed=seed, log=path, realtime=realtime) as star, _in_front(realtime):
+        with (
+            Star({MEMBER: leg}, seed=seed, log=path, realtime=realtime, awake=realtime) as star,
+            _in_front(realtime),
+        ):
             sent, came = _converse(star, rate, seconds, tick)
         log = read_log(path)
     assert star.ending is not None

@@ -85,8 +85,8 @@ class Star:
 
     legs: member's name -> Leg. log: where the emulator writes every decision (laboratory.decisionlog);
     complete when the star is closed; None: no log. congestion: TCP's congestion control inside ("cubic",
-    "bbr"), None: the kernel's default. realtime: let the emulator run under SCHED_FIFO where it may, on
-    processors that are kept awake.
+    "bbr"), None: the kernel's default. realtime: let the emulator run under SCHED_FIFO where it may. awake:
+    keep the processors awake (laboratory.awake), where little else runs.
     Raises NetlabError, in words, if it can't be set up here.
     """
 
@@ -98,6 +98,7 @@ class Star:
         log: Path | str | None = None,
         congestion: str | None = None,
         realtime: bool = True,
+        awake: bool = False,
     ) -> None:
         if not 1 <= len(legs) <= MEMBERS_MAX:
             raise NetlabError(f"{len(legs)} members: a star has 1 to {MEMBERS_MAX}")
@@ -106,6 +107,7 @@ class Star:
         self.log = None if log is None else Path(log).resolve()
         self.congestion = congestion
         self.realtime = realtime
+        self.awake = awake
         self.relay_address = "10.77.0.1"
         self.ready: Ready | None = None
         """When the emulation's time 0 was, once it runs."""
@@ -119,7 +121,7 @@ class Star:
         self._awake = contextlib.ExitStack()
 
     def __enter__(self) -> "Star":
-        if self.realtime:
+        if self.awake:
             self._awake.enter_context(KeptAwake())
         try:
             self._make()
