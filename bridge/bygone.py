@@ -12,6 +12,7 @@ from relay.wire.sequence import Kind, Stamped
 
 _INSIDE = (0, 1)
 """The add actions that put a node into a group: at its head, at its tail."""
+_MOVES = frozenset({"/n_order", "/n_before", "/n_after", "/g_head", "/g_tail"})
 
 
 def bygone(events: Iterable[Stamped], is_over: Callable[[Stamped], bool]) -> set[int]:
@@ -24,7 +25,14 @@ def bygone(events: Iterable[Stamped], is_over: Callable[[Stamped], bool]) -> set
         for event in events
         if event.kind in (Kind.TIMED, Kind.UNTIMED)
     }
-    made = {node for _, message in messages.values() for node, _, _ in created_nodes(message)}
+    if any(_is_moved(message) for _, message in messages.values()):
+        return set()  # Sonic Pi never does that, and where a node lives then is another question
+    made = {
+        node
+        for event, message in messages.values()
+        if is_over(event)
+        for node, _, _ in created_nodes(message)
+    }
     gone: set[int] = set()
     for event, message in messages.values():
         if message.address == "/n_free" and is_over(event) and made.issuperset(referenced_nodes(message)):
@@ -34,6 +42,13 @@ def bygone(events: Iterable[Stamped], is_over: Callable[[Stamped], bool]) -> set
             node for node, action, target in created_nodes(message) if action in _INSIDE and target in gone
         )
     return {seq for seq, (_, message) in messages.items() if _concerns_only(message, gone)}
+
+
+def _is_moved(message: Message) -> bool:
+    """Tell whether a node is put elsewhere than into the group that is named, or several are made at once."""
+    created = created_nodes(message)
+    moves = message.address in _MOVES or any(action not in _INSIDE for _, action, _ in created)
+    return moves or len(created) > 1
 
 
 def _concerns_only(message: Message, gone: set[int]) -> bool:

@@ -1,5 +1,7 @@
 """Bygone: what was made and freed again before anybody heard of it."""
 
+import pytest
+
 from bridge.bygone import bygone
 from relay.wire.osc import encode
 from relay.wire.sequence import Kind, Stamped
@@ -39,6 +41,24 @@ def test_a_free_of_what_the_others_have_stays_and_so_does_all_that_it_frees() ->
 def test_a_free_that_is_still_to_come_leaves_time_for_what_is_before_it() -> None:
     made = events(group(8), note(20, target=8), encode("/n_free", 8))
     assert bygone(made, lambda event: event.seq < 3) == set()
+
+
+def test_a_node_that_is_still_to_come_is_kept_though_a_free_of_it_is_over() -> None:
+    made = events(note(20), encode("/n_free", 20))
+    assert bygone(made, lambda event: event.seq == 2) == set()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        encode("/g_new", 10, 0, 0, 11, 0, 0),
+        encode("/g_new", 10, 3, 8),
+        encode("/n_order", 0, 4, 8),
+        encode("/g_head", 4, 8),
+    ],
+)
+def test_where_nodes_are_placed_in_other_ways_nothing_is_bygone(odd: bytes) -> None:
+    assert over(group(8), odd, encode("/n_free", 8)) == set()
 
 
 def test_a_message_that_also_concerns_what_lives_stays() -> None:

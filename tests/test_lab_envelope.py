@@ -66,11 +66,11 @@ def test_a_member_in_trouble_must_leave_margins_and_shift_as_they_were(title: st
             row(trial("RTT 30, jitter 3 ms, loss 0.1 %").point("netlab"), seed), **figures
         )
         for seed in envelope.SEEDS
-        for figures in [{"margin_ms_p01": 430.0, "shift_ms_last": 0.0}]
+        for figures in [{"margin_ms_p01": 430.0, "shift_ms_last": 0.0, "lead_ms_last": 155.0}]
     ]
 
     def holds(**figures: object) -> bool:
-        usual = {"margin_ms_p01": 428.0, "shift_ms_last": 0.0}
+        usual = {"margin_ms_p01": 428.0, "shift_ms_last": 0.0, "lead_ms_last": 160.0}
         rows_ = [
             msgspec.structs.replace(row(trial(title).point("netlab"), seed), **usual | figures)
             for seed in envelope.SEEDS
@@ -80,6 +80,7 @@ def test_a_member_in_trouble_must_leave_margins_and_shift_as_they_were(title: st
     assert holds()
     assert not holds(margin_ms_p01=424.0)
     assert not holds(shift_ms_last=1.0)
+    assert not holds(lead_ms_last=170.0)
     assert not holds(bad=1)
     assert not envelope.judge([row(trial(title).point("netlab"), seed) for seed in envelope.SEEDS])[
         0

@@ -1,6 +1,6 @@
 """Clock report: what a clock run found, judged, drawn and put into words.
 
-Pure but for `write`. An error is positive where a clock is ahead of the relay's.
+Pure but for `write`. An error is positive where a clock is ahead of the relay's: it reaches a due earlier.
 """
 
 from bisect import bisect_right
@@ -29,6 +29,7 @@ class Error:
     member: str
     at_ns: int
     us: float
+    """The relay's due less the instant that scsynth was given for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Stated:
     member: str
     at_ns: int
     bound_us: float
+    rate_ppm: float = 0.0
+    """How much faster than the local clock it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def write(found: Found, text: Path = TEXT, picture: Path = PICTURE) -> list[Verd
                 "",
                 f"Real relay and bridges for {found.seconds:g} s, from a minute after joining, over",
                 f"`{found.network}`. The bridges' local clocks are made to run",
-                "wrong. An error is the timetag that a bridge gives scsynth less the relay's due, on the one",
+                "wrong. An error is the relay's due less the timetag that a bridge gives scsynth, on the one",
                 f"clock that all of them share here. Asked for: p99 below {P99_US_MAX / 1e3:g} ms,",
                 f"{INSIDE_LEAST:.1%} inside what the bridge itself states, first lock within",
                 f"{LOCK_S_MAX:g} s of being let in.",

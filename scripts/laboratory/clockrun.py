@@ -1,28 +1,34 @@
 """Clock run: ten minutes of real bridges with bad local clocks, over a network with lopsided jitter.
 
 A shell. True time is the machine's own clock, which all share: what a bridge hands to scsynth carries a
-timetag made by its session clock, so the timetag less the relay's due is that clock's error. How far each
-bridge says that it may be off comes from the relay's statistics, as people see them.
+timetag made by its session clock, so the relay's due less that timetag is the clock's error. How far each
+bridge says that it may be off comes from the relay's statistics, as people see them; so does the rate by
+which it sees that its local clock is wrong.
 """
 
 import json
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rehearsal import relaylog
 
-from laboratory import measure, realrun
+from laboratory import health, measure, realrun
 from laboratory.clockreport import SECONDS, SETTLED_S, Error, Found, Stated
+from laboratory.decisionlog import read_log
 from laboratory.players import BIN, CLOCK_SET, RELAY_PORT, Player, Relay, RunFailed, environment
 from laboratory.points import Point
 from laboratory.runs import stamp
+from laboratory.star import Star
 
 NETWORK = "up:delay=40,jitter=20,kind=lognormal;down:delay=40,jitter=8,kind=lognormal"
 """40 ms each way, and queues of 20 and 8 ms on average, drawn for every datagram."""
 SKEWS_PPM = {"anna": 50.0, "ben": -50.0, "carla": 0.0}
 EVENTS_PER_S = 2.0
 ASK_S = 2.0
+RATE_PPM_OFF_MAX = 15.0
+DAY_S = 86_400.0
 
 
 class Asker:
@@ -55,7 +61,8 @@ class Asker:
         if not answer:
             return
         for member in json.loads(answer)["rooms"][0]["members"]:
-            self.stated.append(Stated(member["name"], time.time_ns(), member["clock_bound_ms"] * 1e3))
+            bound_us, rate_ppm = member["clock_bound_ms"] * 1e3, member["clock_rate_ppm"]
+            self.stated.append(Stated(member["name"], time.time_ns(), bound_us, rate_ppm))
 
 
 def run(folder: Path, *, seconds: float = SECONDS, seed: int = 1) -> Found:
@@ -70,6 +77,8 @@ def run(folder: Path, *, seconds: float = SECONDS, seed: int = 1) -> Found:
     asker = Asker(folder / "asker")
     played = realrun.perform(point, seed, folder, skews_ppm=SKEWS_PPM, look=asker.look)
     judged = relaylog.read(folder / "events.jsonl")
+    check_network(played.star, folder)
+    check_skews(asker.stated)
     events = measure.observe(played.members, judged, *played.window_ns, lead_ms=point.lead_ms or 0.0)
     # In the room since before the window began.
     from_ns = played.window_ns[0] + round(SETTLED_S * 1e9)
@@ -85,10 +94,28 @@ def run(folder: Path, *, seconds: float = SECONDS, seed: int = 1) -> Found:
     )  # fmt: skip
 
 
+def check_network(star: Star, folder: Path) -> None:
+    """Raise RunFailed if the network wasn't what was asked for."""
+    error_ms = health.emulation_error_ms(read_log(folder / "decisions.log"))
+    if error_ms is not None and error_ms > health.EMULATION_MS_MAX:
+        raise RunFailed(f"1 % of the datagrams were {error_ms:.1f} ms later than the model says")
+    if star.unlogged:
+        raise RunFailed(f"the kernel lost {star.unlogged} datagrams in front of the emulator")
+
+
+def check_skews(stated: Sequence[Stated]) -> None:
+    """Raise RunFailed if a bridge's local clock wasn't as wrong as it was meant to be."""
+    for name, skew_ppm in SKEWS_PPM.items():
+        rates = [one.rate_ppm for one in stated if one.member == name]
+        if not rates or abs(rates[-1] + skew_ppm) > RATE_PPM_OFF_MAX:
+            found = f"{rates[-1]:+.1f}" if rates else "nothing"
+            raise RunFailed(f"{name}'s clock should see {-skew_ppm:+g} ppm, but sees {found}")
+
+
 def lock_s(player: Player) -> float:
     """Return how long after its bridge was let into the room a member's clock was set. Raises RunFailed."""
     joined, locked = (told_at_s(player, words) for words in (" in room ", CLOCK_SET))
-    return locked - joined
+    return (locked - joined) % DAY_S
 
 
 def told_at_s(player: Player, words: str) -> float:

@@ -47,7 +47,7 @@ class Trial:
     shift_auto: bool | None = None
     """None: it tunes itself where a note has more than 500 ms."""
     like: str | None = None
-    """The trial without the trouble: margins and shift must be as there."""
+    """The trial without the trouble: margins, lead and shift must be as there."""
     wheres: tuple[str, ...] = ("virtual", "netlab")
 
     def point(self, where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> Point:
@@ -87,8 +87,8 @@ OUT = Cut("ben", 60.0, 63.0)
 """Two seconds, and one to be whole again."""
 BLOAT = Cut("ben", 60.0, 64.0)
 BLOAT_MS = 350.0
-MARGIN_MS = 5.0
-"""Margins are alike within this."""
+MARGIN_MS, LEAD_MS = 5.0, 10.0
+"""Margins and leads are alike within these."""
 UNEVEN = f"{network(100, jitter_ms=20, loss=5)} | ben={network(100, jitter_ms=20, loss=20)}"
 
 TRIALS = (
@@ -113,7 +113,7 @@ TRIALS = (
     Trial(
         f"{CALM_TITLE}; 3 s of bufferbloat at one member",
         f"{CALM} | {BLOAT.member}={CALM},bloat=60-63:{BLOAT_MS:g}", 500,
-        "0 among the others, shift and margins as without it", fixed(0.0), cut=BLOAT, shift_auto=True,
+        "0 among the others; lead, shift and margins as without it", fixed(0.0), cut=BLOAT, shift_auto=True,
         like=CALM_TITLE, wheres=("netlab",),
     ),
 )  # fmt: skip
@@ -174,10 +174,13 @@ def holds(trial: Trial, cell: Cell, without: Cell | None = None) -> bool:
 
 
 def is_like(cell: Cell, without: Cell) -> bool:
-    """Whether margins and shift are as in the trial without the trouble."""
+    """Whether margins, lead and shift are as in the trial without the trouble."""
     margin, usual = cell.mean(lambda row: row.margin_ms_p01), without.mean(lambda row: row.margin_ms_p01)
     shift, usual_shift = (one.worst(lambda row: row.shift_ms_last) for one in (cell, without))
+    lead, usual_lead = (one.worst(lambda row: row.lead_ms_last) for one in (cell, without))
     if margin is None or usual is None or shift is None or usual_shift is None:
+        return False
+    if lead is None or usual_lead is None or lead > usual_lead + LEAD_MS:
         return False
     return margin >= usual - MARGIN_MS and shift <= usual_shift
 

@@ -278,7 +278,7 @@ def clock_errors(event: Event) -> list[tuple[str, RecordedMessage, int]]:
         return []
     due_ns = unix_ns(event.judged.due)
     return [
-        (name, message, message.due_ns - due_ns)
+        (name, message, due_ns - message.due_ns)
         for name, message in event.held.items()
         if name != event.origin
     ]

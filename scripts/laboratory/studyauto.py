@@ -24,8 +24,8 @@ def auto_section(study: Study) -> str:
     if not pairs:
         return section(TITLE)
     intro = (
-        f"The same networks and traffic, played for {BY_ITSELF_SECONDS:g} s and counted from the first note "
-        f"on: the lead begins at {BASE_LEAD_MS:g} ms and follows what events need, the shift what notes lack "
+        f"The same networks and traffic, played for {BY_ITSELF_SECONDS:g} s after two that aren't counted: "
+        f"the lead begins at {BASE_LEAD_MS:g} ms and follows what events need, the shift what notes lack "
         "(0 if they have enough). UDP with repair. What an event needed is known when it has come: the first "
         "ones after a change for the worse are bad, or were re-timed for everybody alike."
     )

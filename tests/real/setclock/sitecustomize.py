@@ -1,4 +1,4 @@
-"""A bridge whose wall clock can be set: time.time_ns is off by what a file says, in ns.
+"""A bridge whose wall clock can be set: time.time_ns and kernel stamps are off by what a file says, in ns.
 
 Python imports this by itself where this folder is in PYTHONPATH. libfaketime, which does it for scsynth,
 breaks Python's time.sleep where it leaves the monotonic clock alone.
@@ -6,6 +6,7 @@ breaks Python's time.sleep where it leaves the monotonic clock alone.
 
 import mmap
 import os
+import socket
 import struct
 import sys
 import time
@@ -14,4 +15,22 @@ if "bridge.service" in sys.orig_argv:
     with open(os.environ["SETCLOCK_FILE"], "rb") as file:
         _offset = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
     _true_ns = time.time_ns
-    time.time_ns = lambda: int(_true_ns() + struct.unpack("<q", _offset[:8])[0])
+
+    def offset_ns() -> int:
+        return int(struct.unpack("<q", _offset[:8])[0])
+
+    def recvmsg(sock: socket.socket, *args: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
+        """Receive, with the kernel's stamps as a kernel whose clock was set would make them."""
+        payload, ancillary, flags, source = _true_recvmsg(sock, *args)
+        return payload, [(level, kind, stamp(kind, data)) for level, kind, data in ancillary], flags, source
+
+    def stamp(kind: int, data: bytes) -> bytes:
+        if kind != SO_TIMESTAMPNS:
+            return data
+        seconds, ns = TIMESPEC.unpack(data[: TIMESPEC.size])
+        return TIMESPEC.pack(*divmod(seconds * 10**9 + ns + offset_ns(), 10**9))
+
+    SO_TIMESTAMPNS, TIMESPEC = 35, struct.Struct("@qq")
+    _true_recvmsg = socket.socket.recvmsg
+    socket.socket.recvmsg = recvmsg  # type: ignore[assignment, method-assign]
+    time.time_ns = lambda: _true_ns() + offset_ns()
