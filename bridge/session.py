@@ -26,7 +26,7 @@ from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import MalformedDatagram, RemoteError
 from relay.wire.outbox import RTT_GUESS_S
-from relay.wire.sequence import HANDED_AHEAD_MAX, Judged, Kind, Stamped, Timing
+from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Stamped, Timing
 from relay.wire.timetag import seconds
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -292,7 +292,8 @@ class JamSession:
                 raise MalformedDatagram(f"{type(frame).__name__} on a member's channel: no relay says that")
 
     def _take_in(self, event: Judged, reading: Reading) -> None:
-        if event.slot == self.playout.own.slot:
+        # A reset by the relay has a number that we may have given to an event of ours meanwhile.
+        if event.slot == self.playout.own.slot and Flag.SILENCED not in event.flags:
             self._uplink.settle(event.seq)
         until = self._timebase.session_at(reading.local_ns) + self.playout.release_advance
         if event.due > until or not self._downlink.is_past(event):  # else over before this host came

@@ -60,6 +60,8 @@ class _SlotState:
     urgent: int | None = None
     """The least base due of those that wait; None: to be reckoned again."""
     counts: SlotCounts = field(default_factory=SlotCounts)
+    lent: int | None = None
+    """The first number that resets of the relay took since the sender's last event."""
 
 
 class Judge:
@@ -93,6 +95,8 @@ class Judge:
     def skip_to(self, slot: int, seq: int, now: int) -> list[Judged]:
         """Expect `seq` next in `slot`, if that is further on: its bridge has nothing older to send.
 
+        A number that the relay took for a reset while the bridge was away is the bridge's again: it may have
+        given it to an event of its own, say the group of a run.
         Returns what waited for a gap below `seq`: nothing will fill it now.
         """
         state = self._slots.setdefault(slot, _SlotState())
@@ -100,6 +104,8 @@ class Judge:
         while state.waiting and min(state.waiting) < seq:
             self._skip_gap(state)
             judged += self._judge_ready(slot, state, now)
+        if state.lent is not None and state.lent <= seq < state.next_seq:
+            state.next_seq = seq
         state.next_seq = max(state.next_seq, seq)
         _forget_below(state.refused, state.next_seq)
         return judged + self._judge_ready(slot, state, now)
@@ -180,11 +186,13 @@ class Judge:
         return self._judge_ready(slot, state, now)
 
     def reset(self, slot: int, now: int, *, silenced: bool) -> Judged:
-        """Return a slot reset by the relay itself; it takes the slot's next number."""
+        """Return a slot reset by the relay itself; it takes the slot's next number till the owner is back."""
         state = self._slots.setdefault(slot, _SlotState())
         state.waiting.clear()
         state.refused.clear()
         event = Stamped(state.next_seq, now, None, Kind.RESET, b"")
+        if state.lent is None:
+            state.lent = state.next_seq
         state.next_seq += 1
         return self._verdict(slot, state, event, now, Flag.SILENCED if silenced else Flag.NONE)
 
@@ -229,7 +237,7 @@ class Judge:
             event = state.waiting.pop(state.next_seq, None)
             if event is None:
                 return judged
-            state.urgent = None
+            state.urgent = state.lent = None
             state.next_seq += 1
             judged.append(self._verdict(slot, state, event, now, Flag.NONE))
 

@@ -363,6 +363,30 @@ def test_a_reset_takes_the_next_number_and_drops_what_waits() -> None:
     assert judge.next_seq(1) == 3
 
 
+def test_a_number_that_a_reset_took_is_its_senders_again_when_he_is_back() -> None:
+    judge = a_judge()
+    judge.judge(1, event(1), EPOCH)
+    judge.reset(1, EPOCH, silenced=True)
+    judge.reset(1, EPOCH, silenced=True)
+    assert judge.next_seq(1) == 4
+    assert judge.skip_to(1, 2, EPOCH) == []
+    assert judge.next_seq(1) == 2
+    assert [one.seq for one in judge.judge(1, event(2), EPOCH)] == [2]
+    assert judge.skip_to(1, 2, EPOCH) == []
+    assert judge.next_seq(1) == 3, "judged is judged"
+
+
+def test_a_sender_who_has_given_none_of_them_away_goes_on_behind_what_a_reset_took() -> None:
+    judge = a_judge()
+    judge.judge(1, event(1), EPOCH)
+    judge.reset(1, EPOCH, silenced=True)
+    judge.skip_to(1, 5, EPOCH)
+    assert judge.next_seq(1) == 5
+    judge.forget(1)
+    judge.skip_to(1, 2, EPOCH)
+    assert judge.next_seq(1) == 5, "another owner has none of them"
+
+
 def test_skipping_ahead_judges_what_waited_below_and_never_goes_back() -> None:
     judge = a_judge()
     judge.judge(1, event(5), EPOCH)

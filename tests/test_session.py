@@ -8,7 +8,7 @@ from bridge.session import JamSession
 from relay.wire import control, frames
 from relay.wire.datagram import Sealer
 from relay.wire.osc import encode
-from relay.wire.sequence import Kind, Scheme, Was
+from relay.wire.sequence import Flag, Kind, Scheme, Was
 from relay.wire.timetag import ticks
 from tests.bridge_world import Bench, bundles, group, instant, judged, note, reading
 from tests.session_world import CHANNEL, EPOCH, OTHER_EPOCH, Relay, emit, joined, seqs
@@ -114,6 +114,18 @@ def test_groups_played_while_the_relay_was_away_are_sent_afterwards_and_notes_ar
     relay.session.wake(reading(14.0))
     relay.welcome(at_s=14.0, resumed=True)
     assert seqs(relay.turn(14.0)[0]) == [], "too old: it was freed everywhere"
+
+
+def test_a_run_begun_while_the_relay_thought_us_gone_has_its_group_everywhere() -> None:
+    _, session, relay = joined()
+    session.disconnected()
+    emit(session, group(8), 7.0, None)
+    relay.session.wake(reading(7.1))
+    relay.welcome(at_s=7.1, resumed=True)
+    # What silenced us meanwhile has the number that our group has.
+    relay.say(judged(1, 5.3, slot=1, seq=1, flags=Flag.SILENCED), at_s=7.1)
+    relay.turn(7.1)
+    assert [event.seq for event in session._uplink.pending(lambda event: True, now=instant(7.1))] == [1]
 
 
 def test_what_was_made_and_freed_while_the_relay_was_away_is_kept_from_the_others() -> None:
