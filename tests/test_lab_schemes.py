@@ -47,6 +47,12 @@ def test_what_was_retimed_for_all_alike_is_told_apart_from_what_differs_between_
     assert "share of divergent events: more in loss 5 % (15 % against 0 %) and loss 10 % (20 % ag" in told
 
 
+def test_pairs_measured_at_different_commits_are_told() -> None:
+    assert "different commits" not in section([*JUDGED, *STAMPED])
+    newer = [msgspec.structs.replace(one, commit="def") for one in STAMPED]
+    assert "In 3 of 3 pairs the two were **measured at different commits**" in section([*JUDGED, *newer])
+
+
 def test_without_a_pair_the_schemes_were_not_measured_and_have_no_figure(tmp_path: Path) -> None:
     assert "Not measured." in section(JUDGED)
     assert "Not measured." in section(STAMPED)

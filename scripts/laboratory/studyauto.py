@@ -13,7 +13,7 @@ from laboratory.rows import Row
 from laboratory.studyfigures import auto_pairs, described
 from laboratory.studyplan import BASE_LEAD_MS, BY_ITSELF_SECONDS
 from laboratory.studyprose import Study, section, table
-from laboratory.studyschemes import BAD, DIVERGENT, compared
+from laboratory.studyschemes import BAD, DIVERGENT, compared, other_commits
 
 TITLE = "A lead that tunes itself"
 
@@ -30,7 +30,7 @@ def auto_section(study: Study) -> str:
         "ones after a change for the worse are bad, or were re-timed for everybody alike."
     )
     against = f"A lead that tunes itself against one of {BASE_LEAD_MS:g} ms"
-    told = [compared(pairs, BAD, against), compared(pairs, DIVERGENT, against)]
+    told = [compared(pairs, BAD, against), compared(pairs, DIVERGENT, against), *other_commits(pairs)]
     return section(TITLE, intro, "\n".join(f"* {sentence}" for sentence in told), side_by_side(pairs))
 
 

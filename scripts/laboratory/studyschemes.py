@@ -46,7 +46,10 @@ def scheme_section(study: Study) -> str:
         "the same in both. UDP with repair; the same networks, lead and traffic."
     )
     against = "By timestamps against judged"
-    told = [compared(pairs, BAD, against), compared(pairs, DIVERGENT, against), summed(pairs)]
+    told = [
+        compared(pairs, BAD, against), compared(pairs, DIVERGENT, against), summed(pairs),
+        *other_commits(pairs),
+    ]  # fmt: skip
     return section(
         TITLE, intro, image(study, "schemes.png", "bad and divergent events by scheme"),
         "\n".join(f"* {sentence}" for sentence in told), side_by_side(pairs),
@@ -69,6 +72,19 @@ def compared(pairs: Sequence[Pair], figure: Figure, against: str) -> str:
     told += f" less in {listed(fewer)};" if fewer else ""
     told += f" more in {listed(more)};" if more else ""
     return f"{told} no difference shown in {len(pairs) - len(fewer) - len(more)}. {luck_text(len(pairs))}"
+
+
+def other_commits(pairs: Sequence[Pair]) -> list[str]:
+    """Return what has to be said where the two of a pair weren't measured at one commit."""
+    apart = sum(
+        {row.commit for row in first.rows} != {row.commit for row in second.rows} for first, second in pairs
+    )
+    if not apart:
+        return []
+    return [
+        f"In {apart} of {len(pairs)} pairs the two were **measured at different commits**: what was changed "
+        "in between is in the difference too."
+    ]
 
 
 def summed(pairs: Sequence[Pair]) -> str:
