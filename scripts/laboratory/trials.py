@@ -110,11 +110,7 @@ def run_envelope(console: Console, where: str, jobs: int, again: bool) -> int:
             lambda job, row: rows.append(envelope.DATA, a_row(row)),
         )  # fmt: skip
     verdicts = envelope.write(envelope.TEXT, envelope.DATA)
-    heading, *lines = envelope.table(verdicts)
-    table = Table(*heading)
-    for line in lines:
-        table.add_row(*line)
-    console.print(table, f"written: {envelope.TEXT}")
+    console.print(shown(envelope.table(verdicts)), f"written: {envelope.TEXT}")
     tell_failures(console, failures)
     return 1 if failures or not all(verdict.holds for verdict in verdicts) else 0
 
@@ -134,11 +130,7 @@ def run_lead_table(console: Console, at_once: int) -> int:
     outcomes = [done[job.name] for job in jobs if job.name in done]
     if not failures:
         leadtable.write(outcomes, made_by.commit)
-    heading, *lines = leadtable.table(outcomes)
-    shown = Table(*heading)
-    for line in lines:
-        shown.add_row(*line)
-    console.print(shown)
+    console.print(shown(leadtable.table(outcomes)))
     tell_failures(console, failures)
     return 1 if failures else 0
 
@@ -157,13 +149,18 @@ def run_clock(console: Console) -> int:
         cost_s = clockreport.SECONDS + studyplan.NETLAB_OVERHEAD_S
         failures = run_jobs([Job("the clocks", cost_s, watch_clocks)], 1, reporter, keep)
     verdicts = clockreport.write(found[0]) if found else []
-    heading, *lines = clockreport.table(verdicts)
-    shown = Table(*heading)
-    for line in lines:
-        shown.add_row(*line)
-    console.print(shown)
+    console.print(shown(clockreport.table(verdicts)))
     tell_failures(console, failures)
     return 0 if verdicts and all(verdict.holds for verdict in verdicts) else 1
+
+
+def shown(lines: Sequence[tuple[str, ...]]) -> Table:
+    """Return lines of text fields, the heading first, as a table for a terminal."""
+    heading, *others = lines
+    table = Table(*heading)
+    for line in others:
+        table.add_row(*line)
+    return table
 
 
 def refuse_netlab_where_it_cannot_work(points: Iterable[Point]) -> None:

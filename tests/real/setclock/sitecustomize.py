@@ -32,5 +32,5 @@ if "bridge.service" in sys.orig_argv:
 
     SO_TIMESTAMPNS, TIMESPEC = 35, struct.Struct("@qq")
     _true_recvmsg = socket.socket.recvmsg
-    socket.socket.recvmsg = recvmsg  # type: ignore[assignment, method-assign]
+    socket.socket.recvmsg = recvmsg  # type: ignore[assignment, method-assign]  # on purpose
     time.time_ns = lambda: _true_ns() + offset_ns()
