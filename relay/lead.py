@@ -150,7 +150,9 @@ class LeadKeeper:
             return
         if wanted > lead:
             self._less_since = None
-            self._set_lead(wanted, now, 0)
+            reach = min(wanted, self._reach(notes, now))
+            if reach > lead:
+                self._set_lead(reach, now, 0)
         elif wanted >= lead - max(LOWER_BY, round(LOWER_BY_SHARE * lead)):
             self._less_since = None
         elif self._less_since is None:
@@ -172,6 +174,18 @@ class LeadKeeper:
             wanted = min(wanted, max(policy.shift + low, LEAD_START))
         return max(wanted, self.timing.shift, self.timing.shift_at(now))
 
+    def _reach(self, notes: Headrooms, now: int) -> int:
+        """Return how far the lead may rise now: while S can't follow, no further than notes have. To move all
+        of them for ten seconds is worse than what a few events lack until then."""
+        low = notes.low()
+        if low is None or self._shift_is_free(now):
+            return self.policy.lead_max
+        return max(min(self.timing.shift, self.timing.shift_at(now)) + low, LEAD_START)
+
+    def _shift_is_free(self, now: int) -> bool:
+        was = self.timing.shift_was
+        return was is None or now >= was.until + SETTLE
+
     def _set_lead(self, lead: int, now: int, lasting: int) -> None:
         timing, since = self.timing, now + CHANGE_AHEAD
         was = Was(timing.lead, since, since + lasting)
@@ -179,8 +193,8 @@ class LeadKeeper:
 
     def _tune_shift(self, notes: Headrooms, now: int, *, silent: bool) -> None:
         low = notes.low()
-        shift, was = self.timing.shift, self.timing.shift_was
-        if low is None or (was is not None and now < was.until + SETTLE):
+        shift = self.timing.shift
+        if low is None or not self._shift_is_free(now):
             return
         wanted = min(max(0, _round_up(self.timing.lead - low, SHIFT_STEP_S)), self.timing.lead)
         if wanted > shift:

@@ -161,6 +161,22 @@ def test_where_many_notes_would_be_moved_the_shift_rises_in_one_step_behind_all_
     assert timing.shift_at(last + 1) == timing.shift
 
 
+def test_a_lead_that_asks_for_more_shift_waits_for_it_so_that_no_note_is_moved_meanwhile() -> None:
+    room = Room()
+    room.play(0.5)
+    room.need(0.62, 1)
+    lead, shift = room.lead_ms, room.shift_ms
+    assert shift >= lead - 500 > 0
+    for _ in range(8):
+        room.play(0.5)
+        room.need(0.9, 1)
+        assert room.lead_ms - room.shift_ms <= 500
+    room.need(0.9, 4)
+    assert room.lead_ms == 900
+    assert 400 <= room.shift_ms <= 420
+    assert len(room.timings) <= 4
+
+
 def test_where_few_notes_would_be_moved_the_shift_rises_by_a_ramp() -> None:
     room = Room()
     room.play(0.5, 9950)
