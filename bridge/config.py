@@ -1,4 +1,4 @@
-"""Configuration: what `jambridge join` hands to the shim, and the shim's parent to the bridge.
+"""Configuration: what `jambridge join` hands to the shim, and the shim to the bridge.
 
 Pure but for reading and writing the file.
 """

@@ -10,7 +10,7 @@ from relay.wire import control
 
 @dataclass(frozen=True, slots=True)
 class SendDatagram:
-    """Send `payload` to the relay over UDP."""
+    """Send `payload` to the relay the way events go: over UDP, or TLS."""
 
     payload: bytes
 

@@ -6,7 +6,7 @@ of the network can touch it any more, and the order is the room's, (due, number)
 waits. What stands behind a gap, and own events without a verdict, wait until the release advance before their
 due; at that time nothing waits any longer: what is there goes, and a straggler goes the moment it comes. An
 event is released at most once.
-Bound: CAPACITY events; the relay refuses what would pass it, so what comes on top of that is dropped.
+Bound: CAPACITY events; what comes on top of that is dropped.
 """
 
 import heapq

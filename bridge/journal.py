@@ -1,7 +1,7 @@
 """Journal: what a bridge must remember if it is killed, in a small file mapped into memory.
 
 A shell. Written without any system call, so that even `kill -9` loses nothing but what was under way. The
-file is made by the shim's parent and lives as long as it does.
+file is made by the first bridge, in the folder of the join, and lives as long as that does.
 """
 
 import mmap

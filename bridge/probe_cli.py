@@ -198,7 +198,9 @@ def _draw(trace: Trace, path: Path) -> None:
     try:
         from bridge.probe_picture import draw
     except ImportError:
-        text = "a picture needs matplotlib: pip install 'jamrelay[rehearsal]', or leave --picture out"
+        text = (
+            "a picture needs matplotlib: pipx install '.[rehearsal]' in the checkout, or leave --picture out"
+        )
         raise LocalError(text) from None
     try:
         draw(trace, path)

@@ -15,7 +15,7 @@ Z_95 = 1.96
 RELEASE_ADVANCE_MS = 90.0
 """Of a host whose scsynth plays through jackd at 1,024 frames, the slowest usual case: 65 ms that it needs
 and 25 that a bridge keeps in hand (bridge.synth)."""
-HORIZON_MARGIN_MS = 20.0
+HORIZON_MARGIN_MS = 10.0
 """The relay's own (PROTOCOL.md, the judge)."""
 
 LEFT_OVER = 1e-4

@@ -26,6 +26,8 @@ GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 EASY_MS, INSIDE_MS, AHEAD_MS = 150.0, 300.0, 500.0
 """Up to the first no note of Sonic Pi is moved, up to the second 1 % at most, the first notes of a run; the
 third is all of its schedule-ahead (facts: tried with 3.2.2 and 4.5.1)."""
+LEAD_MAX_MS = 1000.0
+"""Of a relay that wasn't told otherwise."""
 
 ROUND_UP_MS = 10
 
@@ -69,8 +71,8 @@ def meaning(trace: Trace, figures: PathFigures) -> list[tuple[str, str]]:
     if figures.lead_ms is None or figures.repeats_ms is None:
         return [("one way nothing came at all: no jam is possible over this path", BAD)]
     lead_ms = ceil(figures.lead_ms / ROUND_UP_MS) * ROUND_UP_MS
-    found.append((f"a room whose members all had this path would need a lead of {lead_ms} ms: "
-                  f"jamrelay serve --lead-ms {lead_ms}", "bold"))  # fmt: skip
+    text = f"a room whose members all had this path needs a lead of about {lead_ms} ms"
+    found.append((f"{text}, and comes to it by itself", "bold"))
     assert figures.up.p99_ms is not None
     assert figures.down.p99_ms is not None
     parts = [f"{figures.up.p99_ms + figures.down.p99_ms:.0f} ms for the way up and down"]
@@ -86,13 +88,16 @@ def meaning(trace: Trace, figures: PathFigures) -> list[tuple[str, str]]:
             ("it fits inside Sonic Pi's 0.5 s: at most the first notes of a run will be moved", GOOD)
         )
     elif lead_ms <= AHEAD_MS:
-        text = (
-            "it just fits inside Sonic Pi's 0.5 s, but notes that it sends late will be moved for everybody; "
-        )
-        found.append((f"{text}set_sched_ahead_time! {(lead_ms + 200) / 1e3:.1f} gives them room", FAIR))
+        text = "it just fits inside Sonic Pi's 0.5 s: notes that it sends late will be moved for everybody"
+        later = f"everything played up to {lead_ms - INSIDE_MS:.0f} ms later"
+        found.append((f"{text}, or if they are many {later}", FAIR))
     else:
-        text = f"it does not fit inside Sonic Pi's 0.5 s: set_sched_ahead_time! {(lead_ms + 200) / 1e3:.1f}"
-        found.append((f"{text} makes it fit, and sound comes that much later", BAD))
+        text = "it does not fit inside Sonic Pi's 0.5 s: everything will be played"
+        later = f"{lead_ms - AHEAD_MS:.0f} to {lead_ms - INSIDE_MS:.0f} ms later, for everybody alike"
+        found.append((f"{text} {later}", BAD))
+    if lead_ms > LEAD_MAX_MS:
+        text = f"a relay waits {LEAD_MAX_MS:.0f} ms at most, so what comes later is lost"
+        found.append((f"{text}, unless it is started with --lead-max-ms {lead_ms}", BAD))
     if str(trace.about.get("clock_steady", "yes")) != "yes":
         text = "a clock jumped meanwhile (did this computer sleep?): don't trust the delays, measure again"
         found.append((text, BAD))

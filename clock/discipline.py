@@ -115,7 +115,7 @@ class SessionClock:
         return self._step(now_local_ns)
 
     def relock(self) -> None:
-        """Forget the exchanges, and let the next burst lock in one step (after sleep, a new epoch).
+        """Forget the exchanges, and let the next burst lock in one step (another room, a new epoch).
 
         Until then the clock runs on as it was: `relocking` is True, and the bound isn't worth its name.
         """

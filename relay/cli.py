@@ -15,7 +15,7 @@ from rich.live import Live
 
 from relay.hub import HubLimits
 from relay.identity import Identity, load_or_create
-from relay.lead import LEAD_MAX, Caution, LeadPolicy
+from relay.lead import LEAD_MAX, LEAD_START, Caution, LeadPolicy
 from relay.service import RelayService, RelaySettings, default_data_dir, run
 from relay.stats_view import stats_view
 from relay.transports.asking import ask_stats
@@ -98,7 +98,7 @@ def main() -> None:
     type=click.Choice([scheme.value for scheme in Scheme]),
     default=Scheme.JUDGED.value,
     help="Move what comes late for everyone alike (judged), or leave it late where it is (timestamp, to "
-    "compare).",
+    "compare; the lead is fixed then, 200 ms unless told).",
 )
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", help="Log this much."
@@ -125,12 +125,7 @@ def serve(
         settings = RelaySettings(
             host=host,
             port=port,
-            policy=LeadPolicy(
-                lead=None if lead_ms is None else ticks(lead_ms / 1e3),
-                shift=None if shift_ms is None else ticks(shift_ms / 1e3),
-                caution=Caution(profile),
-                lead_max=ticks(lead_max_ms / 1e3),
-            ),
+            policy=_policy(Scheme(scheme), lead_ms, shift_ms, profile, lead_max_ms),
             limits=HubLimits(rooms_max=rooms_max, members_max=members_max),
             software=f"jamrelay {version('jamrelay')}",
             ntp_server=ntp,
@@ -150,6 +145,18 @@ def serve(
         asyncio.run(_until_asked(settings, identity, announce))
     except LocalError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _policy(
+    scheme: Scheme, lead_ms: float | None, shift_ms: float | None, profile: str, lead_max_ms: float
+) -> LeadPolicy:
+    tuned = scheme is Scheme.JUDGED  # by timestamps alone nobody judges what would be needed
+    return LeadPolicy(
+        lead=ticks(lead_ms / 1e3) if lead_ms is not None else None if tuned else LEAD_START,
+        shift=ticks(shift_ms / 1e3) if shift_ms is not None else None if tuned else 0,
+        caution=Caution(profile),
+        lead_max=ticks(lead_max_ms / 1e3),
+    )
 
 
 async def _until_asked(

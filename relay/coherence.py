@@ -18,7 +18,7 @@ from relay.wire.timetag import TICKS_PER_S
 
 SECONDS_KEPT = 30
 REPORT_WAIT_S = 5
-"""A second is judged with the reports that came this long after its end; two are the rule."""
+"""A second is judged with the reports that came this long after its end; one is the rule."""
 DETAIL_WAIT_S = 3
 INCIDENTS_KEPT = 50
 

@@ -5,13 +5,14 @@ hears it while S is 0; down only when less has done for a while. S is heard, so 
 all but one ordinary note in a thousand keep their own time: up in one step where many notes would be moved
 otherwise, else by a ramp; down by a ramp, or at once where nobody plays.
 Every change begins CHANGE_AHEAD ahead, so that bridges know of it before they need it, and S changes only
-behind the last timetag that was judged.
+behind the last timetag that was judged. After a rise of S no second one for SETTLE: until then D stays where
+no note is moved, or where every plain way fits if that is more.
 Invariants: 0 <= S <= D at every instant; a + D(a) and tau + S(tau) never decrease.
 """
 
 from dataclasses import dataclass
 from enum import Enum
-from math import ceil
+from math import ceil, floor
 
 from relay.headroom import Headrooms
 from relay.wire.sequence import Timing, Was
@@ -109,11 +110,12 @@ class Demand:
     """What a room asks for, in ticks.
 
     need: what events need, release advance included; None before they have told. path: what the plain paths
-    of those ask for who have not played yet.
+    of those ask for who have not played yet. usual: what nearly every event needs, whoever plays.
     """
 
     need: int | None
     path: int
+    usual: int = 0
 
 
 class LeadKeeper:
@@ -126,6 +128,7 @@ class LeadKeeper:
         self._less_since: int | None = None
         self._less_need = 0
         self._less_shift_since: int | None = None
+        self._less_shift_need = 0
 
     def tune(self, demand: Demand, notes: Headrooms, now: int, *, silent: bool) -> bool:
         """Take note of what is asked for; return whether lead or shift change. Call it about once a second.
@@ -150,8 +153,8 @@ class LeadKeeper:
             return
         if wanted > lead:
             self._less_since = None
-            reach = min(wanted, self._reach(notes, now))
-            if reach > lead:
+            reach = min(wanted, self._reach(demand, notes, now))
+            if reach > lead and not self._shift_was_over(lead, now):
                 self._set_lead(reach, now, 0)
         elif wanted >= lead - max(LOWER_BY, round(LOWER_BY_SHARE * lead)):
             self._less_since = None
@@ -174,13 +177,22 @@ class LeadKeeper:
             wanted = min(wanted, max(policy.shift + low, LEAD_START))
         return max(wanted, self.timing.shift, self.timing.shift_at(now))
 
-    def _reach(self, notes: Headrooms, now: int) -> int:
-        """Return how far the lead may rise now: while S can't follow, no further than notes have. To move all
-        of them for ten seconds is worse than what a few events lack until then."""
-        low = notes.low()
-        if low is None or self._shift_is_free(now):
+    def _reach(self, demand: Demand, notes: Headrooms, now: int) -> int:
+        """Return how far the lead may rise now: so soon after a rise of S no further than notes have, or than
+        nearly every event needs. To move all notes is worse than what a few events lack for ten seconds;
+        where most would lack it, or S is coming down, to be moved alike is better than to be late."""
+        low, was = notes.low(), self.timing.shift_was
+        if low is None or was is None or was.value > self.timing.shift or self._shift_is_free(now):
             return self.policy.lead_max
-        return max(min(self.timing.shift, self.timing.shift_at(now)) + low, LEAD_START)
+        had = seconds(min(self.timing.shift, self.timing.shift_at(now)) + low)
+        return max(
+            ticks(floor(had / STEP_S + ROUNDING) * STEP_S), _round_up(demand.usual, STEP_S), LEAD_START
+        )
+
+    def _shift_was_over(self, lead: int, now: int) -> bool:
+        """Tell whether S was greater than this lead so lately that what S was must still be told."""
+        was = _still(self.timing.shift_was, now)
+        return was is not None and was.value > lead
 
     def _shift_is_free(self, now: int) -> bool:
         was = self.timing.shift_was
@@ -203,11 +215,14 @@ class LeadKeeper:
             self._set_shift(wanted, notes, now, 0 if stepped else round((wanted - shift) / RAMP))
         elif wanted >= shift - max(LOWER_BY, round(LOWER_BY_SHARE * shift)):
             self._less_shift_since = None
-        elif self._less_shift_since is None:
-            self._less_shift_since = now
-        elif now - self._less_shift_since >= LOWER_AFTER:
-            self._less_shift_since = None
-            self._set_shift(wanted, notes, now, round((shift - wanted) / (1.0 if silent else RAMP)))
+        else:
+            if self._less_shift_since is None:
+                self._less_shift_since, self._less_shift_need = now, wanted
+            self._less_shift_need = max(self._less_shift_need, wanted)
+            if silent or now - self._less_shift_since >= LOWER_AFTER:
+                self._less_shift_since = None
+                by = shift - self._less_shift_need
+                self._set_shift(self._less_shift_need, notes, now, round(by / (1.0 if silent else RAMP)))
 
     def _set_shift(self, shift: int, notes: Headrooms, now: int, lasting: int) -> None:
         timing, since = self.timing, max(now + CHANGE_AHEAD, notes.last_timetag) + 1

@@ -116,18 +116,25 @@ class Needs:
         self._events = {number: event for number, event in self._events.items() if event[0] != slot}
         self._unjudged = {key: up for key, up in self._unjudged.items() if key[0] != slot}
 
-    def peaks(self, advances: Mapping[int, int]) -> list[Peak]:
+    def peaks(self, advances: Mapping[int, int], strays: Mapping[int, int] | None = None) -> list[Peak]:
         """Return the greatest need of each block, the receiver's release advance included, oldest first.
 
-        advances: release advance by slot of those who are in; nobody else counts.
+        advances: release advance by slot of those who count. strays: how far their clocks may stray beyond
+        what the ways show; that counts not for a member's own events, which come back to the same clock.
         """
+        strays = strays or {}
         found: list[Peak] = []
         for index, block in self._blocks.items():
             greatest, between = -1, (0, 0)
             for pair, need in block.pairs.items():
                 sender, receiver = pair
-                if sender in advances and receiver in advances and need + advances[receiver] > greatest:
-                    greatest, between = need + advances[receiver], pair
+                if sender not in advances or receiver not in advances:
+                    continue
+                needed = need + advances[receiver]
+                if sender != receiver:
+                    needed += strays.get(sender, 0) + strays.get(receiver, 0)
+                if needed > greatest:
+                    greatest, between = needed, pair
             if greatest >= 0:
                 found.append(Peak(index, greatest, *between))
         return found

@@ -1,9 +1,9 @@
 """Probing: the relay's part in measuring a path; answers at once, and puts down what arrived when.
 
 Pure. A prober joins no room and has no slot, so it disturbs nobody. Bounds: PROBES_MAX at once, each for the
-time that it asked for and END_GRACE more, or until it is silent for SILENCE; as many datagrams a second as it
-asked for. An answer is as long as what it answers, and goes where a sealed datagram came from: no more comes
-out than went in.
+time that it asked for and END_GRACE more, or until it is silent for SILENCE; a tenth more datagrams a second
+than it asked for. An answer is as long as what it answers, and goes where a sealed datagram came from: no
+more comes out than went in.
 """
 
 from collections.abc import Callable, Container

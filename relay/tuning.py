@@ -3,8 +3,9 @@
 Pure; instants are session timetags, durations ticks. H, the horizon, is what a member needs from a verdict
 to the due: the earliest due that a verdict may still give. It is what the slowest member needs for all but
 one event in ten, repair included; but what it needs for repair alone is waited for only as far as the
-lead leaves it beside the way up. All that the lead has beyond H is the way up's. A member that needs more
-than the longest lead on its plain path is not waited for; it is told, as is one that does so again and again.
+lead leaves it beside the way up. All that the lead has beyond H is the way up's. A member whose plain path
+there and back takes more than the longest lead is not waited for, neither for what it plays nor for what it
+hears; it is told, as is one whose events do so again and again.
 """
 
 from collections.abc import Sequence
@@ -96,7 +97,8 @@ class RoomTuning:
             return Tuned()
         self._tuned_at = now
         silent = now > max(last_due, self.headrooms.last_emitted + SILENT_AFTER)
-        changed = self.keeper.tune(self._demand(paths), self.headrooms, now, silent=silent)
+        demand = self._demand(self._waited_for(paths))
+        changed = self.keeper.tune(demand, self.headrooms, now, silent=silent)
         changed |= self.set_horizon(paths, now)
         return Tuned(changed, self._words(paths, now))
 
@@ -104,7 +106,7 @@ class RoomTuning:
         """Set H to what the members who are in need; return whether it changed by so much as to say so."""
         timing = self.keeper.timing
         lead = min(timing.lead, timing.lead_at(now))
-        wanted = max(H_MIN, min(self._wanted_horizon(paths, lead), lead - H_SLACK))
+        wanted = max(H_MIN, min(self._wanted_horizon(self._waited_for(paths), lead), lead - H_SLACK))
         too_long = self.horizon > max(H_MIN, lead - H_SLACK)
         changed = wanted > self.horizon or wanted < self.horizon - H_GRAIN or too_long
         if changed:
@@ -118,32 +120,39 @@ class RoomTuning:
         down = self._ranked(self.needs.down_peaks(path.slot))
         return (up.need if up else 0, down.need + _advance(path) if down else 0)
 
-    def _demand(self, paths: Sequence[Path]) -> Demand:
-        advances = {path.slot: _advance(path) for path in paths}
-        peaks = self.needs.peaks(advances)
+    def _waited_for(self, paths: Sequence[Path]) -> list[Path]:
+        """Those whose plain paths fit into the longest lead, between any two of them."""
+        waited = sorted(paths, key=lambda path: path.up_p50 + _plain_down(path))
+        while waited and max(path.up_p50 for path in waited) + max(map(_plain_down, waited)) > self._most:
+            waited.pop()
+        return waited
+
+    def _demand(self, waited: Sequence[Path]) -> Demand:
+        advances = {path.slot: _advance(path) for path in waited}
+        strays = {path.slot: min(path.uncertain, UNCERTAIN_MAX) for path in waited}
+        peaks = self.needs.peaks(advances, strays)
         self.why = self._ranked(peaks) if len(peaks) >= BLOCKS_MIN else None
         need = None
         if self.why is not None:
-            uncertain = sum(sorted(min(path.uncertain, UNCERTAIN_MAX) for path in paths)[-2:])
-            need = max(self.why.need + uncertain, self._up(paths) + self._wanted_horizon(paths, 0))
-        return Demand(need, self._plain(paths))
+            need = max(self.why.need, self._up(waited) + self._wanted_horizon(waited, 0))
+        usual = max((path.up_p90 for path in waited), default=0) + self._wanted_horizon(waited, 0)
+        return Demand(need, self._plain(waited), min(usual, self._most))
 
-    def _plain(self, paths: Sequence[Path]) -> int:
-        """What those need who haven't played yet; with one repair where the path loses something."""
-        ends = [end for path in paths if (end := path.down_p50 + _advance(path)) <= self._most]
+    def _plain(self, waited: Sequence[Path]) -> int:
+        """What those need who haven't played yet. While the others' events don't tell either, with one repair
+        where the path loses something."""
         starts = [
-            path.up_p90 + (max(REPAIR_MIN, round(REPAIR_PER_RTT * path.rtt)) if path.lossy else 0)
-            for path in paths
-            if path.up_p50 <= self._most and self.needs.blocks_of(path.slot) < BLOCKS_MIN
+            path.up_p90
+            + (max(REPAIR_MIN, round(REPAIR_PER_RTT * path.rtt)) if path.lossy and self.why is None else 0)
+            for path in waited
+            if self.needs.blocks_of(path.slot) < BLOCKS_MIN
         ]
-        return max(starts) + max(ends, default=0) if starts else 0
+        return max(starts) + max(path.down_p50 + _advance(path) for path in waited) if starts else 0
 
-    def _wanted_horizon(self, paths: Sequence[Path], lead: int) -> int:
+    def _wanted_horizon(self, waited: Sequence[Path], lead: int) -> int:
         """What a verdict must be ahead of its due: all of the plain way, of the rest what `lead` allows."""
-        plain = [(path, path.down_p50 + _advance(path) + H_MARGIN) for path in paths]
-        waited_for = [(path, need) for path, need in plain if need <= self._most]
-        room = lead - self._up(paths)
-        return max((max(need, min(self._tail(path), room)) for path, need in waited_for), default=0)
+        room = lead - self._up(waited)
+        return max((max(_plain_down(path), min(self._tail(path), room)) for path in waited), default=0)
 
     def _up(self, paths: Sequence[Path]) -> int:
         """What events need on the way up, whoever sends them."""
@@ -166,25 +175,33 @@ class RoomTuning:
 
     def _words(self, paths: Sequence[Path], now: int) -> dict[int, str]:
         words: dict[int, str] = {}
+        waited = self._waited_for(paths)
         for path in paths:
             beyond = self.needs.beyond(path.slot)
-            plain = max(path.up_p50, path.down_p50 + _advance(path))
-            if plain <= self._most and len(beyond) < BEYOND_BLOCKS:
+            if path in waited and len(beyond) < BEYOND_BLOCKS:
                 continue
             if now < self._told_at.get(path.slot, -TELL_EVERY) + TELL_EVERY:
                 continue
             self._told_at[path.slot] = now
+            plain = None if path in waited else path.up_p50 + _plain_down(path)
             words[path.slot] = beyond_words(self._most, plain, sum(beyond))
         return words
 
 
-def beyond_words(most: int, plain: int, events: int) -> str:
-    """Say to a member why the room doesn't wait for it."""
+def beyond_words(most: int, plain: int | None, events: int) -> str:
+    """Say to a member why the room doesn't wait for it. plain: its way there and back, if that is why."""
     longest = f"the {ms(most):.0f} ms that this room waits for at most (jamrelay serve --lead-max-ms)"
-    if plain > most:
-        return f"your path takes {ms(plain):.0f} ms one way, more than {longest}: you hear everything late"
+    if plain is not None:
+        return (
+            f"your path takes {ms(plain):.0f} ms there and back, with the others' more than {longest}: "
+            "you hear the others late, and they hear you re-timed"
+        )
     return f"{events} events took longer on your path than {longest}: they come late, or not at all"
 
 
 def _advance(path: Path) -> int:
     return min(path.advance, ADVANCE_MAX)
+
+
+def _plain_down(path: Path) -> int:
+    return path.down_p50 + _advance(path) + H_MARGIN

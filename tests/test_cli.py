@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from bridge.cli import main as jambridge
 from relay.cli import main as jamrelay
+from relay.lead import LEAD_START
 from relay.service import RelaySettings
 from relay.wire.sequence import Scheme
 from tests.commands import ENDS_S, READY, free_port, line_of, own_user, relay, run, running, wait_for_file
@@ -128,6 +129,8 @@ def test_serve_opens_its_rooms_with_the_scheme_that_it_was_given(
         result = CliRunner().invoke(jamrelay, ["serve", "--data-dir", str(tmp_path), *words])
         assert result.exit_code == 0, result.output
     assert [settings.scheme for settings in asked] == [Scheme.JUDGED, scheme]
+    fixed = (LEAD_START, 0) if scheme is Scheme.TIMESTAMP else (None, None)
+    assert [(settings.policy.lead, settings.policy.shift) for settings in asked] == [(None, None), fixed]
 
 
 def test_serve_checks_its_clock_against_an_ntp_server_and_stats_show_it(

@@ -37,10 +37,16 @@ class Room:
             self.notes.judged(event, self.now)
 
     def need(
-        self, need_s: float | None, seconds: int = 1, *, path_s: float = 0.0, silent: bool = False
+        self,
+        need_s: float | None,
+        seconds: int = 1,
+        *,
+        path_s: float = 0.0,
+        usual_s: float = 0.0,
+        silent: bool = False,
     ) -> None:
         """Let the room need so much for a while."""
-        demand = Demand(None if need_s is None else ticks(need_s), ticks(path_s))
+        demand = Demand(None if need_s is None else ticks(need_s), ticks(path_s), ticks(usual_s))
         for _ in range(seconds):
             self.now += TICKS_PER_S
             if self.keeper.tune(demand, self.notes, self.now, silent=silent):
@@ -177,6 +183,62 @@ def test_a_lead_that_asks_for_more_shift_waits_for_it_so_that_no_note_is_moved_m
     assert len(room.timings) <= 4
 
 
+def test_a_lead_that_rises_after_a_greater_shift_waits_until_that_is_forgotten() -> None:
+    room = Room(lead_max=ticks(2.0))
+    room.play(0.5)
+    room.need(1.9, 30)
+    assert room.shift_ms == 1400
+    room.play(2.1, 100_000)
+    room.need(1.9, 63)
+    assert room.shift_ms == 0, "on its way down, for 70 s"
+    room.need(1.0, 66)
+    assert room.lead_ms == 1360  # the most of its minute: it never went below the shift
+    room.need(1.38, 5)  # Timing would refuse it: of old there was a shift of 1.4 s
+    assert room.lead_ms == 1360
+    room.need(1.38, 30)
+    assert room.lead_ms == 1380
+
+
+def test_what_nearly_every_event_needs_is_not_put_off() -> None:
+    room = Room()
+    room.play(0.5)
+    room.need(0.62, 1)
+    room.need(0.9, 3, usual_s=0.8)
+    assert room.lead_ms == 800
+
+
+def test_a_lead_that_rises_while_the_shift_comes_down_waits_for_nothing() -> None:
+    room = Room()
+    room.play(0.5)
+    room.need(0.9, 1)
+    while room.keeper.timing.shift:
+        room.need(0.4, 1)
+    room.need(0.7, 3)
+    assert room.lead_ms == 700
+
+
+def test_a_shift_comes_down_at_once_where_nobody_plays_and_to_the_most_of_the_minute_otherwise() -> None:
+    room = Room()
+    room.play(0.5)
+    room.need(0.9, 30)
+    room.need(0.15, 62)
+    assert (room.lead_ms, room.shift_ms) == (400, 400)  # a lead is never less than the shift
+    room.need(0.15, 1, silent=True)
+    assert room.shift_ms == 0
+
+    room = Room(lead=ticks(0.6))
+    room.play(0.45, 20)
+    room.need(0.6, 20)
+    assert room.shift_ms == 160
+    room.play(2.0, 20_000)
+    room.need(0.6, 30)
+    room.play(0.55, 40)
+    room.need(0.6, 5)
+    room.play(2.0, 60_000)
+    room.need(0.6, 40)
+    assert room.shift_ms == 60
+
+
 def test_where_few_notes_would_be_moved_the_shift_rises_by_a_ramp() -> None:
     room = Room()
     room.play(0.5, 9950)
@@ -262,12 +324,21 @@ def played(steps: list[tuple[int, float | None, float | None, bool]], **policy: 
 
 
 @settings(max_examples=60)
-@given(STEPS, st.sampled_from([None, 0.0, 0.1]), st.sampled_from([None, 0.1, 0.4]))
+@given(
+    STEPS,
+    st.sampled_from([None, 0.0, 0.1]),
+    st.sampled_from([None, 0.1, 0.4]),
+    st.sampled_from([1.0, 4.0]),
+)
 def test_neither_emission_and_lead_nor_timetag_and_shift_ever_decrease_and_shift_fits_into_lead(
-    steps: list[tuple[int, float | None, float | None, bool]], shift_s: float | None, lead_s: float | None
+    steps: list[tuple[int, float | None, float | None, bool]],
+    shift_s: float | None,
+    lead_s: float | None,
+    lead_max_s: float,
 ) -> None:
     room = played(
         steps,
+        lead_max=ticks(lead_max_s),
         shift=None if shift_s is None else ticks(shift_s),
         lead=None if lead_s is None else ticks(lead_s),
     )

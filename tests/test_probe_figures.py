@@ -14,6 +14,8 @@ from bridge.probe_figures import (
     way_figures,
 )
 from bridge.synth import NEED_MS_UNKNOWN, RELEASE_SLACK_MS
+from relay.tuning import H_MARGIN
+from relay.wire.timetag import seconds
 from relay.wire.trace import Sample, Trace, TraceWay
 
 
@@ -95,6 +97,10 @@ def _log1m(share: float) -> float:
 
 def test_the_release_advance_is_the_bridges_own() -> None:
     assert RELEASE_ADVANCE_MS == NEED_MS_UNKNOWN + RELEASE_SLACK_MS
+
+
+def test_the_margin_is_the_relays_own() -> None:
+    assert seconds(H_MARGIN) * 1e3 == pytest.approx(HORIZON_MARGIN_MS)
 
 
 def test_the_lead_without_loss_is_the_relays_own_formula() -> None:

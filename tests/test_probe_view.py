@@ -6,7 +6,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from bridge.probe_figures import path_figures
-from bridge.probe_view import AXIS_COLUMNS, CHART_ROWS, DOT, drawing, meaning, summary
+from bridge.probe_view import AXIS_COLUMNS, CHART_ROWS, DOT, LEAD_MAX_MS, drawing, meaning, summary
+from relay.lead import LEAD_MAX
+from relay.wire.timetag import seconds
 from relay.wire.trace import Sample, Trace, TraceWay
 
 
@@ -50,7 +52,20 @@ def test_the_summary_names_every_figure_with_its_unit() -> None:
 def test_it_is_said_plainly_whether_a_jam_fits(delay_ms: float, said: str) -> None:
     trace = Trace(way(*[delay_ms] * 50), way(*[delay_ms] * 50))
     assert said in words(trace)
-    assert f"--lead-ms {110 + 2 * delay_ms:.0f}" in words(trace)
+    assert f"a lead of about {100 + 2 * delay_ms:.0f} ms" in words(trace)
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "said"),
+    [(150, "up to 100 ms later"), (250, "100 to 300 ms later"), (600, "--lead-max-ms 1300")],
+)
+def test_what_the_room_does_about_a_long_path_is_said(delay_ms: float, said: str) -> None:
+    assert said in words(Trace(way(*[delay_ms] * 50), way(*[delay_ms] * 50)))
+
+
+def test_what_a_relay_waits_for_at_most_is_said_only_beyond_it() -> None:
+    assert seconds(LEAD_MAX) * 1e3 == pytest.approx(LEAD_MAX_MS)
+    assert "--lead-max-ms" not in words(Trace(way(*[400.0] * 50), way(*[400.0] * 50)))
 
 
 def test_repeats_are_named_only_where_something_was_lost() -> None:

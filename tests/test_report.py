@@ -1,4 +1,4 @@
-"""Reports: what a bridge says of each second, two seconds after it ended."""
+"""Reports: what a bridge says of each second, half a second after it ended."""
 
 from hypothesis import given
 from hypothesis import strategies as st

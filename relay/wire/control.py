@@ -156,7 +156,7 @@ class Foundation(Struct, tag="foundation", frozen=True, kw_only=True):
 
 
 class Report(Struct, tag="report", frozen=True, kw_only=True):
-    """One second of session time as a bridge handed it to its scsynth, one second after it ended.
+    """One second of session time as a bridge handed it to its scsynth, half a second after it ended.
 
     second: due >> 32. whole: the member was in from start to end. digest: over (number, message without
     timetag) in scsynth's order. The lists name room numbers, at most 64 each; the counts are whole.
@@ -247,7 +247,7 @@ class ProbeReport(Struct, tag="probe_report", frozen=True, kw_only=True):
 
 
 class MemberStats(Struct, frozen=True, kw_only=True):
-    """Sums since the member joined; margins, rtt and clock as last reported.
+    """Sums since the member joined; rtt and clock as last reported, the p99 margin of the last 4,096.
 
     need_up_ms: what its events need to reach the relay, need_down_ms: what all events need from there until
     they are in its scsynth's hand, repair included; the worst but the room's rank of the last ten minutes.

@@ -18,7 +18,7 @@ REPEAT_PER_RTT = 1.2
 """An answer takes one RTT; a fifth more covers the jitter, so that most repeats are for real losses."""
 
 KEEP_S = 1.0
-"""How long a sender keeps frames and a receiver asks for them: twice Sonic Pi's own schedule-ahead."""
+"""How long frames are kept and asked for, unless told: twice Sonic Pi's own schedule-ahead."""
 
 MAX_MISSING = 4096
 """More at once is no loss but another sequence, or an attack on our memory."""

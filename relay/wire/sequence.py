@@ -3,7 +3,7 @@
 Pure. All instants are session timetags (64-bit NTP integers), all durations ticks (2**-32 s).
 
 The rule, with a = instant of emission, tau = timetag, lead D and shift S of the room, 0 <= S <= D:
-base = max(tau + S, a + D) for timed events, a + D for the others; due = max(base, floor, W), where the
+base = max(tau + S, a + D) for timed events, a + D for the others; due = max(base, floor, W + 1), where the
 floor is the greatest due of an untimed event of the same slot and W the instant up to which the
 sequence is closed. Then no note is due before a group or FX that it needs, and none after a free that
 was sent later: docs/way-of-an-event.md has the argument.

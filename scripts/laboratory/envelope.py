@@ -1,13 +1,14 @@
 """Envelope: networks on which the jam promises to lose nothing, what is required there, and what was found.
 
-`scripts/lab --envelope` runs every trial with five seeds and judges it from its rows; docs/ENVELOPE.md is
-written from the rows alone. Three members, each playing 20 events a second; RTT is a member's ping to the
-relay; loss is on each leg and direction; bursts last 80 ms on average (exponential) and everything in them is
-lost. In time = at scsynth 20 ms before it is due. A share is of the events of the room that at any member
-were missing, late, out of order or different, or that were re-timed or moved. Lead and shift tune themselves,
-but at 500 ms the shift is kept at 0, so that no longer delay can buy the figure unseen. A member whose
-network is away or bloated for a while isn't counted then, nor for a second afterwards; the others among
-themselves are.
+`scripts/lab --envelope` runs every trial with five seeds and judges it from its rows, in virtual time or with
+real processes (`--where netlab`, which alone has the trials of a network that fails for a while);
+docs/ENVELOPE.md is written from the rows alone. Three members, each playing 20 events a second; RTT is a
+member's ping to the relay; loss is on each leg and direction; bursts last 80 ms on average (exponential) and
+everything in them is lost. In time = at scsynth 20 ms before it is due. A share is of the events of the room
+that at any member were missing, late, out of order or different, or that were re-timed or moved. Lead and
+shift tune themselves, but at 500 ms the shift is kept at 0, so that no longer delay can buy the figure
+unseen. A member whose network is away or bloated for a while isn't counted then, nor for a second afterwards;
+the others among themselves are.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -218,7 +219,7 @@ def write(path: Path, data: Path) -> list[Verdict]:
     heading, *lines = table(verdicts)
     made_by = sorted({row.commit for verdict in verdicts for row in verdict.cell.rows})
     text = [
-        "# The envelope: where nothing is lost",
+        "# The envelope: what is lost on which network",
         "",
         *(__doc__ or "").split("\n\n", 1)[1].strip().splitlines(),
         "",

@@ -5,9 +5,9 @@ points; what the rules of the jam do on a network. *netlab*: real processes, soc
 emulated network, in real time; what TCP does, and whether the virtual results hold.
 
 Every experiment changes one thing against one base: three members, 20 events a second each, 0.5 s
-schedule-ahead, the product's own lead of 200 ms, and 30 ms of round trip between each member and the relay.
-Both parts name an experiment and its x alike where they try the same, so that their results can be laid side
-by side.
+schedule-ahead, the lead of 200 ms that a room begins with, and 30 ms of round trip between each member and
+the relay. Both parts name an experiment and its x alike where they try the same, so that their results can be
+laid side by side.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,8 +18,8 @@ from relay.wire.sequence import Scheme
 
 BASE_RTT_MS = 30
 BASE_LEAD_MS = 200.0
-"""The product's default. The lead bounds how far ahead the relay closes a room's sequence (relay/rooms.py),
-so a larger one means more re-timing: it is an experiment of its own here, and never varied along."""
+"""What a room begins with, kept. The lead bounds how far ahead the relay closes a room's sequence
+(relay/tuning.py), so a larger one means more re-timing: an experiment of its own here, never varied along."""
 BASE_AHEAD_MS = 500.0
 """Sonic Pi's own."""
 BASE_SERIES = "loss"

@@ -74,7 +74,8 @@ def method(study: Study) -> str:
   played its own as stamped already (unconfirmed), at another instant than the others: that is divergent.
 * **UDP without repair**: nothing is asked for again. The relay still waits for gaps before it lets later
   events pass, so losses come in clusters.
-* The **lead** is {studyplan.BASE_LEAD_MS:g} ms, the product's own, wherever nothing else is said.
+* The **lead** is {studyplan.BASE_LEAD_MS:g} ms, what a room begins with, wherever nothing else
+  is said; a room would tune it (*A lead that tunes itself*).
 * **In time** is handed to scsynth at least 20 ms before due. Order is scsynth's: timetag, then arrival.
 * The **oracle** asks the model what the best possible sender could have done: one that repeats an event
   without end from the moment it is played, to a relay that does the same. What not even it brings to all

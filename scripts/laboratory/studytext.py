@@ -12,6 +12,7 @@ from laboratory.figures import LABELS, high_spread, median_spread, percent
 from laboratory.findings import NOT_MEASURED, interval_text, ms_text, share_text
 from laboratory.points import MODES
 from laboratory.rows import WHOLE, Minute
+from laboratory.studyauto import TITLE as AUTO_TITLE
 from laboratory.studyauto import auto_section
 from laboratory.studyfigures import (
     ahead_lines,
@@ -76,8 +77,9 @@ def summary(cells: Sequence[Cell], minutes: Sequence[Minute]) -> str:
         "Three players, 20 events/s each, 0.5 s schedule-ahead; coherent: fewer than 1 event in 1,000 "
         "missing, late, out of order, different, re-timed or moved at anybody. One impairment at a time, on "
         f"every way, {studyplan.BASE_RTT_MS} ms of round trip to the relay otherwise; *about*, *perhaps*: "
-        "the 95 % interval reaches over 1 in 1,000. **All thresholds hold for the product's own lead of "
-        f"{studyplan.BASE_LEAD_MS:g} ms**, another lead has others: see *{LEAD_TITLE}*.",
+        "the 95 % interval reaches over 1 in 1,000. **All thresholds hold for a lead of "
+        f"{studyplan.BASE_LEAD_MS:g} ms**, with which a room begins; another lead has others: see "
+        f"*{LEAD_TITLE}*, and *{AUTO_TITLE}*.",
         "",
         *(findings.mode_line(cells, mode) for mode in ("udp-repair", "udp-plain", "tls-cubic", "tls-bbr")),
         findings.lead_line(cells),

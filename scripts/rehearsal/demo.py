@@ -43,7 +43,7 @@ FIRST_SECOND_S = 1.0
 FADE_S = 4.0
 """After stop: Sonic Pi fades out for 1.7 s and frees; then everything has arrived."""
 REPORT_S = 4.5
-"""Seconds are reported one second after they ended, and compared soon after."""
+"""Seconds are reported half a second after they ended, and compared soon after."""
 
 
 def perform(
