@@ -98,6 +98,27 @@ def test_the_text_names_every_verdict_and_its_commit(tmp_path: Path) -> None:
     assert "at abc;" in text
 
 
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ({}, True),
+        ({"lead_ms_last": 167.0}, False),  # 1.2 x (81 + 49) + 10 = 166
+        ({"shift_ms_last": 5.0}, False),
+        ({"in_hand_ms_max": None}, False),
+        ({"in_hand_ms_max": 70.0}, False),
+    ],
+)
+def test_on_a_good_network_no_lead_is_longer_than_it_has_to_be(
+    figures: dict[str, object], expected: bool
+) -> None:
+    usual = {"lead_ms_last": 155.0, "shift_ms_last": 0.0, "in_hand_ms_max": 81.0}
+    one = trial("RTT 30, jitter 3 ms, loss 0.1 %")
+    assert one.point("netlab").shift_auto, "a shift that is kept at 0 would show nothing"
+    rows_ = found(one, **usual)
+    rows_[2] = msgspec.structs.replace(rows_[2], **figures)
+    assert envelope.judge(rows_)[0].holds is expected
+
+
 def test_a_trial_at_another_ahead_is_another_point() -> None:
     short, long = (trial("RTT 100, jitter 20, loss 5 %, one member 20 %", ahead) for ahead in (500, 1000))
     assert replace(short.point("virtual"), name="", x=0, ahead_ms=0, shift_auto=False) == replace(

@@ -27,6 +27,11 @@ def point(network: str, **what: object) -> Point:
     return Point("p", "s", 0.0, network=network, **{**standard, **what})
 
 
+def test_the_longest_time_until_an_event_was_in_hand_is_a_lead_that_would_have_done() -> None:
+    far = run(point("delay=10 | ben=delay=60"), 1)
+    assert far.in_hand_ms_max == pytest.approx(120, abs=6), "ben's own events come back to him"
+
+
 def test_the_same_seed_gives_the_same_row_and_another_seed_another() -> None:
     made = point(TROUBLE, seconds=2.0)
     row = run(made, 5)

@@ -263,8 +263,9 @@ def figures(events: Sequence[Event]) -> dict[str, Any]:
     errors_us = sorted(abs(by_ns) / 1e3 for event in events for _, _, by_ns in clock_errors(event))
     spreads = sorted(event.spread_ns / 1e3 for event in events if event.spread_ns is not None)
     waits = sorted((message.due_ns - event.emitted_ns) / 1e6 for event, _, message in heard)
+    hands = sorted((message.t_ns - event.emitted_ns) / 1e6 for event, _, message in heard)
     return {
-        **summed(events, margins, spreads, waits),
+        **summed(events, margins, spreads, waits, hands),
         "clock_error_us_p99": quantile(errors_us, 0.99),
     }
 

@@ -84,6 +84,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     margin_ms_p01: float | None = None
     """Time from being handed to scsynth to due, > 0 early; over events and members other than the origin."""
     margin_ms_p50: float | None = None
+    in_hand_ms_max: float | None = None
+    """Greatest time from an event's emission until a scsynth was handed it, its own player's included."""
     spread_us_p50: float | None = None
     """Greatest difference between members of the true instant of one event."""
     spread_us_p99: float | None = None

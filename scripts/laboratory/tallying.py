@@ -9,11 +9,12 @@ def summed(
     margins_ms: Sequence[float],
     spreads_us: Sequence[float],
     waits_ms: Sequence[float],
+    hands_ms: Sequence[float],
 ) -> dict[str, Any]:
     """Return the fields of a Row that events alone give.
 
     events: with the attributes divergent to bad of either lab's Event. The others are sorted: margins (> 0 is
-    early), spreads, and times from action to sound.
+    early), spreads, times from action to sound, and times from action to scsynth's hand.
     """
     return {
         "events": len(events),
@@ -28,6 +29,7 @@ def summed(
         "bad": sum(event.bad for event in events),
         "margin_ms_p01": quantile(margins_ms, 0.01),
         "margin_ms_p50": quantile(margins_ms, 0.50),
+        "in_hand_ms_max": hands_ms[-1] if hands_ms else None,
         "spread_us_p50": quantile(spreads_us, 0.50),
         "spread_us_p99": quantile(spreads_us, 0.99),
         "action_to_sound_ms_p50": quantile(waits_ms, 0.50),

@@ -119,7 +119,8 @@ def figures(events: Sequence[Event]) -> dict[str, Any]:
     margins = sorted((due - at) / 1e6 for event, name, at, due in heard if name != event.origin)
     spreads = sorted(event.spread_ns / 1e3 for event in events if event.spread_ns is not None)
     waits = sorted((due - event.at_ns) / 1e6 for event, _, _, due in heard)
-    return summed(events, margins, spreads, waits)
+    hands = sorted((at - event.at_ns) / 1e6 for event, _, at, _ in heard)
+    return summed(events, margins, spreads, waits, hands)
 
 
 def plain_bytes(notes: Sequence[Note]) -> int:
