@@ -165,6 +165,10 @@ def test_what_the_member_plays_is_the_same_to_the_others_before_and_long_after(s
     assert off_beat_ms(before) < MOVED_MS_MAX
     assert len(again) > 1 / BEAT_S, "a stop and a run, and he is heard again"
     assert off_beat_ms(again) < MOVED_MS_MAX
+    # By the true clock: with the old offset to his wall clock he would be two seconds away, on the beat.
+    ahead = [note.due_ns - note.t_ns for note in stepped.of(BOB, ANNA) if note.due_ns in {*before, *again}]
+    assert min(ahead) > 0.1 * SECOND_NS
+    assert max(ahead) < 0.6 * SECOND_NS
 
 
 def test_home_is_told(stepped: Stepped) -> None:
