@@ -182,7 +182,7 @@ def test_a_trace_is_shown_and_drawn(written: Path, tmp_path: Path) -> None:
     picture = tmp_path / "there.png"
     result = CliRunner().invoke(main, ["probe", "--show", str(written), "--picture", str(picture)])
     assert result.exit_code == 0, result.output
-    for part in ("path to jam.example", "5.00%", "need a lead of", "●", str(picture)):
+    for part in ("path to jam.example", "5.00%", "needs a lead of", "●", str(picture)):
         assert part in result.output.replace("\n", ""), part
     assert picture.read_bytes().startswith(b"\x89PNG")
 

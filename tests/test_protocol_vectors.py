@@ -88,7 +88,7 @@ def test_kinds_and_flags_have_the_numbers_that_are_written_down() -> None:
         f"`seconds` (over 0, at most {control.PROBE_SECONDS_MAX:.0f})",
         f"{END_GRACE >> 32} s after the time asked for",
         f"| probes, for the whole relay | {limits.PROBES_MAX} at once |",
-        f"| {control.PROBE_RATE_MAX:.0f} a second, {limits.PROBE_DATAGRAMS_BURST} at once |",
+        f"which is {control.PROBE_RATE_MAX:.0f} a second at most, {limits.PROBE_DATAGRAMS_BURST} at once |",
     ],
 )
 def test_every_figure_is_the_codes_own(words: str) -> None:
