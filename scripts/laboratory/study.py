@@ -192,6 +192,6 @@ def show_plan(console: Console) -> None:
     console.print(table)
     netlab, virtual = studyplan.estimates_s()
     console.print(
-        f"netlab: about {time_text(netlab)} with {studyplan.NETLAB_JOBS} runs at a time; "
-        f"virtual: about {time_text(virtual)} of CPU"
+        f"with {studyplan.NETLAB_JOBS} runs at a time: netlab about {time_text(netlab)}, "
+        f"virtual about {time_text(virtual)}"
     )
