@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from rich.live import Live
 
 from relay.hub import HubLimits
 from relay.identity import Identity, load_or_create
-from relay.lead import LEAD_MAX, LEAD_START, Caution, LeadPolicy
+from relay.lead import LEAD_MAX, Caution, LeadPolicy
 from relay.service import RelayService, RelaySettings, default_data_dir, run
 from relay.stats_view import stats_view
 from relay.transports.asking import ask_stats
@@ -150,13 +151,17 @@ def serve(
 def _policy(
     scheme: Scheme, lead_ms: float | None, shift_ms: float | None, profile: str, lead_max_ms: float
 ) -> LeadPolicy:
-    tuned = scheme is Scheme.JUDGED  # by timestamps alone nobody judges what would be needed
-    return LeadPolicy(
-        lead=ticks(lead_ms / 1e3) if lead_ms is not None else None if tuned else LEAD_START,
-        shift=ticks(shift_ms / 1e3) if shift_ms is not None else None if tuned else 0,
+    policy = LeadPolicy(
+        lead=None if lead_ms is None else ticks(lead_ms / 1e3),
+        shift=None if shift_ms is None else ticks(shift_ms / 1e3),
         caution=Caution(profile),
         lead_max=ticks(lead_max_ms / 1e3),
     )
+    if scheme is Scheme.JUDGED:
+        return policy
+    # By timestamps alone nobody judges what would be needed.
+    first = policy.first()
+    return replace(policy, lead=first.lead, shift=first.shift)
 
 
 async def _until_asked(

@@ -136,27 +136,30 @@ class LeadKeeper:
         silent: nobody has played for a while and nothing is due.
         """
         before = self.timing
+        needed = self._needed_lead(demand, notes) if self.policy.lead is None else self.policy.lead
         if self.policy.lead is None:
-            self._tune_lead(demand, notes, now)
+            self._tune_lead(needed, demand, notes, now)
         if self.policy.shift is None:
-            self._tune_shift(notes, now, silent=silent)
+            self._tune_shift(needed, notes, now, silent=silent)
         changed = self.timing != before
         self.changes += changed
         return changed
 
-    def _tune_lead(self, demand: Demand, notes: Headrooms, now: int) -> None:
-        wanted = self._wanted_lead(demand, notes, now)
+    def _tune_lead(self, needed: int, demand: Demand, notes: Headrooms, now: int) -> None:
+        wanted = max(needed, self.timing.shift, self.timing.shift_at(now))
         lead, was = self.timing.lead, self.timing.lead_was
         if was is not None and now < was.until + (
             max(FALL_SETTLE, lead + CHANGE_AHEAD) if was.until > was.since else 0
         ):
             return
+        if self._shift_was_over(lead, now):
+            return
         if wanted > lead:
             self._less_since = None
-            reach = min(wanted, self._reach(demand, notes, now))
-            if reach > lead and not self._shift_was_over(lead, now):
+            reach = min(wanted, self._reach(wanted, demand, notes, now))
+            if reach > lead:
                 self._set_lead(reach, now, 0)
-        elif wanted >= lead - max(LOWER_BY, round(LOWER_BY_SHARE * lead)):
+        elif wanted == lead or not _worth_it(needed, lead):
             self._less_since = None
         elif self._less_since is None:
             self._less_since, self._less_need = now, wanted
@@ -166,7 +169,7 @@ class LeadKeeper:
                 self._less_since = None
                 self._set_lead(self._less_need, now, lead - self._less_need)
 
-    def _wanted_lead(self, demand: Demand, notes: Headrooms, now: int) -> int:
+    def _needed_lead(self, demand: Demand, notes: Headrooms) -> int:
         policy = self.policy
         wanted = _round_up(round(max(demand.need or 0, demand.path) * policy.caution.reserve), STEP_S)
         wanted = max(wanted, policy.caution.lead_min if demand.need is not None else policy.first().lead)
@@ -175,19 +178,20 @@ class LeadKeeper:
         if policy.shift is not None and low is not None:
             # With a shift that is fixed, a longer lead would move the notes instead.
             wanted = min(wanted, max(policy.shift + low, LEAD_START))
-        return max(wanted, self.timing.shift, self.timing.shift_at(now))
+        return wanted
 
-    def _reach(self, demand: Demand, notes: Headrooms, now: int) -> int:
+    def _reach(self, wanted: int, demand: Demand, notes: Headrooms, now: int) -> int:
         """Return how far the lead may rise now: so soon after a rise of S no further than notes have, or than
         nearly every event needs. To move all notes is worse than what a few events lack for ten seconds;
         where most would lack it, or S is coming down, to be moved alike is better than to be late."""
         low, was = notes.low(), self.timing.shift_was
         if low is None or was is None or was.value > self.timing.shift or self._shift_is_free(now):
             return self.policy.lead_max
-        had = seconds(min(self.timing.shift, self.timing.shift_at(now)) + low)
-        return max(
-            ticks(floor(had / STEP_S + ROUNDING) * STEP_S), _round_up(demand.usual, STEP_S), LEAD_START
-        )
+        shift = min(self.timing.shift, self.timing.shift_at(now))
+        if notes.share_below(wanted - shift) <= MOVED_SHARE:
+            return self.policy.lead_max
+        had = ticks(floor(seconds(shift + low) / STEP_S + ROUNDING) * STEP_S)
+        return max(had, _round_up(demand.usual, STEP_S), LEAD_START)
 
     def _shift_was_over(self, lead: int, now: int) -> bool:
         """Tell whether S was greater than this lead so lately that what S was must still be told."""
@@ -203,7 +207,7 @@ class LeadKeeper:
         was = Was(timing.lead, since, since + lasting)
         self.timing = Timing(lead, timing.shift, was, _still(timing.shift_was, now))
 
-    def _tune_shift(self, notes: Headrooms, now: int, *, silent: bool) -> None:
+    def _tune_shift(self, needed: int, notes: Headrooms, now: int, *, silent: bool) -> None:
         low = notes.low()
         shift = self.timing.shift
         if low is None or not self._shift_is_free(now):
@@ -213,13 +217,14 @@ class LeadKeeper:
             self._less_shift_since = None
             stepped = notes.share_below(self.timing.lead - shift) > MOVED_SHARE
             self._set_shift(wanted, notes, now, 0 if stepped else round((wanted - shift) / RAMP))
-        elif wanted >= shift - max(LOWER_BY, round(LOWER_BY_SHARE * shift)):
+        elif wanted == shift or not _worth_it(needed - low, shift):
+            # By what the lead could be: where notes have little, both come down only step by step.
             self._less_shift_since = None
         else:
             if self._less_shift_since is None:
                 self._less_shift_since, self._less_shift_need = now, wanted
             self._less_shift_need = max(self._less_shift_need, wanted)
-            if silent or now - self._less_shift_since >= LOWER_AFTER:
+            if now - self._less_shift_since >= LOWER_AFTER:
                 self._less_shift_since = None
                 by = shift - self._less_shift_need
                 self._set_shift(self._less_shift_need, notes, now, round(by / (1.0 if silent else RAMP)))
@@ -233,6 +238,11 @@ class LeadKeeper:
 def _still(was: Was | None, now: int) -> Was | None:
     """What something was, unless nothing of that time can come any more."""
     return was if was is not None and now < was.until + SETTLE else None
+
+
+def _worth_it(less: int, than: int) -> bool:
+    """Tell whether something is worth lowering."""
+    return less < than - max(LOWER_BY, round(LOWER_BY_SHARE * than))
 
 
 def _round_up(duration: int, step_s: float) -> int:

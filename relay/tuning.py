@@ -38,6 +38,8 @@ SILENT_AFTER = ticks(2.0)
 BEYOND_BLOCKS = 3
 """So many bad moments in ten minutes are worth a word."""
 TELL_EVERY = ticks(600.0)
+BACK_AT_SHARE = 0.9
+"""Of the longest lead: who was too far away is waited for again below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class RoomTuning:
         """What asks for the most: None before events have told."""
         self._tuned_at = 0
         self._told_at: dict[int, int] = {}
+        self._too_far: set[int] = set()
+        """Slots that are not waited for."""
 
     def verdict(self, stamped: Stamped, judged: Judged) -> None:
         """Note an event and the verdict on it."""
@@ -90,12 +94,14 @@ class RoomTuning:
         """Forget the member that had `slot`."""
         self.needs.forget(slot)
         self._told_at.pop(slot, None)
+        self._too_far.discard(slot)
 
     def tune(self, paths: Sequence[Path], last_due: int, now: int) -> Tuned:
         """Set lead, shift and horizon to what the members who are in need; at most once in TUNE_EVERY."""
         if now < self._tuned_at + TUNE_EVERY:
             return Tuned()
         self._tuned_at = now
+        self._too_far = {path.slot for path in paths} - {path.slot for path in self._waited_for(paths)}
         silent = now > max(last_due, self.headrooms.last_emitted + SILENT_AFTER)
         demand = self._demand(self._waited_for(paths))
         changed = self.keeper.tune(demand, self.headrooms, now, silent=silent)
@@ -122,9 +128,13 @@ class RoomTuning:
 
     def _waited_for(self, paths: Sequence[Path]) -> list[Path]:
         """Those whose plain paths fit into the longest lead, between any two of them."""
-        waited = sorted(paths, key=lambda path: path.up_p50 + _plain_down(path))
-        while waited and max(path.up_p50 for path in waited) + max(map(_plain_down, waited)) > self._most:
-            waited.pop()
+        waited = list(paths)
+        while waited:
+            up, down = max(waited, key=lambda path: path.up_p50), max(waited, key=_plain_down)
+            back = bool({up.slot, down.slot} & self._too_far)
+            if up.up_p50 + _plain_down(down) <= (BACK_AT_SHARE if back else 1.0) * self._most:
+                break
+            waited.remove(max(up, down, key=lambda path: (path.slot in self._too_far, _there_and_back(path))))
         return waited
 
     def _demand(self, waited: Sequence[Path]) -> Demand:
@@ -135,14 +145,14 @@ class RoomTuning:
         need = None
         if self.why is not None:
             need = max(self.why.need, self._up(waited) + self._wanted_horizon(waited, 0))
-        usual = max((path.up_p90 for path in waited), default=0) + self._wanted_horizon(waited, 0)
+        usual = max(map(self._plain_up, waited), default=0) + self._wanted_horizon(waited, 0)
         return Demand(need, self._plain(waited), min(usual, self._most))
 
     def _plain(self, waited: Sequence[Path]) -> int:
         """What those need who haven't played yet. While the others' events don't tell either, with one repair
         where the path loses something."""
         starts = [
-            path.up_p90
+            self._plain_up(path)
             + (max(REPAIR_MIN, round(REPAIR_PER_RTT * path.rtt)) if path.lossy and self.why is None else 0)
             for path in waited
             if self.needs.blocks_of(path.slot) < BLOCKS_MIN
@@ -154,11 +164,14 @@ class RoomTuning:
         room = lead - self._up(waited)
         return max((max(_plain_down(path), min(self._tail(path), room)) for path in waited), default=0)
 
-    def _up(self, paths: Sequence[Path]) -> int:
+    def _up(self, waited: Sequence[Path]) -> int:
         """What events need on the way up, whoever sends them."""
-        peak = self._ranked(self.needs.up_peaks(path.slot for path in paths))
-        plain = max((path.up_p90 for path in paths if path.up_p90 <= self._most), default=0)
-        return max(peak.need if peak else 0, plain)
+        peak = self._ranked(self.needs.up_peaks(path.slot for path in waited))
+        return max(peak.need if peak else 0, max(map(self._plain_up, waited), default=0))
+
+    def _plain_up(self, path: Path) -> int:
+        """What nine heartbeats in ten take up; where that is beyond all waiting, what half of them take."""
+        return path.up_p90 if path.up_p90 <= self._most else path.up_p50
 
     def _tail(self, path: Path) -> int:
         """What a member needs of H for all but one event in ten."""
@@ -183,7 +196,7 @@ class RoomTuning:
             if now < self._told_at.get(path.slot, -TELL_EVERY) + TELL_EVERY:
                 continue
             self._told_at[path.slot] = now
-            plain = None if path in waited else path.up_p50 + _plain_down(path)
+            plain = None if path in waited else _there_and_back(path)
             words[path.slot] = beyond_words(self._most, plain, sum(beyond))
         return words
 
@@ -205,3 +218,7 @@ def _advance(path: Path) -> int:
 
 def _plain_down(path: Path) -> int:
     return path.down_p50 + _advance(path) + H_MARGIN
+
+
+def _there_and_back(path: Path) -> int:
+    return path.up_p50 + _plain_down(path)

@@ -217,15 +217,27 @@ def test_a_lead_that_rises_while_the_shift_comes_down_waits_for_nothing() -> Non
     assert room.lead_ms == 700
 
 
-def test_a_shift_comes_down_at_once_where_nobody_plays_and_to_the_most_of_the_minute_otherwise() -> None:
+def test_where_notes_have_little_lead_and_shift_come_down_too() -> None:
     room = Room()
-    room.play(0.5)
-    room.need(0.9, 30)
-    room.need(0.15, 62)
-    assert (room.lead_ms, room.shift_ms) == (400, 400)  # a lead is never less than the shift
-    room.need(0.15, 1, silent=True)
-    assert room.shift_ms == 0
+    room.play(0.1)
+    room.need(1.0, 1)
+    assert (room.lead_ms, room.shift_ms) == (1000, 900)
+    room.need(0.15, 3600)
+    assert room.lead_ms <= 165
+    assert room.shift_ms <= 80
 
+
+def test_a_shift_that_may_rise_for_few_notes_lets_the_lead_rise_at_once() -> None:
+    room = Room()
+    room.play(0.5, 9950)
+    room.play(0.3, 50)
+    room.need(0.4, 1)
+    assert room.keeper.timing.shift_was is not None
+    room.need(0.48, 1)
+    assert room.lead_ms == 480
+
+
+def test_a_shift_comes_down_to_the_most_that_was_wanted_in_the_minute() -> None:
     room = Room(lead=ticks(0.6))
     room.play(0.45, 20)
     room.need(0.6, 20)

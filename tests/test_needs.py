@@ -42,6 +42,16 @@ def test_a_need_is_way_up_and_way_down_of_the_same_event_and_the_release_advance
     assert (peak.sender, peak.receiver) == (ANN, BOB)
 
 
+def test_what_clocks_may_stray_counts_between_two_and_not_for_a_members_own_events() -> None:
+    told = Told()
+    told.play(0.0, up_s=0.020, downs_s={ANN: 0.050, BOB: 0.010})
+    strays = {ANN: ticks(0.003), BOB: ticks(0.004)}
+    (peak,) = told.needs.peaks(ADVANCES)
+    assert (peak.receiver, round(peak.need / TICKS_PER_S, 4)) == (ANN, 0.140)
+    (peak,) = told.needs.peaks({**ADVANCES, BOB: ticks(0.105)}, strays)
+    assert (peak.receiver, round(peak.need / TICKS_PER_S, 4)) == (BOB, 0.142)
+
+
 def test_of_each_ten_seconds_the_worst_is_kept_for_sixty_of_them() -> None:
     told = Told()
     for second in range(0, 10 * (BLOCKS_KEPT + 5), 5):
