@@ -9,13 +9,16 @@ import pytest
 from laboratory.decisionlog import PROTOCOLS, Log, read_log
 from laboratory.star import Star
 
+from bridge.probe_agreement import Agreement, agreement
 from relay.impairment import Bursts, Fate, Jitter, JitterKind, Leg, Way
-from relay.wire.trace import TraceWay, loads
+from relay.profiles import PROFILES
+from relay.wire.trace import Sample, TraceWay, loads
 
 pytestmark = pytest.mark.netlab
 
 BIN = Path(sys.executable).parent
 JITTER = Jitter(JitterKind.LOGNORMAL, 5.0, hold_ms=20.0)
+REPLAYED_SECONDS = 20
 LEG = Leg(
     up=Way(delay_ms=30.0, jitter=JITTER, loss=0.03, bursts=Bursts(0.02, 0.08)),
     down=Way(delay_ms=20.0, loss=0.05),
@@ -24,14 +27,15 @@ PASSED = tuple(Fate).index(Fate.PASSED)
 UDP = next(number for number, name in PROTOCOLS.items() if name == "udp")
 
 
-def probed(star: Star, folder: Path) -> None:
+def probed(star: Star, folder: Path, seconds: int = 8) -> None:
     env: Mapping[str, str] = os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data")}
+    folder.mkdir(exist_ok=True)
     with (folder / "relay.log").open("wb") as log:
         relay = star.relay.popen(
             [BIN / "jamrelay", "serve", "--host", star.relay_address, "--data-dir", folder / "relay"],
             stdout=log, stderr=log, env=env,
         )  # fmt: skip
-        command = [BIN / "jambridge", "probe", star.relay_address, "--seconds", "8", "--output"]
+        command = [BIN / "jambridge", "probe", star.relay_address, "--seconds", str(seconds), "--output"]
         for _ in range(10):  # until the relay listens
             done = star.member("anna").run(
                 [*command, folder / "trace.jsonl"], capture_output=True, text=True, env=env, timeout=60
@@ -62,6 +66,44 @@ def test_a_trace_counts_what_the_network_lost_and_tells_its_delays(tmp_path: Pat
     for way, least_ms in ((trace.up, 30.0), (trace.down, 20.0)):
         assert abs(least_of(way) - least_ms) < 25.0
     assert abs(least_of(trace.up) + least_of(trace.down) - 50.0) < 3.0
+
+
+def decided(log: Log, way: str) -> TraceWay:
+    """What the emulator made of the probes of one direction."""
+    rows = [row for row in log.rows_of("anna", way) if row["protocol"] == UDP]
+    return TraceWay(
+        tuple(
+            Sample(
+                float(row["at_s"] - rows[0]["at_s"]),
+                float(row["arrival_s"] - row["at_s"]) * 1e3 if row["fate"] == PASSED else None,
+            )
+            for row in rows
+        )
+    )
+
+
+def test_a_trace_taken_over_a_bad_network_makes_that_network_again(tmp_path: Path) -> None:
+    first, second, path = tmp_path / "first", tmp_path / "second", tmp_path / "decisions.log"
+    with Star({"anna": PROFILES["hotel-wifi"].leg}, seed=5, awake=True) as star:
+        probed(star, first, REPLAYED_SECONDS)
+    original = loads((first / "trace.jsonl").read_text())
+    replay = {"anna": Leg(up=Way(trace=original.up), down=Way(trace=original.down))}
+    with Star(replay, seed=6, log=path, awake=True) as star:
+        probed(star, second, REPLAYED_SECONDS)
+    log, again = read_log(path), loads((second / "trace.jsonl").read_text())
+    for name, way, measured in (("up", original.up, again.up), ("down", original.down, again.down)):
+        remade = agreement(way, decided(log, name))
+        print(told(f"{name} as decided", remade))
+        # What is measured again holds a second time what measuring adds: as much as this machine makes it.
+        print(told(f"{name} as measured", agreement(way, measured)))
+        assert remade.agree, name
+
+
+def told(name: str, found: Agreement) -> str:
+    return (
+        f"{name}: D={found.delays_apart:.4f} p={found.delays_p:.3f} "
+        f"loss {found.first.loss:.4f} {found.second.loss:.4f} p={found.loss_p:.3f}"
+    )
 
 
 def least_of(way: TraceWay) -> float:
