@@ -96,7 +96,7 @@ def meaning(trace: Trace, figures: PathFigures) -> list[tuple[str, str]]:
         later = f"{lead_ms - AHEAD_MS:.0f} to {lead_ms - INSIDE_MS:.0f} ms later, for everybody alike"
         found.append((f"{text} {later}", BAD))
     if lead_ms > LEAD_MAX_MS:
-        text = f"a relay waits {LEAD_MAX_MS:.0f} ms at most, so what comes later is lost"
+        text = f"a relay waits {LEAD_MAX_MS:.0f} ms at most, so what takes longer comes late"
         found.append((f"{text}, unless it is started with --lead-max-ms {lead_ms}", BAD))
     if str(trace.about.get("clock_steady", "yes")) != "yes":
         text = "a clock jumped meanwhile (did this computer sleep?): don't trust the delays, measure again"

@@ -184,8 +184,8 @@ class LeadKeeper:
         """Return how far the lead may rise now: so soon after a rise of S no further than notes have, or than
         nearly every event needs. To move all notes is worse than what a few events lack for ten seconds;
         where most would lack it, or S is coming down, to be moved alike is better than to be late."""
-        low, was = notes.low(), self.timing.shift_was
-        if low is None or was is None or was.value > self.timing.shift or self._shift_is_free(now):
+        low, was = notes.low(), _still(self.timing.shift_was, now)
+        if low is None or was is None or was.value > self.timing.shift:
             return self.policy.lead_max
         shift = min(self.timing.shift, self.timing.shift_at(now))
         if notes.share_below(wanted - shift) <= MOVED_SHARE:
@@ -198,10 +198,6 @@ class LeadKeeper:
         was = _still(self.timing.shift_was, now)
         return was is not None and was.value > lead
 
-    def _shift_is_free(self, now: int) -> bool:
-        was = self.timing.shift_was
-        return was is None or now >= was.until + SETTLE
-
     def _set_lead(self, lead: int, now: int, lasting: int) -> None:
         timing, since = self.timing, now + CHANGE_AHEAD
         was = Was(timing.lead, since, since + lasting)
@@ -210,7 +206,7 @@ class LeadKeeper:
     def _tune_shift(self, needed: int, notes: Headrooms, now: int, *, silent: bool) -> None:
         low = notes.low()
         shift = self.timing.shift
-        if low is None or not self._shift_is_free(now):
+        if low is None or _still(self.timing.shift_was, now) is not None:
             return
         wanted = min(max(0, _round_up(self.timing.lead - low, SHIFT_STEP_S)), self.timing.lead)
         if wanted > shift:

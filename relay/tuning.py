@@ -101,10 +101,10 @@ class RoomTuning:
         if now < self._tuned_at + TUNE_EVERY:
             return Tuned()
         self._tuned_at = now
-        self._too_far = {path.slot for path in paths} - {path.slot for path in self._waited_for(paths)}
+        waited = self._waited_for(paths)
+        self._too_far = {path.slot for path in paths} - {path.slot for path in waited}
         silent = now > max(last_due, self.headrooms.last_emitted + SILENT_AFTER)
-        demand = self._demand(self._waited_for(paths))
-        changed = self.keeper.tune(demand, self.headrooms, now, silent=silent)
+        changed = self.keeper.tune(self._demand(waited), self.headrooms, now, silent=silent)
         changed |= self.set_horizon(paths, now)
         return Tuned(changed, self._words(paths, now))
 
@@ -188,15 +188,14 @@ class RoomTuning:
 
     def _words(self, paths: Sequence[Path], now: int) -> dict[int, str]:
         words: dict[int, str] = {}
-        waited = self._waited_for(paths)
         for path in paths:
-            beyond = self.needs.beyond(path.slot)
-            if path in waited and len(beyond) < BEYOND_BLOCKS:
+            beyond, too_far = self.needs.beyond(path.slot), path.slot in self._too_far
+            if not too_far and len(beyond) < BEYOND_BLOCKS:
                 continue
             if now < self._told_at.get(path.slot, -TELL_EVERY) + TELL_EVERY:
                 continue
             self._told_at[path.slot] = now
-            plain = None if path in waited else _there_and_back(path)
+            plain = _there_and_back(path) if too_far else None
             words[path.slot] = beyond_words(self._most, plain, sum(beyond))
         return words
 
