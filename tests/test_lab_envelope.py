@@ -57,6 +57,9 @@ def test_who_hears_it_at_another_instant_breaks_the_trial_of_the_far_member() ->
 
 AWAY = "RTT 30, jitter 3 ms, loss 0.1 %; one member away for 2 s"
 BLOATED = "RTT 30, jitter 3 ms, loss 0.1 %; 3 s of bufferbloat at one member"
+CALM_FIGURES = {
+    "margin_ms_p01": 430.0, "shift_ms_last": 0.0, "lead_ms_last": 155.0, "action_to_sound_ms_max": 500.0,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("title", [AWAY, BLOATED])
@@ -66,11 +69,11 @@ def test_a_member_in_trouble_must_leave_margins_and_shift_as_they_were(title: st
             row(trial("RTT 30, jitter 3 ms, loss 0.1 %").point("netlab"), seed), **figures
         )
         for seed in envelope.SEEDS
-        for figures in [{"margin_ms_p01": 430.0, "shift_ms_last": 0.0, "lead_ms_last": 155.0}]
+        for figures in [CALM_FIGURES]
     ]
 
     def holds(**figures: object) -> bool:
-        usual = {"margin_ms_p01": 428.0, "shift_ms_last": 0.0, "lead_ms_last": 160.0}
+        usual = CALM_FIGURES | {"margin_ms_p01": 428.0, "lead_ms_last": 160.0}
         rows_ = [
             msgspec.structs.replace(row(trial(title).point("netlab"), seed), **usual | figures)
             for seed in envelope.SEEDS
@@ -81,6 +84,7 @@ def test_a_member_in_trouble_must_leave_margins_and_shift_as_they_were(title: st
     assert not holds(margin_ms_p01=424.0)
     assert not holds(shift_ms_last=1.0)
     assert not holds(lead_ms_last=170.0)
+    assert not holds(action_to_sound_ms_max=520.0), "a shift that came and went was heard"
     assert not holds(bad=1)
     assert not envelope.judge([row(trial(title).point("netlab"), seed) for seed in envelope.SEEDS])[
         0
@@ -104,6 +108,7 @@ def test_the_text_names_every_verdict_and_its_commit(tmp_path: Path) -> None:
         ({}, True),
         ({"lead_ms_last": 167.0}, False),  # 1.2 x (81 + 49) + 10 = 166
         ({"shift_ms_last": 5.0}, False),
+        ({"action_to_sound_ms_max": 520.0}, False),
         ({"in_hand_ms_max": None}, False),
         ({"in_hand_ms_max": 70.0}, False),
     ],
@@ -111,7 +116,7 @@ def test_the_text_names_every_verdict_and_its_commit(tmp_path: Path) -> None:
 def test_on_a_good_network_no_lead_is_longer_than_it_has_to_be(
     figures: dict[str, object], expected: bool
 ) -> None:
-    usual = {"lead_ms_last": 155.0, "shift_ms_last": 0.0, "in_hand_ms_max": 81.0}
+    usual = CALM_FIGURES | {"in_hand_ms_max": 81.0}
     one = trial("RTT 30, jitter 3 ms, loss 0.1 %")
     assert one.point("netlab").shift_auto, "a shift that is kept at 0 would show nothing"
     rows_ = found(one, **usual)

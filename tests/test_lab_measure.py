@@ -143,6 +143,7 @@ def test_a_run_without_fault_has_none_and_its_figures_follow_from_it() -> None:
     assert found["spread_us_p99"] == 0
     assert found["clock_error_us_p99"] == 0
     assert found["action_to_sound_ms_p50"] == pytest.approx(AHEAD_MS)
+    assert found["action_to_sound_ms_max"] == pytest.approx(AHEAD_MS)
     assert found["in_hand_ms_max"] == pytest.approx(AHEAD_MS - RELEASE_MS)
 
 

@@ -91,6 +91,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     spread_us_p99: float | None = None
     action_to_sound_ms_p50: float | None = None
     """From emission to due."""
+    action_to_sound_ms_max: float | None = None
+    """The greatest: a shift of the room shows, however short it lasted."""
     clock_error_us_p99: float | None = None
     """Greatest |session clock of a member - the relay's|."""
     lead_ms_last: float | None = None

@@ -33,6 +33,7 @@ def summed(
         "spread_us_p50": quantile(spreads_us, 0.50),
         "spread_us_p99": quantile(spreads_us, 0.99),
         "action_to_sound_ms_p50": quantile(waits_ms, 0.50),
+        "action_to_sound_ms_max": waits_ms[-1] if waits_ms else None,
     }
 
 
