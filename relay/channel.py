@@ -41,6 +41,8 @@ class Channel:
     heard_at: int = 0
     up: GapTracker = field(default_factory=GapTracker)
     outbox: Outbox = field(init=False)
+    first_event_at: int | None = None
+    """When the first event came over it: what was emitted before that had to wait for clock and channel."""
     one_way_up_s: deque[float] = field(default_factory=lambda: deque(maxlen=ONE_WAY_SAMPLES))
     events: TokenBucket = field(default_factory=lambda: TokenBucket(EVENTS_PER_S, EVENTS_BURST))
     datagrams: TokenBucket = field(default_factory=lambda: TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_BURST))

@@ -366,3 +366,17 @@ def test_before_hello_nothing_is_done_but_the_reason_is_said(message: control.Up
     assert (refused.reason, refused.final) == ("no-hello", True)
     assert "say Hello first" in refused.text
     assert early.closed
+
+
+def test_what_waited_for_the_clock_before_a_member_could_send_says_nothing_about_its_way() -> None:
+    jam = Jam()
+    ann = jam.join("ann")
+    needs = jam.hub.rooms["main"].tuning.needs
+    long_ago = ann.stamp(emitted=jam.now - ticks(0.24))
+    ann.send(long_ago, ann.stamp(emitted=jam.now - ticks(0.2)))
+    assert len(ann.judged) == 2
+    assert needs.up_peaks([1]) == []
+    jam.advance(0.1)
+    ann.send(ann.stamp(emitted=jam.now - ticks(0.03)))
+    (peak,) = needs.up_peaks([1])
+    assert peak.need == ticks(0.03)
