@@ -23,6 +23,8 @@ LEAD_MAX = ticks(1.0)
 
 STEP_S = 0.005
 """Leads are whole multiples of it."""
+RISE_RESERVE = ticks(0.005)
+"""What a rise takes beyond what is needed, so that the next moment that is a little worse changes nothing."""
 LOWER_BY = ticks(0.010)
 LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
@@ -156,7 +158,7 @@ class LeadKeeper:
             return
         if wanted > lead:
             self._less_since = None
-            reach = min(wanted, self._reach(wanted, demand, notes, now))
+            reach = min(self._with_reserve(wanted, notes), self._reach(wanted, demand, notes, now))
             if reach > lead:
                 self._set_lead(reach, now, 0)
         elif wanted == lead or not _worth_it(needed, lead):
@@ -179,6 +181,16 @@ class LeadKeeper:
             # With a shift that is fixed, a longer lead would move the notes instead.
             wanted = min(wanted, max(policy.shift + low, LEAD_START))
         return wanted
+
+    def _with_reserve(self, wanted: int, notes: Headrooms) -> int:
+        """Return a lead a little longer than wanted, as far as that moves no note."""
+        low = notes.low()
+        if low is None:
+            return wanted
+        most = min(
+            ticks(floor(seconds(self.timing.shift + low) / STEP_S + ROUNDING) * STEP_S), self.policy.lead_max
+        )
+        return max(wanted, min(_round_up(wanted + RISE_RESERVE, STEP_S), most))
 
     def _reach(self, wanted: int, demand: Demand, notes: Headrooms, now: int) -> int:
         """Return how far the lead may rise now: so soon after a rise of S no further than notes have, or than
