@@ -158,7 +158,7 @@ class LeadKeeper:
             return
         if wanted > lead:
             self._less_since = None
-            reach = min(self._with_reserve(wanted, notes), self._reach(wanted, demand, notes, now))
+            reach = min(self._with_reserve(wanted, notes, now), self._reach(wanted, demand, notes, now))
             if reach > lead:
                 self._set_lead(reach, now, 0)
         elif wanted == lead or not _worth_it(needed, lead):
@@ -182,14 +182,16 @@ class LeadKeeper:
             wanted = min(wanted, max(policy.shift + low, LEAD_START))
         return wanted
 
-    def _with_reserve(self, wanted: int, notes: Headrooms) -> int:
+    def _with_reserve(self, wanted: int, notes: Headrooms, now: int) -> int:
         """Return a lead a little longer than wanted, as far as that moves no note."""
         low = notes.low()
         if low is None:
             return wanted
-        most = min(
-            ticks(floor(seconds(self.timing.shift + low) / STEP_S + ROUNDING) * STEP_S), self.policy.lead_max
-        )
+        # No more shift than the lead that is wanted needs, and holds already: S comes in coarser steps.
+        shift = min(self.timing.shift, self.timing.shift_at(now))
+        shift = min(shift, max(0, _round_up(wanted - low, SHIFT_STEP_S)))
+        had = ticks(floor(seconds(shift + low) / STEP_S + ROUNDING) * STEP_S)
+        most = min(had, self.policy.lead_max)
         return max(wanted, min(_round_up(wanted + RISE_RESERVE, STEP_S), most))
 
     def _reach(self, wanted: int, demand: Demand, notes: Headrooms, now: int) -> int:

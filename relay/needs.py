@@ -4,6 +4,7 @@ Pure; instants are session timetags, durations ticks. The way up ends when the e
 the way down begins with its verdict; both are measured on the events themselves, so repair is included. An
 event that waits for a gap needs no more than the one that was missing, which was emitted before it: so the
 waiting itself is not counted. Errors of the clocks are in these figures just as they are in the dues.
+What was emitted before the first event of its connection came waited for that: nobody notes it here.
 An event that needed more than `most` (or never came) is not waited for, whatever the lead: it is counted at
 the member that it was slow at, and raises nothing.
 Kept is only the greatest of each block, by pair of sender and receiver. Bounds: BLOCKS_KEPT blocks;

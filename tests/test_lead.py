@@ -88,6 +88,16 @@ def test_a_rise_takes_a_step_more_than_needed_where_that_moves_no_note() -> None
     assert (room.lead_ms, room.shift_ms) == (500, 0), "5 ms more would move every note"
 
 
+def test_a_rises_reserve_keeps_no_shift_up() -> None:
+    room = Room()
+    room.play(0.2, 100)
+    room.need(0.24, 100)
+    assert (room.lead_ms, room.shift_ms) == (240, 40)
+    room.need(0.205, 63)
+    room.need(0.22, 200)
+    assert (room.lead_ms, room.shift_ms) == (220, 20)
+
+
 def test_the_lead_comes_down_when_less_has_done_for_a_minute_and_to_the_most_of_that_minute() -> None:
     room = Room()
     room.need(0.395, 3)
