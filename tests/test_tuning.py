@@ -1,6 +1,8 @@
 """Tuning: from what members' paths and events show to lead, horizon and words."""
 
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -127,6 +129,41 @@ def test_a_calm_room_has_no_change_in_an_hour_after_ten_minutes(caution: Caution
     changes, lead_ms = music.tuning.keeper.changes, music.lead_ms
     assert changes > 0, "it has learnt its network"
     music.play(jitter, 3000, per_s=2)
+    assert (music.tuning.keeper.changes, music.lead_ms) == (changes, lead_ms)
+
+
+@pytest.mark.parametrize("caution", Caution)
+@pytest.mark.parametrize("played_s", [0, 60])
+def test_an_hour_of_silence_changes_nothing_after_ten_minutes(caution: Caution, played_s: int) -> None:
+    music, random = Music(path(1), path(2), caution=caution), Random(2)
+    music.play(Jitter(1), played_s, per_s=2)
+
+    ways = {
+        (slot, way): deque((0.015 + random.gauss(0.0, 0.003) for _ in range(256)), maxlen=256)
+        for slot in (1, 2)
+        for way in ("up", "down")
+    }
+
+    def at(slot: int, way: str, share: float) -> int:
+        return ticks(sorted(ways[slot, way])[int(share * 256)])
+
+    def listen(seconds_: int) -> None:
+        for _ in range(seconds_):
+            for heard in ways.values():
+                heard.extend(0.015 + random.gauss(0.0, 0.003) for _ in range(4))
+            music.paths = [
+                replace(
+                    one, up_p50=at(one.slot, "up", 0.5), up_p90=at(one.slot, "up", 0.9),
+                    down_p50=at(one.slot, "down", 0.5), down_p99=at(one.slot, "down", 0.99),
+                )
+                for one in music.paths
+            ]  # fmt: skip
+            music.now += TICKS_PER_S
+            music.quiet()
+
+    listen(600)
+    changes, lead_ms = music.tuning.keeper.changes, music.lead_ms
+    listen(3000)
     assert (music.tuning.keeper.changes, music.lead_ms) == (changes, lead_ms)
 
 
