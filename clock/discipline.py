@@ -164,7 +164,7 @@ class SessionClock:
 
     @property
     def samples(self) -> int:
-        """How many exchanges are in the window, those of one second counted as one."""
+        """How many exchanges are in the window."""
         return len(self._filter)
 
     @property
@@ -184,12 +184,12 @@ class SessionClock:
 
     @property
     def correction_s(self) -> float:
-        """What was to be slewed when the clock was last bent; > 0: session time is to be put forward."""
+        """What was still to be slewed at the last exchange; > 0: session time is to be put forward."""
         return self.correction_at_s(self._updated_ns)
 
     @property
     def error_bound_s(self) -> float:
-        """How far the clock may have been off when the clock was last bent: see `error_bound_at_s`."""
+        """How far the clock may have been off at the last exchange: see `error_bound_at_s`."""
         return self.error_bound_at_s(self._updated_ns)
 
     def correction_at_s(self, local_ns: int) -> float:
@@ -278,8 +278,6 @@ class SessionClock:
         estimate = self._fit.estimate(self._rate)
         self._rate, self._rate_error = estimate.rate, estimate.error
         now_ns = max(now_ns, self._timeline.bent_at_ns)
-        if self._filter.forget_before_step(now_ns, rate=self._rate, rate_error=self._rate_margin()):
-            self._fit.restart(self._rate)
         interval = self._filter.interval(now_ns, rate=self._rate, rate_error=self._rate_margin())
         correction_ns = self._estimate_ns(now_ns, interval) - self._offset_ns(self._timeline, now_ns)
         self._far_off = self._far_off + 1 if abs(correction_ns) > STEP_OVER_NS + interval.radius_ns else 0

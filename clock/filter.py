@@ -32,9 +32,6 @@ say in the estimate."""
 JITTER_SAMPLES = 8
 """Jitter is of the recent past: RFC 5905's register of eight."""
 
-STEPPED_NS = 5_000_000
-"""Lopsided queues of 20 ms leave the ends that minutes of them show within 2 ms."""
-
 GRAIN_NS = 10_000
 """Bounds that miss each other by less than this agree: a kernel's wall-clock stamps are off by a few µs
 once they are local time."""
@@ -103,12 +100,6 @@ class Interval:
         """Return whether one offset can lie in both, give or take the grain of the readings."""
         return self.lower_ns <= other.upper_ns + GRAIN_NS and other.lower_ns <= self.upper_ns + GRAIN_NS
 
-    def is_beside(self, other: "Interval") -> bool:
-        """Return whether both of its ends lie to the same side of the other's, by more than queues explain:
-        those move one end, and outwards; both are moved by a clock that stepped by less than a round trip."""
-        by_ns = (self.lower_ns - other.lower_ns, self.upper_ns - other.upper_ns)
-        return min(by_ns) > STEPPED_NS or max(by_ns) < -STEPPED_NS
-
     def and_also(self, other: "Interval") -> "Interval":
         """Return what lies in both; by up to a grain inside out where they only just agree."""
         return Interval(max(self.lower_ns, other.lower_ns), min(self.upper_ns, other.upper_ns))
@@ -133,7 +124,7 @@ def project(
 def take_in(samples: deque[Sample], sample: Sample, *, merge: bool) -> None:
     """Add an exchange to others, oldest first; merge: as one with the last if they are of one second."""
     last = samples[-1] if samples and merge else None
-    if last is not None and abs(sample.sent_ns - last.began_ns) < MERGED_NS:
+    if last is not None and 0 <= sample.sent_ns - last.began_ns < MERGED_NS:
         samples[-1] = best_of(last, sample)
     else:
         samples.append(sample)
@@ -144,9 +135,7 @@ class OffsetFilter:
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
-        self._rtt_min_ns: int | None = (
-            None  # asked for at every wake-up of a bridge, changes a few times a second
-        )
+        self._rtt_min_ns: int | None = None  # asked for at every wake-up of a bridge, changes once a second
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -167,33 +156,18 @@ class OffsetFilter:
         From the newest exchange back to the first that contradicts what came after it: either clock ran
         otherwise than we thought since then. Needs at least one exchange.
         """
-        return self._common(at_ns, slice(BOUNDING), rate, rate_error, DISPERSION_PPM)
+        return self._common(at_ns, BOUNDING, rate, rate_error, DISPERSION_PPM)
 
     def estimate_ns(self, at_ns: int, *, rate: float, rate_error: float, bounds: Interval) -> float:
         """Return the most likely offset at a local instant, within the bounds that it must lie in.
 
         Needs at least one exchange.
         """
-        likely = self._common(at_ns, slice(SAMPLES_KEPT), rate, rate_error, LIKELY_PPM)
+        likely = self._common(at_ns, SAMPLES_KEPT, rate, rate_error, LIKELY_PPM)
         return min(max(likely.middle_ns, bounds.lower_ns), max(bounds.lower_ns, bounds.upper_ns))
 
-    def forget_before_step(self, at_ns: int, *, rate: float, rate_error: float) -> bool:
-        """Forget all but the last minute if that and the one before it show that a clock stepped between
-        them, by less than a round trip; return whether it did. Ask about once a second."""
-        if len(self._samples) < 2 * BOUNDING:
-            return False
-        last, before = (
-            self._common(at_ns, which, rate, rate_error, LIKELY_PPM)
-            for which in (slice(BOUNDING), slice(BOUNDING, 2 * BOUNDING))
-        )
-        if not last.is_beside(before):
-            return False
-        while len(self._samples) > BOUNDING:
-            self._samples.popleft()
-        return True
-
-    def _common(self, at_ns: int, which: slice, rate: float, rate_error: float, ppm: float) -> Interval:
-        newest_first = islice(reversed(self._samples), which.start, which.stop)
+    def _common(self, at_ns: int, kept: int, rate: float, rate_error: float, ppm: float) -> Interval:
+        newest_first = islice(reversed(self._samples), kept)
         common = project(next(newest_first), at_ns, rate=rate, rate_error=rate_error, dispersion_ppm=ppm)
         for sample in newest_first:
             further = project(sample, at_ns, rate=rate, rate_error=rate_error, dispersion_ppm=ppm)
@@ -211,8 +185,7 @@ class OffsetFilter:
         return self._rtt_min_ns
 
     def jitter_ns(self, *, rate: float) -> float:
-        """Return how far recent offsets scatter about that of the lowest delay (RMS, RFC 5905 section 10);
-        where exchanges are merged, those of the best of each second."""
+        """Return how far recent offsets scatter about that of the lowest delay (RMS, RFC 5905 section 10)."""
         recent = list(islice(reversed(self._samples), JITTER_SAMPLES))
         if len(recent) < 2:
             return 0.0
