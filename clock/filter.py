@@ -4,30 +4,21 @@ Pure. An exchange bounds the offset from both sides, however asymmetric the path
 after we had sent at t1, and t3 before we received at t4, so t3 - t4 <= offset <= t2 - t1. The width is the
 delay, so the exchange with the lowest delay bounds it best (RFC 5905, section 10). Taking the best upper and
 the best lower bound of *different* exchanges is better still, for queues on the way up and on the way down
-are independent; the middle of the two is the estimate. Bounds widen with their age (dispersion): by much
-where the truth must lie in them, by little for the estimate, which so looks back further. The exchanges of
-one second are kept as one, its best bounds. Bound: `SAMPLES_KEPT` such seconds.
+are independent; the middle of the two is the estimate. Bounds widen with their age (dispersion).
+Bound: `SAMPLES_KEPT` exchanges.
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from math import sqrt
 
-SAMPLES_KEPT = 320
-"""Five minutes, for the estimate: the least of many queues is nearer to none than the least of few. A minute
-of queues of 20 ms up and 8 down (lognormal) leaves an error of 2 ms at p99, five minutes of it half that."""
-BOUNDING = 64
-"""A minute, for the bounds. Beyond it dispersion (15 ppm * 60 s = 0.9 ms) outweighs what another lucky
+SAMPLES_KEPT = 64
+"""A minute at one a second. Beyond it dispersion (15 ppm * 60 s = 0.9 ms) outweighs what another lucky
 exchange would gain on any path that can be played over, and a changed route is forgotten soon."""
-MERGED_NS = 950_000_000
-"""Exchanges that begin within this are of one second."""
 
 DISPERSION_PPM = 15
 """How fast a bound loosens beside the known error of the rate. Source: RFC 5905, PHI."""
-LIKELY_PPM = 3
-"""How far a crystal wanders within minutes, beside the error of its rate: so fast older exchanges lose their
-say in the estimate."""
 
 JITTER_SAMPLES = 8
 """Jitter is of the recent past: RFC 5905's register of eight."""
@@ -39,8 +30,7 @@ once they are local time."""
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One exchange, in ns: sent and received by the local clock; between which bounds the offset lies. Or the
-    best of several: then the upper bound is of one that was sent, the lower of one that was received then.
+    """One exchange, in ns: sent and received by the local clock; between which bounds the offset lies.
 
     offset > 0: the session clock is ahead. All are relative to the origin the discipline has chosen.
     """
@@ -49,34 +39,16 @@ class Sample:
     received_ns: int
     lower_ns: int
     upper_ns: int
-    first_ns: int | None = None
-    """When the first of several was sent; None of one."""
-    least_delay_ns: int | None = None
-    """The least of several; None of one."""
 
     @property
     def delay_ns(self) -> int:
         """Return the round trip less the time the remote side took."""
-        return self.upper_ns - self.lower_ns if self.least_delay_ns is None else self.least_delay_ns
-
-    @property
-    def began_ns(self) -> int:
-        """When it, or the first of several, was sent."""
-        return self.sent_ns if self.first_ns is None else self.first_ns
+        return self.upper_ns - self.lower_ns
 
     @property
     def offset_ns(self) -> float:
         """Return the offset if both ways took equally long."""
         return (self.upper_ns + self.lower_ns) / 2
-
-
-def best_of(one: Sample, other: Sample) -> Sample:
-    """Return the better upper and the better lower bound of two that are near each other in time."""
-    upper, lower = min(one, other, key=lambda s: s.upper_ns), max(one, other, key=lambda s: s.lower_ns)
-    return replace(
-        upper, received_ns=lower.received_ns, lower_ns=lower.lower_ns, first_ns=one.began_ns,
-        least_delay_ns=min(one.delay_ns, other.delay_ns),
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,29 +77,18 @@ class Interval:
         return Interval(max(self.lower_ns, other.lower_ns), min(self.upper_ns, other.upper_ns))
 
 
-def project(
-    sample: Sample, at_ns: int, *, rate: float, rate_error: float, dispersion_ppm: float = DISPERSION_PPM
-) -> Interval:
+def project(sample: Sample, at_ns: int, *, rate: float, rate_error: float) -> Interval:
     """Return the bounds that an exchange sets at another local instant.
 
     rate: session seconds gained per local second; rate_error: how far that may be off (both are plain
-    ratios, 1e-6 is 1 ppm), on top of the dispersion.
+    ratios, 1e-6 is 1 ppm), on top of `DISPERSION_PPM`.
     """
-    growth = rate_error + dispersion_ppm * 1e-6
+    growth = rate_error + DISPERSION_PPM * 1e-6
     since_sent_ns, since_received_ns = at_ns - sample.sent_ns, at_ns - sample.received_ns
     return Interval(
         sample.lower_ns + rate * since_received_ns - growth * abs(since_received_ns),
         sample.upper_ns + rate * since_sent_ns + growth * abs(since_sent_ns),
     )
-
-
-def take_in(samples: deque[Sample], sample: Sample, *, merge: bool) -> None:
-    """Add an exchange to others, oldest first; merge: as one with the last if they are of one second."""
-    last = samples[-1] if samples and merge else None
-    if last is not None and 0 <= sample.sent_ns - last.began_ns < MERGED_NS:
-        samples[-1] = best_of(last, sample)
-    else:
-        samples.append(sample)
 
 
 class OffsetFilter:
@@ -140,9 +101,9 @@ class OffsetFilter:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def add(self, sample: Sample, *, merge: bool = False) -> None:
-        """Take in an exchange. merge: as one with those of the same second; else it stands for itself."""
-        take_in(self._samples, sample, merge=merge)
+    def add(self, sample: Sample) -> None:
+        """Take in an exchange."""
+        self._samples.append(sample)
         self._rtt_min_ns = None
 
     def clear(self) -> None:
@@ -156,21 +117,10 @@ class OffsetFilter:
         From the newest exchange back to the first that contradicts what came after it: either clock ran
         otherwise than we thought since then. Needs at least one exchange.
         """
-        return self._common(at_ns, BOUNDING, rate, rate_error, DISPERSION_PPM)
-
-    def estimate_ns(self, at_ns: int, *, rate: float, rate_error: float, bounds: Interval) -> float:
-        """Return the most likely offset at a local instant, within the bounds that it must lie in.
-
-        Needs at least one exchange.
-        """
-        likely = self._common(at_ns, SAMPLES_KEPT, rate, rate_error, LIKELY_PPM)
-        return min(max(likely.middle_ns, bounds.lower_ns), max(bounds.lower_ns, bounds.upper_ns))
-
-    def _common(self, at_ns: int, kept: int, rate: float, rate_error: float, ppm: float) -> Interval:
-        newest_first = islice(reversed(self._samples), kept)
-        common = project(next(newest_first), at_ns, rate=rate, rate_error=rate_error, dispersion_ppm=ppm)
+        newest_first = reversed(self._samples)
+        common = project(next(newest_first), at_ns, rate=rate, rate_error=rate_error)
         for sample in newest_first:
-            further = project(sample, at_ns, rate=rate, rate_error=rate_error, dispersion_ppm=ppm)
+            further = project(sample, at_ns, rate=rate, rate_error=rate_error)
             if not common.agrees_with(further):
                 break
             common = common.and_also(further)
@@ -178,10 +128,9 @@ class OffsetFilter:
 
     @property
     def rtt_min_ns(self) -> int:
-        """Return the lowest delay of the last minute. Needs at least one exchange."""
+        """Return the lowest delay in the window. Needs at least one exchange."""
         if self._rtt_min_ns is None:
-            last = islice(reversed(self._samples), BOUNDING)
-            self._rtt_min_ns = max(min(sample.delay_ns for sample in last), 0)
+            self._rtt_min_ns = max(min(sample.delay_ns for sample in self._samples), 0)
         return self._rtt_min_ns
 
     def jitter_ns(self, *, rate: float) -> float:

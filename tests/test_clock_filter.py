@@ -95,37 +95,3 @@ def test_jitter_is_of_the_size_of_the_scatter() -> None:
     for second in range(20):
         samples.add(sample(second * NS_PER_S, up_ns=random.randrange(10 * MS), down_ns=0))
     assert MS < samples.jitter_ns(rate=0.0) < 5 * MS
-
-
-def test_of_the_exchanges_of_one_second_the_best_bounds_are_kept_as_one() -> None:
-    kept = OffsetFilter()
-    kept.add(sample(0, up_ns=9_000_000, down_ns=1_000_000), merge=True)
-    kept.add(sample(250_000_000, up_ns=2_000_000, down_ns=7_000_000), merge=True)
-    kept.add(sample(500_000_000, up_ns=8_000_000, down_ns=8_000_000), merge=True)
-    assert len(kept) == 1
-    found = kept.interval(500_000_000, rate=0.0, rate_error=0.0)
-    assert found.upper_ns == pytest.approx(2_000_000, abs=10_000)
-    assert found.lower_ns == pytest.approx(-1_000_000, abs=10_000)
-    assert kept.rtt_min_ns == 9_000_000, "of one exchange: nothing has gone both ways in 3 ms"
-    kept.add(sample(1_000_000_000, up_ns=8_000_000, down_ns=8_000_000), merge=True)
-    assert len(kept) == 2
-
-
-def test_the_estimate_looks_back_five_minutes_and_the_bounds_one() -> None:
-    kept = OffsetFilter()
-    kept.add(sample(0, up_ns=1_000_000, down_ns=1_000_000))
-    for second in range(1, 200):
-        kept.add(sample(second * 1_000_000_000, up_ns=21_000_000, down_ns=1_000_000))
-    now_ns = 200_000_000_000
-    bounds = kept.interval(now_ns, rate=0.0, rate_error=0.0)
-    assert bounds.middle_ns == pytest.approx(10_000_000, abs=20_000)
-    assert kept.estimate_ns(now_ns, rate=0.0, rate_error=0.0, bounds=bounds) == pytest.approx(
-        300_000, abs=2e4
-    )
-
-
-def test_the_estimate_never_leaves_the_bounds() -> None:
-    kept = OffsetFilter()
-    kept.add(sample(0, up_ns=1_000_000, down_ns=1_000_000))
-    bounds = Interval(3_000_000, 5_000_000)
-    assert kept.estimate_ns(0, rate=0.0, rate_error=0.0, bounds=bounds) == 3_000_000
