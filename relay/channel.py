@@ -22,6 +22,7 @@ from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
 from relay.wire.outbox import Outbox
 from relay.wire.recovery import GapTracker
+from relay.wire.sequence import Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 ONE_WAY_SAMPLES = 256
@@ -42,7 +43,7 @@ class Channel:
     up: GapTracker = field(default_factory=GapTracker)
     outbox: Outbox = field(init=False)
     first_event_at: int | None = None
-    """When the first event came over it: what was emitted before that had to wait for clock and channel."""
+    """When the first event came over it."""
     one_way_up_s: deque[float] = field(default_factory=lambda: deque(maxlen=ONE_WAY_SAMPLES))
     events: TokenBucket = field(default_factory=lambda: TokenBucket(EVENTS_PER_S, EVENTS_BURST))
     datagrams: TokenBucket = field(default_factory=lambda: TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_BURST))
@@ -63,6 +64,13 @@ class Channel:
         self._address = address
         # TCP repairs by itself: a copy would only wait behind the first.
         self.outbox.copies = self.repair and not isinstance(address, StreamAddress)
+
+    def tells_its_way(self, event: Stamped, now: int) -> bool:
+        """Tell whether an event that comes now came as fast as the way allows: what was emitted before the
+        first one came had to wait for clock and channel."""
+        if self.first_event_at is None:
+            self.first_event_at = now
+        return event.emitted >= self.first_event_at
 
     def datagrams_out(self, now: int) -> list[bytes]:
         """Return what leaves now, sealed; while there is no address it waits, up to OUTBOX_FRAMES."""

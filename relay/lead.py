@@ -190,8 +190,7 @@ class LeadKeeper:
         # No more shift than the lead that is wanted needs, and holds already: S comes in coarser steps.
         shift = min(self.timing.shift, self.timing.shift_at(now))
         shift = min(shift, max(0, _round_up(wanted - low, SHIFT_STEP_S)))
-        had = ticks(floor(seconds(shift + low) / STEP_S + ROUNDING) * STEP_S)
-        most = min(had, self.policy.lead_max)
+        most = min(_round_down(shift + low, STEP_S), self.policy.lead_max)
         return max(wanted, min(_round_up(wanted + RISE_RESERVE, STEP_S), most))
 
     def _reach(self, wanted: int, demand: Demand, notes: Headrooms, now: int) -> int:
@@ -204,8 +203,7 @@ class LeadKeeper:
         shift = min(self.timing.shift, self.timing.shift_at(now))
         if notes.share_below(wanted - shift) <= MOVED_SHARE:
             return self.policy.lead_max
-        had = ticks(floor(seconds(shift + low) / STEP_S + ROUNDING) * STEP_S)
-        return max(had, _round_up(demand.usual, STEP_S), LEAD_START)
+        return max(_round_down(shift + low, STEP_S), _round_up(demand.usual, STEP_S), LEAD_START)
 
     def _shift_was_over(self, lead: int, now: int) -> bool:
         """Tell whether S was greater than this lead so lately that what S was must still be told."""
@@ -253,6 +251,10 @@ def _still(was: Was | None, now: int) -> Was | None:
 def _worth_it(less: int, than: int) -> bool:
     """Tell whether something is worth lowering."""
     return less < than - max(LOWER_BY, round(LOWER_BY_SHARE * than))
+
+
+def _round_down(duration: int, step_s: float) -> int:
+    return ticks(floor(seconds(duration) / step_s + ROUNDING) * step_s)
 
 
 def _round_up(duration: int, step_s: float) -> int:

@@ -196,11 +196,8 @@ class Room:
 
     def submit(self, seat: Seat, event: Stamped, now: int) -> None:
         """Judge one event of a seat and publish what can be."""
-        if seat.channel is not None:
-            if seat.channel.first_event_at is None:
-                seat.channel.first_event_at = now
-            if event.emitted >= seat.channel.first_event_at:
-                self.tuning.needs.came(seat.slot, event, now)
+        if seat.channel is not None and seat.channel.tells_its_way(event, now):
+            self.tuning.needs.came(seat.slot, event, now)
         self.publish(self.judge.judge(seat.slot, event, now), now)
 
     def silence(self, seat: Seat, now: int) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from laboratory import leadtable
-from laboratory.envelope import LEAD_MS
 from laboratory.leadtable import TRIALS, Outcome, Trial, run
 
 CLEAN, BLOAT = TRIALS[:2]
@@ -27,8 +26,7 @@ def test_on_a_good_network_the_lead_is_near_the_least_that_would_have_done(clean
 @pytest.mark.slow
 def test_three_seconds_of_bufferbloat_at_one_member_leave_the_others_as_they_are(clean: Outcome) -> None:
     bloat = run(BLOAT, seconds=170.0)
-    assert (bloat.shift_ms_max, bloat.retimed) == (0.0, 0)
-    assert abs(bloat.lead_ms - clean.lead_ms) <= LEAD_MS  # its clock may stray a little more: two grains
+    assert (bloat.lead_ms, bloat.shift_ms_max, bloat.retimed) == (clean.lead_ms, 0.0, 0)
     for name in ("anna", "ben"):
         assert bloat.margin_ms_min[name] >= clean.margin_ms_min[name] - 5.0, name
 
