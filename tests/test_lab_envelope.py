@@ -30,6 +30,13 @@ def test_every_trial_is_a_network_of_its_own_with_ten_thousand_events_of_five_se
         assert point.seeds == (1, 2, 3, 4, 5)
 
 
+def test_a_trial_that_lacks_seeds_holds_only_so_far() -> None:
+    rows_ = found(trial("RTT 60, jitter 15, loss 5 %"))
+    assert envelope.judge(rows_)[0].text == "yes"
+    assert envelope.judge(rows_[:3])[0].text == "so far (3 of 5 seeds)"
+    assert envelope.judge([*rows_[:2], msgspec.structs.replace(rows_[2], bad=1)])[0].text == "NO"
+
+
 def test_one_bad_event_breaks_what_may_lose_none() -> None:
     one = trial("RTT 60, jitter 15, loss 5 %")
     assert envelope.judge(found(one))[0].holds

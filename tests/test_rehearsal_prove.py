@@ -3,13 +3,13 @@
 import json
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rehearsal import hosttree, relaylog
+from rehearsal import hosttree
 from rehearsal.offline import RenderError
 from rehearsal.prove import Match, Proof, match, prove, score
 from rehearsal.recording import Recording, parse, timetag_at
@@ -21,7 +21,6 @@ from rehearsal.relaylog import (
     SILENCED,
     TIMED,
     UNTIMED,
-    LogError,
     LoggedEvent,
 )
 from rehearsal.same import difference, first_id
@@ -356,32 +355,6 @@ def test_without_an_engine_the_sequence_alone_is_proved_and_without_events_nothi
     found = prove(recordings, SLOTS, log(), None, Path(), why_silent="no npm here")
     assert (found.proved, found.rendered, found.sha256) == (True, False, None)
     assert not prove(recordings, SLOTS, [], fake_render({}), Path()).proved
-
-
-def as_line(event: LoggedEvent, room: str = "main") -> str:
-    written = {"room": room, "flags": sorted(event.flags), "payload": event.payload.hex()}
-    return json.dumps(asdict(event) | written, default=str) + "\n"
-
-
-def test_the_log_is_read_by_number_and_room_and_a_line_being_written_is_left_out() -> None:
-    lines = [as_line(event) for event in log()]
-    other = as_line(log()[0], room="elsewhere")
-    assert relaylog.parse([lines[1], other, lines[0], *lines[2:], lines[0][:20]]) == log()
-
-
-def test_a_log_with_a_hole_or_a_bad_line_is_refused() -> None:
-    lines = [as_line(event) for event in log()]
-    with pytest.raises(LogError, match="has no event 4"):
-        relaylog.parse([*lines[:3], *lines[4:]])
-    with pytest.raises(LogError, match="line 2"):
-        relaylog.parse([lines[0], "{}\n", *lines[1:]])
-    with pytest.raises(LogError, match="kind 'PARTY'"):
-        relaylog.parse([lines[0].replace(RESET, "PARTY")])
-
-
-@given(st.permutations(log()))
-def test_what_is_executed_does_not_depend_on_the_order_of_the_log(events: list[LoggedEvent]) -> None:
-    assert relaylog.executed(events) == relaylog.executed(log())
 
 
 @given(st.data())
