@@ -158,7 +158,7 @@ class LeadKeeper:
             return
         if wanted > lead:
             self._less_since = None
-            reach = min(self._with_reserve(wanted, notes, now), self._reach(wanted, demand, notes, now))
+            reach = min(self._with_reserve(wanted, notes), self._reach(wanted, demand, notes, now))
             if reach > lead:
                 self._set_lead(reach, now, 0)
         elif wanted == lead or not _worth_it(needed, lead):
@@ -182,14 +182,13 @@ class LeadKeeper:
             wanted = min(wanted, max(policy.shift + low, LEAD_START))
         return wanted
 
-    def _with_reserve(self, wanted: int, notes: Headrooms, now: int) -> int:
+    def _with_reserve(self, wanted: int, notes: Headrooms) -> int:
         """Return a lead a little longer than wanted, as far as that moves no note."""
         low = notes.low()
         if low is None:
             return wanted
-        # No more shift than the lead that is wanted needs, and holds already: S comes in coarser steps.
-        shift = min(self.timing.shift, self.timing.shift_at(now))
-        shift = min(shift, max(0, _round_up(wanted - low, SHIFT_STEP_S)))
+        # No more shift than the lead that is wanted needs: S comes in coarser steps.
+        shift = min(self.timing.shift, max(0, _round_up(wanted - low, SHIFT_STEP_S)))
         most = min(_round_down(shift + low, STEP_S), self.policy.lead_max)
         return max(wanted, min(_round_up(wanted + RISE_RESERVE, STEP_S), most))
 

@@ -200,6 +200,7 @@ def test_a_retimed_event_that_all_play_so_is_no_divergence_but_bad() -> None:
     notes = session()
     retimed(notes[-3], 30, *NAMES)
     assert faults(notes) == {"retimed": 1, "bad": 1}
+    assert measure.figures(observed(notes))["action_to_sound_ms_max"] == pytest.approx(AHEAD_MS + 30)
 
 
 def test_an_origin_that_plays_a_retimed_event_as_stamped_is_unconfirmed_and_spreads_it() -> None:

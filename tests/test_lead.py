@@ -88,6 +88,13 @@ def test_a_rise_takes_a_step_more_than_needed_where_that_moves_no_note() -> None
     assert (room.lead_ms, room.shift_ms) == (500, 0), "5 ms more would move every note"
 
 
+def test_a_rises_reserve_is_not_beyond_the_longest_lead() -> None:
+    room = Room(lead_max=ticks(0.4))
+    room.play(0.5)
+    room.need(0.4, 30)
+    assert room.lead_ms == 400
+
+
 def test_a_rises_reserve_keeps_no_shift_up() -> None:
     room = Room()
     room.play(0.2, 100)
