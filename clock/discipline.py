@@ -11,7 +11,7 @@ from enum import Enum
 
 from clock.errors import BadSample, NotLocked
 from clock.exchange import offset_and_delay
-from clock.filter import GRAIN_NS, OffsetFilter, Sample, project
+from clock.filter import GRAIN_NS, MERGED_NS, Interval, OffsetFilter, Sample, project
 from clock.model import NS_PER_S, PPT_PER_UNIT, Line, Timeline, ns_from_ticks, ticks_from_ns
 from clock.rate import RateFit
 
@@ -19,14 +19,14 @@ SLEW_MAX = 500e-6
 """Rate and slew together: RFC 5905's limit, 0.5 ms in a second, which nobody hears."""
 
 SLEW_OVER_NS = NS_PER_S
-"""A correction is spread over one polling interval, if `SLEW_MAX` allows. Twice that was tried: half the
+"""A correction is spread over a second, if `SLEW_MAX` allows. Twice that was tried: half the
 noise on a loopback (1.5 against 2.5 µs), but twice the lag while the rate is unknown (92 against 54 µs)."""
 
 STEP_OVER_NS = 20_000_000
 """Beyond the bound. Slewing this away would take 40 s; one audible jerk is better."""
 
 STEP_AFTER = 4
-"""As many exchanges in a row must say so: 4 s, and a spike of the network is over by then."""
+"""As many exchanges in a row must say so. No spike of the network does: it only makes bounds wide."""
 
 LOCK_AT_SAMPLES = 8
 """The whole burst."""
@@ -49,7 +49,7 @@ class Adjustment(Enum):
     STEPPED = "stepped"
     """Locked afresh in one step: convert again whatever was converted before."""
     HELD = "held"
-    """Not enough yet, not believed, or not possible: nothing changed."""
+    """Not enough yet, not believed, not possible, or one of several in a second: nothing changed."""
 
 
 class SessionClock:
@@ -68,6 +68,7 @@ class SessionClock:
         self._suspects: list[Sample] = []
         self._far_off = 0
         self._updated_ns = 0
+        self._slewed_ns: int | None = None  # since the last step
 
     # --- exchanges
 
@@ -163,7 +164,7 @@ class SessionClock:
 
     @property
     def samples(self) -> int:
-        """How many exchanges are in the window."""
+        """How many exchanges are in the window, those of one second counted as one."""
         return len(self._filter)
 
     @property
@@ -183,31 +184,31 @@ class SessionClock:
 
     @property
     def correction_s(self) -> float:
-        """What was still to be slewed at the last exchange; > 0: session time is to be put forward."""
+        """What was to be slewed when the clock was last bent; > 0: session time is to be put forward."""
         return self.correction_at_s(self._updated_ns)
 
     @property
     def error_bound_s(self) -> float:
-        """How far the clock may have been off at the last exchange: see `error_bound_at_s`."""
+        """How far the clock may have been off when the clock was last bent: see `error_bound_at_s`."""
         return self.error_bound_at_s(self._updated_ns)
 
     def correction_at_s(self, local_ns: int) -> float:
         """Return what is still to be slewed at a local instant; 0 while there is nothing to go by."""
         if self._timeline is None or self._relocking:
             return 0.0
-        interval = self._filter.interval(local_ns, rate=self._rate, rate_error=self._rate_margin())
-        return (interval.middle_ns - self._offset_ns(self._timeline, local_ns)) / NS_PER_S
+        bounds = self._filter.interval(local_ns, rate=self._rate, rate_error=self._rate_margin())
+        return (self._estimate_ns(local_ns, bounds) - self._offset_ns(self._timeline, local_ns)) / NS_PER_S
 
     def error_bound_at_s(self, local_ns: int) -> float:
         """Return how far the clock may be off at a local instant: half the least round trip seen (up and down
-        taken apart), the dispersion since then, and what is still to be slewed. Infinite before the first
+        taken apart), the dispersion since then, and how far it is from the middle. Infinite before the first
         lock; while relocking, nobody knows, and it is infinite as well.
         """
         if self._timeline is None or self._relocking:
             return float("inf")
         interval = self._filter.interval(local_ns, rate=self._rate, rate_error=self._rate_margin())
-        remaining_ns = abs(interval.middle_ns - self._offset_ns(self._timeline, local_ns))
-        return (interval.radius_ns + remaining_ns) / NS_PER_S
+        aside_ns = abs(interval.middle_ns - self._offset_ns(self._timeline, local_ns))
+        return (interval.radius_ns + aside_ns) / NS_PER_S
 
     # --- inside
 
@@ -215,6 +216,9 @@ class SessionClock:
         if self._timeline is None:
             raise NotLocked("no session time yet: ask `locked` first")
         return self._timeline
+
+    def _estimate_ns(self, at_ns: int, bounds: Interval) -> float:
+        return self._filter.estimate_ns(at_ns, rate=self._rate, rate_error=self._rate_margin(), bounds=bounds)
 
     def _rate_margin(self) -> float:
         return RATE_ERROR_SIGMAS * self._rate_error
@@ -263,16 +267,21 @@ class SessionClock:
     def _take_in(self, sample: Sample) -> None:
         if self._gathering_since_ns is None:
             self._gathering_since_ns = sample.received_ns
-        self._filter.add(sample)
-        self._fit.add(sample)
+        # Until it locks, every exchange counts.
+        self._filter.add(sample, merge=not self._relocking)
+        self._fit.add(sample, merge=not self._relocking)
 
     def _discipline(self, now_ns: int) -> Adjustment:
         assert self._timeline is not None
+        if not self._far_off and self._slewed_ns is not None and now_ns - self._slewed_ns < MERGED_NS:
+            return Adjustment.HELD
         estimate = self._fit.estimate(self._rate)
         self._rate, self._rate_error = estimate.rate, estimate.error
         now_ns = max(now_ns, self._timeline.bent_at_ns)
+        if self._filter.forget_before_step(now_ns, rate=self._rate, rate_error=self._rate_margin()):
+            self._fit.restart(self._rate)
         interval = self._filter.interval(now_ns, rate=self._rate, rate_error=self._rate_margin())
-        correction_ns = interval.middle_ns - self._offset_ns(self._timeline, now_ns)
+        correction_ns = self._estimate_ns(now_ns, interval) - self._offset_ns(self._timeline, now_ns)
         self._far_off = self._far_off + 1 if abs(correction_ns) > STEP_OVER_NS + interval.radius_ns else 0
         if self._far_off >= STEP_AFTER:
             return self._step(now_ns)
@@ -285,20 +294,21 @@ class SessionClock:
             for_ns=round(correction_ns / slew) if slew else 0,
             rate_ppt=round(self._rate * PPT_PER_UNIT),
         )
-        self._updated_ns = now_ns
+        self._updated_ns = self._slewed_ns = now_ns
         return Adjustment.SLEWED
 
     def _step(self, now_ns: int) -> Adjustment:
         assert self._origin is not None
         interval = self._filter.interval(now_ns, rate=self._rate, rate_error=self._rate_margin())
         origin_ns, origin_session = self._origin
-        session = origin_session + ticks_from_ns(now_ns - origin_ns + round(interval.middle_ns))
+        offset_ns = round(self._estimate_ns(now_ns, interval))
+        session = origin_session + ticks_from_ns(now_ns - origin_ns + offset_ns)
         first = self._timeline is None
         self._timeline = Timeline(Line(now_ns, session, round(self._rate * PPT_PER_UNIT)))
         self._era += 1
         self._relocking = False
         self._far_off = 0
-        self._updated_ns = now_ns
+        self._updated_ns, self._slewed_ns = now_ns, None
         return Adjustment.LOCKED if first else Adjustment.STEPPED
 
     def _offset_ns(self, timeline: Timeline, local_ns: int) -> int:

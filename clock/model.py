@@ -16,7 +16,7 @@ PPT_PER_UNIT = 10**12
 """Rates are whole parts per 10**12: a rounding of 0.5 ppt is 2 ns in an hour."""
 
 LINES_KEPT = 1_200
-"""Two lines for each exchange: ten minutes of the past at one a second. Older instants are extrapolated."""
+"""Two lines a second: ten minutes of the past. Older instants are extrapolated."""
 
 
 def ticks_from_ns(duration_ns: int) -> int:

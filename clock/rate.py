@@ -3,7 +3,7 @@
 Pure. The way up and the way down have an envelope each: the least t2 - t1 and the greatest t3 - t4 of each
 stretch of time. Each gets a line; the two slopes are weighted by their standard errors, beside what is known
 of crystals in general, so that a short or noisy baseline moves the rate little.
-Bound: `SAMPLES_KEPT` exchanges.
+Bound: `SAMPLES_KEPT` seconds with exchanges in them.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 
-from clock.filter import Sample
+from clock.filter import SAMPLES_KEPT, Sample, take_in
 from clock.model import NS_PER_S
 
 BASELINE_NS_MIN = 30 * NS_PER_S
@@ -20,9 +20,6 @@ CERTAIN_RATE = 20e-6
 """Unless the delay is so small beside the baseline that no jitter can mislead by more than this."""
 BASELINE_NS_MAX = 300 * NS_PER_S
 """Longer gains nothing: room temperature changes a crystal's rate within minutes."""
-SAMPLES_KEPT = 320
-"""What one a second gives in `BASELINE_NS_MAX`, with a burst or two."""
-
 STRETCHES = 8
 """Points of each line. Few, long stretches: the least of many exponential delays is a better point than
 many lesser ones, and six degrees of freedom still tell how good the line is."""
@@ -69,9 +66,9 @@ class RateFit:
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
         self._prior = Rate(0.0, PRIOR_ERROR)
 
-    def add(self, sample: Sample) -> None:
-        """Take in an exchange."""
-        self._samples.append(sample)
+    def add(self, sample: Sample, *, merge: bool = False) -> None:
+        """Take in an exchange. merge: as one with those of the same second; else it stands for itself."""
+        take_in(self._samples, sample, merge=merge)
         while sample.received_ns - self._samples[0].received_ns > BASELINE_NS_MAX:
             self._samples.popleft()
 
@@ -84,7 +81,7 @@ class RateFit:
         """Return the rate; `about`, the one believed in so far, helps to compare delays within a stretch."""
         if not self._samples:
             return self._prior
-        since_ns = min(sample.sent_ns for sample in self._samples)
+        since_ns = min(min(sample.sent_ns, sample.received_ns) for sample in self._samples)
         span_ns = max(sample.received_ns for sample in self._samples) - since_ns
         if span_ns < BASELINE_NS_MIN and span_ns * CERTAIN_RATE < max(s.delay_ns for s in self._samples):
             return self._prior

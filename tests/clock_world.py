@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import log
 from random import Random
 
 from clock.discipline import Adjustment, SessionClock
 from clock.model import NS_PER_S, ns_from_ticks, ticks_from_ns
 from clock.schedule import Poller
+from relay.impairment import LOGNORMAL_SIGMA
 
 EPOCH = 3_990_000_000 << 32  # some time in 2026, as a timetag
 BOOTED_NS = 86_400 * NS_PER_S  # the local clock at the start: up for a day
@@ -22,6 +24,12 @@ def loopback(random: Random) -> float:
 def jittered(base_s: float, mean_s: float) -> Delay:
     """A fixed delay, and queues with an exponential one."""
     return lambda random: base_s + random.expovariate(1 / mean_s)
+
+
+def queued(base_s: float, mean_s: float) -> Delay:
+    """A fixed delay, and queues with a lognormal one, which is hardly ever none: as relay.impairment's."""
+    mu = log(mean_s) - LOGNORMAL_SIGMA**2 / 2
+    return lambda random: base_s + random.lognormvariate(mu, LOGNORMAL_SIGMA)
 
 
 @dataclass

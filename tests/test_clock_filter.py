@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clock.filter import DISPERSION_PPM, GRAIN_NS, SAMPLES_KEPT, Interval, OffsetFilter, Sample, project
+from clock.filter import (
+    BOUNDING,
+    DISPERSION_PPM,
+    GRAIN_NS,
+    SAMPLES_KEPT,
+    Interval,
+    OffsetFilter,
+    Sample,
+    project,
+)
 from clock.model import NS_PER_S
 
 MS = 1_000_000
@@ -72,11 +81,13 @@ def test_bounds_agree_when_they_miss_each_other_by_the_grain_only() -> None:
 
 def test_the_window_is_bounded_and_forgets_the_oldest() -> None:
     samples = OffsetFilter()
-    samples.add(sample(0, up_ns=1, down_ns=1))
+    samples.add(sample(0, offset_ns=MS // 2, up_ns=1, down_ns=1))
     for second in range(SAMPLES_KEPT):
         samples.add(sample(second, up_ns=MS, down_ns=MS))
     assert len(samples) == SAMPLES_KEPT
     assert samples.rtt_min_ns == 2 * MS
+    bounds = Interval(-MS, MS)
+    assert samples.estimate_ns(0, rate=0.0, rate_error=0.0, bounds=bounds) == pytest.approx(0, abs=GRAIN_NS)
     samples.clear()
     assert len(samples) == 0
 
@@ -95,3 +106,69 @@ def test_jitter_is_of_the_size_of_the_scatter() -> None:
     for second in range(20):
         samples.add(sample(second * NS_PER_S, up_ns=random.randrange(10 * MS), down_ns=0))
     assert MS < samples.jitter_ns(rate=0.0) < 5 * MS
+
+
+def test_of_the_exchanges_of_one_second_the_best_bounds_are_kept_as_one() -> None:
+    kept = OffsetFilter()
+    kept.add(sample(0, up_ns=9_000_000, down_ns=1_000_000), merge=True)
+    kept.add(sample(250_000_000, up_ns=2_000_000, down_ns=7_000_000), merge=True)
+    kept.add(sample(500_000_000, up_ns=8_000_000, down_ns=8_000_000), merge=True)
+    assert len(kept) == 1
+    found = kept.interval(500_000_000, rate=0.0, rate_error=0.0)
+    assert found.upper_ns == pytest.approx(2_000_000, abs=10_000)
+    assert found.lower_ns == pytest.approx(-1_000_000, abs=10_000)
+    assert kept.rtt_min_ns == 9_000_000, "of one exchange: nothing has gone both ways in 3 ms"
+    kept.add(sample(1_000_000_000, up_ns=8_000_000, down_ns=8_000_000), merge=True)
+    assert len(kept) == 2
+
+
+def test_the_estimate_looks_back_five_minutes_and_the_bounds_one() -> None:
+    kept = OffsetFilter()
+    kept.add(sample(0, up_ns=1_000_000, down_ns=1_000_000))
+    for second in range(1, 200):
+        kept.add(sample(second * 1_000_000_000, up_ns=21_000_000, down_ns=1_000_000))
+    now_ns = 200_000_000_000
+    bounds = kept.interval(now_ns, rate=0.0, rate_error=0.0)
+    assert bounds.middle_ns == pytest.approx(10_000_000, abs=20_000)
+    assert kept.estimate_ns(now_ns, rate=0.0, rate_error=0.0, bounds=bounds) == pytest.approx(
+        300_000, abs=2e4
+    )
+
+
+def test_the_estimate_never_leaves_the_bounds() -> None:
+    kept = OffsetFilter()
+    kept.add(sample(0, up_ns=1_000_000, down_ns=1_000_000))
+    bounds = Interval(3_000_000, 5_000_000)
+    assert kept.estimate_ns(0, rate=0.0, rate_error=0.0, bounds=bounds) == 3_000_000
+
+
+def test_an_exchange_that_is_overtaken_is_of_the_same_second() -> None:
+    kept = OffsetFilter()
+    kept.add(sample(250 * MS, up_ns=MS, down_ns=MS), merge=True)
+    kept.add(sample(0, up_ns=400 * MS, down_ns=MS), merge=True)
+    kept.add(sample(500 * MS, up_ns=MS, down_ns=MS), merge=True)
+    assert len(kept) == 1
+
+
+@pytest.mark.parametrize("by_ns", [30 * MS, -30 * MS])
+def test_a_clock_that_stepped_by_less_than_a_round_trip_is_followed_after_a_minute(by_ns: int) -> None:
+    kept = OffsetFilter()
+    forgot = []
+    for second in range(300):
+        offset_ns = by_ns if second >= 220 else 0
+        kept.add(sample(second * 1000 * MS, offset_ns=offset_ns, up_ns=50 * MS, down_ns=50 * MS))
+        if kept.forget_before_step(second * 1000 * MS, rate=0.0, rate_error=0.0):
+            forgot.append(second)
+    now_ns = 300_000 * MS
+    bounds = kept.interval(now_ns, rate=0.0, rate_error=0.0)
+    estimate_ns = kept.estimate_ns(now_ns, rate=0.0, rate_error=0.0, bounds=bounds)
+    assert estimate_ns == pytest.approx(by_ns, abs=MS)
+    assert forgot == [219 + BOUNDING]
+
+
+def test_a_queue_that_stands_is_no_step() -> None:
+    kept = OffsetFilter()
+    for second in range(300):
+        up_ns = 150 * MS if second >= 150 else 50 * MS
+        kept.add(sample(second * 1000 * MS, up_ns=up_ns, down_ns=50 * MS))
+        assert not kept.forget_before_step(second * 1000 * MS, rate=0.0, rate_error=0.0)

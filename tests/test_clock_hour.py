@@ -2,11 +2,15 @@
 
 import pytest
 
-from tests.clock_world import NS_PER_S, World, jittered, quantile
+from tests.clock_world import NS_PER_S, World, jittered, quantile, queued
 
 WAYS = {
     "20 ms each way, queues of 20 and 8 ms": (jittered(0.020, 0.020), jittered(0.020, 0.008)),
     "40 ms each way, queues of 20 and 8 ms": (jittered(0.040, 0.020), jittered(0.040, 0.008)),
+    "40 ms each way, queues of 20 and 8 ms that are never empty": (
+        queued(0.040, 0.020),
+        queued(0.040, 0.008),
+    ),
     "20 ms each way, queues of 5 and 20 ms": (jittered(0.020, 0.005), jittered(0.020, 0.020)),
 }
 HOUR_S = 3600.0

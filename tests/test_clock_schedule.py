@@ -11,6 +11,7 @@ from clock.schedule import (
     EAGER_SPACING_NS,
     FORGET_AFTER_NS,
     OUTSTANDING_MAX,
+    STEADY_SPACING_NS,
     Poller,
 )
 
@@ -33,15 +34,17 @@ def gaps(instants: list[int]) -> list[int]:
     return [later - earlier for earlier, later in itertools.pairwise(instants)]
 
 
-def test_a_burst_of_eight_is_followed_by_one_a_second() -> None:
+def test_a_burst_of_eight_is_followed_by_four_a_second() -> None:
     sent = send_when_due(Poller(START_NS), BURST_REQUESTS + 3, answer=True)
     assert sent[0] == START_NS
-    assert gaps(sent) == [BURST_SPACING_NS] * 7 + [NS_PER_S] * 3
+    assert gaps(sent) == [BURST_SPACING_NS] * 7 + [NS_PER_S // 4] * 3
 
 
 def test_an_unanswered_burst_is_followed_by_eager_requests_but_not_for_ever() -> None:
     sent = send_when_due(Poller(START_NS), BURST_REQUESTS + EAGER_REQUESTS + 3, answer=False)
-    assert gaps(sent) == [BURST_SPACING_NS] * 7 + [EAGER_SPACING_NS] * EAGER_REQUESTS + [NS_PER_S] * 3
+    assert (
+        gaps(sent) == [BURST_SPACING_NS] * 7 + [EAGER_SPACING_NS] * EAGER_REQUESTS + [STEADY_SPACING_NS] * 3
+    )
 
 
 def test_a_burst_can_be_restarted_at_once() -> None:
@@ -50,7 +53,7 @@ def test_a_burst_can_be_restarted_at_once() -> None:
     poller.restart_burst(START_NS + 100 * NS_PER_S)
     sent = send_when_due(poller, BURST_REQUESTS + 1, answer=True)
     assert sent[0] == START_NS + 100 * NS_PER_S
-    assert gaps(sent) == [BURST_SPACING_NS] * 7 + [NS_PER_S]
+    assert gaps(sent) == [BURST_SPACING_NS] * 7 + [STEADY_SPACING_NS]
 
 
 def test_the_cookie_is_the_local_clock_in_ntp_format() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from laboratory import leadtable
-from laboratory.leadtable import TRIALS, Outcome, Trial, run
+from laboratory.leadtable import BLOAT_MS, TRIALS, Outcome, Trial, run
 
 CLEAN, BLOAT = TRIALS[:2]
 FAR = next(trial for trial in TRIALS if trial.name.startswith("one member RTT 200"))
@@ -26,7 +26,9 @@ def test_on_a_good_network_the_lead_is_near_the_least_that_would_have_done(clean
 @pytest.mark.slow
 def test_three_seconds_of_bufferbloat_at_one_member_leave_the_others_as_they_are(clean: Outcome) -> None:
     bloat = run(BLOAT, seconds=170.0)
-    assert (bloat.lead_ms, bloat.shift_ms_max, bloat.retimed) == (clean.lead_ms, 0.0, 0)
+    assert (bloat.shift_ms_max, bloat.retimed) == (0.0, 0)
+    # Not the very lead: the episode takes one of the places that the worst moments of the others have.
+    assert clean.lead_ms <= bloat.lead_ms <= 1.2 * clean.hindsight_ms + 10.0 < BLOAT_MS
     for name in ("anna", "ben"):
         assert bloat.margin_ms_min[name] >= clean.margin_ms_min[name] - 5.0, name
 
