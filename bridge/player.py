@@ -200,37 +200,43 @@ class Player:
 
     # -- from scsynth --------------------------------------------------------------------------------
 
-    def reply(self, datagram: bytes) -> None:
-        """Take in one datagram from the own scsynth."""
+    def reply(self, datagram: bytes) -> bool:
+        """Take in one datagram from the own scsynth; return whether something follows from it.
+
+        Most say what became of other members' nodes, and concern nobody here.
+        """
         try:
             parts = walk(datagram)
         except MalformedOsc:
             self.counts.malformed += 1
-            return
-        for _, message in parts:
-            self._reply_of_synth(message)
+            return False
+        follows = [self._reply_of_synth(message) for _, message in parts]
+        return any(follows)
 
-    def _reply_of_synth(self, message: Message) -> None:
+    def _reply_of_synth(self, message: Message) -> bool:
         address = message.address
         if address == "/status.reply":
             if self._asked_status is not None:
                 self._answers.append(Answer(self._asked_status, message.raw))
-            return
-        if address == "/done" and message.args[:1] == ("/notify",):
-            return  # the bridge's own
-        if address == "/done" and message.args:
+            return self._asked_status is not None
+        is_done = address == "/done" and bool(message.args)
+        if is_done and message.args[0] == "/notify":
+            return False  # the bridge's own
+        if is_done:
             self._note_done(message)
         mine = unmap_reply(message, self._own)
         if mine is None:
-            return
+            return is_done
         ((_, unmapped),) = walk(mine)
         if address == SERVER_INFO_REPLY:
             self._reply(_stock_server_info(unmapped))
-            return
+            return True
         if address == "/n_end":
             self._home_nodes.discard(int(unmapped.args[0]))
-        for reply in self._nodes.reply(unmapped):
+        replies = self._nodes.reply(unmapped)
+        for reply in replies:
             self._reply(reply)
+        return is_done or bool(replies)
 
     def _note_done(self, message: Message) -> None:
         command, *rest = message.args

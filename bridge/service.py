@@ -283,8 +283,8 @@ class BridgeService:
                 log.debug("= scsynth unreachable: %s", error)
                 await asyncio.sleep(0.05)
                 continue
-            player.reply(datagram)
-            self._settle()
+            if player.reply(datagram):
+                self._settle()
 
     def _to_synth(self, payload: bytes) -> None:
         with contextlib.suppress(OSError):

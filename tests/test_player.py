@@ -72,15 +72,15 @@ def test_the_real_n_go_of_a_group_is_swallowed_and_a_notes_passed_on_in_sonic_pi
     root = Origin(1).root
     player.reply(encode("/n_go", root + 8, root + 4, -1, -1, 1, -1, -1))
     assert told(player) == []
-    player.reply(encode("/n_go", root + 20, root + 8, -1, -1, 0))
+    assert player.reply(encode("/n_go", root + 20, root + 8, -1, -1, 0))
     assert told(player) == [encode("/n_go", 20, 8, -1, -1, 0)]
 
 
 def test_other_members_nodes_are_nobodys_business_here() -> None:
     player = Bench().player()
     other = Origin(2).root
-    player.reply(encode("/n_go", other + 20, other + 8, -1, -1, 0))
-    player.reply(encode("/n_end", other + 20, other + 8, -1, -1, 0))
+    assert not player.reply(encode("/n_go", other + 20, other + 8, -1, -1, 0))
+    assert not player.reply(encode("/n_end", other + 20, other + 8, -1, -1, 0))
     assert told(player) == []
 
 
@@ -120,8 +120,9 @@ def test_sonic_pi_is_the_one_client_without_scsynth_being_asked() -> None:
     player = Bench().player()
     send(player, encode("/notify", 1))
     assert told(player) == [encode("/done", "/notify", 0, 1)]
-    player.reply(encode("/done", "/notify", 0, 8))
+    assert not player.reply(encode("/done", "/notify", 0, 8))
     assert told(player) == synth(player) == []
+    assert player.reply(encode("/done", "/d_loadDir")), "what the playout has for scsynth is to leave"
 
 
 def test_a_status_goes_back_to_whoever_asked() -> None:
@@ -129,7 +130,7 @@ def test_a_status_goes_back_to_whoever_asked() -> None:
     send(player, encode("/notify", 1))
     send(player, encode("/status"), source=OTHER)
     assert synth(player) == [encode("/status")]
-    player.reply(encode("/status.reply", 1, 0, 0, 2, 0))
+    assert player.reply(encode("/status.reply", 1, 0, 0, 2, 0))
     ((answer,), _) = player.drain()
     assert answer.to == OTHER
     assert player.client == TAP
