@@ -199,6 +199,29 @@ def test_a_group_is_waited_for_from_its_coming_to_its_start_and_must_be_answered
         stream.answers_ns(asked)
 
 
+def test_a_load_lasts_from_its_coming_to_its_own_answer() -> None:
+    asked = recorded(
+        [
+            (1.0, None, osc("/b_allocRead", 2, "/samples/bd_haus.flac", 0, 0)),
+            (2.0, None, osc("/b_allocRead", 3, "/samples/elec_bell.flac", 0, 0)),
+            (9.0, None, osc("/b_allocRead", 2, "/samples/bd_haus.flac", 0, 0)),
+        ]
+    )
+    answers = [
+        json.dumps({"t_ns": START_NS + at_ms * MS, "dir": "from", "hex": osc("/done", what, buffer).hex()})
+        for at_ms, what, buffer in (
+            (4, "/b_free", 3),
+            (5, "/b_allocRead", 2),
+            (8, "/b_allocRead", 3),
+            (12, "/b_allocRead", 2),
+        )
+    ]
+    answered = replace(asked, from_scsynth=parse(answers).from_scsynth)
+    found = [(from_ns - START_NS, to_ns - START_NS) for from_ns, to_ns in stream.loads_ns(answered)]
+    assert found == [(1 * MS, 5 * MS), (2 * MS, 8 * MS), (9 * MS, 12 * MS)]
+    assert stream.loads_ns(asked) == []
+
+
 def test_a_tree_is_read_with_its_groups_and_synthdefs() -> None:
     tree = parse_tree([0, 0, 2, 4, 1, 8, -1, "sonic-pi-beep", 3, 0])
     assert tree == Node(0, "group", (Node(4, "group", (Node(8, "sonic-pi-beep"),)), Node(3, "group")))

@@ -1,4 +1,4 @@
-"""Clock run: ten minutes of real bridges with bad local clocks, over a network with lopsided jitter.
+"""Clock run: real bridges with bad local clocks, over a network with lopsided jitter or beside the relay.
 
 A shell. True time is the machine's own clock, which all share: what a bridge hands to scsynth carries a
 timetag made by its session clock, so the relay's due less that timetag is the clock's error. How far each
@@ -9,23 +9,19 @@ which it sees that its local clock is wrong.
 import json
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rehearsal import relaylog
 
 from laboratory import health, measure, realrun
-from laboratory.clockreport import SECONDS, SETTLED_S, Error, Found, Stated
+from laboratory.clockreport import Error, Found, Setting, Stated
 from laboratory.decisionlog import read_log
 from laboratory.players import BIN, CLOCK_SET, RELAY_PORT, Player, Relay, RunFailed, environment
 from laboratory.points import Point
 from laboratory.runs import stamp
 from laboratory.star import Star
 
-NETWORK = "up:delay=40,jitter=20,kind=lognormal;down:delay=40,jitter=8,kind=lognormal"
-"""40 ms each way, and queues of 20 and 8 ms on average, drawn for every datagram."""
-SKEWS_PPM = {"anna": 50.0, "ben": -50.0, "carla": 0.0}
-EVENTS_PER_S = 2.0
 ASK_S = 2.0
 RATE_PPM_OFF_MAX = 15.0
 DAY_S = 86_400.0
@@ -65,33 +61,34 @@ class Asker:
             self.stated.append(Stated(member["name"], time.time_ns(), bound_us, rate_ppm))
 
 
-def run(folder: Path, *, seconds: float = SECONDS, seed: int = 1) -> Found:
-    """Play for `seconds` and return what the clocks did, the first minute aside. Raises RunFailed and more.
+def run(setting: Setting, folder: Path, *, seed: int = 1) -> Found:
+    """Let real bridges play and return what the clocks did, the first seconds aside. Raises RunFailed and
+    more.
 
     Call it from a thread that lives as long as the run; see laboratory.realrun.run.
     """
     point = Point(
-        name="clock", series="clock", x=0.0, where="netlab", network=NETWORK, events_per_s=EVENTS_PER_S,
-        seconds=seconds,
+        name="clock", series="clock", x=0.0, where="netlab", network=setting.network,
+        members=len(setting.skews_ppm), events_per_s=setting.events_per_s, seconds=setting.seconds,
     )  # fmt: skip
     asker = Asker(folder / "asker")
-    played = realrun.perform(point, seed, folder, skews_ppm=SKEWS_PPM, look=asker.look)
+    played = realrun.perform(
+        point, seed, folder, skews_ppm=setting.skews_ppm, beside_relay=setting.beside_relay, look=asker.look
+    )
     judged = relaylog.read(folder / "events.jsonl")
     check_network(played.star, folder)
-    check_skews(asker.stated)
+    check_skews(asker.stated, setting.skews_ppm)
     events = measure.observe(played.members, judged, *played.window_ns, lead_ms=point.lead_ms or 0.0)
     # In the room since before the window began.
-    from_ns = played.window_ns[0] + round(SETTLED_S * 1e9)
+    from_ns = played.window_ns[0] + round(setting.settled_s * 1e9)
     errors = [
         Error(name, message.t_ns, by_ns / 1e3)
         for event in events
         for name, message, by_ns in measure.clock_errors(event)
         if message.t_ns >= from_ns
     ]
-    return Found(
-        NETWORK, SKEWS_PPM, seconds - SETTLED_S, stamp().commit, errors, asker.stated,
-        {player.name: lock_s(player) for player in played.players},
-    )  # fmt: skip
+    lock_times_s = {player.name: lock_s(player) for player in played.players}
+    return Found(setting, stamp().commit, errors, asker.stated, lock_times_s)
 
 
 def check_network(star: Star, folder: Path) -> None:
@@ -103,9 +100,9 @@ def check_network(star: Star, folder: Path) -> None:
         raise RunFailed(f"the kernel lost {star.unlogged} datagrams in front of the emulator")
 
 
-def check_skews(stated: Sequence[Stated]) -> None:
+def check_skews(stated: Sequence[Stated], skews_ppm: Mapping[str, float]) -> None:
     """Raise RunFailed if a bridge's local clock wasn't as wrong as it was meant to be."""
-    for name, skew_ppm in SKEWS_PPM.items():
+    for name, skew_ppm in skews_ppm.items():
         rates = [one.rate_ppm for one in stated if one.member == name]
         if not rates or abs(rates[-1] + skew_ppm) > RATE_PPM_OFF_MAX:
             found = f"{rates[-1]:+.1f}" if rates else "nothing"

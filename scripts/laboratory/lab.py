@@ -164,7 +164,8 @@ Examples:
     "--clock",
     "clock_only",
     is_flag=True,
-    help="Watch three bridges' clocks for ten minutes over a bad network instead: docs/CLOCK.md.",
+    help="Watch three bridges' clocks for ten minutes over a bad network instead, and one by loopback: "
+    "docs/CLOCK.md.",
 )
 @click.argument("points", nargs=-1)
 def main(
@@ -176,7 +177,7 @@ def main(
 ) -> None:  # fmt: skip
     """Try jams on bad networks: each run gives one row of a CSV, each point a share with its interval.
 
-    POINTS are names of the study's points, for --repeat.
+    POINTS are names of the study's points, for --repeat; with --envelope, words of its networks' titles.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)  # even in a shell's background, where it is ignored
@@ -184,8 +185,8 @@ def main(
     if not console.is_terminal:
         console = Console(highlight=False, width=LOG_WIDTH)
     try:
-        if points and not repeated:
-            raise LocalError(f"{' '.join(points)}: names of points go with --repeat")
+        if points and not (repeated or whole_envelope):
+            raise LocalError(f"{' '.join(points)}: names of points go with --repeat or --envelope")
         if plan_only:
             study.show_plan(console)
         elif repeated:
@@ -193,7 +194,7 @@ def main(
         elif quick:
             sys.exit(run_quick(console, jobs))
         elif whole_envelope:
-            sys.exit(run_envelope(console, where, jobs, again))
+            sys.exit(run_envelope(console, where, jobs, again, points))
         elif clock_only:
             sys.exit(run_clock(console))
         elif lead_table:

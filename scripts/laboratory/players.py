@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 PYTHONPATH = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
 
 RELAY_PORT = 7707
+LOOPBACK = "127.0.0.1"
 RELAY_READY = "relay ready on port "
 RELAY_READY_S = 20.0
 LEAD_CHANGED = re.compile(r"lead changed room=\S+ lead_ms=(\d+) was_ms=\d+ shift_ms=(\d+)")
@@ -126,10 +127,20 @@ class Player:
     """One member. `sent` is its feeder's log, `handed` its sink's recording."""
 
     def __init__(
-        self, name: str, index: int, host: Host, folder: Path, transport: str, *, skew_ppm: float = 0.0
+        self,
+        name: str,
+        index: int,
+        host: Host,
+        folder: Path,
+        transport: str,
+        *,
+        skew_ppm: float = 0.0,
+        beside_relay: bool = False,
     ) -> None:
-        """skew_ppm: by how much its bridge's local clock runs faster than the machine's."""
+        """skew_ppm: by how much its bridge's local clock runs faster than the machine's. beside_relay: it is
+        at the relay's own place (`host`), and reaches it by loopback."""
         self.skew_ppm = skew_ppm
+        self.beside_relay = beside_relay
         self.name = name
         self.index = index
         self.host = host
@@ -149,8 +160,9 @@ class Player:
         words = (sys.executable, "-I", "-S", str(HERE / "sinkrecorder.py"), str(self.handed))
         sink.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         sink.chmod(0o755)
+        address = LOOPBACK if self.beside_relay else relay
         join: list[str | Path] = [
-            BIN / "jambridge", "join", f"{relay}:{RELAY_PORT}", "--name", self.name,
+            BIN / "jambridge", "join", f"{address}:{RELAY_PORT}", "--name", self.name,
             "--transport", self.transport, "--scsynth", sink, "--",
         ]  # fmt: skip
         feeder: list[str | Path] = [

@@ -96,12 +96,14 @@ def perform(
     folder: Path,
     *,
     skews_ppm: Mapping[str, float] | None = None,
+    beside_relay: str = "",
     look: Callable[[Relay], None] = lambda _: None,
 ) -> Performance:
     """Let a point's members play, and return the recordings; the rest as `run` says.
 
-    skews_ppm: by how much a member's local clock runs faster than true, by name. look: called with the relay
-    now and then while they play; it must not take long.
+    skews_ppm: by how much a member's local clock runs faster than true, by name. beside_relay: who is at the
+    relay's own place and reaches it by loopback, past the emulator. look: called with the relay now and then
+    while they play; it must not take long.
     """
     if point.where != "netlab":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a real run is for 'netlab'")
@@ -118,9 +120,12 @@ def perform(
         )  # fmt: skip
         relay.start()
         players = [
-            Player(name, index, host, folder / name, transport, skew_ppm=(skews_ppm or {}).get(name, 0.0))
+            Player(
+                name, index, star.relay if name == beside_relay else host, folder / name, transport,
+                skew_ppm=(skews_ppm or {}).get(name, 0.0), beside_relay=name == beside_relay,
+            )
             for index, (name, host) in enumerate(star.members.items())
-        ]
+        ]  # fmt: skip
         wait_ready(star, relay, players, schedule_of(point, seed))
         start_ns = time.time_ns() + round((SETTLE_S + NOTICE_S) * 1e9)
         for player in players:

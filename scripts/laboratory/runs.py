@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +15,9 @@ from laboratory.campaign import Job
 from laboratory.points import Point
 from laboratory.rows import WHOLE, Minute, Row, asked
 from laboratory.studyplan import SpreadPoint, cost_s
+
+if TYPE_CHECKING:
+    from laboratory.clockreport import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = ("relay", "bridge", "clock", "scripts", "pyproject.toml")
@@ -80,11 +84,11 @@ def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
     return msgspec.structs.replace(row, commit=made_by.commit, versions=made_by.versions, started=started)
 
 
-def watch_clocks(folder: Path) -> object:
+def watch_clocks(setting: "Setting", folder: Path) -> object:
     """Return what a clock run found (laboratory.clockreport.Found). Raises what real runs raise."""
     from laboratory import clockrun
 
-    return clockrun.run(folder)
+    return clockrun.run(setting, folder)
 
 
 def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:

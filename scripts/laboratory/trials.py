@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -96,9 +97,19 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
     return 1 if failures else 0
 
 
-def run_envelope(console: Console, where: str, jobs: int, again: bool) -> int:
-    """Run the trials that aren't there yet, write what follows from all; return the exit status."""
-    asked = envelope.points(where)
+def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Sequence[str] = ()) -> int:
+    """Run the trials that aren't there yet, write what follows from all; return the exit status.
+
+    words: only trials with one of them in their title, if there are any. Raises LocalError if none has.
+    """
+    asked = [
+        point
+        for point in envelope.points(where)
+        if not words or any(word.lower() in point.series.lower() for word in words)
+    ]
+    if not asked:
+        titles = "; ".join(dict.fromkeys(trial.title for trial in envelope.TRIALS if where in trial.wheres))
+        raise LocalError(f"no network has {' or '.join(words)} in its title; there are: {titles}")
     there = [] if again else rows.read(envelope.DATA, Row)
     # All networks with the first seed, then with the next: stopped early, each of them has something to say.
     wanted = sorted(missing(asked, there), key=lambda run: run[1])
@@ -146,10 +157,16 @@ def run_clock(console: Console) -> int:
         found.append(result)
 
     with Reporter(console) as reporter:
-        cost_s = clockreport.SECONDS + studyplan.NETLAB_OVERHEAD_S
-        failures = run_jobs([Job("the clocks", cost_s, watch_clocks)], 1, reporter, keep)
-    verdicts = clockreport.write(found[0]) if found else []
-    console.print(shown(clockreport.table(verdicts)))
+        jobs = [
+            Job(
+                f"the clocks: {setting.title.lower()}", setting.seconds + studyplan.NETLAB_OVERHEAD_S,
+                partial(watch_clocks, setting),
+            )
+            for setting in clockreport.SETTINGS
+        ]  # fmt: skip
+        failures = run_jobs(jobs, 1, reporter, keep)
+    verdicts = [] if failures else clockreport.write(found)
+    console.print(shown(clockreport.table([one for run in found for one in clockreport.judge(run)])))
     tell_failures(console, failures)
     return 0 if verdicts and all(verdict.holds for verdict in verdicts) else 1
 

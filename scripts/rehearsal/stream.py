@@ -210,6 +210,20 @@ def answers_ns(recording: Recording) -> list[int]:
     return [started[said.content[1]] - said.came_ns for said in groups]
 
 
+def loads_ns(recording: Recording) -> list[tuple[int, int]]:
+    """Return from when to when a thread of Sonic Pi waited for each load of a buffer that was answered."""
+    done: dict[Content, list[int]] = defaultdict(list)
+    for each in recording.from_scsynth:
+        if each.address == "/done":
+            done[each.args[:2]].append(each.t_ns)
+    found = []
+    for said in read_plain(recording):
+        if said.address in LOADS:
+            answered = [at_ns for at_ns in done[said.content[:2]] if at_ns >= said.came_ns]
+            found += [(said.came_ns, min(answered))] if answered else []
+    return found
+
+
 def pair_up(front: Iterable[Said], out: Iterable[Said]) -> Pairing:
     """Match what Sonic Pi sent with what scsynth was handed.
 

@@ -42,6 +42,8 @@ STALL_NS_MIN = 20 * MS
 """So late may a process be that waits for a processor, even if no recorder had to wait."""
 STALLS = 5
 """And so many times as long as a recorder had to wait: it is a smaller process than a bridge."""
+BETWEEN_LOADS_NS = 100 * MS
+"""So long may a thread that uses several samples for the first time need from one load to the next."""
 BUSY_NS = 10 * MS
 """If a recorder had to wait for so long, the machine was too busy to judge anybody's punctuality strictly."""
 
@@ -56,6 +58,8 @@ class Take:
     late: list[str]
     answers_ns: list[int]
     """How long Sonic Pi's threads waited for each of their groups."""
+    loads_ns: list[tuple[int, int]]
+    """From when to when they waited for each of their samples."""
     pairing: Pairing = field(default_factory=lambda: Pairing((), (), ()))
     lead_ns: int = 0
     shift_ns: int = 0
@@ -77,6 +81,13 @@ class Take:
     def moved(self) -> list[Pair]:
         """All timed messages that moved."""
         return [pair for pair in self.music if self.is_moved(pair)]
+
+    def waited_for_a_load(self, said: Said) -> bool:
+        """Tell whether a thread waited for a sample at the last instant at which a message would have been
+        early enough not to be moved: what is played after the first use of a sample leads by so much less,
+        in plain Sonic Pi too."""
+        last_ns = said.stated_ns - (self.lead_ns - self.shift_ns)
+        return any(from_ns <= last_ns <= to_ns + BETWEEN_LOADS_NS for from_ns, to_ns in self.loads_ns)
 
     @cached_property
     def sounding(self) -> set[int]:
@@ -132,7 +143,14 @@ def perform(folder: Path) -> Concert:
         stage.play_for(LAST_S)
         takes = {name: take_of(name, jam) for name, jam in jams.items()}
         out = recording.read(plain.recording_path)
-        plain_take = Take("plain", stream.read_plain(out), out, late_lines(plain), stream.answers_ns(out))
+        plain_take = Take(
+            "plain",
+            stream.read_plain(out),
+            out,
+            late_lines(plain),
+            stream.answers_ns(out),
+            stream.loads_ns(out),
+        )
     waits = [
         (message.t_ns, message.passed_ns[0] - message.t_ns)
         for take in (plain_take, *takes.values())
@@ -154,5 +172,7 @@ def take_of(name: str, jam: DoubledJam) -> Take:
     front = stream.read_plain(read)
     pairing = stream.pair_up(front, stream.read_slot(out, slot))
     lead_ns, shift_ns = round(jam.lead_ms * MS), round(jam.shift_ms * MS)
-    late, answers_ns = late_lines(performer), stream.answers_ns(read)
-    return Take(name, front, out, late, answers_ns, pairing, lead_ns, shift_ns, slot, member)
+    return Take(
+        name, front, out, late_lines(performer), stream.answers_ns(read), stream.loads_ns(read), pairing,
+        lead_ns, shift_ns, slot, member,
+    )  # fmt: skip
