@@ -23,12 +23,20 @@ LEAD_MAX = ticks(1.0)
 
 STEP_S = 0.005
 """Leads are whole multiples of it."""
-RISE_RESERVE = ticks(0.005)
-"""What a rise takes beyond what is needed, so that the next moment that is a little worse changes nothing."""
+RESERVE = ticks(0.005)
+"""What a change takes beyond what is needed, so that the next moment that is a little worse changes nothing.
+"""
 LOWER_BY = ticks(0.010)
 LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
 """Less must have done for so long before the lead comes down."""
+LEARNING = ticks(600.0)
+LOWER_EVENTS, LOWER_EVENTS_LATER = 1_500, 10_000
+"""And for so many events while S is 0, in the first ten minutes of music and later: nobody hears the lead
+then, and steady beats variable. Where one note a second is played, what happens to one in 600 would raise the
+lead every quarter of an hour, and a minute without it lower it."""
+FEW_EVENTS = 3_000
+"""In ten minutes. With so few the greatest need counts for coming down: of 10,000 more would need as much."""
 SHIFT_STEP_S = 0.020
 """Every rise is a jump that people hear: better a little more now than again in a minute."""
 ROUNDING = 1e-6
@@ -63,6 +71,11 @@ class Caution(Enum):
         if self is Caution.QUICK:
             return 6 if blocks >= YOUNG_BLOCKS else 2
         return 3 if blocks >= YOUNG_BLOCKS else 2
+
+    def settled_rank(self, blocks: int, events: int) -> int:
+        """Return the same for coming down, where one episode of ten minutes is left out at most, and none of
+        one with few events."""
+        return min(self.rank(blocks), 1 if events < FEW_EVENTS else 2)
 
     @property
     def lead_min(self) -> int:
@@ -112,12 +125,16 @@ class Demand:
     """What a room asks for, in ticks.
 
     need: what events need, release advance included; None before they have told. path: what the plain paths
-    of those ask for who have not played yet. usual: what nearly every event needs, whoever plays.
+    of those ask for who have not played yet. usual: what nearly every event needs, whoever plays. settled:
+    below which the lead doesn't come down, at least `need`; None: as `need`. events: how many have told so
+    far.
     """
 
     need: int | None
     path: int
     usual: int = 0
+    settled: int | None = None
+    events: int = 0
 
 
 class LeadKeeper:
@@ -129,6 +146,8 @@ class LeadKeeper:
         self.changes = 0
         self._less_since: int | None = None
         self._less_need = 0
+        self._less_events = 0
+        self._learnt_at: int | None = None
         self._less_shift_since: int | None = None
         self._less_shift_need = 0
 
@@ -138,8 +157,11 @@ class LeadKeeper:
         silent: nobody has played for a while and nothing is due.
         """
         before = self.timing
-        needed = self._needed_lead(demand, notes) if self.policy.lead is None else self.policy.lead
-        if self.policy.lead is None:
+        needed = self.policy.lead
+        if self._learnt_at is None and demand.need is not None:
+            self._learnt_at = now + LEARNING
+        if needed is None:
+            needed = self._needed_lead(demand.need, demand, notes)
             self._tune_lead(needed, demand, notes, now)
         if self.policy.shift is None:
             self._tune_shift(needed, notes, now, silent=silent)
@@ -156,31 +178,49 @@ class LeadKeeper:
             return
         if self._shift_was_over(lead, now):
             return
+        settled = needed if demand.settled is None else self._needed_lead(demand.settled, demand, notes)
+        lowest = max(settled, wanted)
         if wanted > lead:
             self._less_since = None
             reach = min(self._with_reserve(wanted, notes), self._reach(wanted, demand, notes, now))
             if reach > lead:
                 self._set_lead(reach, now, 0)
-        elif wanted == lead or not _worth_it(needed, lead):
+        elif lead > self._most_unmoved(notes):
+            self._less_since = None
+            self._set_lead(wanted, now, lead - wanted)
+        elif lowest >= lead or not _worth_it(settled, lead):
             self._less_since = None
         elif self._less_since is None:
-            self._less_since, self._less_need = now, wanted
+            self._less_since, self._less_need, self._less_events = now, lowest, demand.events
         else:
-            self._less_need = max(self._less_need, wanted)
-            if now - self._less_since >= LOWER_AFTER:
+            self._less_need = max(self._less_need, lowest)
+            heard = self.timing.shift > 0
+            enough = heard or demand.events - self._less_events >= self._events_to_lower(now)
+            if enough and now - self._less_since >= LOWER_AFTER:
                 self._less_since = None
-                self._set_lead(self._less_need, now, lead - self._less_need)
+                less = self._less_need
+                if not heard and less > self.policy.caution.lead_min:
+                    less = self._with_reserve(less, notes)
+                if less < lead:
+                    self._set_lead(less, now, lead - less)
 
-    def _needed_lead(self, demand: Demand, notes: Headrooms) -> int:
+    def _events_to_lower(self, now: int) -> int:
+        """Return for how many events less must have done."""
+        return LOWER_EVENTS if self._learnt_at is None or now < self._learnt_at else LOWER_EVENTS_LATER
+
+    def _needed_lead(self, need: int | None, demand: Demand, notes: Headrooms) -> int:
         policy = self.policy
-        wanted = _round_up(round(max(demand.need or 0, demand.path) * policy.caution.reserve), STEP_S)
-        wanted = max(wanted, policy.caution.lead_min if demand.need is not None else policy.first().lead)
-        wanted = min(wanted, policy.lead_max)
+        wanted = _round_up(round(max(need or 0, demand.path) * policy.caution.reserve), STEP_S)
+        wanted = max(wanted, policy.caution.lead_min if need is not None else policy.first().lead)
+        return min(wanted, policy.lead_max, max(self._most_unmoved(notes) - RESERVE, LEAD_START))
+
+    def _most_unmoved(self, notes: Headrooms) -> int:
+        """Return the longest lead that moves no ordinary note where the shift is fixed; what is longer would
+        move them instead."""
         low = notes.low()
-        if policy.shift is not None and low is not None:
-            # With a shift that is fixed, a longer lead would move the notes instead.
-            wanted = min(wanted, max(policy.shift + low, LEAD_START))
-        return wanted
+        if self.policy.shift is None or low is None:
+            return 2 * self.policy.most
+        return max(self.policy.shift + low, LEAD_START)
 
     def _with_reserve(self, wanted: int, notes: Headrooms) -> int:
         """Return a lead a little longer than wanted, as far as that moves no note."""
@@ -190,7 +230,7 @@ class LeadKeeper:
         # No more shift than the lead that is wanted needs: S comes in coarser steps.
         shift = min(self.timing.shift, max(0, _round_up(wanted - low, SHIFT_STEP_S)))
         most = min(_round_down(shift + low, STEP_S), self.policy.lead_max)
-        return max(wanted, min(_round_up(wanted + RISE_RESERVE, STEP_S), most))
+        return max(wanted, min(_round_up(wanted + RESERVE, STEP_S), most))
 
     def _reach(self, wanted: int, demand: Demand, notes: Headrooms, now: int) -> int:
         """Return how far the lead may rise now: so soon after a rise of S no further than notes have, or than

@@ -53,6 +53,7 @@ class _Block:
     ways: dict[int, list[int]] = field(default_factory=dict)
     """Ways down by receiver, while the block is open."""
     down_tail: dict[int, int] = field(default_factory=dict)
+    events: int = 0
     beyond: dict[int, int] = field(default_factory=dict)
     """Events that needed more than anybody waits for, by the member that they were slow at."""
 
@@ -68,6 +69,8 @@ class Needs:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.told = 0
+        """How many events have come and been judged, ever."""
         self._blocks: dict[int, _Block] = {}
         self._newest = 0
         self._unjudged: dict[tuple[int, int], int] = {}
@@ -86,8 +89,10 @@ class Needs:
         up = self._unjudged.pop((event.slot, event.seq), None)
         if up is None:
             return
+        self.told += 1
         index = event.judged // BLOCK
         block = self._block(index)
+        block.events += 1
         if up > self._most:
             block.beyond[event.slot] = block.beyond.get(event.slot, 0) + 1
             return
@@ -165,6 +170,11 @@ class Needs:
     def beyond(self, slot: int) -> list[int]:
         """Return how many events were slow at a member beyond all waiting, for each block with any."""
         return [block.beyond[slot] for block in self._blocks.values() if slot in block.beyond]
+
+    @property
+    def events(self) -> int:
+        """How many events have come and been judged in the blocks that are kept."""
+        return sum(block.events for block in self._blocks.values())
 
     def blocks_of(self, sender: int) -> int:
         """Return in how many blocks `sender` played."""

@@ -142,11 +142,14 @@ class RoomTuning:
         strays = {path.slot: min(path.uncertain, UNCERTAIN_MAX) for path in waited}
         peaks = self.needs.peaks(advances, strays)
         self.why = self._ranked(peaks) if len(peaks) >= BLOCKS_MIN else None
-        need = None
+        need = settled = None
         if self.why is not None:
-            need = max(self.why.need, self._up(waited) + self._wanted_horizon(waited, 0))
+            rank = self.keeper.policy.caution.settled_rank(len(peaks), self.needs.events)
+            lowest, horizon = ranked(peaks, rank), self._wanted_horizon(waited, 0)
+            need = max(self.why.need, self._up(waited) + horizon)
+            settled = max(need, lowest.need if lowest else 0, self._up(waited, rank) + horizon)
         usual = max(map(self._plain_up, waited), default=0) + self._wanted_horizon(waited, 0)
-        return Demand(need, self._plain(waited), min(usual, self._most))
+        return Demand(need, self._plain(waited), min(usual, self._most), settled, self.needs.told)
 
     def _plain(self, waited: Sequence[Path]) -> int:
         """What those need who haven't played yet. While the others' events don't tell either, with one repair
@@ -164,9 +167,10 @@ class RoomTuning:
         room = lead - self._up(waited)
         return max((max(_plain_down(path), min(self._tail(path), room)) for path in waited), default=0)
 
-    def _up(self, waited: Sequence[Path]) -> int:
-        """What events need on the way up, whoever sends them."""
-        peak = self._ranked(self.needs.up_peaks(path.slot for path in waited))
+    def _up(self, waited: Sequence[Path], rank: int | None = None) -> int:
+        """What events need on the way up, whoever sends them. rank: the profile's own if None."""
+        peaks = self.needs.up_peaks(path.slot for path in waited)
+        peak = self._ranked(peaks) if rank is None else ranked(peaks, rank)
         return max(peak.need if peak else 0, max(map(self._plain_up, waited), default=0))
 
     def _plain_up(self, path: Path) -> int:

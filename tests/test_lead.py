@@ -1,5 +1,7 @@
 """Lead: how lead and shift follow what a room needs."""
 
+from dataclasses import replace
+
 import pytest
 
 from relay.headroom import Headrooms
@@ -21,6 +23,7 @@ class Room:
         self.keeper = LeadKeeper(LeadPolicy(**policy))
         self.notes = Headrooms()
         self.now = EPOCH
+        self.events = 0
         self.timings = [self.keeper.timing]
 
     def play(self, ahead_s: float, notes: int = 100) -> None:
@@ -36,12 +39,19 @@ class Room:
         *,
         path_s: float = 0.0,
         usual_s: float = 0.0,
+        settled_s: float | None = None,
+        events_per_s: int = 60,
         silent: bool = False,
     ) -> None:
         """Let the room need so much for a while."""
-        demand = Demand(None if need_s is None else ticks(need_s), ticks(path_s), ticks(usual_s))
+        demand = Demand(
+            None if need_s is None else ticks(need_s), ticks(path_s), ticks(usual_s),
+            None if settled_s is None else ticks(settled_s),
+        )  # fmt: skip
         for _ in range(seconds):
             self.now += TICKS_PER_S
+            self.events += events_per_s
+            demand = replace(demand, events=self.events)
             if self.keeper.tune(demand, self.notes, self.now, silent=silent):
                 self.timings.append(self.keeper.timing)
 
@@ -116,6 +126,26 @@ def test_the_lead_comes_down_when_less_has_done_for_a_minute_and_to_the_most_of_
     assert room.lead_ms == 240
 
 
+def test_where_little_is_played_less_must_have_done_for_longer() -> None:
+    room = Room()
+    room.need(0.395, 3)
+    room.need(0.25, 480, events_per_s=3)
+    assert room.lead_ms == 395
+    room.need(0.25, 30, events_per_s=3)
+    assert room.lead_ms == 250
+
+
+def test_the_lead_comes_down_to_no_less_than_all_moments_but_one_needed() -> None:
+    room = Room()
+    room.need(0.395, 3)
+    room.need(0.2, 90, settled_s=0.395)
+    assert room.lead_ms == 395
+    room.need(0.2, 90, settled_s=0.28)
+    assert room.lead_ms == 280
+    room.need(0.2, 90, settled_s=0.5)
+    assert room.lead_ms == 280, "nothing rises for that"
+
+
 def test_a_little_less_changes_nothing_however_long_it_lasts() -> None:
     room = Room()
     room.need(0.300, 3)
@@ -156,7 +186,22 @@ def test_with_a_fixed_shift_the_lead_takes_no_more_than_notes_have() -> None:
     room = Room(shift=0)
     room.play(0.4)
     room.need(0.7, 5)
-    assert 390 <= room.lead_ms <= 400
+    assert room.lead_ms == 395
+
+
+def test_with_a_fixed_shift_the_lead_comes_down_at_once_where_it_moves_more_than_one_note_in_1000() -> None:
+    room = Room(shift=0)
+    room.play(0.4, 2000)
+    room.need(0.7, 90)
+    room.play(0.392, 2)
+    room.need(0.7, 1)
+    assert room.lead_ms == 395
+    room.play(0.392)
+    room.need(0.7, 1)
+    assert room.lead_ms == 385
+    room.play(0.1)
+    room.need(0.7, 30)
+    assert room.lead_ms == 200, "no room's lead goes below what it begins with for that"
 
 
 def test_a_shift_over_the_lead_is_refused() -> None:
@@ -213,9 +258,9 @@ def test_a_lead_that_rises_after_a_greater_shift_waits_until_that_is_forgotten()
     room.need(1.9, 63)
     assert room.shift_ms == 0, "on its way down, for 70 s"
     room.need(1.0, 66)
-    assert room.lead_ms == 1360  # the most of its minute: it never went below the shift
+    assert room.lead_ms == 1365  # the most of its minute and 5: it never went below the shift
     room.need(1.38, 5)  # Timing would refuse it: of old there was a shift of 1.4 s
-    assert room.lead_ms == 1360
+    assert room.lead_ms == 1365
     room.need(1.38, 30)
     assert room.lead_ms == 1385
 
