@@ -126,6 +126,7 @@ def flood(scene: Scene, payloads: list[bytes], *, kind: Kind, foundation: bool =
     return handed + scene.after()
 
 
+@pytest.mark.slow
 def test_a_foundation_of_thousands_of_groups_is_kept_within_bounds(scene: Scene) -> None:
     groups = [encode("/g_new", 10 + index, 0, 0) for index in range(MESSAGES_MAX + 500)]
     flood(scene, groups, kind=Kind.UNTIMED, foundation=True)
@@ -149,6 +150,7 @@ def test_a_foundation_of_600_kilobytes_is_kept_within_bounds_and_fits_one_payloa
     assert scene.refused_at_the_relay() > 0
 
 
+@pytest.mark.slow
 def test_names_of_files_that_nobody_has_are_not_remembered_for_ever(scene: Scene) -> None:
     names = [
         encode("/b_allocRead", 1, f"samples/no{index}.flac", 0, 0) for index in range(FOUNDED_KEPT + 200)

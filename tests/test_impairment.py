@@ -175,6 +175,7 @@ def test_fifo_arrivals_never_overtake_and_otherwise_do() -> None:
     assert free != sorted(free)
 
 
+@pytest.mark.slow
 def test_burst_share_and_mean_length_are_what_was_asked() -> None:
     made = decisions(Way(bursts=Bursts(0.05, 0.080)), 400_000, every_s=0.005)
     lost = [one.fate is Fate.BURST for one in made]

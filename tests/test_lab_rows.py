@@ -189,6 +189,7 @@ def test_ctrl_c_ends_the_runs_under_way_and_lets_them_clean_up(tmp_path: Path) -
     assert list(tmp_path.glob("lab-*")) == []
 
 
+@pytest.mark.slow
 def test_runs_end_when_the_campaign_is_killed(tmp_path: Path) -> None:
     marker = tmp_path / "begun"
     jobs = [Job("endless", 60, partial(endless, marker))]

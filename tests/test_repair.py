@@ -29,12 +29,14 @@ def jam(network: str, *, ahead_ms: float = 500.0, seed: int = 1) -> tuple[Stage,
     return stage, events_of(stage, lead_ms=200.0), rates
 
 
+@pytest.mark.slow
 def test_ten_percent_loss_each_way_at_rtt_100_leaves_nothing_bad() -> None:
     _, events, _ = jam(LOSSY)
     assert len(events) == 3 * 20 * SECONDS
     assert [event for event in events if event.bad] == []
 
 
+@pytest.mark.slow
 def test_without_copies_it_does_so_they_are_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LossMeter, "asked", lambda meter, number: None)
     _, events, _ = jam("delay=50,jitter=10,loss=20%")

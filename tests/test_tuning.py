@@ -177,6 +177,7 @@ class Repairs(dict[int, float]):
         return 0.07 if self._random.random() < 1 / 2400 else 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_note_a_second_and_a_repair_in_600_notes_change_nothing_in_an_hour(seed: int) -> None:
     music, repairs = Music(path(1), path(2), path(3)), Repairs(seed)
@@ -186,12 +187,13 @@ def test_a_note_a_second_and_a_repair_in_600_notes_change_nothing_in_an_hour(see
     assert music.tuning.keeper.changes == changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("caution", Caution)
 def test_a_steady_room_has_no_change_in_an_hour(caution: Caution) -> None:
     music = Music(path(1), path(2), caution=caution)
-    music.play({}, 600)
+    music.play({}, 600, per_s=3)
     changes = music.tuning.keeper.changes
-    music.play({}, 3000)
+    music.play({}, 3000, per_s=3)
     assert music.tuning.keeper.changes == changes
 
 

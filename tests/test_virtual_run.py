@@ -32,6 +32,7 @@ def test_the_longest_time_until_an_event_was_in_hand_is_a_lead_that_would_have_d
     assert far.in_hand_ms_max == pytest.approx(120, abs=6), "ben's own events come back to him"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_row_and_another_seed_another() -> None:
     made = point(TROUBLE, seconds=2.0)
     row = run(made, 5)
@@ -59,6 +60,7 @@ def test_without_impairment_nothing_is_bad_and_all_hear_it_at_once() -> None:
     assert row.bytes_plain < row.bytes_up < 3 * row.bytes_plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "share"),
     [
@@ -75,6 +77,7 @@ def test_without_repair_loss_leaves_the_share_missing_that_chance_demands(networ
     assert row.unavoidable == 0, "a sender that repeats itself gets through"
 
 
+@pytest.mark.slow
 def test_with_repair_the_same_loss_leaves_nothing_missing() -> None:
     row = run(point("delay=10,loss=5%", seconds=12.0), 3)
     assert (row.bad, row.missing) == (0, 0)
@@ -88,6 +91,7 @@ def test_a_constant_asymmetry_of_20_ms_moves_a_members_sound_by_10_ms() -> None:
     assert row.clock_error_us_p99 == pytest.approx(10_000.0, abs=150.0)
 
 
+@pytest.mark.slow
 def test_the_oracle_counts_exactly_what_an_outage_makes_impossible() -> None:
     up_s, down_s, from_s, to_s, ahead_s, need_s = 0.010, 0.030, 7.0, 8.2, 0.5, 0.020
     plain = Leg(Way(delay_ms=up_s * 1e3), Way(delay_ms=down_s * 1e3))
@@ -114,6 +118,7 @@ def test_the_oracle_counts_exactly_what_an_outage_makes_impossible() -> None:
     assert run_over(legs, made, 2).unavoidable == len(doomed)
 
 
+@pytest.mark.slow
 def test_what_the_oracle_calls_out_of_reach_is_bad_event_by_event() -> None:
     way = Way(delay_ms=60.0, bursts=Bursts(share=0.2, mean_s=0.3))
     legs = dict.fromkeys(("anna", "ben", "carla"), Leg.both(way))
@@ -161,6 +166,7 @@ def test_an_oracle_that_dooms_what_was_good_is_told_of(monkeypatch: pytest.Monke
     assert (row.bad, row.unavoidable, row.doomed_but_good) == (0, 60, 60)
 
 
+@pytest.mark.slow
 def test_every_size_of_room_up_to_sixteen_plays() -> None:
     for members in (1, 16):
         row = run(point("delay=5", members=members, events_per_s=2.0, seconds=1.0), 1)

@@ -34,6 +34,7 @@ def with_a_spike_on_the_way_up(scheme: Scheme) -> list[Event]:
     return spiked
 
 
+@pytest.mark.slow
 def test_a_spike_on_the_way_up_is_retimed_for_the_others_alike_by_a_judge_and_late_at_some_without() -> None:
     for event in with_a_spike_on_the_way_up(Scheme.JUDGED):
         assert event.retimed
@@ -57,12 +58,14 @@ def test_while_nothing_is_late_the_schemes_give_scsynth_the_same(network: str) -
     assert stamped.action_to_sound_ms_p50 == pytest.approx(judged.action_to_sound_ms_p50, abs=0.1)
 
 
+@pytest.mark.slow
 def test_by_timestamps_an_own_event_that_no_verdict_reaches_in_time_is_not_unconfirmed() -> None:
     far = Point("p", "s", 0.0, "virtual", "delay=235", seconds=3.0)
     assert run(far, 1).unconfirmed == run(far, 1).events
     assert run(replace(far, scheme=Scheme.TIMESTAMP), 1).unconfirmed == 0
 
 
+@pytest.mark.slow
 def test_without_repair_by_timestamps_a_lost_event_holds_up_no_other() -> None:
     lossy = Point("p", "s", 0.0, "virtual", "up:delay=10,loss=10%;down:delay=10", repair=False, seconds=8.0)
     row = run(replace(lossy, scheme=Scheme.TIMESTAMP), 3)

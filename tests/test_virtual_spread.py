@@ -5,6 +5,7 @@ from laboratory.virtual.spread import measure, minutes_of
 from laboratory.virtual.tally import Event
 
 
+@pytest.mark.slow
 def test_clocks_at_50_ppm_are_kept_within_microseconds_once_their_rate_is_known() -> None:
     shares: list[float] = []
     spread = measure("delay=10", seconds=100.0, on_time=shares.append)
@@ -32,6 +33,7 @@ def test_an_asymmetric_way_shows_as_an_error_of_that_members_clock_alone() -> No
     assert spread.spread_us_p50 == pytest.approx(10_000.0, abs=150.0)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_hour() -> None:
     assert measure("fibre", seconds=20.0, seed=3) == measure("fibre", seconds=20.0, seed=3)
     assert measure("fibre", seconds=20.0, seed=3) != measure("fibre", seconds=20.0, seed=4)

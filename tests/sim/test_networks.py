@@ -59,6 +59,7 @@ def test_the_same_seed_gives_the_same_trace_and_another_seed_another() -> None:
     assert traces[0] == traces[1] != traces[2]
 
 
+@pytest.mark.slow
 def test_two_percent_loss_leaves_nothing_missing_over_many_seeds() -> None:
     for seed in range(20, 23):
         jam = Jam(seed)
