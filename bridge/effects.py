@@ -37,4 +37,9 @@ class Tell:
     warning: bool = False
 
 
-Effect = SendDatagram | SendControl | ToSynth | Tell
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Close the connection to the relay, and open another one: nobody is heard on it any more."""
+
+
+Effect = SendDatagram | SendControl | ToSynth | Tell | Abandon

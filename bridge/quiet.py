@@ -1,6 +1,7 @@
-"""Quiet watch: tells people when nothing comes from the relay although its TLS connection stands.
+"""Quiet watch: tells people when no datagram comes from the relay although its TLS connection stands, and
+gives the connection up when nothing comes on either way.
 
-Pure. Says so once for each connection; instants are of the local clock, in ns.
+Pure. Does each once for each connection; instants are of the local clock, in ns.
 """
 
 from bridge import words
@@ -8,6 +9,8 @@ from bridge.effects import Tell
 
 QUIET_AFTER_NS = 3_000_000_000
 """The relay beats every 250 ms: after twelve beats in a row it isn't chance."""
+GIVE_UP_AFTER_NS = 12_000_000_000
+"""A network that is away for less is back on the connection that there was."""
 
 
 class QuietWatch:
@@ -18,13 +21,17 @@ class QuietWatch:
         self.restart(local_ns)
 
     def restart(self, local_ns: int) -> None:
-        """Note that a connection begins."""
-        self._heard_at_ns = local_ns
-        self._told = False
+        """Note that a connection begins, or that we are let in on it."""
+        self._heard_at_ns = self._alive_at_ns = local_ns
+        self._told = self._gave_up = False
 
     def heard(self, local_ns: int) -> None:
-        """Note that something came."""
-        self._heard_at_ns = local_ns
+        """Note that a datagram came."""
+        self._heard_at_ns = self._alive_at_ns = local_ns
+
+    def said(self, local_ns: int) -> None:
+        """Note that a control message came."""
+        self._alive_at_ns = local_ns
 
     def news(self, local_ns: int) -> list[Tell]:
         """Return what is to be told now."""
@@ -32,3 +39,10 @@ class QuietWatch:
             return []
         self._told = True
         return [words.no_datagrams(over_tls=self._over_tls)]
+
+    def gives_up(self, local_ns: int) -> bool:
+        """Tell, once, that nothing has come for so long that another connection is to be tried."""
+        if self._gave_up or local_ns - self._alive_at_ns <= GIVE_UP_AFTER_NS:
+            return False
+        self._gave_up = True
+        return True

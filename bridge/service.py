@@ -23,6 +23,7 @@ import msgspec
 from bridge import config
 from bridge.config import ChildConfig, JoinConfig
 from bridge.connection import Connection
+from bridge.effects import Abandon, SendControl, SendDatagram, Tell, ToSynth
 from bridge.fault import FaultKind, FaultPlanter
 from bridge.idspace import Origin
 from bridge.journal import Journal
@@ -33,7 +34,7 @@ from bridge.playout import Playout
 from bridge.priority import raise_priority
 from bridge.report import SecondsLedger
 from bridge.resources import ResourceFolders
-from bridge.session import Identity, JamSession, SendControl, SendDatagram, Tell, ToSynth
+from bridge.session import Identity, JamSession
 from bridge.synth import RELEASE_SLACK_MS
 from bridge.timebase import Timebase
 from bridge.tuning import Tuning
@@ -117,7 +118,7 @@ class BridgeService:
             self._session.receive_control(first, sources.read())
             # Before anything can fail: a bridge without its ticket would be given yet another place.
             self._journal.write()
-            self._settle()
+        self._settle()  # with or without a relay: it sets the timer
         self._tap.adopt(socket.socket(fileno=self._child.tap_fd))
         tasks = [
             asyncio.create_task(self._read_synth()),
@@ -311,6 +312,9 @@ class BridgeService:
                     self._connection.send(payload)
                 case SendControl(message):
                     self._connection.say(message)
+                case Abandon():
+                    log.warning("nothing from the relay on any way: connecting anew")
+                    self._connection.abort()
                 case Tell(text, warning):
                     log.log(logging.WARNING if warning else logging.INFO, "%s", text)
         for answer in answers:

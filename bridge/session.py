@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from bridge import words
 from bridge.downlink import Downlink
-from bridge.effects import Effect, SendControl, SendDatagram, Tell, ToSynth
+from bridge.effects import Abandon, Effect, SendControl, SendDatagram, Tell, ToSynth
 from bridge.figures import path_figures
 from bridge.foundation import OwnFoundation
 from bridge.holdback import Held
@@ -30,7 +30,7 @@ from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Stamped, T
 from relay.wire.timetag import seconds
 from relay.wire.version import PROTOCOL_VERSION
 
-__all__ = ["Effect", "Identity", "JamSession", "Memory", "SendControl", "SendDatagram", "Tell", "ToSynth"]
+__all__ = ["Identity", "JamSession", "Memory"]
 
 
 class JamSession:
@@ -63,6 +63,8 @@ class JamSession:
         self._uplink = Uplink(memory.next_seq)
         self._foundation = OwnFoundation()
         self._downlink = Downlink(memory.complete_number)
+        self._connected = False
+        """There is a connection on which Hello was said."""
         self._sending = False
         """Session time is known, so the room is told what the player emits."""
         self._timekeeper = Timekeeper(timebase, reading)
@@ -129,6 +131,8 @@ class JamSession:
     def hello(self, reading: Reading) -> control.Hello:
         """Return the first word of a new connection."""
         self._awake_local_ns = reading.local_ns
+        self._quiet.restart(reading.local_ns)
+        self._connected = True
         pending = self._uplink.pending(self._is_ahead, now=self._timebase.session_at(reading.local_ns))
         return control.Hello(
             protocol=PROTOCOL_VERSION,
@@ -146,6 +150,7 @@ class JamSession:
 
     def receive_control(self, message: control.Down, reading: Reading) -> None:
         """Take in one control message of the relay."""
+        self._quiet.said(reading.local_ns)
         match message:
             case control.Welcome():
                 self._welcome(message, reading)
@@ -179,7 +184,7 @@ class JamSession:
         """Note that the connection ended: from now on this host plays as stamped."""
         if self.joined:
             self._effects.append(words.AWAY)
-        self.joined = self._sending = False
+        self.joined = self._sending = self._connected = False
         self._sealer = self._opener = None
         self._uplink.outbox.clear()
 
@@ -201,7 +206,8 @@ class JamSession:
         self._timekeeper.restart(reading)
         self._uplink.next_seq = max(self._uplink.next_seq, welcome.next_seq)
         self.memory.next_seq = self._uplink.next_seq
-        self.joined, self._sending = True, False
+        self.joined = self._connected = True
+        self._sending = False
         if self._in_time:
             self._begin_sending(reading)
         self._start_book(now)
@@ -322,6 +328,8 @@ class JamSession:
         # Before it is in time, events that have come are not in the queue.
         ready = self._downlink.ready_number if self._in_time else 0
         self.playout.release(reading, ready, alone=not self.joined)
+        if self._connected and self._quiet.gives_up(reading.local_ns):
+            self._effects.append(Abandon())
         if not self.joined:
             return
         if not self._in_time:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.quiet import QUIET_AFTER_NS, QuietWatch
+from bridge.quiet import GIVE_UP_AFTER_NS, QUIET_AFTER_NS, QuietWatch
 
 
 def told(watch: QuietWatch, local_ns: int) -> list[str]:
@@ -35,3 +35,17 @@ def test_it_is_told_once_for_each_connection_and_only_after_a_while_without_a_wo
     watch.restart(10 * QUIET_AFTER_NS)
     assert told(watch, 11 * QUIET_AFTER_NS) == []
     assert len(told(watch, 12 * QUIET_AFTER_NS)) == 1
+
+
+def test_a_connection_is_given_up_once_when_nothing_comes_on_either_way() -> None:
+    watch = QuietWatch(over_tls=False, local_ns=0)
+    assert not watch.gives_up(GIVE_UP_AFTER_NS)
+    watch.said(GIVE_UP_AFTER_NS)
+    assert not watch.gives_up(2 * GIVE_UP_AFTER_NS)
+    watch.heard(2 * GIVE_UP_AFTER_NS)
+    assert not watch.gives_up(3 * GIVE_UP_AFTER_NS)
+    assert watch.gives_up(3 * GIVE_UP_AFTER_NS + 1)
+    assert not watch.gives_up(9 * GIVE_UP_AFTER_NS), "once is enough"
+    watch.restart(10 * GIVE_UP_AFTER_NS)
+    assert not watch.gives_up(11 * GIVE_UP_AFTER_NS)
+    assert watch.gives_up(11 * GIVE_UP_AFTER_NS + 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.effects import SendControl, Tell, ToSynth
+from bridge.effects import Abandon, SendControl, Tell, ToSynth
 from bridge.memory import Memory
 from bridge.session import JamSession
 from relay.wire import control, frames
@@ -55,6 +55,20 @@ def test_an_untimed_event_is_sent_twice_where_that_makes_sense(way: str, sent_ti
     emit(session, group(20), 2.0, None)
     sent = [frame for count in range(40) for frame in relay.turn(2.0 + count * 0.01)[0]]
     assert seqs(sent) == [1] * sent_times
+
+
+def test_a_connection_on_which_nothing_comes_any_more_is_given_up_though_tcp_still_waits() -> None:
+    _, session, relay = joined()
+    for at_s in range(2, 40):
+        if at_s % 5 == 0:
+            relay.say(frames.BeatDown(0, 0, instant(at_s)), at_s=at_s)
+        assert Abandon() not in relay.turn(at_s)[1]
+    assert Abandon() in [effect for at_s in range(40, 50) for effect in relay.turn(at_s)[1]]
+    session.disconnected()
+    assert Abandon() not in relay.turn(90.0)[1], "there is none"
+    session.hello(reading(100.0))
+    assert Abandon() not in relay.turn(111.0)[1]
+    assert Abandon() in relay.turn(113.0)[1], "nor does a relay that never answers keep anybody waiting"
 
 
 def test_after_a_reconnection_in_the_same_epoch_what_waits_is_sent_again_under_its_number() -> None:
