@@ -32,11 +32,13 @@ LOWER_AFTER = ticks(60.0)
 """Less must have done for so long before the lead comes down."""
 LEARNING = ticks(600.0)
 LOWER_EVENTS, LOWER_EVENTS_LATER = 1_500, 10_000
-"""And for so many events while S is 0, in the first ten minutes of music and later: nobody hears the lead
-then, and steady beats variable. Where one note a second is played, what happens to one in 600 would raise the
-lead every quarter of an hour, and a minute without it lower it."""
+"""And for so many events while S is 0, within ten minutes of the first that told and later: hardly anybody
+hears the lead then, and steady beats variable. Where one note a second is played, what happens to one in 600
+would raise the lead every quarter of an hour, and a minute without it lower it."""
 FEW_EVENTS = 3_000
 """In ten minutes. With so few the greatest need counts for coming down: of 10,000 more would need as much."""
+GRAIN = ticks(0.001)
+"""Ticks are no round number of milliseconds."""
 SHIFT_STEP_S = 0.020
 """Every rise is a jump that people hear: better a little more now than again in a minute."""
 ROUNDING = 1e-6
@@ -73,9 +75,15 @@ class Caution(Enum):
         return 3 if blocks >= YOUNG_BLOCKS else 2
 
     def settled_rank(self, blocks: int, events: int) -> int:
-        """Return the same for coming down, where one episode of ten minutes is left out at most, and none of
-        one with few events."""
-        return min(self.rank(blocks), 1 if events < FEW_EVENTS else 2)
+        """Return the same for coming down while nobody hears the lead: one episode is left out at most, and
+        none where ten minutes have few events. A quick room is quick both ways."""
+        return (
+            self.rank(blocks)
+            if self is Caution.QUICK
+            else 1
+            if events < FEW_EVENTS or self is Caution.SAFE
+            else 2
+        )
 
     @property
     def lead_min(self) -> int:
@@ -148,8 +156,13 @@ class LeadKeeper:
         self._less_need = 0
         self._less_events = 0
         self._learnt_at: int | None = None
+        self._eased = False
         self._less_shift_since: int | None = None
         self._less_shift_need = 0
+
+    def ease(self) -> None:
+        """Note that somebody is waited for no more: what the lead was for may be gone for good."""
+        self._eased = True
 
     def tune(self, demand: Demand, notes: Headrooms, now: int, *, silent: bool) -> bool:
         """Take note of what is asked for; return whether lead or shift change. Call it about once a second.
@@ -178,49 +191,75 @@ class LeadKeeper:
             return
         if self._shift_was_over(lead, now):
             return
-        settled = needed if demand.settled is None else self._needed_lead(demand.settled, demand, notes)
-        lowest = max(settled, wanted)
         if wanted > lead:
             self._less_since = None
             reach = min(self._with_reserve(wanted, notes), self._reach(wanted, demand, notes, now))
-            if reach > lead:
+            # Up to what notes have only where that is worth it: it wobbles.
+            limit = self._limit(notes)
+            if reach > lead and (limit is None or wanted < limit or wanted >= lead + LOWER_BY):
                 self._set_lead(reach, now, 0)
-        elif lead > self._most_unmoved(notes):
+        elif (most := self._most_unmoved(notes, now)) is not None and lead > most + GRAIN:
             self._less_since = None
-            self._set_lead(wanted, now, lead - wanted)
-        elif lowest >= lead or not _worth_it(settled, lead):
+            fixed = self.policy.shift is not None
+            less = max(wanted, min(lead, _round_down(most - RESERVE if fixed else most, STEP_S)))
+            if less < lead:
+                self._set_lead(less, now, lead - less)
+        else:
+            self._lower(needed, wanted, demand, notes, now)
+
+    def _lower(self, needed: int, wanted: int, demand: Demand, notes: Headrooms, now: int) -> None:
+        """Let the lead come down if less has done for long enough."""
+        lead, heard = self.timing.lead, self._is_heard(now)
+        if not heard and demand.settled is not None:
+            needed = max(needed, self._needed_lead(demand.settled, demand, notes))
+            wanted = max(wanted, needed)
+        if wanted >= lead or not _worth_it(needed, lead):
             self._less_since = None
         elif self._less_since is None:
-            self._less_since, self._less_need, self._less_events = now, lowest, demand.events
+            self._less_since, self._less_need, self._less_events = now, wanted, demand.events
         else:
-            self._less_need = max(self._less_need, lowest)
-            heard = self.timing.shift > 0
-            enough = heard or demand.events - self._less_events >= self._events_to_lower(now)
-            if enough and now - self._less_since >= LOWER_AFTER:
-                self._less_since = None
+            self._less_need = max(self._less_need, wanted)
+            told = demand.events - self._less_events >= self._events_to_lower(demand, now)
+            if (told or heard) and now - self._less_since >= LOWER_AFTER:
+                self._less_since, self._eased = None, False
                 less = self._less_need
                 if not heard and less > self.policy.caution.lead_min:
                     less = self._with_reserve(less, notes)
                 if less < lead:
                     self._set_lead(less, now, lead - less)
 
-    def _events_to_lower(self, now: int) -> int:
+    def _is_heard(self, now: int) -> bool:
+        """Tell whether the lead is why S is what it is, so that all music is later for it."""
+        return self.policy.shift is None and max(self.timing.shift, self.timing.shift_at(now)) > 0
+
+    def _events_to_lower(self, demand: Demand, now: int) -> int:
         """Return for how many events less must have done."""
+        if self._eased or demand.need is None or self.policy.caution is Caution.QUICK:
+            return 0
         return LOWER_EVENTS if self._learnt_at is None or now < self._learnt_at else LOWER_EVENTS_LATER
 
     def _needed_lead(self, need: int | None, demand: Demand, notes: Headrooms) -> int:
         policy = self.policy
         wanted = _round_up(round(max(need or 0, demand.path) * policy.caution.reserve), STEP_S)
         wanted = max(wanted, policy.caution.lead_min if need is not None else policy.first().lead)
-        return min(wanted, policy.lead_max, max(self._most_unmoved(notes) - RESERVE, LEAD_START))
+        limit = self._limit(notes)
+        return min(wanted, policy.lead_max, policy.lead_max if limit is None else limit)
 
-    def _most_unmoved(self, notes: Headrooms) -> int:
-        """Return the longest lead that moves no ordinary note where the shift is fixed; what is longer would
-        move them instead."""
+    def _limit(self, notes: Headrooms) -> int | None:
+        """Return the longest lead that is asked for where the shift is fixed: a longer one would move the
+        notes instead. None if there is no such limit."""
         low = notes.low()
         if self.policy.shift is None or low is None:
-            return 2 * self.policy.most
-        return max(self.policy.shift + low, LEAD_START)
+            return None
+        return max(_round_down(self.policy.shift + low + GRAIN - RESERVE, STEP_S), LEAD_START)
+
+    def _most_unmoved(self, notes: Headrooms, now: int) -> int | None:
+        """Return the longest lead that moves no ordinary note, as far as it is the lead that must give way:
+        where the shift is fixed, or 0 as yet. None where it is not, or before there were notes."""
+        low = notes.low()
+        if low is None or self._is_heard(now):
+            return None
+        return low if self.policy.shift is None else max(self.policy.shift + low, LEAD_START)
 
     def _with_reserve(self, wanted: int, notes: Headrooms) -> int:
         """Return a lead a little longer than wanted, as far as that moves no note."""

@@ -81,6 +81,7 @@ class RoomTuning:
         """What asks for the most: None before events have told."""
         self._tuned_at = 0
         self._told_at: dict[int, int] = {}
+        self._waited: set[int] = set()
         self._too_far: set[int] = set()
         """Slots that are not waited for."""
 
@@ -103,6 +104,9 @@ class RoomTuning:
         self._tuned_at = now
         waited = self._waited_for(paths)
         self._too_far = {path.slot for path in paths} - {path.slot for path in waited}
+        before, self._waited = self._waited, {path.slot for path in waited}
+        if before - self._waited:
+            self.keeper.ease()
         silent = now > max(last_due, self.headrooms.last_emitted + SILENT_AFTER)
         changed = self.keeper.tune(self._demand(waited), self.headrooms, now, silent=silent)
         changed |= self.set_horizon(paths, now)

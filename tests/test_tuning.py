@@ -293,9 +293,39 @@ def test_who_leaves_takes_its_needs_along() -> None:
     assert music.lead_ms == 485
     del music.paths[1]
     music.tuning.forget(2)
-    music.play({}, 160)
+    music.play({}, 70)
     assert music.lead_ms <= 200
     assert music.tuning.member_need(path(2)) == (0, 0)
+
+
+def test_what_somebody_needed_who_left_is_forgotten_however_little_is_played() -> None:
+    music = Music(path(1), path(2, up_s=0.2, down_s=0.2))
+    music.play({}, 660, per_s=1)
+    assert music.lead_ms == 485
+    del music.paths[1]
+    music.tuning.forget(2)
+    music.play({}, 70, per_s=1)
+    assert music.lead_ms <= 200
+
+
+def test_a_far_listener_who_leaves_before_anybody_played_shifts_nobody() -> None:
+    music = Music(path(1), path(2), path(3, up_s=0.2, down_s=0.2, lossy=True))
+    music.quiet(10)
+    assert music.lead_ms > 800
+    del music.paths[2]
+    music.tuning.forget(3)
+    music.quiet(100)
+    assert music.lead_ms == 200
+    music.play({}, 10)
+    assert music.tuning.keeper.timing.shift == 0
+
+
+def test_a_quick_room_comes_down_though_something_is_repaired_now_and_then() -> None:
+    music = Music(path(1), path(2), caution=Caution.QUICK)
+    for _ in range(5):
+        music.play({1: 0.06}, 1)
+        music.play({}, 100)
+    assert music.lead_ms < 150
 
 
 def test_a_fixed_lead_over_the_longest_tuned_one_is_waited_for() -> None:
