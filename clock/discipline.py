@@ -275,11 +275,11 @@ class SessionClock:
         assert self._timeline is not None
         if not self._far_off and self._slewed_ns is not None and now_ns - self._slewed_ns < MERGED_NS:
             return Adjustment.HELD
-        estimate = self._fit.estimate(self._rate)
-        self._rate, self._rate_error = estimate.rate, estimate.error
+        self._take_rate()
         now_ns = max(now_ns, self._timeline.bent_at_ns)
         if self._filter.forget_before_step(now_ns, rate=self._rate, rate_error=self._rate_margin()):
-            self._fit.restart(self._rate)
+            self._fit.forget_before(self._filter.since_ns)
+            self._take_rate()
         interval = self._filter.interval(now_ns, rate=self._rate, rate_error=self._rate_margin())
         correction_ns = self._estimate_ns(now_ns, interval) - self._offset_ns(self._timeline, now_ns)
         self._far_off = self._far_off + 1 if abs(correction_ns) > STEP_OVER_NS + interval.radius_ns else 0
@@ -296,6 +296,10 @@ class SessionClock:
         )
         self._updated_ns = self._slewed_ns = now_ns
         return Adjustment.SLEWED
+
+    def _take_rate(self) -> None:
+        estimate = self._fit.estimate(self._rate)
+        self._rate, self._rate_error = estimate.rate, estimate.error
 
     def _step(self, now_ns: int) -> Adjustment:
         assert self._origin is not None

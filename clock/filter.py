@@ -103,9 +103,14 @@ class Interval:
         """Return whether one offset can lie in both, give or take the grain of the readings."""
         return self.lower_ns <= other.upper_ns + GRAIN_NS and other.lower_ns <= self.upper_ns + GRAIN_NS
 
+    @property
+    def width_ns(self) -> float:
+        """Return how far apart the bounds are."""
+        return self.upper_ns - self.lower_ns
+
     def is_beside(self, other: "Interval") -> bool:
-        """Return whether both of its ends lie to the same side of the other's, by more than queues explain:
-        those move one end, and outwards; both are moved by a clock that stepped by less than a round trip."""
+        """Return whether both of its ends lie to the same side of the other's, by more than queues of a few
+        milliseconds explain: so does a clock that stepped by less than a round trip."""
         by_ns = (self.lower_ns - other.lower_ns, self.upper_ns - other.upper_ns)
         return min(by_ns) > STEPPED_NS or max(by_ns) < -STEPPED_NS
 
@@ -177,14 +182,23 @@ class OffsetFilter:
 
     def forget_before_step(self, at_ns: int, *, rate: float, rate_error: float) -> bool:
         """Forget all but the last minute if that and the one before it show that a clock stepped between
-        them, by less than a round trip; return whether it did. Ask about once a second."""
+        them, by less than a round trip; return whether it did. Ask about once a second.
+
+        Queues that stand for a minute on the way up and then on the way down look alike, but for a round trip
+        that is longer than it has to be.
+        """
         if len(self._samples) < 2 * BOUNDING:
             return False
-        last, before = (
-            self._common(at_ns, which, rate, rate_error, LIKELY_PPM)
-            for which in (slice(BOUNDING), slice(BOUNDING, 2 * BOUNDING))
-        )
+        minutes = (slice(BOUNDING), slice(BOUNDING, 2 * BOUNDING))
+        last, before = (self._common(at_ns, which, rate, rate_error, LIKELY_PPM) for which in minutes)
         if not last.is_beside(before):
+            return False
+        least_ns = min(sample.delay_ns for sample in self._samples)
+        # By the step itself the rate is uncertain, which widens both.
+        if any(
+            self._common(at_ns, one, rate, 0.0, LIKELY_PPM).width_ns > least_ns + STEPPED_NS
+            for one in minutes
+        ):
             return False
         while len(self._samples) > BOUNDING:
             self._samples.popleft()
@@ -202,6 +216,11 @@ class OffsetFilter:
                 break
             lower_ns, upper_ns = max(lower_ns, lower), min(upper_ns, upper)
         return Interval(lower_ns, upper_ns)
+
+    @property
+    def since_ns(self) -> int:
+        """Return when the oldest exchange that is kept began. Needs at least one."""
+        return self._samples[0].began_ns
 
     @property
     def rtt_min_ns(self) -> int:

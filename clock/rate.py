@@ -77,6 +77,12 @@ class RateFit:
         self._samples.clear()
         self._prior = Rate(believed, PRIOR_ERROR)
 
+    def forget_before(self, local_ns: int) -> None:
+        """Forget the exchanges before a local instant and the rate that they showed: a clock stepped then."""
+        while self._samples and self._samples[0].began_ns < local_ns:
+            self._samples.popleft()
+        self._prior = Rate(0.0, PRIOR_ERROR)
+
     def estimate(self, about: float) -> Rate:
         """Return the rate; `about`, the one believed in so far, helps to compare delays within a stretch."""
         if not self._samples:

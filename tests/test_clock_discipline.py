@@ -333,3 +333,23 @@ def test_conversions_are_inverse_for_minutes_around_the_present(away_ns: int) ->
     timetag = clock.session_from_local(local_ns)
     assert clock.local_from_session(timetag) == local_ns
     assert abs(clock.session_from_local(clock.local_from_session(timetag + 2)) - timetag) <= ticks_from_ns(2)
+
+
+@pytest.mark.parametrize("by_s", [0.03, -0.03])
+def test_a_step_of_less_than_a_round_trip_is_right_within_two_minutes_and_so_is_the_rate(by_s: float) -> None:
+    world = World(4, up=jittered(0.050, 0.003), down=jittered(0.050, 0.003), drift=20e-6, steps={400.0: by_s})
+    for second in world.run(520.0):
+        if 60.0 < second < 399.0 or second > 500.0:
+            assert abs(world.error_s()) < min(0.003, world.clock.error_bound_s)
+    assert world.clock.rate_ppm == pytest.approx(20.0, abs=15.0)
+
+
+def test_an_upload_and_then_a_download_are_no_step_of_a_clock() -> None:
+    def queue_s(way: str) -> float:
+        at_s = world.second()
+        busy = {"up": 300.0 <= at_s < 400.0, "down": 400.0 <= at_s < 520.0}[way]
+        return 0.020 + (0.080 if busy else 0.0) + world.random.expovariate(1 / 0.001)
+
+    world = World(5, up=lambda _: queue_s("up"), down=lambda _: queue_s("down"), drift=20e-6)
+    errors = [abs(world.error_s()) for second in world.run(520.0) if second > 60.0]
+    assert max(errors) < 0.012

@@ -24,6 +24,8 @@ def test_every_trial_is_a_network_of_its_own_with_ten_thousand_events_of_five_se
     points = envelope.points("netlab")
     assert len({point.name for point in points}) == len(points) == 10
     assert len(envelope.points("virtual")) == 8
+    assert [point.x for point in envelope.points("virtual", words=["ONE member 20"])] == [500, 1000]
+    assert envelope.points("netlab", words=["envelope"]) == []
     for point in points:
         legs_of(point)
         assert point.members * point.events_per_s * point.seconds >= 10_000

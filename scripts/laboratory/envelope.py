@@ -169,9 +169,15 @@ def _range(values: Sequence[float | None]) -> str:
     return f"{known[0]:.0f}-{known[-1]:.0f}" if known else "?"
 
 
-def points(where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> list[Point]:
-    """Return all trials as points."""
-    return [trial.point(where, seconds, seeds) for trial in TRIALS if where in trial.wheres]
+def points(
+    where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS, words: Sequence[str] = ()
+) -> list[Point]:
+    """Return all trials of a lab as points; words: only those with one of them in the title, if any."""
+    return [
+        trial.point(where, seconds, seeds)
+        for trial in TRIALS
+        if where in trial.wheres and (not words or any(word.lower() in trial.title.lower() for word in words))
+    ]
 
 
 def judge(found: Iterable[Row]) -> list[Verdict]:

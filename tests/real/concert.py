@@ -83,9 +83,11 @@ class Take:
         return [pair for pair in self.music if self.is_moved(pair)]
 
     def waited_for_a_load(self, said: Said) -> bool:
-        """Tell whether a thread waited for a sample at the last instant at which a message would have been
-        early enough not to be moved: what is played after the first use of a sample leads by so much less,
-        in plain Sonic Pi too."""
+        """Tell whether Sonic Pi sent a message too late not to be moved, and a thread waited for a sample when it
+        would have been early enough: what is played after the first use of a sample leads by so much less, in
+        plain Sonic Pi too."""
+        if said.lead_ns >= self.lead_ns - self.shift_ns:
+            return False
         last_ns = said.stated_ns - (self.lead_ns - self.shift_ns)
         return any(from_ns <= last_ns <= to_ns + BETWEEN_LOADS_NS for from_ns, to_ns in self.loads_ns)
 
