@@ -83,9 +83,9 @@ class Take:
         return [pair for pair in self.music if self.is_moved(pair)]
 
     def waited_for_a_load(self, said: Said) -> bool:
-        """Tell whether Sonic Pi sent a message too late not to be moved, and a thread waited for a sample when it
-        would have been early enough: what is played after the first use of a sample leads by so much less, in
-        plain Sonic Pi too."""
+        """Tell whether Sonic Pi sent a message too late not to be moved, and a thread waited for a sample
+        when it would have been early enough: what is played after the first use of one leads by less then,
+        in plain Sonic Pi too."""
         if said.lead_ns >= self.lead_ns - self.shift_ns:
             return False
         last_ns = said.stated_ns - (self.lead_ns - self.shift_ns)
