@@ -17,7 +17,8 @@ from clock.model import NS_PER_S
 BASELINE_NS_MIN = 30 * NS_PER_S
 """On a shorter one the rate would be nothing but jitter."""
 CERTAIN_RATE = 20e-6
-"""Unless the delay is so small beside the baseline that no jitter can mislead by more than this."""
+"""Unless the delay is so small beside the baseline that no jitter can mislead by more than this: the least of
+each stretch."""
 BASELINE_NS_MAX = 300 * NS_PER_S
 """Longer gains nothing: room temperature changes a crystal's rate within minutes."""
 STRETCHES = 8
@@ -89,10 +90,9 @@ class RateFit:
             return self._prior
         since_ns = min(min(sample.sent_ns, sample.received_ns) for sample in self._samples)
         span_ns = max(sample.received_ns for sample in self._samples) - since_ns
-        if span_ns < BASELINE_NS_MIN and span_ns * CERTAIN_RATE < max(s.delay_ns for s in self._samples):
-            return self._prior
         uppers: dict[int, tuple[float, float]] = {}
         lowers: dict[int, tuple[float, float]] = {}
+        delays: dict[int, int] = {}
         for sample in self._samples:
             at_sent, at_received = sample.sent_ns - since_ns, sample.received_ns - since_ns
             stretch = at_received * STRETCHES // (span_ns + 1)
@@ -101,7 +101,10 @@ class RateFit:
                 uppers[stretch] = (at_sent, upper)
             if stretch not in lowers or lower > lowers[stretch][1]:
                 lowers[stretch] = (at_received, lower)
+            delays[stretch] = min(sample.delay_ns, delays.get(stretch, sample.delay_ns))
         if len(uppers) < STRETCHES // 2:
+            return self._prior
+        if span_ns < BASELINE_NS_MIN and span_ns * CERTAIN_RATE < max(delays.values()):
             return self._prior
         up, down = fit_line(list(uppers.values())), fit_line(list(lowers.values()))
         shown = [Rate(about + up.rate, up.error), Rate(about + down.rate, down.error), self._prior]

@@ -1,5 +1,6 @@
 from itertools import pairwise
 from math import inf
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -237,6 +238,14 @@ def test_on_a_loopback_the_error_stays_under_50_us_once_the_rate_is_known(drift:
         errors = [abs(world.error_s(after_s)) for at in world.run(90) if at > 6 for after_s in (0.0, 0.95)]
         assert max(errors) < 50e-6, seed
         assert quantile(errors, 0.5) < 10e-6, seed
+
+
+def test_now_and_then_a_slow_exchange_puts_off_no_rate_on_a_loopback() -> None:
+    def busy(random: Random) -> float:
+        return 60e-6 + random.expovariate(1 / 10e-6) + (1e-3 if random.random() < 0.1 else 0.0)
+
+    world = World(1, up=busy, down=busy, drift=-50e-6)
+    assert max(abs(world.error_s()) for second in world.run(60.0) if second > 15.0) < 60e-6
 
 
 @pytest.mark.parametrize("drift", [-21.7e-6, 50e-6])
