@@ -193,13 +193,16 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
         if process is not None and process.poll() is None:
             process.kill()
             process.wait()
-        _end_shims(folder)
+        end_shims(folder)
         story.tell()
 
 
-def _end_shims(folder: Path) -> None:
+def end_shims(folder: Path) -> None:
     """End what our shims still run, if Sonic Pi went without ending its scsynth."""
-    pids = [int(path.read_text()) for path in folder.glob("shim-*.pid") if path.read_text().strip()]
+    pids = []
+    for path in folder.glob("shim-*.pid"):
+        with contextlib.suppress(FileNotFoundError):  # its shim has ended meanwhile
+            pids += [int(pid) for pid in path.read_text().split()]
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

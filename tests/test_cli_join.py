@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from bridge.cli import end_shims
 from tests.commands import ENDS_S, free_port, line_of, own_user, relay, run, running
 
 
@@ -198,3 +200,13 @@ def test_a_second_ctrl_c_ends_a_stubborn_command_at_once(env: dict[str, str], tm
     assert took_s < 3.0, "the first one waits 6 s for the command"
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_shim_that_ends_by_itself_while_it_is_looked_for_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "shim-1.pid").symlink_to(tmp_path / "gone")  # listed, and not there when it is read
+    (tmp_path / "shim-2.pid").write_text("")
+    sleeper = subprocess.Popen(["sleep", "60"])
+    (tmp_path / "shim-3.pid").write_text(f"{sleeper.pid}\n")
+    threading.Timer(0.2, sleeper.wait).start()  # it is ours, so that nobody else can bury it
+    end_shims(tmp_path)
+    assert sleeper.wait(10) == -signal.SIGTERM
