@@ -62,6 +62,7 @@ FIRST_JOIN_S = 10.0
 """Sonic Pi waits 30 s for scsynth; this much of it is given to the relay."""
 RETRY_S = 1.0
 RETRY_S_MAX = 5.0
+FIRST_WAKE_S = 0.1
 DEFAULT_TIMING = Timing(lead=ticks(0.200), shift=0)
 """Until a relay has said otherwise."""
 HOME_SLOTS = range(17, 32)
@@ -118,7 +119,10 @@ class BridgeService:
             self._session.receive_control(first, sources.read())
             # Before anything can fail: a bridge without its ticket would be given yet another place.
             self._journal.write()
-        self._settle()  # with or without a relay: it sets the timer
+            self._settle()
+        else:
+            # Sonic Pi's threads wait for answers first of all.
+            self._timer = loop.call_later(FIRST_WAKE_S, self._settle)
         self._tap.adopt(socket.socket(fileno=self._child.tap_fd))
         tasks = [
             asyncio.create_task(self._read_synth()),
