@@ -31,7 +31,7 @@ LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
 """Less must have done for so long before the lead comes down."""
 LEARNING = ticks(600.0)
-LOWER_EVENTS, LOWER_EVENTS_LATER = 3_000, 10_000
+LOWER_EVENTS, LOWER_EVENTS_LATER = 1_500, 10_000
 """And for so many events while S is 0, within ten minutes of the first that told and later: hardly anybody
 hears the lead then, and steady beats variable. Where one note a second is played, what happens to one in 600
 would raise the lead every quarter of an hour, and a minute without it lower it."""

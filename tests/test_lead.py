@@ -130,17 +130,10 @@ def test_the_lead_comes_down_when_less_has_done_for_a_minute_and_to_the_most_of_
 def test_where_little_is_played_less_must_have_done_for_longer() -> None:
     room = Room()
     room.need(0.395, 3)
-    room.need(0.25, 480, events_per_s=6)
+    room.need(0.25, 480, events_per_s=3)
     assert room.lead_ms == 395
-    room.need(0.25, 30, events_per_s=6)
+    room.need(0.25, 30, events_per_s=3)
     assert room.lead_ms == 250
-
-
-def test_where_hardly_anything_is_played_a_lead_that_nobody_hears_stays() -> None:
-    room = Room()
-    room.need(0.195, 3)
-    room.need(0.1, 3000, events_per_s=3)
-    assert (room.lead_ms, len(room.timings)) == (200, 1)
 
 
 def test_the_lead_comes_down_to_no_less_than_all_moments_but_one_needed() -> None:
