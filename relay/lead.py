@@ -192,7 +192,7 @@ class LeadKeeper:
         if self._shift_was_over(lead, now):
             return
         if wanted > lead:
-            self._less_since = None
+            self._less_since, self._eased = None, False
             reach = min(self._with_reserve(wanted, notes), self._reach(wanted, demand, notes, now))
             # Up to what notes have only where that is worth it: it wobbles.
             limit = self._limit(notes)
