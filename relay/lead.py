@@ -31,10 +31,11 @@ LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
 """Less must have done for so long before the lead comes down."""
 LEARNING = ticks(600.0)
-LOWER_EVENTS, LOWER_EVENTS_LATER = 1_500, 10_000
+LOWER_EVENTS, LOWER_EVENTS_LATER = 2_000, 10_000
 """And for so many events while S is 0, within ten minutes of the first that told and later: hardly anybody
 hears the lead then, and steady beats variable. Where one note a second is played, what happens to one in 600
-would raise the lead every quarter of an hour, and a minute without it lower it."""
+would raise the lead every quarter of an hour, and a minute without it lower it; three members who play one
+each come down only when 10,000 have told."""
 FEW_EVENTS = 3_000
 """In ten minutes. With so few the greatest need counts for coming down: of 10,000 more would need as much."""
 GRAIN = ticks(0.001)

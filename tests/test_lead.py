@@ -4,11 +4,11 @@ from random import Random
 
 import pytest
 
-from relay.lead import Caution, LeadPolicy
+from relay.lead import LEAD_START, Caution, LeadPolicy
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
-from tests.lead_room import Room
+from tests.lead_room import Room, ms
 
 
 def test_a_room_begins_with_200_ms_and_no_shift() -> None:
@@ -73,9 +73,18 @@ def test_the_lead_comes_down_when_less_has_done_for_a_minute_and_to_the_most_of_
 def test_where_little_is_played_less_must_have_done_for_longer() -> None:
     room = Room()
     room.need(0.395, 3)
-    room.need(0.25, 480, events_per_s=3)
+    room.need(0.25, 490, events_per_s=4)
     assert room.lead_ms == 395
-    room.need(0.25, 30, events_per_s=3)
+    room.need(0.25, 15, events_per_s=4)
+    assert room.lead_ms == 250
+
+
+def test_with_a_note_a_second_of_each_of_three_less_must_have_done_for_ten_thousand_events() -> None:
+    room = Room()
+    room.need(0.395, 3)
+    room.need(0.25, 3_320, events_per_s=3)
+    assert room.lead_ms == 395
+    room.need(0.25, 20, events_per_s=3)
     assert room.lead_ms == 250
 
 
@@ -199,3 +208,17 @@ def test_a_shift_over_the_lead_is_refused() -> None:
     with pytest.raises(LocalError, match="between 0 and the lead"):
         LeadPolicy(lead=ticks(0.1), shift=ticks(0.2))
     assert LeadPolicy(shift=ticks(0.4)).first() == Timing(ticks(0.4), ticks(0.4))
+
+
+def test_a_quick_room_does_not_wait_for_many_events() -> None:
+    room = Room(caution=Caution.QUICK)
+    room.need(0.395, 3)
+    room.need(0.250, 62, events_per_s=1)
+    assert room.lead_ms == 250
+
+
+def test_where_nobody_has_played_for_long_the_lead_is_what_a_room_begins_with() -> None:
+    room = Room()
+    room.need(0.395, 3)
+    room.need(None, 62, events_per_s=0)
+    assert room.lead_ms == ms(LEAD_START)

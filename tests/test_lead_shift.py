@@ -2,6 +2,7 @@
 
 import pytest
 
+from relay.headroom import Headrooms
 from relay.lead import CHANGE_AHEAD, RAMP
 from relay.wire.sequence import Was
 from relay.wire.timetag import ticks
@@ -161,3 +162,15 @@ def test_a_change_begins_after_bridges_have_heard_of_it() -> None:
     room.need(0.3)
     was = room.keeper.timing.lead_was
     assert was == Was(ticks(0.2), room.now + CHANGE_AHEAD, room.now + CHANGE_AHEAD)
+
+
+def test_with_a_fixed_shift_the_lead_follows_what_notes_have_only_where_that_is_worth_it() -> None:
+    room = Room(shift=0)
+    room.play(0.491)
+    room.need(1.0, 5)
+    assert room.lead_ms == 485
+    for ahead_s, lead_ms in ((0.498, 485), (0.501, 495)):
+        room.notes = Headrooms()
+        room.play(ahead_s)
+        room.need(1.0, 5)
+        assert room.lead_ms == lead_ms
