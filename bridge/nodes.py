@@ -2,7 +2,7 @@
 
 Pure. Sonic Pi's threads block on a group's /n_go, so it is answered at once and the real one swallowed.
 When a group ends, the notes in it that never started are given /n_go and /n_end first: otherwise Sonic
-Pi's own event thread can block for ever (facts of 3.2.2, 4.5.1). All ids are Sonic Pi's own.
+Pi's own event thread can block for ever (seen with 3.2.2, 4.5.1). All ids are Sonic Pi's own.
 Bound: NODES_MAX nodes remembered, oldest forgotten first.
 """
 

@@ -21,7 +21,7 @@ HORIZON_MARGIN_MS = 10.0
 LEFT_OVER = 1e-4
 """Share of events that may still be lost after all repeats, for a lead to be called enough."""
 REPEATS_MAX = 3
-"""More are not counted on. Source: facts, the floor of the lead is the way plus 2-3 round trips of a leg."""
+"""More are not counted on. The floor of the lead is the way plus 2-3 round trips of a leg."""
 NOTICED_MS = 5.0
 REPEAT_MS_MIN, REPEAT_RTTS = 20.0, 1.2
 """What is missing is asked for 5 ms later, and again every max(20 ms, 1.2 RTT) (PROTOCOL.md, repeats)."""

@@ -25,7 +25,7 @@ GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 
 EASY_MS, INSIDE_MS, AHEAD_MS = 150.0, 300.0, 500.0
 """Up to the first no note of Sonic Pi is moved, up to the second 1 % at most, the first notes of a run; the
-third is all of its schedule-ahead (facts: tried with 3.2.2 and 4.5.1)."""
+third is all of its schedule-ahead (tried with 3.2.2 and 4.5.1)."""
 LEAD_MAX_MS = 1000.0
 """Of a relay that wasn't told otherwise."""
 

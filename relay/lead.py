@@ -89,8 +89,8 @@ class Caution(Enum):
     @property
     def lead_min(self) -> int:
         """The least lead, in ticks. Below 0.15 s nobody hears a difference, since no ordinary note is moved
-        (facts of Sonic Pi 3.2 and 4.5), and what the network doesn't need of it helps hosts that stand still;
-        a quick room wants it for a shorter schedule-ahead, a safe one gives more."""
+        (tried with Sonic Pi 3.2 and 4.5), and what the network doesn't need of it helps hosts that stand
+        still; a quick room wants it for a shorter schedule-ahead, a safe one gives more."""
         return {"quick": ticks(0.040), "balanced": ticks(0.150), "safe": ticks(0.250)}[self.value]
 
     @property

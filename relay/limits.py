@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from relay.wire.timetag import TICKS_PER_S
 
 EVENTS_PER_S = 500
-"""Per member. A busy Sonic Pi sends about 20 a second (facts: at most 9 in 100 ms)."""
+"""Per member. A busy Sonic Pi sends about 20 a second (measured: at most 9 in 100 ms)."""
 EVENTS_BURST = 1000
 
 DATAGRAMS_PER_S = 1000

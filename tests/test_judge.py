@@ -88,7 +88,7 @@ def streams(draw: st.DrawFn) -> dict[int, list[Stamped]]:
 
 
 def dues_by_the_rule(slots: dict[int, list[Stamped]], timing: Timing = TIMING) -> set[tuple[int, int, int]]:
-    """The rule once more, written down from facts rather than from the code under test."""
+    """The rule once more, written down by itself, not taken from the code under test."""
     dues = set()
     for slot, sent in slots.items():
         floor = 0

@@ -153,7 +153,8 @@ Examples:
     "--envelope",
     "whole_envelope",
     is_flag=True,
-    help="Run the networks on which nothing may be lost instead, in the lab of --where: docs/ENVELOPE.md.",
+    help="Run the networks for which it is fixed how little may be lost instead, in the lab of --where: "
+    "docs/ENVELOPE.md.",
 )
 @click.option(
     "--lead-table",

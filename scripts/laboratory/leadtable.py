@@ -157,8 +157,9 @@ def write(outcomes: Sequence[Outcome], commit: str, path: Path = TEXT) -> None:
     heading, *lines = table(outcomes)
     text = f"""# Leads: what a lead that tunes itself comes to
 
-`scripts/lab --lead-table` writes this: a room of {MEMBERS} plays on every named network, in virtual
-time, with one seed, each member {EVENTS_PER_S:g} events a second {AHEAD_MS:g} ms ahead for {SECONDS:g} s,
+`scripts/lab --lead-table` writes this: a room of {MEMBERS} plays on every named network but those with a
+round trip of a second, in virtual time, with one seed, each member {EVENTS_PER_S:g} events a second
+{AHEAD_MS:g} ms ahead for {SECONDS:g} s,
 by each profile of `jamrelay serve --profile`; the quiet hour has one event a second. *hindsight*: the
 least lead that would have brought everything in time, which nobody can know beforehand. *re-timed* and
 *missed* (or late, at any member) are counted from the first event on, so the seconds in which a room

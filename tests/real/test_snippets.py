@@ -23,7 +23,7 @@ from rehearsal.tree import Node
 from tests.real.concert import CLOCK_NS, MS, STALL_NS_MIN, Concert, Take, perform
 
 SAME_NS = 3 * MS
-"""Between two runs: as in the measurements that this test repeats (facts of 3.2.2: the same to the ms)."""
+"""Between two runs: as in the measurements that this test repeats (with 3.2.2: the same to the ms)."""
 EDGE_NS = 300 * MS
 """So much before a stop notes are no longer compared between runs: they didn't stop at the same instant."""
 MOVABLE = ("e_realtime", "f_timewarp", "k_sat01")
