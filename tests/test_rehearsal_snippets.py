@@ -1,7 +1,7 @@
-"""Snippets: how often Sonic Pi fell behind, going by what it warns of."""
+"""Snippets: in how many seconds Sonic Pi fell behind, going by what it warns of."""
 
 import pytest
-from rehearsal.snippets import times_behind
+from rehearsal.snippets import seconds_behind
 
 
 def warning(at_s: float, thread: str = "live_loop_tight", run: int = 7) -> str:
@@ -9,19 +9,17 @@ def warning(at_s: float, thread: str = "live_loop_tight", run: int = 7) -> str:
 
 
 @pytest.mark.parametrize(
-    ("warnings", "times"),
+    ("warnings", "seconds"),
     [
         ([], 0),
         ([warning(0.5)], 1),
-        ([warning(0.5 + 0.0625 * number) for number in range(42)], 1),
-        ([warning(0.5), warning(1.6)], 2),
-        ([warning(1.8), warning(0.5), warning(0.7, "live_loop_tight2"), warning(3.0)], 3),
+        ([warning(1.0 + 0.0625 * number) for number in range(16)], 1),
+        ([warning(1.0 + 0.0625 * number) for number in range(42)], 3),
+        ([warning(0.5), warning(1.6), warning(0.7, "live_loop_tight2")], 2),
         ([warning(0.5), warning(0.7, run=8), warning(0.9)], 2),
         (["/error 7 Timing Exception: thread got too far behind time"] * 2, 2),
         ([warning(0.5), warning(0.6), "/error 7 Timing Exception: thread got too far behind time"], 2),
     ],
 )
-def test_warnings_less_than_a_second_apart_are_of_one_time_of_being_behind(
-    warnings: list[str], times: int
-) -> None:
-    assert times_behind(warnings) == times
+def test_a_second_in_which_threads_warn_counts_once(warnings: list[str], seconds: int) -> None:
+    assert seconds_behind(warnings) == seconds

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from rehearsal.stage import TIMING_WARNING, Performer, Stage
@@ -21,9 +20,6 @@ AGAIN_S = 3.0
 QUIET_S = 2.6
 """After a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
 
-BEHIND_S = 1.0
-"""Warnings less than this apart are of one time of being behind: a thread warns at every sleep until it has
-caught up, and others that waited with it do so too."""
 RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
 """Run, and how long it had been going, in s, in what Sonic Pi tells its GUI."""
 
@@ -67,21 +63,18 @@ class Turn:
         return [line for line in self.said if TIMING_WARNING.search(line)]
 
     @property
-    def times_behind(self) -> int:
-        """How often it fell behind, however many sleeps it took to catch up."""
-        return times_behind(self.warnings)
+    def seconds_behind(self) -> int:
+        """In how many seconds of its runs it fell behind."""
+        return seconds_behind(self.warnings)
 
 
-def times_behind(warnings: Sequence[str]) -> int:
-    """Return how many times of being behind warnings tell of; one that names no time is one of its own."""
+def seconds_behind(warnings: Sequence[str]) -> int:
+    """Return in how many seconds warnings were given: a thread warns at every sleep until it has caught up.
+
+    One that names no time counts by itself.
+    """
     found = [RUN_TIME.match(line) for line in warnings]
-    times_s: dict[str, list[float]] = {}
-    for match in filter(None, found):
-        times_s.setdefault(match[1], []).append(float(match[2]))
-    return found.count(None) + sum(
-        1 + sum(after_s - before_s >= BEHIND_S for before_s, after_s in pairwise(sorted(of_run)))
-        for of_run in times_s.values()
-    )
+    return found.count(None) + len({(match[1], int(float(match[2]))) for match in found if match})
 
 
 def load(folder: Path, lengths_s: Mapping[str, tuple[float, float]] | None = None) -> list[Snippet]:

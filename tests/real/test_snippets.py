@@ -265,9 +265,9 @@ def own(node: Node, take: Take) -> int | None:
     return stream.own_node(node.id, take.slot) if take.slot else node.id
 
 
-def test_sonic_pi_falls_behind_no_oftener_than_plain(concert: Concert, jam: Take) -> None:
+def test_sonic_pi_falls_behind_in_no_more_seconds_than_plain(concert: Concert, jam: Take) -> None:
     plain, ours = (
-        Counter({turn.name: turn.times_behind for turn in concert.turns[name]})
+        Counter({turn.name: turn.seconds_behind for turn in concert.turns[name]})
         for name in ("plain", jam.name)
     )
     # Three sigma of what chance does to a count: collecting garbage at the wrong moment is enough for one.
