@@ -102,13 +102,14 @@ def test_a_member_in_trouble_must_leave_margins_and_shift_as_they_were(title: st
 
 def test_the_text_names_every_verdict_and_its_commit(tmp_path: Path) -> None:
     one = trial("RTT 100, jitter 10, loss 10 %")
-    rows.write(tmp_path / "data.csv", found(one, bad=2), rows.Row)
+    rows.write(tmp_path / "data.csv", found(one, bad=2, disturbed=300, disturbed_bad=1), rows.Row)
     (verdict,) = envelope.write(tmp_path / "TEXT.md", tmp_path / "data.csv")
     text = (tmp_path / "TEXT.md").read_text()
     assert not verdict.holds
     assert "| 0.100 % |" in text
     assert "| NO |" in text
     assert "at abc;" in text
+    assert "1,500 notes that lived while the machine itself stood still (5 of them bad)" in text
 
 
 @pytest.mark.parametrize(

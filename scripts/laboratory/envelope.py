@@ -263,7 +263,11 @@ def write(path: Path, data: Path) -> list[Verdict]:
     """Write the text from the data alone; return the verdicts."""
     verdicts = judge(rows.read(data, Row))
     heading, *lines = table(verdicts)
-    made_by = sorted({row.commit for verdict in verdicts for row in verdict.cell.rows})
+    judged = [row for verdict in verdicts for row in verdict.cell.rows]
+    made_by = sorted({row.commit for row in judged})
+    left_out, of_them_bad = (
+        sum(getattr(row, name) or 0 for row in judged) for name in ("disturbed", "disturbed_bad")
+    )
     text = [
         "# The envelope: what is lost on which network",
         "",
@@ -275,6 +279,9 @@ def write(path: Path, data: Path) -> list[Verdict]:
         "",
         f"By `scripts/lab --envelope` at {', '.join(made_by)}; data: `{data.parent.name}/{data.name}`.",
         "*unavoidable*: what no sender could have brought to everybody in time, by the emulator's own dice.",
+        f"Left out of the count: {left_out:,} notes that lived while the machine itself stood still "
+        f"({of_them_bad:,} of them bad)",
+        "or that a member played while its network was in trouble.",
         "",
     ]
     path.write_text("\n".join(text), encoding="utf-8")
