@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -24,11 +23,6 @@ def own_user(home: Path) -> dict[str, str]:
     return os.environ | {"HOME": str(home), "XDG_DATA_HOME": str(home / "xdg"), "COLUMNS": "120"}
 
 
-def heed_ctrl_c() -> None:
-    """Undo what a shell does to its background jobs, tests among them: they ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextlib.contextmanager
 def running(env: dict[str, str], *words: str | Path) -> Iterator[Process]:
     """Run one of our commands; it is ended for sure."""
@@ -40,7 +34,6 @@ def running(env: dict[str, str], *words: str | Path) -> Iterator[Process]:
         stderr=subprocess.PIPE,
         text=True,
         env=env | {"PYTHONUNBUFFERED": "1"},
-        preexec_fn=heed_ctrl_c,
     ) as process:
         try:
             yield process

@@ -32,13 +32,8 @@ pytestmark = pytest.mark.real
 Demo = subprocess.Popen[str]
 
 
-def heed_ctrl_c() -> None:
-    """Undo what a shell does to its background jobs, tests among them: they ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextlib.contextmanager
-def demo(output: Path, seconds: float = 12.0) -> Iterator[Demo]:
+def demo(output: Path, seconds: float = 8.0) -> Iterator[Demo]:
     """Run the demo; on leaving it is ended for sure."""
     command = [
         sys.executable,
@@ -57,7 +52,6 @@ def demo(output: Path, seconds: float = 12.0) -> Iterator[Demo]:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(output.parent)},
-        preexec_fn=heed_ctrl_c,
     ) as process:
         try:
             yield process
