@@ -163,8 +163,8 @@ by each profile of `jamrelay serve --profile`; the quiet hour has one event a se
 least lead that would have brought everything in time, which nobody can know beforehand. *re-timed* and
 *missed* (or late, at any member) are counted from the first event on, so the seconds in which a room
 learns its network are in them. Where a round trip takes a second (`jepsen-500`) nobody is waited for,
-since that is beyond the longest lead: all hear the others late. *changes*: of lead or shift; *last change*: seconds after the music
-began.
+since that is beyond the longest lead: all hear the others late. *changes*: of lead
+or shift; *last change*: seconds after the music began.
 
 | {" | ".join(heading)} |
 |{"---|" * len(heading)}
