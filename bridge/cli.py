@@ -8,7 +8,6 @@ import shlex
 import shutil
 import signal
 import stat
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 import click
 
 from bridge import config
+from bridge.company import Company
 from bridge.config import JoinConfig
 from bridge.probe_cli import probe
 from relay.transports.asking import ask_stats
@@ -30,6 +30,9 @@ from relay.wire.errors import LocalError
 
 GRACE_S = 6.0
 """After Ctrl-C: how long the command may take to end by itself."""
+LINGER_S = 6.0
+"""After COMMAND has ended by itself: how long what it started may take to do so too. Sonic Pi 3.2's server
+takes up to 3 s when its window is closed."""
 POLL_S = 0.1
 
 
@@ -160,49 +163,58 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
     config.save(settings, folder / "join.json")
     path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     interrupted: list[float] = []
+    ending = False  # from then on nothing may be interrupted any more
 
     def interrupt(number: int, _frame: object) -> None:
-        if interrupted:
-            raise SystemExit(128 + number)
         interrupted.append(time.monotonic())
+        if len(interrupted) > 1 and not ending:
+            raise SystemExit(128 + number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     story = _Story(folder / "bridge.log")
-    process: subprocess.Popen[bytes] | None = None
-    told = False
+    company: Company | None = None
+    status: int | None = None
     try:
         if command:
             try:
-                process = subprocess.Popen(command, env={**os.environ, "PATH": path})
+                company = Company(command, {**os.environ, "PATH": path})
             except OSError as error:
                 raise LocalError(f"can't start {command[0]!r}: {error.strerror}") from None
         else:
             click.echo("start Sonic Pi with this line; Ctrl-C here ends the jam:")
             click.echo(f"  PATH={shlex.quote(str(folder / 'bin'))}:$PATH sonic-pi")
-        while process is None or process.poll() is None:
+        asked = False
+        while company is None or (status := company.poll()) is None:
             story.tell()
-            if interrupted and (process is None or time.monotonic() - interrupted[0] > GRACE_S):
+            if interrupted and (company is None or time.monotonic() - interrupted[0] > GRACE_S):
                 break
-            if interrupted and process is not None and not told:
-                told = True
-                process.terminate()
+            if interrupted and company is not None and not asked:
+                asked = True
+                company.ask_to_end()
             time.sleep(POLL_S)
-        return 0 if process is None or interrupted else process.returncode
+        return 0 if status is None or interrupted else status
     finally:
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
+        ending = True
+        if company is not None:
+            patience_s = 0.0 if interrupted else LINGER_S
+            company.end(patience_s, _shims(folder), hurried=lambda: len(interrupted) > 1)
         end_shims(folder)
         story.tell()
 
 
-def end_shims(folder: Path) -> None:
-    """End what our shims still run, if Sonic Pi went without ending its scsynth."""
+def _shims(folder: Path) -> list[int]:
+    """Return the process ids of our shims."""
     pids = []
     for path in folder.glob("shim-*.pid"):
         with contextlib.suppress(FileNotFoundError):  # its shim has ended meanwhile
             pids += [int(pid) for pid in path.read_text().split()]
+    return pids
+
+
+def end_shims(folder: Path) -> None:
+    """End what our shims still run, if Sonic Pi went without ending its scsynth."""
+    pids = _shims(folder)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

@@ -3,10 +3,15 @@
 A shell, kept small because nothing restarts it. It owns the tap's socket and the one to scsynth, and hands
 both to the bridge: while a dead bridge is started again, what Sonic Pi sends waits in the kernel. It ends
 when scsynth ends, when Sonic Pi ends it, or when the bridge left for good.
+
+The real scsynth has Sonic Pi's own port, on another address of the loopback network. scsynth names its
+shared memory after its port, and the window's oscilloscope opens it by the port that Sonic Pi knows:
+where it is missing, Sonic Pi 3.2's window aborts. Linux only: elsewhere loopback has one address.
 """
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -20,6 +25,7 @@ import msgspec
 from bridge import config, synth
 from bridge.config import ChildConfig, JoinConfig
 from bridge.orphans import die_with_parent
+from relay.wire.osc import encode
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +35,11 @@ QUICK_DEATHS_MAX = 3
 QUICK_S = 2.0
 LEAVE_S = 1.5
 """How long the bridge may take to say goodbye."""
+QUIT_S = 1.0
+"""How long scsynth may take to end after /quit, and again after SIGTERM. Only /quit frees its memory."""
+TAP_HOST = "127.0.0.1"
+SYNTH_HOSTS = tuple(f"127.0.0.{number}" for number in range(2, 10))
+SHARED_MEMORY = Path("/dev/shm")
 TAP_BUFFER = 4 << 20
 EXIT_LEFT = 0
 """The bridge's exit status when the player left."""
@@ -40,8 +51,9 @@ class Shim:
     def __init__(self, join: JoinConfig, flags: synth.SynthFlags) -> None:
         self._join = join
         self._flags = flags
-        self._tap = _bound(flags.host, flags.port)
-        self._upstream = _bound("127.0.0.1", 0)
+        # Never every address: the real scsynth needs the same port beside it.
+        self._tap = _bound(TAP_HOST if flags.host == "0.0.0.0" else flags.host, flags.port)
+        self._upstream = _bound(TAP_HOST, 0)
         self._latency: float | None = None
         self._ready = asyncio.Event()
         self._stop = asyncio.Event()
@@ -50,16 +62,20 @@ class Shim:
 
     async def run(self) -> int:
         """Run until scsynth ends or somebody asks; return the exit status."""
-        port = _free_port()
-        command = synth.command(self._join.scsynth, self._flags, port)
+        host, port = synth_address(self._flags.port)
+        command = synth.command(self._join.scsynth, self._flags, host, port)
         log.info("starting %s", " ".join(command))
-        scsynth = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            preexec_fn=die_with_parent,
-        )
-        self._upstream.connect(("127.0.0.1", port))
+        remove_shared_memory(port)  # of one that was killed
+        try:
+            scsynth = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                preexec_fn=die_with_parent,
+            )
+        except OSError as error:
+            raise SystemExit(_no_start(self._join.scsynth, error)) from None
+        self._upstream.connect((host, port))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
@@ -70,17 +86,23 @@ class Shim:
         await asyncio.wait({ended, stopped, keeping}, return_when=asyncio.FIRST_COMPLETED)
         self._stop.set()
         await self._end_bridge()
-        if scsynth.returncode is None:
-            scsynth.terminate()
-            try:
-                await asyncio.wait_for(scsynth.wait(), 2.0)
-            except TimeoutError:
-                scsynth.kill()
-        status = await scsynth.wait()
+        status = await self._end_scsynth(scsynth)
+        remove_shared_memory(port)
         for task in (reading, keeping, stopped):
             task.cancel()
         log.info("scsynth ended status=%s", status)
-        return max(0, status)
+        # As a shell has it: Sonic Pi and a person at a terminal are to see that a signal ended it.
+        return status if status >= 0 else 128 - status
+
+    async def _end_scsynth(self, scsynth: asyncio.subprocess.Process) -> int:
+        """Ask scsynth to quit, then ever more firmly; return its status."""
+        for ask in (lambda: self._upstream.send(encode("/quit")), scsynth.terminate, scsynth.kill):
+            if scsynth.returncode is None:
+                with contextlib.suppress(OSError):
+                    ask()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(scsynth.wait(), QUIT_S)
+        return await scsynth.wait()
 
     async def _pass_output(self, scsynth: asyncio.subprocess.Process) -> None:
         """Let Sonic Pi read what scsynth prints: it waits for the line that says it is ready."""
@@ -171,10 +193,28 @@ def _bound(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+def synth_address(port: int) -> tuple[str, int]:
+    """Return the host and port for the real scsynth: Sonic Pi's own port on a free address of the loopback
+    network; where there is none, a free port beside the tap (a window's oscilloscope then finds nothing)."""
+    hosts = SYNTH_HOSTS if sys.platform == "linux" else ()
+    for host, wanted in (*((host, port) for host in hosts), (TAP_HOST, 0)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+            sock.bind((host, wanted))
+            return host, int(sock.getsockname()[1])
+    raise SystemExit(f"jambridge: no UDP port is free at {TAP_HOST}")
+
+
+def remove_shared_memory(port: int) -> None:
+    """Remove what a scsynth of that port has left in shared memory: 8 MB that nothing else would free."""
+    with contextlib.suppress(OSError):
+        (SHARED_MEMORY / f"SuperColliderServer_{port}").unlink()
+
+
+def _no_start(program: str, error: OSError) -> str:
+    text = f"jambridge: can't start {program}: {error.strerror}"
+    if error.errno == errno.ENOEXEC:
+        text += "; a script needs a first line such as #!/bin/sh"
+    return text
 
 
 def main() -> None:
@@ -182,7 +222,10 @@ def main() -> None:
     join = config.load(Path(os.environ[config.CONFIG_ENV]))
     arguments = sys.argv[1:]
     if not arguments or arguments[0] == "-v":
-        os.execv(join.scsynth, [join.scsynth, *arguments])
+        try:
+            os.execv(join.scsynth, [join.scsynth, *arguments])
+        except OSError as error:
+            raise SystemExit(_no_start(join.scsynth, error)) from None
     logging.basicConfig(
         filename=Path(join.folder) / "bridge.log",
         level=logging.INFO,

@@ -68,10 +68,10 @@ def parse_flags(arguments: list[str]) -> SynthFlags:
     )
 
 
-def command(program: str, flags: SynthFlags, port: int) -> list[str]:
-    """Return the command that starts the jam's scsynth on `port`."""
+def command(program: str, flags: SynthFlags, host: str, port: int) -> list[str]:
+    """Return the command that starts the jam's scsynth on `port` of the address `host`."""
     return [
-        program, "-u", str(port), "-B", "127.0.0.1",
+        program, "-u", str(port), "-B", host,
         "-a", str(AUDIO_BUS_COUNT), "-b", str(BUFFER_COUNT), "-c", str(CONTROL_BUS_COUNT),
         "-n", str(NODES), "-m", str(MEMORY_KB), "-l", str(LOGINS), *flags.others,
     ]  # fmt: skip

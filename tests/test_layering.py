@@ -11,6 +11,7 @@ PACKAGES = ("relay", "bridge", "clock")
 
 SHELLS = {
     "bridge.cli",
+    "bridge.company",
     "bridge.config",
     "bridge.connection",
     "bridge.journal",

@@ -32,9 +32,9 @@ def test_sonic_pis_flags_are_understood() -> None:
 
 
 def test_ours_replace_the_id_spaces_and_keep_the_rest() -> None:
-    words = synth.command("scsynth", synth.parse_flags(SONIC_PI_3_2_2), 4000)
+    words = synth.command("scsynth", synth.parse_flags(SONIC_PI_3_2_2), "127.0.0.2", 4000)
     pairs = dict(zip(words[1::2], words[2::2], strict=True))
-    assert pairs["-u"] == "4000"
+    assert (pairs["-u"], pairs["-B"]) == ("4000", "127.0.0.2")
     assert (pairs["-a"], pairs["-b"]) == (str(AUDIO_BUS_COUNT), str(BUFFER_COUNT))
     assert (pairs["-i"], pairs["-o"], pairs["-D"]) == ("16", "16", "0")
     assert int(pairs["-l"]) > 1

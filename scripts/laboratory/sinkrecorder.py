@@ -1,7 +1,7 @@
 """Sink and recorder in one: takes scsynth's place behind a bridge, plays nothing, writes down what came when.
 
     sinkrecorder.py FILE -v                  says what it is
-    sinkrecorder.py FILE -u PORT FLAGS...    listens on 127.0.0.1:PORT until /quit or SIGTERM
+    sinkrecorder.py FILE -u PORT FLAGS...    listens on UDP PORT of -B (127.0.0.1) until /quit or SIGTERM
 
 It answers as `rehearsal.embedded.sink` does and writes what `rehearsal.recorder` does: FILE gets a JSON line
 a datagram with the kernel's receive timestamp (CLOCK_REALTIME), so that this process being busy makes
@@ -23,15 +23,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rehearsal.embedded.sink import VERSION, Sink
-from rehearsal.recorder import ANCILLARY_BYTES, SO_RXQ_OVFL, SO_TIMESTAMPNS, open_socket
+from rehearsal.recorder import ANCILLARY_BYTES, LOOPBACK, SO_RXQ_OVFL, SO_TIMESTAMPNS, open_socket
 
 
 class RecordingSocket(socket.socket):
     """A sink's socket that writes down what it receives."""
 
     def __init__(self, port: int, path: Path, flags: dict[str, str]) -> None:
-        """Listen on `port` of the loopback and append to the file at `path`. Raises OSError."""
-        super().__init__(fileno=open_socket(port).detach())
+        """Listen on `port` of the address in `flags` and append to the file at `path`. Raises OSError."""
+        super().__init__(fileno=open_socket(port, flags.get("-B", LOOPBACK)).detach())
         self.lost = 0
         self.file = path.open("a", encoding="ascii")
         meta = {"pid": os.getpid(), "port": port, "scsynth_port": port, "flags": flags}

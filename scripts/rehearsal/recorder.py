@@ -1,7 +1,8 @@
 """Recorder: a program in scsynth's place that starts the genuine one and writes down what passes.
 
     recorder -v                     passes through to the genuine scsynth
-    recorder -u PORT FLAGS...       listens on 127.0.0.1:PORT, starts scsynth with FLAGS on a free port
+    recorder -u PORT FLAGS...       listens on UDP PORT of -B (127.0.0.1), starts scsynth with FLAGS on a free
+                                    port of 127.0.0.1
 
 Environment: REHEARSAL_RECORDING, the file to append to (nothing is written if unset);
 REHEARSAL_SCSYNTH, what to start as scsynth, a bridge's shim for example (default: the genuine one, which is
@@ -81,10 +82,15 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def open_socket(port: int = 0) -> socket.socket:
+def bound_to(flags: list[str]) -> str:
+    """Return the address that scsynth's flags (-B) tell it to listen on."""
+    return flags[flags.index("-B") + 1] if "-B" in flags[:-1] else LOOPBACK
+
+
+def open_socket(port: int = 0, host: str = LOOPBACK) -> socket.socket:
     """Return a non-blocking UDP socket on the loopback that reports kernel receive timestamps."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind((LOOPBACK, port))
+    sock.bind((host, port))
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
     except PermissionError:
@@ -116,7 +122,7 @@ class Recorder:
             self.file = open(recording, "a", encoding="ascii")  # noqa: SIM115 (open for a lifetime)
             self.log = open(recording + ".scsynth.log", "a", encoding="utf-8")  # noqa: SIM115 (same)
         self.selector = selectors.DefaultSelector()
-        self.listening = open_socket(port)
+        self.listening = open_socket(port, bound_to(flags))
         self.upstream: dict[Address, socket.socket] = {}
         self.dropped: dict[socket.socket, int] = {}
         self.ending = False
@@ -128,7 +134,8 @@ class Recorder:
         self.watch(self.listening, lambda: self.pass_to_scsynth())
         self.watch_signals()
         child = subprocess.Popen(
-            [scsynth, "-u", str(self.scsynth_port), *self.flags],
+            # The last -B counts.
+            [scsynth, "-u", str(self.scsynth_port), *self.flags, "-B", LOOPBACK],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 """Sink: a stand-in for scsynth that only writes down when what reached it. For scripts/bench.
 
-    sink.py FILE -u PORT ...        listens on 127.0.0.1:PORT and says it is ready, as scsynth does
+    sink.py FILE -u PORT ...        listens on PORT of -B and says it is ready, as scsynth does
 
 FILE gets a line a datagram: the kernel's receive timestamp (ns since 1970), a blank, the bytes in hex.
 Standard library and the recorder's socket alone. It plays nothing and answers nothing.
@@ -14,12 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from rehearsal.recorder import ANCILLARY_BYTES, MAX_DATAGRAM, SO_TIMESTAMPNS, open_socket
+from rehearsal.recorder import ANCILLARY_BYTES, MAX_DATAGRAM, SO_TIMESTAMPNS, bound_to, open_socket
 
 
 def main(path: str, arguments: list[str]) -> None:
     """Write down what comes until the parent is gone."""
-    sock = open_socket(int(arguments[arguments.index("-u") + 1]))
+    sock = open_socket(int(arguments[arguments.index("-u") + 1]), bound_to(arguments))
     parent = os.getppid()
     print("SC_AudioDriver: sample rate = 48000.000000, driver's block size = 256")
     print("SuperCollider 3 server ready.", flush=True)

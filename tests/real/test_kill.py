@@ -337,6 +337,7 @@ def shim_killed(jam: Jam, stage: Stage, relay_restarted: RelayRestarted) -> Shim
     live_before = {name: nodes_below(port, slot << 26) for name, port in ports.items()}
     bridge, shim = jam.bridge_of(CLEO).pid, jam.shim_of(CLEO).pid
     at_ns, at_s = time.time_ns(), time.monotonic()
+    os.kill(shim, signal.SIGSTOP)  # else it may still wake the spare bridge, which would say goodbye
     os.kill(bridge, signal.SIGKILL)
     os.kill(shim, signal.SIGKILL)
     silent_s: dict[str, float] = {}

@@ -1,7 +1,7 @@
 """Sink: a stand-in for scsynth that takes everything, makes no sound and gives plausible answers.
 
     sink -v                  says what it is
-    sink -u PORT FLAGS...    listens on 127.0.0.1:PORT until /quit or SIGTERM
+    sink -u PORT FLAGS...    listens on UDP PORT of -B (127.0.0.1) until /quit or SIGTERM
 
 It keeps a tree of groups and synths, so that /n_go, /n_end and /fail are told to whoever asked by /notify.
 Like scsynth with jackd at 256 frames it takes a bundle LATENCY_S before its timetag; it never complains of
@@ -49,7 +49,7 @@ class Sink:
         self.flags = flags
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        self.sock.bind(("127.0.0.1", port))
+        self.sock.bind((flags.get("-B", "127.0.0.1"), port))
         self.sock.setblocking(False)
         self.clients: dict[Address, None] = {}
         self.waiting: list[tuple[int, int, bytes, Address]] = []

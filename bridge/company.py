@@ -1,0 +1,80 @@
+"""Company: the command that a join has started, and whatever that has started in turn, to the last of them.
+
+A shell. Sonic Pi's window starts a Ruby server, which starts scsynth, Erlang and more; a window that crashes
+or is ended by a signal leaves them all behind. On Linux this process adopts such orphans, so that it can end
+them; elsewhere only what still hangs together by its parents is found.
+"""
+
+import contextlib
+import ctypes
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import psutil
+
+_PR_SET_CHILD_SUBREAPER = 36
+TERM_S = 4.0
+"""How long processes may take to end once asked: a bridge says goodbye in 1.5 s, scsynth quits in 1 s."""
+HURRY_S = 1.0
+"""As much time has anybody when the person at the terminal can't wait."""
+KILL_S = 1.0
+
+
+class Company:
+    """One command and its descendants. Descendants of this process that were there before are left alone."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        """Start the command. Raises OSError."""
+        self._strangers = set(psutil.Process().children(recursive=True))
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._process = subprocess.Popen(list(command), env=dict(env))
+
+    def poll(self) -> int | None:
+        """Return the command's status, None while it runs. Adopted ones that have ended are buried."""
+        while sys.platform == "linux" and self._process.returncode is None:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                break
+            if ended is None or ended.si_pid == self._process.pid:
+                break
+            os.waitpid(ended.si_pid, 0)
+        return self._process.poll()
+
+    def ask_to_end(self) -> None:
+        """Ask the command itself to end."""
+        self._process.terminate()
+
+    def end(self, patience_s: float, spared: Collection[int], hurried: Callable[[], bool]) -> None:
+        """End all that is left: wait for it, ask it to end, kill it.
+
+        patience_s: how long it may take to end unasked. spared: processes whose children are not asked, since
+        they end them themselves in good order. hurried: whether all waiting is to be short from now on.
+        """
+        self._gone_within(patience_s, hurried)
+        for process in self._left():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.ppid() not in spared:
+                    process.terminate()
+        self._gone_within(TERM_S, hurried)
+        for process in self._left():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._gone_within(KILL_S, hurried)
+
+    def _left(self) -> set[psutil.Process]:
+        return set(psutil.Process().children(recursive=True)) - self._strangers
+
+    def _gone_within(self, patience_s: float, hurried: Callable[[], bool]) -> None:
+        """Wait until all are gone, those too that are started or adopted meanwhile; at most patience_s."""
+        began_s = time.monotonic()
+        while left := self._left():
+            allowed_s = min(patience_s, HURRY_S) if hurried() else patience_s
+            if time.monotonic() - began_s >= allowed_s:
+                return
+            self.poll()
+            psutil.wait_procs(left, timeout=0.1)
