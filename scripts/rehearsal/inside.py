@@ -36,6 +36,8 @@ def main() -> int:
             subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", folder], check=True)
         jack = spawn(plan["jackd"], plan["jack_log"])
         wait_for_jack(jack, plan["jack_name"], Path(plan["jack_log"]))
+        for command in plan["beside"]:
+            spawn(command, plan["beside_log"])
         sonic_pi = spawn(plan["sonic_pi"], plan["server_log"])
         return wait_for_end(sonic_pi)
     except (OSError, RuntimeError, subprocess.CalledProcessError) as error:

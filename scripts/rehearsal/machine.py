@@ -3,6 +3,7 @@
 Everything `stage` needs to know before it starts an instance.
 """
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -28,6 +29,8 @@ FIRST_PORT = 20_000
 PORTS_EACH = 9
 """Below Linux's ephemeral ports (32768 and up), which any socket might take between look and use."""
 LOG_TAIL_LINES = 15
+END_S = 3.0
+"""What a child gets after SIGTERM, or an instance after its pipe was closed, before SIGKILL."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -123,6 +126,18 @@ def find_ports(index: int) -> Ports:
 def die_with_parent() -> None:
     """Ask the kernel to kill this process with its parent. Runs between fork and exec."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_child(child: "subprocess.Popen[bytes]", grace_s: float = END_S) -> None:
+    """End a child started by Stage.spawn, with its whole process group. Idempotent."""
+    if child.returncode is None:
+        # The child itself isn't reaped yet, so its pid, and with it the group's id, can't be another's.
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(grace_s)
+                return
 
 
 def tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:

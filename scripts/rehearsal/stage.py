@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -27,13 +26,16 @@ import psutil
 from pythonosc.osc_message import OscMessage, ParseError
 from pythonosc.osc_message_builder import OscMessageBuilder
 
+from rehearsal import livetake
 from rehearsal.machine import (
+    END_S,
     EXAMPLES,
     Place,
     Ports,
     StageError,
     ThisMachine,
     die_with_parent,
+    end_child,
     examples,
     find_ports,
     find_ruby_server,
@@ -57,8 +59,6 @@ __all__ = [
 BOOTED = "Sonic Pi Server successfully booted."
 BOOT_S = 60.0
 EXIT_S = 8.0
-END_S = 3.0
-"""After the pipe is closed, before SIGKILL: PID 1 gives its processes 1 s."""
 POLL_S = 0.05
 
 GUI_RECEIVE_BUFFER = 4 << 20
@@ -74,6 +74,7 @@ class Performer:
     env: set last, on top of the stage's environment without its XDG folders and with HOME = home.
     launcher: a command that starts Sonic Pi's own command, which is put behind it (`jambridge join ... --`).
     place: whose network it has; its ports are looked for on this machine all the same.
+    listened: what its sound card is given is kept (see `take`).
     """
 
     def __init__(
@@ -85,6 +86,8 @@ class Performer:
         env: Mapping[str, str] | None = None,
         launcher: Sequence[str | Path] = (),
         place: Place | None = None,
+        *,
+        listened: bool = False,
     ) -> None:
         self.name = name
         self.index = index
@@ -96,6 +99,8 @@ class Performer:
         self.recording_path = self.home / "recording.jsonl"
         self.server_log_path = self.home / "server.log"
         self.jack_log_path = self.home / "jack.log"
+        self.listened = listened
+        self.take_path = self.home / "take.live"
         self.gui_messages: list[OscMessage] = []
         self.ports: Ports | None = None
         self.process: subprocess.Popen[bytes] | None = None
@@ -130,6 +135,8 @@ class Performer:
             # 256 frames: scsynth takes a bundle 11-17 ms before its time (measured), as with a good card.
             "jackd": ["jackd", "-n", jack_name, "-d", "dummy", "-r", "48000", "-p", "256"],
             "jack_log": str(self.jack_log_path),
+            "beside": [livetake.command(self.take_path)] if self.listened else [],
+            "beside_log": str(self.home / "take.log"),
             "sonic_pi": [*self.launcher, "ruby", "-E", "utf-8", str(server), "-u", *map(str, udp_ports)],
             "server_log": str(self.server_log_path),
         }
@@ -147,6 +154,11 @@ class Performer:
                 env=self._environment(jack_name),
                 start_new_session=True,  # Ctrl-C in a terminal is the stage's to handle, in its order
             )
+
+    @property
+    def take(self) -> livetake.LiveTake:
+        """What its sound card was given so far, from jackd's start on."""
+        return livetake.LiveTake(self.take_path)
 
     def _environment(self, jack_name: str) -> dict[str, str]:
         env = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
@@ -386,15 +398,3 @@ class Stage:
             performer.end()
         for child in reversed(self.children):
             end_child(child)
-
-
-def end_child(child: "subprocess.Popen[bytes]", grace_s: float = END_S) -> None:
-    """End a child started by Stage.spawn, with its whole process group. Idempotent."""
-    if child.returncode is None:
-        # The child itself isn't reaped yet, so its pid, and with it the group's id, can't be another's.
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(grace_s)
-                return

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
-from rehearsal import offline, recording, sound
+from rehearsal import livetake, offline, recording, sound
 from rehearsal.recording import Recording
 from rehearsal.stage import (
     Performer,
@@ -23,6 +24,7 @@ from rehearsal.stage import (
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 PLAYED_S = 3.0
+SECOND_NS = 1_000_000_000
 CODE = """
 use_random_seed 7
 live_loop :noise do
@@ -47,19 +49,23 @@ class Session:
     performer: Performer
     survivors: list[psutil.Process]
     names: set[str]
+    quiet_dbfs: float
+    heard_dbfs: float
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     home = tmp_path_factory.mktemp("performer")
     with Stage() as stage:
-        performer = stage.add(Performer("ada", 0, home, make_shim(home / "shim")))
+        performer = stage.add(Performer("ada", 0, home, make_shim(home / "shim"), listened=True))
         stage.boot()
         port = recording.read(performer.recording_path).scsynth_port
         take = sound.start(port, home / "jam.wav")
         silent = sound.start(port, home / "silent.wav", in_bus=800, buffer=4001, node=901)
+        from_ns = time.time_ns()
         performer.run_code(CODE)
         performer.play_for(PLAYED_S)
+        to_ns = time.time_ns()
         sound.stop(take)
         sound.stop(silent)
         processes = performer.processes()
@@ -67,7 +73,10 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
         performer.exit()
     _, survivors = psutil.wait_procs(processes, timeout=5)
     read = recording.read(performer.recording_path)
-    return Session(read, take.path, silent.path, performer, survivors, names)
+    levels = [
+        performer.take.level_dbfs(*span) for span in ((from_ns - SECOND_NS // 4, from_ns), (from_ns, to_ns))
+    ]
+    return Session(read, take.path, silent.path, performer, survivors, names, *levels)
 
 
 def test_the_recording_holds_the_notes_with_sonic_pis_own_lead(session: Session) -> None:
@@ -102,6 +111,11 @@ def test_the_harness_own_commands_bypass_the_recorder(session: Session) -> None:
 def test_what_was_played_was_recorded_as_sound_and_an_unused_bus_is_silent(session: Session) -> None:
     assert sound.level_dbfs(session.wav) > -50
     assert sound.level_dbfs(session.silent_wav) == sound.SILENCE_DBFS
+
+
+def test_the_live_take_hears_at_the_sound_card_what_scsynth_itself_wrote(session: Session) -> None:
+    assert session.quiet_dbfs == livetake.SILENCE_DBFS, "nobody had played yet"
+    assert session.heard_dbfs == pytest.approx(sound.level_dbfs(session.wav), abs=1.0)
 
 
 def test_sonic_pi_reports_no_timing_trouble_and_scsynth_nothing_late(session: Session) -> None:
