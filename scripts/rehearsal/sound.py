@@ -7,11 +7,12 @@ recorder sits at the tail of the root group, so it hears all that is written to 
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
+import numpy.typing
 import soundfile
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
@@ -111,5 +112,27 @@ def message(address: str, *args: int | float | str | bytes) -> bytes:
 def level_dbfs(path: Path) -> float:
     """Return the RMS level of a sound file in dB of full scale, at least SILENCE_DBFS (silent or empty)."""
     samples, _ = soundfile.read(path, dtype="float64", always_2d=True)
-    rms = float(numpy.sqrt(numpy.mean(samples**2))) if samples.size else 0.0
-    return max(SILENCE_DBFS, 20 * float(numpy.log10(rms))) if rms > 0 else SILENCE_DBFS
+    return dbfs_of(samples**2)
+
+
+def window_levels_dbfs(paths: Sequence[Path], from_s: float, window_s: float, count: int) -> list[float]:
+    """Return the RMS levels in dB of full scale of `count` windows one after the other, from from_s on.
+
+    paths: pairs of channels that were recorded together; their powers are added, so that a sound counts the
+    same whichever of them it is on. What lies outside of a file is silence.
+    """
+    levels: list[float] = []
+    taken = [soundfile.read(path, dtype="float64", always_2d=True) for path in paths]
+    for window in range(count):
+        squares = []
+        for samples, rate in taken:
+            first = round((from_s + window * window_s) * rate)
+            part = samples[max(0, first) : max(0, first + round(window_s * rate))]
+            squares.append(float(numpy.sum(part**2)) / (round(window_s * rate) * samples.shape[1]))
+        levels.append(dbfs_of(numpy.array([sum(squares)])))
+    return levels
+
+
+def dbfs_of(squares: numpy.typing.NDArray[numpy.float64]) -> float:
+    mean = float(numpy.mean(squares)) if squares.size else 0.0
+    return max(SILENCE_DBFS, 10 * float(numpy.log10(mean))) if mean > 0 else SILENCE_DBFS
