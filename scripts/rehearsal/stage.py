@@ -125,19 +125,15 @@ class Performer:
         self._gui.bind(("127.0.0.1", ports.gui))
         self._gui.setblocking(False)
         jack_name = f"rehearsal{self.index}"
-        udp_ports = (
-            *(ports.server, ports.gui, ports.scsynth, ports.scsynth, ports.cues),
-            *(ports.erlang, ports.midi_out, ports.midi_in, ports.websocket),
-        )
         plan = {
             "private": ["/dev/shm"],
             "jack_name": jack_name,
             # 256 frames: scsynth takes a bundle 11-17 ms before its time (measured), as with a good card.
             "jackd": ["jackd", "-n", jack_name, "-d", "dummy", "-r", "48000", "-p", "256"],
             "jack_log": str(self.jack_log_path),
-            "beside": [livetake.command(self.take_path)] if self.listened else [],
-            "beside_log": str(self.home / "take.log"),
-            "sonic_pi": [*self.launcher, "ruby", "-E", "utf-8", str(server), "-u", *map(str, udp_ports)],
+            "beside": self._beside(),
+            "beside_log": str(self.home / "beside.log"),
+            "sonic_pi": self._command(server, ports),
             "server_log": str(self.server_log_path),
         }
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
@@ -154,6 +150,17 @@ class Performer:
                 env=self._environment(jack_name),
                 start_new_session=True,  # Ctrl-C in a terminal is the stage's to handle, in its order
             )
+
+    def _beside(self) -> list[list[str]]:
+        """Return what runs beside Sonic Pi, from before its start on."""
+        return [livetake.command(self.take_path)] if self.listened else []
+
+    def _command(self, server: Path, ports: Ports) -> list[str]:
+        """Return what starts Sonic Pi, launcher included."""
+        sound = (ports.scsynth, ports.scsynth)  # where it listens, where it is sent to
+        rest = (ports.cues, ports.erlang, ports.midi_out, ports.midi_in, ports.websocket)
+        udp_ports = map(str, (ports.server, ports.gui, *sound, *rest))
+        return [*self.launcher, "ruby", "-E", "utf-8", str(server), "-u", *udp_ports]
 
     @property
     def take(self) -> livetake.LiveTake:
