@@ -14,6 +14,9 @@ MEMORY_KB = 524_288
 LOGINS = 8
 
 READY = "SuperCollider 3 server ready"
+_FLAG = re.compile(r"-[A-Za-z]")
+_OURS = {"-u", "-a", "-b", "-c", "-n", "-m", "-l", "-B"}
+"""Flags that the bridge sets itself."""
 _DRIVER = re.compile(r"sample rate = ([0-9.]+), driver's block size = ([0-9]+)")
 
 PERIODS_OF_DRIVER = 3
@@ -33,7 +36,7 @@ own events whose verdict is late. All else lies at scsynth long before."""
 
 @dataclass(frozen=True, slots=True)
 class SynthFlags:
-    """What Sonic Pi asked scsynth for."""
+    """What Sonic Pi asked scsynth for. others: flags that are passed on, with their words, in their order."""
 
     host: str
     port: int
@@ -45,27 +48,42 @@ class SynthFlags:
 def parse_flags(arguments: list[str]) -> SynthFlags:
     """Return what the arguments of `scsynth` ask for; those that the bridge sets itself are left out.
 
-    Raises ValueError if there is no UDP port.
+    A flag is a dash and a letter; all words up to the next one are its own: none (-L), one (-u 4556), or
+    several (-H IN OUT). The others are kept as they came, in their order. Raises ValueError, in words, where
+    a word has no flag, where there is no UDP port, or where one of ours has no single value.
     """
-    values: dict[str, str] = {}
-    at = 0
-    while at < len(arguments):
-        flag = arguments[at]
-        if not re.fullmatch(r"-[A-Za-z]", flag) or at + 1 >= len(arguments):
-            raise ValueError(f"unexpected argument {flag!r} of scsynth: expected pairs such as -u 4556")
-        values[flag] = arguments[at + 1]
-        at += 2
-    if "-u" not in values:
+    flags: list[tuple[str, ...]] = []
+    for word in arguments:
+        if _FLAG.fullmatch(word):
+            flags.append((word,))
+        elif flags:
+            flags[-1] += (word,)
+        else:
+            raise ValueError(f"unexpected argument {word!r} of scsynth: expected a flag such as -u 4556")
+    found = {flag: words for flag, *words in flags}  # of a flag that is there twice, scsynth takes the last
+    if "-u" not in found:
         raise ValueError(f"no -u PORT among the arguments of scsynth: {' '.join(arguments)}")
-    ours = {"-u", "-a", "-b", "-c", "-n", "-m", "-l", "-B"}
-    others = tuple(word for flag, value in values.items() if flag not in ours for word in (flag, value))
     return SynthFlags(
-        host=values.get("-B", "127.0.0.1"),
-        port=int(values["-u"]),
-        outs=int(values.get("-o", "8")),
-        ins=int(values.get("-i", "8")),
-        others=others,
+        host=_value(found, "-B", "127.0.0.1"),
+        port=_number(found, "-u", ""),
+        outs=_number(found, "-o", "8"),
+        ins=_number(found, "-i", "8"),
+        others=tuple(word for flag in flags if flag[0] not in _OURS for word in flag),
     )
+
+
+def _value(found: dict[str, list[str]], flag: str, default: str) -> str:
+    words = found.get(flag, [default])
+    if len(words) != 1:
+        raise ValueError(f"flag {flag} of scsynth with {words or 'nothing'} behind it: expected one value")
+    return words[0]
+
+
+def _number(found: dict[str, list[str]], flag: str, default: str) -> int:
+    value = _value(found, flag, default)
+    if not (value.isascii() and value.isdecimal()):
+        raise ValueError(f"flag {flag} of scsynth with {value!r} behind it: expected a number")
+    return int(value)
 
 
 def command(program: str, flags: SynthFlags, host: str, port: int) -> list[str]:

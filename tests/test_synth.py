@@ -46,7 +46,41 @@ def test_without_channel_flags_scsynths_own_defaults_count() -> None:
     assert (flags.outs, flags.ins, flags.others) == (8, 8, ())
 
 
-@pytest.mark.parametrize("arguments", [[], ["-a", "1024"], ["-u"], ["57110"], ["--help", "x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-H", "USB Audio", "Built-in Output"],
+        ["-H", "USB Audio"],
+        ["-L"],
+        ["-V", "-1"],
+        ["-V", "-2", "-L", "-H", "in", "out", "-P", "/tmp/a b", "-U", "/one:/two", "-S", "48000"],
+    ],
+    ids=" ".join,
+)
+def test_flags_with_any_number_of_words_are_passed_on_as_they_came(words: list[str]) -> None:
+    for arguments in (
+        ["-u", "4556", "-a", "1024", *words],
+        [*words, "-u", "4556", "-i", "2"],
+        ["-i", "2", *words, "-u", "4556"],
+    ):
+        flags = synth.parse_flags(arguments)
+        assert flags.port == 4556
+        rest = [word for word in flags.others if word not in ("-i", "2")]
+        assert rest == words
+        assert synth.command("scsynth", flags, "127.0.0.1", 4000)[-len(flags.others) :] == list(flags.others)
+
+
+def test_of_a_flag_that_is_there_twice_the_last_counts_as_it_does_for_scsynth() -> None:
+    flags = synth.parse_flags(["-u", "1", "-o", "2", "-z", "64", "-u", "4556", "-o", "16", "-z", "128"])
+    assert (flags.port, flags.outs) == (4556, 16)
+    assert flags.others == ("-o", "2", "-z", "64", "-o", "16", "-z", "128")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["-a", "1024"], ["-u"], ["57110"], ["--help", "x"], ["-u", "1", "2"], ["-u", "x"]],
+    ids=" ".join,
+)
 def test_what_cannot_be_understood_is_refused_in_words(arguments: list[str]) -> None:
     with pytest.raises(ValueError, match="scsynth"):
         synth.parse_flags(arguments)
