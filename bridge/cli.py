@@ -21,12 +21,13 @@ from bridge import config
 from bridge.company import Company
 from bridge.config import JoinConfig
 from bridge.probe_cli import probe
-from relay.transports.asking import ask_stats
+from relay.transports.asking import ask_admission
 from relay.transports.impaired import parse_leg
 from relay.transports.pins import KnownRelays, default_path
-from relay.wire.control import Stats, clean_name
+from relay.wire.control import Admission
 from relay.wire.endpoint import Endpoint, parse_endpoint
 from relay.wire.errors import LocalError
+from relay.wire.names import clean_name, clean_room
 
 GRACE_S = 6.0
 """After Ctrl-C: how long the command may take to end by itself."""
@@ -95,19 +96,23 @@ def join(
             parse_leg(impair)
             if transport != "udp":
                 raise LocalError("--impair works on UDP alone: leave --transport tls out")
+        room, name = clean_room(room), clean_name(name if name is not None else _login_name())
         real = find_scsynth(scsynth)
-        stats = asyncio.run(ask_stats(endpoint, KnownRelays(default_path()), room=clean_name(room)))
-        click.echo(_who_is_there(endpoint, room, stats))
+        software = f"jambridge {version('jamrelay')}"
+        admission = asyncio.run(
+            ask_admission(endpoint, KnownRelays(default_path()), room=room, name=name, software=software)
+        )
+        click.echo(_who_is_there(endpoint, admission))
         with _join_folder() as folder:
             settings = JoinConfig(
                 host=endpoint.host,
                 port=endpoint.port,
-                room=clean_name(room),
-                name=clean_name(name if name is not None else _login_name()),
+                room=room,
+                name=name,
                 pins=str(default_path()),
                 scsynth=real,
                 folder=str(folder),
-                software=f"jambridge {version('jamrelay')}",
+                software=software,
                 transport=transport,
                 impair=impair,
                 tune_sonic_pi=tune_sonic_pi,
@@ -137,10 +142,10 @@ def _login_name() -> str:
         return "player"
 
 
-def _who_is_there(endpoint: Endpoint, room: str, stats: Stats) -> str:
-    members = [member.name for entry in stats.rooms for member in entry.members if member.present]
+def _who_is_there(endpoint: Endpoint, admission: Admission) -> str:
+    members = [member.name for member in admission.members if member.present]
     who = f"with {', '.join(members)} in it" if members else "empty so far"
-    return f"relay {endpoint} answers; room {room} is {who}"
+    return f"relay {endpoint} answers; room {admission.room} is {who}"
 
 
 @contextlib.contextmanager

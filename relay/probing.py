@@ -15,7 +15,7 @@ from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
 from relay.wire.timetag import ticks
-from relay.wire.version import PROTOCOL_VERSION
+from relay.wire.version import PROTOCOL_VERSION, other_version
 
 REPORT_EVERY = ticks(1.0)
 
@@ -69,11 +69,7 @@ class Probing:
     def hello(self, connection: int, hello: control.ProbeHello, now: int) -> list[Effect]:
         """Let a prober begin, or say why not."""
         if hello.protocol != PROTOCOL_VERSION:
-            text = (
-                f"this relay speaks protocol {PROTOCOL_VERSION}, the probe {hello.protocol}: "
-                f"install the same version of jamrelay on both"
-            )
-            return _refuse(connection, "protocol", text, final=True)
+            return _refuse(connection, "protocol", other_version(hello.protocol), final=True)
         if len(self._by_channel) >= PROBES_MAX:
             self._refused += 1
             text = f"{PROBES_MAX} paths to this relay are being measured already: try again in a few minutes"

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from relay.channel import Channel
 from relay.lead import LeadPolicy
-from relay.rooms import Room, Seat
+from relay.rooms import RESERVED_FOR, Room, Seat
 from relay.wire import control
+from relay.wire.counted import counted
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import RemoteError
+from relay.wire.names import clean_name, cleaned
 from relay.wire.sequence import Judged, Scheme
-from relay.wire.timetag import TICKS_PER_S
-from relay.wire.version import PROTOCOL_VERSION
+from relay.wire.timetag import TICKS_PER_S, seconds
+from relay.wire.version import PROTOCOL_VERSION, other_version
 
 if TYPE_CHECKING:
     from relay.hub import HubLimits
@@ -46,6 +48,16 @@ class CloseControl:
 
 
 Effect = SendDatagram | SendControl | CloseControl
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a bridge would sit. room: None if it would open it. seat: None if it would get a new one."""
+
+    room_name: str
+    room: Room | None
+    seat: Seat | None
+
 
 CHANNEL_BYTES = 4
 
@@ -83,17 +95,14 @@ class Reception:
         """Admit a bridge, or say why not."""
         if connection in self._seats:
             return _refuse(connection, "second-hello", "this connection has said Hello before", final=True)
-        if hello.protocol != PROTOCOL_VERSION:
-            text = (
-                f"this relay speaks protocol {PROTOCOL_VERSION}, the bridge {hello.protocol}: "
-                f"install the same version of jamrelay on both"
-            )
-            return _refuse(connection, "protocol", text, final=True)
-        room_name = control.clean_name(hello.room)
-        room = self._rooms.get(room_name)
-        if room is None and len(self._rooms) >= self._limits.rooms_max:
-            text = f"this relay has {len(self._rooms)} rooms and opens no more (--rooms-max)"
-            return _refuse(connection, "rooms-full", text)
+        answer = self._answer(hello)
+        if isinstance(answer, control.Refused):
+            return [SendControl(connection, answer), CloseControl(connection)]
+        if hello.ask_only:
+            members = answer.room.members() if answer.room is not None else []
+            admission = control.Admission(room=answer.room_name, members=members)
+            return [SendControl(connection, admission), CloseControl(connection)]
+        room_name, room, seat = answer.room_name, answer.room, answer.seat
         if room is None:
             room = Room(
                 room_name,
@@ -104,14 +113,11 @@ class Reception:
                 scheme=self._scheme,
             )
         effects: list[Effect] = []
-        seat = _seat_by_ticket(room, hello)
         resumed = seat is not None
         if seat is None:
             slot = room.free_slot(hello.slot_wanted, self._limits.members_max)
-            if slot is None:
-                text = f"room {room_name} has its {len(room.seats)} members and no free place (--members-max)"
-                return _refuse(connection, "room-full", text)
-            name = room.unique_name(control.clean_name(hello.name))
+            assert slot is not None, "a place was free a moment ago"
+            name = room.unique_name(clean_name(hello.name))
             seat = Seat(slot, name, self._entropy(16), hello.outs, hello.ins, hello.release_advance)
             room.judge.forget(slot)
             room.seats[slot] = seat
@@ -136,6 +142,27 @@ class Reception:
             effects += [SendControl(listener, message) for listener in audience]
         seat.silenced = False
         return effects
+
+    def _answer(self, hello: control.Hello) -> "_Place | control.Refused":
+        """Decide on a bridge: the place that it would have, or why there is none."""
+        if hello.protocol != PROTOCOL_VERSION:
+            return control.Refused(reason="protocol", text=other_version(hello.protocol), final=True)
+        room_name = cleaned(hello.room)
+        if not room_name:
+            text = "a room's name needs a letter, a digit or a sign: this one has none that can be shown"
+            return control.Refused(reason="room-name", text=text, final=True)
+        room = self._rooms.get(room_name)
+        if room is None and len(self._rooms) >= self._limits.rooms_max:
+            text = (
+                f"room {room_name} can't be opened: this relay has {counted(len(self._rooms), 'room')} open, "
+                "as many as it may; join one of them (jamrelay stats names them), or ask the relay's owner "
+                "for more (--rooms-max)"
+            )
+            return control.Refused(reason="rooms-full", text=text)
+        seat = _seat_by_ticket(room, hello) if room is not None else None
+        if room is not None and seat is None and room.free_slot(None, self._limits.members_max) is None:
+            return control.Refused(reason="room-full", text=_full(room))
+        return _Place(room_name, room, seat)
 
     def foundation(self, room: Room, seat: Seat, message: control.Foundation) -> list[Effect]:
         """Take in what a member's Sonic Pi built before this epoch; pass on what is new."""
@@ -254,6 +281,16 @@ def _settings(room: Room) -> dict[str, Any]:
         "repair": room.repair,
         "scheme": room.judge.scheme,
     }
+
+
+def _full(room: Room) -> str:
+    text = f"room {room.name} is full ({len(room.seats)} of {len(room.seats)})"
+    away = sum(not seat.present for seat in room.seats.values())
+    if away:
+        text += f", {away} of them away: a place is kept for {seconds(RESERVED_FOR) / 60:.0f} minutes"
+    return (
+        f"{text}; join another room (--room NAME), or ask the relay's owner for more places (--members-max)"
+    )
 
 
 def _seat_by_ticket(room: Room, hello: control.Hello) -> Seat | None:

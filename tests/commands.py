@@ -1,5 +1,6 @@
 """Running our commands as people do; everything started is ended. For the tests of both."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -9,6 +10,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from relay.transports import tls
+from relay.transports.pins import KnownRelays
+from relay.wire import control
+from relay.wire.endpoint import Endpoint
+from relay.wire.version import PROTOCOL_VERSION
 
 BIN = Path(sys.executable).parent
 READY = re.compile(r"relay ready on port (\d+)")
@@ -58,14 +65,29 @@ def line_of(process: Process, words: str) -> str:
 
 
 @contextlib.contextmanager
-def relay(env: dict[str, str], data: Path, port: int = 0) -> Iterator[tuple[Process, int]]:
+def relay(env: dict[str, str], data: Path, port: int = 0, *words: str) -> Iterator[tuple[Process, int]]:
     """Run a relay; yield it and its port."""
     with running(
-        env, "jamrelay", "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", data
+        env, "jamrelay", "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", data, *words
     ) as process:
         found = READY.search(line_of(process, "relay ready"))
         assert found is not None
         yield process, int(found[1])
+
+
+def take_a_place(port: int, pins: Path, *, room: str = "main", name: str = "ann") -> None:
+    """Come into a room of a relay on this machine and lose the connection: the place is kept for minutes."""
+
+    async def come_in() -> None:
+        stream = await tls.connect(Endpoint("127.0.0.1", port), pins=KnownRelays(pins))
+        hello = control.Hello(protocol=PROTOCOL_VERSION, software="test", room=room, name=name)
+        stream.send(control.encode(hello))
+        payload = await stream.receive()
+        assert payload is not None
+        assert isinstance(control.decode_down(payload), control.Welcome)
+        stream.abort()
+
+    asyncio.run(come_in())
 
 
 def wait_for_file(path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,7 +14,18 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import end_shims
-from tests.commands import ENDS_S, free_port, line_of, own_user, relay, run, running
+from relay.wire.version import PROTOCOL_VERSION
+from tests.commands import (
+    ENDS_S,
+    READY,
+    free_port,
+    line_of,
+    own_user,
+    relay,
+    run,
+    running,
+    take_a_place,
+)
 
 
 @pytest.fixture
@@ -108,6 +120,72 @@ def test_join_over_a_bad_network_that_cant_be_made_says_why(
     status, _, errors = join(env, "localhost", *words)
     assert status == 1
     assert expected in errors
+
+
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [
+        ("main", "room main is full (1 of 1)"),
+        ("attic", "room attic can't be opened: this relay has 1 room open"),
+    ],
+)
+def test_join_of_a_room_without_a_place_says_so_before_anything_is_started(
+    env: dict[str, str], tmp_path: Path, room: str, said: str
+) -> None:
+    started = tmp_path / "started"
+    with relay(env, tmp_path / "data", 0, "--members-max", "1", "--rooms-max", "1") as (_, port):
+        take_a_place(port, tmp_path / "pins")
+        status, printed, errors = join(env, f"localhost:{port}", "--room", room, "--", "touch", started)
+    assert status == 1
+    assert errors.startswith(f"Error: localhost:{port} says: {said}")
+    assert errors.count("\n") == 1
+    assert printed == ""
+    assert not started.exists()
+
+
+OTHER_VERSION = """
+from relay.wire import version
+version.PROTOCOL_VERSION += 1
+from relay.cli import main
+main()
+"""
+
+
+def test_join_of_a_relay_of_another_version_says_so_before_anything_is_started(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    started, python = tmp_path / "started", Path(sys.executable).name
+    serve = ["serve", "--host", "127.0.0.1", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    with running(env, python, "-c", OTHER_VERSION, *serve) as process:
+        found = READY.search(line_of(process, "relay ready"))
+        assert found is not None
+        status, _, errors = join(env, f"localhost:{found[1]}", "--", "touch", started)
+    assert status == 1
+    assert f"protocol {PROTOCOL_VERSION + 1}, you speak {PROTOCOL_VERSION}: you have the older" in errors
+    assert "install the same version" in errors
+    assert not started.exists()
+
+
+def test_join_asks_without_taking_a_place(env: dict[str, str], tmp_path: Path) -> None:
+    with relay(env, tmp_path / "data", 0, "--members-max", "1") as (_, port):
+        for _ in range(2):
+            assert join(env, f"localhost:{port}", "--", "true")[0] == 0
+        _, printed, _ = run(env, "jamrelay", "stats", f"localhost:{port}", "--json")
+    assert json.loads(printed)["rooms"] == []
+
+
+@pytest.mark.parametrize("room", ["", " \t", "\u202e"])
+def test_a_room_without_a_name_is_refused_in_words(env: dict[str, str], room: str) -> None:
+    status, printed, errors = join(env, "localhost", "--room", room)
+    assert status == 1
+    assert "names no room: expected at least one letter" in errors
+    assert printed == ""
+
+
+def test_a_long_room_name_is_shown_as_it_is_joined(env: dict[str, str], tmp_path: Path) -> None:
+    with relay(env, tmp_path / "data") as (_, port):
+        _, printed, _ = join(env, f"localhost:{port}", "--room", "attic\x1b[31m" * 30, "--", "true")
+    assert f"room {'attic[31m' * 30:.32} is empty so far" in printed
 
 
 # -- jambridge join: what it runs ------------------------------------------------------------------------

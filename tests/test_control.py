@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.wire import control
+from relay.wire import control, names
 from relay.wire.errors import MalformedControl
+from relay.wire.version import PROTOCOL_VERSION
 
 VECTORS = sorted((Path(__file__).parent / "vectors" / "control").glob("*.json"))
-HELLO = {"type": "hello", "protocol": 1, "software": "s", "room": "main", "name": "ann"}
-PROBE = {"type": "probe_hello", "protocol": 1, "software": "s", "rate": 50.0, "seconds": 60.0}
+HELLO = {"type": "hello", "protocol": PROTOCOL_VERSION, "software": "s", "room": "main", "name": "ann"}
+PROBE = {"type": "probe_hello", "protocol": PROTOCOL_VERSION, "software": "s", "rate": 50.0, "seconds": 60.0}
 REPORT = {"type": "report", "second": 1, "whole": True, "events": 0, "digest": b""}
 
 
@@ -121,10 +122,10 @@ def test_deep_nesting_is_malformed() -> None:
 
 @given(st.text(max_size=80))
 def test_a_cleaned_name_is_printable_not_empty_and_fits(text: str) -> None:
-    name = control.clean_name(text)
+    name = names.clean_name(text)
     assert name.isprintable()
-    assert 1 <= len(name) <= control.MAX_NAME
-    assert control.clean_name(name) == name
+    assert 1 <= len(name) <= names.MAX_NAME
+    assert names.clean_name(name) == name
     control.decode_up(msgspec.msgpack.encode(HELLO | {"name": name}))
 
 
@@ -133,4 +134,4 @@ def test_a_cleaned_name_is_printable_not_empty_and_fits(text: str) -> None:
     [("ann", "ann"), (" ann\n", "ann"), ("\x1b[31mann", "[31mann"), ("a\u202eb", "ab"), ("\0\t", "player")],
 )
 def test_names_lose_what_would_disturb_a_terminal(text: str, name: str) -> None:
-    assert control.clean_name(text) == name
+    assert names.clean_name(text) == name

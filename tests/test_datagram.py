@@ -19,6 +19,7 @@ from relay.wire.datagram import (
     peek_channel,
 )
 from relay.wire.errors import LocalError, MalformedDatagram
+from relay.wire.version import PROTOCOL_VERSION
 
 KEY = bytes(range(32))
 VECTORS = sorted((Path(__file__).parent / "vectors" / "datagram").glob("*.json"))
@@ -40,7 +41,7 @@ def test_golden_datagram_is_sealed_and_opened_as_written_down(path: Path) -> Non
 
 
 def test_layout_is_what_another_implementation_would_build() -> None:
-    header = b"J\x01" + (9).to_bytes(4, "big") + (5).to_bytes(8, "big")
+    header = bytes([ord("J"), PROTOCOL_VERSION]) + (9).to_bytes(4, "big") + (5).to_bytes(8, "big")
     nonce = bytes(4) + (5).to_bytes(8, "big")
     theirs = header + ChaCha20Poly1305(KEY).encrypt(nonce, b"note", header)
     assert Sealer(KEY, 9, counter=5).seal(b"note") == theirs
@@ -65,11 +66,12 @@ def test_datagram_of_impossible_length_is_refused_with_its_length(length: int) -
 
 def test_other_version_is_named_with_the_side_to_update() -> None:
     datagram = bytearray(Sealer(KEY, 1).seal(b""))
-    datagram[1] = 2
-    with pytest.raises(MalformedDatagram, match="version 2, this side speaks 1: update this side"):
+    ours = f"this side speaks {PROTOCOL_VERSION}"
+    datagram[1] = PROTOCOL_VERSION + 1
+    with pytest.raises(MalformedDatagram, match=f"version {datagram[1]}, {ours}: update this side"):
         peek_channel(bytes(datagram))
     datagram[1] = 0
-    with pytest.raises(MalformedDatagram, match="version 0, this side speaks 1: update the sender"):
+    with pytest.raises(MalformedDatagram, match=f"version 0, {ours}: update the sender"):
         peek_channel(bytes(datagram))
 
 
@@ -144,4 +146,4 @@ def test_any_bytes_are_refused_without_another_error(data: bytes) -> None:
     with pytest.raises(MalformedDatagram):
         Opener(KEY, 1).open(data)
     with pytest.raises(MalformedDatagram):
-        Opener(KEY, 1).open(b"J\x01\x00\x00\x00\x01" + data)
+        Opener(KEY, 1).open(bytes([ord("J"), PROTOCOL_VERSION, 0, 0, 0, 1]) + data)

@@ -28,6 +28,7 @@ from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError
 from relay.wire.timetag import ticks
 from relay.wire.trace import Sample, Trace, TraceWay, dumps, loads
+from relay.wire.version import PROTOCOL_VERSION
 
 LIMIT_S = 20.0
 LONG_AFTER = 0xF0 << 56
@@ -103,7 +104,7 @@ async def test_a_relay_that_goes_away_cuts_it_short_in_words(identity: Identity,
 
 
 async def test_a_busy_relay_is_named_with_its_reason(relay: RelayService, pins: KnownRelays) -> None:
-    hello = control.ProbeHello(protocol=1, software="t", rate=1, seconds=60)
+    hello = control.ProbeHello(protocol=PROTOCOL_VERSION, software="t", rate=1, seconds=60)
     for connection in range(PROBES_MAX):
         relay.hub.probing.hello(1000 + connection, hello, LONG_AFTER)
     with pytest.raises(LocalError, match="already: try again in a few minutes"):

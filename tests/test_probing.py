@@ -258,7 +258,7 @@ def test_a_member_cannot_probe_on_its_connection_nor_its_channel() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [control.Leave(), control.Hello(protocol=1, software="t", room="r", name="n")]
+    "message", [control.Leave(), control.Hello(protocol=PROTOCOL_VERSION, software="t", room="r", name="n")]
 )
 def test_a_prober_has_nothing_more_to_say(message: control.Up) -> None:
     jam = Jam()

@@ -20,13 +20,6 @@ def resets(bridge: FakeBridge) -> list[tuple[int, bool]]:
     ]
 
 
-def refusal(bridge: FakeBridge, **changes: object) -> control.Refused:
-    answer = bridge.hello(**changes)
-    assert isinstance(answer, control.Refused), answer
-    assert bridge.closed
-    return answer
-
-
 def test_the_first_member_gets_slot_1_and_all_it_needs() -> None:
     jam = Jam()
     ann = jam.join("ann")
@@ -36,39 +29,6 @@ def test_the_first_member_gets_slot_1_and_all_it_needs() -> None:
     assert len({welcome.key_up, welcome.key_down}) == 2
     assert welcome.horizon == jam.hub.rooms["main"].judge.horizon
     assert [member.name for member in welcome.members] == ["ann"]
-
-
-def test_another_protocol_version_is_refused_with_both_and_what_to_do() -> None:
-    refused = refusal(FakeBridge(Jam()), protocol=9)
-    assert (refused.reason, refused.final) == ("protocol", True)
-    assert "protocol 1, the bridge 9" in refused.text
-    assert "install the same version" in refused.text
-
-
-def test_one_room_too_many_is_refused_and_an_old_one_still_joined() -> None:
-    jam = Jam(rooms_max=1)
-    jam.join("ann")
-    refused = refusal(FakeBridge(jam, "bob", "attic"))
-    assert (refused.reason, refused.final) == ("rooms-full", False)
-    assert "--rooms-max" in refused.text
-    jam.join("bob")
-
-
-def test_one_member_too_many_is_refused_and_leaves_no_trace() -> None:
-    jam = Jam(members_max=1)
-    ann = jam.join("ann")
-    refused = refusal(FakeBridge(jam, "bob"))
-    assert (refused.reason, refused.final) == ("room-full", False)
-    assert "--members-max" in refused.text
-    assert [member.name for member in jam.hub.rooms["main"].members()] == ["ann"]
-    assert len(ann.heard(control.Roster)) == 1
-
-
-def test_a_second_hello_on_a_connection_is_refused() -> None:
-    jam = Jam()
-    ann = jam.join("ann")
-    ann.say(control.Hello(protocol=1, software="", room="main", name="ann"))
-    assert ann.heard(control.Refused)[0].reason == "second-hello"
 
 
 def test_names_are_made_unique_and_clean() -> None:

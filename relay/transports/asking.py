@@ -1,4 +1,4 @@
-"""Asking a relay for its statistics: the client side of `jamrelay stats`.
+"""Asking a relay one thing: for its statistics, or whether it would let a bridge in.
 
 A shell.
 """
@@ -10,27 +10,54 @@ from relay.transports.pins import KnownRelays
 from relay.wire import control
 from relay.wire.control import Stats
 from relay.wire.endpoint import Endpoint
-from relay.wire.errors import LocalError
+from relay.wire.errors import LocalError, MalformedControl
+from relay.wire.version import PROTOCOL_VERSION
 
 ANSWER_S = 3.0
 
 
 async def ask_stats(endpoint: Endpoint, pins: KnownRelays, *, room: str | None = None) -> Stats:
     """Return the statistics of the relay at `endpoint`. Raises LocalError, in words for people."""
+    answer = await _ask(endpoint, pins, control.StatsRequest(room=room))
+    if isinstance(answer, Stats):
+        return answer
+    raise LocalError(f"{endpoint} says {type(answer).__name__} where statistics were expected")
+
+
+async def ask_admission(
+    endpoint: Endpoint, pins: KnownRelays, *, room: str, name: str, software: str
+) -> control.Admission:
+    """Return who is in a room, if the relay at `endpoint` would let this bridge in now. No place is taken.
+
+    Raises LocalError, in words for people: full, another version, or no answer.
+    """
+    hello = control.Hello(protocol=PROTOCOL_VERSION, software=software, room=room, name=name, ask_only=True)
+    answer = await _ask(endpoint, pins, hello)
+    if isinstance(answer, control.Admission):
+        return answer
+    raise LocalError(f"{endpoint} says {type(answer).__name__} where an Admission was expected")
+
+
+async def _ask(endpoint: Endpoint, pins: KnownRelays, question: control.Up) -> control.Down:
+    """Return the answer to the one question of a connection, unless it is a refusal. Raises LocalError."""
     stream = await tls.connect(endpoint, pins=pins)
     try:
-        stream.send(control.encode(control.StatsRequest(room=room)))
+        stream.send(control.encode(question))
         try:
             async with asyncio.timeout(ANSWER_S):
                 payload = await stream.receive()
+            answer = control.decode_down(payload) if payload is not None else None
         except TimeoutError:
             raise LocalError(f"{endpoint} did not answer within {ANSWER_S:g} s; is it overloaded?") from None
-        answer = control.decode_down(payload) if payload else None
-        if isinstance(answer, Stats):
-            return answer
+        except MalformedControl as error:
+            raise LocalError(
+                f"{endpoint} can't be understood ({error}); is its version of jamrelay the same as yours?"
+            ) from None
+        if answer is None:
+            raise LocalError(f"{endpoint} closed the connection instead of answering")
         if isinstance(answer, control.Refused):
-            raise LocalError(f"{endpoint} refused: {answer.text}")
-        raise LocalError(f"{endpoint} closed the connection instead of answering")
+            raise LocalError(f"{endpoint} says: {answer.text}")
+        return answer
     finally:
         stream.close()
         await stream.closed()

@@ -11,10 +11,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from relay.wire.errors import MalformedControl
+from relay.wire.names import MAX_NAME
 from relay.wire.sequence import Scheme, Was
-
-MAX_NAME = 32
-"""Characters of a member's or room's name."""
 
 MAX_NOTICE = 400
 """Characters: three lines of a terminal."""
@@ -57,7 +55,7 @@ Payloads = Annotated[list[bytes], Meta(max_length=4096)]
 class Hello(Struct, tag="hello", frozen=True, kw_only=True):
     """First word of a bridge. `ticket` claims a slot it held before; `slot_wanted` asks a relay that
     has forgotten it (a new epoch) for the same slot again; `next_seq` is the lowest number of its own
-    that it may still send."""
+    that it may still send. `ask_only`: nobody is let in; the answer is Admission, or Refused as ever."""
 
     protocol: int
     software: Annotated[str, Meta(max_length=64)]
@@ -70,6 +68,7 @@ class Hello(Struct, tag="hello", frozen=True, kw_only=True):
     epoch: Token | None = None
     next_seq: FirstSeq = 1
     release_advance: Ticks = 0
+    ask_only: bool = False
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -106,6 +105,13 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     horizon: Ticks
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED
+    members: list[Member]
+
+
+class Admission(Struct, tag="admission", frozen=True, kw_only=True):
+    """The relay's answer to a Hello that only asks: it would be let in now. members: who has a slot there."""
+
+    room: Name
     members: list[Member]
 
 
@@ -341,6 +347,7 @@ class Stats(Struct, tag="stats", frozen=True, kw_only=True):
 Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest | ProbeHello
 Down = (
     Welcome
+    | Admission
     | Refused
     | Roster
     | Settings
@@ -376,12 +383,3 @@ def decode_down(data: bytes) -> Down:
         return _down_decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedControl(f"{len(data)} bytes from the relay: {error}") from None
-
-
-def clean_name(text: str) -> str:
-    """Return `text` as a name: printable, no control or bidirectional characters, trimmed to MAX_NAME.
-
-    An empty result becomes "player".
-    """
-    cleaned = "".join(character for character in text if character.isprintable()).strip()
-    return cleaned[:MAX_NAME].strip() or "player"

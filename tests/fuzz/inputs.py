@@ -19,6 +19,7 @@ from relay.wire import control, frames
 from relay.wire.osc import walk
 from relay.wire.sequence import Flag, Judged, Kind, Stamped, Was
 from relay.wire.timetag import from_unix_ns
+from relay.wire.version import PROTOCOL_VERSION
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 KEY = bytes(range(32))
@@ -261,13 +262,15 @@ def control_corpus() -> tuple[Any, ...]:
     )  # fmt: skip
     token = bytes(16)
     messages: list[control.Up | control.Down] = [
-        control.Hello(protocol=1, software="x", room="main", name="ann", ticket=token, slot_wanted=3),
+        control.Hello(protocol=PROTOCOL_VERSION, software="x", room="main", name="ann", ticket=token),
+        control.Hello(protocol=PROTOCOL_VERSION, software="x", room="main", name="ann", ask_only=True),
+        control.Admission(room="main", members=[member]),
         control.Foundation(slot=1, messages=[b"/g_new\0\0,\0\0\0"]),
         control.Report(second=3, whole=True, events=3, digest=token, margins_ms=[1.0], late_numbers=[4]),
         control.DigestDetail(second=3, events=[(1, token)]),
         control.Leave(),
         control.StatsRequest(room="main"),
-        control.ProbeHello(protocol=1, software="x", rate=50.0, seconds=60.0),
+        control.ProbeHello(protocol=PROTOCOL_VERSION, software="x", rate=50.0, seconds=60.0),
         control.ProbeWelcome(channel=7, key_up=KEY, key_down=KEY),
         control.ProbeReport(arrivals=[(0, NOW), (2, NOW)]),
         control.Welcome(
