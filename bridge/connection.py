@@ -64,6 +64,8 @@ class Connection:
 
         self.carried = False
         """Whether a datagram has come since the connection was opened."""
+        self._trouble: LocalError | None = None
+        """Why we ended the connection ourselves, until it is told."""
 
     @property
     def is_open(self) -> bool:
@@ -85,7 +87,7 @@ class Connection:
             stream.abort()
             raise
         self._control = stream
-        self.carried = False
+        self.carried, self._trouble = False, None
 
     def say(self, message: control.Up) -> None:
         """Send a control message; without a connection it is lost."""
@@ -93,11 +95,14 @@ class Connection:
             self._control.send(control.encode(message))
 
     async def hear(self) -> control.Down | None:
-        """Return what the relay says next, None once the connection has ended. Raises MalformedControl."""
+        """Return what the relay says next, None once the connection has ended. Raises MalformedControl, and
+        LocalError, in words for the player, if it has ended since there was none for events."""
         if self._control is None:
             return None
         payload = await self._control.receive()
         if payload is None:
+            if self._trouble is not None:
+                raise self._trouble
             return None
         message = control.decode_down(payload)
         if self._over_tls and isinstance(message, control.Welcome):
@@ -105,7 +110,7 @@ class Connection:
         return message
 
     async def _open_events(self, stream: ControlStream) -> None:
-        """Open the connection for datagrams; if that fails, say why and let the other one go as well."""
+        """Open the connection for datagrams; if that fails, let the other one go as well."""
         try:
             # The host that answered: a name may stand for several.
             beside = Endpoint(stream.peer.host, self._endpoint.port)
@@ -113,22 +118,23 @@ class Connection:
                 beside, pins=None, expected_fingerprint=stream.fingerprint, events=True
             )
         except LocalError as error:
-            log.warning("no connection for events: %s", error)
+            self._trouble = LocalError(f"no connection for events: {error}")
             stream.abort()
             return
         self._reader = asyncio.create_task(self._read(self._events, stream))
 
-    async def welcome(self, hello: control.Hello) -> control.Welcome:
-        """Connect, say `hello` and return the answer. Raises LocalError, MalformedControl."""
+    async def welcome(self, hello: control.Hello) -> control.Welcome | control.Refused:
+        """Connect, say `hello` and return the answer, a Welcome or why there is none.
+
+        Raises LocalError where there is no answer, MalformedControl where it can't be read.
+        """
         await self.open()
         self.say(hello)
         answer = await self.hear()
-        if isinstance(answer, control.Welcome):
+        if isinstance(answer, control.Welcome | control.Refused):
             return answer
         if answer is None:
             raise LocalError("the relay closed the connection without a Welcome")
-        if isinstance(answer, control.Refused):
-            raise LocalError(f"the relay says: {answer.text}")
         raise LocalError(f"the relay says {type(answer).__name__} where a Welcome was expected")
 
     def send(self, datagram: bytes) -> None:

@@ -5,7 +5,6 @@ Pure. Does each once for each connection; instants are of the local clock, in ns
 """
 
 from bridge import words
-from bridge.effects import Tell
 
 QUIET_AFTER_NS = 3_000_000_000
 """The relay beats every 250 ms: after twelve beats in a row it isn't chance."""
@@ -33,12 +32,12 @@ class QuietWatch:
         """Note that a control message came."""
         self._alive_at_ns = local_ns
 
-    def news(self, local_ns: int) -> list[Tell]:
-        """Return what is to be told now."""
+    def news(self, local_ns: int) -> str | None:
+        """Return, once, why the player is heard by nobody, None if that isn't so."""
         if self._told or local_ns - self._heard_at_ns <= QUIET_AFTER_NS:
-            return []
+            return None
         self._told = True
-        return [words.no_datagrams(over_tls=self._over_tls)]
+        return words.no_datagrams(over_tls=self._over_tls)
 
     def gives_up(self, local_ns: int) -> bool:
         """Tell, once, that nothing has come for so long that another connection is to be tried."""

@@ -20,7 +20,7 @@ from typing import Any, cast
 import asyncio_dgram
 import msgspec
 
-from bridge import config
+from bridge import config, greeting, words
 from bridge.config import ChildConfig, JoinConfig
 from bridge.connection import Connection
 from bridge.effects import Abandon, SendControl, SendDatagram, Tell, ToSynth
@@ -35,6 +35,7 @@ from bridge.priority import raise_priority
 from bridge.report import SecondsLedger
 from bridge.resources import ResourceFolders
 from bridge.session import Identity, JamSession
+from bridge.standing import Standing
 from bridge.synth import RELEASE_SLACK_MS
 from bridge.timebase import Timebase
 from bridge.tuning import Tuning
@@ -49,7 +50,6 @@ from relay.wire.errors import LocalError, MalformedControl
 from relay.wire.osc import encode
 from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
-from relay.wire.version import PROTOCOL_VERSION
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +87,8 @@ class BridgeService:
             impair=join.impair,
         )
         self._folders = ResourceFolders()
+        advance = ticks((child.need_ms + RELEASE_SLACK_MS) / 1e3)
+        self._identity = Identity(join.room, join.name, join.software, advance)
         self._stop = asyncio.Event()
         self._failed = False
         """Something of ours went wrong: the shim shall start another bridge, in the same slot."""
@@ -94,6 +96,7 @@ class BridgeService:
         self._session: JamSession | None = None
         self._player: Player | None = None
         self._tuning: Tuning | None = None
+        self._standing = Standing()
         # Drained by ourselves: the kernel's receive instant is the instant of emission.
         self._tap = DatagramSocket(self._on_tap, longest=TAP_BYTES_MAX)
         self._synth: asyncio_dgram.DatagramServer | asyncio_dgram.DatagramClient
@@ -169,13 +172,12 @@ class BridgeService:
         ledger = SecondsLedger()
         own = Origin(slot, self._child.outs, self._child.ins)
         need_s = self._child.need_ms / 1e3
-        advance = ticks(need_s + RELEASE_SLACK_MS / 1e3)
+        advance = self._identity.release_advance
         playout = Playout(own, timebase, self._folders, ledger, need=ticks(need_s), release_advance=advance)
         memory = self._journal.memory
         memory.slot = slot
-        identity = Identity(self._join.room, self._join.name, self._join.software, advance)
         self._session = JamSession(
-            identity,
+            self._identity,
             playout,
             timebase,
             ledger,
@@ -183,6 +185,7 @@ class BridgeService:
             memory,
             reading,
             over_tls=self._join.transport == "tls",
+            standing=self._standing,
         )
         self._player = Player(self._session, self._folders)
         self._player.client = self._journal.client
@@ -197,23 +200,40 @@ class BridgeService:
         )  # fmt: skip
 
     async def _first_words(self) -> control.Welcome | None:
-        """Return the relay's Welcome, None if it can't be had while Sonic Pi waits, or is refused."""
+        """Return the relay's Welcome, None if it doesn't come while Sonic Pi waits, or never will."""
+        memory, outs, ins = self._journal.memory, self._child.outs, self._child.ins
+        hello = greeting.hello(self._identity, memory, outs=outs, ins=ins, next_seq=memory.next_seq)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_JOIN_S):
                 while True:
                     try:
-                        return await self._connection.welcome(_hello(self._join, self._child, self._journal))
-                    except (LocalError, MalformedControl) as error:
-                        log.warning("%s", error)
+                        answer = await self._connection.welcome(hello)
+                        if isinstance(answer, control.Welcome):
+                            return answer
+                        self._out(words.refused(answer))
+                        if answer.final:
+                            break
+                    except LocalError as error:
+                        self._out(str(error))
+                    except MalformedControl as error:
+                        self._out(words.not_understood(error))
                     self._connection.abort()
                     await asyncio.sleep(RETRY_S)
         self._connection.abort()
-        log.warning("you play alone until the relay is there")
+        self._tell(self._standing.ended(sources.read().local_ns))  # if it wasn't told why already
         return None
+
+    def _out(self, reason: str) -> None:
+        self._tell(self._standing.out(reason, sources.read().local_ns))
+
+    def _tell(self, news: list[Tell]) -> None:
+        for one in news:
+            log.log(logging.WARNING if one.warning else logging.INFO, "%s", one.text)
 
     async def _leave(self) -> None:
         if self._tuning is not None and not self._running()[1].left:
             self._tuning.leave()
+        self._standing.leave()
         self._connection.say(control.Leave())
         await self._connection.close()
         self._settle()
@@ -230,7 +250,7 @@ class BridgeService:
                     await self._connection.open()
                     self._connection.say(session.hello(sources.read()))
                 except LocalError as error:
-                    log.debug("= no relay yet: %s", error)
+                    self._out(str(error))
                     await asyncio.sleep(pause_s)
                     pause_s = min(pause_s * 1.5, RETRY_S_MAX)
                     continue
@@ -250,8 +270,10 @@ class BridgeService:
             while (message := await self._connection.hear()) is not None:
                 session.receive_control(message, sources.read())
                 self._settle()
+        except LocalError as error:
+            self._out(str(error))
         except MalformedControl as error:
-            log.warning("the relay can't be understood: %s; is its version the same as ours?", error)
+            self._out(words.not_understood(error))
         # Let in, but without a datagram ever: to come back at once would be no use.
         return session.joined and self._connection.carried
 
@@ -317,10 +339,9 @@ class BridgeService:
                 case SendControl(message):
                     self._connection.say(message)
                 case Abandon():
-                    log.warning("nothing from the relay on any way: connecting anew")
                     self._connection.abort()
-                case Tell(text, warning):
-                    log.log(logging.WARNING if warning else logging.INFO, "%s", text)
+                case Tell():
+                    self._tell([effect])
         for answer in answers:
             self._answer(answer.payload, answer.to)
         if player.pacer.asks and player.client is not None:
@@ -348,24 +369,6 @@ class BridgeService:
         assert self._session is not None, "not begun"
         assert self._player is not None, "not begun"
         return self._session, self._player
-
-
-def _hello(join: JoinConfig, child: ChildConfig, journal: Journal) -> control.Hello:
-    """The first Hello, before there is a session: the slot has to be known to make one."""
-    memory = journal.memory
-    return control.Hello(
-        protocol=PROTOCOL_VERSION,
-        software=join.software,
-        room=join.room,
-        name=join.name,
-        outs=child.outs,
-        ins=child.ins,
-        ticket=memory.ticket,
-        slot_wanted=memory.slot,
-        epoch=memory.epoch,
-        next_seq=memory.next_seq,
-        release_advance=ticks((child.need_ms + RELEASE_SLACK_MS) / 1e3),
-    )
 
 
 def main() -> None:

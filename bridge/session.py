@@ -7,7 +7,7 @@ player's own music is played as stamped.
 
 from collections.abc import Callable
 
-from bridge import words
+from bridge import greeting, words
 from bridge.downlink import Downlink
 from bridge.effects import Abandon, Effect, SendControl, SendDatagram, Tell, ToSynth
 from bridge.figures import path_figures
@@ -18,6 +18,7 @@ from bridge.memory import Identity, Memory
 from bridge.playout import Playout
 from bridge.quiet import QuietWatch
 from bridge.report import SecondsLedger
+from bridge.standing import Standing
 from bridge.timebase import Timebase
 from bridge.timekeeper import Timekeeper
 from bridge.uplink import Uplink
@@ -28,7 +29,6 @@ from relay.wire.errors import MalformedDatagram, RemoteError
 from relay.wire.outbox import RTT_GUESS_S
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Stamped, Timing
 from relay.wire.timetag import seconds
-from relay.wire.version import PROTOCOL_VERSION
 
 __all__ = ["Identity", "JamSession", "Memory"]
 
@@ -47,8 +47,12 @@ class JamSession:
         reading: Reading,
         *,
         over_tls: bool = False,
+        standing: Standing | None = None,
     ) -> None:
-        """over_tls: TCP carries the events, so that what may be lost isn't sent again unasked."""
+        """over_tls: TCP carries the events, so that what may be lost isn't sent again unasked.
+
+        standing: what the player was told so far.
+        """
         self.identity = identity
         self.playout = playout
         self.timing = timing
@@ -73,6 +77,7 @@ class JamSession:
         self._copies = not over_tls
         self._effects: list[Effect] = []
         self._quiet = QuietWatch(over_tls=over_tls, local_ns=reading.local_ns)
+        self._standing = standing or Standing()
         self._home_sub = 0
         self.datagrams_refused = 0
         self._awake_local_ns = reading.local_ns
@@ -134,19 +139,8 @@ class JamSession:
         self._quiet.restart(reading.local_ns)
         self._connected = True
         pending = self._uplink.pending(self._is_ahead, now=self._timebase.session_at(reading.local_ns))
-        return control.Hello(
-            protocol=PROTOCOL_VERSION,
-            software=self.identity.software,
-            room=self.identity.room,
-            name=self.identity.name,
-            outs=self.playout.own.outs,
-            ins=self.playout.own.ins,
-            ticket=self.memory.ticket,
-            slot_wanted=self.memory.slot,
-            epoch=self.memory.epoch,
-            next_seq=pending[0].seq if pending else self._uplink.next_seq,
-            release_advance=self.identity.release_advance,
-        )
+        own, next_seq = self.playout.own, pending[0].seq if pending else self._uplink.next_seq
+        return greeting.hello(self.identity, self.memory, outs=own.outs, ins=own.ins, next_seq=next_seq)
 
     def receive_control(self, message: control.Down, reading: Reading) -> None:
         """Take in one control message of the relay."""
@@ -168,7 +162,7 @@ class JamSession:
                 self._effects.append(SendControl(self._ledger.detail(message.second)))
             case control.Refused():
                 self.gone = message.final
-                self._effects.append(Tell(f"the relay says: {message.text}", warning=True))
+                self._effects += self._standing.out(words.refused(message), reading.local_ns)
             case control.Stats():
                 pass
 
@@ -183,7 +177,7 @@ class JamSession:
     def disconnected(self) -> None:
         """Note that the connection ended: from now on this host plays as stamped."""
         if self.joined:
-            self._effects.append(words.AWAY)
+            self._effects += self._standing.ended(self._awake_local_ns)
         self.joined = self._sending = self._connected = False
         self._sealer = self._opener = None
         self._uplink.outbox.clear()
@@ -212,8 +206,12 @@ class JamSession:
             self._begin_sending(reading)
         self._start_book(now)
         self._quiet.restart(reading.local_ns)
-        self._effects.append(words.welcomed(welcome, self.identity.room))
         self._roster(welcome.members, quiet=True)
+        if not self._standing.is_out:  # else it isn't over before a datagram has come
+            self._effects += self._standing.inside(self._where())
+
+    def _where(self) -> str:
+        return words.inside(self.identity.room, self.name, self.playout.own.slot, self.members)
 
     def _enter(self, number: int, reading: Reading) -> None:
         """Come into a room anew, or into another epoch of the relay: its numbers and instants are others."""
@@ -266,6 +264,8 @@ class JamSession:
             self.datagrams_refused += 1
             return
         self._quiet.heard(reading.local_ns)
+        if self._standing.is_out:
+            self._effects += self._standing.inside(self._where())
         for frame in parts:
             try:
                 self._frame(frame, received_local_ns, reading)
@@ -329,7 +329,7 @@ class JamSession:
         ready = self._downlink.ready_number if self._in_time else 0
         self.playout.release(reading, ready, alone=not self.joined)
         if self._connected and self._quiet.gives_up(reading.local_ns):
-            self._effects.append(Abandon())
+            self._effects += [*self._standing.out(words.NOTHING, reading.local_ns), Abandon()]
         if not self.joined:
             return
         if not self._in_time:
@@ -346,7 +346,7 @@ class JamSession:
         if self._sending and self._ledger.report_at <= now:
             figures = path_figures(self._timebase, self._downlink, reading)
             self._effects += [SendControl(report) for report in self._ledger.due_reports(now, figures)]
-        self._effects += self._quiet.news(reading.local_ns)
+        self._effects += self._standing.out(self._quiet.news(reading.local_ns), reading.local_ns)
 
     def flush(self, reading: Reading) -> list[Effect]:
         """Return all effects since the last flush; frames are joined into as few datagrams as they fit."""

@@ -4,21 +4,40 @@ Pure.
 """
 
 from bridge.effects import Tell
-from relay.wire.control import Member, Welcome
+from relay.wire.control import Member, Refused
+from relay.wire.counted import counted
+from relay.wire.errors import MalformedControl
 
-AWAY = Tell("the relay is away; your own music goes on", warning=True)
+AWAY = "the relay is away"
+NOTHING = "nothing from the relay on any way; connecting anew"
+PLAYS_ON = "you play alone for now: "
 
 
-def no_datagrams(*, over_tls: bool) -> Tell:
-    """Say that nothing comes although the relay's TLS connection stands, and what to do."""
-    text = (
+def alone(reason: str) -> Tell:
+    """Say that nobody else hears the player, and why."""
+    return Tell(f"{PLAYS_ON}{reason}", warning=True)
+
+
+def refused(answer: Refused) -> str:
+    """Return why the relay lets nobody in, and whether this join tries again."""
+    again = "; this join doesn't try again: end it, and join anew then" if answer.final else ""
+    return f"the relay says: {answer.text}{again}"
+
+
+def not_understood(error: MalformedControl) -> str:
+    """Return that what the relay says can't be read."""
+    return f"the relay can't be understood: {error}; is its version of jamrelay the same as yours?"
+
+
+def no_datagrams(*, over_tls: bool) -> str:
+    """Return that nothing comes although the relay's TLS connection stands, and what to do."""
+    return (
         "nothing from the relay for 3 s on the connection for events, although the other one stands: a lossy "
         "network holds TCP up; where its UDP port is open, join without --transport tls"
         if over_tls
         else "no datagram from the relay for 3 s, although TCP is up; is its UDP port open? "
         "Where UDP is blocked, join with --transport tls"
     )
-    return Tell(text, warning=True)
 
 
 def place_lost(slot: int, room: str) -> Tell:
@@ -30,16 +49,17 @@ def place_lost(slot: int, room: str) -> Tell:
     )
 
 
-def welcomed(welcome: Welcome, room: str) -> Tell:
-    """Say where we are and who is here."""
-    others = [member.name for member in welcome.members if member.slot != welcome.slot and member.present]
+def inside(room: str, name: str, slot: int, members: list[Member]) -> str:
+    """Return where the player is, and who else is there."""
+    others = [member.name for member in members if member.slot != slot and member.present]
     company = f"with {', '.join(others)}" if others else "nobody else is here yet"
-    return Tell(f"in room {room} as {welcome.name}, slot {welcome.slot}; {company}")
+    return f"in room {room} as {name}, slot {slot}; {company}"
 
 
 def clock_set(bound_s: float, moved: int) -> Tell:
     """Say that session time was set in one step."""
-    return Tell(f"clock set to the room's within {bound_s * 1e3:.2f} ms; {moved} events moved along")
+    along = f"{counted(moved, 'event')} moved along"
+    return Tell(f"clock set to the room's within {bound_s * 1e3:.2f} ms; {along}")
 
 
 def wall_moved(by_s: float) -> list[Tell]:

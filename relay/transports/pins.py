@@ -74,8 +74,8 @@ class KnownRelays:
                 raise LocalError(
                     f"{endpoint} is not the relay you used before: it shows the key {fingerprint}, "
                     f"line {number} of {self._path} says {entry[1]}. If the relay was really installed "
-                    "anew (ask whoever runs it), remove that line and try again; if not, somebody stands "
-                    "between you and the relay, and nothing was sent"
+                    "anew (ask whoever runs it), remove that line and try again (a join that runs does so by "
+                    "itself); if not, somebody stands between you and the relay, and nothing was sent"
                 )
             return Trust.KNOWN
         self._write([*lines, f"{endpoint} {fingerprint}"])

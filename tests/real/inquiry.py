@@ -70,7 +70,7 @@ def wait_for(stage: Stage, condition: Callable[[], bool], limit_s: float) -> flo
 
 def welcomed(performer: Performer) -> int:
     """Return how often the relay has let a performer's bridge in."""
-    return performer.server_log_path.read_text(errors="replace").count("bridge: in room main as")
+    return performer.server_log_path.read_text(errors="replace").count("in room main as")
 
 
 def scsynth_port(performer: Performer) -> int:

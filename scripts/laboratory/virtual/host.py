@@ -6,6 +6,7 @@ The process of the bridge is four objects of the real cores; `kill` takes them a
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bridge import greeting
 from bridge.holdback import Held
 from bridge.idspace import Origin
 from bridge.memory import Memory
@@ -22,7 +23,6 @@ from relay.wire import control
 from relay.wire.osc import Message, encode, timetag_of, walk
 from relay.wire.sequence import Judged, Timing
 from relay.wire.timetag import ticks, to_unix_ns
-from relay.wire.version import PROTOCOL_VERSION
 
 START_UNIX_NS = 1_795_000_000_000_000_000
 FOLDERS = ResourceFolders()
@@ -164,17 +164,11 @@ def synth_reply(message: Message) -> bytes | None:
 def first_hello(member: Member) -> control.Hello:
     """Return the first word of a bridge that starts, from what the last one remembered."""
     memory = member.memory
-    return control.Hello(
-        protocol=PROTOCOL_VERSION,
-        software="sim",
-        room="main",
-        name=member.name,
-        ticket=memory.ticket,
-        slot_wanted=memory.slot,
-        epoch=memory.epoch,
-        next_seq=memory.next_seq,
-        release_advance=ticks(ADVANCE_S),
-    )
+    return greeting.hello(_identity(member), memory, outs=16, ins=16, next_seq=memory.next_seq)
+
+
+def _identity(member: Member) -> Identity:
+    return Identity("main", member.name, "sim", ticks(ADVANCE_S))
 
 
 def start_bridge(member: Member, slot: int, reading: Reading) -> Player:
@@ -188,7 +182,7 @@ def start_bridge(member: Member, slot: int, reading: Reading) -> Player:
     playout.verdicts, playout.confirmed_ns = member.verdicts, member.confirmed_ns
     playout.arrived_ns = member.arrived_ns
     member.memory.slot = slot
-    identity = Identity("main", member.name, "sim", advance)
+    identity = _identity(member)
     timing = Timing(ticks(0.2), 0)
     member.session = JamSession(identity, playout, timebase, ledger, timing, member.memory, reading)
     player = member.player = Player(member.session, FOLDERS)
