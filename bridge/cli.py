@@ -21,6 +21,7 @@ from bridge import config
 from bridge.company import Company
 from bridge.config import JoinConfig
 from bridge.probe_cli import probe
+from bridge.starting import StartWatch, cannot_start
 from relay.transports.asking import ask_admission
 from relay.transports.impaired import parse_leg
 from relay.transports.pins import KnownRelays, default_path
@@ -180,24 +181,28 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
     story = _Story(folder / "bridge.log")
     company: Company | None = None
     status: int | None = None
+    starting: StartWatch | None = None
     try:
         if command:
             try:
                 company = Company(command, {**os.environ, "PATH": path})
             except OSError as error:
-                raise LocalError(f"can't start {command[0]!r}: {error.strerror}") from None
+                raise LocalError(cannot_start(command[0], error.strerror)) from None
+            starting = StartWatch(command[0], str(folder / "bin"), time.monotonic())
         else:
             click.echo("start Sonic Pi with this line; Ctrl-C here ends the jam:")
             click.echo(f"  PATH={shlex.quote(str(folder / 'bin'))}:$PATH sonic-pi")
         asked = False
         while company is None or (status := company.poll()) is None:
             story.tell()
+            _say_if_not_started(starting, folder)
             if interrupted and (company is None or time.monotonic() - interrupted[0] > GRACE_S):
                 break
             if interrupted and company is not None and not asked:
                 asked = True
                 company.ask_to_end()
             time.sleep(POLL_S)
+        _say_if_not_started(None if interrupted else starting, folder, ended=True)
         return 0 if status is None or interrupted else status
     finally:
         ending = True
@@ -206,6 +211,14 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
             company.end(patience_s, _shims(folder), hurried=lambda: len(interrupted) > 1)
         end_shims(folder)
         story.tell()
+
+
+def _say_if_not_started(starting: StartWatch | None, folder: Path, *, ended: bool = False) -> None:
+    """Tell the player, once, if the command doesn't play through us: a shim that runs has a file here."""
+    if starting is not None:
+        started = any(folder.glob("shim-*.pid"))
+        for line in starting.news(time.monotonic(), started=started, ended=ended):
+            click.echo(line, err=True)
 
 
 def _shims(folder: Path) -> list[int]:

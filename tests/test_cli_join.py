@@ -220,6 +220,45 @@ def test_join_with_a_command_that_does_not_exist_says_so(env: dict[str, str], tm
         status, _, errors = join(env, f"localhost:{port}", "--", "/no/such/sonic-pi")
     assert status == 1
     assert "can't start '/no/such/sonic-pi'" in errors
+    assert "install Sonic Pi (Debian, Ubuntu: sudo apt install sonic-pi)" in errors
+    assert "jambridge join HOST -- COMMAND" in errors
+
+
+def test_a_command_that_ends_and_never_played_through_us_is_named(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    with relay(env, tmp_path / "data") as (_, port):
+        status, _, errors = join(env, f"localhost:{port}", "--", "true")
+        assert status == 0
+        assert errors.startswith(
+            "You were NOT in the jam: true has ended, and never started its sound engine"
+        )
+        as_our_scsynth = ': > "$(dirname "$(dirname "$(command -v scsynth)")")/shim-1.pid"'
+        status, _, errors = join(env, f"localhost:{port}", "--", "sh", "-c", as_our_scsynth)
+    assert (status, errors) == (0, "")
+
+
+def test_a_command_that_does_not_play_through_us_is_named_while_it_runs(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    impatient = "from bridge import cli, starting\nstarting.PATIENCE_S = 0.3\ncli.main()"
+    with (
+        relay(env, tmp_path / "data") as (_, port),
+        running(
+            env, Path(sys.executable).name, "-c", impatient,
+            "join", f"localhost:{port}", "--scsynth", "true", "--", "sleep", str(ENDS_S),
+        ) as joining,
+    ):  # fmt: skip
+        assert joining.stderr is not None
+        said = []
+        for line in joining.stderr:
+            said.append(line)
+            if line.endswith("/bin\n"):
+                break
+        joining.send_signal(signal.SIGINT)
+        _, rest = joining.communicate(timeout=ENDS_S)
+    assert said[0].startswith("You are NOT in the jam: sleep has run for 0 s and has not started")
+    assert rest == "", "once is enough"
 
 
 def test_join_without_a_command_prints_the_line_and_waits_until_ctrl_c(

@@ -1,0 +1,60 @@
+"""Starting: whether the command of a join has started its scsynth through us, and what to say if not.
+
+Pure. Instants are of any one clock, in seconds.
+"""
+
+PATIENCE_S = 20.0
+"""Sonic Pi's window takes up to 10 s on a slow machine until it starts scsynth."""
+
+INSTALL = "install Sonic Pi (Debian, Ubuntu: sudo apt install sonic-pi)"
+
+
+class StartWatch:
+    """Watches one command. folder: the one with our scsynth, first in its PATH."""
+
+    def __init__(self, command: str, folder: str, now_s: float) -> None:
+        self._command = command
+        self._folder = folder
+        self._began_s = now_s
+        self._done = False
+
+    def news(self, now_s: float, *, started: bool, ended: bool = False) -> list[str]:
+        """Return the lines that people must read now, mostly none; they come once.
+
+        started: our scsynth runs. ended: the command has ended by itself.
+        """
+        if self._done or not (started or ended or now_s - self._began_s >= PATIENCE_S):
+            return []
+        self._done = True
+        if started:
+            return []
+        return self._it_ended() if ended else self._it_runs()
+
+    def _it_runs(self) -> list[str]:
+        return [
+            f"You are NOT in the jam: {self._command} has run for {PATIENCE_S:.0f} s and has not started",
+            "its sound engine (scsynth) through jamrelay. Nobody else hears what you play.",
+            "Why that may be, and what to do:",
+            "* It is still busy, or shows an error: once its engine starts, you are in.",
+            "* A Sonic Pi was open before: close it, end this join with Ctrl-C, join again.",
+            "* It takes scsynth from a place of its own, as on macOS and Windows and in",
+            "  Flatpak and Snap, or needs none (Sonic Pi 5). This jamrelay needs Sonic Pi",
+            "  3.2 to 4.6 on Linux, installed as an ordinary package.",
+            "* It is a script that sets PATH. This folder must come first in it:",
+            f"  {self._folder}",
+        ]
+
+    def _it_ended(self) -> list[str]:
+        return [
+            f"You were NOT in the jam: {self._command} has ended, and never started its sound engine",
+            "(scsynth) through jamrelay. If it only starts Sonic Pi and ends, name the",
+            "command that stays: jambridge join HOST -- COMMAND",
+        ]
+
+
+def cannot_start(command: str, why: str | None) -> str:
+    """Return that a command can't be started, and what to do. why: as the system says it."""
+    return (
+        f"can't start {command!r}: {why}; {INSTALL}, or name the command that starts yours: "
+        "jambridge join HOST -- COMMAND"
+    )
