@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -89,6 +90,7 @@ def probe(
     try:
         if (address is None) == (show is None):
             raise LocalError("name a relay, HOST or HOST:PORT, to be measured; or a trace, --show TRACE")
+        draw = _drawer() if picture is not None else None
         other = _read(against) if against is not None else None
         if show is not None:
             trace, kept = _read(show), show
@@ -100,8 +102,8 @@ def probe(
             trace = asyncio.run(_measure(endpoint, rate=rate, seconds=seconds))
             kept = output if output is not None else _usual_name(endpoint)
             _write(kept, trace)
-        if picture is not None:
-            _draw(trace, picture)
+        if picture is not None and draw is not None:
+            _draw(draw, trace, picture)
         if as_json:
             said = _for_programs(trace, kept)
             if other is not None:
@@ -194,14 +196,20 @@ def _write(path: Path, trace: Trace) -> None:
         raise LocalError(f"the trace can't be written to {path}: {error.strerror}") from None
 
 
-def _draw(trace: Trace, path: Path) -> None:
+def _drawer() -> Callable[[Trace, Path], None]:
+    """Return what draws a picture. Raises LocalError if it can't be had: before measuring, not after."""
     try:
         from bridge.probe_picture import draw
     except ImportError:
         text = (
-            "a picture needs matplotlib: pipx install '.[rehearsal]' in the checkout, or leave --picture out"
+            "a picture needs matplotlib, which isn't here: pipx inject jamrelay matplotlib (where pipx "
+            "installed jamrelay), or leave --picture out"
         )
         raise LocalError(text) from None
+    return draw
+
+
+def _draw(draw: Callable[[Trace, Path], None], trace: Trace, path: Path) -> None:
     try:
         draw(trace, path)
     except OSError as error:

@@ -19,6 +19,7 @@ from bridge.probe_figures import (
     path_figures,
     quantile,
 )
+from relay.wire.counted import counted
 from relay.wire.trace import Sample, Trace, TraceWay
 
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
@@ -26,8 +27,8 @@ GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 EASY_MS, INSIDE_MS, AHEAD_MS = 150.0, 300.0, 500.0
 """Up to the first no note of Sonic Pi is moved, up to the second 1 % at most, the first notes of a run; the
 third is all of its schedule-ahead (tried with 3.2.2 and 4.5.1)."""
-LEAD_MAX_MS = 1000.0
-"""Of a relay that wasn't told otherwise."""
+LEAD_MIN_MS, LEAD_MAX_MS = 150.0, 1000.0
+"""Of a relay that wasn't told otherwise (--profile, --lead-max-ms)."""
 
 ROUND_UP_MS = 10
 
@@ -72,7 +73,11 @@ def meaning(trace: Trace, figures: PathFigures) -> list[tuple[str, str]]:
         return [("one way nothing came at all: no jam is possible over this path", BAD)]
     lead_ms = ceil(figures.lead_ms / ROUND_UP_MS) * ROUND_UP_MS
     text = f"a room whose members all had this path needs a lead of about {lead_ms} ms"
-    found.append((f"{text}, and comes to it by itself", "bold"))
+    if lead_ms < LEAD_MIN_MS:
+        text += f"; it comes to {LEAD_MIN_MS:.0f} ms by itself, the least without --profile quick"
+    else:
+        text += ", and comes to it by itself"
+    found.append((text, "bold"))
     assert figures.up.p99_ms is not None
     assert figures.down.p99_ms is not None
     parts = [f"{figures.up.p99_ms + figures.down.p99_ms:.0f} ms for the way up and down"]
@@ -111,7 +116,7 @@ def _heading(trace: Trace) -> Text:
     said = [str(about["started"])] if "started" in about else []
     said.append(f"{length_s:.0f} s")
     if "rate_per_s" in about:
-        said.append(f"{_number(about, 'rate_per_s'):g} datagrams a second each way")
+        said.append(f"{counted(_number(about, 'rate_per_s'), 'datagram')} a second each way")
     line.append(f"  {', '.join(said)}", style=QUIET)
     return line
 

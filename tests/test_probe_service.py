@@ -188,6 +188,18 @@ def test_a_trace_is_shown_and_drawn(written: Path, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_without_matplotlib_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bridge.probe_picture", None)
+    monkeypatch.chdir(tmp_path)
+    # Nobody listens there: a measurement would say so.
+    result = CliRunner().invoke(main, ["probe", "127.0.0.1:9", "--picture", "x.png"])
+    assert result.exit_code == 1
+    assert "a picture needs matplotlib, which isn't here: pipx inject jamrelay matplotlib" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_trace_is_compared_with_another(written: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     trace = loads(written.read_text("utf-8"))

@@ -6,8 +6,17 @@ import pytest
 from rich.console import Console, RenderableType
 
 from bridge.probe_figures import path_figures
-from bridge.probe_view import AXIS_COLUMNS, CHART_ROWS, DOT, LEAD_MAX_MS, drawing, meaning, summary
-from relay.lead import LEAD_MAX
+from bridge.probe_view import (
+    AXIS_COLUMNS,
+    CHART_ROWS,
+    DOT,
+    LEAD_MAX_MS,
+    LEAD_MIN_MS,
+    drawing,
+    meaning,
+    summary,
+)
+from relay.lead import LEAD_MAX, LeadPolicy
 from relay.wire.timetag import seconds
 from relay.wire.trace import Sample, Trace, TraceWay
 
@@ -53,6 +62,18 @@ def test_it_is_said_plainly_whether_a_jam_fits(delay_ms: float, said: str) -> No
     trace = Trace(way(*[delay_ms] * 50), way(*[delay_ms] * 50))
     assert said in words(trace)
     assert f"a lead of about {100 + 2 * delay_ms:.0f} ms" in words(trace)
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "said"),
+    [
+        (5, "about 110 ms; it comes to 150 ms by itself, the least without --profile quick"),
+        (25, "about 150 ms, and comes to it by itself"),
+    ],
+)
+def test_no_lead_is_promised_that_the_usual_profile_never_has(delay_ms: float, said: str) -> None:
+    assert seconds(LeadPolicy().caution.lead_min) * 1e3 == pytest.approx(LEAD_MIN_MS)
+    assert said in words(Trace(way(*[delay_ms] * 50), way(*[delay_ms] * 50)))
 
 
 @pytest.mark.parametrize(

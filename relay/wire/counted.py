@@ -4,6 +4,7 @@ Pure.
 """
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: float, noun: str) -> str:
     """Return the number and its noun, which is given in the singular and takes an s in the plural."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    shown = str(number) if isinstance(number, int) else f"{number:g}"
+    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
