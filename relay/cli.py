@@ -14,11 +14,13 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
+from relay.announcement import announcement
 from relay.hub import HubLimits
 from relay.identity import Identity, load_or_create
 from relay.lead import LEAD_MAX, Caution, LeadPolicy
 from relay.service import RelayService, RelaySettings, default_data_dir, run
 from relay.stats_view import stats_view
+from relay.transports.addresses import own_address
 from relay.transports.asking import ask_stats
 from relay.transports.pins import KnownRelays, default_path
 from relay.wire.control import Stats
@@ -137,11 +139,9 @@ def serve(
         identity = load_or_create(data_dir)
 
         def announce(service: RelayService) -> None:
-            name = host or socket.gethostname()
-            place = name if service.port == DEFAULT_PORT else f"{name}:{service.port}"
-            click.echo(f"relay ready on port {service.port}, TCP and UDP (open both in your firewall)")
-            click.echo(f"join:         jambridge join {place} -- sonic-pi")
-            click.echo(f"fingerprint:  {identity.fingerprint}")
+            reached = own_address(host) or socket.gethostname()
+            for line in announcement(host, reached, service.port, identity.fingerprint):
+                click.echo(line)
 
         asyncio.run(_until_asked(settings, identity, announce))
     except LocalError as error:

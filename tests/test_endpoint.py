@@ -45,7 +45,9 @@ def test_every_written_form_is_understood(text: str, host: str, port: int) -> No
         ("[::1]:", "is no port"),
         ("[relay]:7707", "is no IPv6 address"),
         ("1:2:3", "is no IPv6 address"),
-        ("https://relay:7707", "is no IPv6 address"),
+        ("https://relay:7707", "is a web address: leave https:// out, relay:7707 is enough"),
+        ("http://[::1]:7707/a://b", r"leave http:// out, [::1]:7707 is enough"),
+        ("jam://", "leave jam:// out, HOST is enough"),
         ("two words", "is no host name"),
         ("relay..example", "is no host name"),
         ("-relay", "is no host name"),
@@ -70,6 +72,21 @@ def test_endpoint_is_read_back_from_its_own_text(host: str, port: int) -> None:
     assert endpoint == parse_endpoint(str(endpoint))
     assert endpoint.port == port
     assert str(endpoint) == str(Endpoint(endpoint.host, port))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "typed"),
+    [
+        (Endpoint("jam.example"), "jam.example"),
+        (Endpoint("jam.example", 8000), "jam.example:8000"),
+        (Endpoint("::1"), "::1"),
+        (Endpoint("::1", 17852), "[::1]:17852"),
+        (Endpoint("fd00::5", 8000), "[fd00::5]:8000"),
+    ],
+)
+def test_what_people_type_is_the_same_endpoint(endpoint: Endpoint, typed: str) -> None:
+    assert endpoint.typed() == typed
+    assert parse_endpoint(typed) == endpoint
 
 
 @given(st.text())

@@ -14,6 +14,9 @@ from relay.wire.errors import LocalError
 STAGGER_S = 0.25
 """How long one address may keep the next waiting: half the world has broken IPv6 (RFC 8305, section 5)."""
 
+TOWARDS_IPV4, TOWARDS_IPV6 = "192.0.2.1", "2001:db8::1"
+"""Addresses that nobody has (RFC 5737, RFC 3849): the way there is the default route."""
+
 _MAPPED = "::ffff:"
 
 
@@ -35,6 +38,21 @@ def listening_place(host: str) -> tuple[socket.AddressFamily, str, bool]:
     except (socket.gaierror, UnicodeError):
         raise LocalError(f"no such host: {host}; expected an address of this machine to listen on") from None
     return family, str(address[0]), False
+
+
+def own_address(host: str = "") -> str | None:
+    """Return this machine's address towards the world, by its default route; None if there is no such route.
+
+    host: what is listened on; 0.0.0.0 leaves IPv6 out. Nothing is sent.
+    """
+    families = {socket.AF_INET: TOWARDS_IPV4, socket.AF_INET6: TOWARDS_IPV6}
+    for family, towards in families.items():
+        if family == socket.AF_INET6 and host == "0.0.0.0":
+            continue
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((towards, 9))
+            return str(sock.getsockname()[0])
+    return None
 
 
 async def resolve(

@@ -38,6 +38,10 @@ class Endpoint:
         """Return HOST:PORT or [IPv6]:PORT, which `parse_endpoint` reads back."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    def typed(self) -> str:
+        """Return what people type: as above, but without the port if it is the usual one."""
+        return self.host if self.port == DEFAULT_PORT else str(self)
+
 
 def parse_endpoint(text: str) -> Endpoint:
     """Return the endpoint that `text` names: HOST, HOST:PORT, [v6], [v6]:PORT or a bare v6 address.
@@ -47,6 +51,11 @@ def parse_endpoint(text: str) -> Endpoint:
     and what is expected.
     """
     found = text.strip()
+    scheme, slashes, rest = found.partition("://")
+    if slashes:
+        # Whose name it is, and a page of it, mean nothing here either.
+        place = rest.partition("/")[0].rpartition("@")[2]
+        raise LocalError(f"{text!r} is a web address: leave {scheme}:// out, {place or 'HOST'} is enough")
     if found.startswith("["):
         host, bracket, rest = found[1:].partition("]")
         if not bracket:

@@ -1,0 +1,25 @@
+"""Announcement: what `jamrelay serve` prints when it is ready, the line that others join with above all.
+
+Pure.
+"""
+
+from relay.wire.endpoint import Endpoint
+
+LOOPBACK = ("127.", "::1", "localhost")
+EVERYWHERE = ("", "0.0.0.0", "::")
+"""Hosts to listen on that stand for every address of this machine."""
+
+
+def announcement(host: str, reached: str, port: int, fingerprint: str) -> list[str]:
+    """Return the lines. host: what is listened on. reached: an address of this machine that others reach."""
+    everywhere = host in EVERYWHERE
+    place = Endpoint(reached if everywhere else host, port).typed()
+    lines = [
+        f"relay ready on port {port}, TCP and UDP (open both in your firewall)",
+        f"join:         jambridge join {place} -- sonic-pi",
+    ]
+    if everywhere:
+        lines.append("              (from other networks: the public name or address of this machine)")
+    elif host.startswith(LOOPBACK):
+        lines.append(f"              (on this machine alone, since it listens on {host})")
+    return [*lines, f"fingerprint:  {fingerprint}"]
