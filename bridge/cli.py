@@ -25,6 +25,7 @@ from bridge.starting import StartWatch, cannot_start
 from relay.transports.asking import ask_admission
 from relay.transports.impaired import parse_leg
 from relay.transports.pins import KnownRelays, default_path
+from relay.transports.terminal import Commands, say
 from relay.wire.control import Admission
 from relay.wire.endpoint import Endpoint, parse_endpoint
 from relay.wire.errors import LocalError
@@ -38,7 +39,7 @@ takes up to 3 s when its window is closed."""
 POLL_S = 0.1
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(version("jamrelay"), prog_name="jambridge")
 def main() -> None:
     """Join a room of a relay with your own Sonic Pi."""
@@ -103,7 +104,7 @@ def join(
         admission = asyncio.run(
             ask_admission(endpoint, KnownRelays(default_path()), room=room, name=name, software=software)
         )
-        click.echo(_who_is_there(endpoint, admission))
+        say(_who_is_there(endpoint, admission))
         with _join_folder() as folder:
             settings = JoinConfig(
                 host=endpoint.host,
@@ -190,8 +191,8 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
                 raise LocalError(cannot_start(command[0], error.strerror)) from None
             starting = StartWatch(command[0], str(folder / "bin"), time.monotonic())
         else:
-            click.echo("start Sonic Pi with this line; Ctrl-C here ends the jam:")
-            click.echo(f"  PATH={shlex.quote(str(folder / 'bin'))}:$PATH sonic-pi")
+            say("start Sonic Pi with this line; Ctrl-C here ends the jam:")
+            say(f"  PATH={shlex.quote(str(folder / 'bin'))}:$PATH sonic-pi")
         asked = False
         while company is None or (status := company.poll()) is None:
             story.tell()
@@ -218,7 +219,7 @@ def _say_if_not_started(starting: StartWatch | None, folder: Path, *, ended: boo
     if starting is not None:
         started = any(folder.glob("shim-*.pid"))
         for line in starting.news(time.monotonic(), started=started, ended=ended):
-            click.echo(line, err=True)
+            say(line, err=True)
 
 
 def _shims(folder: Path) -> list[int]:
@@ -270,4 +271,4 @@ class _Story:
         whole = news[: news.rfind(b"\n") + 1]
         self._at += len(whole)
         for line in whole.decode("utf-8", "replace").splitlines():
-            click.echo(line)
+            say(line)

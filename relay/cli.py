@@ -23,14 +23,18 @@ from relay.stats_view import stats_view
 from relay.transports.addresses import own_address
 from relay.transports.asking import ask_stats
 from relay.transports.pins import KnownRelays, default_path
+from relay.transports.terminal import Commands
 from relay.wire.control import Stats
-from relay.wire.endpoint import DEFAULT_PORT, parse_endpoint
+from relay.wire.endpoint import DEFAULT_PORT, Endpoint, parse_endpoint
 from relay.wire.errors import LocalError
+from relay.wire.names import clean_room
 from relay.wire.sequence import Scheme
 from relay.wire.timetag import TICKS_PER_S, ticks
 
+ROOMS_NAMED_MAX = 10
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(version("jamrelay"), prog_name="jamrelay")
 def main() -> None:
     """Join several Sonic Pis into one performance."""
@@ -200,6 +204,9 @@ async def _show(address: str, room: str | None, *, as_json: bool, watch: bool) -
     endpoint = parse_endpoint(address)
     pins = KnownRelays(default_path())
     console = Console()
+    if room is not None:
+        room = clean_room(room)
+        await _check_room(endpoint, pins, room)
 
     async def ask() -> Stats:
         return await ask_stats(endpoint, pins, room=room)
@@ -211,9 +218,26 @@ async def _show(address: str, room: str | None, *, as_json: bool, watch: bool) -
                 return
             await asyncio.sleep(1.0)
     if not watch:
-        console.print(stats_view(await ask()))
+        console.print(stats_view(await ask(), room))
         return
-    with Live(stats_view(await ask()), console=console, auto_refresh=False, screen=False) as live:
+    if not console.is_terminal:  # a file or a pipe gets one picture after the other
+        while True:
+            console.print(stats_view(await ask(), room))
+            console.print()
+            await asyncio.sleep(1.0)
+    with Live(stats_view(await ask(), room), console=console, auto_refresh=False, screen=False) as live:
         while True:
             await asyncio.sleep(1.0)
-            live.update(stats_view(await ask()), refresh=True)
+            live.update(stats_view(await ask(), room), refresh=True)
+
+
+async def _check_room(endpoint: Endpoint, pins: KnownRelays, room: str) -> None:
+    """Raise LocalError with the rooms that are open, if this one isn't."""
+    if (await ask_stats(endpoint, pins, room=room)).rooms:
+        return
+    rooms = (await ask_stats(endpoint, pins)).rooms
+    here = [f"{one.name} ({sum(member.present for member in one.members)} here)" for one in rooms]
+    if len(here) > ROOMS_NAMED_MAX:
+        here[ROOMS_NAMED_MAX:] = [f"and {len(here) - ROOMS_NAMED_MAX} more"]
+    named = f"open: {', '.join(here)}" if here else "no other is: nobody has joined yet"
+    raise LocalError(f"room {room} is not open on {endpoint}; {named}")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 from relay.wire.control import DigestDetail, Report
+from relay.wire.counted import counted
 from relay.wire.sequence import Flag, Judged
 from relay.wire.timetag import TICKS_PER_S
 
@@ -165,7 +166,7 @@ class CoherenceLedger:
                 divergent |= self._named(slot, "out of order", swapped, second)
                 if extra:
                     self.incidents.append(
-                        f"{len(extra)} events at {self._name_of(slot)} that were not due then"
+                        f"{counted(len(extra), 'event')} at {self._name_of(slot)}, not due then"
                     )
                 missing, moved, different = len(lacking), len(swapped), len(altered) + len(extra)
             self._add(slot, report, missing=missing, out_of_order=moved, different=different)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from relay.wire.control import MemberStats, ProbeStats, RoomStats, Stats
+from relay.wire.counted import counted
 from relay.wire.sequence import Scheme
 
 WIDE = 1000
@@ -22,12 +23,14 @@ CLOCK_UNKNOWN_MS = 1e5
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 
 
-def stats_view(stats: Stats) -> RenderableType:
-    """Return the statistics for a terminal."""
+def stats_view(stats: Stats, room_asked: str | None = None) -> RenderableType:
+    """Return the statistics for a terminal. room_asked: the only room that was asked for."""
     parts: list[RenderableType] = [_headline(stats)]
     if stats.probes != ProbeStats():
         parts.append(_probes_line(stats.probes))
-    if not stats.rooms:
+    if not stats.rooms and room_asked is not None:
+        parts.append(Text(f"room {room_asked} is not open: nobody is there any more", style=QUIET))
+    elif not stats.rooms:
         parts.append(Text("no room is open: nobody has joined yet", style=QUIET))
     for room in stats.rooms:
         parts += [Text(), _room_line(room), _Members(room), *_needs(room)]
@@ -57,15 +60,19 @@ def _remarks(member: MemberStats) -> list[str]:
         remarks.append(f"{member.name}: events over {member.transport.upper()}, since UDP is not used")
     if member.local_only:
         remarks.append(
-            f"{member.name}: {member.local_only} loads not of Sonic Pi's own folders: heard at home only"
+            f"{member.name}: {counted(member.local_only, 'load')} not of Sonic Pi's own folders: "
+            "heard at home only"
         )
     if member.beyond:
-        remarks.append(
-            f"{member.name}: {member.beyond} events needed more than the longest lead and weren't waited for"
-        )
+        events = f"{counted(member.beyond, 'event')} needed more than the longest lead"
+        remarks.append(f"{member.name}: {events} and {_was(member.beyond)}n't waited for")
     if member.refused:
-        remarks.append(f"{member.name}: {member.refused} messages refused")
+        remarks.append(f"{member.name}: {counted(member.refused, 'message')} refused")
     return remarks
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _headline(stats: Stats) -> Text:
@@ -74,16 +81,16 @@ def _headline(stats: Stats) -> Text:
     if stats.ntp_offset_ms is not None:
         line += f"  clock {stats.ntp_offset_ms:+.1f} ms to NTP"
     if stats.datagrams_refused:
-        line += f"  {stats.datagrams_refused} datagrams refused"
+        line += f"  {counted(stats.datagrams_refused, 'datagram')} refused"
     return Text(line)
 
 
 def _probes_line(probes: ProbeStats) -> Text:
     line = f"paths measured: {probes.begun}, of them now {probes.now}"
     if probes.refused:
-        line += f"; {probes.refused} probers refused"
+        line += f"; {counted(probes.refused, 'prober')} refused"
     if probes.datagrams_refused:
-        line += f"; {probes.datagrams_refused} datagrams of theirs refused"
+        line += f"; {counted(probes.datagrams_refused, 'datagram')} of theirs refused"
     return Text(line, style=QUIET)
 
 
@@ -92,7 +99,7 @@ def _room_line(room: RoomStats) -> Text:
     line = Text(f"room {room.name}  ", style="bold")
     line.append(words, style=style)
     line.append(
-        f"  {room.events} events in {room.seconds_compared} s, "
+        f"  {counted(room.events, 'event')} in {room.seconds_compared} s, "
         f"re-timed {room.retimed} ({room.retimed_share:.2%}), "
         f"lead {room.lead_ms:.0f} ms{_tuned(room.lead_auto)}, "
         f"shift {room.shift_ms:.0f} ms{_tuned(room.shift_auto)}",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from relay.headroom import Headrooms
 from relay.lead import Demand, LeadKeeper, LeadPolicy
 from relay.needs import Needs, Peak, ranked
+from relay.wire.counted import counted
 from relay.wire.sequence import Flag, Judged, Stamped
 from relay.wire.timetag import ms, ticks
 
@@ -216,7 +217,8 @@ def beyond_words(most: int, plain: int | None, events: int) -> str:
             f"your path takes {ms(plain):.0f} ms there and back, with the others' more than {longest}: "
             "you hear the others late, and they hear you re-timed"
         )
-    return f"{events} events took longer on your path than {longest}: they come late, or not at all"
+    late = f"{counted(events, 'event')} took longer on your path than {longest}"
+    return f"{late}: what takes so long comes late, or not at all"
 
 
 def _advance(path: Path) -> int:

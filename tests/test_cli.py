@@ -15,7 +15,7 @@ from relay.cli import main as jamrelay
 from relay.lead import LEAD_START
 from relay.service import RelaySettings
 from relay.wire.sequence import Scheme
-from tests.commands import ENDS_S, READY, free_port, line_of, own_user, relay, run, running, wait_for_file
+from tests.commands import ENDS_S, READY, free_port, line_of, own_user, relay, run, running, take_a_place
 
 UNITS = re.compile(r"millisecond|second|port|minutes|this many")
 
@@ -169,6 +169,36 @@ def test_stats_of_an_empty_relay_in_words_and_as_json(env: dict[str, str], tmp_p
     assert answer["uptime_s"] > 0
 
 
+def test_stats_of_a_room_that_is_not_open_says_which_are(env: dict[str, str], tmp_path: Path) -> None:
+    with relay(env, tmp_path / "data") as (_, port):
+        status, printed, errors = run(env, "jamrelay", "stats", f"localhost:{port}", "--room", "nosuch")
+        assert (status, printed) == (1, "")
+        said = f"Error: room nosuch is not open on localhost:{port}"
+        assert errors == f"{said}; no other is: nobody has joined yet\n"
+        take_a_place(port, tmp_path / "pins")
+        take_a_place(port, tmp_path / "pins", room="attic")
+        for words in ((), ("--json",), ("--watch",)):
+            asked = ("stats", f"localhost:{port}", "--room", "nosuch", *words)
+            status, printed, errors = run(env, "jamrelay", *asked)
+            assert (status, printed) == (1, "")
+            assert errors == f"{said}; open: attic (0 here), main (0 here)\n"
+
+
+def test_stats_take_a_rooms_name_as_join_does(env: dict[str, str], tmp_path: Path) -> None:
+    with relay(env, tmp_path / "data") as (_, port):
+        take_a_place(port, tmp_path / "pins", room="ab" * 16)
+        asked = " ab\n\u202e" + "ab" * 200
+        status, printed, errors = run(env, "jamrelay", "stats", f"localhost:{port}", "--room", asked)
+    assert (status, errors) == (0, "")
+    assert f"room {'ab' * 16} " in printed
+
+
+def test_stats_of_a_room_without_a_name_is_refused_in_words(env: dict[str, str]) -> None:
+    status, _, errors = run(env, "jamrelay", "stats", "localhost", "--room", "")
+    assert status == 1
+    assert "--room '' names no room" in errors
+
+
 def test_stats_watch_shows_it_again_and_again_until_ctrl_c(env: dict[str, str], tmp_path: Path) -> None:
     with (
         relay(env, tmp_path / "data") as (_, port),
@@ -187,8 +217,8 @@ def test_stats_watch_in_words_ends_with_ctrl_c(env: dict[str, str], tmp_path: Pa
         relay(env, tmp_path / "data") as (_, port),
         running(env, "jamrelay", "stats", f"localhost:{port}", "--watch") as watching,
     ):
-        # Not a terminal: rich prints when it ends. It has begun once it asked, which makes the pin.
-        wait_for_file(Path(env["XDG_DATA_HOME"]) / "jamrelay" / "known_relays")
+        for _ in range(2):
+            line_of(watching, "no room is open")
         watching.send_signal(signal.SIGINT)
         _, errors = watching.communicate(timeout=ENDS_S)
     assert watching.returncode == 0

@@ -193,7 +193,7 @@ def test_an_event_that_was_never_judged_is_noticed_everywhere() -> None:
     rows = {slot: [*row, (99, b"extra")] for slot, row in book.second(0).items()}
     book.play(0, rows)
     assert book.blamed() == dict.fromkeys((1, 2, 3), (0, 0, 0, 1))
-    assert "1 events at ann that were not due then" in book.ledger.incidents
+    assert "1 event at ann, not due then" in book.ledger.incidents
 
 
 def test_a_member_that_joined_within_the_second_is_not_compared() -> None:

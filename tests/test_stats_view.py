@@ -7,6 +7,7 @@ from rich.console import Console
 
 from relay.stats_view import stats_view, verdict
 from relay.wire.control import MemberStats, ProbeStats, RoomStats, Stats
+from relay.wire.counted import counted
 from relay.wire.sequence import Scheme
 
 
@@ -114,6 +115,27 @@ def test_what_stays_at_home_and_what_was_refused_is_said_and_only_then(columns: 
     )
     assert "bob: 3 loads not of Sonic Pi's own folders: heard at home only" in lines
     assert "bob: 4 messages refused" in lines
+
+
+def test_one_of_a_thing_is_not_called_several() -> None:
+    one = member(4, "dave", refused=1, local_only=1, beyond=1)
+    probes = ProbeStats(begun=1, refused=1, datagrams_refused=1)
+    text = " ".join(" ".join(shown(room(one, events=1), columns=200, probes=probes)).split())
+    for part in (
+        "1 event in 60 s", "dave: 1 message refused", "dave: 1 load not of Sonic Pi's own folders",
+        "dave: 1 event needed more than the longest lead and wasn't waited for", "1 prober refused",
+        "1 datagram of theirs refused",
+    ):  # fmt: skip
+        assert part in text
+    stats = Stats(
+        software="", uptime_s=0.0, members=0, rooms=[], datagrams_in=1, datagrams_refused=1,
+    )  # fmt: skip
+    output = io.StringIO()
+    Console(file=output, width=80).print(stats_view(stats))
+    assert "1 datagram refused" in output.getvalue()
+    assert [counted(number, "event") for number in (0, 1, 2, 1.0, 0.5)] == [
+        "0 events", "1 event", "2 events", "1 event", "0.5 events",
+    ]  # fmt: skip
 
 
 def test_the_scheme_is_shown_where_it_is_not_the_usual_one() -> None:
