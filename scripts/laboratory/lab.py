@@ -31,11 +31,11 @@ LOG_WIDTH = 160
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="""\b
 Examples:
-  scripts/lab --network hotel-wifi --network delay=50,loss=5% --repair both --seeds 3
-  scripts/lab --network mobile --transport udp --transport tls-cubic --where netlab
+  scripts/lab --network hotel-wifi --network delay=50,loss=5% --repair both
+  scripts/lab --network mobile --transport tls-cubic --where netlab
   scripts/lab --real --profile hotel-wifi --seconds 30
-  scripts/lab --study            the whole study: docs/STUDY.md, its data and figures
-  scripts/lab --repeat           two points of the committed study anew: do they agree?""",
+  scripts/lab --study     the whole study: docs/STUDY.md, its data and figures
+  scripts/lab --repeat    two points of that study anew: do they agree?""",
 )
 @click.option(
     "--network",

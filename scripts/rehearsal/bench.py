@@ -297,4 +297,4 @@ def main(seconds: float, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/bench")

@@ -204,7 +204,8 @@ def main(
 ) -> None:
     """Play a jam of three genuine Sonic Pis on this machine and check that all heard the same.
 
-    The exit status is 0 only if the jam was coherent and, with --prove, proved.
+    The exit status is 0 only if the jam was coherent and, with --prove, proved. With --window as the first
+    word two genuine windows play instead: scripts/demo --window --help.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     output.mkdir(parents=True, exist_ok=True)
@@ -238,4 +239,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/demo")

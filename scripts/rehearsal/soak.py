@@ -375,4 +375,4 @@ def main(minutes: float, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/test --long")

@@ -54,4 +54,4 @@ def run_all(inputs: int, start: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/fuzz")
