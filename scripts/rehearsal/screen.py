@@ -67,7 +67,7 @@ class Screen:
 
     def wait_for(self, name: str, timeout_s: float) -> str:
         """Wait for a window with this title and return it. Raises StageError."""
-        return wait_until(lambda: next(iter(self.windows(name)), ""), f"a window {name!r}", timeout_s)
+        return wait_until(lambda: next(iter(self.windows(name)), ""), f"window {name!r}", timeout_s)
 
     def activate(self, window: str) -> None:
         """Bring a window to the front."""

@@ -27,6 +27,8 @@ BOTH_DB = 1.0
 SILENCE_DBFS = -90.0
 ENDS_S = 25.0
 """Plain Sonic Pi's window takes 5 s to close."""
+FADES_S = 10.0
+"""Sonic Pi takes 1 s to fade a run out, and begins when it comes to it."""
 SECOND_NS = 1_000_000_000
 
 
@@ -104,8 +106,10 @@ def play(jam: WindowJam) -> dict[str, Seen]:
         one.recorded_s = soundfile.info(path).duration
         one.recorded_dbfs = sound.level_dbfs(path)
         window.stop_jobs()
-    jam.stage.play_for(1.5)
+    until_s = time.monotonic() + FADES_S
     listen(jam, seen, "stopped_dbfs")
+    while max(one.stopped_dbfs for one in seen.values()) > SILENCE_DBFS and time.monotonic() < until_s:
+        listen(jam, seen, "stopped_dbfs")
     return seen
 
 
