@@ -56,6 +56,7 @@ TRIAL = Trial(
     elsewhere=HANDED,
     levels={"plain": LOUD, "home": LOUD, "elsewhere": LOUD},
     left_over={"plain": (), "home": (), "elsewhere": ()},
+    uncompleted={"plain": 0, "jam": 0},
     errors={"plain": Counter(), "jam": Counter()},
     seconds_behind={},
     late={},
@@ -97,6 +98,14 @@ def test_that_notes_were_moved_is_no_reason_for_notes_that_are_not_played() -> N
 def test_what_is_left_over_in_plain_too_is_no_difference() -> None:
     left = ("9:group",)
     assert replace(TRIAL, left_over={"plain": left, "home": left, "elsewhere": left}).verdict == "same"
+
+
+def test_what_an_uncompleted_run_leaves_over_is_sonic_pis_own() -> None:
+    left = {"plain": (), "home": ("9:group", "8:basic_mixer"), "elsewhere": ("9:group", "8:basic_mixer")}
+    assert replace(TRIAL, left_over=left).verdict == "DIFFERENT"
+    assert replace(TRIAL, left_over=left, uncompleted={"plain": 0, "jam": 1}).verdict == "same"
+    more = {name: (*nodes, "10:group") for name, nodes in left.items()}
+    assert replace(TRIAL, left_over=more, uncompleted={"plain": 0, "jam": 1}).verdict == "DIFFERENT"
 
 
 def test_a_program_without_a_note_or_a_sound_in_plain_proves_nothing() -> None:
@@ -181,10 +190,12 @@ def test_levels_are_of_windows_and_add_the_pairs_of_channels(tmp_path: Path) -> 
     one, other = tmp_path / "1.wav", tmp_path / "3.wav"
     soundfile.write(one, numpy.vstack([loud, quiet]), 48_000)
     soundfile.write(other, numpy.vstack([quiet, loud]), 48_000)
-    assert sound.window_levels_dbfs([one], 0.0, 1.0, 3) == pytest.approx([-6.02, -120.0, -120.0], abs=0.01)
-    assert sound.window_levels_dbfs([one, other], 0.0, 1.0, 2) == pytest.approx([-6.02, -6.02], abs=0.01)
-    assert sound.window_levels_dbfs([one], 0.5, 1.0, 1) == pytest.approx([-9.03], abs=0.01)
-    assert sound.window_levels_dbfs([one], -0.5, 1.0, 1) == pytest.approx([-9.03], abs=0.01)
+    levels = sound.window_levels_dbfs
+    assert levels([(one, 0.0)], 1.0, 3) == pytest.approx([-6.02, -120.0, -120.0], abs=0.01)
+    assert levels([(one, 0.0), (other, 0.0)], 1.0, 2) == pytest.approx([-6.02, -6.02], abs=0.01)
+    assert levels([(one, 0.0), (other, 1.0)], 1.0, 1) == pytest.approx([-3.01], abs=0.01)
+    assert levels([(one, 0.5)], 1.0, 1) == pytest.approx([-9.03], abs=0.01)
+    assert levels([(one, -0.5)], 1.0, 1) == pytest.approx([-9.03], abs=0.01)
 
 
 def test_cues_are_read_by_their_time_with_numbers_as_numbers() -> None:

@@ -6,7 +6,7 @@ every stop, and what each Sonic Pi printed.
 
 import re
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +54,7 @@ class Turn:
 
     def runs(self, what: str) -> set[str]:
         """Return the numbers of the runs of which Sonic Pi said "Stopping run" or "Completed run"."""
-        lines = (line.rpartition(f"{what} run ") for line in self.said)
-        return {number.strip() for _, found, number in lines if found}
+        return runs(self.said, what)
 
     @property
     def warnings(self) -> list[str]:
@@ -66,6 +65,12 @@ class Turn:
     def seconds_behind(self) -> int:
         """In how many seconds of its runs it fell behind."""
         return seconds_behind(self.warnings)
+
+
+def runs(said: Iterable[str], what: str) -> set[str]:
+    """Return the numbers of the runs of which Sonic Pi said "Stopping run" or "Completed run"."""
+    lines = (line.rpartition(f"{what} run ") for line in said)
+    return {number.strip() for _, found, number in lines if found}
 
 
 def seconds_behind(warnings: Sequence[str]) -> int:

@@ -115,21 +115,21 @@ def level_dbfs(path: Path) -> float:
     return dbfs_of(samples**2)
 
 
-def window_levels_dbfs(paths: Sequence[Path], from_s: float, window_s: float, count: int) -> list[float]:
-    """Return the RMS levels in dB of full scale of `count` windows one after the other, from from_s on.
+def window_levels_dbfs(takes: Sequence[tuple[Path, float]], window_s: float, count: int) -> list[float]:
+    """Return the RMS levels in dB of full scale of `count` windows one after the other.
 
-    paths: pairs of channels that were recorded together; their powers are added, so that a sound counts the
-    same whichever of them it is on. What lies outside of a file is silence.
+    takes: files of a pair of channels each, and where in them the first window begins, in s; their powers are
+    added, so that a sound counts the same whichever of them it is on. What lies outside of a file is silence.
     """
+    read = [(*soundfile.read(path, dtype="float64", always_2d=True), from_s) for path, from_s in takes]
     levels: list[float] = []
-    taken = [soundfile.read(path, dtype="float64", always_2d=True) for path in paths]
     for window in range(count):
-        squares = []
-        for samples, rate in taken:
+        squares = 0.0
+        for samples, rate, from_s in read:
             first = round((from_s + window * window_s) * rate)
             part = samples[max(0, first) : max(0, first + round(window_s * rate))]
-            squares.append(float(numpy.sum(part**2)) / (round(window_s * rate) * samples.shape[1]))
-        levels.append(dbfs_of(numpy.array([sum(squares)])))
+            squares += float(numpy.sum(part**2)) / (round(window_s * rate) * samples.shape[1])
+        levels.append(dbfs_of(numpy.array([squares])))
     return levels
 
 

@@ -8,7 +8,7 @@ what became of it, and all three scsynths write down what they play.
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,7 @@ from rehearsal import cues, recording, sound, stream
 from rehearsal.cues import Cue
 from rehearsal.doubled import DoubledJam, front_path
 from rehearsal.jam import late_lines
-from rehearsal.recording import Recording
-from rehearsal.snippets import seconds_behind
+from rehearsal.snippets import runs, seconds_behind
 from rehearsal.stage import TIMING_WARNING, Performer, Stage, make_shim
 from rehearsal.tree import Node, query
 from rehearsal.trial import (
@@ -45,11 +44,11 @@ FREED_S_MAX = 9.0
 """It frees the last FX up to 8 s after that."""
 REPORT_S = 4.5
 """Seconds are reported half a second after they ended, and compared soon after."""
-AFRESH_S = 1.5
+AFRESH_S = 3.0
 RUN_CODE_BYTES = 16_000
 """Sonic Pi 3.2 cuts what it is told to run at 16,384 bytes; longer ones are run as a file."""
 AFRESH = "set_sched_ahead_time! 0.5\nset_volume! 1\nreset_mixer!\nset_cent_tuning! 0\n"
-"""What one program leaves set for the next."""
+"""What one program leaves set for the next. AFRESH_S: until this run's own mixer has been freed."""
 
 COUNTED = (
     *("refused", "local_only", "silent_here", "moved", "retimed", "overtaken", "unconfirmed"),
@@ -58,7 +57,8 @@ COUNTED = (
 """Figures of `jamrelay stats` that tell of something that wasn't as sent."""
 BRIDGE_SAYS = " bridge: "
 
-NODE_SYNTHS, NODE_FX, NODE_MIXERS, NODE_MONITOR = 4, 3, 2, 5
+OWN_GROUPS = (4, 3, 2, 5)
+"""Sonic Pi's groups for synths, FX, mixers, monitors."""
 KEPT = frozenset({"sonic-pi-mixer", "sonic-pi-scope"})
 """What Sonic Pi itself has in these groups from its start on."""
 
@@ -95,9 +95,8 @@ class Run:
     from_ns: int
     stop_ns: int
     to_ns: int
-    wavs: Mapping[str, Sequence[Path]]
-    take_ns: Mapping[str, int]
-    """Since when they were written."""
+    wavs: Mapping[str, Sequence[tuple[Path, int]]]
+    """What was written down, and since when."""
     left_over: Mapping[str, tuple[str, ...]]
     said: Mapping[str, Sequence[str]]
     """What Sonic Pi told its GUI."""
@@ -138,6 +137,7 @@ class Theatre:
         heard = {name: len(self.performers[name].gui_messages) for name in WHERE}
         told_at = len(self.bridge_lines())
         before = self.jam.members()
+        old = self.left_over()
         takes = {name: self.start_takes(name, program.path.stem) for name in WHERE}
         from_ns = time.time_ns()
         for performer in (self.plain, self.player):
@@ -147,8 +147,11 @@ class Theatre:
         for performer in (self.plain, self.player):
             performer.stop_jobs()
         self.stage.play_for(FADE_S)
-        wavs = {name: [sound.stop(take) for take in started] for name, (started, _) in takes.items()}
-        left_over = self.wait_freed()
+        wavs = {
+            name: [(sound.stop(take), since_ns) for take, since_ns in started]
+            for name, started in takes.items()
+        }
+        left_over = self.wait_freed(old)
         self.stage.play_for(REPORT_S - (time.time_ns() - stop_ns) / 1e9)
         return self.judge(
             program,
@@ -158,7 +161,6 @@ class Theatre:
                 stop_ns=stop_ns,
                 to_ns=time.time_ns(),
                 wavs=wavs,
-                take_ns={name: started_ns for name, (_, started_ns) in takes.items()},
                 left_over=left_over,
                 said={name: list(self.performers[name].gui_lines())[heard[name] :] for name in WHERE},
                 told=tuple(self.bridge_lines()[told_at:]),
@@ -172,10 +174,9 @@ class Theatre:
         read = {name: recording.read(self.performers[name].recording_path) for name in WHERE}
         plain = stream.read_plain(read["plain"])
         front = stream.read_plain(recording.read(front_path(self.player)))
-        sent_now = [each for each in front if run.from_ns <= each.message.t_ns < run.to_ns]
         handed = {
             where: handed_of(
-                stream.pair_up(sent_now, stream.read_slot(since(read[where], run.from_ns), self.slot)),
+                during(stream.pair_up(front, stream.read_slot(read[where], self.slot)), run),
                 round(self.jam.shift_ms * 1e6),
             )
             for where in ("home", "elsewhere")
@@ -196,10 +197,13 @@ class Theatre:
             home=handed["home"],
             elsewhere=handed["elsewhere"],
             levels={
-                name: levels_of(run.wavs[name], run.take_ns[name], first_ns[name] or run.from_ns, seconds)
-                for name in WHERE
+                name: levels_of(run.wavs[name], first_ns[name] or run.from_ns, run.stop_ns) for name in WHERE
             },
             left_over=run.left_over,
+            uncompleted={
+                name: len(runs(run.said[where], "Stopping") - runs(run.said[where], "Completed"))
+                for name, where in (("plain", "plain"), ("jam", "home"))
+            },
             errors={"plain": error_lines(run.said["plain"]), "jam": error_lines(run.said["home"])},
             seconds_behind={
                 name: seconds_behind([line for line in run.said[name] if TIMING_WARNING.search(line)])
@@ -223,26 +227,41 @@ class Theatre:
                 cues.send(performer, cue)
         self.stage.play_for(began_s + seconds - time.monotonic())
 
-    def start_takes(self, name: str, program: str) -> tuple[list[sound.Take], int]:
-        """Let a scsynth write down its outputs; return that, and since when (Unix ns)."""
+    def start_takes(self, name: str, program: str) -> list[tuple[sound.Take, int]]:
+        """Let a scsynth write down its outputs; return the takes, and since when (Unix ns)."""
         started = []
+        if name == "plain":
+            # Sonic Pi has paused the root group since its last run ended, and a take with it.
+            with sound.Connection(self.ports[name]) as ask:
+                ask("/n_run", 0, 1)
         for pair in range(self.pairs):
             wav = self.folder / f"{program}-{name}-{2 * pair + 1}.wav"
             number = sound.BUFFER + pair, sound.NODE + pair
-            started.append(sound.start(self.ports[name], wav, 2 * pair, *number))
-        return started, time.time_ns()
+            take = sound.start(self.ports[name], wav, 2 * pair, *number)
+            started.append((take, time.time_ns()))
+        return started
 
-    def wait_freed(self) -> dict[str, tuple[str, ...]]:
-        """Wait until nothing of the program is left anywhere, at most FREED_S_MAX; return what is."""
+    def wait_freed(self, old: Mapping[str, Sequence[Node]]) -> dict[str, tuple[str, ...]]:
+        """Wait until nothing of the program is left anywhere, at most FREED_S_MAX; return what is.
+
+        old: what was left over from those before.
+        """
+        known = {name: {node.id for node in nodes} for name, nodes in old.items()}
         deadline_s = time.monotonic() + FREED_S_MAX
         while True:
             left = {
-                name: left_over(query(self.ports[name]), 0 if name == "plain" else self.slot)
-                for name in WHERE
+                name: tuple(str(node) for node in nodes if node.id not in known[name])
+                for name, nodes in self.left_over().items()
             }
             if not any(left.values()) or time.monotonic() > deadline_s:
                 return left
             self.stage.play_for(0.5)
+
+    def left_over(self) -> dict[str, tuple[Node, ...]]:
+        """Return the nodes that each scsynth has beyond those that Sonic Pi had when it had booted."""
+        return {
+            name: left_over(query(self.ports[name]), 0 if name == "plain" else self.slot) for name in WHERE
+        }
 
     def afresh(self) -> None:
         """Set back what a program may have left set."""
@@ -261,9 +280,21 @@ def counted_in(member: Mapping[str, Any]) -> list[str]:
     return [name for name in member if name in COUNTED or isinstance(member[name], Mapping)]
 
 
-def since(read: Recording, from_ns: int) -> Recording:
-    """Return a recording from an instant on."""
-    return replace(read, to_scsynth=tuple(each for each in read.to_scsynth if each.t_ns >= from_ns))
+def during(pairing: stream.Pairing, run: Run) -> stream.Pairing:
+    """Return what of a pairing of whole recordings Sonic Pi sent during a run.
+
+    Sonic Pi gives no number twice, so messages find their partners across runs; what is handed over at the
+    begin of a run may have been sent before it.
+    """
+
+    def was(said: stream.Said) -> bool:
+        return run.from_ns <= said.message.t_ns < run.to_ns
+
+    return stream.Pairing(
+        tuple(pair for pair in pairing.pairs if was(pair.front)),
+        tuple(filter(was, pairing.front_only)),
+        tuple(filter(was, pairing.out_only)),
+    )
 
 
 def first_due_ns(sent: Sequence[stream.Said], span: tuple[int, int]) -> int | None:
@@ -276,20 +307,17 @@ def first_due_ns(sent: Sequence[stream.Said], span: tuple[int, int]) -> int | No
     return min(dues, default=None)
 
 
-def levels_of(wavs: Sequence[Path], started_ns: int, first_ns: int, seconds: float) -> Levels:
-    """Return the levels of a program that played for so long, counted from its first note."""
-    from_s = (first_ns - started_ns) / 1e9 - WINDOW_EARLY_S
-    count = max(1, int(seconds / WINDOW_S))
-    whole = sound.window_levels_dbfs(wavs, from_s, count * WINDOW_S, 1)[0]
-    return Levels(whole, tuple(sound.window_levels_dbfs(wavs, from_s, WINDOW_S, count)))
+def levels_of(wavs: Sequence[tuple[Path, int]], first_ns: int, stop_ns: int) -> Levels:
+    """Return the levels of a program in whole windows from its first note to the stop."""
+    takes = [(wav, (first_ns - since_ns) / 1e9 - WINDOW_EARLY_S) for wav, since_ns in wavs]
+    count = max(1, int(((stop_ns - first_ns) / 1e9 + WINDOW_EARLY_S) / WINDOW_S))
+    whole = sound.window_levels_dbfs(takes, count * WINDOW_S, 1)[0]
+    return Levels(whole, tuple(sound.window_levels_dbfs(takes, WINDOW_S, count)))
 
 
-def left_over(tree: Node, slot: int) -> tuple[str, ...]:
+def left_over(tree: Node, slot: int) -> tuple[Node, ...]:
     """Return the nodes right below Sonic Pi's own groups that it didn't have when it had booted."""
-    groups = (
-        tree.find(slot << stream.NODE_BITS | group)
-        for group in (NODE_SYNTHS, NODE_FX, NODE_MIXERS, NODE_MONITOR)
-    )
+    groups = (tree.find(slot << stream.NODE_BITS | group) for group in OWN_GROUPS)
     return tuple(
-        str(node) for group in groups if group is not None for node in group.children if node.name not in KEPT
+        node for group in groups if group is not None for node in group.children if node.name not in KEPT
     )

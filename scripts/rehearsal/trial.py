@@ -34,6 +34,10 @@ MIXERS = frozenset({"sonic-pi-mixer", "sonic-pi-basic_mixer"})
 PATH_WORDS = re.compile(r"\S*/(\S+)")
 JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
 
+ERROR_LINES = 3
+NODES_EACH = 2
+"""A run's own group, with all its FX, and its mixer."""
+
 Sound = tuple[Argument, ...]
 
 
@@ -117,6 +121,9 @@ class Trial:
     """By "plain", "home", "elsewhere"."""
     left_over: Mapping[str, tuple[str, ...]]
     """By the same names: nodes of the program that are still there after the stop."""
+    uncompleted: Mapping[str, int]
+    """By "plain" and "jam": runs that Sonic Pi stopped and never called completed. That is a race of its own,
+    and it never frees such a run's group and mixer, in plain either."""
     errors: Mapping[str, Counter[str]]
     """By "plain" and "jam": what Sonic Pi called an error."""
     seconds_behind: Mapping[str, int]
@@ -158,7 +165,8 @@ class Trial:
         found += [
             f"{len(nodes)} nodes left over {at(where)} (plain: {len(self.left_over['plain'])})"
             for where, nodes in self.left_over.items()
-            if where != "plain" and len(nodes) > len(self.left_over["plain"])
+            if where != "plain"
+            and len(nodes) > max(len(self.left_over["plain"]), NODES_EACH * self.uncompleted["jam"])
         ]
         new = self.errors["jam"] - self.errors["plain"]
         found += [f"Sonic Pi says {count} times more than in plain: {text}" for text, count in new.items()]
@@ -208,6 +216,7 @@ class Trial:
                 for name, level in self.levels.items()
             },
             "left_over": {name: list(nodes) for name, nodes in self.left_over.items()},
+            "uncompleted": dict(self.uncompleted),
             "errors": {name: dict(lines) for name, lines in self.errors.items()},
             "seconds_behind": dict(self.seconds_behind),
             "late": dict(self.late),
@@ -241,16 +250,16 @@ def notes_of(stream: Sequence[Said], from_ns: int, to_ns: int) -> list[Note]:
         if said.address in ("/b_allocRead", "/b_alloc"):
             path = said.content[2] if said.address == "/b_allocRead" and len(said.content) > 2 else ""
             buffers[said.content[1]] = str(path).rpartition("/")[2]
-        elif (
-            said.is_note
-            and said.message.timetag is not None
-            and said.content[1] not in MIXERS
-            and from_ns <= said.message.t_ns < to_ns
-        ):
+        elif is_counted(said) and from_ns <= said.message.t_ns < to_ns:
             found.append((said.stated_ns, sound_of(said, buffers)))
     found.sort(key=lambda each: each[0])
     first_ns = found[0][0] if found else 0
     return [Note(sound, at_ns - first_ns) for at_ns, sound in found]
+
+
+def is_counted(said: Said) -> bool:
+    """Tell whether a message makes a synth or FX at a given time: what is compared as a note."""
+    return said.is_note and said.message.timetag is not None and said.content[1] not in MIXERS
 
 
 def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
@@ -306,7 +315,7 @@ def handed_of(pairing: Pairing, shift_ns: int = 0) -> Handed:
     late_ns = [by_ns for by_ns in moved_ns if by_ns > MOVED_NS]
     return Handed(
         messages=len(pairing.pairs),
-        notes=sum(pair.front.is_note and pair.front.content[1] not in MIXERS for pair in pairing.pairs),
+        notes=sum(is_counted(pair.front) for pair in pairing.pairs),
         lacking=lacking,
         extra=Counter(short(said) for said in pairing.out_only if said.message.index not in replaced),
         stands_in=stands_in,
@@ -330,8 +339,9 @@ def error_lines(said: Iterable[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for line in said:
         if line.startswith(("/error", "/syntax_error")):
-            text = unescape(JOB_WORDS.sub("", line.splitlines()[0]))
-            found[PATH_WORDS.sub(r"\1", " ".join(text.split()))[:160]] += 1
+            # What happened, that the thread died of it, and why; then come the places in the code.
+            text = unescape(JOB_WORDS.sub("", " ".join(line.splitlines()[:ERROR_LINES])))
+            found[PATH_WORDS.sub(r"\1", " ".join(text.split()))[:200]] += 1
     return found
 
 

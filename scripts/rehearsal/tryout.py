@@ -54,6 +54,7 @@ def ended(program: Program, seconds: float, why: str) -> Trial:
         elsewhere=nothing,
         levels=dict.fromkeys(WHERE, silence()),
         left_over=dict.fromkeys(WHERE, ()),
+        uncompleted={"plain": 0, "jam": 0},
         errors={"plain": Counter(), "jam": Counter()},
         seconds_behind={},
         late={},
