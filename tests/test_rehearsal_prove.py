@@ -357,6 +357,14 @@ def test_without_an_engine_the_sequence_alone_is_proved_and_without_events_nothi
     assert not prove(recordings, SLOTS, [], fake_render({}), Path()).proved
 
 
+def test_a_default_made_explicit_by_a_name_of_another_type_is_altered() -> None:
+    lines = session()
+    where = note_at(lines, 0)
+    due_ns, raw = lines[where]
+    lines[where] = (due_ns, raw.replace(b",siiisfsfsf", b",siiisfsfSf"))
+    assert "unexpected control" in (matched(lines).mismatch or "")
+
+
 @given(st.data())
 def test_no_single_changed_byte_of_a_note_goes_unseen(data: st.DataObject) -> None:
     lines = session()

@@ -185,7 +185,7 @@ def extra_difference(address: str, wanted: list[Field], found: list[Field], slot
         return f"{len(extra)} arguments too many"
     given = {field.value for field in wanted[4::2]}
     for name, value in zip(extra[::2], extra[1::2], strict=True):
-        if name.value not in (*BUS_CONTROLS, *BUFFER_CONTROLS) or name.value in given:
+        if name.tag != "s" or name.value not in (*BUS_CONTROLS, *BUFFER_CONTROLS) or name.value in given:
             return f"unexpected control {name.value!r}"
         # Number 0, the default of all these, of the sender.
         role = "bus" if name.value in BUS_CONTROLS else "buffer"
