@@ -264,6 +264,18 @@ def test_a_late_joiner_who_was_not_told_all_does_not_match(gone: int) -> None:
     assert matched(lines).mismatch is not None
 
 
+@pytest.mark.parametrize("behind_a_reset", [False, True])
+def test_what_others_built_before_a_member_had_its_synthdefs_it_may_build_later(behind_a_reset: bool) -> None:
+    lines = [played(event) for event in log()]
+    _, raw = lines.pop(1)
+    built = (START_NS + 101_000_000 if behind_a_reset else None, raw)
+    assert matched([*host_lines(), *lines[:3], built, *lines[3:]]).mismatch is None
+    assert matched([*host_lines(), *lines]).mismatch is not None, "never built"
+    assert matched([*host_lines(), *lines, (None, raw)], slot=1).mismatch is not None, "its own"
+    alien = (built[0], raw.replace(b"/g_new", b"/p_new"))
+    assert matched([*host_lines(), *lines[:3], alien, *lines[3:]]).mismatch is not None
+
+
 def test_music_before_a_member_came_is_never_excused() -> None:
     events = log()
     lines = [*host_lines(), *(played(event) for event in events[7:])]

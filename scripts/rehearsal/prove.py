@@ -6,8 +6,10 @@ position, since the clocks' last microseconds would move a note across one of sc
 recordings must give equal samples. A recording that doesn't match is not rendered: its first mismatch is
 named.
 
-A member who joined while others booted was told of their groups, mixers and buffers by other means, bare.
-Only such events may come that way, or be missing if they were undone since; never music.
+A member who joined while others booted was told of their groups, mixers and buffers by other means; and
+what others built before its own scsynth had the synthdefs was built then. So these come bare, or behind a
+reset that was still to come. Only such events may come that way, or be missing if they were undone since;
+never music.
 """
 
 from collections import defaultdict
@@ -19,8 +21,8 @@ from rehearsal import hosttree, relaylog
 from rehearsal.offline import RenderError
 from rehearsal.recording import RecordedMessage, Recording
 from rehearsal.relaylog import RESOURCE, SILENCED, LoggedEvent
-from rehearsal.rooms import describe, slot_of
-from rehearsal.same import difference, identity_differs
+from rehearsal.rooms import describe, node_of, slot_of
+from rehearsal.same import OWN_NODE, difference, first_id, identity_differs
 
 AT_HOME_ONLY = ("/b_write", "/b_close", "/b_read", "/b_readChannel", "/b_allocReadChannel")
 """Files of the member's own Sonic Pi: no events of the room."""
@@ -110,8 +112,8 @@ def match(
 ) -> Match:
     """Match one recording with the log (by number), whole. slots: all that were ever in the room.
 
-    The member came after some event of the log: the latest of those after which only boots had happened
-    and for which all fits; if none fits, the try that went furthest is the one reported.
+    The member came after some event of the log, with only boots before it, and could build from some later
+    one on: the first of those for which all fits; if none fits, the try that went furthest is reported.
     """
     if recording.dropped or len(recording.metas) != 1 or len(recording.unreadable) > 0:
         return Match(
@@ -133,11 +135,12 @@ def match(
     ]
     best: Match | None = None
     for joined_after in joins(log, slot):
-        found = match_from(member, slot, room, log, joined_after)
-        if found.mismatch is None:
-            return found
-        if best is None or len(found.pairs) > len(best.pairs):
-            best = found
+        for built_after in builds(log, slot, joined_after):
+            found = match_from(member, slot, room, log, joined_after, built_after)
+            if found.mismatch is None:
+                return found
+            if best is None or len(found.pairs) > len(best.pairs):
+                best = found
     assert best is not None, "0 is always tried"
     return best
 
@@ -151,35 +154,55 @@ def joins(log: Sequence[LoggedEvent], slot: int) -> Iterable[int]:
         yield event.number
 
 
+def builds(log: Sequence[LoggedEvent], slot: int, joined_after: int) -> Iterable[int]:
+    """Yield the numbers of the events after which a member that came after `joined_after` may have had its
+    synthdefs: it builds nothing of its own before."""
+    yield joined_after
+    for event in log[joined_after:]:
+        if relaylog.founds(event):
+            if event.slot == slot:
+                return
+            yield event.number
+
+
 def match_from(
     member: str,
     slot: int,
     room: Sequence[RecordedMessage],
     log: Sequence[LoggedEvent],
     joined_after: int,
+    built_after: int,
 ) -> Match:
-    """Match the room's messages of a member that came after event number `joined_after`."""
-    timed = sorted(
-        (message for message in room if message.timetag is not None),
-        key=lambda message: (message.timetag or 0, message.index),
-    )
-    bare: dict[tuple[int, bool], list[RecordedMessage]] = defaultdict(list)
-    for message in room:
-        if message.timetag is None:
-            bare[slot_of(message), message.address in relaylog.LOADS].append(message)
+    """Match the room's messages of a member that came after event number `joined_after`, and built at one
+    time what others had founded up to `built_after`."""
     played = [
         event
         for event in relaylog.executed(log)
-        if event.number > joined_after and not (SILENCED in event.flags and event.slot == slot)
+        if event.number > (built_after if relaylog.founds(event) and event.slot != slot else joined_after)
+        and not (SILENCED in event.flags and event.slot == slot)
     ]
     expected: dict[tuple[int, bool], list[LoggedEvent]] = defaultdict(list)
-    told = relaylog.founded(log, joined_after)
-    for owner, events in told.items():
-        for event in events:
-            expected[owner, event.kind == RESOURCE].append(event)
+    for is_load, until in ((True, joined_after), (False, built_after)):
+        for owner, events in relaylog.founded(log, until).items():
+            told = [event for event in events if (event.kind == RESOURCE) == is_load]
+            expected[owner, is_load] += told if owner != slot else []
+    missed = built_after - sum(map(len, expected.values()))
+    missed -= sum(event.number <= built_after for event in played)
+    built = {(event.slot, first_id(event.payload)) for events in expected.values() for event in events}
+    built -= {(event.slot, first_id(event.payload)) for event in played if relaylog.founds(event)}
+    timed: list[RecordedMessage] = []
+    bare: dict[tuple[int, bool], list[RecordedMessage]] = defaultdict(list)
+    for message in room:
+        is_built = message.address in relaylog.CREATES and (slot_of(message), own_id(message)) in built
+        if message.timetag is None or is_built:
+            bare[slot_of(message), message.address in relaylog.LOADS].append(message)
+        else:
+            timed.append(message)
+    timed.sort(key=lambda message: (message.timetag or 0, message.index))
     for event in sorted(log, key=lambda event: (event.slot, event.seq)):
         if event.kind == RESOURCE and event.number > joined_after:
             expected[event.slot, True].append(event)
+            missed -= event.number <= built_after
     pairs: list[Pair] = []
     for key in sorted(expected.keys() | bare.keys()):
         more, mismatch = pair_up(expected[key], bare[key], "bare")
@@ -187,8 +210,13 @@ def match_from(
         if mismatch is not None:
             return Match(member, slot, tuple(pairs), mismatch)
     more, mismatch = pair_up(played, timed, "timed")
-    missed = joined_after - sum(len(events) for events in told.values())
     return Match(member, slot, (*pairs, *more), mismatch, missed)
+
+
+def own_id(message: RecordedMessage) -> int | None:
+    """Return the node that a message makes, in its member's own numbers."""
+    node = node_of(message)
+    return None if node is None else node & OWN_NODE
 
 
 def pair_up(

@@ -16,6 +16,7 @@ TIMED, UNTIMED, RESOURCE, RESET = "TIMED", "UNTIMED", "RESOURCE", "RESET"
 KINDS = (TIMED, UNTIMED, RESOURCE, RESET)
 FOUNDATION, SILENCED = "FOUNDATION", "SILENCED"
 LOADS = ("/b_alloc", "/b_allocRead")
+CREATES = ("/g_new", "/s_new")
 RESET_SPARES = 1 << 32
 """One second: what is due sooner after a reset may be in a scsynth's hands already."""
 
@@ -122,7 +123,7 @@ def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedE
             if SILENCED not in event.flags:
                 book.clear()
             continue
-        if event.kind != RESOURCE and FOUNDATION not in event.flags:
+        if event.kind != RESOURCE and not founds(event):
             continue
         address, args = parse_message(event.payload)
         at = 1 if address == "/s_new" else 0
@@ -131,6 +132,11 @@ def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedE
         if address != "/b_free":
             book[key] = event
     return {slot: list(book.values()) for slot, book in kept.items()}
+
+
+def founds(event: LoggedEvent) -> bool:
+    """Tell whether an event builds what its Sonic Pi never frees."""
+    return event.kind != RESOURCE and FOUNDATION in event.flags
 
 
 def may_be_missed(event: LoggedEvent) -> bool:
