@@ -2,11 +2,12 @@
 
 Pure. Gaps are timed by the local clock (s), since session time may be set in one step. A host that comes in
 anew asks for the last PAST_NUMBERS events before it as well: some of them are due only afterwards.
-Bound: EARLY_MAX events wait for session time.
+Bound: EARLY_MAX events and TOLD_MAX foundations wait for session time.
 """
 
 from bridge.memory import HandedOver, Memory
 from relay.wire import frames
+from relay.wire.control import Foundation
 from relay.wire.errors import MalformedDatagram
 from relay.wire.outbox import Outbox
 from relay.wire.recovery import GapTracker
@@ -21,6 +22,8 @@ PAST_KEEP_S = 1.0
 """How long those from before are asked for; the relay doesn't keep them for ever."""
 
 EARLY_MAX = 4096
+TOLD_MAX = 64
+"""A foundation for every slot, twice."""
 
 
 class Downlink:
@@ -32,6 +35,7 @@ class Downlink:
         self._joined_number = 0
         self._asks = True
         self._early: list[Judged] = []
+        self._told: list[Foundation] = []
         self._leapt: list[tuple[int, int]] = []
 
     def enter(self, number: int, now_s: float) -> None:
@@ -94,10 +98,16 @@ class Downlink:
         if len(self._early) < EARLY_MAX:
             self._early.append(event)
 
-    def take_early(self) -> list[Judged]:
+    def keep_told(self, told: Foundation) -> None:
+        """Keep what was told of a member, until session time is known: the dues in it are by that."""
+        if len(self._told) < TOLD_MAX:
+            self._told.append(told)
+
+    def take_early(self) -> tuple[list[Foundation], list[Judged]]:
         """Take out what was kept, as it came."""
-        early, self._early = self._early, []
-        return early
+        kept = self._told, self._early
+        self._told, self._early = [], []
+        return kept
 
     def ask(self, outbox: Outbox, now_s: float) -> None:
         """Ask for what is missing, if that is due and the way up may carry it."""

@@ -124,11 +124,11 @@ class HoldbackQueue:
             self._remove(held)
         return sorted(dropped, key=lambda held: (*held.key, held.seq, held.sub))
 
-    def next_reset(self, slot: int) -> int | None:
-        """Return the latest due of a slot reset that is still held for `slot`."""
+    def next_reset(self, slot: int) -> int:
+        """Return the latest due of a slot reset that is still held for `slot`, 0 if there is none."""
         return max(
             (held.due for held in self._live.values() if held.slot == slot and held.kind is Kind.RESET),
-            default=None,
+            default=0,
         )
 
     def enter_epoch(self) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 from bridge.memory import LISTED_MAX, Memory
 
-_LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH?QBB{LISTED_MAX}Q{LISTED_MAX}QI")
+_LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH??QBB{LISTED_MAX}Q{LISTED_MAX}QI")
 """Magic and the number of the writing first, a checksum last."""
 _CHECKSUM_BYTES = 4
-_MAGIC = b"JAM3"
+_MAGIC = b"JAM4"
 BYTES = 4096
 _HALF = BYTES // 2
 """Two places, written in turns: who is killed while writing one leaves the other whole."""
@@ -33,6 +33,7 @@ class Journal:
         self.client: tuple[str, int] | None = None
         """Sonic Pi's socket."""
         self.synthdefs_loaded = False
+        self.foundation_complete = False
         self.memory = Memory()
         self._writing = 0
         self.found = self._read()
@@ -56,6 +57,7 @@ class Journal:
             bytes(int(part) for part in host.split(".")),
             port,
             self.synthdefs_loaded,
+            self.foundation_complete,
             memory.highest_number,
             len(memory.missing),
             len(memory.unconfirmed),
@@ -75,7 +77,7 @@ class Journal:
         _, writing, slot, has_ticket, ticket, has_epoch, epoch, next_seq, complete, *rest = max(
             whole, key=lambda values: values[1]
         )
-        ip, port, loaded, highest, missing, unconfirmed, *listed = rest
+        ip, port, loaded, founded, highest, missing, unconfirmed, *listed = rest
         self._writing = writing
         self.memory = Memory(
             slot=slot or None,
@@ -89,6 +91,7 @@ class Journal:
         )
         self.client = (".".join(str(byte) for byte in ip), port) if port else None
         self.synthdefs_loaded = loaded
+        self.foundation_complete = founded
         return True
 
 

@@ -90,6 +90,16 @@ class NodeTracker:
                 del self._unstarted[group]
 
 
+def answered_node(message: Message) -> int | None:
+    """Return the node that scsynth says there is (/n_info) or isn't (/fail /n_query), in its own numbers."""
+    if message.address == "/n_info" and message.tags[:1] == "i":
+        return int(message.args[0])
+    if message.address == "/fail" and message.tags[:2] == "ss" and message.args[0] == "/n_query":
+        number = str(message.args[1]).removeprefix("Node ").partition(" ")[0]
+        return int(number) if number.isdigit() else None
+    return None
+
+
 def group_go(group: int, target: int) -> bytes:
     """Return the reply that says a group exists."""
     return encode("/n_go", group, target, -1, -1, 1, -1, -1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bridge.classify import RUN_MIXER, SERVER_INFO, Route, completes_foundation, is_foundation, route
 from bridge.idspace import BUFFERS_PER_SLOT, INTERNAL_BUSES
-from bridge.nodes import NodeTracker
+from bridge.nodes import NodeTracker, answered_node
 from bridge.pacer import Pacer
 from bridge.remap import created_nodes, remap, synthdef_name, unmap_reply
 from bridge.resources import ResourceFolders, load_to_wire
@@ -61,7 +61,8 @@ class Player:
         self._nodes = NodeTracker()
         self._home_nodes: set[int] = set()
         self._asked_status: Address | None = None
-        self._foundation_complete = False
+        self.foundation_complete = False
+        """Whether Sonic Pi has built its last at its start; what it builds later comes and goes."""
         self._answers: list[Answer] = []
         self._to_synth: list[bytes] = []
 
@@ -103,7 +104,7 @@ class Player:
                 self._load(message, received_local_ns, reading)
             case Route.RESET:
                 self._home_nodes.clear()
-                self._foundation_complete = False
+                self.foundation_complete = False
                 self._session.emit(
                     Kind.RESET, b"", wall_timetag=None, emitted_local_ns=received_local_ns, reading=reading
                 )
@@ -125,9 +126,9 @@ class Player:
         if len(message.raw) > MAX_PAYLOAD_BYTES:
             raise Refused("too-long", f"{len(message.raw)} bytes: at most {MAX_PAYLOAD_BYTES}")
         home = remap(message, self._own)
-        foundation = timetag is None and is_foundation(message, complete=self._foundation_complete)
+        foundation = timetag is None and is_foundation(message, complete=self.foundation_complete)
         if foundation and completes_foundation(message):
-            self._foundation_complete = True
+            self.foundation_complete = True
         created = created_nodes(message)
         if message.address == "/s_new":
             self._nodes.create_synth(*created[0])
@@ -224,6 +225,9 @@ class Player:
             return False  # the bridge's own
         if is_done:
             self._note_done(message)
+        answered = answered_node(message)
+        if answered is not None:
+            self._session.playout.answered(answered, there=address == "/n_info")
         mine = unmap_reply(message, self._own)
         if mine is None:
             return is_done

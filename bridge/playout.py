@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from bridge.buffers import Buffers
 from bridge.fault import FaultPlanter
+from bridge.founded import Founded, erect, loads_of, nodes_of
 from bridge.holdback import Held, HoldbackQueue
 from bridge.host import HostTree
 from bridge.idspace import Origin
@@ -21,13 +22,13 @@ from bridge.resources import ResourceFolders, load_to_local
 from bridge.timebase import Timebase
 from bridge.unconfirmed import Played, Unconfirmed
 from clock.model import Reading
+from relay.wire.control import Foundation
 from relay.wire.errors import Refused, RemoteError
+from relay.wire.foundation import Told
 from relay.wire.osc import Message, bundle, encode, single_message
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, OrderKey
-from relay.wire.timetag import seconds, ticks
+from relay.wire.timetag import IMMEDIATELY, seconds, ticks
 
-FOUNDED_KEPT = 8192
-"""Per slot: twice what the relay keeps of a foundation."""
 NOT_FOUND_KEPT = 256
 _LOADS = frozenset({"/b_alloc", "/b_allocRead", "/b_allocReadChannel", "/b_read", "/b_readChannel"})
 """What takes memory or reads files comes as a resource, with all that is checked there, or not at all."""
@@ -74,6 +75,7 @@ class Playout:
         self.fault: FaultPlanter | None = None
         self.counts = PlayoutCounts()
         self.buffers = Buffers()
+        self.founded = Founded()
         self.unconfirmed = Unconfirmed()
         self.resume: HandedOver | None = None
         """What a bridge that died had handed over; it is not handed over again."""
@@ -82,7 +84,8 @@ class Playout:
         self._folders = folders
         self._ledger = ledger
         self._resets = Resets()
-        self._founded: dict[int, dict[bytes, None]] = {}
+        self._guessed: set[int] = set()
+        """Slots of which events came before the roster: their channels aren't known yet."""
         self._at_synth: list[OrderKey] = []
         self._run: OrderKey = (0, 0)
         """The last in the room's order of what scsynth has run, or takes no other before any more."""
@@ -98,34 +101,29 @@ class Playout:
     def meet(self, origin: Origin) -> None:
         """Give a member of the roster its root group and strip."""
         self._origins[origin.slot] = origin
+        self._guessed.discard(origin.slot)
         self._out += self.host.build(origin)
 
-    def found(self, slot: int, messages: list[bytes], reading: Reading) -> None:
-        """Build what a member had built before this host came; what is there already is left alone."""
-        if slot == self.own.slot:
-            for payload in messages:  # after a restart: our own scsynth has it all
+    def found(self, told: Foundation, reading: Reading) -> None:
+        """Take in what a member had built and set before; what is there already is left alone."""
+        if told.slot == self.own.slot:
+            for payload in told.messages:  # after a restart: our own scsynth has it all
                 self._note_loaded(payload)
             return
-        timetag = self._after_reset(slot, reading)
-        if timetag is not None:
-            self._founded.pop(slot, None)
-        origin = self._origin(slot)
-        for payload in messages:
-            if not self._is_new(slot, payload):
-                continue
+        news, refused = self.founded.learn(told.slot, Told(told.messages, told.values), told.number)
+        self._count_refused(Refused("not-a-foundation"), refused)
+        for message in loads_of(news):
             try:
-                message = single_message(payload)
-                if message.address in ("/g_new", "/s_new"):
-                    body = remap(message, origin)
-                    self._out.append(body if timetag is None else bundle(timetag, body))
-                else:
-                    self._load(message, origin)
+                self._load(message, self._origin(told.slot))
             except RemoteError as error:
                 self._count_refused(error)
+        if self.founded.stands(told.slot):
+            self._build(told.slot, nodes_of(news), reading)
 
     def enter_epoch(self) -> None:
         """Forget what only the former epoch's numbers and instants gave a meaning."""
         self.queue.enter_epoch()
+        self.founded.enter_epoch()
         self.resume = None
         self.clock_was_set()
         self._resets.clear()
@@ -163,13 +161,14 @@ class Playout:
                     event.due, event.slot, event.seq, event.kind, event.payload, 0, event.number, event.flags
                 )
             )
-            if event.due <= self._release_until(reading):
+            if event.due <= self._timebase.session_at(reading.local_ns) + self.release_advance:
                 self.counts.stragglers += 1
 
     def release(self, reading: Reading, ready: int = 0, *, alone: bool = False) -> None:
         """Hand over what has a number up to `ready`, before which nothing is missing, and what is due within
         the release advance; without a relay (alone) all that is near, since there is nothing to wait for."""
         now = self._timebase.session_at(reading.local_ns)
+        self._raise_founded(now, reading)
         self._wait_until_before = HANDED_AHEAD_MAX if alone else self.release_advance
         self._note_run(now + self.need)
         room = max(0, AHEAD_COUNT_MAX - len(self._at_synth))
@@ -189,6 +188,9 @@ class Playout:
         instants = [] if due is None else [due - self._wait_until_before]
         if far is not None and len(self._at_synth) < AHEAD_COUNT_MAX:
             instants.append(far - HANDED_AHEAD_MAX)
+        question = self.founded.next_question()
+        if question is not None:
+            instants.append(question)
         return min(instants, default=None)
 
     def due_unjudged(self, seq: int) -> int | None:
@@ -200,23 +202,42 @@ class Playout:
 
     # ------------------------------------------------------------------------------------------------
 
-    def _release_until(self, reading: Reading) -> int:
-        return self._timebase.session_at(reading.local_ns) + self.release_advance
-
     def _origin(self, slot: int) -> Origin:
         """The member's origin. The roster travels over TLS and may be behind the events."""
         origin = self._origins.get(slot)
         if origin is None:
             origin = Origin(slot)
             self.meet(origin)
+            self._guessed.add(slot)
         return origin
 
-    def _after_reset(self, slot: int, reading: Reading) -> int | None:
-        """Return the wall timetag for what must follow the slot's last reset; None if that is over."""
-        last = max(self.queue.next_reset(slot) or 0, self._resets.last_due(slot))
-        if last + AFTER_RESET <= self._timebase.session_at(reading.local_ns):
-            return None
-        return self._timebase.wall_of_session(last + AFTER_RESET, reading)
+    def _raise_founded(self, now: int, reading: Reading) -> None:
+        """Build what can stand now, and ask for what should."""
+        if self.host.synthdefs_loaded:
+            for slot, told in self.founded.rise(self._origins.keys() - self._guessed):
+                self._build(slot, told, reading)
+        nodes, silent = self.founded.questions(now)
+        self._out += [encode("/n_query", node) for node in nodes]
+        self._ledger.unfounded += silent
+
+    def _build(self, slot: int, told: Told, reading: Reading) -> None:
+        """Hand scsynth nodes that a member founded, and what was set on them."""
+        now = self._timebase.session_at(reading.local_ns)
+        after = max(self.queue.next_reset(slot), self._resets.last_due(slot)) + AFTER_RESET
+        built = erect(told, self._origin(slot), now=now, after=after if after > now else None)
+        for due, bodies in built.steps:
+            if due is not None:
+                self._out.append(bundle(self._timebase.wall_of_session(due, reading), *bodies))
+            else:
+                self._out.append(bodies[0] if len(bodies) == 1 else bundle(IMMEDIATELY, *bodies))
+        self.founded.ask(slot, built.nodes, max(now, after))
+        for error in built.refused:
+            self._count_refused(error)
+
+    def answered(self, node: int, *, there: bool) -> None:
+        """Take in scsynth's word on a node that it was asked for."""
+        if self.founded.is_missing(node, there=there):
+            self._ledger.unfounded += 1
 
     def _confirm(self, event: Judged) -> bool:
         """Take a verdict on an own event; False if the event is not known here."""
@@ -245,15 +266,21 @@ class Playout:
         if self._resets.drop(held):
             self._note(held, _DROPPED, held.due)
             return
+        goes = held.slot == self.own.slot or held.kind is Kind.RESET or self.founded.is_handed_over(held)
         body = self._body(held)
         if body is None:
             self._note(held, _REFUSED, held.due)
             return
         if self.fault is not None:
             body = self.fault.alter(held, body)
+        if goes:
+            self._out.append(bundle(self._timebase.wall_of_session(held.due, reading), body))
+            heapq.heappush(self._at_synth, held.key)
+            self._note_buffers(held)
         if held.kind is Kind.RESET:
-            self._reset(held)
-        self._out.append(bundle(self._timebase.wall_of_session(held.due, reading), body))
+            self._reset(held, reading)
+        elif goes and Flag.FOUNDATION in held.flags:
+            self.founded.ask_for(held, self._origin(held.slot))
         self.counts.released += 1
         session_now = self._timebase.session_at(reading.local_ns)
         margin = held.due - session_now - self.need
@@ -267,8 +294,6 @@ class Playout:
             late=late,
             out_of_order=late and held.key < self._run,
         )
-        heapq.heappush(self._at_synth, held.key)
-        self._note_buffers(held)
 
     def _note(
         self,
@@ -323,10 +348,11 @@ class Playout:
             numbers = buffer_numbers(single_message(held.payload))
             self.buffers.handed_over(held.number, held.due, [origin.buffer(number) for number in numbers])
 
-    def _reset(self, held: Held) -> None:
-        self._founded.pop(held.slot, None)
+    def _reset(self, held: Held, reading: Reading) -> None:
         for dropped in self.queue.drop_before(held.slot, held.seq, self._resets.note(held)):
             self._note(dropped, _DROPPED, dropped.due)
+        if held.slot != self.own.slot:
+            self._build(held.slot, self.founded.reset(held), reading)
 
     def _note_run(self, until: int) -> None:
         """Note what scsynth has run, or is about to, at the session instant `until`."""
@@ -334,8 +360,7 @@ class Playout:
             self._run = max(self._run, heapq.heappop(self._at_synth))
 
     def _resource(self, event: Judged, *, own: bool) -> None:
-        if not own:
-            self._is_new(event.slot, event.payload)
+        if not own and self.founded.load(event):
             try:
                 self._load(single_message(event.payload), self._origin(event.slot))
             except RemoteError as error:
@@ -363,22 +388,13 @@ class Playout:
         self.buffers.claim(single_message(mapped))
         self._out.append(mapped)
 
-    def _is_new(self, slot: int, payload: bytes) -> bool:
-        """Note what belongs to a member's foundation; tell whether it was not known."""
-        known = self._founded.setdefault(slot, {})
-        if payload in known:
-            return False
-        known[payload] = None
-        if len(known) > FOUNDED_KEPT:
-            del known[next(iter(known))]
-        return True
-
     def _note_loaded(self, payload: bytes) -> None:
         message = single_message(payload)
         if message.address in ("/b_alloc", "/b_allocRead"):
             self.buffers.loaded.add(self.own.buffer(int(message.args[0])))
 
-    def _count_refused(self, error: RemoteError) -> None:
-        reason = getattr(error, "reason", type(error).__name__)
-        self.counts.refused[reason] = self.counts.refused.get(reason, 0) + 1
-        self._ledger.refused += 1
+    def _count_refused(self, error: RemoteError, count: int = 1) -> None:
+        if count:
+            reason = getattr(error, "reason", type(error).__name__)
+            self.counts.refused[reason] = self.counts.refused.get(reason, 0) + count
+            self._ledger.refused += count

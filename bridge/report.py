@@ -80,6 +80,8 @@ class SecondsLedger:
         """Own events handed over without a verdict since the last report; numbers come later, if at all."""
         self.refused = 0
         self.local_only = 0
+        self.unfounded = 0
+        """Groups and mixers of other members that scsynth says it hasn't got, since the last report."""
         self.totals: dict[str, int] = dict.fromkeys(
             ("events", "late", "unconfirmed", "out_of_order", "silent_here", "missing"), 0
         )
@@ -187,6 +189,7 @@ class SecondsLedger:
         missing_count, self._missing_count = self._missing_count, 0
         refused, self.refused = self.refused, 0
         local_only, self.local_only = self.local_only, 0
+        unfounded, self.unfounded = self.unfounded, 0
         unconfirmed, self.unconfirmed = self.unconfirmed, 0
         digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
         for event_number, one in second.in_order():
@@ -213,6 +216,7 @@ class SecondsLedger:
             silent_here_numbers=second.silent[:MAX_LISTED],
             refused=refused,
             local_only=local_only,
+            unfounded=unfounded,
             margin_ms_min=min(second.margins_ms, default=None),
             margins_ms=second.margins_ms[:MARGINS_LISTED],
             down_p50_ms=down[len(down) // 2] * 1e3 if down else 0.0,

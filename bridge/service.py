@@ -189,6 +189,7 @@ class BridgeService:
         )
         self._player = Player(self._session, self._folders)
         self._player.client = self._journal.client
+        self._player.foundation_complete = self._journal.foundation_complete
         if self._join.tune_sonic_pi:
             self._tuning = Tuning(reading, restarted=self._journal.found)
         if self._journal.synthdefs_loaded:
@@ -350,6 +351,7 @@ class BridgeService:
             if player.client is not None:
                 self._answer(payload, player.client)
         self._journal.client = player.client
+        self._journal.foundation_complete = player.foundation_complete
         self._journal.synthdefs_loaded = session.playout.host.synthdefs_loaded
         self._journal.write()
         wakeup_ns = session.next_wakeup_ns(reading)

@@ -49,10 +49,8 @@ class JamSession:
         over_tls: bool = False,
         standing: Standing | None = None,
     ) -> None:
-        """over_tls: TCP carries the events, so that what may be lost isn't sent again unasked.
-
-        standing: what the player was told so far.
-        """
+        """over_tls: TCP carries the events, so that what may be lost isn't sent again unasked. standing: what
+        the player was told so far."""
         self.identity = identity
         self.playout = playout
         self.timing = timing
@@ -65,7 +63,7 @@ class JamSession:
         self._timebase = timebase
         self._ledger = ledger
         self._uplink = Uplink(memory.next_seq)
-        self._foundation = OwnFoundation()
+        self._foundation = OwnFoundation(playout.own.slot, self._uplink.unjudged)
         self._downlink = Downlink(memory.complete_number)
         self._connected = False
         """There is a connection on which Hello was said."""
@@ -107,7 +105,7 @@ class JamSession:
         due = self._uplink.due_as_stamped(event, self.timing)
         if kind is not Kind.RESOURCE:
             self.playout.hold(Held(due, self.playout.own.slot, event.seq, kind, payload, home=home))
-        self._foundation.note(kind, payload, foundation=foundation)
+        self._foundation.note(event)
         if self._sending:
             now = self._timebase.session_at(reading.local_ns)
             self._uplink.send(event, self.timing, now=now, now_s=_local_s(reading))
@@ -155,9 +153,11 @@ class JamSession:
             case control.Notice():
                 self._effects.append(Tell(message.text, warning=True))
             case control.Foundation():
-                self.playout.found(message.slot, message.messages, reading)
-                if message.slot == self.playout.own.slot:
-                    self._foundation.learn(message.messages)
+                self._foundation.learn(message)
+                if self._in_time or message.slot == self.playout.own.slot:
+                    self.playout.found(message, reading)
+                else:
+                    self._downlink.keep_told(message)
             case control.DigestRequest():
                 self._effects.append(SendControl(self._ledger.detail(message.second)))
             case control.Refused():
@@ -220,9 +220,7 @@ class JamSession:
         self._ledger.enter_epoch()
         if self._timebase.clock.locked:
             self._timebase.clock.relock()
-        built = self._foundation.messages()
-        if built:
-            self._effects.append(SendControl(control.Foundation(slot=self.playout.own.slot, messages=built)))
+        self._effects += [SendControl(one) for one in self._foundation.told(self._is_ahead)]
 
     @property
     def _in_time(self) -> bool:
@@ -236,7 +234,10 @@ class JamSession:
         now = self._timebase.session_at(reading.local_ns)
         self._sending = True
         self._uplink.send_pending(self._is_ahead, self.timing, now=now, now_s=_local_s(reading))
-        for judged in self._downlink.take_early():
+        told, early = self._downlink.take_early()
+        for one in told:
+            self.playout.found(one, reading)
+        for judged in early:
             self._take_in(judged, reading)
 
     def _start_book(self, now: int) -> None:

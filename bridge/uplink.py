@@ -115,6 +115,10 @@ class Uplink:
             self.settle(seq)
         return list(self._pending.values())
 
+    def unjudged(self) -> list[Stamped]:
+        """Return the events without a verdict, in order."""
+        return list(self._pending.values())
+
     def convert(self, instant_of: Callable[[int], int]) -> None:
         """Give the events without a verdict, and the floor, new instants: the clock was set."""
         self.floor = instant_of(self.floor)

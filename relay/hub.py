@@ -160,6 +160,7 @@ class RelayHub:
             seat.channel.outbox.rtt_s = report.rtt_ms / 1e3
         seat.refused += report.refused
         seat.local_only += report.local_only
+        seat.unfounded += report.unfounded
         seat.margins_ms.extend(report.margins_ms)
         if report.margin_ms_min is not None and (
             seat.margin_ms_worst is None or report.margin_ms_min < seat.margin_ms_worst

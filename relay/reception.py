@@ -14,7 +14,6 @@ from relay.wire import control
 from relay.wire.counted import counted
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
-from relay.wire.errors import RemoteError
 from relay.wire.names import clean_name, cleaned
 from relay.wire.sequence import Judged, Scheme
 from relay.wire.timetag import TICKS_PER_S, seconds
@@ -137,7 +136,7 @@ class Reception:
             returning = other is seat and seat.silenced
             if not len(other.foundation) or (other.silenced and not returning):
                 continue
-            message = control.Foundation(slot=other.slot, messages=other.foundation.messages())
+            message = _foundation(room, other)
             audience = [channel.connection for _, channel in room.channels()] if returning else [connection]
             effects += [SendControl(listener, message) for listener in audience]
         seat.silenced = False
@@ -165,17 +164,16 @@ class Reception:
         return _Place(room_name, room, seat)
 
     def foundation(self, room: Room, seat: Seat, message: control.Foundation) -> list[Effect]:
-        """Take in what a member's Sonic Pi built before this epoch; pass on what is new."""
-        fresh: list[bytes] = []
-        for payload in message.messages:
-            try:
-                if seat.foundation.apply(payload):
-                    fresh.append(payload)
-            except RemoteError:
-                seat.refused += 1
+        """Take in what a member's Sonic Pi built before this epoch; if it is news, tell all others the whole.
+
+        What is told as of an event holds all up to it: somebody may lack an event of it still.
+        """
+        # Nothing of it is an event of this epoch: what is, counts for more.
+        fresh, refused = seat.foundation.learn(message.messages, [(0, one) for _, one in message.values], 0)
+        seat.refused += refused
         if not fresh:
             return []
-        news = control.Foundation(slot=seat.slot, messages=fresh)
+        news = _foundation(room, seat)
         return [
             SendControl(channel.connection, news) for other, channel in room.channels() if other is not seat
         ]
@@ -291,6 +289,12 @@ def _full(room: Room) -> str:
     return (
         f"{text}; join another room (--room NAME), or ask the relay's owner for more places (--members-max)"
     )
+
+
+def _foundation(room: Room, seat: Seat) -> control.Foundation:
+    """Return what is told of a seat's foundation, as of the room's last event."""
+    told, number = seat.foundation.told(), room.judge.number
+    return control.Foundation(slot=seat.slot, number=number, messages=told.messages, values=told.values)
 
 
 def _seat_by_ticket(room: Room, hello: control.Hello) -> Seat | None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from relay.channel import Channel
 from relay.coherence import CoherenceLedger
-from relay.foundation import FoundationStore
 from relay.heartbeat import Heartbeat
 from relay.judge import Judge
 from relay.lead import LeadPolicy
@@ -19,6 +18,7 @@ from relay.tuning import Path, RoomTuning, Tuned
 from relay.wire import frames
 from relay.wire.control import Member, Report
 from relay.wire.errors import RemoteError
+from relay.wire.foundation import FoundationStore
 from relay.wire.osc import single_message
 from relay.wire.recovery import SendRing
 from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped, raises_floor
@@ -66,6 +66,7 @@ class Seat:
     margin_ms_worst: float | None = None
     refused: int = 0
     local_only: int = 0
+    unfounded: int = 0
     sent: int = 0
 
     @property
@@ -226,12 +227,11 @@ class Room:
             if Flag.SILENCED not in event.flags:
                 seat.foundation.clear()
             return
-        freed = event.payload.startswith(b"/b_free\0")
-        if event.kind is Kind.RESOURCE or Flag.FOUNDATION in event.flags or freed:
-            try:
-                seat.foundation.apply(event.payload)
-            except RemoteError:
-                seat.refused += 1
+        try:
+            if seat.foundation.concerns(event.kind, event.payload, founds=Flag.FOUNDATION in event.flags):
+                seat.foundation.apply(event.payload, number=event.number, due=event.due)
+        except RemoteError:
+            seat.refused += 1
 
 
 def _path(seat: Seat, channel: Channel) -> Path:

@@ -73,6 +73,7 @@ def _member_stats(room: Room, seat: Seat, path: Path | None) -> MemberStats:
         unconfirmed=sums.unconfirmed,
         silent_here=sums.silent_here,
         local_only=seat.local_only,
+        unfounded=seat.unfounded,
         margin_ms_worst=seat.margin_ms_worst,
         margin_ms_p99=_quantile(margins, 0.01),
         up_p99_ms=(_quantile(up_s, 0.99) or 0.0) * 1e3,

@@ -41,6 +41,9 @@ def stats_view(stats: Stats, room_asked: str | None = None) -> RenderableType:
 
 def verdict(room: RoomStats) -> tuple[str, str]:
     """Return (words, style): whether everybody got the same, as far as it was compared."""
+    deaf = [member.name for member in room.members if member.unfounded]
+    if deaf:
+        return f"NOT heard by {', '.join(deaf)}: what others built at their start isn't there", BAD
     if not room.seconds_compared:
         return "not compared yet", QUIET
     bad = room.divergent + sum(
@@ -62,6 +65,11 @@ def _remarks(member: MemberStats) -> list[str]:
         remarks.append(
             f"{member.name}: {counted(member.local_only, 'load')} not of Sonic Pi's own folders: "
             "heard at home only"
+        )
+    if member.unfounded:
+        remarks.append(
+            f"{member.name}: scsynth there lacks {member.unfounded} of the groups and mixers that the others "
+            "built at their start, so they are silent there; join again"
         )
     if member.beyond:
         events = f"{counted(member.beyond, 'event')} needed more than the longest lead"

@@ -39,6 +39,8 @@ class Victim:
     bridge: FakeBridge = field(init=False)
     taken: int = 0
     told: int = 0
+    at_first: list[bytes] = field(default_factory=list)
+    """What its scsynth was handed when it joined."""
 
     def __post_init__(self) -> None:
         self.bridge = self.jam.join(self.name)
@@ -52,7 +54,7 @@ class Victim:
             release_advance=ticks(0.065),
         )
         self.playout.synthdefs_loaded()
-        self.hear()
+        self.at_first = self.hear()
 
     def reading(self) -> Reading:
         return Reading(to_unix_ns(self.jam.now), to_unix_ns(self.jam.now))
@@ -68,7 +70,7 @@ class Victim:
                 for member in message.members:
                     self.playout.meet(Origin(member.slot, member.outs, member.ins))
             elif isinstance(message, control.Foundation):
-                self.playout.found(message.slot, message.messages, self.reading())
+                self.playout.found(message, self.reading())
         self.told = len(self.bridge.said)
         self.playout.release(self.reading())
         return self.playout.drain()

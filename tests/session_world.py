@@ -1,6 +1,6 @@
 """A session and its relay, in a test's hands."""
 
-from bridge.effects import Effect, SendDatagram
+from bridge.effects import Effect, SendDatagram, ToSynth
 from bridge.memory import Memory
 from bridge.session import JamSession
 from clock.exchange import server_answer
@@ -21,6 +21,8 @@ class Relay:
         self.session = session
         self.ahead_ns = round(ahead_s * 1e9)
         self.at_s = 0.0
+        self.handed: list[bytes] = []
+        """What the member's scsynth was handed."""
 
     def welcome(
         self, *, at_s: float, epoch: bytes = EPOCH, resumed: bool = False, number: int = 0, slot: int = 1
@@ -47,6 +49,7 @@ class Relay:
                 sent += frames.decode(self.opener.open(effect.payload))
             else:
                 others.append(effect)
+                self.handed += [effect.payload] if isinstance(effect, ToSynth) else []
         return sent, others
 
     def lock(self, from_s: float) -> list[frames.Frame]:

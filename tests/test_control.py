@@ -72,6 +72,7 @@ def test_unknown_fields_are_ignored() -> None:
         {"type": "digest_detail", "second": 1, "events": [(1, bytes(33))]},
         {"type": "digest_detail", "second": 1, "events": [(1, b"")] * 4097},
         {"type": "foundation", "slot": 1, "messages": [b""] * 4097},
+        {"type": "foundation", "slot": 1, "messages": [], "values": [[0, b""]] * 4097},
         PROBE | {"rate": 100.5},
         PROBE | {"rate": 0.0},
         PROBE | {"rate": float("nan")},

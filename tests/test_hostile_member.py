@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 from pythonosc.osc_message import OscMessage
 
-from bridge.playout import FOUNDED_KEPT, NOT_FOUND_KEPT
+from bridge.host import JAM, STRIPS
+from bridge.playout import NOT_FOUND_KEPT
 from bridge.report import PathFigures
 from bridge.resources import SLOT_SAMPLES_MAX, ResourceFolders
-from relay.foundation import BYTES_MAX, MESSAGES_MAX
 from relay.judge import WAITING_MAX
 from relay.lead import LeadPolicy
 from relay.limits import CONTROLS_BURST, EVENTS_BURST
 from relay.transports.tls import PAYLOAD_BYTES_MAX
 from relay.wire import control
 from relay.wire.errors import MalformedControl
-from relay.wire.osc import encode
+from relay.wire.foundation import BYTES_MAX, MESSAGES_MAX
+from relay.wire.osc import encode, walk
 from relay.wire.sequence import Flag, Judged, Kind
 from relay.wire.timetag import TICKS_PER_S, ticks
 from tests.fakes import FakeBridge, Jam
@@ -63,14 +64,23 @@ def test_what_ann_refuses_stands_in_her_statistics(scene: Scene) -> None:
 def test_a_foundation_full_of_bad_things_reaches_no_joiners_scsynth(scene: Scene, tmp_path: Path) -> None:
     for payload in BAD.values():
         scene.mallory.play(payload, kind=Kind.UNTIMED, foundation=True)
-    scene.mallory.say(control.Foundation(slot=31, messages=list(BAD.values())))
+    bad_values = [(due, payload) for payload in BAD.values() for due in (0, 5, 1 << 63)]
+    scene.mallory.say(control.Foundation(slot=31, messages=list(BAD.values()), values=bad_values))
+    scene.mallory.play(encode("/g_new", 9, 0, 0), kind=Kind.UNTIMED, foundation=True)
+    for payload in BAD.values():
+        scene.mallory.play(payload, kind=Kind.UNTIMED)
     scene.after()
     joiner = Victim(scene.jam, "joe", ResourceFolders(tmp_path))
     scene.jam.advance(1.0)
     slot = scene.mallory.welcome.slot
-    handed = [OscMessage(datagram) for datagram in joiner.hear() if datagram.startswith(b"/")]
+    handed = [
+        OscMessage(one.raw) for datagram in joiner.at_first + joiner.hear() for _, one in walk(datagram)
+    ]
+    nine = slot << 26 | 9
+    assert [message.params for message in handed if message.address == "/g_new"][-1] == [nine, 0, slot << 26]
+    handed = [message for message in handed if message.params[0] != nine]
     members = {member.slot << 26 for member in joiner.bridge.heard(control.Roster)[-1].members}
-    strips = {64 + member.slot for member in joiner.bridge.heard(control.Roster)[-1].members}
+    strips = {JAM, STRIPS} | {64 + member.slot for member in joiner.bridge.heard(control.Roster)[-1].members}
     for message in handed:
         made = message.params[1] if message.address == "/s_new" else message.params[0]
         assert made in members | strips, f"{message.address} {message.params} of slot {slot}"
@@ -153,11 +163,11 @@ def test_a_foundation_of_600_kilobytes_is_kept_within_bounds_and_fits_one_payloa
 @pytest.mark.slow
 def test_names_of_files_that_nobody_has_are_not_remembered_for_ever(scene: Scene) -> None:
     names = [
-        encode("/b_allocRead", 1, f"samples/no{index}.flac", 0, 0) for index in range(FOUNDED_KEPT + 200)
+        encode("/b_allocRead", 1, f"samples/no{index}.flac", 0, 0) for index in range(MESSAGES_MAX + 200)
     ]
     flood(scene, names, kind=Kind.RESOURCE)
     assert len(scene.ann.playout.counts.not_found) == NOT_FOUND_KEPT
-    assert len(scene.ann.playout._founded[scene.mallory.welcome.slot]) == FOUNDED_KEPT
+    assert len(scene.ann.playout.founded) == 1, "the newest load of one buffer"
 
 
 def test_a_member_fills_its_own_share_of_memory_and_no_more(scene: Scene) -> None:

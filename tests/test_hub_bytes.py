@@ -66,7 +66,12 @@ MESSAGES = st.one_of(
         second=SECONDS,
         events=st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=9)), max_size=5),
     ),
-    st.builds(control.Foundation, slot=st.integers(1, 31), messages=st.lists(st.binary(), max_size=4)),
+    st.builds(
+        control.Foundation,
+        slot=st.integers(1, 31),
+        messages=st.lists(st.binary(), max_size=4),
+        values=st.lists(st.tuples(st.integers(0, 2**64 - 1), st.binary()), max_size=4),
+    ),
     st.just(control.StatsRequest()),
 )
 

@@ -22,21 +22,26 @@ MEMORIES = st.builds(
 )
 
 
-@given(MEMORIES, st.none() | st.tuples(st.just("127.0.0.1"), st.integers(1, 65535)), st.booleans())
+@given(
+    MEMORIES, st.none() | st.tuples(st.just("127.0.0.1"), st.integers(1, 65535)), st.booleans(), st.booleans()
+)
 def test_what_is_written_is_found_again(
     tmp_path_factory,
     memory: Memory,
     client: tuple[str, int] | None,
     loaded: bool,
+    founded: bool,
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal"
     journal = Journal(path)
     assert not journal.found
-    journal.memory, journal.client, journal.synthdefs_loaded = memory, client, loaded
+    journal.memory, journal.client = memory, client
+    journal.synthdefs_loaded, journal.foundation_complete = loaded, founded
     journal.write()
     again = Journal(path)
     assert again.found
-    assert (again.memory, again.client, again.synthdefs_loaded) == (memory, client, loaded)
+    assert (again.memory, again.client) == (memory, client)
+    assert (again.synthdefs_loaded, again.foundation_complete) == (loaded, founded)
 
 
 def test_of_two_writings_the_newer_counts(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bridge.remap import remap
 from bridge.report import PathFigures, event_digest
 from relay.wire.osc import encode, single_message
 from relay.wire.sequence import Flag, Judged, Kind
-from tests.bridge_world import ADVANCE_S, Bench, bundles, group, instant, judged, note, reading
+from tests.bridge_world import ADVANCE_S, Bench, group, instant, judged, note, reading
 
 
 def mapped(payload: bytes, slot: int) -> bytes:
@@ -263,25 +263,6 @@ def test_a_note_before_the_synthdefs_is_silent_here() -> None:
     bench.release(1.95)
     bench.release(2.0)
     assert bench.ledger.totals["silent_here"] == 1
-
-
-def test_what_was_founded_is_built_once_and_after_a_reset_that_is_still_to_come() -> None:
-    bench = Bench()
-    built = [group(2, 0), group(3, 2)]
-    bench.playout.found(2, built, reading(1.0))
-    assert bench.playout.drain()[-2:] == [mapped(payload, 2) for payload in built]
-    bench.playout.found(2, built, reading(1.0))
-    assert bench.playout.drain() == []
-    bench.playout.judged(judged(1, 2.0, slot=2, seq=9, flags=Flag.SILENCED), reading(1.0))
-    bench.playout.found(2, built, reading(1.9))
-    again = bundles(bench.playout.drain())
-    assert [message for _, message in again] == [mapped(payload, 2) for payload in built]
-    assert all(at_s > 2.0 for at_s, _ in again)
-    assert bench.release(2.0) == [(2.0, encode("/g_freeAll", 2 << 26))]
-    bench.playout.found(2, built, reading(1.99))
-    assert all(at_s > 2.0 for at_s, _ in bundles(bench.playout.drain())), "it is not executed yet"
-    bench.playout.found(2, built, reading(3.0))
-    assert bundles(bench.playout.drain()) == [], "bare again"
 
 
 def test_a_restarted_bridge_does_not_hand_over_again_but_what_had_not_come_it_does() -> None:

@@ -236,6 +236,43 @@ def test_after_silence_everybody_rebuilds_what_the_reset_took() -> None:
         assert [one.messages for one in bridge.heard(control.Foundation)] == [[GROUP]]
 
 
+def volume(amp: float, node: int = 5) -> bytes:
+    return encode("/n_set", node, "pre_amp", amp)
+
+
+def test_a_newcomer_is_given_what_was_set_since_with_its_due_and_as_of_which_event() -> None:
+    jam = Jam()
+    ann = jam.join("ann")
+    ann.play(GROUP, kind=Kind.UNTIMED, foundation=True)
+    for payload in (volume(0.3), volume(1.6), volume(0.5, node=99)):
+        ann.play(payload, kind=Kind.UNTIMED)
+    bob = jam.join("bob")
+    (foundation,) = bob.heard(control.Foundation)
+    assert foundation.number == bob.welcome.number == 4
+    assert foundation.values == [(ann.judged[2].due, volume(1.6))]
+
+
+def test_what_a_member_tells_of_before_this_epoch_counts_for_less_than_its_events() -> None:
+    jam = Jam()
+    ann, bob = jam.join("ann"), jam.join("bob")
+    ann.play(GROUP, kind=Kind.UNTIMED, foundation=True)
+    ann.play(volume(1.6), kind=Kind.UNTIMED)
+    hpf = encode("/n_set", 5, "hpf", 60.0)
+    ann.say(control.Foundation(slot=1, messages=[OTHER_GROUP, GROUP], values=[(0, volume(0.3)), (0, hpf)]))
+    (news,) = bob.heard(control.Foundation)
+    assert news.number == 2
+    assert sorted(news.messages) == sorted([OTHER_GROUP, GROUP]), "all up to event 2, should bob lack it"
+    assert news.values == [(ann.judged[1].due, volume(1.6))]
+
+
+def test_what_was_set_before_this_epoch_is_told_to_all_others() -> None:
+    jam = Jam()
+    ann, bob = jam.join("ann"), jam.join("bob")
+    ann.say(control.Foundation(slot=1, messages=[GROUP], values=[(instant, volume(0.3)) for instant in (7,)]))
+    (news,) = bob.heard(control.Foundation)
+    assert (news.messages, news.values) == ([GROUP], [(0, volume(0.3))]), "an instant of another session"
+
+
 def test_a_members_own_reset_empties_its_foundation() -> None:
     jam = Jam()
     ann = jam.join("ann")

@@ -8,7 +8,7 @@ from bridge.session import JamSession
 from relay.wire import control, frames
 from relay.wire.datagram import Sealer
 from relay.wire.osc import encode
-from relay.wire.sequence import Flag, Kind, Scheme, Was
+from relay.wire.sequence import Flag, Scheme, Was
 from relay.wire.timetag import ticks
 from tests.bridge_world import Bench, bundles, group, instant, judged, note, reading
 from tests.session_world import CHANNEL, EPOCH, OTHER_EPOCH, Relay, emit, joined, seqs
@@ -187,19 +187,6 @@ def test_a_bridge_killed_at_once_leaves_what_the_one_before_it_had_handed_over()
     relay.welcome(at_s=1.0, resumed=True)
     relay.turn(1.0)
     assert (memory.highest_number, memory.missing, memory.unconfirmed) == (950, (940,), (48,))
-
-
-def test_a_relay_that_knows_nothing_is_told_the_foundation() -> None:
-    _, session, relay = joined()
-    read = reading(2.0)
-    session.emit(
-        Kind.UNTIMED, group(2, 0), wall_timetag=None, emitted_local_ns=read.local_ns, reading=read,
-        home=group(2, 0), foundation=True,
-    )  # fmt: skip
-    session.disconnected()
-    relay.welcome(at_s=3.0, epoch=OTHER_EPOCH)
-    _, others = relay.turn(3.0)
-    assert SendControl(control.Foundation(slot=1, messages=[group(2, 0)])) in others
 
 
 def test_memory_has_what_the_next_bridge_needs() -> None:

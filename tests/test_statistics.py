@@ -61,6 +61,15 @@ def test_a_duplicate_counts_as_sent_once_and_a_refusal_as_refused_once() -> None
     assert (member.sent, member.refused) == (2, 1)
 
 
+def test_what_a_member_lacks_of_the_others_foundations_is_added_up() -> None:
+    jam = Jam()
+    ann = jam.join("ann")
+    for count in (2, 0, 1):
+        ann.say(control.Report(second=jam.now >> 32, whole=False, events=0, digest=b"", unfounded=count))
+    (member,) = jam.hub.stats(None, jam.now).rooms[0].members
+    assert member.unfounded == 3
+
+
 def test_only_the_room_asked_for_is_told() -> None:
     jam = Jam()
     jam.join("ann", "one")

@@ -138,6 +138,16 @@ def test_one_of_a_thing_is_not_called_several() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("compared", [0, 10])
+def test_a_member_that_lacks_what_others_built_is_never_shown_green(compared: int) -> None:
+    deaf = room(member(1, "anna"), member(2, "bob", unfounded=1), seconds_compared=compared)
+    words, style = verdict(deaf)
+    assert "NOT heard by bob" in words
+    assert "red" in style
+    lines = " ".join(" ".join(shown(deaf, columns=120)).split())
+    assert "bob: scsynth there lacks 1 of the groups and mixers that the others built at their start" in lines
+
+
 def test_the_scheme_is_shown_where_it_is_not_the_usual_one() -> None:
     assert "scheme" not in " ".join(shown(room(), columns=120))
     lines = " ".join(" ".join(shown(room(scheme=Scheme.TIMESTAMP), columns=120)).split())

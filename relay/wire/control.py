@@ -153,12 +153,17 @@ class Notice(Struct, tag="notice", frozen=True, kw_only=True):
 
 
 class Foundation(Struct, tag="foundation", frozen=True, kw_only=True):
-    """What a member's Sonic Pi built at its start and never frees, and the buffers it has loaded:
-    OSC messages in that member's ids. Down to those who join later; up by the member itself when a
-    new epoch has forgotten it."""
+    """What a member's Sonic Pi built at its start and never frees, the buffers it has loaded, and what was
+    set on its nodes since: OSC messages in that member's ids. Down to those who join later; up by the
+    member itself when a new epoch has forgotten it.
+
+    number: all events of the room up to it are in it. values: (due, /n_set), 0 for a due that is over.
+    """
 
     slot: Slot
+    number: Count = 0
     messages: Payloads
+    values: Annotated[list[tuple[int, bytes]], Meta(max_length=4096)] = []
 
 
 class Report(Struct, tag="report", frozen=True, kw_only=True):
@@ -166,6 +171,7 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
 
     second: due >> 32. whole: the member was in from start to end. digest: over (number, message without
     timetag) in scsynth's order. The lists name room numbers, at most 64 each; the counts are whole.
+    unfounded: groups and mixers that other members' Sonic Pis built at their start, and this scsynth lacks.
     margin_ms: due minus hand-over, less what scsynth needs; > 0 is early; None when nothing was played.
     ways_down: (number, tenths of a millisecond from its judging to its arrival, repair included) of the
     events that came since the report before. down_p50_ms, down_p99_ms: of heartbeats, which nothing repairs.
@@ -187,6 +193,7 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     silent_here_numbers: Numbers = []
     refused: Tally = 0
     local_only: Tally = 0
+    unfounded: Tally = 0
     margin_ms_min: Milliseconds | None = None
     margins_ms: Annotated[list[Milliseconds], Meta(max_length=256)] = []
     rtt_ms: Milliseconds = 0.0
@@ -257,6 +264,7 @@ class MemberStats(Struct, frozen=True, kw_only=True):
 
     need_up_ms: what its events need to reach the relay, need_down_ms: what all events need from there until
     they are in its scsynth's hand, repair included; the worst but the room's rank of the last ten minutes.
+    unfounded: what of the other members' groups and mixers its scsynth lacked when it was asked.
     beyond: events in them that needed more than the longest lead, and aren't waited for.
     """
 
@@ -281,6 +289,7 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     unconfirmed: int = 0
     silent_here: int = 0
     local_only: int = 0
+    unfounded: int = 0
     margin_ms_worst: float | None = None
     margin_ms_p99: float | None = None
     rtt_ms: float = 0.0

@@ -135,9 +135,10 @@ def encode_string(text: str) -> bytes:
     return data + _ZEROS[4 - (len(data) & 3)]
 
 
-def bundle(timetag: int, message: bytes) -> bytes:
-    """Return a bundle of one message. `timetag` is an OSC timetag (NTP, 64 bits)."""
-    return BUNDLE_TAG + _TIMETAG.pack(timetag) + _INT.pack(len(message)) + message
+def bundle(timetag: int, *messages: bytes) -> bytes:
+    """Return a bundle of messages, to be executed together. `timetag` is an OSC timetag (NTP, 64 bits)."""
+    parts = [_INT.pack(len(message)) + message for message in messages]
+    return BUNDLE_TAG + _TIMETAG.pack(timetag) + b"".join(parts)
 
 
 def timetag_of(bundle: bytes) -> int:

@@ -230,14 +230,24 @@ def test_a_late_joiner_gets_the_foundation_and_then_plays_the_same() -> None:
     members = trio(jam, NETWORKS["hotel-wifi"])
     for index, member in enumerate(members):
         jam.play(member, generated(index, seconds=8.0), MUSIC_AT_S)
+    volume = encode("/n_set", 6, "pre_amp", 0.3)
+    jam.play(members[0], [Sent(0.0, volume, None)], MUSIC_AT_S + 1.0)
     jam.run(6.0)
     dan = jam.join("dan", LAN, wall_offset_s=5.0, rate_ppm=30.0)
+    jam.play(dan, boot(), 6.6)
     jam.run(16.0)
-    built = [one.message for one in dan.handed if one.timetag_ns is None]
+    bare = [one.message for one in dan.handed if one.timetag_ns is None]
+    (loads, again) = [at for at, message in enumerate(bare) if message.startswith(b"/d_loadDir")]
+    assert again > loads
     for slot in (1, 2, 3):
-        for group in (2, 3, 4, 5):
-            assert any(m.startswith(b"/g_new") and node_of(m) == (slot << 26) + group for m in built)
-        assert any(b"sonic-pi-mixer" in m and node_of(m) == (slot << 26) + 6 for m in built)
+        nodes = [(slot << 26) + node for node in (2, 3, 4, 5, 6)]
+        built = [
+            at for at, m in enumerate(bare) if m.startswith((b"/g_new", b"/s_new")) and node_of(m) in nodes
+        ]
+        assert [node_of(bare[at]) for at in built] == nodes, "once, in the order of Sonic Pi's start"
+        assert built[0] > loads, "the mixer finds its synthdef"
+    mixer = next(at for at, m in enumerate(bare) if m.startswith(b"/s_new") and node_of(m) == (1 << 26) + 6)
+    assert bare[mixer + 1] == encode("/n_set", (1 << 26) + 6, "pre_amp", 0.3)
     assert assert_same(jam, *members) > 200
     assert assert_same(jam, *members, dan, after_s=7.5) > 50
     assert_coherent(jam)

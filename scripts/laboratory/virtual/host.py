@@ -158,6 +158,8 @@ def synth_reply(message: Message) -> bytes | None:
             return encode("/done", message.address, int(message.args[0]))
         case "/sync":
             return encode("/synced", int(message.args[0]))
+        case "/n_query":
+            return encode("/n_info", int(message.args[0]), -1, -1, -1, 0)
     return None
 
 

@@ -121,6 +121,11 @@ class Sink:
                         self.free(node)
             case "/n_set" if number(args, 0) != 0 and number(args, 0) not in self.group_of:
                 self.notify("/fail", "/n_set", f"Node {number(args, 0)} not found")
+            case "/n_query" if number(args, 0) in self.group_of:
+                node = number(args, 0)
+                self.tell("/n_info", node, self.group_of[node], node in self.inside)
+            case "/n_query":
+                self.reply(source, "/fail", "/n_query", f"Node {number(args, 0)} not found")
             case _ if address.startswith("/b_"):
                 self.buffer(address, args, source)
             case _ if address.startswith("/d_"):

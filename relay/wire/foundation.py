@@ -1,0 +1,297 @@
+"""Foundation: what a Sonic Pi built at its start and never frees, its buffers, and what was set since.
+
+Pure; the first part of a member's live state, and the same code at its own bridge, at the relay, and at the
+bridges that are told of it. Without the groups, the mixer and the samples that a Sonic Pi made before others
+came, nothing that it plays afterwards would sound there; without the volume that was set since, not as it
+should. (Running FX and notes of that past are another matter: they come with the next run.)
+
+Every piece has the number of the event that it comes from, 0 where there was none: so what is told late never
+undoes what came after it. Values have their due besides, 0 when it is over: none is applied before it.
+Bounds: MESSAGES_MAX nodes, buffers and values, BYTES_MAX bytes a slot.
+"""
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from relay.wire.errors import Refused, RemoteError
+from relay.wire.frames import LAST_INSTANT, MAX_PAYLOAD_BYTES
+from relay.wire.osc import Message, encode_string, single_message
+from relay.wire.sequence import Kind
+from relay.wire.timetag import FIRST_SAFE
+
+MESSAGES_MAX = 4096
+BYTES_MAX = 512 * 1024
+VALUE_BYTES = 32
+"""What a value takes beside its name and itself: the head of a /n_set of its own, its due."""
+BEFORE_ALL_NUMBERS = -1
+"""The number of what was known before this epoch of the relay."""
+
+_LOADS = frozenset({"/b_alloc", "/b_allocRead"})
+_CREATES = frozenset({"/g_new", "/s_new"})
+_SET, _FREE = b"/n_set\0\0", b"/b_free\0"
+_INT = struct.Struct(">i")
+_BODY_MAX = MAX_PAYLOAD_BYTES // 2
+"""Of controls and values in one /n_set: room is left for its tags, at most half of them, and its head."""
+
+Key = tuple[str, int]
+"""("node", id) or ("buffer", number)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A foundation, or what is new in one, as it is told: bare messages in the member's own ids.
+
+    messages: creations and loads in the order in which they must be executed. values: (due, /n_set), 0 for a
+    due that is over.
+    """
+
+    messages: list[bytes]
+    values: list[tuple[int, bytes]]
+
+    def __bool__(self) -> bool:
+        return bool(self.messages or self.values)
+
+
+class _Value(NamedTuple):
+    """Of one control. Its place in the room's order comes first: the later one counts."""
+
+    due: int
+    number: int
+    tag: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A node or buffer: its creation, and the latest value of each control that was set since, by the padded
+    bytes of its name."""
+
+    payload: bytes
+    number: int
+    values: dict[bytes, _Value] = field(default_factory=dict)
+
+    def size(self) -> int:
+        return len(self.payload) + sum(map(_size, self.values.items()))
+
+
+class FoundationStore:
+    """The foundation of one slot."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[Key, _Piece] = {}
+        self._count = 0
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def concerns(self, kind: Kind, payload: bytes, *, founds: bool) -> bool:
+        """Tell whether an event of the slot's owner has to do with its foundation; a reset has with all.
+
+        founds: it is flagged as building what is never freed. Raises MalformedOsc.
+        """
+        if kind is Kind.RESOURCE or founds or payload.startswith(_FREE):
+            return True
+        return payload.startswith(_SET) and self.is_founded(single_message(payload))
+
+    def is_founded(self, message: Message) -> bool:
+        """Tell whether the node that a message names first is of the foundation."""
+        return message.tags[:1] == "i" and ("node", message.arg(0)) in self._pieces
+
+    def apply(self, payload: bytes, *, number: int = 0, due: int = 0) -> bool:
+        """Take in one message of the slot's owner; return whether it changed anything.
+
+        Creations and loads are kept, a /b_free takes its buffer away, a /n_set changes the values of a node
+        that is kept, and concerns nobody here otherwise. Raises MalformedOsc; Refused if it is none of these,
+        or the store is full.
+        """
+        message = single_message(payload)
+        if message.address == "/b_free":
+            return self._drop(("buffer", _first_id(message)))
+        if message.address == "/n_set":
+            return self._set(message, number, due)
+        key = key_of(message)
+        old = self._pieces.get(key)
+        if old is not None and old.payload == payload:
+            old.number = max(old.number, number)
+            return False
+        self._keep(key, _Piece(payload, number))
+        return True
+
+    def learn(
+        self, messages: Iterable[bytes], values: Iterable[tuple[int, bytes]], number: int
+    ) -> tuple[Told, int]:
+        """Take in what somebody tells of the slot; return what is new in it, and how much of it was refused.
+
+        number: it is told as of this event of the room. What came with a later one stays as it is, and what
+        is told twice isn't new twice.
+        """
+        fresh, refused = Told([], []), 0
+        named: dict[Key, set[bytes]] = {}
+        for payload in messages:
+            try:
+                key = key_of(single_message(payload))
+                old = self._pieces.get(key)
+                if old is not None and old.number > number:
+                    continue
+                if old is None or old.payload != payload:
+                    self._keep(key, _Piece(payload, number))
+                    fresh.messages.append(payload)
+                else:
+                    old.number = number
+                    self._pieces[key] = self._pieces.pop(key)  # in the order that is told
+                named[key] = set()
+            except RemoteError:
+                refused += 1
+        for due, payload in values:
+            try:
+                if due and not FIRST_SAFE <= due <= LAST_INSTANT:
+                    raise Refused("due", f"{due}: expected 0 or an instant")
+                message = single_message(payload)
+                if self._set(message, number, due, told=True):
+                    fresh.values.append((due, payload))
+                named.get(("node", _first_id(message)), set()).update(_values(message, 0, 0))
+            except RemoteError:
+                refused += 1
+        self._forget_untold(named, number)
+        return fresh, refused
+
+    def told(self, without: Callable[[int], bool] = lambda number: False) -> Told:
+        """Return all of it. without: the numbers of the events whose values are left out."""
+        values: list[tuple[int, bytes]] = []
+        # What an event builds may need what an earlier one built, and that may have come later.
+        pieces = sorted(self._pieces.items(), key=lambda one: one[1].number)
+        for (sort, node), piece in pieces:
+            if sort == "node":
+                kept = {name: value for name, value in piece.values.items() if not without(value.number)}
+                values += _settings(node, kept)
+        return Told([piece.payload for _, piece in pieces], values)
+
+    def clear(self, up_to: int | None = None) -> None:
+        """Forget what came up to an event of that number (None: everything): the slot was reset."""
+        for key in [key for key, one in self._pieces.items() if up_to is None or one.number <= up_to]:
+            self._drop(key)
+
+    def enter_epoch(self) -> None:
+        """Forget numbers and dues: they were given by a relay that is no more."""
+        for piece in self._pieces.values():
+            piece.number = BEFORE_ALL_NUMBERS
+            for name, value in piece.values.items():
+                piece.values[name] = value._replace(due=0, number=BEFORE_ALL_NUMBERS)
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _keep(self, key: Key, piece: _Piece) -> None:
+        """Put in a piece at the end, in whose place none is any more: what it stands in may be newer too."""
+        old = self._pieces.get(key)
+        had = (0, 0) if old is None else (1 + len(old.values), old.size())
+        self._make_room(1 - had[0], piece.size() - had[1])
+        self._pieces.pop(key, None)
+        self._pieces[key] = piece
+
+    def _set(self, message: Message, number: int, due: int, *, told: bool = False) -> bool:
+        """Take in a /n_set; return whether it changed anything. told: as of event `number`, not by it."""
+        if message.address != "/n_set" or len(message.tags) % 2 == 0:
+            raise Refused(
+                "arguments", f"{message.address} ,{message.tags[:40]}: expected node, control, value"
+            )
+        piece = self._pieces.get(("node", _first_id(message)))
+        values = _values(message, number, due)
+        if piece is None or piece.number > number:
+            return False
+        changed = {
+            name: value
+            for name, value in values.items()
+            if _is_news(piece.values.get(name), value, told=told)
+        }
+        had = {name: piece.values[name] for name in changed if name in piece.values}
+        more = sum(map(_size, changed.items())) - sum(map(_size, had.items()))
+        self._make_room(len(changed) - len(had), more)
+        piece.values |= changed
+        return bool(changed)
+
+    def _forget_untold(self, named: dict[Key, set[bytes]], number: int) -> None:
+        """Forget the values of told nodes that aren't told with them: the node was made anew meanwhile."""
+        for key, names in named.items():
+            piece = self._pieces[key]
+            for name, value in list(piece.values.items()):
+                if name not in names and value.number <= number:
+                    del piece.values[name]
+                    self._make_room(-1, -_size((name, value)))
+
+    def _make_room(self, count: int, size: int) -> None:
+        if self._count + count > MESSAGES_MAX or self._bytes + size > BYTES_MAX:
+            raise Refused("foundation-full", f"more than {MESSAGES_MAX} pieces or {BYTES_MAX} bytes")
+        self._count += count
+        self._bytes += size
+
+    def _drop(self, key: Key) -> bool:
+        old = self._pieces.pop(key, None)
+        if old is None:
+            return False
+        self._count -= 1 + len(old.values)
+        self._bytes -= old.size()
+        return True
+
+
+def key_of(message: Message) -> Key:
+    """Return what a foundation message is about: ("node", id) or ("buffer", number). Raises Refused."""
+    if message.address in _LOADS:
+        return ("buffer", _first_id(message))
+    if message.address in _CREATES:
+        position = 1 if message.address == "/s_new" else 0
+        return ("node", _first_id(message, position))
+    raise Refused("not-a-foundation", message.address)
+
+
+def _values(message: Message, number: int, due: int) -> dict[bytes, _Value]:
+    """Return what a /n_set sets, by the padded bytes of the control's name; the last counts."""
+    raw, tags, offsets = message.raw, message.tags, (*message.offsets, len(message.raw))
+    found: dict[bytes, _Value] = {}
+    for at in range(1, len(tags), 2):
+        if tags[at] != "s" or tags[at + 1] not in "ifs":
+            raise Refused(
+                "arguments", f"/n_set ,{tags[:40]}: expected pairs of a control's name and its value"
+            )
+        data = raw[offsets[at + 1] : offsets[at + 2]]
+        found[raw[offsets[at] : offsets[at + 1]]] = _Value(due, number, tags[at + 1], data)
+    return found
+
+
+def _is_news(old: _Value | None, new: _Value, *, told: bool) -> bool:
+    if old is None:
+        return True
+    if told:
+        return old.number <= new.number and (old.tag, old.data) != (new.tag, new.data)
+    return (old.due, old.number) <= (new.due, new.number)
+
+
+def _settings(node: int, values: dict[bytes, _Value]) -> list[tuple[int, bytes]]:
+    """Return the (due, /n_set) that give a node these values, the earliest due first."""
+    settings: list[tuple[int, bytes]] = []
+    tags, body, last = "", b"", -1
+    for name, value in sorted(values.items(), key=lambda one: one[1].due):
+        if tags and (value.due != last or len(body) + len(name) + len(value.data) > _BODY_MAX):
+            settings.append((last, _set_message(node, tags, body)))
+            tags, body = "", b""
+        tags, body, last = f"{tags}s{value.tag}", body + name + value.data, value.due
+    if tags:
+        settings.append((last, _set_message(node, tags, body)))
+    return settings
+
+
+def _set_message(node: int, tags: str, body: bytes) -> bytes:
+    return _SET + encode_string(f",i{tags}") + _INT.pack(node) + body
+
+
+def _size(named: tuple[bytes, _Value]) -> int:
+    name, value = named
+    return len(name) + len(value.data) + VALUE_BYTES
+
+
+def _first_id(message: Message, position: int = 0) -> int:
+    if len(message.tags) <= position or message.tags[position] != "i":
+        raise Refused("not-a-foundation", f"{message.address} without an integer at argument {position}")
+    return int(message.args[position])
