@@ -50,6 +50,7 @@ class Jam:
         event_log: Path | None = None,
         transport: str = "udp",
         tuned: Collection[str] = (),
+        listened: bool = False,
     ) -> None:
         self.stage = stage
         self.folder = folder
@@ -60,6 +61,8 @@ class Jam:
         """What the bridges send events over: "udp" or "tls"."""
         self.tuned = tuned
         """Whose Sonic Pi has its schedule-ahead set by its bridge."""
+        self.listened = listened
+        """Whether what each member's sound card is given is kept (Performer.take)."""
         self.event_log = event_log
         """Where the relay writes what it judged (see relaylog.py); None: nowhere."""
         self.port = 0
@@ -96,7 +99,13 @@ class Jam:
     def _performer(self, name: str, index: int) -> Performer:
         home = self.folder / name
         home.mkdir(parents=True)
-        return Performer(name, index, home, launcher=self.launcher(name))
+        return Performer(name, index, home, launcher=self.launcher(name), listened=self.listened)
+
+    def join(self, name: str) -> Performer:
+        """Start one more performer through a bridge of its own, without waiting for it."""
+        self.performers[name] = performer = self.stage.add(self._performer(name, len(self.performers)))
+        performer.start()
+        return performer
 
     def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
         """Return the command that starts a program through a bridge of its own."""
