@@ -8,7 +8,8 @@ from collections.abc import Container
 from enum import Enum
 
 from bridge.remap import created_nodes, referenced_nodes, synthdef_name
-from relay.wire.commands import COMMANDS, SYNTHDEFS, CommandClass
+from bridge.standins import home_only
+from relay.wire.commands import COMMANDS, CommandClass
 from relay.wire.osc import Message, single_message
 
 MASTER_MIXER = "sonic-pi-mixer"
@@ -87,10 +88,10 @@ def route(message: Message, timetag: int | None, home_nodes: Container[int]) -> 
 
 
 def is_home_synth(message: Message) -> bool:
-    """Tell whether an /s_new makes a synth that only its own host may have: it listens to the
-    microphone, writes to the sound card or to a file, or shows a scope."""
-    definition = SYNTHDEFS.get(synthdef_name(message))
-    return definition is not None and definition.local_only
+    """Tell whether an /s_new makes a synth that only its own host has, nothing standing for it elsewhere: it
+    hears a microphone, writes a file, shows a scope, or is of a synthdef of the player's own."""
+    known = home_only(message)
+    return known is not None and known.elsewhere is None
 
 
 def is_note(payload: bytes) -> bool:

@@ -25,7 +25,8 @@ class Held:
     """An event in hand.
 
     number: the room's, None while unconfirmed or for what only this host plays. sub: > 0 for what is
-    played at home only, after the own event `seq`. home: remapped bytes, if they are known already.
+    played at home only, after the own event `seq`. body: the payload remapped, if that is known already.
+    home: what this host's scsynth is handed instead of what all others are.
     counted: False for what a former epoch of the relay judged: it is played, but is no part of this one.
     """
 
@@ -37,6 +38,7 @@ class Held:
     sub: int = 0
     number: int | None = None
     flags: Flag = Flag.NONE
+    body: bytes | None = None
     home: bytes | None = None
     counted: bool = True
 

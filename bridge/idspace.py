@@ -29,6 +29,9 @@ HARDWARE_BUSES = 128
 OUTPUT_BUSES = 64
 """Per slot: stand for the hardware outputs that the sender sees."""
 
+PRIVATE_OUTPUTS = 2
+"""Of these, what a member's strip adds to the hardware outputs."""
+
 INTERNAL_BUSES = 1024
 """Per slot: Sonic Pi uses at most 1024 less its hardware channels."""
 
@@ -101,6 +104,21 @@ class Origin:
         if self.outs <= own < self.outs + self.ins:
             raise Refused("hardware-input", f"audio bus {own} is input {own - self.outs} of its sender")
         return _refuse_number("bus", own, self.outs + self.ins + INTERNAL_BUSES)
+
+    def hardware_output(self, channel: int, channels: int, *, at_home: bool) -> int:
+        """Return the number, from 1, of the bus for what the member sends to a channel of its sound card.
+
+        channels: how many are written, from that one on. Channels 1 and 2 are the private outputs, which the
+        member's master mixer takes up, as in plain Sonic Pi. Those above are the sound card's own at home;
+        elsewhere they are folded onto the private outputs. Raises Refused: output-range.
+        """
+        last = max(self.outs, PRIVATE_OUTPUTS)
+        if not 1 <= channel <= last:
+            raise Refused("output-range", f"output {channel}: its sender has 1 to {last}")
+        is_private = channel + channels <= PRIVATE_OUTPUTS + 1
+        if at_home and not is_private:
+            return channel
+        return self.first_bus + 1 + ((channel - 1) % PRIVATE_OUTPUTS if channels == 1 else 0)
 
     def control_bus(self, own: int) -> int:
         """Return the control bus that the member calls `own`. Raises Refused: negative-id, bus-range."""

@@ -12,6 +12,34 @@ NODES_MAX = 20_000
 HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 
 
+class HomeNodes:
+    """The local player's nodes that exist at home only."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __contains__(self, node: object) -> bool:
+        return node in self._nodes
+
+    def add(self, node: int) -> bool:
+        """Note a node; return whether it wasn't known."""
+        is_new = node not in self._nodes
+        self._nodes[node] = node
+        _trim(self._nodes)
+        return is_new
+
+    def discard(self, node: int) -> None:
+        """Forget a node."""
+        self._nodes.pop(node, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._nodes.clear()
+
+
 class NodeTracker:
     """Groups whose /n_go was given in advance, and notes that have not started yet."""
 

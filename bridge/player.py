@@ -6,14 +6,18 @@ their buses for ever.
 """
 
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from bridge.classify import RUN_MIXER, SERVER_INFO, Route, completes_foundation, is_foundation, route
+from bridge.effects import Tell
 from bridge.idspace import BUFFERS_PER_SLOT, INTERNAL_BUSES
-from bridge.nodes import NodeTracker, answered_node
+from bridge.missed import Missed
+from bridge.nodes import HomeNodes, NodeTracker, answered_node
 from bridge.pacer import Pacer
-from bridge.remap import created_nodes, remap, synthdef_name, unmap_reply
+from bridge.remap import OUTPUT_CONTROL, created_nodes, remap, synthdef_name, unmap_reply
 from bridge.resources import ResourceFolders, load_to_wire
 from bridge.session import JamSession
+from bridge.standins import StandIns, Travelling, home_only
 from clock.model import Reading
 from relay.wire.errors import LocalError, MalformedOsc, Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
@@ -43,6 +47,7 @@ class PlayerCounts:
     malformed: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     local_only: int = 0
+    """Sounds and samples that only this host has."""
     runs: int = 0
     """Messages that show that a run began or that none is left: /n_run 0, and the mixer of each run."""
 
@@ -59,7 +64,9 @@ class Player:
         self._own = session.playout.own
         self._folders = folders
         self._nodes = NodeTracker()
-        self._home_nodes: set[int] = set()
+        self._home_nodes = HomeNodes()
+        self._stand_ins = StandIns()
+        self._missed = Missed()
         self._asked_status: Address | None = None
         self.foundation_complete = False
         """Whether Sonic Pi has built its last at its start; what it builds later comes and goes."""
@@ -104,6 +111,7 @@ class Player:
                 self._load(message, received_local_ns, reading)
             case Route.RESET:
                 self._home_nodes.clear()
+                self._stand_ins.clear()
                 self.foundation_complete = False
                 self._session.emit(
                     Kind.RESET, b"", wall_timetag=None, emitted_local_ns=received_local_ns, reading=reading
@@ -123,9 +131,12 @@ class Player:
                 raise Refused("not-allowed", message.address)
 
     def _play(self, message: Message, timetag: int | None, received_local_ns: int, reading: Reading) -> None:
-        if len(message.raw) > MAX_PAYLOAD_BYTES:
-            raise Refused("too-long", f"{len(message.raw)} bytes: at most {MAX_PAYLOAD_BYTES}")
-        home = remap(message, self._own)
+        travels = self._stand_ins.travelling(message)
+        if not travels.parts:
+            self._play_at_home(message, timetag, received_local_ns, reading)
+            return
+        bodies = [remap(part, self._own) for part in travels.parts]
+        homes = [self._at_home(message, part, travels) for part in travels.parts]
         foundation = timetag is None and is_foundation(message, complete=self.foundation_complete)
         if foundation and completes_foundation(message):
             self.foundation_complete = True
@@ -133,29 +144,35 @@ class Player:
         if message.address == "/s_new":
             self._nodes.create_synth(*created[0])
             self.counts.runs += synthdef_name(message) == RUN_MIXER
+            self._note_if_missed(message, travels)
         else:
             for reply in self._nodes.create_groups(created):
                 self._reply(reply)
-        self._session.emit(
-            Kind.UNTIMED if timetag is None else Kind.TIMED,
-            message.raw,
-            wall_timetag=timetag,
-            emitted_local_ns=received_local_ns,
-            reading=reading,
-            home=home,
-            foundation=foundation,
-        )
+        for part, body, home in zip(travels.parts, bodies, homes, strict=True):
+            self._session.emit(
+                Kind.UNTIMED if timetag is None else Kind.TIMED,
+                part.raw,
+                wall_timetag=timetag,
+                emitted_local_ns=received_local_ns,
+                reading=reading,
+                body=body,
+                home=home,
+                foundation=foundation,
+            )
+
+    def _at_home(self, message: Message, part: Message, travels: Travelling) -> bytes | None:
+        """Return what the own scsynth is handed instead of a part that travels, None if that is the same."""
+        if travels.differs:
+            return remap(message, self._own, at_home=True)
+        return remap(part, self._own, at_home=True) if OUTPUT_CONTROL in part.raw else None
 
     def _load(self, message: Message, received_local_ns: int, reading: Reading) -> None:
         """A buffer is loaded at home at once: a thread of Sonic Pi waits for it."""
         travelling = load_to_wire(message, self._folders)
         home = remap(message, self._own)
-        if travelling is not None and len(travelling) > MAX_PAYLOAD_BYTES:
-            raise Refused("too-long", f"{len(travelling)} bytes: at most {MAX_PAYLOAD_BYTES}")
         self._to_synth.append(home)
         if travelling is None:
-            self.counts.local_only += 1
-            self._session.note_local_only()
+            self._note_missed(self._missed.file(PurePath(str(message.arg(1))).name))
             return
         self._session.emit(
             Kind.RESOURCE, travelling, wall_timetag=None, emitted_local_ns=received_local_ns, reading=reading
@@ -164,12 +181,41 @@ class Player:
     def _play_at_home(
         self, message: Message, timetag: int | None, received_local_ns: int, reading: Reading
     ) -> None:
+        """Play what travels neither as it is nor by anything that stands for it."""
         if message.address == "/s_new":
-            self._home_nodes.add(created_nodes(message)[0][0])
-        home = remap(message, self._own, self._home_nodes)
+            home = self._home_synth(message)
+        else:
+            home = remap(message, self._own, self._home_nodes, at_home=True)
+            if len(message.raw) > MAX_PAYLOAD_BYTES:
+                self._note_missed(self._missed.other(message.address))
         self._session.emit_home(
             home, wall_timetag=timetag, emitted_local_ns=received_local_ns, reading=reading
         )
+
+    def _home_synth(self, message: Message) -> bytes:
+        ((node, action, target),) = created_nodes(message)
+        is_new = self._home_nodes.add(node)
+        try:
+            home = remap(message, self._own, self._home_nodes, at_home=True)
+        except Refused:
+            if is_new:
+                self._home_nodes.discard(node)
+            raise
+        if is_new:  # live audio is asked for again, under its number, while it lives
+            self._nodes.create_synth(node, action, target)
+            known = home_only(message)
+            if known is None or known.is_missed:
+                self._note_missed(self._missed.synth(synthdef_name(message), known))
+        return home
+
+    def _note_if_missed(self, message: Message, travels: Travelling) -> None:
+        known = home_only(message)
+        if travels.differs and (known is None or known.is_missed):
+            self._note_missed(self._missed.synth(synthdef_name(message), known))
+
+    def _note_missed(self, tell: Tell | None) -> None:
+        self.counts.local_only += 1
+        self._session.note_local_only(tell)
 
     def _pass_on(self, message: Message) -> None:
         if message.address == "/d_loadDir" and message.tags[:1] == "s":
@@ -236,7 +282,9 @@ class Player:
             self._reply(_stock_server_info(unmapped))
             return True
         if address == "/n_end":
-            self._home_nodes.discard(int(unmapped.args[0]))
+            node = int(unmapped.args[0])
+            self._home_nodes.discard(node)
+            self._stand_ins.ended(node)
         replies = self._nodes.reply(unmapped)
         for reply in replies:
             self._reply(reply)

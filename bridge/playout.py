@@ -15,7 +15,7 @@ from bridge.holdback import Held, HoldbackQueue
 from bridge.host import HostTree
 from bridge.idspace import Origin
 from bridge.memory import HandedOver
-from bridge.remap import buffer_numbers, remap
+from bridge.remap import OUTPUT_CONTROL, buffer_numbers, remap
 from bridge.report import SecondsLedger, event_digest
 from bridge.resets import Resets
 from bridge.resources import ResourceFolders, load_to_local
@@ -274,7 +274,8 @@ class Playout:
         if self.fault is not None:
             body = self.fault.alter(held, body)
         if goes:
-            self._out.append(bundle(self._timebase.wall_of_session(held.due, reading), body))
+            handed = body if held.home is None else held.home
+            self._out.append(bundle(self._timebase.wall_of_session(held.due, reading), handed))
             heapq.heappush(self._at_synth, held.key)
             self._note_buffers(held)
         if held.kind is Kind.RESET:
@@ -323,8 +324,11 @@ class Playout:
         )
 
     def _body(self, held: Held) -> bytes | None:
-        if held.home is not None:
+        """Return the message as every member plays it; None if it is refused."""
+        if held.sub and held.home is not None:
             return held.home
+        if held.body is not None:
+            return held.body
         origin = self._origin(held.slot)
         if held.kind is Kind.RESET:
             return encode("/g_freeAll", origin.root)
@@ -332,6 +336,8 @@ class Playout:
             message = single_message(held.payload)
             if message.address in _LOADS:
                 raise Refused("not-allowed", f"{message.address} that is no resource")
+            if held.slot == self.own.slot and OUTPUT_CONTROL in held.payload:
+                held.home = remap(message, origin, at_home=True)
             return remap(message, origin)
         except RemoteError as error:
             self._count_refused(error)

@@ -38,7 +38,15 @@ from bridge.idspace import (
     home_only_node,
 )
 from bridge.unmap import unmap_reply
-from relay.wire.commands import COMMANDS, CONTROL_ROLES, SYNTHDEFS, CommandClass, Role
+from relay.wire.commands import (
+    COMMANDS,
+    CONTROL_ROLES,
+    HOME_ONLY,
+    LOCAL_ONLY_SYNTHDEFS,
+    SYNTHDEFS,
+    CommandClass,
+    Role,
+)
 from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string
 
@@ -80,13 +88,22 @@ _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")
 
 _BUS_OR_BUFFER = (Role.AUDIO_BUS, Role.BUFFER)
+_EXPLICIT = (*_BUS_OR_BUFFER, Role.HARDWARE_OUTPUT)
 _DEFAULTED = {
     encode_string(name): tuple(
-        (encode_string(control), role) for control, role in definition.id_controls if role in _BUS_OR_BUFFER
+        (encode_string(control), role) for control, role in definition.id_controls if role in _EXPLICIT
     )
     for name, definition in SYNTHDEFS.items()
 }
-_LOCAL_ONLY = frozenset(encode_string(name) for name in SYNTHDEFS if SYNTHDEFS[name].local_only)
+_LOCAL_ONLY = frozenset(map(encode_string, LOCAL_ONLY_SYNTHDEFS))
+_OWN_DEFAULTED = ((encode_string("out_bus"), Role.AUDIO_BUS),)
+"""Of a synthdef of the player's own: without it, it would play past the member's mixer. One that has no such
+control doesn't mind."""
+_CHANNELS = {encode_string(name): definition.channels for name, definition in HOME_ONLY.items()}
+_OWN_ROLES = {name: role for name, role in ROLE_OF_CONTROL.items() if role in _BUS_OR_BUFFER}
+"""In a synthdef of the player's own `output`, `input` may mean anything."""
+OUTPUT_CONTROL = encode_string("output")
+"""As it stands in a message: what has it is another message at home than elsewhere."""
 
 
 def remap(
@@ -95,28 +112,37 @@ def remap(
     """Return a member's message in the jam's numbers.
 
     `local_nodes`: the sender's ids of nodes that exist at home only; pass it only for the local player's
-    messages to its own scsynth. `at_home` allows queries and /b_write as well, which go nowhere else.
+    messages to its own scsynth. `at_home`: for the player's own scsynth only, so queries, /b_write, home-only
+    synthdefs and such of the player's own are allowed, and outputs of the sound card are those of this host.
     Raises Refused: not-allowed, arguments, not-integral, not-finite, negative-id, node-range, root-node,
-    bus-range, hardware-input, buffer-range, count, add-action, cycle, control-index, id-control,
-    string-value, array, unknown-synthdef, local-synthdef, completion-message.
+    bus-range, hardware-input, output-range, buffer-range, count, add-action, cycle, control-index,
+    id-control, string-value, array, unknown-synthdef, local-synthdef, completion-message.
     """
-    patch = _Patch(message, origin, local_nodes)
+    patch = _Patch(message, origin, local_nodes, at_home=at_home)
     if message.address == "/s_new":
         patch.new_synth()
     else:
-        patch.by_table(at_home)
+        patch.by_table()
     return patch.finish()
 
 
 class _Patch:
     """One message on its way: its bytes, and what changes their length and has to wait until the end."""
 
-    __slots__ = ("added", "added_tags", "local_nodes", "longer", "message", "origin", "out")
+    __slots__ = (
+        *("added", "added_tags", "at_home", "channels", "local_nodes", "longer", "message", "origin", "out"),
+        "roles",
+    )
 
-    def __init__(self, message: Message, origin: Origin, local_nodes: Container[int]) -> None:
+    def __init__(
+        self, message: Message, origin: Origin, local_nodes: Container[int], *, at_home: bool
+    ) -> None:
         self.message = message
         self.origin = origin
         self.local_nodes = local_nodes
+        self.at_home = at_home
+        self.roles = ROLE_OF_CONTROL
+        self.channels = 1
         self.out = bytearray(message.raw)
         self.longer: list[tuple[int, int, bytes]] = []
         self.added = b""
@@ -131,17 +157,25 @@ class _Patch:
         name = raw[offsets[NAME] : offsets[NODE_NEW]]
         defaulted = _DEFAULTED.get(name)
         if defaulted is None:
-            raise Refused("unknown-synthdef", synthdef_name(message)[:80])
-        new = self.node_but_root(NODE_NEW)
-        if name in _LOCAL_ONLY and new not in self.local_nodes:
+            if not self.at_home:
+                raise Refused("unknown-synthdef", synthdef_name(message)[:80])
+            defaulted, self.roles = _OWN_DEFAULTED, _OWN_ROLES
+        self.channels = _CHANNELS.get(name, 1)
+        self.node_but_root(NODE_NEW)
+        if name in _LOCAL_ONLY and not self.at_home:
             raise Refused("local-synthdef", synthdef_name(message))
         self.target(TARGET, self.add_action(ADD_ACTION))
         given = self.controls(FIRST_CONTROL)
         for control, role in defaulted:
             if control not in given:
-                value = self.origin.audio_bus(0) if role is Role.AUDIO_BUS else self.origin.buffer(0)
-                self.added += control + _FLOAT.pack(value)
+                self.added += control + _FLOAT.pack(self.default(role))
                 self.added_tags += b"sf"
+
+    def default(self, role: Role) -> int:
+        """Return what an id that is left out means: Sonic Pi's first output, first buffer."""
+        if role is Role.HARDWARE_OUTPUT:
+            return self.origin.hardware_output(1, self.channels, at_home=self.at_home)
+        return self.origin.audio_bus(0) if role is Role.AUDIO_BUS else self.origin.buffer(0)
 
     def controls(self, index: int) -> list[bytes]:
         """Patch pairs of control and value from `index` to the end; return the controls that carry ids."""
@@ -158,7 +192,7 @@ class _Patch:
                 raise Refused("control-index", f"{message.address} argument {at}: controls go by name here")
             value_tag = tags[at + 1]
             name = raw[offsets[at] : offsets[at + 1]]
-            role = ROLE_OF_CONTROL.get(name)
+            role = self.roles.get(name)
             if role is not None:
                 given.append(name)
                 if value_tag == "s":
@@ -177,6 +211,9 @@ class _Patch:
             self.number(index, self.origin.audio_bus(whole(self.message, index)))
         elif role is Role.BUFFER:
             self.number(index, self.origin.buffer(whole(self.message, index)))
+        elif role is Role.HARDWARE_OUTPUT:
+            channel = whole(self.message, index)
+            self.number(index, self.origin.hardware_output(channel, self.channels, at_home=self.at_home))
         else:
             self.plain(index)
 
@@ -204,13 +241,13 @@ class _Patch:
         start = self.message.offsets[index]
         self.longer.append((start, start + len(encode_string(text)), encode_string(f"{kind}{bus}")))
 
-    def by_table(self, at_home: bool) -> None:
+    def by_table(self) -> None:
         message = self.message
         address = message.address
         command = COMMANDS.get(address)
         allowed = command is not None and (
             command.kind is CommandClass.REWRITE
-            or (at_home and (command.kind is CommandClass.LOCAL or address in _AT_HOME_TOO))
+            or (self.at_home and (command.kind is CommandClass.LOCAL or address in _AT_HOME_TOO))
         )
         if command is None or not allowed or address in _UNSUPPORTED:
             why = _UNSUPPORTED.get(address) or (command.why if command else "no command of scsynth")

@@ -91,20 +91,20 @@ class JamSession:
         wall_timetag: int | None,
         emitted_local_ns: int,
         reading: Reading,
+        body: bytes | None = None,
         home: bytes | None = None,
         foundation: bool = False,
     ) -> None:
-        """Stamp one message of the local player, hold it back here, and send it to the relay.
-
-        payload: as it travels, in Sonic Pi's numbers. home: the same remapped for the own scsynth.
-        """
+        """Stamp a message of the local player, hold it back here (`Held`), send its payload to the relay."""
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         event = self._uplink.stamp(kind, payload, emitted=emitted, timetag=timetag, foundation=foundation)
         self.memory.next_seq = self._uplink.next_seq
         self._home_sub = 0
         due = self._uplink.due_as_stamped(event, self.timing)
         if kind is not Kind.RESOURCE:
-            self.playout.hold(Held(due, self.playout.own.slot, event.seq, kind, payload, home=home))
+            self.playout.hold(
+                Held(due, self.playout.own.slot, event.seq, kind, payload, body=body, home=home)
+            )
         self._foundation.note(event)
         if self._sending:
             now = self._timebase.session_at(reading.local_ns)
@@ -125,9 +125,10 @@ class JamSession:
         """Count what the local player sent and nobody gets, its own scsynth included."""
         self._ledger.refused += 1
 
-    def note_local_only(self) -> None:
-        """Count a file that no other member has: what plays it is silent elsewhere."""
+    def note_local_only(self, tell: Tell | None) -> None:
+        """Count what only the local player hears, and tell it if it is news."""
         self._ledger.local_only += 1
+        self._effects += [] if tell is None else [tell]
 
     # -- control -------------------------------------------------------------------------------------
 
@@ -184,9 +185,9 @@ class JamSession:
 
     def _welcome(self, welcome: control.Welcome, reading: Reading) -> None:
         if welcome.slot != self.playout.own.slot:
-            self._effects.append(SendControl(control.Leave()))
+            lost = words.place_lost(self.playout.own.slot, self.identity.room)
+            self._effects += [SendControl(control.Leave()), lost]
             self.gone = True
-            self._effects.append(words.place_lost(self.playout.own.slot, self.identity.room))
             return
         now = self._timebase.session_at(reading.local_ns)
         same_room = welcome.resumed and welcome.epoch == self.memory.epoch

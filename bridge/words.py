@@ -84,3 +84,32 @@ def roster_news(before: list[Member], now: list[Member], own_slot: int) -> list[
         if member.present != (known is not None and known.present):
             news.append(Tell(f"{member.name} {'is here' if member.present else 'is away'}"))
     return news + [Tell(f"{member.name} has left") for member in old.values()]
+
+
+def own_synth(name: str) -> Tell:
+    """Say that only the player hears a synth of his own."""
+    return _only_here(f"{name} is a synthdef of your own: only you hear it")
+
+
+def own_fx(name: str) -> Tell:
+    """Say that only the player hears what an FX of his own does."""
+    return _only_here(f"{name} is an FX of your own: the others hear what goes into it as it is")
+
+
+def own_input(name: str) -> Tell:
+    """Say that sound input doesn't travel."""
+    return _only_here(f"{name}: sound input stays at home, only you hear it")
+
+
+def own_file(name: str) -> Tell:
+    """Say that only the player hears a sample of his own."""
+    return _only_here(f"{name} is none of Sonic Pi's own samples: only you hear it")
+
+
+def too_long(name: str) -> Tell:
+    """Say that a call has more options than can travel."""
+    return _only_here(f"a call of {name} is too long to travel: only you hear it")
+
+
+def _only_here(text: str) -> Tell:
+    return Tell(f"{text[:200]}; `jamrelay stats` counts such sounds", warning=True)

@@ -63,7 +63,7 @@ def _remarks(member: MemberStats) -> list[str]:
         remarks.append(f"{member.name}: events over {member.transport.upper()}, since UDP is not used")
     if member.local_only:
         remarks.append(
-            f"{member.name}: {counted(member.local_only, 'load')} not of Sonic Pi's own folders: "
+            f"{member.name}: {member.local_only} of its own sounds (samples, synthdefs, sound input) "
             "heard at home only"
         )
     if member.unfounded:

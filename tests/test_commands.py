@@ -57,7 +57,7 @@ def test_the_widths_of_synths_that_spill_over_are_known() -> None:
 
 
 def test_what_hears_a_microphone_or_writes_a_file_stays_at_home() -> None:
-    assert len(LOCAL_ONLY_SYNTHDEFS) == 12
+    assert len(LOCAL_ONLY_SYNTHDEFS) == 10
     assert {"sonic-pi-recorder", "sonic-pi-live_audio", "sonic-pi-scope"} <= LOCAL_ONLY_SYNTHDEFS
     assert {name for name, definition in SYNTHDEFS.items() if definition.local_only} == LOCAL_ONLY_SYNTHDEFS
 

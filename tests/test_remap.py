@@ -175,10 +175,15 @@ def test_every_synth_sent_bare_gets_all_its_ids(origin: Origin, name: str, contr
     given_values = dict(zip(out[4::2], out[5::2], strict=True))
     assert list(out[4 : 4 + len(pairs)]) == pairs
     for control, role in SYNTHDEFS[name].id_controls:
-        zero = origin.audio_bus(0) if role == "abus" else origin.buffer(0)
-        assert given_values[control] == zero
+        zero = {"abus": origin.audio_bus(0), "buf": origin.buffer(0), "hw_output": origin.audio_bus(0) + 1}
+        assert given_values[control] == zero[role]
     again = message("/s_new", *out)
     assert again.raw == remap(message("/s_new", name, 9, 0, 0, *pairs), origin)
+
+
+@pytest.mark.parametrize("name", ["sonic-pi-fx_sound_out", "sonic-pi-fx_sound_out_stereo"])
+def test_an_output_left_out_is_the_first_as_the_default_would_write_before_all_buses(name: str) -> None:
+    assert mapped("/s_new", name, 9, 0, 0)[-2:] == ("output", float(FIRST_BUS + 1))
 
 
 def test_a_control_that_follows_a_bus_follows_the_mapped_one() -> None:
@@ -324,7 +329,7 @@ def test_queries_and_recordings_are_mapped_for_the_players_own_scsynth_only() ->
 
 def test_a_home_only_node_goes_to_slot_0() -> None:
     scope = message("/s_new", "sonic-pi-scope", 7, 0, 5, "scope_num", 1, "bus", 34.0)
-    out = osc.walk(remap(scope, MEMBER, {7}))[0][1].args
+    out = osc.walk(remap(scope, MEMBER, {7}, at_home=True))[0][1].args
     assert out == (
         "sonic-pi-scope",
         LOCAL_BASE + 7,
@@ -352,7 +357,7 @@ def test_what_sonic_pi_plays_all_remaps_and_keeps_everything_else(sent: osc.Mess
         home_only = {created_nodes(sent)[0][0]}
     if sent.address == "/n_order":  # Sonic Pi moves live audio only
         home_only = {int(sent.args[2])}
-    [(_, out)] = osc.walk(remap(sent, MEMBER, home_only))
+    [(_, out)] = osc.walk(remap(sent, MEMBER, home_only, at_home=bool(home_only - {9_999})))
     assert out.address == sent.address
     assert out.tags.startswith(sent.tags)
     for before, after in zip(sent.args, out.args, strict=False):

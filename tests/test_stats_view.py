@@ -113,7 +113,7 @@ def test_what_stays_at_home_and_what_was_refused_is_said_and_only_then(columns: 
     lines = " ".join(
         " ".join(shown(room(member(2, "bob", local_only=3, refused=4)), columns=columns)).split()
     )
-    assert "bob: 3 loads not of Sonic Pi's own folders: heard at home only" in lines
+    assert "bob: 3 of its own sounds (samples, synthdefs, sound input) heard at home only" in lines
     assert "bob: 4 messages refused" in lines
 
 

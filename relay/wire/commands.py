@@ -82,12 +82,47 @@ class Command:
     """Why it is forbidden or local; may be empty."""
 
 
+class HomeKind(StrEnum):
+    """What a synthdef is that needs its own host."""
+
+    LISTENER = "listener"
+    """Makes no sound: nobody misses it elsewhere."""
+    SOURCE = "source"
+    """Brings in sound that nobody else has."""
+    LINK = "link"
+    """Stands in the middle of a chain, which what stands for it elsewhere keeps whole."""
+    OWN = "own"
+    """The player's own, which no other member has."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeOnly:
+    """A synthdef that needs its own host, and what stands for it at the other members.
+
+    elsewhere: the synthdef that stands for it; itself, if only its hardware channels are others there; None
+    for nothing. controls: those that a stand-in is given. channels: how many of the sound card's outputs it
+    writes to.
+    """
+
+    kind: HomeKind
+    elsewhere: str | None
+    controls: frozenset[str]
+    channels: int
+    why: str
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether only its own host hears what it does."""
+        return self.kind in (HomeKind.SOURCE, HomeKind.OWN)
+
+
 @dataclass(frozen=True, slots=True)
 class SynthDef:
     """What must be known of a synthdef to play it under other ids.
 
     `id_controls`: (name, role) of the controls that carry ids. Each defaults to 0 in every synthdef of
     Sonic Pi, and 0 is a hardware bus or somebody's buffer, so a message has to name them all.
+    `local_only`: no other member can play it; `HOME_ONLY` has what stands for it there.
     `out_channels`: how many channels it writes from its `out_bus` upwards.
     """
 
@@ -120,8 +155,19 @@ def _load() -> dict[str, Any]:
     return table
 
 
-def _synthdefs(table: dict[str, Any], roles: Mapping[str, Role]) -> dict[str, SynthDef]:
-    local_only = table["local_only_synthdefs"]
+def _home_only(entry: dict[str, Any]) -> HomeOnly:
+    return HomeOnly(
+        HomeKind(entry["is"]),
+        entry["elsewhere"],
+        frozenset(entry.get("controls", ())),
+        entry.get("channels", 0),
+        entry["why"],
+    )
+
+
+def _synthdefs(
+    table: dict[str, Any], roles: Mapping[str, Role], local_only: frozenset[str]
+) -> dict[str, SynthDef]:
     controls = dict.fromkeys(local_only, ()) | table["synthdef_id_controls"]
     widths = table["out_widths"]
     return {
@@ -147,8 +193,21 @@ CONTROL_ROLES: Mapping[str, Role] = MappingProxyType(
 )
 """By name: the controls whose value is a number of something, in whatever synthdef they occur."""
 
-SYNTHDEFS: Mapping[str, SynthDef] = MappingProxyType(_synthdefs(_TABLE, CONTROL_ROLES))
-"""By name: the synthdefs of Sonic Pi. One that isn't here cannot be played for others."""
+_HOME_ONLY = {name: _home_only(entry) for name, entry in _TABLE["home_only_synthdefs"].items()}
 
-LOCAL_ONLY_SYNTHDEFS: frozenset[str] = frozenset(_TABLE["local_only_synthdefs"])
-"""Scopes, recorders and everything that hears a microphone or plays to a given hardware channel."""
+OWN_FX = _HOME_ONLY.pop("* fx")
+"""A synthdef of the player's own that has an in_bus and an out_bus."""
+
+OWN_SYNTH = _HOME_ONLY.pop("*")
+"""Any other synthdef of the player's own."""
+
+HOME_ONLY: Mapping[str, HomeOnly] = MappingProxyType(_HOME_ONLY)
+"""By name: the synthdefs of Sonic Pi that need their own host."""
+
+LOCAL_ONLY_SYNTHDEFS: frozenset[str] = frozenset(
+    name for name, definition in HOME_ONLY.items() if definition.elsewhere != name
+)
+"""Scopes, recorders and everything that hears a microphone: no member may play them at another's place."""
+
+SYNTHDEFS: Mapping[str, SynthDef] = MappingProxyType(_synthdefs(_TABLE, CONTROL_ROLES, LOCAL_ONLY_SYNTHDEFS))
+"""By name: the synthdefs of Sonic Pi. One that isn't here cannot be played for others."""

@@ -15,6 +15,8 @@ from pythonosc.osc_message import OscMessage
 
 NODE_BITS, BUFFERS, CONTROL_BUSES = 26, 4096, 512
 FIRST_BUS, BUSES, USED_BUSES = 128, 1120, 64 + 1024
+OUTPUTS = 1024
+"""Of a sound card, at most."""
 COUNT_MAX = 1024
 ALLOC_MAX = 1 << 26
 BUFGENS = {"sine1", "sine2", "sine3", "cheby", "normalize", "wnormalize", "env", "cantorFill"}
@@ -87,14 +89,17 @@ def check_command(
     assert all(math.isfinite(value) for value in args if isinstance(value, float)), f"{args}"
     assert args, f"{address} of nothing"
     if address == "/s_new":
-        local = args[0] in table()["local_only_synthdefs"]
-        assert local or args[0] in table()["synthdef_id_controls"], f"{args[0]} is unknown"
+        at_home = table()["home_only_synthdefs"]
+        local = args[0] in at_home and at_home[args[0]]["elsewhere"] != args[0]
+        known = local or args[0] in table()["synthdef_id_controls"]
+        assert own or known, f"{args[0]} is unknown"
         assert own or not local, f"{args[0]} is for its own host"
         given = {args[at] for at in range(4, len(args), 2)}
         for control in table()["synthdef_id_controls"].get(args[0], ()):
             role = table()["controls_by_name"][control]
-            assert control in given or role not in ("abus", "buf"), f"{control} is left to its default"
-    numbers = _Numbers(slot, own=own)
+            needed = role in ("abus", "buf", "hw_output")
+            assert control in given or not needed, f"{control} is left to its default"
+    numbers = _Numbers(slot, own=own, known=address != "/s_new" or known)
     at, count, action, last_control, moved = 0, 0, 0, "", []
     for role in _roles(entry, tags, args):
         value = args[at]
@@ -176,9 +181,11 @@ def _roles(entry: dict[str, Any], tags: str, args: tuple[Any, ...]) -> list[str]
 class _Numbers:
     """Which numbers are a slot's."""
 
-    def __init__(self, slot: int, *, own: bool) -> None:
+    def __init__(self, slot: int, *, own: bool, known: bool) -> None:
         self._slot = slot
         self._own = own
+        self._known = known
+        """False: a synthdef of the player's own, in which all but buses and buffers may mean anything."""
 
     def node(self, value: Any, *, root: bool) -> None:
         assert isinstance(value, int), f"node {value!r}"
@@ -213,3 +220,6 @@ class _Numbers:
             assert self.audio_bus(value)
         elif role == "buf":
             assert self.buffer(value)
+        elif role == "hw_output" and self._known:
+            private = FIRST_BUS + self._slot * BUSES + 1
+            assert value in (private, private + 1) or (self._own and value in range(1, OUTPUTS + 1))
