@@ -133,6 +133,53 @@ def test_a_faulty_copy_leaves_a_rest(out: list[Line], lacking: int, extra: int) 
     assert (len(pairing.front_only), len(pairing.out_only)) == (lacking, extra)
 
 
+OPTIONS = [part for number in range(70) for part in (f"option_{number}", float(number))]
+LONG: list[Line] = [(3.0, 503.0, osc("/s_new", "sonic-pi-beep", 9, 1, 8, *OPTIONS, "out_bus", 34.0))]
+PIECES: list[Line] = [
+    (
+        443.0,
+        503.0,
+        osc("/s_new", "sonic-pi-beep", ROOT | 9, 1, ROOT | 8, "out_bus", BUS + 66.0, *OPTIONS[:120]),
+    ),
+    (443.0, 503.0, osc("/n_set", ROOT | 9, *OPTIONS[120:])),
+]
+
+
+@pytest.mark.parametrize(
+    ("out", "rest"),
+    [
+        (PIECES, 0),
+        (without(PIECES, 1), 2),
+        (with_message(PIECES, 1, osc("/n_set", ROOT | 9, *OPTIONS[122:])), 2),
+        (with_message(PIECES, 1, osc("/n_set", ROOT | 9, *OPTIONS[120:-1], 0.5)), 2),
+        ([PIECES[0], (443.0, 504.0, PIECES[1][2])], 3),
+    ],
+    ids=["whole", "half", "less", "other", "later"],
+)
+def test_a_long_call_in_pieces_of_one_instant_is_what_was_sent(out: list[Line], rest: int) -> None:
+    pairing = paired(LONG, out)
+    assert len(pairing.front_only) + len(pairing.out_only) == rest
+
+
+@pytest.mark.parametrize(
+    ("sent", "handed", "pairs"),
+    [
+        (1.0, BUS + 1.0, 1),
+        (2.0, BUS + 2.0, 1),
+        (3.0, BUS + 1.0, 1),
+        (3.0, 3.0, 1),
+        (3.0, 4.0, 0),
+        (1.0, 1.0, 1),
+    ],
+)
+def test_an_output_is_the_one_that_was_sent_or_a_private_one(sent: float, handed: float, pairs: int) -> None:
+    front: list[Line] = [(3.0, 503.0, osc("/s_new", "sonic-pi-fx_sound_out", 9, 1, 8, "output", sent))]
+    out: list[Line] = [
+        (9.0, 503.0, osc("/s_new", "sonic-pi-fx_sound_out", ROOT | 9, 1, ROOT | 8, "output", handed))
+    ]
+    assert len(paired(front, out).pairs) == pairs
+
+
 def test_nodes_that_only_their_own_host_has_are_found_in_slot_0() -> None:
     live = osc("/s_new", "sonic-pi-live_audio", HOME_BASE | 9, 1, ROOT | 8, "input", 1.0)
     (said,) = stream.read_slot(recorded([(0.0, 1.0, live)]), SLOT)

@@ -18,12 +18,17 @@ HOME_BASE = 1 << 25
 HARDWARE_BUSES = 128
 BUSES_EACH = 1120
 OUTPUT_BUSES = 64
+PRIVATE_OUTPUTS = 2
 PLAIN_CHANNELS = 32
 """Sonic Pi 3 sees 16 outputs and 16 inputs; its own buses follow."""
 BUFFERS_EACH = 4096
 
 AUDIO_BUSES = frozenset({"in_bus", "out_bus", "bus"})
 BUFFERS = frozenset({"buf", "rand_buf", "buffer", "out-buf"})
+OUTPUT = "output"
+"""The control that names a channel of the sound card, from 1. Only its own host has more than two."""
+PIECE_BYTES = 1000
+"""The first piece of a call too long for one event is longer than this; what it lacks follows at once."""
 LOADS = frozenset({"/b_alloc", "/b_allocRead"})
 """Handed to the own scsynth at once: a thread of Sonic Pi waits for the answer."""
 
@@ -130,7 +135,24 @@ def read_slot(recording: Recording, slot: int) -> list[Said]:
             content = own_content(each, slot)
             if content is not None:
                 said.append(Said(each, content))
-    return said
+    return joined(said)
+
+
+def joined(stream: Iterable[Said]) -> list[Said]:
+    """Return a stream in which a long call that came in pieces of one instant is whole again."""
+    found: list[Said] = []
+    for said in stream:
+        first = found[-1] if found else said
+        if (
+            said.address == "/n_set"
+            and first.is_note
+            and len(first.message.raw) > PIECE_BYTES
+            and (first.content[2], first.message.timetag) == (said.content[1], said.message.timetag)
+        ):
+            found[-1] = Said(first.message, (*first.content, *said.content[2:]))
+        else:
+            found.append(said)
+    return found
 
 
 def own_content(message: RecordedMessage, slot: int) -> Content | None:
@@ -153,6 +175,8 @@ def own_content(message: RecordedMessage, slot: int) -> Content | None:
             args[at + 1] = own_bus(args[at + 1], slot)
         elif args[at] in BUFFERS:
             args[at + 1] = own_buffer(args[at + 1], slot)
+        elif args[at] == OUTPUT:
+            args[at + 1] = own_output(args[at + 1], slot)
     return (address, *args)
 
 
@@ -186,6 +210,11 @@ def own_bus(bus: Argument, slot: int) -> float | None:
         return None
     offset = float(bus) - HARDWARE_BUSES - slot * BUSES_EACH
     return offset if offset < OUTPUT_BUSES else offset - OUTPUT_BUSES + PLAIN_CHANNELS
+
+
+def own_output(channel: Argument, slot: int) -> Argument:
+    bus = channel - HARDWARE_BUSES - slot * BUSES_EACH if isinstance(channel, int | float) else 0
+    return float(bus) if 1 <= bus <= PRIVATE_OUTPUTS else channel
 
 
 def own_buffer(buffer: Argument, slot: int) -> float | None:
@@ -250,11 +279,25 @@ def key_of(said: Said) -> Content:
 
 
 def same(front: Said, out: Said) -> bool:
+    """Tell whether a note is what was sent; of a long one that came in pieces the order doesn't matter."""
     if not front.is_note:
         return front.content == out.content
+    sent, handed = front.controls, out.controls
     kept = len(front.content)
-    added = out.content[kept::2]
-    return out.content[:kept] == front.content and all(name in AUDIO_BUSES | BUFFERS for name in added)
+    in_order = out.content[5:kept:2] == front.content[5:kept:2] or len(out.message.raw) > PIECE_BYTES
+    known = AUDIO_BUSES | BUFFERS | {OUTPUT}
+    return (
+        in_order
+        and handed.keys() >= sent.keys()
+        and handed.keys() - sent.keys() <= known
+        and all(handed[name] == value or is_folded(name, value, handed[name]) for name, value in sent.items())
+    )
+
+
+def is_folded(control: Argument, sent: Argument, handed: Argument) -> bool:
+    """Tell whether a channel that only its own host has is one of the first two elsewhere."""
+    channels = range(1, PRIVATE_OUTPUTS + 1)
+    return control == OUTPUT and isinstance(sent, float) and sent > 1 and handed in channels
 
 
 def inversions(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair, int]]:
