@@ -12,9 +12,9 @@ from bridge.buffers import Buffers
 from bridge.fault import FaultPlanter
 from bridge.founded import Founded, erect, loads_of, nodes_of
 from bridge.holdback import Held, HoldbackQueue
-from bridge.host import HostTree
 from bridge.idspace import Origin
 from bridge.memory import HandedOver
+from bridge.places import Places
 from bridge.remap import OUTPUT_CONTROL, buffer_numbers, remap
 from bridge.report import SecondsLedger, event_digest
 from bridge.resets import Resets
@@ -71,7 +71,6 @@ class Playout:
         self.release_advance = release_advance
         self._wait_until_before = release_advance
         self.queue = HoldbackQueue(own.slot)
-        self.host = HostTree()
         self.fault: FaultPlanter | None = None
         self.counts = PlayoutCounts()
         self.buffers = Buffers()
@@ -79,30 +78,23 @@ class Playout:
         self.unconfirmed = Unconfirmed()
         self.resume: HandedOver | None = None
         """What a bridge that died had handed over; it is not handed over again."""
-        self._origins: dict[int, Origin] = {own.slot: own}
         self._timebase = timebase
         self._folders = folders
         self._ledger = ledger
         self._resets = Resets()
-        self._guessed: set[int] = set()
-        """Slots of which events came before the roster: their channels aren't known yet."""
         self._at_synth: list[OrderKey] = []
         self._run: OrderKey = (0, 0)
         """The last in the room's order of what scsynth has run, or takes no other before any more."""
-        self._out: list[bytes] = self.host.build(own)
+        self._out: list[bytes] = []
+        self.places = Places(own, self._out.extend)
 
     def drain(self) -> list[bytes]:
         """Take out the datagrams for scsynth, in order."""
-        out, self._out = self._out, []
+        out = self._out.copy()
+        self._out.clear()
         return out
 
     # -- who is there --------------------------------------------------------------------------------
-
-    def meet(self, origin: Origin) -> None:
-        """Give a member of the roster its root group and strip."""
-        self._origins[origin.slot] = origin
-        self._guessed.discard(origin.slot)
-        self._out += self.host.build(origin)
 
     def found(self, told: Foundation, reading: Reading) -> None:
         """Take in what a member had built and set before; what is there already is left alone."""
@@ -114,7 +106,7 @@ class Playout:
         self._count_refused(Refused("not-a-foundation"), refused)
         for message in loads_of(news):
             try:
-                self._load(message, self._origin(told.slot))
+                self._load(message, self.places.of(told.slot))
             except RemoteError as error:
                 self._count_refused(error)
         if self.founded.stands(told.slot):
@@ -134,10 +126,15 @@ class Playout:
         self.buffers.clear_notes()
         self._run = (0, 0)
 
+    @property
+    def has_synthdefs(self) -> bool:
+        """Whether Sonic Pi's synthdefs are in scsynth, as far as is known."""
+        return self.places.host.synthdefs_loaded
+
     def synthdefs_loaded(self) -> None:
         """Sonic Pi's synthdefs are in scsynth: strips can be made."""
         self.buffers.synthdefs_loaded = True
-        self._out += self.host.load_synthdefs()
+        self._out += self.places.host.load_synthdefs()
 
     # -- events --------------------------------------------------------------------------------------
 
@@ -202,19 +199,10 @@ class Playout:
 
     # ------------------------------------------------------------------------------------------------
 
-    def _origin(self, slot: int) -> Origin:
-        """The member's origin. The roster travels over TLS and may be behind the events."""
-        origin = self._origins.get(slot)
-        if origin is None:
-            origin = Origin(slot)
-            self.meet(origin)
-            self._guessed.add(slot)
-        return origin
-
     def _raise_founded(self, now: int, reading: Reading) -> None:
         """Build what can stand now, and ask for what should."""
-        if self.host.synthdefs_loaded:
-            for slot, told in self.founded.rise(self._origins.keys() - self._guessed):
+        if self.places.host.synthdefs_loaded:
+            for slot, told in self.founded.rise(self.places.certain()):
                 self._build(slot, told, reading)
         nodes, silent = self.founded.questions(now)
         self._out += [encode("/n_query", node) for node in nodes]
@@ -224,7 +212,7 @@ class Playout:
         """Hand scsynth nodes that a member founded, and what was set on them."""
         now = self._timebase.session_at(reading.local_ns)
         after = max(self.queue.next_reset(slot), self._resets.last_due(slot)) + AFTER_RESET
-        built = erect(told, self._origin(slot), now=now, after=after if after > now else None)
+        built = erect(told, self.places.of(slot), now=now, after=after if after > now else None)
         for due, bodies in built.steps:
             if due is not None:
                 self._out.append(bundle(self._timebase.wall_of_session(due, reading), *bodies))
@@ -281,7 +269,7 @@ class Playout:
         if held.kind is Kind.RESET:
             self._reset(held, reading)
         elif goes and Flag.FOUNDATION in held.flags:
-            self.founded.ask_for(held, self._origin(held.slot))
+            self.founded.ask_for(held, self.places.of(held.slot))
         self.counts.released += 1
         session_now = self._timebase.session_at(reading.local_ns)
         margin = held.due - session_now - self.need
@@ -329,7 +317,7 @@ class Playout:
             return held.home
         if held.body is not None:
             return held.body
-        origin = self._origin(held.slot)
+        origin = self.places.of(held.slot)
         if held.kind is Kind.RESET:
             return encode("/g_freeAll", origin.root)
         try:
@@ -347,7 +335,7 @@ class Playout:
         """Note what frees a buffer, and the buffers that a note plays."""
         if held.sub or not held.counted:  # in the jam's numbers already, and nobody else's business
             return
-        origin = self._origin(held.slot)
+        origin = self.places.of(held.slot)
         if held.payload.startswith(b"/b_free\0"):
             self.buffers.free(origin.buffer(int(single_message(held.payload).args[0])), held.due)
         elif held.number is not None and held.payload.startswith(b"/s_new\0"):
@@ -368,7 +356,7 @@ class Playout:
     def _resource(self, event: Judged, *, own: bool) -> None:
         if not own and self.founded.load(event):
             try:
-                self._load(single_message(event.payload), self._origin(event.slot))
+                self._load(single_message(event.payload), self.places.of(event.slot))
             except RemoteError as error:
                 self._count_refused(error)
         self._tally(event, event.payload)

@@ -352,7 +352,7 @@ class BridgeService:
                 self._answer(payload, player.client)
         self._journal.client = player.client
         self._journal.foundation_complete = player.foundation_complete
-        self._journal.synthdefs_loaded = session.playout.host.synthdefs_loaded
+        self._journal.synthdefs_loaded = session.playout.has_synthdefs
         self._journal.write()
         wakeup_ns = session.next_wakeup_ns(reading)
         paced_ns = player.pacer.next_wakeup_ns()

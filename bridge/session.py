@@ -108,7 +108,7 @@ class JamSession:
         self._foundation.note(event)
         if self._sending:
             now = self._timebase.session_at(reading.local_ns)
-            self._uplink.send(event, self.timing, now=now, now_s=_local_s(reading))
+            self._uplink.send(event, self.timing, now=now, now_s=reading.local_s)
 
     def emit_home(
         self, message: bytes, *, wall_timetag: int | None, emitted_local_ns: int, reading: Reading
@@ -216,7 +216,7 @@ class JamSession:
 
     def _enter(self, number: int, reading: Reading) -> None:
         """Come into a room anew, or into another epoch of the relay: its numbers and instants are others."""
-        self._downlink.enter(number, _local_s(reading))
+        self._downlink.enter(number, reading.local_s)
         self.playout.enter_epoch()
         self._ledger.enter_epoch()
         if self._timebase.clock.locked:
@@ -234,7 +234,7 @@ class JamSession:
         self._awake_local_ns = reading.local_ns
         now = self._timebase.session_at(reading.local_ns)
         self._sending = True
-        self._uplink.send_pending(self._is_ahead, self.timing, now=now, now_s=_local_s(reading))
+        self._uplink.send_pending(self._is_ahead, self.timing, now=now, now_s=reading.local_s)
         told, early = self._downlink.take_early()
         for one in told:
             self.playout.found(one, reading)
@@ -248,7 +248,7 @@ class JamSession:
     def _roster(self, members: list[control.Member], *, quiet: bool = False) -> None:
         for member in members:
             if member.slot != self.playout.own.slot:
-                self.playout.meet(Origin(member.slot, member.outs, member.ins))
+                self.playout.places.meet(Origin(member.slot, member.outs, member.ins))
         if not quiet:
             self._effects += words.roster_news(self.members, members, self.playout.own.slot)
         self.members = members
@@ -275,7 +275,7 @@ class JamSession:
                 self.datagrams_refused += 1
 
     def _frame(self, frame: frames.Frame, received_local_ns: int, reading: Reading) -> None:
-        now_s = _local_s(reading)
+        now_s = reading.local_s
         match frame:
             case Judged():
                 if not self._downlink.saw(frame, now_s):
@@ -337,7 +337,7 @@ class JamSession:
         if not self._in_time:
             self._step(self._timekeeper.lock_if_ready(reading), reading)
             now = self._timebase.session_at(reading.local_ns)
-        now_s = _local_s(reading)
+        now_s = reading.local_s
         outbox = self._uplink.outbox
         outbox.rtt_s = self._timebase.clock.rtt_s if self._in_time else RTT_GUESS_S
         self._downlink.ask(outbox, now_s)
@@ -356,7 +356,7 @@ class JamSession:
         effects += self._effects
         self._effects = []
         if self._sealer is not None:
-            outbox, now_s = self._uplink.outbox, _local_s(reading)
+            outbox, now_s = self._uplink.outbox, reading.local_s
             texts, request = outbox.flush(now_s), self._timekeeper.request(reading)
             if request is not None:
                 outbox.pay(len(request), now_s)
@@ -394,8 +394,3 @@ class JamSession:
         now = self._timebase.session_at(self._awake_local_ns)
         due = self.playout.due_unjudged(event.seq)
         return due is not None and due > now + self.playout.release_advance
-
-
-def _local_s(reading: Reading) -> float:
-    """The local clock in seconds: gaps are timed by it, since session time may step."""
-    return reading.local_ns / 1e9

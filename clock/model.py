@@ -36,6 +36,11 @@ class Reading:
     local_ns: int
     wall_ns: int
 
+    @property
+    def local_s(self) -> float:
+        """The monotonic clock in seconds: what is timed by it is blind to a step of session time."""
+        return self.local_ns / 1e9
+
 
 def wall_from_local(local_ns: int, reading: Reading) -> int:
     """Return the Unix time (ns) of a local instant (ns), by a fresh reading of both clocks."""

@@ -42,9 +42,9 @@ def setting(number: int, due_s: float, amp: float) -> Judged:
 def bare(*, synthdefs: bool = True, met: bool = True) -> Bench:
     """A bench whose scsynth may have no synthdefs yet, and which may not know who is in the slot."""
     bench = Bench()
-    bench.playout.host.synthdefs_loaded = synthdefs
+    bench.playout.places.host.synthdefs_loaded = synthdefs
     if met:
-        bench.playout.meet(Origin(SLOT))
+        bench.playout.places.meet(Origin(SLOT))
     bench.release(0.5)
     return bench
 
@@ -106,7 +106,7 @@ def test_what_comes_before_the_roster_waits_for_the_members_channels() -> None:
     assert [message.arg(0 if message.address == "/g_new" else 1) for message in place] == [THEIRS.root, 66]
     assert handed(bench, 1.5) == []
     few = Origin(SLOT, outs=16, ins=0)
-    bench.playout.meet(few)
+    bench.playout.places.meet(few)
     assert handed(bench, 2.0) == [mapped(GROUP), mapped(MIXER, few)]
     assert mapped(MIXER, few) != mapped(MIXER)
 

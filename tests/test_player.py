@@ -192,7 +192,7 @@ def test_a_bridge_started_again_takes_no_run_for_a_foundation() -> None:
 def test_scsynths_word_on_what_others_founded_stays_in_the_bridge() -> None:
     bench = Bench()
     player = bench.player()
-    bench.playout.meet(Origin(2))
+    bench.playout.places.meet(Origin(2))
     bench.release(0.5)
     node = Origin(2).node(6)
     bench.playout.founded.ask(2, [node, node + 1], instant(1.0))

@@ -122,7 +122,7 @@ def test_one_of_a_thing_is_not_called_several() -> None:
     probes = ProbeStats(begun=1, refused=1, datagrams_refused=1)
     text = " ".join(" ".join(shown(room(one, events=1), columns=200, probes=probes)).split())
     for part in (
-        "1 event in 60 s", "dave: 1 message refused", "dave: 1 load not of Sonic Pi's own folders",
+        "1 event in 60 s", "dave: 1 message refused", "dave: 1 of its own sounds (samples,",
         "dave: 1 event needed more than the longest lead and wasn't waited for", "1 prober refused",
         "1 datagram of theirs refused",
     ):  # fmt: skip

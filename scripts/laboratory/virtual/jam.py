@@ -356,7 +356,7 @@ class Jam:
         member.heard += [answer.payload for answer in answers]
         member.heard += player.pacer.due(reading.local_ns)
         assert member.playout is not None
-        member.synthdefs_loaded = member.playout.host.synthdefs_loaded
+        member.synthdefs_loaded = member.playout.has_synthdefs
         if self.watch_bounds and self.now_ns >= member.bound_at_ns:
             member.bound_at_ns = self.now_ns + BOUND_EVERY_NS
             assert member.timebase is not None
