@@ -110,13 +110,16 @@ class Origin:
 
         channels: how many are written, from that one on. Channels 1 and 2 are the private outputs, which the
         member's master mixer takes up, as in plain Sonic Pi. Those above are the sound card's own at home;
-        elsewhere they are folded onto the private outputs. Raises Refused: output-range.
+        elsewhere they are folded onto the private outputs. What is sent above the last is heard by nobody,
+        as in plain Sonic Pi. Raises Refused: output-range.
         """
-        last = max(self.outs, PRIVATE_OUTPUTS)
-        if not 1 <= channel <= last:
-            raise Refused("output-range", f"output {channel}: its sender has 1 to {last}")
-        is_private = channel + channels <= PRIVATE_OUTPUTS + 1
-        if at_home and not is_private:
+        if not 1 <= channel <= _MAX_CHANNELS:
+            raise Refused("output-range", f"output {channel}: expected 1 to {_MAX_CHANNELS}")
+        if channel + channels - 1 <= PRIVATE_OUTPUTS:
+            return self.first_bus + channel
+        if channel > max(self.outs, PRIVATE_OUTPUTS):
+            return self.first_bus + PRIVATE_OUTPUTS + 1
+        if at_home:
             return channel
         return self.first_bus + 1 + ((channel - 1) % PRIVATE_OUTPUTS if channels == 1 else 0)
 

@@ -180,7 +180,7 @@ BAD: dict[str, bytes] = {
     "bus-negative": encode("/s_new", "sonic-pi-beep", 9, 0, 2, "out_bus", -1.0),
     "bus-not-a-number": encode("/s_new", "sonic-pi-beep", 9, 0, 2, "out_bus", math.nan),
     "output-below-the-first": encode("/s_new", "sonic-pi-fx_sound_out", 9, 0, 2, "output", 0.0),
-    "output-above-the-last": encode("/s_new", "sonic-pi-fx_sound_out", 9, 0, 2, "output", 17.0),
+    "output-above-the-last": encode("/s_new", "sonic-pi-fx_sound_out", 9, 0, 2, "output", 1025.0),
     "output-of-another-member": encode("/s_new", "sonic-pi-fx_sound_out_stereo", 9, 0, 2, "output", 2369.0),
     "output-not-a-number": encode("/n_set", 9, "output", math.nan),
     "output-by-a-string": encode("/n_set", 9, "output", "c3"),

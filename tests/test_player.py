@@ -100,7 +100,7 @@ def test_at_the_end_of_a_group_its_never_started_notes_are_resolved_first() -> N
     [
         (encode("/s_new", "sonic-pi-beep", 20, 0, 8, "out_bus", 5000.0), "bus-range"),
         (encode("/s_new", "no-such-synth", 20, 0, 8, "out_bus", 5000.0), "bus-range"),
-        (encode("/s_new", "sonic-pi-fx_sound_out", 20, 0, 8, "output", 17.0), "output-range"),
+        (encode("/s_new", "sonic-pi-fx_sound_out", 20, 0, 8, "output", 1025.0), "output-range"),
     ],
 )
 def test_a_note_that_is_refused_is_answered_as_if_it_had_been_played(message: bytes, reason: str) -> None:

@@ -176,9 +176,11 @@ def test_settings_of_an_fx_of_ones_own_are_whole_at_home_and_travel_as_far_as_th
         ("sound_out_stereo", 1, FIRST + 1, FIRST + 1),
         ("sound_out_stereo", 2, 2, FIRST + 1),
         ("sound_out_stereo", 3, 3, FIRST + 1),
+        ("sound_out", 17, FIRST + 3, FIRST + 3),
+        ("sound_out_stereo", 19, FIRST + 3, FIRST + 3),
     ],
 )
-def test_an_output_is_the_sound_cards_at_home_above_the_first_two_and_a_private_one_elsewhere(
+def test_an_output_is_the_sound_cards_at_home_from_the_third_to_its_last_and_a_private_one_elsewhere(
     name: str, output: int, at_home: int, elsewhere: int
 ) -> None:
     bench = Bench()

@@ -19,6 +19,7 @@ HARDWARE_BUSES = 128
 BUSES_EACH = 1120
 OUTPUT_BUSES = 64
 PRIVATE_OUTPUTS = 2
+PLAIN_OUTPUTS = 16
 PLAIN_CHANNELS = 32
 """Sonic Pi 3 sees 16 outputs and 16 inputs; its own buses follow."""
 BUFFERS_EACH = 4096
@@ -27,6 +28,8 @@ AUDIO_BUSES = frozenset({"in_bus", "out_bus", "bus"})
 BUFFERS = frozenset({"buf", "rand_buf", "buffer", "out-buf"})
 OUTPUT = "output"
 """The control that names a channel of the sound card, from 1. Only its own host has more than two."""
+UNHEARD = 0.0
+"""Stands for a channel that no sound card has."""
 PIECE_BYTES = 1000
 """The first piece of a call too long for one event is longer than this; what it lacks follows at once."""
 LOADS = frozenset({"/b_alloc", "/b_allocRead"})
@@ -214,6 +217,8 @@ def own_bus(bus: Argument, slot: int) -> float | None:
 
 def own_output(channel: Argument, slot: int) -> Argument:
     bus = channel - HARDWARE_BUSES - slot * BUSES_EACH if isinstance(channel, int | float) else 0
+    if bus == PRIVATE_OUTPUTS + 1:
+        return UNHEARD
     return float(bus) if 1 <= bus <= PRIVATE_OUTPUTS else channel
 
 
@@ -296,8 +301,11 @@ def same(front: Said, out: Said) -> bool:
 
 def is_folded(control: Argument, sent: Argument, handed: Argument) -> bool:
     """Tell whether a channel that only its own host has is one of the first two elsewhere."""
-    channels = range(1, PRIVATE_OUTPUTS + 1)
-    return control == OUTPUT and isinstance(sent, float) and sent > 1 and handed in channels
+    if control != OUTPUT or not isinstance(sent, float):
+        return False
+    if sent > PLAIN_OUTPUTS:
+        return handed == UNHEARD
+    return sent > 1 and handed in range(1, PRIVATE_OUTPUTS + 1)
 
 
 def inversions(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair, int]]:

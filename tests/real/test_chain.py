@@ -85,6 +85,7 @@ FURTHER = [
         length_s=2.0,
         buses=(2, 2, 0),
     ),
+    Piece("sound-out-beyond", f"with_fx :sound_out_stereo, output: 19 do\n{KICKS}end\n"),
     Piece("sound-out-low", f"set_volume! 0.4\nwith_fx :sound_out_stereo do\n{KICKS}end\nset_volume! 1\n"),
     Piece(
         "scope-out",
