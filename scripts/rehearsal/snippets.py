@@ -10,7 +10,8 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.stage import TIMING_WARNING, Performer, Stage
+from rehearsal.performer import TIMING_WARNING
+from rehearsal.stage import Performer, Stage
 from rehearsal.tree import Node, query
 
 NEXT = "#---NEXT\n"

@@ -16,8 +16,9 @@ from rehearsal import cues, recording, sound, stream
 from rehearsal.cues import Cue
 from rehearsal.doubled import DoubledJam, front_path
 from rehearsal.jam import late_lines
+from rehearsal.performer import TIMING_WARNING
 from rehearsal.snippets import runs, seconds_behind
-from rehearsal.stage import TIMING_WARNING, Performer, Stage, make_shim
+from rehearsal.stage import Performer, Stage, make_shim
 from rehearsal.tree import Node, query
 from rehearsal.trial import (
     EDGE_NS,

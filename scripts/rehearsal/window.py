@@ -16,8 +16,8 @@ import psutil
 from PIL import Image
 
 from rehearsal.machine import Place, Ports, StageError
+from rehearsal.performer import Performer
 from rehearsal.screen import HEIGHT, WIDTH, Screen
-from rehearsal.stage import Performer
 
 TITLE = "Sonic Pi"
 WELCOME = "Welcome to Sonic Pi"
