@@ -2,13 +2,16 @@
 
 Pure. Sonic Pi's threads block on a group's /n_go, so it is answered at once and the real one swallowed.
 When a group ends, the notes in it that never started are given /n_go and /n_end first: otherwise Sonic
-Pi's own event thread can block for ever (seen with 3.2.2, 4.5.1). All ids are Sonic Pi's own.
+Pi's own event thread can block for ever (seen with 3.2.2, 4.5.1). So is a synth whose synthdef scsynth hasn't
+got: its FX would never end, and keep its buses. All ids are Sonic Pi's own.
 Bound: NODES_MAX nodes remembered, oldest forgotten first.
 """
 
 from relay.wire.osc import Message, encode
 
 NODES_MAX = 20_000
+NO_SYNTHDEF = ("/s_new", "SynthDef not found")
+"""What scsynth says then: it names neither synthdef nor node."""
 HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 
 
@@ -49,6 +52,8 @@ class NodeTracker:
         self._unstarted: dict[int, dict[int, None]] = {}
         """group id -> the synths created in it that have not been heard of."""
         self._group_of: dict[int, int] = {}
+        self._doubtful: dict[int, int] = {}
+        """synth of one of the player's own synthdefs -> its target, until it is heard of; in their order."""
 
     def create_groups(self, created: tuple[tuple[int, int, int], ...]) -> list[bytes]:
         """Return the /n_go replies for the groups that a /g_new asks for."""
@@ -68,6 +73,11 @@ class NodeTracker:
             while len(self._group_of) > NODES_MAX:
                 self._forget(next(iter(self._group_of)))
 
+    def doubt(self, synth: int, target: int) -> None:
+        """Note that scsynth may not have the synthdef of a synth that was asked for."""
+        self._doubtful[synth] = target
+        _trim(self._doubtful)
+
     def reply(self, message: Message) -> list[bytes]:
         """Return what Sonic Pi is to hear when its scsynth says `message` (ids already Sonic Pi's)."""
         if message.address == "/n_go":
@@ -75,14 +85,21 @@ class NodeTracker:
             if self._groups.pop(node, None) is not None:
                 return []
             self._forget(node)
+            self._doubtful.pop(node, None)
             return [message.raw]
         if message.address == "/n_end":
             node = int(message.args[0])
             self._forget(node)
+            self._doubtful.pop(node, None)
             self._groups.pop(node, None)
             return [*self._resolve_unstarted(node), message.raw]
         if message.address == "/fail" and message.args and message.args[0] == "/g_new":
             return [message.raw, *self._failed_groups(str(message.args[1]) if len(message.args) > 1 else "")]
+        if message.address == "/fail" and message.args == NO_SYNTHDEF and self._doubtful:
+            synth = next(iter(self._doubtful))
+            target = self._doubtful.pop(synth)
+            self._forget(synth)
+            return [message.raw, synth_go(synth, target), synth_end(synth)]
         return [message.raw]
 
     def refused(self, created: tuple[tuple[int, int, int], ...], *, groups: bool) -> list[bytes]:

@@ -19,6 +19,7 @@ from bridge.resources import ResourceFolders, load_to_wire
 from bridge.session import JamSession
 from bridge.standins import StandIns, Travelling, home_only
 from clock.model import Reading
+from relay.wire.commands import HomeKind
 from relay.wire.errors import LocalError, MalformedOsc, Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
 from relay.wire.osc import Message, encode, walk
@@ -143,6 +144,7 @@ class Player:
         created = created_nodes(message)
         if message.address == "/s_new":
             self._nodes.create_synth(*created[0])
+            self._doubt(message)
             self.counts.runs += synthdef_name(message) == RUN_MIXER
             self._note_if_missed(message, travels)
         else:
@@ -203,10 +205,18 @@ class Player:
             raise
         if is_new:  # live audio is asked for again, under its number, while it lives
             self._nodes.create_synth(node, action, target)
+            self._doubt(message)
             known = home_only(message)
             if known is None or known.is_missed:
                 self._note_missed(self._missed.synth(synthdef_name(message), known))
         return home
+
+    def _doubt(self, message: Message) -> None:
+        """Keep an eye on a synth of the player's own: its synthdef may not be loaded, or be misspelled."""
+        known = home_only(message)
+        if known is not None and known.kind is HomeKind.OWN:
+            ((node, _, target),) = created_nodes(message)
+            self._nodes.doubt(node, target)
 
     def _note_if_missed(self, message: Message, travels: Travelling) -> None:
         known = home_only(message)

@@ -104,6 +104,25 @@ def test_a_synth_of_ones_own_that_never_started_is_resolved_when_its_group_ends(
     assert told(player) == [synth_go(20, 8), synth_end(20), encode("/n_end", 8, 4, -1, -1, 1, -1, -1)]
 
 
+def test_a_synth_whose_synthdef_scsynth_has_not_got_is_answered_as_if_it_had_been_played() -> None:
+    player = Bench().player()
+    for node in (20, 21):
+        send(player, encode("/s_new", "misspelled", node, 1, 8))
+    fail = encode("/fail", "/s_new", "SynthDef not found")
+    player.reply(encode("/n_go", LOCAL_BASE + 20, ROOT + 8, -1, -1, 0))
+    player.reply(fail)
+    player.reply(fail)  # of something that scsynth was asked for without an id of ours
+    assert told(player) == [synth_go(20, 8), fail, synth_go(21, 8), synth_end(21), fail]
+
+
+def test_a_stock_synth_that_waits_is_not_taken_for_the_one_that_failed() -> None:
+    player = Bench().player()
+    send(player, encode("/s_new", "sonic-pi-beep", 20, 1, 8))
+    fail = encode("/fail", "/s_new", "SynthDef not found")
+    player.reply(fail)
+    assert told(player) == [fail]
+
+
 def test_live_audio_that_moves_on_is_not_resolved_with_the_group_that_it_was_in() -> None:
     player = Bench().player()
     send(player, group(8))
