@@ -138,7 +138,12 @@ def test_the_demo_exits_0_and_its_json_holds_what_it_promises(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
+    "number",
+    [
+        signal.SIGINT,
+        *(pytest.param(number, marks=pytest.mark.exhaustive) for number in (signal.SIGKILL, signal.SIGTERM)),
+    ],
+    ids=lambda number: number.name,
 )
 def test_nothing_runs_on_when_the_demo_is_ended_in_mid_play(tmp_path: Path, number: signal.Signals) -> None:
     with demo(tmp_path / "output", 40) as process:
@@ -171,6 +176,7 @@ def test_a_relay_that_dies_in_mid_play_makes_the_jam_not_coherent_but_no_one_sil
         assert sound.level_dbfs(output / f"{name}-stem.wav") > -50
 
 
+@pytest.mark.exhaustive
 def test_a_sonic_pi_that_dies_in_mid_play_is_said_in_words(tmp_path: Path) -> None:
     with demo(tmp_path / "output") as process:
         processes = wait_playing(process, tmp_path)
