@@ -2,13 +2,27 @@
 
 A shell. Fields: room, number, slot, seq, due (64-bit NTP session timetag), kind, flags, payload (hex of the
 sender's OSC message, "" for a slot reset). The room's order is (due, number).
+
+A thread writes it, so that a disk that stands still holds nobody up. Bound: WAITING_BYTES_MAX that the disk
+hasn't taken. A relay that is killed leaves whole lines, and loses what it has judged in the last instant.
 """
 
+import contextlib
 import json
+import os
+import threading
+from collections.abc import Iterable
 from pathlib import Path
+from queue import SimpleQueue
 
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Flag, Judged
+
+WAITING_BYTES_MAX = 16 << 20
+"""Half a minute of 500 events a second, each of the longest."""
+
+CLOSE_S = 2.0
+"""How long the disk may take for what waits at the end."""
 
 
 class EventLog:
@@ -16,26 +30,86 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises LocalError if it can't be written."""
+        self._path = path
         try:
-            # Line by line, so that a relay that is killed leaves whole lines.
-            self._file = path.open("a", buffering=1, encoding="ascii")
+            # Without a buffer: what a thread that hangs had in one would hang us at our end.
+            self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise LocalError(f"can't write the event log {path}: {error.strerror}") from None
+        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._given = 0
+        self._done = 0
+        """Bytes, each counted by one thread alone: that of the caller, and that of the file."""
+        self._failed: OSError | None = None
+        self._thread = threading.Thread(target=self._run, name="event log", daemon=True)
+        self._thread.start()
 
-    def write(self, room: str, event: Judged) -> None:
-        """Add an event."""
-        entry = {
-            "room": room,
-            "number": event.number,
-            "slot": event.slot,
-            "seq": event.seq,
-            "due": event.due,
-            "kind": event.kind.name,
-            "flags": [flag.name for flag in Flag if flag and flag in event.flags],
-            "payload": event.payload.hex(),
-        }
-        self._file.write(json.dumps(entry) + "\n")
+    def write(self, verdicts: Iterable[tuple[str, Judged]]) -> None:
+        """Add events, each with the name of its room; they are written soon.
+
+        Raises LocalError, in words for whoever runs the relay, if those before couldn't be written.
+        """
+        self._check()
+        lines = "".join(_line(room, event) for room, event in verdicts).encode("ascii")
+        if self._given + len(lines) - self._done > WAITING_BYTES_MAX:
+            raise LocalError(
+                f"{self._path} takes no more: {self._given - self._done:,} bytes wait; look what is wrong "
+                "with the disk, and start the relay again to have a log"
+            )
+        self._given += len(lines)
+        self._waiting.put(lines)
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Write what waits, and close the file. Raises LocalError as `write` does."""
+        self._waiting.put(None)
+        self._thread.join(CLOSE_S)
+        self._check()
+        if self._thread.is_alive():
+            raise LocalError(f"{self._path} took nothing for {CLOSE_S:g} s; its last lines are lost")
+
+    def _check(self) -> None:
+        if self._failed is not None:
+            raise LocalError(
+                f"can't write {self._path}: {self._failed.strerror}; make room, and start the relay again to "
+                "have a log"
+            )
+
+    def _run(self) -> None:
+        with self._file:
+            while (lines := self._waiting.get()) is not None:
+                try:
+                    self._put(lines)
+                except OSError as error:
+                    self._failed = error
+                    return
+                self._done += len(lines)
+
+    def _put(self, lines: bytes) -> None:
+        left = memoryview(lines)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._cut(lines[: len(lines) - len(left)])
+            raise
+
+    def _cut(self, written: bytes) -> None:
+        """Take half a line from the end, which a disk with a little room has left."""
+        half = len(written) - written.rfind(b"\n") - 1
+        with contextlib.suppress(OSError):  # no file that has an end: a device, a pipe
+            if half:
+                os.ftruncate(self._file.fileno(), os.fstat(self._file.fileno()).st_size - half)
+
+
+def _line(room: str, event: Judged) -> str:
+    entry = {
+        "room": room,
+        "number": event.number,
+        "slot": event.slot,
+        "seq": event.seq,
+        "due": event.due,
+        "kind": event.kind.name,
+        "flags": [flag.name for flag in Flag if flag and flag in event.flags],
+        "payload": event.payload.hex(),
+    }
+    return json.dumps(entry) + "\n"

@@ -54,16 +54,18 @@ class RelayHub:
         entropy: Callable[[int], bytes],
         now: int,
         software: str,
-        on_judged: Callable[[str, Judged], None] | None = None,
+        verdicts: list[tuple[str, Judged]] | None = None,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
-        """`on_judged` is told room and event of every verdict. repair: what is missing is asked for.
+        """verdicts: where room and event of every verdict are put, for whoever looks on and empties it. It is
+        a list, and no call, since whoever looks on may fail. repair: what is missing is asked for.
         scheme: of every room."""
         self.rooms: dict[str, Room] = {}
         self.datagrams_in = 0
         self.datagrams_refused = 0
         self.ntp_offset_ms: float | None = None
+        self.off: list[str] = []
         self._channels: dict[int, tuple[Room, Seat, Channel]] = {}
         self._reception = Reception(
             rooms=self.rooms,
@@ -71,7 +73,7 @@ class RelayHub:
             policy=policy,
             limits=limits,
             entropy=entropy,
-            on_judged=on_judged,
+            verdicts=verdicts,
             repair=repair,
             scheme=scheme,
         )
@@ -150,6 +152,7 @@ class RelayHub:
             datagrams_in=self.datagrams_in,
             datagrams_refused=self.datagrams_refused,
             ntp_offset_ms=self.ntp_offset_ms,
+            off=self.off,
             probes=self.probing.stats(),
         )
 

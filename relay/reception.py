@@ -72,7 +72,7 @@ class Reception:
         policy: LeadPolicy,
         limits: "HubLimits",
         entropy: Callable[[int], bytes],
-        on_judged: Callable[[str, Judged], None] | None = None,
+        verdicts: list[tuple[str, Judged]] | None = None,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
@@ -83,7 +83,7 @@ class Reception:
         self._policy = policy
         self._limits = limits
         self._entropy = entropy
-        self._on_judged = on_judged
+        self._verdicts = verdicts
         self._seats: dict[int, tuple[Room, Seat, Channel]] = {}
 
     def seat_of(self, connection: int) -> tuple[Room, Seat, Channel] | None:
@@ -107,7 +107,7 @@ class Reception:
                 room_name,
                 self._entropy(16),
                 self._policy,
-                self._on_judged,
+                self._verdicts,
                 repair=self._repair,
                 scheme=self._scheme,
             )

@@ -6,7 +6,7 @@ instants are session timetags, durations ticks.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from relay.channel import Channel
@@ -87,14 +87,14 @@ class Room:
         name: str,
         epoch: bytes,
         policy: LeadPolicy,
-        on_judged: Callable[[str, Judged], None] | None = None,
+        verdicts: list[tuple[str, Judged]] | None = None,
         *,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
         self.name = name
         self.repair = repair
-        self._on_judged = on_judged
+        self._verdicts = verdicts
         self.epoch = epoch
         self.seats: dict[int, Seat] = {}
         self.tuning = RoomTuning(policy)
@@ -187,13 +187,13 @@ class Room:
             self.ring.append(event.number, encoded, now_s)
             self.ledger.expect(event)
             self._found(event)
-            if self._on_judged is not None:
-                self._on_judged(self.name, event)
             due_s, always = event.due / TICKS_PER_S, raises_floor(event.kind)
             for _, channel in self.channels():
                 channel.outbox.put(event.number, encoded, now_s, due_s=due_s, always=always)
         if events:
             self.heartbeat.published(now)
+        if self._verdicts is not None:
+            self._verdicts += [(self.name, event) for event in events]
 
     def submit(self, seat: Seat, event: Stamped, now: int) -> None:
         """Judge one event of a seat and publish what can be."""

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import assert_never, cast
 
@@ -30,7 +31,8 @@ from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
 from relay.wire import control
 from relay.wire.endpoint import Address, StreamAddress
 from relay.wire.errors import LocalError, MalformedControl
-from relay.wire.sequence import Scheme
+from relay.wire.observers import Observers
+from relay.wire.sequence import Judged, Scheme
 from relay.wire.timetag import from_unix_ns, ns_from_ticks, ticks_from_ns
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ FIRST_WORD_S = 10.0
 
 WAKE_AGAIN_S = 0.05
 """After a wake-up that failed."""
+
+EVENT_LOG = "the event log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +89,19 @@ class RelayService:
         self._identity = identity
         self._time = SessionTime()
         self._event_log = EventLog(settings.event_log) if settings.event_log is not None else None
+        self._verdicts: list[tuple[str, Judged]] = []
+        self._observers = Observers()
         self.hub = RelayHub(
             policy=settings.policy,
             limits=settings.limits,
             entropy=os.urandom,
             now=self._time.now(),
             software=settings.software,
-            on_judged=self._event_log.write if self._event_log is not None else None,
+            verdicts=self._verdicts if self._event_log is not None else None,
             repair=settings.repair,
             scheme=settings.scheme,
         )
+        self.hub.off = self._observers.off
         self._socket = DatagramSocket(self._on_datagrams)
         self._streams: dict[int, ControlStream] = {}
         self._connections = 0
@@ -122,9 +129,8 @@ class RelayService:
                 if self._settings.port or not tries_left:
                     raise
         if self._settings.ntp_server is not None:
-            self._ntp = asyncio.create_task(
-                check_forever(self._settings.ntp_server, self._time.now, self._on_ntp)
-            )
+            checking = check_forever(self._settings.ntp_server, self._time.now, self._on_ntp)
+            self._ntp = asyncio.create_task(self._observers.attend("the check of the clock", checking))
         self._wake()
 
     async def stop(self) -> None:
@@ -139,8 +145,9 @@ class RelayService:
         if self._server is not None:
             await self._server.close()
         self._socket.close()
+        self._look_on()
         if self._event_log is not None:
-            self._event_log.close()
+            self._observers.tell(EVENT_LOG, self._event_log.close)
 
     def _on_ntp(self, offset_ms: float) -> None:
         self.hub.ntp_offset_ms = offset_ms
@@ -236,6 +243,14 @@ class RelayService:
             self._timer.cancel()
         delay_s = max(0, ns_from_ticks(self.hub.next_wakeup() - self._time.now())) / 1e9
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
+        self._look_on()
+
+    def _look_on(self) -> None:
+        """Tell whoever looks on what was judged: last of all, when the music has left."""
+        if self._event_log is not None and self._verdicts:
+            verdicts = self._verdicts.copy()
+            self._verdicts.clear()
+            self._observers.tell(EVENT_LOG, partial(self._event_log.write, verdicts))
 
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:

@@ -26,6 +26,9 @@ GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 def stats_view(stats: Stats, room_asked: str | None = None) -> RenderableType:
     """Return the statistics for a terminal. room_asked: the only room that was asked for."""
     parts: list[RenderableType] = [_headline(stats)]
+    parts += [
+        Text(f"{name} is off since it failed: the relay's log says why", style=FAIR) for name in stats.off
+    ]
     if stats.probes != ProbeStats():
         parts.append(_probes_line(stats.probes))
     if not stats.rooms and room_asked is not None:

@@ -137,6 +137,7 @@ class Jam:
         members_max: int = 4,
         scheme: Scheme = Scheme.JUDGED,
         policy: LeadPolicy | None = None,
+        verdicts: list[tuple[str, Judged]] | None = None,
     ) -> None:
         """Lead and shift are fixed unless a policy says something else."""
         self.random = Random(7)
@@ -147,6 +148,7 @@ class Jam:
             entropy=self.random.randbytes,
             now=self.now,
             software="jamrelay test",
+            verdicts=verdicts,
             scheme=scheme,
         )
         self.connections = 0

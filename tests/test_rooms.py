@@ -58,12 +58,12 @@ def test_an_empty_rooms_horizon_is_the_least() -> None:
 
 
 def test_what_was_judged_goes_to_ring_book_and_log_once() -> None:
-    seen = []
-    room = Room("main", bytes(16), POLICY, lambda name, event: seen.append((name, event.number)))
+    verdicts: list[tuple[str, Judged]] = []
+    room = Room("main", bytes(16), POLICY, verdicts)
     room.publish(
         [room.judge.reset(1, EPOCH, silenced=True), room.judge.reset(1, EPOCH, silenced=True)], EPOCH
     )
-    assert seen == [("main", 1), ("main", 2)]
+    assert [(name, event.number) for name, event in verdicts] == [("main", 1), ("main", 2)]
     assert len(room.ring) == 2
     assert room.pending(EPOCH)
     assert not room.pending(EPOCH + ticks(9))

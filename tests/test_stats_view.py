@@ -46,10 +46,12 @@ def room(*members: MemberStats, **figures: float | str | Scheme) -> RoomStats:
     )  # fmt: skip
 
 
-def shown(*rooms: RoomStats, columns: int, probes: ProbeStats | None = None) -> list[str]:
+def shown(
+    *rooms: RoomStats, columns: int, probes: ProbeStats | None = None, off: tuple[str, ...] = ()
+) -> list[str]:
     stats = Stats(
         software="jamrelay 0.1.0", uptime_s=3725.0, members=2, rooms=list(rooms), datagrams_in=9,
-        datagrams_refused=0, probes=probes or ProbeStats(),
+        datagrams_refused=0, probes=probes or ProbeStats(), off=list(off),
     )  # fmt: skip
     output = io.StringIO()
     Console(file=output, width=columns).print(stats_view(stats))
@@ -172,3 +174,8 @@ def test_measured_paths_are_shown_where_there_are_any_and_refusals_where_there_a
     refused = ProbeStats(begun=4, now=4, refused=2, datagrams_refused=9)
     line = "paths measured: 4, of them now 4; 2 probers refused; 9 datagrams of theirs refused"
     assert line in shown(columns=120, probes=refused)
+
+
+def test_what_is_off_beside_the_music_is_said_with_where_to_look() -> None:
+    lines = shown(columns=80, off=("the event log",))
+    assert "the event log is off since it failed: the relay's log says why" in lines

@@ -122,17 +122,17 @@ def test_an_own_note_handed_over_before_its_verdict_is_unconfirmed(stage: Stage)
 
 
 def test_a_re_timed_verdict_is_bad_though_everybody_has_it_alike(stage: Stage) -> None:
-    verdicts = stage.jam.judged
-    at = next(i for i, one in enumerate(verdicts) if one.number == verdicts[-5].number)
-    genuine = verdicts[at]
+    verdicts = stage.jam.verdicts
+    at = len(verdicts) - 5
+    room, genuine = verdicts[at]
     try:
-        verdicts[at] = replace(genuine, flags=Flag.RETIMED | Flag.MOVED)
+        verdicts[at] = room, replace(genuine, flags=Flag.RETIMED | Flag.MOVED)
         (found,) = bad(events_of(stage, lead_ms=LEAD_MS))
         assert (found.retimed, found.moved, found.divergent) == (True, False, False)
-        verdicts[at] = replace(genuine, flags=Flag.MOVED, due=genuine.due + (1 << 32) // 50)
+        verdicts[at] = room, replace(genuine, flags=Flag.MOVED, due=genuine.due + (1 << 32) // 50)
         assert [event.moved for event in bad(events_of(stage, lead_ms=LEAD_MS))].count(True) == 1
     finally:
-        verdicts[at] = genuine
+        verdicts[at] = room, genuine
 
 
 def test_an_origin_that_plays_a_moved_note_before_its_verdict_makes_it_divergent(stage: Stage) -> None:

@@ -351,6 +351,8 @@ class Stats(Struct, tag="stats", frozen=True, kw_only=True):
     datagrams_refused: int
     ntp_offset_ms: float | None = None
     probes: ProbeStats = ProbeStats()
+    off: list[str] = []
+    """What has failed beside the music and is done without: the event log, the check of the clock."""
 
 
 Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest | ProbeHello

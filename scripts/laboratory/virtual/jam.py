@@ -64,7 +64,7 @@ class Jam:
             caution=caution,
         )
         self.members: dict[str, Member] = {}
-        self.judged: list[Judged] = []
+        self.verdicts: list[tuple[str, Judged]] = []
         """All verdicts, of all epochs, as the relay gave them."""
         self.meddle: Meddler | None = None
         self.trace = hashlib.sha256()
@@ -111,7 +111,7 @@ class Jam:
             entropy=self.dice.randbytes,
             now=self.now,
             software="sim",
-            on_judged=lambda _, event: self.judged.append(event),
+            verdicts=self.verdicts,
             repair=self.repair,
             scheme=self.scheme,
         )
@@ -124,6 +124,11 @@ class Jam:
         self._relay_timer += 1
         for connection, name in list(self._connections.items()):
             self._disconnect(name, connection)
+
+    @property
+    def judged(self) -> list[Judged]:
+        """What the relay has judged so far, in its order."""
+        return [event for _, event in self.verdicts]
 
     def stats(self) -> control.RoomStats:
         """Return the room's statistics."""
