@@ -41,6 +41,7 @@ from bridge.timebase import Timebase
 from bridge.tuning import Tuning
 from bridge.unread import unread_bytes
 from clock import sources
+from relay.transports import logs
 from relay.transports.pins import KnownRelays
 from relay.transports.staying import stay_in_memory
 from relay.transports.udp import DatagramSocket, Received
@@ -151,9 +152,8 @@ class BridgeService:
 
     def _on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """An exception in a callback: the timer may be lost with it, so this bridge is of no more use."""
-        loop.default_exception_handler(context)
+        logs.on_fault(loop, context)
         if "handle" in context:  # a callback of ours, and not a connection that broke unobserved
-            log.error("our fault: %s", context.get("message"))
             self._failed = True
             self._stop.set()
 
@@ -381,11 +381,8 @@ def main() -> None:
         return
     join = config.load(Path(os.environ[config.CONFIG_ENV]))
     child = msgspec.json.decode(os.environ[config.CHILD_ENV], type=ChildConfig)
-    logging.basicConfig(
-        filename=Path(join.folder) / "bridge.log",
-        level=logging.DEBUG if os.environ.get("JAMBRIDGE_DEBUG") else logging.INFO,
-        format="%(asctime)s %(levelname)s bridge: %(message)s",
-    )
+    level = "DEBUG" if os.environ.get("JAMBRIDGE_DEBUG") else "INFO"
+    logs.begin(level, who="bridge: ", path=Path(join.folder) / "bridge.log")
     log.info("priority %s memory_locked=%s", raise_priority(), locked)
     try:
         status = asyncio.run(BridgeService(join, child).run())

@@ -25,6 +25,7 @@ import msgspec
 from bridge import config, synth
 from bridge.config import ChildConfig, JoinConfig
 from bridge.orphans import die_with_parent
+from relay.transports import logs
 from relay.wire.osc import encode
 
 log = logging.getLogger(__name__)
@@ -226,11 +227,7 @@ def main() -> None:
             os.execv(join.scsynth, [join.scsynth, *arguments])
         except OSError as error:
             raise SystemExit(_no_start(join.scsynth, error)) from None
-    logging.basicConfig(
-        filename=Path(join.folder) / "bridge.log",
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s shim: %(message)s",
-    )
+    logs.begin("INFO", who="shim: ", path=Path(join.folder) / "bridge.log")
     try:
         flags = synth.parse_flags(arguments)
     except ValueError as error:

@@ -1,7 +1,6 @@
 """`jamrelay`: run a relay, and see how coherent the rooms on one are."""
 
 import asyncio
-import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from relay.identity import Identity, load_or_create
 from relay.lead import LEAD_MAX, Caution, LeadPolicy
 from relay.service import RelayService, RelaySettings, default_data_dir, run
 from relay.stats_view import stats_view
+from relay.transports import logs
 from relay.transports.addresses import own_address
 from relay.transports.asking import ask_stats
 from relay.transports.pins import KnownRelays, default_path
@@ -127,7 +127,7 @@ def serve(
     log_level: str,
 ) -> None:
     """Run a relay until Ctrl-C."""
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logs.begin(log_level.upper())
     try:
         settings = RelaySettings(
             host=host,

@@ -25,6 +25,7 @@ from relay.lead import LeadPolicy
 from relay.limits import CONNECTIONS_MAX
 from relay.ntp_check import check_forever
 from relay.transports import tls
+from relay.transports.logs import on_fault
 from relay.transports.staying import stay_in_memory
 from relay.transports.tls import ControlStream
 from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
@@ -281,6 +282,7 @@ async def run(
     stop: asyncio.Event,
 ) -> None:
     """Serve until `stop` is set; `on_ready` is called once the port is open."""
+    asyncio.get_running_loop().set_exception_handler(on_fault)
     service = RelayService(settings, identity)
     await service.start()
     log.info("memory_locked=%s", stay_in_memory())
