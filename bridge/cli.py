@@ -152,22 +152,37 @@ def _who_is_there(endpoint: Endpoint, admission: Admission) -> str:
 
 @contextlib.contextmanager
 def _join_folder() -> Iterator[Path]:
-    """A folder for the shim, the journal and the log; gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="jambridge-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        shim = folder / "bin" / "scsynth"
-        shim.parent.mkdir()
-        shim.write_text(
-            "#!/bin/sh\n"
-            f"{config.CONFIG_ENV}={shlex.quote(str(folder / 'join.json'))}; export {config.CONFIG_ENV}\n"
-            f'exec {shlex.quote(sys.executable)} -P -m bridge.shim "$@"\n'
-        )
-        shim.chmod(shim.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    """A folder for the shim, the journal and the log; gone afterwards. Raises LocalError without room."""
+    with contextlib.ExitStack() as kept:
+        with _room_needed():
+            made = tempfile.TemporaryDirectory(prefix="jambridge-", ignore_cleanup_errors=True)
+            folder = Path(kept.enter_context(made))
+            shim = folder / "bin" / "scsynth"
+            shim.parent.mkdir()
+            shim.write_text(
+                "#!/bin/sh\n"
+                f"{config.CONFIG_ENV}={shlex.quote(str(folder / 'join.json'))}; export {config.CONFIG_ENV}\n"
+                f'exec {shlex.quote(sys.executable)} -P -m bridge.shim "$@"\n'
+            )
+            shim.chmod(shim.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
         yield folder
 
 
+@contextlib.contextmanager
+def _room_needed() -> Iterator[None]:
+    """Raise LocalError in words if what is written meanwhile can't be."""
+    try:
+        yield
+    except OSError as error:
+        raise LocalError(
+            f"a join needs a little room for files of its own, and there is none: {error.strerror}; make "
+            "room, or name another place: TMPDIR=FOLDER jambridge join ..."
+        ) from None
+
+
 def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
-    config.save(settings, folder / "join.json")
+    with _room_needed():
+        config.save(settings, folder / "join.json")
     path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     interrupted: list[float] = []
     ending = False  # from then on nothing may be interrupted any more
@@ -266,7 +281,7 @@ class _Story:
             with self._path.open("rb") as file:
                 file.seek(self._at)
                 news = file.read()
-        except FileNotFoundError:
+        except OSError:  # not there yet, or not to be had: the jam matters more
             return
         whole = news[: news.rfind(b"\n") + 1]
         self._at += len(whole)

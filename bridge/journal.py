@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.memory import LISTED_MAX, Memory
+from relay.wire.errors import LocalError
 
 _LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH??QBB{LISTED_MAX}Q{LISTED_MAX}QI")
 """Magic and the number of the writing first, a checksum last."""
@@ -25,11 +26,20 @@ class Journal:
     """One bridge's memory on file."""
 
     def __init__(self, path: Path) -> None:
-        """Open the journal, making an empty one if there is none."""
-        if not path.exists():
-            path.write_bytes(bytes(BYTES))
-        with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), BYTES)
+        """Open the journal, making an empty one if there is none. If there can't be any, `write` says so."""
+        self._trouble: LocalError | None = None
+        try:
+            # Whole: a page that the disk has no room for would kill whoever writes to it.
+            if not path.exists() or path.stat().st_size < BYTES:
+                path.write_bytes(bytes(BYTES))
+            with path.open("r+b") as file:
+                self._map = mmap.mmap(file.fileno(), BYTES)
+        except OSError as error:
+            self._map = mmap.mmap(-1, BYTES)
+            self._trouble = LocalError(
+                f"can't keep {path}: {error.strerror}; make room: a bridge that dies now comes back as a "
+                "new member, and its old place is away for a while"
+            )
         self.client: tuple[str, int] | None = None
         """Sonic Pi's socket."""
         self.synthdefs_loaded = False
@@ -40,7 +50,9 @@ class Journal:
         """Whether a bridge was here before."""
 
     def write(self) -> None:
-        """Put the memory down."""
+        """Put the memory down. Raises LocalError, in words for the player, if there is no place to."""
+        if self._trouble is not None:
+            raise self._trouble
         memory = self.memory
         host, port = self.client or ("0.0.0.0", 0)
         self._writing += 1

@@ -14,6 +14,7 @@ import random
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,6 +49,7 @@ from relay.transports.udp import DatagramSocket, Received
 from relay.wire import control
 from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError, MalformedControl
+from relay.wire.observers import Observers
 from relay.wire.osc import encode
 from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
@@ -79,6 +81,7 @@ class BridgeService:
     def __init__(self, join: JoinConfig, child: ChildConfig) -> None:
         self._join = join
         self._child = child
+        self._observers = Observers()
         self._journal = Journal(Path(child.journal))
         self._connection = Connection(
             Endpoint(join.host, join.port),
@@ -122,7 +125,7 @@ class BridgeService:
         if first is not None:
             self._session.receive_control(first, sources.read())
             # Before anything can fail: a bridge without its ticket would be given yet another place.
-            self._journal.write()
+            self._observers.tell(words.JOURNAL, self._journal.write)
             self._settle()
         else:
             # Sonic Pi's threads wait for answers first of all.
@@ -191,7 +194,8 @@ class BridgeService:
         self._player.client = self._journal.client
         self._player.foundation_complete = self._journal.foundation_complete
         if self._join.tune_sonic_pi:
-            self._tuning = Tuning(reading, restarted=self._journal.found)
+            make = partial(Tuning, reading, restarted=self._journal.found)
+            self._tuning = self._observers.tell(words.TUNING, make)
         if self._journal.synthdefs_loaded:
             playout.synthdefs_loaded()
         self._to_synth(encode("/notify", 1))
@@ -233,7 +237,7 @@ class BridgeService:
 
     async def _leave(self) -> None:
         if self._tuning is not None and not self._running()[1].left:
-            self._tuning.leave()
+            self._observers.tell(f"{words.TUNING} at the end", self._tuning.leave)
         self._standing.leave()
         self._connection.say(control.Leave())
         await self._connection.close()
@@ -325,8 +329,6 @@ class BridgeService:
         session, player = self._running()
         reading = sources.read()
         session.wake(reading)
-        if self._tuning is not None:
-            self._tuning.wake(session, player.counts, reading)
         answers, own = player.drain()
         for payload in own:
             self._to_synth(payload)
@@ -353,7 +355,9 @@ class BridgeService:
         self._journal.client = player.client
         self._journal.foundation_complete = player.foundation_complete
         self._journal.synthdefs_loaded = session.playout.has_synthdefs
-        self._journal.write()
+        self._observers.tell(words.JOURNAL, self._journal.write)
+        if self._tuning is not None:
+            self._observers.tell(words.TUNING, partial(self._tuning.wake, session, player.counts, reading))
         wakeup_ns = session.next_wakeup_ns(reading)
         paced_ns = player.pacer.next_wakeup_ns()
         if paced_ns is not None:

@@ -233,7 +233,8 @@ def main() -> None:
     except ValueError as error:
         raise SystemExit(f"jambridge: {error}") from None
     pid_file = Path(join.folder) / f"shim-{os.getpid()}.pid"
-    pid_file.write_text(str(os.getpid()))
+    with contextlib.suppress(OSError):  # without it `jambridge join` only can't end us if Sonic Pi doesn't
+        pid_file.write_text(str(os.getpid()))
     try:
         status = asyncio.run(Shim(join, flags).run())
     finally:

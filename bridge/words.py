@@ -11,6 +11,8 @@ from relay.wire.errors import MalformedControl
 AWAY = "the relay is away"
 NOTHING = "nothing from the relay on any way; connecting anew"
 PLAYS_ON = "you play alone for now: "
+JOURNAL = "the journal"
+TUNING = "--tune-sonic-pi"
 
 
 def alone(reason: str) -> Tell:

@@ -23,7 +23,7 @@ from relay.transports import logs
 from relay.transports.addresses import own_address
 from relay.transports.asking import ask_stats
 from relay.transports.pins import KnownRelays, default_path
-from relay.transports.terminal import Commands
+from relay.transports.terminal import Commands, say
 from relay.wire.control import Stats
 from relay.wire.endpoint import DEFAULT_PORT, Endpoint, parse_endpoint
 from relay.wire.errors import LocalError
@@ -145,7 +145,7 @@ def serve(
         def announce(service: RelayService) -> None:
             reached = own_address(host) or socket.gethostname()
             for line in announcement(host, reached, service.port, identity.fingerprint):
-                click.echo(line)
+                say(line)
 
         asyncio.run(_until_asked(settings, identity, announce))
     except LocalError as error:
@@ -182,7 +182,7 @@ async def _until_asked(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask, number)
     await run(settings, identity, announce, stop)
-    click.echo("relay stopped")
+    say("relay stopped")
 
 
 @main.command()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from bridge.cli import end_shims
 from relay.wire.version import PROTOCOL_VERSION
 from tests.commands import (
+    BIN,
     ENDS_S,
     READY,
     free_port,
@@ -327,3 +329,20 @@ def test_a_shim_that_ends_by_itself_while_it_is_looked_for_is_no_fault(tmp_path:
     threading.Timer(0.2, sleeper.wait).start()  # it is ours, so that nobody else can bury it
     end_shims(tmp_path)
     assert sleeper.wait(10) == -signal.SIGTERM
+
+
+def test_a_disk_without_room_for_a_join_is_told_with_what_to_do(env: dict[str, str], tmp_path: Path) -> None:
+    with relay(env, tmp_path / "data") as (_, port):
+        run(env, "jamrelay", "stats", f"localhost:{port}")  # which notes the relay: there is room for that
+        done = subprocess.run(
+            [str(BIN / "jambridge"), "join", f"localhost:{port}", "--scsynth", "true", "--", "true"],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=ENDS_S,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+        )
+    assert done.returncode == 1
+    told = "Error: a join needs a little room for files of its own, and there is none: No usable temporary"
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.journal import BYTES, Journal
 from bridge.memory import LISTED_MAX, Memory
+from relay.wire.errors import LocalError
 
 U64 = st.integers(0, 2**64 - 1)
 MEMORIES = st.builds(
@@ -72,3 +74,18 @@ def test_an_empty_or_foreign_file_is_no_memory(tmp_path: Path) -> None:
     path.write_bytes(b"JAM1" + bytes(BYTES - 4))
     assert not Journal(path).found
     assert Journal(path).memory == Memory()
+
+
+def test_without_a_place_for_it_a_bridge_begins_all_the_same_and_is_told(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "gone" / "journal")
+    assert not journal.found
+    with pytest.raises(LocalError, match="No such file or directory; make room"):
+        journal.write()
+
+
+def test_a_file_that_a_full_disk_left_empty_is_made_whole(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(b"")
+    Journal(path).write()
+    assert path.stat().st_size == BYTES
+    assert Journal(path).found

@@ -4,15 +4,19 @@ The genuine bridge process, its scsynth a socket that nobody reads; relays are g
 """
 
 import asyncio
+import socket
+import time
 from pathlib import Path
 
 import pytest
+from rehearsal.recording import timetag_at
 
 from relay.identity import load_or_create
 from relay.transports import tls
 from relay.transports.tls import ControlStream
 from relay.wire import control
-from tests.bridge_process import bridge
+from relay.wire.osc import bundle, encode
+from tests.bridge_process import Bridge, bridge
 from tests.commands import ENDS_S, own_user, relay
 
 
@@ -76,3 +80,45 @@ async def test_each_refusal_is_told_once_however_often_it_comes_and_its_change_a
         "the relay says: this relay speaks protocol 9; this join doesn't try again: end it, and join anew "
         "then",
     ]
+
+
+def test_a_disk_without_room_for_log_and_journal_costs_no_note(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bridge.log").symlink_to("/dev/full")
+    with (
+        relay(env, tmp_path / "data") as (_, port),
+        bridge(tmp_path, port, journal=tmp_path / "gone" / "journal") as joined,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sonic_pi,
+    ):
+        play(sonic_pi, joined)
+        joined.leave()
+
+
+FAILING_TUNER = """
+class Tuner:
+    def __init__(self, *_, restarted): assert not {at_start}
+    def wake(self, *_): raise ValueError("no such process")
+    def leave(self): raise ValueError("no such process")
+service.Tuning = Tuner"""
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_schedule_ahead_that_cannot_be_tuned_costs_no_note(
+    env: dict[str, str], tmp_path: Path, at_start: bool
+) -> None:
+    with (
+        relay(env, tmp_path / "data") as (_, port),
+        bridge(tmp_path, port, tuned=True, changes=FAILING_TUNER.format(at_start=at_start)) as joined,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sonic_pi,
+    ):
+        joined.says("--tune-sonic-pi is off from now on, the music goes on without it")
+        play(sonic_pi, joined)
+        joined.leave()
+
+
+def play(sonic_pi: socket.socket, joined: Bridge) -> None:
+    """Play a note, and wait until scsynth is handed it."""
+    note = encode("/s_new", "sonic-pi-beep", 1001, 0, 0)
+    sonic_pi.sendto(bundle(timetag_at(time.time_ns()), note), joined.tap)
+    joined.synth.settimeout(ENDS_S)
+    while b"sonic-pi-beep" not in joined.synth.recv(65_536):
+        pass

@@ -1,12 +1,13 @@
 """What our commands print where it can't be shown or isn't taken: plain signs, one line, no traceback."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.commands import BIN, ENDS_S, own_user, relay, run, take_a_place
+from tests.commands import BIN, ENDS_S, free_port, own_user, relay, run, take_a_place
 
 
 @pytest.fixture
@@ -74,3 +75,23 @@ def test_a_jam_goes_on_where_nothing_can_be_printed(env: dict[str, str], tmp_pat
         )
     assert started.exists()
     assert done.returncode == 0
+
+
+def test_a_relay_whose_words_nobody_can_take_runs_on_and_ends_cleanly(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    port = free_port()
+    words = ["serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", str(tmp_path / "data")]
+    with (
+        Path("/dev/full").open("w") as full,
+        subprocess.Popen([str(BIN / "jamrelay"), *words], stdout=full, stderr=full, env=env) as process,
+    ):
+        try:
+            deadline_s = time.monotonic() + ENDS_S
+            while run(env, "jamrelay", "stats", f"localhost:{port}")[0] != 0:
+                assert process.poll() is None
+                assert time.monotonic() < deadline_s
+            process.terminate()
+            process.wait(ENDS_S)
+        finally:
+            process.kill()
