@@ -12,7 +12,7 @@ Bounds: those of a store for each slot; QUESTIONS_MAX questions at once.
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from bridge.holdback import Held
@@ -195,14 +195,18 @@ class Erection:
     refused: list[RemoteError] = field(default_factory=list)
 
 
-def erect(told: Told, origin: Origin, *, now: int, after: int | None) -> Erection:
+def erect(
+    told: Told, origin: Origin, check: Callable[[bytes, int], None], *, now: int, after: int | None
+) -> Erection:
     """Return how nodes and values of a member come into scsynth.
 
-    after: not before this instant, since a reset is to come; None: at once. A node and what was set on it go
-    together, so that it has its values from its first block on and slides to none of them; what is due later
-    is set when it is due.
+    check: of its slot's guard. after: not before this instant, since a reset is to come; None: at once. A
+    node and what was set on it go together, so that it has its values from its first block on and slides to
+    none of them; what is due later is set when it is due.
     """
     found = Erection()
+    at = now if after is None else after
+    told = _guarded(told, check, at, found.refused)
     values: dict[int, list[tuple[int, bytes]]] = {}
     for due, payload in told.values:
         message = single_message(payload)
@@ -210,7 +214,6 @@ def erect(told: Told, origin: Origin, *, now: int, after: int | None) -> Erectio
             values.setdefault(int(message.arg(0)), []).append((due, remap(message, origin)))
         except RemoteError as error:
             found.refused.append(error)
-    at = now if after is None else after
     for payload in told.messages:
         message = single_message(payload)
         _, node = key_of(message)
@@ -226,6 +229,24 @@ def erect(told: Told, origin: Origin, *, now: int, after: int | None) -> Erectio
     for settings in values.values():
         found.steps += [(after if due <= at else due, [body]) for due, body in settings]
     return found
+
+
+def _guarded(told: Told, check: Callable[[bytes, int], None], at: int, refused: list[RemoteError]) -> Told:
+    """Return what of it the guard lets pass; the rest goes into `refused`."""
+    passed = Told([], [])
+    for payload in told.messages:
+        try:
+            check(payload, at)
+            passed.messages.append(payload)
+        except RemoteError as error:
+            refused.append(error)
+    for due, payload in told.values:
+        try:
+            check(payload, max(at, due))
+            passed.values.append((due, payload))
+        except RemoteError as error:
+            refused.append(error)
+    return passed
 
 
 def _number(held: Held) -> int:

@@ -18,16 +18,20 @@ from bridge.remap import OUTPUT_CONTROL, created_nodes, remap, synthdef_name, un
 from bridge.resources import ResourceFolders, load_to_wire
 from bridge.session import JamSession
 from bridge.standins import StandIns, Travelling, home_only
+from bridge.words import out_of_range
 from clock.model import Reading
 from relay.wire.commands import HomeKind
 from relay.wire.errors import LocalError, MalformedOsc, Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
+from relay.wire.guard import OutOfRange
 from relay.wire.osc import Message, encode, walk
 from relay.wire.sequence import Kind
 
 Address = tuple[str, int]
 
 SERVER_INFO_REPLY = "/sonic-pi/server-info"
+_MUSIC = (Route.TIMED, Route.UNTIMED, Route.HOME)
+_EVER = 1 << 64
 _AUDIO_BUSES_AT, _BUFFERS_AT = 10, 12
 """Places in that reply: node id, sr dur rps crate cdur subsample outs ins abuses cbuses bufs synths."""
 
@@ -64,6 +68,9 @@ class Player:
         self._session = session
         self._own = session.playout.own
         self._folders = folders
+        self._guard = session.playout.guards[self._own.slot]
+        self._told: set[tuple[str, str]] = set()
+        """Synthdef and control that the player knows to be out of range."""
         self._nodes = NodeTracker()
         self._home_nodes = HomeNodes()
         self._stand_ins = StandIns()
@@ -99,12 +106,15 @@ class Player:
             try:
                 self._message(message, timetag, received_local_ns, reading)
             except Refused as error:
-                self._refuse(message, error.reason)
+                self._refuse(message, error)
 
     def _message(
         self, message: Message, timetag: int | None, received_local_ns: int, reading: Reading
     ) -> None:
         where = route(message, timetag, self._home_nodes)
+        if where in _MUSIC:
+            # By the order alone: one's own Sonic Pi gives no node the number of another that still lives.
+            self._guard.check(message.raw, _EVER)
         match where:
             case Route.TIMED | Route.UNTIMED:
                 self._play(message, timetag, received_local_ns, reading)
@@ -113,6 +123,7 @@ class Player:
             case Route.RESET:
                 self._home_nodes.clear()
                 self._stand_ins.clear()
+                self._guard.forget()
                 self.foundation_complete = False
                 self._session.emit(
                     Kind.RESET, b"", wall_timetag=None, emitted_local_ns=received_local_ns, reading=reading
@@ -244,9 +255,13 @@ class Player:
             self._home_nodes.add(created_nodes(message)[0][0])
         self._to_synth.append(remap(message, self._own, self._home_nodes, at_home=True))
 
-    def _refuse(self, message: Message, reason: str) -> None:
-        self._session.note_refused()
-        self.counts.refused[reason] = self.counts.refused.get(reason, 0) + 1
+    def _refuse(self, message: Message, error: Refused) -> None:
+        self.counts.refused[error.reason] = self.counts.refused.get(error.reason, 0) + 1
+        if isinstance(error, OutOfRange) and (error.synthdef, error.control) not in self._told:
+            self._told.add((error.synthdef, error.control))
+            self._session.note_refused(out_of_range(error))
+        else:
+            self._session.note_refused()
         groups = message.address != "/s_new"
         try:
             replies = self._nodes.refused(created_nodes(message), groups=groups)

@@ -25,6 +25,7 @@ from clock.model import Reading
 from relay.wire.control import Foundation
 from relay.wire.errors import Refused, RemoteError
 from relay.wire.foundation import Told
+from relay.wire.guard import Guards
 from relay.wire.osc import Message, bundle, encode, single_message
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, OrderKey
 from relay.wire.timetag import IMMEDIATELY, seconds, ticks
@@ -75,6 +76,7 @@ class Playout:
         self.counts = PlayoutCounts()
         self.buffers = Buffers()
         self.founded = Founded()
+        self.guards = Guards()  # the own slot's is the player's: no relay may play here what he may not
         self.unconfirmed = Unconfirmed()
         self.resume: HandedOver | None = None
         """What a bridge that died had handed over; it is not handed over again."""
@@ -123,6 +125,7 @@ class Playout:
     def clock_was_set(self) -> None:
         """Note that session time was set in one step, so that what scsynth has was due by another one."""
         self._at_synth.clear()
+        self.guards.clock_was_set()
         self.buffers.clear_notes()
         self._run = (0, 0)
 
@@ -212,7 +215,8 @@ class Playout:
         """Hand scsynth nodes that a member founded, and what was set on them."""
         now = self._timebase.session_at(reading.local_ns)
         after = max(self.queue.next_reset(slot), self._resets.last_due(slot)) + AFTER_RESET
-        built = erect(told, self.places.of(slot), now=now, after=after if after > now else None)
+        check = self.guards[slot].check
+        built = erect(told, self.places.of(slot), check, now=now, after=after if after > now else None)
         for due, bodies in built.steps:
             if due is not None:
                 self._out.append(bundle(self._timebase.wall_of_session(due, reading), *bodies))
@@ -324,6 +328,7 @@ class Playout:
             message = single_message(held.payload)
             if message.address in _LOADS:
                 raise Refused("not-allowed", f"{message.address} that is no resource")
+            self.guards[held.slot].check(held.payload, held.due)
             if held.slot == self.own.slot and OUTPUT_CONTROL in held.payload:
                 held.home = remap(message, origin, at_home=True)
             return remap(message, origin)
@@ -346,6 +351,7 @@ class Playout:
         for dropped in self.queue.drop_before(held.slot, held.seq, self._resets.note(held)):
             self._note(dropped, _DROPPED, dropped.due)
         if held.slot != self.own.slot:
+            self.guards[held.slot].reset(held.due)
             self._build(held.slot, self.founded.reset(held), reading)
 
     def _note_run(self, until: int) -> None:

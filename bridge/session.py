@@ -121,9 +121,10 @@ class JamSession:
         self._home_sub += 1
         self.playout.hold(Held(due, self.playout.own.slot, seq, kind, message, self._home_sub, home=message))
 
-    def note_refused(self) -> None:
-        """Count what the local player sent and nobody gets, its own scsynth included."""
+    def note_refused(self, tell: Tell | None = None) -> None:
+        """Count what the local player sent and nobody gets, his scsynth included; tell why if it is news."""
         self._ledger.refused += 1
+        self._effects += [tell] if tell is not None else []
 
     def note_local_only(self, tell: Tell | None) -> None:
         """Count what only the local player hears, and tell it if it is news."""

@@ -7,6 +7,8 @@ from bridge.effects import Tell
 from relay.wire.control import Member, Refused
 from relay.wire.counted import counted
 from relay.wire.errors import MalformedControl
+from relay.wire.guard import OutOfRange
+from relay.wire.ranges import FREE
 
 AWAY = "the relay is away"
 NOTHING = "nothing from the relay on any way; connecting anew"
@@ -73,6 +75,24 @@ def wall_moved(by_s: float) -> list[Tell]:
         "own Sonic Pi may be out of time until you stop and run again"
     )
     return [Tell(text, warning=True)]
+
+
+def out_of_range(error: OutOfRange) -> Tell:
+    """Say once which control isn't played, and what it may be set to."""
+    low, high, deadly = error.limit
+    if low == high:
+        expected = f"{low:g}"
+    elif low == FREE.low:
+        expected = f"{high:g} or less"
+    else:
+        expected = f"{low:g} or more" if high == FREE.high else f"{low:g} to {high:g}"
+    whose = f"{error.synthdef.removeprefix('sonic-pi-')}'s " if error.synthdef else ""
+    why = "else it could end everybody's scsynth" if deadly else "as Sonic Pi's own use_arg_checks has it"
+    text = (
+        f"{whose}{error.control}: found {error.found}, expected {expected}, {why}. "
+        "What sets it so isn't played, neither here nor at the others'"
+    )
+    return Tell(text, warning=True)
 
 
 def roster_news(before: list[Member], now: list[Member], own_slot: int) -> list[Tell]:

@@ -3,7 +3,8 @@
 Pure. Works slot by slot in the order of the sender's numbers; the rule is in relay/wire/sequence.py.
 Invariants: numbers are dense; a due lies strictly after every watermark that was announced before;
 dues of what a sender sent after an untimed event are not before that event's, unless counted overtaken.
-An event that is refused takes its number with it: what follows does not wait for it.
+An event that is refused takes its number with it: what follows does not wait for it. So does one that the
+slot's guard refuses in its turn, for what it would do to a scsynth.
 In the scheme TIMESTAMP only the first holds: every event has its base due and is numbered as it comes.
 Bounds, per slot: WAITING_MAX events wait for a gap; SKIPPED_MAX numbers given up, and as many refused
 before their turn, are remembered.
@@ -12,6 +13,7 @@ before their turn, are remembered.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from relay.wire.guard import Guard
 from relay.wire.sequence import (
     Flag,
     Judged,
@@ -60,6 +62,7 @@ class _SlotState:
     urgent: int | None = None
     """The least base due of those that wait; None: to be reckoned again."""
     counts: SlotCounts = field(default_factory=SlotCounts)
+    guard: Guard = field(default_factory=Guard)
     lent: int | None = None
     """The first number that resets of the relay took since the sender's last event."""
 
@@ -114,11 +117,16 @@ class Judge:
         """Return the counts of `slot`."""
         return self._slots.setdefault(slot, _SlotState()).counts
 
+    def guard(self, slot: int) -> Guard:
+        """Return what is known of the nodes of `slot`."""
+        return self._slots.setdefault(slot, _SlotState()).guard
+
     def forget(self, slot: int) -> None:
         """Give `slot` to somebody new: counts and waiting events go. Its numbers go on, so that nothing of
-        the new owner can be taken for something of the old one's."""
+        the new owner can be taken for something of the old one's. What is still to be made of that one's
+        nodes isn't forgotten."""
         old = self._slots.pop(slot, _SlotState())
-        self._slots[slot] = _SlotState(next_seq=old.next_seq, floor=old.floor)
+        self._slots[slot] = _SlotState(next_seq=old.next_seq, floor=old.floor, guard=old.guard)
 
     def tune(self, timing: Timing, horizon: int) -> None:
         """Judge by another lead, shift and H from now on."""
@@ -151,7 +159,7 @@ class Judge:
                 state.counts.duplicates += 1
                 return []
             del state.skipped[event.seq]
-            return [self._verdict(slot, state, event, now, Flag.OVERTAKEN)]
+            return self._verdict(slot, state, event, now, Flag.OVERTAKEN)
         if event.seq in state.waiting or event.seq in state.refused:
             state.counts.duplicates += 1
             return []
@@ -194,7 +202,8 @@ class Judge:
         if state.lent is None:
             state.lent = state.next_seq
         state.next_seq += 1
-        return self._verdict(slot, state, event, now, Flag.SILENCED if silenced else Flag.NONE)
+        (judged,) = self._verdict(slot, state, event, now, Flag.SILENCED if silenced else Flag.NONE)
+        return judged
 
     def wake(self, now: int) -> list[Judged]:
         """Give up the gaps that can't be waited for any longer; return what is judged by that."""
@@ -239,9 +248,10 @@ class Judge:
                 return judged
             state.urgent = state.lent = None
             state.next_seq += 1
-            judged.append(self._verdict(slot, state, event, now, Flag.NONE))
+            judged += self._verdict(slot, state, event, now, Flag.NONE)
 
-    def _verdict(self, slot: int, state: _SlotState, event: Stamped, now: int, flags: Flag) -> Judged:
+    def _verdict(self, slot: int, state: _SlotState, event: Stamped, now: int, flags: Flag) -> list[Judged]:
+        """Number the event; return [] if the guard refuses it."""
         due = base_due(event, self.timing)
         if self.scheme is Scheme.JUDGED:
             unclamped = max(due, state.floor)
@@ -249,7 +259,13 @@ class Judge:
             due = max(unclamped, closed + 1)
             if due > unclamped:
                 flags |= Flag.RETIMED
-                state.counts.retimed += 1
+        if event.kind is Kind.RESET:
+            state.guard.reset(due)
+        elif not state.guard.passes(event.payload, due):
+            state.counts.refused += 1
+            return []
+        if Flag.RETIMED in flags:
+            state.counts.retimed += 1
         if is_moved(event, self.timing, due):
             flags |= Flag.MOVED
             state.counts.moved += 1
@@ -265,7 +281,7 @@ class Judge:
         judged = Judged(self.number, slot, event.seq, due, now, event.kind, flags, event.payload)
         if self._on_verdict is not None:
             self._on_verdict(event, judged)
-        return judged
+        return [judged]
 
 
 def _forget_below(numbers: dict[int, None], first: int) -> int:

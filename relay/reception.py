@@ -168,9 +168,12 @@ class Reception:
 
         What is told as of an event holds all up to it: somebody may lack an event of it still.
         """
+        guard, at = room.judge.guard(seat.slot), room.judge.last_due
+        messages = [one for one in message.messages if guard.passes(one, at)]
         # Nothing of it is an event of this epoch: what is, counts for more.
-        fresh, refused = seat.foundation.learn(message.messages, [(0, one) for _, one in message.values], 0)
-        seat.refused += refused
+        values = [(0, one) for _, one in message.values if guard.passes(one, at)]
+        fresh, refused = seat.foundation.learn(messages, values, 0)
+        seat.refused += refused + len(message.messages + message.values) - len(messages + values)
         if not fresh:
             return []
         news = _foundation(room, seat)

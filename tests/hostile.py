@@ -25,6 +25,24 @@ from tests.fakes import FakeBridge, Jam
 from tests.fuzz.checks import check_to_synth
 
 NOTE = encode("/s_new", "sonic-pi-beep", 77, 0, 2, "note", 60.0)
+KILLERS: dict[str, tuple[str, str, float]] = {
+    "gverb-without-a-room": ("sonic-pi-fx_gverb", "room", 0.0),
+    "gverb-less-than-a-room": ("sonic-pi-fx_gverb", "room", -1.0),
+    "gverb-beyond-all-rooms": ("sonic-pi-fx_gverb", "max_room", 1e9),
+    "gverb-beyond-its-walls": ("sonic-pi-fx_gverb", "max_room", 1.0),
+    "ping-pong-backwards": ("sonic-pi-fx_ping_pong", "max_phase", -1.0),
+    "echo-backwards": ("sonic-pi-fx_echo", "max_phase", -1e9),
+    "pitch-shift-by-years": ("sonic-pi-fx_pitch_shift", "window_size", 1e9),
+    "whammy-backwards": ("sonic-pi-fx_whammy", "max_delay_time", -1e9),
+    "autotuner-without-end": ("sonic-pi-fx_autotuner", "max_formant_ratio", 1e9),
+    "flanger-by-days": ("sonic-pi-fx_flanger", "max_delay", 1e9),
+    "pluck-backwards": ("sonic-pi-pluck", "max_delay_time", -1e9),
+    "sample-by-years": ("sonic-pi-mono_player", "window_size", 1e9),
+    "stereo-sample-by-years": ("sonic-pi-stereo_player", "window_size", 1e9),
+    "slicer-beyond-its-numbers": ("sonic-pi-fx_slicer", "seed", -3.4e38),
+    "tonewheel-backwards": ("sonic-pi-organ_tonewheel", "rs_onset", -1.0),
+}
+"""Synthdef, control, value: each of these notes ended a genuine scsynth 3.13."""
 LATE_S = 0.6
 """Ample time for an event with the usual timetag to be handed over."""
 
@@ -173,9 +191,9 @@ BAD: dict[str, bytes] = {
     "synthdef-freed": encode("/d_free", "sonic-pi-mixer"),
     "completion-of-a-load": encode("/b_alloc", 1, 64, 1, blob(b"/quit\0\0\0,\0\0\0")),
     "completion-of-a-zero": encode("/b_zero", 1, blob(b"/quit\0\0\0,\0\0\0")),
-    "unknown-synthdef": encode("/s_new", "default", 9, 0, 2),
+    "unknown-synthdef": encode("/s_new", "default", 10, 0, 2),
     "unaddressable": encode("/s_noid", 9),
-    "hardware-input": encode("/s_new", "sonic-pi-fx_reverb", 9, 0, 2, "in_bus", 16.0),
+    "hardware-input": encode("/s_new", "sonic-pi-fx_reverb", 10, 0, 2, "in_bus", 16.0),
     "bus-out-of-range": encode("/s_new", "sonic-pi-beep", 9, 0, 2, "out_bus", 1056.0),
     "bus-negative": encode("/s_new", "sonic-pi-beep", 9, 0, 2, "out_bus", -1.0),
     "bus-not-a-number": encode("/s_new", "sonic-pi-beep", 9, 0, 2, "out_bus", math.nan),
@@ -205,5 +223,10 @@ BAD: dict[str, bytes] = {
     "unknown-tag": b"/n_free\0,h\0\0\0\0\0\0\0\0\0\1",
     "bundle-within": b"#bundle\0\0\0\0\0\0\0\0\1\0\0\0\x0c/status\0,\0\0\0",
     "never-ending-address": b"/n_freeXXXXX",
+    **{name: encode("/s_new", synthdef, 9, 0, 2, set_, to) for name, (synthdef, set_, to) in KILLERS.items()},
+    "deadly-control-follows-a-bus": encode("/n_map", 9, "room", 3),
+    "deadly-control-by-a-string": encode("/s_new", "sonic-pi-fx_gverb", 9, 0, 2, "room", "c3"),
+    "beyond-what-hearing-stands": encode("/s_new", "sonic-pi-dsaw", 9, 0, 2, "cutoff", 1e5),
+    "beyond-by-any-node": encode("/n_set", 9, "cutoff", 1e5),
     **{f"local-{name}": encode("/s_new", name, 9, 0, 2) for name in sorted(LOCAL_ONLY_SYNTHDEFS)},
 }

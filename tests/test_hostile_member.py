@@ -44,10 +44,14 @@ def test_nothing_bad_reaches_another_scsynth_and_each_is_counted(
     scene: Scene, kind: Kind, foundation: bool
 ) -> None:
     for name, payload in BAD.items():
-        before = scene.ann.refused
+        before, at_the_relay = scene.ann.refused, scene.refused_at_the_relay()
+        passed_on = len(scene.ann.bridge.judged)
         scene.mallory.play(payload, kind=kind, foundation=foundation)
         assert scene.after(0.8) == [], name
-        assert scene.ann.refused == before + 1, name
+        if len(scene.ann.bridge.judged) > passed_on:
+            assert scene.ann.refused == before + 1, name
+        else:
+            assert scene.refused_at_the_relay() == at_the_relay + 1, name
     assert scene.bob_is_heard()
 
 

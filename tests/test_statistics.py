@@ -108,7 +108,7 @@ def test_statistics_of_a_full_relay_fit_one_control_payload() -> None:
 def test_a_members_bytes_reach_nobodys_terminal_as_control_characters() -> None:
     jam = Jam()
     ann = jam.join("ann")
-    ann.play(encode("/s_new", "\x1b[2J\x07\u202e" * 99))
+    ann.play(encode("/s_new", "\x1b[2J\x07\u202e" * 99, 9, 0, 2))
     described = jam.hub.rooms["main"].describe(ann.judged[0])
     assert described.isprintable()
     assert len(described) < 120
