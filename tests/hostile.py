@@ -39,6 +39,7 @@ KILLERS: dict[str, tuple[str, str, float]] = {
     "pluck-backwards": ("sonic-pi-pluck", "max_delay_time", -1e9),
     "sample-by-years": ("sonic-pi-mono_player", "window_size", 1e9),
     "stereo-sample-by-years": ("sonic-pi-stereo_player", "window_size", 1e9),
+    "sample-from-nowhere": ("sonic-pi-mono_player", "start", 3e38),
     "slicer-beyond-its-numbers": ("sonic-pi-fx_slicer", "seed", -3.4e38),
     "tonewheel-backwards": ("sonic-pi-organ_tonewheel", "rs_onset", -1.0),
 }

@@ -57,7 +57,7 @@ def test_the_notes_that_ended_scsynth_are_refused_in_whatever_way_they_come(
     assert refused(guard, s_new(synthdef, 9, control, value)) == "range"
     assert refused(guard, s_new(synthdef, 9, control, 1.0, control, value)) == "range"
     assert refused(guard, s_new(synthdef, 9, control, value, control, 1.0)) == "range"
-    assert refused(guard, s_new(synthdef, 9, control, int(max(value, -(1 << 31))))) == "range"
+    assert refused(guard, s_new(synthdef, 9, control, int(min(max(value, -(2**31)), 2**31 - 1)))) == "range"
     assert refused(guard, s_new(synthdef, 9, control, "c3")) == "range"
     assert refused(guard, encode("/g_new", 8, 0, 2)) is None
     assert refused(guard, s_new(synthdef, 9)) is None

@@ -44,6 +44,10 @@ puts JSON.generate(info.to_h { |name, one|
   }.to_h]
 })
 """
+RECKONED_LATER = {
+    (f"sonic-pi-{player}", end) for player in ("mono_player", "stereo_player") for end in ("start", "finish")
+}
+"""Sonic Pi checks what a program says and sends something else: `slice: 4, num_slices: 4` ends at 1.25."""
 FINITE = [value for value in VALUES if abs(value) < 3e38]
 
 
@@ -85,7 +89,7 @@ def test_what_sonic_pis_argument_checks_accept_passes_and_the_rest_only_where_it
     for synthdef, limits in BY_SYNTHDEF.items():
         for control, limit in limits.items():
             theirs = sonic_pi.get(synthdef, {}).get(control)
-            if theirs is None:
+            if theirs is None or (synthdef, control) in RECKONED_LATER:
                 continue
             for value, accepted in zip(asked(limit), theirs["accepted"], strict=True):  # type: ignore[call-overload]
                 (held,) = struct.unpack(">f", struct.pack(">f", value))
