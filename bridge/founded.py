@@ -130,10 +130,10 @@ class Founded:
         for node in nodes:
             self._questions[node] = _Question(slot, due + ASKED_AFTER, slot in self._again)
 
-    def ask_for(self, held: Held, origin: Origin) -> None:
-        """Note that scsynth was handed an event that founds something."""
+    def ask_for(self, held: Held, origin: Origin, now: int) -> None:
+        """Note that scsynth was handed an event that founds something; a late one is run at once."""
         created = created_nodes(single_message(held.payload))
-        self.ask(held.slot, [origin.node(node) for node, _, _ in created], held.due)
+        self.ask(held.slot, [origin.node(node) for node, _, _ in created], max(held.due, now))
 
     def questions(self, now: int) -> tuple[list[int], int]:
         """Return the nodes that scsynth is to be asked for, and how many it keeps silent about."""

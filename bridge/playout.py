@@ -265,6 +265,7 @@ class Playout:
             return
         if self.fault is not None:
             body = self.fault.alter(held, body)
+        session_now = self._timebase.session_at(reading.local_ns)
         if goes:
             handed = body if held.home is None else held.home
             self._out.append(bundle(self._timebase.wall_of_session(held.due, reading), handed))
@@ -273,9 +274,8 @@ class Playout:
         if held.kind is Kind.RESET:
             self._reset(held, reading)
         elif goes and Flag.FOUNDATION in held.flags:
-            self.founded.ask_for(held, self.places.of(held.slot))
+            self.founded.ask_for(held, self.places.of(held.slot), session_now)
         self.counts.released += 1
-        session_now = self._timebase.session_at(reading.local_ns)
         margin = held.due - session_now - self.need
         late = margin < 0
         timetag = max(held.due, session_now + self.need) if late else held.due

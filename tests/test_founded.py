@@ -249,6 +249,7 @@ def test_scsynth_is_asked_for_what_was_founded_and_has_it() -> None:
     bench = bare()
     bench.playout.found(told(*BUILT), reading(1.0))
     bench.playout.judged(founding(1, 1.0, group(3, 0)), reading(0.8))
+    handed(bench, 1.0)
     asked_s = 1.0 + seconds(ASKED_AFTER)
     assert questions(bench, asked_s - 0.01) == []
     assert bench.playout.next_release() == instant(asked_s)
@@ -311,3 +312,12 @@ def test_what_waits_is_not_asked_for() -> None:
     bench = bare(synthdefs=False)
     bench.playout.found(told(*BUILT), reading(1.0))
     assert questions(bench, 9.0) == []
+
+
+def test_what_founds_late_is_asked_for_half_a_second_after_it_was_handed_over() -> None:
+    bench = bare()
+    bench.playout.judged(founding(1, 1.0, BUILT[0]), reading(3.0))
+    handed(bench, 3.0, ready=1)
+    due = bench.playout.next_release()
+    assert due is not None
+    assert due == instant(3.5)
