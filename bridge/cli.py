@@ -219,7 +219,9 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
                 company.ask_to_end()
             time.sleep(POLL_S)
         _say_if_not_started(None if interrupted else starting, folder, ended=True)
-        return 0 if status is None or interrupted else status
+        if status is None or interrupted:
+            return 0
+        return status if status >= 0 else 128 - status  # ended by a signal: as a shell has it
     finally:
         ending = True
         if company is not None:

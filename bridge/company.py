@@ -47,7 +47,8 @@ class Company:
 
     def ask_to_end(self) -> None:
         """Ask the command itself to end."""
-        self._process.terminate()
+        with contextlib.suppress(OSError):  # another user's, as sudo is: it has Ctrl-C from the terminal
+            self._process.terminate()
 
     def end(self, patience_s: float, spared: Collection[int], hurried: Callable[[], bool]) -> None:
         """End all that is left: wait for it, ask it to end, kill it.
@@ -57,12 +58,12 @@ class Company:
         """
         self._gone_within(patience_s, hurried)
         for process in self._left():
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.Error):  # gone meanwhile, or another user's
                 if process.ppid() not in spared:
                     process.terminate()
         self._gone_within(TERM_S, hurried)
         for process in self._left():
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.Error):  # gone meanwhile, or another user's
                 process.kill()
         self._gone_within(KILL_S, hurried)
 

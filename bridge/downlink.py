@@ -46,6 +46,7 @@ class Downlink:
         self._past.announce(number, now_s)
         self._joined_number = number
         self._early.clear()
+        self._told.clear()
 
     def repair(self, asks: bool) -> None:
         """Ask for what is missing, or don't: a room's setting."""

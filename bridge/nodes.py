@@ -7,11 +7,14 @@ got: its FX would never end, and keep its buses. All ids are Sonic Pi's own.
 Bound: NODES_MAX nodes remembered, oldest forgotten first.
 """
 
+from typing import Any
+
 from relay.wire.osc import Message, encode
 
 NODES_MAX = 20_000
 NO_SYNTHDEF = ("/s_new", "SynthDef not found")
-"""What scsynth says then: it names neither synthdef nor node."""
+"""What scsynth says then: it names neither synthdef nor node, nor whose it was."""
+NAMES_MAX = 256
 HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 
 
@@ -52,8 +55,11 @@ class NodeTracker:
         self._unstarted: dict[int, dict[int, None]] = {}
         """group id -> the synths created in it that have not been heard of."""
         self._group_of: dict[int, int] = {}
-        self._doubtful: dict[int, int] = {}
-        """synth of one of the player's own synthdefs -> its target, until it is heard of; in their order."""
+        self._doubtful: dict[int, tuple[int, str]] = {}
+        """synth -> its target and synthdef, until it is heard of; in their order. Only of the player's own
+        synthdefs of which none has sounded yet."""
+        self._sounded: set[str] = set()
+        """Synthdefs of the player's own that scsynth has."""
 
     def create_groups(self, created: tuple[tuple[int, int, int], ...]) -> list[bytes]:
         """Return the /n_go replies for the groups that a /g_new asks for."""
@@ -73,10 +79,11 @@ class NodeTracker:
             while len(self._group_of) > NODES_MAX:
                 self._forget(next(iter(self._group_of)))
 
-    def doubt(self, synth: int, target: int) -> None:
+    def doubt(self, synth: int, target: int, synthdef: str) -> None:
         """Note that scsynth may not have the synthdef of a synth that was asked for."""
-        self._doubtful[synth] = target
-        _trim(self._doubtful)
+        if synthdef not in self._sounded:
+            self._doubtful[synth] = (target, synthdef)
+            _trim(self._doubtful)
 
     def reply(self, message: Message) -> list[bytes]:
         """Return what Sonic Pi is to hear when its scsynth says `message` (ids already Sonic Pi's)."""
@@ -85,7 +92,10 @@ class NodeTracker:
             if self._groups.pop(node, None) is not None:
                 return []
             self._forget(node)
-            self._doubtful.pop(node, None)
+            doubted = self._doubtful.pop(node, None)
+            if doubted is not None and len(self._sounded) < NAMES_MAX:
+                self._sounded.add(doubted[1])
+                self._doubtful = {one: it for one, it in self._doubtful.items() if it[1] != doubted[1]}
             return [message.raw]
         if message.address == "/n_end":
             node = int(message.args[0])
@@ -97,7 +107,7 @@ class NodeTracker:
             return [message.raw, *self._failed_groups(str(message.args[1]) if len(message.args) > 1 else "")]
         if message.address == "/fail" and message.args == NO_SYNTHDEF and self._doubtful:
             synth = next(iter(self._doubtful))
-            target = self._doubtful.pop(synth)
+            target, _ = self._doubtful.pop(synth)
             self._forget(synth)
             return [message.raw, synth_go(synth, target), synth_end(synth)]
         return [message.raw]
@@ -165,6 +175,6 @@ def synth_end(synth: int) -> bytes:
     return encode("/n_end", synth, -1, -1, -1, 0)
 
 
-def _trim(table: dict[int, int]) -> None:
+def _trim(table: dict[int, Any]) -> None:
     while len(table) > NODES_MAX:
         del table[next(iter(table))]

@@ -114,7 +114,7 @@ class Player:
         where = route(message, timetag, self._home_nodes)
         if where in _MUSIC:
             # By the order alone: one's own Sonic Pi gives no node the number of another that still lives.
-            self._guard.check(message.raw, _EVER)
+            self._guard.check(message.raw, _EVER, players=True)
         match where:
             case Route.TIMED | Route.UNTIMED:
                 self._play(message, timetag, received_local_ns, reading)
@@ -227,7 +227,7 @@ class Player:
         known = home_only(message)
         if known is not None and known.kind is HomeKind.OWN:
             ((node, _, target),) = created_nodes(message)
-            self._nodes.doubt(node, target)
+            self._nodes.doubt(node, target, synthdef_name(message))
 
     def _note_if_missed(self, message: Message, travels: Travelling) -> None:
         known = home_only(message)

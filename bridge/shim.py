@@ -123,10 +123,16 @@ class Shim:
         """Start the bridge, and start it again as often as it dies; return when it left for good."""
         await self._ready.wait()
         deaths = 0
-        self._spare = await self._start_spare()
+        self._spare = await self._spare_if_possible()
         while True:
             started = time.monotonic()
-            self._bridge = await self._wake_spare()
+            try:
+                self._bridge = await self._wake_spare()
+            except OSError as error:  # no memory, no process: scsynth plays on what it has
+                log.warning("no bridge can be started: %s; trying again", error)
+                await asyncio.sleep(RESTART_PAUSE_S)
+                continue
+            self._spare = await self._spare_if_possible()
             status = await self._bridge.wait()
             if status == EXIT_LEFT or self._stop.is_set():
                 return
@@ -136,8 +142,9 @@ class Shim:
                 await asyncio.sleep(RESTART_PAUSE_S)
 
     async def _wake_spare(self) -> asyncio.subprocess.Process:
-        """Let the spare be the bridge, and have another one: while there is no bridge, Sonic Pi's threads
-        block, and starting one from nothing takes some tenths of a second on a busy machine."""
+        """Let the spare be the bridge: while there is none, Sonic Pi's threads block, and starting one from
+        nothing takes some tenths of a second on a busy machine. Raises OSError if there is no spare and none
+        can be started."""
         bridge = self._spare
         if bridge is None or bridge.returncode is not None:
             bridge = await self._start_spare()
@@ -145,8 +152,15 @@ class Shim:
         with contextlib.suppress(OSError):
             bridge.stdin.write(b"go\n")
             await bridge.stdin.drain()
-        self._spare = await self._start_spare()
         return bridge
+
+    async def _spare_if_possible(self) -> asyncio.subprocess.Process | None:
+        """Start a spare bridge; what is only kept for later must not end what plays."""
+        try:
+            return await self._start_spare()
+        except OSError as error:
+            log.warning("no spare bridge can be started: %s", error)
+            return None
 
     async def _start_spare(self) -> asyncio.subprocess.Process:
         """Start a bridge that waits for its turn."""

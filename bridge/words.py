@@ -81,11 +81,11 @@ def out_of_range(error: OutOfRange) -> Tell:
     """Say once which control isn't played, and what it may be set to."""
     low, high, deadly = error.limit
     if low == high:
-        expected = f"{low:g}"
+        expected = f"{low:.8g}"
     elif low == FREE.low:
-        expected = f"{high:g} or less"
+        expected = f"{high:.8g} or less"
     else:
-        expected = f"{low:g} or more" if high == FREE.high else f"{low:g} to {high:g}"
+        expected = f"{low:.8g} or more" if high == FREE.high else f"{low:.8g} to {high:.8g}"
     whose = f"{error.synthdef.removeprefix('sonic-pi-')}'s " if error.synthdef else ""
     why = "else it could end everybody's scsynth" if deadly else "as Sonic Pi's own use_arg_checks has it"
     text = (

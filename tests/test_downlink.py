@@ -3,6 +3,7 @@
 from bridge.downlink import GAP_KEEP_S, PAST_KEEP_S, PAST_NUMBERS, Downlink
 from bridge.memory import Memory
 from relay.wire import frames
+from relay.wire.control import Foundation
 from relay.wire.outbox import Outbox
 from relay.wire.sequence import Judged
 from tests.bridge_world import judged, note
@@ -150,3 +151,10 @@ def test_what_is_in_hand_but_not_handed_over_is_remembered_as_missing() -> None:
     memory = Memory()
     downlink.remember(memory, [2, 5])
     assert (memory.complete_number, memory.highest_number, memory.missing) == (1, 5, (3, 2, 5))
+
+
+def test_what_another_epoch_told_of_foundations_is_forgotten_with_its_numbers() -> None:
+    downlink = Downlink(0)
+    downlink.keep_told(Foundation(slot=2, number=5000, messages=[], values=[]))
+    downlink.enter(0, 1.0)
+    assert downlink.take_early() == ([], [])

@@ -115,8 +115,8 @@ def test_what_is_no_number_is_out_of_every_range(value: float) -> None:
 
 def test_a_synthdef_or_control_that_isnt_sonic_pis_is_free() -> None:
     guard = Guard()
-    assert refused(guard, s_new("my-own", 9, "cutoff", 5000.0, "room", 0.0)) is None
-    assert refused(guard, encode("/n_set", 9, "cutoff", 5000.0, "room", 0.0)) is None
+    guard.check(s_new("my-own", 9, "cutoff", 5000.0, "room", 0.0), 5, players=True)
+    guard.check(encode("/n_set", 9, "cutoff", 5000.0, "room", 0.0), 5, players=True)
     assert refused(guard, s_new(BEEP, 10, "cutoff", 5000.0, "no_such_control", -1e30)) is None
 
 
@@ -312,3 +312,34 @@ def test_no_order_of_dues_and_no_reuse_of_ids_sets_a_gverb_out_of_range(
         elif refused(guard, deed.payload(), deed.due) is None:
             passed.append(deed)
     assert all(room >= 1.0 for room in rooms_of_gverbs(passed))
+
+
+SLICER = "sonic-pi-fx_slicer"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [s_new("x", 100), s_new(SLICER, 100)],
+        [s_new(SLICER, 100), s_new("x", 100)],
+        [s_new(REVERB, 100), encode("/n_free", 100), s_new(SLICER, 100)],
+        [s_new("x", 100)],
+    ],
+    ids=["unknown-first", "unknown-later", "another-synth-first", "unknown-alone"],
+)
+@pytest.mark.parametrize("control", ["seed", "start", "window_size", "max_phase"])
+def test_no_other_use_of_an_id_sets_a_deadly_control_free(before: list[bytes], control: str) -> None:
+    guard = Guard()
+    for payload in before:
+        refused(guard, payload)
+    assert refused(guard, encode("/n_set", 100, control, 1e36)) == "range"
+    assert refused(guard, encode("/n_setn", 100, control, 1, 1e36)) == "range"
+    assert refused(guard, encode("/n_map", 100, control, 3)) == "range"
+
+
+def test_the_player_alone_sets_what_he_likes_on_a_synth_of_his_own_and_on_no_other_of_its_id() -> None:
+    guard = Guard()
+    guard.check(s_new("mybeep", 100), 5, players=True)
+    guard.check(encode("/n_set", 100, "seed", 1e36), 5, players=True)
+    guard.check(s_new(SLICER, 100), 6, players=True)
+    assert refused(guard, encode("/n_set", 100, "seed", 1e36)) == "range"

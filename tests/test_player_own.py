@@ -106,13 +106,24 @@ def test_a_synth_of_ones_own_that_never_started_is_resolved_when_its_group_ends(
 
 def test_a_synth_whose_synthdef_scsynth_has_not_got_is_answered_as_if_it_had_been_played() -> None:
     player = Bench().player()
-    for node in (20, 21):
-        send(player, encode("/s_new", "misspelled", node, 1, 8))
+    for payload in (OWN_BEEP, encode("/s_new", "misspelled", 21, 1, 8)):
+        send(player, payload)
     fail = encode("/fail", "/s_new", "SynthDef not found")
     player.reply(encode("/n_go", LOCAL_BASE + 20, ROOT + 8, -1, -1, 0))
     player.reply(fail)
     player.reply(fail)  # of something that scsynth was asked for without an id of ours
     assert told(player) == [synth_go(20, 8), fail, synth_go(21, 8), synth_end(21), fail]
+
+
+def test_an_own_synthdef_that_has_sounded_is_not_taken_for_one_that_fails_at_somebody_elses_note() -> None:
+    player = Bench().player()
+    for payload in (OWN_BEEP, encode("/s_new", "mybeep", 21, 1, 8)):
+        send(player, payload)
+    player.reply(encode("/n_go", LOCAL_BASE + 20, ROOT + 8, -1, -1, 0))
+    send(player, encode("/s_new", "mybeep", 22, 1, 8))
+    fail = encode("/fail", "/s_new", "SynthDef not found")
+    player.reply(fail)
+    assert told(player) == [synth_go(20, 8), fail]
 
 
 def test_a_stock_synth_that_waits_is_not_taken_for_the_one_that_failed() -> None:

@@ -22,9 +22,13 @@ GROUPS_MAX = 512
 """A forgotten group is treated as one that is known."""
 
 _GROUP, _SEVERAL, _UNSEEN, _NAMED = b"group", b"several things", b"unseen", b"named before it was made"
+_OWN = b"of the player's own synthdef"
 """Kinds of nodes beside the names of synthdefs."""
 _IN_DANGER = IN_DANGER | {_GROUP}
 _FREE: Limits = {}
+_APART: dict[bytes, Limits] = {kind: {**DEADLY, **LIMITS[kind]} for kind in TOLD_APART}
+"""What a node of a known kind may be set to. A control that its synthdef hasn't got does nothing there; but
+its id may stand for another synth by then, so deadly ones are safe for any."""
 _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")
 _F, _I, _S = b"fis"
@@ -51,17 +55,20 @@ class Guard:
         self._others = _Ids(NODES_MAX)
         self._tables = (self._groups, self._nodes, self._others)
         self._reset_due = 0
+        self._is_players = False
 
-    def check(self, payload: bytes, due: int) -> None:
+    def check(self, payload: bytes, due: int, *, players: bool = False) -> None:
         """Take in one message of the slot's owner, in the order in which scsynth is handed them.
 
-        payload: one OSC message. due: when scsynth runs it, by a clock of the caller's.
+        payload: one OSC message. due: when scsynth runs it, by a clock of the caller's. players: it is of
+        this host's own Sonic Pi, which alone plays synthdefs of its own, and sets their controls as it likes.
         Raises Refused: OutOfRange; arguments, array, control-index, count for a message that can't be judged;
         id-reused for a node or group that what its id was sent before could end.
         """
         handler = _HANDLERS.get(payload[:8])
         if handler is None:
             return
+        self._is_players = players
         try:
             handler(self, payload, due)
         except (IndexError, ValueError, OverflowError, struct.error):
@@ -102,11 +109,14 @@ class Guard:
         synthdef = payload[at:node_at]
         limits = LIMITS.get(synthdef)
         if limits is None:
-            self._make(self._others, _whole(payload, tags[1], node_at), synthdef, due)
+            kind = _OWN if self._is_players else _SEVERAL
+            self._make(self._others, _whole(payload, tags[1], node_at), kind, due)
             return
         _controls(payload, tags[4:], node_at + 12, limits, synthdef)
         if synthdef in TOLD_APART:
             self._make(self._nodes, _whole(payload, tags[1], node_at), synthdef, due)
+        elif self._others and (node := _whole(payload, tags[1], node_at)) in self._others:
+            self._make(self._others, node, _SEVERAL, due)
 
     def _g_new(self, payload: bytes, due: int) -> None:
         tags_end = payload.index(0, 8)
@@ -148,7 +158,7 @@ class Guard:
         elif kind in (_SEVERAL, _GROUP):
             check(payload, tags, at, STRICT, b"")
         else:
-            check(payload, tags, at, LIMITS.get(kind, _FREE), kind)
+            check(payload, tags, at, _FREE if kind == _OWN else _APART[kind], kind)
         if home is not None:
             home.note(node, home.kind(node), due)
 
@@ -192,6 +202,9 @@ class _Ids:
         self._forgotten: tuple[int, int] = (1, 0)
         """Least and greatest of the ids that were forgotten for want of room."""
         self._forgotten_due = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def __contains__(self, number: int) -> bool:
         return number in self._known
@@ -259,7 +272,7 @@ def _controls(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: by
             at = end_of(0, value_at) + 4 & -4
             continue
         if not low <= value <= high:
-            raise OutOfRange(synthdef, payload[at:value_at], f"{value:g}", limit)
+            raise OutOfRange(synthdef, payload[at:value_at], f"{value:.8g}", limit)
         at = value_at + 4
 
 
