@@ -33,6 +33,8 @@ def test_a_gated_synthdef_has_the_ranges_of_the_other() -> None:
         ("sonic-pi-fx_reverb", "room", 0.0, 1.0),
         ("sonic-pi-fx_gverb", "room", 1.0, 3000.0),
         ("sonic-pi-pluck", "max_delay_time", 0.125, 1.0),
+        ("sonic-pi-mono_player", "window_size_slide_shape", 0.0, 8.0),
+        ("sonic-pi-beep", "amp_slide_shape", FREE.low, FREE.high),
         ("sonic-pi-stereo_player", "finish", -1000.0, 1000.0),  # slice: 4, num_slices: 4 ends at 1.25
     ],
 )
