@@ -1,9 +1,12 @@
 """What a join has started ends with it, however it was started. On Linux orphans are adopted."""
 
+import contextlib
+import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -20,8 +23,12 @@ LEAVES_ORPHANS = (
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    return own_user(tmp_path)
+def env(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A user's environment; what a failing test has left running is ended by the number it wrote down."""
+    yield own_user(tmp_path)
+    for name in ("orphan", "stubborn"):
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((tmp_path / name).read_text()), signal.SIGKILL)
 
 
 def runs(folder: Path, name: str) -> bool:

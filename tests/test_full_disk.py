@@ -43,7 +43,7 @@ def notes_in(synth: socket.socket) -> set[int]:
         for _, raw in walk(synth.recv(65_536)):
             address, args = parse_message(raw)
             if address == "/s_new" and args[0] == "sonic-pi-beep":
-                found.add(int(args[1]) % NODES_OF_A_SLOT)  # type: ignore[arg-type]
+                found.add(int(args[1]) % NODES_OF_A_SLOT)  # type: ignore[arg-type]  # a node is a number
     return found
 
 

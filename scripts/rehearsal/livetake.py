@@ -107,7 +107,7 @@ def record(path: Path) -> None:
     client = jack.Client("live-take", no_start_server=True)
     ears = [client.inports.register(f"in_{channel + 1}") for channel in range(CHANNELS)]
 
-    @client.set_process_callback  # type: ignore[untyped-decorator]
+    @client.set_process_callback  # type: ignore[untyped-decorator]  # JACK-Client has no types
     def listen(_frames: int) -> None:
         heard = [bytes(ear.get_buffer()) for ear in ears]
         blocks.append(struct.pack("<qq", time.time_ns(), client.last_frame_time) + b"".join(heard))

@@ -91,7 +91,7 @@ def test_what_sonic_pis_argument_checks_accept_passes_and_the_rest_only_where_it
             theirs = sonic_pi.get(synthdef, {}).get(control)
             if theirs is None or (synthdef, control) in RECKONED_LATER:
                 continue
-            for value, accepted in zip(asked(limit), theirs["accepted"], strict=True):  # type: ignore[call-overload]
+            for value, accepted in zip(asked(limit), theirs["accepted"], strict=True):  # type: ignore[call-overload]  # from JSON
                 (held,) = struct.unpack(">f", struct.pack(">f", value))
                 within = limit.low <= held <= limit.high
                 where = f"{synthdef} {control} {value}: Sonic Pi {accepted}, table {limit}"
