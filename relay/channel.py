@@ -3,7 +3,6 @@
 Pure. `now` is a session timetag.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -25,8 +24,6 @@ from relay.wire.recovery import GapTracker
 from relay.wire.sequence import Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 
-ONE_WAY_SAMPLES = 256
-
 
 @dataclass(slots=True)
 class Channel:
@@ -44,7 +41,6 @@ class Channel:
     outbox: Outbox = field(init=False)
     first_event_at: int | None = None
     """When the first event came over it."""
-    one_way_up_s: deque[float] = field(default_factory=lambda: deque(maxlen=ONE_WAY_SAMPLES))
     events: TokenBucket = field(default_factory=lambda: TokenBucket(EVENTS_PER_S, EVENTS_BURST))
     datagrams: TokenBucket = field(default_factory=lambda: TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_BURST))
     controls: TokenBucket = field(default_factory=lambda: TokenBucket(CONTROLS_PER_S, CONTROLS_BURST))

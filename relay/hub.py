@@ -159,6 +159,7 @@ class RelayHub:
     def _report(self, room: Room, seat: Seat, report: control.Report, now: int) -> list[Effect]:
         room.ledger.report(seat.slot, report, now)
         seat.last_report = report
+        seat.ways.report(report, now)
         if seat.channel is not None:
             seat.channel.outbox.rtt_s = report.rtt_ms / 1e3
         seat.refused += report.refused
@@ -222,7 +223,7 @@ class RelayHub:
                     else:
                         room.publish(room.judge.refuse(seat.slot, frame.seq, now), now)
             case frames.BeatUp():
-                channel.one_way_up_s.append((received - frame.sent) / TICKS_PER_S)
+                seat.ways.beat(received - frame.sent, now)
                 channel.outbox.known_to_have(frame.complete_number, now / TICKS_PER_S)
                 channel.up.announce(frame.last_seq, now / TICKS_PER_S)
             case frames.Nack():

@@ -30,6 +30,9 @@ LOWER_BY = ticks(0.010)
 LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
 """Less must have done for so long before the lead comes down."""
+LOWER_AFTER_YOUNG, YOUNG_S = ticks(20.0), 60
+"""The shift of a room with less than a minute of music: an accident looks like its network, and what it did
+must be gone within the next minute, the ramp down included."""
 LEARNING = ticks(600.0)
 LOWER_EVENTS, LOWER_EVENTS_LATER = 2_000, 10_000
 """And for so many events while S is 0, within ten minutes of the first that told and later: hardly anybody
@@ -67,10 +70,11 @@ class Caution(Enum):
     def rank(self, blocks: int) -> int:
         """Return which of the greatest needs counts, 1 being the greatest, of so many blocks' worst ones.
 
-        The third of sixty blocks is about one event in 10,000 at 60 a second, and blind to one episode.
+        The third of sixty blocks is about one event in 10,000 at 60 a second. The first counts for nobody:
+        one episode is an accident.
         """
         if self is Caution.SAFE:
-            return 1
+            return 2
         if self is Caution.QUICK:
             return 6 if blocks >= YOUNG_BLOCKS else 2
         return 3 if blocks >= YOUNG_BLOCKS else 2
@@ -125,8 +129,9 @@ class LeadPolicy:
     def first(self) -> Timing:
         """Return what a room begins with."""
         shift = self.shift or 0
-        lead = max(min(LEAD_START, self.lead_max), shift) if self.lead is None else self.lead
-        return Timing(lead, shift)
+        if self.lead is not None:
+            return Timing(self.lead, shift)
+        return Timing(max(min(max(LEAD_START, self.caution.lead_min), self.lead_max), shift), shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +316,8 @@ class LeadKeeper:
             if self._less_shift_since is None:
                 self._less_shift_since, self._less_shift_need = now, wanted
             self._less_shift_need = max(self._less_shift_need, wanted)
-            if now - self._less_shift_since >= LOWER_AFTER:
+            patience = LOWER_AFTER if notes.seconds >= YOUNG_S else LOWER_AFTER_YOUNG
+            if now - self._less_shift_since >= patience:
                 self._less_shift_since = None
                 by = shift - self._less_shift_need
                 self._set_shift(self._less_shift_need, notes, now, round(by / (1.0 if silent else RAMP)))

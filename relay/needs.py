@@ -19,6 +19,8 @@ from relay.wire.sequence import Judged, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 BLOCK = ticks(10.0)
+EPISODE_BLOCKS = 3
+"""What begins within ten seconds and lasts five touches so many."""
 BLOCKS_KEPT = 60
 """Ten minutes with events in them: what happens once in that time is an accident, three times the network."""
 OPEN_BLOCKS = 2
@@ -212,13 +214,13 @@ class Needs:
 
 
 def ranked(peaks: Sequence[Peak], rank: int) -> Peak | None:
-    """Return the peak that is `rank`-th of its kind: one episode counts once, though two blocks saw it.
+    """Return the peak that is `rank`-th of its kind: one episode counts once, though three blocks saw it.
 
     Where there aren't so many episodes the least peak is returned, None of none.
     """
     taken: list[Peak] = []
     for peak in sorted(peaks, key=lambda one: one.need, reverse=True):
-        if all(abs(peak.block - other.block) > 1 for other in taken):
+        if all(abs(peak.block - other.block) >= EPISODE_BLOCKS for other in taken):
             taken.append(peak)
             if len(taken) == rank:
                 return peak

@@ -15,6 +15,7 @@ from relay.heartbeat import Heartbeat
 from relay.judge import Judge
 from relay.lead import LeadPolicy
 from relay.tuning import Path, RoomTuning, Tuned
+from relay.ways import WAY_GUESS, Ways
 from relay.wire import frames
 from relay.wire.control import Member, Report
 from relay.wire.errors import RemoteError
@@ -30,8 +31,6 @@ RING_EVENTS = 8192
 RING_KEEP_S = 30.0
 """A bridge that was killed asks for what it had in hand: at most what time_warp puts ahead."""
 
-WAY_GUESS = ticks(0.005)
-"""Of a way that nothing is known of yet."""
 LOSSY_SHARE = 0.001
 LOSSY_FRAMES = 2
 """A path that loses as much as this is repaired now and then."""
@@ -58,6 +57,7 @@ class Seat:
     ins: int
     release_advance: int
     channel: Channel | None = None
+    ways: Ways = field(default_factory=Ways)
     left_at: int | None = None
     silenced: bool = False
     foundation: FoundationStore = field(default_factory=FoundationStore)
@@ -235,25 +235,19 @@ class Room:
 
 
 def _path(seat: Seat, channel: Channel) -> Path:
-    report = seat.last_report
-    up = [ticks(way_s) for way_s in sorted(channel.one_way_up_s)] or [WAY_GUESS]
+    report, ways = seat.last_report, seat.ways
     expected, lost = channel.up.counts.expected, channel.up.counts.lost
-    down_p50 = down_p99 = WAY_GUESS
-    rtt = uncertain = 0
     if report is not None:
-        rtt = ticks(report.rtt_ms / 1e3)
-        down_p50, down_p99 = ticks(report.down_p50_ms / 1e3), ticks(report.down_p99_ms / 1e3)
-        uncertain = max(0, ticks(report.clock_bound_ms / 1e3) - rtt // 2)
         expected, lost = expected + report.frames_expected, lost + report.frames_lost
     return Path(
         seat.slot,
         seat.name,
         seat.release_advance,
-        up_p50=max(0, up[len(up) // 2]),
-        up_p90=max(0, up[int(0.9 * len(up))]),
-        down_p50=max(0, down_p50),
-        down_p99=max(0, down_p99),
-        rtt=max(0, rtt),
+        up_p50=ways.up_p50.usual(WAY_GUESS),
+        up_p90=ways.up_p90.usual(WAY_GUESS),
+        down_p50=ways.down_p50.usual(WAY_GUESS),
+        down_p99=ways.down_p99.usual(WAY_GUESS),
+        rtt=ways.rtt.usual(0),
         lossy=lost >= max(LOSSY_FRAMES, LOSSY_SHARE * expected),
-        uncertain=uncertain,
+        uncertain=ways.uncertain.usual(0),
     )

@@ -48,7 +48,7 @@ def _member_stats(room: Room, seat: Seat, path: Path | None) -> MemberStats:
     sums = room.ledger.sums.get(seat.slot, MemberSums())
     counts = room.judge.counts(seat.slot)
     report = seat.last_report
-    up_s = sorted(seat.channel.one_way_up_s) if seat.channel else []
+    up_ms = sorted(map(ms, seat.ways.beats)) if seat.channel else []
     margins = sorted(seat.margins_ms)
     need_up, need_down = room.tuning.member_need(path) if path else (0, 0)
     return MemberStats(
@@ -76,7 +76,7 @@ def _member_stats(room: Room, seat: Seat, path: Path | None) -> MemberStats:
         unfounded=seat.unfounded,
         margin_ms_worst=seat.margin_ms_worst,
         margin_ms_p99=_quantile(margins, 0.01),
-        up_p99_ms=(_quantile(up_s, 0.99) or 0.0) * 1e3,
+        up_p99_ms=_quantile(up_ms, 0.99) or 0.0,
         rtt_ms=report.rtt_ms if report else 0.0,
         jitter_ms=report.jitter_ms if report else 0.0,
         down_p99_ms=report.down_p99_ms if report else 0.0,

@@ -23,11 +23,11 @@ class Room:
         self.events = 0
         self.timings = [self.keeper.timing]
 
-    def play(self, ahead_s: float, notes: int = 100) -> None:
-        """Let notes be judged that were emitted just now."""
-        event = Stamped(1, self.now, self.now + ticks(ahead_s), Kind.TIMED, NOTE)
-        for _ in range(notes):
-            self.notes.judged(event, self.now)
+    def play(self, ahead_s: float, notes: int = 100, *, seconds: int = 1) -> None:
+        """Let notes be judged that were emitted just now, or one by one in the seconds up to now."""
+        for index in range(notes):
+            at = self.now - index % seconds * TICKS_PER_S
+            self.notes.judged(Stamped(1, at, at + ticks(ahead_s), Kind.TIMED, NOTE), at)
 
     def need(
         self,

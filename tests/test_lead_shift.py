@@ -50,7 +50,7 @@ def test_a_lead_that_rises_after_a_greater_shift_waits_until_that_is_forgotten()
     room.play(0.5)
     room.need(1.9, 30)
     assert room.shift_ms == 1400
-    room.play(2.1, 100_000)
+    room.play(2.1, 100_000, seconds=60)
     room.need(1.9, 63)
     assert room.shift_ms == 0, "on its way down, for 70 s"
     room.need(1.0, 66)
@@ -105,9 +105,9 @@ def test_a_shift_comes_down_to_the_most_that_was_wanted_in_the_minute() -> None:
     room.play(0.45, 20)
     room.need(0.6, 20)
     assert room.shift_ms == 160
-    room.play(2.0, 20_000)
+    room.play(2.0, 20_000, seconds=60)
     room.need(0.6, 30)
-    room.play(0.55, 40)
+    room.play(0.55, 80, seconds=30)
     room.need(0.6, 5)
     room.play(2.0, 60_000)
     room.need(0.6, 40)

@@ -1,5 +1,7 @@
 """Needs: what events took from emission until they were in hand, kept as the worst of each ten seconds."""
 
+import pytest
+
 from relay.needs import BLOCK, BLOCKS_KEPT, EVENTS_KEPT, UNJUDGED_KEPT, Needs, Peak, ranked
 from relay.wire.sequence import Flag, Judged, Kind, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
@@ -119,16 +121,28 @@ def peaks(*needs: int) -> list[Peak]:
     return [Peak(block, need) for block, need in enumerate(needs)]
 
 
-def test_one_episode_counts_once_though_it_reached_into_two_blocks() -> None:
-    quiet = [10, 11, 12, 13] * 5
-    episode = [*quiet, 400, 380, *quiet]
-    found = ranked(peaks(*episode), 2)
+@pytest.mark.parametrize("episode", [(400,), (400, 380), (380, 400), (400, 390, 380), (380, 390, 400)])
+@pytest.mark.parametrize("before", [3, 6, 60])
+@pytest.mark.parametrize("rank", [2, 3])
+def test_one_episode_counts_once_though_it_reached_into_three_blocks(
+    episode: tuple[int, ...], before: int, rank: int
+) -> None:
+    for after in range(30):
+        found = ranked(
+            peaks(*[10, 11, 12, 13, 11] * (before // 5), *[10] * (before % 5), *episode, *[10] * after), rank
+        )
+        assert found is not None
+        assert found.need <= 13, after
+
+
+def test_three_episodes_are_weather() -> None:
+    found = ranked(peaks(*[10] * 20, 400, *[10] * 9, 390, *[10] * 9, 380, *[10] * 9), 3)
     assert found is not None
-    assert found.need == 13
+    assert found.need == 380
 
 
 def test_two_episodes_are_no_accident() -> None:
-    found = ranked(peaks(10, 400, 12, 11, 390, 13, 12), 2)
+    found = ranked(peaks(10, 400, 12, 11, 390, 13, 12), 2)  # three blocks on: no longer the same
     assert found is not None
     assert found.need == 390
 

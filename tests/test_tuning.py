@@ -99,6 +99,33 @@ def test_three_seconds_of_bufferbloat_at_one_member_change_nothing() -> None:
         assert music.tuning.keeper.timing.shift == 0
 
 
+@pytest.mark.parametrize("caution", Caution)
+@pytest.mark.parametrize("age_s", [10, 30, 60])
+@pytest.mark.parametrize("slow", [{2: 0.7}, {1: 0.3, 2: 0.6}])
+def test_one_accident_raises_nothing_whatever_the_profile(
+    caution: Caution, age_s: int, slow: dict[int, float]
+) -> None:
+    music = Music(path(1), path(2), path(3), caution=caution)
+    music.play({}, age_s)
+    lead_ms = music.lead_ms
+    for member, slow_s in slow.items():
+        music.play({member: slow_s}, 5)
+    for second in range(60):
+        assert music.lead_ms <= max(lead_ms, round(seconds(caution.lead_min) * 1e3)), second
+        assert music.tuning.keeper.timing.shift == 0
+        music.play({}, 1)
+
+
+@pytest.mark.parametrize("caution", [Caution.BALANCED, Caution.SAFE])
+def test_three_accidents_within_ten_minutes_are_what_a_room_is_good_for(caution: Caution) -> None:
+    music = Music(path(1), path(2), path(3), caution=caution)
+    music.play({}, 300, per_s=4)
+    for _ in range(3):
+        music.play({2: 0.5}, 2)
+        music.play({}, 58, per_s=4)
+    assert music.lead_ms >= 600
+
+
 def test_an_outage_of_one_member_changes_nothing_for_the_others() -> None:
     music = Music(path(1), path(2), path(3))
     music.play({}, 150)
