@@ -4,9 +4,10 @@ Pure; instants are session timetags, durations ticks. D follows what events need
 hears it while S is 0; down only when less has done for a while. S is heard, so it is the least with which
 all but one ordinary note in a thousand keep their own time: up in one step where many notes would be moved
 otherwise, else by a ramp; down by a ramp, or at once where nobody plays.
-Every change begins CHANGE_AHEAD ahead, so that bridges know of it before they need it, and S changes only
-behind the last timetag that was judged. After a rise of S no second one for SETTLE: until then D stays where
-no note is moved, or where every plain way fits if that is more.
+Every change begins CHANGE_AHEAD ahead, so that bridges know of it before they need it; but a rise of D while
+nobody plays begins at once: what is played next shall have it. S changes only behind the last timetag that was
+judged. After a rise of S no second one for SETTLE: until then D stays where no note is moved, or where every
+plain way fits if that is more.
 Invariants: 0 <= S <= D at every instant; a + D(a) and tau + S(tau) never decrease.
 """
 
@@ -181,14 +182,14 @@ class LeadKeeper:
             self._learnt_at = now + LEARNING
         if needed is None:
             needed = self._needed_lead(demand.need, demand, notes)
-            self._tune_lead(needed, demand, notes, now)
+            self._tune_lead(needed, demand, notes, now, silent=silent)
         if self.policy.shift is None:
             self._tune_shift(needed, notes, now, silent=silent)
         changed = self.timing != before
         self.changes += changed
         return changed
 
-    def _tune_lead(self, needed: int, demand: Demand, notes: Headrooms, now: int) -> None:
+    def _tune_lead(self, needed: int, demand: Demand, notes: Headrooms, now: int, *, silent: bool) -> None:
         wanted = max(needed, self.timing.shift, self.timing.shift_at(now))
         lead, was = self.timing.lead, self.timing.lead_was
         if was is not None and now < was.until + (
@@ -203,7 +204,7 @@ class LeadKeeper:
             # Up to what notes have only where that is worth it: it wobbles.
             limit = self._limit(notes)
             if reach > lead and (limit is None or wanted < limit or wanted >= lead + LOWER_BY):
-                self._set_lead(reach, now, 0)
+                self._set_lead(reach, now, 0, ahead=0 if silent else CHANGE_AHEAD)
         elif (most := self._most_unmoved(notes, now)) is not None and lead > most + GRAIN:
             self._less_since = None
             fixed = self.policy.shift is not None
@@ -294,8 +295,8 @@ class LeadKeeper:
         was = _still(self.timing.shift_was, now)
         return was is not None and was.value > lead
 
-    def _set_lead(self, lead: int, now: int, lasting: int) -> None:
-        timing, since = self.timing, now + CHANGE_AHEAD
+    def _set_lead(self, lead: int, now: int, lasting: int, ahead: int = CHANGE_AHEAD) -> None:
+        timing, since = self.timing, now + max(1, ahead)
         was = Was(timing.lead, since, since + lasting)
         self.timing = Timing(lead, timing.shift, was, _still(timing.shift_was, now))
 

@@ -32,6 +32,11 @@ DOWN_BLOCKS = 12
 REPAIR_MIN = ticks(0.045)
 """What a loss costs at least: it is noticed, asked for 5 ms later, and sent again."""
 REPAIR_PER_RTT = 1.2
+REPAIRS = 2
+"""An event may be lost on both its ways, or twice on one."""
+UNMOVED = ticks(0.450)
+"""A lead that moves no ordinary note: Sonic Pi emits them 0.5 s ahead, less what it takes to compute them
+(0.48 s are left, seldom less than 0.46)."""
 UNCERTAIN_MAX = ticks(0.050)
 ADVANCE_MAX = ticks(0.400)
 """No sound driver needs more, and nobody makes the room wait by saying so."""
@@ -157,15 +162,24 @@ class RoomTuning:
         return Demand(need, self._plain(waited), min(usual, self._most), settled, self.needs.told)
 
     def _plain(self, waited: Sequence[Path]) -> int:
-        """What those need who haven't played yet. While the others' events don't tell either, with one repair
-        where the path loses something."""
-        starts = [
-            self._plain_up(path)
-            + (max(REPAIR_MIN, round(REPAIR_PER_RTT * path.rtt)) if path.lossy and self.why is None else 0)
-            for path in waited
-            if self.needs.blocks_of(path.slot) < BLOCKS_MIN
-        ]
-        return max(starts) + max(path.down_p50 + _advance(path) for path in waited) if starts else 0
+        """What those need who haven't played yet.
+
+        While the others' events don't tell either, with the repairs that it may take: with two as far as that
+        moves no ordinary note, and where events were lost with one in any case.
+        """
+        starts = [path for path in waited if self.needs.blocks_of(path.slot) < BLOCKS_MIN]
+        if not starts:
+            return 0
+        plain = max(map(self._plain_up, starts)) + max(path.down_p50 + _advance(path) for path in waited)
+        if self.why is not None:
+            return plain
+        repair = max(max(REPAIR_MIN, round(REPAIR_PER_RTT * path.rtt)) for path in waited)
+        certain = plain + (repair if any(path.lossy for path in waited) else 0)
+        low = self.headrooms.low()
+        unmoved = UNMOVED if low is None else min(UNMOVED, low)
+        # A safe room adds its reserve to what this returns.
+        unmoved = round(unmoved / self.keeper.policy.caution.reserve)
+        return max(certain, min(plain + REPAIRS * repair, unmoved))
 
     def _wanted_horizon(self, waited: Sequence[Path], lead: int) -> int:
         """What a verdict must be ahead of its due: all of the plain way, of the rest what `lead` allows."""

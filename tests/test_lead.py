@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from relay.lead import LEAD_START, Caution, LeadPolicy
+from relay.lead import CHANGE_AHEAD, LEAD_START, Caution, LeadPolicy
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
@@ -15,6 +15,15 @@ def test_a_room_begins_with_200_ms_and_no_shift() -> None:
     room = Room()
     room.need(None, 100)
     assert (room.lead_ms, room.shift_ms, len(room.timings)) == (200, 0, 1)
+
+
+def test_a_rise_while_nobody_plays_holds_for_what_is_played_next() -> None:
+    for silent, ahead in ((True, 1), (False, CHANGE_AHEAD)):
+        room = Room()
+        room.need(None, path_s=0.3, silent=silent)
+        was = room.keeper.timing.lead_was
+        assert was is not None
+        assert was.since == room.now + ahead
 
 
 def test_a_safe_room_begins_with_its_least_lead() -> None:
