@@ -5,9 +5,9 @@ hears it while S is 0; down only when less has done for a while. S is heard, so 
 all but one ordinary note in a thousand keep their own time: up in one step where many notes would be moved
 otherwise, else by a ramp; down by a ramp, or at once where nobody plays.
 Every change begins CHANGE_AHEAD ahead, so that bridges know of it before they need it; but a rise of D while
-nobody plays begins at once: what is played next shall have it. S changes only behind the last timetag that was
-judged. After a rise of S no second one for SETTLE: until then D stays where no note is moved, or where every
-plain way fits if that is more.
+nobody plays begins at once: what is played next shall have it. S changes only behind the last timetag that
+was judged. After a rise of S no second one for SETTLE: until then D stays where no note is moved, or where
+every plain way fits if that is more.
 Invariants: 0 <= S <= D at every instant; a + D(a) and tau + S(tau) never decrease.
 """
 

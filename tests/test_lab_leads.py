@@ -35,7 +35,7 @@ def test_three_seconds_of_bufferbloat_at_one_member_leave_the_others_as_they_are
 
 @pytest.mark.slow
 def test_one_member_far_away_costs_nobody_an_event() -> None:
-    outcome = run(FAR, seconds=60.0)
+    outcome = run(FAR, seconds=130.0)
     assert (outcome.retimed, outcome.missed, outcome.shift_ms_max) == (0, 0, 0.0)
     assert 250.0 <= outcome.lead_ms <= 280.0
 
@@ -56,7 +56,7 @@ def test_the_table_has_a_line_for_each_run() -> None:
 
 def test_the_text_has_the_table_and_says_what_made_it(tmp_path: Path) -> None:
     outcome = Outcome("hotel-wifi", "safe", 455.2, 0.0, 401.0, 100, 1, 2, 0.5, 30.0, 0.0)
-    leadtable.write([outcome], "abc123", tmp_path / "LEADS.md")
+    leadtable.write([outcome], "## Accidents\n", "abc123", tmp_path / "LEADS.md")
     text = (tmp_path / "LEADS.md").read_text()
     assert "| hotel-wifi | safe | 455 | 0 | 401 | 100 | 1 | 2 | 0.5 | 30 s |" in text
-    assert "At abc123." in text
+    assert text.endswith("\n\n## Accidents\n\nAt abc123.\n")

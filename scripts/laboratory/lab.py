@@ -159,7 +159,8 @@ Examples:
 @click.option(
     "--lead-table",
     is_flag=True,
-    help="Write what a lead that tunes itself comes to on every named network: docs/LEADS.md.",
+    help="Write what a lead that tunes itself comes to on every named network, and what accidents do to it: "
+    "docs/LEADS.md.",
 )
 @click.option(
     "--clock",

@@ -152,8 +152,8 @@ def jobs() -> list[Job]:
     ]
 
 
-def write(outcomes: Sequence[Outcome], commit: str, path: Path = TEXT) -> None:
-    """Write the table for people to read."""
+def write(outcomes: Sequence[Outcome], accidents: str, commit: str, path: Path = TEXT) -> None:
+    """Write the table for people to read. accidents: the section on them."""
     heading, *lines = table(outcomes)
     text = f"""# Leads: what a lead that tunes itself comes to
 
@@ -170,7 +170,7 @@ or shift; *last change*: seconds after the music began.
 |{"---|" * len(heading)}
 """
     text += "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    path.write_text(text + f"\nAt {commit}.\n", encoding="utf-8")
+    path.write_text(f"{text}\n{accidents}\nAt {commit}.\n", encoding="utf-8")
 
 
 def _run_in(trial: Trial, caution: Caution, folder: Path) -> Outcome:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from laboratory import clockreport, envelope, figures, leadtable, repeat, rows, study, studyplan
+from laboratory import accidents, clockreport, envelope, figures, leadtable, repeat, rows, study, studyplan
 from laboratory.campaign import Job
 from laboratory.cells import Cell, cells_of
 from laboratory.lab_view import lead_text, table_of, table_of_runs
@@ -124,23 +124,20 @@ def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Se
 
 
 def run_lead_table(console: Console, at_once: int) -> int:
-    """Run the trials of the lead table, write and show what they came to; return the exit status."""
-    jobs = leadtable.jobs()
-    done: dict[str, leadtable.Outcome] = {}
+    """Run the trials of lead table and accidents, write and show what was found; return the exit status."""
+    jobs = [*leadtable.jobs(), *accidents.jobs()]
+    done: dict[str, object] = {}
     made_by = stamp()
-
-    def keep(job: Job, outcome: object) -> None:
-        assert isinstance(outcome, leadtable.Outcome)
-        done[job.name] = outcome
-
     with Reporter(console) as reporter:
-        failures = run_jobs(jobs, at_once, reporter, keep)
-    outcomes = [done[job.name] for job in jobs if job.name in done]
+        failures = run_jobs(jobs, at_once, reporter, lambda job, found: done.update({job.name: found}))
+    found = [done[job.name] for job in jobs if job.name in done]
+    outcomes = [one for one in found if isinstance(one, leadtable.Outcome)]
+    stricken = [one for several in found if isinstance(several, list) for one in several]
     if not failures:
-        leadtable.write(outcomes, made_by.commit)
-    console.print(shown(leadtable.table(outcomes)))
+        leadtable.write(outcomes, accidents.text(stricken), made_by.commit)
+    console.print(shown(leadtable.table(outcomes)), shown(accidents.table(stricken)))
     tell_failures(console, failures)
-    return 1 if failures else 0
+    return 1 if failures or not all(one.holds for one in stricken) else 0
 
 
 def run_clock(console: Console) -> int:

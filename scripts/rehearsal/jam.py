@@ -47,6 +47,8 @@ class Jam:
         *,
         lead_ms: float = 200,
         shift_ms: float = 0,
+        self_tuned: bool = False,
+        impair: str | None = None,
         event_log: Path | None = None,
         transport: str = "udp",
         tuned: Collection[str] = (),
@@ -57,6 +59,10 @@ class Jam:
         self.names = list(names)
         self.lead_ms = lead_ms
         self.shift_ms = shift_ms
+        self.self_tuned = self_tuned
+        """Whether lead and shift are left to the relay, whatever lead_ms and shift_ms are."""
+        self.impair = impair
+        """The bad network that every bridge's datagrams meet (`jambridge join --impair`); None: none."""
         self.transport = transport
         """What the bridges send events over: "udp" or "tls"."""
         self.tuned = tuned
@@ -77,9 +83,10 @@ class Jam:
         log = self.folder / "relay.log"
         before = len(log.read_bytes()) if log.exists() else 0
         logging = [] if self.event_log is None else ["--event-log", self.event_log]
+        fixed = ["--lead-ms", str(self.lead_ms), "--shift-ms", str(self.shift_ms)]
         self.relay = self.stage.spawn(
             [BIN / "jamrelay", "serve", "--port", str(self.port), "--data-dir", self.folder / "relay",
-             "--lead-ms", str(self.lead_ms), "--shift-ms", str(self.shift_ms), *logging],
+             *([] if self.self_tuned else fixed), *logging],
             log,
         )  # fmt: skip
         deadline_s = time.monotonic() + RELAY_READY_S
@@ -110,7 +117,9 @@ class Jam:
     def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
         """Return the command that starts a program through a bridge of its own."""
         join = [BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", scsynth]
-        return [*join, "--transport", self.transport, *["--tune-sonic-pi"] * (name in self.tuned), "--"]
+        impaired = [] if self.impair is None else ["--impair", self.impair]
+        tuned = ["--tune-sonic-pi"] * (name in self.tuned)
+        return [*join, "--transport", self.transport, *impaired, *tuned, "--"]
 
     def wait_here(self, count: int) -> None:
         """Wait until `count` members are present. Raises StageError."""

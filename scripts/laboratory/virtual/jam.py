@@ -188,20 +188,22 @@ class Jam:
         self._travel(member, DOWN, len(payload), arrive)
 
     def _travel(self, member: Member, direction: int, size: int, arrive: Callable[[], None]) -> None:
-        extra = 0.0
-        if self.meddle is not None:
-            meddled = self.meddle(member.name, direction, self.now_ns / 1e9)
-            if meddled is None:
-                return
-            extra = meddled
+        extra = self._meddled(member, direction)
+        if extra is None:
+            return
         passage = member.up if direction == UP else member.down
         for at_s in passage.arrivals_s(self.now_ns / 1e9, size):
             self.at(round((at_s + extra) * 1e9), arrive)
 
+    def _meddled(self, member: Member, direction: int) -> float | None:
+        """What the meddler adds to what is sent now; None to lose it."""
+        return 0.0 if self.meddle is None else self.meddle(member.name, direction, self.now_ns / 1e9)
+
     def _control_up(self, member: Member, message: control.Up) -> None:
         connection = member.connection
         wire = control.encode(message)
-        arrival_s = member.up.control_arrival_s(self.now_ns / 1e9)
+        # Nothing is lost on it, whatever the meddler says of datagrams.
+        arrival_s = member.up.control_arrival_s(self.now_ns / 1e9) + (self._meddled(member, UP) or 0.0)
 
         def arrive() -> None:
             if connection is not None and connection in self._connections and not self.relay_down:
@@ -218,7 +220,7 @@ class Jam:
             return
         member = self.members[name]
         wire = control.encode(message)
-        arrival_s = member.down.control_arrival_s(self.now_ns / 1e9)
+        arrival_s = member.down.control_arrival_s(self.now_ns / 1e9) + (self._meddled(member, DOWN) or 0.0)
 
         def arrive() -> None:
             if member.connection == connection:
