@@ -239,15 +239,16 @@ def _path(seat: Seat, channel: Channel) -> Path:
     expected, lost = channel.up.counts.expected, channel.up.counts.lost
     if report is not None:
         expected, lost = expected + report.frames_expected, lost + report.frames_lost
+    # Before the first report, which comes after two seconds, the way back is taken to be like the way up.
+    up_p50, up_p90 = ways.up_p50.usual(WAY_GUESS), ways.up_p90.usual(WAY_GUESS)
     return Path(
         seat.slot,
         seat.name,
         seat.release_advance,
-        up_p50=ways.up_p50.usual(WAY_GUESS),
-        up_p90=ways.up_p90.usual(WAY_GUESS),
-        down_p50=ways.down_p50.usual(WAY_GUESS),
-        down_p99=ways.down_p99.usual(WAY_GUESS),
-        rtt=ways.rtt.usual(0),
+        up_p50=up_p50,
+        up_p90=up_p90,
+        down_p50=ways.down_p50.usual(up_p50),
+        down_p99=ways.down_p99.usual(up_p90),
         lossy=lost >= max(LOSSY_FRAMES, LOSSY_SHARE * expected),
         uncertain=ways.uncertain.usual(0),
     )

@@ -62,7 +62,6 @@ class Path:
     up_p90: int
     down_p50: int
     down_p99: int
-    rtt: int
     lossy: bool = False
     uncertain: int = 0
 
@@ -173,7 +172,7 @@ class RoomTuning:
         plain = max(map(self._plain_up, starts)) + max(path.down_p50 + _advance(path) for path in waited)
         if self.why is not None:
             return plain
-        repair = max(max(REPAIR_MIN, round(REPAIR_PER_RTT * path.rtt)) for path in waited)
+        repair = max(REPAIR_MIN, *(round(REPAIR_PER_RTT * (path.up_p50 + path.down_p50)) for path in waited))
         certain = plain + (repair if any(path.lossy for path in waited) else 0)
         low = self.headrooms.low()
         unmoved = UNMOVED if low is None else min(UNMOVED, low)

@@ -57,7 +57,6 @@ class Ways:
     up_p90: Steady = field(default_factory=Steady)
     down_p50: Steady = field(default_factory=Steady)
     down_p99: Steady = field(default_factory=Steady)
-    rtt: Steady = field(default_factory=Steady)
     uncertain: Steady = field(default_factory=Steady)
     _second: int = 0
     _lately: list[int] = field(default_factory=list)
@@ -78,7 +77,6 @@ class Ways:
     def report(self, report: Report, now: int) -> None:
         """Note what a bridge reports."""
         rtt = ticks(report.rtt_ms / 1e3)
-        self.rtt.say(rtt, now)
         self.down_p50.say(ticks(report.down_p50_ms / 1e3), now)
         self.down_p99.say(ticks(report.down_p99_ms / 1e3), now)
         self.uncertain.say(max(0, ticks(report.clock_bound_ms / 1e3) - rtt // 2), now)

@@ -18,7 +18,7 @@ def path(slot: int, *, up_s: float = 0.015, down_s: float = 0.015, **more: objec
     return Path(
         slot, f"name-{slot}", more.pop("advance", ticks(0.070)),
         up_p50=ticks(up_s), up_p90=ticks(up_s), down_p50=ticks(down_s), down_p99=ticks(down_s),
-        rtt=ticks(up_s + down_s), **more,
+        **more,
     )  # fmt: skip
 
 

@@ -46,12 +46,12 @@ class Told:
     @property
     def all_ms(self) -> list[float]:
         ways = self.ways
-        figures = (ways.up_p50, ways.up_p90, ways.down_p50, ways.down_p99, ways.rtt, ways.uncertain)
+        figures = (ways.up_p50, ways.up_p90, ways.down_p50, ways.down_p99, ways.uncertain)
         return [ms(figure.usual(WAY_GUESS)) for figure in figures]
 
 
 def test_before_anything_was_said_a_way_is_a_guess() -> None:
-    assert Told().all_ms == pytest.approx([5.0] * 6)
+    assert Told().all_ms == pytest.approx([5.0] * 5)
 
 
 def test_a_way_is_known_as_soon_as_one_heartbeat_came() -> None:
