@@ -174,7 +174,15 @@ def not_measured(study: Study) -> str:
 
 def repeating(study: Study) -> str:
     rows = [row for cell in study.cells for row in cell.rows]
-    commits = sorted({row.commit for row in rows} | {minute.commit for minute in study.minutes})
+    virtual = {row.commit for row in rows if row.where == "virtual"}
+    made_at = [
+        f"{lab} at {findings.listed(commit or 'an unknown commit' for commit in sorted(commits))}"
+        for lab, commits in (
+            ("in virtual time", virtual | {minute.commit for minute in study.minutes}),
+            ("with real processes", {row.commit for row in rows if row.where != "virtual"}),
+        )
+        if commits
+    ]
     versions = sorted({row.versions for row in rows})
     started = sorted(row.started for row in rows if row.started)
     when = f"{started[0]} to {started[-1]}" if started else "unknown"
@@ -192,6 +200,8 @@ scripts/lab --repeat POINT...      # any points of rows.csv
 difference, the hull of Newcombe's interval (events pooled) and Welch's (runs). The median spread may
 differ by half of it, or by 0.15 ms.
 
-Measured {when}, commit {
-        findings.listed(commit or "unknown" for commit in commits) if commits else "unknown"
-    }; {findings.listed(version or "versions unknown" for version in versions)}."""
+Measured {when}, {findings.listed(made_at) if made_at else "at an unknown commit"}.
+What was changed since then is not in these figures; [LEADS.md](LEADS.md) and [ENVELOPE.md](ENVELOPE.md) say
+at which commits theirs were made. {
+        findings.listed(version or "versions unknown" for version in versions)
+    }."""
