@@ -316,6 +316,19 @@ def test_the_horizon_is_what_the_slowest_way_down_needs() -> None:
     assert abs(beats[-1].watermark - beats[-1].sent - expected) <= 2
 
 
+def test_before_the_first_report_a_way_back_is_taken_to_be_like_the_way_up() -> None:
+    jam = Jam()
+    ann = jam.join("ann")
+    ann.send(frames.BeatUp(0, 0, jam.now - ticks(0.12)))
+    (room,) = jam.hub.rooms.values()
+    (path,) = room.paths()
+    ways = (path.up_p50, path.up_p90, path.down_p50, path.down_p99)
+    assert ways == (ticks(0.12),) * 4
+    ann.say(report(jam, 80.0, 30.0))
+    (path,) = room.paths()
+    assert (path.up_p50, path.down_p50, path.down_p99) == (ticks(0.12), ticks(0.03), ticks(0.08))
+
+
 def test_no_report_drives_the_horizon_past_the_lead() -> None:
     jam = Jam()
     ann = jam.join("ann")
