@@ -37,7 +37,7 @@ def test_three_seconds_of_bufferbloat_at_one_member_leave_the_others_as_they_are
 def test_one_member_far_away_costs_nobody_an_event() -> None:
     outcome = run(FAR, seconds=130.0)
     assert (outcome.retimed, outcome.missed, outcome.shift_ms_max) == (0, 0, 0.0)
-    assert 250.0 <= outcome.lead_ms <= 280.0
+    assert 250.0 <= outcome.lead_ms < 281.0
 
 
 def test_hindsight_knows_the_least_that_would_have_done() -> None:
