@@ -11,6 +11,8 @@ from clock.errors import NotLocked
 from clock.model import NS_PER_S, ns_from_ticks, ticks_from_ns
 from tests.clock_world import BOOTED_NS, EPOCH, World, jittered, quantile
 
+pytestmark = pytest.mark.computes
+
 MS = 1_000_000
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from tests.clock_world import NS_PER_S, World, jittered, quantile, queued
 
+pytestmark = pytest.mark.computes
+
 WAYS = {
     "20 ms each way, queues of 20 and 8 ms": (jittered(0.020, 0.020), jittered(0.020, 0.008)),
     "40 ms each way, queues of 20 and 8 ms": (jittered(0.040, 0.020), jittered(0.040, 0.008)),

@@ -17,6 +17,8 @@ from tests.fuzz.checks import check_to_synth
 from tests.fuzz.inputs import NOW, osc_input
 from tests.fuzz.targets import SHARES, TARGETS, FuzzError, Host, check_osc, run_one
 
+pytestmark = pytest.mark.computes
+
 INPUTS = int(os.environ.get("JAMRELAY_FUZZ", "300000"))
 PARTS = 4
 """Each target in so many tests, so that a long one shows that it goes on."""

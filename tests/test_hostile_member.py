@@ -23,6 +23,8 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 from tests.fakes import FakeBridge, Jam
 from tests.hostile import BAD, NOTE, Scene, Victim
 
+pytestmark = pytest.mark.computes
+
 BAD_NAME = "‮\x1b[31mevil\n\u2066"
 
 

@@ -25,6 +25,8 @@ from relay.impairment import (
 from relay.wire.errors import LocalError
 from tests.chance import binomial_bounds, ks_bound, ks_distance
 
+pytestmark = pytest.mark.computes
+
 EVERYTHING = Way(
     delay_ms=30.0,
     jitter=Jitter(JitterKind.LOGNORMAL, 8.0, 20.0),

@@ -12,6 +12,8 @@ from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing
 from relay.wire.timetag import ticks
 from tests.fakes import EPOCH, NOTE
 
+pytestmark = pytest.mark.computes
+
 LEAD, SHIFT, HORIZON = ticks(0.150), 0, ticks(0.030)
 TIMING = Timing(LEAD, SHIFT)
 STEP_BACK = ticks(0.01)

@@ -1,5 +1,6 @@
 """The judge in the scheme *timestamp*: base dues alone, and nothing waits."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,8 @@ from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped, base_due
 from relay.wire.timetag import ticks
 from tests.fakes import EPOCH
 from tests.test_judge import HORIZON, LEAD, TIMING, Arrival, deliver, event, streams
+
+pytestmark = pytest.mark.computes
 
 
 def a_judge() -> Judge:

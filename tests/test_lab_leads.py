@@ -6,6 +6,8 @@ import pytest
 from laboratory import leadtable
 from laboratory.leadtable import BLOAT_MS, TRIALS, Outcome, Trial, run
 
+pytestmark = pytest.mark.computes
+
 CLEAN, BLOAT = TRIALS[:2]
 FAR = next(trial for trial in TRIALS if trial.name.startswith("one member RTT 200"))
 

@@ -14,6 +14,8 @@ from relay.wire.trace import Sample, dumps, loads
 from tests.fakes import EPOCH
 from tests.probe_world import BOOTED_NS, ProbeWorld, Truth, constant, rough
 
+pytestmark = pytest.mark.computes
+
 GRAIN_MS = 0.001
 
 KEYS = control.ProbeWelcome(channel=5, key_up=bytes(32), key_down=b"d" * 32)

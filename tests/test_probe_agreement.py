@@ -10,6 +10,8 @@ from relay.profiles import PROFILES
 from relay.wire.trace import Sample, Trace, TraceWay, dumps, loads
 from tests.probe_world import Path, ProbeWorld
 
+pytestmark = pytest.mark.computes
+
 BYTES = 282
 """Of a probe as an IP datagram."""
 

@@ -11,6 +11,8 @@ from relay.wire.loss import LossMeter
 from relay.wire.outbox import DATAGRAM_BYTES
 from relay.wire.sequence import Flag, Judged, Kind
 
+pytestmark = pytest.mark.computes
+
 SECONDS = 12.0
 LOSSY = "delay=50,jitter=10,loss=10%"
 

@@ -13,6 +13,8 @@ from relay.wire.sequence import Flag, Judged, Kind, Stamped
 from relay.wire.timetag import TICKS_PER_S, seconds, ticks
 from tests.fakes import EPOCH, NOTE
 
+pytestmark = pytest.mark.computes
+
 
 def path(slot: int, *, up_s: float = 0.015, down_s: float = 0.015, **more: object) -> Path:
     return Path(

@@ -18,6 +18,8 @@ from laboratory.virtual.tally import events_of
 from relay.impairment import Bursts, Leg, Way
 from relay.wire.errors import LocalError
 
+pytestmark = pytest.mark.computes
+
 TROUBLE = "delay=30,jitter=5,loss=3%,bursts=2%,reorder=5%,duplicate=5%"
 
 

@@ -11,6 +11,8 @@ from laboratory.virtual.tally import Event, events_of
 
 from relay.wire.sequence import Scheme
 
+pytestmark = pytest.mark.computes
+
 SPIKE_S = 0.430
 """On top of 15 ms: 500 ms after it was played, an event has 55 ms left from the relay on."""
 NETWORK = "delay=15 | carla=delay=60"

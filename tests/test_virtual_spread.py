@@ -4,6 +4,8 @@ import pytest
 from laboratory.virtual.spread import measure, minutes_of
 from laboratory.virtual.tally import Event
 
+pytestmark = pytest.mark.computes
+
 
 @pytest.mark.slow
 def test_clocks_at_50_ppm_are_kept_within_microseconds_once_their_rate_is_known() -> None:

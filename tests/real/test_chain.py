@@ -21,7 +21,7 @@ from rehearsal.tree import query
 
 from tests.real import ownsynths
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 
 SAME_DB = 1.0
 SILENCE_DB = -120.0

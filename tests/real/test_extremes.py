@@ -27,7 +27,7 @@ from tests.real.extremes import (
     passing,
 )
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 
 SYNTHINFO = Path("/usr/lib/sonic-pi/app/server/ruby/lib/sonicpi/synths/synthinfo.rb")
 ASK = """

@@ -15,7 +15,7 @@ from rehearsal.stage import Performer, Stage
 
 from tests.real.inquiry import nodes_below, scsynth_port
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 
 NAMES = ("anna", "bob", "cleo", "dave")
 VOLUMES = (0.3, 1.6)

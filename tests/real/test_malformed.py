@@ -31,7 +31,7 @@ from relay.wire.sequence import Kind, Stamped
 from relay.wire.timetag import from_unix_ns, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 
 ANNA = "anna"
 MARK = 57_005

@@ -13,7 +13,7 @@ from rehearsal import recording
 from rehearsal.jam import Jam
 from rehearsal.stage import Stage
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 
 NAMES = ("anna", "bob")
 STOPS = 2

@@ -11,6 +11,8 @@ from bridge.remap import remap
 from relay.wire.osc import single_message, walk
 from tests.sim.score import assert_coherent, assert_in_time, events
 
+pytestmark = pytest.mark.computes
+
 SESSIONS = ("boot", "ll_fx_inner", "control", "misc2", "redef", "ex_magician_acid", "ex_sorcerer_bach")
 START_S = 4.0
 NOT_MUSIC = (

@@ -15,6 +15,8 @@ from tests.sim.score import (
     events,
 )
 
+pytestmark = pytest.mark.computes
+
 CLOCKS = [(0.0, 0.0), (3.7, 50.0), (-2.9, -50.0)]
 """Wall offset (s) and rate error (ppm) of each member."""
 

@@ -1,5 +1,6 @@
 """A member that is cut off for two seconds: nobody else's business, and over within one second more."""
 
+import pytest
 from laboratory.virtual.host import NEED_S, Member
 from laboratory.virtual.jam import Jam
 from laboratory.virtual.net import NETWORKS
@@ -10,6 +11,8 @@ from relay.wire.osc import single_message
 from relay.wire.sequence import Flag
 from tests.sim.score import assert_same, events
 from tests.sim.test_networks import MUSIC_AT_S, trio
+
+pytestmark = pytest.mark.computes
 
 OUT_AT_S, OUT_S, WHOLE_AFTER_S = MUSIC_AT_S + 2.0, 2.0, 1.0
 AHEAD_S = 0.5

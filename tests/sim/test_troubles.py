@@ -13,6 +13,8 @@ from relay.wire.sequence import Flag, Kind
 from tests.sim.score import assert_coherent, assert_in_time, assert_same, events
 from tests.sim.test_networks import MUSIC_AT_S, trio
 
+pytestmark = pytest.mark.computes
+
 LAN = NETWORKS["studio-lan"]
 BEEP = b"sonic-pi-beep"
 
