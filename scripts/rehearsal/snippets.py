@@ -1,4 +1,4 @@
-"""Snippets: pieces of code played on several Sonic Pis in step, each stopped and started again.
+"""Snippets: pieces of code played on several Sonic Pis in step, each stopped and perhaps started again.
 
 What happened when is kept as Unix ns, the time of the recorders; so are the trees of all scsynths after
 every stop, and what each Sonic Pi printed.
@@ -16,8 +16,6 @@ from rehearsal.tree import Node, query
 
 NEXT = "#---NEXT\n"
 """Divides a snippet: what follows is run at half time, while the first part plays."""
-FIRST_S = 6.0
-AGAIN_S = 3.0
 QUIET_S = 2.6
 """After a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
 
@@ -27,12 +25,12 @@ RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Code and how long to play it, in seconds: first, and after the stop once more."""
+    """Code and how long to play it, in seconds: first, and after the stop once more (0: not again)."""
 
     name: str
     code: str
-    first_s: float = FIRST_S
-    again_s: float = AGAIN_S
+    first_s: float
+    again_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +81,11 @@ def seconds_behind(warnings: Sequence[str]) -> int:
     return found.count(None) + len({(match[1], int(float(match[2]))) for match in found if match})
 
 
-def load(folder: Path, lengths_s: Mapping[str, tuple[float, float]] | None = None) -> list[Snippet]:
-    """Return the snippets of a folder by name; lengths_s: other lengths (first, again) for some."""
-    lengths_s = lengths_s or {}
+def load(folder: Path, lengths_s: Mapping[str, tuple[float, float]]) -> list[Snippet]:
+    """Return snippets of a folder; lengths_s: how long to play each, by its name: (first, again)."""
     return [
-        Snippet(path.stem, path.read_text(encoding="utf-8"), *lengths_s.get(path.stem, (FIRST_S, AGAIN_S)))
-        for path in sorted(folder.glob("*.rb"))
+        Snippet(name, (folder / f"{name}.rb").read_text(encoding="utf-8"), *lengths)
+        for name, lengths in lengths_s.items()
     ]
 
 
@@ -107,7 +104,7 @@ def play(
     for snippet in snippets:
         together = [[name] for name in performers] if snippet.name in solo else [list(performers)]
         for names in together:
-            for again in (False, True):
+            for again in (False, True) if snippet.again_s else (False,):
                 some = {name: performers[name] for name in names}
                 for name, turn in play_once(stage, some, ports, snippet, again=again).items():
                     turns[name].append(turn)

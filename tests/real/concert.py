@@ -1,4 +1,4 @@
-"""A concert of the twelve snippets: three genuine Sonic Pis in step, and all that was recorded of them.
+"""A concert of snippets: three genuine Sonic Pis in step, and all that was recorded of them.
 
 One plays without a bridge, one in a room with lead 150 ms and shift 0, one in a room with shift = lead =
 200 ms, each room with a relay of its own. Where a claim depends on how busy this machine is, what the
@@ -21,14 +21,40 @@ from rehearsal.stream import Pair, Pairing, Said
 ROOMS = {"lead": (150, 0), "shift": (200, 200)}
 """Name -> lead and shift, in ms."""
 SNIPPETS = Path(__file__).parent / "snippets"
-LENGTHS_S = {
-    "b_control": (5.0, 3.0),
-    "h_sampleload": (4.5, 3.0),
-    "i_liveaudio": (5.0, 3.0),
-    "j_natural": (3.0, 2.0),
-    "l_tight": (4.0, 2.0),
+PROGRAMMES: dict[str, dict[str, tuple[float, float]]] = {
+    "brief": {
+        "a_nestfx": (4.0, 3.0),
+        "b_control": (5.0, 0.0),
+        "c_chord": (4.0, 0.0),
+        "d_redef": (4.0, 0.0),
+        "e_realtime": (4.0, 0.0),
+        "f_timewarp": (4.0, 0.0),
+        "g_stopmid": (4.0, 0.0),
+        "h_sampleload": (4.5, 3.0),
+        "i_liveaudio": (5.0, 0.0),
+        "j_natural": (3.0, 0.0),
+        "k_sat01": (4.0, 0.0),
+    },
+    "whole": {
+        "a_nestfx": (6.0, 3.0),
+        "b_control": (5.0, 3.0),
+        "c_chord": (6.0, 3.0),
+        "d_redef": (6.0, 3.0),
+        "e_realtime": (6.0, 3.0),
+        "f_timewarp": (6.0, 3.0),
+        "g_stopmid": (6.0, 3.0),
+        "h_sampleload": (4.5, 3.0),
+        "i_liveaudio": (5.0, 3.0),
+        "j_natural": (3.0, 2.0),
+        "k_sat01": (6.0, 3.0),
+        "l_tight": (4.0, 2.0),
+    },
 }
-"""Shorter than the others: the first four end by themselves, the last is the same every 0.125 s."""
+"""How long each snippet is played, in seconds, and how long once more after its stop (0: not at all).
+
+The brief one plays each kind once, and once more the one that is stopped in the midst of its FX and the one
+whose samples are in memory by then. The whole one has nested FX a second time, four times as often.
+"""
 SOLO = ("l_tight",)
 """Takes half a core in Ruby alone: three at once would only measure how few cores there are."""
 SETTLE_S = 2.0
@@ -123,8 +149,8 @@ class Concert:
         return any(turn.from_ns <= at_ns < turn.to_ns and late_ns > BUSY_NS for at_ns, late_ns in self.waits)
 
 
-def perform(folder: Path) -> Concert:
-    """Play everything once; every performer gets a folder in `folder`. Takes three to four minutes."""
+def perform(folder: Path, programme: str) -> Concert:
+    """Play a programme; every performer gets a folder in `folder`. Takes 100 s (brief) or 195 s (whole)."""
     with Stage() as stage:
         home = folder / "plain"
         home.mkdir()
@@ -141,7 +167,8 @@ def perform(folder: Path) -> Concert:
         performers = {"plain": plain} | {name: jam.performers[name] for name, jam in jams.items()}
         ports = {name: recording.read(each.recording_path).scsynth_port for name, each in performers.items()}
         stage.play_for(SETTLE_S)
-        turns = snippets.play(stage, performers, ports, snippets.load(SNIPPETS, LENGTHS_S), SOLO)
+        pieces = snippets.load(SNIPPETS, PROGRAMMES[programme])
+        turns = snippets.play(stage, performers, ports, pieces, SOLO)
         stage.play_for(LAST_S)
         takes = {name: take_of(name, jam) for name, jam in jams.items()}
         out = recording.read(plain.recording_path)

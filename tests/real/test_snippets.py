@@ -1,4 +1,4 @@
-"""Twelve hard snippets on the genuine Sonic Pi 3.2.2: plain, and through us at shift 0 and at shift = lead.
+"""Hard snippets on the genuine Sonic Pi 3.2.2: plain, and through us at shift 0 and at shift = lead.
 
 Three Sonic Pis play the same code in step: one without a bridge, one in a room with lead 150 ms and shift 0,
 one in a room with shift = lead = 200 ms. Recorders in front of and behind each bridge tell what Sonic Pi
@@ -38,9 +38,9 @@ NODE_MASTER, NODE_SCOPE = 6, 7
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def concert(tmp_path_factory: pytest.TempPathFactory) -> Concert:
-    return perform(tmp_path_factory.mktemp("concert"))
+@pytest.fixture(scope="module", params=["brief", pytest.param("whole", marks=pytest.mark.exhaustive)])
+def concert(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Concert:
+    return perform(tmp_path_factory.mktemp("concert"), request.param)
 
 
 @pytest.fixture(params=["lead", "shift"])
@@ -52,14 +52,14 @@ def jam(concert: Concert, request: pytest.FixtureRequest) -> Take:
 
 
 def test_scsynth_is_handed_all_that_sonic_pi_plays_and_nothing_else(jam: Take) -> None:
-    assert len(jam.music) > 3000
+    assert len(jam.music) > 1000
     assert [str(said) for said in jam.pairing.front_only] == []
     assert [str(said) for said in jam.pairing.out_only] == []
 
 
 def test_every_note_sounds_but_those_whose_group_a_stop_had_freed_in_plain_sonic_pi_too(jam: Take) -> None:
     notes = {pair.front.content[2] for pair in jam.pairing.pairs if pair.front.is_note}
-    assert len(notes) > 1000
+    assert len(notes) > 400
     silent = notes - jam.sounding
     assert silent <= stream.freed_before(jam.front)
 
@@ -105,7 +105,7 @@ def test_the_relay_counts_as_moved_just_what_moved(jam: Take) -> None:
 
 def test_messages_that_keep_their_timetags_keep_their_order_ties_included(jam: Take) -> None:
     kept = [pair for pair in jam.music if pair.is_timed and not jam.is_moved(pair)]
-    assert len(kept) > 500
+    assert len(kept) > 300
     assert stream.inversions(kept) == []
 
 
@@ -116,7 +116,7 @@ def test_messages_without_a_timetag_keep_their_order(jam: Take) -> None:
 
 def test_bare_messages_play_one_lead_after_they_came(jam: Take) -> None:
     late_ns = [pair.moved_ns - jam.lead_ns for pair in jam.music if not pair.is_timed]
-    assert len(late_ns) > 1000
+    assert len(late_ns) > 500
     assert median(late_ns) < 2 * MS
     assert max(late_ns) < jam.stall_ns
 
@@ -279,12 +279,12 @@ def test_sonic_pi_sends_its_notes_as_early_as_plain(concert: Concert, jam: Take)
         [said.lead_ns for said in take.front if said.is_note and said.message.timetag is not None]
         for take in (jam, concert.plain)
     )
-    assert len(ours) > 500
+    assert len(ours) > 300
     assert median(ours) > median(plain) - jam.stall_ns
 
 
 def test_sonic_pis_threads_wait_less_for_their_groups_than_in_plain(concert: Concert, jam: Take) -> None:
-    assert len(jam.answers_ns) > 1000
+    assert len(jam.answers_ns) > 300
     assert median(jam.answers_ns) < median(concert.plain.answers_ns)
     # A machine that stands still for a while lets both wait.
     assert p99(jam.answers_ns) < max(STALL_NS_MIN, p99(concert.plain.answers_ns))
