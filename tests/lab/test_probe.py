@@ -18,7 +18,6 @@ pytestmark = pytest.mark.netlab
 
 BIN = Path(sys.executable).parent
 JITTER = Jitter(JitterKind.LOGNORMAL, 5.0, hold_ms=20.0)
-REPLAYED_SECONDS = 20
 LEG = Leg(
     up=Way(delay_ms=30.0, jitter=JITTER, loss=0.03, bursts=Bursts(0.02, 0.08)),
     down=Way(delay_ms=20.0, loss=0.05),
@@ -82,14 +81,15 @@ def decided(log: Log, way: str) -> TraceWay:
     )
 
 
-def test_a_trace_taken_over_a_bad_network_makes_that_network_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [12, pytest.param(20, marks=pytest.mark.exhaustive)])
+def test_a_trace_taken_over_a_bad_network_makes_that_network_again(tmp_path: Path, seconds: int) -> None:
     first, second, path = tmp_path / "first", tmp_path / "second", tmp_path / "decisions.log"
     with Star({"anna": PROFILES["hotel-wifi"].leg}, seed=5, awake=True) as star:
-        probed(star, first, REPLAYED_SECONDS)
+        probed(star, first, seconds)
     original = loads((first / "trace.jsonl").read_text())
     replay = {"anna": Leg(up=Way(trace=original.up), down=Way(trace=original.down))}
     with Star(replay, seed=6, log=path, awake=True) as star:
-        probed(star, second, REPLAYED_SECONDS)
+        probed(star, second, seconds)
     log, again = read_log(path), loads((second / "trace.jsonl").read_text())
     for name, way, measured in (("up", original.up, again.up), ("down", original.down, again.down)):
         remade = agreement(way, decided(log, name))
