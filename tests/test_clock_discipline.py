@@ -250,6 +250,7 @@ def test_now_and_then_a_slow_exchange_puts_off_no_rate_on_a_loopback() -> None:
     assert max(abs(world.error_s()) for second in world.run(60.0) if second > 15.0) < 60e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift", [-21.7e-6, 50e-6])
 def test_over_40_ms_with_lopsided_jitter_and_loss_the_error_is_half_a_millisecond_at_the_median(
     drift: float,
@@ -263,6 +264,7 @@ def test_over_40_ms_with_lopsided_jitter_and_loss_the_error_is_half_a_millisecon
     assert quantile(errors, 0.99) < 2.6e-3  # what a line through the least RTTs reached (measured)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base_up_s", [0.0005, 0.02, 0.039])
 def test_the_error_is_within_the_stated_bound_999_times_in_1000_however_asymmetric_the_path(
     base_up_s: float,

@@ -195,6 +195,7 @@ def test_burst_share_and_mean_length_are_what_was_asked() -> None:
     assert fmean(lengths) == pytest.approx(seen, rel=3.3 / math.sqrt(len(lengths)))
 
 
+@pytest.mark.slow
 def test_burst_lengths_are_exponential() -> None:
     made = decisions(Way(bursts=Bursts(0.3, 0.100)), 200_000, every_s=0.001)
     lengths, run = [], 0
@@ -225,6 +226,7 @@ def test_rate_lets_no_more_through_than_it_says() -> None:
     assert arrived[-1] - arrived[0] == pytest.approx(0.004 * (len(arrived) - 1))
 
 
+@pytest.mark.slow
 def test_spike_jumps_to_its_height_and_falls_at_slope_minus_one() -> None:
     made = decisions(Way(delay_ms=10.0, spikes=Spikes(1.0, 80.0)), 200_000, every_s=0.001)
     extra = [delay - 0.010 for delay in delays_s(made)]

@@ -231,6 +231,7 @@ POINTS = [
 HOURS = [studyplan.SpreadPoint("fibre")]
 
 
+@pytest.mark.slow
 def test_text_and_figures_are_made_from_the_files_alone_and_the_same_again(tmp_path: Path) -> None:
     place = study.Place(tmp_path / "STUDY.md", tmp_path / "study")
     quiet = Console(quiet=True)

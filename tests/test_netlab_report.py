@@ -152,6 +152,7 @@ def test_interval_holds_what_was_asked_in_99_of_100_samples() -> None:
     assert 0.985 < held / 4_000 < 0.995
 
 
+@pytest.mark.slow
 def test_bursts_are_worth_as_many_trials_as_their_share_varies() -> None:
     """The spread of the share over many seeds is what the equivalent number of trials says."""
     bursts = Bursts(share=0.1, mean_s=0.05)

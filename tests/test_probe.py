@@ -118,6 +118,7 @@ def test_ten_minutes_of_drift_stay_within_the_bound(drift_ppm: float) -> None:
     assert float(trace.about["clock_rate_ppm"]) == pytest.approx(drift_ppm, abs=2.0)
 
 
+@pytest.mark.slow
 def test_the_rate_is_found_under_jitter_much_greater_than_what_it_moves() -> None:
     errors = []
     for seed in range(6):

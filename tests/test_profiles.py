@@ -39,6 +39,7 @@ def test_profile_is_asked_for_by_name_and_survives_its_words(name: str) -> None:
     assert parse_leg(format_leg(leg)) == leg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROFILES)
 def test_profile_delivers_most_of_what_is_sent(name: str) -> None:
     for side, way in (("up", PROFILES[name].leg.up), ("down", PROFILES[name].leg.down)):

@@ -69,6 +69,7 @@ def test_on_any_network_a_direction_carries_three_times_the_plain_bytes_and_24_k
     assert events
 
 
+@pytest.mark.slow
 def test_where_nothing_is_lost_repair_costs_less_than_half_of_the_plain_bytes() -> None:
     stage, _, rates = jam("delay=15")
     message = stage.notes[0].emission.message

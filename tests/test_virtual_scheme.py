@@ -51,6 +51,7 @@ def test_a_spike_on_the_way_up_is_retimed_for_the_others_alike_by_a_judge_and_la
         assert all(abs((one.timetag_ns or 0) - event.base_ns) < 1_000_000 for one in event.held.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["loopback", "delay=40,jitter=5,loss=3%"])
 def test_while_nothing_is_late_the_schemes_give_scsynth_the_same(network: str) -> None:
     point = Point("p", "s", 0.0, "virtual", network, seconds=4.0)
