@@ -70,10 +70,7 @@ class StandIns:
     def _synth(self, message: Message) -> Travelling:
         known = home_only(message)
         if known is None or known.elsewhere == synthdef_name(message):
-            parts = pieces(message, MAX_PAYLOAD_BYTES)
-            if parts or not _is_link(message):
-                return Travelling(tuple(parts))
-            known = OWN_FX
+            return Travelling(tuple(pieces(message, MAX_PAYLOAD_BYTES)))
         if known.elsewhere is None:
             return NOTHING
         ((node, action, target),) = created_nodes(message)

@@ -260,22 +260,29 @@ def test_a_call_with_all_options_is_played_by_everybody_in_pieces_of_one_instant
     assert (player.counts.local_only, player.counts.refused) == (0, {})
 
 
-def test_what_is_too_long_for_any_pieces_plays_at_home_and_is_counted_and_told() -> None:
+def test_what_cannot_be_cut_plays_at_home_and_is_counted_and_told() -> None:
     bench = Bench()
     player = bench.player()
-    options = [part for number in range(900) for part in (f"option_{number}", float(number))]
-    send(player, bundle(instant(1.5), encode("/s_new", "sonic-pi-beep", 20, 1, 8, *options)))
-    send(player, bundle(instant(1.5), encode("/b_setn", 1, 0, 900, *[0.5] * 900)))
+    send(player, bundle(instant(1.5), encode("/b_gen", 1, "sine1", 7, *[0.5] * 900)))
     assert travelled(player) == []
     handed = [single_message(message) for _, message in bench.release(1.5)]
-    assert [message.address for message in handed] == ["/s_new", "/b_setn"]
-    assert handed[0].args[1] == LOCAL_BASE + 20
-    assert handed[1].args[0] == Origin(1).buffer(1)
-    assert player.counts.local_only == bench.ledger.local_only == 2
+    assert [message.args[0] for message in handed] == [Origin(1).buffer(1)]
+    assert player.counts.local_only == bench.ledger.local_only == 1
     assert [text.partition(";")[0] for text in tells(player)] == [
-        "a call of beep is too long to travel: only you hear it",
-        "a call of /b_setn is too long to travel: only you hear it",
+        "a call of /b_gen is too long to travel: only you hear it"
     ]
+
+
+def test_a_free_of_as_many_nodes_as_a_datagram_holds_reaches_everybody() -> None:
+    bench = Bench()
+    player = bench.player()
+    nodes = list(range(20, 12_000))
+    send(player, encode("/n_free", *nodes))
+    parts = [single_message(part) for part in travelled(player)]
+    assert [node for part in parts for node in part.args] == nodes
+    freed = [node for _, one in bench.release(9.0) for node in single_message(one).args]
+    assert freed == [ROOT + node for node in nodes]
+    assert (player.counts.local_only, player.counts.refused) == (0, {})
 
 
 def test_a_setting_of_nothing_is_refused_while_an_own_fx_lives() -> None:

@@ -97,10 +97,15 @@ def test_a_call_with_all_options_travels_in_pieces_and_its_own_scsynth_plays_the
     assert max(len(part.raw) for part in travels.parts) <= MAX_PAYLOAD_BYTES
 
 
-def test_a_call_that_no_pieces_help_is_silent_elsewhere_or_passed_through_if_it_is_an_fx() -> None:
-    assert told(StandIns(), synth("sonic-pi-stereo_player", *MANY * 10)) == []
-    fx = synth("sonic-pi-fx_echo", *BUSES, *MANY * 10)
-    assert told(StandIns(), fx) == [("/s_new", "sonic-pi-fx_level", 20, 1, 8, *BUSES)]
+def test_however_long_a_call_is_all_of_it_travels() -> None:
+    for name in ("sonic-pi-stereo_player", "sonic-pi-fx_echo"):
+        parts = StandIns().travelling(synth(name, *BUSES, *MANY * 10)).parts
+        assert parts[0].args[:4] == (name, 20, 1, 8)
+        assert parts[0].args[4:8] == BUSES
+        assert {(part.address, part.args[0]) for part in parts[1:]} == {("/n_set", 20)}
+        given = parts[0].args[8:] + tuple(arg for part in parts[1:] for arg in part.args[1:])
+        assert sorted(given[::2]) == sorted((MANY * 10)[::2])
+        assert max(len(part.raw) for part in parts) <= MAX_PAYLOAD_BYTES
 
 
 @pytest.mark.parametrize(
