@@ -6,16 +6,20 @@ of the network can touch it any more, and the order is the room's, (due, number)
 waits. What stands behind a gap, and own events without a verdict, wait until the release advance before their
 due; at that time nothing waits any longer: what is there goes, and a straggler goes the moment it comes. An
 event is released at most once.
-Bound: CAPACITY events; what comes on top of that is dropped.
+Bounds: CAPACITY events, on top of which no note is taken; STRUCTURE_CAPACITY, on top of which nothing is. A
+note that is dropped is missed once; a group or a free would be missed by all that follows.
 """
 
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.classify import is_note
 from relay.wire.sequence import Flag, Kind, OrderKey
 
 CAPACITY = 20_000
+STRUCTURE_CAPACITY = 2 * CAPACITY
+"""A payload has 1.1 kB at most: 45 MB, and twice that if all are own events, whose bodies are kept, too."""
 UNNUMBERED = 2**64
 """Of equal dues, what has no number yet comes last: it will have a higher one than all that is known."""
 
@@ -63,17 +67,16 @@ class HoldbackQueue:
         """What is played at home only, as it was sent."""
         self._own_gone = 0
         """The highest own seq that was released."""
-        self.overflows = 0
 
     def __len__(self) -> int:
         return len(self._live)
 
-    def push(self, held: Held) -> None:
-        """Put an event in; one of the same slot, seq and sub replaces what was held."""
+    def push(self, held: Held) -> bool:
+        """Put an event in; one of the same slot, seq and sub replaces what was held. Return False where it
+        was dropped, as there is no room: it will never be released."""
         place = (held.slot, held.seq, held.sub)
-        if len(self._live) >= CAPACITY and place not in self._live:
-            self.overflows += 1
-            return
+        if len(self._live) >= CAPACITY and place not in self._live and not self._is_kept(held):
+            return False
         self._live[place] = held
         self._entries += 1
         heapq.heappush(self._by_due, (*held.key, held.seq, held.sub, self._entries, held))
@@ -81,6 +84,7 @@ class HoldbackQueue:
             heapq.heappush(self._by_number, (held.number, self._entries, held))
         if held.sub:
             self._home[place] = held
+        return True
 
     def own(self, seq: int) -> Held | None:
         """Return the own event `seq` if it is still held."""
@@ -188,6 +192,9 @@ class HoldbackQueue:
         for held in taken:
             self._remove(held)
         return taken
+
+    def _is_kept(self, held: Held) -> bool:
+        return len(self._live) < STRUCTURE_CAPACITY and not is_note(held.payload)
 
     def _is_due(self, until: int) -> bool:
         self._drop_stale()

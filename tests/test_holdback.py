@@ -5,14 +5,20 @@ from hypothesis import strategies as st
 
 import bridge.holdback
 from bridge.holdback import UNNUMBERED, Held, HoldbackQueue
+from relay.wire.osc import encode
 from relay.wire.sequence import Kind
 
 DUES = st.lists(st.integers(0, 5), max_size=30)
 """Of the events 1, 2, 3... in the order of their numbers."""
 
 
-def held(due: int, slot: int = 2, seq: int = 1, *, number: int | None = 1, sub: int = 0) -> Held:
-    return Held(due, slot, seq, Kind.TIMED, b"", sub, number)
+NOTE = encode("/s_new", "sonic-pi-beep", 21, 0, 20)
+
+
+def held(
+    due: int, slot: int = 2, seq: int = 1, *, number: int | None = 1, sub: int = 0, payload: bytes = b""
+) -> Held:
+    return Held(due, slot, seq, Kind.TIMED, payload, sub, number)
 
 
 def numbered(dues: list[int]) -> list[Held]:
@@ -171,16 +177,28 @@ def test_numbers_of_a_former_epoch_are_forgotten_but_the_events_are_not() -> Non
     assert [(e.due, e.counted) for e in queue.release(9)] == [(6, False), (7, True)]
 
 
-def test_a_full_queue_drops_what_comes_on_top_but_still_takes_new_dues(monkeypatch) -> None:
+def test_a_full_queue_takes_no_note_says_so_and_still_takes_new_dues(monkeypatch) -> None:
     monkeypatch.setattr(bridge.holdback, "CAPACITY", 2)
     queue = HoldbackQueue(own_slot=1)
-    events = [held(5, 1, seq, number=None) for seq in (1, 2, 3)]
-    for event in events:
-        queue.push(event)
-    assert queue.overflows == 1
+    events = [held(5, 1, seq, number=None, payload=NOTE) for seq in (1, 2, 3)]
+    assert [queue.push(event) for event in events] == [True, True, False]
+    assert queue.push(events[0])
+    assert queue.own(3) is None
     assert queue.convert(lambda due: due + 5) == 2
     assert [(e.due, e.seq) for e in queue.release(10)] == [(10, 1), (10, 2)]
     assert len(queue) == 0
+    assert queue.push(events[2])
+
+
+def test_a_full_queue_takes_groups_frees_and_resets_up_to_a_second_bound(monkeypatch) -> None:
+    monkeypatch.setattr(bridge.holdback, "CAPACITY", 2)
+    monkeypatch.setattr(bridge.holdback, "STRUCTURE_CAPACITY", 6)
+    queue = HoldbackQueue(own_slot=1)
+    fx = encode("/s_new", "sonic-pi-fx_echo", 22, 1, 20)
+    payloads = [NOTE, NOTE, encode("/g_new", 20, 1, 4), fx, encode("/n_free", 20), b"", b"", NOTE]
+    taken = [queue.push(held(5, seq=seq, payload=payload)) for seq, payload in enumerate(payloads)]
+    assert taken == [True] * 6 + [False, False]
+    assert [event.seq for event in queue.release(5)] == [0, 1, 2, 3, 4, 5]
 
 
 def test_what_was_played_at_home_only_leaves_nothing_behind_though_no_relay_is_there() -> None:
