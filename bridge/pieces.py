@@ -1,4 +1,4 @@
-"""Pieces: a call too long for one event as several that come to the same.
+"""Pieces: a call too long for one event as several that come to the same; one about many nodes as many.
 
 Pure. scsynth computes a synth only after everything that is due at one instant has been executed, so an
 /s_new with its first controls and an /n_set with the others, at the same timetag, sound as one long /s_new.
@@ -24,6 +24,14 @@ INDEX_MAX = (1 << 31) - 1 - COUNT_MAX
 _CONTINUED_BY = {"/s_new": "/n_set"}
 _BACKWARDS = (0, 3)
 """The add actions by which /n_order puts its nodes before those that an earlier call has put there."""
+
+_NODES = {Role.NODE, Role.GROUP, Role.NODE_NEW}
+_ABOUT_NODES = {
+    address.encode(): len(command.repeat)
+    for address, command in COMMANDS.items()
+    if not command.args and command.repeat and command.repeat[0].role in _NODES
+}
+"""How many arguments each node has in a message that can be about several."""
 
 Group = tuple[Arg, ...]
 
@@ -60,6 +68,21 @@ def pieces(message: Message, longest: int) -> list[Message]:
     if address == "/n_order" and head[0] in _BACKWARDS:
         found.reverse()
     return found
+
+
+def apart(message: bytes) -> list[bytes]:
+    """Return a message about several nodes as one for each, in order, for one bundle; any other alone.
+
+    scsynth ends a message at the first node that isn't there (measured with 3.13), and what is behind it
+    stays: one note in an /n_free that only its player has heard, and the others keep the groups. An error
+    in one message of a bundle doesn't end the next. /n_order goes on by itself.
+    """
+    name = message[: message.index(0)]
+    width = _ABOUT_NODES.get(name, 0)
+    if not width or message[len(name) + 4 & -4 :].index(0) - 1 <= width:
+        return [message]
+    args = single_message(message).args
+    return [encode(name.decode(), *args[at : at + width]) for at in range(0, len(args), width)]
 
 
 def _groups(message: Message, command: Command) -> list[Group] | None:

@@ -1,9 +1,10 @@
 """A call too long for one event, in pieces."""
 
 import pytest
+from laboratory.virtual.synthtree import SynthTree
 
 from bridge.idspace import Origin
-from bridge.pieces import pieces
+from bridge.pieces import apart, pieces
 from bridge.remap import MAX_COUNT, remap
 from relay.wire.errors import Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
@@ -181,3 +182,48 @@ def test_cutting_makes_no_count_small_enough() -> None:
     assert pieces(whole, MAX_PAYLOAD_BYTES) == []
     with pytest.raises(Refused):
         remap(whole, Origin(1), at_home=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "group"),
+    [
+        ("/n_free", (9,)),
+        ("/n_run", (9, 0)),
+        ("/g_new", (9, 1, 8)),
+        ("/p_new", (9, 1, 8)),
+        ("/g_freeAll", (9,)),
+        ("/g_deepFree", (9,)),
+        ("/g_head", (8, 9)),
+        ("/g_tail", (8, 9)),
+        ("/n_before", (9, 8)),
+        ("/n_after", (9, 8)),
+    ],
+)
+def test_a_message_about_several_nodes_is_one_for_each(address: str, group: tuple[int, ...]) -> None:
+    nodes = [tuple(10 * index + number for number in group) for index in range(3)]
+    whole = encode(address, *(number for one in nodes for number in one))
+    assert apart(whole) == [encode(address, *one) for one in nodes]
+    assert apart(encode(address, *group)) == [encode(address, *group)]
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        encode("/s_new", "sonic-pi-beep", 20, 1, 8, "amp", 1.0),
+        encode("/n_set", 20, "amp", 1.0, "note", 60.0),
+        encode("/n_order", 1, 0, 20, 21, 22),
+        encode("/c_set", 1, 0.5, 2, 0.5),
+    ],
+    ids=lambda whole: whole[:6].decode(),
+)
+def test_any_other_message_is_left_whole(whole: bytes) -> None:
+    assert apart(whole) == [whole]
+
+
+def test_a_node_that_is_not_there_keeps_none_behind_it_from_being_freed() -> None:
+    tree = SynthTree()
+    for made in ("/g_new", 10, 1, 0), ("/g_new", 11, 1, 0):
+        tree.execute(message(*made))
+    whole = encode("/n_free", 10, 99, 11)
+    assert [tree.execute(single_message(one)) for one in apart(whole)] == [True, False, True]
+    assert not tree.slot(0).children
