@@ -10,15 +10,10 @@ from enum import Enum
 from bridge.remap import created_nodes, referenced_nodes, synthdef_name
 from bridge.standins import home_only
 from relay.wire.commands import COMMANDS, CommandClass
-from relay.wire.osc import Message, single_message
+from relay.wire.meaning import MASTER_MIXER
+from relay.wire.osc import Message
 
-MASTER_MIXER = "sonic-pi-mixer"
-"""The last thing that Sonic Pi builds at its start."""
 SERVER_INFO = "sonic-pi-server-info"
-RUN_MIXER = "sonic-pi-basic_mixer"
-"""The first synth of each run that sounds."""
-_MIXERS = (MASTER_MIXER, RUN_MIXER)
-_FX_PREFIX = "sonic-pi-fx_"
 
 
 class Route(Enum):
@@ -92,15 +87,6 @@ def is_home_synth(message: Message) -> bool:
     hears a microphone, writes a file, shows a scope, or is of a synthdef of the player's own."""
     known = home_only(message)
     return known is not None and known.elsewhere is None
-
-
-def is_note(payload: bytes) -> bool:
-    """Tell whether an event is a note: a synth that is neither FX nor mixer. Nothing else depends on a note,
-    and nobody wants it late."""
-    if not payload.startswith(b"/s_new\0"):
-        return False
-    name = synthdef_name(single_message(payload))
-    return name not in _MIXERS and not name.startswith(_FX_PREFIX)
 
 
 def is_foundation(message: Message, *, complete: bool) -> bool:

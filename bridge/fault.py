@@ -12,7 +12,7 @@ from bridge.holdback import Held
 from relay.wire.sequence import Kind
 from relay.wire.timetag import TICKS_PER_S, ticks
 
-DELAY = ticks(0.2)
+DELAY = ticks(0.08)
 """After its due."""
 PARTNER_WAIT = ticks(0.1)
 """A note whose partner for a swap has not come so long before its due goes unswapped."""

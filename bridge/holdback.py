@@ -14,7 +14,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.classify import is_note
+from relay.wire.meaning import is_note
 from relay.wire.sequence import Flag, Kind, OrderKey
 
 CAPACITY = 20_000
@@ -31,6 +31,7 @@ class Held:
     number: the room's, None while unconfirmed or for what only this host plays. sub: > 0 for what is
     played at home only, after the own event `seq`. body: the payload remapped, if that is known already.
     home: what this host's scsynth is handed instead of what all others are.
+    expected: session instant at which its verdict is usually here; 0 where none was waited for.
     counted: False for what a former epoch of the relay judged: it is played, but is no part of this one.
     """
 
@@ -45,6 +46,7 @@ class Held:
     body: bytes | None = None
     home: bytes | None = None
     counted: bool = True
+    expected: int = 0
 
     @property
     def key(self) -> OrderKey:
@@ -78,8 +80,7 @@ class HoldbackQueue:
         if len(self._live) >= CAPACITY and place not in self._live and not self._is_kept(held):
             return False
         self._live[place] = held
-        self._entries += 1
-        heapq.heappush(self._by_due, (*held.key, held.seq, held.sub, self._entries, held))
+        self._put_by_due(held)
         if held.number is not None:
             heapq.heappush(self._by_number, (held.number, self._entries, held))
         if held.sub:
@@ -89,6 +90,13 @@ class HoldbackQueue:
     def own(self, seq: int) -> Held | None:
         """Return the own event `seq` if it is still held."""
         return self._live.get((self.own_slot, seq, 0))
+
+    def take_own(self, seq: int) -> Held | None:
+        """Take out the own event `seq` if it is still held."""
+        held = self.own(seq)
+        if held is not None:
+            self._remove(held)
+        return held
 
     def held(self) -> list[Held]:
         """Return what is in the queue, in no order."""
@@ -159,8 +167,7 @@ class HoldbackQueue:
             due = due_of(held.due)
             if due != held.due:
                 held.due = due
-                self._entries += 1
-                heapq.heappush(self._by_due, (*held.key, held.seq, held.sub, self._entries, held))
+                self._put_by_due(held)
         return len(affected)
 
     # ------------------------------------------------------------------------------------------------
@@ -195,6 +202,10 @@ class HoldbackQueue:
 
     def _is_kept(self, held: Held) -> bool:
         return len(self._live) < STRUCTURE_CAPACITY and not is_note(held.payload)
+
+    def _put_by_due(self, held: Held) -> None:
+        self._entries += 1
+        heapq.heappush(self._by_due, (*held.key, held.seq, held.sub, self._entries, held))
 
     def _is_due(self, until: int) -> bool:
         self._drop_stale()

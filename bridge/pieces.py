@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from bridge.arguments import NODE_NEW, whole
 from relay.wire.commands import COMMANDS, CONTROL_ROLES, Command, Role
-from relay.wire.osc import Arg, Message, encode, encode_string, single_message
+from relay.wire.osc import MAX_MESSAGES, Arg, Message, encode, encode_string, single_message
 
 CONTROL_NAME_MAX = 255
 """Bytes of a control's name: a synthdef's format has room for no more."""
@@ -70,8 +70,8 @@ def pieces(message: Message, longest: int) -> list[Message]:
     return found
 
 
-def apart(message: bytes) -> list[bytes]:
-    """Return a message about several nodes as one for each, in order, for one bundle; any other alone.
+def apart(message: bytes) -> list[list[bytes]]:
+    """Return a message about several nodes as one for each, in order, by bundle; any other alone.
 
     scsynth ends a message at the first node that isn't there (measured with 3.13), and what is behind it
     stays: one note in an /n_free that only its player has heard, and the others keep the groups. An error
@@ -80,9 +80,10 @@ def apart(message: bytes) -> list[bytes]:
     name = message[: message.index(0)]
     width = _ABOUT_NODES.get(name, 0)
     if not width or message[len(name) + 4 & -4 :].index(0) - 1 <= width:
-        return [message]
-    args = single_message(message).args
-    return [encode(name.decode(), *args[at : at + width]) for at in range(0, len(args), width)]
+        return [[message]]
+    args, address = single_message(message).args, name.decode()
+    parts = [encode(address, *args[at : at + width]) for at in range(0, len(args), width)]
+    return [parts[at : at + MAX_MESSAGES] for at in range(0, len(parts), MAX_MESSAGES)]
 
 
 def _groups(message: Message, command: Command) -> list[Group] | None:

@@ -8,7 +8,7 @@ their buses for ever.
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from bridge.classify import RUN_MIXER, SERVER_INFO, Route, completes_foundation, is_foundation, route
+from bridge.classify import SERVER_INFO, Route, completes_foundation, is_foundation, route
 from bridge.effects import Tell
 from bridge.idspace import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.missed import Missed
@@ -24,6 +24,7 @@ from relay.wire.commands import HomeKind
 from relay.wire.errors import LocalError, MalformedOsc, Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
 from relay.wire.guard import OutOfRange
+from relay.wire.meaning import RUN_MIXER
 from relay.wire.osc import Message, encode, walk
 from relay.wire.sequence import Kind
 
@@ -69,6 +70,7 @@ class Player:
         self._own = session.playout.own
         self._folders = folders
         self._guard = session.playout.guards[self._own.slot]
+        self._behind = session.playout.behind
         self._told: set[tuple[str, str]] = set()
         """Synthdef and control that the player knows to be out of range."""
         self._nodes = NodeTracker()
@@ -115,6 +117,10 @@ class Player:
         if where in _MUSIC:
             # By the order alone: one's own Sonic Pi gives no node the number of another that still lives.
             self._guard.check(message.raw, _EVER, players=True)
+            if self._behind.misses_at_tap(message.raw, timetag, received_local_ns, reading):
+                self._session.note_unplayed()
+                self._answer_as_played(message)
+                return
         match where:
             case Route.TIMED | Route.UNTIMED:
                 self._play(message, timetag, received_local_ns, reading)
@@ -262,6 +268,10 @@ class Player:
             self._session.note_refused(out_of_range(error))
         else:
             self._session.note_refused()
+        self._answer_as_played(message)
+
+    def _answer_as_played(self, message: Message) -> None:
+        """Give Sonic Pi the answers that it waits for, of something that isn't played."""
         groups = message.address != "/s_new"
         try:
             replies = self._nodes.refused(created_nodes(message), groups=groups)

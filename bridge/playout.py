@@ -5,9 +5,10 @@ scsynth. At release time nothing waits; a straggler goes the moment it comes, co
 Bound: AHEAD_COUNT_MAX judged events are at scsynth ahead of the release advance.
 """
 
-import heapq
 from dataclasses import dataclass, field
 
+from bridge.atsynth import AtSynth
+from bridge.behind import Behind
 from bridge.buffers import Buffers
 from bridge.fault import FaultPlanter
 from bridge.founded import Founded, erect, loads_of, nodes_of
@@ -15,6 +16,7 @@ from bridge.holdback import Held, HoldbackQueue
 from bridge.idspace import Origin
 from bridge.memory import HandedOver
 from bridge.places import Places
+from bridge.redo import Redo
 from bridge.remap import OUTPUT_CONTROL, buffer_numbers, remap
 from bridge.report import SecondsLedger, event_digest
 from bridge.resets import Resets
@@ -27,7 +29,7 @@ from relay.wire.errors import Refused, RemoteError
 from relay.wire.foundation import Told
 from relay.wire.guard import Guards
 from relay.wire.osc import Message, bundle, encode, single_message
-from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, OrderKey
+from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind
 from relay.wire.timetag import IMMEDIATELY, seconds, ticks
 
 NOT_FOUND_KEPT = 256
@@ -45,17 +47,15 @@ class PlayoutCounts:
     """What happened here, for the log and for people; reports count by second."""
 
     released: int = 0
-    stragglers: int = 0
+    missed: int = 0
+    """Notes that weren't played, since this host came to them far too late."""
     not_found: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
 
 
 class Playout:
-    """The way from judged events to scsynth.
-
-    need: ticks that scsynth needs a bundle before its timetag. release_advance: ticks before its due at
-    which an event leaves the hold-back queue.
-    """
+    """The way from judged events to scsynth. need: ticks that scsynth needs a bundle before its timetag.
+    release_advance: ticks before its due at which an event leaves the hold-back queue at the latest."""
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class Playout:
         self.counts = PlayoutCounts()
         self.buffers = Buffers()
         self.founded = Founded()
+        self.behind = Behind(timebase, release_advance)
         self.guards = Guards()  # the own slot's is the player's: no relay may play here what he may not
         self.unconfirmed = Unconfirmed()
         self.resume: HandedOver | None = None
@@ -84,9 +85,8 @@ class Playout:
         self._folders = folders
         self._ledger = ledger
         self._resets = Resets()
-        self._at_synth: list[OrderKey] = []
-        self._run: OrderKey = (0, 0)
-        """The last in the room's order of what scsynth has run, or takes no other before any more."""
+        self._redo = Redo()
+        self._at_synth = AtSynth()
         self._out: list[bytes] = []
         self.places = Places(own, self._out.extend)
 
@@ -124,10 +124,11 @@ class Playout:
 
     def clock_was_set(self) -> None:
         """Note that session time was set in one step, so that what scsynth has was due by another one."""
-        self._at_synth.clear()
+        self._at_synth.forget()
+        self._redo.forget()
         self.guards.clock_was_set()
+        self.behind.clock_was_set()
         self.buffers.clear_notes()
-        self._run = (0, 0)
 
     @property
     def has_synthdefs(self) -> bool:
@@ -153,16 +154,15 @@ class Playout:
             self._tally(event, _RESET)
         elif self.resume is not None and self.resume.covers(event, own=own):
             return
+        elif Flag.MISSED in event.flags:
+            if own and self.queue.take_own(event.seq) is None and self.unconfirmed.confirm(event.seq):
+                self._ledger.alone(event.due)
         elif event.kind is Kind.RESOURCE:
             self._resource(event, own=own)
         elif not own or not self._confirm(event):
-            self.queue.push(
-                Held(
-                    event.due, event.slot, event.seq, event.kind, event.payload, 0, event.number, event.flags
-                )
-            )
-            if event.due <= self._timebase.session_at(reading.local_ns) + self.release_advance:
-                self.counts.stragglers += 1
+            held = Held(event.due, event.slot, event.seq, event.kind, event.payload, 0, event.number)
+            held.flags, held.expected = event.flags, self.behind.expected(event.judged, reading)
+            self.queue.push(held)
 
     def release(self, reading: Reading, ready: int = 0, *, alone: bool = False) -> None:
         """Hand over what has a number up to `ready`, before which nothing is missing, and what is due within
@@ -170,7 +170,7 @@ class Playout:
         now = self._timebase.session_at(reading.local_ns)
         self._raise_founded(now, reading)
         self._wait_until_before = HANDED_AHEAD_MAX if alone else self.release_advance
-        self._note_run(now + self.need)
+        self._at_synth.run(now + self.need)
         room = max(0, AHEAD_COUNT_MAX - len(self._at_synth))
         batch = self.queue.release(
             now + self._wait_until_before, ready=ready, ahead=now + HANDED_AHEAD_MAX, room=room
@@ -188,8 +188,7 @@ class Playout:
         instants = [] if due is None else [due - self._wait_until_before]
         if far is not None and len(self._at_synth) < AHEAD_COUNT_MAX:
             instants.append(far - HANDED_AHEAD_MAX)
-        question = self.founded.next_question()
-        if question is not None:
+        if (question := self.founded.next_question()) is not None:
             instants.append(question)
         return min(instants, default=None)
 
@@ -258,6 +257,11 @@ class Playout:
         if self._resets.drop(held):
             self._note(held, _DROPPED, held.due)
             return
+        session_now = self._timebase.session_at(reading.local_ns)
+        margin = held.due - session_now - self.need
+        if self.behind.misses(held, -margin, session_now):
+            self.counts.missed += 1
+            return
         goes = held.slot == self.own.slot or held.kind is Kind.RESET or self.founded.is_handed_over(held)
         body = self._body(held)
         if body is None:
@@ -265,27 +269,26 @@ class Playout:
             return
         if self.fault is not None:
             body = self.fault.alter(held, body)
-        session_now = self._timebase.session_at(reading.local_ns)
         if goes:
             handed = body if held.home is None else held.home
-            self._out.append(bundle(self._timebase.wall_of_session(held.due, reading), handed))
-            heapq.heappush(self._at_synth, held.key)
+            wall = self._timebase.wall_of_session(held.due, reading)
+            for messages in self._redo.hand_over(held, handed, session_now, late=margin < 0):
+                self._out.append(bundle(wall, *messages))
+            self._at_synth.take(held.key)
             self._note_buffers(held)
         if held.kind is Kind.RESET:
             self._reset(held, reading)
         elif goes and Flag.FOUNDATION in held.flags:
             self.founded.ask_for(held, self.places.of(held.slot), session_now)
         self.counts.released += 1
-        margin = held.due - session_now - self.need
-        late = margin < 0
-        timetag = max(held.due, session_now + self.need) if late else held.due
+        late, timetag = margin < 0, max(held.due, session_now + self.need)
         self._note(
             held,
             _RESET if held.kind is Kind.RESET else body,
             timetag,
             margin_s=seconds(margin),
             late=late,
-            out_of_order=late and held.key < self._run,
+            out_of_order=late and self._at_synth.has_passed(held.key),
         )
 
     def _note(
@@ -353,11 +356,6 @@ class Playout:
         if held.slot != self.own.slot:
             self.guards[held.slot].reset(held.due)
             self._build(held.slot, self.founded.reset(held), reading)
-
-    def _note_run(self, until: int) -> None:
-        """Note what scsynth has run, or is about to, at the session instant `until`."""
-        while self._at_synth and self._at_synth[0][0] <= until:
-            self._run = max(self._run, heapq.heappop(self._at_synth))
 
     def _resource(self, event: Judged, *, own: bool) -> None:
         if not own and self.founded.load(event):

@@ -38,6 +38,7 @@ class _Second:
     unconfirmed: list[int] = field(default_factory=list)
     out_of_order: list[int] = field(default_factory=list)
     silent: list[int] = field(default_factory=list)
+    alone: int = 0
     margins_ms: list[float] = field(default_factory=list)
 
     def in_order(self) -> list[tuple[int, bytes]]:
@@ -82,6 +83,8 @@ class SecondsLedger:
         self.local_only = 0
         self.unfounded = 0
         """Groups and mixers of other members that scsynth says it hasn't got, since the last report."""
+        self.unplayed = 0
+        """Own notes that came to the tap's reader when their time was over, since the last report."""
         self.totals: dict[str, int] = dict.fromkeys(
             ("events", "late", "unconfirmed", "out_of_order", "silent_here", "missing"), 0
         )
@@ -140,6 +143,10 @@ class SecondsLedger:
         self._seconds.setdefault(due // TICKS_PER_S, _Second()).silent.append(number)
         self.totals["silent_here"] += 1
 
+    def alone(self, due: int) -> None:
+        """Note that an own note was played that nobody else is given, by the verdict under `due`."""
+        self._seconds.setdefault(due // TICKS_PER_S, _Second()).alone += 1
+
     def next_arrival(self) -> int:
         """Return the place of what is handed to scsynth now, after all that was before."""
         self._arrivals += 1
@@ -181,7 +188,7 @@ class SecondsLedger:
     def detail(self, second: int) -> DigestDetail:
         """Return the per-event digests of a second, in scsynth's order."""
         known = self._seconds.get(second, _Second())
-        return DigestDetail(second=second, events=known.in_order()[:4096])
+        return DigestDetail(second=second, events=known.in_order()[:4096], late=known.late[:4096])
 
     def _report(self, number: int, figures: PathFigures) -> Report:
         second = self._seconds.get(number, _Second())
@@ -190,6 +197,7 @@ class SecondsLedger:
         refused, self.refused = self.refused, 0
         local_only, self.local_only = self.local_only, 0
         unfounded, self.unfounded = self.unfounded, 0
+        unplayed, self.unplayed = self.unplayed, 0
         unconfirmed, self.unconfirmed = self.unconfirmed, 0
         digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
         for event_number, one in second.in_order():
@@ -217,6 +225,8 @@ class SecondsLedger:
             refused=refused,
             local_only=local_only,
             unfounded=unfounded,
+            alone=second.alone,
+            unplayed=unplayed,
             margin_ms_min=min(second.margins_ms, default=None),
             margins_ms=second.margins_ms[:MARGINS_LISTED],
             down_p50_ms=down[len(down) // 2] * 1e3 if down else 0.0,

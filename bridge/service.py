@@ -28,14 +28,14 @@ from bridge.effects import Abandon, SendControl, SendDatagram, Tell, ToSynth
 from bridge.fault import FaultKind, FaultPlanter
 from bridge.idspace import Origin
 from bridge.journal import Journal
+from bridge.memory import Identity
 from bridge.orphans import die_with_parent
-from bridge.player import Address as PlayerAddress
 from bridge.player import Player
 from bridge.playout import Playout
 from bridge.priority import raise_priority
 from bridge.report import SecondsLedger
 from bridge.resources import ResourceFolders
-from bridge.session import Identity, JamSession
+from bridge.session import JamSession
 from bridge.standing import Standing
 from bridge.synth import RELEASE_SLACK_MS
 from bridge.timebase import Timebase
@@ -298,7 +298,7 @@ class BridgeService:
         for datagram in datagrams:
             player.receive(
                 datagram.payload,
-                cast(PlayerAddress, datagram.source),
+                cast(tuple[str, int], datagram.source),
                 received_local_ns=datagram.received_local_ns,
                 reading=sources.read(),
             )

@@ -28,9 +28,8 @@ from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import MalformedDatagram, RemoteError
 from relay.wire.outbox import RTT_GUESS_S
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Stamped, Timing
+from relay.wire.stats import Stats
 from relay.wire.timetag import seconds
-
-__all__ = ["Identity", "JamSession", "Memory"]
 
 
 class JamSession:
@@ -124,7 +123,11 @@ class JamSession:
     def note_refused(self, tell: Tell | None = None) -> None:
         """Count what the local player sent and nobody gets, his scsynth included; tell why if it is news."""
         self._ledger.refused += 1
-        self._effects += [tell] if tell is not None else []
+        self._effects += [] if tell is None else [tell]
+
+    def note_unplayed(self) -> None:
+        """Count a note of the local player that nobody is given, since its time was over."""
+        self._ledger.unplayed += 1
 
     def note_local_only(self, tell: Tell | None) -> None:
         """Count what only the local player hears, and tell it if it is news."""
@@ -165,7 +168,7 @@ class JamSession:
             case control.Refused():
                 self.gone = message.final
                 self._effects += self._standing.out(words.refused(message), reading.local_ns)
-            case control.Stats():
+            case Stats():
                 pass
 
     def _set_room(self, room: control.Welcome | control.Settings) -> None:
@@ -173,6 +176,7 @@ class JamSession:
         self._downlink.repair(room.repair)
         self._uplink.follow(room.scheme)
         self._ledger.follow(room.scheme)
+        self.playout.behind.follow(room.scheme)
         self._uplink.outbox.copies = self._copies and room.repair
         self._uplink.outbox.ahead_s = seconds(room.horizon)
 
@@ -285,12 +289,14 @@ class JamSession:
                     self._downlink.keep_early(frame)
                     return
                 if not self._downlink.is_past(frame):
+                    self.playout.behind.came(frame.judged, reading)
                     arrived = self._timebase.session_at(received_local_ns)
                     self._ledger.way_down(frame.number, seconds(arrived - frame.judged))
                 self._take_in(frame, reading)
             case frames.BeatDown():
                 self._downlink.announce(frame.number, now_s)
                 if self._in_time:
+                    self.playout.behind.came(frame.sent, reading)
                     arrived = self._timebase.session_at(received_local_ns)
                     self._ledger.one_way_down(seconds(arrived - frame.sent))
             case frames.Nack():
@@ -338,14 +344,12 @@ class JamSession:
         if not self._in_time:
             self._step(self._timekeeper.lock_if_ready(reading), reading)
             now = self._timebase.session_at(reading.local_ns)
-        now_s = reading.local_s
-        outbox = self._uplink.outbox
-        outbox.rtt_s = self._timebase.clock.rtt_s if self._in_time else RTT_GUESS_S
-        self._downlink.ask(outbox, now_s)
-        for first, last in self._downlink.gave_up():
-            self._ledger.give_up(first, last)
+        self._uplink.outbox.rtt_s = self._timebase.clock.rtt_s if self._in_time else RTT_GUESS_S
+        self._downlink.ask(self._uplink.outbox, reading.local_s)
+        for missing in self._downlink.gave_up():
+            self._ledger.give_up(*missing)
         if self._sending:
-            self._uplink.beat(self._downlink.complete_number, now=now, now_s=now_s)
+            self._uplink.beat(self._downlink.complete_number, now=now, now_s=reading.local_s)
         if self._sending and self._ledger.report_at <= now:
             figures = path_figures(self._timebase, self._downlink, reading)
             self._effects += [SendControl(report) for report in self._ledger.due_reports(now, figures)]
@@ -392,6 +396,5 @@ class JamSession:
 
     def _is_ahead(self, event: Stamped) -> bool:
         """Tell whether an event without a verdict is still to be played, so that the others can hear it."""
-        now = self._timebase.session_at(self._awake_local_ns)
-        due = self.playout.due_unjudged(event.seq)
-        return due is not None and due > now + self.playout.release_advance
+        by = self._timebase.session_at(self._awake_local_ns) + self.playout.release_advance
+        return (self.playout.due_unjudged(event.seq) or 0) > by

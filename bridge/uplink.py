@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bridge.bygone import bygone
-from bridge.classify import is_note
 from relay.wire import frames
+from relay.wire.meaning import is_note
 from relay.wire.outbox import RIDE_S, Outbox
 from relay.wire.sequence import Kind, Scheme, Stamped, Timing, base_due, raises_floor
 from relay.wire.timetag import seconds, ticks

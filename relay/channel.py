@@ -14,15 +14,24 @@ from relay.limits import (
     EVENTS_BURST,
     EVENTS_PER_S,
     OUTBOX_FRAMES,
+    STRUCTURE_BURST,
+    STRUCTURE_PER_S,
     TokenBucket,
 )
 from relay.wire import frames
+from relay.wire.catchup import UsualWay
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
 from relay.wire.outbox import Outbox
 from relay.wire.recovery import GapTracker
 from relay.wire.sequence import Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
+
+MOMENTS_MIN = 16
+"""Of music, from which on its events say what is usual; before, heartbeats do."""
+UP_KEEP_S = 8.0
+"""How long an event that is missing is asked for: a Wi-Fi is away for seconds at times, and a free that never
+comes leaves a group standing everywhere. Longer than a member may be silent."""
 
 
 @dataclass(slots=True)
@@ -37,14 +46,22 @@ class Channel:
     fetch: Callable[[Iterable[int], float], list[bytes]]
     repair: bool
     heard_at: int = 0
-    up: GapTracker = field(default_factory=GapTracker)
+    up: GapTracker = field(default_factory=lambda: GapTracker(keep_s=UP_KEEP_S))
     outbox: Outbox = field(init=False)
     first_event_at: int | None = None
     """When the first event came over it."""
     events: TokenBucket = field(default_factory=lambda: TokenBucket(EVENTS_PER_S, EVENTS_BURST))
+    structure: TokenBucket = field(default_factory=lambda: TokenBucket(STRUCTURE_PER_S, STRUCTURE_BURST))
+    """Of what is taken although `events` is empty."""
     datagrams: TokenBucket = field(default_factory=lambda: TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_BURST))
     controls: TokenBucket = field(default_factory=lambda: TokenBucket(CONTROLS_PER_S, CONTROLS_BURST))
+    came_back: bool = False
+    """Whether its bridge was in the room before, on another channel."""
+    _before: int | None = None
+    """The last seq that its bridge had given out when it began to send."""
     _address: object | None = None
+    _events_way: UsualWay = field(default_factory=UsualWay)
+    _beats_way: UsualWay = field(default_factory=UsualWay)
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(self.fetch)
@@ -68,6 +85,26 @@ class Channel:
             self.first_event_at = now
         return event.emitted >= self.first_event_at
 
+    def event_came(self, event: Stamped, now: int) -> None:
+        """Note how long an event took that is looked at now."""
+        self._events_way.took(now - event.emitted, now)
+
+    def beat_came(self, beat: frames.BeatUp, now: int) -> None:
+        """Note a heartbeat that is looked at now: how long it took, and how far its bridge is."""
+        self._beats_way.took(now - beat.sent, now)
+        if self._before is None:
+            self._before = beat.last_seq
+
+    def was_in_the_room(self, seq: int) -> bool:
+        """Tell whether the number was given to an event while its bridge was in the room."""
+        return self.came_back or (self._before is not None and seq > self._before)
+
+    def usual_way(self) -> int | None:
+        """Return how long this member's events usually take, None before anything has come."""
+        if self._events_way.moments < MOMENTS_MIN and self._beats_way.moments:
+            return self._beats_way.usual()
+        return self._events_way.usual()
+
     def datagrams_out(self, now: int) -> list[bytes]:
         """Return what leaves now, sealed; while there is no address it waits, up to OUTBOX_FRAMES."""
         if self._address is None:
@@ -76,15 +113,15 @@ class Channel:
             return []
         return [self.sealer.seal(plaintext) for plaintext in self.outbox.flush(now / TICKS_PER_S)]
 
-    def ask_again(self, now: int) -> int:
-        """Ask the bridge for what is missing, if that is due; return how many events were given up."""
+    def ask_again(self, now: int) -> list[int]:
+        """Ask the bridge for what is missing, if that is due; return the numbers that were given up."""
         now_s = now / TICKS_PER_S
         if self.outbox.asks_from_s() > now_s:
-            return 0
+            return []
         ranges = self.up.due_requests(now_s, self.outbox.rtt_s)
         if ranges:
             self.outbox.say(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
-        return len(self.up.gave_up())
+        return self.up.gave_up()
 
     def next_wakeup(self) -> int | None:
         """Return the session instant at which there is something to ask for or to copy."""

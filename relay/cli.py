@@ -24,11 +24,11 @@ from relay.transports.addresses import own_address
 from relay.transports.asking import ask_stats
 from relay.transports.pins import KnownRelays, default_path
 from relay.transports.terminal import Commands, say
-from relay.wire.control import Stats
 from relay.wire.endpoint import DEFAULT_PORT, Endpoint, parse_endpoint
 from relay.wire.errors import LocalError
 from relay.wire.names import clean_room
 from relay.wire.sequence import Scheme
+from relay.wire.stats import Stats
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 ROOMS_NAMED_MAX = 10
@@ -105,7 +105,7 @@ def main() -> None:
     type=click.Choice([scheme.value for scheme in Scheme]),
     default=Scheme.JUDGED.value,
     help="Move what comes late for everyone alike (judged), or leave it late where it is (timestamp, to "
-    "compare; the lead is fixed then, 200 ms unless told).",
+    "compare; nothing that is late is dropped, and the lead is fixed, 200 ms unless told).",
 )
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", help="Log this much."

@@ -4,6 +4,8 @@ Pure. The relay knows which events were due in a second; every member that was i
 reports how many it handed over and a digest of them in scsynth's order. Equal digests over the expected
 number settle a second; otherwise the per-event digests are asked for and the events named.
 Nothing here is computed from one side only. A second is settled once, in turn, after its end.
+What the relay gave no due (a note that missed its time, an event that it refused or that never came) nobody
+but its player can have heard: it differs, whatever the digests say.
 Bound: the seconds from SECONDS_KEPT ago to as far ahead as the judge lets a due be.
 """
 
@@ -18,10 +20,14 @@ from relay.wire.sequence import Flag, Judged
 from relay.wire.timetag import TICKS_PER_S
 
 SECONDS_KEPT = 30
-REPORT_WAIT_S = 5
-"""A second is judged with the reports that came this long after its end; one is the rule."""
+REPORT_WAIT_S = 6
+"""A second is judged with the reports that came this long after its end; one is the rule. A bridge that stood
+still for five seconds has reported by then."""
 DETAIL_WAIT_S = 3
+MISSED = "missed its time, so nobody else was given it"
 INCIDENTS_KEPT = 50
+NAMED_MAX = 8
+"""Events of one second and kind that are named; of the others only how many they are is said."""
 
 
 @dataclass(slots=True)
@@ -36,6 +42,8 @@ class MemberSums:
     different: int = 0
     unconfirmed: int = 0
     silent_here: int = 0
+    alone: int = 0
+    """Own events that nobody else can have heard."""
 
 
 @dataclass(slots=True)
@@ -45,6 +53,10 @@ class _Second:
     reports: dict[int, Report] = field(default_factory=dict)
     details: dict[int, DigestDetail] = field(default_factory=dict)
     asked_at: int | None = None
+    missed: list[Judged] = field(default_factory=list)
+    """Judged to have missed their time: nobody is handed them."""
+    unheard: dict[tuple[int, str], int] = field(default_factory=dict)
+    """Events that got no verdict, by slot and reason."""
 
 
 class CoherenceLedger:
@@ -65,12 +77,20 @@ class CoherenceLedger:
     def expect(self, event: Judged) -> None:
         """Note a judged event for the second that it is due in."""
         second = event.due // TICKS_PER_S
-        if second > self._settled_up_to:
+        if Flag.MISSED in event.flags:
+            self._seconds.setdefault(max(second, self._settled_up_to + 1), _Second()).missed.append(event)
+        elif second > self._settled_up_to:
             self._seconds.setdefault(second, _Second()).expected[event.number] = event
         elif len(self.sums) > 1:  # only where nothing is moved: all but its sender have it late
             self.events += 1
             self.divergent += 1
             self.incidents.append(f"late by seconds everywhere else: {self._describe(event)}")
+
+    def unheard(self, slot: int, why: str, events: int, now: int) -> None:
+        """Note events of `slot` that got no verdict, so that nobody but their player can have heard them."""
+        number = max(now // TICKS_PER_S, self._settled_up_to + 1)
+        unheard = self._seconds.setdefault(number, _Second()).unheard
+        unheard[slot, why] = unheard.get((slot, why), 0) + events
 
     def report(self, slot: int, report: Report, now: int) -> None:
         """Take in a member's report; one for a second long gone or still to come is ignored.
@@ -93,6 +113,7 @@ class CoherenceLedger:
         for second in self._seconds.values():
             second.reports.pop(slot, None)
             second.details.pop(slot, None)
+            second.unheard = {key: events for key, events in second.unheard.items() if key[0] != slot}
 
     def settle(self, present: Iterable[int], now: int) -> list[tuple[int, tuple[int, ...]]]:
         """Compare what is complete; return (second, slots) whose per-event digests are wanted.
@@ -133,7 +154,7 @@ class CoherenceLedger:
         divergent: set[int] = set()
         for slot, report in whole.items():
             # What a bridge gave up lately belongs to seconds that are still to be compared.
-            self._add(slot, report, missing=0, out_of_order=report.out_of_order, different=0)
+            self._add(slot, report, missing=0, late=0, out_of_order=report.out_of_order, different=0)
             divergent |= self._named(slot, "late", report.late_numbers, second)
             divergent |= self._named(slot, "out of order", report.out_of_order_numbers, second)
         self._close(number, second, whole, len(divergent))
@@ -146,12 +167,14 @@ class CoherenceLedger:
         divergent: set[int] = set()
         for slot, report in whole.items():
             have = held.get(slot)
+            late = set(report.late_numbers)
             if have is None:
                 self.incidents.append(
                     f"{self._name_of(slot)} did not say what it played in a second that differed"
                 )
                 missing, moved, different = max(0, len(order) - report.events), 0, 0
             else:
+                late |= set(second.details[slot].late)  # what came since has a place in the details, too
                 lacking = [event_number for event_number in order if event_number not in have]
                 altered = [
                     event_number
@@ -159,7 +182,9 @@ class CoherenceLedger:
                     if event_number in have and have[event_number] != common[event_number]
                 ]
                 ranked = [(n, rank[n]) for n, _ in second.details[slot].events if n in rank]
-                swapped = _out_of_order(ranked, set(report.late_numbers))
+                # Those of its own, too, that it had played at another instant: nobody else can tell.
+                apart = set(report.out_of_order_numbers) & have.keys()
+                swapped = sorted({*_out_of_order(ranked, late | apart), *apart})
                 extra = [event_number for event_number in have if event_number not in rank]
                 divergent |= self._named(slot, "missing", lacking, second)
                 divergent |= self._named(slot, "different", altered, second)
@@ -169,16 +194,18 @@ class CoherenceLedger:
                         f"{counted(len(extra), 'event')} at {self._name_of(slot)}, not due then"
                     )
                 missing, moved, different = len(lacking), len(swapped), len(altered) + len(extra)
-            self._add(slot, report, missing=missing, out_of_order=moved, different=different)
-            divergent |= self._named(slot, "late", report.late_numbers, second)
+            self._add(slot, report, missing=missing, late=len(late), out_of_order=moved, different=different)
+            divergent |= self._named(slot, "late", sorted(late), second)
         self._close(number, second, whole, len(divergent))
 
-    def _add(self, slot: int, report: Report, *, missing: int, out_of_order: int, different: int) -> None:
+    def _add(
+        self, slot: int, report: Report, *, missing: int, late: int, out_of_order: int, different: int
+    ) -> None:
         sums = self.sums.setdefault(slot, MemberSums())
         sums.seconds += 1
         sums.events += report.events
         sums.missing += missing
-        sums.late += report.late
+        sums.late += max(report.late, late)
         sums.out_of_order += out_of_order
         sums.different += different
         sums.unconfirmed += report.unconfirmed
@@ -195,11 +222,40 @@ class CoherenceLedger:
                 named.add(number)
         return named
 
+    def _add_unheard(self, second: _Second, whole: dict[int, Report]) -> int:
+        """Count what its player alone can have heard; return how many events that were."""
+        found = [(slot, why, events) for (slot, why), events in second.unheard.items()]
+        found += [(event.slot, MISSED, 1) for event in second.missed]
+        total = 0
+        for slot, why, events in found:
+            others = whole.keys() - {slot}
+            for other in others:
+                self.sums[other].missing += events
+            if not others:
+                continue
+            total += events
+            if why != MISSED:
+                self.sums.setdefault(slot, MemberSums()).alone += events
+                self.incidents.append(
+                    f"{counted(events, 'event')} of {self._name_of(slot)} at nobody else: {why}"
+                )
+        if total:
+            for slot, report in whole.items():
+                self.sums[slot].alone += report.alone
+            self._name(MISSED, [self._describe(event) for event in second.missed])
+        return total
+
+    def _name(self, what: str, events: list[str]) -> None:
+        self.incidents += [f"{what}: {words}" for words in events[:NAMED_MAX]]
+        if len(events) > NAMED_MAX:
+            self.incidents.append(f"{what}: {counted(len(events) - NAMED_MAX, 'event')} more in that second")
+
     def _close(self, number: int, second: _Second, whole: dict[int, Report], divergent: int) -> None:
         if whole:
+            unheard = self._add_unheard(second, whole)
             self.seconds_compared += 1
-            self.events += len(second.expected)
-            self.divergent += divergent
+            self.events += len(second.expected) + unheard
+            self.divergent += divergent + unheard
             self.retimed += sum(Flag.RETIMED in event.flags for event in second.expected.values())
         self._settled_up_to = max(self._settled_up_to, number)
         del self._seconds[number]

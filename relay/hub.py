@@ -12,11 +12,13 @@ from clock.exchange import is_client_request, server_answer
 from relay.channel import Channel
 from relay.lead import LeadPolicy
 from relay.limits import (
+    EVENTS_PER_S,
     NTP_ANSWERS_PER_S,
     NTP_BURST,
     STATS_BURST,
     STATS_MEMBERS_MAX,
     STATS_PER_S,
+    STRUCTURE_PER_S,
     TokenBucket,
 )
 from relay.probing import Probing
@@ -28,11 +30,18 @@ from relay.wire.datagram import peek_channel
 from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
 from relay.wire.sequence import Judged, Scheme, Stamped
+from relay.wire.stats import Stats
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 __all__ = ["CloseControl", "Effect", "HubLimits", "RelayHub", "SendControl", "SendDatagram"]
 
 HOUSEKEEPING = ticks(0.250)
+
+FLOOD = (
+    f"more than {EVENTS_PER_S + STRUCTURE_PER_S} groups, FX, frees and settings a second came from you, for "
+    "longer than any Sonic Pi sends so many: the others hear nothing of you any more; stop what sends them, "
+    "and join anew"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +143,7 @@ class RelayHub:
         self.probing.closed(connection)
         return self._reception.closed(connection, now)
 
-    def stats(self, room_name: str | None, now: int) -> control.Stats:
+    def stats(self, room_name: str | None, now: int) -> Stats:
         """Return the statistics of one room, or of all of them as far as they fit one answer."""
         rooms = [room for name, room in sorted(self.rooms.items()) if room_name in (None, name)]
         present = sum(seat.present for room in rooms for seat in room.seats.values())
@@ -144,7 +153,7 @@ class RelayHub:
             if seats > STATS_MEMBERS_MAX:
                 rooms = rooms[:shown]
                 break
-        return control.Stats(
+        return Stats(
             software=self._software,
             uptime_s=(now - self._started_at) / TICKS_PER_S,
             members=present,
@@ -165,6 +174,7 @@ class RelayHub:
         seat.refused += report.refused
         seat.local_only += report.local_only
         seat.unfounded += report.unfounded
+        seat.unplayed += report.unplayed
         seat.margins_ms.extend(report.margins_ms)
         if report.margin_ms_min is not None and (
             seat.margin_ms_worst is None or report.margin_ms_min < seat.margin_ms_worst
@@ -205,6 +215,8 @@ class RelayHub:
         channel.address = source
         channel.heard_at = now
         for frame in parts:
+            if seat.channel is not channel:  # put out by what it said just now
+                break
             try:
                 effects += self._frame(room, seat, channel, frame, received=received, now=now)
             except RemoteError:
@@ -216,13 +228,11 @@ class RelayHub:
     ) -> list[Effect]:
         match frame:
             case Stamped():
-                if channel.up.saw(frame.seq, now / TICKS_PER_S):
-                    seat.sent += 1
-                    if channel.events.take(now):
-                        room.submit(seat, frame, now)
-                    else:
-                        room.publish(room.judge.refuse(seat.slot, frame.seq, now), now)
+                is_new = channel.up.saw(frame.seq, now / TICKS_PER_S)
+                if is_new and not room.submit(seat, channel, frame, now):
+                    return self._reception.put_out(room, seat, FLOOD, now)
             case frames.BeatUp():
+                channel.beat_came(frame, now)
                 seat.ways.beat(received - frame.sent, now)
                 channel.outbox.known_to_have(frame.complete_number, now / TICKS_PER_S)
                 channel.up.announce(frame.last_seq, now / TICKS_PER_S)
@@ -260,9 +270,7 @@ class RelayHub:
                 for _, channel in room.channels():
                     channel.outbox.say(beat)
             for seat, channel in room.channels():
-                given_up = channel.ask_again(now)
-                if given_up:
-                    room.tuning.needs.lost(seat.slot, given_up, now)
+                room.give_up(seat, channel, channel.ask_again(now), now)
             if housekeeping:
                 effects += self._keep_house(room, now)
         return effects
@@ -311,6 +319,10 @@ class RelayHub:
             del self.rooms[room.name]
             return effects
         effects += self._reception.tune(room, now)
+        for slot, texts in room.unheard.news(now).items():
+            channel = room.seats[slot].channel if slot in room.seats else None
+            if channel is not None:
+                effects += [SendControl(channel.connection, control.Notice(text=text)) for text in texts]
         present = [seat.slot for seat, _ in room.channels()]
         for second, slots in room.ledger.settle(present, now):
             for slot in slots:

@@ -14,6 +14,7 @@ from relay.reception import CHANNEL_BYTES, CloseControl, Effect, SendControl, Se
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
+from relay.wire.stats import ProbeStats
 from relay.wire.timetag import ticks
 from relay.wire.version import PROTOCOL_VERSION, other_version
 
@@ -53,9 +54,9 @@ class Probing:
         self._refused = 0
         self._datagrams_refused = 0
 
-    def stats(self) -> control.ProbeStats:
+    def stats(self) -> ProbeStats:
         """Return how many paths were measured and are now, and what was refused."""
-        return control.ProbeStats(
+        return ProbeStats(
             now=len(self._by_channel),
             begun=self._begun,
             refused=self._refused,

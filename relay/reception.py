@@ -15,6 +15,7 @@ from relay.wire.counted import counted
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
 from relay.wire.names import clean_name, cleaned
+from relay.wire.recovery import MAX_MISSING
 from relay.wire.sequence import Judged, Scheme
 from relay.wire.timetag import TICKS_PER_S, seconds
 from relay.wire.version import PROTOCOL_VERSION, other_version
@@ -124,8 +125,8 @@ class Reception:
             effects += self.drop(room, seat, now)
         self._rooms[room_name] = room
         seat.outs, seat.ins, seat.release_advance = hello.outs, hello.ins, hello.release_advance
-        room.publish(room.judge.skip_to(seat.slot, hello.next_seq, now), now)
-        keys = self._open_channel(connection, room, seat, now)
+        room.publish(room.judge.skip_to(seat.slot, hello.next_seq, now, was_in=resumed), now)
+        keys = self._open_channel(connection, room, seat, hello.next_seq, now, came_back=resumed)
         tuned = room.tune_horizon(now)
         # First of all: a bridge can make nothing of anything before its Welcome.
         effects.append(SendControl(connection, self._welcome(room, seat, keys, resumed=resumed)))
@@ -181,6 +182,12 @@ class Reception:
             SendControl(channel.connection, news) for other, channel in room.channels() if other is not seat
         ]
 
+    def put_out(self, room: Room, seat: Seat, text: str, now: int) -> list[Effect]:
+        """See off a member that does what no member may, and say why."""
+        assert seat.channel is not None, "who isn't in can't be put out"
+        refused = control.Refused(reason="flood", text=text, final=True)
+        return [SendControl(seat.channel.connection, refused), *self.leave(room, seat, now)]
+
     def leave(self, room: Room, seat: Seat, now: int) -> list[Effect]:
         """See off a member that goes for good."""
         effects = self.drop(room, seat, now)
@@ -227,7 +234,9 @@ class Reception:
         ]
         return [*self.settings(room), *effects] if tuned.changed else effects
 
-    def _open_channel(self, connection: int, room: Room, seat: Seat, now: int) -> tuple[int, bytes, bytes]:
+    def _open_channel(
+        self, connection: int, room: Room, seat: Seat, first_seq: int, now: int, *, came_back: bool
+    ) -> tuple[int, bytes, bytes]:
         number = int.from_bytes(self._entropy(CHANNEL_BYTES))
         while number in self._channels:
             number = int.from_bytes(self._entropy(CHANNEL_BYTES))
@@ -241,8 +250,9 @@ class Reception:
             heard_at=now,
             fetch=room.ring.get,
             repair=room.repair,
+            came_back=came_back,
         )
-        channel.up.expect(room.judge.next_seq(seat.slot))
+        _expect(channel, room.judge.wanted(seat.slot, first_seq), room.judge.next_seq(seat.slot), now)
         channel.outbox.ahead_s = seat.release_advance / TICKS_PER_S
         if seat.last_report is not None:
             channel.outbox.rtt_s = seat.last_report.rtt_ms / 1e3
@@ -268,6 +278,16 @@ class Reception:
             members=room.members(),
             **_settings(room),
         )
+
+
+def _expect(channel: Channel, wanted: list[int], next_seq: int, now: int) -> None:
+    """Let a channel expect what is new, and what was given up of late and may be sent again after all."""
+    missing = set(wanted[-MAX_MISSING:])
+    first = max(min(missing, default=next_seq), next_seq - MAX_MISSING)
+    channel.up.expect(first)
+    for seq in range(first, next_seq):
+        if seq not in missing:
+            channel.up.saw(seq, now / TICKS_PER_S)
 
 
 def _settings(room: Room) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from relay.heartbeat import Heartbeat
 from relay.judge import Judge
 from relay.lead import LeadPolicy
 from relay.tuning import Path, RoomTuning, Tuned
+from relay.unheard import Unheard, Why
 from relay.ways import WAY_GUESS, Ways
 from relay.wire import frames
 from relay.wire.control import Member, Report
 from relay.wire.errors import RemoteError
 from relay.wire.foundation import FoundationStore
+from relay.wire.meaning import is_note
 from relay.wire.osc import single_message
 from relay.wire.recovery import SendRing
 from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped, raises_floor
@@ -67,6 +69,7 @@ class Seat:
     refused: int = 0
     local_only: int = 0
     unfounded: int = 0
+    unplayed: int = 0
     sent: int = 0
 
     @property
@@ -102,8 +105,10 @@ class Room:
             self.tuning.keeper.timing,
             horizon=self.tuning.horizon,
             scheme=scheme,
-            on_verdict=self.tuning.verdict,
+            on_verdict=self._judged,
+            on_refused=self._refused,
         )
+        self.unheard = Unheard()
         self.ring = SendRing(RING_EVENTS, RING_KEEP_S)
         self.ledger = CoherenceLedger(self.describe, self.name_of)
         self.heartbeat = Heartbeat()
@@ -195,11 +200,30 @@ class Room:
         if self._verdicts is not None:
             self._verdicts += [(self.name, event) for event in events]
 
-    def submit(self, seat: Seat, event: Stamped, now: int) -> None:
-        """Judge one event of a seat and publish what can be."""
-        if seat.channel is not None and seat.channel.tells_its_way(event, now):
+    def submit(self, seat: Seat, channel: Channel, event: Stamped, now: int) -> bool:
+        """Judge one event of a seat and publish what can be; return False where it floods the room.
+
+        Over the limit only notes are refused: without a group, an FX or a free all that follows is another.
+        """
+        seat.sent += 1
+        if not channel.events.take(now):
+            if is_note(event.payload):
+                self.publish(self.judge.refuse(seat.slot, event.seq, now, Why.RATE), now)
+                return True
+            if not channel.structure.take(now):
+                return False
+        usual = channel.usual_way()
+        if channel.tells_its_way(event, now):
             self.tuning.needs.came(seat.slot, event, now)
-        self.publish(self.judge.judge(seat.slot, event, now), now)
+            channel.event_came(event, now)
+        self.publish(self.judge.judge(seat.slot, event, now, usual=usual), now)
+        return True
+
+    def give_up(self, seat: Seat, channel: Channel, seqs: list[int], now: int) -> None:
+        """Note that events of a seat never came, though they were asked for."""
+        if seqs:
+            self.tuning.needs.lost(seat.slot, len(seqs), now)
+            self.publish(self.judge.give_up(seat.slot, seqs, now, counts=channel.was_in_the_room), now)
 
     def silence(self, seat: Seat, now: int) -> None:
         """Free the sound of a member that is away; its foundation is kept for its return."""
@@ -214,10 +238,21 @@ class Room:
         self.judge.forget(seat.slot)
         self.ledger.forget(seat.slot)
         self.tuning.forget(seat.slot)
+        self.unheard.forget(seat.slot)
 
     def pending(self, now: int) -> bool:
         """Tell whether something is still due, so that the heartbeat must be quick."""
         return self.judge.last_due > now
+
+    def _judged(self, event: Stamped, judged: Judged) -> None:
+        self.tuning.verdict(event, judged)
+        if Flag.MISSED in judged.flags:
+            self.unheard.note(judged.slot, Why.MISSED)
+
+    def _refused(self, slot: int, why: Why, events: int, now: int) -> None:
+        """Note what of a slot nobody else hears."""
+        self.unheard.note(slot, why, events)
+        self.ledger.unheard(slot, why.value, events, now)
 
     def _found(self, event: Judged) -> None:
         seat = self.seats.get(event.slot)

@@ -6,8 +6,8 @@ Pure.
 from relay.coherence import MemberSums
 from relay.rooms import Room, Seat
 from relay.tuning import Path
-from relay.wire.control import MemberStats, RoomStats
 from relay.wire.endpoint import StreamAddress
+from relay.wire.stats import MemberStats, RoomStats
 from relay.wire.timetag import TICKS_PER_S, ms
 
 INCIDENTS_SHOWN = 20
@@ -38,6 +38,7 @@ def room_stats(room: Room) -> RoomStats:
         retimed_share=ledger.retimed / ledger.events if ledger.events else 0.0,
         overtaken=sum(count.overtaken for count in counts),
         moved=sum(count.moved for count in counts),
+        missed=sum(count.missed for count in counts),
         members=[_member_stats(room, room.seats[slot], paths.get(slot)) for slot in sorted(room.seats)],
         incidents=list(ledger.incidents)[-INCIDENTS_SHOWN:],
         scheme=room.judge.scheme,
@@ -74,6 +75,9 @@ def _member_stats(room: Room, seat: Seat, path: Path | None) -> MemberStats:
         silent_here=sums.silent_here,
         local_only=seat.local_only,
         unfounded=seat.unfounded,
+        missed=counts.missed,
+        alone=sums.alone,
+        unplayed=seat.unplayed,
         margin_ms_worst=seat.margin_ms_worst,
         margin_ms_p99=_quantile(margins, 0.01),
         up_p99_ms=_quantile(up_ms, 0.99) or 0.0,

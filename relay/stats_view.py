@@ -10,9 +10,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from relay.wire.control import MemberStats, ProbeStats, RoomStats, Stats
 from relay.wire.counted import counted
 from relay.wire.sequence import Scheme
+from relay.wire.stats import MemberStats, ProbeStats, RoomStats, Stats
 
 WIDE = 1000
 """Columns: no limit, to learn how many a table would like."""
@@ -54,6 +54,9 @@ def verdict(room: RoomStats) -> tuple[str, str]:
     )
     if bad:
         return f"NOT coherent: {room.divergence:.2%} of events differ somewhere", BAD
+    silent = sum(member.unplayed for member in room.members)
+    if silent:
+        return f"the same everywhere, but {counted(silent, 'note')} came too late to be played at all", FAIR
     if room.retimed_share > 0.01:
         return f"the same everywhere, but {room.retimed_share:.1%} of events were re-timed", FAIR
     return "coherent: the same everywhere", GOOD
@@ -73,6 +76,13 @@ def _remarks(member: MemberStats) -> list[str]:
         remarks.append(
             f"{member.name}: scsynth there lacks {member.unfounded} of the groups and mixers that the others "
             "built at their start, so they are silent there; join again"
+        )
+    if member.alone:
+        remarks.append(f"{member.name}: {counted(member.alone, 'event')} of its own heard by nobody else")
+    if member.unplayed:
+        remarks.append(
+            f"{member.name}: {counted(member.unplayed, 'note')} of its own played nowhere, since its "
+            "computer came to them when their time was over"
         )
     if member.beyond:
         events = f"{counted(member.beyond, 'event')} needed more than the longest lead"

@@ -111,6 +111,11 @@ class Bench:
         self.playout.release(reading(at_s), ready)
         return bundles(self.playout.drain())
 
+    def passes(self, from_s: float, until_s: float, ready: int = 0) -> list[tuple[float, bytes]]:
+        """Let time pass at a host that is awake: `release` every 20 ms."""
+        steps = round((until_s - from_s) / 0.02)
+        return [one for step in range(steps + 1) for one in self.release(from_s + step * 0.02, ready)]
+
     def digest(self, second: int) -> list[tuple[int, bytes]]:
         """Return the ledger's (number, digest) of a second after `instant(0)`."""
         return self.ledger.detail((instant(0) >> 32) + second).events
@@ -120,8 +125,8 @@ def bundles(datagrams: list[bytes]) -> list[tuple[float, bytes]]:
     """Return (timetag in seconds after `instant(0)`, message) of the bundles among datagrams."""
     found = []
     for datagram in datagrams:
-        ((timetag, message),) = walk(datagram)
-        if timetag is not None:
-            assert timetag == timetag_of(datagram)
-            found.append((round((timetag - instant(0)) / 2**32, 6), message.raw))
+        for timetag, message in walk(datagram):
+            if timetag is not None:
+                assert timetag == timetag_of(datagram)
+                found.append((round((timetag - instant(0)) / 2**32, 6), message.raw))
     return found

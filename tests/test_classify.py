@@ -3,7 +3,8 @@
 import pytest
 from laboratory.virtual.traffic import recorded
 
-from bridge.classify import Route, completes_foundation, is_foundation, is_note, route
+from bridge.classify import Route, completes_foundation, is_foundation, route
+from relay.wire.meaning import is_note
 from relay.wire.osc import encode, single_message
 
 TIMED = 1 << 63

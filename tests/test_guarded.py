@@ -12,7 +12,7 @@ from relay.wire import control
 from relay.wire.control import Foundation
 from relay.wire.osc import bundle, encode, single_message
 from relay.wire.sequence import Kind, Stamped, Timing
-from relay.wire.timetag import ticks
+from relay.wire.timetag import TICKS_PER_S, ticks
 from tests.bridge_world import TAP, Bench, group, instant, judged, note, reading
 from tests.fakes import Jam
 from tests.hostile import KILLERS
@@ -48,9 +48,12 @@ def send(player_at: Bench, *payloads: bytes) -> list[Tell]:
 
 
 def released(bench: Bench, until_s: float = 60.0) -> list[bytes]:
-    """Return what scsynth is handed up to an instant."""
-    bench.playout.release(reading(until_s))
-    return bench.playout.drain()
+    """Return what scsynth is handed up to an instant, by a host that wakes up for it."""
+    handed: list[bytes] = []
+    while (due := bench.playout.next_release()) is not None and due <= instant(until_s):
+        bench.playout.release(reading((due - instant(0)) / TICKS_PER_S + 1e-6))
+        handed += bench.playout.drain()
+    return handed
 
 
 @pytest.mark.parametrize("killer", KILLERS.values(), ids=KILLERS)

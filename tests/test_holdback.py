@@ -16,7 +16,7 @@ NOTE = encode("/s_new", "sonic-pi-beep", 21, 0, 20)
 
 
 def held(
-    due: int, slot: int = 2, seq: int = 1, *, number: int | None = 1, sub: int = 0, payload: bytes = b""
+    due: int, slot: int = 2, seq: int = 1, *, number: int | None = 1, sub: int = 0, payload: bytes = NOTE
 ) -> Held:
     return Held(due, slot, seq, Kind.TIMED, payload, sub, number)
 

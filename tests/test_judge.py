@@ -276,10 +276,19 @@ def test_the_event_that_fills_the_gap_is_taken_in_however_many_wait() -> None:
     judge = a_judge()
     for seq in range(2, WAITING_MAX + 2):
         judge.judge(1, event(seq), EPOCH)
-    assert judge.judge(1, event(WAITING_MAX + 2), EPOCH) == []
-    assert judge.counts(1).refused == 1
     assert len(judge.judge(1, event(1), EPOCH)) == WAITING_MAX + 1
-    assert judge.next_seq(1) == WAITING_MAX + 3
+    assert judge.next_seq(1) == WAITING_MAX + 2
+
+
+def test_where_too_many_wait_for_a_gap_it_is_given_up_and_nothing_is_refused() -> None:
+    judge = a_judge()
+    for seq in range(2, WAITING_MAX + 2):
+        judge.judge(1, event(seq), EPOCH)
+    judged = judge.judge(1, event(WAITING_MAX + 2), EPOCH)
+    assert [one.seq for one in judged] == list(range(2, WAITING_MAX + 3))
+    assert (judge.counts(1).refused, judge.counts(1).skipped) == (0, 1)
+    (after_all,) = judge.judge(1, event(1), EPOCH)
+    assert Flag.OVERTAKEN in after_all.flags
 
 
 def test_numbers_given_up_are_remembered_up_to_a_bound() -> None:

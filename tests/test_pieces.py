@@ -202,8 +202,8 @@ def test_cutting_makes_no_count_small_enough() -> None:
 def test_a_message_about_several_nodes_is_one_for_each(address: str, group: tuple[int, ...]) -> None:
     nodes = [tuple(10 * index + number for number in group) for index in range(3)]
     whole = encode(address, *(number for one in nodes for number in one))
-    assert apart(whole) == [encode(address, *one) for one in nodes]
-    assert apart(encode(address, *group)) == [encode(address, *group)]
+    assert apart(whole) == [[encode(address, *one) for one in nodes]]
+    assert apart(encode(address, *group)) == [[encode(address, *group)]]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_message_about_several_nodes_is_one_for_each(address: str, group: tupl
     ids=lambda whole: whole[:6].decode(),
 )
 def test_any_other_message_is_left_whole(whole: bytes) -> None:
-    assert apart(whole) == [whole]
+    assert apart(whole) == [[whole]]
 
 
 def test_a_node_that_is_not_there_keeps_none_behind_it_from_being_freed() -> None:
@@ -225,5 +225,5 @@ def test_a_node_that_is_not_there_keeps_none_behind_it_from_being_freed() -> Non
     for made in ("/g_new", 10, 1, 0), ("/g_new", 11, 1, 0):
         tree.execute(message(*made))
     whole = encode("/n_free", 10, 99, 11)
-    assert [tree.execute(single_message(one)) for one in apart(whole)] == [True, False, True]
+    assert [tree.execute(single_message(one)) for one in apart(whole)[0]] == [True, False, True]
     assert not tree.slot(0).children

@@ -161,7 +161,7 @@ def test_the_boot_of_3_2_2_makes_its_tree_in_the_members_slot_and_the_scope_at_h
     start = instant(1.0)
     for sent in recorded("boot"):
         send(player, sent.stamped(start), 1.0 + sent.at_s)
-    handed = [single_message(message) for _, message in bench.release(9.0)]
+    handed = [single_message(message) for _, message in bench.passes(1.0, 9.0)]
     origin = Origin(1)
     made = [(m.address, m.arg(1 if m.address == "/s_new" else 0)) for m in handed]
     assert made == [

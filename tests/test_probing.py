@@ -8,6 +8,7 @@ from relay.probing import END_GRACE, SILENCE
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.sequence import Kind, Stamped
+from relay.wire.stats import ProbeStats
 from relay.wire.timetag import TICKS_PER_S, ticks
 from relay.wire.version import PROTOCOL_VERSION
 from tests.fakes import NOTE, Jam
@@ -156,9 +157,7 @@ def test_as_many_as_the_relay_measures_at_once_and_no_more_until_one_ends() -> N
     assert late.answer[1] == CloseControl(50)
     jam.hub.control_closed(first.connection, jam.now)
     assert isinstance(Prober(jam, 51).said, control.ProbeWelcome)
-    assert jam.hub.stats(None, jam.now).probes == control.ProbeStats(
-        now=PROBES_MAX, begun=PROBES_MAX + 1, refused=1
-    )
+    assert jam.hub.stats(None, jam.now).probes == ProbeStats(now=PROBES_MAX, begun=PROBES_MAX + 1, refused=1)
 
 
 def test_more_than_the_rate_is_not_answered_not_reported_and_counted() -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from relay import limits
+from relay.channel import MOMENTS_MIN, UP_KEEP_S
+from relay.coherence import REPORT_WAIT_S
 from relay.judge import GAP_GUARD, WAITING_MAX
 from relay.probing import END_GRACE
 from relay.rooms import AWAY_GRACE, RESERVED_FOR, RING_EVENTS, RING_KEEP_S, SILENCE
-from relay.wire import budget, control, datagram, frames, loss, outbox, recovery
+from relay.wire import budget, catchup, control, datagram, frames, loss, outbox, recovery
 from relay.wire.endpoint import DEFAULT_PORT
 from relay.wire.sequence import Flag, Judged, Kind, Stamped
-from relay.wire.timetag import FIRST_SAFE, ticks
+from relay.wire.timetag import FIRST_SAFE, seconds, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
 TEXT = (Path(__file__).parent.parent / "relay" / "wire" / "PROTOCOL.md").read_text("utf-8")
@@ -66,10 +68,17 @@ def test_kinds_and_flags_have_the_numbers_that_are_written_down() -> None:
         f"At most {WAITING_MAX} events of a slot wait",
         f"until {round(GAP_GUARD / ticks(0.001))} ms before",
         f"keeps judged events for {RING_KEEP_S:.0f} s, {RING_EVENTS} of a room",
-        f"asks for a seq for {recovery.KEEP_S:.0f} s",
+        f"asks for a seq for {UP_KEEP_S:.0f} s",
         f"| {limits.CONNECTIONS_MAX} |",
         f"| {limits.DATAGRAMS_PER_S} a second, {limits.DATAGRAMS_BURST} at once |",
         f"| {limits.EVENTS_PER_S} a second, {limits.EVENTS_BURST} at once |",
+        f"| {limits.STRUCTURE_PER_S} a second, {limits.STRUCTURE_BURST} at once |",
+        f"more than {seconds(catchup.BEHIND_MAX):g} s later than is usual",
+        f"median of the last {catchup.MOMENTS_KEPT} such times",
+        f"what comes within {seconds(catchup.MOMENT):g} s counts once",
+        f"before {MOMENTS_MIN} are known",
+        f"more than {seconds(catchup.WITH_OTHERS_MAX):g} s late",
+        f"or {REPORT_WAIT_S} s after its end",
         f"and {budget.RATE_BYTES_PER_S * 8 / 1000:.0f} kbit/s, {budget.BURST_BYTES >> 10} KiB at once |",
         f"up to its {outbox.ANSWERED_MAX}th number",
         f"{' and '.join(f'{after_s * 1e3:.0f}' for after_s in outbox.SPREAD_S)} ms",

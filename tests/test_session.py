@@ -192,7 +192,9 @@ def test_a_bridge_killed_at_once_leaves_what_the_one_before_it_had_handed_over()
 def test_memory_has_what_the_next_bridge_needs() -> None:
     bench, session, relay = joined()
     relay.say(judged(1, 2.0, note(20)), judged(2, 9.0, note(21)), judged(4, 2.1, note(23)), at_s=1.5)
+    relay.turn(1.95)
     emit(session, note(30), 1.9, 0.2)
+    relay.turn(2.05)
     relay.turn(2.1)
     memory = session.memory
     assert memory.complete_number == 1
@@ -254,7 +256,7 @@ def test_a_step_of_the_relays_clock_moves_own_events_along_and_not_the_judged() 
     for count in range(12):
         relay.lock(2.5 + count * 0.4)
     assert bench.timebase.era == 2
-    due = sorted(round(due, 2) for due, _ in bench.release(12.5))
+    due = sorted(round(due, 2) for due, _ in bench.passes(8.0, 12.5))
     assert due == [10.0, 11.0], "by the wall clock"
 
 

@@ -6,6 +6,7 @@ from relay.limits import STATS_BURST
 from relay.wire import control
 from relay.wire.osc import encode
 from relay.wire.sequence import Scheme
+from relay.wire.stats import Stats
 from relay.wire.timetag import TICKS_PER_S
 from tests.fakes import FakeBridge, Jam
 
@@ -41,7 +42,7 @@ def test_statistics_tell_what_was_sent_judged_and_reported() -> None:
         )
     )
     ann.say(control.StatsRequest(room="main"))
-    (stats,) = ann.heard(control.Stats)
+    (stats,) = ann.heard(Stats)
     assert (stats.software, stats.members, len(stats.rooms)) == ("jamrelay test", 2, 1)
     (room,) = stats.rooms
     assert (room.lead_ms, room.shift_ms, room.moved) == (pytest.approx(200.0), 0.0, 1)
@@ -85,7 +86,7 @@ def test_statistics_are_given_without_joining_but_not_without_limit() -> None:
     asker.connection, asker.closed = 999, False
     for _ in range(STATS_BURST + 5):
         asker.say(control.StatsRequest())
-    assert len(asker.heard(control.Stats)) == STATS_BURST
+    assert len(asker.heard(Stats)) == STATS_BURST
     refused = asker.heard(control.Refused)
     assert len(refused) == 5
     assert "try again" in refused[0].text
@@ -123,4 +124,4 @@ def test_a_rooms_scheme_is_told_to_whoever_joins_or_asks(scheme: Scheme) -> None
     assert ann.welcome.scheme is scheme
     assert {settings.scheme for settings in ann.heard(control.Settings)} == {scheme}
     ann.say(control.StatsRequest())
-    assert ann.heard(control.Stats)[0].rooms[0].scheme is scheme
+    assert ann.heard(Stats)[0].rooms[0].scheme is scheme

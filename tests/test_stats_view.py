@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from relay.stats_view import stats_view, verdict
-from relay.wire.control import MemberStats, ProbeStats, RoomStats, Stats
 from relay.wire.counted import counted
 from relay.wire.sequence import Scheme
+from relay.wire.stats import MemberStats, ProbeStats, RoomStats, Stats
 
 
 def member(slot: int, name: str, **figures: float | bool | int | None) -> MemberStats:

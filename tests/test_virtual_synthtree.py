@@ -1,6 +1,5 @@
 """The model of scsynth's tree, against what genuine scsynth does, and what it makes of time."""
 
-import shutil
 import struct
 import subprocess
 from itertools import pairwise
@@ -102,7 +101,7 @@ def test_the_model_does_what_was_measured(name: str) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.skipif(shutil.which("scsynth") is None, reason="no scsynth here")
+@pytest.mark.unhurried
 def test_genuine_scsynth_does_what_the_model_says(tmp_path: Path) -> None:
     for script, wanted in SCRIPTS.values():
         assert genuine(script, tmp_path) == wanted
@@ -110,7 +109,7 @@ def test_genuine_scsynth_does_what_the_model_says(tmp_path: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.exhaustive
-@pytest.mark.skipif(shutil.which("scsynth") is None, reason="no scsynth here")
+@pytest.mark.unhurried
 @pytest.mark.parametrize("seed", range(20))
 def test_genuine_scsynth_does_what_the_model_says_of_random_messages(seed: int, tmp_path: Path) -> None:
     script = random_script(Random(seed))

@@ -8,9 +8,9 @@ import asyncio
 from relay.transports import tls
 from relay.transports.pins import KnownRelays
 from relay.wire import control
-from relay.wire.control import Stats
 from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError, MalformedControl
+from relay.wire.stats import Stats
 from relay.wire.version import PROTOCOL_VERSION
 
 ANSWER_S = 3.0

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from relay.wire.errors import MalformedControl
 from relay.wire.names import MAX_NAME
 from relay.wire.sequence import Scheme, Was
+from relay.wire.stats import Stats
 
 MAX_NOTICE = 400
 """Characters: three lines of a terminal."""
@@ -172,6 +173,8 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     second: due >> 32. whole: the member was in from start to end. digest: over (number, message without
     timetag) in scsynth's order. The lists name room numbers, at most 64 each; the counts are whole.
     unfounded: groups and mixers that other members' Sonic Pis built at their start, and this scsynth lacks.
+    alone: own notes that it had played when their verdict said that they had missed their time. unplayed: own
+    notes that it never sent, since it came to them when their time was over; nobody heard them.
     margin_ms: due minus hand-over, less what scsynth needs; > 0 is early; None when nothing was played.
     ways_down: (number, tenths of a millisecond from its judging to its arrival, repair included) of the
     events that came since the report before. down_p50_ms, down_p99_ms: of heartbeats, which nothing repairs.
@@ -194,6 +197,8 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     refused: Tally = 0
     local_only: Tally = 0
     unfounded: Tally = 0
+    alone: Tally = 0
+    unplayed: Tally = 0
     margin_ms_min: Milliseconds | None = None
     margins_ms: Annotated[list[Milliseconds], Meta(max_length=256)] = []
     rtt_ms: Milliseconds = 0.0
@@ -216,10 +221,12 @@ class DigestRequest(Struct, tag="digest_request", frozen=True, kw_only=True):
 
 
 class DigestDetail(Struct, tag="digest_detail", frozen=True, kw_only=True):
-    """(number, digest) of each event of that second, in scsynth's order."""
+    """(number, digest) of each event of that second, in scsynth's order. late: those of them that were handed
+    over too late, what came after the second was reported included."""
 
     second: int
     events: Annotated[list[tuple[Count, Digest]], Meta(max_length=4096)]
+    late: Annotated[list[Count], Meta(max_length=4096)] = []
 
 
 class Leave(Struct, tag="leave", frozen=True):
@@ -257,102 +264,6 @@ class ProbeReport(Struct, tag="probe_report", frozen=True, kw_only=True):
     in the order of arrival, each number once. What no report names was lost on the way up."""
 
     arrivals: Annotated[list[tuple[Count, int]], Meta(max_length=PROBE_ARRIVALS_MAX)]
-
-
-class MemberStats(Struct, frozen=True, kw_only=True):
-    """Sums since the member joined; rtt and clock as last reported, the p99 margin of the last 4,096.
-
-    need_up_ms: what its events need to reach the relay, need_down_ms: what all events need from there until
-    they are in its scsynth's hand, repair included; the worst but the room's rank of the last ten minutes.
-    unfounded: what of the other members' groups and mixers its scsynth lacked when it was asked.
-    beyond: events in them that needed more than the longest lead, and aren't waited for.
-    """
-
-    slot: int
-    name: str
-    present: bool
-    transport: str = "udp"
-    seconds: int = 0
-    sent: int = 0
-    refused: int = 0
-    events: int = 0
-    missing: int = 0
-    late: int = 0
-    out_of_order: int = 0
-    different: int = 0
-    retimed: int = 0
-    overtaken: int = 0
-    moved: int = 0
-    beyond: int = 0
-    need_up_ms: float = 0.0
-    need_down_ms: float = 0.0
-    unconfirmed: int = 0
-    silent_here: int = 0
-    local_only: int = 0
-    unfounded: int = 0
-    margin_ms_worst: float | None = None
-    margin_ms_p99: float | None = None
-    rtt_ms: float = 0.0
-    jitter_ms: float = 0.0
-    up_p99_ms: float = 0.0
-    down_p99_ms: float = 0.0
-    loss_percent: float = 0.0
-    clock_offset_ms: float = 0.0
-    clock_bound_ms: float = 0.0
-    clock_rate_ppm: float = 0.0
-    clock_steps: int = 0
-
-
-class RoomStats(Struct, frozen=True, kw_only=True):
-    """A room as a whole. divergence, retimed_share: shares of events, 0 to 1. incidents: the newest
-    events that were not the same everywhere, in words, newest last. lead_why: whose events need most, in
-    words; timing_changes: of lead or shift, by themselves."""
-
-    name: str
-    epoch: str
-    lead_ms: float
-    shift_ms: float
-    horizon_ms: float
-    lead_auto: bool = False
-    shift_auto: bool = False
-    lead_why: str = ""
-    timing_changes: int = 0
-    seconds_compared: int
-    events: int
-    divergent: int
-    divergence: float
-    retimed: int
-    retimed_share: float
-    overtaken: int
-    moved: int
-    members: list[MemberStats]
-    incidents: list[str]
-    scheme: Scheme = Scheme.JUDGED
-
-
-class ProbeStats(Struct, frozen=True, kw_only=True):
-    """Measurements of paths since the relay's start. now: under way; begun: all that were let in; refused:
-    probers for whom there was no place; datagrams_refused: those of probers that weren't answered."""
-
-    now: int = 0
-    begun: int = 0
-    refused: int = 0
-    datagrams_refused: int = 0
-
-
-class Stats(Struct, tag="stats", frozen=True, kw_only=True):
-    """The relay's answer to StatsRequest."""
-
-    software: str
-    uptime_s: float
-    members: int
-    rooms: list[RoomStats]
-    datagrams_in: int
-    datagrams_refused: int
-    ntp_offset_ms: float | None = None
-    probes: ProbeStats = ProbeStats()
-    off: list[str] = []
-    """What has failed beside the music and is done without: the event log, the check of the clock."""
 
 
 Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest | ProbeHello

@@ -17,6 +17,11 @@ REPEAT_S_MIN = 0.020
 REPEAT_PER_RTT = 1.2
 """An answer takes one RTT; a fifth more covers the jitter, so that most repeats are for real losses."""
 
+PATIENT_FROM_S = 1.0
+PATIENT_REPEAT_S = 0.25
+"""What hasn't come for so long is asked for no more often than that: a note that is of no use any more isn't
+sent again, and nobody says so."""
+
 KEEP_S = 1.0
 """How long frames are kept and asked for, unless told: twice Sonic Pi's own schedule-ahead."""
 
@@ -175,7 +180,8 @@ class GapTracker:
         """Return the ranges (first, last) to ask for now, ascending, and give up what is too old.
 
         A number is due REORDER_TOLERANCE_S after it was missed and again after every
-        max(REPEAT_S_MIN, REPEAT_PER_RTT * rtt_s). What is returned counts as asked for at `now_s`.
+        max(REPEAT_S_MIN, REPEAT_PER_RTT * rtt_s), or PATIENT_REPEAT_S if it is missing for long. What is
+        returned counts as asked for at `now_s`.
         """
         ranges: list[tuple[int, int]] = []
         abandoned: list[int] = []
@@ -243,4 +249,7 @@ class GapTracker:
 def _due_at_s(gap: _Gap, rtt_s: float) -> float:
     if gap.asked_at_s is None:
         return gap.since_s + REORDER_TOLERANCE_S
-    return gap.asked_at_s + max(REPEAT_S_MIN, REPEAT_PER_RTT * rtt_s)
+    repeat_s = max(REPEAT_S_MIN, REPEAT_PER_RTT * rtt_s)
+    if gap.asked_at_s - gap.since_s > PATIENT_FROM_S:
+        repeat_s = max(repeat_s, PATIENT_REPEAT_S)
+    return gap.asked_at_s + repeat_s

@@ -63,6 +63,9 @@ class Flag(IntFlag):
     """Builds what its Sonic Pi never frees; kept by the relay for those who join later."""
     SILENCED = 16
     """A slot reset by the relay for a member that went silent; the member itself ignores it."""
+    MISSED = 32
+    """A note that came to the relay far later than usual, when its time was over: nobody plays it. Its due is
+    only the instant under which it is counted."""
 
 
 @dataclass(frozen=True, slots=True)

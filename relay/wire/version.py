@@ -3,7 +3,7 @@
 Pure. It grows whenever an older peer could misread what a newer one sends; there is no negotiation.
 """
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 
 def other_version(theirs: int) -> str:

@@ -43,11 +43,22 @@ def check_to_synth(datagram: bytes, *, member: int, root: Path | None) -> None:
     also ask, record and read files at home.
     """
     if datagram.startswith(b"#bundle\0"):
-        (size,) = struct.unpack_from(">i", datagram, 16)
-        assert size == len(datagram) - 20, "more than one message, or fewer, in a bundle"
         (tag,) = struct.unpack_from(">Q", datagram, 8)
         assert tag >> 63, "a timetag that scsynth would never run"
-        datagram = datagram[20:]
+        messages, at = [], 16
+        while at < len(datagram):
+            (size,) = struct.unpack_from(">i", datagram, at)
+            messages.append(datagram[at + 4 : at + 4 + size])
+            at += 4 + size
+        assert at == len(datagram), "a bundle whose last message is cut"
+        assert len({one[: one.index(b",")] for one in messages}) == 1, "none, or several things in a bundle"
+    else:
+        messages = [datagram]
+    for one in messages:
+        _check_message(one, member=member, root=root)
+
+
+def _check_message(datagram: bytes, *, member: int, root: Path | None) -> None:
     message = OscMessage(datagram)
     args = message.params
     start = datagram.index(b",")

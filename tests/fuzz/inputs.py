@@ -18,6 +18,7 @@ from msgspec import msgpack
 from relay.wire import control, frames
 from relay.wire.osc import walk
 from relay.wire.sequence import Flag, Judged, Kind, Stamped, Was
+from relay.wire.stats import MemberStats, RoomStats, Stats
 from relay.wire.timetag import from_unix_ns
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -254,8 +255,8 @@ def frame_input(dice: Random) -> bytes:
 def control_corpus() -> tuple[Any, ...]:
     """Return one of every control message as plain data."""
     member = control.Member(slot=1, name="ann", outs=2, ins=2, present=True)
-    stats = control.MemberStats(slot=1, name="ann", present=True)
-    room = control.RoomStats(
+    stats = MemberStats(slot=1, name="ann", present=True)
+    room = RoomStats(
         name="main", epoch="00", lead_ms=200.0, shift_ms=0.0, horizon_ms=60.0, seconds_compared=1, events=1,
         divergent=0, divergence=0.0, retimed=0, retimed_share=0.0, overtaken=0, moved=0, members=[stats],
         incidents=["x"],
@@ -285,7 +286,7 @@ def control_corpus() -> tuple[Any, ...]:
         ),
         control.Notice(text="your path takes 1570 ms one way"),
         control.DigestRequest(second=3),
-        control.Stats(
+        Stats(
             software="x", uptime_s=1.0, members=1, rooms=[room], datagrams_in=1, datagrams_refused=0
         ),
     ]  # fmt: skip

@@ -20,12 +20,13 @@ from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 
 from bridge.idspace import Origin
+from bridge.memory import Identity, Memory
 from bridge.player import Player
 from bridge.playout import Playout
 from bridge.remap import remap, unmap_reply
 from bridge.report import SecondsLedger
 from bridge.resources import ResourceFolders, load_to_local
-from bridge.session import Identity, JamSession, Memory
+from bridge.session import JamSession
 from bridge.timebase import Timebase
 from clock.model import Reading
 from relay.wire import control, frames

@@ -6,21 +6,23 @@ The process of the bridge is four objects of the real cores; `kill` takes them a
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rehearsal.recording import walk as parts_of
+
 from bridge import greeting
 from bridge.holdback import Held
 from bridge.idspace import Origin
-from bridge.memory import Memory
+from bridge.memory import Identity, Memory
 from bridge.player import Player
 from bridge.playout import Playout
 from bridge.report import SecondsLedger
 from bridge.resources import ResourceFolders
-from bridge.session import Identity, JamSession
+from bridge.session import JamSession
 from bridge.timebase import Timebase
 from clock.model import Reading
 from laboratory.generator import node_of
 from laboratory.virtual.net import Passage
 from relay.wire import control
-from relay.wire.osc import Message, encode, timetag_of, walk
+from relay.wire.osc import Message, encode, single_message, timetag_of
 from relay.wire.sequence import Judged, Timing
 from relay.wire.timetag import ticks, to_unix_ns
 
@@ -35,13 +37,14 @@ BOUND_EVERY_NS = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A datagram as it reached a member's scsynth: true instant, wall timetag as a true instant, message, and
-    the timetag as scsynth sorts by it (0: none)."""
+    """A message as it reached a member's scsynth: true instant, wall timetag as a true instant, message, and
+    the timetag as scsynth sorts by it (0: none). follows: whether it stands behind another in its bundle."""
 
     at_ns: int
     timetag_ns: int | None
     message: bytes
     timetag: int = 0
+    follows: bool = False
 
 
 class WatchedPlayout(Playout):
@@ -133,10 +136,10 @@ class Member:
             self.handed.append(Handed(true_ns, tag_ns, datagram[20:], timetag))
             return []
         replies = []
-        for tag, message in walk(datagram):
+        for index, (tag, message) in enumerate(parts_of(datagram)):
             bundled_ns = None if tag is None else self.true_of_wall_ns(to_unix_ns(tag))
-            self.handed.append(Handed(true_ns, bundled_ns, message.raw, tag or 0))
-            replies.append(synth_reply(message))
+            self.handed.append(Handed(true_ns, bundled_ns, message, tag or 0, index > 0))
+            replies.append(synth_reply(single_message(message)))
         return [reply for reply in replies if reply is not None]
 
     def reading(self, true_ns: int) -> Reading:

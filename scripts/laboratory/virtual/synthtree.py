@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from rehearsal.tree import GROUP, Node
 
-from bridge.classify import is_note
 from bridge.idspace import NODE_BITS
 from laboratory.virtual.host import Handed
+from relay.wire.meaning import is_note
 from relay.wire.osc import Message, single_message
 
 HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)

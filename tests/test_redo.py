@@ -1,0 +1,97 @@
+"""Redo: what must follow late structure again, so that the tree is as its sender meant it."""
+
+import pytest
+
+from bridge.holdback import Held
+from bridge.redo import KEPT, KEPT_FOR, Redo
+from relay.wire.osc import encode
+from relay.wire.sequence import Flag, Kind
+from relay.wire.timetag import ticks
+from tests.fakes import EPOCH, NOTE
+
+GROUP = encode("/g_new", 30, 1, 4)
+FX = encode("/s_new", "sonic-pi-fx_reverb", 31, 0, 30)
+FREE = encode("/n_free", 30)
+
+
+def held(
+    seq: int, message: bytes, due_s: float, *, kind: Kind = Kind.UNTIMED, flags: Flag = Flag.NONE
+) -> Held:
+    payload = b"" if kind is Kind.RESET else message
+    return Held(EPOCH + ticks(due_s), 2, seq, kind, payload, 0, seq, flags)
+
+
+def at(seconds: float) -> int:
+    return EPOCH + ticks(seconds)
+
+
+def after(redo: Redo, one: Held, message: bytes, now_s: float, *, late: bool = False) -> list[bytes]:
+    """What follows the event's own message."""
+    (own, *rest) = redo.hand_over(one, message, at(now_s), late=late)
+    assert own == [message]
+    return [part for bundle in rest for part in bundle]
+
+
+def played(*events: tuple[int, bytes, float]) -> Redo:
+    redo = Redo()
+    for seq, message, due_s in events:
+        assert after(redo, held(seq, message, due_s), message, due_s - 0.1) == []
+    return redo
+
+
+def test_a_group_that_comes_after_its_fx_and_its_free_is_followed_by_both() -> None:
+    redo = played((2, FX, 1.0), (3, FREE, 1.1))
+    assert after(redo, held(1, GROUP, 0.9), GROUP, 1.2, late=True) == [FX, FREE]
+
+
+def test_what_is_still_to_run_is_not_said_twice() -> None:
+    redo = played((2, FX, 1.0), (3, FREE, 1.5))
+    assert after(redo, held(1, GROUP, 0.9), GROUP, 1.2, late=True) == [FX]
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "again"),
+    [
+        (Kind.UNTIMED, Flag.OVERTAKEN, True),
+        (Kind.TIMED, Flag.OVERTAKEN | Flag.RETIMED, True),
+        (Kind.TIMED, Flag.OVERTAKEN, False),
+        (Kind.TIMED, Flag.RETIMED, False),
+        (Kind.UNTIMED, Flag.NONE, False),
+    ],
+)
+def test_what_the_relay_found_overtaken_is_in_time_and_out_of_order(
+    kind: Kind, flags: Flag, again: bool
+) -> None:
+    redo = played((2, FREE, 1.0))
+    late = held(1, GROUP, 1.2, kind=kind, flags=flags)
+    assert after(redo, late, GROUP, 0.9) == ([FREE] if again else [])
+
+
+def test_a_late_reset_is_followed_by_what_was_begun_since_and_what_was_before_is_forgotten() -> None:
+    redo = played((1, FREE, 0.5), (3, GROUP, 1.0))
+    reset = encode("/g_freeAll", 2 << 26)
+    assert after(redo, held(2, reset, 0.9, kind=Kind.RESET), reset, 1.2, late=True) == [GROUP]
+    assert after(redo, held(0, FX, 0.1), FX, 1.3, late=True) == [GROUP]
+
+
+def test_notes_and_other_slots_are_no_part_of_it() -> None:
+    redo = played((2, NOTE, 1.0))
+    assert after(redo, held(1, GROUP, 0.9), GROUP, 1.2, late=True) == []
+    other = Held(at(0.8), 3, 1, Kind.UNTIMED, FREE, 0, 9)
+    assert after(redo, other, FREE, 1.3, late=True) == []
+
+
+def test_what_is_kept_is_bounded_in_number_and_time() -> None:
+    redo = played(*[(seq, FREE, 1.0) for seq in range(2, KEPT + 10)])
+    assert len(after(redo, held(1, GROUP, 0.9), GROUP, 1.2, late=True)) == KEPT
+    redo = played((2, FREE, 1.0))
+    later_s = 1.1 + KEPT_FOR / 2**32
+    assert after(redo, held(3, FREE, later_s), FREE, later_s) == []
+    assert after(redo, held(1, GROUP, 0.9), GROUP, later_s, late=True) == [FREE], "only the newer one"
+
+
+def test_a_message_about_several_nodes_goes_as_one_for_each() -> None:
+    many = encode("/n_free", 1, 2, 3)
+    assert Redo().hand_over(held(1, many, 1.0), many, at(0.9), late=False) == [
+        [encode("/n_free", 1), encode("/n_free", 2), encode("/n_free", 3)]
+    ]
