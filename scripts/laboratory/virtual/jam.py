@@ -23,6 +23,7 @@ from laboratory.virtual.host import (
     start_bridge,
 )
 from laboratory.virtual.net import DOWN, UP, Meddler, Passage
+from laboratory.virtual.stalls import Process
 from laboratory.virtual.traffic import Sent
 from relay.hub import CloseControl, HubLimits, RelayHub
 from relay.hub import SendControl as RelayControl
@@ -31,6 +32,7 @@ from relay.impairment import Leg
 from relay.lead import Caution, LeadPolicy
 from relay.wire import control
 from relay.wire.sequence import Judged, Scheme
+from relay.wire.stats import RoomStats
 from relay.wire.timetag import from_unix_ns, ticks
 
 RETRY_S = 0.5
@@ -75,6 +77,11 @@ class Jam:
         self._relay_timer = 0
         self.relay_skew_ns = 0
         self.relay_down = False
+        self._effects: list[object] = []
+        """What the relay wants done after what it has read."""
+        self._relay = Process(self._settle_relay)
+        self._bridges: dict[str, Process] = {}
+        self._ways_still_ns: dict[tuple[str, int], int] = {}
         self.start_relay()
 
     # -- time -------------------------------------------------------------------------------------------
@@ -101,6 +108,25 @@ class Jam:
             action()
         self.now_ns = until_ns
 
+    # -- stalls -----------------------------------------------------------------------------------------
+
+    def stall_relay(self, until_s: float) -> None:
+        """Stop the relay's process now, as SIGSTOP does, until a true instant."""
+        self._stall(self._relay, until_s)
+
+    def stall_bridge(self, member: Member, until_s: float) -> None:
+        """Stop a bridge's process now, as SIGSTOP does, until a true instant."""
+        self._stall(self._bridges[member.name], until_s)
+
+    def stall_way(self, member: Member, direction: int, until_s: float) -> None:
+        """Let a member's way, UP or DOWN, stand still from now until a true instant, control included."""
+        self._ways_still_ns[member.name, direction] = round(until_s * 1e9)
+
+    def _stall(self, process: Process, until_s: float) -> None:
+        until_ns = round(until_s * 1e9)
+        process.stop(until_ns)
+        self.at(until_ns, process.go_on)
+
     # -- the relay --------------------------------------------------------------------------------------
 
     def start_relay(self) -> None:
@@ -116,7 +142,7 @@ class Jam:
             scheme=self.scheme,
         )
         self.relay_down = False
-        self._settle_relay([])
+        self._settle_relay()
 
     def stop_relay(self) -> None:
         """End the relay; TCP tells the bridges."""
@@ -130,13 +156,15 @@ class Jam:
         """What the relay has judged so far, in its order."""
         return [event for _, event in self.verdicts]
 
-    def stats(self) -> control.RoomStats:
+    def stats(self) -> RoomStats:
         """Return the room's statistics."""
         return self.hub.stats("main", self.now).rooms[0]
 
-    def _settle_relay(self, effects: list[object]) -> None:
-        effects = [*effects, *self.hub.wake(self.now), *self.hub.flush(self.now)]
-        for effect in effects:
+    def _settle_relay(self) -> None:
+        effects, self._effects = self._effects, []
+        if self.relay_down:
+            return
+        for effect in [*effects, *self.hub.wake(self.now), *self.hub.flush(self.now)]:
             match effect:
                 case RelayDatagram(to, payload):
                     self._down(str(to), payload)
@@ -153,23 +181,28 @@ class Jam:
         name = self._connections.get(connection)
         if name is None:
             return
-        arrival_s = self.members[name].down.control_arrival_s(self.now_ns / 1e9)
-        self.at(round(arrival_s * 1e9), lambda: self._disconnect(name, connection))
+        member = self.members[name]
+        arrival_s = member.down.control_arrival_s(self.now_ns / 1e9)
+        self._arrive_at(arrival_s, member, DOWN, lambda: self._disconnect(name, connection))
 
     def _relay_woken(self, timer: int) -> None:
-        if timer == self._relay_timer and not self.relay_down:
-            self._settle_relay([])
+        if timer == self._relay_timer and not self._relay.is_still(self.now_ns):
+            self._settle_relay()
 
     # -- the networks -----------------------------------------------------------------------------------
 
     def _up(self, member: Member, payload: bytes) -> None:
         def arrive() -> None:
-            if self.relay_down:
-                return
-            self.trace.update(b"u%d " % self.now_ns + payload)
-            self._settle_relay(
-                list(self.hub.receive_datagram(payload, member.name, received=self.now, now=self.now))
-            )
+            received = self.now
+
+            def read() -> None:
+                if not self.relay_down:
+                    self.trace.update(b"u%d " % self.now_ns + payload)
+                    self._effects += self.hub.receive_datagram(
+                        payload, member.name, received=received, now=self.now
+                    )
+
+            self._relay.receive("events", read, self.now_ns)
 
         self._travel(member, UP, len(payload), arrive)
 
@@ -178,12 +211,15 @@ class Jam:
         life = member.life
 
         def arrive() -> None:
-            if member.session is None or member.life != life:
-                return
-            self.trace.update(b"d%d " % self.now_ns + payload)
-            reading = member.reading(self.now_ns)
-            member.session.receive_datagram(payload, received_local_ns=reading.local_ns, reading=reading)
-            self.settle(member)
+            received_ns = member.local_ns(self.now_ns)
+
+            def read() -> None:
+                if member.session is not None and member.life == life:
+                    self.trace.update(b"d%d " % self.now_ns + payload)
+                    reading = member.reading(self.now_ns)
+                    member.session.receive_datagram(payload, received_local_ns=received_ns, reading=reading)
+
+            self._bridges[name].receive("events", read, self.now_ns)
 
         self._travel(member, DOWN, len(payload), arrive)
 
@@ -193,7 +229,17 @@ class Jam:
             return
         passage = member.up if direction == UP else member.down
         for at_s in passage.arrivals_s(self.now_ns / 1e9, size):
-            self.at(round((at_s + extra) * 1e9), arrive)
+            self._arrive_at(at_s + extra, member, direction, arrive)
+
+    def _arrive_at(self, true_s: float, member: Member, direction: int, arrive: Callable[[], None]) -> None:
+        def come_out() -> None:
+            until_ns = self._ways_still_ns.get((member.name, direction), 0)
+            if self.now_ns < until_ns:
+                self.at(until_ns, arrive)
+            else:
+                arrive()
+
+        self.at_s(true_s, come_out)
 
     def _meddled(self, member: Member, direction: int) -> float | None:
         """What the meddler adds to what is sent now; None to lose it."""
@@ -205,14 +251,15 @@ class Jam:
         # Nothing is lost on it, whatever the meddler says of datagrams.
         arrival_s = member.up.control_arrival_s(self.now_ns / 1e9) + (self._meddled(member, UP) or 0.0)
 
-        def arrive() -> None:
+        def read() -> None:
             if connection is not None and connection in self._connections and not self.relay_down:
                 self.trace.update(b"U%d " % self.now_ns)
-                self._settle_relay(
-                    list(self.hub.receive_control(connection, control.decode_up(wire), self.now))
-                )
+                self._effects += self.hub.receive_control(connection, control.decode_up(wire), self.now)
 
-        self.at(round(arrival_s * 1e9), arrive)
+        def arrive() -> None:
+            self._relay.receive("control", read, self.now_ns)
+
+        self._arrive_at(arrival_s, member, UP, arrive)
 
     def _control_down(self, connection: int, message: control.Down) -> None:
         name = self._connections.get(connection)
@@ -222,12 +269,15 @@ class Jam:
         wire = control.encode(message)
         arrival_s = member.down.control_arrival_s(self.now_ns / 1e9) + (self._meddled(member, DOWN) or 0.0)
 
-        def arrive() -> None:
+        def read() -> None:
             if member.connection == connection:
                 self.trace.update(b"D%d " % self.now_ns)
                 self._hear(member, control.decode_down(wire))
 
-        self.at(round(arrival_s * 1e9), arrive)
+        def arrive() -> None:
+            self._bridges[name].receive("control", read, self.now_ns)
+
+        self._arrive_at(arrival_s, member, DOWN, arrive)
 
     # -- members ----------------------------------------------------------------------------------------
 
@@ -246,6 +296,7 @@ class Jam:
         down = Passage(leg.down, seed=self.seed, name=way_name(name, "down"))
         member = Member(name, up, down, round(wall_offset_s * 1e9), rate_ppm, base_ns, wall_ppm)
         self.members[name] = member
+        self._bridges[name] = Process(partial(self.settle, member))
         self._connect(member)
         return member
 
@@ -263,7 +314,8 @@ class Jam:
         if member.connection is not None:
             connection, member.connection = member.connection, None
             self._connections.pop(connection, None)
-            self._settle_relay(list(self.hub.control_closed(connection, self.now)))
+            self._effects += self.hub.control_closed(connection, self.now)
+            self._settle_relay()
 
     def restart(self, member: Member) -> None:
         """Start the bridge again from its memory."""
@@ -281,7 +333,8 @@ class Jam:
         assert member.connection is not None
         connection = member.connection
         self._disconnect(member.name, connection)
-        self._settle_relay(list(self.hub.control_closed(connection, self.now)))
+        self._effects += self.hub.control_closed(connection, self.now)
+        self._settle_relay()
 
     def play(self, member: Member, sent: list[Sent], at_s: float) -> None:
         """Let the member's Sonic Pi send something from a true instant on."""
@@ -309,10 +362,13 @@ class Jam:
         if member.connection != connection:
             return
         member.connection = None
-        if member.session is not None:
-            member.session.disconnected()
-            self.settle(member)
-            self.at(self.now_ns + round(RETRY_S * 1e9), lambda: self._connect(member))
+
+        def read() -> None:
+            if member.session is not None:
+                member.session.disconnected()
+                self.at(self.now_ns + round(RETRY_S * 1e9), lambda: self._connect(member))
+
+        self._bridges[name].receive("control", read, self.now_ns)
 
     def _begin(self, member: Member, slot: int) -> None:
         reading = member.reading(self.now_ns)
@@ -328,17 +384,20 @@ class Jam:
             self._begin(member, message.slot)
         assert member.session is not None
         member.session.receive_control(message, member.reading(self.now_ns))
-        self.settle(member)
 
     def tap(self, member: Member, datagram: bytes) -> None:
         """Let the member's Sonic Pi send a datagram now."""
         self.trace.update(b"t%d " % self.now_ns + datagram)
-        if member.player is None:
-            member.unread.append((datagram, self.now_ns))
-            return
-        reading = member.reading(self.now_ns)
-        member.player.receive(datagram, TAP, received_local_ns=reading.local_ns, reading=reading)
-        self.settle(member)
+        received_ns = self.now_ns
+
+        def read() -> None:
+            if member.player is None:
+                member.unread.append((datagram, received_ns))
+                return
+            local_ns, reading = member.local_ns(received_ns), member.reading(self.now_ns)
+            member.player.receive(datagram, TAP, received_local_ns=local_ns, reading=reading)
+
+        self._bridges[member.name].receive("tap", read, self.now_ns)
 
     def settle(self, member: Member) -> None:
         """Do the effects of what just happened at a member, and set its timer anew (bridge/service.py)."""
@@ -382,7 +441,7 @@ class Jam:
         self.at(member.true_ns(wakeup_ns), lambda: self._woken(member, mine))
 
     def _woken(self, member: Member, timer: int) -> None:
-        if timer == member.timer:
+        if timer == member.timer and not self._bridges[member.name].is_still(self.now_ns):
             member.wakeups += 1
             self.settle(member)
 
@@ -392,6 +451,8 @@ class Jam:
             self.at(self.now_ns + 20_000_000, partial(self._synth_says, member, reply))
 
     def _synth_says(self, member: Member, reply: bytes) -> None:
-        if member.player is not None:
-            member.player.reply(reply)
-            self.settle(member)
+        def read() -> None:
+            if member.player is not None:
+                member.player.reply(reply)
+
+        self._bridges[member.name].receive("scsynth", read, self.now_ns)

@@ -1,0 +1,96 @@
+"""Unlike: the events of a virtual jam that not every scsynth was handed alike, by what each was handed.
+
+Pure. No bridge and no relay is believed. An event is one bundle about nodes of a slot, named by its first
+message; of equal ones the first at one member is the first at another. It is alike if every member got it
+once, in time, at one instant, and in one order with the others.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rehearsal.matching import not_in_order
+
+from bridge.idspace import NODE_BITS
+from laboratory.virtual.host import NEED_S, Handed, Member
+from laboratory.virtual.synthtree import executed_ns
+from relay.wire.osc import Message, single_message
+
+NEED_NS = round(NEED_S * 1e9)
+EDGE_NS = 1_000_000
+"""A bridge reckons with its own idea of session time. Whether something that comes this near the last moment
+was late can't be told from outside."""
+APART_NS = 5_000_000
+"""No two clocks here are that far apart: it was due at another instant."""
+MAYBE_APART_NS = 500_000
+
+Key = tuple[bytes, int]
+"""A message and how many equal ones came before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """certain: what was not alike. doubtful: what may have been, by less than can be told from outside."""
+
+    certain: frozenset[Key]
+    doubtful: frozenset[Key]
+
+    def allows(self, count: int) -> bool:
+        """Tell whether that many may be said to have differed."""
+        return len(self.certain) <= count <= len(self.certain) + len(self.doubtful)
+
+    def __str__(self) -> str:
+        names = Counter(single_message(message).address for message, _ in self.certain)
+        return f"{len(self.certain)} to {len(self.certain) + len(self.doubtful)} unlike: {dict(names)}"
+
+
+def unlike(members: Sequence[Member], *, from_ns: int = 0) -> Unlike:
+    """Return the events that differed, of those that no member executed before a true instant."""
+    held = [_by_key(member) for member in members]
+    # What its own player got once and another twice was only said again, to put something in order.
+    sent = [{key for key in one if slot_of(single_message(key[0])) == at} for at, one in enumerate(held, 1)]
+    keys = set[Key]().union(*sent)
+    early = {key for one in held for key, got in one.items() if executed_ns(got) < from_ns}
+    certain, doubtful = set[Key](), set[Key]()
+    for key in keys - early:
+        copies = [one[key] for one in held if key in one]
+        margins = [(got.timetag_ns or got.at_ns) - got.at_ns - NEED_NS for got in copies]
+        instants = [executed_ns(got) for got in copies]
+        apart = max(instants) - min(instants)
+        if len(copies) < len(members) or min(margins) < -EDGE_NS or apart > APART_NS:
+            certain.add(key)
+        elif min(margins) < EDGE_NS or apart > MAYBE_APART_NS:
+            doubtful.add(key)
+    certain |= _swapped(held, keys - early - certain - doubtful)
+    return Unlike(frozenset(certain), frozenset(doubtful))
+
+
+def _by_key(member: Member) -> dict[Key, Handed]:
+    seen, found = Counter[bytes](), dict[Key, Handed]()
+    for one in member.handed:
+        if one.timetag_ns is not None and not one.follows and slot_of(single_message(one.message)):
+            found[one.message, seen[one.message]] = one
+            seen[one.message] += 1
+    return found
+
+
+def _swapped(held: list[dict[Key, Handed]], keys: set[Key]) -> set[Key]:
+    """Return the fewest of the keys, which all have, that would have to move for all to have one order."""
+    orders = [_order(one, keys) for one in held]
+    rank = {key: at for at, key in enumerate(orders[0])}
+    return {orders[0][at] for order in orders[1:] for at in not_in_order([rank[key] for key in order])}
+
+
+def _order(one: dict[Key, Handed], keys: set[Key]) -> list[Key]:
+    """Return the keys in the order in which scsynth executes them, if none is late."""
+    mine = [(got.timetag, at, key) for at, (key, got) in enumerate(one.items()) if key in keys]
+    return [key for _, _, key in sorted(mine)]
+
+
+def slot_of(message: Message) -> int:
+    """Return the slot whose nodes a message is about; 0 for what only this host has, or for no nodes."""
+    if not message.address.startswith(("/s_", "/n_", "/g_", "/p_")) or not message.tags:
+        return 0
+    at = {"/s_new": 1, "/n_order": 2}.get(message.address, 0)
+    node = message.arg(at)
+    return node >> NODE_BITS if isinstance(node, int) else 0

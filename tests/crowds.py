@@ -1,0 +1,40 @@
+"""What may be heard of a stall: how close notes lie, chords, who hears what when, structure. Pure.
+
+For recordings of virtual jams and of real ones alike. A sound's key is its message without the member's own
+numbers; it sounds at the later of the instant at which scsynth was handed it and its timetag.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import pairwise
+
+
+def crowds(instants_ns: Iterable[int], within_ns: int) -> int:
+    """Return how many of the instants, at the most, lie less than `within_ns` from the first to the last."""
+    ordered = sorted(instants_ns)
+    most = first = 0
+    for last, instant_ns in enumerate(ordered):
+        while instant_ns - ordered[first] >= within_ns:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def torn(chords: Iterable[Sequence[Hashable]], heard: Mapping[Hashable, int]) -> list[Sequence[Hashable]]:
+    """Return the chords of which some notes were heard and others not."""
+    return [chord for chord in chords if len({note in heard for note in chord}) > 1]
+
+
+def echoes(
+    own: Mapping[Hashable, int], heard: Mapping[Hashable, int], after_ns: int
+) -> list[tuple[Hashable, int]]:
+    """Return what was heard more than `after_ns` later than by its player, who heard it too; and how much."""
+    return [
+        (note, at_ns - own[note])
+        for note, at_ns in heard.items()
+        if note in own and at_ns - own[note] > after_ns
+    ]
+
+
+def widest_gap_ns(instants_ns: Iterable[int]) -> int:
+    """Return the longest silence between two neighbours; 0 for fewer than two."""
+    return max((after - before for before, after in pairwise(sorted(instants_ns))), default=0)
