@@ -66,6 +66,7 @@ def bridge(
     *,
     name: str = "bob",
     impair: str | None = None,
+    transport: str = "udp",
     journal: Path | None = None,
     tuned: bool = False,
     changes: str = "",
@@ -77,7 +78,7 @@ def bridge(
     join = JoinConfig(
         host="127.0.0.1", port=port, room="main", name=name, pins=str(folder / "pins"), scsynth="",
         folder=str(folder), software="test", impair=impair,
-        tune_sonic_pi=tuned,
+        tune_sonic_pi=tuned, transport=transport,
     )  # fmt: skip
     config.save(join, folder / "join.json")
     with (
