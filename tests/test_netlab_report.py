@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from laboratory import decisionlog
 from laboratory.decisionlog import FATES, NEVER, PROTOCOLS, ROW, ROW_BYTES, WAYS, Header, LogError
-from laboratory.wayreport import burst_trials, delay_asked_ms, overtaken, report, share, wilson
+from laboratory.wayreport import burst_trials, delay_asked_ms, overtaken, report, share
 
 from relay.impairment import Bursts, Impairment, Jitter, JitterKind, Leg, Way
 from relay.profiles import PROFILES, parse_leg
@@ -137,13 +137,6 @@ def test_one_loss_that_nobody_asked_for_is_a_fault() -> None:
 
 def test_way_without_traffic_has_no_report() -> None:
     assert report(decisionlog.loads(decisionlog.header_line(header({"anna": Leg.both(Way())})))) == []
-
-
-def test_wilson_agrees_with_the_published_example() -> None:
-    """Newcombe (1998), table I, method 3: 81 of 263, 95 %; and 0 of 20, 95 %."""
-    assert wilson(81 / 263, 263, z=1.959964) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(0.0, 20, z=1.959964) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert wilson(0.0, 0) == (0.0, 1.0)
 
 
 def test_interval_holds_what_was_asked_in_99_of_100_samples() -> None:

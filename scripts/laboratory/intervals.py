@@ -1,8 +1,5 @@
 """Intervals: how sure a share, a difference of two shares, or a mean of a few runs is. Pure.
 
-scipy isn't a dependency of this project and three quantities need none of it: the normal quantile is in
-`statistics`, Student's t follows from the incomplete beta function.
-
 Events of one run aren't independent: a burst takes many at once. So every share has two intervals, and we
 give the wider hull of both:
 
@@ -18,7 +15,9 @@ honest. One thing neither sees: that events inside runs without any failure hang
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
+
+from scipy.special import ndtri, stdtrit
 
 Count = tuple[int, int]
 """(events that went wrong, all events) of one run."""
@@ -52,72 +51,20 @@ class Estimate:
         return self.low <= value <= self.high
 
 
-# -- distributions ---------------------------------------------------------------------------------------
-
-
-def z_quantile(confidence: float) -> float:
-    """Return z of a two-sided interval: 1.96 for 0.95."""
-    return NormalDist().inv_cdf((1 + confidence) / 2)
-
-
-def incomplete_beta(a: float, b: float, x: float) -> float:
-    """Return the regularised incomplete beta function I_x(a, b).
-
-    Source: the continued fraction of NIST DLMF 8.17.22, evaluated by Lentz's method as modified by Thompson
-    and Barnett (1986); mirrored where it would converge slowly.
-    """
-    if x <= 0 or x >= 1:
-        return 0.0 if x <= 0 else 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1 - incomplete_beta(b, a, 1 - x)
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    )
-    tiny, fraction, c, d = 1e-300, 1.0, 1.0, 0.0
-    for step in range(400):
-        m = step // 2
-        if step == 0:
-            numerator = 1.0
-        elif step % 2 == 0:
-            numerator = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        else:
-            numerator = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        d = 1 / (1 + numerator * d or tiny)
-        c = 1 + numerator / c or tiny
-        fraction *= c * d
-        if step and abs(c * d - 1) < 1e-14:
-            break
-    return front * (fraction - 1) / a
-
-
-def t_distribution(t: float, freedom: float) -> float:
-    """Return P(T <= t) of Student's t. Source: Abramowitz and Stegun, 26.7.1 with 26.5.27."""
-    tail = incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
-    return tail if t < 0 else 1 - tail
-
-
 def t_quantile(confidence: float, freedom: float) -> float:
     """Return t of a two-sided interval: 4.303 for 0.95 with 2 degrees of freedom, which may be fractional."""
-    wanted, low, high = (1 + confidence) / 2, 0.0, 1.0
-    while t_distribution(high, freedom) < wanted:
-        low, high = high, high * 2
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_distribution(middle, freedom) < wanted else (low, middle)
-    return (low + high) / 2
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
-# -- intervals -------------------------------------------------------------------------------------------
-
-
-def wilson(bad: int, events: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(bad: float, events: float, confidence: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval of a share; (0, 1) of no events at all.
 
+    Neither count need be whole: events that hang together are worth fewer independent ones.
     Source: Wilson, JASA 22 (1927); recommended by Brown, Cai and DasGupta, Statistical Science 16 (2001).
     """
     if events <= 0:
         return 0.0, 1.0
-    z = z_quantile(confidence)
+    z = float(ndtri((1 + confidence) / 2))
     share, scale = bad / events, 1 + z * z / events
     centre = (share + z * z / (2 * events)) / scale
     half = z * math.sqrt(share * (1 - share) / events + z * z / (4 * events * events)) / scale

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laboratory.decisionlog import FATES, WAYS, Log, first_difference, stream_name
+from laboratory.intervals import wilson
 from relay.impairment import Bursts, Fate, Way, drawer
 
 ERROR_MS_P99_MAX = 1.0
 """How late the emulator may carry a decision out: issue 4."""
-Z_99 = 2.5758293035489004
-"""Two-sided quantile of the normal distribution, 99 %."""
 
 Floats = NDArray[np.float64]
 
@@ -128,24 +127,8 @@ def way_report(log: Log, name: str, way: str, *, even: bool = False, replay: boo
 def share(asked: float, count: float, n: float) -> Share:
     """Return what came of `asked` in n independent trials."""
     got = count / n if n else 0.0
-    low, high = wilson(got, n)
+    low, high = wilson(count, n, 0.99)
     return Share(asked, got, n, low, high)
-
-
-def wilson(got: float, n: float, z: float = Z_99) -> tuple[float, float]:
-    """Return the interval of a share `got` in n trials; n need not be whole.
-
-    It never leaves [0, 1] and holds for small shares too. Source: Wilson (1927), J. Am. Stat. Assoc. 22; see
-    Newcombe (1998), Statistics in Medicine 17. (0, 1) for n = 0.
-    """
-    if n <= 0.0:
-        return 0.0, 1.0
-    spread = z * math.sqrt(got * (1.0 - got) / n + z * z / (4.0 * n * n))
-    centre = got + z * z / (2.0 * n)
-    scale = 1.0 + z * z / n
-    low = 0.0 if got <= 0.0 else max(0.0, (centre - spread) / scale)
-    high = 1.0 if got >= 1.0 else min(1.0, (centre + spread) / scale)
-    return low, high
 
 
 def burst_trials(bursts: Bursts, at_s: Floats) -> float:
