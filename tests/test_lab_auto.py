@@ -2,8 +2,8 @@
 
 import msgspec
 from laboratory.cells import cells_of
+from laboratory.groups import described, variants
 from laboratory.rows import Row
-from laboratory.studyfigures import auto_pairs, described
 from laboratory.studyplan import BY_ITSELF, auto_points, virtual_points
 from laboratory.studytext import Study, write_study
 
@@ -35,7 +35,7 @@ def test_every_point_with_a_lead_that_tunes_itself_has_one_with_a_fixed_lead_bes
 
 def test_they_are_laid_side_by_side_with_what_the_lead_came_to() -> None:
     tuned = [msgspec.structs.replace(one, lead_ms_last=180.0 + one.seed, shift_ms_last=0.0) for one in AUTO]
-    pairs = auto_pairs(cells_of([*FIXED, *tuned]))
+    pairs = variants(cells_of([*FIXED, *tuned]), BY_ITSELF)
     assert [(fixed.x, fixed.bad.bad, auto.bad.bad) for fixed, auto in pairs] == [(10, 2700, 300)]
     assert described(pairs[0][1]) == "loss 10 %, lead by itself"
     told = section([*FIXED, *tuned])

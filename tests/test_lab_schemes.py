@@ -4,8 +4,9 @@ from pathlib import Path
 
 import msgspec
 from laboratory.cells import agreements, cells_of
+from laboratory.groups import described, variants
 from laboratory.rows import Row
-from laboratory.studyfigures import described, draw_all, scheme_pairs
+from laboratory.studyfigures import draw_all
 from laboratory.studyplan import BY_TIMESTAMPS
 from laboratory.studytext import Study, write_study
 
@@ -23,11 +24,11 @@ def section(data: list[Row]) -> str:
 
 
 def test_points_make_a_pair_where_both_schemes_were_tried() -> None:
-    pairs = scheme_pairs(cells_of([*JUDGED, *STAMPED]), "loss")
+    pairs = variants(cells_of([*JUDGED, *STAMPED]), BY_TIMESTAMPS)
     assert [(judged.x, judged.bad.bad, stamped.bad.bad) for judged, stamped in pairs] == [
         (0, 0, 0), (5, 300, 900), (10, 2700, 1200),
     ]  # fmt: skip
-    assert scheme_pairs(cells_of(STAMPED), "loss") == scheme_pairs(cells_of(JUDGED), "loss") == []
+    assert variants(cells_of(STAMPED), BY_TIMESTAMPS) == variants(cells_of(JUDGED), BY_TIMESTAMPS) == []
 
 
 def test_fewer_and_more_bad_events_are_told_with_both_shares() -> None:
@@ -42,9 +43,9 @@ def test_fewer_and_more_bad_events_are_told_with_both_shares() -> None:
 def test_what_was_retimed_for_all_alike_is_told_apart_from_what_differs_between_members() -> None:
     retimed = [msgspec.structs.replace(one, divergent=0, late=0, retimed=one.bad) for one in JUDGED]
     told = section([*retimed, *STAMPED])
-    assert "judged, 3,000 of 18,000 events were bad, 0 divergent and 3,000 at another time than meant" in told
-    assert "by timestamps, 2,100 of 18,000 events were bad, 2,100 divergent and 0 at another" in told
-    assert "share of divergent events: more in loss 5 % (15 % against 0 %) and loss 10 % (20 % ag" in told
+    assert "judged: 3,000 of 18,000 events were bad, 0 divergent and 3,000 at another time than meant" in told
+    assert "by timestamps: 2,100 of 18,000 events were bad, 2,100 divergent and 0 at another" in told
+    assert "share of divergent events: more in loss 5 % (15 % against 0 %), loss 10 % (20 % ag" in told
 
 
 def test_pairs_measured_at_different_commits_are_told() -> None:
@@ -67,4 +68,4 @@ def test_points_by_timestamps_are_named_so_and_never_stand_for_judged_ones() -> 
     assert agreements([*cells_of(real), *stamped]) == []
     assert len(agreements([*cells_of(real), *cells_of(JUDGED), *stamped])) == 1
     text = write_study(Study(cells_of(STAMPED), [], set(), "study"))
-    assert "* UDP, with repair: not measured." in text.split("## Against the oracle")[1]
+    assert "| UDP, with repair | not measured |" in text.split("## Against the oracle")[1]

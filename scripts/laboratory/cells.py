@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from laboratory.intervals import Estimate, Share, difference_of, share_of
+from laboratory.intervals import Count, Estimate, Share, difference_of, share_of
 from laboratory.points import mode_of
 from laboratory.rows import Row, latest
 from laboratory.studyplan import BASE_SERIES, Experiment
@@ -33,10 +33,6 @@ class Cell:
         """Any row: what was asked for is the same in all."""
         return self.rows[0]
 
-    def share(self, count: Callable[[Row], int]) -> Share:
-        """Return the share of another count of rows."""
-        return share_of([(count(row), row.events) for row in self.rows])
-
     def mean(self, figure: Callable[[Row], float | None]) -> float | None:
         """Return the mean over runs of a figure, None where no run has it."""
         known = [value for row in self.rows if (value := figure(row)) is not None]
@@ -63,16 +59,13 @@ def cells_of(rows: Iterable[Row]) -> list[Cell]:
 
 
 def cell_of(where: str, series: str, mode: str, x: float, rows: tuple[Row, ...]) -> Cell:
-    def share(count: Callable[[Row], int]) -> Share:
-        return share_of([(count(row), row.events) for row in rows])
+    def share(figure: str) -> Share:
+        return share_of([(getattr(row, figure), row.events) for row in rows])
 
     asked = all(row.unavoidable is not None for row in rows)
     return Cell(
-        where, series, mode, x, rows,
-        bad=share(lambda row: row.bad),
-        retimed=share(lambda row: row.retimed),
-        divergent=share(lambda row: row.divergent),
-        unavoidable=share(lambda row: row.unavoidable or 0) if asked else None,
+        where, series, mode, x, rows, share("bad"), share("retimed"), share("divergent"),
+        share("unavoidable") if asked else None,
     )  # fmt: skip
 
 
@@ -148,6 +141,11 @@ class Agreement:
     def agrees(self) -> bool:
         return self.difference.holds(0.0)
 
+    @property
+    def half_width(self) -> float:
+        """The least difference that would have shown."""
+        return (self.difference.high - self.difference.low) / 2
+
 
 def agreements(cells: Sequence[Cell]) -> list[Agreement]:
     """Return every point that both labs tried, sorted as cells are.
@@ -170,6 +168,6 @@ def same(cell: Cell) -> tuple[object, ...]:
     return (row.network, cell.mode, row.scheme, row.lead_ms, row.ahead_ms, row.members, row.events_per_s)
 
 
-def counts(cell: Cell) -> list[tuple[int, int]]:
-    """Return (bad, events) of every run."""
-    return [(row.bad, row.events) for row in cell.rows]
+def counts(cell: Cell, figure: str = "bad") -> list[Count]:
+    """Return (of a count of rows, events) of every run."""
+    return [(getattr(row, figure), row.events) for row in cell.rows]

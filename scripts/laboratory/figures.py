@@ -22,7 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from laboratory.cells import COHERENT, Cell, curve, threshold
-from laboratory.intervals import RULE_OF_THREE, Share
+from laboratory.intervals import RULE_OF_THREE, Share, percent
 from laboratory.points import MODES
 from laboratory.rows import WHOLE, Minute, Row
 
@@ -49,14 +49,6 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
     figure.suptitle(title, fontsize=11, fontweight="bold", color=INK, x=0.01, ha="left")
     return figure
-
-
-def percent(share: float) -> str:
-    """Return a share for people: "12 %", "0.31 %", "0 %"."""
-    value = share * 100
-    if value >= 9.95:
-        return f"{value:.0f} %"
-    return f"{value:.2g} %"
 
 
 def share_axis(ax: Axes, *, across: bool, label: str) -> None:

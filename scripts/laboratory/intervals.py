@@ -37,6 +37,20 @@ class Share:
     low: float
     high: float
 
+    @property
+    def interval(self) -> str:
+        """The interval for people: "0.9–1.6 %"."""
+        return f"{percent(self.low).removesuffix(' %')}–{percent(self.high)}"
+
+    def __str__(self) -> str:
+        return f"{percent(self.value)} ({self.interval}) of {self.events:,}"
+
+
+def percent(share: float) -> str:
+    """Return a share for people: "12 %", "0.31 %", "0 %"."""
+    value = share * 100
+    return f"{value:.0f} %" if value >= 9.95 else f"{value:.2g} %"
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

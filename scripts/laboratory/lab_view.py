@@ -6,7 +6,7 @@ from rich.table import Table
 
 from laboratory import figures
 from laboratory.cells import Cell
-from laboratory.findings import share_text
+from laboratory.intervals import percent
 from laboratory.rows import GenuineRow, Row
 
 
@@ -21,8 +21,8 @@ def table_of(cells: Sequence[Cell]) -> Table:
         spread = [cell.mean(figures.median_spread), cell.mean(figures.high_spread)]
         table.add_row(
             row.network, cell.mode, row.scheme.value, lead_text(row), str(row.members),
-            share_text(cell.bad), figures.percent(cell.retimed.value),
-            "?" if cell.unavoidable is None else figures.percent(cell.unavoidable.value),
+            str(cell.bad), percent(cell.retimed.value),
+            "?" if cell.unavoidable is None else percent(cell.unavoidable.value),
             "/".join("?" if value is None else f"{value / 1e3:.2f}" for value in spread) + " ms",
         )  # fmt: skip
     return table

@@ -12,9 +12,8 @@ Spread isn't a share: its median may differ by SPREAD_TOLERANCE or SPREAD_TOLERA
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from laboratory.cells import Cell, cells_of
-from laboratory.figures import percent
-from laboratory.intervals import difference_of
+from laboratory.cells import Cell, cells_of, counts
+from laboratory.intervals import difference_of, percent
 from laboratory.points import Point
 from laboratory.rows import Row, latest
 from relay.wire.errors import LocalError
@@ -77,11 +76,9 @@ def judge(committed: Iterable[Row], found: Iterable[Row]) -> list[Verdict]:
 
 
 def share_verdict(before: Cell, anew: Cell, what: str) -> Verdict:
-    def counts(cell: Cell) -> list[tuple[int, int]]:
-        return [(row.bad if what == "bad" else row.retimed, row.events) for row in cell.rows]
-
-    old, new = (before.bad, anew.bad) if what == "bad" else (before.retimed, anew.retimed)
-    difference = difference_of(counts(anew), counts(before))
+    figure = "bad" if what == "bad" else "retimed"
+    old, new = getattr(before, figure), getattr(anew, figure)
+    difference = difference_of(counts(anew, figure), counts(before, figure))
     agrees = difference.holds(0.0)
     text = (
         f"{before.first.point}: {what} {percent(new.value)} of {new.events}, committed {percent(old.value)} "

@@ -165,8 +165,6 @@ def write(console: Console, place: Place, points: Sequence[Point], hours: Sequen
         if any(is_of(minute, hour) for hour in hours)
     }
     cells, minutes = cells_of(used), list(last.values())
-    for old in place.folder.glob("*.png"):
-        old.unlink()
     pictures = studyfigures.draw_all(cells, minutes, place.folder)
     text = write_study(Study(cells, minutes, pictures, place.folder.name))
     new = place.text.with_suffix(".new")

@@ -1,397 +1,201 @@
-"""Study text: STUDY.md from the data alone. Pure.
+"""Study text: STUDY.md from the data and its template, study.md.j2. Pure but for reading the template.
 
-Nothing here states a finding: sentences that do are made by `laboratory.findings`. What a part of the data is
-missing for is said to be not measured.
+The template has the words, and a table or a line for all that the data have; what they lack it says is not
+measured. Here is what it counts and looks up.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
 
-from laboratory import findings, studyplan
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from laboratory import groups, studyplan
 from laboratory.cells import COHERENT, Cell, agreements, curve, sweep_curve, threshold
-from laboratory.figures import LABELS, high_spread, median_spread, percent
-from laboratory.findings import NOT_MEASURED, interval_text, ms_text, share_text
-from laboratory.points import MODES
+from laboratory.figures import LABELS
+from laboratory.intervals import percent
+from laboratory.points import MODES, Point
 from laboratory.rows import WHOLE, Minute
-from laboratory.studyauto import TITLE as AUTO_TITLE
-from laboratory.studyauto import auto_section
-from laboratory.studyfigures import (
-    ahead_lines,
-    described,
-    grid_lines,
-    lead_lines,
-    profile_groups,
-    size_lines,
-    transport_groups,
-)
-from laboratory.studyplan import SWEEPS
-from laboratory.studyprose import (
-    Study,
-    image,
-    method,
-    not_measured,
-    question,
-    repeating,
-    section,
-    table,
-)
-from laboratory.studyschemes import scheme_section
 from relay.profiles import PROFILES
+from relay.wire.sequence import Scheme
 
-__all__ = ["Study", "share_text", "write_study"]
+KINDS = ("missing", "late", "out_of_order", "different", "retimed", "moved")
+BROKEN = 0.5
+"""A jam with so great a share of bad events has broken down: its kinds say nothing of the others."""
+IMPAIRMENTS = {
+    "reorder": "reordering", "duplicate": "duplication", "rate": "a limited rate with its queue",
+    "outage": "outages", "spikes": "spikes", "up:": "asymmetry", "trace": "recorded traces",
+}  # fmt: skip
+"""Words of a network's text -> what was not tried if no text has them."""
 
 
-LEAD_TITLE = "The lead by itself"
+@dataclass(frozen=True, slots=True)
+class Study:
+    """All data of a study. figures: names of files in `folder`, which stands beside the text."""
+
+    cells: Sequence[Cell]
+    minutes: Sequence[Minute]
+    figures: set[str]
+    folder: str
 
 
 def write_study(study: Study) -> str:
     """Return the whole text."""
-    sections = [
-        summary(study.cells, study.minutes),
-        question(),
-        method(study),
-        *(sweep_section(study, sweep) for sweep in SWEEPS),
-        jitter_kinds(study),
-        other_section(study),
-        grid_section(study),
-        ahead_section(study),
-        lead_section(study),
-        auto_section(study),
-        scheme_section(study),
-        profile_section(study),
-        transport_section(study),
-        size_section(study),
-        spread_section(study),
-        against_oracle(study),
-        surprising(study),
-        not_measured(study),
-        repeating(study),
-    ]
-    return "\n\n".join(section.strip() for section in sections) + "\n"
-
-
-def summary(cells: Sequence[Cell], minutes: Sequence[Minute]) -> str:
-    """Return the first ten lines: title, what coherent means, one line a mode, lead, spread."""
-    lines = [
-        "# On which networks does a jam stay coherent?",
-        "",
-        "Three players, 20 events/s each, 0.5 s schedule-ahead; coherent: fewer than 1 event in 1,000 "
-        "missing, late, out of order, different, re-timed or moved at anybody. One impairment at a time, on "
-        f"every way, {studyplan.BASE_RTT_MS} ms of round trip to the relay otherwise; *about*, *perhaps*: "
-        "the 95 % interval reaches over 1 in 1,000. **All thresholds hold for a lead of "
-        f"{studyplan.BASE_LEAD_MS:g} ms**, with which a room begins; another lead has others: see "
-        f"*{LEAD_TITLE}*, and *{AUTO_TITLE}*.",
-        "",
-        *(findings.mode_line(cells, mode) for mode in ("udp-repair", "udp-plain", "tls-cubic", "tls-bbr")),
-        findings.lead_line(cells),
-        findings.spread_line(cells, minutes),
-    ]
-    assert len(lines) == 10
-    return "\n".join(lines)
-
-
-# -- sections with data ----------------------------------------------------------------------------------
-
-
-def results(cells: Iterable[Cell], first: str, named: str = "x") -> str:
-    """Return cells as a table, a line each. named: "x" shows their x, "what" what they were tried on."""
-    return table(
-        (
-            first,
-            "sent by",
-            "lab",
-            "events",
-            "bad (95 %)",
-            "divergent (95 %)",
-            "re-timed (95 %)",
-            "unavoidable",
-            "margin p1",
-        ),
-        (
-            (
-                f"{cell.x:g}" if named == "x" else described(cell),
-                LABELS[cell.mode],
-                cell.where,
-                f"{cell.bad.events:,}",
-                f"{percent(cell.bad.value)} ({interval_text(cell.bad)})",
-                f"{percent(cell.divergent.value)} ({interval_text(cell.divergent)})",
-                f"{percent(cell.retimed.value)} ({interval_text(cell.retimed)})",
-                "?" if cell.unavoidable is None else percent(cell.unavoidable.value),
-                "?" if (margin := cell.mean(lambda row: row.margin_ms_p01)) is None else f"{margin:.0f} ms",
-            )
-            for cell in cells
-        ),
-    )
-
-
-def sweep_section(study: Study, sweep: studyplan.Experiment) -> str:
-    cells = [cell for cell in study.cells if cell.series == sweep.series]
-    if not cells:
-        return section(sweep.title)
-    lines = []
-    for where in ("virtual", "netlab"):
-        for mode in MODES:
-            if found := threshold(sweep_curve(study.cells, where, sweep, mode)):
-                text = findings.threshold_text(found, sweep.unit)
-                lines.append(f"* {LABELS[mode]} ({where}): coherent {text}.")
-    shown = sorted(cells, key=lambda cell: (cell.x, cell.where, cell.mode))
-    return section(
-        sweep.title,
-        image(study, f"{sweep.series}.png", sweep.label),
-        "Bad in the figure is divergent, re-timed or moved; the table has divergent by itself."
-        if f"{sweep.series}.png" in study.figures
-        else "",
-        "\n".join(lines),
-        results(shown, sweep.what),
-    )
-
-
-def jitter_kinds(study: Study) -> str:
-    title = "Jitter by its distribution"
-    kinds = [
-        (kind, curve(study.cells, "virtual", series, "udp-repair"))
-        for kind, series in (
-            ("lognormal", "jitter"),
-            ("normal", "normal jitter"),
-            ("pareto", "pareto jitter"),
-        )
-    ]
-    known = [(kind, line) for kind, line in kinds if line]
-    if len(known) < 2:
-        return section(title)
-    lines = [f"* {kind}: coherent {findings.threshold_text(threshold(line), ' ms')}." for kind, line in known]
-    told = (
-        "Normal jitter lies on both sides of the delay, cut at 0, and its figure is the standard deviation; "
-        "the others are added to it, and the figure is their mean. UDP with repair, virtual time."
-    )
-    others = [cell for kind, line in known if kind != "lognormal" for cell in line]
-    return section(title, told, "\n".join(lines), results(others, "jitter", "what"))
-
-
-def other_section(study: Study) -> str:
-    cells = [cell for cell in study.cells if cell.series.startswith(("alone ", "sparse "))]
-    title = "Other impairments, one value each"
-    return section(title, results(cells, "network", "what")) if cells else section(title)
-
-
-def grid_section(study: Study) -> str:
-    lines = grid_lines(study.cells)
-    if len(lines) < 2:
-        return section("Delay and loss together")
-    told = [
-        f"* {name}: coherent {findings.threshold_text(threshold(line), ' %')} of loss."
-        for name, line in lines
-    ]
-    shown = [cell for _, line in lines[1:] for cell in line]
-    return section(
-        "Delay and loss together", image(study, "grid.png", "bad events by round trip and loss"),
-        "\n".join(told), results(shown, "loss", "what"),
+    env = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, extensions=["jinja2.ext.do"],
     )  # fmt: skip
-
-
-def ahead_section(study: Study) -> str:
-    virtual = ahead_lines(study.cells)
-    real = [
-        (f"{name}, {LABELS[mode]}, real processes", line)
-        for mode in ("udp-repair", "tls-cubic")
-        for name, line in ahead_lines(study.cells, "netlab", mode)
-    ]
-    told = [f"* {name}: {needed(line)}." for name, line in [*virtual, *real]]
-    intro = (
-        "An event is due at its stamp plus the schedule-ahead for every lead up to it. Here the "
-        f"schedule-ahead is varied; the lead is {studyplan.BASE_LEAD_MS:g} ms, or half of the schedule-ahead "
-        "where that is less. Searched from the longest down, the least that keeps the session coherent:"
-    )
-    if not told:
-        return section("How much time a network needs")
-    shown = [cell for _, line in [*virtual, *real] for cell in line]
-    return section(
-        "How much time a network needs", intro, image(study, "ahead.png", "bad events by network and time"),
-        "\n".join(told), results(shown, "network", "what"),
+    env.filters |= {
+        "percent": percent, "ms": ms_text, "network": network_text, "listed": listed,
+        "described": groups.described, "seconds": lambda length: f"{length / 60:g} min",
+    }  # fmt: skip
+    cells = study.cells
+    rows = [row for cell in cells for row in cell.rows]
+    wholes = [minute for minute in study.minutes if minute.minute == WHOLE]
+    text = env.get_template("study.md.j2").render(
+        study=study, cells=cells, rows=rows, wholes=wholes, plan=studyplan, groups=groups, labels=LABELS,
+        modes=MODES, profiles=PROFILES, COHERENT=COHERENT, kinds=KINDS, agreements=agreements(cells),
+        threshold=threshold, curve=curve, sweep_curve=sweep_curve, median=median, mean=mean, came_to=came_to,
+        bad_kinds=bad_kinds, oracle=oracle(cells), disturbed=disturbed(cells), dips=dips(cells),
+        at_base_lead=lambda cell: at_base_lead(cells, cell), gaps=gaps(study),
+        actions_ms=[action for cell in cells if is_usual(cell) and cell.bad.value < COHERENT
+                    if (action := mean(cell, "action_to_sound_ms_p50")) is not None],
     )  # fmt: skip
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def lead_section(study: Study) -> str:
-    lines = [
-        (mode, where, name, line)
-        for where, mode in (("virtual", "udp-repair"), *(("netlab", mode) for mode in MODES))
-        for name, line in lead_lines(study.cells, where, mode)
-    ]
-    if not lines:
-        return section(LEAD_TITLE)
-    intro = (
-        f"With {studyplan.BASE_AHEAD_MS:g} ms of schedule-ahead an event is due at the same instant for "
-        "every lead up to it. But the lead bounds how far ahead of now the relay closes the room's sequence "
-        "(H, at most the lead less 10 ms), and an event that comes when its place is closed already is "
-        "re-timed. A larger lead gives members' slow ways more time and takes it from the ways up; so a "
-        "threshold is one of a lead."
-    )
-    told = [
-        f"* {name}: coherent with {leads_text(line)}." for _, where, name, line in lines if where == "virtual"
-    ]
-    pairs = [
-        (cell, base)
-        for _, where, _, line in lines
-        if where == "netlab"
-        for cell in line
-        if (base := at_base_lead(study.cells, cell))
-    ]
-    side_by_side = table(
-        ("with real processes", "sent by", "bad", f"with {studyplan.BASE_LEAD_MS:g} ms"),
-        (
-            (described(cell), LABELS[cell.mode], share_text(cell.bad), share_text(base.bad))
-            for cell, base in pairs
-        ),
-    )
-    shown = [cell for _, _, _, line in lines for cell in line]
-    return section(
-        LEAD_TITLE, intro, image(study, "lead.png", "bad events by network and lead"), "\n".join(told),
-        side_by_side if pairs else "", results(shown, "network", "what"),
+# -- figures as words ------------------------------------------------------------------------------------
+
+
+def ms_text(value_us: float | None) -> str:
+    """Return microseconds as milliseconds for people; "?" for what wasn't measured."""
+    if value_us is None:
+        return "?"
+    value_ms = value_us / 1e3
+    return f"{value_ms:.0f} ms" if value_ms >= 99.5 else f"{value_ms:.2g} ms"
+
+
+def network_text(network: str) -> str:
+    """Return a network for people: "fibre, ben on mobile"."""
+    common, *exceptions = (part.strip() for part in network.split("|"))
+    return ", ".join([common, *(exception.replace("=", " on ", 1) for exception in exceptions)])
+
+
+def listed(items: Iterable[object]) -> str:
+    """Return "a", "a and b", "a, b and c"; "none" of nothing."""
+    *most, last = [*map(str, items)] or ["none"]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def mean(cell: Cell, figure: str) -> float | None:
+    """Return the mean over runs of a figure of rows, None where no run has it."""
+    known = [value for row in cell.rows if (value := getattr(row, figure)) is not None]
+    return fmean(known) if known else None
+
+
+def came_to(cell: Cell, figure: str) -> str:
+    """Return the range of a figure over the runs, in ms."""
+    known = sorted(round(value) for row in cell.rows if (value := getattr(row, figure)) is not None)
+    if not known:
+        return "?"
+    return f"{known[0]} ms" if known[0] == known[-1] else f"{known[0]} to {known[-1]} ms"
+
+
+# -- what the data hold ----------------------------------------------------------------------------------
+
+
+def is_usual(cell: Cell) -> bool:
+    """Whether a cell is of a judged room with the base's lead and schedule-ahead."""
+    row = cell.first
+    return (row.scheme, row.ahead_ms, row.lead_ms) == (
+        Scheme.JUDGED, studyplan.BASE_AHEAD_MS, studyplan.BASE_LEAD_MS,
     )  # fmt: skip
-
-
-def leads_text(line: Sequence[Cell]) -> str:
-    """Return the leads with which a network is coherent, of those tried; of none, the share at the best."""
-    tried = f"of {findings.listed(f'{cell.x:g}' for cell in line)} ms"
-    good = [f"{cell.x:g}" for cell in line if cell.bad.value < COHERENT]
-    if good:
-        return "every lead " + tried if len(good) == len(line) else f"{findings.listed(good)} ms {tried}"
-    best = min(line, key=lambda cell: cell.bad.value)
-    return f"no lead {tried}; fewest were bad with {best.x:g} ms, {share_text(best.bad)}"
 
 
 def at_base_lead(cells: Sequence[Cell], cell: Cell) -> Cell | None:
-    """Return the cell of the same lab, network and way of sending with the base lead."""
-    row = cell.first
-    return next(
-        (
-            other
-            for other in cells
-            if (other.where, other.mode) == (cell.where, cell.mode)
-            and findings.has_base_lead(other)
-            and (other.first.network, other.first.scheme, other.first.members, other.first.events_per_s)
-            == (row.network, row.scheme, row.members, row.events_per_s)
-        ),
-        None,
-    )
+    """Return the cell that differs in the lead alone, by having the base's."""
+
+    def place(one: Cell) -> tuple[object, ...]:
+        row = one.first
+        return (one.where, one.mode, row.network, row.scheme, row.members, row.events_per_s)
+
+    return next((other for other in cells if is_usual(other) and place(other) == place(cell)), None)
 
 
-def needed(line: Sequence[Cell]) -> str:
-    found = threshold(line[::-1])
-    return NOT_MEASURED if found is None else findings.needed_text(found)
-
-
-def profile_section(study: Study) -> str:
-    groups = profile_groups(study.cells)
-    if not groups:
-        return section("Named networks")
-    sources = [f"* **{name}**: {PROFILES[name].source}" for name, _ in groups if name in PROFILES]
-    cells = [cell for _, line in groups for cell in line]
-    return section(
-        "Named networks", image(study, "profiles.png", "bad events on named networks"),
-        "\n".join(findings.comparison(cells, "udp-repair", "udp-plain", "virtual")),
-        results(cells, "network", "what"), "\n".join(["Where their figures come from:", "", *sources]),
-    )  # fmt: skip
-
-
-def transport_section(study: Study) -> str:
-    groups = transport_groups(study.cells)
-    title = "UDP against TCP, with real processes"
-    if not groups:
-        return section(title)
-    cells = study.cells
-    sentences = [
-        *findings.comparison(cells, "tls-cubic", "udp-repair", "netlab"),
-        *findings.comparison(cells, "tls-cubic", "udp-plain", "netlab"),
-        *findings.comparison(cells, "tls-bbr", "tls-cubic", "netlab"),
-        *findings.comparison(cells, "udp-repair", "udp-plain", "netlab"),
-        findings.agreement_sentence(cells),
+def dips(cells: Sequence[Cell]) -> list[tuple[studyplan.Experiment, groups.Pair]]:
+    """Return where a worse network had surely fewer bad events, of the sweeps: (before, after)."""
+    return [
+        (sweep, pair)
+        for sweep in studyplan.SWEEPS
+        for where, mode in dict.fromkeys((c.where, c.mode) for c in cells if c.series == sweep.series)
+        if (line := curve(cells, where, sweep.series, mode))
+        for pair in groups.compared(list(pairwise(line))).less
     ]
-    pairs = agreements(cells)
-    side_by_side = table(
-        ("point", "sent by", "virtual", "real", "real - virtual, 99 %", "agree"),
-        (
-            (
-                described(pair.netlab), LABELS[pair.netlab.mode], share_text(pair.virtual.bad),
-                share_text(pair.netlab.bad),
-                f"{pair.difference.low * 100:+.2f} to {pair.difference.high * 100:+.2f} points",
-                "yes" if pair.agrees else "**no**",
-            )
-            for pair in pairs
-        ),
-    )  # fmt: skip
-    return section(
-        title, image(study, "transports.png", "bad events by transport"),
-        "\n".join(f"* {sentence}" for sentence in sentences),
-        results((cell for _, line in groups for cell in line), "point", "what"),
-        "The two labs side by side:\n\n" + side_by_side if pairs else "",
-    )  # fmt: skip
 
 
-def size_section(study: Study) -> str:
-    lines = size_lines(study.cells)
-    if not lines:
-        return section("Size of the room")
-    told = table(
-        ("network", "members", "bad (95 %)", "divergent (95 %)", "re-timed (95 %)", "spread p50 / p99"),
-        (
-            (
-                name, f"{cell.x:g}", share_text(cell.bad),
-                f"{percent(cell.divergent.value)} ({interval_text(cell.divergent)})",
-                f"{percent(cell.retimed.value)} ({interval_text(cell.retimed)})",
-                f"{ms_text(cell.mean(median_spread))} / {ms_text(cell.mean(high_spread))}",
-            )
-            for name, line in lines for cell in line
-        ),
-    )  # fmt: skip
-    return section("Size of the room", image(study, "members.png", "bad events and spread by members"), told)
+def bad_kinds(cells: Sequence[Cell], mode: str) -> dict[str, Any] | None:
+    """Return what the bad events of a mode were, over its usual cells that are not broken down."""
+    mine = [cell for cell in cells if cell.mode == mode and is_usual(cell)]
+    used = [cell for cell in mine if cell.bad.value < BROKEN]
+    rows = [row for cell in used for row in cell.rows]
+    counted = {kind: sum(getattr(row, kind) for row in rows) for kind in ("bad", *KINDS)}
+    return counted | {"used": len(used), "points": len(mine)} if mine else None
 
 
-def spread_section(study: Study) -> str:
-    wholes = [minute for minute in study.minutes if minute.minute == WHOLE]
-    if not wholes:
-        return section("Spread, and drift of clocks")
-    told = table(
-        ("network", "events", "spread p50", "p99", "greatest", "clock error p99", "undisciplined",
-            "action to sound"),
-        (
-            (
-                findings.network_text(minute.network), f"{minute.events:,}", ms_text(minute.spread_us_p50),
-                ms_text(minute.spread_us_p99),
-                ms_text(minute.spread_us_max), ms_text(minute.clock_error_us), ms_text(minute.free_us),
-                "?" if minute.action_to_sound_ms_p50 is None else f"{minute.action_to_sound_ms_p50:.0f} ms",
-            )
-            for minute in wholes
-        ),
-    )  # fmt: skip
-    intro = (
-        f"Three members whose crystals are spread over ±50 ppm, for {findings.minutes_text(wholes)} of "
-        "virtual time over each network, "
-        f"{studyplan.SPREAD_EVENTS_PER_S:g} events/s each, {findings.seeds_text(wholes)}. **Spread** "
-        "is the greatest difference between members of the true instant of one event; *undisciplined* is "
-        "how far apart the clocks would be by the end if nobody "
-        "set them. A constant asymmetry of a path can't be seen by any exchange of time: half of it is in "
-        "the spread."
-    )
-    return section(
-        "Spread, and drift of clocks",
-        intro,
-        image(study, "spread.png", "spread and clock error by minute"),
-        told,
-    )
+def oracle(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return what the oracle was asked, and what it knew."""
+    asked = [cell for cell in cells if cell.unavoidable is not None]
+    some = [(cell, best) for cell in asked if (best := cell.unavoidable) and best.bad]
+    told = [row for cell in asked for row in cell.rows if row.doomed_but_good is not None]
+    return {
+        "points": len(asked), "runs": sum(len(cell.rows) for cell in asked), "some": len(some),
+        "at_best": sum(cell.bad.bad == best.bad for cell, best in some), "looked": len(told),
+        "impossible": sum(row.doomed_but_good or 0 for row in told),
+        "impossible_at": sorted({row.point for row in told if row.doomed_but_good}),
+    }  # fmt: skip
 
 
-def against_oracle(study: Study) -> str:
-    kinds = [f"* {findings.kinds_sentence(study.cells, mode)}" for mode in MODES]
-    return section(
-        "Against the oracle", findings.oracle_sentence(study.cells), "What bad events were:", "\n".join(kinds)
-    )
+def disturbed(cells: Sequence[Cell]) -> dict[str, Any] | None:
+    """Return how many events were left out since the machine stood still; None where no cell knows."""
+    out = {
+        cell.first.point: (sum(row.disturbed or 0 for row in cell.rows), cell)
+        for cell in cells
+        if all(row.disturbed is not None for row in cell.rows)
+    }
+    if not out:
+        return None
+    shares = {point: count / (count + cell.bad.events) for point, (count, cell) in out.items()}
+    worst = max(shares, key=lambda point: shares[point])
+    bad = [row.disturbed_bad for _, cell in out.values() for row in cell.rows]
+    return {
+        "events": sum(count for count, _ in out.values()), "points": len(out),
+        "bad": None if None in bad else sum(count or 0 for count in bad),
+        "worst": worst, "worst_share": shares[worst],
+    }  # fmt: skip
 
 
-def surprising(study: Study) -> str:
-    found = findings.surprises(study.cells, study.minutes)
-    return section(
-        "What surprised",
-        "\n".join(f"* {sentence}" for sentence in found)
-        or "By the rules that look for it (fewer bad events on a worse network, TCP better than UDP, the "
-        "labs at odds, networks that need more than 0.5 s, an hour that isn't coherent): nothing.",
-    )
+def gaps(study: Study) -> dict[str, Any]:
+    """Return what was planned and is not in the data, and which impairments no network has."""
+    planned = [*studyplan.virtual_points(), *studyplan.netlab_points()]
+    seeds = Counter(name for name, _ in {(row.point, row.seed) for c in study.cells for row in c.rows})
+    networks = " ".join({cell.first.network for cell in study.cells} | {m.network for m in study.minutes})
+
+    def some(found: Callable[[Point], bool], where: str) -> list[str]:
+        return [point.name for point in planned if point.where == where and found(point)]
+
+    return {
+        "gone": {
+            where: (missing, some(lambda point: True, where))
+            for where in ("virtual", "netlab")
+            if (missing := some(lambda point: not seeds[point.name], where))
+        },
+        "fewer": [f"{point.name} ({seeds[point.name]} of {len(point.seeds)})" for point in planned
+                  if 0 < seeds[point.name] < len(point.seeds)],
+        "alone": [words for word, words in IMPAIRMENTS.items() if word not in networks],
+        "largest": max((c.first.members for c in study.cells if c.where == "netlab"), default=0),
+    }  # fmt: skip
