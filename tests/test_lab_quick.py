@@ -14,7 +14,7 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 @pytest.mark.slow
 def test_the_quick_study_runs_and_writes_its_text_and_figures() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "laboratory.lab", "--quick"],
+        [sys.executable, "-m", "laboratory.lab", "study", "--quick"],
         cwd=SCRIPTS, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,6 +12,7 @@ from rehearsal import bench, demo, soak
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 COMMANDS: dict[str, click.Command] = {
     "bench": bench.main, "demo": demo.main, "demo --window": windowdemo.main, "lab": lab.main,
+    **{f"lab {name}": command for name, command in lab.main.commands.items()},
     "netlab": netlab.main, "test --long": soak.main,
 }  # fmt: skip
 """By the words that are typed."""

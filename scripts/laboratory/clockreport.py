@@ -191,7 +191,7 @@ def write(runs: Sequence[Found], text: Path = TEXT, pictures: Path = PICTURES) -
             f"![errors of the clocks over time]({pictures.name}/{picture.name})",
             "",
         ]
-    lines += [f"By `scripts/lab --clock` at {', '.join(dict.fromkeys(found.commit for found in runs))}.", ""]
+    lines += [f"By `scripts/lab clocks` at {', '.join(dict.fromkeys(found.commit for found in runs))}.", ""]
     text.write_text("\n".join(lines), encoding="utf-8")
     return verdicts
 

@@ -1,6 +1,6 @@
 """Envelope: networks on which the jam promises to lose nothing, what is required there, and what was found.
 
-`scripts/lab --envelope` runs every trial with five seeds and judges it from its rows, in virtual time or with
+`scripts/lab envelope` runs every trial with five seeds and judges it from its rows, in virtual time or with
 real processes (`--where netlab`, which alone has the trials of a network that fails for a while);
 docs/ENVELOPE.md is written from the rows alone. Three members, each playing 20 events a second; RTT is a
 member's ping to the relay; loss is on each leg and direction; bursts last 80 ms on average (exponential) and
@@ -277,7 +277,7 @@ def write(path: Path, data: Path) -> list[Verdict]:
         "|" + "---|" * len(heading),
         *("| " + " | ".join(line) + " |" for line in lines),
         "",
-        f"By `scripts/lab --envelope` at {', '.join(made_by)}; data: `{data.parent.name}/{data.name}`.",
+        f"By `scripts/lab envelope` at {', '.join(made_by)}; data: `{data.parent.name}/{data.name}`.",
         "*unavoidable*: what no sender could have brought to everybody in time, by the emulator's own dice.",
         f"Left out of the count: {left_out:,} notes that lived while the machine itself stood still "
         f"({of_them_bad:,} of them bad)",

@@ -4,56 +4,96 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 from rich.console import Console
 
-from laboratory import study, studyplan
+from laboratory import study, studyplan, trials
 from laboratory.points import TRANSPORTS
 from laboratory.rows import BadRows
-from laboratory.trials import (
-    matrix,
-    run_clock,
-    run_envelope,
-    run_lead_table,
-    run_matrix,
-    run_quick,
-    run_repeat,
-)
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
 
 LOG_WIDTH = 160
 """Columns where there is no terminal: tables aren't squeezed."""
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-@click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+class Laboratory(click.Group):
+    """A group whose commands return their exit status; what stops them is told in words."""
+
+    def invoke(self, ctx: click.Context) -> None:
+        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGINT, _interrupt)  # even in a shell's background, where it is ignored
+        try:
+            sys.exit(super().invoke(ctx))
+        except (LocalError, BadRows) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            console().print("stopped; what was done is kept, the same command goes on from there")
+            sys.exit(130)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def console() -> Console:
+    """Return where to print."""
+    here = Console(highlight=False)
+    return here if here.is_terminal else Console(highlight=False, width=LOG_WIDTH)
+
+
+jobs = click.option(
+    "--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Runs at a time."
+)
+again = click.option("--again", is_flag=True, help="Run even what is there already.")
+where = click.option(
+    "--where", type=click.Choice(["virtual", "netlab"]), default="virtual", show_default=True,
+    help="In virtual time, or with real processes over an emulated network (root, /dev/net/tun).",
+)  # fmt: skip
+
+
+def several(*names: str, default: object = (), **more: Any) -> Any:
+    """Return an option to be given once for each value to try."""
+    more["help"] += "; once for each to try."
+    return click.option(*names, multiple=True, default=default, show_default=bool(default), **more)
+
+
+@click.group(cls=Laboratory, context_settings=SETTINGS)
+def main() -> None:
+    """Try jams on bad networks, in virtual time or with real processes.
+
+    \b
+    scripts/lab run --network hotel-wifi    a network, or a matrix of them
+    scripts/lab study                       the whole study
+    scripts/lab COMMAND --help              the options of a command
+    """
+
+
+@main.command(
+    context_settings=SETTINGS,
     epilog="""\b
 Examples:
-  scripts/lab --network hotel-wifi --network delay=50,loss=5% --repair both
-  scripts/lab --network mobile --transport tls-cubic --where netlab
-  scripts/lab --real --profile hotel-wifi --seconds 30
-  scripts/lab --study     the whole study: docs/STUDY.md, its data and figures
-  scripts/lab --repeat    two points of that study anew: do they agree?""",
+  scripts/lab run --network hotel-wifi --network delay=50,loss=5% --repair both
+  scripts/lab run --network mobile --transport tls-cubic --where netlab
+  scripts/lab run --real --profile hotel-wifi --seconds 30""",
 )
-@click.option(
+@several(
     "--network",
     "--networks",
     "--profile",
     "networks",
-    multiple=True,
     metavar="LEG",
-    help="A profile (scripts/netlab --list), or e.g. delay=50,jitter=10,loss=5%; once for each to try.",
+    help="A profile (scripts/netlab --list), or e.g. delay=50,jitter=10,loss=5%",
 )
-@click.option(
+@several(
     "--transport",
     "transports",
-    multiple=True,
     type=click.Choice(TRANSPORTS),
     default=("udp",),
-    show_default=True,
-    help="How events travel; once for each to try. TCP needs --where netlab.",
+    help="How events travel (TCP needs --where netlab)",
 )
 @click.option(
     "--repair",
@@ -62,23 +102,19 @@ Examples:
     show_default=True,
     help="Of events over UDP.",
 )
-@click.option(
+@several(
     "--scheme",
     "schemes",
-    multiple=True,
     type=click.Choice([scheme.value for scheme in Scheme]),
     default=(Scheme.JUDGED.value,),
-    show_default=True,
-    help="What keeps the room together; once for each to try.",
+    help="What keeps the room together",
 )
-@click.option(
+@several(
     "--lead-ms",
     "leads",
-    multiple=True,
     type=click.FloatRange(min=0),
     default=(studyplan.BASE_LEAD_MS,),
-    show_default=True,
-    help="The room's lead, in milliseconds; once for each to try.",
+    help="The room's lead, in milliseconds",
 )
 @click.option(
     "--ahead-ms",
@@ -87,15 +123,7 @@ Examples:
     show_default=True,
     help="Sonic Pi's schedule-ahead, in milliseconds.",
 )
-@click.option(
-    "--members",
-    "sizes",
-    multiple=True,
-    type=click.IntRange(1, 16),
-    default=(3,),
-    show_default=True,
-    help="Players in the room; once for each number to try.",
-)
+@several("--members", "sizes", type=click.IntRange(1, 16), default=(3,), help="Players in the room")
 @click.option(
     "--events-per-s",
     type=click.FloatRange(min=0.1),
@@ -109,20 +137,14 @@ Examples:
 @click.option(
     "--seeds", type=click.IntRange(1, 100), show_default="3; with --real 1", help="Runs of each point."
 )
-@click.option(
-    "--where",
-    type=click.Choice(["virtual", "netlab"]),
-    default="virtual",
-    show_default=True,
-    help="In virtual time, or with real processes over an emulated network (root, /dev/net/tun).",
-)
+@where
 @click.option(
     "--real",
     is_flag=True,
-    help="With genuine Sonic Pis and scsynths that play Sonic Pi's own examples, over an emulated network; "
-    "one run at a time.",
+    help="With genuine Sonic Pis and scsynths that play Sonic Pi's own examples, over an emulated "
+    "network; one run at a time.",
 )
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Runs at a time.")
+@jobs
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -130,100 +152,82 @@ Examples:
     show_default=True,
     help="Folder of rows.csv and the figure; what is there already isn't run again.",
 )
-@click.option("--again", is_flag=True, help="Run even what is there already.")
-@click.option("--study", "whole_study", is_flag=True, help="Run the study instead: docs/STUDY.md.")
+@again
+def run(*, real: bool, jobs: int, output: Path, again: bool, **asked: Any) -> int:
+    """Run any matrix of networks.
+
+    Each run gives one row of a CSV, each point a share with its interval.
+    """
+    asked["seeds"] = asked["seeds"] or (1 if real else 3)
+    if real:
+        asked |= {"where": "genuine", "events_per_s": 0}
+    return trials.run_matrix(console(), trials.matrix(**asked), output, jobs, again)
+
+
+@main.command("study", context_settings=SETTINGS)
 @click.option(
     "--part",
     "parts",
     multiple=True,
     type=click.Choice(study.PARTS),
-    help="Only this part of the study; text and figures are written in any case.",
+    default=study.PARTS,
+    help="Only this part; text and figures are written in any case.",
 )
-@click.option(
-    "--plan", "plan_only", is_flag=True, help="Show the study's plan and what it costs; run nothing."
-)
-@click.option("--quick", is_flag=True, help="Run a small study in a temporary folder: at most 60 s.")
-@click.option(
-    "--repeat",
-    "repeated",
-    is_flag=True,
-    help="Run points of the committed study anew, with other seeds, and compare.",
-)
-@click.option(
-    "--envelope",
-    "whole_envelope",
-    is_flag=True,
-    help="Run the networks for which it is fixed how little may be lost instead, in the lab of --where: "
-    "docs/ENVELOPE.md.",
-)
-@click.option(
-    "--lead-table",
-    is_flag=True,
-    help="Write what a lead that tunes itself comes to on every named network, and what accidents do to it: "
-    "docs/LEADS.md.",
-)
-@click.option(
-    "--clock",
-    "clock_only",
-    is_flag=True,
-    help="Watch three bridges' clocks for ten minutes over a bad network instead, and one by loopback: "
-    "docs/CLOCK.md.",
-)
+@click.option("--plan", is_flag=True, help="Show what it is made of and what it costs; run nothing.")
+@click.option("--quick", is_flag=True, help="Run a small one in a temporary folder: at most 60 s.")
+@jobs
+@again
+def study_(parts: tuple[str, ...], plan: bool, quick: bool, jobs: int, again: bool) -> int:
+    """Run what the study lacks: docs/STUDY.md."""
+    if plan:
+        study.show_plan(console())
+        return 0
+    if quick:
+        return trials.run_quick(console(), jobs)
+    return study.run(console(), study.COMMITTED, parts=parts, jobs=jobs, again=again)
+
+
+@main.command(context_settings=SETTINGS)
+@jobs
 @click.argument("points", nargs=-1)
-def main(
-    networks: tuple[str, ...], transports: tuple[str, ...], repair: str, schemes: tuple[str, ...],
-    leads: tuple[float, ...], ahead_ms: float, sizes: tuple[int, ...], events_per_s: float,
-    seconds: float, seeds: int | None, where: str, real: bool, jobs: int, output: Path, again: bool,
-    whole_study: bool, parts: tuple[str, ...], plan_only: bool, quick: bool, repeated: bool,
-    whole_envelope: bool, lead_table: bool, clock_only: bool, points: tuple[str, ...],
-) -> None:  # fmt: skip
-    """Try jams on bad networks: each run gives one row of a CSV, each point a share with its interval.
+def repeat(points: tuple[str, ...], jobs: int) -> int:
+    """Run points of the study anew, and compare.
 
-    POINTS are names of the study's points, for --repeat; with --envelope, words of its networks' titles.
+    POINTS are names as in rows.csv; two cheap ones unless told. They get other seeds.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)  # even in a shell's background, where it is ignored
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=LOG_WIDTH)
-    try:
-        if points and not (repeated or whole_envelope):
-            raise LocalError(f"{' '.join(points)}: names of points go with --repeat or --envelope")
-        if plan_only:
-            study.show_plan(console)
-        elif repeated:
-            sys.exit(run_repeat(console, points, jobs))
-        elif quick:
-            sys.exit(run_quick(console, jobs))
-        elif whole_envelope:
-            sys.exit(run_envelope(console, where, jobs, again, points))
-        elif clock_only:
-            sys.exit(run_clock(console))
-        elif lead_table:
-            sys.exit(run_lead_table(console, jobs))
-        elif whole_study or parts:
-            sys.exit(study.run(console, study.COMMITTED, parts=parts or study.PARTS, jobs=jobs, again=again))
-        elif real:
-            asked = matrix(
-                networks, transports, repair, leads, ahead_ms, sizes, 0, seconds, seeds or 1, "genuine",
-                schemes,
-            )  # fmt: skip
-            sys.exit(run_matrix(console, asked, output, 1, again))
-        else:
-            asked = matrix(
-                networks, transports, repair, leads, ahead_ms, sizes, events_per_s, seconds, seeds or 3,
-                where, schemes,
-            )  # fmt: skip
-            sys.exit(run_matrix(console, asked, output, jobs, again))
-    except (LocalError, BadRows) as error:
-        raise click.ClickException(str(error)) from error
-    except KeyboardInterrupt:
-        console.print("stopped; what was done is kept, the same command goes on from there")
-        sys.exit(130)
+    return trials.run_repeat(console(), points, jobs)
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@main.command(context_settings=SETTINGS)
+@where
+@jobs
+@again
+@click.argument("words", nargs=-1)
+def envelope(words: tuple[str, ...], where: str, jobs: int, again: bool) -> int:
+    """Run the envelope: docs/ENVELOPE.md.
+
+    It is of networks for each of which it is fixed how little may be lost. WORDS of their titles choose some.
+    """
+    return trials.run_envelope(console(), where, jobs, again, words)
+
+
+@main.command(context_settings=SETTINGS)
+@jobs
+def leads(jobs: int) -> int:
+    """Run the lead table: docs/LEADS.md.
+
+    It says what a lead that tunes itself comes to on every named network, and what accidents do to it.
+    """
+    return trials.run_lead_table(console(), jobs)
+
+
+@main.command(context_settings=SETTINGS)
+def clocks() -> int:
+    """Watch real clocks: docs/CLOCK.md.
+
+    Those of three bridges for ten minutes over a bad network, and of one by loopback.
+    """
+    return trials.run_clock(console())
 
 
 if __name__ == "__main__":

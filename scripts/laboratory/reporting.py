@@ -1,87 +1,47 @@
 """Reporting: how far a campaign is, with the time left, on a terminal and in a log alike."""
 
-import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self
+from itertools import count
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from laboratory.campaign import Failure, Job, run_all
 from laboratory.rows import Row
 
-
-class Reporter:
-    """A progress bar where there is a terminal, a line for each run where there is none.
-
-    The time left follows from what the runs so far took against what they should.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.total_s = self.done_s = 0.0
-        self.runs = self.runs_done = 0
-        self.started_s = time.monotonic()
-        self.progress = Progress(
-            TextColumn("{task.completed:.0f} of {task.total:.0f} runs"), BarColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}  {task.fields[note]}"), console=console, transient=True,
-            disable=not console.is_terminal,
-        )  # fmt: skip
-        self.task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.progress.stop()
-
-    def begin(self, jobs: Sequence[Job]) -> None:
-        """Begin anew, with these jobs."""
-        self.total_s, self.done_s = sum(job.cost_s for job in jobs), 0.0
-        self.runs, self.runs_done = len(jobs), 0
-        self.started_s = time.monotonic()
-        if self.task is not None:
-            self.progress.remove_task(self.task)
-        self.task = self.progress.add_task("", total=len(jobs), left="", note="")
-
-    def finished(self, job: Job, note: str) -> None:
-        """Count a run as done, well or not."""
-        self.done_s += job.cost_s
-        self.runs_done += 1
-        left = time_text(self.left_s()) + " left"
-        assert self.task is not None
-        self.progress.update(self.task, advance=1, left=left, note=note)
-        if not self.console.is_terminal:
-            self.console.print(f"{self.runs_done}/{self.runs} {note} ({left})", soft_wrap=True)
-
-    def left_s(self) -> float:
-        """Return about how long the rest takes."""
-        elapsed_s = time.monotonic() - self.started_s
-        return elapsed_s * (self.total_s - self.done_s) / self.done_s if self.done_s else 0.0
+SPEED_OVER_S = 3600.0
+"""The time left follows from what the runs of the last hour took against what they should."""
 
 
 def run_jobs(
-    jobs: Sequence[Job], at_once: int, reporter: Reporter, done: Callable[[Job, object], None]
+    console: Console, jobs: Sequence[Job], at_once: int, done: Callable[[Job, object], None]
 ) -> list[Failure]:
-    """Run jobs with a report of each; return what failed."""
-    reporter.begin(jobs)
+    """Run jobs with a progress bar or a line for each; hand on their results, tell and return failures."""
+    columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal,
+        speed_estimate_period=SPEED_OVER_S,
+    ) as progress:  # fmt: skip
+        task = progress.add_task("", total=sum(job.cost_s for job in jobs), note="")
+        numbers = count(1)
 
-    def finished(job: Job, result: object) -> None:
-        done(job, result)
-        reporter.finished(job, job.name + outcome(result))
+        def finished(job: Job, note: str) -> None:
+            note = f"{next(numbers)}/{len(jobs)} {job.name}{note}"
+            progress.update(task, advance=job.cost_s, note=note)
+            if not console.is_terminal:
+                left = progress.tasks[0].time_remaining
+                console.print(f"{note} ({time_text(left or 0)} left)", soft_wrap=True)
 
-    return run_all(
-        jobs,
-        at_once=at_once,
-        done=finished,
-        failed=lambda failure: reporter.finished(
-            failure.job, f"{failure.job.name}: FAILED, {failure.reason}"
-        ),
-    )
+        def good(job: Job, result: object) -> None:
+            done(job, result)
+            finished(job, outcome(result))
+
+        failures = run_all(
+            jobs, at_once=at_once, done=good,
+            failed=lambda failure: finished(failure.job, f": FAILED, {failure.reason}"),
+        )  # fmt: skip
+    tell_failures(console, failures)
+    return failures
 
 
 def outcome(result: object) -> str:

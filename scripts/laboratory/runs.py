@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,9 +14,6 @@ from laboratory.campaign import Job
 from laboratory.points import Point
 from laboratory.rows import WHOLE, Minute, Row, asked
 from laboratory.studyplan import SpreadPoint, cost_s
-
-if TYPE_CHECKING:
-    from laboratory.clockreport import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = ("relay", "bridge", "clock", "scripts", "pyproject.toml")
@@ -54,11 +50,6 @@ def git(*arguments: str) -> str:
         return ""
 
 
-def jobs_of(point: Point, made_by: Stamp) -> list[Job]:
-    """Return the runs of a point, one for each seed."""
-    return [job_of(point, seed, made_by) for seed in point.seeds]
-
-
 def job_of(point: Point, seed: int, made_by: Stamp) -> Job:
     """Return one run; its result is a Row."""
     return Job(f"{point.name} seed {seed}", cost_s(point), partial(run_point, point, seed, made_by))
@@ -82,13 +73,6 @@ def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
     else:
         raise ValueError(f"no lab runs points in {point.where!r}, expected virtual, netlab or genuine")
     return msgspec.structs.replace(row, commit=made_by.commit, versions=made_by.versions, started=started)
-
-
-def watch_clocks(setting: "Setting", folder: Path) -> object:
-    """Return what a clock run found (laboratory.clockreport.Found). Raises what real runs raise."""
-    from laboratory import clockrun
-
-    return clockrun.run(setting, folder)
 
 
 def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:

@@ -12,7 +12,7 @@ from laboratory import rows, studyfigures, studyplan
 from laboratory.campaign import Failure, Job
 from laboratory.cells import cells_of
 from laboratory.points import Point
-from laboratory.reporting import Reporter, run_jobs, tell_failures, time_text
+from laboratory.reporting import run_jobs, time_text
 from laboratory.rows import Minute, Row
 from laboratory.runs import ROOT, Stamp, answers, job_of, missing, run_spread, stamp
 from laboratory.studyplan import SpreadPoint
@@ -60,18 +60,16 @@ def run(
     planned = list(points) if points is not None else studyplan.virtual_points() + studyplan.netlab_points()
     hours = list(spread) if spread is not None else studyplan.spread_points()
     made_by, failures, not_run = stamp(), list[Failure](), ""
-    with Reporter(console) as reporter:
-        for part in [part for part in PARTS if part in parts and part != "text"]:
-            if part == "netlab" and (not_run := netlab_missing() or ""):
-                console.print(f"netlab NOT RUN: {not_run}")
-                continue
-            # Both at a time would disturb real time: netlab comes first and alone.
-            wanted = jobs_wanted(place, part, planned, hours, made_by, again)
-            at_once = min(jobs, studyplan.NETLAB_JOBS) if part == "netlab" else jobs
-            cost_s = sum(job.cost_s for job in wanted) / at_once
-            console.print(f"{part}: {len(wanted)} runs, {at_once} at a time, about {time_text(cost_s)}")
-            failures += run_jobs(wanted, at_once, reporter, partial(keep, place))
-    tell_failures(console, failures)
+    for part in [part for part in PARTS if part in parts and part != "text"]:
+        if part == "netlab" and (not_run := netlab_missing() or ""):
+            console.print(f"netlab NOT RUN: {not_run}")
+            continue
+        # Both at a time would disturb real time: netlab comes first and alone.
+        wanted = jobs_wanted(place, part, planned, hours, made_by, again)
+        at_once = min(jobs, studyplan.NETLAB_JOBS) if part == "netlab" else jobs
+        cost_s = sum(job.cost_s for job in wanted) / at_once
+        console.print(f"{part}: {len(wanted)} runs, {at_once} at a time, about {time_text(cost_s)}")
+        failures += run_jobs(console, wanted, at_once, partial(keep, place))
     settle(place)
     write(console, place, planned, hours)
     if not_run:
