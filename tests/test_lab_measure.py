@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 from laboratory import measure
 from laboratory.generator import FIRST_NODE
-from laboratory.measure import Event, MeasureError, Member, observe
+from laboratory.measure import MeasureError, Member, observe
 from laboratory.rows import Row
+from laboratory.tallying import Event, quantile
 from rehearsal.embedded.osc import message as osc
 from rehearsal.recording import Recording, parse, timetag_at
 from rehearsal.relaylog import LoggedEvent
@@ -153,7 +154,7 @@ def test_figures_are_fields_of_a_row() -> None:
 
 def test_only_what_was_emitted_in_the_window_counts() -> None:
     events = observed(session(), from_ms=100, to_ms=200)
-    assert [(event.emitted_ns - START_NS) / MS for event in events] == [100, 107, 114, 150, 157, 164]
+    assert [(event.at_ns - START_NS) / MS for event in events] == [100, 107, 114, 150, 157, 164]
 
 
 def test_an_event_that_one_member_lacks_is_missing_there() -> None:
@@ -286,9 +287,9 @@ def test_margins_leave_the_origins_own_events_out() -> None:
 
 def test_emissions_for_the_oracle_count_from_the_emulations_start() -> None:
     events = observed(session()[:1])
-    (emission,) = measure.emissions(events, START_NS - 3_000 * MS)
+    emission = events[0].emission(START_NS - 3_000 * MS)
     assert (emission.origin, emission.at_s, emission.due_s) == ("anna", 3.0, 3.5)
-    (later,) = measure.emissions(observed(session()[:1], lead_ms=700), START_NS)
+    later = observed(session()[:1], lead_ms=700)[0].emission(START_NS)
     assert later.due_s == pytest.approx(0.7)
 
 
@@ -320,14 +321,14 @@ def test_plain_bytes_are_a_sealed_datagram_a_note() -> None:
 def test_lag_is_how_much_later_than_meant_the_feeder_sent() -> None:
     events = observed(session())
     assert measure.lag_ms(events, AHEAD_MS, 0.5) == pytest.approx(0.0)
-    slow = [replace(event, emitted_ns=event.emitted_ns + 12 * MS) for event in events]
+    slow = [replace(event, at_ns=event.at_ns + 12 * MS) for event in events]
     assert measure.lag_ms(slow, AHEAD_MS, 0.5) == pytest.approx(12.0)
 
 
 def test_quantiles_are_nearest_rank() -> None:
-    assert measure.quantile([], 0.5) is None
-    assert measure.quantile([1.0, 2.0, 3.0, 4.0], 0.5) == 3.0
-    assert measure.quantile([1.0], 0.99) == 1.0
+    assert quantile([], 0.5) is None
+    assert quantile([1.0, 2.0, 3.0, 4.0], 0.5) == 3.0
+    assert quantile([1.0], 0.99) == 1.0
 
 
 def test_what_lived_while_the_machine_stood_still_is_left_out_whatever_became_of_it() -> None:
@@ -338,7 +339,7 @@ def test_what_lived_while_the_machine_stood_still_is_left_out_whatever_became_of
     left = measure.undisturbed(events, [stall])
     # Before it: what was due by 510 ms. After it: what was emitted from 810 ms on, with the time to recover.
     assert [(event.base_ns - START_NS) / MS for event in left[:2]] == pytest.approx([500, 507])
-    assert [(event.emitted_ns - START_NS) / MS for event in left[2:]] == [
+    assert [(event.at_ns - START_NS) / MS for event in left[2:]] == [
         *(814, 850, 857, 864, 900, 907, 914, 950, 957, 964)
     ]
     assert measure.figures(left)["missing"] == 1
@@ -347,7 +348,7 @@ def test_what_lived_while_the_machine_stood_still_is_left_out_whatever_became_of
     assert len(disturbed) + len(left) == len(events)
     assert not any(event.bad for event in disturbed)
     early = (START_NS - 400 * MS, START_NS - 100 * MS)
-    assert measure.undisturbed(events, [early])[0].emitted_ns == START_NS + 150 * MS
+    assert measure.undisturbed(events, [early])[0].at_ns == START_NS + 150 * MS
 
 
 def test_who_is_cut_off_for_a_while_is_neither_counted_nor_missed_then() -> None:

@@ -56,4 +56,4 @@ def test_minutes_count_from_the_music_and_take_the_median_error_of_each_member()
 
 def event(at_s: float) -> Event:
     """Return an event that one member misses."""
-    return Event("anna", round(at_s * 1e9), 0, None, {}, ("ben",), (), (), (), False, False)
+    return Event("anna", round(at_s * 1e9), 0, 0, None, {}, ("ben",), (), (), ())

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 from laboratory.points import Point, legs_of
-from laboratory.tallying import quantile
+from laboratory.tallying import figures, quantile
 from laboratory.virtual.host import Handed, Member
 from laboratory.virtual.stage import Stage
-from laboratory.virtual.tally import Event, events_of, figures
+from laboratory.virtual.tally import Event, events_of
 
 from relay.wire.sequence import Flag
 
@@ -142,9 +142,7 @@ def test_an_origin_that_plays_a_moved_note_before_its_verdict_makes_it_divergent
 
     (event,) = (event for event in tally(stage, early) if event.unconfirmed)
     assert not event.divergent, "the verdict says what it was stamped"
-    assert event.verdict is not None
-    retimed = replace(event.verdict, flags=Flag.RETIMED | Flag.MOVED)
-    for other in (replace(event, verdict=retimed), replace(event, moved=True)):
+    for other in (replace(event, retimed=True), replace(event, moved=True)):
         assert other.divergent
         assert not replace(other, unconfirmed=False).divergent
 

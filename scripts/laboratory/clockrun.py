@@ -82,10 +82,10 @@ def run(setting: Setting, folder: Path, *, seed: int = 1) -> Found:
     # In the room since before the window began.
     from_ns = played.window_ns[0] + round(setting.settled_s * 1e9)
     errors = [
-        Error(name, message.t_ns, by_ns / 1e3)
+        Error(name, handed.at_ns, by_ns / 1e3)
         for event in events
-        for name, message, by_ns in measure.clock_errors(event)
-        if message.t_ns >= from_ns
+        for name, handed, by_ns in measure.clock_errors(event)
+        if handed.at_ns >= from_ns
     ]
     lock_times_s = {player.name: lock_s(player) for player in played.players}
     return Found(setting, stamp().commit, errors, asker.stated, lock_times_s)

@@ -26,12 +26,13 @@ from rehearsal.machine import tail
 
 from laboratory import health, measure
 from laboratory.decisionlog import read_log
-from laboratory.measure import Event, MeasureError, Member
+from laboratory.measure import MeasureError, Member
 from laboratory.oracle import Oracle
 from laboratory.players import POLL_S, Player, Relay, RunFailed, Seated
 from laboratory.points import Cut, Point, legs_of
 from laboratory.rows import Row, asked
 from laboratory.star import Star
+from laboratory.tallying import Event
 from relay.lead import LEAD_START
 from relay.wire.timetag import TICKS_PER_S
 
@@ -179,8 +180,8 @@ def judge(
         away = {number for number, event in enumerate(events) if measure.lives_in(event, from_ns, to_ns)}
     oracle = Oracle(star.legs, seed=seed)
     doomed = []
-    for number, emission in enumerate(measure.emissions(events, zero_ns)):
-        unserved = set(oracle.out_of_reach(emission))
+    for number, event in enumerate(events):
+        unserved = set(oracle.out_of_reach(event.emission(zero_ns)))
         doomed.append(bool(unserved - {cut.member} if cut and number in away else unserved))
     state = {
         "point": point.name,

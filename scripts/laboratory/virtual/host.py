@@ -20,6 +20,7 @@ from bridge.session import JamSession
 from bridge.timebase import Timebase
 from clock.model import Reading
 from laboratory.generator import node_of
+from laboratory.tallying import Handed as Handed
 from laboratory.virtual.net import Passage
 from relay.wire import control
 from relay.wire.osc import Message, encode, single_message, timetag_of
@@ -33,18 +34,6 @@ NEED_S, ADVANCE_S = 0.024, 0.049
 """Those of a scsynth with 256 frames a hardware buffer, as netlab's sink says of itself."""
 BOUND_EVERY_NS = 20_000_000
 """To ask for the bound at every wake-up took more time than the jam itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """A message as it reached a member's scsynth: true instant, wall timetag as a true instant, message, and
-    the timetag as scsynth sorts by it (0: none). follows: whether it stands behind another in its bundle."""
-
-    at_ns: int
-    timetag_ns: int | None
-    message: bytes
-    timetag: int = 0
-    follows: bool = False
 
 
 class WatchedPlayout(Playout):

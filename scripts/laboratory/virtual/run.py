@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from laboratory.oracle import Oracle
 from laboratory.points import Point, legs_of
 from laboratory.rows import Row, asked
-from laboratory.tallying import quantile
+from laboratory.tallying import figures, plain_bytes, quantile
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
 from laboratory.virtual.stage import RUN_OUT_S, Stage
-from laboratory.virtual.tally import events_of, figures, plain_bytes
+from laboratory.virtual.tally import events_of
 from relay.impairment import Leg
 from relay.wire.timetag import ns_from_ticks
 
@@ -109,6 +109,6 @@ def run_over(
         lead_ms_last=ended.lead_ms,
         shift_ms_last=ended.shift_ms,
         bytes_up=sum(member.up.bytes for member in stage.members),
-        bytes_plain=plain_bytes(stage.notes),
+        bytes_plain=plain_bytes(note.emission.message for note in stage.notes),
         **figures(events),
     )
