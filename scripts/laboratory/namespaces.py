@@ -3,9 +3,8 @@
 Linux only; needs root (or the same capabilities in a user namespace) and /dev/net/tun. Nothing has a name:
 a namespace lives as long as somebody holds one of its descriptors or runs in it, so nothing is left behind
 however a program ends. A namespace belongs to a thread, so one is made, entered and configured in a short
-thread of its own, and the caller's threads stay where they are. Interfaces are configured by ioctl and one
-netlink message: iproute2 isn't everywhere. Sources: netdevice(7), rtnetlink(7), setns(2), the kernel's
-Documentation/networking/tuntap.rst.
+thread of its own, and the caller's threads stay where they are. Interfaces are configured with pyroute2:
+iproute2 isn't everywhere. Sources: setns(2), the kernel's Documentation/networking/tuntap.rst.
 """
 
 import contextlib
@@ -39,14 +38,6 @@ PR_SET_PDEATHSIG = 1
 PR_SET_TIMERSLACK = 29
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
-SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
-SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFMTU, SIOCSIFTXQLEN = 0x8916, 0x891C, 0x8922, 0x8943
-IFF_UP = 0x1
-RTM_NEWROUTE, NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_CREATE = 24, 0x1, 0x4, 0x100, 0x400
-NLMSG_ERROR = 2
-RTA_DST, RTA_OIF, RTA_PREFSRC, RTA_METRICS = 1, 4, 7, 8
-RTAX_CC_ALGO = 16
-RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_LINK, RTN_UNICAST = 254, 4, 253, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -107,8 +98,7 @@ def make(address: str, congestion: str | None = None) -> Namespace:
             )
         tun_fd = _open_tun()
         try:
-            _configure(address)
-            _add_route(address, congestion)
+            _configure(address, congestion)
             net_fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         except OSError as error:
             os.close(tun_fd)
@@ -228,51 +218,21 @@ def _open_tun() -> int:
     return fd
 
 
-def _configure(address: str) -> None:
+def _configure(address: str, congestion: str | None) -> None:
+    from pyroute2 import IPRoute, NetlinkError  # takes 0.1 s, which an emulator's start needn't
+
     with contextlib.suppress(OSError):  # a kernel without IPv6 has nothing to say unasked
         Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
         Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        name = INTERFACE.encode()
-
-        def internet(text: str) -> bytes:
-            return struct.pack("16sHH4s8x8x", name, socket.AF_INET, 0, socket.inet_aton(text))
-
-        fcntl.ioctl(sock, SIOCSIFADDR, internet(address))
-        fcntl.ioctl(sock, SIOCSIFNETMASK, internet("255.255.255.255"))
-        fcntl.ioctl(sock, SIOCSIFMTU, struct.pack("16si20x", name, MTU))
-        fcntl.ioctl(sock, SIOCSIFTXQLEN, struct.pack("16si20x", name, QUEUE_DATAGRAMS))
-        for device in (name, b"lo"):
-            flags = struct.unpack_from(
-                "16xH", fcntl.ioctl(sock, SIOCGIFFLAGS, struct.pack("16s24x", device))
-            )[0]
-            fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH22x", device, flags | IFF_UP))
-
-
-def _add_route(address: str, congestion: str | None) -> None:
-    attributes = (
-        _attribute(RTA_DST, socket.inet_aton(NETWORK))
-        + _attribute(RTA_OIF, struct.pack("=I", socket.if_nametoindex(INTERFACE)))
-        + _attribute(RTA_PREFSRC, socket.inet_aton(address))
-    )
-    if congestion is not None:
-        attributes += _attribute(RTA_METRICS, _attribute(RTAX_CC_ALGO, congestion.encode() + b"\0"))
-    route = struct.pack(
-        "=BBBBBBBBI", socket.AF_INET, PREFIX_BITS, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_LINK,
-        RTN_UNICAST, 0,
-    )  # fmt: skip
-    flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
-    header = struct.pack("=IHHII", 16 + len(route) + len(attributes), RTM_NEWROUTE, flags, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
-        sock.settimeout(2.0)
-        sock.sendto(header + route + attributes, (0, 0))
-        answer = sock.recv(4096)
-    kind = struct.unpack_from("=H", answer, 4)[0]
-    code = -struct.unpack_from("=i", answer, 16)[0] if kind == NLMSG_ERROR else 0
-    if code:
+    try:
+        with IPRoute() as ip:
+            device, loopback = (socket.if_nametoindex(name) for name in (INTERFACE, "lo"))
+            ip.addr("add", index=device, address=address, prefixlen=32)
+            ip.link("set", index=device, mtu=MTU, txqlen=QUEUE_DATAGRAMS, state="up")
+            ip.link("set", index=loopback, state="up")
+            metrics = {"metrics": {"cc_algo": congestion}} if congestion else {}
+            network = f"{NETWORK}/{PREFIX_BITS}"
+            ip.route("replace", dst=network, oif=device, prefsrc=address, scope="link", **metrics)
+    except NetlinkError as error:
         wanted = f" with congestion control {congestion!r}" if congestion else ""
-        raise NetlabError(f"no route to {NETWORK}/{PREFIX_BITS}{wanted}: {os.strerror(code)}")
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+        raise NetlabError(f"{INTERFACE} ({address}){wanted} can't be set up: {error.args[-1]}") from error
