@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 
-from laboratory import namespaces
+from rehearsal.recorder import die_with_parent
 
 SPIN = "while True: pass"
 AUTOGROUP = "/proc/self/autogroup"
@@ -42,7 +42,7 @@ class KeptAwake(contextlib.AbstractContextManager["KeptAwake"]):
 
 def spin(processor: int) -> "subprocess.Popen[bytes]":
     def give_way() -> None:
-        namespaces.die_with_parent()
+        die_with_parent()
         os.sched_setaffinity(0, {processor})
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         with contextlib.suppress(OSError), open(AUTOGROUP, "w") as group:

@@ -21,7 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rehearsal.embedded.osc import message
-from rehearsal.embedded.replayer import Replayer, ReplayError, Sent, die_with_parent
+from rehearsal.embedded.replayer import Replayer, ReplayError, Sent
+from rehearsal.recorder import die_with_parent
 from rehearsal.recording import timetag_at
 
 from laboratory.generator import Emission, boot, schedule
@@ -81,7 +82,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 def main(arguments: list[str]) -> int:
     given = options(arguments)
-    die_with_parent()
+    die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     notes = schedule(
         seed=given.seed,

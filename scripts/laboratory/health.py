@@ -34,7 +34,7 @@ KINDS = (
     "bin/jamrelay",
     "bridge.service",
     "bridge.shim",
-    "sinkrecorder",
+    "sink.py",
     "laboratory.feeder",
 )
 """What tells the processes' command lines apart; the first that is found counts."""

@@ -34,7 +34,6 @@ REFUSE = "NETLAB_REFUSE"
 
 TUN_DEVICE = Path("/dev/net/tun")
 CLONE_NEWNET = 0x40000000
-PR_SET_PDEATHSIG = 1
 PR_SET_TIMERSLACK = 29
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
@@ -126,11 +125,6 @@ def enter(net_fd: int) -> None:
     if _libc.setns(net_fd, CLONE_NEWNET):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
-
-
-def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Ask the kernel to signal this process when the thread that started it ends."""
-    _libc.prctl(PR_SET_PDEATHSIG, number)
 
 
 def set_timer_slack(slack_ns: int) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from rehearsal import SINK
 from rehearsal.machine import tail
 
 from laboratory.feeder import BOOTED
@@ -157,7 +158,7 @@ class Player:
         """Start, or start again, without waiting. schedule: the feeder's options."""
         self.folder.mkdir(parents=True, exist_ok=True)
         sink = self.folder / "scsynth"
-        words = (sys.executable, "-I", "-S", str(HERE / "sinkrecorder.py"), str(self.handed))
+        words = (sys.executable, "-I", "-S", str(SINK), "--record", str(self.handed))
         sink.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         sink.chmod(0o755)
         address = LOOPBACK if self.beside_relay else relay

@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+from rehearsal.recorder import die_with_parent
 
 from laboratory import namespaces
 from laboratory.awake import KeptAwake
@@ -77,7 +78,7 @@ class Host:
 
     def _enter(self) -> None:
         namespaces.enter(self._net_fd)
-        namespaces.die_with_parent()
+        die_with_parent()
 
 
 class Star:

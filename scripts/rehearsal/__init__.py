@@ -9,3 +9,5 @@ from pathlib import Path
 
 RECORDER = Path(__file__).resolve().parent / "recorder"
 """The recorder as a program, to be started in place of scsynth."""
+SINK = Path(__file__).resolve().parent / "embedded" / "sink.py"
+"""The stand-in for scsynth, for the Python that runs this."""

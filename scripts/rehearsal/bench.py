@@ -20,7 +20,6 @@ import json
 import shlex
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import time
@@ -33,11 +32,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal import recording
+from rehearsal import SINK, recording
 from rehearsal.cost import Delay, delay_of, less, measure_cost
 from rehearsal.jam import BIN, RELAY_READY
 from rehearsal.machine import StageError, find_ports, tail
-from rehearsal.recorder import ANCILLARY_BYTES, SO_TIMESTAMPNS, open_socket
+from rehearsal.recorder import ANCILLARY_BYTES, open_socket, read_ancillary
 from rehearsal.stage import Stage
 from relay.transports import tls
 from relay.transports.pins import KnownRelays
@@ -88,18 +87,10 @@ class Probe:
                 payload, ancillary, _, _ = self.sock.recvmsg(2048, ANCILLARY_BYTES)
             except OSError:
                 return
-            t_ns = stamp_ns(ancillary)
+            t_ns, _ = read_ancillary(ancillary)
             for frame in frames.decode(self.opener.open(payload)):
                 if isinstance(frame, Judged) and frame.payload:
                     self.judged_ns[frame.slot, node_of(frame.payload)] = t_ns
-
-
-def stamp_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
-    for _, kind, data in ancillary:
-        if kind == SO_TIMESTAMPNS:
-            seconds, nanoseconds = struct.unpack("ll", data[:16])
-            return int(seconds) * 1_000_000_000 + int(nanoseconds)
-    return time.time_ns()
 
 
 def node_of(payload: bytes) -> int:
@@ -118,11 +109,11 @@ def measure_delay(folder: Path, seconds: float) -> dict[str, Delay]:
         )  # fmt: skip
         port = int(wait_for_text(log, RELAY_READY).split(",")[0])
         taps = find_ports(7)
-        sink = folder / "sink.txt"
+        sink = folder / "sink.jsonl"
         program = folder / "sink"
         program.write_text(
             f"#!/bin/sh\nexec {shlex.quote(sys.executable)} "
-            f'{shlex.quote(str(Path(__file__).with_name("sink.py")))} {shlex.quote(str(sink))} "$@"\n'
+            f'{shlex.quote(str(SINK))} --record {shlex.quote(str(sink))} "$@"\n'
         )
         program.chmod(0o755)
         stage.spawn(
@@ -161,7 +152,7 @@ async def probe(folder: Path, port: int, tap: int, sink: Path, seconds: float) -
             await pause(member)
     member.sock.close()
     stream.abort()
-    handed_ns = dict(handed_over(sink.read_text(encoding="ascii"), member.slot))
+    handed_ns = dict(handed_over(sink, member.slot))
     verdicts = [member.judged_ns[member.slot, node] - t_ns for node, t_ns in member.sent_ns.items()
                 if (member.slot, node) in member.judged_ns]  # fmt: skip
     ups = [member.judged_ns[other, node] - t_ns for node, t_ns in tapped_ns.items()
@@ -217,17 +208,15 @@ class Echo:
         self.near.send(bytes(150))
         self.far.send(self.far.recv(2048))
         _, ancillary, _, _ = self.near.recvmsg(2048, ANCILLARY_BYTES)
-        return stamp_ns(ancillary) - began_ns
+        return read_ancillary(ancillary)[0] - began_ns
 
 
-def handed_over(text: str, slot: int) -> Iterable[tuple[int, int]]:
+def handed_over(path: Path, slot: int) -> Iterable[tuple[int, int]]:
     """Yield (the sender's node, receive instant in ns) of what the sink was handed of a slot."""
-    for line in text.splitlines():
-        t_ns, _, payload = line.partition(" ")
-        for _, raw in recording.walk(bytes.fromhex(payload)):
-            address, args = recording.parse_message(raw)
-            if address == "/s_new" and isinstance(args[1], int) and args[1] >> 26 == slot:
-                yield args[1] & (1 << 26) - 1, int(t_ns)
+    for message in recording.read(path).to_scsynth:
+        node = message.args[1] if message.address == "/s_new" else None
+        if isinstance(node, int) and node >> 26 == slot:
+            yield node & (1 << 26) - 1, message.t_ns
 
 
 def wait_for_text(log: Path, words: str) -> str:

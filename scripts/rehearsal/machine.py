@@ -4,7 +4,6 @@ Everything `stage` needs to know before it starts an instance.
 """
 
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rehearsal import RECORDER
+from rehearsal.recorder import die_with_parent as die_with_parent
 
 RUBY_SERVERS = (
     Path("/usr/lib/sonic-pi/app/server/ruby/bin/sonic-pi-server.rb"),
@@ -31,7 +31,6 @@ PORTS_EACH = 9
 LOG_TAIL_LINES = 15
 END_S = 3.0
 """What a child gets after SIGTERM, or an instance after its pipe was closed, before SIGKILL."""
-PR_SET_PDEATHSIG = 1
 
 
 class StageError(RuntimeError):
@@ -121,11 +120,6 @@ def find_ports(index: int) -> Ports:
         if all(is_free(first + offset) for offset in range(PORTS_EACH)):
             return Ports(*range(first, first + PORTS_EACH))
     raise StageError(f"no {PORTS_EACH} free ports in a row from {FIRST_PORT} on")
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process with its parent. Runs between fork and exec."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def end_child(child: "subprocess.Popen[bytes]", grace_s: float = END_S) -> None:

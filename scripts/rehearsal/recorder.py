@@ -32,7 +32,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, TextIO
@@ -77,9 +77,21 @@ def is_elf(path: str) -> bool:
         return file.read(4) == b"\x7fELF"
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the thread that started it is gone."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Ask the kernel to signal this process when the thread that started it is gone."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+
+
+def read_ancillary(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, int]:
+    """Return the kernel's receive timestamp in ns (now, if it gave none), and the datagrams lost so far."""
+    t_ns = lost = 0
+    for _, kind, data in ancillary:
+        if kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = struct.unpack("ll", data)
+            t_ns = seconds * 1_000_000_000 + nanoseconds
+        elif kind == SO_RXQ_OVFL:
+            (lost,) = struct.unpack("I", data)
+    return t_ns or time.time_ns(), lost
 
 
 def bound_to(flags: list[str]) -> str:
@@ -236,14 +248,10 @@ class Recorder:
                 payload, ancillary, _, source = sock.recvmsg(MAX_DATAGRAM, ANCILLARY_BYTES)
             except (BlockingIOError, ConnectionRefusedError):
                 return
-            t_ns = 0
-            for _, kind, data in ancillary:
-                if kind == SO_TIMESTAMPNS:
-                    seconds, nanoseconds = struct.unpack("ll", data)
-                    t_ns = seconds * 1_000_000_000 + nanoseconds
-                elif kind == SO_RXQ_OVFL:
-                    self.count_dropped(sock, struct.unpack("I", data)[0])
-            yield payload, t_ns or time.time_ns(), source
+            t_ns, lost = read_ancillary(ancillary)
+            if lost:
+                self.count_dropped(sock, lost)
+            yield payload, t_ns, source
 
     def count_dropped(self, sock: socket.socket, total: int) -> None:
         if total > self.dropped.get(sock, 0):

@@ -13,7 +13,6 @@ line with "stop" begins the end of the run.
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -25,11 +24,13 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rehearsal.embedded.osc import string
+from rehearsal.recorder import die_with_parent
 from rehearsal.recording import BUNDLE, NTP_UNIX_OFFSET_S, parse_message, take_string, walk
 
 BOOTED = "replayer: booted"
@@ -51,7 +52,6 @@ ANSWERS = {
 }
 """What Sonic Pi's start waits for."""
 SERVER_INFO = "/sonic-pi/server-info"
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Replayer:
             ["scsynth", "-u", str(self.to[1]), *FLAGS.split()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            preexec_fn=die_with_parent,
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),
         )
         assert self.child.stdout is not None
         out = self.child.stdout.fileno()
@@ -248,14 +248,10 @@ class Replayer:
         self.child.wait()
 
 
-def die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def main(arguments: list[str]) -> int:
     if len(arguments) != 3:
         raise SystemExit("usage: replayer.py ROOT BOOT PORT")
-    die_with_parent()
+    die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     root, boot, port = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
     print("replayer: a stand-in for Sonic Pi, sending what a genuine one once sent", flush=True)

@@ -2,26 +2,34 @@
 
     sink -v                  says what it is
     sink -u PORT FLAGS...    listens on UDP PORT of -B (127.0.0.1) until /quit or SIGTERM
+    sink --record FILE ...   the same, and appends to FILE what came when, as a recorder does
 
 It keeps a tree of groups and synths, so that /n_go, /n_end and /fail are told to whoever asked by /notify.
 Like scsynth with jackd at 256 frames it takes a bundle LATENCY_S before its timetag; it never complains of
 late ones, because this program's own delays prove nothing: the recorder in front of it has the kernel's
-timestamps. Synths end when their envelope should; FX and mixers
-when freed. Standard library only: it starts as fast as the genuine one.
+timestamps. Synths end when their envelope should; FX and mixers when freed. Where an experiment has up to 16
+members on one machine, or a program's delay is to be measured, it writes the recording itself: one process
+instead of two, with the kernel's timestamps as well. Standard library only: it starts as fast as the genuine
+one.
 """
 
 import contextlib
 import heapq
+import json
+import os
 import select
+import signal
 import socket
 import sys
 import time
 import wave
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rehearsal.embedded.osc import message
+from rehearsal.recorder import ANCILLARY_BYTES, MAX_DATAGRAM, open_socket, read_ancillary
 from rehearsal.recording import Argument, parse_message, unix_ns, walk
 
 VERSION = "sink: a stand-in for scsynth without sound (scsynth 3.13.0 is what it answers like)"
@@ -32,7 +40,6 @@ GREETING = (
 )
 LATENCY_S = 0.016
 """Three blocks of 256 frames at 48 kHz."""
-RECEIVE_BUFFER = 4 << 20
 SYNTH_S = 1.0
 """How long a synth sounds that doesn't say."""
 ENVELOPE = ("attack", "decay", "sustain", "release")
@@ -42,15 +49,40 @@ STAYING = ("-fx_", "-mixer", "-basic_mixer", "-scope", "-recorder", "-amp_stereo
 Address = tuple[str, int]
 
 
-class Sink:
-    """A server without sound."""
+class RecordingSocket(socket.socket):
+    """A socket that writes down what it receives, as `rehearsal.recorder` does."""
 
-    def __init__(self, port: int, flags: dict[str, str]) -> None:
+    def __init__(self, sock: socket.socket, path: Path, meta: dict[str, object]) -> None:
+        """Take over a socket, and append to the file at `path`. Raises OSError."""
+        super().__init__(fileno=sock.detach())
+        self.lost = 0
+        self.file = path.open("a", encoding="ascii")
+        self.file.write(json.dumps({"meta": meta}) + "\n")
+        self.file.flush()
+
+    def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, Any]:
+        try:
+            datagram, ancillary, _, source = self.recvmsg(size, ANCILLARY_BYTES, flags)
+        except BlockingIOError:
+            self.file.flush()  # once for all that came together
+            raise
+        t_ns, lost = read_ancillary(ancillary)
+        if lost > self.lost:
+            self.file.write(json.dumps({"dropped": lost - self.lost}) + "\n")
+            self.lost = lost
+        self.file.write(f'{{"t_ns": {t_ns}, "dir": "to", "hex": "{datagram.hex()}"}}\n')
+        return datagram, source
+
+
+class Sink:
+    """A server without sound. record: the file to append to, if what comes is to be written down."""
+
+    def __init__(self, port: int, flags: dict[str, str], record: Path | None = None) -> None:
         self.flags = flags
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        self.sock.bind((flags.get("-B", "127.0.0.1"), port))
-        self.sock.setblocking(False)
+        self.sock = open_socket(port, flags.get("-B", "127.0.0.1"))
+        if record is not None:
+            meta = {"pid": os.getpid(), "port": port, "scsynth_port": port, "flags": flags}
+            self.sock = RecordingSocket(self.sock, record, meta)
         self.clients: dict[Address, None] = {}
         self.waiting: list[tuple[int, int, bytes, Address]] = []
         self.ending: list[tuple[int, int]] = []
@@ -79,7 +111,7 @@ class Sink:
     def receive(self) -> None:
         while True:
             try:
-                datagram, source = self.sock.recvfrom(65_536)
+                datagram, source = self.sock.recvfrom(MAX_DATAGRAM)
             except (BlockingIOError, ConnectionRefusedError):
                 return
             for timetag, raw in walk(datagram):
@@ -213,14 +245,20 @@ def number(args: tuple[Argument, ...], at: int) -> int:
 
 
 def main(arguments: list[str]) -> int:
+    record = Path(arguments[1]) if arguments[:1] == ["--record"] else None
+    arguments = arguments[2:] if record else arguments
     if "-u" not in arguments[:-1]:
         print(VERSION)
         return 0
     flags = dict(zip(arguments[::2], arguments[1::2], strict=False))
     try:
-        sink = Sink(int(flags["-u"]), flags)
+        sink = Sink(int(flags["-u"]), flags, record)
     except (OSError, ValueError) as error:
-        raise SystemExit(f"sink: cannot listen on UDP {flags.get('-u')}: {error}") from error
+        raise SystemExit(f"sink: cannot listen on UDP {flags.get('-u')} or write: {error}") from error
+    if record:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     sink.run()
     return 0
 
