@@ -10,12 +10,12 @@ Spread isn't a share: its median may differ by SPREAD_TOLERANCE or SPREAD_TOLERA
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from laboratory.cells import Cell, cells_of, counts
 from laboratory.intervals import difference_of, percent
 from laboratory.points import Point
-from laboratory.rows import Row, latest
+from laboratory.rows import ASKED, Row, latest
 from relay.wire.errors import LocalError
 
 SEED_STEP = 1000
@@ -51,14 +51,8 @@ def points_anew(committed: Iterable[Row], names: Iterable[str]) -> list[Point]:
 
 def point_of(group: Sequence[Row]) -> Point:
     """Return the point that rows came from, with other seeds."""
-    row = group[0]
-    point = Point(
-        name=row.point, series=row.series, x=row.x, where=row.where, network=row.network,
-        transport=row.transport, repair=row.repair, scheme=row.scheme, lead_ms=row.lead_ms,
-        shift_auto=row.shift_auto, ahead_ms=row.ahead_ms, members=row.members,
-        events_per_s=row.events_per_s, seconds=row.seconds,
-    )  # fmt: skip
-    return replace(point, seeds=tuple(sorted(row.seed + SEED_STEP for row in group)))
+    seeds = tuple(sorted(row.seed + SEED_STEP for row in group))
+    return Point(name=group[0].point, seeds=seeds, **{name: getattr(group[0], name) for name in ASKED})
 
 
 def judge(committed: Iterable[Row], found: Iterable[Row]) -> list[Verdict]:

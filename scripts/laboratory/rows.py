@@ -126,16 +126,19 @@ class GenuineRow(Row, frozen=True, kw_only=True):
     """Of those: missing, late, out of order, different or with another timetag at one member at least."""
 
 
+ASKED = (
+    "series", "x", "where", "network", "transport", "repair", "scheme", "lead_ms", "shift_auto", "ahead_ms",
+    "members", "events_per_s", "seconds", "cut",
+)  # fmt: skip
+"""What a Point and a Row have in common, by name."""
+
+
 def asked(point: Point, seed: int) -> dict[str, Any]:
     """Return the fields of a Row that say what was asked for; rows are found again by them."""
-    return {
-        "point": point.name, "series": point.series, "x": float(point.x), "where": point.where,
-        "network": point.network, "transport": point.transport, "repair": point.repair,
-        "scheme": point.scheme, "lead_ms": None if point.lead_ms is None else float(point.lead_ms),
-        "shift_auto": point.shift_auto, "ahead_ms": float(point.ahead_ms),
-        "members": point.members, "events_per_s": float(point.events_per_s),
-        "seconds": float(point.seconds), "seed": seed, "cut": point.cut,
-    }  # fmt: skip
+    given = {name: getattr(point, name) for name in ASKED}
+    # As a CSV has them: where a float is meant it isn't an int.
+    floats = {name: float(value) for name, value in given.items() if type(value) is int and name != "members"}
+    return {"point": point.name, **given, **floats, "seed": seed}
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from laboratory.campaign import Job
 from laboratory.points import Point
-from laboratory.rows import WHOLE, Minute, Row, asked
+from laboratory.rows import Minute, Row, asked
 from laboratory.studyplan import SpreadPoint, cost_s
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,31 +80,9 @@ def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:
     from laboratory.virtual import spread
 
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    found = spread.measure(hour.network, seconds=hour.seconds, seed=hour.seed)
-    apart_ppm = max(found.rate_ppm.values()) - min(found.rate_ppm.values())
-
-    def minute(
-        index: int, until_s: float, one: "spread.Spread | spread.Minute", error_us: float | None
-    ) -> Minute:
-        return Minute(
-            network=hour.network, seed=hour.seed, seconds=hour.seconds, minute=index, events=one.events,
-            bad=one.bad, spread_us_p50=one.spread_us_p50, spread_us_p99=one.spread_us_p99,
-            spread_us_max=one.spread_us_max, clock_error_us=error_us,
-            action_to_sound_ms_p50=found.action_to_sound_ms_p50 if index == WHOLE else None,
-            free_us=apart_ppm * until_s, commit=made_by.commit, versions=made_by.versions, started=started,
-        )  # fmt: skip
-
     return [
-        minute(WHOLE, hour.seconds, found, found.clock_error_us_p99),
-        *(
-            minute(
-                round(one.from_s / spread.MINUTE_S),
-                min(one.from_s + spread.MINUTE_S, hour.seconds),
-                one,
-                max((abs(error) for error in one.clock_error_us.values()), default=None),
-            )
-            for one in found.minutes
-        ),
+        msgspec.structs.replace(one, commit=made_by.commit, versions=made_by.versions, started=started)
+        for one in spread.minutes_of(hour, *spread.play(hour))
     ]
 
 

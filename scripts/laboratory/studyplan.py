@@ -91,7 +91,7 @@ SPREAD_NETWORKS = (
 )
 SPREAD_HOUR_S = 3600.0
 SPREAD_EVENTS_PER_S = 2.0
-"""Of each member: what `laboratory.virtual.spread.measure` plays unless told."""
+"""Of each member, in the hours of clocks."""
 
 VIRTUAL_SPEED = 6.3
 """Virtual seconds a second of a run, 3 members at 20 events/s each; measured over the whole study, two runs
