@@ -6,7 +6,6 @@ Exit status: 0, 1 (the network wasn't as asked, or a program failed), 2 (the com
 machine: no root, no /dev/net/tun).
 """
 
-import json
 import os
 import selectors
 import shlex
@@ -15,10 +14,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -28,7 +25,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from laboratory import netlab_view, selfcheck
 from laboratory.decisionlog import read_log
 from laboratory.star import MEMBERS_MAX, Host, NetlabError, Star, why_not
-from laboratory.wayreport import WayReport, report
+from laboratory.wayreport import report
 from relay.impairment import Leg
 from relay.profiles import PROFILES, parse_leg
 from relay.wire.errors import LocalError
@@ -197,32 +194,17 @@ def check_profiles(
     return results
 
 
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     """Return JSON of reports; NaN, which JSON doesn't know, as null."""
-
-    def plain(one: Any) -> Any:
-        if isinstance(one, float) and one != one:
-            return None
-        if isinstance(one, msgspec.Struct):
-            one = msgspec.to_builtins(one)
-        if isinstance(one, dict):
-            return {key: plain(item) for key, item in one.items()}
-        return [plain(item) for item in one] if isinstance(one, list | tuple) else one
-
-    return json.dumps(plain(value), indent=1)
-
-
-def report_json(one: WayReport) -> dict[str, Any]:
-    """Return a report as plain values."""
-    return asdict(one) | {"ok": one.is_ok}
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--profile",
     metavar="NETWORK",
-    help="Network of every member: a profile (--list), or as "
-    '"delay=50,jitter=10,loss=5%", "hotel-wifi,loss=5%", "up:dsl;down:cable", "trace:FILE".',
+    help='Network of every member: a profile (--list), or as "delay=50,jitter=10,loss=5%", '
+    '"hotel-wifi,loss=5%", "up:dsl;down:cable", "trace:FILE".',
 )
 @click.option(
     "--members", default="3", show_default=True, metavar="N|NAMES", help="How many, or their names."
@@ -274,21 +256,10 @@ def report_json(one: WayReport) -> dict[str, Any]:
 @click.option("--json", "in_json", is_flag=True, help="Report in JSON on stdout; all else on stderr.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def main(
-    profile: str | None,
-    members: str,
-    exceptions: tuple[str, ...],
-    seed: int,
-    relay: str,
-    congestion: str | None,
-    log: Path | None,
-    checked: str | None,
-    rate: float,
-    seconds: float,
-    realtime: bool,
-    listing: bool,
-    in_json: bool,
-    command: tuple[str, ...],
-) -> None:
+    profile: str | None, members: str, exceptions: tuple[str, ...], seed: int, relay: str,
+    congestion: str | None, log: Path | None, checked: str | None, rate: float, seconds: float,
+    realtime: bool, listing: bool, in_json: bool, command: tuple[str, ...],
+) -> None:  # fmt: skip
     """Run COMMAND for each member of a star of bad networks, the relay in the middle.
 
     Each member has a network of its own (namespace and TUN device), UDP, TCP and ICMP alike; in COMMAND,
@@ -316,58 +287,29 @@ def main(
             )
             netlab_view.show_selfcheck(results, seed, console)
             if in_json:
-                click.echo(as_json({name: asdict(result) for name, result in results.items()}))
+                click.echo(as_json(results))
             sys.exit(0 if all(result.is_ok for result in results.values()) else 1)
-        assert profile is not None
-        names = members_of(members)
-        sys.exit(
-            perform(
-                legs_of(profile, names, exceptions),
-                command,
-                relay,
-                seed,
-                congestion,
-                log,
-                realtime,
-                console,
-                in_json,
-            )
-        )
+        legs = legs_of(profile or "", members_of(members), exceptions)
+        with tempfile.TemporaryDirectory(prefix="netlab-") as folder:
+            path = log or Path(folder) / "decisions.log"
+            star = Star(legs, seed=seed, log=path, congestion=congestion, realtime=realtime)
+            outcome = Outcome(console)
+            with star:
+                run(star, relay, command, Path(folder) / "relay", outcome)
+            reports = report(read_log(path))
+        netlab_view.show_reports(reports, star, console)
+        failed = {name: status for name, status in outcome.statuses.items() if status}
+        for name, status in failed.items():
+            console.print(f"{name}'s program ended with {status}")
+        if in_json:
+            ways = {one.name: asdict(one) | {"ok": one.is_ok} for one in reports}
+            click.echo(as_json({"seed": seed, "ways": ways, "unlogged": star.unlogged, "failed": failed}))
+        sys.exit(0 if all(one.is_ok for one in reports) and not star.unlogged and not failed else 1)
     except NetlabError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         console.print("interrupted: nothing was checked")
         sys.exit(130)
-
-
-def perform(
-    legs: dict[str, Leg],
-    command: Sequence[str],
-    relay: str,
-    seed: int,
-    congestion: str | None,
-    log: Path | None,
-    realtime: bool,
-    console: Console,
-    in_json: bool,
-) -> int:
-    """Run the programs, show the check, return the exit status. Raises NetlabError."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netlab-")))
-        path = log or folder / "decisions.log"
-        outcome = Outcome(console)
-        star = Star(legs, seed=seed, log=path, congestion=congestion, realtime=realtime)
-        with star:
-            run(star, relay, command, folder / "relay", outcome)
-        reports = report(read_log(path))
-    netlab_view.show_reports(reports, star, console)
-    failed = {name: status for name, status in outcome.statuses.items() if status}
-    for name, status in failed.items():
-        console.print(f"{name}'s program ended with {status}")
-    if in_json:
-        ways = {one.name: report_json(one) for one in reports}
-        click.echo(as_json({"seed": seed, "ways": ways, "unlogged": star.unlogged, "failed": failed}))
-    return 0 if all(one.is_ok for one in reports) and not star.unlogged and not failed else 1
 
 
 if __name__ == "__main__":
