@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -55,7 +56,9 @@ where = click.option(
 )  # fmt: skip
 
 
-def several(*names: str, default: object = (), **more: Any) -> Any:
+def several(
+    *names: str, default: object = (), **more: Any
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Return an option to be given once for each value to try."""
     more["help"] += "; once for each to try."
     return click.option(*names, multiple=True, default=default, show_default=bool(default), **more)

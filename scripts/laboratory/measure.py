@@ -7,6 +7,7 @@ CLOCK_REALTIME) and timetags of different members compare as they are.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rehearsal.recording import RecordedMessage, Recording, parse_message, unix_ns
 from rehearsal.relaylog import LoggedEvent
@@ -153,7 +154,7 @@ def notes_of(recording: Recording) -> Notes:
     return notes
 
 
-def figures(events: Sequence[Event]) -> dict[str, object]:
+def figures(events: Sequence[Event]) -> dict[str, Any]:
     """Return the fields of a Row that follow from the events alone, by name; see laboratory.rows."""
     errors_us = sorted(abs(by_ns) / 1e3 for event in events for _, _, by_ns in clock_errors(event))
     return {**tallying.figures(events), "clock_error_us_p99": quantile(errors_us, 0.99)}

@@ -183,7 +183,7 @@ def judge(
     for number, event in enumerate(events):
         unserved = set(oracle.out_of_reach(event.emission(zero_ns)))
         doomed.append(bool(unserved - {cut.member} if cut and number in away else unserved))
-    state = {
+    state: dict[str, Any] = {
         "point": point.name,
         "seed": seed,
         "window_s": [(at_ns - zero_ns) / 1e9 for at_ns in window_ns],

@@ -85,16 +85,17 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
     points: all genuine, whose rows are kept in a file of their own, or none.
     """
     genuine = points[0].where == "genuine"
-    path, kind, picture = output / "rows.csv", Row, output / "shares.png"
+    path, picture = output / "rows.csv", output / "shares.png"
+    kind: type[Row] = Row
     if genuine:
-        path, kind, picture = output / "genuine.csv", GenuineRow, output / "genuine.png"
+        path, picture, kind = output / "genuine.csv", output / "genuine.png", GenuineRow
     failures = run_points(console, points, path, kind, 1 if genuine else jobs, again)
     names = {point.name for point in points}
     found = [row for row in rows.read(path, kind) if row.point in names]
     if cells := cells_of(found):
         console.print(table_of(cells))
-        if genuine:
-            console.print(table_of_runs(list(rows.latest(found).values())))
+        if played := [row for row in rows.latest(found).values() if isinstance(row, GenuineRow)]:
+            console.print(table_of_runs(played))
         groups: dict[str, list[Cell]] = {}
         for cell in cells:
             row = cell.first

@@ -82,7 +82,7 @@ class Jam:
         """
         log = self.folder / "relay.log"
         before = len(log.read_bytes()) if log.exists() else 0
-        logging = [] if self.event_log is None else ["--event-log", self.event_log]
+        logging: list[str | Path] = [] if self.event_log is None else ["--event-log", self.event_log]
         fixed = ["--lead-ms", str(self.lead_ms), "--shift-ms", str(self.shift_ms)]
         self.relay = self.stage.spawn(
             [BIN / "jamrelay", "serve", "--port", str(self.port), "--data-dir", self.folder / "relay",
@@ -116,10 +116,12 @@ class Jam:
 
     def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
         """Return the command that starts a program through a bridge of its own."""
-        join = [BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", scsynth]
         impaired = [] if self.impair is None else ["--impair", self.impair]
-        tuned = ["--tune-sonic-pi"] * (name in self.tuned)
-        return [*join, "--transport", self.transport, *impaired, *tuned, "--"]
+        tuned = ["--tune-sonic-pi"] if name in self.tuned else []
+        return [
+            BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", scsynth,
+            "--transport", self.transport, *impaired, *tuned, "--",
+        ]  # fmt: skip
 
     def wait_here(self, count: int) -> None:
         """Wait until `count` members are present. Raises StageError."""

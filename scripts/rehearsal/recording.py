@@ -85,7 +85,10 @@ def parse(lines: Iterable[str]) -> Recording:
             else:
                 messages = passed[entry["dir"]]
                 datagram, t_ns = bytes.fromhex(entry["hex"]), int(entry["t_ns"])
-                passed_ns = tuple(map(int, entry["passed_ns"])) if "passed_ns" in entry else None
+                passed_ns = None
+                if "passed_ns" in entry:
+                    began, ended = map(int, entry["passed_ns"])
+                    passed_ns = (began, ended)
                 for timetag, raw in walk(datagram):
                     address, args = parse_message(raw)
                     at = len(messages)

@@ -49,9 +49,9 @@ class LoggedEvent:
             return f"#{self.number} slot reset of {self.slot}"
         address, args = parse_message(self.payload)
         at = 1 if address == "/s_new" else 0
-        number = args[at] if at < len(args) else "?"
+        number = str(args[at]) if at < len(args) else "?"
         what = f"#{self.number} {address} {self.slot}:{number}"
-        return f"{what} {args[0]}" if at and args else what
+        return f"{what} {args[0]!s}" if at and args else what
 
 
 def read(path: Path, room: str = "main") -> list[LoggedEvent]:

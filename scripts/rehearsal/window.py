@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy
 import psutil
 from PIL import Image
 
@@ -136,17 +137,11 @@ class Window(Performer):
     def volume_knob(self) -> tuple[int, int]:
         """Return where the knob's middle is. Raises StageError if there is none to be seen."""
         left, top, right, bottom = PREFERENCES_BOX
-        pixels = self.screen.picture((left, top, (left + right) // 2, bottom)).load()
-        points = [
-            (x, y)
-            for x in range((right - left) // 2)
-            for y in range(bottom - top)
-            if pixels[x, y][:3] == KNOB_COLOUR
-        ]
-        if not points:
+        pixels = numpy.asarray(self.screen.picture((left, top, (left + right) // 2, bottom)))
+        rows, columns = numpy.nonzero((pixels[:, :, :3] == KNOB_COLOUR).all(axis=2))
+        if not len(rows):
             raise StageError(f"{self.name}: the volume's knob isn't to be seen")
-        middle = [sorted(point[axis] for point in points)[len(points) // 2] for axis in (0, 1)]
-        return left + middle[0], top + middle[1]
+        return left + int(sorted(columns)[len(rows) // 2]), top + int(rows[len(rows) // 2])
 
     def scope(self) -> Image.Image:
         """Return what the oscilloscope shows."""

@@ -198,10 +198,11 @@ class Replayer:
         commands = b""
         while True:
             timeout_s = max(0.0, self.waiting[0][0] - time.time()) if self.waiting else None
-            ready, _, _ = select.select([0, out, self.sock], [], [], timeout_s)
+            heard = self.sock.fileno()
+            ready, _, _ = select.select([0, out, heard], [], [], timeout_s)
             while self.waiting and self.waiting[0][0] <= time.time():
                 self.send(self.waiting.popleft()[1], self.sock)
-            if self.sock in ready:
+            if heard in ready:
                 self.drain()
             if out in ready:
                 printed = os.read(out, 65_536)
