@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from rehearsal import RECORDER, recording
+from rehearsal.hosttree import first_bus
 from rehearsal.machine import StageError, tail
 from rehearsal.stage import Performer, Stage
 
@@ -27,10 +28,6 @@ HERE_S = 15.0
 STATS_S = 10.0
 LATE = re.compile(r"(?:^|\s)late \d")
 """As scsynth prints it; a recorder puts the time before."""
-
-# Where a member's mixer strip takes its sound from: the first bus of its slot (docs/way-of-an-event.md).
-HARDWARE_BUSES = 128
-BUSES_PER_SLOT = 1120
 
 
 class Jam:
@@ -177,7 +174,7 @@ class Jam:
 
     def stem_bus(self, name: str) -> int:
         """Return the audio bus on which a member's own sound arrives at its strip."""
-        return HARDWARE_BUSES + int(self.members()[name]["slot"]) * BUSES_PER_SLOT
+        return first_bus(int(self.members()[name]["slot"]))
 
 
 def late_lines(performer: Performer, since_s: float = 0.0) -> list[str]:

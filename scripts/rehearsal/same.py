@@ -6,6 +6,7 @@ included. What a bridge makes explicit (a bus or buffer that the sender left to 
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rehearsal.recording import Argument, RecordedMessage, take_argument, take_string
@@ -52,10 +53,14 @@ def fields_of(raw: bytes) -> tuple[str, list[Field]]:
     return address, found
 
 
+def values(fields: list[Field]) -> list[Argument]:
+    return [field.value for field in fields]
+
+
 def first_id(raw: bytes) -> int | None:
     """Return the node or buffer number that a message names first, None if it has none."""
     address, fields = fields_of(raw)
-    roles = roles_of(address, fields)
+    roles = roles_of(address, values(fields))
     at = next((at for at in sorted(roles) if roles[at] in ("node", "buffer")), None)
     value = None if at is None else fields[at].value
     return int(value) if isinstance(value, int | float) else None
@@ -79,7 +84,7 @@ def identity_differs(event: LoggedEvent, message: RecordedMessage) -> bool:
         return True
     if message.address != address:
         return True
-    roles = roles_of(address, wanted)
+    roles = roles_of(address, values(wanted))
     at = min((at for at, role in roles.items() if role in ("node", "buffer")), default=None)
     if address == "/n_order":
         at = 2
@@ -105,7 +110,7 @@ def difference(event: LoggedEvent, message: RecordedMessage) -> str | None:
         return f"expected slot {event.slot}, found {slot_of(message)}"
     if len(found) < len(wanted):
         return f"expected {len(wanted)} arguments, found {len(found)}"
-    roles = roles_of(address, wanted)
+    roles = roles_of(address, values(wanted))
     for at, (one, other) in enumerate(zip(wanted, found, strict=False)):
         role = roles.get(at)
         if role is None and (one.tag, one.raw) != (other.tag, other.raw):
@@ -115,13 +120,13 @@ def difference(event: LoggedEvent, message: RecordedMessage) -> str | None:
     return extra_difference(address, wanted, found, event.slot)
 
 
-def roles_of(address: str, fields: list[Field]) -> dict[int, str]:
+def roles_of(address: str, args: Sequence[Argument]) -> dict[int, str]:
     """Return which arguments carry ids: position -> node, buffer, bus, control bus or path."""
-    count = len(fields)
+    count = len(args)
     if address == "/s_new":
-        return {1: "node", 3: "node"} | control_roles(fields, 4)
+        return {1: "node", 3: "node"} | control_roles(args, 4)
     if address == "/n_set":
-        return {0: "node"} | control_roles(fields, 1)
+        return {0: "node"} | control_roles(args, 1)
     if address in ("/g_new", "/p_new"):
         return {at: "node" for at in range(count) if at % 3 != 1}
     if address in ALL_NODES:
@@ -142,14 +147,10 @@ def roles_of(address: str, fields: list[Field]) -> dict[int, str]:
     return {}
 
 
-def control_roles(fields: list[Field], first: int) -> dict[int, str]:
-    roles = {}
-    for at in range(first, len(fields) - 1, 2):
-        if fields[at].value in BUFFER_CONTROLS:
-            roles[at + 1] = "buffer"
-        elif fields[at].value in BUS_CONTROLS:
-            roles[at + 1] = "bus"
-    return roles
+def control_roles(args: Sequence[Argument], first: int) -> dict[int, str]:
+    kinds = dict.fromkeys(BUFFER_CONTROLS, "buffer") | dict.fromkeys(BUS_CONTROLS, "bus")
+    names = ((at, str(args[at])) for at in range(first, len(args) - 1, 2))
+    return {at + 1: kinds[name] for at, name in names if name in kinds}
 
 
 def id_difference(role: str, wanted: Field, found: Field, slot: int) -> str | None:

@@ -11,21 +11,19 @@ from dataclasses import dataclass
 
 from rehearsal.offline import is_musical
 from rehearsal.recording import Argument, RecordedMessage, Recording
+from rehearsal.rooms import BUFFERS_EACH, SLOT_BITS
+from rehearsal.same import BUFFER_CONTROLS, BUS_CONTROLS, BUSES_EACH, HARDWARE_BUSES, roles_of, root_of
 
-NODE_BITS = 26
+NODE_BITS = SLOT_BITS
 HOME_BASE = 1 << 25
 """In slot 0: nodes of the local player that only its own host has."""
-HARDWARE_BUSES = 128
-BUSES_EACH = 1120
 OUTPUT_BUSES = 64
 PRIVATE_OUTPUTS = 2
 PLAIN_OUTPUTS = 16
 PLAIN_CHANNELS = 32
 """Sonic Pi 3 sees 16 outputs and 16 inputs; its own buses follow."""
-BUFFERS_EACH = 4096
 
-AUDIO_BUSES = frozenset({"in_bus", "out_bus", "bus"})
-BUFFERS = frozenset({"buf", "rand_buf", "buffer", "out-buf"})
+AUDIO_BUSES, BUFFERS = frozenset(BUS_CONTROLS), frozenset(BUFFER_CONTROLS)
 OUTPUT = "output"
 """The control that names a channel of the sound card, from 1. Only its own host has more than two."""
 UNHEARD = 0.0
@@ -161,51 +159,28 @@ def joined(stream: Iterable[Said]) -> list[Said]:
 def own_content(message: RecordedMessage, slot: int) -> Content | None:
     """Return a message's content in the member's own numbers, None if it is about somebody else's things."""
     address, args = message.address, list(message.args)
-    if address.startswith("/b_"):
-        buffer = own_buffer(args[0], slot)
-        return None if buffer is None else (address, buffer, *args[1:])
-    nodes = node_places(address, len(args))
-    root = slot << NODE_BITS
-    if address == "/g_new" and args[0] == root:
+    if address == "/g_new" and args[0] == root_of(slot):
         return None
-    for at in nodes:
-        node = own_node(args[at], slot)
-        if node is None:
-            return None
-        args[at] = node
-    for at in range(len(nodes) and {"/s_new": 4, "/n_set": 1}.get(address, len(args)), len(args) - 1, 2):
-        if args[at] in AUDIO_BUSES:
-            args[at + 1] = own_bus(args[at + 1], slot)
-        elif args[at] in BUFFERS:
-            args[at + 1] = own_buffer(args[at + 1], slot)
-        elif args[at] == OUTPUT:
+    for at, role in roles_of(address, args).items():
+        if role == "bus":
+            args[at] = own_bus(args[at], slot)
+        elif role in ("node", "buffer"):
+            args[at] = own_node(args[at], slot) if role == "node" else own_buffer(args[at], slot)
+            if args[at] is None and (role == "node" or at == 0):
+                return None
+    first = {"/s_new": 4, "/n_set": 1}.get(address, len(args))
+    for at in range(first, len(args) - 1, 2):
+        if args[at] == OUTPUT:
             args[at + 1] = own_output(args[at + 1], slot)
     return (address, *args)
-
-
-def node_places(address: str, count: int) -> list[int]:
-    """Return which arguments are nodes (Server Command Reference)."""
-    match address:
-        case "/s_new":
-            return [1, 3]
-        case "/g_new" | "/p_new":
-            return [at for at in range(count) if at % 3 != 1]
-        case "/n_order":
-            return list(range(1, count))
-        case "/n_run":
-            return list(range(0, count, 2))
-        case "/n_free" | "/g_freeAll" | "/g_deepFree" | "/n_before" | "/n_after" | "/g_head" | "/g_tail":
-            return list(range(count))
-        case _:
-            return [0] if address.startswith("/n_") else []
 
 
 def own_node(node: Argument, slot: int) -> int | None:
     if not isinstance(node, int) or node < 0:
         return None
-    if node >> NODE_BITS == slot:
-        return node & ((1 << NODE_BITS) - 1)
-    return node - HOME_BASE if HOME_BASE <= node < 1 << NODE_BITS else None
+    if node >> SLOT_BITS == slot:
+        return node & ((1 << SLOT_BITS) - 1)
+    return node - HOME_BASE if HOME_BASE <= node < 1 << SLOT_BITS else None
 
 
 def own_bus(bus: Argument, slot: int) -> float | None:

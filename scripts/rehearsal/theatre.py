@@ -17,6 +17,7 @@ from rehearsal.cues import Cue
 from rehearsal.doubled import DoubledJam, front_path
 from rehearsal.jam import late_lines
 from rehearsal.performer import TIMING_WARNING
+from rehearsal.same import root_of
 from rehearsal.snippets import runs, seconds_behind
 from rehearsal.stage import Performer, Stage, make_shim
 from rehearsal.tree import Node, query
@@ -318,7 +319,7 @@ def levels_of(wavs: Sequence[tuple[Path, int]], first_ns: int, stop_ns: int) -> 
 
 def left_over(tree: Node, slot: int) -> tuple[Node, ...]:
     """Return the nodes right below Sonic Pi's own groups that it didn't have when it had booted."""
-    groups = (tree.find(slot << stream.NODE_BITS | group) for group in OWN_GROUPS)
+    groups = (tree.find(root_of(slot) | group) for group in OWN_GROUPS)
     return tuple(
         node for group in groups if group is not None for node in group.children if node.name not in KEPT
     )
