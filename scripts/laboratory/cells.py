@@ -1,6 +1,6 @@
 """Cells: all runs of one point together, curves of cells, and the thresholds read from them. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -33,14 +33,18 @@ class Cell:
         """Any row: what was asked for is the same in all."""
         return self.rows[0]
 
-    def mean(self, figure: Callable[[Row], float | None]) -> float | None:
+    def known(self, figure: str) -> list[float]:
+        """Return a figure of the runs, sorted, by its name in a row; of those that have it."""
+        return sorted(value for row in self.rows if (value := getattr(row, figure)) is not None)
+
+    def mean(self, figure: str) -> float | None:
         """Return the mean over runs of a figure, None where no run has it."""
-        known = [value for row in self.rows if (value := figure(row)) is not None]
+        known = self.known(figure)
         return fmean(known) if known else None
 
-    def worst(self, figure: Callable[[Row], float | None]) -> float | None:
+    def worst(self, figure: str) -> float | None:
         """Return the greatest of a figure over the runs."""
-        return max((value for row in self.rows if (value := figure(row)) is not None), default=None)
+        return max(self.known(figure), default=None)
 
 
 def cells_of(rows: Iterable[Row]) -> list[Cell]:

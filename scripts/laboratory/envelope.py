@@ -158,14 +158,12 @@ class Verdict:
     @property
     def lead_and_shift(self) -> str:
         """What lead and shift had come to at the end, over the seeds, e.g. "150-175/0-0 ms"."""
-        rows = self.cell.rows
         return (
-            f"{_range([row.lead_ms_last for row in rows])}/{_range([row.shift_ms_last for row in rows])} ms"
+            "/".join(_range(self.cell.known(figure)) for figure in ("lead_ms_last", "shift_ms_last")) + " ms"
         )
 
 
-def _range(values: Sequence[float | None]) -> str:
-    known = sorted(value for value in values if value is not None)
+def _range(known: Sequence[float]) -> str:
     return f"{known[0]:.0f}-{known[-1]:.0f}" if known else "?"
 
 
@@ -210,7 +208,7 @@ def holds(trial: Trial, cell: Cell, without: Cell | None = None) -> bool:
     if trial.near_hindsight and not all(map(is_near_hindsight, cell.rows)):
         return False
     unavoidable = cell.unavoidable.value if cell.unavoidable else 0.0
-    apart_us = cell.worst(lambda row: row.spread_us_p99)
+    apart_us = cell.worst("spread_us_p99")
     together = trial.spread_ms is None or (apart_us is not None and apart_us <= trial.spread_ms * 1e3)
     alike = trial.like is None or (without is not None and is_like(cell, without))
     return together and alike and cell.bad.value <= trial.at_most(unavoidable)
@@ -218,17 +216,18 @@ def holds(trial: Trial, cell: Cell, without: Cell | None = None) -> bool:
 
 def is_like(cell: Cell, without: Cell) -> bool:
     """Whether margins, lead and shift are as in the trial without the trouble; the shift at all times."""
-    margin, usual = cell.mean(lambda row: row.margin_ms_p01), without.mean(lambda row: row.margin_ms_p01)
-    shift, usual_shift = (one.worst(lambda row: row.shift_ms_last) for one in (cell, without))
-    lead, usual_lead = (one.worst(lambda row: row.lead_ms_last) for one in (cell, without))
-    wait, usual_wait = (one.worst(lambda row: row.action_to_sound_ms_max) for one in (cell, without))
-    if margin is None or usual is None or shift is None or usual_shift is None:
+    margin, usual = cell.mean("margin_ms_p01"), without.mean("margin_ms_p01")
+    if margin is None or usual is None or margin < usual - MARGIN_MS:
         return False
-    if lead is None or usual_lead is None or lead > usual_lead + LEAD_MS:
-        return False
-    if wait is None or usual_wait is None or wait > usual_wait + WAIT_MS:
-        return False
-    return margin >= usual - MARGIN_MS and shift <= usual_shift
+    for figure, by_ms in (
+        ("shift_ms_last", 0.0),
+        ("lead_ms_last", LEAD_MS),
+        ("action_to_sound_ms_max", WAIT_MS),
+    ):
+        found, before = cell.worst(figure), without.worst(figure)
+        if found is None or before is None or found > before + by_ms:
+            return False
+    return True
 
 
 def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
@@ -239,14 +238,14 @@ def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
     ]  # fmt: skip
     for verdict in verdicts:
         cell, trial = verdict.cell, verdict.trial
-        apart_us = cell.worst(lambda row: row.spread_us_p99)
+        apart_us = cell.worst("spread_us_p99")
         lines.append(
             (
                 trial.title, f"{trial.ahead_ms:g} ms", cell.where, trial.required, share_text(cell.bad.value),
                 f"{share_text(cell.bad.low)} to {share_text(cell.bad.high)}",
                 share_text(cell.unavoidable.value) if cell.unavoidable else "?", str(cell.bad.events),
                 ", ".join(verdict.by_seed), verdict.lead_and_shift,
-                f"{_range([hindsight_ms(row) for row in cell.rows])} ms",
+                f"{_range([ms + ADVANCE_S * 1e3 for ms in cell.known('in_hand_ms_max')])} ms",
                 "?" if apart_us is None else f"{apart_us / 1e3:.2f} ms",
                 verdict.text,
             )

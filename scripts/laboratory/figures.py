@@ -5,7 +5,7 @@ lines, real processes (netlab) are hollow. Shares stand on a logarithmic axis, w
 0 has no place there: it is drawn at its upper bound, 3 / n, with an arrow downwards.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from laboratory.cells import COHERENT, Cell, curve, threshold
 from laboratory.intervals import RULE_OF_THREE, Share, percent
 from laboratory.points import MODES
-from laboratory.rows import WHOLE, Minute, Row
+from laboratory.rows import WHOLE, Minute
 
 DPI = 150
 INK, FAINT = "#1F2430", "#6B7280"
@@ -71,46 +71,47 @@ def height_of(share: Share) -> float:
 def draw_share(ax: Axes, at: float, share: Share, mode: str, *, hollow: bool, across: bool = False) -> None:
     """Draw one share with its interval, along y, or along x where `across`."""
     colour, value = COLOURS[mode], height_of(share)
-    face = "white" if hollow else colour
     x, y = (value, at) if across else (at, value)
     if share.bad:
-        low, high = max(share.low, FLOOR / 10), min(share.high, 1.0)
-        error = [[max(0.0, value - low)], [max(0.0, high - value)]]
-        ax.errorbar(
-            x,
-            y,
-            xerr=error if across else None,
-            yerr=None if across else error,
-            color=colour,
-            elinewidth=1,
-            capsize=2,
-            zorder=2,
-        )
+        xerr, yerr = (error_of(share), None) if across else (None, error_of(share))
+        ax.errorbar(x, y, yerr, xerr, color=colour, elinewidth=1, capsize=2, zorder=2)
     else:
         end = (value / 2.2, at) if across else (at, value / 2.2)
-        ax.annotate(
-            "", xy=end, xytext=(x, y), arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 0.9}
-        )
+        look: dict[str, Any] = {"arrowstyle": "-|>", "color": colour, "linewidth": 0.9}
+        ax.annotate("", xy=end, xytext=(x, y), arrowprops=look)
+    face = "white" if hollow else colour
     ax.plot(x, y, MARKERS[mode], markersize=5.5, markerfacecolor=face, markeredgecolor=colour, zorder=3)
 
 
-def legend_entries(cells: Iterable[Cell], *, oracle: bool) -> list[Line2D]:
+def error_of(share: Share) -> list[list[float]]:
+    """Return how far the interval reaches below and above where a share is drawn."""
+    value = height_of(share)
+    low, high = max(share.low, FLOOR / 10), min(max(share.high, FLOOR), 1.0)
+    return [[max(0.0, value - low)], [max(0.0, high - value)]]
+
+
+def draw_oracle(ax: Axes, at: float, cell: Cell, *, across: bool = False) -> None:
+    """Mark the share that nobody could have saved, where there is one."""
+    if cell.unavoidable is not None and cell.unavoidable.bad:
+        value = max(cell.unavoidable.value, FLOOR)
+        ax.plot(*((value, at) if across else (at, value)), "x", color=FAINT, zorder=4)
+
+
+def legend_entries(cells: Sequence[Cell]) -> list[Line2D]:
     """Return what a legend must tell of these cells."""
-    shown = list(cells)
+    wheres = {cell.where for cell in cells}
     entries = []
     for mode in MODES:
-        wheres = {cell.where for cell in shown if cell.mode == mode}
-        for where in sorted(wheres, reverse=True):
-            hollow = where != "virtual"
+        for where in sorted({cell.where for cell in cells if cell.mode == mode}, reverse=True):
+            virtual, label = where == "virtual", LABELS[mode] + (f" ({where})" if len(wheres) > 1 else "")
             entries.append(
                 Line2D(
-                    [], [], color=COLOURS[mode], marker=MARKERS[mode], markersize=5.5,
-                    linestyle="" if hollow else DASHES[mode],
-                    markerfacecolor="white" if hollow else COLOURS[mode],
-                    label=LABELS[mode] + (f" ({where})" if len({cell.where for cell in shown}) > 1 else ""),
+                    [], [], color=COLOURS[mode], marker=MARKERS[mode], markersize=5.5, label=label,
+                    linestyle=DASHES[mode] if virtual else "",
+                    markerfacecolor=COLOURS[mode] if virtual else "white",
                 )
             )  # fmt: skip
-    if oracle:
+    if any(cell.unavoidable is not None and cell.unavoidable.bad for cell in cells):
         entries.append(Line2D([], [], color=FAINT, marker="x", linestyle="", label="oracle: unavoidable"))
     return entries
 
@@ -148,9 +149,8 @@ def sweep(cells: Sequence[Cell], series: str, title: str, label: str, path: Path
         for mode in MODES:
             for where in ("virtual", "netlab"):
                 draw_curve(ax, curve(shown, where, series, mode), share, mode)
-    known = [(cell.x, cell.unavoidable) for cell in shown if cell.unavoidable and cell.unavoidable.bad]
-    for x, unavoidable in known:
-        axes[0].plot(x, max(unavoidable.value, FLOOR), "x", color=FAINT, zorder=4)
+    for cell in shown:
+        draw_oracle(axes[0], cell.x, cell)
     if symlog:
         axes[1].set_xscale("symlog", linthresh=min((cell.x for cell in shown if cell.x > 0), default=1.0))
     ticks = sorted({cell.x for cell in shown})
@@ -159,7 +159,7 @@ def sweep(cells: Sequence[Cell], series: str, title: str, label: str, path: Path
     axes[1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes[1].xaxis.set_minor_formatter(NullFormatter())
     axes[1].set_xlabel(label)
-    axes[0].legend(handles=legend_entries(shown, oracle=bool(known)), fontsize=8, loc="best", frameon=True)
+    axes[0].legend(handles=legend_entries(shown), fontsize=8, loc="best", frameon=True)
     return save(figure, path)
 
 
@@ -210,16 +210,13 @@ def dots(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -
                 at = index + 0.2 * (modes.index(cell.mode) - (len(modes) - 1) / 2)
                 share = cell.bad if what == "bad events" else cell.retimed
                 draw_share(ax, at, share, cell.mode, hollow=cell.where != "virtual", across=True)
-                if what == "bad events" and cell.unavoidable is not None and cell.unavoidable.bad:
-                    ax.plot(max(cell.unavoidable.value, FLOOR), at, "x", color=FAINT, zorder=4)
+                if what == "bad events":
+                    draw_oracle(ax, at, cell, across=True)
         for index in range(len(groups) - 1):
             ax.axhline(index + 0.5, color="#D1D5DB", linewidth=0.6)
     axes[0].set_yticks(range(len(groups)), [name for name, _ in groups])
     axes[0].set_ylim(len(groups) - 0.5, -0.5)
-    oracle = any(cell.unavoidable is not None and cell.unavoidable.bad for cell in every)
-    figure.legend(
-        handles=legend_entries(every, oracle=oracle), fontsize=8, loc="outside lower center", ncols=3
-    )
+    figure.legend(handles=legend_entries(every), fontsize=8, loc="outside lower center", ncols=3)
     return save(figure, path)
 
 
@@ -276,20 +273,15 @@ def sizes(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) 
             xs, [height_of(cell.bad) for cell in cells], color=colour, linestyle=NETWORK_DASHES[index % 6]
         )
         for cell in cells:
-            low, value, high = max(cell.bad.low, FLOOR / 10), height_of(cell.bad), max(cell.bad.high, FLOOR)
+            value = height_of(cell.bad)
             if cell.bad.bad:
-                axes[0].errorbar(
-                    cell.x,
-                    value,
-                    yerr=[[max(0, value - low)], [max(0, high - value)]],
-                    color=colour,
-                    capsize=2,
-                )
+                axes[0].errorbar(cell.x, value, yerr=error_of(cell.bad), color=colour, capsize=2)
             axes[0].plot(cell.x, value, marker if cell.bad.bad else "v", color=colour, markersize=6)
-        for quantile, figure_of in (("p50", median_spread), ("p99", high_spread)):
-            known = [(cell.x, us / 1e3) for cell in cells if (us := cell.mean(figure_of)) is not None]
+        for quantile in ("p50", "p99"):
+            spreads = [(cell.x, cell.mean(f"spread_us_{quantile}")) for cell in cells]
+            known = [(x, us / 1e3) for x, us in spreads if us is not None]
             axes[1].plot(
-                [x for x, _ in known], [y for _, y in known], color=colour, marker=marker, markersize=5,
+                *zip(*known, strict=True), color=colour, marker=marker, markersize=5,
                 linestyle=NETWORK_DASHES[index % 6], markerfacecolor="white" if quantile == "p50" else colour,
                 label=f"{name}, {quantile}",
             )  # fmt: skip
@@ -302,14 +294,6 @@ def sizes(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) 
     axes[1].xaxis.set_major_locator(FixedLocator(sorted({cell.x for _, cells in groups for cell in cells})))
     axes[1].legend(fontsize=8, ncols=2)
     return save(figure, path)
-
-
-def median_spread(row: Row) -> float | None:
-    return row.spread_us_p50
-
-
-def high_spread(row: Row) -> float | None:
-    return row.spread_us_p99
 
 
 def hour(minutes: Sequence[Minute], title: str, path: Path) -> Path:
@@ -332,18 +316,15 @@ def hour(minutes: Sequence[Minute], title: str, path: Path) -> Path:
             "color": NETWORK_COLOURS[index % 6], "linestyle": NETWORK_DASHES[index % 6], "linewidth": 1.2,
             "marker": NETWORK_MARKERS[index % 6], "markersize": 4.5, "markevery": every,
         }  # fmt: skip
-        draw_minutes(axes[0], mine, lambda minute: minute.spread_us_p50, f"{network}, p50", style)
-        style |= {"markerfacecolor": "white", "linewidth": 0.7}
-        draw_minutes(axes[0], mine, lambda minute: minute.spread_us_p99, f"{network}, p99", style)
-        draw_minutes(axes[1], mine, lambda minute: minute.clock_error_us, network, style)
+        thin = style | {"markerfacecolor": "white", "linewidth": 0.7}
+        for ax, what, label, look in (
+            (axes[0], "spread_us_p50", f"{network}, p50", style),
+            (axes[0], "spread_us_p99", f"{network}, p99", thin),
+            (axes[1], "clock_error_us", network, thin),
+        ):
+            figures = [(minute.minute, getattr(minute, what)) for minute in mine]
+            known = [(minute, us / 1e3) for minute, us in figures if us is not None]
+            ax.plot(*zip(*known, strict=True), label=label, **look)
     axes[1].set_xlabel("minute")
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=2, loc="outside lower center")
     return save(figure, path)
-
-
-def draw_minutes(
-    ax: Axes, minutes: Sequence[Minute], figure_of: Callable[[Minute], float | None], label: str,
-    style: dict[str, Any],
-) -> None:  # fmt: skip
-    known = [(minute.minute, value / 1e3) for minute in minutes if (value := figure_of(minute)) is not None]
-    ax.plot([x for x, _ in known], [y for _, y in known], label=label, **style)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from laboratory import figures
 from laboratory.cells import Cell
 from laboratory.intervals import percent
 from laboratory.rows import GenuineRow, Row
@@ -18,7 +17,7 @@ def table_of(cells: Sequence[Cell]) -> Table:
     )  # fmt: skip
     for cell in cells:
         row = cell.first
-        spread = [cell.mean(figures.median_spread), cell.mean(figures.high_spread)]
+        spread = [cell.mean("spread_us_p50"), cell.mean("spread_us_p99")]
         table.add_row(
             row.network, cell.mode, row.scheme.value, lead_text(row), str(row.members),
             str(cell.bad), percent(cell.retimed.value),

@@ -84,7 +84,7 @@ def share_verdict(before: Cell, anew: Cell, what: str) -> Verdict:
 
 def spread_verdict(before: Cell, anew: Cell) -> list[Verdict]:
     """Return the verdict on the median spread; none where it wasn't measured."""
-    old, new = (cell.mean(lambda row: row.spread_us_p50) for cell in (before, anew))
+    old, new = (cell.mean("spread_us_p50") for cell in (before, anew))
     if old is None or new is None:
         return []
     tolerance_us = max(SPREAD_TOLERANCE * old, SPREAD_TOLERANCE_US)

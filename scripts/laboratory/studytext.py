@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -60,11 +60,11 @@ def write_study(study: Study) -> str:
     text = env.get_template("study.md.j2").render(
         study=study, cells=cells, rows=rows, wholes=wholes, plan=studyplan, groups=groups, labels=LABELS,
         modes=MODES, profiles=PROFILES, COHERENT=COHERENT, kinds=KINDS, agreements=agreements(cells),
-        threshold=threshold, curve=curve, sweep_curve=sweep_curve, median=median, mean=mean, came_to=came_to,
+        threshold=threshold, curve=curve, sweep_curve=sweep_curve, median=median, came_to=came_to,
         bad_kinds=bad_kinds, oracle=oracle(cells), disturbed=disturbed(cells), dips=dips(cells),
         at_base_lead=lambda cell: at_base_lead(cells, cell), gaps=gaps(study),
         actions_ms=[action for cell in cells if is_usual(cell) and cell.bad.value < COHERENT
-                    if (action := mean(cell, "action_to_sound_ms_p50")) is not None],
+                    if (action := cell.mean("action_to_sound_ms_p50")) is not None],
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -92,15 +92,9 @@ def listed(items: Iterable[object]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def mean(cell: Cell, figure: str) -> float | None:
-    """Return the mean over runs of a figure of rows, None where no run has it."""
-    known = [value for row in cell.rows if (value := getattr(row, figure)) is not None]
-    return fmean(known) if known else None
-
-
 def came_to(cell: Cell, figure: str) -> str:
     """Return the range of a figure over the runs, in ms."""
-    known = sorted(round(value) for row in cell.rows if (value := getattr(row, figure)) is not None)
+    known = [round(value) for value in cell.known(figure)]
     if not known:
         return "?"
     return f"{known[0]} ms" if known[0] == known[-1] else f"{known[0]} to {known[-1]} ms"
