@@ -26,11 +26,11 @@ from rehearsal.stage import Performer, Stage
 
 from laboratory import health, realrun
 from laboratory.measure import Member
-from laboratory.players import BIN, CLOCK_SET, RELAY_PORT, SLOT, Relay, RunFailed
-from laboratory.points import Point, legs_of
-from laboratory.realrun import CLOCK_STEP_NS, LEAD_IN_S, SETTLE_S, TAIL_S
+from laboratory.players import BIN, CLOCK_SET, RELAY_PORT, SLOT, RunFailed
+from laboratory.points import Point
+from laboratory.realrun import LEAD_IN_S, SETTLE_S, TAIL_S
 from laboratory.rows import GenuineRow
-from laboratory.star import Host, Star, why_not
+from laboratory.star import Host, why_not
 
 PIECES = ("tilburg_2", "shufflit", "acid", "rerezzed", "driving_pulse", "blimp_zones", "monday_blues")
 """Busy ones among Sonic Pi's own examples that sound from their first second on: samples, FX, slides."""
@@ -133,23 +133,11 @@ def run(point: Point, seed: int, folder: Path) -> GenuineRow:
     if point.where != "genuine":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a genuine run is for 'genuine'")
     began_s = time.monotonic()
-    clocks_ns = time.time_ns() - time.monotonic_ns()
-    folder.mkdir(parents=True, exist_ok=True)
-    folder = folder.resolve()
-    transport, _, congestion = point.transport.partition("-")
-    star = Star(legs_of(point), seed=seed, log=folder / "decisions.log", congestion=congestion or None)
     try:
-        with star, Stage() as stage:
-            relay = Relay(
-                star.relay,
-                folder,
-                lead_ms=point.lead_ms,
-                repair=realrun.repairs(point),
-                scheme=point.scheme,
-            )
-            relay.start()
+        with realrun.opened(point, seed, folder) as (star, relay), Stage() as stage:
+            transport = realrun.transport_of(point)
             band = [
-                Musician(stage, name, index, host, folder / name, transport, piece_of(index, seed))
+                Musician(stage, name, index, host, relay.folder / name, transport, piece_of(index, seed))
                 for index, (name, host) in enumerate(star.members.items())
             ]
             realrun.wait_ready(star, relay, band)
@@ -176,12 +164,10 @@ def run(point: Point, seed: int, folder: Path) -> GenuineRow:
             realrun.end(relay, band)
     except StageError as error:
         raise RunFailed(str(error)) from error
-    if abs(time.time_ns() - time.monotonic_ns() - clocks_ns) > CLOCK_STEP_NS:
-        raise RunFailed("this machine's clock was set during the run: its instants can't be compared")
     members = [
         Member(musician.name, slots[musician.name], musician.sent, musician.handed) for musician in band
     ]
-    row, state, _ = realrun.judge(point, seed, folder, star, members, (from_ns, to_ns), watch.stalls)
+    row, state, _ = realrun.judge(point, seed, relay.folder, star, members, (from_ns, to_ns), watch.stalls)
     comparison = compare({member.name: member.handed for member in members}, from_ns, to_ns)
     late = {musician.name: len(late_lines(musician.performer, start_ns / 1e9)) for musician in band}
     state |= {

@@ -12,9 +12,10 @@ Time line: start, wait until every clock is set to the room's, SETTLE_S of silen
 aren't counted, `seconds` that are, and TAIL_S after the last note is due, for stragglers.
 """
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,21 +109,11 @@ def perform(
     """
     if point.where != "netlab":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a real run is for 'netlab'")
-    clocks_ns = time.time_ns() - time.monotonic_ns()
-    folder.mkdir(parents=True, exist_ok=True)
-    folder = folder.resolve()
-    legs = legs_of(point)
-    transport, _, congestion = point.transport.partition("-")
-    star = Star(legs, seed=seed, log=folder / "decisions.log", congestion=congestion or None)
-    with star:
-        relay = Relay(
-            star.relay, folder, lead_ms=point.lead_ms, shift_auto=point.shift_auto, repair=repairs(point),
-            scheme=point.scheme,
-        )  # fmt: skip
-        relay.start()
+    with opened(point, seed, folder) as (star, relay):
         players = [
             Player(
-                name, index, star.relay if name == beside_relay else host, folder / name, transport,
+                name, index, star.relay if name == beside_relay else host, relay.folder / name,
+                transport_of(point),
                 skew_ppm=(skews_ppm or {}).get(name, 0.0), beside_relay=name == beside_relay,
             )
             for index, (name, host) in enumerate(star.members.items())
@@ -143,13 +134,38 @@ def perform(
         cpu_s = health.cpu_by_kind(star)
         slots = {player.name: player.slot for player in players}
         end(relay, players)
-    if abs(time.time_ns() - time.monotonic_ns() - clocks_ns) > CLOCK_STEP_NS:
-        raise RunFailed("this machine's clock was set during the run: its instants can't be compared")
     members = [
         Member(player.name, slots[player.name], recording.read(player.sent), recording.read(player.handed))
         for player in players
     ]
     return Performance(star, relay, players, members, (from_ns, to_ns), watch.stalls, cpu_s)
+
+
+@contextlib.contextmanager
+def opened(point: Point, seed: int, folder: Path) -> Iterator[tuple[Star, Relay]]:
+    """Give a star of the point's networks in which a relay runs.
+
+    folder: is made, and gets all logs. Raises RunFailed if this machine's clock was set meanwhile.
+    """
+    clocks_ns = time.time_ns() - time.monotonic_ns()
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    congestion = point.transport.partition("-")[2]
+    star = Star(legs_of(point), seed=seed, log=folder / "decisions.log", congestion=congestion or None)
+    with star:
+        relay = Relay(
+            star.relay, folder, lead_ms=point.lead_ms, shift_auto=point.shift_auto, repair=repairs(point),
+            scheme=point.scheme,
+        )  # fmt: skip
+        relay.start()
+        yield star, relay
+    if abs(time.time_ns() - time.monotonic_ns() - clocks_ns) > CLOCK_STEP_NS:
+        raise RunFailed("this machine's clock was set during the run: its instants can't be compared")
+
+
+def transport_of(point: Point) -> str:
+    """Return what the bridges are to use, without TCP's congestion control."""
+    return point.transport.partition("-")[0]
 
 
 def judge(

@@ -12,6 +12,7 @@ laid side by side.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from laboratory.points import Point, mode_of
 from relay.wire.sequence import Scheme
@@ -121,28 +122,15 @@ class SpreadPoint:
     seed: int = 1
 
 
-def point(
-    where: str,
-    series: str,
-    x: float,
-    network: str,
-    mode: str,
-    *,
-    lead_ms: float | None = BASE_LEAD_MS,
-    shift_auto: bool = False,
-    ahead_ms: float = BASE_AHEAD_MS,
-    members: int = 3,
-    seconds: float = 25.0,
-    seeds: tuple[int, ...] = (1, 2, 3, 4),
-    events_per_s: float = 20.0,
-    scheme: Scheme = Scheme.JUDGED,
-) -> Point:
-    """Return a point, named "where/series/mode/x"."""
+def point(where: str, series: str, x: float, network: str, mode: str, **more: Any) -> Point:
+    """Return a point, named "where/series/mode/x"; more: what is not as with the base, by Point's names."""
+    usual: dict[str, Any] = {
+        "lead_ms": BASE_LEAD_MS, "ahead_ms": BASE_AHEAD_MS, "seconds": 25.0, "seeds": (1, 2, 3, 4),
+    }  # fmt: skip
     made = Point(
         name=f"{where}/{series}/{mode}/{x:g}", series=series, x=x, where=where, network=network,
         transport="udp" if mode.startswith("udp") else mode, repair=mode == "udp-repair",
-        scheme=scheme, lead_ms=lead_ms, shift_auto=shift_auto, ahead_ms=ahead_ms, members=members,
-        events_per_s=events_per_s, seconds=seconds, seeds=seeds,
+        **usual | more,
     )  # fmt: skip
     assert mode_of(made) == mode
     return made

@@ -25,6 +25,7 @@ from rehearsal.trial import (
     EDGE_NS,
     SAME_CUED_NS,
     SAME_NS,
+    WHERE,
     Levels,
     Trial,
     compare_notes,
@@ -35,7 +36,6 @@ from rehearsal.trial import (
 )
 
 PLAYER, LISTENER = "anna", "bob"
-WHERE = ("plain", "home", "elsewhere")
 WINDOW_S = 4.0
 WINDOW_EARLY_S = 0.05
 """Windows begin so long before the first note, lest a beat stand on their edge."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
 
+import msgspec
+
 from rehearsal.recording import Argument
 from rehearsal.sound import SILENCE_DBFS
 from rehearsal.stream import AUDIO_BUSES, BUFFERS, Pairing, Said, inversions
@@ -38,6 +40,7 @@ ERROR_LINES = 3
 NODES_EACH = 2
 """A run's own group, with all its FX, and its mixer."""
 
+WHERE = ("plain", "home", "elsewhere")
 Sound = tuple[Argument, ...]
 
 
@@ -113,21 +116,23 @@ class Trial:
     program: str
     lines: int
     seconds: float
-    sent: NoteDifference
+    sent: NoteDifference = NoteDifference(0, 0, {}, {})
     """What the jam's Sonic Pi sent, against what the plain one did."""
-    home: Handed
-    elsewhere: Handed
-    levels: Mapping[str, Levels]
-    """By "plain", "home", "elsewhere"."""
-    left_over: Mapping[str, tuple[str, ...]]
-    """By the same names: nodes of the program that are still there after the stop."""
-    uncompleted: Mapping[str, int]
+    home: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
+    elsewhere: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
+    levels: Mapping[str, Levels] = field(
+        default_factory=lambda: dict.fromkeys(WHERE, Levels(SILENCE_DBFS, ()))
+    )
+    """By WHERE."""
+    left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By WHERE: nodes of the program that are still there after the stop."""
+    uncompleted: Mapping[str, int] = field(default_factory=dict)
     """By "plain" and "jam": runs that Sonic Pi stopped and never called completed. That is a race of its own,
     and it never frees such a run's group and mixer, in plain either."""
-    errors: Mapping[str, Counter[str]]
+    errors: Mapping[str, Counter[str]] = field(default_factory=lambda: {"plain": Counter(), "jam": Counter()})
     """By "plain" and "jam": what Sonic Pi called an error."""
-    seconds_behind: Mapping[str, int]
-    late: Mapping[str, int]
+    seconds_behind: Mapping[str, int] = field(default_factory=dict)
+    late: Mapping[str, int] = field(default_factory=dict)
     """Bundles that came late, by each scsynth's own word."""
     counted: Mapping[str, float] = field(default_factory=dict)
     """What rose in `jamrelay stats`, by "member what"."""
@@ -199,33 +204,21 @@ class Trial:
 
     def as_json(self) -> dict[str, Any]:
         """Return the trial as one JSON object."""
-        return {
-            "program": self.program,
-            "lines": self.lines,
-            "seconds": self.seconds,
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        del plain["ended"]
+        levels = plain.pop("levels")
+        return plain | {
             "verdict": self.verdict,
             "dies_in_plain": self.dies_in_plain,
             "faults": self.faults,
-            "counted": dict(self.counted),
-            "told": list(self.told),
-            "sent": fields(self.sent),
-            "home": fields(self.home),
-            "elsewhere": fields(self.elsewhere),
             "levels_dbfs": {
-                name: {"whole": round(level.whole, 2), "windows": [round(each, 2) for each in level.windows]}
-                for name, level in self.levels.items()
+                name: {
+                    "whole": round(one["whole"], 2),
+                    "windows": [round(each, 2) for each in one["windows"]],
+                }
+                for name, one in levels.items()
             },
-            "left_over": {name: list(nodes) for name, nodes in self.left_over.items()},
-            "uncompleted": dict(self.uncompleted),
-            "errors": {name: dict(lines) for name, lines in self.errors.items()},
-            "seconds_behind": dict(self.seconds_behind),
-            "late": dict(self.late),
         }
-
-
-def fields(record: NoteDifference | Handed) -> dict[str, Any]:
-    values = {name: getattr(record, name) for name in type(record).__dataclass_fields__}
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 
 def at(where: str) -> str:
@@ -356,8 +349,3 @@ def risen(before: Mapping[str, Any], after: Mapping[str, Any], what: Iterable[st
         elif isinstance(new, int | float) and new > (old or 0):
             found[name] = new - (old or 0)
     return found
-
-
-def silence() -> Levels:
-    """The levels of what wasn't heard at all."""
-    return Levels(SILENCE_DBFS, ())

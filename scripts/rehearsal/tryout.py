@@ -5,7 +5,6 @@ import json
 import signal
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from rich.table import Table
 from rehearsal import sound
 from rehearsal.machine import StageError
 from rehearsal.stage import Stage
-from rehearsal.theatre import WHERE, WINDOW_S, Program, Theatre
-from rehearsal.trial import Handed, NoteDifference, Trial, silence
+from rehearsal.theatre import WINDOW_S, Program, Theatre
+from rehearsal.trial import WHERE, Trial
 
 SECONDS = 20.0
 
@@ -39,27 +38,8 @@ def play_all(
                     if waiting:
                         theatre.afresh()
             except (StageError, sound.SoundError) as error:
-                yield ended(waiting.pop(0), seconds, str(error))
-
-
-def ended(program: Program, seconds: float, why: str) -> Trial:
-    """Return the trial of a program that ended a Sonic Pi or a scsynth."""
-    nothing = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
-    return Trial(
-        program=program.path.name,
-        lines=program.lines,
-        seconds=seconds,
-        sent=NoteDifference(0, 0, {}, {}),
-        home=nothing,
-        elsewhere=nothing,
-        levels=dict.fromkeys(WHERE, silence()),
-        left_over=dict.fromkeys(WHERE, ()),
-        uncompleted={"plain": 0, "jam": 0},
-        errors={"plain": Counter(), "jam": Counter()},
-        seconds_behind={},
-        late={},
-        ended=why,
-    )
+                program = waiting.pop(0)
+                yield Trial(program.path.name, program.lines, seconds, ended=str(error))
 
 
 def show(trials: Sequence[Trial], console: Console) -> None:

@@ -4,7 +4,7 @@ Pure: the same point and seed give the same row. Not modelled: TCP, timers that 
 `bytes_up` counts the events' datagrams, not the control connection.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from laboratory.oracle import Oracle
@@ -52,18 +52,15 @@ def clock_error_ns(jam: Jam, member: Member) -> int | None:
     return ns_from_ticks(timebase.session_at(member.local_ns(jam.now_ns)) - jam.now)
 
 
-def run(point: Point, seed: int, *, on_time: Callable[[float], None] | None = None) -> Row:
+def run(point: Point, seed: int) -> Row:
     """Return what one run of a point found.
 
-    on_time: told the share of the run that is done. Raises ValueError for a transport other than UDP, and
-    LocalError for a network that nobody can read.
+    Raises ValueError for a transport other than UDP, and LocalError for a network that nobody can read.
     """
-    return run_over(legs_of(point), point, seed, on_time=on_time)
+    return run_over(legs_of(point), point, seed)
 
 
-def run_over(
-    legs: Mapping[str, Leg], point: Point, seed: int, *, on_time: Callable[[float], None] | None = None
-) -> Row:
+def run_over(legs: Mapping[str, Leg], point: Point, seed: int) -> Row:
     """Return what one run of a point found over these legs, by member, whatever its network says."""
     if point.transport != "udp":
         raise ValueError(
@@ -87,13 +84,7 @@ def run_over(
     )
     watch = ClockWatch(stage.jam, end_s)
     watch.start(end_s - point.seconds)
-    last_s = end_s + point.due_ms / 1e3 + RUN_OUT_S
-    now_s = start_s
-    while now_s < last_s:
-        now_s = min(now_s + 1.0, last_s)
-        stage.jam.run(now_s)
-        if on_time is not None:
-            on_time(now_s / last_s)
+    stage.jam.run(end_s + point.due_ms / 1e3 + RUN_OUT_S)
     events = events_of(stage, lead_ms=point.lead_ms or 0.0)
     ended = stage.jam.stats()
     oracle = Oracle(legs, seed=seed)
