@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from laboratory import figures
+from laboratory.pages import render
 from laboratory.runs import ROOT
 from laboratory.tallying import quantile
 
@@ -160,40 +161,15 @@ def ms_text(us: float) -> str:
     return f"{us / 1e3:.3f} ms" if us < 100 else f"{us / 1e3:.2f} ms"
 
 
-def write(runs: Sequence[Found], text: Path = TEXT, pictures: Path = PICTURES) -> list[Verdict]:
-    """Write text and pictures; return the verdicts, run by run."""
-    lines = [
-        "# The clock, watched",
-        "",
-        "A real relay and real bridges, whose local clocks are made to run wrong. An error is the relay's",
-        "due less the timetag that a bridge gives scsynth, on the one clock that all of them share here.",
-        f"Asked for, beside the p99: {INSIDE_LEAST:.1%} inside what the bridge states, first lock within",
-        f"{LOCK_S_MAX:g} s of being let in. An hour in virtual time is `tests/test_clock_hour.py`.",
-        "",
-    ]
-    verdicts: list[Verdict] = []
+def write(runs: Sequence[Found], text: Path = TEXT, pictures: Path = PICTURES) -> None:
+    """Write text and pictures."""
     for found in runs:
-        setting = found.setting
-        verdicts += judge(found)
-        heading, *rows = table(judge(found))
-        picture = pictures / f"clock-{setting.key}.png"
-        draw(found, picture)
-        lines += [
-            f"## {setting.title}",
-            "",
-            f"`{setting.network}`, {setting.seconds - setting.settled_s:g} s after the first "
-            f"{setting.settled_s:g}.",
-            "",
-            "| " + " | ".join(heading) + " |",
-            "|" + "---|" * len(heading),
-            *("| " + " | ".join(row) + " |" for row in rows),
-            "",
-            f"![errors of the clocks over time]({pictures.name}/{picture.name})",
-            "",
-        ]
-    lines += [f"By `scripts/lab clocks` at {', '.join(dict.fromkeys(found.commit for found in runs))}.", ""]
-    text.write_text("\n".join(lines), encoding="utf-8")
-    return verdicts
+        draw(found, pictures / f"clock-{found.setting.key}.png")
+    page = render(
+        "clock", {"lines": lambda found: table(judge(found))}, runs=runs, pictures=pictures,
+        inside_least=INSIDE_LEAST, lock_s_max=LOCK_S_MAX,
+    )  # fmt: skip
+    text.write_text(page, encoding="utf-8")
 
 
 def draw(found: Found, path: Path) -> None:

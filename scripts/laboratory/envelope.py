@@ -1,16 +1,6 @@
 """Envelope: networks on which the jam promises to lose nothing, what is required there, and what was found.
 
-`scripts/lab envelope` runs every trial with five seeds and judges it from its rows, in virtual time or with
-real processes (`--where netlab`, which alone has the trials of a network that fails for a while);
-docs/ENVELOPE.md is written from the rows alone. Three members, each playing 20 events a second; RTT is a
-member's ping to the relay; loss is on each leg and direction; bursts last 80 ms on average (exponential) and
-everything in them is lost. In time = at scsynth 20 ms before it is due. A share is of the events of the room
-that at any member were missing, late, out of order or different, or that were re-timed or moved. Lead and
-shift tune themselves, but at 500 ms the shift is kept at 0, so that no longer delay can buy the figure
-unseen; where nobody should need one, it is free, and shown. The least lead in hindsight is the longest time
-that any event took from emission until it was in the last scsynth's hand, and the release advance. A member
-whose network is away or bloated for a while isn't counted then, nor for a second afterwards; the others among
-themselves are.
+What the figures mean stands in the page's template, envelope.md.j2.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +9,7 @@ from pathlib import Path
 
 from laboratory import rows, studyplan
 from laboratory.cells import Cell, cells_of
+from laboratory.pages import render
 from laboratory.points import Cut, Point
 from laboratory.rows import Row
 from laboratory.runs import ROOT
@@ -261,27 +252,6 @@ def share_text(share: float) -> str:
 def write(path: Path, data: Path) -> list[Verdict]:
     """Write the text from the data alone; return the verdicts."""
     verdicts = judge(rows.read(data, Row))
-    heading, *lines = table(verdicts)
     judged = [row for verdict in verdicts for row in verdict.cell.rows]
-    made_by = sorted({row.commit for row in judged})
-    left_out, of_them_bad = (
-        sum(getattr(row, name) or 0 for row in judged) for name in ("disturbed", "disturbed_bad")
-    )
-    text = [
-        "# The envelope: what is lost on which network",
-        "",
-        *(__doc__ or "").split("\n\n", 1)[1].strip().splitlines(),
-        "",
-        "| " + " | ".join(heading) + " |",
-        "|" + "---|" * len(heading),
-        *("| " + " | ".join(line) + " |" for line in lines),
-        "",
-        f"By `scripts/lab envelope` at {', '.join(made_by)}; data: `{data.parent.name}/{data.name}`.",
-        "*unavoidable*: what no sender could have brought to everybody in time, by the emulator's own dice.",
-        f"Left out of the count: {left_out:,} notes that lived while the machine itself stood still "
-        f"({of_them_bad:,} of them bad)",
-        "or that a member played while its network was in trouble.",
-        "",
-    ]
-    path.write_text("\n".join(text), encoding="utf-8")
+    path.write_text(render("envelope", lines=table(verdicts), rows=judged, data=data), encoding="utf-8")
     return verdicts

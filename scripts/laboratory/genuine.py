@@ -12,7 +12,7 @@ The seed gives the network; and which piece each member plays: Sonic Pi's own di
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -37,21 +37,19 @@ PIECES = ("tilburg_2", "shufflit", "acid", "rerezzed", "driving_pulse", "blimp_z
 OWN_AHEAD_MS = 500.0
 
 
+@dataclass
 class Musician:
     """One member: a genuine Sonic Pi, and all that it needs."""
 
-    def __init__(
-        self, stage: Stage, name: str, index: int, host: Host, folder: Path, transport: str, piece: str
-    ) -> None:
-        self.name = name
-        self.starts = 0
-        self.piece = piece
-        self._stage = stage
-        self._index = index
-        self._host = host
-        self._folder = folder
-        self._transport = transport
-        self._performer: Performer | None = None
+    _stage: Stage
+    name: str
+    _index: int
+    _host: Host
+    _folder: Path
+    _transport: str
+    piece: str
+    starts: int = 0
+    _performer: Performer | None = None
 
     def start(self, relay: str, options: Sequence[str | float] = ()) -> None:
         """Start, or start again in a fresh folder, without waiting."""

@@ -24,10 +24,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from laboratory import netlab_view, selfcheck
 from laboratory.decisionlog import read_log
+from laboratory.points import legs_over
 from laboratory.star import MEMBERS_MAX, Host, NetlabError, Star, why_not
 from laboratory.wayreport import report
 from relay.impairment import Leg
-from relay.profiles import PROFILES, parse_leg
+from relay.profiles import PROFILES
 from relay.wire.errors import LocalError
 
 NOT_HERE = 3
@@ -90,17 +91,9 @@ def members_of(text: str) -> list[str]:
 def legs_of(profile: str, members: Sequence[str], exceptions: Sequence[str]) -> dict[str, Leg]:
     """Return each member's leg: the profile's, but for the exceptions ("bob=dsl,loss=5%")."""
     try:
-        legs = dict.fromkeys(members, parse_leg(profile))
-        for text in exceptions:
-            name, equals, spec = text.partition("=")
-            if not equals or name not in legs:
-                raise click.BadParameter(
-                    f"{text!r}: expected NAME=NETWORK, NAME one of {', '.join(members)}", param_hint="--leg"
-                )
-            legs[name] = parse_leg(spec)
+        return legs_over(" | ".join([profile, *exceptions]), members)
     except LocalError as error:
         raise click.UsageError(f"{error} (--list shows the profiles)") from error
-    return legs
 
 
 def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: Outcome) -> None:

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from rehearsal import SINK
 from rehearsal.machine import tail
@@ -45,32 +46,33 @@ class RunFailed(RuntimeError):
     """A run that can't be counted; the text says why, with the ends of the logs."""
 
 
+@dataclass
 class Relay:
     """The relay of a run. It logs every judged event to events.jsonl in `folder`."""
 
-    name = "relay"
+    host: Host
+    folder: Path
+    lead_ms: float | None
+    """None: it tunes itself."""
+    repair: bool
+    scheme: Scheme
+    shift_auto: bool = False
+    process: "subprocess.Popen[bytes] | None" = None
+    name: ClassVar = "relay"
 
-    def __init__(
-        self,
-        host: Host,
-        folder: Path,
-        *,
-        lead_ms: float | None,
-        repair: bool,
-        scheme: Scheme,
-        shift_auto: bool = False,
-    ) -> None:
-        self.host = host
-        self.folder = folder
-        self.log = folder / "relay.log"
-        self.command: list[str | Path] = [
+    @property
+    def log(self) -> Path:
+        return self.folder / "relay.log"
+
+    @property
+    def command(self) -> list[str | Path]:
+        return [
             BIN / "jamrelay", "serve", "--host", "0.0.0.0", "--port", str(RELAY_PORT),
-            *(() if lead_ms is None else ("--lead-ms", str(lead_ms))),
-            *(() if shift_auto else ("--shift-ms", "0")), "--data-dir", folder / "relay",
-            "--event-log", folder / "events.jsonl", "--scheme", scheme.value,
-            "--repair" if repair else "--no-repair",
+            *(() if self.lead_ms is None else ("--lead-ms", str(self.lead_ms))),
+            *(() if self.shift_auto else ("--shift-ms", "0")), "--data-dir", self.folder / "relay",
+            "--event-log", self.folder / "events.jsonl", "--scheme", self.scheme.value,
+            "--repair" if self.repair else "--no-repair",
         ]  # fmt: skip
-        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it listens. Raises RunFailed."""
@@ -124,35 +126,37 @@ class Seated(Protocol):
     def has_ended(self) -> bool: ...
 
 
+@dataclass
 class Player:
-    """One member. `sent` is its feeder's log, `handed` its sink's recording."""
+    """One member. skew_ppm: by how much its bridge's local clock runs faster than the machine's.
 
-    def __init__(
-        self,
-        name: str,
-        index: int,
-        host: Host,
-        folder: Path,
-        transport: str,
-        *,
-        skew_ppm: float = 0.0,
-        beside_relay: bool = False,
-    ) -> None:
-        """skew_ppm: by how much its bridge's local clock runs faster than the machine's. beside_relay: it is
-        at the relay's own place (`host`), and reaches it by loopback."""
-        self.skew_ppm = skew_ppm
-        self.beside_relay = beside_relay
-        self.name = name
-        self.index = index
-        self.host = host
-        self.folder = folder
-        self.transport = transport
-        self.log = folder / "join.log"
-        self.sent = folder / "sent.jsonl"
-        self.handed = folder / "handed.jsonl"
-        self.starts = 0
-        self.process: subprocess.Popen[bytes] | None = None
-        self._log_from = 0
+    beside_relay: it is at the relay's own place (`host`), and reaches it by loopback.
+    """
+
+    name: str
+    index: int
+    host: Host
+    folder: Path
+    transport: str
+    skew_ppm: float = 0.0
+    beside_relay: bool = False
+    starts: int = 0
+    process: "subprocess.Popen[bytes] | None" = None
+    _log_from: int = 0
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "join.log"
+
+    @property
+    def sent(self) -> Path:
+        """Its feeder's log."""
+        return self.folder / "sent.jsonl"
+
+    @property
+    def handed(self) -> Path:
+        """Its sink's recording."""
+        return self.folder / "handed.jsonl"
 
     def start(self, relay: str, schedule: Sequence[str | float]) -> None:
         """Start, or start again, without waiting. schedule: the feeder's options."""

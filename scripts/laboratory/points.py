@@ -1,5 +1,6 @@
 """Point: one place in the matrix of the laboratory, a network and what is tried on it; its members' legs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -121,18 +122,23 @@ def names_of(members: int) -> tuple[str, ...]:
 
 
 def legs_of(point: Point) -> dict[str, Leg]:
-    """Return every member's leg, in the order of `names_of`. Raises LocalError, in words.
+    """Return every member's leg, in the order of `names_of`. Raises LocalError, in words."""
+    return legs_over(point.network, names_of(point.members))
+
+
+def legs_over(network: str, names: Sequence[str]) -> dict[str, Leg]:
+    """Return each member's leg, by name. Raises LocalError, in words.
 
     "hotel-wifi" gives all the same; "fibre | ben=delay=80,jitter=5 | carla=mobile" gives two another one.
     """
-    common, *exceptions = (part.strip() for part in point.network.split("|"))
-    legs = dict.fromkeys(names_of(point.members), parse_leg(common))
+    common, *exceptions = (part.strip() for part in network.split("|"))
+    legs = dict.fromkeys(names, parse_leg(common))
     for exception in exceptions:
         name, equals, text = exception.partition("=")
         name = name.strip()
         if not equals or name not in legs:
             raise LocalError(
-                f"{exception!r} in {point.network!r}: expected NAME=LEG with NAME one of {', '.join(legs)}"
+                f"{exception!r} in {network!r}: expected NAME=NETWORK with NAME one of {', '.join(legs)}"
             )
         legs[name] = parse_leg(text.strip())
     return legs

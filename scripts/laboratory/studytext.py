@@ -4,21 +4,18 @@ The template has the words, and a table or a line for all that the data have; wh
 measured. Here is what it counts and looks up.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from laboratory import groups, studyplan
 from laboratory.cells import COHERENT, Cell, agreements, curve, sweep_curve, threshold
 from laboratory.figures import LABELS
 from laboratory.intervals import percent
+from laboratory.pages import render
 from laboratory.points import MODES, Point
 from laboratory.rows import WHOLE, Minute
 from relay.profiles import PROFILES
@@ -46,27 +43,23 @@ class Study:
 
 def write_study(study: Study) -> str:
     """Return the whole text."""
-    env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, extensions=["jinja2.ext.do"],
-    )  # fmt: skip
-    env.filters |= {
-        "percent": percent, "ms": ms_text, "network": network_text, "listed": listed,
-        "described": groups.described, "seconds": lambda length: f"{length / 60:g} min",
-    }  # fmt: skip
     cells = study.cells
     rows = [row for cell in cells for row in cell.rows]
     wholes = [minute for minute in study.minutes if minute.minute == WHOLE]
-    text = env.get_template("study.md.j2").render(
-        study=study, cells=cells, rows=rows, wholes=wholes, plan=studyplan, groups=groups, labels=LABELS,
-        modes=MODES, profiles=PROFILES, COHERENT=COHERENT, kinds=KINDS, agreements=agreements(cells),
+    filters = {
+        "percent": percent, "ms": ms_text, "network": network_text, "listed": listed,
+        "described": groups.described, "seconds": lambda length: f"{length / 60:g} min",
+    }  # fmt: skip
+    return render(
+        "study", filters, study=study, cells=cells, rows=rows, wholes=wholes, plan=studyplan, groups=groups,
+        labels=LABELS, modes=MODES, profiles=PROFILES, COHERENT=COHERENT, kinds=KINDS,
+        agreements=agreements(cells),
         threshold=threshold, curve=curve, sweep_curve=sweep_curve, median=median, came_to=came_to,
         bad_kinds=bad_kinds, oracle=oracle(cells), disturbed=disturbed(cells), dips=dips(cells),
         at_base_lead=lambda cell: at_base_lead(cells, cell), gaps=gaps(study),
         actions_ms=[action for cell in cells if is_usual(cell) and cell.bad.value < COHERENT
                     if (action := cell.mean("action_to_sound_ms_p50")) is not None],
     )  # fmt: skip
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 # -- figures as words ------------------------------------------------------------------------------------
