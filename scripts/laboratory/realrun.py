@@ -227,12 +227,6 @@ def judge(
     return row, state, events
 
 
-def wall_s(point: Point) -> float:
-    """Return about how long a run of a point takes, in seconds of wall time (measured)."""
-    start_s = 3.5 + 0.5 * point.members
-    return start_s + SETTLE_S + LEAD_IN_S + point.seconds + point.due_ms / 1e3 + TAIL_S + 2.0
-
-
 def repairs(point: Point) -> bool:
     """Tell whether the relay is to ask for what is missing.
 

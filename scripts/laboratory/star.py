@@ -72,10 +72,6 @@ class Host:
         """Return a new socket of this place; it stays inside though this process is outside."""
         return namespaces.call_inside(self._net_fd, lambda: socket.socket(family, kind))
 
-    def lost_unlogged(self) -> int:
-        """Return how many datagrams the kernel dropped at this place's device, unknown to the log."""
-        return namespaces.lost_at_devices(self._net_fd)
-
     def _enter(self) -> None:
         namespaces.enter(self._net_fd)
         die_with_parent()

@@ -291,19 +291,17 @@ def draw(cycles: list[Cycle], path: Path) -> None:
 
 def summary(cycles: list[Cycle]) -> dict[str, Any]:
     """Return the sums of all cycles, and how much each count grew from the second cycle to the last."""
-    sums = {
-        key: sum(getattr(cycle, key) for cycle in cycles)
-        for key in (
-            "events",
-            "missing",
-            "late",
-            "late_in_stalls",
-            "out_of_order",
-            "different",
-            "retimed",
-            "stalls",
-        )
-    }
+    counted = (
+        "events",
+        "missing",
+        "late",
+        "late_in_stalls",
+        "out_of_order",
+        "different",
+        "retimed",
+        "stalls",
+    )
+    sums = {key: sum(getattr(cycle, key) for cycle in cycles) for key in counted}
     # The first cycle still fills caches and pools; growth after it would be a leak.
     first, last = cycles[min(1, len(cycles) - 1)], cycles[-1]
     growth = {
