@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, log, sqrt
 
+from relay.wire.quantile import quantile
 from relay.wire.trace import Sample, Trace, TraceWay
 
 Z_95 = 1.96
@@ -98,11 +99,6 @@ def way_figures(way: TraceWay) -> WayFigures:
         burst_ms_max=max(bursts, default=0.0),
         reordered=_reordered(way.samples),
     )
-
-
-def quantile(ordered: list[float], share: float) -> float | None:
-    """Return the value that `share` of the ordered ones don't exceed; None of none."""
-    return ordered[min(len(ordered) - 1, max(0, ceil(share * len(ordered)) - 1))] if ordered else None
 
 
 def loss_interval(sent: int, runs: Iterable[int]) -> tuple[float, float]:

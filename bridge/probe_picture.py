@@ -14,7 +14,8 @@ matplotlib.use("Agg")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bridge.probe_figures import PathFigures, WayFigures, path_figures, quantile
+from bridge.probe_figures import PathFigures, WayFigures, path_figures
+from relay.wire.quantile import quantile
 from relay.wire.trace import Trace, TraceWay
 
 BLUE, ORANGE, VERMILION, INK = "#0072B2", "#E69F00", "#D55E00", "#1F2430"

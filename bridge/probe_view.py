@@ -17,9 +17,9 @@ from bridge.probe_figures import (
     PathFigures,
     WayFigures,
     path_figures,
-    quantile,
 )
 from relay.wire.counted import counted
+from relay.wire.quantile import quantile
 from relay.wire.trace import Sample, Trace, TraceWay
 
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"

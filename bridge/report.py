@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from relay.wire.control import MAX_LISTED, TENTHS_PER_S, WAY_TENTHS_MAX, WAYS_MAX, DigestDetail, Report
+from relay.wire.quantile import quantile
 from relay.wire.sequence import Scheme
 from relay.wire.timetag import TICKS_PER_S, ticks
 
@@ -229,8 +230,8 @@ class SecondsLedger:
             unplayed=unplayed,
             margin_ms_min=min(second.margins_ms, default=None),
             margins_ms=second.margins_ms[:MARGINS_LISTED],
-            down_p50_ms=down[len(down) // 2] * 1e3 if down else 0.0,
-            down_p99_ms=down[int(len(down) * 0.99)] * 1e3 if down else 0.0,
+            down_p50_ms=(quantile(down, 0.5) or 0.0) * 1e3,
+            down_p99_ms=(quantile(down, 0.99) or 0.0) * 1e3,
             ways_down=ways,
             rtt_ms=figures.rtt_ms,
             jitter_ms=figures.jitter_ms,

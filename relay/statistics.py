@@ -7,6 +7,7 @@ from relay.coherence import MemberSums
 from relay.rooms import Room, Seat
 from relay.tuning import Path
 from relay.wire.endpoint import StreamAddress
+from relay.wire.quantile import quantile
 from relay.wire.stats import MemberStats, RoomStats
 from relay.wire.timetag import TICKS_PER_S, ms
 
@@ -79,8 +80,8 @@ def _member_stats(room: Room, seat: Seat, path: Path | None) -> MemberStats:
         alone=sums.alone,
         unplayed=seat.unplayed,
         margin_ms_worst=seat.margin_ms_worst,
-        margin_ms_p99=_quantile(margins, 0.01),
-        up_p99_ms=_quantile(up_ms, 0.99) or 0.0,
+        margin_ms_p99=quantile(margins, 0.01),
+        up_p99_ms=quantile(up_ms, 0.99) or 0.0,
         rtt_ms=report.rtt_ms if report else 0.0,
         jitter_ms=report.jitter_ms if report else 0.0,
         down_p99_ms=report.down_p99_ms if report else 0.0,
@@ -109,8 +110,3 @@ def _loss_percent(seat: Seat) -> float:
     )
     lost = (report.frames_lost if report else 0) + (seat.channel.up.counts.lost if seat.channel else 0)
     return 100.0 * lost / expected if expected else 0.0
-
-
-def _quantile(ordered: list[float], share: float) -> float | None:
-    """The value below which `share` of the ordered ones lie; None of none."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None

@@ -9,7 +9,7 @@ from laboratory import measure
 from laboratory.generator import FIRST_NODE
 from laboratory.measure import MeasureError, Member, observe
 from laboratory.rows import Row
-from laboratory.tallying import Event, quantile
+from laboratory.tallying import Event
 from rehearsal.embedded.osc import message as osc
 from rehearsal.recording import Recording, parse, timetag_at
 from rehearsal.relaylog import LoggedEvent
@@ -323,12 +323,6 @@ def test_lag_is_how_much_later_than_meant_the_feeder_sent() -> None:
     assert measure.lag_ms(events, AHEAD_MS, 0.5) == pytest.approx(0.0)
     slow = [replace(event, at_ns=event.at_ns + 12 * MS) for event in events]
     assert measure.lag_ms(slow, AHEAD_MS, 0.5) == pytest.approx(12.0)
-
-
-def test_quantiles_are_nearest_rank() -> None:
-    assert quantile([], 0.5) is None
-    assert quantile([1.0, 2.0, 3.0, 4.0], 0.5) == 3.0
-    assert quantile([1.0], 0.99) == 1.0
 
 
 def test_what_lived_while_the_machine_stood_still_is_left_out_whatever_became_of_it() -> None:

@@ -10,7 +10,6 @@ from bridge.probe_figures import (
     RELEASE_ADVANCE_MS,
     loss_interval,
     path_figures,
-    quantile,
     way_figures,
 )
 from bridge.synth import NEED_MS_UNKNOWN, RELEASE_SLACK_MS
@@ -56,11 +55,6 @@ def test_a_way_of_which_nothing_came_has_no_delay() -> None:
     assert (figures.p50_ms, figures.jitter_ms, figures.loss) == (None, None, 1.0)
     assert way_figures(TraceWay(())).loss == 0.0
     assert path_figures(Trace(way(None), way(9))).lead_ms is None
-
-
-@pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 2), (0.51, 3), (0.99, 4), (1.0, 4)])
-def test_a_quantile_is_one_of_the_values(share: float, value: float) -> None:
-    assert quantile([1, 2, 3, 4], share) == value
 
 
 def test_the_interval_of_single_losses_is_wilsons() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from laboratory.points import Point, legs_of
-from laboratory.tallying import figures, quantile
+from laboratory.tallying import figures
 from laboratory.virtual.host import Handed, Member
 from laboratory.virtual.stage import Stage
 from laboratory.virtual.tally import Event, events_of
@@ -158,10 +158,3 @@ def test_a_bridge_that_loses_a_note_and_reports_it_handed_over_is_found_out() ->
     events = events_of(stage, lead_ms=LEAD_MS)
     assert {event.missing for event in events} == {(), ("ben",)}
     assert 5 < len(bad(events)) < len(events)
-
-
-def test_quantiles_are_values_that_were_measured() -> None:
-    assert quantile([], 0.5) is None
-    assert quantile([3.0], 0.99) == 3.0
-    assert quantile([float(n) for n in range(100)], 0.99) == 99.0
-    assert quantile([float(n) for n in range(100)], 0.50) == 50.0

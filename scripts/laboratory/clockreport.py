@@ -11,7 +11,7 @@ from pathlib import Path
 from laboratory import figures
 from laboratory.pages import render
 from laboratory.runs import ROOT
-from laboratory.tallying import quantile
+from relay.wire.quantile import quantile
 
 TEXT = ROOT / "docs" / "CLOCK.md"
 PICTURES = ROOT / "docs" / "study"

@@ -14,7 +14,8 @@ from rehearsal.relaylog import LoggedEvent
 from rehearsal.rooms import SLOT_BITS
 
 from laboratory import tallying
-from laboratory.tallying import Event, Handed, Key, Notes, event_of, out_of_order, quantile
+from laboratory.tallying import Event, Handed, Key, Notes, event_of, out_of_order
+from relay.wire.quantile import quantile
 
 SAME_NS = 2_000_000
 """Instants nearer than this are readings of one: a feeder's before it sends, a bridge's kernel stamp."""

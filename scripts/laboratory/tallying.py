@@ -16,6 +16,7 @@ from laboratory.oracle import NEEDED_S, Emission
 from relay.wire import frames
 from relay.wire.budget import IP_UDP_BYTES
 from relay.wire.datagram import HEADER_BYTES, TAG_BYTES
+from relay.wire.quantile import quantile
 from relay.wire.sequence import Kind, Stamped
 
 NEEDED_NS = round(NEEDED_S * 1e9)
@@ -173,8 +174,3 @@ def plain_bytes(messages: Iterable[bytes]) -> int:
         IP_UDP_BYTES + HEADER_BYTES + TAG_BYTES + len(frames.encode(Stamped(1, 1, 1, Kind.TIMED, message)))
         for message in messages
     )
-
-
-def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank quantile of sorted values, None without any."""
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None

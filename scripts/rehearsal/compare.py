@@ -7,6 +7,7 @@ bytes are compared; how far the members' timetags lie apart is reported and boun
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from statistics import median_low
 
 from rehearsal.matching import FAR_NS, Event, match_bare, match_timed, not_in_order
@@ -20,6 +21,14 @@ CLOCK_BOUND_MS = 5.0
 MATCH_MS = 20.0
 """Equal bytes within this are the same event. Sonic Pi repeats no message faster for one node (measured)."""
 NAMED_IN_REPORT = 5
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the nearest-rank quantile: the least value that at least `share` of all don't exceed.
+
+    As relay.wire.quantile has it, of which nothing is taken here. Raises IndexError of none.
+    """
+    return ordered[max(0, ceil(share * len(ordered) - 1e-9) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,10 @@ class MemberResult:
     def margin_ms_p50(self) -> float:
         return self.margin_ms_at(0.5)
 
-    def margin_ms_at(self, quantile: float) -> float:
+    def margin_ms_at(self, share: float) -> float:
         """Return the nearest-rank quantile of the margins in ms; nan without any."""
         ordered = sorted(margin.margin_ms for margin in self.margins)
-        return ordered[min(int(quantile * len(ordered)), len(ordered) - 1)] if ordered else float("nan")
+        return quantile(ordered, share) if ordered else float("nan")
 
     @property
     def faults(self) -> dict[str, tuple[Event, ...]]:

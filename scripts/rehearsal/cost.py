@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from rehearsal.compare import compare
+from rehearsal.compare import compare, quantile
 from rehearsal.jam import Jam
 from rehearsal.machine import StageError
 from rehearsal.stage import Stage
@@ -53,8 +53,7 @@ def delay_of(delays_ns: Iterable[int]) -> Delay:
     ordered = sorted(delays_ns)
     if not ordered:
         raise StageError("nothing was measured: no probe came through")
-    at = min(len(ordered) - 1, int(len(ordered) * 0.99))
-    return Delay(statistics.median(ordered) / 1e6, ordered[at] / 1e6, len(ordered))
+    return Delay(statistics.median(ordered) / 1e6, quantile(ordered, 0.99) / 1e6, len(ordered))
 
 
 def less(delay: Delay, base: Delay) -> Delay:
@@ -107,7 +106,7 @@ def measure_cost(folder: Path, seconds: float) -> dict[str, Any]:
         },
         "in_hand_ms": {
             "p50": round(statistics.median(margins_ms), 1),
-            "p1": round(sorted(margins_ms)[len(margins_ms) // 100], 1),
+            "p1": round(quantile(sorted(margins_ms), 0.01), 1),
         },
     }
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from laboratory.oracle import Oracle
 from laboratory.points import Point, legs_of
 from laboratory.rows import Row, asked
-from laboratory.tallying import figures, plain_bytes, quantile
+from laboratory.tallying import figures, plain_bytes
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
 from laboratory.virtual.stage import RUN_OUT_S, Stage
 from laboratory.virtual.tally import events_of
 from relay.impairment import Leg
+from relay.wire.quantile import quantile
 from relay.wire.timetag import ns_from_ticks
 
 CLOCK_EVERY_S = 0.1

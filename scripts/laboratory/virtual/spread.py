@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from laboratory.points import Point, legs_of
 from laboratory.rows import WHOLE, Minute
 from laboratory.studyplan import BASE_AHEAD_MS, BASE_LEAD_MS, SPREAD_EVENTS_PER_S, SpreadPoint
-from laboratory.tallying import figures, quantile
+from laboratory.tallying import figures
 from laboratory.virtual.run import ClockWatch
 from laboratory.virtual.stage import RUN_OUT_S, Stage, spread_ppm
 from laboratory.virtual.tally import Event, events_of
+from relay.wire.quantile import quantile
 
 MINUTE_S = 60.0
 MEMBERS = 3
