@@ -6,11 +6,11 @@ a host that is far away, or whose way has become longer for good, drops nothing.
 
 from bridge.holdback import Held
 from bridge.timebase import Timebase
-from clock.model import Reading
+from clock.model import Reading, ticks_from_ns
 from relay.wire.catchup import Chords, UsualWay
 from relay.wire.meaning import is_note, makes_synth
 from relay.wire.sequence import Scheme
-from relay.wire.timetag import from_unix_ns, ticks_from_ns
+from relay.wire.timetag import from_unix_ns
 
 
 class Behind:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from bridge.monotone import MonotoneMap
 from clock.discipline import SessionClock
-from clock.model import Reading, local_from_wall, wall_from_local
-from relay.wire.timetag import from_unix_ns, ns_from_ticks, ticks_from_ns, to_unix_ns
+from clock.model import Reading, local_from_wall, ns_from_ticks, ticks_from_ns, wall_from_local
+from relay.wire.timetag import from_unix_ns, to_unix_ns
 
 
 class Timebase:

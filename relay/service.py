@@ -18,6 +18,7 @@ from typing import assert_never, cast
 import platformdirs
 
 from clock import sources
+from clock.model import ns_from_ticks, ticks_from_ns
 from relay.event_log import EventLog
 from relay.hub import CloseControl, Effect, HubLimits, RelayHub, SendControl, SendDatagram
 from relay.identity import Identity
@@ -34,7 +35,7 @@ from relay.wire.endpoint import Address, StreamAddress
 from relay.wire.errors import LocalError, MalformedControl
 from relay.wire.observers import Observers
 from relay.wire.sequence import Judged, Scheme
-from relay.wire.timetag import from_unix_ns, ns_from_ticks, ticks_from_ns
+from relay.wire.timetag import from_unix_ns
 
 log = logging.getLogger(__name__)
 

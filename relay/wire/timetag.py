@@ -41,13 +41,3 @@ def seconds(ticks_: int) -> float:
 def ms(ticks_: int) -> float:
     """Return a duration in ticks as milliseconds, for people."""
     return ticks_ / TICKS_PER_S * 1e3
-
-
-def ticks_from_ns(duration_ns: int) -> int:
-    """Return a duration in nanoseconds as ticks, rounded down."""
-    return (duration_ns << 32) // NS_PER_S
-
-
-def ns_from_ticks(duration: int) -> int:
-    """Return a duration in ticks as nanoseconds, rounded to the nearest."""
-    return (duration * NS_PER_S + (1 << 31)) >> 32

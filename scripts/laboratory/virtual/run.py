@@ -7,6 +7,7 @@ Pure: the same point and seed give the same row. Not modelled: TCP, timers that 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from clock.model import ns_from_ticks
 from laboratory.oracle import Oracle
 from laboratory.points import Point, legs_of
 from laboratory.rows import Row, asked
@@ -17,7 +18,6 @@ from laboratory.virtual.stage import RUN_OUT_S, Stage
 from laboratory.virtual.tally import events_of
 from relay.impairment import Leg
 from relay.wire.quantile import quantile
-from relay.wire.timetag import ns_from_ticks
 
 CLOCK_EVERY_S = 0.1
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from bridge.idspace import NODE_BITS, Origin
 from bridge.remap import remap
+from clock.model import ns_from_ticks
 from laboratory.generator import node_of
 from laboratory.oracle import base_due_s
 from laboratory.tallying import Event, Handed, Key, Notes, event_of, out_of_order
@@ -16,7 +17,7 @@ from laboratory.virtual.host import Member
 from laboratory.virtual.stage import Note, Stage
 from relay.wire.osc import single_message
 from relay.wire.sequence import Flag, Judged, Scheme
-from relay.wire.timetag import ns_from_ticks, ticks
+from relay.wire.timetag import ticks
 
 __all__ = ["Event", "events_of"]
 
