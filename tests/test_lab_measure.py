@@ -114,6 +114,7 @@ COUNTED = (
     "late",
     "out_of_order",
     "different",
+    "missed",
     "retimed",
     "moved",
     "unconfirmed",
@@ -202,6 +203,16 @@ def test_a_retimed_event_that_all_play_so_is_no_divergence_but_bad() -> None:
     retimed(notes[-3], 30, *NAMES)
     assert faults(notes) == {"retimed": 1, "bad": 1}
     assert measure.figures(observed(notes))["action_to_sound_ms_max"] == pytest.approx(AHEAD_MS + 30)
+
+
+def test_an_event_that_missed_its_time_has_no_place_in_the_order_and_its_player_played_it_alone() -> (
+    None
+):
+    notes = session()
+    late = notes[-3]
+    late.flags, late.due_ms = frozenset({"MISSED"}), late.due_ms + 400
+    late.handed = {late.origin: late.handed[late.origin]}
+    assert faults(notes) == {"divergent": 1, "missing": 1, "missed": 1, "unconfirmed": 1, "bad": 1}
 
 
 def test_an_origin_that_plays_a_retimed_event_as_stamped_is_unconfirmed_and_spreads_it() -> None:

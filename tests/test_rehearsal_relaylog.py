@@ -1,7 +1,7 @@
 """The relay's log as the proof reads it: whole, by number and room, or not at all."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -36,3 +36,10 @@ def test_a_log_with_a_hole_or_a_bad_line_is_refused() -> None:
 @given(st.permutations(log()))
 def test_what_is_executed_does_not_depend_on_the_order_of_the_log(events: list[LoggedEvent]) -> None:
     assert relaylog.executed(events) == relaylog.executed(log())
+
+
+def test_what_missed_its_time_is_no_part_of_what_is_executed() -> None:
+    played = relaylog.executed(log())
+    missed = replace(played[-1], flags=played[-1].flags | {relaylog.MISSED})
+    rest = [event for event in log() if event.number != missed.number]
+    assert relaylog.executed([*rest, missed]) == played[:-1]

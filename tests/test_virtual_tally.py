@@ -135,6 +135,18 @@ def test_a_re_timed_verdict_is_bad_though_everybody_has_it_alike(stage: Stage) -
         verdicts[at] = room, genuine
 
 
+def test_a_note_that_missed_its_time_has_no_place_in_the_order(stage: Stage) -> None:
+    verdicts = stage.jam.verdicts
+    at = len(verdicts) - 5
+    room, genuine = verdicts[at]
+    try:
+        verdicts[at] = room, replace(genuine, flags=Flag.MISSED, due=genuine.due + (1 << 31))
+        found = [event for event in events_of(stage, lead_ms=LEAD_MS) if event.missed]
+        assert [(event.out_of_order, event.retimed) for event in found] == [((), False)]
+    finally:
+        verdicts[at] = room, genuine
+
+
 def test_an_origin_that_plays_a_moved_note_before_its_verdict_makes_it_divergent(stage: Stage) -> None:
     def early(handed: list[Handed]) -> None:
         at = place(stage, handed, "ben")

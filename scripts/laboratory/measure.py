@@ -21,7 +21,7 @@ SAME_NS = 2_000_000
 """Instants nearer than this are readings of one: a feeder's before it sends, a bridge's kernel stamp."""
 AFTER_STALL_NS = 250_000_000
 """After a stall much is to be done at once, and what was sent again then goes on for a round trip."""
-RETIMED, MOVED = "RETIMED", "MOVED"
+RETIMED, MOVED, MISSED = "RETIMED", "MOVED", "MISSED"
 _NODE_MASK = (1 << SLOT_BITS) - 1
 
 
@@ -52,7 +52,8 @@ def observe(
         raise MeasureError(f"recorders lost datagrams, so nothing is known: {dropped}")
     verdicts = {key: event for event in judged if (key := key_of(event)) is not None}
     handed = {member.name: notes_of(member.handed) for member in members}
-    misplaced = {name: out_of_order(notes, verdicts) for name, notes in handed.items()}
+    placed = {key: event for key, event in verdicts.items() if MISSED not in event.flags}
+    misplaced = {name: out_of_order(notes, placed) for name, notes in handed.items()}
     events = [
         judged_event(member, node, message, verdicts, handed, misplaced, round(lead_ms * 1e6))
         for member in members
@@ -78,7 +79,7 @@ def judged_event(
     flags = judged.flags if judged is not None else frozenset()
     event = event_of(
         member.name, (member.slot, node), at_ns=sent.t_ns, stamped_ns=sent.due_ns, base_ns=base_ns,
-        verdict=judged, handed=handed, misplaced=misplaced, retimed=RETIMED in flags,
+        verdict=judged, handed=handed, misplaced=misplaced, missed=MISSED in flags, retimed=RETIMED in flags,
         moved=RETIMED not in flags and MOVED in flags and base_ns < sent.due_ns + SAME_NS,
     )  # fmt: skip
     return replace(event, unconfirmed=is_unconfirmed(event, judged))
@@ -93,7 +94,7 @@ def is_unconfirmed(event: Event, judged: LoggedEvent | None) -> bool:
     own = event.held.get(event.origin)
     if own is None or own.timetag_ns is None or abs(own.timetag_ns - event.base_ns) >= SAME_NS:
         return False
-    if judged is None:
+    if judged is None or event.missed:
         return True
     # Re-timed by a hair and played so is no other instant.
     elsewhere = abs(own.timetag_ns - unix_ns(judged.due)) >= SAME_NS

@@ -60,6 +60,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     late: int
     out_of_order: int
     different: int
+    missed: int = 0
+    """Judged to have missed their time, so that nobody but their player can have heard them."""
     retimed: int
     """Moved by the relay since the room's sequence was closed already."""
     moved: int

@@ -69,6 +69,9 @@ class Event:
     late: tuple[str, ...]
     out_of_order: tuple[str, ...]
     different: tuple[str, ...]
+    missed: bool = False
+    """Judged to have missed its time: it has no place in the room's order, and nobody but its player can have
+    heard it."""
     retimed: bool = False
     """Moved by the relay since the sequence was closed already."""
     moved: bool = False
@@ -80,7 +83,7 @@ class Event:
     def divergent(self) -> bool:
         """Whether any member missed it, got it late, out of order or differently; or its origin played it at
         another instant than the others."""
-        if self.unconfirmed and (self.verdict is None or self.retimed or self.moved):
+        if self.unconfirmed and (self.verdict is None or self.missed or self.retimed or self.moved):
             return True
         return bool(self.missing or self.late or self.out_of_order or self.different)
 
@@ -103,7 +106,7 @@ class Event:
 def event_of(
     origin: str, key: Key, *, at_ns: int, stamped_ns: int, base_ns: int, verdict: Verdict | None,
     handed: Mapping[str, Notes], misplaced: Mapping[str, Collection[Key]], expected: bytes | None = None,
-    retimed: bool, moved: bool,
+    missed: bool, retimed: bool, moved: bool,
 ) -> Event:  # fmt: skip
     """Return what became of a note. handed, misplaced (`out_of_order`): by member.
 
@@ -124,13 +127,14 @@ def event_of(
         ),
         out_of_order=tuple(name for name in held if key in misplaced[name]),
         different=tuple(name for name in held if held[name].message != expected or len(copies[name]) > 1),
-        retimed=retimed, moved=moved,
+        missed=missed, retimed=retimed, moved=moved,
     )  # fmt: skip
 
 
 def out_of_order(notes: Notes, verdicts: Mapping[Key, Verdict]) -> set[Key]:
     """Return the fewest notes that would have to move for scsynth's order to be the room's.
 
+    verdicts: of those that have a place in that order.
     scsynth's order is by timetag, then arrival. A second copy has no place of its own.
     """
     keys = sorted(notes.keys() & verdicts.keys(), key=lambda key: verdicts[key].key)
@@ -153,7 +157,8 @@ def figures(events: Collection[Event]) -> dict[str, Any]:
     waits_ms = sorted((due - event.at_ns) / 1e6 for event, _, _, due in heard)
     hands_ms = sorted((at - event.at_ns) / 1e6 for event, _, at, _ in heard)
     kinds = (
-        "divergent", "missing", "late", "out_of_order", "different", "retimed", "moved", "unconfirmed", "bad",
+        "divergent", "missing", "late", "out_of_order", "different", "missed", "retimed", "moved",
+        "unconfirmed", "bad",
     )  # fmt: skip
     return {
         "events": len(events),

@@ -14,7 +14,7 @@ from rehearsal.recording import parse_message
 
 TIMED, UNTIMED, RESOURCE, RESET = "TIMED", "UNTIMED", "RESOURCE", "RESET"
 KINDS = (TIMED, UNTIMED, RESOURCE, RESET)
-FOUNDATION, SILENCED = "FOUNDATION", "SILENCED"
+FOUNDATION, SILENCED, MISSED = "FOUNDATION", "SILENCED", "MISSED"
 LOADS = ("/b_alloc", "/b_allocRead")
 CREATES = ("/g_new", "/s_new")
 RESET_SPARES = 1 << 32
@@ -94,10 +94,11 @@ def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
 def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
     """Return what scsynth is handed with a timetag, in the room's order.
 
-    Loads travel on their own. What a sender sent before a reset of its slot, but is due more than
-    RESET_SPARES after it, is dropped everywhere.
+    Loads travel on their own, and what missed its time nobody is handed. What a sender sent before a reset of
+    its slot, but is due more than RESET_SPARES after it, is dropped everywhere.
     """
-    played = sorted((event for event in events if event.kind != RESOURCE), key=lambda event: event.key)
+    handed = (event for event in events if event.kind != RESOURCE and MISSED not in event.flags)
+    played = sorted(handed, key=lambda event: event.key)
     resets: dict[int, list[LoggedEvent]] = defaultdict(list)
     kept = []
     for event in played:

@@ -35,7 +35,8 @@ def events_of(stage: Stage, *, lead_ms: float) -> list[Event]:
     }
     slots = {member.name: member.memory.slot or 0 for member in stage.members}
     handed = {member.name: _notes_of(member) for member in stage.members}
-    misplaced = {name: out_of_order(notes, verdicts) for name, notes in handed.items()}
+    placed = {key: event for key, event in verdicts.items() if Flag.MISSED not in event.flags}
+    misplaced = {name: out_of_order(notes, placed) for name, notes in handed.items()}
     members = {member.name: member for member in stage.members}
     return [
         _event(
@@ -60,6 +61,7 @@ def _event(
         verdict=verdict, handed=handed, misplaced=misplaced,
         # Slot 0: its bridge never came into the room, so nobody got anything of it, its own scsynth included.
         expected=remap(single_message(note.emission.message), Origin(slot)) if slot else None,
+        missed=verdict is not None and Flag.MISSED in verdict.flags,
         retimed=verdict is not None and Flag.RETIMED in verdict.flags,
         moved=verdict is not None and _is_moved(note, verdict, lead_ms),
     )  # fmt: skip
