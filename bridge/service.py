@@ -16,30 +16,37 @@ import socket
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 import asyncio_dgram
 import msgspec
 
 from bridge import config, greeting, words
+from bridge.codeport import CodePort
 from bridge.config import ChildConfig, JoinConfig
 from bridge.connection import Connection
-from bridge.effects import Abandon, SendControl, SendDatagram, Tell, ToSynth
+from bridge.core import Bridge, Setup
+from bridge.effects import (
+    Abandon,
+    Effect,
+    NextWake,
+    Remember,
+    RunCode,
+    SendControl,
+    SendDatagram,
+    Tell,
+    ToSonicPi,
+    ToSynth,
+)
 from bridge.fault import FaultKind, FaultPlanter
 from bridge.idspace import Origin
 from bridge.journal import Journal
 from bridge.memory import Identity
 from bridge.orphans import die_with_parent
-from bridge.player import Player
-from bridge.playout import Playout
 from bridge.priority import raise_priority
-from bridge.report import SecondsLedger
 from bridge.resources import ResourceFolders
-from bridge.session import JamSession
 from bridge.standing import Standing
 from bridge.synth import RELEASE_SLACK_MS
-from bridge.timebase import Timebase
-from bridge.tuning import Tuning
 from bridge.unread import unread_bytes
 from clock import sources
 from relay.transports import logs
@@ -50,8 +57,6 @@ from relay.wire import control
 from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError, MalformedControl
 from relay.wire.observers import Observers
-from relay.wire.osc import encode
-from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
 
 log = logging.getLogger(__name__)
@@ -66,8 +71,6 @@ FIRST_JOIN_S = 10.0
 RETRY_S = 1.0
 RETRY_S_MAX = 5.0
 FIRST_WAKE_S = 0.1
-DEFAULT_TIMING = Timing(lead=ticks(0.200), shift=0)
-"""Until a relay has said otherwise."""
 HOME_SLOTS = range(17, 32)
 """Where a player who has not met any relay yet plays: a slot that the relay is not likely to have given to
 somebody else when it is there at last, as it gives out the lowest first."""
@@ -97,9 +100,8 @@ class BridgeService:
         self._failed = False
         """Something of ours went wrong: the shim shall start another bridge, in the same slot."""
         self._timer: asyncio.TimerHandle | None = None
-        self._session: JamSession | None = None
-        self._player: Player | None = None
-        self._tuning: Tuning | None = None
+        self._bridge: Bridge | None = None
+        self._code_port: CodePort | None = None
         self._standing = Standing()
         # Drained by ourselves: the kernel's receive instant is the instant of emission.
         self._tap = DatagramSocket(self._on_tap, longest=TAP_BYTES_MAX)
@@ -121,9 +123,8 @@ class BridgeService:
         slot = self._journal.memory.slot
         first = await self._first_words() if slot is None else None
         self._begin(first.slot if first is not None else slot or random.choice(HOME_SLOTS))
-        assert self._session is not None
         if first is not None:
-            self._session.receive_control(first, sources.read())
+            self._running().relay_says(first, sources.read())
             # Before anything can fail: a bridge without its ticket would be given yet another place.
             self._observers.tell(words.JOURNAL, self._journal.write)
             self._settle()
@@ -162,7 +163,7 @@ class BridgeService:
 
     def _plant(self) -> None:
         """For tests: do to the next note what the file says that JAMBRIDGE_FAULT names."""
-        playout = self._running()[0].playout
+        playout = self._running().playout
         if playout.fault is None:
             playout.fault = FaultPlanter()
         playout.fault.arm(FaultKind(Path(os.environ[FAULT_ENV]).read_text().strip()))
@@ -170,38 +171,27 @@ class BridgeService:
     # -- beginnings and ends -------------------------------------------------------------------------
 
     def _begin(self, slot: int) -> None:
-        reading = sources.read()
-        timebase = Timebase(reading)
-        ledger = SecondsLedger()
-        own = Origin(slot, self._child.outs, self._child.ins)
-        need_s = self._child.need_ms / 1e3
-        advance = self._identity.release_advance
-        playout = Playout(own, timebase, self._folders, ledger, need=ticks(need_s), release_advance=advance)
-        memory = self._journal.memory
-        memory.slot = slot
-        self._session = JamSession(
-            self._identity,
-            playout,
-            timebase,
-            ledger,
-            DEFAULT_TIMING,
-            memory,
-            reading,
-            over_tls=self._join.transport == "tls",
+        journal, tunes = self._journal, self._join.tune_sonic_pi
+        if tunes:
+            self._code_port = self._observers.tell(words.TUNING, CodePort)
+        setup = Setup(
+            identity=self._identity,
+            own=Origin(slot, self._child.outs, self._child.ins),
+            need=ticks(self._child.need_ms / 1e3),
+            memory=journal.memory,
+            folders=self._folders,
             standing=self._standing,
+            over_tls=self._join.transport == "tls",
+            tunes=tunes and self._code_port is not None,
+            restarted=journal.found,
+            client=journal.client,
+            synthdefs_loaded=journal.synthdefs_loaded,
+            foundation_complete=journal.foundation_complete,
         )
-        self._player = Player(self._session, self._folders)
-        self._player.client = self._journal.client
-        self._player.foundation_complete = self._journal.foundation_complete
-        if self._join.tune_sonic_pi:
-            make = partial(Tuning, reading, restarted=self._journal.found)
-            self._tuning = self._observers.tell(words.TUNING, make)
-        if self._journal.synthdefs_loaded:
-            playout.synthdefs_loaded()
-        self._to_synth(encode("/notify", 1))
+        self._bridge = Bridge(setup, sources.read())
         log.info(
             "bridge up slot=%d need_ms=%.1f release_advance_ms=%.1f restarted=%s",
-            slot, self._child.need_ms, self._child.need_ms + RELEASE_SLACK_MS, self._journal.found,
+            slot, self._child.need_ms, self._child.need_ms + RELEASE_SLACK_MS, journal.found,
         )  # fmt: skip
 
     async def _first_words(self) -> control.Welcome | None:
@@ -236,8 +226,8 @@ class BridgeService:
             log.log(logging.WARNING if one.warning else logging.INFO, "%s", one.text)
 
     async def _leave(self) -> None:
-        if self._tuning is not None and not self._running()[1].left:
-            self._observers.tell(f"{words.TUNING} at the end", self._tuning.leave)
+        for effect in self._running().leave():
+            self._do(effect)
         self._standing.leave()
         self._connection.say(control.Leave())
         await self._connection.close()
@@ -247,13 +237,13 @@ class BridgeService:
     # -- the relay -----------------------------------------------------------------------------------
 
     async def _keep_joined(self) -> None:
-        session = self._running()[0]
+        bridge = self._running()
         pause_s = RETRY_S
         while True:
             if not self._connection.is_open:
                 try:
                     await self._connection.open()
-                    self._connection.say(session.hello(sources.read()))
+                    self._connection.say(bridge.hello(sources.read()))
                 except LocalError as error:
                     self._out(str(error))
                     await asyncio.sleep(pause_s)
@@ -261,32 +251,32 @@ class BridgeService:
                     continue
             was_joined = await self._listen()
             self._connection.abort()
-            session.disconnected()
+            bridge.disconnected()
             self._settle()
             pause_s = RETRY_S if was_joined else min(pause_s * 1.5, RETRY_S_MAX)
-            if session.gone:
+            if bridge.session.gone:
                 await asyncio.Event().wait()
             await asyncio.sleep(0.1 if was_joined else pause_s)
 
     async def _listen(self) -> bool:
         """Take in what the relay says until the connection ends; return whether it let us in."""
-        session = self._running()[0]
+        bridge = self._running()
         try:
             while (message := await self._connection.hear()) is not None:
-                session.receive_control(message, sources.read())
+                bridge.relay_says(message, sources.read())
                 self._settle()
         except LocalError as error:
             self._out(str(error))
         except MalformedControl as error:
             self._out(words.not_understood(error))
         # Let in, but without a datagram ever: to come back at once would be no use.
-        return session.joined and self._connection.carried
+        return bridge.session.joined and self._connection.carried
 
     def _on_datagrams(self, datagrams: list[Received]) -> None:
-        if self._session is None:
+        if self._bridge is None:
             return
         for datagram in datagrams:
-            self._session.receive_datagram(
+            self._bridge.datagram(
                 datagram.payload, received_local_ns=datagram.received_local_ns, reading=sources.read()
             )
         self._settle()
@@ -294,20 +284,20 @@ class BridgeService:
     # -- Sonic Pi and scsynth ------------------------------------------------------------------------
 
     def _on_tap(self, datagrams: list[Received]) -> None:
-        _, player = self._running()
+        bridge = self._running()
         for datagram in datagrams:
-            player.receive(
+            bridge.tap(
                 datagram.payload,
                 cast(tuple[str, int], datagram.source),
                 received_local_ns=datagram.received_local_ns,
                 reading=sources.read(),
             )
         self._settle()
-        if player.left:
+        if bridge.player.left:
             self._stop.set()
 
     async def _read_synth(self) -> None:
-        _, player = self._running()
+        bridge = self._running()
         while True:
             try:
                 datagram, _ = await self._synth.recv()
@@ -315,7 +305,7 @@ class BridgeService:
                 log.debug("= scsynth unreachable: %s", error)
                 await asyncio.sleep(0.05)
                 continue
-            if player.reply(datagram):
+            if bridge.synth_says(datagram):
                 self._settle()
 
     def _to_synth(self, payload: bytes) -> None:
@@ -325,56 +315,50 @@ class BridgeService:
     # -- time ----------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Do the effects of what just happened, and set the timer anew."""
-        session, player = self._running()
-        reading = sources.read()
-        session.wake(reading)
-        answers, own = player.drain()
-        for payload in own:
-            self._to_synth(payload)
+        """Do the effects of what just happened."""
+        bridge, reading = self._running(), sources.read()
+        bridge.wake(reading)
+        port = bridge.asks_unread
+        if port is not None:
+            bridge.unread(unread_bytes(port), reading)
         # Read anew: a clock request is stamped with it, and what went before took its time.
-        for effect in session.flush(sources.read()):
-            match effect:
-                case ToSynth(payload):
-                    self._to_synth(payload)
-                case SendDatagram(payload):
-                    self._connection.send(payload)
-                case SendControl(message):
-                    self._connection.say(message)
-                case Abandon():
-                    self._connection.abort()
-                case Tell():
-                    self._tell([effect])
-        for answer in answers:
-            self._answer(answer.payload, answer.to)
-        if player.pacer.asks and player.client is not None:
-            player.pacer.unread(unread_bytes(player.client[1]), reading.local_ns)
-        for payload in player.pacer.due(reading.local_ns):
-            if player.client is not None:
-                self._answer(payload, player.client)
-        self._journal.client = player.client
-        self._journal.foundation_complete = player.foundation_complete
-        self._journal.synthdefs_loaded = session.playout.has_synthdefs
-        self._observers.tell(words.JOURNAL, self._journal.write)
-        if self._tuning is not None:
-            self._observers.tell(words.TUNING, partial(self._tuning.wake, session, player.counts, reading))
-        wakeup_ns = session.next_wakeup_ns(reading)
-        paced_ns = player.pacer.next_wakeup_ns()
-        if paced_ns is not None:
-            wakeup_ns = min(wakeup_ns, paced_ns)
-        if self._timer is not None:
-            self._timer.cancel()
-        delay_s = max(0, wakeup_ns - reading.local_ns) / 1e9
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._settle)
+        for effect in bridge.flush(sources.read()):
+            self._do(effect)
 
-    def _answer(self, payload: bytes, to: tuple[str, int]) -> None:
-        with contextlib.suppress(OSError):
-            self._answers.sendto(payload, to)
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case ToSynth(payload):
+                self._to_synth(payload)
+            case ToSonicPi(to, payload):
+                with contextlib.suppress(OSError):
+                    self._answers.sendto(payload, to)
+            case SendDatagram(payload):
+                self._connection.send(payload)
+            case SendControl(message):
+                self._connection.say(message)
+            case Abandon():
+                self._connection.abort()
+            case RunCode(code):
+                if self._code_port is not None:
+                    self._observers.tell(words.TUNING, partial(self._code_port.run, code))
+            case Tell():
+                self._tell([effect])
+            case Remember(client, synthdefs_loaded, foundation_complete):
+                journal = self._journal
+                journal.client, journal.synthdefs_loaded = client, synthdefs_loaded
+                journal.foundation_complete = foundation_complete
+                self._observers.tell(words.JOURNAL, journal.write)
+            case NextWake(local_ns):
+                if self._timer is not None:
+                    self._timer.cancel()
+                delay_s = max(0, local_ns - sources.read().local_ns) / 1e9
+                self._timer = asyncio.get_running_loop().call_later(delay_s, self._settle)
+            case _:
+                assert_never(effect)
 
-    def _running(self) -> tuple[JamSession, Player]:
-        assert self._session is not None, "not begun"
-        assert self._player is not None, "not begun"
-        return self._session, self._player
+    def _running(self) -> Bridge:
+        assert self._bridge is not None, "not begun"
+        return self._bridge
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ rarely: Sonic Pi may not be up yet.
 from dataclasses import dataclass
 from math import ceil
 
-from bridge.effects import Tell
+from bridge.effects import RunCode, Tell
 
 OWN_AHEAD_S = 0.5
 """Sonic Pi's own schedule-ahead, set back at the end."""
@@ -47,13 +47,6 @@ BOOT_S = 30.0
 
 _ROUNDING_S = 1e-6
 """A lead comes in ticks: 0.1 s may be a hair more."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunCode:
-    """Let Sonic Pi run `code`."""
-
-    code: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from bridge.core import Bridge, Setup
 from bridge.idspace import Origin
 from bridge.memory import Identity, Memory
 from bridge.player import Player
-from bridge.playout import Playout
-from bridge.report import SecondsLedger
 from bridge.resources import ResourceFolders
 from bridge.session import JamSession
-from bridge.timebase import Timebase
 from clock.model import Reading
 from relay.wire.osc import encode, timetag_of, walk
 from relay.wire.sequence import Flag, Judged, Kind, Timing
@@ -65,18 +63,7 @@ class Bench:
     folders: ResourceFolders = field(default_factory=ResourceFolders)
 
     def __post_init__(self) -> None:
-        self.timebase = Timebase(reading(0.0))
-        self.ledger = SecondsLedger()
-        self.playout = Playout(
-            Origin(1),
-            self.timebase,
-            self.folders,
-            self.ledger,
-            need=ticks(NEED_S),
-            release_advance=ticks(ADVANCE_S),
-        )
-        self.playout.synthdefs_loaded()
-        self.playout.drain()
+        self._begin(Memory(slot=1))
 
     def session(
         self,
@@ -86,24 +73,26 @@ class Bench:
         shift_s: float = 0.0,
         over_tls: bool = False,
     ) -> JamSession:
-        """Return a session around the playout."""
-        identity = Identity("main", "ada", "test", ticks(ADVANCE_S))
-        timing = Timing(ticks(lead_s), ticks(shift_s))
-        memory = memory if memory is not None else Memory(slot=1)
-        return JamSession(
-            identity,
-            self.playout,
-            self.timebase,
-            self.ledger,
-            timing,
-            memory,
-            reading(0.0),
-            over_tls=over_tls,
-        )
+        """Return the session: another bridge's, if it is to remember something or its events go over TLS."""
+        if memory is not None or over_tls:
+            self._begin(memory if memory is not None else Memory(slot=1), over_tls=over_tls)
+        self.bridge.session.timing = Timing(ticks(lead_s), ticks(shift_s))
+        return self.bridge.session
 
     def player(self, *, lead_s: float = 0.2, shift_s: float = 0.0) -> Player:
         """Return a player that plays alone."""
-        return Player(self.session(lead_s=lead_s, shift_s=shift_s), self.folders)
+        self.session(lead_s=lead_s, shift_s=shift_s)
+        return self.bridge.player
+
+    def _begin(self, memory: Memory, *, over_tls: bool = False) -> None:
+        identity = Identity("main", "ada", "test", ticks(ADVANCE_S))
+        setup = Setup(identity, Origin(1), ticks(NEED_S), memory, self.folders, over_tls=over_tls)
+        self.bridge = Bridge(setup, reading(0.0))
+        self.timebase, self.ledger, self.playout = (
+            self.bridge.timebase, self.bridge.ledger, self.bridge.playout
+        )  # fmt: skip
+        self.playout.synthdefs_loaded()
+        self.playout.drain()
 
     def release(self, at_s: float, ready: int = 0) -> list[tuple[float, bytes]]:
         """Release what is due, and what is near and has a number up to `ready`; return (due in seconds,

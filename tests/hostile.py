@@ -10,11 +10,10 @@ from pathlib import Path
 
 from pythonosc.osc_message import OscMessage
 
+from bridge.core import Bridge, Setup
 from bridge.idspace import Origin
-from bridge.playout import Playout
-from bridge.report import SecondsLedger
+from bridge.memory import Identity, Memory
 from bridge.resources import ResourceFolders
-from bridge.timebase import Timebase
 from clock.model import Reading
 from relay.wire import control
 from relay.wire.commands import LOCAL_ONLY_SYNTHDEFS
@@ -64,15 +63,9 @@ class Victim:
 
     def __post_init__(self) -> None:
         self.bridge = self.jam.join(self.name)
-        self.ledger = SecondsLedger()
-        self.playout = Playout(
-            Origin(self.bridge.welcome.slot),
-            Timebase(self.reading()),
-            self.folders,
-            self.ledger,
-            need=ticks(0.02),
-            release_advance=ticks(0.065),
-        )
+        identity, own = Identity("main", self.name, "test", ticks(0.065)), Origin(self.bridge.welcome.slot)
+        bridge = Bridge(Setup(identity, own, ticks(0.02), Memory(), self.folders), self.reading())
+        self.ledger, self.playout = bridge.ledger, bridge.playout
         self.playout.synthdefs_loaded()
         self.at_first = self.hear()
 

@@ -205,9 +205,7 @@ def test_a_retimed_event_that_all_play_so_is_no_divergence_but_bad() -> None:
     assert measure.figures(observed(notes))["action_to_sound_ms_max"] == pytest.approx(AHEAD_MS + 30)
 
 
-def test_an_event_that_missed_its_time_has_no_place_in_the_order_and_its_player_played_it_alone() -> (
-    None
-):
+def test_an_event_that_missed_its_time_has_no_place_in_the_order_and_its_player_played_it_alone() -> None:
     notes = session()
     late = notes[-3]
     late.flags, late.due_ms = frozenset({"MISSED"}), late.due_ms + 400

@@ -23,7 +23,7 @@ SHELLS = {
     "bridge.service",
     "bridge.shim",
     "bridge.synth",
-    "bridge.tuning",
+    "bridge.codeport",
     "clock.sources",
     "relay.cli",
     "relay.event_log",

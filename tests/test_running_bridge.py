@@ -95,12 +95,11 @@ def test_a_disk_without_room_for_log_and_journal_costs_no_note(env: dict[str, st
         joined.leave()
 
 
-FAILING_TUNER = """
-class Tuner:
-    def __init__(self, *_, restarted): assert not {at_start}
-    def wake(self, *_): raise ValueError("no such process")
-    def leave(self): raise ValueError("no such process")
-service.Tuning = Tuner"""
+FAILING_PORT = """
+class Port:
+    def __init__(self): assert not {at_start}
+    def run(self, code): raise ValueError("no such process")
+service.CodePort = Port"""
 
 
 @pytest.mark.parametrize("at_start", [True, False])
@@ -109,7 +108,7 @@ def test_a_schedule_ahead_that_cannot_be_tuned_costs_no_note(
 ) -> None:
     with (
         relay(env, tmp_path / "data") as (_, port),
-        bridge(tmp_path, port, tuned=True, changes=FAILING_TUNER.format(at_start=at_start)) as joined,
+        bridge(tmp_path, port, tuned=True, changes=FAILING_PORT.format(at_start=at_start)) as joined,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sonic_pi,
     ):
         joined.says("--tune-sonic-pi is off from now on, the music goes on without it")

@@ -19,21 +19,17 @@ from msgspec import msgpack
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 
+from bridge.core import Bridge, Setup
 from bridge.idspace import Origin
 from bridge.memory import Identity, Memory
-from bridge.player import Player
-from bridge.playout import Playout
 from bridge.remap import remap, unmap_reply
-from bridge.report import SecondsLedger
 from bridge.resources import ResourceFolders, load_to_local
-from bridge.session import JamSession
-from bridge.timebase import Timebase
 from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer, peek_channel
 from relay.wire.errors import MalformedControl, MalformedDatagram, MalformedOsc, RemoteError
 from relay.wire.osc import Message, walk
-from relay.wire.sequence import Flag, Judged, Kind, Timing
+from relay.wire.sequence import Flag, Judged, Kind
 from relay.wire.timetag import ticks
 from tests.fuzz.checks import check_command, check_to_synth
 from tests.fuzz.inputs import (
@@ -205,17 +201,11 @@ class Host:
 
     def __init__(self) -> None:
         self.reading = Reading(10**12, NOW_NS)
-        timebase, ledger = Timebase(self.reading), SecondsLedger()
-        self.ledger = ledger
-        self.playout = Playout(
-            Origin(3), timebase, folders(), ledger, need=ticks(0.02), release_advance=ticks(0.065)
-        )
         identity = Identity("main", "ann", "fuzz", ticks(0.065))
-        timing = Timing(ticks(0.2), 0)
-        self.session = JamSession(
-            identity, self.playout, timebase, ledger, timing, Memory(slot=3), self.reading
-        )
-        self.player = Player(self.session, folders())
+        setup = Setup(identity, Origin(3), ticks(0.02), Memory(slot=3), folders())
+        bridge = Bridge(setup, self.reading)
+        self.ledger, self.playout = bridge.ledger, bridge.playout
+        self.session, self.player = bridge.session, bridge.player
         self.folders = folders()
         self.number = 0
         self.playout.synthdefs_loaded()

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from rehearsal.recording import walk as parts_of
 
 from bridge import greeting
+from bridge.core import Bridge, Setup
+from bridge.effects import Remember
 from bridge.holdback import Held
 from bridge.idspace import Origin
 from bridge.memory import Identity, Memory
-from bridge.player import Player
 from bridge.playout import Playout
-from bridge.report import SecondsLedger
 from bridge.resources import ResourceFolders
-from bridge.session import JamSession
 from bridge.timebase import Timebase
 from clock.model import Reading
 from laboratory.generator import node_of
@@ -24,7 +23,7 @@ from laboratory.tallying import Handed as Handed
 from laboratory.virtual.net import Passage
 from relay.wire import control
 from relay.wire.osc import Message, encode, single_message, timetag_of
-from relay.wire.sequence import Judged, Timing
+from relay.wire.sequence import Judged
 from relay.wire.timetag import ticks, to_unix_ns
 
 START_UNIX_NS = 1_795_000_000_000_000_000
@@ -74,12 +73,12 @@ class Member:
     wall_ppm: float = 0.0
     """Rate error of the wall clock; `rate_ppm` is the local clock's."""
     memory: Memory = field(default_factory=Memory)
-    session: JamSession | None = None
-    player: Player | None = None
-    playout: WatchedPlayout | None = None
-    ledger: SecondsLedger | None = None
-    timebase: Timebase | None = None
+    bridge: Bridge | None = None
+    tunes: bool = False
+    """Its bridge sets its Sonic Pi's schedule-ahead."""
     connection: int | None = None
+    connections: int = 0
+    """How many it has opened."""
     life: int = 0
     wakeups: int = 0
     again: int = 0
@@ -92,10 +91,25 @@ class Member:
     confirmed_ns: dict[int, int] = field(default_factory=dict)
     arrived_ns: dict[int, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
-    synthdefs_loaded: bool = False
+    remembered: Remember = field(default_factory=lambda: Remember(TAP, False, False))
+    """What its bridge put down last, beside the memory."""
+    ran: list[str] = field(default_factory=list)
+    """Code that its bridge let Sonic Pi run."""
     bounds_s: list[float] = field(default_factory=list)
     """Of the session clock, as the bridge states it, every BOUND_EVERY_NS."""
     bound_at_ns: int = 0
+
+    @property
+    def playout(self) -> WatchedPlayout | None:
+        """Its bridge's playout, while that lives."""
+        playout = None if self.bridge is None else self.bridge.playout
+        assert playout is None or isinstance(playout, WatchedPlayout)
+        return playout
+
+    @property
+    def timebase(self) -> Timebase | None:
+        """Its bridge's idea of session time, while that lives."""
+        return None if self.bridge is None else self.bridge.timebase
 
     def local_ns(self, true_ns: int) -> int:
         """Return the local clock's reading."""
@@ -165,22 +179,23 @@ def _identity(member: Member) -> Identity:
     return Identity("main", member.name, "sim", ticks(ADVANCE_S))
 
 
-def start_bridge(member: Member, slot: int, reading: Reading) -> Player:
-    """Start the member's bridge, as bridge/service.py does."""
-    timebase = member.timebase = Timebase(reading)
-    ledger = member.ledger = SecondsLedger()
-    advance = ticks(ADVANCE_S)
-    playout = member.playout = WatchedPlayout(
-        Origin(slot), timebase, FOLDERS, ledger, need=ticks(NEED_S), release_advance=advance
+def start_bridge(member: Member, slot: int, reading: Reading) -> Bridge:
+    """Start the member's bridge, from what the one before it remembered."""
+    known = member.remembered
+    setup = Setup(
+        identity=_identity(member),
+        own=Origin(slot),
+        need=ticks(NEED_S),
+        memory=member.memory,
+        folders=FOLDERS,
+        tunes=member.tunes,
+        client=known.client,
+        synthdefs_loaded=known.synthdefs_loaded,
+        foundation_complete=known.foundation_complete,
     )
+    bridge = member.bridge = Bridge(setup, reading, playout=WatchedPlayout)
+    playout = member.playout
+    assert playout is not None, "just made"
     playout.verdicts, playout.confirmed_ns = member.verdicts, member.confirmed_ns
     playout.arrived_ns = member.arrived_ns
-    member.memory.slot = slot
-    identity = _identity(member)
-    timing = Timing(ticks(0.2), 0)
-    member.session = JamSession(identity, playout, timebase, ledger, timing, member.memory, reading)
-    player = member.player = Player(member.session, FOLDERS)
-    player.client = TAP
-    if member.synthdefs_loaded:
-        playout.synthdefs_loaded()
-    return player
+    return bridge

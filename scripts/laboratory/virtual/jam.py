@@ -11,8 +11,21 @@ import heapq
 from collections.abc import Callable
 from functools import partial
 from random import Random
+from typing import assert_never
 
-from bridge.effects import SendControl, SendDatagram, Tell, ToSynth
+from bridge.effects import (
+    Abandon,
+    Effect,
+    NextWake,
+    Remember,
+    RunCode,
+    SendControl,
+    SendDatagram,
+    Tell,
+    ToSonicPi,
+    ToSynth,
+)
+from clock.model import Reading
 from laboratory.oracle import way_name
 from laboratory.virtual.host import (
     BOUND_EVERY_NS,
@@ -75,6 +88,8 @@ class Jam:
         self._connections: dict[int, str] = {}
         self._next_connection = 1
         self._relay_timer = 0
+        self.leaves_undone: tuple[type[Effect], ...] = ()
+        """Effects of bridges that aren't done, to see what comes of that."""
         self.relay_skew_ns = 0
         self.relay_down = False
         self._effects: list[object] = []
@@ -214,10 +229,10 @@ class Jam:
             received_ns = member.local_ns(self.now_ns)
 
             def read() -> None:
-                if member.session is not None and member.life == life:
+                if member.bridge is not None and member.life == life:
                     self.trace.update(b"d%d " % self.now_ns + payload)
                     reading = member.reading(self.now_ns)
-                    member.session.receive_datagram(payload, received_local_ns=received_ns, reading=reading)
+                    member.bridge.datagram(payload, received_local_ns=received_ns, reading=reading)
 
             self._bridges[name].receive("events", read, self.now_ns)
 
@@ -289,12 +304,14 @@ class Jam:
         wall_offset_s: float = 0.0,
         rate_ppm: float = 0.0,
         wall_ppm: float = 0.0,
+        tunes: bool = False,
     ) -> Member:
         """Bring in a host and start its bridge, which asks the relay for its slot first."""
         base_ns = 1_000_000_000_000 + self.dice.randrange(10**12)
         up = Passage(leg.up, seed=self.seed, name=way_name(name, "up"))
         down = Passage(leg.down, seed=self.seed, name=way_name(name, "down"))
         member = Member(name, up, down, round(wall_offset_s * 1e9), rate_ppm, base_ns, wall_ppm)
+        member.tunes = tunes
         self.members[name] = member
         self._bridges[name] = Process(partial(self.settle, member))
         self._connect(member)
@@ -302,13 +319,13 @@ class Jam:
 
     def start_alone(self, member: Member) -> None:
         """Begin without a word of the relay, as a bridge does that doesn't find it."""
-        if member.session is None:
+        if member.bridge is None:
             self._begin(member, member.memory.slot or 1)
 
     def kill(self, member: Member) -> None:
         """kill -9: only memory and scsynth stay."""
         member.memory = copy.deepcopy(member.memory)
-        member.session = member.player = member.playout = None
+        member.bridge = None
         member.life += 1
         member.timer += 1
         if member.connection is not None:
@@ -324,7 +341,7 @@ class Jam:
     def leave(self, member: Member) -> None:
         """Leave for good: the last word is sent, then the process ends."""
         self._control_up(member, control.Leave())
-        member.session = member.player = member.playout = None
+        member.bridge = None
         member.life += 1
         member.timer += 1
 
@@ -344,16 +361,17 @@ class Jam:
             self.at_s(at_s + one.at_s, partial(self.tap, member, datagram))
 
     def _connect(self, member: Member) -> None:
-        if member.connection is not None or (member.session is not None and member.session.gone):
+        bridge = member.bridge
+        if member.connection is not None or (bridge is not None and bridge.session.gone):
             return
         if self.relay_down:
             self.at(self.now_ns + round(RETRY_S * 1e9), lambda: self._connect(member))
             return
+        member.connections += 1
         member.connection = self._next_connection
         self._next_connection += 1
         self._connections[member.connection] = member.name
-        session = member.session
-        hello = first_hello(member) if session is None else session.hello(member.reading(self.now_ns))
+        hello = first_hello(member) if bridge is None else bridge.hello(member.reading(self.now_ns))
         self._control_up(member, hello)
 
     def _disconnect(self, name: str, connection: int) -> None:
@@ -364,26 +382,26 @@ class Jam:
         member.connection = None
 
         def read() -> None:
-            if member.session is not None:
-                member.session.disconnected()
+            if member.bridge is not None:
+                member.bridge.disconnected()
                 self.at(self.now_ns + round(RETRY_S * 1e9), lambda: self._connect(member))
 
         self._bridges[name].receive("control", read, self.now_ns)
 
     def _begin(self, member: Member, slot: int) -> None:
         reading = member.reading(self.now_ns)
-        player = start_bridge(member, slot, reading)
+        bridge = start_bridge(member, slot, reading)
         unread, member.unread = member.unread, []
-        for datagram, _ in unread:
-            player.receive(datagram, TAP, received_local_ns=reading.local_ns, reading=reading)
+        for datagram, received_ns in unread:
+            bridge.tap(datagram, TAP, received_local_ns=member.local_ns(received_ns), reading=reading)
 
     def _hear(self, member: Member, message: control.Down) -> None:
-        if member.session is None:
+        if member.bridge is None:
             if not isinstance(message, control.Welcome):
                 return
             self._begin(member, message.slot)
-        assert member.session is not None
-        member.session.receive_control(message, member.reading(self.now_ns))
+        assert member.bridge is not None
+        member.bridge.relay_says(message, member.reading(self.now_ns))
 
     def tap(self, member: Member, datagram: bytes) -> None:
         """Let the member's Sonic Pi send a datagram now."""
@@ -391,54 +409,65 @@ class Jam:
         received_ns = self.now_ns
 
         def read() -> None:
-            if member.player is None:
+            if member.bridge is None:
                 member.unread.append((datagram, received_ns))
                 return
             local_ns, reading = member.local_ns(received_ns), member.reading(self.now_ns)
-            member.player.receive(datagram, TAP, received_local_ns=local_ns, reading=reading)
+            member.bridge.tap(datagram, TAP, received_local_ns=local_ns, reading=reading)
 
         self._bridges[member.name].receive("tap", read, self.now_ns)
 
     def settle(self, member: Member) -> None:
-        """Do the effects of what just happened at a member, and set its timer anew (bridge/service.py)."""
-        session, player = member.session, member.player
-        if session is None or player is None:
+        """Do the effects of what just happened at a member (bridge/service.py)."""
+        bridge = member.bridge
+        if bridge is None:
             return
         reading = member.reading(self.now_ns)
-        session.wake(reading)
-        answers, own = player.drain()
-        for payload in own:
-            self._to_synth(member, payload)
-        for effect in session.flush(reading):
-            match effect:
-                case ToSynth(payload):
-                    self._to_synth(member, payload)
-                case SendDatagram(payload):
-                    self._up(member, payload)
-                case SendControl(message):
-                    self._control_up(member, message)
-                case Tell(text, _):
-                    member.told.append(text)
-        member.heard += [answer.payload for answer in answers]
-        member.heard += player.pacer.due(reading.local_ns)
-        assert member.playout is not None
-        member.synthdefs_loaded = member.playout.has_synthdefs
+        bridge.wake(reading)
+        if bridge.asks_unread is not None:
+            bridge.unread(0, reading)  # this Sonic Pi reads at once
+        for effect in bridge.flush(reading):
+            self._do(member, effect, reading)
         if self.watch_bounds and self.now_ns >= member.bound_at_ns:
             member.bound_at_ns = self.now_ns + BOUND_EVERY_NS
-            assert member.timebase is not None
-            clock = member.timebase.clock
+            clock = bridge.timebase.clock
             if clock.locked and not clock.relocking:
                 member.bounds_s.append(clock.error_bound_s)
-        wakeup_ns = session.next_wakeup_ns(reading)
-        paced_ns = player.pacer.next_wakeup_ns()
-        if paced_ns is not None:
-            wakeup_ns = min(wakeup_ns, paced_ns)
-        # Once is right: where the clock was set by this very wake-up, what is due by it now comes next.
-        member.again = member.again + 1 if wakeup_ns <= reading.local_ns else 0
-        assert member.again < 2, f"seed {self.seed}: {member.name} would be woken for ever"
-        member.timer += 1
-        mine = member.timer
-        self.at(member.true_ns(wakeup_ns), lambda: self._woken(member, mine))
+
+    def _do(self, member: Member, effect: Effect, reading: Reading) -> None:
+        if isinstance(effect, self.leaves_undone):
+            return
+        match effect:
+            case ToSynth(payload):
+                self._to_synth(member, payload)
+            case ToSonicPi(_, payload):
+                member.heard.append(payload)
+            case SendDatagram(payload):
+                self._up(member, payload)
+            case SendControl(message):
+                self._control_up(member, message)
+            case Abandon():
+                self.at(self.now_ns, partial(self._abandon, member, member.connection))
+            case RunCode(code):
+                member.ran.append(code)
+            case Tell(text, _):
+                member.told.append(text)
+            case Remember():
+                member.remembered = effect
+            case NextWake(local_ns):
+                # Once is right: where the clock was set by this very wake-up, what is due by it comes next.
+                member.again = member.again + 1 if local_ns <= reading.local_ns else 0
+                assert member.again < 2, f"seed {self.seed}: {member.name} would be woken for ever"
+                member.timer += 1
+                mine = member.timer
+                self.at(member.true_ns(local_ns), lambda: self._woken(member, mine))
+            case _:
+                assert_never(effect)
+
+    def _abandon(self, member: Member, connection: int | None) -> None:
+        """Close a connection from the bridge's side."""
+        if connection is not None and member.connection == connection:
+            self.cut_control(member)
 
     def _woken(self, member: Member, timer: int) -> None:
         if timer == member.timer and not self._bridges[member.name].is_still(self.now_ns):
@@ -452,7 +481,7 @@ class Jam:
 
     def _synth_says(self, member: Member, reply: bytes) -> None:
         def read() -> None:
-            if member.player is not None:
-                member.player.reply(reply)
+            if member.bridge is not None:
+                member.bridge.synth_says(reply)
 
         self._bridges[member.name].receive("scsynth", read, self.now_ns)

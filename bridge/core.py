@@ -1,0 +1,151 @@
+"""Bridge: one member's bridge as a whole, the only place where its parts are put together.
+
+Pure: fed with bytes and readings of the clocks, it returns one list of effects. Whoever runs a bridge runs
+this: the service, the virtual laboratory, the fuzzer, the tests. Between two calls of `flush` any number of
+things may come in; nothing leaves before it.
+"""
+
+from dataclasses import dataclass
+
+from bridge.effects import Effect, NextWake, Remember, ToSonicPi, ToSynth
+from bridge.idspace import Origin
+from bridge.memory import Identity, Memory
+from bridge.player import Address, Player
+from bridge.playout import Playout
+from bridge.report import SecondsLedger
+from bridge.resources import ResourceFolders
+from bridge.session import JamSession
+from bridge.sonicpi import AheadTuner
+from bridge.standing import Standing
+from bridge.timebase import Timebase
+from clock.model import Reading
+from relay.wire import control
+from relay.wire.osc import encode
+from relay.wire.sequence import Timing
+from relay.wire.timetag import seconds, ticks
+
+DEFAULT_TIMING = Timing(lead=ticks(0.200), shift=0)
+"""Until a relay has said otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a bridge is at its start.
+
+    own: slot and channels. need: ticks that scsynth needs a bundle before its timetag. memory: what the
+    bridge before this one left, and this one keeps up to date. tunes: it sets Sonic Pi's schedule-ahead.
+    client, synthdefs_loaded, foundation_complete: as the bridge before this one has last remembered them.
+    """
+
+    identity: Identity
+    own: Origin
+    need: int
+    memory: Memory
+    folders: ResourceFolders
+    standing: Standing | None = None
+    over_tls: bool = False
+    tunes: bool = False
+    restarted: bool = False
+    client: Address | None = None
+    synthdefs_loaded: bool = False
+    foundation_complete: bool = False
+
+
+class Bridge:
+    """A member's bridge: tap, session, playout, paced replies, schedule-ahead, and what it remembers."""
+
+    def __init__(self, setup: Setup, reading: Reading, *, playout: type[Playout] = Playout) -> None:
+        """playout: a subclass, for who wants to look on."""
+        setup.memory.slot = setup.own.slot
+        self.timebase = Timebase(reading)
+        self.ledger = SecondsLedger()
+        self.playout = playout(
+            setup.own, self.timebase, setup.folders, self.ledger,
+            need=setup.need, release_advance=setup.identity.release_advance,
+        )  # fmt: skip
+        self.session = JamSession(
+            setup.identity, self.playout, self.timebase, self.ledger, DEFAULT_TIMING, setup.memory, reading,
+            over_tls=setup.over_tls, standing=setup.standing,
+        )  # fmt: skip
+        self.player = Player(self.session, setup.folders)
+        self.player.client = setup.client
+        self.player.foundation_complete = setup.foundation_complete
+        self._tuner = AheadTuner(reading.local_s, restarted=setup.restarted) if setup.tunes else None
+        self._effects: list[Effect] = [ToSynth(encode("/notify", 1))]
+        self._answers: list[Effect] = []
+        if setup.synthdefs_loaded:
+            self.playout.synthdefs_loaded()
+
+    # -- what comes in -------------------------------------------------------------------------------
+
+    def tap(self, datagram: bytes, source: Address, *, received_local_ns: int, reading: Reading) -> None:
+        """Take in one datagram of the local Sonic Pi."""
+        self.player.receive(datagram, source, received_local_ns=received_local_ns, reading=reading)
+
+    def synth_says(self, datagram: bytes) -> bool:
+        """Take in one datagram of the local scsynth; return whether something follows from it."""
+        return self.player.reply(datagram)
+
+    def relay_says(self, message: control.Down, reading: Reading) -> None:
+        """Take in one control message."""
+        self.session.receive_control(message, reading)
+
+    def datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
+        """Take in one datagram of the relay."""
+        self.session.receive_datagram(payload, received_local_ns=received_local_ns, reading=reading)
+
+    def hello(self, reading: Reading) -> control.Hello:
+        """Return the first word of a new connection."""
+        return self.session.hello(reading)
+
+    def disconnected(self) -> None:
+        """Note that the connection to the relay has ended."""
+        self.session.disconnected()
+
+    @property
+    def asks_unread(self) -> int | None:
+        """The port of Sonic Pi's socket, if it matters now how much lies unread there; see `unread`."""
+        client = self.player.client
+        return client[1] if client is not None and self.player.pacer.asks else None
+
+    def unread(self, unread_bytes: int, reading: Reading) -> None:
+        """Take note of how many bytes lie unread in Sonic Pi's socket."""
+        self.player.pacer.unread(unread_bytes, reading.local_ns)
+
+    def leave(self) -> list[Effect]:
+        """Return what is still to be done when the bridge goes, though Sonic Pi goes on."""
+        return [] if self._tuner is None or self.player.left else list(self._tuner.leave())
+
+    # -- time and what goes out ----------------------------------------------------------------------
+
+    def wake(self, reading: Reading) -> None:
+        """Do what time asks for."""
+        self.session.wake(reading)
+        answers, own = self.player.drain()
+        self._effects += [ToSynth(payload) for payload in own]
+        self._answers += [ToSonicPi(answer.to, answer.payload) for answer in answers]
+
+    def flush(self, reading: Reading) -> list[Effect]:
+        """Return all effects since the last flush, in the order in which they are to be done; the last says
+        when to wake up next. Call it right after `wake`, with the clocks read anew: what leaves for the relay
+        is stamped with that."""
+        effects, self._effects = self._effects, []
+        effects += self.session.flush(reading)
+        effects += self._answers
+        self._answers = []
+        client = self.player.client
+        for payload in self.player.pacer.due(reading.local_ns):
+            effects += [ToSonicPi(client, payload)] if client is not None else []
+        if self._tuner is not None:
+            lead_s = seconds(self.session.timing.lead) if self.session.joined else None
+            counts = self.player.counts
+            effects += self._tuner.wake(
+                lead_s=lead_s, heard=counts.messages, runs=counts.runs, now_s=reading.local_s
+            )
+        effects.append(self._memory())
+        wakeups = [self.session.next_wakeup_ns(reading), self.player.pacer.next_wakeup_ns()]
+        effects.append(NextWake(min(at_ns for at_ns in wakeups if at_ns is not None)))
+        return effects
+
+    def _memory(self) -> Remember:
+        return Remember(self.player.client, self.playout.has_synthdefs, self.player.foundation_complete)

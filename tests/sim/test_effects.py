@@ -1,0 +1,72 @@
+"""A bridge's effects: each is missed where it isn't done, so none is idle."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import get_args
+
+import pytest
+from laboratory.virtual.host import Member
+from laboratory.virtual.jam import Jam
+from laboratory.virtual.net import DOWN, NETWORKS, UP
+from laboratory.virtual.traffic import boot, generated
+
+from bridge.effects import (
+    Abandon,
+    Effect,
+    NextWake,
+    Remember,
+    RunCode,
+    SendControl,
+    SendDatagram,
+    Tell,
+    ToSonicPi,
+    ToSynth,
+)
+
+pytestmark = pytest.mark.computes
+
+MUSIC_AT_S, DEAD_AT_S, DEAD_S, END_S = 4.0, 12.0, 30.0, 28.0
+
+
+WORKED: dict[type, Callable[[Jam, Member, Member], bool]] = {
+    ToSynth: lambda _, ann, bob: bool(ann.handed),
+    ToSonicPi: lambda _, ann, bob: bool(ann.heard),
+    SendDatagram: lambda jam, ann, bob: jam.hub.datagrams_in > 0,
+    SendControl: lambda jam, ann, bob: jam.stats().seconds_compared > 0,
+    Tell: lambda _, ann, bob: bool(ann.told),
+    RunCode: lambda _, ann, bob: bool(ann.ran),
+    Abandon: lambda _, ann, bob: ann.connections > 1,
+    Remember: lambda _, ann, bob: ann.remembered.synthdefs_loaded,
+    NextWake: lambda _, ann, bob: ann.wakeups > 0,
+}
+"""By effect: what can only be so if it is done."""
+
+
+def perform(undone: type[Effect] | None = None) -> tuple[Jam, Member, Member]:
+    """Let two play, and then one of them lose its network, control and all, without a word."""
+    jam = Jam(seed=3)
+    jam.leaves_undone = () if undone is None else (undone,)
+    members = []
+    for at, name in enumerate(("ann", "bob")):
+        members.append(jam.join(name, NETWORKS["studio-lan"], tunes=True))
+        jam.play(members[-1], boot(), 1.0 + 0.1 * at)
+        jam.play(members[-1], generated(at, seconds=3.0), MUSIC_AT_S)
+    for way in (UP, DOWN):
+        jam.at_s(DEAD_AT_S, partial(jam.stall_way, members[0], way, DEAD_AT_S + DEAD_S))
+    jam.run(END_S)
+    ann, bob = members
+    return jam, ann, bob
+
+
+def test_every_effect_is_known_here() -> None:
+    assert WORKED.keys() == set(get_args(Effect))
+
+
+def test_where_all_is_done_all_works() -> None:
+    scene = perform()
+    assert [effect.__name__ for effect, works in WORKED.items() if not works(*scene)] == []
+
+
+@pytest.mark.parametrize("undone", WORKED, ids=lambda effect: effect.__name__)
+def test_an_effect_that_is_not_done_is_missed(undone: type[Effect]) -> None:
+    assert not WORKED[undone](*perform(undone))
