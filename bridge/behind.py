@@ -48,7 +48,8 @@ class Behind:
     ) -> bool:
         """Tell whether a note of the local player lay unread for too long, until its time was over.
 
-        timetag: of its bundle, by the wall clock. What Sonic Pi itself sends late is fresh, and is played.
+        payload: an /s_new of a stock synth, or of one of his own. timetag: of its bundle, by the wall clock.
+        What Sonic Pi itself sends late is fresh, and is played.
         """
         if timetag is None or not makes_synth(payload) or not self._drops:
             return False
@@ -58,7 +59,7 @@ class Behind:
 
     def misses(self, held: Held, late: int, now: int) -> bool:
         """Tell whether a note that is handed over now is dropped. late: ticks too late for scsynth."""
-        if not makes_synth(held.payload) or not self._drops:
+        if not self._drops or held.sub or not makes_synth(held.payload):
             return False
         behind = now - max(held.due - self._advance, held.expected) if late > 0 else 0
         return self._chords.misses((held.slot, held.due), behind) and is_note(held.payload)

@@ -9,6 +9,7 @@ from bridge.memory import HandedOver, Memory
 from relay.wire import frames
 from relay.wire.control import Foundation
 from relay.wire.errors import MalformedDatagram
+from relay.wire.meaning import is_note
 from relay.wire.outbox import Outbox
 from relay.wire.recovery import GapTracker
 from relay.wire.sequence import Judged
@@ -104,11 +105,12 @@ class Downlink:
         if len(self._told) < TOLD_MAX:
             self._told.append(told)
 
-    def take_early(self) -> tuple[list[Foundation], list[Judged]]:
-        """Take out what was kept, as it came."""
-        kept = self._told, self._early
-        self._told, self._early = [], []
-        return kept
+    def take_early(self, now: int) -> tuple[list[Foundation], list[Judged]]:
+        """Take out what was kept, as it came, but for notes that are over at the session instant `now`: they
+        would all sound at once."""
+        early = [event for event in self._early if event.due > now or not is_note(event.payload)]
+        told, self._told, self._early = self._told, [], []
+        return told, early
 
     def ask(self, outbox: Outbox, now_s: float) -> None:
         """Ask for what is missing, if that is due and the way up may carry it."""

@@ -6,11 +6,12 @@ of the network can touch it any more, and the order is the room's, (due, number)
 waits. What stands behind a gap, and own events without a verdict, wait until the release advance before their
 due; at that time nothing waits any longer: what is there goes, and a straggler goes the moment it comes. An
 event is released at most once.
-Bounds: CAPACITY events, on top of which no note is taken; STRUCTURE_CAPACITY, on top of which nothing is. A
+Bounds: CAPACITY events, on top of which no note is taken, and of a slot only what makes STRUCTURE_CAPACITY. A
 note that is dropped is missed once; a group or a free would be missed by all that follows.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,8 +19,9 @@ from relay.wire.meaning import is_note
 from relay.wire.sequence import Flag, Kind, OrderKey
 
 CAPACITY = 20_000
-STRUCTURE_CAPACITY = 2 * CAPACITY
-"""A payload has 1.1 kB at most: 45 MB, and twice that if all are own events, whose bodies are kept, too."""
+STRUCTURE_CAPACITY = 8_000
+"""Of one slot, so that nobody takes the others' room. A payload has 1.1 kB at most: 9 MB a slot, and twice
+that for own events, whose bodies are kept, too."""
 UNNUMBERED = 2**64
 """Of equal dues, what has no number yet comes last: it will have a higher one than all that is known."""
 
@@ -69,6 +71,7 @@ class HoldbackQueue:
         """What is played at home only, as it was sent."""
         self._own_gone = 0
         """The highest own seq that was released."""
+        self._of_slot = Counter[int]()
 
     def __len__(self) -> int:
         return len(self._live)
@@ -79,6 +82,8 @@ class HoldbackQueue:
         place = (held.slot, held.seq, held.sub)
         if len(self._live) >= CAPACITY and place not in self._live and not self._is_kept(held):
             return False
+        if place not in self._live:
+            self._of_slot[held.slot] += 1
         self._live[place] = held
         self._put_by_due(held)
         if held.number is not None:
@@ -102,13 +107,16 @@ class HoldbackQueue:
         """Return what is in the queue, in no order."""
         return list(self._live.values())
 
-    def release(self, until: int, *, ready: int = 0, ahead: int = 0, room: int = CAPACITY) -> list[Held]:
+    def release(
+        self, until: int, *, ready: int = 0, ahead: int = 0, room: int = CAPACITY, now: int = 0
+    ) -> list[Held]:
         """Take out, in this order: what is due at or before `ahead` and has a number up to `ready`, by number
         and at most `room` events; then what is due at or before `until`, by due.
 
-        ready: every event up to this number has come. What is played at home only follows its own event.
+        ready: every event up to this number has come. now: what is due before it scsynth runs as it comes, so
+        that goes first, by due. What is played at home only follows its own event.
         """
-        released = self._release_ready(ready, ahead, room)
+        released = self._release_ready(ready, ahead, room, now)
         while self._is_due(until):
             held = heapq.heappop(self._by_due)[-1]
             self._remove(held)
@@ -172,7 +180,7 @@ class HoldbackQueue:
 
     # ------------------------------------------------------------------------------------------------
 
-    def _release_ready(self, ready: int, ahead: int, room: int) -> list[Held]:
+    def _release_ready(self, ready: int, ahead: int, room: int, now: int) -> list[Held]:
         """Take out what nothing is missing before, by number."""
         while self._by_number and self._by_number[0][0] <= ready:
             number, _, held = heapq.heappop(self._by_number)
@@ -182,7 +190,7 @@ class HoldbackQueue:
         while len(near) < room and (due := self.next_far()) is not None and due <= ahead:
             _, number, held = heapq.heappop(self._far)
             near.append((number, held))
-        near.sort(key=lambda one: one[0])
+        near.sort(key=lambda one: (min(one[1].due, now), one[0]))
         released: list[Held] = []
         for _, held in near:
             if self._home and held.slot == self.own_slot:
@@ -201,7 +209,7 @@ class HoldbackQueue:
         return taken
 
     def _is_kept(self, held: Held) -> bool:
-        return len(self._live) < STRUCTURE_CAPACITY and not is_note(held.payload)
+        return self._of_slot[held.slot] < STRUCTURE_CAPACITY and not is_note(held.payload)
 
     def _put_by_due(self, held: Held) -> None:
         self._entries += 1
@@ -217,6 +225,7 @@ class HoldbackQueue:
     def _remove(self, held: Held) -> None:
         place = (held.slot, held.seq, held.sub)
         del self._live[place]
+        self._of_slot[held.slot] -= 1
         self._home.pop(place, None)
         if held.slot == self.own_slot and not held.sub:
             self._own_gone = max(self._own_gone, held.seq)

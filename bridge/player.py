@@ -20,7 +20,7 @@ from bridge.session import JamSession
 from bridge.standins import StandIns, Travelling, home_only
 from bridge.words import out_of_range
 from clock.model import Reading
-from relay.wire.commands import HomeKind
+from relay.wire.commands import OWN_SYNTH, HomeKind
 from relay.wire.errors import LocalError, MalformedOsc, Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
 from relay.wire.guard import OutOfRange
@@ -117,7 +117,8 @@ class Player:
         if where in _MUSIC:
             # By the order alone: one's own Sonic Pi gives no node the number of another that still lives.
             self._guard.check(message.raw, _EVER, players=True)
-            if self._behind.misses_at_tap(message.raw, timetag, received_local_ns, reading):
+            missed = self._behind.misses_at_tap(message.raw, timetag, received_local_ns, reading)
+            if missed and home_only(message) in (None, OWN_SYNTH):  # no FX of his own, no live audio
                 self._session.note_unplayed()
                 self._answer_as_played(message)
                 return

@@ -173,7 +173,7 @@ class Playout:
         self._at_synth.run(now + self.need)
         room = max(0, AHEAD_COUNT_MAX - len(self._at_synth))
         batch = self.queue.release(
-            now + self._wait_until_before, ready=ready, ahead=now + HANDED_AHEAD_MAX, room=room
+            now + self._wait_until_before, ready=ready, ahead=now + HANDED_AHEAD_MAX, room=room, now=now
         )
         if self.fault is not None:
             batch = self.fault.pass_on(batch, now)

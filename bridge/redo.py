@@ -1,42 +1,69 @@
-"""Redo: what must follow a member's structure again that comes when it should have run already.
+"""Redo: what must follow a member's group or FX again that comes when it should have run already.
 
-Pure. The sender's order is what makes sense of groups, FX, settings and frees: a group that comes after its
-free would stay for ever, one that comes after its FX would leave that out, and a late slot reset ends what
-was begun since. So what of a slot's structure scsynth has run and was sent after what comes so late is handed
-over once more behind it. scsynth refuses to make what is there and to free what is gone, and computes nothing
-in between: only what was in the wrong order changes.
-Bound: KEPT events a slot, for KEPT_FOR after their due.
+Pure. A group that comes after its free would stay for ever, and one that comes after its FX would leave that
+out: scsynth has refused it. Both happen where one of them had to be sent again. So of what was sent after it
+and has run, what is about its nodes, or about what was made inside them, is handed over once more behind it,
+in the order in which it ran. A slot reset that comes late is followed by all that was begun since, and what
+comes after its slot's reset is freed at once. scsynth refuses to make what is there and to free what is gone,
+so only what was in the wrong order changes.
+Bounds: KEPT events a slot, for KEPT_FOR after their due; WORK_MAX late events and repeats of a slot in it.
 """
 
 from bisect import insort
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
+from bridge.arguments import created_nodes, referenced_nodes
 from bridge.holdback import Held
 from bridge.pieces import apart
 from relay.wire.meaning import is_note
-from relay.wire.sequence import Flag, Kind
+from relay.wire.osc import encode, single_message
+from relay.wire.sequence import Flag, Kind, OrderKey
 from relay.wire.timetag import ticks
 
 KEPT = 4096
 KEPT_FOR = ticks(10.0)
+WORK_MAX = 1_000
+"""A run has some ten groups and FX; nobody shall make others work by sending in a wrong order."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Done:
+    key: OrderKey
     seq: int
-    due: int
     message: bytes
+    made: tuple[tuple[int, int], ...] = field(compare=False)
+    """(node, where it was put) of each node that it makes."""
+    about: frozenset[int] = field(compare=False)
+
+
+@dataclass(slots=True)
+class _Slot:
+    done: list[_Done] = field(default_factory=list)
+    """In the order in which it runs."""
+    reset: tuple[int, int] = (0, 0)
+    """The newest reset that was handed over: (due, seq)."""
+    work: int = 0
+    """Late events and repeats since `work_from`."""
+    work_from: int = 0
+
+    def may_work(self, now: int) -> bool:
+        """Tell whether one more late event may be looked at, or handed over again."""
+        if now > self.work_from + KEPT_FOR:
+            self.work_from, self.work = now, 0
+        self.work += 1
+        return self.work <= WORK_MAX
 
 
 class Redo:
-    """The structure that scsynth was handed lately, by slot and in the sender's order."""
+    """The structure that scsynth was handed lately, by slot."""
 
     def __init__(self) -> None:
-        self._done: dict[int, list[_Done]] = {}
+        self._slots: dict[int, _Slot] = {}
 
     def forget(self) -> None:
         """Forget it all: the clock was set, or the relay is another one."""
-        self._done.clear()
+        self._slots.clear()
 
     def hand_over(self, held: Held, message: bytes, now: int, *, late: bool) -> list[list[bytes]]:
         """Return the messages to hand over for an event, by bundle: its own, and what must follow it again.
@@ -46,18 +73,43 @@ class Redo:
         bundles = apart(message)
         if held.sub or is_note(held.payload):
             return bundles
-        done = self._done.setdefault(held.slot, [])
+        slot, one = self._slots.setdefault(held.slot, _Slot()), _done(held, message)
         # What is overtaken and timed may still run at its own time, and then it has its place.
-        overtaken = Flag.OVERTAKEN in held.flags
-        if late or (overtaken and (held.kind is not Kind.TIMED or Flag.RETIMED in held.flags)):
-            runs = max(held.due, now)
-            for one in done:
-                if one.seq > held.seq and one.due <= runs:
-                    bundles += apart(one.message)
+        overtaken = Flag.OVERTAKEN in held.flags and (
+            held.kind is not Kind.TIMED or Flag.RETIMED in held.flags
+        )
+        if (late or overtaken) and (one.made or held.kind is Kind.RESET) and slot.may_work(now):
+            for again in _behind(slot, held, one, runs=max(held.due, now), overtaken=overtaken):
+                if not slot.may_work(now):
+                    break
+                bundles += apart(again)
         if held.kind is Kind.RESET:
-            done[:] = [one for one in done if one.seq > held.seq]
+            slot.reset = max(slot.reset, (held.due, held.seq))
+            slot.done = [earlier for earlier in slot.done if earlier.seq > held.seq]
             return bundles
-        if done and (len(done) >= KEPT or done[0].due < now - KEPT_FOR):
-            done[:] = [one for one in done if one.due >= now - KEPT_FOR][1 - KEPT :]
-        insort(done, _Done(held.seq, held.due, message))
+        if slot.done and (len(slot.done) >= KEPT or slot.done[0].key[0] < now - KEPT_FOR):
+            slot.done = [earlier for earlier in slot.done if earlier.key[0] >= now - KEPT_FOR][1 - KEPT :]
+        insort(slot.done, one)
         return bundles
+
+
+def _behind(slot: _Slot, held: Held, late: _Done, *, runs: int, overtaken: bool) -> Iterator[bytes]:
+    """Yield what must follow a late event again."""
+    reset_due, reset_seq = slot.reset
+    if held.kind is not Kind.RESET and held.seq < reset_seq and reset_due <= runs:
+        yield from (encode("/n_free", node) for node, _ in late.made)
+        return
+    nodes = {node for node, _ in late.made}
+    for one in slot.done:
+        if one.key[0] > runs or not (one.seq > late.seq if overtaken else one.key > late.key):
+            continue
+        inside = {node for node, target in one.made if target in nodes or node in nodes}
+        if held.kind is Kind.RESET or inside or not nodes.isdisjoint(one.about):
+            nodes |= inside
+            yield one.message
+
+
+def _done(held: Held, message: bytes) -> _Done:
+    parsed = single_message(message)
+    made = tuple((node, target) for node, _, target in created_nodes(parsed))
+    return _Done(held.key, held.seq, message, made, frozenset(referenced_nodes(parsed)))

@@ -240,7 +240,7 @@ class JamSession:
         now = self._timebase.session_at(reading.local_ns)
         self._sending = True
         self._uplink.send_pending(self._is_ahead, self.timing, now=now, now_s=reading.local_s)
-        told, early = self._downlink.take_early()
+        told, early = self._downlink.take_early(now if self.playout.resume is None else 0)
         for one in told:
             self.playout.found(one, reading)
         for judged in early:

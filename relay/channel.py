@@ -100,10 +100,12 @@ class Channel:
         return self.came_back or (self._before is not None and seq > self._before)
 
     def usual_way(self) -> int | None:
-        """Return how long this member's events usually take, None before anything has come."""
-        if self._events_way.moments < MOMENTS_MIN and self._beats_way.moments:
-            return self._beats_way.usual()
-        return self._events_way.usual()
+        """Return how long this member's events usually take, None before anything has come. Where heartbeats
+        take longer they count: a way that has become longer shows in them first."""
+        beats, events = self._beats_way.usual(), self._events_way.usual()
+        if beats is None or events is None:
+            return beats if events is None else events
+        return max(beats, events) if self._events_way.moments >= MOMENTS_MIN else beats
 
     def datagrams_out(self, now: int) -> list[bytes]:
         """Return what leaves now, sealed; while there is no address it waits, up to OUTBOX_FRAMES."""

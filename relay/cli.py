@@ -105,7 +105,7 @@ def main() -> None:
     type=click.Choice([scheme.value for scheme in Scheme]),
     default=Scheme.JUDGED.value,
     help="Move what comes late for everyone alike (judged), or leave it late where it is (timestamp, to "
-    "compare; nothing that is late is dropped, and the lead is fixed, 200 ms unless told).",
+    "compare; the relay drops nothing that is late, and the lead is fixed, 200 ms unless told).",
 )
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", help="Log this much."

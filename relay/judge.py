@@ -76,9 +76,7 @@ class _SlotState:
     refused: dict[int, None] = field(default_factory=dict)
     """Refused before their turn: there is nothing to wait for."""
     urgent: int | None = None
-    """The least base due of those that wait; None: to be reckoned again."""
-    first_came: int = 0
-    """When the first of those that wait came, as long as `urgent` is known."""
+    """When the first of those that wait can wait no longer; None: to be reckoned again."""
     counts: SlotCounts = field(default_factory=SlotCounts)
     guard: Guard = field(default_factory=Guard)
     chords: Chords = field(default_factory=Chords)
@@ -137,8 +135,9 @@ class Judge:
             state.next_seq = seq
         state.next_seq = max(state.next_seq, seq)
         _forget_below(state.refused, state.next_seq)
-        if was_in:
-            self._tell_refused(slot, Why.LOST, lost, now)
+        if was_in:  # more than a bridge keeps it can't have played without a verdict
+            self._tell_refused(slot, Why.LOST, min(lost, SKIPPED_MAX), now)
+        state.lent = None
         return judged + self._judge_ready(slot, state, now)
 
     def give_up(
@@ -221,7 +220,7 @@ class Judge:
             state.counts.duplicates += 1
             return judged
         if state.waiting and state.urgent is not None:
-            state.urgent = min(state.urgent, base)
+            state.urgent = min(state.urgent, self._deadline(state, waits))
         else:
             state.urgent = None
         state.waiting[event.seq] = waits
@@ -278,15 +277,19 @@ class Judge:
         )
 
     def _gap_deadline(self, state: _SlotState) -> int:
-        """The instant at which the most urgent of the waiting events would begin to be re-timed; where that
-        was long over when it came, ORDER_WAIT after the first that waits."""
+        """The instant at which the first of the waiting events can wait no longer."""
         if state.urgent is None:
-            state.urgent = min(base_due(waits.event, self.timing) for waits in state.waiting.values())
-            state.first_came = min(waits.came for waits in state.waiting.values())
-        before = self.horizon + GAP_GUARD
-        if state.urgent - before < state.first_came - BEHIND_MAX:
-            return state.first_came + ORDER_WAIT
-        return max(state.urgent, state.floor) - before
+            state.urgent = min(self._deadline(state, waits) for waits in state.waiting.values())
+        return state.urgent
+
+    def _deadline(self, state: _SlotState, waits: _Waiting) -> int:
+        """Return when an event would begin to be re-timed; of what came far later than usual, when its time
+        was over, how long it waits for what was sent before it."""
+        base, before = base_due(waits.event, self.timing), self.horizon + GAP_GUARD
+        is_late = waits.expected is not None and waits.came > waits.expected + BEHIND_MAX
+        if is_late and base - before < waits.came:
+            return waits.came + ORDER_WAIT
+        return max(base, state.floor) - before
 
     def _skip_gap(self, state: _SlotState) -> None:
         first = min(state.waiting)
@@ -343,7 +346,7 @@ class Judge:
         if Flag.OVERTAKEN in flags:
             state.counts.overtaken += 1
         if raises_floor(event.kind) and not missed:
-            state.floor = due
+            state.floor, state.urgent = due, None
         state.counts.judged += 1
         self.number += 1
         self.last_due = max(self.last_due, due)
@@ -354,14 +357,14 @@ class Judge:
 
     def _is_missed(self, state: _SlotState, waits: _Waiting, now: int, base: int, closed: int) -> bool:
         """Tell whether it is a note that comes far later than usual, and too late for its time."""
-        event, expected = waits.event, waits.expected
+        event = waits.event
         if not makes_synth(event.payload):
             return False
         behind = 0
-        if expected is not None and base <= closed:
-            if waits.came < now:  # for a gap: that was meant, up to here
-                expected = max(expected, base - self.horizon - GAP_GUARD)
-            behind = now - expected
+        if waits.expected is not None and base <= closed:
+            behind = waits.came - waits.expected
+            if waits.came < now:  # it waited for a gap: that was meant, up to its deadline
+                behind += max(0, now - max(waits.came, self._deadline(state, waits)))
         chord = event.seq if event.timetag is None else (event.timetag,)
         return state.chords.misses(chord, behind) and is_note(event.payload)
 

@@ -24,7 +24,8 @@ class Why(Enum):
 
 
 _TEXTS = {
-    Why.LOST: "{} of yours never reached the relay, so only you heard {them}: the network lost too much",
+    Why.LOST: "{} of yours never reached the relay, so only you heard {them}: the network lost too much, or "
+    "your connection broke",
     Why.MISSED: "{} of yours came to the relay so late that nobody else was given {them}: something on the "
     "way there stood still",
     Why.RATE: "{} of yours can't be passed on, and only you hear {them}: your Sonic Pi sends more than the "

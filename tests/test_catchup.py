@@ -217,6 +217,37 @@ def test_what_others_need_is_never_too_far_ahead(payload: bytes) -> None:
     assert one.due == EPOCH + AHEAD_MAX
 
 
+def judge_all(judge: Judge, events: list[tuple[float, Stamped]], usual_s: float) -> list[Judged]:
+    out: list[Judged] = []
+    for came_s, event in events:
+        while (wakeup := judge.next_wakeup()) is not None and wakeup < EPOCH + ticks(came_s):
+            out += judge.wake(wakeup)
+        out += judge.judge(1, event, EPOCH + ticks(came_s), usual=ticks(usual_s))
+    while (wakeup := judge.next_wakeup()) is not None:
+        out += judge.wake(wakeup)
+    return out
+
+
+def real_time(seq: int, at_s: float) -> Stamped:
+    return Stamped(seq, EPOCH + ticks(at_s), EPOCH + ticks(at_s), Kind.TIMED, NOTE)
+
+
+def test_one_lost_event_of_a_far_member_drops_none_of_its_neighbours() -> None:
+    notes = [(0.05 * seq + 0.4, real_time(seq, 0.05 * seq)) for seq in range(1, 21) if seq != 5]
+    judged = judge_all(Judge(Timing(ticks(0.1), 0), horizon=ticks(0.03)), notes, 0.4)
+    assert [one.seq for one in judged if Flag.MISSED in one.flags] == []
+
+
+def test_a_fresh_note_does_not_wait_a_quarter_of_a_second_for_a_gap_in_old_structure() -> None:
+    judge = Judge(Timing(ticks(0.1), 0), horizon=ticks(0.02))
+    old = [(5.0, Stamped(seq, EPOCH + ticks(2.0 + seq / 100), None, Kind.UNTIMED, GROUP)) for seq in (2, 4)]
+    first = [(0.02, Stamped(1, EPOCH, None, Kind.UNTIMED, GROUP))]
+    fresh = [(5.02 + 0.05 * index, real_time(5 + index, 5.0 + 0.05 * index)) for index in range(6)]
+    judged = judge_all(judge, first + old + fresh, 0.02)
+    assert [one.seq for one in judged if Flag.MISSED in one.flags] == []
+    assert all(one.judged <= EPOCH + ticks(5.1) for one in judged if one.seq == 5)
+
+
 # -- a bridge ----------------------------------------------------------------------------------------
 
 
@@ -339,3 +370,10 @@ def test_what_others_need_is_sent_however_long_it_lay_there(payload: bytes, time
     player = Bench().player()
     lay_unread(player, payload, timetag_s=timetag_s, from_s=1.0, until_s=6.0)
     assert [one.payload for one in player._session._uplink.unjudged()] == [payload]
+
+
+def test_an_fx_of_the_players_own_is_sent_however_long_it_lay_there() -> None:
+    player = Bench().player()
+    own = encode("/s_new", "my_chorus", 30, 0, 4, "in_bus", 40.0, "out_bus", 34.0)
+    lay_unread(player, own, timetag_s=1.5, from_s=1.0, until_s=6.0)
+    assert len(player._session._uplink.unjudged()) == 1

@@ -224,3 +224,13 @@ def test_a_second_verdict_on_what_lies_far_ahead_does_not_double_it() -> None:
     event.number = 2
     queue.push(event)
     assert queue.release(0, ready=2, ahead=50) == [event]
+
+
+def test_one_member_cannot_fill_everybodys_queue() -> None:
+    queue = HoldbackQueue(1)
+    most = bridge.holdback.STRUCTURE_CAPACITY
+    for seq in range(1, most + 1):
+        queue.push(Held(60, 2, seq, Kind.TIMED, encode("/g_new", 30, 1, 4), 0, seq))
+    assert queue.push(
+        Held(1, 3, 1, Kind.UNTIMED, encode("/n_free", 7), 0, bridge.holdback.STRUCTURE_CAPACITY + 1)
+    )

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.holdback import Held
-from bridge.redo import KEPT, KEPT_FOR, Redo
+from bridge.redo import KEPT, KEPT_FOR, WORK_MAX, Redo
 from relay.wire.osc import encode
 from relay.wire.sequence import Flag, Kind
 from relay.wire.timetag import ticks
@@ -67,23 +67,57 @@ def test_what_the_relay_found_overtaken_is_in_time_and_out_of_order(
     assert after(redo, late, GROUP, 0.9) == ([FREE] if again else [])
 
 
-def test_a_late_reset_is_followed_by_what_was_begun_since_and_what_was_before_is_forgotten() -> None:
+def test_a_late_reset_is_followed_by_what_was_begun_since() -> None:
     redo = played((1, FREE, 0.5), (3, GROUP, 1.0))
     reset = encode("/g_freeAll", 2 << 26)
     assert after(redo, held(2, reset, 0.9, kind=Kind.RESET), reset, 1.2, late=True) == [GROUP]
-    assert after(redo, held(0, FX, 0.1), FX, 1.3, late=True) == [GROUP]
 
 
-def test_notes_and_other_slots_are_no_part_of_it() -> None:
-    redo = played((2, NOTE, 1.0))
+def test_what_comes_after_its_slots_reset_is_freed_at_once() -> None:
+    redo = Redo()
+    reset = encode("/g_freeAll", 2 << 26)
+    assert after(redo, held(2, reset, 0.9, kind=Kind.RESET), reset, 0.8) == []
+    assert after(redo, held(1, GROUP, 0.5), GROUP, 1.0, late=True) == [FREE]
+
+
+def test_notes_other_slots_and_other_nodes_are_no_part_of_it() -> None:
+    redo = played((2, NOTE, 1.0), (3, encode("/n_free", 99), 1.0), (4, encode("/n_set", 98, "amp", 1.0), 1.0))
     assert after(redo, held(1, GROUP, 0.9), GROUP, 1.2, late=True) == []
     other = Held(at(0.8), 3, 1, Kind.UNTIMED, FREE, 0, 9)
     assert after(redo, other, FREE, 1.3, late=True) == []
 
 
+def test_a_late_setting_or_free_makes_nothing_be_said_again() -> None:
+    setting, later = encode("/n_set", 31, "amp", 0.5), encode("/n_set", 31, "amp", 0.2)
+    redo = played((1, GROUP, 0.5), (2, FX, 0.5), (4, later, 0.9))
+    assert after(redo, held(3, setting, 1.0), setting, 1.2, late=True) == []
+
+
+def test_what_runs_before_it_in_the_rooms_order_is_not_said_again_though_it_was_sent_later() -> None:
+    setting = encode("/n_set", 31, "amp", 0.5)
+    redo = played((2, setting, 0.8))
+    assert after(redo, held(1, FX, 1.0, kind=Kind.TIMED), FX, 1.2, late=True) == []
+
+
+def test_what_is_repeated_goes_in_the_order_in_which_it_ran() -> None:
+    first, second = encode("/n_set", 31, "amp", 0.1), encode("/n_set", 31, "amp", 0.2)
+    redo = played((3, first, 1.0), (2, second, 1.1))
+    assert after(redo, held(1, FX, 0.9), FX, 1.2, late=True) == [first, second]
+
+
+def test_nobody_makes_others_work_by_sending_in_a_wrong_order() -> None:
+    redo = Redo()
+    repeated = 0
+    for seq in range(3_000, 0, -1):
+        group = encode("/g_new", seq, 1, seq - 1)
+        flags = Flag.OVERTAKEN | Flag.RETIMED
+        repeated += len(after(redo, held(seq, group, 1.0, flags=flags), group, 0.9))
+    assert repeated < WORK_MAX
+
+
 def test_what_is_kept_is_bounded_in_number_and_time() -> None:
-    redo = played(*[(seq, FREE, 1.0) for seq in range(2, KEPT + 10)])
-    assert len(after(redo, held(1, GROUP, 0.9), GROUP, 1.2, late=True)) == KEPT
+    redo = played(*[(seq, encode("/n_set", 30, "amp", float(seq)), 1.0) for seq in range(2, KEPT + 10)])
+    assert len(after(redo, held(1, GROUP, 0.9), GROUP, 1.2, late=True)) == WORK_MAX - 1
     redo = played((2, FREE, 1.0))
     later_s = 1.1 + KEPT_FOR / 2**32
     assert after(redo, held(3, FREE, later_s), FREE, later_s) == []

@@ -4,11 +4,12 @@ import pytest
 
 import relay.channel
 from relay.channel import UP_KEEP_S
+from relay.judge import Judge
 from relay.limits import EVENTS_BURST, STRUCTURE_BURST, STRUCTURE_PER_S
 from relay.unheard import TELL_EVERY, Unheard, Why
 from relay.wire import control
 from relay.wire.osc import encode
-from relay.wire.sequence import Flag, Judged, Kind
+from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing
 from relay.wire.timetag import ticks
 from tests.fakes import EPOCH, GROUP, NOTE, FakeBridge, Jam
 from tests.test_coherence import Book, at
@@ -136,6 +137,33 @@ def test_what_was_given_up_is_taken_when_its_bridge_comes_back_and_sends_it_agai
     ann.again(next_seq=lost.seq)
     ann.send(lost)
     assert [judged.seq for judged in bob.judged] == [2, 1]
+
+
+def real_time(seq: int, at_s: float) -> Stamped:
+    at = EPOCH + ticks(at_s)
+    return Stamped(seq, at, at, Kind.TIMED, NOTE)
+
+
+def test_what_was_lost_counts_once_however_often_its_bridge_comes_back() -> None:
+    told: list[int] = []
+
+    def refused(_slot: int, _why: Why, events: int, _now: int) -> None:
+        told.append(events)
+
+    judge = Judge(Timing(ticks(0.2), 0), horizon=ticks(0.03), on_refused=refused)
+    judge.judge(1, real_time(1, 0.0), EPOCH)
+    judge.reset(1, EPOCH + ticks(6.0), silenced=True)
+    for back_s in (7.0, 8.0, 9.0):
+        judge.skip_to(1, 7, EPOCH + ticks(back_s), was_in=True)
+    assert sum(told) == 5
+
+
+def test_no_hello_can_claim_millions_of_lost_events() -> None:
+    told: list[int] = []
+    judge = Judge(Timing(ticks(0.2), 0), horizon=ticks(0.03), on_refused=lambda _s, _w, n, _t: told.append(n))
+    judge.judge(1, real_time(1, 0.0), EPOCH)
+    judge.skip_to(1, 2**31, EPOCH + ticks(1.0), was_in=True)
+    assert sum(told) <= 5000
 
 
 # -- the book ----------------------------------------------------------------------------------------

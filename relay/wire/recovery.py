@@ -241,8 +241,9 @@ class GapTracker:
         self._gave_up += numbers
         self.counts.given_up += len(numbers)
         self._given_up.update(numbers)
-        oldest_kept = self._highest - MAX_MISSING
-        self._given_up = {number for number in self._given_up if number > oldest_kept}
+        if len(self._given_up) > 2 * MAX_MISSING:
+            oldest_kept = self._highest - MAX_MISSING
+            self._given_up = {number for number in self._given_up if number > oldest_kept}
         self._advance()
 
 

@@ -16,6 +16,7 @@ from laboratory.virtual.unlike import Unlike, unlike
 
 import relay.channel
 from bridge.idspace import NODE_BITS
+from relay.wire.meaning import is_note
 from relay.wire.osc import single_message
 from relay.wire.sequence import Flag
 from relay.wire.stats import RoomStats
@@ -41,6 +42,7 @@ EXAMPLES = max(12, settings.default.max_examples // 2)
 LAN = NETWORKS["studio-lan"]
 NAMES = ("ada", "bob", "cyd")
 BOOT_AT_S, MUSIC_AT_S = 1.0, 3.4
+FAR_S = 60.0
 SETTLES_S = 13.0
 """After the last due: what is asked for again, the reports of its second and their comparison."""
 FEW_PER_S, FEW_AT_ONCE = 30, 40
@@ -67,8 +69,9 @@ class Performance:
         return self.jam.stats()
 
     def heard_nowhere(self) -> int:
-        """Return how many notes missed their time before even their player had played them: they count, as
-        missing at all others, though nobody heard anything else than anybody."""
+        """Return how many notes counted, as missing at all others, though nobody heard anything else than
+        anybody: they missed their time before even their player had played them, or were refused since they
+        were due too far ahead, and then ended by his own reset."""
         played = {
             int(single_message(one.message).arg(1))
             for member in self.members
@@ -77,7 +80,13 @@ class Performance:
         }
         missed = (event for event in self.jam.judged if Flag.MISSED in event.flags)
         nodes = (event.slot << NODE_BITS | int(single_message(event.payload).arg(1)) for event in missed)
-        return sum(node not in played for node in nodes)
+        far = [
+            slot << NODE_BITS | int(single_message(one.datagram[20:]).arg(1))
+            for slot, player in enumerate(self.players, 1)
+            for one in player.sent
+            if one.ahead is not None and one.ahead / 2**32 - one.at_s > FAR_S and is_note(one.datagram[20:])
+        ]
+        return sum(node not in played for node in [*nodes, *far])
 
     def unlike(self) -> Unlike:
         """Return what differed since the music began."""
