@@ -15,7 +15,7 @@ from laboratory.rows import GenuineRow
 from laboratory.runs import Stamp, job_of
 from rich.console import Console
 
-from bridge.service import DEFAULT_TIMING
+from bridge.core import DEFAULT_TIMING
 from relay.profiles import PROFILES
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
