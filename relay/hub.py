@@ -19,7 +19,7 @@ from relay.limits import (
     STATS_MEMBERS_MAX,
     STATS_PER_S,
     STRUCTURE_PER_S,
-    TokenBucket,
+    AddressBuckets,
 )
 from relay.probing import Probing
 from relay.reception import CloseControl, Effect, Reception, SendControl, SendDatagram, close_stream
@@ -27,7 +27,7 @@ from relay.rooms import AWAY_GRACE, RESERVED_FOR, SILENCE, Room, Seat
 from relay.statistics import room_stats
 from relay.wire import control, frames
 from relay.wire.datagram import peek_channel
-from relay.wire.endpoint import StreamAddress
+from relay.wire.endpoint import Address, StreamAddress
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
 from relay.wire.sequence import Judged, Scheme, Stamped
 from relay.wire.stats import Stats
@@ -87,19 +87,19 @@ class RelayHub:
             scheme=scheme,
         )
         self.probing = Probing(entropy=entropy, taken=self._channels)
-        self._ntp_bucket = TokenBucket(NTP_ANSWERS_PER_S, NTP_BURST)
-        self._stats_bucket = TokenBucket(STATS_PER_S, STATS_BURST)
+        self._ntp_buckets = AddressBuckets(NTP_ANSWERS_PER_S, NTP_BURST)
+        self._stats_buckets = AddressBuckets(STATS_PER_S, STATS_BURST)
         self._software = software
         self._started_at = now
         self._housekeeping_at = now
 
     # -- control -----------------------------------------------------------------------------------
 
-    def receive_control(self, connection: int, message: control.Up, now: int) -> list[Effect]:
-        """Take in one control message of a connection."""
+    def receive_control(self, connection: int, message: control.Up, now: int, *, host: str) -> list[Effect]:
+        """Take in one control message of a connection. host: the address that it came from."""
         if isinstance(message, control.StatsRequest):
-            if not self._stats_bucket.take(now):
-                text = f"this relay gives statistics {STATS_PER_S} times a second at most: try again soon"
+            if not self._stats_buckets.take(host, now):
+                text = f"this relay gives you statistics {STATS_PER_S} times a second at most: try again soon"
                 return [SendControl(connection, control.Refused(reason="rate", text=text))]
             return [SendControl(connection, self.stats(message.room, now))]
         if self.probing.serves(connection):
@@ -185,7 +185,9 @@ class RelayHub:
 
     # -- datagrams ---------------------------------------------------------------------------------
 
-    def receive_datagram(self, payload: bytes, source: object, *, received: int, now: int) -> list[Effect]:
+    def receive_datagram(
+        self, payload: bytes, source: Address | StreamAddress, *, received: int, now: int
+    ) -> list[Effect]:
         """Take in one datagram. Nothing that is not sealed by a member or a prober has any effect, except
         that a plain NTP request over UDP is answered.
 
@@ -193,7 +195,7 @@ class RelayHub:
         """
         self.datagrams_in += 1
         if is_client_request(payload) and not isinstance(source, StreamAddress):
-            if not self._ntp_bucket.take(now):
+            if not self._ntp_buckets.take(source[0], now):
                 self.datagrams_refused += 1
                 return []
             return [SendDatagram(source, server_answer(payload, receive=received, transmit=now))]

@@ -3,8 +3,9 @@
 Pure. A token bucket is fed with session ticks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from relay.wire.endpoint import network_of
 from relay.wire.timetag import TICKS_PER_S
 
 EVENTS_PER_S = 500
@@ -25,15 +26,21 @@ CONTROLS_BURST = 200
 OUTBOX_FRAMES = 4096
 """What waits for a member whose address is not known yet; the rest it asks for."""
 
-STATS_PER_S = 50
-"""For the whole relay: anybody may ask for statistics, and gathering them takes milliseconds."""
-STATS_BURST = 100
+STATS_PER_S = 10
+"""For each address: anybody may ask for statistics, and gathering them takes milliseconds. `--watch` asks
+once a second."""
+STATS_BURST = 50
 STATS_MEMBERS_MAX = 1000
 """Members in one answer: it must fit one control payload."""
 
-NTP_ANSWERS_PER_S = 50
-"""For the whole relay: plain NTP is the one thing answered to strangers, and never more than asked."""
-NTP_BURST = 100
+NTP_ANSWERS_PER_S = 10
+"""For each address: plain NTP is the one thing answered to strangers, and never more than asked. A client
+asks every second at most, and with a few at its start."""
+NTP_BURST = 50
+
+ADDRESSES_KEPT = 4096
+"""Whose questions are counted at once: less than 1 MB. There is none for all together on top, as one stranger
+could use that up and so lock everybody out."""
 
 CONNECTIONS_MAX = 512
 """TLS connections at once, members and askers of statistics together."""
@@ -65,3 +72,26 @@ class TokenBucket:
             return False
         self._level -= 1
         return True
+
+
+@dataclass(slots=True)
+class AddressBuckets:
+    """A token bucket for each address, so that one stranger's questions use up nobody else's.
+
+    Bound: ADDRESSES_KEPT; the address that has not asked for longest is forgotten, and has a full bucket
+    should it ask again.
+    """
+
+    rate: float
+    burst: float
+    _buckets: dict[str, TokenBucket] = field(default_factory=dict)
+    """The one that asked last is the last."""
+
+    def take(self, host: str, now: int) -> bool:
+        """Take one of an address's own if there is one; `now` in session ticks."""
+        network = network_of(host)
+        bucket = self._buckets.pop(network, None) or TokenBucket(self.rate, self.burst)
+        if len(self._buckets) >= ADDRESSES_KEPT:
+            del self._buckets[next(iter(self._buckets))]
+        self._buckets[network] = bucket
+        return bucket.take(now)

@@ -189,7 +189,7 @@ class RelayService:
                 return
             patience.reschedule(None)
             now = self._time.now()
-            self._do(self.hub.receive_control(connection, message, now))
+            self._do(self.hub.receive_control(connection, message, now, host=stream.peer.host))
             self._settle(now)
 
     async def _carry(self, stream: ControlStream, address: StreamAddress, patience: asyncio.Timeout) -> None:

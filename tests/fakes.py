@@ -68,7 +68,8 @@ class FakeBridge:
     def say(self, message: control.Up) -> None:
         """Say something over the connection."""
         decoded = control.decode_up(control.encode(message))
-        self.jam.do(self.jam.hub.receive_control(self.connection, decoded, self.jam.now))
+        effects = self.jam.hub.receive_control(self.connection, decoded, self.jam.now, host=self.address[0])
+        self.jam.do(effects)
         self.jam.settle()
 
     def hang_up(self) -> None:

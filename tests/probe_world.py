@@ -87,7 +87,7 @@ class ProbeWorld:
         hello = control.ProbeHello(
             protocol=PROTOCOL_VERSION, software="test", rate=self.rate, seconds=self.seconds
         )
-        (effect,) = self.hub.receive_control(1, hello, self.session())
+        (effect,) = self.hub.receive_control(1, hello, self.session(), host=ADDRESS[0])
         assert isinstance(effect, SendControl)
         welcome = control.decode_down(control.encode(effect.message))
         assert isinstance(welcome, control.ProbeWelcome)

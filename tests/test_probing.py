@@ -35,7 +35,7 @@ class Prober:
 
     def say(self, message: control.Up) -> list[Effect]:
         decoded = control.decode_up(control.encode(message))
-        return self.jam.hub.receive_control(self.connection, decoded, self.jam.now)
+        return self.jam.hub.receive_control(self.connection, decoded, self.jam.now, host=HOME[0])
 
     def send(self, *parts: frames.Frame, source: object = HOME, waited: int = 0) -> list[Effect]:
         """Let a datagram arrive that the kernel had `waited` ticks ago; return what is done at once."""

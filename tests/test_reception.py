@@ -362,6 +362,6 @@ def test_the_roster_goes_to_those_who_are_in() -> None:
     jam = Jam()
     ann, bob = jam.join("ann"), jam.join("bob")
     bob.hang_up()
-    effects = jam.hub.receive_control(ann.connection, control.StatsRequest(), jam.now)
+    effects = jam.hub.receive_control(ann.connection, control.StatsRequest(), jam.now, host=ann.address[0])
     assert all(isinstance(one, SendControl) and one.connection == ann.connection for one in effects)
     assert len(bob.heard(control.Roster)) == 1

@@ -5,7 +5,7 @@ Pure; nothing is looked up here.
 
 import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 
 from relay.wire.errors import LocalError
 
@@ -13,7 +13,8 @@ DEFAULT_PORT = 7707
 """TCP and UDP alike."""
 
 Address = tuple[str, int] | tuple[str, int, int, int]
-"""A socket address exactly as the socket gave it: to compare, to keep and to send to, never to take apart."""
+"""A socket address exactly as the socket gave it: to compare, to keep and to send to. Only `network_of` looks
+at its first part."""
 
 _FORMS = "HOST, HOST:PORT, an IPv6 address, or [IPv6]:PORT"
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -25,6 +26,21 @@ class StreamAddress:
     """A TLS connection that carries sealed datagrams, as an address to answer to: its number here."""
 
     connection: int
+
+
+def network_of(host: str) -> str:
+    """Return whose address a socket's `host` is, to count questions by: IPv4 as it is, IPv6 by its /64, since
+    one customer has at least so many. An IPv4 address that came over IPv6 is IPv4. What is no address stands
+    for itself."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> 64 << 64))
 
 
 @dataclass(frozen=True, slots=True)

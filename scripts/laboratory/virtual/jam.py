@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import assert_never
+from typing import assert_never, cast
 
 from bridge.effects import (
     Abandon,
@@ -182,7 +182,7 @@ class Jam:
         for effect in [*effects, *self.hub.wake(self.now), *self.hub.flush(self.now)]:
             match effect:
                 case RelayDatagram(to, payload):
-                    self._down(str(to), payload)
+                    self._down(cast(tuple[str, int], to)[0], payload)
                 case RelayControl(connection, message):
                     self._control_down(connection, message)
                 case CloseControl(connection):
@@ -214,7 +214,7 @@ class Jam:
                 if not self.relay_down:
                     self.trace.update(b"u%d " % self.now_ns + payload)
                     self._effects += self.hub.receive_datagram(
-                        payload, member.name, received=received, now=self.now
+                        payload, (member.name, 0), received=received, now=self.now
                     )
 
             self._relay.receive("events", read, self.now_ns)
@@ -269,7 +269,9 @@ class Jam:
         def read() -> None:
             if connection is not None and connection in self._connections and not self.relay_down:
                 self.trace.update(b"U%d " % self.now_ns)
-                self._effects += self.hub.receive_control(connection, control.decode_up(wire), self.now)
+                self._effects += self.hub.receive_control(
+                    connection, control.decode_up(wire), self.now, host=member.name
+                )
 
         def arrive() -> None:
             self._relay.receive("control", read, self.now_ns)
