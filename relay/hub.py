@@ -138,6 +138,10 @@ class RelayHub:
                 seat.refused += 1
                 return []
 
+    def serves(self, connection: int) -> bool:
+        """Tell whether a connection is a member's or a prober's, and not of one who only asks."""
+        return self._reception.seat_of(connection) is not None or self.probing.serves(connection)
+
     def control_closed(self, connection: int, now: int) -> list[Effect]:
         """Note that a connection ended; its seat stays reserved."""
         self.probing.closed(connection)

@@ -44,6 +44,8 @@ could use that up and so lock everybody out."""
 
 CONNECTIONS_MAX = 512
 """TLS connections at once, members and askers of statistics together."""
+CONNECTIONS_PER_ADDRESS = 384
+"""Of those: a whole school behind one address has room, and can't keep all others out."""
 
 PROBES_MAX = 4
 """Paths measured at once, for the whole relay: together they cost it less than one busy room."""

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from relay.event_log import EventLog
 from relay.hub import CloseControl, Effect, HubLimits, RelayHub, SendControl, SendDatagram
 from relay.identity import Identity
 from relay.lead import LeadPolicy
-from relay.limits import CONNECTIONS_MAX
+from relay.limits import CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS
 from relay.ntp_check import check_forever
 from relay.transports import tls
 from relay.transports.logs import on_fault
@@ -31,7 +32,7 @@ from relay.transports.staying import stay_in_memory
 from relay.transports.tls import ControlStream
 from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
 from relay.wire import control
-from relay.wire.endpoint import Address, StreamAddress
+from relay.wire.endpoint import Address, StreamAddress, network_of
 from relay.wire.errors import LocalError, MalformedControl
 from relay.wire.observers import Observers
 from relay.wire.sequence import Judged, Scheme
@@ -44,6 +45,8 @@ PORT_TRIES = 20
 
 FIRST_WORD_S = 10.0
 """How long a connection may keep its place without a word of worth."""
+ASKED_S = 10.0
+"""How long from its first answer on, if it only asks and is neither a member's nor a prober's."""
 
 WAKE_AGAIN_S = 0.05
 """After a wake-up that failed."""
@@ -106,6 +109,8 @@ class RelayService:
         self.hub.off = self._observers.off
         self._socket = DatagramSocket(self._on_datagrams)
         self._streams: dict[int, ControlStream] = {}
+        self._networks: Counter[str] = Counter()
+        """How many of them each address has."""
         self._connections = 0
         self._timer: asyncio.TimerHandle | None = None
         self._settling: asyncio.Handle | None = None
@@ -155,31 +160,43 @@ class RelayService:
         self.hub.ntp_offset_ms = offset_ms
 
     async def _on_stream(self, stream: ControlStream) -> None:
-        if len(self._streams) >= CONNECTIONS_MAX:
+        network = network_of(stream.peer.host)
+        text = self._no_place(network)
+        if text is not None:
             if not stream.carries_events:
-                text = f"this relay serves {CONNECTIONS_MAX} connections at once; try again later"
                 stream.send(control.encode(control.Refused(reason="connections", text=text)))
             return
         self._connections += 1
         connection = self._connections
         self._streams[connection] = stream
+        self._networks[network] += 1
         try:
-            # Whoever says nothing of worth at first doesn't keep a place that others want.
+            # Whoever says nothing, or only asks, doesn't keep a place that others want.
             async with asyncio.timeout(FIRST_WORD_S) as patience:
                 if stream.carries_events:
                     await self._carry(stream, StreamAddress(connection), patience)
                 else:
                     await self._converse(stream, connection, patience)
         except TimeoutError:
-            log.info("stream closed peer=%s reason=silent", stream.peer)
+            log.info("stream closed peer=%s reason=no-member", stream.peer)
         finally:
             del self._streams[connection]
+            self._networks -= Counter([network])  # and forgets who has none
             now = self._time.now()
             self._do(self.hub.control_closed(connection, now))
             self._settle(now)
 
+    def _no_place(self, network: str) -> str | None:
+        """Return why a new connection can't be served, None if it can."""
+        if self._networks[network] >= CONNECTIONS_PER_ADDRESS:
+            return f"this relay serves {CONNECTIONS_PER_ADDRESS} connections of one address at once; end some"
+        if len(self._streams) >= CONNECTIONS_MAX:
+            return f"this relay serves {CONNECTIONS_MAX} connections at once; try again later"
+        return None
+
     async def _converse(self, stream: ControlStream, connection: int, patience: asyncio.Timeout) -> None:
         """Take in control messages."""
+        asked = False
         while (payload := await stream.receive()) is not None:
             try:
                 message = control.decode_up(payload)
@@ -187,10 +204,14 @@ class RelayService:
                 text = f"not understood: {error}"
                 stream.send(control.encode(control.Refused(reason="malformed", text=text, final=True)))
                 return
-            patience.reschedule(None)
             now = self._time.now()
             self._do(self.hub.receive_control(connection, message, now, host=stream.peer.host))
             self._settle(now)
+            if self.hub.serves(connection):
+                patience.reschedule(None)
+            elif not asked:
+                patience.reschedule(asyncio.get_running_loop().time() + ASKED_S)
+            asked = True
 
     async def _carry(self, stream: ControlStream, address: StreamAddress, patience: asyncio.Timeout) -> None:
         """Take in sealed datagrams over TLS: the first must be a member's; then all is as over UDP."""

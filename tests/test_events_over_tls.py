@@ -25,6 +25,7 @@ from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError
 from relay.wire.osc import encode
 from relay.wire.sequence import Judged, Kind, Stamped
+from relay.wire.stats import Stats
 from relay.wire.timetag import ticks
 from relay.wire.version import PROTOCOL_VERSION
 
@@ -215,6 +216,49 @@ async def test_a_datagram_beyond_what_may_wait_is_lost_and_the_stream_lives(
         assert stream.closed_because is None
         stream.abort()
         await stream.closed()
+
+
+async def test_whoever_only_asks_has_an_answer_and_keeps_no_place_however_often_it_asks(
+    relay: RelayService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "ASKED_S", 0.5)
+    async with asyncio.timeout(LIMIT_S):
+        pins = KnownRelays(tmp_path / "known")
+        member = Guest(relay, pins, over_tls=False)
+        await member.join()
+        asker = await tls.connect(Endpoint("127.0.0.1", relay.port), pins=pins)
+        answers = 0
+        asker.send(control.encode(control.StatsRequest()))
+        while (payload := await asker.receive()) is not None:
+            answers += isinstance(control.decode_down(payload), Stats)
+            asker.send(control.encode(control.StatsRequest()))
+        assert answers > 0
+        assert [seat.present for seat in relay.hub.rooms["main"].seats.values()] == [True]
+        await member.connection.close()
+
+
+async def test_one_address_does_not_take_all_places(
+    relay: RelayService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "CONNECTIONS_PER_ADDRESS", 2)
+    async with asyncio.timeout(LIMIT_S):
+        endpoint, pins = Endpoint("127.0.0.1", relay.port), KnownRelays(tmp_path / "known")
+        streams = [await tls.connect(endpoint, pins=pins) for _ in range(3)]
+        payload = await streams[2].receive()
+        assert payload is not None
+        refused = control.decode_down(payload)
+        assert isinstance(refused, control.Refused)
+        assert (refused.reason, refused.final) == ("connections", False)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", relay.port, ssl=tls.client_context(), server_hostname="", local_addr=("127.0.0.2", 0)
+        )
+        other = tls.ControlStream(reader, writer)
+        other.send(control.encode(control.StatsRequest()))
+        payload = await other.receive()
+        assert payload is not None
+        assert isinstance(control.decode_down(payload), Stats)
+        for stream in (*streams, other):
+            stream.abort()
 
 
 async def test_whoever_says_nothing_does_not_keep_a_place(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from relay import limits
+from relay import limits, service
 from relay.channel import MOMENTS_MIN, UP_KEEP_S
 from relay.coherence import REPORT_WAIT_S
 from relay.judge import GAP_GUARD, WAITING_MAX
@@ -69,7 +69,8 @@ def test_kinds_and_flags_have_the_numbers_that_are_written_down() -> None:
         f"until {round(GAP_GUARD / ticks(0.001))} ms before",
         f"keeps judged events for {RING_KEEP_S:.0f} s, {RING_EVENTS} of a room",
         f"asks for a seq for {UP_KEEP_S:.0f} s",
-        f"| {limits.CONNECTIONS_MAX} |",
+        f"| {limits.CONNECTIONS_MAX}; {limits.CONNECTIONS_PER_ADDRESS} |",
+        f"| {service.FIRST_WORD_S:.0f} s until it says something, {service.ASKED_S:.0f} s from its first",
         f"| {limits.DATAGRAMS_PER_S} a second, {limits.DATAGRAMS_BURST} at once |",
         f"| {limits.EVENTS_PER_S} a second, {limits.EVENTS_BURST} at once |",
         f"| {limits.STRUCTURE_PER_S} a second, {limits.STRUCTURE_BURST} at once |",
