@@ -8,7 +8,6 @@ Bound: as many notes as are handed over ahead of their dues.
 import heapq
 
 from bridge.resources import BufferMemory
-from relay.wire.osc import Message
 
 
 class Buffers:
@@ -23,9 +22,9 @@ class Buffers:
         self._frees: list[tuple[int, int]] = []
         """(due, buffer) of those that scsynth was told to free but hasn't yet."""
 
-    def claim(self, load: Message) -> None:
-        """Note a load that is about to be handed over. Raises Refused (buffer-memory)."""
-        self._memory.claim(load)
+    def claim(self, buffer: int, samples: int) -> None:
+        """Note a load of so many samples that is about to be handed over. Raises Refused (buffer-memory)."""
+        self._memory.claim(buffer, samples)
 
     def free(self, buffer: int, due: int) -> None:
         """Note that scsynth is told to free a buffer at that instant."""

@@ -7,6 +7,7 @@ Bound: AHEAD_COUNT_MAX judged events are at scsynth ahead of the release advance
 
 from dataclasses import dataclass, field
 
+from bridge.absent import Absent
 from bridge.atsynth import AtSynth
 from bridge.behind import Behind
 from bridge.buffers import Buffers
@@ -32,7 +33,6 @@ from relay.wire.osc import Message, bundle, encode, single_message
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind
 from relay.wire.timetag import IMMEDIATELY, seconds, ticks
 
-NOT_FOUND_KEPT = 256
 _LOADS = frozenset({"/b_alloc", "/b_allocRead", "/b_allocReadChannel", "/b_read", "/b_readChannel"})
 """What takes memory or reads files comes as a resource, with all that is checked there, or not at all."""
 AHEAD_COUNT_MAX = 1024
@@ -49,7 +49,6 @@ class PlayoutCounts:
     released: int = 0
     missed: int = 0
     """Notes that weren't played, since this host came to them far too late."""
-    not_found: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
 
 
@@ -75,6 +74,7 @@ class Playout:
         self.fault: FaultPlanter | None = None
         self.counts = PlayoutCounts()
         self.buffers = Buffers()
+        self.absent = Absent()
         self.founded = Founded()
         self.behind = Behind(timebase, release_advance)
         self.guards = Guards()  # the own slot's is the player's: no relay may play here what he may not
@@ -376,14 +376,12 @@ class Playout:
         )
 
     def _load(self, message: Message, origin: Origin) -> None:
-        local = load_to_local(message, self._folders)
-        if local is None:
-            name = str(message.args[1])
-            if name in self.counts.not_found or len(self.counts.not_found) < NOT_FOUND_KEPT:
-                self.counts.not_found[name] = self.counts.not_found.get(name, 0) + 1
+        load = load_to_local(message, self._folders)
+        if load is None:
+            self.absent.note(str(message.args[1]))
             return
-        mapped = remap(single_message(local), origin)
-        self.buffers.claim(single_message(mapped))
+        mapped = remap(single_message(load.payload), origin)
+        self.buffers.claim(int(single_message(mapped).args[0]), load.samples)
         self._out.append(mapped)
 
     def _note_loaded(self, payload: bytes) -> None:

@@ -1,11 +1,14 @@
 """Resources: Sonic Pi's own samples and buffers, found on each machine by their names.
 
 A path travels as "samples/NAME" or "buffers/NAME" and becomes a path again in the folders of the
-receiving machine's own Sonic Pi; no other path ever crosses the network. Looks at the file system to
-see whether a file is there; otherwise pure.
+receiving machine's own Sonic Pi; no other path ever crosses the network. Looks at the file system, once for
+each load, to see whether a file is there, can be read, and how long it is; otherwise pure. A file system that
+answers with an error has no such file: the jam goes on without it.
 """
 
 import re
+from dataclasses import dataclass
+from io import SEEK_END
 from pathlib import Path, PurePosixPath
 
 from bridge.idspace import BUFFERS_PER_SLOT
@@ -25,17 +28,38 @@ SAMPLES_PER_BYTE = 2
 """At most, of a sample in its file: FLAC of 16 bits takes about one byte for each."""
 
 
+NO_ANSWER = (OSError, RuntimeError)
+"""What pathlib raises where it can't look: RuntimeError for links that lead in a circle."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file of this machine's Sonic Pi, and its length in bytes."""
+
+    path: Path
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What loads a buffer here: an OSC message, and how many samples it takes in memory at most."""
+
+    payload: bytes
+    samples: int
+
+
 class ResourceFolders:
     """The folders of the Sonic Pi on this machine."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root or next((path for path in KNOWN_ROOTS if (path / "samples").is_dir()), None)
+        self.root = root or next((path for path in KNOWN_ROOTS if _has_samples(path)), None)
 
     def learn(self, synthdef_folder: str) -> None:
         """Take the root from the folder that Sonic Pi loads its synthdefs from (ROOT/synthdefs/compiled)."""
         path = Path(synthdef_folder)
-        if path.name == "compiled" and (path.parents[1] / "samples").is_dir():
-            self.root = path.parents[1]
+        root = path.parent.parent
+        if path.name == "compiled" and _has_samples(root):
+            self.root = root
 
     def to_wire(self, path: str) -> str | None:
         """Return the travelling name of a local path, None if it isn't one of Sonic Pi's own files."""
@@ -43,16 +67,16 @@ class ResourceFolders:
             return None
         local = Path(path)
         kind = local.parent.name
-        if (
-            kind in KINDS
-            and local.parent.resolve() == (self.root / kind).resolve()
-            and _NAME.fullmatch(local.name)
-        ):
-            return f"{kind}/{local.name}"
-        return None
+        if kind not in KINDS or not _NAME.fullmatch(local.name):
+            return None
+        try:
+            is_own = local.parent.resolve() == (self.root / kind).resolve()
+        except NO_ANSWER:
+            return None
+        return f"{kind}/{local.name}" if is_own else None
 
-    def to_local(self, name: str) -> Path | None:
-        """Return the local path of a travelling name, None if this machine has no such file.
+    def to_local(self, name: str) -> LocalFile | None:
+        """Return the local file of a travelling name, None if this machine has none that can be read.
 
         Raises Refused if the name isn't one that `to_wire` gives.
         """
@@ -63,8 +87,22 @@ class ResourceFolders:
             return None
         folder = self.root / parts[0]
         path = folder / parts[1]
-        is_inside = path.resolve().parent == folder.resolve()  # no symlink out of Sonic Pi's folders
-        return path if is_inside and path.is_file() else None
+        try:
+            if path.resolve().parent != folder.resolve():  # no symlink out of Sonic Pi's folders
+                return None
+            if not path.is_file():
+                return None
+            with path.open("rb") as file:  # readable, as it must be for scsynth
+                return LocalFile(path, file.seek(0, SEEK_END))
+        except NO_ANSWER:
+            return None
+
+
+def _has_samples(root: Path) -> bool:
+    try:
+        return (root / "samples").is_dir()
+    except NO_ANSWER:
+        return False
 
 
 def load_to_wire(message: Message, folders: ResourceFolders) -> bytes | None:
@@ -83,20 +121,19 @@ def load_to_wire(message: Message, folders: ResourceFolders) -> bytes | None:
     return _with_path(message, name)
 
 
-def load_to_local(message: Message, folders: ResourceFolders) -> bytes | None:
-    """Return a member's load with this machine's path in it; None if the file isn't here.
+def load_to_local(message: Message, folders: ResourceFolders) -> Load | None:
+    """Return a member's load with this machine's path in it; None if the file isn't here, or can't be read.
 
     Raises Refused.
     """
     if message.address == "/b_alloc":
-        check_size(message)
-        return message.raw
+        return Load(message.raw, check_size(message))
     if message.address != "/b_allocRead" or len(message.args) < 2 or not isinstance(message.args[1], str):
         raise Refused("not-allowed", f"{message.address} as a resource")
-    path = folders.to_local(message.args[1])
-    if path is None:
+    file = folders.to_local(message.args[1])
+    if file is None:
         return None
-    return _with_path(message, str(path))
+    return Load(_with_path(message, str(file.path)), file.length * SAMPLES_PER_BYTE)
 
 
 def _with_path(message: Message, path: str) -> bytes:
@@ -107,8 +144,8 @@ def _with_path(message: Message, path: str) -> bytes:
     return encode(message.address, number, path, *rest)
 
 
-def check_size(message: Message) -> None:
-    """Raise Refused if a /b_alloc asks for no size, or for more than FRAMES_MAX samples."""
+def check_size(message: Message) -> int:
+    """Return the samples that a /b_alloc asks for. Raises Refused if they are none, or above FRAMES_MAX."""
     numbers = [argument for argument in message.args[1:3] if isinstance(argument, int | float)]
     if not numbers or any(not 0 < number <= FRAMES_MAX for number in numbers):
         raise Refused("buffer-size", f"{message.args[1:3]}: expected frames and channels above 0")
@@ -117,6 +154,7 @@ def check_size(message: Message) -> None:
         size *= number
     if size > FRAMES_MAX:
         raise Refused("buffer-size", f"{size:.0f} samples: at most {FRAMES_MAX}")
+    return round(size)
 
 
 class BufferMemory:
@@ -126,21 +164,16 @@ class BufferMemory:
         self._samples: dict[int, int] = {}
         self._of_slot: dict[int, int] = {}
 
-    def claim(self, load: Message) -> None:
-        """Note a load that is about to be handed over, in the jam's numbers and this machine's path.
+    def claim(self, buffer: int, samples: int) -> None:
+        """Note a load that is about to be handed over: the jam's number of its buffer, and what it takes.
 
         Raises Refused (buffer-memory) if the member's buffers would pass SLOT_SAMPLES_MAX.
         """
-        buffer, first, *rest = load.args
-        if isinstance(first, str):
-            samples = Path(first).stat().st_size * SAMPLES_PER_BYTE
-        else:
-            samples = int(first) * max([1, *(int(number) for number in rest[:1])])
-        slot = int(buffer) // BUFFERS_PER_SLOT
-        taken = self._of_slot.get(slot, 0) - self._samples.get(int(buffer), 0) + samples
+        slot = buffer // BUFFERS_PER_SLOT
+        taken = self._of_slot.get(slot, 0) - self._samples.get(buffer, 0) + samples
         if taken > SLOT_SAMPLES_MAX:
             raise Refused("buffer-memory", f"{taken} samples in slot {slot}: at most {SLOT_SAMPLES_MAX}")
-        self._samples[int(buffer)] = samples
+        self._samples[buffer] = samples
         self._of_slot[slot] = taken
 
     def free(self, buffer: int) -> None:

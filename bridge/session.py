@@ -358,7 +358,7 @@ class JamSession:
     def flush(self, reading: Reading) -> list[Effect]:
         """Return all effects since the last flush; frames are joined into as few datagrams as they fit."""
         effects: list[Effect] = [ToSynth(payload) for payload in self.playout.drain()]
-        effects += self._effects
+        effects += [*self.playout.absent.news(), *self._effects]
         self._effects = []
         if self._sealer is not None:
             outbox, now_s = self._uplink.outbox, reading.local_s

@@ -128,6 +128,15 @@ def own_file(name: str) -> Tell:
     return _only_here(f"{name} is none of Sonic Pi's own samples: only you hear it")
 
 
+def absent(name: str) -> Tell:
+    """Say that a sample which somebody else plays can't be loaded here."""
+    text = (
+        f"{name[:200]} isn't among the samples of Sonic Pi on this computer, or can't be read: you don't "
+        "hear it when others play it; is Sonic Pi here as new as theirs?"
+    )
+    return Tell(text, warning=True)
+
+
 def too_long(name: str) -> Tell:
     """Say that a call has more options than can travel."""
     return _only_here(f"a call of {name} is too long to travel: only you hear it")

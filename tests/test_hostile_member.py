@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pythonosc.osc_message import OscMessage
 
+from bridge.absent import NAMES_MAX
 from bridge.host import JAM, STRIPS
-from bridge.playout import NOT_FOUND_KEPT
 from bridge.report import PathFigures
 from bridge.resources import SLOT_SAMPLES_MAX, ResourceFolders
 from relay.judge import WAITING_MAX
@@ -172,7 +172,7 @@ def test_names_of_files_that_nobody_has_are_not_remembered_for_ever(scene: Scene
         encode("/b_allocRead", 1, f"samples/no{index}.flac", 0, 0) for index in range(MESSAGES_MAX + 200)
     ]
     flood(scene, names, kind=Kind.RESOURCE)
-    assert len(scene.ann.playout.counts.not_found) == NOT_FOUND_KEPT
+    assert len(scene.ann.playout.absent.by_name) == NAMES_MAX
     assert len(scene.ann.playout.founded) == 1, "the newest load of one buffer"
 
 

@@ -1,17 +1,20 @@
 """Playout: every event to scsynth in the room's order, and what it counts."""
 
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.effects import Tell
 from bridge.holdback import Held
 from bridge.idspace import Origin
 from bridge.memory import Memory
 from bridge.playout import AHEAD_COUNT_MAX
 from bridge.remap import remap
 from bridge.report import PathFigures, event_digest
+from bridge.resources import LocalFile, ResourceFolders
 from relay.wire.osc import encode, single_message
 from relay.wire.sequence import Flag, Judged, Kind
 from tests.bridge_world import ADVANCE_S, Bench, group, instant, judged, note, reading
@@ -325,8 +328,38 @@ def test_a_resource_that_this_machine_has_not_is_counted_by_name() -> None:
     bench = Bench()
     load = encode("/b_allocRead", 3, "samples/no_such_file.flac", 0, 0)
     bench.playout.judged(judged(1, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
-    assert bench.playout.counts.not_found == {"samples/no_such_file.flac": 1}
-    assert [number for number, _ in bench.digest(2)] == [1]
+    bench.playout.judged(judged(2, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
+    assert bench.playout.absent.by_name == {"samples/no_such_file.flac": 2}
+    assert [number for number, _ in bench.digest(2)] == [1, 2]
+    (tell,) = bench.playout.absent.news()
+    assert "samples/no_such_file.flac" in tell.text
+    assert bench.playout.absent.news() == []
+
+
+class Vanishing(ResourceFolders):
+    """Somebody deletes each file the moment that it was found."""
+
+    def to_local(self, name: str) -> LocalFile | None:
+        file = super().to_local(name)
+        if file is not None:
+            file.path.unlink()
+        return file
+
+
+def test_a_sample_that_vanishes_ends_nothing_and_is_told_by_name(tmp_path: Path) -> None:
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples/bd_haus.flac").write_bytes(b"x")
+    bench = Bench(Vanishing(tmp_path))
+    session = bench.session()
+    load = encode("/b_allocRead", 3, "samples/bd_haus.flac", 0, 0)
+    bench.playout.judged(judged(1, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
+    assert [one for one in session.flush(reading(1.0)) if isinstance(one, Tell)] == []
+    for number in (2, 3):
+        bench.playout.judged(judged(number, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
+    told = [one.text for one in session.flush(reading(1.0)) if isinstance(one, Tell)]
+    assert [text.split()[0] for text in told] == ["samples/bd_haus.flac"]
+    assert bench.playout.absent.by_name == {"samples/bd_haus.flac": 2}
+    assert [number for number, _ in bench.digest(2)] == [1, 2, 3]
 
 
 def test_a_path_from_the_network_loads_nothing() -> None:

@@ -1,12 +1,22 @@
 """Resources: Sonic Pi's own files by their names, and no way to any other."""
 
+import resource
+from math import prod
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.resources import FRAMES_MAX, ResourceFolders, load_to_local, load_to_wire
+from bridge.resources import (
+    FRAMES_MAX,
+    SAMPLES_PER_BYTE,
+    Load,
+    LocalFile,
+    ResourceFolders,
+    load_to_local,
+    load_to_wire,
+)
 from relay.wire.errors import Refused
 from relay.wire.osc import encode, single_message
 
@@ -26,7 +36,7 @@ def test_a_path_of_sonic_pis_own_travels_by_name_and_becomes_the_path_here(folde
     root = folders.root
     for kind, name in (("samples", "bd_haus.flac"), ("buffers", "rand-stream.wav")):
         assert folders.to_wire(f"{root}/{kind}/{name}") == f"{kind}/{name}"
-        assert folders.to_local(f"{kind}/{name}") == root / kind / name
+        assert folders.to_local(f"{kind}/{name}") == LocalFile(root / kind / name, 1)
 
 
 def test_a_name_that_this_machine_has_no_file_for_is_none(folders: ResourceFolders) -> None:
@@ -61,14 +71,39 @@ def test_no_other_name_is_taken_from_the_network(folders: ResourceFolders, name:
 def test_whatever_the_name_the_path_lies_in_sonic_pis_folders(name: str) -> None:
     folders = ResourceFolders(Path(__file__).parent)
     try:
-        path = folders.to_local(name)
+        file = folders.to_local(name)
     except Refused:
         return
-    assert path is None or path.resolve().is_relative_to(Path(__file__).parent)
+    assert file is None or file.path.resolve().is_relative_to(Path(__file__).parent)
 
 
 def test_a_symlink_out_of_the_folder_is_not_followed(folders: ResourceFolders) -> None:
     assert folders.to_local("samples/out.wav") is None
+
+
+def test_a_file_that_cannot_be_looked_for_is_as_one_that_is_not_there(folders: ResourceFolders) -> None:
+    assert folders.root is not None
+    (folders.root / "samples/loop.wav").symlink_to("loop.wav")
+    assert folders.to_local("samples/loop.wav") is None
+    (folders.root / "loop").symlink_to("loop")
+    assert folders.to_wire(f"{folders.root}/loop/samples/bd_haus.flac") is None
+    folders.learn(f"{folders.root}/loop/compiled")
+    folders.learn("compiled")
+    assert folders.to_local("samples/bd_haus.flac") is not None
+    assert ResourceFolders(folders.root / "loop").to_local("samples/bd_haus.flac") is None
+
+
+def test_a_file_that_is_there_and_cannot_be_opened_is_as_one_that_is_not_there(
+    folders: ResourceFolders,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # root may open all that exists, but no more files
+    try:
+        found = folders.to_local("samples/bd_haus.flac")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert found is None
+    assert folders.to_local("samples/bd_haus.flac") is not None
 
 
 def test_a_folder_that_is_itself_a_symlink_is_followed(folders: ResourceFolders, tmp_path: Path) -> None:
@@ -93,7 +128,7 @@ def test_a_load_keeps_its_other_arguments_on_the_way(folders: ResourceFolders) -
     local = encode("/b_allocRead", 3, f"{folders.root}/samples/bd_haus.flac", 7, 9)
     wire = load_to_wire(single_message(local), folders)
     assert wire == encode("/b_allocRead", 3, "samples/bd_haus.flac", 7, 9)
-    assert load_to_local(single_message(wire), folders) == local
+    assert load_to_local(single_message(wire), folders) == Load(local, SAMPLES_PER_BYTE)
 
 
 def test_sonic_pis_root_is_learnt_from_its_synthdefs(folders: ResourceFolders) -> None:
@@ -112,7 +147,8 @@ def alloc(*numbers: int | float) -> bytes:
 @pytest.mark.parametrize("size", [(1024, 2), (1024.0, 2), (FRAMES_MAX, 1), (64,)])
 def test_a_buffer_of_a_sensible_size_travels(folders: ResourceFolders, size: tuple[float, ...]) -> None:
     message = single_message(alloc(*size))
-    assert load_to_wire(message, folders) == load_to_local(message, folders) == alloc(*size)
+    assert load_to_wire(message, folders) == alloc(*size)
+    assert load_to_local(message, folders) == Load(alloc(*size), round(prod(size)))
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def check_datagram(datagram: bytes, dice: Random) -> None:
                 load = load_to_local(message, folders())
             except RemoteError:
                 continue
-            assert load is None or len(check_osc(load)) == 1
+            assert load is None or len(check_osc(load.payload)) == 1
 
 
 @cache
