@@ -45,6 +45,7 @@ from bridge.memory import Identity
 from bridge.orphans import die_with_parent
 from bridge.priority import raise_priority
 from bridge.resources import ResourceFolders
+from bridge.retries import Retries
 from bridge.standing import Standing
 from bridge.synth import RELEASE_SLACK_MS
 from bridge.unread import unread_bytes
@@ -68,8 +69,6 @@ FAULT_ENV = "JAMBRIDGE_FAULT"
 
 FIRST_JOIN_S = 10.0
 """Sonic Pi waits 30 s for scsynth; this much of it is given to the relay."""
-RETRY_S = 1.0
-RETRY_S_MAX = 5.0
 FIRST_WAKE_S = 0.1
 HOME_SLOTS = range(17, 32)
 """Where a player who has not met any relay yet plays: a slot that the relay is not likely to have given to
@@ -213,7 +212,7 @@ class BridgeService:
                     except MalformedControl as error:
                         self._out(words.not_understood(error))
                     self._connection.abort()
-                    await asyncio.sleep(RETRY_S)
+                    await asyncio.sleep(Retries(random.random).pause_s())
         self._connection.abort()
         self._tell(self._standing.ended(sources.read().local_ns))  # if it wasn't told why already
         return None
@@ -238,7 +237,7 @@ class BridgeService:
 
     async def _keep_joined(self) -> None:
         bridge = self._running()
-        pause_s = RETRY_S
+        retries = Retries(random.random)
         while True:
             if not self._connection.is_open:
                 try:
@@ -246,17 +245,15 @@ class BridgeService:
                     self._connection.say(bridge.hello(sources.read()))
                 except LocalError as error:
                     self._out(str(error))
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(pause_s * 1.5, RETRY_S_MAX)
+                    await asyncio.sleep(retries.pause_s())
                     continue
             was_joined = await self._listen()
             self._connection.abort()
             bridge.disconnected()
             self._settle()
-            pause_s = RETRY_S if was_joined else min(pause_s * 1.5, RETRY_S_MAX)
             if bridge.session.gone:
                 await asyncio.Event().wait()
-            await asyncio.sleep(0.1 if was_joined else pause_s)
+            await asyncio.sleep(retries.again_s() if was_joined else retries.pause_s())
 
     async def _listen(self) -> bool:
         """Take in what the relay says until the connection ends; return whether it let us in."""

@@ -19,7 +19,10 @@ from bridge import config, words
 from bridge.config import ChildConfig, JoinConfig
 from tests.commands import ENDS_S
 
-QUICK = "from bridge import service\nservice.RETRY_S = service.RETRY_S_MAX = 0.1\n{changes}\nservice.main()"
+QUICK = (
+    "from bridge import retries, service\nretries.FIRST_S = retries.LONGEST_S = 0.1\n"
+    "{changes}\nservice.main()"
+)
 """The bridge, which waits a second and more between two tries as a rule."""
 
 
