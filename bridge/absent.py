@@ -16,16 +16,23 @@ class Absent:
 
     def __init__(self) -> None:
         self.by_name: dict[str, int] = {}
+        self.loads = 0
+        """All of them, those of names beyond NAMES_MAX included."""
         self._news: list[Tell] = []
 
     def note(self, name: str) -> None:
         """Note that a sample, by its travelling name, can't be loaded here."""
+        self.loads += 1
         if name not in self.by_name:
             if len(self.by_name) >= NAMES_MAX:
                 return
             if len(self.by_name) < TOLD_MAX:
                 self._news.append(words.absent(name))
         self.by_name[name] = self.by_name.get(name, 0) + 1
+
+    def named(self) -> dict[str, int]:
+        """Return the loads by a name, for the statistics."""
+        return {"absent_samples": self.loads}
 
     def news(self) -> list[Tell]:
         """Take out what to tell."""

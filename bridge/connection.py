@@ -72,6 +72,10 @@ class Connection:
         """Whether there is a control connection, as far as is known."""
         return self._control is not None
 
+    def named(self) -> dict[str, int]:
+        """Return what its UDP socket counted, by name, for the statistics."""
+        return self._datagrams.counts.named("udp")
+
     def bind(self) -> None:
         """Take a UDP port, the same for every connection."""
         if not self._over_tls:

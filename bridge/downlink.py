@@ -5,6 +5,8 @@ anew asks for the last PAST_NUMBERS events before it as well: some of them are d
 Bound: EARLY_MAX events and TOLD_MAX foundations wait for session time.
 """
 
+from dataclasses import asdict
+
 from bridge.memory import HandedOver, Memory
 from relay.wire import frames
 from relay.wire.control import Foundation
@@ -32,6 +34,7 @@ class Downlink:
 
     def __init__(self, complete_number: int) -> None:
         self._gaps = GapTracker(complete_number + 1, keep_s=GAP_KEEP_S)
+        self.datagrams_refused = 0
         self._past = GapTracker(1, keep_s=PAST_KEEP_S)
         self._joined_number = 0
         self._asks = True
@@ -73,6 +76,11 @@ class Downlink:
     def lost(self) -> int:
         """How many of them did not come at first sight."""
         return self._gaps.counts.lost
+
+    def named(self) -> dict[str, int]:
+        """Return, for the statistics, what became of the room's numbers, and refused datagrams."""
+        gaps = {f"down_{name}": count for name, count in asdict(self._gaps.counts).items()}
+        return {"datagrams_refused": self.datagrams_refused} | gaps
 
     def is_past(self, event: Judged) -> bool:
         """Tell whether an event was judged before this host came in."""

@@ -69,6 +69,8 @@ class HoldbackQueue:
         """Nothing is missing before them, but they are due too far ahead: (due, number, event)."""
         self._home: dict[tuple[int, int, int], Held] = {}
         """What is played at home only, as it was sent."""
+        self.overflows = 0
+        """Events that were dropped, as there was no room."""
         self._own_gone = 0
         """The highest own seq that was released."""
         self._of_slot = Counter[int]()
@@ -76,11 +78,16 @@ class HoldbackQueue:
     def __len__(self) -> int:
         return len(self._live)
 
+    def named(self) -> dict[str, int]:
+        """Return what was dropped by a name, for the statistics."""
+        return {"overflowed": self.overflows}
+
     def push(self, held: Held) -> bool:
         """Put an event in; one of the same slot, seq and sub replaces what was held. Return False where it
         was dropped, as there is no room: it will never be released."""
         place = (held.slot, held.seq, held.sub)
         if len(self._live) >= CAPACITY and place not in self._live and not self._is_kept(held):
+            self.overflows += 1
             return False
         if place not in self._live:
             self._of_slot[held.slot] += 1

@@ -57,12 +57,18 @@ class PlayerCounts:
     runs: int = 0
     """Messages that show that a run began or that none is left: /n_run 0, and the mixer of each run."""
 
+    def named(self) -> dict[str, int]:
+        """Return what the statistics have no figure of their own for."""
+        refused = {f"tap_refused_{reason}": count for reason, count in self.refused.items()}
+        return {"tap_malformed": self.malformed} | refused
+
 
 class Player:
     """The tap's core."""
 
     def __init__(self, session: JamSession, folders: ResourceFolders) -> None:
         self.counts = PlayerCounts()
+        session.playout.counters.append(self.counts.named)
         self.pacer = Pacer()
         self.client: Address | None = None
         self.left = False

@@ -46,10 +46,14 @@ _DROPPED, _REFUSED, _RESET = b"dropped", b"refused", b"reset"
 class PlayoutCounts:
     """What happened here, for the log and for people; reports count by second."""
 
-    released: int = 0
     missed: int = 0
     """Notes that weren't played, since this host came to them far too late."""
     refused: dict[str, int] = field(default_factory=dict)
+
+    def named(self) -> dict[str, int]:
+        """Return all by name, for the statistics."""
+        refused = {f"playout_refused_{reason}": count for reason, count in self.refused.items()}
+        return {"missed_here": self.missed} | refused
 
 
 class Playout:
@@ -84,6 +88,8 @@ class Playout:
         self._timebase = timebase
         self._folders = folders
         self._ledger = ledger
+        self.counters = ledger.counters
+        self.counters += [self.counts.named, self.absent.named, self.queue.named, timebase.named]
         self._resets = Resets()
         self._redo = Redo()
         self._at_synth = AtSynth()
@@ -172,9 +178,8 @@ class Playout:
         self._wait_until_before = HANDED_AHEAD_MAX if alone else self.release_advance
         self._at_synth.run(now + self.need)
         room = max(0, AHEAD_COUNT_MAX - len(self._at_synth))
-        batch = self.queue.release(
-            now + self._wait_until_before, ready=ready, ahead=now + HANDED_AHEAD_MAX, room=room, now=now
-        )
+        until, ahead = now + self._wait_until_before, now + HANDED_AHEAD_MAX
+        batch = self.queue.release(until, ready=ready, ahead=ahead, room=room, now=now)
         if self.fault is not None:
             batch = self.fault.pass_on(batch, now)
         for held in batch:
@@ -280,7 +285,6 @@ class Playout:
             self._reset(held, reading)
         elif goes and Flag.FOUNDATION in held.flags:
             self.founded.ask_for(held, self.places.of(held.slot), session_now)
-        self.counts.released += 1
         late, timetag = margin < 0, max(held.due, session_now + self.need)
         self._note(
             held,

@@ -7,6 +7,7 @@ timetag) in scsynth's order: by timetag, then by arrival. Bounds: SECONDS_KEPT s
 import hashlib
 import heapq
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from relay.wire.control import MAX_LISTED, TENTHS_PER_S, WAY_TENTHS_MAX, WAYS_MAX, DigestDetail, Report
@@ -86,6 +87,9 @@ class SecondsLedger:
         """Groups and mixers of other members that scsynth says it hasn't got, since the last report."""
         self.unplayed = 0
         """Own notes that came to the tap's reader when their time was over, since the last report."""
+        self.counters: list[Callable[[], Mapping[str, int]]] = []
+        """Whoever counts something beside: returns totals by name; each report tells how they grew."""
+        self._counted: dict[str, int] = {}
         self.totals: dict[str, int] = dict.fromkeys(
             ("events", "late", "unconfirmed", "out_of_order", "silent_here", "missing"), 0
         )
@@ -191,6 +195,14 @@ class SecondsLedger:
         known = self._seconds.get(second, _Second())
         return DigestDetail(second=second, events=known.in_order()[:4096], late=known.late[:4096])
 
+    def _counts(self) -> dict[str, int]:
+        """Return how the totals grew since the last report."""
+        before, self._counted = self._counted, {}
+        for totals in self.counters:
+            self._counted.update(totals())
+        grew = {name: total - before.get(name, 0) for name, total in self._counted.items()}
+        return {name: by for name, by in grew.items() if by}
+
     def _report(self, number: int, figures: PathFigures) -> Report:
         second = self._seconds.get(number, _Second())
         missing, self.missing = self.missing, []
@@ -241,6 +253,7 @@ class SecondsLedger:
             clock_bound_ms=figures.clock_bound_ms,
             clock_rate_ppm=figures.clock_rate_ppm,
             clock_steps=figures.clock_steps,
+            counts=self._counts(),
         )
 
 

@@ -188,6 +188,7 @@ class BridgeService:
             foundation_complete=journal.foundation_complete,
         )
         self._bridge = Bridge(setup, sources.read())
+        self._bridge.ledger.counters += [self._connection.named, partial(self._tap.counts.named, "tap")]
         log.info(
             "bridge up slot=%d need_ms=%.1f release_advance_ms=%.1f restarted=%s",
             slot, self._child.need_ms, self._child.need_ms + RELEASE_SLACK_MS, journal.found,

@@ -76,7 +76,7 @@ class JamSession:
         self._quiet = QuietWatch(over_tls=over_tls, local_ns=reading.local_ns)
         self._standing = standing or Standing()
         self._home_sub = 0
-        self.datagrams_refused = 0
+        ledger.counters.append(self._downlink.named)
         self._awake_local_ns = reading.local_ns
         playout.resume = memory.handed_over()
 
@@ -263,12 +263,12 @@ class JamSession:
     def receive_datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
         """Take in one datagram from the relay's address."""
         if self._opener is None:
-            self.datagrams_refused += 1
+            self._downlink.datagrams_refused += 1
             return
         try:
             parts = frames.decode(self._opener.open(payload))
         except RemoteError:
-            self.datagrams_refused += 1
+            self._downlink.datagrams_refused += 1
             return
         self._quiet.heard(reading.local_ns)
         if self._standing.is_out:
@@ -277,7 +277,7 @@ class JamSession:
             try:
                 self._frame(frame, received_local_ns, reading)
             except RemoteError:
-                self.datagrams_refused += 1
+                self._downlink.datagrams_refused += 1
 
     def _frame(self, frame: frames.Frame, received_local_ns: int, reading: Reading) -> None:
         now_s = reading.local_s

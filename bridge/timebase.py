@@ -63,10 +63,9 @@ class Timebase:
         emitted = self.session_at(emitted_local_ns)
         return emitted, None if wall_timetag is None else self.session_of_wall(wall_timetag, reading)
 
-    @property
-    def wall_steps(self) -> int:
-        """How often a clock was seen to have been set."""
-        return self._to_wall.steps + self._to_session.steps
+    def named(self) -> dict[str, int]:
+        """Return how often a clock was seen to have been set, for the statistics."""
+        return {"wall_steps": self._to_wall.steps + self._to_session.steps}
 
     def _home_local_at(self, session: int) -> int:
         return self._home_local_ns + ns_from_ticks(session - self._home_session)

@@ -132,7 +132,7 @@ def absent(name: str) -> Tell:
     """Say that a sample which somebody else plays can't be loaded here."""
     text = (
         f"{name[:200]} isn't among the samples of Sonic Pi on this computer, or can't be read: you don't "
-        "hear it when others play it; is Sonic Pi here as new as theirs?"
+        "hear it when others play it; is Sonic Pi here as new as theirs? `jamrelay stats` counts such samples"
     )
     return Tell(text, warning=True)
 

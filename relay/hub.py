@@ -16,6 +16,7 @@ from relay.limits import (
     NTP_ANSWERS_PER_S,
     NTP_BURST,
     STATS_BURST,
+    STATS_COUNTS_MAX,
     STATS_MEMBERS_MAX,
     STATS_PER_S,
     STRUCTURE_PER_S,
@@ -24,7 +25,7 @@ from relay.limits import (
 from relay.probing import Probing
 from relay.reception import CloseControl, Effect, Reception, SendControl, SendDatagram, close_stream
 from relay.rooms import AWAY_GRACE, RESERVED_FOR, SILENCE, Room, Seat
-from relay.statistics import room_stats
+from relay.statistics import add_counts, room_stats
 from relay.wire import control, frames
 from relay.wire.datagram import peek_channel
 from relay.wire.endpoint import Address, StreamAddress
@@ -75,6 +76,8 @@ class RelayHub:
         self.datagrams_refused = 0
         self.ntp_offset_ms: float | None = None
         self.off: list[str] = []
+        self.udp_counts: Callable[[], dict[str, int]] = dict
+        """What the shell's socket has counted."""
         self._channels: dict[int, tuple[Room, Seat, Channel]] = {}
         self._reception = Reception(
             rooms=self.rooms,
@@ -161,11 +164,12 @@ class RelayHub:
             software=self._software,
             uptime_s=(now - self._started_at) / TICKS_PER_S,
             members=present,
-            rooms=[room_stats(room) for room in rooms],
+            rooms=[room_stats(room, counts=seats <= STATS_COUNTS_MAX) for room in rooms],
             datagrams_in=self.datagrams_in,
             datagrams_refused=self.datagrams_refused,
             ntp_offset_ms=self.ntp_offset_ms,
             off=self.off,
+            udp=self.udp_counts(),
             probes=self.probing.stats(),
         )
 
@@ -179,6 +183,7 @@ class RelayHub:
         seat.local_only += report.local_only
         seat.unfounded += report.unfounded
         seat.unplayed += report.unplayed
+        add_counts(seat.counts, report.counts)
         seat.margins_ms.extend(report.margins_ms)
         if report.margin_ms_min is not None and (
             seat.margin_ms_worst is None or report.margin_ms_min < seat.margin_ms_worst

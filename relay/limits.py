@@ -32,6 +32,8 @@ once a second."""
 STATS_BURST = 50
 STATS_MEMBERS_MAX = 1000
 """Members in one answer: it must fit one control payload."""
+STATS_COUNTS_MAX = 128
+"""Members in an answer that gives the `counts` of each as well, which may take 3 kB."""
 
 NTP_ANSWERS_PER_S = 10
 """For each address: plain NTP is the one thing answered to strangers, and never more than asked. A client

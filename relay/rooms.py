@@ -70,6 +70,7 @@ class Seat:
     local_only: int = 0
     unfounded: int = 0
     unplayed: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
     sent: int = 0
 
     @property

@@ -108,6 +108,7 @@ class RelayService:
         )
         self.hub.off = self._observers.off
         self._socket = DatagramSocket(self._on_datagrams)
+        self.hub.udp_counts = partial(self._socket.counts.named, "udp")
         self._streams: dict[int, ControlStream] = {}
         self._networks: Counter[str] = Counter()
         """How many of them each address has."""

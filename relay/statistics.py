@@ -3,9 +3,12 @@
 Pure.
 """
 
+from dataclasses import asdict
+
 from relay.coherence import MemberSums
 from relay.rooms import Room, Seat
 from relay.tuning import Path
+from relay.wire.control import COUNTS_MAX
 from relay.wire.endpoint import StreamAddress
 from relay.wire.quantile import quantile
 from relay.wire.stats import MemberStats, RoomStats
@@ -14,10 +17,10 @@ from relay.wire.timetag import TICKS_PER_S, ms
 INCIDENTS_SHOWN = 20
 
 
-def room_stats(room: Room) -> RoomStats:
-    """Return the statistics of one room."""
+def room_stats(room: Room, *, counts: bool = True) -> RoomStats:
+    """Return the statistics of one room. counts: with the `counts` of each member, too."""
     ledger = room.ledger
-    counts = [room.judge.counts(slot) for slot in room.seats]
+    judged = [room.judge.counts(slot) for slot in room.seats]
     timing = room.judge.timing
     keeper = room.tuning.keeper
     paths = {path.slot: path for path in room.paths()}
@@ -37,16 +40,35 @@ def room_stats(room: Room) -> RoomStats:
         divergence=ledger.divergent / ledger.events if ledger.events else 0.0,
         retimed=ledger.retimed,
         retimed_share=ledger.retimed / ledger.events if ledger.events else 0.0,
-        overtaken=sum(count.overtaken for count in counts),
-        moved=sum(count.moved for count in counts),
-        missed=sum(count.missed for count in counts),
-        members=[_member_stats(room, room.seats[slot], paths.get(slot)) for slot in sorted(room.seats)],
+        overtaken=sum(count.overtaken for count in judged),
+        moved=sum(count.moved for count in judged),
+        missed=sum(count.missed for count in judged),
+        members=[
+            _member_stats(room, room.seats[slot], paths.get(slot), with_counts=counts)
+            for slot in sorted(room.seats)
+        ],
         incidents=list(ledger.incidents)[-INCIDENTS_SHOWN:],
         scheme=room.judge.scheme,
     )
 
 
-def _member_stats(room: Room, seat: Seat, path: Path | None) -> MemberStats:
+def add_counts(sums: dict[str, int], report: dict[str, int]) -> None:
+    """Add what a bridge counted since its report before. Bound: COUNTS_MAX names, the first ones."""
+    for name, count in report.items():
+        if name in sums or len(sums) < COUNTS_MAX:
+            sums[name] = sums.get(name, 0) + count
+
+
+def _counts(room: Room, seat: Seat) -> dict[str, int]:
+    """Return what its bridge counted and, after it so that no bridge can say it, what the relay did."""
+    judged = room.judge.counts(seat.slot)
+    own = {"judge_duplicates": judged.duplicates, "judge_skipped": judged.skipped}
+    if seat.channel is not None:
+        own |= {f"up_{name}": count for name, count in asdict(seat.channel.up.counts).items()}
+    return {name: count for name, count in (seat.counts | own).items() if count}
+
+
+def _member_stats(room: Room, seat: Seat, path: Path | None, *, with_counts: bool) -> MemberStats:
     sums = room.ledger.sums.get(seat.slot, MemberSums())
     counts = room.judge.counts(seat.slot)
     report = seat.last_report
@@ -90,6 +112,7 @@ def _member_stats(room: Room, seat: Seat, path: Path | None) -> MemberStats:
         clock_bound_ms=report.clock_bound_ms if report else 0.0,
         clock_rate_ppm=report.clock_rate_ppm if report else 0.0,
         clock_steps=report.clock_steps if report else 0,
+        counts=_counts(room, seat) if with_counts else {},
     )
 
 

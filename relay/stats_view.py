@@ -62,6 +62,14 @@ def verdict(room: RoomStats) -> tuple[str, str]:
     return "coherent: the same everywhere", GOOD
 
 
+_HAPPENED = {
+    "absent_samples": "a sample of the others was not on its computer, or could not be read",
+    "missed_here": "a note was not played there, since its computer came to it when its time was over",
+    "overflowed": "an event was dropped there, since too many waited",
+}
+"""Of what a bridge counts by name, what people should know; `--json` has all."""
+
+
 def _remarks(member: MemberStats) -> list[str]:
     """Return what a member should know that has no column: it is 0 for most."""
     remarks: list[str] = []
@@ -87,6 +95,9 @@ def _remarks(member: MemberStats) -> list[str]:
     if member.beyond:
         events = f"{counted(member.beyond, 'event')} needed more than the longest lead"
         remarks.append(f"{member.name}: {events} and {_was(member.beyond)}n't waited for")
+    for name, happened in _HAPPENED.items():
+        if count := member.counts.get(name, 0):
+            remarks.append(f"{member.name}: {counted(count, 'time')} {happened}")
     if member.refused:
         remarks.append(f"{member.name}: {counted(member.refused, 'message')} refused")
     return remarks

@@ -105,6 +105,11 @@ class Bench:
         steps = round((until_s - from_s) / 0.02)
         return [one for step in range(steps + 1) for one in self.release(from_s + step * 0.02, ready)]
 
+    def counts(self) -> dict[str, int]:
+        """Return what everybody has counted beside the ledger's own figures; what is 0 isn't there."""
+        totals = [one for named in self.ledger.counters for one in named().items()]
+        return {name: total for name, total in totals if total}
+
     def digest(self, second: int) -> list[tuple[int, bytes]]:
         """Return the ledger's (number, digest) of a second after `instant(0)`."""
         return self.ledger.detail((instant(0) >> 32) + second).events

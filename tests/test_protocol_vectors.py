@@ -92,6 +92,8 @@ def test_kinds_and_flags_have_the_numbers_that_are_written_down() -> None:
         f"plain NTP, for each address | {limits.NTP_ANSWERS_PER_S} a second, {limits.NTP_BURST} at once |",
         f"| {limits.OUTBOX_FRAMES}, the newest |",
         f"have {limits.STATS_MEMBERS_MAX} seats together",
+        f"where they have {limits.STATS_COUNTS_MAX} at most",
+        f"at most {control.COUNTS_MAX} pairs of a name",
         f"| {recovery.MAX_MISSING} |",
         f"at most {control.PROBE_ARRIVALS_MAX} pairs",
         f"`rate` (datagrams a second, over 0, at most {control.PROBE_RATE_MAX:.0f})",

@@ -15,8 +15,11 @@ from rehearsal.recording import timetag_at
 
 from relay.identity import load_or_create
 from relay.transports import tls
+from relay.transports.asking import ask_stats
+from relay.transports.pins import KnownRelays
 from relay.transports.tls import ControlStream
 from relay.wire import control
+from relay.wire.endpoint import Endpoint
 from relay.wire.osc import bundle, encode
 from tests.bridge_process import Bridge, bridge
 from tests.commands import ENDS_S, own_user, relay
@@ -93,6 +96,29 @@ def test_a_disk_without_room_for_log_and_journal_costs_no_note(env: dict[str, st
     ):
         play(sonic_pi, joined)
         joined.leave()
+
+
+def test_what_the_sockets_of_bridge_and_relay_count_is_in_the_statistics(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    with (
+        relay(env, tmp_path / "data") as (_, port),
+        bridge(tmp_path, port) as joined,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sonic_pi,
+    ):
+        joined.says("in room main as bob", "clock set")
+        sonic_pi.sendto(b"no OSC", joined.tap)
+        deadline_s, counts = time.monotonic() + ENDS_S, dict[str, int]()
+        while "tap_malformed" not in counts:
+            assert time.monotonic() < deadline_s, f"no report has come: {counts}"
+            time.sleep(0.1)
+            pins = KnownRelays(tmp_path / "pins of who asks")
+            stats = asyncio.run(ask_stats(Endpoint("127.0.0.1", port), pins))
+            counts = stats.rooms[0].members[0].counts
+        joined.leave()
+    assert (counts["tap_received"], counts["tap_malformed"]) == (1, 1)
+    assert min(counts["udp_received"], counts["udp_sent"]) > 0
+    assert min(stats.udp["udp_received"], stats.udp["udp_sent"]) > 0
 
 
 FAILING_PORT = """

@@ -204,7 +204,7 @@ def test_memory_has_what_the_next_bridge_needs() -> None:
     assert not handed.covers(judged(3, 2.05, note(22)), own=False)
     assert not handed.covers(judged(2, 9.0, note(21)), own=False)
     assert handed.covers(judged(5, 3.0, note(30), slot=1, seq=1), own=True)
-    assert bench.playout.counts.released == 3
+    assert bench.ledger.totals["events"] + bench.ledger.totals["unconfirmed"] == 3
 
 
 def test_a_place_given_to_somebody_else_is_left_alone() -> None:
@@ -219,13 +219,13 @@ def test_a_place_given_to_somebody_else_is_left_alone() -> None:
 
 
 def test_what_no_member_sealed_has_no_effect_and_is_counted() -> None:
-    _, session, relay = joined()
+    bench, session, relay = joined()
     read = reading(2.0)
     sealed = Sealer(b"\2" * 32, CHANNEL).seal(frames.encode(judged(1, 3.0, note())))
     for payload in (b"", b"x" * 100, sealed):
         session.receive_datagram(payload, received_local_ns=read.local_ns, reading=read)
     relay.say(frames.BeatUp(1, 1, instant(2.0)), at_s=2.0)
-    assert session.datagrams_refused == 4
+    assert bench.counts()["datagrams_refused"] == 4
     assert len(session.playout.queue) == 0
 
 
@@ -273,7 +273,7 @@ def test_the_next_wakeup_lies_ahead_whatever_has_just_been_done() -> None:
         assert local_ns < wakeup_ns <= local_ns + 250_000_000
         local_ns = wakeup_ns
     assert local_ns > reading(6.0).local_ns, "no faster than there is to do"
-    assert bench.playout.counts.released == 2
+    assert bench.ledger.totals["events"] + bench.ledger.totals["unconfirmed"] == 2
 
 
 def test_settings_and_refusals_of_the_relay_are_taken_in() -> None:

@@ -113,8 +113,15 @@ def test_what_stays_at_home_and_what_was_refused_is_said_and_only_then(columns: 
     assert "heard at home only" not in quiet
     assert "messages refused" not in quiet
     lines = " ".join(
-        " ".join(shown(room(member(2, "bob", local_only=3, refused=4)), columns=columns)).split()
+        " ".join(
+            shown(
+                room(member(2, "bob", local_only=3, refused=4, counts={"overflowed": 2, "its_own": 5})),
+                columns=columns,
+            )
+        ).split()
     )
+    assert "bob: 2 times an event was dropped there, since too many waited" in lines
+    assert "its_own" not in lines
     assert "bob: 3 of its own sounds (samples, synthdefs, sound input) heard at home only" in lines
     assert "bob: 4 messages refused" in lines
 

@@ -87,7 +87,7 @@ def test_chords_stay_together_and_timetags_never_decrease_at_release_under_any_s
             assert given_tag == last[1]
         assert given_tag >= last[1]
         last = (due, given_tag)
-    assert timebase.wall_steps == 0
+    assert timebase.named() == {"wall_steps": 0}
 
 
 def test_a_straggler_gets_its_place_between_what_was_handed_over_before() -> None:
@@ -105,4 +105,4 @@ def test_a_wall_clock_that_was_set_moves_timetags_with_it() -> None:
     set_back = Reading(5_000 * MS, UNIX_NS + 5_000 * MS - 3_600_000 * MS)
     tag = timebase.wall_of_session(instant(5.1), set_back)
     assert abs(tag - (instant(5.1) - 3600 * TICKS_PER_S)) < ticks(0.001)
-    assert timebase.wall_steps == 1
+    assert timebase.named() == {"wall_steps": 1}

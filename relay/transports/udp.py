@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from clock import sources
@@ -61,6 +61,10 @@ class SocketCounts:
     """Not sent: the kernel's buffer was full."""
     send_errors: int = 0
     """Not sent: no route, an ICMP error of an earlier one, a firewall here."""
+
+    def named(self, of: str) -> dict[str, int]:
+        """Return all by name, for the statistics. of: the socket's name, before theirs."""
+        return {f"{of}_{name}": count for name, count in asdict(self).items()}
 
 
 class DatagramSocket:

@@ -50,6 +50,10 @@ PROBE_ARRIVALS_MAX = 1024
 """In one report: what a second can bring, bursts included."""
 FirstSeq = Annotated[int, Meta(ge=1, le=2**31)]
 """Half of what an event's u32 can hold: a member can't use up the numbers of its slot at one blow."""
+CountName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}\Z")]
+"""Of what a bridge counts beside the music: safe on every terminal, and no longer than it must be."""
+COUNTS_MAX = 64
+"""Such names in one report, and of one member."""
 Payloads = Annotated[list[bytes], Meta(max_length=4096)]
 
 
@@ -178,6 +182,7 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     margin_ms: due minus hand-over, less what scsynth needs; > 0 is early; None when nothing was played.
     ways_down: (number, tenths of a millisecond from its judging to its arrival, repair included) of the
     events that came since the report before. down_p50_ms, down_p99_ms: of heartbeats, which nothing repairs.
+    counts: what else happened at this bridge since the report before, by names of its own choice.
     """
 
     second: int
@@ -212,6 +217,7 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     clock_bound_ms: Milliseconds = 0.0
     clock_rate_ppm: Milliseconds = 0.0
     clock_steps: Tally = 0
+    counts: Annotated[dict[CountName, Tally], Meta(max_length=COUNTS_MAX)] = {}
 
 
 class DigestRequest(Struct, tag="digest_request", frozen=True, kw_only=True):

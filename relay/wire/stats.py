@@ -17,6 +17,8 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     beyond: events in them that needed more than the longest lead, and aren't waited for.
     missed: own notes that reached the relay when their time was over. alone: own events that nobody else can
     have heard, those among them, in the seconds compared. unplayed: own notes that nobody heard.
+    counts: what else its bridge counts, by the bridge's names (bridge/report.py), and the relay of what it
+    sends (relay/statistics.py); what is 0 isn't there.
     """
 
     slot: int
@@ -55,6 +57,7 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     clock_bound_ms: float = 0.0
     clock_rate_ppm: float = 0.0
     clock_steps: int = 0
+    counts: dict[str, int] = {}
 
 
 class RoomStats(Struct, frozen=True, kw_only=True):
@@ -106,6 +109,8 @@ class Stats(Struct, tag="stats", frozen=True, kw_only=True):
     datagrams_in: int
     datagrams_refused: int
     ntp_offset_ms: float | None = None
+    udp: dict[str, int] = {}
+    """What the relay's UDP socket sent, received, and failed to: see SocketCounts."""
     probes: ProbeStats = ProbeStats()
     off: list[str] = []
     """What has failed beside the music and is done without: the event log, the check of the clock."""
