@@ -14,6 +14,7 @@ from relay.wire import control
 from relay.wire.counted import counted
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import StreamAddress
+from relay.wire.errors import MalformedControl
 from relay.wire.names import clean_name, cleaned
 from relay.wire.recovery import MAX_MISSING
 from relay.wire.sequence import Judged, Scheme
@@ -329,6 +330,14 @@ def _seat_by_ticket(room: Room, hello: control.Hello) -> Seat | None:
 def close_stream(address: object) -> list[Effect]:
     """Return the effect that ends the connection of an address, if it is one over TLS."""
     return [CloseControl(address.connection)] if isinstance(address, StreamAddress) else []
+
+
+def not_understood(payload: bytes, error: MalformedControl) -> control.Refused:
+    """Return the answer to a control message that can't be read, as a first word of another version may."""
+    theirs = control.protocol_of(payload)
+    if theirs is not None and theirs != PROTOCOL_VERSION:
+        return control.Refused(reason="protocol", text=other_version(theirs), final=True)
+    return control.Refused(reason="malformed", text=f"not understood: {error}", final=True)
 
 
 def _refuse(connection: int, reason: str, text: str, *, final: bool = False) -> list[Effect]:

@@ -26,6 +26,7 @@ from relay.identity import Identity
 from relay.lead import LeadPolicy
 from relay.limits import CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS
 from relay.ntp_check import check_forever
+from relay.reception import not_understood
 from relay.transports import tls
 from relay.transports.logs import on_fault
 from relay.transports.staying import stay_in_memory
@@ -202,8 +203,7 @@ class RelayService:
             try:
                 message = control.decode_up(payload)
             except MalformedControl as error:
-                text = f"not understood: {error}"
-                stream.send(control.encode(control.Refused(reason="malformed", text=text, final=True)))
+                stream.send(control.encode(not_understood(payload, error)))
                 return
             now = self._time.now()
             self._do(self.hub.receive_control(connection, message, now, host=stream.peer.host))

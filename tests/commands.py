@@ -64,11 +64,21 @@ def line_of(process: Process, words: str) -> str:
     raise AssertionError(f"{words!r} was never said; it said {process.communicate()[1]!r}")
 
 
+LATER_RELAY = (
+    Path(sys.executable).name,
+    "-c",
+    "from relay.wire import version; version.PROTOCOL_VERSION += 1; from relay.cli import main; main()",
+)
+"""A relay of a later protocol."""
+
+
 @contextlib.contextmanager
-def relay(env: dict[str, str], data: Path, port: int = 0, *words: str) -> Iterator[tuple[Process, int]]:
+def relay(
+    env: dict[str, str], data: Path, port: int = 0, *words: str, program: tuple[str, ...] = ("jamrelay",)
+) -> Iterator[tuple[Process, int]]:
     """Run a relay; yield it and its port."""
     with running(
-        env, "jamrelay", "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", data, *words
+        env, *program, "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", data, *words
     ) as process:
         found = READY.search(line_of(process, "relay ready"))
         assert found is not None

@@ -1,9 +1,14 @@
 """Who may come in: a Hello that is refused, and one that only asks, answered by the same decision."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
+from relay.reception import not_understood
 from relay.wire import control
-from relay.wire.version import PROTOCOL_VERSION
+from relay.wire.errors import MalformedControl
+from relay.wire.version import PROTOCOL_VERSION, UPDATE
 from tests.fakes import FakeBridge, Jam
 
 
@@ -15,13 +20,34 @@ def refusal(bridge: FakeBridge, **changes: object) -> control.Refused:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "older"), [(PROTOCOL_VERSION + 1, "the relay has the older"), (1, "you have the older")]
+    ("theirs", "older", "where"),
+    [
+        (PROTOCOL_VERSION + 1, "the relay has the older", f"updates it there ({UPDATE}) and starts it again"),
+        (1, "you have the older", f"update it on this computer ({UPDATE}) and join again"),
+    ],
 )
-def test_another_protocol_version_is_refused_with_both_and_what_to_do(theirs: int, older: str) -> None:
+def test_another_protocol_version_is_refused_with_the_older_side_and_how_to_update_it(
+    theirs: int, older: str, where: str
+) -> None:
     refused = refusal(FakeBridge(Jam()), protocol=theirs)
     assert (refused.reason, refused.final) == ("protocol", True)
     assert f"protocol {PROTOCOL_VERSION}, you speak {theirs}: {older} jamrelay" in refused.text
-    assert "install the same version" in refused.text
+    assert where in refused.text
+
+
+def test_the_first_word_of_another_version_is_told_so_though_it_can_not_be_read() -> None:
+    word = {"type": "hello", "protocol": PROTOCOL_VERSION - 1, "software": "s", "nickname": "ann"}
+    for theirs, expected in ((word, "protocol"), (word | {"protocol": PROTOCOL_VERSION}, "malformed")):
+        payload = msgspec.msgpack.encode(theirs)
+        with pytest.raises(MalformedControl) as error:
+            control.decode_up(payload)
+        refused = not_understood(payload, error.value)
+        assert (refused.reason, refused.final) == (expected, True)
+        assert ("you have the older jamrelay" in refused.text) == (expected == "protocol")
+
+
+def test_the_way_to_update_is_the_one_that_the_readme_gives() -> None:
+    assert UPDATE in (Path(__file__).parent.parent / "README.md").read_text()
 
 
 def test_one_room_too_many_is_refused_and_an_old_one_still_joined() -> None:

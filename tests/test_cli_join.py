@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import end_shims
-from relay.wire.version import PROTOCOL_VERSION
+from relay.wire.version import PROTOCOL_VERSION, UPDATE
 from tests.commands import (
     BIN,
     ENDS_S,
-    READY,
+    LATER_RELAY,
     free_port,
     line_of,
     own_user,
@@ -145,26 +145,15 @@ def test_join_of_a_room_without_a_place_says_so_before_anything_is_started(
     assert not started.exists()
 
 
-OTHER_VERSION = """
-from relay.wire import version
-version.PROTOCOL_VERSION += 1
-from relay.cli import main
-main()
-"""
-
-
 def test_join_of_a_relay_of_another_version_says_so_before_anything_is_started(
     env: dict[str, str], tmp_path: Path
 ) -> None:
-    started, python = tmp_path / "started", Path(sys.executable).name
-    serve = ["serve", "--host", "127.0.0.1", "--port", "0", "--data-dir", str(tmp_path / "data")]
-    with running(env, python, "-c", OTHER_VERSION, *serve) as process:
-        found = READY.search(line_of(process, "relay ready"))
-        assert found is not None
-        status, _, errors = join(env, f"localhost:{found[1]}", "--", "touch", started)
+    started = tmp_path / "started"
+    with relay(env, tmp_path / "data", program=LATER_RELAY) as (_, port):
+        status, _, errors = join(env, f"localhost:{port}", "--", "touch", started)
     assert status == 1
     assert f"protocol {PROTOCOL_VERSION + 1}, you speak {PROTOCOL_VERSION}: you have the older" in errors
-    assert "install the same version" in errors
+    assert f"update it on this computer ({UPDATE}) and join again" in errors
     assert not started.exists()
 
 

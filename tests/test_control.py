@@ -119,6 +119,12 @@ def test_damaged_messages_raise_malformed_control_or_decode(path: Path, data: st
             decode(bytes(damaged))
 
 
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_have_a_protocol_or_none(data: bytes) -> None:
+    assert isinstance(control.protocol_of(data), int | None)
+    assert isinstance(control.protocol_of(b"\x82" + data), int | None)
+
+
 def test_deep_nesting_is_malformed() -> None:
     with pytest.raises(MalformedControl):
         control.decode_up(b"\x91" * 100_000)

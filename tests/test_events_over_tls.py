@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bridge.connection import Connection
@@ -235,6 +236,24 @@ async def test_whoever_only_asks_has_an_answer_and_keeps_no_place_however_often_
         assert answers > 0
         assert [seat.present for seat in relay.hub.rooms["main"].seats.values()] == [True]
         await member.connection.close()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "reason"), [(PROTOCOL_VERSION - 1, "protocol"), (PROTOCOL_VERSION, "malformed")]
+)
+async def test_a_first_word_that_can_not_be_read_is_told_of_its_version_if_it_is_another(
+    relay: RelayService, tmp_path: Path, protocol: int, reason: str
+) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        stream = await tls.connect(Endpoint("127.0.0.1", relay.port), pins=KnownRelays(tmp_path / "known"))
+        stream.send(msgspec.msgpack.encode({"type": "hello", "protocol": protocol, "nickname": "ann"}))
+        payload = await stream.receive()
+        assert payload is not None
+        refused = control.decode_down(payload)
+        assert isinstance(refused, control.Refused)
+        assert (refused.reason, refused.final) == (reason, True)
+        assert await stream.receive() is None
+        stream.abort()
 
 
 async def test_one_address_does_not_take_all_places(

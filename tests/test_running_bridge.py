@@ -21,8 +21,9 @@ from relay.transports.tls import ControlStream
 from relay.wire import control
 from relay.wire.endpoint import Endpoint
 from relay.wire.osc import bundle, encode
+from relay.wire.version import PROTOCOL_VERSION, UPDATE
 from tests.bridge_process import Bridge, bridge
-from tests.commands import ENDS_S, own_user, relay
+from tests.commands import ENDS_S, LATER_RELAY, own_user, relay
 
 
 @pytest.fixture
@@ -53,6 +54,22 @@ def test_a_relay_that_goes_and_comes_back_with_another_key_is_told_with_the_line
             (tmp_path / "pins").write_text("")
             joined.says("used before", "back in room main as bob, slot 1; nobody else is here yet")
             assert len(set(joined.warnings())) == len(joined.warnings()), "each is told once"
+
+
+def test_a_relay_that_comes_back_with_another_version_is_told_with_the_older_side_and_how_to_update_it(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    with relay(env, tmp_path / "data") as (first, port), bridge(tmp_path, port) as joined:
+        joined.says("in room main as bob", "clock set")
+        first.kill()
+        first.wait()
+        with relay(env, tmp_path / "data", port, program=LATER_RELAY):
+            joined.says(
+                f"this relay speaks protocol {PROTOCOL_VERSION + 1}, you speak {PROTOCOL_VERSION}: you have "
+                f"the older jamrelay; update it on this computer ({UPDATE}) and join again"
+            )
+            joined.leave()
+    assert sum("the older jamrelay" in line for line in joined.warnings()) == 1
 
 
 async def test_each_refusal_is_told_once_however_often_it_comes_and_its_change_as_well(

@@ -305,6 +305,24 @@ def decode_up(data: bytes) -> Up:
         raise MalformedControl(f"{len(data)} bytes from a bridge: {error}") from None
 
 
+class _Greeting(Struct, frozen=True):
+    """As much of a first word as every version of the protocol has."""
+
+    type: str
+    protocol: int
+
+
+_greeting_decoder = msgspec.msgpack.Decoder(_Greeting)
+
+
+def protocol_of(data: bytes) -> int | None:
+    """Return the protocol version of a first word that may be of another version, None if it has none."""
+    try:
+        return _greeting_decoder.decode(data).protocol
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
 def decode_down(data: bytes) -> Down:
     """Return what a relay said. Raises MalformedControl."""
     try:

@@ -5,11 +5,16 @@ Pure. It grows whenever an older peer could misread what a newer one sends; ther
 
 PROTOCOL_VERSION = 4
 
+UPDATE = "git -C jamrelay pull && pipx install --force ./jamrelay"
+"""From where README.md let it be cloned."""
+
 
 def other_version(theirs: int) -> str:
-    """Return what a relay says to who speaks another version: which side is older, and what to do."""
-    older = "the relay has" if theirs > PROTOCOL_VERSION else "you have"
-    return (
-        f"this relay speaks protocol {PROTOCOL_VERSION}, you speak {theirs}: {older} the older jamrelay; "
-        "install the same version on both sides"
-    )
+    """Return what a relay says to who speaks another version: which side is older, and how to update it."""
+    both = f"this relay speaks protocol {PROTOCOL_VERSION}, you speak {theirs}"
+    if theirs > PROTOCOL_VERSION:
+        return (
+            f"{both}: the relay has the older jamrelay; whoever runs it updates it there ({UPDATE}) and "
+            "starts it again"
+        )
+    return f"{both}: you have the older jamrelay; update it on this computer ({UPDATE}) and join again"
