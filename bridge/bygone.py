@@ -6,7 +6,7 @@ return every member would be given those of all the others at once, for nothing.
 
 from collections.abc import Callable, Iterable
 
-from bridge.remap import created_nodes, referenced_nodes
+from bridge.arguments import created_nodes, referenced_nodes
 from relay.wire.osc import Message, single_message
 from relay.wire.sequence import Kind, Stamped
 

@@ -7,7 +7,7 @@ this host's scsynth only. Which command is of which class: relay/wire/scsynth-co
 from collections.abc import Container
 from enum import Enum
 
-from bridge.remap import created_nodes, referenced_nodes, synthdef_name
+from bridge.arguments import created_nodes, referenced_nodes, synthdef_name
 from bridge.standins import home_only
 from relay.wire.commands import COMMANDS, CommandClass
 from relay.wire.meaning import MASTER_MIXER

@@ -48,7 +48,7 @@ def main() -> None:
 main.add_command(probe)
 
 
-@main.command(context_settings={"ignore_unknown_options": False})
+@main.command()
 @click.argument("address", metavar="HOST[:PORT]")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--room", default="main", help="Join this room.")

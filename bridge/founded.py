@@ -15,9 +15,10 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from bridge.arguments import created_nodes
 from bridge.holdback import Held
 from bridge.idspace import Origin
-from bridge.remap import created_nodes, remap
+from bridge.remap import remap
 from relay.wire.errors import RemoteError
 from relay.wire.foundation import BEFORE_ALL_NUMBERS, FoundationStore, Told, key_of
 from relay.wire.osc import Message, single_message

@@ -8,16 +8,18 @@ their buses for ever.
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from bridge.arguments import created_nodes, synthdef_name
 from bridge.classify import SERVER_INFO, Route, completes_foundation, is_foundation, route
 from bridge.effects import Tell
 from bridge.idspace import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.missed import Missed
 from bridge.nodes import HomeNodes, NodeTracker, answered_node
 from bridge.pacer import Pacer
-from bridge.remap import OUTPUT_CONTROL, created_nodes, remap, synthdef_name, unmap_reply
+from bridge.remap import OUTPUT_CONTROL, remap
 from bridge.resources import ResourceFolders, load_to_wire
 from bridge.session import JamSession
 from bridge.standins import StandIns, Travelling, home_only
+from bridge.unmap import unmap_reply
 from bridge.words import out_of_range
 from clock.model import Reading
 from relay.wire.commands import OWN_SYNTH, HomeKind
@@ -52,8 +54,6 @@ class PlayerCounts:
     messages: int = 0
     malformed: int = 0
     refused: dict[str, int] = field(default_factory=dict)
-    local_only: int = 0
-    """Sounds and samples that only this host has."""
     runs: int = 0
     """Messages that show that a run began or that none is left: /n_run 0, and the mixer of each run."""
 
@@ -248,7 +248,6 @@ class Player:
             self._note_missed(self._missed.synth(synthdef_name(message), known))
 
     def _note_missed(self, tell: Tell | None) -> None:
-        self.counts.local_only += 1
         self._session.note_local_only(tell)
 
     def _pass_on(self, message: Message) -> None:

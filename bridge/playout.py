@@ -8,6 +8,7 @@ Bound: AHEAD_COUNT_MAX judged events are at scsynth ahead of the release advance
 from dataclasses import dataclass, field
 
 from bridge.absent import Absent
+from bridge.arguments import buffer_numbers
 from bridge.atsynth import AtSynth
 from bridge.behind import Behind
 from bridge.buffers import Buffers
@@ -18,7 +19,7 @@ from bridge.idspace import Origin
 from bridge.memory import HandedOver
 from bridge.places import Places
 from bridge.redo import Redo
-from bridge.remap import OUTPUT_CONTROL, buffer_numbers, remap
+from bridge.remap import OUTPUT_CONTROL, remap
 from bridge.report import SecondsLedger, event_digest
 from bridge.resets import Resets
 from bridge.resources import ResourceFolders, load_to_local
@@ -98,8 +99,7 @@ class Playout:
 
     def drain(self) -> list[bytes]:
         """Take out the datagrams for scsynth, in order."""
-        out = self._out.copy()
-        self._out.clear()
+        out, self._out[:] = self._out.copy(), []
         return out
 
     # -- who is there --------------------------------------------------------------------------------

@@ -17,27 +17,15 @@ from bridge.arguments import (
     NODE_NEW,
     ROLE_OF_CONTROL,
     TARGET,
-    buffer_numbers,
-    created_nodes,
     fields,
-    referenced_nodes,
     synthdef_name,
     whole,
 )
 from bridge.idspace import (
-    AUDIO_BUS_COUNT,
-    BUFFER_COUNT,
-    BUFFERS_PER_SLOT,
-    BUSES_PER_SLOT,
     CONTROL_BUSES_PER_SLOT,
-    HARDWARE_BUSES,
-    LOCAL_BASE,
-    NODE_BITS,
-    SLOT_COUNT,
     Origin,
     home_only_node,
 )
-from bridge.unmap import unmap_reply
 from relay.wire.commands import (
     COMMANDS,
     CONTROL_ROLES,
@@ -49,24 +37,6 @@ from relay.wire.commands import (
 )
 from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string
-
-__all__ = [
-    "AUDIO_BUS_COUNT",
-    "BUFFERS_PER_SLOT",
-    "BUFFER_COUNT",
-    "BUSES_PER_SLOT",
-    "HARDWARE_BUSES",
-    "LOCAL_BASE",
-    "NODE_BITS",
-    "SLOT_COUNT",
-    "Origin",
-    "buffer_numbers",
-    "created_nodes",
-    "referenced_nodes",
-    "remap",
-    "synthdef_name",
-    "unmap_reply",
-]
 
 MAX_COUNT = 1024
 """The greatest count argument: scsynth works through it in its audio thread."""

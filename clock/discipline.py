@@ -183,21 +183,9 @@ class SessionClock:
         return self._filter.jitter_ns(rate=self._rate) / NS_PER_S
 
     @property
-    def correction_s(self) -> float:
-        """What was to be slewed when the clock was last bent; > 0: session time is to be put forward."""
-        return self.correction_at_s(self._updated_ns)
-
-    @property
     def error_bound_s(self) -> float:
         """How far the clock may have been off when the clock was last bent: see `error_bound_at_s`."""
         return self.error_bound_at_s(self._updated_ns)
-
-    def correction_at_s(self, local_ns: int) -> float:
-        """Return what is still to be slewed at a local instant; 0 while there is nothing to go by."""
-        if self._timeline is None or self._relocking:
-            return 0.0
-        bounds = self._filter.interval(local_ns, rate=self._rate, rate_error=self._rate_margin())
-        return (self._estimate_ns(local_ns, bounds) - self._offset_ns(self._timeline, local_ns)) / NS_PER_S
 
     def error_bound_at_s(self, local_ns: int) -> float:
         """Return how far the clock may be off at a local instant: half the least round trip seen (up and down

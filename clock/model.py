@@ -123,9 +123,5 @@ class Timeline:
             self._lines.append(Line(at_ns, session, rate_ppt))
         self._bent_at_ns = at_ns
 
-    def rate_ppt_at(self, local_ns: int) -> int:
-        """Return how much faster session time runs than the local clock at an instant (10**-12)."""
-        return self._lines[self._index_by_local(local_ns)].rate_ppt
-
     def _index_by_local(self, local_ns: int) -> int:
         return max(bisect_right(self._lines, local_ns, key=lambda line: line.local_ns) - 1, 0)

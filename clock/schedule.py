@@ -37,11 +37,6 @@ class Poller:
         self._eager_left = EAGER_REQUESTS
         self._answers = 0
 
-    @property
-    def outstanding(self) -> int:
-        """How many questions are open."""
-        return len(self._open)
-
     def restart_burst(self, now_local_ns: int) -> None:
         """Ask at once and in a burst again: on joining, on waking, for a new epoch of the relay."""
         self.next_poll_local_ns = now_local_ns

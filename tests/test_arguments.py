@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.remap import buffer_numbers, created_nodes, referenced_nodes, synthdef_name
+from bridge.arguments import buffer_numbers, created_nodes, referenced_nodes, synthdef_name
 from relay.wire import osc
 from relay.wire.errors import Refused
 

@@ -49,7 +49,7 @@ def error_s(clock: SessionClock, at_s: float, *, offset_s: float = 0.0) -> float
 def test_before_the_lock_there_is_no_session_time() -> None:
     clock = SessionClock()
     assert (clock.locked, clock.relocking, clock.era, clock.samples) == (False, True, 0, 0)
-    assert (clock.rtt_s, clock.jitter_s, clock.correction_s, clock.error_bound_s) == (0, 0, 0, inf)
+    assert (clock.rtt_s, clock.jitter_s, clock.error_bound_s) == (0, 0, inf)
     with pytest.raises(NotLocked):
         clock.session_from_local(0)
     with pytest.raises(NotLocked):
@@ -123,15 +123,6 @@ def test_a_slew_never_passes_500_ppm_and_ends_when_nothing_more_comes() -> None:
     assert min(rates) == pytest.approx(-500e-6, abs=1e-9)
     assert abs(error_s(clock, 60)) < 2e-4
     assert rates[-1] == pytest.approx(0, abs=1e-9)
-
-
-def test_correction_is_what_is_still_to_be_slewed() -> None:
-    clock = SessionClock()
-    for index in range(8):
-        tell(clock, index * 0.025, up_s=11e-3, down_s=1e-3)
-    tell(clock, 1)
-    assert clock.correction_s == pytest.approx(-5e-3, abs=1e-4)  # session time is ahead: to be put back
-    assert clock.correction_at_s(BOOTED_NS + 3 * NS_PER_S) == pytest.approx(-4e-3, abs=1e-4)
 
 
 def test_a_present_later_than_the_stamp_is_where_the_clock_bends() -> None:
@@ -212,7 +203,7 @@ def test_relocking_runs_on_until_the_burst_and_then_steps_once() -> None:
     clock = locked_clock()
     said = clock.session_from_local(BOOTED_NS + 9 * NS_PER_S)
     clock.relock()
-    assert (clock.locked, clock.relocking, clock.error_bound_s, clock.correction_s) == (True, True, inf, 0)
+    assert (clock.locked, clock.relocking, clock.error_bound_s) == (True, True, inf)
     assert clock.session_from_local(BOOTED_NS + 9 * NS_PER_S) == said
     done = [tell(clock, 9 + index * 0.025, offset_s=-0.004) for index in range(8)]
     assert done == [Adjustment.HELD] * 7 + [Adjustment.STEPPED]

@@ -88,7 +88,7 @@ def test_a_bend_before_the_last_one_counts_from_the_last_one() -> None:
     timeline.bend(LOCAL_NS + NS_PER_S, slewed_ppt=0, for_ns=0, rate_ppt=PPT_OF_500_PPM)
     assert timeline.bent_at_ns == LOCAL_NS + 5 * NS_PER_S
     assert timeline.session_at(LOCAL_NS + 5 * NS_PER_S) == SESSION + (5 << 32)
-    assert timeline.rate_ppt_at(LOCAL_NS + 5 * NS_PER_S) == PPT_OF_500_PPM
+    assert timeline.session_at(LOCAL_NS + 6 * NS_PER_S) == SESSION + (6 << 32) + 500 * 2**32 // 10**6
 
 
 def test_a_slew_ends_when_it_was_told_to() -> None:

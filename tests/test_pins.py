@@ -52,21 +52,6 @@ def test_comments_and_other_relays_survive_a_new_one(tmp_path: Path) -> None:
     assert path.read_text() == "# mine\nother:7707 SHA256:x # the club\nrelay.example:7707 SHA256:a\n"
 
 
-def test_invite_must_match_and_nothing_is_noted_if_it_does_not(tmp_path: Path) -> None:
-    path = tmp_path / "known_relays"
-    with pytest.raises(LocalError, match="not the relay you were invited to: it shows the key SHA256:b"):
-        KnownRelays(path).check(HERE, "SHA256:b", expected="SHA256:a")
-    assert not path.exists()
-    assert KnownRelays(path).check(HERE, "SHA256:a", expected="SHA256:a") is Trust.NEW
-
-
-def test_invite_does_not_overrule_what_was_known_before(tmp_path: Path) -> None:
-    pins = KnownRelays(tmp_path / "known_relays")
-    pins.check(HERE, "SHA256:a")
-    with pytest.raises(LocalError, match="not the relay you used before"):
-        pins.check(HERE, "SHA256:b", expected="SHA256:b")
-
-
 def test_damaged_line_of_this_relay_is_told_and_never_trusted(tmp_path: Path) -> None:
     path = tmp_path / "known_relays"
     path.write_text("relay.example:7707\n")

@@ -209,9 +209,9 @@ def test_a_load_of_ones_own_is_done_at_home_at_once_and_counted_as_local_only(tm
     player = bench.player()
     send(player, encode("/b_allocRead", 3, "/home/me/my.wav", 0, 0))
     assert synth(player) == [encode("/b_allocRead", Origin(1).buffer(3), "/home/me/my.wav", 0, 0)]
-    assert player.counts.local_only == bench.ledger.local_only == 1
+    assert bench.ledger.local_only == 1
     send(player, encode("/b_allocRead", 4, f"{tmp_path}/samples/x.flac", 0, 0))
-    assert player.counts.local_only == 1
+    assert bench.ledger.local_only == 1
     player.reply(encode("/done", "/b_allocRead", Origin(1).buffer(3)))
     assert told(player) == [encode("/done", "/b_allocRead", 3)]
     assert bench.playout.buffers.loaded == {Origin(1).buffer(3)}

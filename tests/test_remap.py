@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.remap import LOCAL_BASE, SLOT_COUNT, Origin, created_nodes, remap, synthdef_name
+from bridge.arguments import created_nodes, synthdef_name
+from bridge.idspace import LOCAL_BASE, SLOT_COUNT, Origin
+from bridge.remap import remap
 from relay.wire import osc
 from relay.wire.commands import LOCAL_ONLY_SYNTHDEFS, SYNTHDEFS
 from relay.wire.errors import Refused

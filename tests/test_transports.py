@@ -124,7 +124,7 @@ async def test_relay_is_new_first_and_known_afterwards(
 ) -> None:
     endpoint = await start(echo)
     for trust in (Trust.NEW, Trust.KNOWN):
-        stream = await connect(endpoint, pins=pins, expected_fingerprint=identity.fingerprint)
+        stream = await connect(endpoint, pins=pins)
         assert (stream.trust, stream.fingerprint) == (trust, identity.fingerprint)
         assert stream.peer == endpoint
         await hang_up(stream)
@@ -139,8 +139,8 @@ async def test_other_relay_than_before_is_told_and_hears_nothing(
         heard.put_nowait(await stream.receive())
 
     endpoint = await start(listen)
-    with pytest.raises(LocalError, match="not the relay you were invited to"):
-        await connect(endpoint, pins=pins, expected_fingerprint="SHA256:somebody-else")
+    with pytest.raises(LocalError, match="another key than the relay did a moment ago"):
+        await connect(endpoint, pins=None, expected_fingerprint="SHA256:somebody-else")
     pins.check(endpoint, "SHA256:from-before")
     with pytest.raises(LocalError, match="not the relay you used before"):
         await connect(endpoint, pins=pins)
@@ -187,19 +187,6 @@ async def test_peer_that_reads_nothing_is_closed_and_memory_stays_bounded(
     assert because is not None
     assert because.startswith("too slow")
     stream.abort()
-
-
-async def test_who_waits_for_the_drain_may_send_any_amount(start: Start, pins: KnownRelays) -> None:
-    async def pour(stream: ControlStream) -> None:
-        for _ in range(16):
-            assert stream.send(bytes(PAYLOAD_BYTES_MAX))
-            await stream.drained()
-
-    stream = await connect(await start(pour), pins=pins)
-    for _ in range(16):
-        assert await soon(stream.receive()) == bytes(PAYLOAD_BYTES_MAX)
-    assert await soon(stream.receive()) is None
-    await hang_up(stream)
 
 
 async def test_garbage_and_silence_are_dropped_and_the_next_bridge_gets_in(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.idspace import LOCAL_BASE, Origin
-from bridge.remap import unmap_reply
+from bridge.unmap import unmap_reply
 from relay.wire import osc
 
 VECTORS = Path(__file__).parent / "vectors" / "osc"

@@ -2,7 +2,7 @@
 
 A shell. The file is plain text, one "HOST:PORT FINGERPRINT" a line, "#" for comments; it is replaced whole,
 so that a crash leaves the old or the new one. What this protects from: somebody who takes the relay's place
-later. A first use without an invite is taken on trust.
+later. A first use is taken on trust.
 """
 
 import base64
@@ -25,7 +25,7 @@ class Trust(Enum):
     """Why a relay is believed to be the one that is meant."""
 
     NEW = "new"
-    """First use: the fingerprint was written down just now (and matched the invite, if there was one)."""
+    """First use: the fingerprint was written down just now."""
     KNOWN = "known"
     """The fingerprint is the one written down earlier."""
 
@@ -47,19 +47,12 @@ class KnownRelays:
         """Use the file at `path`; it and its folder are made at the first use of a relay."""
         self._path = path
 
-    def check(self, endpoint: Endpoint, fingerprint: str, *, expected: str | None = None) -> Trust:
+    def check(self, endpoint: Endpoint, fingerprint: str) -> Trust:
         """Return the trust that a relay at `endpoint` showing `fingerprint` has earned; note a new one.
 
-        expected: the fingerprint in the invite, if any. Raises LocalError if the fingerprint is neither what
-        the invite nor what the file says, telling what to do if the relay was really installed anew.
-        An invite does not overrule the file: whoever can forge one may be who the file protects from.
+        Raises LocalError if the fingerprint isn't what the file says, telling what to do if the relay was
+        really installed anew.
         """
-        if expected is not None and fingerprint != expected:
-            raise LocalError(
-                f"{endpoint} is not the relay you were invited to: it shows the key {fingerprint}, "
-                f"the invite says {expected}. Ask for a new invite; if that says the same, "
-                "somebody stands between you and the relay"
-            )
         lines = self._lines()
         for number, line in enumerate(lines, start=1):
             entry = line.partition("#")[0].split()

@@ -135,11 +135,6 @@ class ControlStream:
             return False
         return self.send(datagram)
 
-    async def drained(self) -> None:
-        """Wait until little is unsent; whoever sends much (samples) calls this in between."""
-        with contextlib.suppress(OSError):
-            await self._writer.drain()
-
     async def receive(self) -> bytes | None:
         """Return the next payload, None once the connection has ended, in good order or not.
 
@@ -185,9 +180,9 @@ async def connect(
 ) -> ControlStream:
     """Return a stream to the relay at `endpoint`, which has proved to be the pinned one.
 
-    expected_fingerprint: from the invite, if any. timeout_s: for TCP, and again for the handshake.
-    events: the stream is to carry sealed datagrams instead of control messages. pins: None where another
-    connection has proved the relay already; then the expected fingerprint alone decides.
+    pins: None where another connection has proved the relay already; then expected_fingerprint, the one that
+    it showed, decides. timeout_s: for TCP, and again for the handshake. events: the stream is to carry sealed
+    datagrams instead of control messages.
     Raises LocalError in words for the player: no such host, no answer, refused, not TLS, no jamrelay, or
     another relay than before.
     """
@@ -220,7 +215,7 @@ async def connect(
         fingerprint = _pinned_fingerprint(endpoint, writer, alpn)
         trust = None
         if pins is not None:
-            trust = pins.check(endpoint, fingerprint, expected=expected_fingerprint)
+            trust = pins.check(endpoint, fingerprint)
         elif fingerprint != expected_fingerprint:
             raise LocalError(f"{endpoint} shows another key than the relay did a moment ago: {fingerprint}")
     except BaseException:

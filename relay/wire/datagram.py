@@ -17,7 +17,6 @@ from relay.wire.version import PROTOCOL_VERSION
 MAGIC = 0x4A
 """First byte, "J". Its low three bits are 2, so it is never taken for an NTP request (mode 3)."""
 
-KEY_BYTES = 32
 TAG_BYTES = 16
 
 MAX_DATAGRAM_BYTES = 1200

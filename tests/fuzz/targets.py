@@ -22,8 +22,9 @@ from pythonosc.osc_message import OscMessage
 from bridge.core import Bridge, Setup
 from bridge.idspace import Origin
 from bridge.memory import Identity, Memory
-from bridge.remap import remap, unmap_reply
+from bridge.remap import remap
 from bridge.resources import ResourceFolders, load_to_local
+from bridge.unmap import unmap_reply
 from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer, peek_channel
