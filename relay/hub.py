@@ -2,7 +2,8 @@
 
 Pure: it reads no clock and no dice; `entropy(n)` gives n random bytes. `now` and `received` are session
 timetags (the relay's clock is the session's). Events wait in outboxes until `flush`, so that all that
-leaves for one member in one wake-up is joined; answers to clock exchanges leave at once.
+leaves for one member in one wake-up is joined; answers to clock exchanges leave at once. Only places with
+something to do are looked at (`relay.duework`).
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from clock.exchange import is_client_request, server_answer
 from relay.channel import Channel
+from relay.duework import HOUSE, ROOM, DueWork, Place
 from relay.lead import LeadPolicy
 from relay.limits import (
     EVENTS_PER_S,
@@ -32,11 +34,9 @@ from relay.wire.endpoint import Address, StreamAddress
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
 from relay.wire.sequence import Judged, Scheme, Stamped
 from relay.wire.stats import Stats
-from relay.wire.timetag import TICKS_PER_S, ticks
+from relay.wire.timetag import TICKS_PER_S
 
 __all__ = ["CloseControl", "Effect", "HubLimits", "RelayHub", "SendControl", "SendDatagram"]
-
-HOUSEKEEPING = ticks(0.250)
 
 FLOOD = (
     f"more than {EVENTS_PER_S + STRUCTURE_PER_S} groups, FX, frees and settings a second came from you, for "
@@ -79,12 +79,15 @@ class RelayHub:
         self.udp_counts: Callable[[], dict[str, int]] = dict
         """What the shell's socket has counted."""
         self._channels: dict[int, tuple[Room, Seat, Channel]] = {}
+        self._work = DueWork()
         self._reception = Reception(
             rooms=self.rooms,
             channels=self._channels,
             policy=policy,
             limits=limits,
             entropy=entropy,
+            work=self._work,
+            begin=now,
             verdicts=verdicts,
             repair=repair,
             scheme=scheme,
@@ -94,7 +97,6 @@ class RelayHub:
         self._stats_buckets = AddressBuckets(STATS_PER_S, STATS_BURST)
         self._software = software
         self._started_at = now
-        self._housekeeping_at = now
 
     # -- control -----------------------------------------------------------------------------------
 
@@ -123,6 +125,7 @@ class RelayHub:
                 CloseControl(connection),
             ]
         room, seat, channel = found
+        room.stir(seat.slot)
         # To leave is free: a member that said too much must not be kept for it.
         if not isinstance(message, control.Leave) and not channel.controls.take(now):
             seat.refused += 1
@@ -225,6 +228,7 @@ class RelayHub:
             effects += close_stream(channel.address)
         channel.address = source
         channel.heard_at = now
+        room.stir(seat.slot)
         for frame in parts:
             if seat.channel is not channel:  # put out by what it said just now
                 break
@@ -268,49 +272,57 @@ class RelayHub:
     # -- time --------------------------------------------------------------------------------------
 
     def wake(self, now: int) -> list[Effect]:
-        """Do what time asks for: gaps, heartbeats, silent members, the book of coherence."""
+        """Do what time asks for: gaps, heartbeats, silent members, the book of coherence.
+
+        The house of one room is kept at a time: what is due for another one waits for the next wake-up.
+        """
         effects = self.probing.wake(now)
-        housekeeping = now >= self._housekeeping_at
-        if housekeeping:
-            self._housekeeping_at = now + HOUSEKEEPING
-        for room in list(self.rooms.values()):
-            room.publish(room.judge.wake(now), now)
-            if now >= room.heartbeat.due_at:
-                room.heartbeat.beat(now, pending=room.pending(now))
-                beat = frames.encode(frames.BeatDown(*room.judge.watermark(now), sent=now))
-                for _, channel in room.channels():
-                    channel.outbox.say(beat)
-            for seat, channel in room.channels():
-                room.give_up(seat, channel, channel.ask_again(now), now)
-            if housekeeping:
+        kept = False
+        for place in self._work.take(now):
+            room, channel = self._at(place)
+            if room is None:
+                continue
+            if place[1] == ROOM:
+                room.wake(now)
+            elif channel is not None:
+                room.give_up(room.seats[place[1]], channel, channel.ask_again(now), now)
+            elif place[1] == HOUSE and now >= room.house_at and not kept:
+                kept = True
+                room.end_round(now)
                 effects += self._keep_house(room, now)
         return effects
 
     def next_wakeup(self) -> int:
         """Return the session instant of the next `wake`."""
-        instants = [self._housekeeping_at]
-        report_at = self.probing.next_wakeup()
-        if report_at is not None:
-            instants.append(report_at)
-        for room in self.rooms.values():
-            instants.append(room.heartbeat.due_at)
-            gap = room.judge.next_wakeup()
-            if gap is not None:
-                instants.append(gap)
-            for _, channel in room.channels():
-                wakeup = channel.next_wakeup()
-                if wakeup is not None:
-                    instants.append(wakeup)
-        return min(instants)
+        for place in list(self._work.stirred):
+            room, channel = self._at(place)
+            at = None
+            if room is not None and place[1] == ROOM:
+                at = room.next_wakeup()
+            elif room is not None and place[1] == HOUSE:
+                at = room.house_at
+            elif channel is not None:
+                at = channel.next_wakeup()
+            self._work.settle(place, at)
+        probing_at = self.probing.next_wakeup()
+        first = self._work.next_at()
+        return first if probing_at is None else min(first, probing_at)
 
     def flush(self, now: int) -> list[Effect]:
         """Return what waits in the outboxes, joined into as few datagrams as it fits."""
         return [
             SendDatagram(channel.address, datagram)
-            for room in self.rooms.values()
-            for _, channel in room.channels()
+            for place in self._work.take(now)
+            if (channel := self._at(place)[1]) is not None
             for datagram in channel.datagrams_out(now)
         ]
+
+    def _at(self, place: Place) -> tuple[Room | None, Channel | None]:
+        """Return the room of a place, and the channel if it is one's; None of what is gone."""
+        name, slot = place
+        room = self.rooms.get(name)
+        seat = room.seats.get(slot) if room is not None else None
+        return room, seat.channel if seat is not None else None
 
     def _keep_house(self, room: Room, now: int) -> list[Effect]:
         effects: list[Effect] = []

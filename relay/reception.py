@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from relay.channel import Channel
+from relay.duework import DueWork
 from relay.lead import LeadPolicy
 from relay.rooms import RESERVED_FOR, Room, Seat
 from relay.wire import control
@@ -74,11 +75,17 @@ class Reception:
         policy: LeadPolicy,
         limits: "HubLimits",
         entropy: Callable[[int], bytes],
+        work: DueWork,
+        begin: int,
         verdicts: list[tuple[str, Judged]] | None = None,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
+        """work, begin: of every room."""
         self._rooms = rooms
+        self._opened = 0
+        self._work = work
+        self._begin = begin
         self._repair = repair
         self._scheme = scheme
         self._channels = channels
@@ -112,7 +119,12 @@ class Reception:
                 self._verdicts,
                 repair=self._repair,
                 scheme=self._scheme,
+                work=self._work,
+                turn=self._opened,
+                begin=self._begin,
+                now=now,
             )
+            self._opened += 1
         effects: list[Effect] = []
         resumed = seat is not None
         if seat is None:
@@ -128,6 +140,7 @@ class Reception:
         seat.outs, seat.ins, seat.release_advance = hello.outs, hello.ins, hello.release_advance
         room.publish(room.judge.skip_to(seat.slot, hello.next_seq, now, was_in=resumed), now)
         keys = self._open_channel(connection, room, seat, hello.next_seq, now, came_back=resumed)
+        room.stir(seat.slot)
         tuned = room.tune_horizon(now)
         # First of all: a bridge can make nothing of anything before its Welcome.
         effects.append(SendControl(connection, self._welcome(room, seat, keys, resumed=resumed)))
@@ -211,6 +224,7 @@ class Reception:
             return []
         seat.channel = None
         seat.left_at = now
+        room.stir(seat.slot)
         self._channels.pop(channel.number, None)
         self._seats.pop(channel.connection, None)
         return [CloseControl(channel.connection), *close_stream(channel.address)]

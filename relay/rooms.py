@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from relay.channel import Channel
 from relay.coherence import CoherenceLedger
+from relay.duework import HOUSE, ROOM, DueWork, next_round
 from relay.heartbeat import Heartbeat
 from relay.judge import Judge
 from relay.lead import LeadPolicy
@@ -95,8 +96,18 @@ class Room:
         *,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
+        work: DueWork | None = None,
+        turn: int = 0,
+        begin: int = 0,
+        now: int = 0,
     ) -> None:
+        """work: where the room says what of it has something to do. turn, begin: when its house is kept, as
+        `next_round` takes them."""
         self.name = name
+        self._work = DueWork() if work is None else work
+        self._turn, self._begin = turn, begin
+        self.house_at = next_round(turn, begin, now)
+        """When its house is to be kept."""
         self.repair = repair
         self._verdicts = verdicts
         self.epoch = epoch
@@ -113,6 +124,32 @@ class Room:
         self.ring = SendRing(RING_EVENTS, RING_KEEP_S)
         self.ledger = CoherenceLedger(self.describe, self.name_of)
         self.heartbeat = Heartbeat()
+        self._work.stir(name, HOUSE)
+        self._work.stir(name, ROOM)
+
+    def stir(self, slot: int) -> None:
+        """Note that something happened to a member's channel."""
+        self._work.stir(self.name, slot)
+
+    def end_round(self, now: int) -> None:
+        """Note that the house is kept now; lead and horizon may change by that, and with them what waits."""
+        self.house_at = next_round(self._turn, self._begin, now)
+        self._work.stir(self.name, ROOM)
+
+    def wake(self, now: int) -> None:
+        """Give up gaps that can't be waited for any longer, and beat, if it is time for that."""
+        self.publish(self.judge.wake(now), now)
+        if now >= self.heartbeat.due_at:
+            self.heartbeat.beat(now, pending=self.pending(now))
+            beat = frames.encode(frames.BeatDown(*self.judge.watermark(now), sent=now))
+            for seat, channel in self.channels():
+                self.stir(seat.slot)
+                channel.outbox.say(beat)
+
+    def next_wakeup(self) -> int:
+        """Return the session instant of the next `wake`."""
+        gap_at = self.judge.next_wakeup()
+        return self.heartbeat.due_at if gap_at is None else min(self.heartbeat.due_at, gap_at)
 
     def channels(self) -> Iterator[tuple[Seat, Channel]]:
         """Yield the seats that a bridge is connected for, in slot order."""
@@ -187,6 +224,10 @@ class Room:
 
     def publish(self, events: list[Judged], now: int) -> None:
         """Number the events into ring, book and foundations, and put them into every outbox."""
+        self._work.stir(self.name, ROOM)
+        channels = list(self.channels()) if events else []
+        for seat, _ in channels:
+            self.stir(seat.slot)
         now_s = now / TICKS_PER_S
         for event in events:
             encoded = frames.encode(event)
@@ -194,7 +235,7 @@ class Room:
             self.ledger.expect(event)
             self._found(event)
             due_s, always = event.due / TICKS_PER_S, raises_floor(event.kind)
-            for _, channel in self.channels():
+            for _, channel in channels:
                 channel.outbox.put(event.number, encoded, now_s, due_s=due_s, always=always)
         if events:
             self.heartbeat.published(now)

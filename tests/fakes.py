@@ -197,6 +197,11 @@ class Jam:
         """Send what waits, as the shell does after everything."""
         self.do(self.hub.flush(self.now))
 
+    def wake(self) -> None:
+        """Wake the relay now."""
+        self.do(self.hub.wake(self.now))
+        self.settle()
+
     def advance(self, seconds: float) -> None:
         """Let time go on; every wake-up must move the next one forward."""
         end = self.now + ticks(seconds)
@@ -210,8 +215,7 @@ class Jam:
                     if bridge.alive and not bridge.closed:
                         bridge.beat()
             if self.hub.next_wakeup() <= self.now:
-                self.do(self.hub.wake(self.now))
-                self.settle()
+                self.wake()
                 assert self.hub.next_wakeup() > self.now, "nothing was done at the wake-up"
             if self.now >= end:
                 return
