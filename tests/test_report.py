@@ -1,5 +1,7 @@
 """Reports: what a bridge says of each second, half a second after it ended."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ BASE = instant(0.0) >> 32
 def started() -> SecondsLedger:
     """A ledger that was started at 9.5: second 10 is the first whole one."""
     ledger = SecondsLedger()
-    ledger.start(instant(9.5))
+    ledger.start(instant(9.5), slot=0)
     return ledger
 
 
@@ -44,10 +46,23 @@ def test_a_second_is_reported_half_a_second_after_its_end_and_once() -> None:
     assert ledger.report_at == instant(12.5)
 
 
+def test_no_two_members_report_at_the_same_instant() -> None:
+    due = []
+    for slot in range(1, 32):
+        ledger = SecondsLedger()
+        ledger.start(instant(9.9), slot=slot)
+        at = ledger.report_at + (instant(11.0) - instant(10.0))  # of second 10, the first that is whole
+        assert ledger.due_reports(at - 1, FIGURES) == []
+        assert [report.second - BASE for report in ledger.due_reports(at, FIGURES)] == [10]
+        due.append(at)
+    assert all(after - before >= ticks(0.0078) for before, after in pairwise(due))
+    assert instant(11.5) < due[0] < due[-1] < instant(11.75)
+
+
 def test_only_seconds_that_began_after_joining_are_whole() -> None:
     ledger = started()
     assert all(report.whole for report in ledger.due_reports(instant(15.0), FIGURES))
-    ledger.start(instant(20.2))
+    ledger.start(instant(20.2), slot=0)
     reports = ledger.due_reports(instant(23.4), FIGURES)
     assert [(report.second - BASE, report.whole) for report in reports] == [(21, True)]
 
@@ -55,7 +70,7 @@ def test_only_seconds_that_began_after_joining_are_whole() -> None:
 def test_after_a_clock_that_was_set_back_reports_go_on_from_there() -> None:
     ledger = started()
     ledger.due_reports(instant(20.0), FIGURES)
-    ledger.start(instant(15.0))
+    ledger.start(instant(15.0), slot=0)
     assert [report.second - BASE for report in ledger.due_reports(instant(18.0), FIGURES)] == [16]
 
 
