@@ -46,12 +46,15 @@ class Peak:
 
 @dataclass(slots=True)
 class _Block:
+    index: int
     up: dict[int, int] = field(default_factory=dict)
     """Greatest way up by sender."""
     down: dict[int, int] = field(default_factory=dict)
     """Greatest way down by receiver."""
     pairs: dict[tuple[int, int], int] = field(default_factory=dict)
     """Greatest way up and down of one event, by sender and receiver."""
+    longest: list[tuple[int, int, tuple[int, int]]] = field(default_factory=list)
+    """Those, (need, -place, pair), the greatest last; empty: to be sorted again."""
     ways: dict[int, list[int]] = field(default_factory=dict)
     """Ways down by receiver, while the block is open."""
     down_tail: dict[int, int] = field(default_factory=dict)
@@ -64,6 +67,26 @@ class _Block:
             ways.sort()
             self.down_tail[slot] = ways[int(TAIL * len(ways))]
         self.ways.clear()
+
+    def peak(self, advances: Mapping[int, int], strays: Mapping[int, int], most_added: int) -> Peak | None:
+        """Return the greatest need, as `Needs.peaks` takes it. most_added: what no pair gets more than, on
+        top of its way: so only the longest of a room's thousand pairs are looked at."""
+        if not self.longest:
+            pairs = enumerate(self.pairs.items())
+            self.longest = sorted((need, -place, pair) for place, (pair, need) in pairs)
+        found: tuple[int, int, tuple[int, int]] | None = None
+        for need, place, pair in reversed(self.longest):
+            if found is not None and need + most_added < found[0]:
+                break
+            sender, receiver = pair
+            if sender not in advances or receiver not in advances:
+                continue
+            needed = need + advances[receiver]
+            if sender != receiver:
+                needed += strays.get(sender, 0) + strays.get(receiver, 0)
+            if found is None or (needed, place) > found[:2]:
+                found = needed, place, pair
+        return None if found is None else Peak(self.index, found[0], *found[2])
 
 
 class Needs:
@@ -120,6 +143,7 @@ class Needs:
         for block in self._blocks.values():
             for by_slot in (block.up, block.down, block.ways, block.down_tail, block.beyond):
                 by_slot.pop(slot, None)
+            block.longest = []
             block.pairs = {pair: need for pair, need in block.pairs.items() if slot not in pair}
         self._events = {number: event for number, event in self._events.items() if event[0] != slot}
         self._unjudged = {key: up for key, up in self._unjudged.items() if key[0] != slot}
@@ -131,21 +155,9 @@ class Needs:
         what the ways show; that counts not for a member's own events, which come back to the same clock.
         """
         strays = strays or {}
-        found: list[Peak] = []
-        for index, block in self._blocks.items():
-            greatest, between = -1, (0, 0)
-            for pair, need in block.pairs.items():
-                sender, receiver = pair
-                if sender not in advances or receiver not in advances:
-                    continue
-                needed = need + advances[receiver]
-                if sender != receiver:
-                    needed += strays.get(sender, 0) + strays.get(receiver, 0)
-                if needed > greatest:
-                    greatest, between = needed, pair
-            if greatest >= 0:
-                found.append(Peak(index, greatest, *between))
-        return found
+        most_added = max(advances.values(), default=0) + 2 * max(strays.values(), default=0)
+        peaks = [block.peak(advances, strays, most_added) for block in self._blocks.values()]
+        return [peak for peak in peaks if peak is not None]
 
     def up_peaks(self, senders: Iterable[int]) -> list[Peak]:
         """Return the greatest way up of each block among `senders`, oldest first."""
@@ -193,7 +205,9 @@ class Needs:
             block.beyond[slow] = block.beyond.get(slow, 0) + 1
             return
         pair = (sender, slot)
-        block.pairs[pair] = max(up + down, block.pairs.get(pair, 0))
+        if up + down > block.pairs.get(pair, -1):
+            block.pairs[pair] = up + down
+            block.longest = []
         block.down[slot] = max(down, block.down.get(slot, 0))
         if index > self._newest - OPEN_BLOCKS:
             ways = block.ways.setdefault(slot, [])
@@ -203,7 +217,7 @@ class Needs:
     def _block(self, index: int) -> _Block:
         block = self._blocks.get(index)
         if block is None:
-            block = self._blocks[index] = _Block()
+            block = self._blocks[index] = _Block(index)
             self._newest = max(self._newest, index)
             for older, one in self._blocks.items():
                 if older <= self._newest - OPEN_BLOCKS:

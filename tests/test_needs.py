@@ -1,6 +1,8 @@
 """Needs: what events took from emission until they were in hand, kept as the worst of each ten seconds."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from relay.needs import BLOCK, BLOCKS_KEPT, EVENTS_KEPT, UNJUDGED_KEPT, Needs, Peak, ranked
 from relay.wire.sequence import Flag, Judged, Kind, Stamped
@@ -156,3 +158,27 @@ def test_where_there_are_too_few_episodes_the_least_counts() -> None:
 
 def test_a_block_lasts_ten_seconds() -> None:
     assert ticks(10.0) == BLOCK
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_the_peak_is_that_of_all_pairs_though_few_are_looked_at(data: st.DataObject) -> None:
+    told = Told()
+    few = st.integers(0, 6)
+    slots = range(1, 5)
+    for at in range(data.draw(st.integers(1, 12))):
+        downs_s = {slot: data.draw(few) * 0.01 for slot in slots}
+        told.play(
+            float(at), up_s=data.draw(few) * 0.01, downs_s=downs_s, sender=data.draw(st.sampled_from(slots))
+        )
+        advances = {slot: ticks(0.01 * data.draw(few)) for slot in data.draw(st.sets(st.sampled_from(slots)))}
+        strays = {slot: ticks(0.01 * data.draw(few)) for slot in slots}
+        peaks = told.needs.peaks(advances, strays)
+        for block in told.needs._blocks.values():
+            needs = [
+                need + advances[receiver] + (sender != receiver) * (strays[sender] + strays[receiver])
+                for (sender, receiver), need in block.pairs.items()
+                if {sender, receiver} <= advances.keys()
+            ]
+            found = [peak.need for peak in peaks if peak.block == block.index]
+            assert found == ([max(needs)] if needs else [])
