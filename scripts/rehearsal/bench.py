@@ -35,9 +35,10 @@ from rich.table import Table
 from rehearsal import SINK, recording
 from rehearsal.cost import Delay, delay_of, less, measure_cost
 from rehearsal.jam import BIN, RELAY_READY
-from rehearsal.machine import StageError, find_ports, tail
+from rehearsal.machine import StageError, find_ports
 from rehearsal.recorder import ANCILLARY_BYTES, open_socket, read_ancillary
-from rehearsal.stage import Stage
+from rehearsal.relaybench import measure_relay, show_relay
+from rehearsal.stage import Stage, wait_for_text
 from relay.transports import tls
 from relay.transports.pins import KnownRelays
 from relay.wire import control, frames
@@ -51,7 +52,6 @@ from relay.wire.version import PROTOCOL_VERSION
 PROBES_PER_S = 40
 LEAD_MS = 40
 """Below the release advance of 49 ms, so that everything is handed over the moment it comes, gap or not."""
-READY_S = 15.0
 
 
 # -- delay -----------------------------------------------------------------------------------------------
@@ -219,16 +219,6 @@ def handed_over(path: Path, slot: int) -> Iterable[tuple[int, int]]:
             yield node & (1 << 26) - 1, message.t_ns
 
 
-def wait_for_text(log: Path, words: str) -> str:
-    """Return what a log says behind `words` once it does. Raises StageError with its end."""
-    deadline_s = time.monotonic() + READY_S
-    while words not in (text := log.read_text(errors="replace") if log.exists() else ""):
-        if time.monotonic() > deadline_s:
-            raise StageError(f"{words!r} was not said within {READY_S:.0f} s\n{tail(log)}")
-        time.sleep(0.05)
-    return text.split(words, 1)[1]
-
-
 # -- the command -----------------------------------------------------------------------------------------
 
 
@@ -260,13 +250,29 @@ def show(report: dict[str, Any], console: Console) -> None:
     type=click.FloatRange(2, 600),
     help="Play and probe this long each, in seconds.",
 )
+@click.option("--relay", is_flag=True, help="Measure the relay alone, with many rooms of made traffic.")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --relay: another checkout, whose relay is measured in turn with this one.",
+)
+@click.option(
+    "--pairs", default=1, type=click.IntRange(1, 20), help="With --relay: how often each case runs."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def main(seconds: float, as_json: bool) -> None:
+def main(seconds: float, relay: bool, against: Path | None, pairs: int, as_json: bool) -> None:
     """Measure what relay and bridge cost on this machine, and the delay they add."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-bench-")))
+            if relay:
+                rows = measure_relay(folder, seconds, against, pairs)
+                if as_json:
+                    click.echo(json.dumps(rows))
+                else:
+                    show_relay(rows, Console())
+                return
             for name in ("cost", "delay"):
                 (folder / name).mkdir()
             report = measure_cost(folder / "cost", seconds)

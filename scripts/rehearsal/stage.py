@@ -18,8 +18,11 @@ from rehearsal.machine import (
     find_ports,
     find_ruby_server,
     make_shim,
+    tail,
 )
 from rehearsal.performer import BOOT_S, POLL_S, Performer
+
+READY_S = 15.0
 
 __all__ = [
     "EXAMPLES",
@@ -121,3 +124,13 @@ class Stage:
             performer.end()
         for child in reversed(self.children):
             end_child(child)
+
+
+def wait_for_text(log: Path, words: str) -> str:
+    """Return what a log says behind `words` once it does. Raises StageError with its end."""
+    deadline_s = time.monotonic() + READY_S
+    while words not in (text := log.read_text(errors="replace") if log.exists() else ""):
+        if time.monotonic() > deadline_s:
+            raise StageError(f"{words!r} was not said within {READY_S:.0f} s\n{tail(log)}")
+        time.sleep(0.05)
+    return text.split(words, 1)[1]
