@@ -13,6 +13,7 @@ EVENTS_KEPT events whose ways down are still to be reported; WAYS_KEPT ways of a
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from relay.wire.control import TENTHS_PER_S
 from relay.wire.sequence import Judged, Stamped
@@ -178,8 +179,9 @@ class Needs:
 
     def down_tails(self, slot: int, blocks: int) -> list[int]:
         """Return the 90th percentile of the ways down to a member in each of its last closed blocks."""
-        found = [block.down_tail[slot] for block in self._blocks.values() if slot in block.down_tail]
-        return found[-blocks:]
+        closed = (block.down_tail for block in reversed(self._blocks.values()))
+        found = [tails[slot] for tails in islice((one for one in closed if slot in one), blocks)]
+        return found[::-1]
 
     def beyond(self, slot: int) -> list[int]:
         """Return how many events were slow at a member beyond all waiting, for each block with any."""
