@@ -38,6 +38,7 @@ from rehearsal.jam import BIN, RELAY_READY
 from rehearsal.machine import StageError, find_ports
 from rehearsal.recorder import ANCILLARY_BYTES, open_socket, read_ancillary
 from rehearsal.relaybench import measure_relay, show_relay
+from rehearsal.relaycore import cost_us
 from rehearsal.stage import Stage, wait_for_text
 from relay.transports import tls
 from relay.transports.pins import KnownRelays
@@ -267,6 +268,12 @@ def main(seconds: float, relay: bool, against: Path | None, pairs: int, as_json:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-bench-")))
             if relay:
+                one_us, many_us = cost_us(1, 4, 20.0, 20.0), cost_us(64, 4, 20.0, 2.0)
+                click.echo(
+                    f"core alone, an event of one room of 4: {one_us:.0f} us; of 64 such rooms: "
+                    f"{many_us:.0f} us, {many_us / one_us:.2f} times as much",
+                    err=True,
+                )
                 rows = measure_relay(folder, seconds, against, pairs)
                 if as_json:
                     click.echo(json.dumps(rows))
