@@ -248,8 +248,8 @@ class JamSession:
 
     def _start_book(self, now: int) -> None:
         """Count from now on; after a bridge that died, from where it can't have handed anything over."""
-        whole_from = now if self.playout.resume is None else now + HANDED_AHEAD_MAX
-        self._ledger.start(whole_from, slot=self.playout.own.slot)
+        after = 0 if self.playout.resume is None else HANDED_AHEAD_MAX
+        self._ledger.start(now + after, slot=self.playout.own.slot)
 
     def _roster(self, members: list[control.Member], *, quiet: bool = False) -> None:
         for member in members:
@@ -358,12 +358,8 @@ class JamSession:
 
     def flush(self, reading: Reading) -> list[Effect]:
         """Return all effects since the last flush; frames are joined into as few datagrams as they fit."""
-        effects: list[Effect] = [
-            *map(ToSynth, self.playout.drain()),
-            *self.playout.absent.news(),
-            *self._effects,
-        ]
-        self._effects = []
+        own, self._effects = self._effects, []
+        effects: list[Effect] = [*map(ToSynth, self.playout.drain()), *self.playout.absent.news(), *own]
         if self._sealer is not None:
             outbox, now_s = self._uplink.outbox, reading.local_s
             texts, request = outbox.flush(now_s), self._timekeeper.request(reading)

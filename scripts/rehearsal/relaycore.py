@@ -34,7 +34,7 @@ def cost_us(rooms: int, members: int, events_per_s: float, seconds: float) -> fl
             protocol=PROTOCOL_VERSION, software="bench", room=f"room {number // members}", name="m",
             next_seq=1, release_advance=ticks(0.02),
         )  # fmt: skip
-        for effect in hub.receive_control(number, hello, now):
+        for effect in hub.receive_control(number, hello, now, host=f"10.0.{number // 250}.{number % 250}"):
             if isinstance(effect, SendControl) and isinstance(effect.message, control.Welcome):
                 sealers.append(Sealer(effect.message.key_up, effect.message.channel))
         hub.flush(now)
