@@ -12,7 +12,12 @@ SOURCES = {
     for package in ("laboratory", "rehearsal")
     for path in (SCRIPTS / package).rglob("*.py")
 }
-SPEAKS_THE_PROTOCOL = {"rehearsal.bench"}
+SPEAKS_THE_PROTOCOL = {
+    "rehearsal.bench",
+    "rehearsal.relaybench",
+    "rehearsal.relaycore",
+    "rehearsal.relayload",
+}
 """The one part of the rehearsal that is a member itself (see its docstring)."""
 LONGER = {"laboratory.virtual.jam"}
 """Puts a bridge together by hand, which has no place of its own yet."""

@@ -19,6 +19,7 @@ from bridge.report import SPREAD
 from rehearsal.jam import RELAY_READY
 from rehearsal.relayload import Traffic
 from rehearsal.stage import Stage, wait_for_text
+from relay.wire.quantile import quantile
 from relay.wire.timetag import TICKS_PER_S
 
 CASES = (
@@ -61,13 +62,13 @@ def measure_relay(folder: Path, seconds: float, against: Path | None, pairs: int
                 traffic = (rooms, members, events_per_s, SPREAD / TICKS_PER_S if spread else 0.0)
                 loads[name].append(_run(place, trees[name], seconds, *traffic))
         for name, found in loads.items():
-            p99 = [_quantile(load.delays_ms, 0.99) for load in found]
+            p99 = [quantile(sorted(load.delays_ms), 0.99) or 0.0 for load in found]
             rows.append(
                 asdict(
                     Row(
                         case, name,
                         round(median(load.cpu_percent for load in found), 1),
-                        round(median(_quantile(load.delays_ms, 0.5) for load in found), 2),
+                        round(median(quantile(sorted(load.delays_ms), 0.5) or 0.0 for load in found), 2),
                         round(median(p99), 2), round(max(p99), 2),
                         sum(load.sent for load in found),
                         sum(load.missing for load in found),
@@ -116,8 +117,3 @@ def show_relay(rows: list[dict[str, Any]], console: Console) -> None:
     console.print(
         f"peers installed here: {', '.join(peers) or 'none'}; they are not measured by this bench yet"
     )
-
-
-def _quantile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
