@@ -15,12 +15,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bridge.report import SPREAD
 from rehearsal.jam import RELAY_READY
 from rehearsal.relayload import Traffic
 from rehearsal.stage import Stage, wait_for_text
 from relay.wire.quantile import quantile
-from relay.wire.timetag import TICKS_PER_S
 
 CASES = (
     ("one room of 4 at 20/s", 1, 4, 20.0),
@@ -28,6 +26,8 @@ CASES = (
     ("64 silent rooms of 4", 64, 4, 0.0),
     ("64 rooms of 4 at 20/s", 64, 4, 20.0),
 )
+SPREAD_S = 0.25
+"""Over which bridges spread their reports by slot."""
 HERE = Path(__file__).resolve().parents[2]
 SERVE = "from relay.cli import main; main()"
 
@@ -59,7 +59,7 @@ def measure_relay(folder: Path, seconds: float, against: Path | None, pairs: int
                 place.mkdir()
                 # A checkout whose bridges report all at once is measured with reports that come all at once.
                 spread = (trees[name] / "relay" / "duework.py").exists()
-                traffic = (rooms, members, events_per_s, SPREAD / TICKS_PER_S if spread else 0.0)
+                traffic = (rooms, members, events_per_s, SPREAD_S if spread else 0.0)
                 loads[name].append(_run(place, trees[name], seconds, *traffic))
         for name, found in loads.items():
             p99 = [quantile(sorted(load.delays_ms), 0.99) or 0.0 for load in found]

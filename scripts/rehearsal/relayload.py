@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clock.exchange import client_request
 from rehearsal.recorder import ANCILLARY_BYTES, open_socket, read_ancillary
 from relay.transports import tls
 from relay.transports.pins import KnownRelays
@@ -32,6 +31,8 @@ BEATS_AFTER_S = (0.015, 0.090)
 REPORT_AFTER_S = 0.5
 PAYLOAD = encode("/s_new", "sonic-pi-beep", 1001, 0, 4, *(("note", 60.0) * 8))
 WARM_S = 2.0
+NTP_REQUEST = b"\x23" + bytes(39)
+"""Version 4, client; the instant of sending follows."""
 
 
 @dataclass(slots=True)
@@ -156,7 +157,7 @@ class Traffic:
             return [*after, (at_s + self._random.expovariate(self._rate), "event")]
         parts = frames.encode(frames.BeatUp(member.seq, 0, now))
         if what == "beat":
-            parts += frames.encode(frames.Clock(client_request(now)))
+            parts += frames.encode(frames.Clock(NTP_REQUEST + now.to_bytes(8)))
         member.sock.send(member.sealer.seal(parts))
         return [(at_s + BEAT_EVERY_S, "beat")] if what == "beat" else []
 
