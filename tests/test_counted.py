@@ -57,7 +57,7 @@ def test_what_a_bridge_counts_reaches_the_statistics_by_name_as_it_grows(
     player = bench.player()
     jam = Jam()
     ann = jam.join("ann")
-    bench.ledger.start(instant(1.0))
+    bench.ledger.start(instant(1.0), slot=0)
     session.receive_datagram(b"x", received_local_ns=0, reading=reading(1.0))
     eventful(bench, player)
     named = told_by(bench, ann, 4.0).counts
