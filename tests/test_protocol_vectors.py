@@ -78,6 +78,7 @@ def test_kinds_and_flags_have_the_numbers_that_are_written_down() -> None:
         f"median of the last {catchup.MOMENTS_KEPT} such times",
         f"what comes within {seconds(catchup.MOMENT):g} s counts once",
         f"before {MOMENTS_MIN} are known",
+        f"waits {seconds(catchup.ORDER_WAIT) * 1e3:.0f} ms: it is late",
         f"more than {seconds(catchup.WITH_OTHERS_MAX):g} s late",
         f"or {REPORT_WAIT_S} s after its end",
         f"and {budget.RATE_BYTES_PER_S * 8 / 1000:.0f} kbit/s, {budget.BURST_BYTES >> 10} KiB at once |",
