@@ -21,6 +21,7 @@ TERM_S = 4.0
 HURRY_S = 1.0
 """As much time has anybody when the person at the terminal can't wait."""
 KILL_S = 1.0
+LOOK_EVERY_S = 0.05
 
 
 class Company:
@@ -35,15 +36,17 @@ class Company:
 
     def poll(self) -> int | None:
         """Return the command's status, None while it runs. Adopted ones that have ended are buried."""
-        while sys.platform == "linux" and self._process.returncode is None:
+        status = self._process.poll()  # first, and by nobody else: its status is told but once
+        others = {self._process.pid, *(stranger.pid for stranger in self._strangers)}
+        while sys.platform == "linux":
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 break
-            if ended is None or ended.si_pid == self._process.pid:
+            if ended is None or ended.si_pid in others:
                 break
             os.waitpid(ended.si_pid, 0)
-        return self._process.poll()
+        return status
 
     def ask_to_end(self) -> None:
         """Ask the command itself to end."""
@@ -73,9 +76,9 @@ class Company:
     def _gone_within(self, patience_s: float, hurried: Callable[[], bool]) -> None:
         """Wait until all are gone, those too that are started or adopted meanwhile; at most patience_s."""
         began_s = time.monotonic()
-        while left := self._left():
+        while self._left():
             allowed_s = min(patience_s, HURRY_S) if hurried() else patience_s
             if time.monotonic() - began_s >= allowed_s:
                 return
             self.poll()
-            psutil.wait_procs(left, timeout=0.1)
+            time.sleep(LOOK_EVERY_S)

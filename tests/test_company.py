@@ -69,6 +69,23 @@ stranger.kill()
 """
 
 
+QUICKLY_GONE = """
+from bridge.company import Company
+for _ in range(20):
+    company = Company(["sh", "-c", "sleep 0.03; exit 7"], {})
+    company.end(1.0, (), lambda: False)
+    print(company.poll(), flush=True)
+"""
+
+
+def test_the_status_of_a_command_that_ends_while_it_is_waited_for_is_kept() -> None:
+    """Whoever else waits for it takes its status away."""
+    done = subprocess.run(
+        [sys.executable, "-c", QUICKLY_GONE], capture_output=True, text=True, timeout=ENDS_S
+    )
+    assert done.stdout.split() == ["7"] * 20, done.stderr
+
+
 def test_what_ran_before_the_command_was_started_is_left_alone() -> None:
     done = subprocess.run([sys.executable, "-c", STRANGERS], capture_output=True, text=True, timeout=ENDS_S)
     assert done.stdout.split() == ["None", str(-signal.SIGTERM)], done.stderr
