@@ -7,11 +7,20 @@ timetag) in scsynth's order: by timetag, then by arrival. Bounds: SECONDS_KEPT s
 
 import hashlib
 import heapq
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from relay.wire.control import MAX_LISTED, TENTHS_PER_S, WAY_TENTHS_MAX, WAYS_MAX, DigestDetail, Report
+from relay.wire.control import (
+    COUNTS_MAX,
+    MAX_LISTED,
+    TENTHS_PER_S,
+    WAY_TENTHS_MAX,
+    WAYS_MAX,
+    DigestDetail,
+    Report,
+)
 from relay.wire.quantile import quantile
 from relay.wire.sequence import Scheme
 from relay.wire.timetag import TICKS_PER_S, ticks
@@ -28,6 +37,7 @@ DIGEST_BYTES = 16
 EVENT_DIGEST_BYTES = 8
 MARGINS_LISTED = 256
 DOWN_SAMPLES = 512
+COUNT_NAME_MAX = 40
 WAYS_KEPT = 8 * WAYS_MAX
 """Between two reports; while none can be sent the oldest are forgotten."""
 
@@ -208,8 +218,8 @@ class SecondsLedger:
         before, self._counted = self._counted, {}
         for totals in self.counters:
             self._counted.update(totals())
-        grew = {name: total - before.get(name, 0) for name, total in self._counted.items()}
-        return {name: by for name, by in grew.items() if by}
+        grew = ((name, total - before.get(name, 0)) for name, total in self._counted.items())
+        return dict([(_fit(name), by) for name, by in grew if by > 0][:COUNTS_MAX])
 
     def _next_report(self, session_now: int) -> int:
         return ((session_now - self._settled) // TICKS_PER_S + 1) * TICKS_PER_S + self._settled
@@ -266,3 +276,8 @@ class SecondsLedger:
             clock_steps=figures.clock_steps,
             counts=self._counts(),
         )
+
+
+def _fit(name: str) -> str:
+    """Return a name as the protocol takes it: a bridge whose report can't be read is put out."""
+    return re.sub("[^a-z0-9_-]", "-", name.lower())[:COUNT_NAME_MAX]

@@ -114,3 +114,25 @@ def test_what_the_relays_socket_counts_is_in_its_statistics() -> None:
     told = msgspec.json.decode(msgspec.json.encode(jam.hub.stats(None, jam.now)))
     assert told["udp"] == {f"udp_{name}": count for name, count in asdict(counts).items()}
     assert (told["udp"]["udp_received"], told["udp"]["udp_would_block"]) == (7, 2)
+
+
+def test_whatever_is_counted_by_whatever_name_the_report_can_be_read() -> None:
+    ledger = Bench().ledger
+    names = ["playout_refused_MalformedOsc", "tap_refused_\u00e9 \n!", "x" * 99]
+    names += [f"n{at}" for at in range(99)]
+    ledger.counters.append(lambda: dict.fromkeys(names, 1))
+    ledger.start(instant(0.0), slot=1)
+    (report, *_) = ledger.due_reports(instant(4.0), PathFigures())
+    assert "playout_refused_malformedosc" in report.counts
+    assert control.decode_up(control.encode(report)) == report
+
+
+def test_a_member_that_sends_what_cannot_be_read_takes_nobodys_report_away() -> None:
+    bench = Bench()
+    bench.ledger.start(instant(1.0), slot=1)
+    for number, payload in enumerate((b"n_free\0\0,i\0\0\0\0\0\x07", bytes(8)), 1):
+        bench.playout.judged(judged(number, 2.0, payload), reading(1.5))
+    bench.passes(1.5, 2.5)
+    for report in bench.ledger.due_reports(instant(5.0), PathFigures()):
+        assert control.decode_up(control.encode(report)) == report
+    assert sum(bench.playout.counts.refused.values()) == 2
