@@ -234,3 +234,16 @@ def test_one_member_cannot_fill_everybodys_queue() -> None:
     assert queue.push(
         Held(1, 3, 1, Kind.UNTIMED, encode("/n_free", 7), 0, bridge.holdback.STRUCTURE_CAPACITY + 1)
     )
+
+
+def test_what_is_late_goes_by_due_since_scsynth_runs_it_as_it_comes() -> None:
+    queue = HoldbackQueue(own_slot=1)
+    for event in (
+        held(9, seq=1, number=1),
+        held(4, seq=2, number=2),
+        held(12, seq=3, number=3),
+        held(11, seq=4, number=4),
+    ):
+        queue.push(event)
+    released = queue.release(0, ready=4, ahead=20, now=10)
+    assert keys(released) == [(4, 2), (9, 1), (12, 3), (11, 4)]

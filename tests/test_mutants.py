@@ -37,7 +37,7 @@ class Mutant:
 
 
 W_RULE = "due = max(unclamped, closed + 1)"
-BY_NUMBER = "near.sort(key=lambda one: one[0])"
+BY_NUMBER = "near.sort(key=lambda one: (min(one[1].due, now), one[0]))"
 IDS = ("test_idspace.py", "test_remap.py")
 
 MUTANTS = {
@@ -51,6 +51,9 @@ MUTANTS = {
     ),
     "ties by the higher number": Mutant(
         "bridge/holdback.py", BY_NUMBER, "near.sort(key=lambda one: -one[0])", ("test_holdback.py",)
+    ),
+    "what is late by number": Mutant(
+        "bridge/holdback.py", BY_NUMBER, "near.sort(key=lambda one: one[0])", ("test_holdback.py",)
     ),
     "ties as they come": Mutant("bridge/holdback.py", BY_NUMBER, "near.reverse()", ("test_holdback.py",)),
     "past a gap": Mutant(
