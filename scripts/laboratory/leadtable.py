@@ -157,7 +157,7 @@ def write(outcomes: Sequence[Outcome], accidents: str, commit: str, path: Path =
     heading, *lines = table(outcomes)
     text = f"""# Leads: what a lead that tunes itself comes to
 
-`scripts/lab --lead-table` writes this: a room of {MEMBERS} plays on every named network, in virtual
+`scripts/lab leads` writes this: a room of {MEMBERS} plays on every named network, in virtual
 time, with one seed, each member {EVENTS_PER_S:g} events a second {AHEAD_MS:g} ms ahead for {SECONDS:g} s,
 by each profile of `jamrelay serve --profile`; the quiet hour has one event a second. *hindsight*: the
 least lead that would have brought everything in time, which nobody can know beforehand. *re-timed* and
