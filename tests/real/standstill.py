@@ -121,8 +121,9 @@ class Room:
         """Return the room's statistics."""
         status, printed, errors = run(self.env, "jamrelay", "stats", f"127.0.0.1:{self.port}", "--json")
         assert status == 0, errors
+        room: dict[str, list[dict[str, int | str]]]
         (room,) = json.loads(printed)["rooms"]
-        return room  # type: ignore[no-any-return]
+        return room
 
     def play(self, player: str, music: Steady, what: str, seconds: float) -> Found:
         """Let a member play, and stop a process of that name for so long in the midst of it."""
