@@ -12,6 +12,7 @@ from relay.wire.endpoint import StreamAddress
 from relay.wire.outbox import DATAGRAM_BYTES
 from relay.wire.sequence import Judged, Kind
 from relay.wire.timetag import TICKS_PER_S, ticks
+from tests import carried
 from tests.fakes import GROUP, FakeBridge, Jam
 
 
@@ -25,9 +26,20 @@ def lose(bridge: FakeBridge, *numbers: int) -> None:
     bridge.send(frames.Nack(tuple((number, number) for number in numbers)))
 
 
+def test_while_nothing_is_known_of_the_ways_everything_reaches_everybody_thrice() -> None:
+    jam = Jam()
+    ann, bob = jam.join("ann"), jam.join("bob")
+    ann.play(GROUP, kind=Kind.UNTIMED)
+    ann.play()
+    jam.advance(1.0)
+    for bridge in (ann, bob):
+        assert times(bridge) == {1: 3, 2: 3}
+
+
 def test_an_untimed_event_reaches_everybody_twice_and_a_note_once_while_nothing_is_lost() -> None:
     jam = Jam()
     ann, bob = jam.join("ann"), jam.join("bob")
+    carried.much_to_all(jam.hub)
     ann.play(GROUP, kind=Kind.UNTIMED)
     ann.play()
     jam.advance(1.0)
@@ -37,6 +49,7 @@ def test_an_untimed_event_reaches_everybody_twice_and_a_note_once_while_nothing_
 def test_copies_go_only_to_the_member_that_loses_events() -> None:
     jam = Jam()
     ann, bob = jam.join("ann"), jam.join("bob")
+    carried.much_to_all(jam.hub)
     for _ in range(2):
         ann.play()
     lose(bob, 1, 2)
@@ -83,6 +96,7 @@ def test_a_member_that_comes_in_and_asks_for_the_past_counts_as_no_loss() -> Non
     for _ in range(20):
         ann.play()
     bob = jam.join("bob")
+    carried.much_to_all(jam.hub)
     bob.send(frames.Nack(((1, 20),)))
     jam.advance(0.2)
     ann.play()

@@ -1,6 +1,7 @@
 """Loss meter: what counts as lost, and from when copies are worth their bytes."""
 
-from relay.wire.loss import ASKED_MIN, LOSSY_FROM, MEMORY, STEP_S, WINDOW_STEPS, LossMeter
+from relay.wire.loss import ASKED_MIN, KNOWN_FROM, LOSSY_FROM, MEMORY, STEP_S, WINDOW_STEPS, LossMeter
+from tests import carried
 
 
 def sent(meter: LossMeter, count: int, first: int = 1) -> None:
@@ -8,8 +9,28 @@ def sent(meter: LossMeter, count: int, first: int = 1) -> None:
         meter.sent(number)
 
 
+def test_a_way_is_taken_for_a_lossy_one_until_it_has_carried_enough_without_loss() -> None:
+    meter = LossMeter()
+    sent(meter, KNOWN_FROM - 1)
+    meter.pass_time(0.0)
+    meter.pass_time(10 * WINDOW_STEPS * STEP_S)
+    assert meter.lossy, "time alone tells nothing"
+    meter.sent(KNOWN_FROM)
+    assert not meter.lossy
+
+
+def test_a_way_that_loses_events_from_the_first_on_is_never_taken_for_a_clean_one() -> None:
+    meter = LossMeter()
+    for number in range(1, 2 * KNOWN_FROM):
+        meter.sent(number)
+        if number % 100 == 0:
+            meter.asked(number)
+        assert meter.lossy
+
+
 def test_one_lost_event_is_chance_and_two_of_few_are_loss() -> None:
     meter = LossMeter()
+    carried.much(meter)
     sent(meter, 100)
     meter.asked(7)
     assert not meter.lossy
@@ -19,11 +40,12 @@ def test_one_lost_event_is_chance_and_two_of_few_are_loss() -> None:
 
 def test_a_number_counts_once_however_often_it_is_asked_for() -> None:
     meter = LossMeter()
+    carried.much(meter)
     sent(meter, 100)
     for _ in range(50):
         meter.asked(7)
     assert not meter.lossy
-    assert meter.share == 0.01
+    assert meter.share == 1 / (KNOWN_FROM + 100)
 
 
 def test_less_than_a_thousandth_is_not_worth_copies_and_a_thousandth_is() -> None:

@@ -20,6 +20,7 @@ from relay.wire.outbox import (
     Outbox,
 )
 from relay.wire.sequence import Flag, Judged, Kind
+from tests import carried
 from tests.fakes import EPOCH, NOTE
 
 EVERYTHING = range(1, 2**40)
@@ -79,6 +80,7 @@ class Sender:
 
 def test_where_nothing_is_lost_an_event_is_sent_once_and_an_untimed_one_twice() -> None:
     sender = Sender()
+    carried.much_by(sender.outbox)
     sender.put(1, 1.0)
     sender.put(2, 1.0, always=True)
     sender.flush(1.0)

@@ -16,6 +16,7 @@ from bridge.uplink import (
 from relay.wire import frames
 from relay.wire.sequence import Kind, Scheme, Stamped, Timing
 from relay.wire.timetag import ticks
+from tests import carried
 from tests.bridge_world import group as group_of
 from tests.bridge_world import instant, note
 
@@ -129,6 +130,7 @@ def beats(uplink: Uplink, until_s: float) -> list[float]:
 
 def test_heartbeats_follow_an_event_soon_and_again_and_silence_seldom() -> None:
     uplink = Uplink()
+    carried.much_by(uplink.outbox)
     beats(uplink, 0.9)
     send(uplink, 1.0)
     after = [round(1.0 + after_s, 6) for after_s in BEATS_AFTER_EVENT_S]
@@ -150,6 +152,7 @@ def test_while_events_are_lost_a_lost_heartbeat_leaves_nothing_unseen_for_long()
 
 def test_a_heartbeat_that_is_nearly_due_rides_on_what_leaves() -> None:
     uplink = Uplink()
+    carried.much_by(uplink.outbox)
     beats(uplink, 0.9)
     send(uplink, 1.0)
     near_s = 1.0 + BEATS_AFTER_EVENT_S[0] - 0.008

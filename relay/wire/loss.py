@@ -1,7 +1,8 @@
 """Loss meter: how much of what a sender numbers is lost on its way, judged by what is asked for.
 
 Pure. A number counts as lost when it is asked for the first time, so reordering by more than the receiver
-tolerates counts as well. The window slides in steps. Bound: MEMORY numbers asked for are remembered.
+tolerates counts as well. A way of which nothing is known yet is taken for a lossy one: a room's first bar is
+heard as well. The window slides in steps. Bound: MEMORY numbers asked for are remembered.
 """
 
 from collections import deque
@@ -16,6 +17,11 @@ LOSSY_UNTIL = 0.0005
 ASKED_MIN = 2
 """One is chance, and what one NACK repairs by itself."""
 
+KNOWN_FROM = 300
+"""So many numbers, hardly one of them asked for, show that less than 1 % is lost. Of 400 fresh rooms at 50 +-
+10 ms with 10 % loss, in the virtual laboratory, something differed in 7 where copies began with the second
+loss, in none of them so; a clean way carries three times its first 300 events for it, once."""
+
 MEMORY = 4096
 
 
@@ -25,7 +31,7 @@ class LossMeter:
     __slots__ = ("_asked", "_asked_before", "_first", "_last", "_marks", "_sent", "_step_at_s", "lossy")
 
     def __init__(self) -> None:
-        self.lossy = False
+        self.lossy = True
         """Whether copies are worth their bytes."""
         self._sent = 0
         self._asked = 0
@@ -47,6 +53,8 @@ class LossMeter:
             self._first = number
         self._last = number
         self._sent += 1
+        if self._sent == KNOWN_FROM:
+            self._judge()
 
     def asked(self, number: int) -> None:
         """Count a number that a NACK names; only those that this meter saw sent, and each once."""
@@ -74,6 +82,8 @@ class LossMeter:
 
     def _judge(self) -> None:
         sent, asked = self._window()
+        if self._sent < KNOWN_FROM:
+            return
         if self.lossy:
             self.lossy = asked > LOSSY_UNTIL * sent
         else:

@@ -116,7 +116,6 @@ def check(fresh: Fresh) -> None:
     assert fresh.shift_ms == 0.0, "no note is moved for it"
 
 
-@pytest.mark.exhaustive
 def test_in_a_fresh_room_at_100_ms_and_10_percent_loss_no_event_differs_from_the_first_on(
     tmp_path: Path,
 ) -> None:
