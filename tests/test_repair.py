@@ -10,6 +10,7 @@ from relay.wire.budget import BURST_BYTES, RATE_BYTES_PER_S
 from relay.wire.loss import LossMeter
 from relay.wire.outbox import DATAGRAM_BYTES
 from relay.wire.sequence import Flag, Judged, Kind
+from tests import carried
 
 pytestmark = pytest.mark.computes
 
@@ -18,10 +19,15 @@ LOSSY = "delay=50,jitter=10,loss=10%"
 
 
 def jam(network: str, *, ahead_ms: float = 500.0, seed: int = 1) -> tuple[Stage, list[Event], list[float]]:
-    """Play; return the stage, its events, and bytes per second: up and down of each member."""
+    """Play over ways that are known; return the stage, its events, and bytes per second: up and down of each
+    member."""
     legs = legs_of(Point("p", "s", 0.0, "virtual", network))
     stage = Stage(legs, seed=seed, lead_ms=200.0)
     start_s = stage.warm_up()
+    carried.much_to_all(stage.jam.hub)
+    for host in stage.jam.members.values():
+        assert host.bridge is not None
+        carried.much_by(host.bridge.session._uplink.outbox)
     before = [way.bytes for member in stage.members for way in (member.up, member.down)]
     end_s = stage.perform(start_s=start_s, events_per_s=20.0, seconds=SECONDS, ahead_ms=ahead_ms)
     stage.jam.run(end_s)
