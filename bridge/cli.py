@@ -17,11 +17,11 @@ from pathlib import Path
 
 import click
 
-from bridge import config
-from bridge.company import Company
-from bridge.config import JoinConfig
-from bridge.probe_cli import probe
-from bridge.starting import StartWatch, cannot_start
+from bridge.probe.cli import probe
+from bridge.shells import config
+from bridge.shells.config import JoinConfig
+from bridge.shells.descendants import Company
+from bridge.sonicpi.starting import StartWatch, cannot_start
 from relay.transports.asking import ask_admission
 from relay.transports.impaired import parse_leg
 from relay.transports.pins import KnownRelays, default_path
@@ -162,7 +162,7 @@ def _join_folder() -> Iterator[Path]:
             shim.write_text(
                 "#!/bin/sh\n"
                 f"{config.CONFIG_ENV}={shlex.quote(str(folder / 'join.json'))}; export {config.CONFIG_ENV}\n"
-                f'exec {shlex.quote(sys.executable)} -P -m bridge.shim "$@"\n'
+                f'exec {shlex.quote(sys.executable)} -P -m bridge.shells.shim "$@"\n'
             )
             shim.chmod(shim.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
         yield folder

@@ -7,17 +7,17 @@ things may come in; nothing leaves before it.
 
 from dataclasses import dataclass
 
+from bridge.clocks.timebase import Timebase
 from bridge.effects import Effect, NextWake, Remember, ToSonicPi, ToSynth
-from bridge.idspace import Origin
-from bridge.memory import Identity, Memory
-from bridge.player import Address, Player
-from bridge.playout import Playout
-from bridge.report import SecondsLedger
-from bridge.resources import ResourceFolders
-from bridge.session import JamSession
-from bridge.sonicpi import AheadTuner
-from bridge.standing import Standing
-from bridge.timebase import Timebase
+from bridge.playout.playout import Playout
+from bridge.playout.seconds_ledger import SecondsLedger
+from bridge.restart_state import Identity, Memory
+from bridge.scsynth.id_space import Origin
+from bridge.scsynth.samples import ResourceFolders
+from bridge.session.session import JamSession
+from bridge.session.standing import Standing
+from bridge.sonicpi.schedule_ahead import AheadTuner
+from bridge.tap.tap import Address, Player
 from clock.model import Reading
 from relay.wire import control
 from relay.wire.osc import encode

@@ -13,12 +13,12 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from relay.announcement import announcement
-from relay.hub import HubLimits
-from relay.identity import Identity, load_or_create
-from relay.lead import LEAD_MAX, Caution, LeadPolicy
-from relay.service import RelayService, RelaySettings, default_data_dir, run
-from relay.stats_view import stats_view
+from relay.lead.keeper import LEAD_MAX, Caution, LeadPolicy
+from relay.limits import HubLimits
+from relay.shells.announcement import announcement
+from relay.shells.service import RelayService, RelaySettings, default_data_dir, run
+from relay.shells.tls_identity import Identity, load_or_create
+from relay.stats.view import stats_view
 from relay.transports import logs
 from relay.transports.addresses import own_address
 from relay.transports.asking import ask_stats

@@ -55,6 +55,14 @@ PROBE_DATAGRAMS_BURST = 200
 """At once, beside the rate: what a network that stood still for two seconds lets go."""
 
 
+@dataclass(frozen=True, slots=True)
+class HubLimits:
+    """How many rooms a relay opens and how many members a room seats."""
+
+    rooms_max: int = 64
+    members_max: int = 16
+
+
 @dataclass(slots=True)
 class TokenBucket:
     """`rate` takings a second on average, `burst` at once."""

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
-from laboratory.namespaces import why_not
+from laboratory.star.namespaces import why_not
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", settings.get_profile("any machine"), max_examples=25)

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from itertools import count
 from typing import Generic, TypeVar
 
-from relay.impairment import Decision, Fate, Impairment, Leg
-from relay.profiles import parse_leg as parse_leg  # so that a bridge, which knows no core of ours, can ask
+from relay.netmodel.impairment import Decision, Fate, Impairment, Leg
+from relay.netmodel.networks import (
+    parse_leg as parse_leg,  # so that a bridge, which knows no core of ours, can ask
+)
 from relay.transports.udp import DatagramSocket, Received, SocketCounts
 from relay.wire.datagram import MAX_DATAGRAM_BYTES
 from relay.wire.endpoint import Address, Endpoint

@@ -20,7 +20,7 @@ from relay.wire.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
-FLOODABLE = frozenset({"asyncio", "relay.service", "relay.transports.tls"})
+FLOODABLE = frozenset({"asyncio", "relay.shells.service", "relay.transports.tls"})
 """Loggers whose lines follow from what strangers do or the system lacks; others tell a session's story."""
 
 _SHORT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}

@@ -47,13 +47,14 @@ _NOTSENT_LOWAT = 16 << 10
 
 # So that a peer which vanished without a word is noticed, where TCP itself takes hours while nothing is said
 # (the first three) and a quarter of an hour while something is (the last, in ms). Both ends notice far sooner
-# that nothing comes on any way (bridge/quiet.py, relay/rooms.py). A connection over which a fifth of all is
-# lost stands still for 12 s every few minutes though events come and go, and would take their keys along.
+# that nothing comes on any way (bridge/session/silence_watch.py, relay/room/room.py). A connection over which
+# a fifth of all is lost stands still for 12 s every few minutes though events come and go, and would take
+# their keys along.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 11, "TCP_USER_TIMEOUT": 120_000}
 
 
 class Credentials(Protocol):
-    """What a relay proves itself with, `relay.identity.Identity` in practice: PEM files."""
+    """What a relay proves itself with, `relay.shells.tls_identity.Identity` in practice: PEM files."""
 
     @property
     def cert_path(self) -> Path: ...

@@ -17,8 +17,8 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     beyond: events in them that needed more than the longest lead, and aren't waited for.
     missed: own notes that reached the relay when their time was over. alone: own events that nobody else can
     have heard, those among them, in the seconds compared. unplayed: own notes that nobody heard.
-    counts: what else its bridge counts, by the bridge's names (bridge/report.py), and the relay of what it
-    sends (relay/statistics.py); what is 0 isn't there.
+    counts: what else its bridge counts, by the bridge's names (bridge/playout/seconds_ledger.py), and the
+    relay of what it sends (relay/stats/gather.py); what is 0 isn't there.
     """
 
     slot: int

@@ -10,9 +10,11 @@ from typing import Any
 import click
 from rich.console import Console
 
-from laboratory import study, studyplan, trials
-from laboratory.points import TRANSPORTS
-from laboratory.rows import BadRows
+from laboratory.runs import trials
+from laboratory.runs.points import TRANSPORTS
+from laboratory.runs.rows import BadRows
+from laboratory.study import plan as studyplan
+from laboratory.study import study
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
 

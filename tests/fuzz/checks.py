@@ -1,4 +1,4 @@
-"""Checks: what may reach a scsynth, written down a second time, apart from bridge.remap.
+"""Checks: what may reach a scsynth, written down a second time, apart from bridge.scsynth.remap.
 
 Only the table's file and the numbers of docs/way-of-an-event.md are shared with what is checked.
 """
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pythonosc.osc_message import OscMessage
+
+from tests.worlds.places import ROOT
 
 NODE_BITS, BUFFERS, CONTROL_BUSES = 26, 4096, 512
 FIRST_BUS, BUSES, USED_BUSES = 128, 1120, 64 + 1024
@@ -31,7 +33,7 @@ HOME_SAFE = {
 
 @cache
 def table() -> dict[str, Any]:
-    path = Path(__file__).parents[2] / "relay" / "wire" / "scsynth-commands.json"
+    path = ROOT / "relay" / "wire" / "scsynth-commands.json"
     loaded: dict[str, Any] = json.loads(path.read_text())
     return loaded
 

@@ -9,7 +9,6 @@ import math
 import struct
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -21,8 +20,8 @@ from relay.wire.sequence import Flag, Judged, Kind, Stamped, Was
 from relay.wire.stats import MemberStats, RoomStats, Stats
 from relay.wire.timetag import from_unix_ns
 from relay.wire.version import PROTOCOL_VERSION
+from tests.worlds.places import ROOT, VECTORS
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 KEY = bytes(range(32))
 NOW_NS = 1_795_000_000_000_000_000
 NOW = from_unix_ns(NOW_NS)
@@ -58,7 +57,7 @@ class Parsed:
 @cache
 def table() -> dict[str, Any]:
     """Return the command table as it stands in its file."""
-    path = Path(__file__).parents[2] / "relay" / "wire" / "scsynth-commands.json"
+    path = ROOT / "relay" / "wire" / "scsynth-commands.json"
     loaded: dict[str, Any] = json.loads(path.read_text())
     return loaded
 

@@ -20,11 +20,11 @@ from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 
 from bridge.core import Bridge, Setup
-from bridge.idspace import Origin
-from bridge.memory import Identity, Memory
-from bridge.remap import remap
-from bridge.resources import ResourceFolders, load_to_local
-from bridge.unmap import unmap_reply
+from bridge.restart_state import Identity, Memory
+from bridge.scsynth.id_space import Origin
+from bridge.scsynth.remap import remap
+from bridge.scsynth.samples import ResourceFolders, load_to_local
+from bridge.scsynth.unmap import unmap_reply
 from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer, peek_channel

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from laboratory import health
-from laboratory.genuine import run
-from laboratory.points import Point
+from laboratory.runs import health
+from laboratory.runs.genuine import run
+from laboratory.runs.points import Point
 
 pytestmark = [pytest.mark.netlab, pytest.mark.real]
 

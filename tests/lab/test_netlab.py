@@ -15,19 +15,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from laboratory import namespaces
-from laboratory.decisionlog import first_difference, read_log
-from laboratory.namespaces import NetlabError
-from laboratory.selfcheck import check
-from laboratory.star import Star
-from laboratory.wayreport import report
+from laboratory.star import namespaces
+from laboratory.star.decisionlog import first_difference, read_log
+from laboratory.star.namespaces import NetlabError
+from laboratory.star.selfcheck import check
+from laboratory.star.star import Star
+from laboratory.star.wayreport import report
 
-from relay.impairment import Leg, Way
-from relay.profiles import parse_leg
+from relay.netmodel.impairment import Leg, Way
+from relay.netmodel.networks import parse_leg
+from tests.worlds.places import SCRIPTS
 
 pytestmark = pytest.mark.netlab
 
-SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 PLAIN = Leg.both(Way(delay_ms=5.0))
 WAIT_S = 20.0
 
@@ -174,8 +174,8 @@ def test_programs_inside_end_with_the_star_however_stubborn() -> None:
 def test_nothing_is_left_when_the_stars_process_is_killed() -> None:
     holder = (
         "import time\n"
-        "from laboratory.star import Star\n"
-        "from relay.impairment import Leg, Way\n"
+        "from laboratory.star.star import Star\n"
+        "from relay.netmodel.impairment import Leg, Way\n"
         "with Star({'anna': Leg.both(Way())}, seed=1) as star:\n"
         "    star.member('anna').popen(['bash', '-c', 'sleep 300 & exec setsid sleep 301'])\n"
         "    print(star.emulator_pid, star.relay.inode, star.member('anna').inode, flush=True)\n"
@@ -214,7 +214,7 @@ def test_star_whose_emulator_dies_says_so() -> None:
 
 def netlab(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "laboratory.netlab", *arguments],
+        [sys.executable, "-m", "laboratory.star.netlab", *arguments],
         env=os.environ | {"PYTHONPATH": f"{SCRIPTS}{os.pathsep}{SCRIPTS.parent}"},
         capture_output=True,
         text=True,
@@ -259,7 +259,7 @@ def test_ctrl_c_lets_the_programs_say_goodbye_and_still_checks() -> None:
     )
     process = subprocess.Popen(
         [
-            sys.executable, "-m", "laboratory.netlab", "--profile", "delay=1", "--members", "2",
+            sys.executable, "-m", "laboratory.star.netlab", "--profile", "delay=1", "--members", "2",
             "--relay", "none", "--", "bash", "-c", command,
         ],
         env=os.environ | {"PYTHONPATH": f"{SCRIPTS}{os.pathsep}{SCRIPTS.parent}"},

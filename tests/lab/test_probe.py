@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from laboratory.decisionlog import PROTOCOLS, Log, read_log
-from laboratory.star import Star
+from laboratory.star.decisionlog import PROTOCOLS, Log, read_log
+from laboratory.star.star import Star
 
-from bridge.probe_agreement import Agreement, agreement
-from relay.impairment import Bursts, Fate, Jitter, JitterKind, Leg, Way
-from relay.profiles import PROFILES
+from bridge.probe.same_path import Agreement, agreement
+from relay.netmodel.impairment import Bursts, Fate, Jitter, JitterKind, Leg, Way
+from relay.netmodel.networks import PROFILES
 from relay.wire.trace import Sample, TraceWay, loads
 
 pytestmark = pytest.mark.netlab

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import psutil
 import pytest
-from laboratory import health
-from laboratory.decisionlog import first_difference, read_log
-from laboratory.players import Relay
-from laboratory.points import Point, names_of
-from laboratory.realrun import repairs, run
-from laboratory.star import Host
+from laboratory.runs import health
+from laboratory.runs.players import Relay
+from laboratory.runs.points import Point, names_of
+from laboratory.runs.realrun import repairs, run
+from laboratory.star.decisionlog import first_difference, read_log
+from laboratory.star.star import Host
 
 from relay.wire.sequence import Scheme
 

@@ -10,13 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rehearsal import recording, snippets, stream
-from rehearsal.doubled import DoubledJam, front_path
-from rehearsal.jam import late_lines
-from rehearsal.recording import Recording
-from rehearsal.snippets import Turn
-from rehearsal.stage import Performer, Stage, make_shim
-from rehearsal.stream import Pair, Pairing, Said
+from rehearsal.proof import stream
+from rehearsal.proof.doubled import DoubledJam, front_path
+from rehearsal.proof.stream import Pair, Pairing, Said
+from rehearsal.rigs import recording
+from rehearsal.rigs.jam import late_lines
+from rehearsal.rigs.recording import Recording
+from rehearsal.rigs.stage import Performer, Stage, make_shim
+from rehearsal.tryout import snippets
+from rehearsal.tryout.snippets import Turn
 
 ROOMS = {"lead": (150, 0), "shift": (200, 200)}
 """Name -> lead and shift, in ms."""

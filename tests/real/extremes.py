@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.offline import BIG, HARMFUL_DEFS, SYNTHDEFS, framed
+from rehearsal.proof.offline import BIG, HARMFUL_DEFS, SYNTHDEFS, framed
 
 from relay.wire.errors import Refused
 from relay.wire.guard import Guard

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from pythonosc.osc_message import OscMessage
-from rehearsal import recording, sound
-from rehearsal.recording import RecordedMessage, Recording
-from rehearsal.rooms import slot_of
-from rehearsal.stage import Performer, Stage
+from rehearsal.proof.slots import slot_of
+from rehearsal.rigs import recording, sound
+from rehearsal.rigs.recording import RecordedMessage, Recording
+from rehearsal.rigs.stage import Performer, Stage
 
 SECOND_NS = 1_000_000_000
 NO_GROUP = re.compile(r"FAILURE IN SERVER /[gs]_new Group")

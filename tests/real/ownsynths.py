@@ -6,7 +6,7 @@ the name itself.
 
 from pathlib import Path
 
-from rehearsal.offline import SYNTHDEFS
+from rehearsal.proof.offline import SYNTHDEFS
 
 NAME_AT = 10
 

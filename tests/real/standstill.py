@@ -19,17 +19,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from laboratory.generator import boot
+from laboratory.runs.generator import boot
 from laboratory.virtual.host import synth_reply
-from rehearsal.recorder import ANCILLARY_BYTES, SO_TIMESTAMPNS
+from rehearsal.rigs.recorder import ANCILLARY_BYTES, SO_TIMESTAMPNS
 
 from relay.wire.osc import walk
 from relay.wire.timetag import from_unix_ns, to_unix_ns
-from tests.bridge_process import Bridge, bridge
-from tests.commands import own_user, relay, run
-from tests.hearing import Heard, Seen, hear
 from tests.real import carrier
-from tests.steady import Steady
+from tests.worlds.bridge_process import Bridge, bridge
+from tests.worlds.commands import own_user, relay, run
+from tests.worlds.hearing import Heard, Seen, hear
+from tests.worlds.steady import Steady
 
 PLAYER, LISTENER, OVER_TLS = "anna", "bob", "cleo"
 LEAD_MS = "200"

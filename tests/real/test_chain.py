@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy
 import pytest
 import soundfile
-from rehearsal import recording, sound
-from rehearsal.jam import Jam
-from rehearsal.stage import Performer, Stage, make_shim
-from rehearsal.tree import query
+from rehearsal.rigs import recording, sound
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.stage import Performer, Stage, make_shim
+from rehearsal.rigs.tree import query
 
 from tests.real import ownsynths
 

@@ -15,9 +15,10 @@ from typing import Any
 import psutil
 import pytest
 import soundfile
-from rehearsal import sound
+from rehearsal.rigs import sound
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+from tests.worlds.places import SCRIPTS
+
 PLAYING_S = 60.0
 """Enough to boot three Sonic Pis on a busy machine."""
 ENDS_S = 60.0
@@ -40,7 +41,7 @@ def demo(output: Path, *options: str, seconds: float = 8.0) -> Iterator[Demo]:
     command = [
         sys.executable,
         "-m",
-        "rehearsal.demo",
+        "rehearsal.demo.demo",
         "--seconds",
         str(seconds),
         "--json",

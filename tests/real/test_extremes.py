@@ -10,7 +10,6 @@ import pytest
 
 from relay.wire.commands import CONTROL_ROLES
 from relay.wire.ranges import BY_SYNTHDEF, FREE, Limit
-from tests.hostile import KILLERS
 from tests.real.extremes import (
     FILES,
     NAMES,
@@ -26,6 +25,7 @@ from tests.real.extremes import (
     outlives_score,
     passing,
 )
+from tests.worlds.hostile import KILLERS
 
 pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 

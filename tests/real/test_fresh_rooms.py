@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from rehearsal.compare import Comparison, compare
-from rehearsal.jam import Jam
-from rehearsal.matching import Event
-from rehearsal.stage import Stage
+from rehearsal.proof.compare import Comparison, compare
+from rehearsal.proof.matching import Event
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.stage import Stage
 
 pytestmark = pytest.mark.real
 

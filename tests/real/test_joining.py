@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from rehearsal.jam import Jam
-from rehearsal.stage import Performer, Stage
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.stage import Performer, Stage
 
 from tests.real.inquiry import nodes_below, scsynth_port
 

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rehearsal import relaylog
-from rehearsal.compare import NEEDED_MS, Comparison, compare
-from rehearsal.jam import Jam
-from rehearsal.recording import Recording
-from rehearsal.stage import Stage
+from rehearsal.proof import relaylog
+from rehearsal.proof.compare import NEEDED_MS, Comparison, compare
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.recording import Recording
+from rehearsal.rigs.stage import Stage
 
 from tests.real.inquiry import (
     SECOND_NS,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from pythonosc.osc_message import OscMessage
-from rehearsal import sound
-from rehearsal.jam import Jam
-from rehearsal.recording import RecordedMessage
-from rehearsal.stage import Stage
+from rehearsal.rigs import sound
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.recording import RecordedMessage
+from rehearsal.rigs.stage import Stage
 
 from relay.transports import tls
 from relay.transports.pins import KnownRelays

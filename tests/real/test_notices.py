@@ -1,7 +1,8 @@
 """It notices: one event at one member is dropped, swapped, altered or delayed, and everybody names it.
 
-The fault is planted inside one bridge (bridge/fault.py), behind all that the relay can know. Statistics must
-name it within three seconds; the recorders name the same event by themselves; then all is clean again.
+The fault is planted inside one bridge (bridge/playout/fault_injection.py), behind all that the relay can
+know. Statistics must name it within three seconds; the recorders name the same event by themselves; then all
+is clean again.
 """
 
 import asyncio
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rehearsal.compare import Comparison, compare
-from rehearsal.jam import Jam
-from rehearsal.machine import examples
-from rehearsal.stage import Performer, Stage
+from rehearsal.proof.compare import Comparison, compare
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.machine import examples
+from rehearsal.rigs.stage import Performer, Stage
 
 from relay.transports.asking import ask_stats
 from relay.transports.pins import KnownRelays

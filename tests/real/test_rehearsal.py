@@ -11,18 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rehearsal import livetake, offline, recording, sound
-from rehearsal.recording import Recording
-from rehearsal.stage import (
-    Performer,
-    Stage,
-    StageError,
-    examples,
-    find_ports,
-    make_shim,
-)
+from rehearsal.proof import offline
+from rehearsal.rigs import livetake, recording, sound
+from rehearsal.rigs.recording import Recording
+from rehearsal.rigs.stage import Performer, Stage, StageError, examples, find_ports, make_shim
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+from tests.worlds.places import SCRIPTS
+
 PLAYED_S = 3.0
 SECOND_NS = 1_000_000_000
 CODE = """
@@ -152,7 +147,7 @@ def test_a_render_without_notes_is_silent(tmp_path: Path) -> None:
 LEFT_ALONE = """
 import sys, time
 from pathlib import Path
-from rehearsal.stage import Performer, Stage, make_shim
+from rehearsal.rigs.stage import Performer, Stage, make_shim
 home = Path(sys.argv[1])
 with Stage() as stage:
     performer = stage.add(Performer("bo", 1, home, make_shim(home / "shim")))

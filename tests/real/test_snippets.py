@@ -14,11 +14,12 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from rehearsal import offline, sound, stream
-from rehearsal.recording import Argument
-from rehearsal.snippets import Turn
-from rehearsal.stream import Pair, Said
-from rehearsal.tree import Node
+from rehearsal.proof import offline, stream
+from rehearsal.proof.stream import Pair, Said
+from rehearsal.rigs import sound
+from rehearsal.rigs.recording import Argument
+from rehearsal.rigs.tree import Node
+from rehearsal.tryout.snippets import Turn
 
 from tests.real.concert import CLOCK_NS, MS, STALL_NS_MIN, Concert, Take, perform
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.hearing import burst, unbuilt
 from tests.real.standstill import AFTER_S, BEFORE_S, LISTENER, OVER_TLS, PLAYER, Found, Room, room
-from tests.steady import steady
+from tests.worlds.hearing import burst, unbuilt
+from tests.worlds.steady import steady
 
 pytestmark = pytest.mark.real
 

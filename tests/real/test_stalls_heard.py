@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from rehearsal.jam import Jam
-from rehearsal.stage import Stage
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.stage import Stage
 
-from tests.crowds import crowds
-from tests.hearing import CROWD_MAX, WITHIN_NS
 from tests.real.inquiry import SECOND_NS, notes
+from tests.worlds.crowds import crowds
+from tests.worlds.hearing import CROWD_MAX, WITHIN_NS
 
 pytestmark = [pytest.mark.real, pytest.mark.exhaustive]
 

@@ -9,9 +9,9 @@ bridge looks at how much of what it says Sonic Pi has read.
 from collections.abc import Iterator
 
 import pytest
-from rehearsal import recording
-from rehearsal.jam import Jam
-from rehearsal.stage import Stage
+from rehearsal.rigs import recording
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.stage import Stage
 
 pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from rehearsal import theatre
-from rehearsal.stage import Stage
-from rehearsal.theatre import Program, Theatre
-from rehearsal.trial import Trial
+from rehearsal.rigs.stage import Stage
+from rehearsal.tryout import theatre
+from rehearsal.tryout.theatre import Program, Theatre
+from rehearsal.tryout.trial import Trial
 
 pytestmark = [pytest.mark.real, pytest.mark.exhaustive]
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from statistics import median
 
 import pytest
-from rehearsal import recording, stream
-from rehearsal.compare import NEEDED_MS
-from rehearsal.doubled import DoubledJam, front_path
-from rehearsal.recording import RecordedMessage
-from rehearsal.stage import Performer, Stage
-from rehearsal.stream import NODE_BITS, Pair
-from rehearsal.tree import Node, query
+from rehearsal.proof import stream
+from rehearsal.proof.compare import NEEDED_MS
+from rehearsal.proof.doubled import DoubledJam, front_path
+from rehearsal.proof.stream import NODE_BITS, Pair
+from rehearsal.rigs import recording
+from rehearsal.rigs.recording import RecordedMessage
+from rehearsal.rigs.stage import Performer, Stage
+from rehearsal.rigs.tree import Node, query
 
 from tests.real.inquiry import wait_for
 

@@ -14,12 +14,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from rehearsal import RECORDER, relaylog
-from rehearsal.doubled import script
-from rehearsal.jam import Jam
-from rehearsal.recording import RecordedMessage, Recording
-from rehearsal.relaylog import LoggedEvent
-from rehearsal.stage import Stage
+from rehearsal import RECORDER
+from rehearsal.proof import relaylog
+from rehearsal.proof.doubled import script
+from rehearsal.proof.relaylog import LoggedEvent
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.recording import RecordedMessage, Recording
+from rehearsal.rigs.stage import Stage
 
 from tests.real.inquiry import SECOND_NS, notes
 

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from laboratory.windowjam import WindowJam
+from laboratory.windows.jam import WindowJam
 from PIL import Image
-from rehearsal import sound
-from rehearsal.window import Window
+from rehearsal.rigs import sound
+from rehearsal.rigs.window import Window
+
+from tests.worlds.places import ROOT
 
 pytestmark = [pytest.mark.real, pytest.mark.netlab]
 
-PICTURES = Path(__file__).resolve().parents[2] / "demo-output" / "window"
+PICTURES = ROOT / "demo-output" / "window"
 NOISE = "synth :noise, sustain: 600, amp: 0.4"
 QUIET = 0.4
 """The volume slider's share of its length; it stands at about 0.8 at first."""

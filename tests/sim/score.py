@@ -6,7 +6,7 @@ It believes no bridge: it looks at what reached each scsynth, and when.
 from laboratory.virtual.host import NEED_S, START_UNIX_NS, Handed, Member
 from laboratory.virtual.jam import Jam
 
-from bridge.idspace import NODE_BITS
+from bridge.scsynth.id_space import NODE_BITS
 from relay.wire.osc import single_message
 from relay.wire.sequence import Kind
 from relay.wire.timetag import to_unix_ns

@@ -6,8 +6,8 @@ from laboratory.virtual.jam import Jam
 from laboratory.virtual.net import NETWORKS
 from laboratory.virtual.traffic import Sent, boot, recorded
 
-from bridge.idspace import Origin
-from bridge.remap import remap
+from bridge.scsynth.id_space import Origin
+from bridge.scsynth.remap import remap
 from relay.wire.osc import single_message, walk
 from tests.sim.score import assert_coherent, assert_in_time, events
 

@@ -14,8 +14,8 @@ from laboratory.virtual.synthtree import SynthTree
 from laboratory.virtual.traffic import boot
 from laboratory.virtual.unlike import Unlike, unlike
 
-import relay.channel
-from bridge.idspace import NODE_BITS
+import relay.room.channel
+from bridge.scsynth.id_space import NODE_BITS
 from relay.wire.meaning import is_note
 from relay.wire.osc import single_message
 from relay.wire.sequence import Flag
@@ -120,8 +120,8 @@ def perform(
     """Let members play; acts: (seconds after the start of the music, what) by member; troubles likewise."""
     with pytest.MonkeyPatch.context() as patch:
         if few:
-            patch.setattr(relay.channel, "EVENTS_PER_S", FEW_PER_S)
-            patch.setattr(relay.channel, "EVENTS_BURST", FEW_AT_ONCE)
+            patch.setattr(relay.room.channel, "EVENTS_PER_S", FEW_PER_S)
+            patch.setattr(relay.room.channel, "EVENTS_BURST", FEW_AT_ONCE)
         jam = Jam(seed=1, watch_bounds=False)
         here, players, last_s = [], [], 0.0
         for index, name in enumerate(NAMES[:members]):

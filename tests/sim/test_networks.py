@@ -6,7 +6,7 @@ from laboratory.virtual.jam import Jam
 from laboratory.virtual.net import NETWORKS
 from laboratory.virtual.traffic import boot, generated, recorded
 
-from relay.impairment import Leg
+from relay.netmodel.impairment import Leg
 from tests.sim.score import (
     assert_at_due,
     assert_coherent,

@@ -6,7 +6,7 @@ from laboratory.virtual.jam import Jam
 from laboratory.virtual.net import NETWORKS
 from laboratory.virtual.traffic import generated
 
-from bridge.idspace import NODE_BITS
+from bridge.scsynth.id_space import NODE_BITS
 from relay.wire.osc import single_message
 from relay.wire.sequence import Flag
 from tests.sim.score import assert_same, events

@@ -14,12 +14,12 @@ from laboratory.virtual.jam import Jam
 from laboratory.virtual.net import DOWN, NETWORKS, UP
 from laboratory.virtual.traffic import boot
 
-from relay.impairment import Leg, Way
+from relay.netmodel.impairment import Leg, Way
 from relay.wire.stats import RoomStats
-from tests.hearing import Heard, burst, hear, unbuilt
 from tests.sim.score import assert_same
 from tests.sim.test_networks import BOOT_AT_S, CLOCKS, MUSIC_AT_S, trio
-from tests.steady import Steady, steady
+from tests.worlds.hearing import Heard, burst, hear, unbuilt
+from tests.worlds.steady import Steady, steady
 
 pytestmark = pytest.mark.computes
 

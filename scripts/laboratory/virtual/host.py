@@ -6,20 +6,20 @@ The process of the bridge is four objects of the real cores; `kill` takes them a
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rehearsal.recording import walk as parts_of
+from rehearsal.rigs.recording import walk as parts_of
 
-from bridge import greeting
+from bridge.clocks.timebase import Timebase
 from bridge.core import Bridge, Setup
 from bridge.effects import Remember
-from bridge.holdback import Held
-from bridge.idspace import Origin
-from bridge.memory import Identity, Memory
-from bridge.playout import Playout
-from bridge.resources import ResourceFolders
-from bridge.timebase import Timebase
+from bridge.playout.holdback_queue import Held
+from bridge.playout.playout import Playout
+from bridge.restart_state import Identity, Memory
+from bridge.scsynth.id_space import Origin
+from bridge.scsynth.samples import ResourceFolders
+from bridge.session import greeting
 from clock.model import Reading
-from laboratory.generator import node_of
-from laboratory.tallying import Handed as Handed
+from laboratory.runs.generator import node_of
+from laboratory.runs.tallying import Handed as Handed
 from laboratory.virtual.net import Passage
 from relay.wire import control
 from relay.wire.osc import Message, encode, single_message, timetag_of

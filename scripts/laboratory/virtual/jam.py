@@ -26,7 +26,7 @@ from bridge.effects import (
     ToSynth,
 )
 from clock.model import Reading
-from laboratory.oracle import way_name
+from laboratory.runs.oracle import way_name
 from laboratory.virtual.host import (
     BOUND_EVERY_NS,
     START_UNIX_NS,
@@ -38,11 +38,13 @@ from laboratory.virtual.host import (
 from laboratory.virtual.net import DOWN, UP, Meddler, Passage
 from laboratory.virtual.stalls import Process
 from laboratory.virtual.traffic import Sent
-from relay.hub import CloseControl, HubLimits, RelayHub
-from relay.hub import SendControl as RelayControl
-from relay.hub import SendDatagram as RelayDatagram
-from relay.impairment import Leg
-from relay.lead import Caution, LeadPolicy
+from relay.effects import CloseControl
+from relay.effects import SendControl as RelayControl
+from relay.effects import SendDatagram as RelayDatagram
+from relay.hub.hub import RelayHub
+from relay.lead.keeper import Caution, LeadPolicy
+from relay.limits import HubLimits
+from relay.netmodel.impairment import Leg
 from relay.wire import control
 from relay.wire.sequence import Judged, Scheme
 from relay.wire.stats import RoomStats
@@ -420,7 +422,7 @@ class Jam:
         self._bridges[member.name].receive("tap", read, self.now_ns)
 
     def settle(self, member: Member) -> None:
-        """Do the effects of what just happened at a member (bridge/service.py)."""
+        """Do the effects of what just happened at a member (bridge/shells/service.py)."""
         bridge = member.bridge
         if bridge is None:
             return

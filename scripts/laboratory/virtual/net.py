@@ -1,12 +1,13 @@
 """Ways of a virtual jam: what becomes of a datagram, and of a control message, on a member's leg.
 
-Pure, by the one model of a bad network (relay/impairment.py); the same seed and member give the same dice.
+Pure, by the one model of a bad network (relay/netmodel/impairment.py); the same seed and member give the same
+dice.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from relay.impairment import Impairment, Jitter, JitterKind, Leg, Spikes, Way
+from relay.netmodel.impairment import Impairment, Jitter, JitterKind, Leg, Spikes, Way
 
 IP_UDP_BYTES = 28
 """The model counts bytes of the IP datagram (IPv4, no options)."""

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clock.model import ns_from_ticks
-from laboratory.oracle import Oracle
-from laboratory.points import Point, legs_of
-from laboratory.rows import Row, asked
-from laboratory.tallying import figures, plain_bytes
+from laboratory.runs.oracle import Oracle
+from laboratory.runs.points import Point, legs_of
+from laboratory.runs.rows import Row, asked
+from laboratory.runs.tallying import figures, plain_bytes
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
 from laboratory.virtual.stage import RUN_OUT_S, Stage
 from laboratory.virtual.tally import events_of
-from relay.impairment import Leg
+from relay.netmodel.impairment import Leg
 from relay.wire.quantile import quantile
 
 CLOCK_EVERY_S = 0.1

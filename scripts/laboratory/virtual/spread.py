@@ -9,10 +9,10 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from laboratory.points import Point, legs_of
-from laboratory.rows import WHOLE, Minute
-from laboratory.studyplan import BASE_AHEAD_MS, BASE_LEAD_MS, SPREAD_EVENTS_PER_S, SpreadPoint
-from laboratory.tallying import figures
+from laboratory.runs.points import Point, legs_of
+from laboratory.runs.rows import WHOLE, Minute
+from laboratory.runs.tallying import figures
+from laboratory.study.plan import BASE_AHEAD_MS, BASE_LEAD_MS, SPREAD_EVENTS_PER_S, SpreadPoint
 from laboratory.virtual.run import ClockWatch
 from laboratory.virtual.stage import RUN_OUT_S, Stage, spread_ppm
 from laboratory.virtual.tally import Event, events_of

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from laboratory.generator import Emission, boot, schedule
+from laboratory.runs.generator import Emission, boot, schedule
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
-from relay.impairment import Leg
-from relay.lead import Caution
+from relay.lead.keeper import Caution
+from relay.netmodel.impairment import Leg
 from relay.wire.sequence import Scheme
 from relay.wire.timetag import from_unix_ns
 

@@ -9,9 +9,9 @@ themselves here, so notes are left out of the trees, and `started` says which ev
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from rehearsal.tree import GROUP, Node
+from rehearsal.rigs.tree import GROUP, Node
 
-from bridge.idspace import NODE_BITS
+from bridge.scsynth.id_space import NODE_BITS
 from laboratory.virtual.host import Handed
 from relay.wire.meaning import is_note
 from relay.wire.osc import Message, single_message

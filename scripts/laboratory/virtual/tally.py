@@ -1,18 +1,18 @@
 """Tally of a virtual run: what became of every note, by what each scsynth was handed and the verdicts.
 
 Pure. No bridge is believed: not its reports, and of its verdicts only the instant at which they came. The
-rules are those of laboratory.tallying, as for real runs.
+rules are those of laboratory.runs.tallying, as for real runs.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bridge.idspace import NODE_BITS, Origin
-from bridge.remap import remap
+from bridge.scsynth.id_space import NODE_BITS, Origin
+from bridge.scsynth.remap import remap
 from clock.model import ns_from_ticks
-from laboratory.generator import node_of
-from laboratory.oracle import base_due_s
-from laboratory.tallying import Event, Handed, Key, Notes, event_of, out_of_order
+from laboratory.runs.generator import node_of
+from laboratory.runs.oracle import base_due_s
+from laboratory.runs.tallying import Event, Handed, Key, Notes, event_of, out_of_order
 from laboratory.virtual.host import Member
 from laboratory.virtual.stage import Note, Stage
 from relay.wire.osc import single_message

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rehearsal.matching import not_in_order
+from rehearsal.proof.matching import not_in_order
 
-from bridge.idspace import NODE_BITS
+from bridge.scsynth.id_space import NODE_BITS
 from laboratory.virtual.host import NEED_S, Handed, Member
 from laboratory.virtual.synthtree import executed_ns
 from relay.wire.osc import Message, single_message

@@ -10,9 +10,9 @@ from typing import Any
 
 from rehearsal.embedded import REPLAYER, SINK, TRAFFIC, sounds
 from rehearsal.embedded.replayer import BOOTED
-from rehearsal.jam import Jam
-from rehearsal.machine import StageError, die_with_parent, find_ports
-from rehearsal.stage import Performer
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.machine import StageError, die_with_parent, find_ports
+from rehearsal.rigs.stage import Performer
 
 BOOT = TRAFFIC / "boot.jsonl"
 

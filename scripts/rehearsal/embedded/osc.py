@@ -1,6 +1,6 @@
 """OSC messages encoded, with the standard library alone: what the stand-ins say.
 
-Pure. Decoding is rehearsal.recording's.
+Pure. Decoding is rehearsal.rigs.recording's.
 """
 
 import struct

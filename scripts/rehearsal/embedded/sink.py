@@ -29,8 +29,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rehearsal.embedded.osc import message
-from rehearsal.recorder import ANCILLARY_BYTES, MAX_DATAGRAM, open_socket, read_ancillary
-from rehearsal.recording import Argument, parse_message, unix_ns, walk
+from rehearsal.rigs.recorder import ANCILLARY_BYTES, MAX_DATAGRAM, open_socket, read_ancillary
+from rehearsal.rigs.recording import Argument, parse_message, unix_ns, walk
 
 VERSION = "sink: a stand-in for scsynth without sound (scsynth 3.13.0 is what it answers like)"
 GREETING = (
@@ -50,7 +50,7 @@ Address = tuple[str, int]
 
 
 class RecordingSocket(socket.socket):
-    """A socket that writes down what it receives, as `rehearsal.recorder` does."""
+    """A socket that writes down what it receives, as `rehearsal.rigs.recorder` does."""
 
     def __init__(self, sock: socket.socket, path: Path, meta: dict[str, object]) -> None:
         """Take over a socket, and append to the file at `path`. Raises OSError."""

@@ -24,8 +24,8 @@ import numpy
 import soundfile
 
 from rehearsal.embedded import TRAFFIC
-from rehearsal.offline import Engine, run_engine
-from rehearsal.recording import parse_message
+from rehearsal.proof.offline import Engine, run_engine
+from rehearsal.rigs.recording import parse_message
 
 CACHE = Path(__file__).resolve().parents[3] / ".cache" / "sonic-pi"
 SYNTHDEFS = "supersonic-scsynth-synthdefs@0.59.0"

@@ -11,7 +11,7 @@ import struct
 import sys
 import time
 
-if "bridge.service" in sys.orig_argv:
+if "bridge.shells.service" in sys.orig_argv:
     with open(os.environ["SETCLOCK_FILE"], "rb") as file:
         _offset = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
     _true_ns = time.time_ns

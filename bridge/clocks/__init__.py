@@ -1,0 +1,1 @@
+"""Clocks: session time on this host."""

@@ -1,0 +1,92 @@
+"""Timekeeper: asks the relay for the time, and sets the session clock by its answers.
+
+Pure. A wall clock that moved against the local one was set by somebody, or the host slept with its local
+clock stopped: from here both look alike, so the relay is asked in a burst, and its answers tell. If it was
+the wall clock nothing else happens, since it is read afresh at every conversion.
+"""
+
+from collections.abc import Callable
+
+from bridge.clocks.timebase import Timebase
+from clock.discipline import SessionClock
+from clock.errors import BadSample
+from clock.exchange import client_request, parse_answer
+from clock.model import Reading
+from clock.schedule import Poller
+from clock.wallcheck import step_of_wall
+from relay.wire import frames
+from relay.wire.errors import MalformedDatagram
+
+STEP_OF_WALL_NS = 20_000_000
+"""Between two readings at most a quarter of a second apart. Slewing moves a clock by 0.1 ms in that time."""
+
+
+class Timekeeper:
+    """The exchanges of one session."""
+
+    def __init__(self, timebase: Timebase, reading: Reading) -> None:
+        self._timebase = timebase
+        self._poller = Poller(reading.local_ns)
+        self._seen = reading
+
+    def watch(self, reading: Reading) -> float:
+        """Look whether the wall clock moved since the last look, and ask in a burst if it did.
+
+        Returns by how much (s; > 0: forward, or the host slept), 0.0 if not to speak of.
+        """
+        moved_ns = step_of_wall(self._seen, reading)
+        self._seen = reading
+        if abs(moved_ns) <= STEP_OF_WALL_NS:
+            return 0.0
+        self._poller.restart_burst(reading.local_ns)
+        return moved_ns / 1e9
+
+    @property
+    def next_poll_local_ns(self) -> int:
+        """When to ask next."""
+        return self._poller.next_poll_local_ns
+
+    def restart(self, reading: Reading) -> None:
+        """Ask in a burst again: another connection."""
+        self._poller.restart_burst(reading.local_ns)
+
+    def request(self, reading: Reading) -> bytes | None:
+        """Return the frame of a request if it is time for one; it must leave at once."""
+        if self._poller.next_poll_local_ns > reading.local_ns:
+            return None
+        return frames.encode(frames.Clock(client_request(self._poller.sent(reading.local_ns))))
+
+    def answer(self, ntp: bytes, received_local_ns: int, reading: Reading) -> Callable[[int], int] | None:
+        """Take in an answer. If that set the clock in one step, return what becomes of a session instant of
+        this host's own reckoning, which stays where it is in local time; the relay's stay as they are.
+
+        Raises MalformedDatagram.
+        """
+        try:
+            answer = parse_answer(ntp)
+        except BadSample as error:
+            raise MalformedDatagram(str(error)) from None
+        sent_local_ns = self._poller.answered(answer.origin, reading.local_ns)
+        if sent_local_ns is None:
+            return None
+        return self._watched(
+            lambda clock: clock.add_exchange(
+                t1_local_ns=sent_local_ns,
+                t2_session=answer.receive,
+                t3_session=answer.transmit,
+                t4_local_ns=received_local_ns,
+                now_local_ns=reading.local_ns,
+            )
+        )
+
+    def lock_if_ready(self, reading: Reading) -> Callable[[int], int] | None:
+        """Lock if part of the burst was lost and the rest has to do; returns as `answer` does."""
+        return self._watched(lambda clock: clock.lock_if_ready(reading.local_ns))
+
+    def _watched(self, act: Callable[[SessionClock], object]) -> Callable[[int], int] | None:
+        timebase = self._timebase
+        era, local_at = timebase.era, timebase.local_at_in_this_era()
+        act(timebase.clock)
+        if timebase.era == era:
+            return None
+        return lambda instant: timebase.session_at(local_at(instant))

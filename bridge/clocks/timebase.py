@@ -1,0 +1,77 @@
+"""Timebase: session time from this host's clocks, and Sonic Pi's wall-clock timetags from session time.
+
+Pure. Before the first lock, and without a relay, session time is the wall clock of the first reading
+carried on by the local clock: playing alone is nothing but the same rule lasting.
+"""
+
+from collections.abc import Callable
+
+from bridge.clocks.monotone_map import MonotoneMap
+from clock.discipline import SessionClock
+from clock.model import Reading, local_from_wall, ns_from_ticks, ticks_from_ns, wall_from_local
+from relay.wire.timetag import from_unix_ns, to_unix_ns
+
+
+class Timebase:
+    """Conversions between local ns, wall timetags and session timetags."""
+
+    def __init__(self, first: Reading) -> None:
+        self.clock = SessionClock()
+        self._home_local_ns = first.local_ns
+        self._home_session = from_unix_ns(first.wall_ns)
+        self._to_session = MonotoneMap()
+        self._to_wall = MonotoneMap()
+        self._era = self.era
+
+    @property
+    def era(self) -> int:
+        """Changes when the session clock is set anew in one step (the first lock counts)."""
+        return self.clock.era if self.clock.locked else -1
+
+    def session_at(self, local_ns: int) -> int:
+        """Return the session timetag of a local instant."""
+        if self.clock.locked:
+            return self.clock.session_from_local(local_ns)
+        return self._home_session + ticks_from_ns(local_ns - self._home_local_ns)
+
+    def local_at(self, session: int) -> int:
+        """Return the local instant (ns) of a session timetag."""
+        if self.clock.locked:
+            return self.clock.local_from_session(session)
+        return self._home_local_at(session)
+
+    def local_at_in_this_era(self) -> Callable[[int], int]:
+        """Return `local_at` as it is now; it stays so when the clock is set."""
+        return self.clock.local_from_session_in_this_era() if self.clock.locked else self._home_local_at
+
+    def session_of_wall(self, wall_timetag: int, reading: Reading) -> int:
+        """Return Sonic Pi's timetag in session time. Equal timetags give equal ones, order is kept."""
+        self._notice_step()
+        local_ns = local_from_wall(to_unix_ns(wall_timetag), reading)
+        return self._to_session.map(wall_timetag, self.session_at(local_ns))
+
+    def wall_of_session(self, session: int, reading: Reading) -> int:
+        """Return the wall timetag for scsynth of a session instant. Equal ones stay equal, order is kept."""
+        self._notice_step()
+        wall_ns = wall_from_local(self.local_at(session), reading)
+        return self._to_wall.map(session, from_unix_ns(wall_ns))
+
+    def stamps(
+        self, emitted_local_ns: int, wall_timetag: int | None, reading: Reading
+    ) -> tuple[int, int | None]:
+        """Return (instant of emission, timetag or None) of what Sonic Pi sent, in session time."""
+        emitted = self.session_at(emitted_local_ns)
+        return emitted, None if wall_timetag is None else self.session_of_wall(wall_timetag, reading)
+
+    def named(self) -> dict[str, int]:
+        """Return how often a clock was seen to have been set, for the statistics."""
+        return {"wall_steps": self._to_wall.steps + self._to_session.steps}
+
+    def _home_local_at(self, session: int) -> int:
+        return self._home_local_ns + ns_from_ticks(session - self._home_session)
+
+    def _notice_step(self) -> None:
+        if self.era != self._era:
+            self._era = self.era
+            self._to_session.clear()
+            self._to_wall.clear()

@@ -1,0 +1,1 @@
+"""Playout: what the local scsynth is handed, and when."""

@@ -1,0 +1,95 @@
+"""Planted faults: one event at one member dropped, swapped, altered or delayed, for the tests that show
+that this is noticed.
+
+Pure. Does nothing unless the bridge was started with JAMBRIDGE_FAULT and then told to
+(bridge/shells/service.py). The fault hits what is handed to scsynth, and the digests are taken from what is
+handed over: so what is planted is seen by the relay's book as well as by a recorder behind the bridge.
+"""
+
+from enum import StrEnum
+
+from bridge.playout.holdback_queue import Held
+from relay.wire.sequence import Kind
+from relay.wire.timetag import TICKS_PER_S, ticks
+
+DELAY = ticks(0.08)
+"""After its due."""
+PARTNER_WAIT = ticks(0.1)
+"""A note whose partner for a swap has not come so long before its due goes unswapped."""
+
+
+class FaultKind(StrEnum):
+    """What happens to the next note."""
+
+    DROP = "drop"
+    SWAP = "swap"
+    ALTER = "alter"
+    DELAY = "delay"
+
+
+class FaultPlanter:
+    """Plants at most one fault each time it is armed."""
+
+    def __init__(self) -> None:
+        self._kind: FaultKind | None = None
+        self._delayed: Held | None = None
+        self._first: Held | None = None
+        """The first note of a swap, until the second comes."""
+        self.planted: list[tuple[FaultKind, int]] = []
+        """What was done, and to which room number."""
+
+    def arm(self, kind: FaultKind) -> None:
+        """Do this to the next judged note; to swap, to the next two of one second that have two dues."""
+        self._kind = kind
+
+    def pass_on(self, batch: list[Held], now: int) -> list[Held]:
+        """Return what is to be handed over now of what would be. now: session instant."""
+        passed: list[Held] = []
+        for held in batch:
+            if self._kind is FaultKind.SWAP and _is_note(held):
+                passed += self._swap(held)
+            elif self._kind is FaultKind.DROP and _is_note(held):
+                self._done(FaultKind.DROP, held)
+            elif self._kind is FaultKind.DELAY and _is_note(held):
+                self._delayed = held
+                self._done(FaultKind.DELAY, held)
+            else:
+                passed.append(held)
+        if self._delayed is not None and self._delayed.due + DELAY <= now:
+            passed.append(self._delayed)
+            self._delayed = None
+        if self._first is not None and self._first.due - PARTNER_WAIT <= now:
+            passed.append(self._first)
+            self._first = None
+        return passed
+
+    def _swap(self, second: Held) -> list[Held]:
+        first, self._first = self._first, None
+        if first is None:
+            self._first = second
+            return []
+        if first.due == second.due:
+            self._first = first
+            return [second]
+        if first.due // TICKS_PER_S != second.due // TICKS_PER_S:
+            self._first = second
+            return [first]
+        first.due, second.due = second.due, first.due
+        self._done(FaultKind.SWAP, first)
+        return [first, second]
+
+    def alter(self, held: Held, body: bytes) -> bytes:
+        """Return the body to hand over, its last bit turned if armed to (of a float's mantissa)."""
+        if self._kind is not FaultKind.ALTER or not _is_note(held):
+            return body
+        self._done(FaultKind.ALTER, held)
+        return body[:-1] + bytes([body[-1] ^ 1])
+
+    def _done(self, kind: FaultKind, held: Held) -> None:
+        assert held.number is not None
+        self._kind = None
+        self.planted.append((kind, held.number))
+
+
+def _is_note(held: Held) -> bool:
+    return held.number is not None and held.kind is Kind.TIMED and held.payload.startswith(b"/s_new\0")

@@ -1,0 +1,61 @@
+"""Buffers: what this host's scsynth has loaded, and which notes found nothing to play.
+
+Pure; buffers go by scsynth's own numbers, instants are session timetags. A note is handed over long before
+its due, and what it plays may still be loaded in between: so whether it was silent here is known at its due.
+Bound: as many notes as are handed over ahead of their dues.
+"""
+
+import heapq
+
+from bridge.scsynth.samples import BufferMemory
+
+
+class Buffers:
+    """The buffers of the scsynth that plays the jam."""
+
+    def __init__(self) -> None:
+        self.loaded: set[int] = set()
+        self.synthdefs_loaded = False
+        self._memory = BufferMemory()
+        self._unsure: list[tuple[int, int, list[int]]] = []
+        """(due, number, buffers) of notes handed over while what they need wasn't there for sure."""
+        self._frees: list[tuple[int, int]] = []
+        """(due, buffer) of those that scsynth was told to free but hasn't yet."""
+
+    def claim(self, buffer: int, samples: int) -> None:
+        """Note a load of so many samples that is about to be handed over. Raises Refused (buffer-memory)."""
+        self._memory.claim(buffer, samples)
+
+    def free(self, buffer: int, due: int) -> None:
+        """Note that scsynth is told to free a buffer at that instant."""
+        heapq.heappush(self._frees, (due, buffer))
+        self._memory.free(buffer)
+
+    def handed_over(self, number: int, due: int, buffers: list[int]) -> None:
+        """Note that scsynth was handed the note `number` of the room, which plays `buffers`."""
+        if self._is_silent(buffers) or any(buffer in buffers for _, buffer in self._frees):
+            heapq.heappush(self._unsure, (due, number, buffers))
+
+    def silent(self, until: int) -> list[tuple[int, int]]:
+        """Return (number, due) of the notes due at or before `until` that lacked something, each once."""
+        found: list[tuple[int, int]] = []
+        while self._unsure and self._unsure[0][0] <= until:
+            due, number, buffers = heapq.heappop(self._unsure)
+            self._free_until(due)
+            if self._is_silent(buffers):
+                found.append((number, due))
+        self._free_until(until)
+        return found
+
+    def clear_notes(self) -> None:
+        """Forget the notes: their dues mean nothing any more."""
+        self._unsure.clear()
+        while self._frees:
+            self.loaded.discard(heapq.heappop(self._frees)[1])
+
+    def _free_until(self, until: int) -> None:
+        while self._frees and self._frees[0][0] <= until:
+            self.loaded.discard(heapq.heappop(self._frees)[1])
+
+    def _is_silent(self, buffers: list[int]) -> bool:
+        return not self.synthdefs_loaded or any(number not in self.loaded for number in buffers)

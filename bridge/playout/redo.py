@@ -1,0 +1,115 @@
+"""Redo: what must follow a member's group or FX again that comes when it should have run already.
+
+Pure. A group that comes after its free would stay for ever, and one that comes after its FX would leave that
+out: scsynth has refused it. Both happen where one of them had to be sent again. So of what was sent after it
+and has run, what is about its nodes, or about what was made inside them, is handed over once more behind it,
+in the order in which it ran. A slot reset that comes late is followed by all that was begun since, and what
+comes after its slot's reset is freed at once. scsynth refuses to make what is there and to free what is gone,
+so only what was in the wrong order changes.
+Bounds: KEPT events a slot, for KEPT_FOR after their due; WORK_MAX late events and repeats of a slot in it.
+"""
+
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bridge.playout.holdback_queue import Held
+from bridge.scsynth.arguments import created_nodes, referenced_nodes
+from bridge.scsynth.pieces import apart
+from relay.wire.meaning import is_note
+from relay.wire.osc import encode, single_message
+from relay.wire.sequence import Flag, Kind, OrderKey
+from relay.wire.timetag import ticks
+
+KEPT = 4096
+KEPT_FOR = ticks(10.0)
+WORK_MAX = 1_000
+"""A run has some ten groups and FX; nobody shall make others work by sending in a wrong order."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Done:
+    key: OrderKey
+    seq: int
+    message: bytes
+    made: tuple[tuple[int, int], ...] = field(compare=False)
+    """(node, where it was put) of each node that it makes."""
+    about: frozenset[int] = field(compare=False)
+
+
+@dataclass(slots=True)
+class _Slot:
+    done: list[_Done] = field(default_factory=list)
+    """In the order in which it runs."""
+    reset: tuple[int, int] = (0, 0)
+    """The newest reset that was handed over: (due, seq)."""
+    work: int = 0
+    """Late events and repeats since `work_from`."""
+    work_from: int = 0
+
+    def may_work(self, now: int) -> bool:
+        """Tell whether one more late event may be looked at, or handed over again."""
+        if now > self.work_from + KEPT_FOR:
+            self.work_from, self.work = now, 0
+        self.work += 1
+        return self.work <= WORK_MAX
+
+
+class Redo:
+    """The structure that scsynth was handed lately, by slot."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, _Slot] = {}
+
+    def forget(self) -> None:
+        """Forget it all: the clock was set, or the relay is another one."""
+        self._slots.clear()
+
+    def hand_over(self, held: Held, message: bytes, now: int, *, late: bool) -> list[list[bytes]]:
+        """Return the messages to hand over for an event, by bundle: its own, and what must follow it again.
+
+        late: scsynth can't run it at its due any more.
+        """
+        bundles = apart(message)
+        if held.sub or is_note(held.payload):
+            return bundles
+        slot, one = self._slots.setdefault(held.slot, _Slot()), _done(held, message)
+        # What is overtaken and timed may still run at its own time, and then it has its place.
+        overtaken = Flag.OVERTAKEN in held.flags and (
+            held.kind is not Kind.TIMED or Flag.RETIMED in held.flags
+        )
+        if (late or overtaken) and (one.made or held.kind is Kind.RESET) and slot.may_work(now):
+            for again in _behind(slot, held, one, runs=max(held.due, now), overtaken=overtaken):
+                if not slot.may_work(now):
+                    break
+                bundles += apart(again)
+        if held.kind is Kind.RESET:
+            slot.reset = max(slot.reset, (held.due, held.seq))
+            slot.done = [earlier for earlier in slot.done if earlier.seq > held.seq]
+            return bundles
+        if slot.done and (len(slot.done) >= KEPT or slot.done[0].key[0] < now - KEPT_FOR):
+            slot.done = [earlier for earlier in slot.done if earlier.key[0] >= now - KEPT_FOR][1 - KEPT :]
+        insort(slot.done, one)
+        return bundles
+
+
+def _behind(slot: _Slot, held: Held, late: _Done, *, runs: int, overtaken: bool) -> Iterator[bytes]:
+    """Yield what must follow a late event again."""
+    reset_due, reset_seq = slot.reset
+    if held.kind is not Kind.RESET and held.seq < reset_seq and reset_due <= runs:
+        yield from (encode("/n_free", node) for node, _ in late.made)
+        return
+    nodes = {node for node, _ in late.made}
+    for one in slot.done:
+        if one.key[0] > runs or not (one.seq > late.seq if overtaken else one.key > late.key):
+            continue
+        inside = {node for node, target in one.made if target in nodes or node in nodes}
+        if held.kind is Kind.RESET or inside or not nodes.isdisjoint(one.about):
+            nodes |= inside
+            yield one.message
+
+
+def _done(held: Held, message: bytes) -> _Done:
+    parsed = single_message(message)
+    made = tuple((node, target) for node, _, target in created_nodes(parsed))
+    return _Done(held.key, held.seq, message, made, frozenset(referenced_nodes(parsed)))

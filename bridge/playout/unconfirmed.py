@@ -1,0 +1,62 @@
+"""Unconfirmed: own events that scsynth was handed as stamped, before their verdict came, if it ever does.
+
+Pure. Bounds: PLAYED_KEPT events to match with a late verdict; LISTED_MAX for the bridge after this one.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bridge.restart_state import LISTED_MAX
+
+PLAYED_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An own event as it was handed over. timetag: the session instant that scsynth was given for it."""
+
+    due: int
+    timetag: int
+    body: bytes
+    margin_s: float | None
+    arrival: int
+    late: bool
+
+
+class Unconfirmed:
+    """What was played as stamped, by the sender's number."""
+
+    def __init__(self) -> None:
+        self._played: dict[int, Played] = {}
+        self._listed: deque[int] = deque(maxlen=LISTED_MAX)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The newest numbers whose verdict hasn't come."""
+        return tuple(self._listed)
+
+    def play(self, seq: int, played: Played) -> None:
+        """Note that an event went."""
+        self._played[seq] = played
+        self._listed.append(seq)
+        while len(self._played) > PLAYED_KEPT:
+            del self._played[next(iter(self._played))]
+
+    def confirm(self, seq: int) -> Played | None:
+        """Take out an event whose verdict has come; None if it isn't known."""
+        played = self._played.pop(seq, None)
+        if played is not None and seq in self._listed:
+            self._listed.remove(seq)
+        return played
+
+    def convert(self, instant_of: Callable[[int], int]) -> None:
+        """Give them new instants: the clock was set."""
+        for seq, played in self._played.items():
+            due, timetag = instant_of(played.due), instant_of(played.timetag)
+            self._played[seq] = replace(played, due=due, timetag=timetag)
+
+    def due(self, seq: int) -> int | None:
+        """Return the due as stamped of an event whose verdict hasn't come."""
+        played = self._played.get(seq)
+        return None if played is None else played.due

@@ -1,0 +1,1 @@
+"""Probe: a path to a relay, measured."""

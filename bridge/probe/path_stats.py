@@ -1,0 +1,161 @@
+"""Figures of a measured path: delay, jitter, loss, bursts and order of each way, and the lead they ask for.
+
+Pure: everything is computed from the trace, so one that was read from a file says the same.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil, log, sqrt
+
+from relay.wire.quantile import quantile
+from relay.wire.trace import Sample, Trace, TraceWay
+
+Z_95 = 1.96
+"""Standard errors on either side of a 95 % interval."""
+
+RELEASE_ADVANCE_MS = 90.0
+"""Of a host whose scsynth plays through jackd at 1,024 frames, the slowest usual case: 65 ms that it needs
+and 25 that a bridge keeps in hand (bridge.shells.scsynth_process)."""
+HORIZON_MARGIN_MS = 10.0
+"""The relay's own (PROTOCOL.md, the judge)."""
+
+LEFT_OVER = 1e-4
+"""Share of events that may still be lost after all repeats, for a lead to be called enough."""
+REPEATS_MAX = 3
+"""More are not counted on. The floor of the lead is the way plus 2-3 round trips of a leg."""
+NOTICED_MS = 5.0
+REPEAT_MS_MIN, REPEAT_RTTS = 20.0, 1.2
+"""What is missing is asked for 5 ms later, and again every max(20 ms, 1.2 RTT) (PROTOCOL.md, repeats)."""
+
+GRAIN_MS = 0.01
+"""Arrivals closer than this are not called reordered: stamps and the trace's rounding are off by a few µs."""
+
+
+@dataclass(frozen=True, slots=True)
+class WayFigures:
+    """One direction. Delays one way in ms, None if nothing came; loss and its 95 % interval as shares.
+
+    jitter_ms: the mean delay above the least. bursts: runs of two and more lost in a row, with their mean and
+    greatest length. reordered: datagrams that came after one sent later (RFC 4737).
+    """
+
+    sent: int
+    lost: int
+    loss: float
+    loss_low: float
+    loss_high: float
+    least_ms: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    most_ms: float | None
+    jitter_ms: float | None
+    bursts: int
+    burst_ms_mean: float
+    burst_ms_max: float
+    reordered: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathFigures:
+    """Both directions. rtt_ms: the median up and down together. lead_ms: what a room would need whose members
+    all had this path; repeats_ms: the part of it that repairs losses. None if nothing came."""
+
+    up: WayFigures
+    down: WayFigures
+    rtt_ms: float | None
+    repeats_ms: float | None
+    lead_ms: float | None
+
+
+def path_figures(trace: Trace) -> PathFigures:
+    """Return the figures of a trace."""
+    up, down = way_figures(trace.up), way_figures(trace.down)
+    if up.p50_ms is None or down.p50_ms is None or up.p99_ms is None or down.p99_ms is None:
+        return PathFigures(up, down, None, None, None)
+    rtt_ms = up.p50_ms + down.p50_ms
+    repeats_ms = _repeats_ms(up, down, rtt_ms)
+    lead_ms = up.p99_ms + down.p99_ms + RELEASE_ADVANCE_MS + HORIZON_MARGIN_MS + repeats_ms
+    return PathFigures(up, down, rtt_ms, repeats_ms, lead_ms)
+
+
+def way_figures(way: TraceWay) -> WayFigures:
+    """Return the figures of one direction."""
+    delays = sorted(sample.delay_ms for sample in way.samples if sample.delay_ms is not None)
+    bursts, runs = _runs_of_losses(way.samples)
+    low, high = loss_interval(len(way.samples), runs)
+    return WayFigures(
+        sent=len(way.samples),
+        lost=sum(runs),
+        loss=sum(runs) / len(way.samples) if way.samples else 0.0,
+        loss_low=low,
+        loss_high=high,
+        least_ms=delays[0] if delays else None,
+        p50_ms=quantile(delays, 0.5),
+        p99_ms=quantile(delays, 0.99),
+        most_ms=delays[-1] if delays else None,
+        jitter_ms=sum(delays) / len(delays) - delays[0] if delays else None,
+        bursts=len(bursts),
+        burst_ms_mean=sum(bursts) / len(bursts) if bursts else 0.0,
+        burst_ms_max=max(bursts, default=0.0),
+        reordered=_reordered(way.samples),
+    )
+
+
+def loss_interval(sent: int, runs: Iterable[int]) -> tuple[float, float]:
+    """Return the 95 % interval of the share lost. runs: how many were lost in a row, each time.
+
+    Wilson's score interval, with fewer datagrams where losses come in runs: a run tells as little as one loss
+    does, so the count is divided by sum of squares over sum (the variance of a compound Poisson count).
+    """
+    sizes = list(runs)
+    lost = sum(sizes)
+    if not sent:
+        return 0.0, 1.0
+    weight = sum(size * size for size in sizes) / lost if lost else 1.0
+    count, share = sent / weight, lost / sent
+    middle = (share + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
+    half = Z_95 / (1 + Z_95**2 / count) * sqrt(share * (1 - share) / count + Z_95**2 / (4 * count**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _repeats_ms(up: WayFigures, down: WayFigures, rtt_ms: float) -> float:
+    """Return what repairing takes: as many repeats as leave LEFT_OVER, and a usual burst waited out."""
+    loss = 1 - (1 - up.loss) * (1 - down.loss)
+    if loss <= LEFT_OVER:
+        return 0.0
+    repeats = REPEATS_MAX if loss >= 1 else min(REPEATS_MAX, ceil(log(LEFT_OVER) / log(loss) - 1 - 1e-9))
+    every_ms = max(REPEAT_MS_MIN, REPEAT_RTTS * rtt_ms)
+    outwait_ms = max(up.burst_ms_mean, down.burst_ms_mean)
+    outwait_ms += every_ms if outwait_ms else 0.0
+    return NOTICED_MS + max(repeats * every_ms, outwait_ms)
+
+
+def _runs_of_losses(samples: tuple[Sample, ...]) -> tuple[list[float], list[int]]:
+    """Return (lengths in ms of the bursts, number lost of every run).
+
+    A burst lasts from its first loss to the datagram after its last: on average that is the right length.
+    """
+    bursts: list[float] = []
+    runs: list[int] = []
+    run, since_s = 0, 0.0
+    for at, sample in enumerate(samples):
+        if sample.delay_ms is None:
+            since_s = sample.sent_s if not run else since_s
+            run += 1
+        if run and (sample.delay_ms is not None or at == len(samples) - 1):
+            runs.append(run)
+            if run > 1:
+                bursts.append((sample.sent_s - since_s) * 1e3)
+            run = 0
+    return bursts, runs
+
+
+def _reordered(samples: tuple[Sample, ...]) -> int:
+    earliest_ms, late = float("inf"), 0
+    for sample in reversed(samples):
+        if sample.delay_ms is None:
+            continue
+        arrived_ms = sample.sent_s * 1e3 + sample.delay_ms
+        late += arrived_ms > earliest_ms + GRAIN_MS
+        earliest_ms = min(earliest_ms, arrived_ms)
+    return late

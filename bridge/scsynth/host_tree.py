@@ -1,0 +1,83 @@
+"""The host's own part of scsynth's tree: one root group and one mixer strip for each member.
+
+Pure. Lives in slot 0, where no member's nodes are. Sonic Pi's own master mixer replaces what is on its
+output, so each member's goes to a private pair of buses, and a strip adds that pair to the hardware
+outputs. Order of the tree is slot order, whoever came first: the sum and the random numbers depend on it.
+
+    0 root -- JAM: root group of each member, in slot order
+           `- STRIPS: a basic mixer for each member, in slot order
+"""
+
+from bridge.scsynth.id_space import Origin
+from relay.wire.osc import encode
+
+JAM = 1
+STRIPS = 2
+FIRST_STRIP = 64
+"""The strip of slot k is node FIRST_STRIP + k."""
+
+_HEAD, _AFTER = 0, 3
+STRIP_SYNTHDEF = "sonic-pi-basic_mixer"
+
+
+class HostTree:
+    """Which members have their group and strip; builds what is missing."""
+
+    def __init__(self) -> None:
+        self._slots: list[int] = []
+        self._frame_built = False
+        self.synthdefs_loaded = False
+
+    def has(self, slot: int) -> bool:
+        """Tell whether the slot's root group exists."""
+        return slot in self._slots
+
+    def build(self, origin: Origin) -> list[bytes]:
+        """Return the messages that give a member its place; none if it has one.
+
+        A group is made even before the synthdefs are there, its strip only afterwards: see `strips`.
+        """
+        slot = origin.slot
+        if slot in self._slots:
+            return []
+        messages: list[bytes] = []
+        if not self._frame_built:
+            messages += [encode("/g_new", JAM, _HEAD, 0), encode("/g_new", STRIPS, _AFTER, JAM)]
+            self._frame_built = True
+        lower = max((other for other in self._slots if other < slot), default=None)
+        if lower is None:
+            messages.append(encode("/g_new", origin.root, _HEAD, JAM))
+        else:
+            messages.append(encode("/g_new", origin.root, _AFTER, Origin(lower).root))
+        self._slots = sorted([*self._slots, slot])
+        if self.synthdefs_loaded:
+            messages.append(self._strip(slot))
+        return messages
+
+    def load_synthdefs(self) -> list[bytes]:
+        """Note that the synthdefs are there; return the messages that make the strips that waited."""
+        if self.synthdefs_loaded:
+            return []
+        self.synthdefs_loaded = True
+        built, self._slots = self._slots, []
+        messages: list[bytes] = []
+        for slot in built:
+            self._slots.append(slot)
+            messages.append(self._strip(slot))
+        return messages
+
+    def _strip(self, slot: int) -> bytes:
+        lower = max((other for other in self._slots if other < slot), default=None)
+        place = (_HEAD, STRIPS) if lower is None else (_AFTER, FIRST_STRIP + lower)
+        return encode(
+            "/s_new",
+            STRIP_SYNTHDEF,
+            FIRST_STRIP + slot,
+            *place,
+            "in_bus",
+            float(Origin(slot).first_bus),
+            "out_bus",
+            0.0,
+            "amp",
+            1.0,
+        )

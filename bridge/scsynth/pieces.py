@@ -1,0 +1,139 @@
+"""Pieces: a call too long for one event as several that come to the same; one about many nodes as many.
+
+Pure. scsynth computes a synth only after everything that is due at one instant has been executed, so an
+/s_new with its first controls and an /n_set with the others, at the same timetag, sound as one long /s_new.
+What repeats a group of arguments is cut between two groups, and a long run of counted values within it.
+All of it travels however long it is: a group or a free that others lack is wrong there for good. /b_gen
+alone can be cut nowhere. Bound: what one datagram of Sonic Pi holds (65,507 bytes), fewer than 130 pieces.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from bridge.scsynth.arguments import NODE_NEW, whole
+from relay.wire.commands import COMMANDS, CONTROL_ROLES, Command, Role
+from relay.wire.osc import MAX_MESSAGES, Arg, Message, encode, encode_string, single_message
+
+CONTROL_NAME_MAX = 255
+"""Bytes of a control's name: a synthdef's format has room for no more."""
+RUN_MAX = 64
+"""Counted values that stay together: with about 300 bytes a run wastes little room at the end of a piece."""
+COUNT_MAX = 1024
+"""The greatest count that `remap` lets pass (its MAX_COUNT): cutting makes no greater one allowed."""
+INDEX_MAX = (1 << 31) - 1 - COUNT_MAX
+"""The greatest place from which counted values are set: what lies above fits no OSC int any more."""
+_CONTINUED_BY = {"/s_new": "/n_set"}
+_BACKWARDS = (0, 3)
+"""The add actions by which /n_order puts its nodes before those that an earlier call has put there."""
+
+_NODES = {Role.NODE, Role.GROUP, Role.NODE_NEW}
+_ABOUT_NODES = {
+    address.encode(): len(command.repeat)
+    for address, command in COMMANDS.items()
+    if not command.args and command.repeat and command.repeat[0].role in _NODES
+}
+"""How many arguments each node has in a message that can be about several."""
+
+Group = tuple[Arg, ...]
+
+
+def pieces(message: Message, longest: int) -> list[Message]:
+    """Return the message, or what it is cut into, none longer than `longest` bytes.
+
+    [] for what can't be cut: /b_gen, values for places that no buffer has, and what `remap` refuses.
+    A control whose name no synthdef can have is left out. Raises Refused where a count is no whole number.
+    """
+    if len(message.raw) <= longest:
+        return [message]
+    command = COMMANDS.get(message.address)
+    if command is None or not command.repeat or command.trailing is not None:
+        return []
+    if any(field.role is Role.ANY for field in command.repeat) or set(message.tags) - set("ifs"):
+        return []
+    address, head = message.address, message.args[: len(command.args)]
+    groups = _groups(message, command)
+    if groups is None or len(head) < len(command.args):
+        return []
+    if address in _CONTINUED_BY:  # were the rest late, it would not sound on another bus for a moment
+        groups.sort(key=lambda group: group[0] not in CONTROL_ROLES)
+    found = list[Message]()
+    while groups or not found:
+        room = longest - len(encode(address, *head))
+        taken = _fitting(groups, room)
+        if room < 0 or (groups and not taken):
+            return []
+        found.append(single_message(encode(address, *head, *_joined(groups[:taken]))))
+        del groups[:taken]
+        if address in _CONTINUED_BY:
+            address, head = _CONTINUED_BY[address], (head[NODE_NEW],)
+    if address == "/n_order" and head[0] in _BACKWARDS:
+        found.reverse()
+    return found
+
+
+def apart(message: bytes) -> list[list[bytes]]:
+    """Return a message about several nodes as one for each, in order, by bundle; any other alone.
+
+    scsynth ends a message at the first node that isn't there (measured with 3.13), and what is behind it
+    stays: one note in an /n_free that only its player has heard, and the others keep the groups. An error
+    in one message of a bundle doesn't end the next. /n_order goes on by itself.
+    """
+    name = message[: message.index(0)]
+    width = _ABOUT_NODES.get(name, 0)
+    if not width or message[len(name) + 4 & -4 :].index(0) - 1 <= width:
+        return [[message]]
+    args, address = single_message(message).args, name.decode()
+    parts = [encode(address, *args[at : at + width]) for at in range(0, len(args), width)]
+    return [parts[at : at + MAX_MESSAGES] for at in range(0, len(parts), MAX_MESSAGES)]
+
+
+def _groups(message: Message, command: Command) -> list[Group] | None:
+    """Return what repeats, group by group; None if the arguments end within one or a count is too great."""
+    args, found = message.args, list[Group]()
+    fixed = sum(not field.counted for field in command.repeat)
+    at = len(command.args)
+    while at < len(args):
+        start, values_at = args[at : at + fixed], at + fixed
+        if values_at > len(args):
+            return None
+        if not command.repeat[-1].counted:
+            count = 0
+            found += [start] if not _names_nothing(start[0]) else []
+        else:
+            count = whole(message, values_at - 1)
+            if not 0 <= count <= min(COUNT_MAX, len(args) - values_at):
+                return None
+            if isinstance(start[0], int) and start[0] > INDEX_MAX:
+                return None
+            found += _runs(start[0], args[values_at : values_at + count])
+        at = values_at + count
+    return found
+
+
+def _runs(first: Arg, values: Sequence[Arg]) -> Iterator[Group]:
+    """Yield values that are set from `first` on, in runs of RUN_MAX. Which controls follow a named one is its
+    synthdef's business, so those stay together."""
+    size = RUN_MAX if isinstance(first, int | float) else max(len(values), 1)
+    for at in range(0, max(len(values), 1), size):
+        run = values[at : at + size]
+        yield (first + at if isinstance(first, int | float) else first, len(run), *run)
+
+
+def _names_nothing(name: Arg) -> bool:
+    return isinstance(name, str) and len(name.encode()) > CONTROL_NAME_MAX
+
+
+def _fitting(groups: list[Group], room: int) -> int:
+    """Return how many of the groups fit into so many bytes, their type tags included."""
+    taken, tags = 0, 0
+    for group in groups:
+        tags += len(group)
+        room -= sum(len(encode_string(arg)) if isinstance(arg, str) else 4 for arg in group)
+        if room - tags - 3 < 0:  # the tags are padded by up to three bytes more than they were
+            break
+        taken += 1
+    return taken
+
+
+def _joined(groups: list[Group]) -> Iterator[Arg]:
+    for group in groups:
+        yield from group

@@ -1,0 +1,364 @@
+"""Remapping: a member's message in the numbers of the scsynth that plays the jam.
+
+Pure, and the same on every machine: all but the timetag of what members play is byte for byte equal. Only ids
+are patched, in place; every other byte stays as it was. What cannot be mapped is refused, never guessed.
+Which number becomes which is `idspace`'s; replies go back through `unmap`.
+Source of the roles: the command table (relay/wire/commands.py).
+"""
+
+import re
+import struct
+from collections.abc import Container
+
+from bridge.scsynth.arguments import (
+    ADD_ACTION,
+    FIRST_CONTROL,
+    NAME,
+    NODE_NEW,
+    ROLE_OF_CONTROL,
+    TARGET,
+    fields,
+    synthdef_name,
+    whole,
+)
+from bridge.scsynth.id_space import CONTROL_BUSES_PER_SLOT, Origin, home_only_node
+from relay.wire.commands import (
+    COMMANDS,
+    CONTROL_ROLES,
+    HOME_ONLY,
+    LOCAL_ONLY_SYNTHDEFS,
+    SYNTHDEFS,
+    CommandClass,
+    Role,
+)
+from relay.wire.errors import Refused
+from relay.wire.osc import Message, encode_string
+
+MAX_COUNT = 1024
+"""The greatest count argument: scsynth works through it in its audio thread."""
+
+_HEAD, _TAIL = 0, 1
+_MAX_ADD_ACTION = {"/n_order": 3}
+_UNSUPPORTED = {
+    "/n_fill": "scsynth 3.13 reads one value too many",
+    "/s_noid": "the node could not be addressed any more",
+    "/s_newargs": "undocumented",
+}
+_AT_HOME_TOO = frozenset({"/b_write"})
+_ROOT_REFUSED = frozenset({"/g_freeAll", "/g_deepFree"})
+_SAFE_BUFGENS = frozenset(
+    {"sine1", "sine2", "sine3", "cheby", "normalize", "wnormalize", "env", "cantorFill"}
+)
+_MAPPED_VALUE = re.compile(r"([ca])(0|[1-9][0-9]{0,5})")
+_INT = struct.Struct(">i")
+_FLOAT = struct.Struct(">f")
+
+_BUS_OR_BUFFER = (Role.AUDIO_BUS, Role.BUFFER)
+_EXPLICIT = (*_BUS_OR_BUFFER, Role.HARDWARE_OUTPUT)
+_DEFAULTED = {
+    encode_string(name): tuple(
+        (encode_string(control), role) for control, role in definition.id_controls if role in _EXPLICIT
+    )
+    for name, definition in SYNTHDEFS.items()
+}
+_LOCAL_ONLY = frozenset(map(encode_string, LOCAL_ONLY_SYNTHDEFS))
+_OWN_DEFAULTED = ((encode_string("out_bus"), Role.AUDIO_BUS),)
+"""Of a synthdef of the player's own: without it, it would play past the member's mixer. One that has no such
+control doesn't mind."""
+_CHANNELS = {encode_string(name): definition.channels for name, definition in HOME_ONLY.items()}
+_OWN_ROLES = {name: role for name, role in ROLE_OF_CONTROL.items() if role in _BUS_OR_BUFFER}
+"""In a synthdef of the player's own `output`, `input` may mean anything."""
+OUTPUT_CONTROL = encode_string("output")
+"""As it stands in a message: what has it is another message at home than elsewhere."""
+
+
+def remap(
+    message: Message, origin: Origin, local_nodes: Container[int] = (), *, at_home: bool = False
+) -> bytes:
+    """Return a member's message in the jam's numbers.
+
+    `local_nodes`: the sender's ids of nodes that exist at home only; pass it only for the local player's
+    messages to its own scsynth. `at_home`: for the player's own scsynth only, so queries, /b_write, home-only
+    synthdefs and such of the player's own are allowed, and outputs of the sound card are those of this host.
+    Raises Refused: not-allowed, arguments, not-integral, not-finite, negative-id, node-range, root-node,
+    bus-range, hardware-input, output-range, buffer-range, count, add-action, cycle, control-index,
+    id-control, string-value, array, unknown-synthdef, local-synthdef, completion-message.
+    """
+    patch = _Patch(message, origin, local_nodes, at_home=at_home)
+    if message.address == "/s_new":
+        patch.new_synth()
+    else:
+        patch.by_table()
+    return patch.finish()
+
+
+class _Patch:
+    """One message on its way: its bytes, and what changes their length and has to wait until the end."""
+
+    __slots__ = (
+        *("added", "added_tags", "at_home", "channels", "local_nodes", "longer", "message", "origin", "out"),
+        "roles",
+    )
+
+    def __init__(
+        self, message: Message, origin: Origin, local_nodes: Container[int], *, at_home: bool
+    ) -> None:
+        self.message = message
+        self.origin = origin
+        self.local_nodes = local_nodes
+        self.at_home = at_home
+        self.roles = ROLE_OF_CONTROL
+        self.channels = 1
+        self.out = bytearray(message.raw)
+        self.longer: list[tuple[int, int, bytes]] = []
+        self.added = b""
+        self.added_tags = b""
+
+    def new_synth(self) -> None:
+        """/s_new, as that is nearly all the traffic: the same as by the table, and the defaults added."""
+        message = self.message
+        raw, tags, offsets = message.raw, message.tags, message.offsets
+        if tags[:1] != "s" or len(tags) < FIRST_CONTROL:
+            raise Refused("arguments", f"/s_new ,{tags[:40]}")
+        name = raw[offsets[NAME] : offsets[NODE_NEW]]
+        defaulted = _DEFAULTED.get(name)
+        if defaulted is None:
+            if not self.at_home:
+                raise Refused("unknown-synthdef", synthdef_name(message)[:80])
+            defaulted, self.roles = _OWN_DEFAULTED, _OWN_ROLES
+        self.channels = _CHANNELS.get(name, 1)
+        self.node_but_root(NODE_NEW)
+        if name in _LOCAL_ONLY and not self.at_home:
+            raise Refused("local-synthdef", synthdef_name(message))
+        self.target(TARGET, self.add_action(ADD_ACTION))
+        given = self.controls(FIRST_CONTROL)
+        for control, role in defaulted:
+            if control not in given:
+                self.added += control + _FLOAT.pack(self.default(role))
+                self.added_tags += b"sf"
+
+    def default(self, role: Role) -> int:
+        """Return what an id that is left out means: Sonic Pi's first output, first buffer."""
+        if role is Role.HARDWARE_OUTPUT:
+            return self.origin.hardware_output(1, self.channels, at_home=self.at_home)
+        return self.origin.audio_bus(0) if role is Role.AUDIO_BUS else self.origin.buffer(0)
+
+    def controls(self, index: int) -> list[bytes]:
+        """Patch pairs of control and value from `index` to the end; return the controls that carry ids."""
+        message = self.message
+        raw, tags, offsets = message.raw, message.tags, message.offsets
+        if "[" in tags:
+            # An array sets the controls that follow as well, and those may carry ids.
+            raise Refused("array", f"{message.address} ,{tags[:40]}")
+        if (len(tags) - index) % 2:
+            raise Refused("arguments", f"{message.address} ,{tags[:40]}: a control without a value")
+        given = []
+        for at in range(index, len(tags), 2):
+            if tags[at] != "s":
+                raise Refused("control-index", f"{message.address} argument {at}: controls go by name here")
+            value_tag = tags[at + 1]
+            name = raw[offsets[at] : offsets[at + 1]]
+            role = self.roles.get(name)
+            if role is not None:
+                given.append(name)
+                if value_tag == "s":
+                    raise Refused(
+                        "id-control", f"{message.address}: {message.arg(at)!r} may not follow a bus"
+                    )
+                self.control_value(at + 1, role)
+            elif value_tag == "s":
+                self.mapped_value(at + 1)
+            else:
+                self.plain(at + 1)
+        return given
+
+    def control_value(self, index: int, role: Role) -> None:
+        if role is Role.AUDIO_BUS:
+            self.number(index, self.origin.audio_bus(whole(self.message, index)))
+        elif role is Role.BUFFER:
+            self.number(index, self.origin.buffer(whole(self.message, index)))
+        elif role is Role.HARDWARE_OUTPUT:
+            channel = whole(self.message, index)
+            self.number(index, self.origin.hardware_output(channel, self.channels, at_home=self.at_home))
+        else:
+            self.plain(index)
+
+    def plain(self, index: int) -> None:
+        """Check a number that is none of an id. One NaN would silence what everybody hears: it spreads from a
+        member's strip into the sum."""
+        message = self.message
+        tag = message.tags[index]
+        if tag == "f":
+            at = message.offsets[index]
+            if message.raw[at] & 0x7F == 0x7F and message.raw[at + 1] & 0x80:
+                raise Refused("not-finite", f"{message.address} argument {index}: no number")
+        elif tag != "i":
+            raise Refused("arguments", f"{message.address} argument {index}: expected a number, not {tag}")
+
+    def mapped_value(self, index: int) -> None:
+        """Patch "c7" or "a7", which make a control follow a bus; scsynth misreads other strings."""
+        text = self.message.arg(index)
+        assert isinstance(text, str)
+        found = _MAPPED_VALUE.fullmatch(text)
+        if found is None:
+            raise Refused("string-value", f"{self.message.address} argument {index}: {text[:40]!r}")
+        kind, own = found[1], int(found[2])
+        bus = self.origin.control_bus(own) if kind == "c" else self.origin.audio_bus(own)
+        start = self.message.offsets[index]
+        self.longer.append((start, start + len(encode_string(text)), encode_string(f"{kind}{bus}")))
+
+    def by_table(self) -> None:
+        message = self.message
+        address = message.address
+        command = COMMANDS.get(address)
+        allowed = command is not None and (
+            command.kind is CommandClass.REWRITE
+            or (self.at_home and (command.kind is CommandClass.LOCAL or address in _AT_HOME_TOO))
+        )
+        if command is None or not allowed or address in _UNSUPPORTED:
+            why = _UNSUPPORTED.get(address) or (command.why if command else "no command of scsynth")
+            raise Refused("not-allowed", f"{address[:40]} {why}".rstrip())
+        if command.kind is CommandClass.REWRITE and not message.tags:
+            raise Refused("arguments", f"{address} of nothing")
+        if address == "/n_set":
+            self.node_but_root(0)
+            self.controls(1)
+            return
+        add_action = _HEAD
+        named: list[int] = []
+        for index, field in fields(message):
+            match field.role:
+                case Role.NODE_NEW | Role.NODE:
+                    named.append(self.node_but_root(index))
+                case Role.GROUP:
+                    named.append(self.node(index))
+                    if address in _ROOT_REFUSED and named[-1] == 0:
+                        raise Refused("root-node", f"{address} 0 is an event of the room, no message")
+                case Role.ADD_ACTION:
+                    add_action = self.add_action(index)
+                case Role.TARGET:
+                    named.append(self.target(index, add_action))
+                case Role.BUFFER:
+                    self.number(index, self.origin.buffer(whole(message, index)))
+                case Role.CONTROL_BUS | Role.CONTROL_BUS_OR_NONE | Role.AUDIO_BUS_OR_NONE:
+                    self.bus(index, field.role)
+                case Role.COUNT:
+                    self.count(index)
+                case Role.CONTROL:
+                    self.run_of_controls(index)
+                case Role.CONTROL_VALUE if message.tags[index] == "s":
+                    self.mapped_value(index)
+                case Role.COMPLETION:
+                    raise Refused("completion-message", address)
+                case Role.BUFGEN_NAME:
+                    if message.tags[index] != "s" or message.arg(index) not in _SAFE_BUFGENS:
+                        raise Refused("not-allowed", f"{address} {message.arg(index)!r:.40}")
+                case Role.STRING | Role.PATH:
+                    if message.tags[index] != "s":
+                        raise Refused("arguments", f"{address} argument {index}: expected a string")
+                case _:
+                    self.plain(index)
+        _check_order(address, named, self.local_nodes)
+
+    def node(self, index: int) -> int:
+        """Patch a node or group; return the sender's id of it."""
+        message = self.message
+        own = whole(message, index)
+        mapped = home_only_node(own) if own in self.local_nodes else self.origin.node(own)
+        _INT.pack_into(self.out, message.offsets[index], mapped)
+        if message.tags[index] == "f":
+            # slot<<26 has no exact float of 32 bits.
+            self.out[_tags_start(message) + index] = ord("i")
+        return own
+
+    def node_but_root(self, index: int) -> int:
+        own = self.node(index)
+        if own == 0:
+            raise Refused("root-node", f"{self.message.address}: the root group is the room's to handle")
+        return own
+
+    def add_action(self, index: int) -> int:
+        action = whole(self.message, index)
+        if not 0 <= action <= _MAX_ADD_ACTION.get(self.message.address, 4):
+            raise Refused("add-action", f"{self.message.address} {action}")
+        return action
+
+    def target(self, index: int, add_action: int) -> int:
+        own = self.node(index)
+        if own == 0 and add_action not in (_HEAD, _TAIL):
+            raise Refused("root-node", f"{self.message.address}: nothing goes beside the root group")
+        return own
+
+    def bus(self, index: int, role: Role) -> None:
+        own = whole(self.message, index)
+        if own == -1 and role is not Role.CONTROL_BUS:
+            return
+        mapped = (
+            self.origin.audio_bus(own) if role is Role.AUDIO_BUS_OR_NONE else self.origin.control_bus(own)
+        )
+        self.number(index, mapped)
+
+    def count(self, index: int) -> None:
+        """Check a count, and that a run of buses ends within the slot."""
+        message = self.message
+        count = whole(message, index)
+        if not 0 <= count <= MAX_COUNT:
+            raise Refused("count", f"{message.address} {count}: expected 0 to {MAX_COUNT}")
+        if message.address.startswith("/c_"):
+            first = whole(message, index - 1)
+            if first + count > CONTROL_BUSES_PER_SLOT:
+                raise Refused("bus-range", f"{message.address}: {count} control buses from {first}")
+        elif count != 1 and message.address in ("/n_setn", "/n_mapn", "/n_mapan"):
+            # The controls that follow the named one depend on the synthdef, and may carry ids.
+            raise Refused("count", f"{message.address} {count}: one control at a time here")
+
+    def run_of_controls(self, index: int) -> None:
+        """Check the control of /n_setn, /n_map and the like: one that carries an id may not follow a bus."""
+        message = self.message
+        if message.tags[index] != "s":
+            raise Refused("control-index", f"{message.address} argument {index}: controls go by name here")
+        if message.address.startswith("/n_") and message.arg(index) in CONTROL_ROLES:
+            raise Refused(
+                "id-control", f"{message.address}: {message.arg(index)!r} is set by /s_new and /n_set"
+            )
+
+    def number(self, index: int, value: int) -> None:
+        """Patch a bus or buffer, keeping its type: below 2**24 every whole number is an exact float."""
+        pack = _FLOAT if self.message.tags[index] == "f" else _INT
+        pack.pack_into(self.out, self.message.offsets[index], value)
+
+    def finish(self) -> bytes:
+        out = self.out
+        for start, end, text in reversed(self.longer):
+            out[start:end] = text
+        if not self.added:
+            return bytes(out)
+        tags_end = _tags_start(self.message) + len(self.message.tags)
+        tags = out[:tags_end] + self.added_tags
+        return bytes(tags) + bytes(4 - (len(tags) & 3)) + bytes(out[self.message.offsets[0] :]) + self.added
+
+
+def _tags_start(message: Message) -> int:
+    """Return where the first tag stands, behind the comma."""
+    return (len(message.address) + 4 & -4) + 1
+
+
+def _check_order(address: str, named: list[int], local_nodes: Container[int]) -> None:
+    """Refuse to move a node anywhere but into its member's root group.
+
+    scsynth doesn't check whether a group is put into itself or into one that it holds: two moves, and it
+    hangs or is gone (measured on 3.13). Nothing here knows which node is a group. All that Sonic Pi itself
+    moves is live audio, which exists at home only and holds nothing.
+    """
+    match address:
+        case "/n_before" | "/n_after":
+            moves = zip(named[::2], named[1::2], strict=True)
+        case "/g_head" | "/g_tail":
+            moves = zip(named[1::2], named[::2], strict=True)
+        case "/n_order":
+            moves = zip(named[1:], named[:1] * (len(named) - 1), strict=True)
+        case _:
+            return
+    for moved, place in moves:
+        if place != 0 and (moved == place or moved not in local_nodes):
+            raise Refused("cycle", f"{address}: node {moved} may only go into the root group, not to {place}")

@@ -1,0 +1,182 @@
+"""Resources: Sonic Pi's own samples and buffers, found on each machine by their names.
+
+A path travels as "samples/NAME" or "buffers/NAME" and becomes a path again in the folders of the
+receiving machine's own Sonic Pi; no other path ever crosses the network. Looks at the file system, once for
+each load, to see whether a file is there, can be read, and how long it is; otherwise pure. A file system that
+answers with an error has no such file: the jam goes on without it.
+"""
+
+import re
+from dataclasses import dataclass
+from io import SEEK_END
+from pathlib import Path, PurePosixPath
+
+from bridge.scsynth.id_space import BUFFERS_PER_SLOT
+from relay.wire.errors import Refused
+from relay.wire.osc import Message, encode
+
+KINDS = ("samples", "buffers")
+KNOWN_ROOTS = (Path("/usr/share/sonic-pi"), Path("/opt/sonic-pi/etc"), Path("/usr/lib/sonic-pi/etc"))
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
+
+FRAMES_MAX = 1 << 26
+"""Samples times channels of a /b_alloc: 256 MiB of memory at every member."""
+
+SLOT_SAMPLES_MAX = 1 << 27
+"""The same for all buffers of a member together: 512 MiB. All samples of Sonic Pi take a fourth of it."""
+SAMPLES_PER_BYTE = 2
+"""At most, of a sample in its file: FLAC of 16 bits takes about one byte for each."""
+
+
+NO_ANSWER = (OSError, RuntimeError)
+"""What pathlib raises where it can't look: RuntimeError for links that lead in a circle."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file of this machine's Sonic Pi, and its length in bytes."""
+
+    path: Path
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What loads a buffer here: an OSC message, and how many samples it takes in memory at most."""
+
+    payload: bytes
+    samples: int
+
+
+class ResourceFolders:
+    """The folders of the Sonic Pi on this machine."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or next((path for path in KNOWN_ROOTS if _has_samples(path)), None)
+
+    def learn(self, synthdef_folder: str) -> None:
+        """Take the root from the folder that Sonic Pi loads its synthdefs from (ROOT/synthdefs/compiled)."""
+        path = Path(synthdef_folder)
+        root = path.parent.parent
+        if path.name == "compiled" and _has_samples(root):
+            self.root = root
+
+    def to_wire(self, path: str) -> str | None:
+        """Return the travelling name of a local path, None if it isn't one of Sonic Pi's own files."""
+        if self.root is None:
+            return None
+        local = Path(path)
+        kind = local.parent.name
+        if kind not in KINDS or not _NAME.fullmatch(local.name):
+            return None
+        try:
+            is_own = local.parent.resolve() == (self.root / kind).resolve()
+        except NO_ANSWER:
+            return None
+        return f"{kind}/{local.name}" if is_own else None
+
+    def to_local(self, name: str) -> LocalFile | None:
+        """Return the local file of a travelling name, None if this machine has none that can be read.
+
+        Raises Refused if the name isn't one that `to_wire` gives.
+        """
+        parts = PurePosixPath(name).parts
+        if len(parts) != 2 or parts[0] not in KINDS or not _NAME.fullmatch(parts[1]):
+            raise Refused("path", f"{name!r}: expected samples/NAME or buffers/NAME")
+        if self.root is None:
+            return None
+        folder = self.root / parts[0]
+        path = folder / parts[1]
+        try:
+            if path.resolve().parent != folder.resolve():  # no symlink out of Sonic Pi's folders
+                return None
+            if not path.is_file():
+                return None
+            with path.open("rb") as file:  # readable, as it must be for scsynth
+                return LocalFile(path, file.seek(0, SEEK_END))
+        except NO_ANSWER:
+            return None
+
+
+def _has_samples(root: Path) -> bool:
+    try:
+        return (root / "samples").is_dir()
+    except NO_ANSWER:
+        return False
+
+
+def load_to_wire(message: Message, folders: ResourceFolders) -> bytes | None:
+    """Return a /b_allocRead or /b_alloc of the local player as it travels; None if it must stay local.
+
+    Raises Refused if it could not be played anywhere.
+    """
+    if message.address == "/b_alloc":
+        check_size(message)
+        return message.raw
+    if len(message.args) < 2 or not isinstance(message.args[1], str):
+        raise Refused("not-allowed", f"{message.address} without a path")
+    name = folders.to_wire(message.args[1])
+    if name is None:
+        return None
+    return _with_path(message, name)
+
+
+def load_to_local(message: Message, folders: ResourceFolders) -> Load | None:
+    """Return a member's load with this machine's path in it; None if the file isn't here, or can't be read.
+
+    Raises Refused.
+    """
+    if message.address == "/b_alloc":
+        return Load(message.raw, check_size(message))
+    if message.address != "/b_allocRead" or len(message.args) < 2 or not isinstance(message.args[1], str):
+        raise Refused("not-allowed", f"{message.address} as a resource")
+    file = folders.to_local(message.args[1])
+    if file is None:
+        return None
+    return Load(_with_path(message, str(file.path)), file.length * SAMPLES_PER_BYTE)
+
+
+def _with_path(message: Message, path: str) -> bytes:
+    """Return a load with another path. What isn't a number beside it would not come through as it was."""
+    number, _, *rest = message.args
+    if message.tags.strip("if") != "s":
+        raise Refused("arguments", f"{message.address} ,{message.tags[:40]}: expected numbers and one path")
+    return encode(message.address, number, path, *rest)
+
+
+def check_size(message: Message) -> int:
+    """Return the samples that a /b_alloc asks for. Raises Refused if they are none, or above FRAMES_MAX."""
+    numbers = [argument for argument in message.args[1:3] if isinstance(argument, int | float)]
+    if not numbers or any(not 0 < number <= FRAMES_MAX for number in numbers):
+        raise Refused("buffer-size", f"{message.args[1:3]}: expected frames and channels above 0")
+    size = 1.0
+    for number in numbers:
+        size *= number
+    if size > FRAMES_MAX:
+        raise Refused("buffer-size", f"{size:.0f} samples: at most {FRAMES_MAX}")
+    return round(size)
+
+
+class BufferMemory:
+    """How much memory the other members' buffers take here: a member may fill its share, not the machine."""
+
+    def __init__(self) -> None:
+        self._samples: dict[int, int] = {}
+        self._of_slot: dict[int, int] = {}
+
+    def claim(self, buffer: int, samples: int) -> None:
+        """Note a load that is about to be handed over: the jam's number of its buffer, and what it takes.
+
+        Raises Refused (buffer-memory) if the member's buffers would pass SLOT_SAMPLES_MAX.
+        """
+        slot = buffer // BUFFERS_PER_SLOT
+        taken = self._of_slot.get(slot, 0) - self._samples.get(buffer, 0) + samples
+        if taken > SLOT_SAMPLES_MAX:
+            raise Refused("buffer-memory", f"{taken} samples in slot {slot}: at most {SLOT_SAMPLES_MAX}")
+        self._samples[buffer] = samples
+        self._of_slot[slot] = taken
+
+    def free(self, buffer: int) -> None:
+        """Note that a buffer was freed."""
+        slot = buffer // BUFFERS_PER_SLOT
+        self._of_slot[slot] = self._of_slot.get(slot, 0) - self._samples.pop(buffer, 0)

@@ -1,0 +1,176 @@
+"""Replies of the jam's scsynth, back in the numbers that the local player knows.
+
+Pure; the inverse of `remap` for one member. Other members' things are hidden: what they play is none of the
+local Sonic Pi's business, and where one of its nodes has a foreign neighbour the neighbour becomes -1.
+Source: `replies` of the command table, scsynth 3.13.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterable
+
+from bridge.scsynth.id_space import LOCAL_BASE, Origin
+from relay.wire.commands import CONTROL_ROLES, Role
+from relay.wire.osc import Message, encode_string
+
+_NO_NODE = -1
+_ROOT = 0
+_PARENT_TO_NEXT = (1, 2, 3)
+_IS_GROUP, _HEAD_OF_GROUP, _TAIL_OF_GROUP = 4, 5, 6
+_NUMBER = re.compile(r"(?<![\w.-])[0-9]{1,10}(?![\w.])")
+_NODE_COMMANDS = ("/n_", "/s_", "/g_", "/p_")
+_INT = struct.Struct(">i")
+_FLOAT = struct.Struct(">f")
+
+
+def unmap_reply(message: Message, origin: Origin) -> bytes | None:
+    """Return a reply of scsynth in the numbers of the local player, None if it isn't about its things.
+
+    A failure without any number in it (`duplicate node ID`) cannot be told apart and is passed on as it is:
+    the caller knows what it has just sent. Shapes that scsynth never sends give None.
+    """
+    unmapped = _BY_ADDRESS.get(message.address, _of_node)(message, origin)
+    return None if unmapped is None else bytes(unmapped)
+
+
+def _unchanged(message: Message, _origin: Origin) -> bytes:
+    return message.raw
+
+
+def _hidden(_message: Message, _origin: Origin) -> None:
+    """Whole trees hold everybody's nodes: they have to be made anew from a model."""
+
+
+def _node_notice(message: Message, origin: Origin) -> bytearray | None:
+    """/n_go and its kin: node, parent, previous, next, 1 for a group, its first and last node."""
+    if message.tags not in ("iiiii", "iiiiiii"):
+        return None
+    out = _of_node(message, origin)
+    if out is None or origin.own_node(_int(message, 0)) == _ROOT:
+        # The root groups are the bridge's own; Sonic Pi's root is there from the start.
+        return None
+    neighbours: Iterable[int] = _PARENT_TO_NEXT
+    if len(message.tags) > _HEAD_OF_GROUP:
+        neighbours = (*neighbours, _HEAD_OF_GROUP, _TAIL_OF_GROUP)
+    for index in neighbours:
+        own = origin.own_node(_int(message, index))
+        _INT.pack_into(out, message.offsets[index], _NO_NODE if own is None else own)
+    return out
+
+
+def _of_node(message: Message, origin: Origin) -> bytearray | None:
+    """Whatever names a node first: /tr, and the addresses that synthdefs choose for themselves."""
+    return _patched(message, (0,), origin.own_node)
+
+
+def _done(message: Message, origin: Origin) -> bytes | bytearray | None:
+    """/done and /fail: a command, for /fail a text, and for commands on buffers the buffer last."""
+    if message.tags[:1] != "s":
+        return None
+    command = str(message.arg(0))
+    if command.startswith("/b_") and message.tags[-1] == "i":
+        return _patched(message, (len(message.tags) - 1,), origin.own_buffer)
+    if message.tags[:2] == "ss" and command.startswith(_NODE_COMMANDS):
+        return _failed_text(message, origin)
+    return message.raw
+
+
+def _failed_text(message: Message, origin: Origin) -> bytes | None:
+    """/fail /n_set "Node 134217733 not found": unmap the numbers in the text that only we can have made."""
+    text = str(message.arg(1))
+    foreign = False
+
+    def own_number(found: re.Match[str]) -> str:
+        nonlocal foreign
+        number = int(found[0])
+        if number < LOCAL_BASE:
+            return found[0]
+        own = origin.own_node(number)
+        foreign = foreign or own is None
+        return str(own)
+
+    unmapped = _NUMBER.sub(own_number, text)
+    if foreign:
+        return None
+    start = message.offsets[1]
+    end = start + len(encode_string(text))
+    return message.raw[:start] + encode_string(unmapped) + message.raw[end:]
+
+
+def _buffer_info(message: Message, origin: Origin) -> bytearray | None:
+    """/b_info: buffer, frames, channels, sample rate, for one buffer after another."""
+    return _patched(message, range(0, len(message.tags), 4), origin.own_buffer)
+
+
+def _of_buffer(message: Message, origin: Origin) -> bytearray | None:
+    return _patched(message, (0,), origin.own_buffer)
+
+
+def _control_buses(message: Message, origin: Origin) -> bytearray | None:
+    """/c_set: bus and value, in turns."""
+    return _patched(message, range(0, len(message.tags), 2), origin.own_control_bus)
+
+
+def _runs_of_control_buses(message: Message, origin: Origin) -> bytearray | None:
+    """/c_setn: bus, count, so many values, in turns."""
+    indices, index = [], 0
+    while index < len(message.tags) - 1 and message.tags[index + 1] == "i":
+        indices.append(index)
+        index += 2 + max(_int(message, index + 1), 0)
+    return _patched(message, indices, origin.own_control_bus)
+
+
+def _controls(message: Message, origin: Origin) -> bytearray | None:
+    """/n_set and /n_setn, the answers to /s_get and /s_getn: node, then control and value, in turns."""
+    out = _of_node(message, origin)
+    if out is None:
+        return None
+    step = 2 if message.address == "/n_setn" else 1
+    for index in range(1, len(message.tags) - step):
+        if message.tags[index] != "s" or message.tags[index + step] != "f":
+            continue
+        role = CONTROL_ROLES.get(str(message.arg(index)))
+        if role not in (Role.AUDIO_BUS, Role.BUFFER):
+            continue
+        value = message.arg(index + step)
+        own_number = origin.own_audio_bus if role is Role.AUDIO_BUS else origin.own_buffer
+        own = own_number(int(value)) if isinstance(value, float) and value.is_integer() else None
+        if own is not None:
+            _FLOAT.pack_into(out, message.offsets[index + step], own)
+    return out
+
+
+def _patched(
+    message: Message, indices: Iterable[int], own_number: Callable[[int], int | None]
+) -> bytearray | None:
+    """Return the message with these arguments unmapped, None if one of them is somebody else's."""
+    out = bytearray(message.raw)
+    for index in indices:
+        if message.tags[index : index + 1] != "i":
+            return None
+        own = own_number(_int(message, index))
+        if own is None:
+            return None
+        _INT.pack_into(out, message.offsets[index], own)
+    return out
+
+
+def _int(message: Message, index: int) -> int:
+    value: int = _INT.unpack_from(message.raw, message.offsets[index])[0]
+    return value
+
+
+_BY_ADDRESS: dict[str, Callable[[Message, Origin], bytes | bytearray | None]] = {
+    **dict.fromkeys(("/n_go", "/n_end", "/n_on", "/n_off", "/n_move", "/n_info"), _node_notice),
+    **dict.fromkeys(("/done", "/fail"), _done),
+    **dict.fromkeys(("/b_set", "/b_setn"), _of_buffer),
+    **dict.fromkeys(("/n_set", "/n_setn"), _controls),
+    **dict.fromkeys(
+        ("/synced", "/status.reply", "/version.reply", "/rtMemoryStatus.reply", "/d_removed", "/late"),
+        _unchanged,
+    ),
+    "/b_info": _buffer_info,
+    "/c_set": _control_buses,
+    "/c_setn": _runs_of_control_buses,
+    "/g_queryTree.reply": _hidden,
+}

@@ -1,0 +1,29 @@
+"""Figures of path and clock, as a bridge reports them.
+
+Pure.
+"""
+
+from bridge.clocks.timebase import Timebase
+from bridge.playout.seconds_ledger import PathFigures
+from bridge.session.downlink import Downlink
+from clock.model import Reading
+from relay.wire.timetag import from_unix_ns, seconds
+
+BOUND_MS_UNKNOWN = 1e6
+"""Reported while the clock is being locked: its bound is infinite then."""
+
+
+def path_figures(timebase: Timebase, downlink: Downlink, reading: Reading) -> PathFigures:
+    """Return what is known now."""
+    clock = timebase.clock
+    ahead = timebase.session_at(reading.local_ns) - from_unix_ns(reading.wall_ns)
+    return PathFigures(
+        rtt_ms=clock.rtt_s * 1e3,
+        jitter_ms=clock.jitter_s * 1e3,
+        frames_expected=downlink.expected,
+        frames_lost=downlink.lost,
+        clock_offset_ms=seconds(ahead) * 1e3,
+        clock_bound_ms=min(clock.error_bound_s * 1e3, BOUND_MS_UNKNOWN),
+        clock_rate_ppm=clock.rate_ppm,
+        clock_steps=clock.era,
+    )

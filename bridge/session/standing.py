@@ -1,0 +1,58 @@
+"""Standing: what the player was told of being in the room or not, so that each reason is told once.
+
+Pure. Instants are of the local clock, in ns.
+"""
+
+from bridge import messages
+from bridge.effects import Tell
+
+AGAIN_AFTER_NS = 60_000_000_000
+"""A reason that comes back is told again, but two that take turns (no answer, no route) fill no screen."""
+
+REASONS_MAX = 16
+"""Remembered: some of the text is the relay's own."""
+
+
+class Standing:
+    """Whether the player believes to be in the room, and why not."""
+
+    def __init__(self) -> None:
+        self._told_at_ns: dict[str, int] = {}
+        """Reasons told since the player was in the room."""
+        self._newest: str | None = None
+        self._was_in = False
+        self._leaving = False
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the player was told a reason, and nothing better since."""
+        return self._newest is not None
+
+    def out(self, reason: str | None, local_ns: int) -> list[Tell]:
+        """Return what to tell, as the player isn't in the room for this reason; None is no reason at all."""
+        if reason is None or reason == self._newest or self._leaving:
+            return []
+        self._newest = reason
+        told_at_ns = self._told_at_ns.pop(reason, None)
+        if told_at_ns is not None and local_ns - told_at_ns < AGAIN_AFTER_NS:
+            self._told_at_ns[reason] = told_at_ns
+            return []
+        if len(self._told_at_ns) >= REASONS_MAX:
+            del self._told_at_ns[next(iter(self._told_at_ns))]
+        self._told_at_ns[reason] = local_ns
+        return [messages.alone(reason)]
+
+    def ended(self, local_ns: int) -> list[Tell]:
+        """Return what to tell, as the connection ended: nothing where the player knows why already."""
+        return [] if self.is_out else self.out(messages.AWAY, local_ns)
+
+    def inside(self, where: str) -> list[Tell]:
+        """Return what to tell, as the relay lets the player in, or is heard again: where that is."""
+        back, self._was_in = self._was_in, True
+        self._newest = None
+        self._told_at_ns.clear()
+        return [Tell(f"back {where}" if back else where)]
+
+    def leave(self) -> None:
+        """Note that the player goes: what ends from now on needs no reason."""
+        self._leaving = True

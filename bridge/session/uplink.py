@@ -1,0 +1,147 @@
+"""Uplink: numbers what the player sends, keeps it until the relay has judged it, and says how far it is.
+
+Pure. Events keep their number for good: what waits when the relay comes back is sent again under it.
+A note that is long over isn't sent again.
+Bound: PENDING_MAX events without a verdict; the oldest are forgotten first.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from bridge.session.cancelled import bygone
+from relay.wire import frames
+from relay.wire.meaning import is_note
+from relay.wire.outbox import RIDE_S, Outbox
+from relay.wire.sequence import Kind, Scheme, Stamped, Timing, base_due, raises_floor
+from relay.wire.timetag import seconds, ticks
+
+PENDING_MAX = 4096
+
+BEATS_AFTER_EVENT_S = (0.015, 0.090)
+"""So that the loss of a phrase's last event is noticed at once, though a beat be lost as well."""
+BEATS_WHILE_LOSSY_S = (0.015, 0.040, 0.090)
+BEAT_QUIET_S = 0.250
+STALE_S = 0.250
+"""A note isn't sent again that much after it was due: the room could only play it when it makes no sense any
+more, and after an outage all at once. Groups, FX and frees are sent however late: what follows needs them."""
+BEAT_BYTES = 23
+STRUCTURE_KEEP = ticks(10.0)
+"""Groups, FX and frees that were played while the relay was away are sent to the others afterwards, if they
+aren't older: after that long a member's sound was freed everywhere anyway."""
+
+
+class Uplink:
+    """The own events on their way to the relay. `now` is a session instant, `now_s` the local clock (s):
+    what is sent when is timed by that, since session time may be set in one step."""
+
+    def __init__(self, next_seq: int = 1) -> None:
+        self.next_seq = next_seq
+        self.floor = 0
+        self.beat_at_s = 0.0
+        self.outbox = Outbox(self._fetch)
+        self._scheme = Scheme.JUDGED
+        self._event_at_s = 0.0
+        self._pending: dict[int, Stamped] = {}
+        self._due_s: dict[int, float] = {}
+        """By number: when it was due as stamped, of those in `_pending` that were sent."""
+
+    def follow(self, scheme: Scheme) -> None:
+        """Reckon dues by the room's scheme: TIMESTAMP knows no floor."""
+        self._scheme = scheme
+        if scheme is Scheme.TIMESTAMP:
+            self.floor = 0
+
+    def stamp(
+        self, kind: Kind, payload: bytes, *, emitted: int, timetag: int | None, foundation: bool
+    ) -> Stamped:
+        """Give the next number to an event."""
+        event = Stamped(self.next_seq, emitted, timetag, kind, payload, foundation)
+        self.next_seq += 1
+        self._pending[event.seq] = event
+        if len(self._pending) > PENDING_MAX:
+            self.settle(next(iter(self._pending)))
+        return event
+
+    def due_as_stamped(self, event: Stamped, timing: Timing) -> int:
+        """Return the due that the relay will give unless something is late; it raises the own floor."""
+        due = self.due_at_home(event, timing)
+        if self._scheme is Scheme.JUDGED and raises_floor(event.kind):
+            self.floor = due
+        return due
+
+    def due_at_home(self, event: Stamped, timing: Timing) -> int:
+        """Return the due of what only this host plays, in order with the own events; it raises nothing."""
+        return max(base_due(event, timing), self.floor)
+
+    def send(self, event: Stamped, timing: Timing, *, now: int, now_s: float) -> None:
+        """Send an event; heartbeats follow soon."""
+        self._event_at_s = now_s
+        self.beat_at_s = min(self.beat_at_s, now_s + BEATS_AFTER_EVENT_S[0])
+        due_s = now_s + seconds(base_due(event, timing) - now)
+        self._due_s[event.seq] = due_s
+        always = raises_floor(event.kind)
+        self.outbox.put(event.seq, frames.encode(event), now_s, due_s=due_s, always=always)
+
+    def send_pending(
+        self, is_ahead: Callable[[Stamped], bool], timing: Timing, *, now: int, now_s: float
+    ) -> None:
+        """Send what waits and is still wanted, and a heartbeat: the way to the relay is open."""
+        self.beat_at_s = now_s
+        for event in self.pending(is_ahead, now=now):
+            self.send(event, timing, now=now, now_s=now_s)
+
+    def send_again(self, ranges: tuple[tuple[int, int], ...], now_s: float) -> None:
+        """Send what the relay asks for, of what it hasn't judged yet. Raises Refused if that is too much."""
+        kept = range(next(iter(self._pending), self.next_seq), self.next_seq)
+        self.outbox.answer(ranges, kept, now_s)
+
+    def settle(self, seq: int) -> None:
+        """Note that the relay has judged an event: it needs no more sending."""
+        self._pending.pop(seq, None)
+        self._due_s.pop(seq, None)
+
+    def pending(self, is_ahead: Callable[[Stamped], bool], *, now: int) -> list[Stamped]:
+        """Return the events without a verdict that the room still needs, in order; forget the others.
+
+        That is what is still to be played (is_ahead), and of what isn't the recent structure that what
+        follows may need, unless it has been freed again before anybody heard of it.
+        """
+        over = {event.seq for event in self._pending.values() if not is_ahead(event)}
+        for event in [self._pending[seq] for seq in over]:
+            if event.emitted <= now - STRUCTURE_KEEP or is_note(event.payload):
+                self.settle(event.seq)
+        untold = [event for event in self._pending.values() if event.seq not in self._due_s]
+        for seq in bygone(untold, lambda event: event.seq in over):
+            self.settle(seq)
+        return list(self._pending.values())
+
+    def unjudged(self) -> list[Stamped]:
+        """Return the events without a verdict, in order."""
+        return list(self._pending.values())
+
+    def convert(self, instant_of: Callable[[int], int]) -> None:
+        """Give the events without a verdict, and the floor, new instants: the clock was set."""
+        self.floor = instant_of(self.floor)
+        for seq, event in self._pending.items():
+            timetag = None if event.timetag is None else instant_of(event.timetag)
+            self._pending[seq] = replace(event, emitted=instant_of(event.emitted), timetag=timetag)
+
+    def beat(self, complete_number: int, *, now: int, now_s: float) -> None:
+        """Send a heartbeat if one is due, or nearly so and something leaves anyway."""
+        if self.beat_at_s > now_s + (RIDE_S if self.outbox.leaves(now_s) else 0.0):
+            return
+        self.outbox.say(frames.encode(frames.BeatUp(self.next_seq - 1, complete_number, now)))
+        often = self.outbox.lossy and self.outbox.spares(BEAT_BYTES, now_s)
+        follow_s = BEATS_WHILE_LOSSY_S if often else BEATS_AFTER_EVENT_S
+        instants = (self._event_at_s + after_s for after_s in follow_s)
+        self.beat_at_s = next((at_s for at_s in instants if at_s > now_s + RIDE_S), now_s + BEAT_QUIET_S)
+
+    def _fetch(self, seqs: Iterable[int], now_s: float) -> list[bytes]:
+        """Return the frames of those that have no verdict yet and are still of use."""
+        events = (self._pending.get(seq) for seq in seqs)
+        return [
+            frames.encode(event) for event in events if event is not None and not self._is_stale(event, now_s)
+        ]
+
+    def _is_stale(self, event: Stamped, now_s: float) -> bool:
+        return is_note(event.payload) and now_s > self._due_s.get(event.seq, now_s) + STALE_S

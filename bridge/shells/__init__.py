@@ -1,0 +1,1 @@
+"""Shells: sockets, processes, files and the clock of a bridge."""

@@ -1,0 +1,195 @@
+"""Connection: the two paths to a relay, control over TLS, and events over UDP or TLS of their own.
+
+A shell. They stand and fall together: when either TLS connection ends, both do, and the bridge opens anew.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+
+from clock import sources
+from relay.transports import tls
+from relay.transports.impaired import ImpairedSocket, parse_leg
+from relay.transports.pins import KnownRelays
+from relay.transports.tls import ControlStream
+from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
+from relay.wire import control
+from relay.wire.endpoint import Address, Endpoint
+from relay.wire.errors import LocalError, MalformedControl
+
+log = logging.getLogger(__name__)
+
+FAREWELL_S = 0.5
+"""How long the last word may take to leave."""
+
+
+class Connection:
+    """The paths to the relay at `endpoint`; may be opened again and again.
+
+    Over TLS the events' connection is opened when the relay's Welcome has come, to the very host that the
+    control connection reached: the ticket is known by then, so a failure costs nobody a place.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        pins: KnownRelays,
+        on_datagrams: Callable[[list[Received]], None],
+        *,
+        over_tls: bool,
+        impair: str | None = None,
+    ) -> None:
+        """over_tls: events travel over TLS rather than UDP. What comes is handed to `on_datagrams`.
+
+        impair: a bad network to meet on purpose, over UDP (relay/netmodel/networks.py says how it is
+        written).
+        """
+        self._endpoint = endpoint
+        self._pins = pins
+        self._on_datagrams = on_datagrams
+        self._over_tls = over_tls
+        self._control: ControlStream | None = None
+        self._events: ControlStream | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._datagrams: DatagramSocket | ImpairedSocket = DatagramSocket(self._take_in)
+        if impair is not None:
+            seed = int.from_bytes(os.urandom(4))
+            try:
+                self._datagrams = ImpairedSocket(self._take_in, parse_leg(impair), seed=seed)
+                log.info("datagrams meet a bad network on purpose impair=%s seed=%d", impair, seed)
+            except LocalError as error:  # a trace that is gone by now: the music matters more
+                log.warning("no bad network on purpose: %s", error)
+        self._relay: Address | None = None
+
+        self.carried = False
+        """Whether a datagram has come since the connection was opened."""
+        self._trouble: LocalError | None = None
+        """Why we ended the connection ourselves, until it is told."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a control connection, as far as is known."""
+        return self._control is not None
+
+    def named(self) -> dict[str, int]:
+        """Return what its UDP socket counted, by name, for the statistics."""
+        return self._datagrams.counts.named("udp")
+
+    def bind(self) -> None:
+        """Take a UDP port, the same for every connection."""
+        if not self._over_tls:
+            self._datagrams.bind()
+
+    async def open(self) -> None:
+        """Connect. Raises LocalError in words for the player."""
+        stream = await tls.connect(self._endpoint, pins=self._pins)
+        try:
+            if not self._over_tls:
+                self._relay = await self._datagrams.resolve(Endpoint(stream.peer.host, self._endpoint.port))
+        except BaseException:
+            stream.abort()
+            raise
+        self._control = stream
+        self.carried, self._trouble = False, None
+
+    def say(self, message: control.Up) -> None:
+        """Send a control message; without a connection it is lost."""
+        if self._control is not None:
+            self._control.send(control.encode(message))
+
+    async def hear(self) -> control.Down | None:
+        """Return what the relay says next, None once the connection has ended. Raises MalformedControl, and
+        LocalError, in words for the player, if it has ended since there was none for events."""
+        if self._control is None:
+            return None
+        payload = await self._control.receive()
+        if payload is None:
+            if self._trouble is not None:
+                raise self._trouble
+            return None
+        message = control.decode_down(payload)
+        if self._over_tls and isinstance(message, control.Welcome):
+            await self._open_events(self._control)
+        return message
+
+    async def _open_events(self, stream: ControlStream) -> None:
+        """Open the connection for datagrams; if that fails, let the other one go as well."""
+        try:
+            # The host that answered: a name may stand for several.
+            beside = Endpoint(stream.peer.host, self._endpoint.port)
+            self._events = await tls.connect(
+                beside, pins=None, expected_fingerprint=stream.fingerprint, events=True
+            )
+        except LocalError as error:
+            self._trouble = LocalError(f"no connection for events: {error}")
+            stream.abort()
+            return
+        self._reader = asyncio.create_task(self._read(self._events, stream))
+
+    async def welcome(self, hello: control.Hello) -> control.Welcome | control.Refused:
+        """Connect, say `hello` and return the answer, a Welcome or why there is none.
+
+        Raises LocalError where there is no answer, MalformedControl where it can't be read.
+        """
+        await self.open()
+        self.say(hello)
+        answer = await self.hear()
+        if isinstance(answer, control.Welcome | control.Refused):
+            return answer
+        if answer is None:
+            raise LocalError("the relay closed the connection without a Welcome")
+        raise LocalError(f"the relay says {type(answer).__name__} where a Welcome was expected")
+
+    def send(self, datagram: bytes) -> None:
+        """Send a sealed datagram."""
+        if self._events is not None:
+            self._events.offer(datagram)
+        elif self._relay is not None:
+            self._datagrams.send(datagram, self._relay)
+
+    def abort(self) -> None:
+        """Close both paths at once; what is unsent is lost."""
+        for stream in (self._control, self._events):
+            if stream is not None:
+                stream.abort()
+        if self._reader is not None:
+            self._reader.cancel()
+        self._control = self._events = self._reader = None
+
+    async def close(self) -> None:
+        """Close for good and in good order: what was said last still leaves."""
+        stream = self._control
+        if stream is not None:
+            stream.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stream.closed(), FAREWELL_S)
+        self.abort()
+        self._datagrams.close()
+
+    def _take_in(self, received: list[Received]) -> None:
+        self.carried = True
+        self._on_datagrams(received)
+
+    async def _read(self, events: ControlStream, stream: ControlStream) -> None:
+        """Hand on the datagrams that come over TLS; their end is the end of the connection beside them."""
+        loop = asyncio.get_running_loop()
+        waiting: list[Received] = []
+
+        def hand_on() -> None:
+            received = waiting.copy()
+            waiting.clear()
+            self._take_in(received)
+
+        with contextlib.suppress(MalformedControl):
+            while (payload := await events.receive()) is not None:
+                if not waiting:
+                    # As a callback of the loop, so that a fault in it is seen as one from a socket is, and
+                    # once for all that has come.
+                    loop.call_soon(hand_on)
+                waiting.append(Received(payload, ("", 0), received_local_ns=sources.read().local_ns))
+                if len(waiting) >= DRAIN_MAX:
+                    await asyncio.sleep(0)
+        log.debug("= the events connection ended because=%s", events.closed_because)
+        stream.abort()

@@ -1,0 +1,119 @@
+"""Journal: what a bridge must remember if it is killed, in a small file mapped into memory.
+
+A shell. Written without any system call, so that even `kill -9` loses nothing but what was under way. The
+file is made by the first bridge, in the folder of the join, and lives as long as that does.
+"""
+
+import mmap
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+from bridge.restart_state import LISTED_MAX, Memory
+from relay.wire.errors import LocalError
+
+_LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH??QBB{LISTED_MAX}Q{LISTED_MAX}QI")
+"""Magic and the number of the writing first, a checksum last."""
+_CHECKSUM_BYTES = 4
+_MAGIC = b"JAM4"
+BYTES = 4096
+_HALF = BYTES // 2
+"""Two places, written in turns: who is killed while writing one leaves the other whole."""
+
+
+class Journal:
+    """One bridge's memory on file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the journal, making an empty one if there is none. If there can't be any, `write` says so."""
+        self._trouble: LocalError | None = None
+        try:
+            # Whole: a page that the disk has no room for would kill whoever writes to it.
+            if not path.exists() or path.stat().st_size < BYTES:
+                path.write_bytes(bytes(BYTES))
+            with path.open("r+b") as file:
+                self._map = mmap.mmap(file.fileno(), BYTES)
+        except OSError as error:
+            self._map = mmap.mmap(-1, BYTES)
+            self._trouble = LocalError(
+                f"can't keep {path}: {error.strerror}; make room: a bridge that dies now comes back as a "
+                "new member, and its old place is away for a while"
+            )
+        self.client: tuple[str, int] | None = None
+        """Sonic Pi's socket."""
+        self.synthdefs_loaded = False
+        self.foundation_complete = False
+        self.memory = Memory()
+        self._writing = 0
+        self.found = self._read()
+        """Whether a bridge was here before."""
+
+    def write(self) -> None:
+        """Put the memory down. Raises LocalError, in words for the player, if there is no place to."""
+        if self._trouble is not None:
+            raise self._trouble
+        memory = self.memory
+        host, port = self.client or ("0.0.0.0", 0)
+        self._writing += 1
+        record = _LAYOUT.pack(
+            _MAGIC,
+            self._writing,
+            memory.slot or 0,
+            memory.ticket is not None,
+            memory.ticket or bytes(16),
+            memory.epoch is not None,
+            memory.epoch or bytes(16),
+            memory.next_seq,
+            memory.complete_number,
+            bytes(int(part) for part in host.split(".")),
+            port,
+            self.synthdefs_loaded,
+            self.foundation_complete,
+            memory.highest_number,
+            len(memory.missing),
+            len(memory.unconfirmed),
+            *_padded(memory.missing),
+            *_padded(memory.unconfirmed),
+            0,
+        )[:-_CHECKSUM_BYTES]
+        at = self._writing % 2 * _HALF
+        self._map[at : at + _LAYOUT.size] = record + zlib.crc32(record).to_bytes(_CHECKSUM_BYTES, "little")
+
+    def _read(self) -> bool:
+        """Take in the newer of the whole records; return whether there is one."""
+        records = [bytes(self._map[at : at + _LAYOUT.size]) for at in (0, _HALF)]
+        whole = [values for record in records if (values := _values(record)) is not None]
+        if not whole:
+            return False
+        _, writing, slot, has_ticket, ticket, has_epoch, epoch, next_seq, complete, *rest = max(
+            whole, key=lambda values: values[1]
+        )
+        ip, port, loaded, founded, highest, missing, unconfirmed, *listed = rest
+        self._writing = writing
+        self.memory = Memory(
+            slot=slot or None,
+            ticket=ticket if has_ticket else None,
+            epoch=epoch if has_epoch else None,
+            next_seq=next_seq,
+            complete_number=complete,
+            highest_number=highest,
+            missing=tuple(listed[:missing]),
+            unconfirmed=tuple(listed[LISTED_MAX : LISTED_MAX + unconfirmed]),
+        )
+        self.client = (".".join(str(byte) for byte in ip), port) if port else None
+        self.synthdefs_loaded = loaded
+        self.foundation_complete = founded
+        return True
+
+
+def _padded(numbers: tuple[int, ...]) -> list[int]:
+    return [*numbers, *[0] * (LISTED_MAX - len(numbers))]
+
+
+def _values(record: bytes) -> tuple[Any, ...] | None:
+    """Return the fields of a record, None if it isn't one or wasn't finished."""
+    checksum = int.from_bytes(record[-_CHECKSUM_BYTES:], "little")
+    if record[:4] != _MAGIC or zlib.crc32(record[:-_CHECKSUM_BYTES]) != checksum:
+        return None
+    return _LAYOUT.unpack(record)

@@ -1,0 +1,106 @@
+"""The scsynth that plays the jam: how it is started, and what it says about itself.
+
+Pure. Sonic Pi's own flags are kept where they don't matter to others; the id spaces are made large enough
+for every slot of a room (166 MB while playing, by scripts/bench, against some 148 with Sonic Pi's own flags).
+"""
+
+import re
+from dataclasses import dataclass
+
+from bridge.scsynth.id_space import AUDIO_BUS_COUNT, BUFFER_COUNT, CONTROL_BUS_COUNT
+
+NODES = 65_536
+MEMORY_KB = 524_288
+LOGINS = 8
+
+READY = "SuperCollider 3 server ready"
+_FLAG = re.compile(r"-[A-Za-z]")
+_OURS = {"-u", "-a", "-b", "-c", "-n", "-m", "-l", "-B"}
+"""Flags that the bridge sets itself."""
+_DRIVER = re.compile(r"sample rate = ([0-9.]+), driver's block size = ([0-9]+)")
+
+PERIODS_OF_DRIVER = 3
+"""jackd's usual two or three blocks of output latency. scsynth prints the exact figure too, but doesn't
+flush it out, so it comes too late to be read from a pipe."""
+
+PERIODS_OF_LATENCY = 1.5
+"""scsynth takes a bundle up to half its output latency earlier than the latency itself (measured: 42-63 ms
+at 42.7 ms, 11-17 ms at 10.7 ms)."""
+NEED_MS_UNKNOWN = 65.0
+"""What jackd at 1024 frames needs, for a driver that doesn't say."""
+
+RELEASE_SLACK_MS = 25.0
+"""Kept in hand for this host's own delays by what can't be handed over earlier: what stands behind a gap, and
+own events whose verdict is late. All else lies at scsynth long before."""
+
+
+@dataclass(frozen=True, slots=True)
+class SynthFlags:
+    """What Sonic Pi asked scsynth for. others: flags that are passed on, with their words, in their order."""
+
+    host: str
+    port: int
+    outs: int
+    ins: int
+    others: tuple[str, ...]
+
+
+def parse_flags(arguments: list[str]) -> SynthFlags:
+    """Return what the arguments of `scsynth` ask for; those that the bridge sets itself are left out.
+
+    A flag is a dash and a letter; all words up to the next one are its own: none (-L), one (-u 4556), or
+    several (-H IN OUT). The others are kept as they came, in their order. Raises ValueError, in words, where
+    a word has no flag, where there is no UDP port, or where one of ours has no single value.
+    """
+    flags: list[tuple[str, ...]] = []
+    for word in arguments:
+        if _FLAG.fullmatch(word):
+            flags.append((word,))
+        elif flags:
+            flags[-1] += (word,)
+        else:
+            raise ValueError(f"unexpected argument {word!r} of scsynth: expected a flag such as -u 4556")
+    found = {flag: words for flag, *words in flags}  # of a flag that is there twice, scsynth takes the last
+    if "-u" not in found:
+        raise ValueError(f"no -u PORT among the arguments of scsynth: {' '.join(arguments)}")
+    return SynthFlags(
+        host=_value(found, "-B", "127.0.0.1"),
+        port=_number(found, "-u", ""),
+        outs=_number(found, "-o", "8"),
+        ins=_number(found, "-i", "8"),
+        others=tuple(word for flag in flags if flag[0] not in _OURS for word in flag),
+    )
+
+
+def _value(found: dict[str, list[str]], flag: str, default: str) -> str:
+    words = found.get(flag, [default])
+    if len(words) != 1:
+        raise ValueError(f"flag {flag} of scsynth with {words or 'nothing'} behind it: expected one value")
+    return words[0]
+
+
+def _number(found: dict[str, list[str]], flag: str, default: str) -> int:
+    value = _value(found, flag, default)
+    if not (value.isascii() and value.isdecimal()):
+        raise ValueError(f"flag {flag} of scsynth with {value!r} behind it: expected a number")
+    return int(value)
+
+
+def command(program: str, flags: SynthFlags, host: str, port: int) -> list[str]:
+    """Return the command that starts the jam's scsynth on `port` of the address `host`."""
+    return [
+        program, "-u", str(port), "-B", host,
+        "-a", str(AUDIO_BUS_COUNT), "-b", str(BUFFER_COUNT), "-c", str(CONTROL_BUS_COUNT),
+        "-n", str(NODES), "-m", str(MEMORY_KB), "-l", str(LOGINS), *flags.others,
+    ]  # fmt: skip
+
+
+def latency_ms(line: str) -> float | None:
+    """Return the output latency that a line of scsynth's output lets expect, None if it says nothing."""
+    found = _DRIVER.search(line)
+    return PERIODS_OF_DRIVER * float(found[2]) / float(found[1]) * 1e3 if found else None
+
+
+def need_ms(latency: float | None) -> float:
+    """Return how many ms before its timetag scsynth needs a bundle."""
+    return NEED_MS_UNKNOWN if latency is None else latency * PERIODS_OF_LATENCY

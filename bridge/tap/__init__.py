@@ -1,0 +1,1 @@
+"""Tap: what the local Sonic Pi sends, and what it is told."""

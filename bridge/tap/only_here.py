@@ -1,0 +1,46 @@
+"""Missed: what only the local player hears, counted by name; each name is told once.
+
+Pure. Bound: NAMES_MAX names.
+"""
+
+from bridge import messages
+from bridge.effects import Tell
+from relay.wire.commands import OWN_FX, OWN_SYNTH, HomeKind, HomeOnly
+
+NAMES_MAX = 256
+_PREFIX = "sonic-pi-"
+
+
+class Missed:
+    """What the other members miss of the local player."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, int] = {}
+
+    def synth(self, name: str, known: HomeOnly | None) -> Tell | None:
+        """Note a synth or FX that isn't heard elsewhere, or not what it does; known: None if its call was too
+        long to travel. Return what to tell, if anything."""
+        name = name.removeprefix(_PREFIX)
+        if known is OWN_SYNTH:
+            return self._note(name, messages.own_synth(name))
+        if known is OWN_FX:
+            return self._note(name, messages.own_fx(name))
+        if known is not None and known.kind is HomeKind.SOURCE:
+            name = name.removesuffix("_mono").removesuffix("_stereo")
+            return self._note(name, messages.own_input(name))
+        return self._note(name, messages.too_long(name))
+
+    def file(self, name: str) -> Tell | None:
+        """Note a file that no other member has. Return what to tell, if anything."""
+        return self._note(name, messages.own_file(name))
+
+    def other(self, address: str) -> Tell | None:
+        """Note any other message that is too long to travel. Return what to tell, if anything."""
+        return self._note(address, messages.too_long(address))
+
+    def _note(self, name: str, tell: Tell) -> Tell | None:
+        is_first = name not in self.by_name
+        if is_first and len(self.by_name) >= NAMES_MAX:
+            return None
+        self.by_name[name] = self.by_name.get(name, 0) + 1
+        return tell if is_first else None

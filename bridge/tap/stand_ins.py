@@ -1,0 +1,117 @@
+"""Stand-ins: what travels of a message that the other members can't play as it is.
+
+Pure. To leave an FX out would cut the chain that it stands in: what is inside plays into a bus that nobody
+reads. So something stands in its place, by the table of what needs its own host (relay/wire/commands.py).
+Its node has the same number, and everything later finds it; but a setting reaches it only with the controls
+that it was given the say over. What is too long for one event travels in pieces.
+Bound: NODES_KEPT nodes for which something stands elsewhere.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+from bridge.scsynth.arguments import FIRST_CONTROL, created_nodes, synthdef_name, whole
+from bridge.scsynth.pieces import pieces
+from relay.wire.commands import HOME_ONLY, OWN_FX, OWN_SYNTH, SYNTHDEFS, HomeKind, HomeOnly
+from relay.wire.errors import Refused
+from relay.wire.frames import MAX_PAYLOAD_BYTES
+from relay.wire.osc import Arg, Message, encode, single_message
+
+NODES_KEPT = 4096
+_BUSES = frozenset({"in_bus", "out_bus"})
+
+
+@dataclass(frozen=True, slots=True)
+class Travelling:
+    """What the others are told of one message of the local player: `parts`, in order, maybe none.
+
+    differs: at home the message itself is played instead of the one part.
+    """
+
+    parts: tuple[Message, ...]
+    differs: bool = False
+
+
+NOTHING = Travelling(())
+
+
+def home_only(message: Message) -> HomeOnly | None:
+    """Return what the table says of the synthdef that an /s_new plays; None for one that everybody has."""
+    name = synthdef_name(message)
+    if name in SYNTHDEFS:
+        return HOME_ONLY.get(name)
+    return OWN_FX if _is_link(message) else OWN_SYNTH
+
+
+class StandIns:
+    """The nodes of the local player for which another synth stands at the others."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, HomeOnly] = {}
+
+    def clear(self) -> None:
+        """Forget all: the slot was reset."""
+        self._known.clear()
+
+    def ended(self, node: int) -> None:
+        """Forget a node that is gone."""
+        self._known.pop(node, None)
+
+    def travelling(self, message: Message) -> Travelling:
+        """Return what the others are told of a message. Raises Refused where its arguments are none."""
+        if message.address == "/s_new":
+            return self._synth(message)
+        if message.address == "/n_set" and message.tags and self._known:
+            known = self._known.get(whole(message, 0))
+            if known is not None:
+                return _setting(message, known)
+        return Travelling(tuple(pieces(message, MAX_PAYLOAD_BYTES)))
+
+    def _synth(self, message: Message) -> Travelling:
+        known = home_only(message)
+        if known is None or known.elsewhere == synthdef_name(message):
+            return Travelling(tuple(pieces(message, MAX_PAYLOAD_BYTES)))
+        if known.elsewhere is None:
+            return NOTHING
+        ((node, action, target),) = created_nodes(message)
+        self._known[node] = known
+        if len(self._known) > NODES_KEPT:
+            del self._known[next(iter(self._known))]
+        given = _given(message, FIRST_CONTROL, known)
+        return _instead("/s_new", known.elsewhere, node, action, target, *given)
+
+
+def _setting(message: Message, known: HomeOnly) -> Travelling:
+    given = _given(message, 1, known)
+    return _instead("/n_set", whole(message, 0), *given) if given else NOTHING
+
+
+def _instead(address: str, *args: Arg) -> Travelling:
+    return Travelling((single_message(encode(address, *args)),), differs=True)
+
+
+def _is_link(message: Message) -> bool:
+    return _controls(message, FIRST_CONTROL, _BUSES).keys() == _BUSES
+
+
+def _given(message: Message, first: int, known: HomeOnly) -> list[Arg]:
+    """Return the controls that a stand-in is given and their values, in turns. Nobody knows what an amp of a
+    player's own synthdef means below 0."""
+    found = _controls(message, first, known.controls)
+    if known.kind is HomeKind.OWN:
+        found = {name: value for name, value in found.items() if 0 <= value < inf}
+    return [part for pair in found.items() for part in pair]
+
+
+def _controls(message: Message, first: int, wanted: frozenset[str]) -> dict[str, float]:
+    """Return the wanted controls with their values, as far as these are numbers; of two values the last."""
+    tags, found = message.tags, dict[str, float]()
+    if "[" in tags:
+        raise Refused("array", f"{message.address} ,{tags[:40]}")
+    for at in range(first, len(tags) - 1, 2):
+        name, value = message.arg(at), message.arg(at + 1)
+        if not isinstance(name, str) or name not in wanted:
+            continue
+        if tags[at + 1] in "if" and isinstance(value, int | float):  # no double, which a float may not hold
+            found[name] = value
+    return found

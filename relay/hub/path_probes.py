@@ -1,0 +1,157 @@
+"""Probing: the relay's part in measuring a path; answers at once, and puts down what arrived when.
+
+Pure. A prober joins no room and has no slot, so it disturbs nobody. Bounds: PROBES_MAX at once, each for the
+time that it asked for and END_GRACE more, or until it is silent for SILENCE; a tenth more datagrams a second
+than it asked for. An answer is as long as what it answers, and goes where a sealed datagram came from: no
+more comes out than went in.
+"""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+
+from relay.effects import CloseControl, Effect, SendControl, SendDatagram
+from relay.hub.admission import CHANNEL_BYTES
+from relay.limits import PROBE_DATAGRAMS_BURST, PROBES_MAX, TokenBucket
+from relay.wire import control, frames
+from relay.wire.datagram import Opener, Sealer
+from relay.wire.errors import MalformedDatagram, Refused, RemoteError
+from relay.wire.stats import ProbeStats
+from relay.wire.timetag import ticks
+from relay.wire.version import PROTOCOL_VERSION, other_version
+
+REPORT_EVERY = ticks(1.0)
+
+SILENCE = ticks(10.0)
+"""A prober that nothing opens from for so long is gone, or can't get through: others may have its place. It
+gives up itself after 5 s."""
+
+END_GRACE = ticks(10.0)
+"""After the time asked for: what is still on its way, and the reports of it. A prober closes before that."""
+
+
+@dataclass(slots=True)
+class _Probe:
+    number: int
+    connection: int
+    sealer: Sealer
+    opener: Opener
+    ends_at: int
+    report_at: int
+    heard_at: int
+    datagrams: TokenBucket
+    arrivals: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Probing:
+    """The paths that are being measured. Instants are session timetags."""
+
+    def __init__(self, *, entropy: Callable[[int], bytes], taken: Container[int]) -> None:
+        """taken: the channel numbers of members, which no probe may have."""
+        self._entropy = entropy
+        self._taken = taken
+        self._by_channel: dict[int, _Probe] = {}
+        self._by_connection: dict[int, _Probe] = {}
+        self._begun = 0
+        self._refused = 0
+        self._datagrams_refused = 0
+
+    def stats(self) -> ProbeStats:
+        """Return how many paths were measured and are now, and what was refused."""
+        return ProbeStats(
+            now=len(self._by_channel),
+            begun=self._begun,
+            refused=self._refused,
+            datagrams_refused=self._datagrams_refused,
+        )
+
+    def serves(self, connection: int) -> bool:
+        """Tell whether a connection measures its path."""
+        return connection in self._by_connection
+
+    def hello(self, connection: int, hello: control.ProbeHello, now: int) -> list[Effect]:
+        """Let a prober begin, or say why not."""
+        if hello.protocol != PROTOCOL_VERSION:
+            return _refuse(connection, "protocol", other_version(hello.protocol), final=True)
+        if len(self._by_channel) >= PROBES_MAX:
+            self._refused += 1
+            text = f"{PROBES_MAX} paths to this relay are being measured already: try again in a few minutes"
+            return _refuse(connection, "probes", text)
+        number = int.from_bytes(self._entropy(CHANNEL_BYTES))
+        while number in self._taken or number in self._by_channel:
+            number = int.from_bytes(self._entropy(CHANNEL_BYTES))
+        key_up, key_down = self._entropy(32), self._entropy(32)
+        probe = _Probe(
+            number,
+            connection,
+            Sealer(key_down, number),
+            Opener(key_up, number),
+            ends_at=now + ticks(hello.seconds) + END_GRACE,
+            report_at=now + REPORT_EVERY,
+            heard_at=now,
+            # A prober's even spacing is only as even as its host: a little more than it asked for.
+            datagrams=TokenBucket(hello.rate * 1.1, PROBE_DATAGRAMS_BURST),
+        )
+        self._by_channel[number] = self._by_connection[connection] = probe
+        self._begun += 1
+        welcome = control.ProbeWelcome(channel=number, key_up=key_up, key_down=key_down)
+        return [SendControl(connection, welcome)]
+
+    def receive(
+        self, channel: int, payload: bytes, source: object, *, received: int, now: int
+    ) -> list[Effect]:
+        """Answer one datagram of a probe's channel at once.
+
+        received: session instant at which the kernel had it. Raises RemoteError if the channel is nobody's
+        or if it does not open, is no probe, or is one too many: then it counts as not arrived.
+        """
+        probe = self._by_channel.get(channel)
+        if probe is None:
+            raise MalformedDatagram(f"datagram for channel {channel}: there is no such channel")
+        try:
+            plaintext = probe.opener.open(payload)
+            if not probe.datagrams.take(now):
+                raise Refused("rate", f"more than {probe.datagrams.rate:.0f} probes a second")
+            match frames.decode(plaintext):
+                case [frames.ProbeUp(number, size)]:
+                    pass
+                case _:
+                    raise MalformedDatagram("a prober sends one probe in each datagram and nothing else")
+        except RemoteError:
+            self._datagrams_refused += 1
+            raise
+        probe.heard_at = now
+        probe.arrivals.append((number, received))
+        answer = frames.ProbeDown(number, received, max(now, received), size)
+        return [SendDatagram(source, probe.sealer.seal(frames.encode(answer)))]
+
+    def closed(self, connection: int) -> None:
+        """Note that a prober's connection ended."""
+        probe = self._by_connection.pop(connection, None)
+        if probe is not None:
+            del self._by_channel[probe.number]
+
+    def wake(self, now: int) -> list[Effect]:
+        """Report what arrived, where it is time to, and end what has lasted too long."""
+        effects: list[Effect] = []
+        for probe in list(self._by_channel.values()):
+            if now >= probe.report_at:
+                probe.report_at = now + REPORT_EVERY
+                # An empty one is sent too: that nothing came is what the prober has to know.
+                report = control.ProbeReport(arrivals=probe.arrivals[: control.PROBE_ARRIVALS_MAX])
+                del probe.arrivals[: control.PROBE_ARRIVALS_MAX]
+                effects.append(SendControl(probe.connection, report))
+            if now >= probe.ends_at or now - probe.heard_at > SILENCE:
+                self.closed(probe.connection)
+                effects.append(CloseControl(probe.connection))
+        return effects
+
+    def next_wakeup(self) -> int | None:
+        """Return the session instant of the next `wake`; None while nothing is measured."""
+        return min((min(probe.report_at, probe.ends_at) for probe in self._by_channel.values()), default=None)
+
+
+def _refuse(connection: int, reason: str, text: str, *, final: bool = False) -> list[Effect]:
+    return [
+        SendControl(connection, control.Refused(reason=reason, text=text, final=final)),
+        CloseControl(connection),
+    ]

@@ -1,0 +1,116 @@
+"""Headroom: how far ahead of their timetags a room's notes are emitted, lately.
+
+Pure; instants are session timetags, durations ticks. A note of headroom h = timetag - emission is moved by
+the lead D unless D - h <= shift. (The floor moves no more: a sender's untimed events before a note were
+emitted before it.) Notes with less than ORDINARY are late by design (use_real_time) and no measure for
+others. Nor is an accident: a host that stood still catches up with many notes of little headroom. So the
+EPISODE_S seconds on end with most of what is too low are left out; of a young room's seconds half.
+Kept as counts by BIN and second, in blocks of BLOCK: bound BLOCKS_KEPT blocks of BINS bins.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from relay.lead.delivery_times import BLOCK, BLOCKS_KEPT
+from relay.wire.sequence import Kind, Stamped
+from relay.wire.timetag import TICKS_PER_S, ticks
+
+ORDINARY = ticks(0.050)
+BIN = ticks(0.005)
+BINS = 400
+"""Two seconds: what is further ahead than any lead counts as that far."""
+ODD_NOTES = 2
+"""Moved notes that are put up with in a room that has hardly played: the first of a run come late."""
+MOVED_SHARE = 0.001
+EPISODE_S = 15
+"""An accident begins within ten seconds, at however many hosts, and lasts five."""
+
+
+class Headrooms:
+    """The headrooms of one room's ordinary notes in the last ten minutes with any."""
+
+    def __init__(self) -> None:
+        self.last_timetag = 0
+        """The latest timetag of any event so far."""
+        self.last_emitted = 0
+        """The latest instant of emission so far."""
+        self._blocks: dict[int, Counter[int]] = {}
+        """Notes by second."""
+        self._bins: dict[int, Counter[int]] = {}
+        """Notes by second, for each bin of headroom."""
+        self._low: int | None = None
+        self._low_is_known = False
+
+    def judged(self, event: Stamped, now: int) -> None:
+        """Note an event that was judged."""
+        self.last_emitted = max(self.last_emitted, min(event.emitted, now))
+        if event.kind is not Kind.TIMED or event.timetag is None:
+            return
+        self.last_timetag = max(self.last_timetag, event.timetag)
+        headroom = event.timetag - event.emitted
+        if headroom < ORDINARY:
+            return
+        block = self._blocks.get(now // BLOCK)
+        if block is None:
+            block = self._blocks[now // BLOCK] = Counter()
+            if len(self._blocks) > BLOCKS_KEPT:
+                self._forget(self._blocks.pop(next(iter(self._blocks))))
+        self._low_is_known = False
+        second = now // TICKS_PER_S
+        block[second] += 1
+        self._bins.setdefault(min(headroom // BIN, BINS), Counter())[second] += 1
+
+    @property
+    def seconds(self) -> int:
+        """How many seconds had notes."""
+        return sum(map(len, self._blocks.values()))
+
+    def low(self) -> int | None:
+        """Return the headroom that all but one in a thousand notes have; None before there were any."""
+        if not self._low_is_known:
+            self._low, self._low_is_known = self._find_low(), True
+        return self._low
+
+    def share_below(self, headroom: int) -> float:
+        """Return the share of notes that have less than `headroom`, 0 to 1."""
+        below: Counter[int] = Counter()
+        for chosen, by_second in self._bins.items():
+            if chosen * BIN < headroom:
+                below.update(by_second)
+        notes = Counter[int]()
+        for block in self._blocks.values():
+            notes.update(block)
+        left_out, first, last = self._episode(below)
+        others = sum(count for second, count in notes.items() if not first <= second <= last)
+        return (below.total() - left_out) / others if others else 0.0
+
+    def _find_low(self) -> int | None:
+        most = max(ODD_NOTES, int(MOVED_SHARE * sum(block.total() for block in self._blocks.values())))
+        below: Counter[int] = Counter()
+        for chosen in sorted(self._bins):
+            below.update(self._bins[chosen])
+            if below.total() > most and below.total() - self._episode(below)[0] > most:
+                return chosen * BIN
+        return None
+
+    def _episode(self, below: Mapping[int, int]) -> tuple[int, int, int]:
+        """Return where most of these notes are close together: how many, from which second to which."""
+        lasting = min(EPISODE_S, self.seconds // 2)
+        best, notes, ordered, first = (0, 0, 0), 0, sorted(below), 0
+        if not lasting:
+            return best
+        for second in ordered:
+            notes += below[second]
+            while ordered[first] <= second - lasting:
+                notes -= below[ordered[first]]
+                first += 1
+            if notes > best[0]:
+                best = (notes, ordered[first], second)
+        return best
+
+    def _forget(self, block: Mapping[int, int]) -> None:
+        for chosen, by_second in list(self._bins.items()):
+            for second in block:
+                by_second.pop(second, None)
+            if not by_second:
+                del self._bins[chosen]

@@ -1,0 +1,373 @@
+"""Model of a bad network: what becomes of each datagram on one way, decided by seed, index and time.
+
+Pure. Times are seconds of the emulation (0 = its start), sizes bytes of the IP datagram. Every concern (loss,
+jitter, bursts, ...) has dice of its own, made from (seed, name, concern): adding loss leaves the jitter as
+it was, and the n-th datagram meets the same draws whatever became of those before it. Outages, bloats,
+bursts, spikes, held jitter and traces are functions of the instant of entering alone
+(relay/netmodel/timelines.py), so an oracle can ask them what the best possible sender could have got.
+
+On its way a datagram meets an outage, then the queue before the slowest stretch, then bursts and loss (what
+is lost there has taken its share of the rate), then delay and jitter. Where there is a rate a spike blocks
+that stretch, and what waited then leaves one after the other; else it drains at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from statistics import NormalDist
+
+from relay.netmodel.timelines import (
+    BloatLine,
+    BurstLine,
+    HeldLine,
+    OutageLine,
+    SpikeLine,
+    TraceLine,
+    between_0_and_1,
+)
+from relay.wire.errors import LocalError
+from relay.wire.trace import TraceWay
+
+DUPLICATE_AFTER_S = 0.003
+"""The copy of a duplicated datagram comes this much later: a retry of a lower layer (assumption)."""
+
+NORMAL_CUT = 4.0
+"""Standard deviations at which NORMAL jitter ends, as netem's table does (iproute2)."""
+
+LOGNORMAL_SIGMA = 0.8
+"""Standard deviation of the logarithm: p99 is 4.7 times the mean (assumption)."""
+
+PARETO_SHAPE = 3.0
+"""netem's own (iproute2, netem/pareto.c)."""
+
+TAIL_CUT = 50.0
+"""Means at which the long tails end: one draw in 17,000 of PARETO, practically none of the others."""
+
+
+class JitterKind(Enum):
+    """Distribution of the jitter. NORMAL is symmetric around the delay, the others come on top of it."""
+
+    NORMAL = "normal"
+    LOGNORMAL = "lognormal"
+    PARETO = "pareto"
+    EXPONENTIAL = "exponential"
+    UNIFORM = "uniform"
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter:
+    """Variation of the delay."""
+
+    kind: JitterKind
+    scale_ms: float
+    """NORMAL: the standard deviation; the others: the mean of what is added."""
+    hold_ms: float = 0.0
+    """> 0: a function of time alone, drawn anew every hold_ms; 0: drawn for every datagram."""
+
+    def __post_init__(self) -> None:
+        _require(_at_least_0(self.scale_ms), "jitter", self.scale_ms, "at least 0 ms")
+        _require(_at_least_0(self.hold_ms), "hold", self.hold_ms, "at least 0 ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Spikes:
+    """Moments at which the way is blocked, then drains: the delay jumps by height_ms and falls at slope -1.
+
+    Found so on Wi-Fi: C. Huitema, "The weird case of the wifi latency spikes", 2023.
+    """
+
+    every_s: float
+    """Mean of the exponential gaps between them."""
+    height_ms: float
+
+    def __post_init__(self) -> None:
+        _require(_above_0(self.every_s), "spikes", self.every_s, "a mean gap above 0 s")
+        _require(_at_least_0(self.height_ms), "spike", self.height_ms, "at least 0 ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """Gilbert-Elliott in continuous time: good and bad periods, both exponential; a bad one loses all."""
+
+    share: float
+    """Of the time that is bad, and so of evenly sent datagrams that are lost; 0 <= share < 1."""
+    mean_s: float = 0.080
+    """Of the bad periods; 80 ms is an assumption."""
+
+    def __post_init__(self) -> None:
+        _require(0.0 <= self.share < 1.0, "bursts", self.share, "a share of the time, at least 0, below 1")
+        _require(_above_0(self.mean_s), "burst", self.mean_s, "a mean length above 0 s")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One direction of a leg. Raises LocalError for figures that no network could have."""
+
+    delay_ms: float = 0.0
+    jitter: Jitter | None = None
+    loss: float = 0.0
+    """Share of datagrams, each for itself."""
+    bursts: Bursts | None = None
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    """Share of datagrams that take reorder_ms longer and may be overtaken meanwhile."""
+    reorder_ms: float = 12.0
+    rate_kbps: float | None = None
+    queue_ms: float = 200.0
+    """With rate_kbps: a datagram that would wait longer than this is dropped."""
+    spikes: Spikes | None = None
+    outages: tuple[tuple[float, float], ...] = ()
+    """(from_s, to_s): nothing that is sent then arrives."""
+    bloats: tuple[tuple[float, float, float], ...] = ()
+    """(from_s, to_s, ms): what is sent then takes so much longer, in a queue that others keep full."""
+    trace: TraceWay | None = None
+    """Replay: instead of delay_ms, jitter and loss, those of the sample nearest in time, over and over."""
+    fifo: bool = True
+    """Arrivals never overtake each other, those chosen by `reorder` and second copies excepted; nor do they
+    come closer behind each other than the rate lets them."""
+
+    def __post_init__(self) -> None:
+        _require(_at_least_0(self.delay_ms), "delay", self.delay_ms, "at least 0 ms")
+        for what, share in (("loss", self.loss), ("duplicate", self.duplicate), ("reorder", self.reorder)):
+            _require(0.0 <= share <= 1.0, what, share, "a share between 0 and 1 (0 % and 100 %)")
+        _require(_at_least_0(self.reorder_ms), "reorder_ms", self.reorder_ms, "at least 0 ms")
+        _require(self.rate_kbps is None or _above_0(self.rate_kbps), "rate", self.rate_kbps, "above 0 kbit/s")
+        _require(_at_least_0(self.queue_ms), "queue", self.queue_ms, "at least 0 ms")
+        _require_in_order("outage", self.outages)
+        _require_in_order("bloat", [(from_s, to_s) for from_s, to_s, _ in self.bloats])
+        for _, _, height_ms in self.bloats:
+            _require(_at_least_0(height_ms), "bloat", height_ms, "at least 0 ms")
+        _require(self.trace is None or bool(self.trace.samples), "trace", "nothing", "at least one sample")
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """The path between a member and the relay."""
+
+    up: Way
+    """Member to relay."""
+    down: Way
+    """Relay to member."""
+
+    @classmethod
+    def both(cls, way: Way) -> Leg:
+        """Return the leg that is alike in both directions (its dice are not: they go by name)."""
+        return cls(way, way)
+
+
+class Fate(Enum):
+    """What became of a datagram."""
+
+    PASSED = "passed"
+    LOST = "lost"
+    """By itself, or because the trace's sample was lost."""
+    BURST = "burst"
+    OUTAGE = "outage"
+    QUEUE_FULL = "queue-full"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one datagram."""
+
+    index: int
+    """Its number on this way, from 0."""
+    at_s: float
+    size: int
+    fate: Fate
+    arrivals_s: tuple[float, ...]
+    """When it arrives: never, once, or twice if it was duplicated."""
+
+
+class Impairment:
+    """One way's network at work."""
+
+    def __init__(self, way: Way, *, seed: int, name: str) -> None:
+        """Make the dice; name tells the ways of one seed apart, for example "anna/up"."""
+        stem = f"{seed}/{name}"
+        self.way = way
+        self.index = 0
+        """Number that the next datagram will get."""
+        self._at_s = 0.0
+        self._last_arrival_s = 0.0
+        self._free_at_s = 0.0
+        self._delay_s = way.delay_ms / 1e3
+        self._loss = Random(f"{stem}/loss")
+        self._duplicate = Random(f"{stem}/duplicate")
+        self._reorder = Random(f"{stem}/reorder")
+        self._jitter = Random(f"{stem}/jitter")
+        self._outages = OutageLine(way.outages) if way.outages else None
+        self._bloats = BloatLine(way.bloats) if way.bloats else None
+        self._bursts: BurstLine | None = None
+        if way.bursts is not None and way.bursts.share > 0.0:
+            self._bursts = BurstLine(way.bursts.share, way.bursts.mean_s, Random(f"{stem}/bursts"))
+        self._spikes: SpikeLine | None = None
+        if way.spikes is not None and way.spikes.height_ms > 0.0:
+            self._spikes = SpikeLine(way.spikes.every_s, way.spikes.height_ms / 1e3, Random(f"{stem}/spikes"))
+        self._trace = TraceLine(way.trace) if way.trace is not None else None
+        self._draw: Callable[[float], float] | None = None
+        self._held: HeldLine | None = None
+        if way.jitter is not None and way.jitter.scale_ms > 0.0 and way.trace is None:
+            draw = drawer(way.jitter)
+            if way.jitter.hold_ms > 0.0:
+                self._held = HeldLine(way.jitter.hold_ms / 1e3, draw, f"{stem}/jitter")
+            else:
+                self._draw = draw
+        self._least_s = self._least_delay_s()
+
+    def decide(self, at_s: float, size: int) -> Decision:
+        """Return what becomes of a datagram of `size` bytes that enters the way now; at_s never decreases."""
+        assert at_s >= self._at_s, f"time ran back from {self._at_s} to {at_s}"
+        self._at_s = at_s
+        index = self.index
+        self.index = index + 1
+        way = self.way
+        # Drawn first and always: the n-th datagram takes the n-th draw, whatever became of those before it.
+        lost = way.trace is None and way.loss > 0.0 and self._loss.random() < way.loss
+        doubled = way.duplicate > 0.0 and self._duplicate.random() < way.duplicate
+        overtaken = way.reorder > 0.0 and self._reorder.random() < way.reorder
+        added_s = self._draw(between_0_and_1(self._jitter)) if self._draw is not None else 0.0
+
+        if self._outages is not None and self._outages.out_until_s(at_s) is not None:
+            return Decision(index, at_s, size, Fate.OUTAGE, ())
+        leaves_s, takes_s = at_s, 0.0
+        blocked_s = at_s if self._spikes is None else self._spikes.blocked_until_s(at_s)
+        if way.rate_kbps is not None:
+            starts_s = max(blocked_s, self._free_at_s)
+            if starts_s - at_s > way.queue_ms / 1e3:
+                return Decision(index, at_s, size, Fate.QUEUE_FULL, ())
+            takes_s = size * 8e-3 / way.rate_kbps
+            leaves_s = self._free_at_s = starts_s + takes_s
+        if self._bursts is not None and self._bursts.bad_until_s(at_s) is not None:
+            return Decision(index, at_s, size, Fate.BURST, ())
+        delay_s = self._delay_at_s(at_s, added_s)
+        if lost or delay_s is None:
+            return Decision(index, at_s, size, Fate.LOST, ())
+
+        if self._bloats is not None:
+            delay_s += self._bloats.at(at_s)[0]
+        arrival_s = leaves_s + delay_s
+        if way.rate_kbps is None:
+            arrival_s += blocked_s - at_s
+        if overtaken:
+            arrival_s += way.reorder_ms / 1e3
+        elif way.fifo:
+            arrival_s = self._last_arrival_s = max(arrival_s, self._last_arrival_s + takes_s)
+        arrivals_s = (arrival_s, arrival_s + DUPLICATE_AFTER_S) if doubled else (arrival_s,)
+        return Decision(index, at_s, size, Fate.PASSED, arrivals_s)
+
+    def best_arrival_s(self, at_s: float, until_s: float) -> float | None:
+        """Return the earliest arrival that any sender could have got for something in hand since at_s.
+
+        None if it could not arrive by until_s. That sender sends without end; its datagrams escape
+        independent loss (but not all of it, at 100 %), reordering, the rate and its queue, and where jitter
+        is drawn for each datagram they meet the least there is; outages, bursts, spikes, held jitter and the
+        trace bind it. Asks the time lines only and leaves decide() as it was.
+        """
+        if self.way.trace is None and self.way.loss >= 1.0:
+            return None
+        best_s = math.inf
+        sent_s = at_s
+        # What is sent later in a stretch of one delay arrives no earlier, so only the edges are tried.
+        while sent_s + self._least_s <= until_s and sent_s + self._least_s < best_s:
+            open_s = self._open_from_s(sent_s)
+            if open_s > sent_s:
+                sent_s = open_s
+                continue
+            delay_s, next_s = self._stretch(sent_s)
+            if delay_s is not None:
+                blocked_s = self._spikes.blocked_until_s(sent_s) if self._spikes is not None else sent_s
+                best_s = min(best_s, blocked_s + delay_s)
+            sent_s = max(next_s, math.nextafter(sent_s, math.inf))  # always on, however edges were rounded
+        return best_s if best_s <= until_s else None
+
+    def _delay_at_s(self, at_s: float, added_s: float) -> float | None:
+        if self._trace is not None:
+            return self._trace.at(at_s)[0]
+        if self._held is not None:
+            added_s = self._held.at(at_s)[0]
+        return max(0.0, self._delay_s + added_s)
+
+    def _open_from_s(self, at_s: float) -> float:
+        """When an outage or a burst that holds at at_s is over; at_s itself if none does."""
+        if self._outages is not None:
+            at_s = self._outages.out_until_s(at_s) or at_s
+        if self._bursts is not None:
+            at_s = self._bursts.bad_until_s(at_s) or at_s
+        return at_s
+
+    def _stretch(self, at_s: float) -> tuple[float | None, float]:
+        """(least delay_s, until_s): what can be had at at_s, None for lost, and until when that holds."""
+        delay_s, until_s = self._plain_stretch(at_s)
+        if self._bloats is None or delay_s is None:
+            return delay_s, until_s
+        added_s, bloated_until_s = self._bloats.at(at_s)
+        return delay_s + added_s, min(until_s, bloated_until_s)
+
+    def _plain_stretch(self, at_s: float) -> tuple[float | None, float]:
+        if self._trace is not None:
+            return self._trace.at(at_s)
+        if self._held is not None:
+            added_s, until_s = self._held.at(at_s)
+            return max(0.0, self._delay_s + added_s), until_s
+        return self._least_s, math.inf
+
+    def _least_delay_s(self) -> float:
+        if self._trace is not None:
+            return self._trace.least_s
+        if self.way.jitter is not None:
+            return max(0.0, self._delay_s + least_draw_s(self.way.jitter))
+        return self._delay_s
+
+
+def drawer(jitter: Jitter) -> Callable[[float], float]:
+    """Return what makes seconds of jitter from a number in (0, 1), by the inverse of its distribution."""
+    scale_s = jitter.scale_ms / 1e3
+    cut_s = TAIL_CUT * scale_s
+    match jitter.kind:
+        case JitterKind.NORMAL:
+            inverse = NormalDist(0.0, scale_s).inv_cdf
+            cut_s = NORMAL_CUT * scale_s
+            return lambda u: min(cut_s, max(-cut_s, inverse(u)))
+        case JitterKind.LOGNORMAL:
+            inverse = NormalDist(-(LOGNORMAL_SIGMA**2) / 2.0, LOGNORMAL_SIGMA).inv_cdf
+            return lambda u: min(cut_s, scale_s * math.exp(inverse(u)))
+        case JitterKind.PARETO:
+            # Pareto of the second kind (Lomax), which begins at 0; its mean is its scale / (shape - 1).
+            return lambda u: min(
+                cut_s, scale_s * (PARETO_SHAPE - 1.0) * ((1.0 - u) ** (-1.0 / PARETO_SHAPE) - 1.0)
+            )
+        case JitterKind.EXPONENTIAL:
+            return lambda u: min(cut_s, -scale_s * math.log(1.0 - u))
+        case JitterKind.UNIFORM:
+            return lambda u: 2.0 * scale_s * u
+
+
+def least_draw_s(jitter: Jitter) -> float:
+    """Return the least that a jitter can add; below 0 for NORMAL alone."""
+    return -NORMAL_CUT * jitter.scale_ms / 1e3 if jitter.kind is JitterKind.NORMAL else 0.0
+
+
+def _require_in_order(what: str, periods: Sequence[tuple[float, float]]) -> None:
+    end_s = 0.0
+    for from_s, to_s in periods:
+        fits = end_s <= from_s < to_s and math.isfinite(to_s)
+        _require(fits, what, (from_s, to_s), "(from_s, to_s) in the order of time, apart, above 0 long")
+        end_s = to_s
+
+
+def _at_least_0(value: float) -> bool:
+    return math.isfinite(value) and value >= 0.0
+
+
+def _above_0(value: float) -> bool:
+    return math.isfinite(value) and value > 0.0
+
+
+def _require(fits: bool, what: str, found: object, expected: str) -> None:
+    if not fits:
+        raise LocalError(f"{what} {found}: expected {expected}")

@@ -1,0 +1,1 @@
+"""Room: one sequence of events for its members, and whether they got it."""

@@ -1,0 +1,1 @@
+"""Shells: sockets, files and the clock of a relay."""

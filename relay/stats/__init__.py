@@ -1,0 +1,1 @@
+"""Statistics of a relay: gathered, and shown to people."""

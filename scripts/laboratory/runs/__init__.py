@@ -1,0 +1,1 @@
+"""Runs: one point of the laboratory, tried in virtual time or for real."""

@@ -1,0 +1,124 @@
+"""Clock run: real bridges with bad local clocks, over a network with lopsided jitter or beside the relay.
+
+A shell. True time is the machine's own clock, which all share: what a bridge hands to scsynth carries a
+timetag made by its session clock, so the relay's due less that timetag is the clock's error. How far each
+bridge says that it may be off comes from the relay's statistics, as people see them; so does the rate by
+which it sees that its local clock is wrong.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rehearsal.proof import relaylog
+
+from laboratory.runs import health, measure, realrun
+from laboratory.runs.players import BIN, CLOCK_SET, RELAY_PORT, Player, Relay, RunFailed, environment
+from laboratory.runs.points import Point
+from laboratory.runs.runs import stamp
+from laboratory.star.decisionlog import read_log
+from laboratory.star.star import Star
+from laboratory.tables.clockreport import Error, Found, Setting, Stated
+
+ASK_S = 2.0
+RATE_PPM_OFF_MAX = 15.0
+DAY_S = 86_400.0
+
+
+class Asker:
+    """Asks the relay for its statistics now and then, without waiting for the answers."""
+
+    def __init__(self, home: Path) -> None:
+        self.stated: list[Stated] = []
+        self._home = home
+        self._asked_at_s = 0.0
+        self._asking: subprocess.Popen[bytes] | None = None
+
+    def look(self, relay: Relay) -> None:
+        """Take in an answer that has come, and ask again when it is time."""
+        if self._asking is not None:
+            if self._asking.poll() is None:
+                return
+            assert self._asking.stdout is not None
+            with self._asking.stdout as answer:
+                self._take_in(answer.read())
+            self._asking = None
+        if time.monotonic() >= self._asked_at_s + ASK_S:
+            self._asked_at_s = time.monotonic()
+            self._asking = relay.host.popen(
+                [BIN / "jamrelay", "stats", f"127.0.0.1:{RELAY_PORT}", "--json"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=environment(self._home),
+            )  # fmt: skip
+
+    def _take_in(self, answer: bytes) -> None:
+        if not answer:
+            return
+        for member in json.loads(answer)["rooms"][0]["members"]:
+            bound_us, rate_ppm = member["clock_bound_ms"] * 1e3, member["clock_rate_ppm"]
+            self.stated.append(Stated(member["name"], time.time_ns(), bound_us, rate_ppm))
+
+
+def run(setting: Setting, folder: Path, *, seed: int = 1) -> Found:
+    """Let real bridges play and return what the clocks did, the first seconds aside. Raises RunFailed and
+    more.
+
+    Call it from a thread that lives as long as the run; see laboratory.runs.realrun.run.
+    """
+    point = Point(
+        name="clock", series="clock", x=0.0, where="netlab", network=setting.network,
+        members=len(setting.skews_ppm), events_per_s=setting.events_per_s, seconds=setting.seconds,
+    )  # fmt: skip
+    asker = Asker(folder / "asker")
+    played = realrun.perform(
+        point, seed, folder, skews_ppm=setting.skews_ppm, beside_relay=setting.beside_relay, look=asker.look
+    )
+    judged = relaylog.read(folder / "events.jsonl")
+    check_network(played.star, folder)
+    check_skews(asker.stated, setting.skews_ppm)
+    events = measure.observe(played.members, judged, *played.window_ns, lead_ms=point.lead_ms or 0.0)
+    # In the room since before the window began.
+    from_ns = played.window_ns[0] + round(setting.settled_s * 1e9)
+    errors = [
+        Error(name, handed.at_ns, by_ns / 1e3)
+        for event in events
+        for name, handed, by_ns in measure.clock_errors(event)
+        if handed.at_ns >= from_ns
+    ]
+    lock_times_s = {player.name: lock_s(player) for player in played.players}
+    return Found(setting, stamp().commit, errors, asker.stated, lock_times_s)
+
+
+def check_network(star: Star, folder: Path) -> None:
+    """Raise RunFailed if the network wasn't what was asked for."""
+    error_ms = health.emulation_error_ms(read_log(folder / "decisions.log"))
+    if error_ms is not None and error_ms > health.EMULATION_MS_MAX:
+        raise RunFailed(f"1 % of the datagrams were {error_ms:.1f} ms later than the model says")
+    if star.unlogged:
+        raise RunFailed(f"the kernel lost {star.unlogged} datagrams in front of the emulator")
+
+
+def check_skews(stated: Sequence[Stated], skews_ppm: Mapping[str, float]) -> None:
+    """Raise RunFailed if a bridge's local clock wasn't as wrong as it was meant to be."""
+    for name, skew_ppm in skews_ppm.items():
+        rates = [one.rate_ppm for one in stated if one.member == name]
+        if not rates or abs(rates[-1] + skew_ppm) > RATE_PPM_OFF_MAX:
+            found = f"{rates[-1]:+.1f}" if rates else "nothing"
+            raise RunFailed(f"{name}'s clock should see {-skew_ppm:+g} ppm, but sees {found}")
+
+
+def lock_s(player: Player) -> float:
+    """Return how long after its bridge was let into the room a member's clock was set. Raises RunFailed."""
+    joined, locked = (told_at_s(player, words) for words in (" in room ", CLOCK_SET))
+    return (locked - joined) % DAY_S
+
+
+def told_at_s(player: Player, words: str) -> float:
+    line = next((line for line in player.text.splitlines() if words in line), None)
+    if line is None:
+        raise RunFailed(f"{player.name} never said{words}")
+    clock, _, millis = line.split()[1].partition(",")
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return hours * 3600 + minutes * 60 + seconds + int(millis) / 1e3

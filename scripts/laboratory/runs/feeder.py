@@ -1,0 +1,111 @@
+"""Feeder: a stand-in for Sonic Pi that starts `scsynth` from PATH and plays the generator's schedule.
+
+    python -m laboratory.runs.feeder OPTIONS        (see --help)
+
+Standard input says "start UNIX_NS" once, and ends it by ending.
+It boots as Sonic Pi does (its flags, /status, /notify, synthdefs, groups, mixer; every answer waited for)
+and says so on standard output. All feeders of a run are told the same instant. A note leaves at its
+instant of the schedule, its timetag counted from that, not from when this process came to send it.
+The log gets a line a note in the recorder's format; t_ns is CLOCK_REALTIME just before it was sent.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rehearsal.embedded.osc import message
+from rehearsal.embedded.replayer import Replayer, ReplayError, Sent
+from rehearsal.rigs.recorder import die_with_parent
+from rehearsal.rigs.recording import timetag_at
+
+from laboratory.runs.generator import Emission, boot, schedule
+
+BOOTED = "feeder: booted"
+PLAYING = "feeder: playing"
+
+
+class Feeder(Replayer):
+    """A replayer whose traffic comes from the generator, and which keeps a log of it."""
+
+    def __init__(self, port: int, notes: Sequence[Emission], log: Path) -> None:
+        super().__init__(Path("/"), port)
+        self.notes = notes
+        self.log = log.open("w", encoding="ascii", buffering=1)
+        self.playing = False
+
+    def start(self) -> None:
+        """Start scsynth and build what the notes need. Raises ReplayError, OSError."""
+        self.start_scsynth()
+        opening = [Sent(0.0, message("/status")), Sent(0.0, message("/notify", 1))]
+        self.boot([*opening, *(Sent(at_s, datagram) for at_s, datagram in boot())])
+
+    def obey(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if word != "start" or not rest.isdigit() or self.playing:
+            print(f"feeder: {line!r}: expected start UNIX_NS, once", flush=True)
+            return
+        start_ns = int(rest)
+        start = timetag_at(start_ns)
+        self.waiting.extend((start_ns / 1e9 + note.at_s, note.datagram(start)) for note in self.notes)
+        self.playing = True
+        print(PLAYING, flush=True)
+
+    def send(self, datagram: bytes, sock: socket.socket) -> None:
+        t_ns = time.time_ns()
+        super().send(datagram, sock)
+        if self.playing:
+            self.log.write(json.dumps({"t_ns": t_ns, "dir": "to", "hex": datagram.hex()}) + "\n")
+
+    def quit(self) -> None:
+        self.playing = False
+        super().quit()
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Play the generator's schedule as a Sonic Pi would.")
+    parser.add_argument("--port", type=int, required=True, help="UDP port that scsynth is started on")
+    parser.add_argument("--log", type=Path, required=True, help="write here what was sent when")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--member", type=int, required=True, help="0, 1, ...")
+    parser.add_argument("--events-per-s", type=float, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--ahead-ms", type=float, default=500.0, help="Sonic Pi's schedule-ahead")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    given = options(arguments)
+    die_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    notes = schedule(
+        seed=given.seed,
+        member=given.member,
+        events_per_s=given.events_per_s,
+        seconds=given.seconds,
+        ahead_ms=given.ahead_ms,
+    )
+    feeder = Feeder(given.port, notes, given.log)
+    try:
+        feeder.start()
+        print(BOOTED, flush=True)
+        with suppress(OSError):
+            # Sonic Pi stamps with the instant it meant; here too, being scheduled away shall be rare.
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        feeder.run()
+    except (ReplayError, OSError) as error:
+        print(f"feeder: {error}", flush=True)
+        return 1
+    finally:
+        feeder.quit()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

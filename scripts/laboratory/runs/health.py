@@ -1,0 +1,114 @@
+"""Health of a real run: whether it was the network that made events late, or this machine; and what it took.
+
+A shell in part: `Watch` sleeps, `cpu_by_kind` reads the processes' times.
+"""
+
+import contextlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import psutil
+
+from laboratory.runs.players import RunFailed
+from laboratory.star.decisionlog import UP, Log
+from laboratory.star.star import Star
+
+LAG_MS_MAX = 20.0
+EMULATION_MS_MAX = 3.0
+"""At p99: beyond these it was this machine, not the network, that made events late."""
+TOO_MUCH = "this machine has too much to do; run fewer at once"
+
+TICK_S = 0.005
+TICKS_A_LOOK = 50
+STALL_NS = 20_000_000
+"""A machine that stood still for so long has added more to events than a network's model may err; a bridge
+has 45 ms in hand for its host's own delays."""
+STALLED_SHARE_MAX = 0.25
+
+KINDS = (
+    "bin/jambridge",
+    "bin/jamrelay",
+    "bridge.shells.service",
+    "bridge.shells.shim",
+    "sink.py",
+    "laboratory.runs.feeder",
+)
+"""What tells the processes' command lines apart; the first that is found counts."""
+
+
+class Watch:
+    """Watches whether this machine stands still: a sleeper with the bridges' priority that wakes up late."""
+
+    def __init__(self) -> None:
+        self.stalls: list[tuple[int, int]] = []
+        """From when to when, ns of CLOCK_REALTIME."""
+
+    def sleep_until(self, at_ns: int, look: Callable[[], None]) -> None:
+        """Sleep until an instant of CLOCK_REALTIME; `look` is called now and then, and may raise."""
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        try:
+            tick = 0
+            while (asleep_ns := time.time_ns()) < at_ns:
+                time.sleep(TICK_S)
+                awake_ns = time.time_ns()
+                if awake_ns - asleep_ns > TICK_S * 1e9 + STALL_NS:
+                    self.stalls.append((asleep_ns, awake_ns))
+                tick += 1
+                if tick % TICKS_A_LOOK == 0:
+                    look()
+        finally:
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def check(state: dict[str, Any]) -> None:
+    """Raise RunFailed if the machine, not the network, spoiled the run."""
+    lag_ms, error_ms = state["feeder_lag_ms_p99"], state["emulation_error_ms_p99"]
+    if lag_ms is not None and lag_ms > LAG_MS_MAX:
+        raise RunFailed(
+            f"1 % of the notes were sent {lag_ms:.0f} ms late or more (at most {LAG_MS_MAX:.0f}): {TOO_MUCH}"
+        )
+    if error_ms is not None and error_ms > EMULATION_MS_MAX:
+        raise RunFailed(
+            f"1 % of the datagrams were {error_ms:.1f} ms later than the model says (at most "
+            f"{EMULATION_MS_MAX:.0f}): {TOO_MUCH}"
+        )
+    if state["disturbed"] > STALLED_SHARE_MAX * (state["disturbed"] + state["events"]):
+        raise RunFailed(
+            f"{state['disturbed']} of {state['disturbed'] + state['events']} notes met one of the "
+            f"{len(state['stalls_s'])} moments when this machine stood still: {TOO_MUCH}"
+        )
+    if state["unlogged"]:
+        raise RunFailed(f"the kernel lost {state['unlogged']} datagrams in front of the emulator")
+
+
+def emulation_error_ms(log: Log) -> float | None:
+    """Return the p99 of written minus decided arrival."""
+    errors_s = (log.rows["written_s"] - log.rows["arrival_s"])[~np.isnan(log.rows["written_s"])]
+    return float(np.quantile(errors_s, 0.99) * 1e3) if len(errors_s) else None
+
+
+def bytes_up(log: Log, from_ns: int, to_ns: int) -> int:
+    """Return the IP bytes that all members sent between two instants (ns of the emulation)."""
+    at_s = log.rows["at_s"]
+    chosen = (log.rows["way"] == UP) & (at_s >= from_ns / 1e9) & (at_s < to_ns / 1e9)
+    return int(log.rows["size"][chosen].sum())
+
+
+def cpu_by_kind(star: Star) -> dict[str, float]:
+    """Return the seconds of CPU that the processes of each kind took so far."""
+    taken: Counter[str] = Counter()
+    for pid in star.processes():
+        try:
+            process = psutil.Process(pid)
+            words = " ".join(process.cmdline())
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        taken[next((kind for kind in KINDS if kind in words), "other")] += times.user + times.system
+    return dict(taken)

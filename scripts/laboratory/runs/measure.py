@@ -1,0 +1,209 @@
+"""Measurement of a real run: what became of every event, from feeders, recorders and the relay's log.
+
+Pure. What happened at a member is taken from its recorder alone, never from what its bridge reports; the
+relay's log gives the room's order and its verdicts. All hosts of a run share one clock, so instants (ns of
+CLOCK_REALTIME) and timetags of different members compare as they are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rehearsal.proof.relaylog import LoggedEvent
+from rehearsal.proof.slots import SLOT_BITS
+from rehearsal.rigs.recording import RecordedMessage, Recording, parse_message, unix_ns
+
+from laboratory.runs import tallying
+from laboratory.runs.tallying import Event, Handed, Key, Notes, event_of, out_of_order
+from relay.wire.quantile import quantile
+
+SAME_NS = 2_000_000
+"""Instants nearer than this are readings of one: a feeder's before it sends, a bridge's kernel stamp."""
+AFTER_STALL_NS = 250_000_000
+"""After a stall much is to be done at once, and what was sent again then goes on for a round trip."""
+RETIMED, MOVED, MISSED = "RETIMED", "MOVED", "MISSED"
+_NODE_MASK = (1 << SLOT_BITS) - 1
+
+
+class MeasureError(ValueError):
+    """The recordings prove nothing; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member's recordings: what its feeder sent, and what its scsynth was handed."""
+
+    name: str
+    slot: int
+    sent: Recording
+    handed: Recording
+
+
+def observe(
+    members: Sequence[Member], judged: Sequence[LoggedEvent], from_ns: int, to_ns: int, *, lead_ms: float
+) -> list[Event]:
+    """Return what became of the notes emitted in [from_ns, to_ns), in the order of emission.
+
+    judged: the room's log, whole. Raises MeasureError if a recorder lost something, if the log says other
+    than what the feeders sent, or if nothing was sent.
+    """
+    dropped = {member.name: member.handed.dropped for member in members if member.handed.dropped}
+    if dropped:
+        raise MeasureError(f"recorders lost datagrams, so nothing is known: {dropped}")
+    verdicts = {key: event for event in judged if (key := key_of(event)) is not None}
+    handed = {member.name: notes_of(member.handed) for member in members}
+    placed = {key: event for key, event in verdicts.items() if MISSED not in event.flags}
+    misplaced = {name: out_of_order(notes, placed) for name, notes in handed.items()}
+    events = [
+        judged_event(member, node, message, verdicts, handed, misplaced, round(lead_ms * 1e6))
+        for member in members
+        for message in member.sent.to_scsynth
+        if message.timetag is not None
+        and from_ns <= message.t_ns < to_ns
+        and (node := node_at(message)) is not None
+    ]
+    if not events:
+        raise MeasureError("no feeder sent anything in the measured window")
+    return sorted(events, key=lambda event: event.at_ns)
+
+
+def judged_event(
+    member: Member, node: int, sent: RecordedMessage, verdicts: Mapping[Key, LoggedEvent],
+    handed: Mapping[str, Notes], misplaced: Mapping[str, set[Key]], lead_ns: int,
+) -> Event:  # fmt: skip
+    """Return what became of a note that a member sent."""
+    judged = verdicts.get((member.slot, node))
+    if judged is not None and judged.payload != sent.raw:
+        raise MeasureError(f"the relay's log has another note as {judged.name} than {member.name} sent")
+    base_ns = max(sent.due_ns, sent.t_ns + lead_ns)
+    flags = judged.flags if judged is not None else frozenset()
+    event = event_of(
+        member.name, (member.slot, node), at_ns=sent.t_ns, stamped_ns=sent.due_ns, base_ns=base_ns,
+        verdict=judged, handed=handed, misplaced=misplaced, missed=MISSED in flags, retimed=RETIMED in flags,
+        moved=RETIMED not in flags and MOVED in flags and base_ns < sent.due_ns + SAME_NS,
+    )  # fmt: skip
+    return replace(event, unconfirmed=is_unconfirmed(event, judged))
+
+
+def is_unconfirmed(event: Event, judged: LoggedEvent | None) -> bool:
+    """Whether its origin played it as stamped although the room has it later, or not at all.
+
+    One that was played before its verdict came, and as the verdict says, can't be told from outside and
+    harms nobody; it isn't counted.
+    """
+    own = event.held.get(event.origin)
+    if own is None or own.timetag_ns is None or abs(own.timetag_ns - event.base_ns) >= SAME_NS:
+        return False
+    if judged is None or event.missed:
+        return True
+    # Re-timed by a hair and played so is no other instant.
+    elsewhere = abs(own.timetag_ns - unix_ns(judged.due)) >= SAME_NS
+    return elsewhere and (event.retimed or event.moved)
+
+
+def undisturbed(events: Iterable[Event], stalls: Sequence[tuple[int, int]]) -> list[Event]:
+    """Return the events that didn't live while the machine stood still: stalls, (from, to) in ns.
+
+    Which are left out depends on when they were emitted alone, not on what became of them.
+    """
+    return [event for event in events if not is_disturbed(event, stalls)]
+
+
+def is_disturbed(event: Event, stalls: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether an event lived while the machine stood still, or just after."""
+    return any(lives_in(event, from_ns, to_ns + AFTER_STALL_NS) for from_ns, to_ns in stalls)
+
+
+def cut_off(events: Iterable[Event], member: str, from_ns: int, to_ns: int) -> list[Event]:
+    """Return the events as those see them who aren't cut off: without what the member plays and hears of
+    those that live between two instants (ns of CLOCK_REALTIME)."""
+    seen = []
+    for event in events:
+        if not lives_in(event, from_ns, to_ns):
+            seen.append(event)
+        elif event.origin != member:
+            seen.append(without(event, member))
+    return seen
+
+
+def lives_in(event: Event, from_ns: int, to_ns: int) -> bool:
+    """Tell whether an event is under way at any instant of a period."""
+    return event.at_ns < to_ns and event.base_ns > from_ns
+
+
+def without(event: Event, member: str) -> Event:
+    """Return an event as if one who only heard it weren't there."""
+
+    def others(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if name != member)
+
+    return replace(
+        event,
+        held={name: message for name, message in event.held.items() if name != member},
+        missing=others(event.missing), late=others(event.late), out_of_order=others(event.out_of_order),
+        different=others(event.different),
+    )  # fmt: skip
+
+
+def notes_of(recording: Recording) -> Notes:
+    """Return the members' notes among what a scsynth was handed; those of slot 0 are nobody's."""
+    notes: dict[Key, list[tuple[int, Handed]]] = {}
+    for message in recording.to_scsynth:
+        node = node_at(message)
+        if message.timetag is not None and node is not None and node >> SLOT_BITS > 0:
+            handed = Handed(message.t_ns, message.due_ns, message.raw, message.timetag)
+            notes.setdefault((node >> SLOT_BITS, node & _NODE_MASK), []).append((message.index, handed))
+    return notes
+
+
+def figures(events: Sequence[Event]) -> dict[str, Any]:
+    """Return the fields of a Row that follow from the events alone, by name; see laboratory.runs.rows."""
+    errors_us = sorted(abs(by_ns) / 1e3 for event in events for _, _, by_ns in clock_errors(event))
+    return {**tallying.figures(events), "clock_error_us_p99": quantile(errors_us, 0.99)}
+
+
+def clock_errors(event: Event) -> list[tuple[str, Handed, int]]:
+    """Return (member, what it was handed, by how many ns its clock is ahead of the relay's) of an event.
+
+    Not its origin: that may have played it as stamped.
+    """
+    if not isinstance(event.verdict, LoggedEvent):
+        return []
+    due_ns = unix_ns(event.verdict.due)
+    return [
+        (name, handed, due_ns - handed.timetag_ns)
+        for name, handed in event.held.items()
+        if name != event.origin and handed.timetag_ns is not None
+    ]
+
+
+def plain_bytes(members: Iterable[Member], from_ns: int, to_ns: int) -> int:
+    """Return the IP bytes that the notes sent in [from_ns, to_ns) would take, each alone and sent once."""
+    return tallying.plain_bytes(
+        message.raw
+        for member in members
+        for message in member.sent.to_scsynth
+        if message.timetag is not None and from_ns <= message.t_ns < to_ns
+    )
+
+
+def lag_ms(events: Iterable[Event], ahead_ms: float, share: float) -> float | None:
+    """Return a quantile of how much later than meant the feeders sent: what this machine itself added."""
+    lags = (ahead_ms - (event.stamped_ns - event.at_ns) / 1e6 for event in events)
+    return quantile(sorted(lags), share)
+
+
+def node_at(message: RecordedMessage) -> int | None:
+    """Return the node that a note creates, None for anything else."""
+    if message.address != "/s_new" or len(message.args) < 2:
+        return None
+    node = message.args[1]
+    return node if isinstance(node, int) else None
+
+
+def key_of(event: LoggedEvent) -> Key | None:
+    """Return the name of a judged note, None for anything else."""
+    if not event.payload.startswith(b"/s_new\0"):
+        return None
+    _, args = parse_message(event.payload)
+    return (event.slot, args[1]) if len(args) > 1 and isinstance(args[1], int) else None

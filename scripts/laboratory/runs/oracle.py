@@ -1,0 +1,80 @@
+"""Oracle: what the best possible sender could have delivered in time over the same bad network.
+
+Pure. It knows the networks' time lines (the same model, the same seed, so the same bursts, outages, spikes
+and replayed losses as the run itself) and supposes a sender that has an event in hand at its emission, sends
+it without end, and a relay that passes it on at once to all, without end too. Independent loss and the
+jitter of single datagrams never stop such a sender; a burst or an outage over the whole of the time left
+does. What it couldn't deliver is *unavoidable*: no repair, no transport and no code of ours could have saved
+it at that lead. So a result below it shows a fault of the measurement.
+
+Instants are seconds of the emulation (0 = its start), of one true clock.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from relay.netmodel.impairment import Impairment, Leg
+
+NEEDED_S = 0.020
+"""In time is what scsynth is handed at least this long before its due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """One event as its Sonic Pi sent it.
+
+    origin: the member's name, as in the legs. at_s: when it was sent. due_s: the room's base due, which is
+    max(timetag + shift, at + lead): what the relay gives when nothing on the way is late.
+    """
+
+    origin: str
+    at_s: float
+    due_s: float
+
+
+def base_due_s(at_s: float, timetag_s: float, lead_s: float, shift_s: float = 0.0) -> float:
+    """Return the due that the room gives to a timed event that is in time. Source: relay/wire/sequence.py."""
+    return max(timetag_s + shift_s, at_s + lead_s)
+
+
+def way_name(member: str, way: str) -> str:
+    """Return the name of one direction ("up", "down") of a member's leg, which its decisions follow from."""
+    return f"{member}/{way}"
+
+
+class Oracle:
+    """The best possible sender over the legs of all members."""
+
+    def __init__(self, legs: Mapping[str, Leg], *, seed: int) -> None:
+        """Use the same legs, by member, and the same seed as the emulation that is judged."""
+        self._up = {
+            name: Impairment(leg.up, seed=seed, name=way_name(name, "up")) for name, leg in legs.items()
+        }
+        self._down = {
+            name: Impairment(leg.down, seed=seed, name=way_name(name, "down")) for name, leg in legs.items()
+        }
+
+    def out_of_reach(self, emission: Emission, *, needed_s: float = NEEDED_S) -> list[str]:
+        """Return the members whom nobody could have served in time; [] if all could be.
+
+        Never the origin: it has its own event without any network. Raises KeyError for an unknown origin.
+        """
+        until_s = emission.due_s - needed_s
+        others = [name for name in self._down if name != emission.origin]
+        at_relay_s = self._up[emission.origin].best_arrival_s(emission.at_s, until_s)
+        if at_relay_s is None or at_relay_s > until_s:
+            return others
+        unserved = []
+        for name in others:
+            there_s = self._down[name].best_arrival_s(at_relay_s, until_s)
+            if there_s is None or there_s > until_s:
+                unserved.append(name)
+        return unserved
+
+
+def unavoidable(
+    emissions: Iterable[Emission], legs: Mapping[str, Leg], seed: int, *, needed_s: float = NEEDED_S
+) -> list[Emission]:
+    """Return the events that not even the best possible sender delivers to all other members in time."""
+    oracle = Oracle(legs, seed=seed)
+    return [emission for emission in emissions if oracle.out_of_reach(emission, needed_s=needed_s)]

@@ -1,0 +1,246 @@
+"""Programs of a real run: the relay, and members made of a bridge, a feeder before it and a sink behind it.
+
+A shell. Each has a folder of its own for all its files, and an environment that shares nothing with other
+runs or with the user's own settings.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from rehearsal import SINK
+from rehearsal.rigs.machine import tail
+
+from laboratory.runs.feeder import BOOTED
+from laboratory.star.star import Host
+from relay.wire.sequence import Scheme
+
+BIN = Path(sys.executable).parent
+SKEW = Path(__file__).resolve().parent / "skew"
+"""Holds a sitecustomize.py, which Python imports by itself."""
+SKEW_ENV = "LAB_SKEW_PPM"
+HERE = Path(__file__).resolve().parents[1]
+PYTHONPATH = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
+
+RELAY_PORT = 7707
+LOOPBACK = "127.0.0.1"
+RELAY_READY = "relay ready on port "
+RELAY_READY_S = 20.0
+LEAD_CHANGED = re.compile(r"lead changed room=\S+ lead_ms=(\d+) was_ms=\d+ shift_ms=(\d+)")
+CLOCK_SET = "clock set to the room's"
+SLOT = re.compile(r"bridge up slot=(\d+)")
+SCSYNTH_PORT = 4556
+"""The same for all: each has a loopback of its own."""
+POLL_S = 0.05
+
+
+class RunFailed(RuntimeError):
+    """A run that can't be counted; the text says why, with the ends of the logs."""
+
+
+@dataclass
+class Relay:
+    """The relay of a run. It logs every judged event to events.jsonl in `folder`."""
+
+    host: Host
+    folder: Path
+    lead_ms: float | None
+    """None: it tunes itself."""
+    repair: bool
+    scheme: Scheme
+    shift_auto: bool = False
+    process: "subprocess.Popen[bytes] | None" = None
+    name: ClassVar = "relay"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "relay.log"
+
+    @property
+    def command(self) -> list[str | Path]:
+        return [
+            BIN / "jamrelay", "serve", "--host", "0.0.0.0", "--port", str(RELAY_PORT),
+            *(() if self.lead_ms is None else ("--lead-ms", str(self.lead_ms))),
+            *(() if self.shift_auto else ("--shift-ms", "0")), "--data-dir", self.folder / "relay",
+            "--event-log", self.folder / "events.jsonl", "--scheme", self.scheme.value,
+            "--repair" if self.repair else "--no-repair",
+        ]  # fmt: skip
+
+    def start(self) -> None:
+        """Start it and wait until it listens. Raises RunFailed."""
+        with self.log.open("wb") as log:
+            self.process = self.host.popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(self.folder)
+            )
+        deadline_s = time.monotonic() + RELAY_READY_S
+        while RELAY_READY not in self.log.read_text(errors="replace"):
+            if self.has_ended or time.monotonic() > deadline_s:
+                raise RunFailed(f"the relay isn't ready\n{tail(self.log)}")
+            time.sleep(POLL_S)
+        # A relay has a machine to itself; here it shares one with all its members.
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(self.process.pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+    def lead_and_shift_ms(self) -> tuple[float, float] | None:
+        """Return what lead and shift came to, None if they stayed what they were."""
+        changes = LEAD_CHANGED.findall(self.log.read_text(errors="replace"))
+        return (float(changes[-1][0]), float(changes[-1][1])) if changes else None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def leave(self) -> None:
+        """Ask it to end."""
+        if self.process is not None:
+            self.process.terminate()
+
+
+class Seated(Protocol):
+    """One member of a run, whatever plays in it."""
+
+    name: str
+    starts: int
+
+    def start(self, relay: str, options: Sequence[str | float]) -> None:
+        """Start, or start again, without waiting."""
+        ...
+
+    def leave(self) -> None:
+        """Ask it to end."""
+        ...
+
+    @property
+    def log(self) -> Path: ...
+    @property
+    def is_ready(self) -> bool: ...
+    @property
+    def has_ended(self) -> bool: ...
+
+
+@dataclass
+class Player:
+    """One member. skew_ppm: by how much its bridge's local clock runs faster than the machine's.
+
+    beside_relay: it is at the relay's own place (`host`), and reaches it by loopback.
+    """
+
+    name: str
+    index: int
+    host: Host
+    folder: Path
+    transport: str
+    skew_ppm: float = 0.0
+    beside_relay: bool = False
+    starts: int = 0
+    process: "subprocess.Popen[bytes] | None" = None
+    _log_from: int = 0
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "join.log"
+
+    @property
+    def sent(self) -> Path:
+        """Its feeder's log."""
+        return self.folder / "sent.jsonl"
+
+    @property
+    def handed(self) -> Path:
+        """Its sink's recording."""
+        return self.folder / "handed.jsonl"
+
+    def start(self, relay: str, schedule: Sequence[str | float]) -> None:
+        """Start, or start again, without waiting. schedule: the feeder's options."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        sink = self.folder / "scsynth"
+        words = (sys.executable, "-I", "-S", str(SINK), "--record", str(self.handed))
+        sink.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        sink.chmod(0o755)
+        address = LOOPBACK if self.beside_relay else relay
+        join: list[str | Path] = [
+            BIN / "jambridge", "join", f"{address}:{RELAY_PORT}", "--name", self.name,
+            "--transport", self.transport, "--scsynth", sink, "--",
+        ]  # fmt: skip
+        feeder: list[str | Path] = [
+            sys.executable, "-m", "laboratory.runs.feeder", "--port", str(SCSYNTH_PORT), "--log", self.sent,
+            "--member", str(self.index), *map(str, schedule),
+        ]  # fmt: skip
+        self.starts += 1
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self.process = self.host.popen(
+                [*join, *feeder],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=skewed(environment(self.folder), self.skew_ppm),
+            )
+
+    @property
+    def text(self) -> str:
+        """What it has said since it was last started."""
+        return self.log.read_bytes()[self._log_from :].decode(errors="replace")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has booted and shares the room's clock."""
+        text = self.text
+        return BOOTED in text and CLOCK_SET in text
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    @property
+    def slot(self) -> int:
+        """Its slot in the room, as its bridge says. Raises RunFailed."""
+        found = SLOT.findall(self.text)
+        if not found:
+            raise RunFailed(f"{self.name} has no slot\n{tail(self.log)}")
+        return int(found[-1])
+
+    def say(self, line: str) -> None:
+        """Tell the feeder something. Raises RunFailed if it is gone."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(line.encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise RunFailed(f"{self.name} ended before the music began\n{tail(self.log)}") from None
+
+    def leave(self) -> None:
+        """Let the feeder end; its bridge then says goodbye."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+def skewed(variables: dict[str, str], ppm: float) -> dict[str, str]:
+    """Return an environment in which a bridge's local clock runs so much faster than true."""
+    if not ppm:
+        return variables
+    path = os.pathsep.join([str(SKEW), variables["PYTHONPATH"]])
+    return variables | {SKEW_ENV: repr(ppm), "PYTHONPATH": path}
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return an environment in which nothing is shared with other runs, or with the user's own files."""
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "JAMBRIDGE_"))}
+    return kept | {
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": PYTHONPATH,
+    }

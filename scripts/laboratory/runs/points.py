@@ -1,0 +1,144 @@
+"""Point: one place in the matrix of the laboratory, a network and what is tried on it; its members' legs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from relay.netmodel.impairment import Leg
+from relay.netmodel.networks import parse_leg
+from relay.wire.errors import LocalError
+from relay.wire.sequence import Scheme
+
+MEMBERS = (
+    "anna", "ben", "carla", "dan", "eva", "finn", "greta", "hugo",
+    "ida", "jan", "kim", "lea", "max", "nora", "otto", "pia",
+)  # fmt: skip
+"""Names of members, in the order of their joining; a point with n members has the first n."""
+
+WHERES = ("virtual", "netlab", "genuine", "inprocess")
+TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A member whose network is down for a while, and until when it may take to be whole again.
+
+    Seconds of the emulation. What it plays and hears in that time isn't counted; all that the others play
+    among themselves is.
+    """
+
+    member: str
+    from_s: float
+    to_s: float
+
+    def __str__(self) -> str:
+        return f"{self.member} {self.from_s:g}-{self.to_s:g}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Return what a text such as "ben 60-63" says, None for none. Raises ValueError."""
+        if not text:
+            return None
+        member, period = text.split()
+        from_s, to_s = map(float, period.split("-"))
+        return cls(member, from_s, to_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What is to be run, once for every seed.
+
+    An event has `due_ms` from emission to due; `lead_ms` is the room's, fixed; None: it tunes itself. The
+    shift is 0, unless it tunes itself too.
+    """
+
+    name: str
+    """Unique; the same name means the same point for ever (rows are resumed by (name, seed))."""
+    series: str
+    """The experiment that it belongs to, e.g. "loss"; with `mode_of` it makes one curve."""
+    x: float
+    """Its place on that curve."""
+    where: str
+    network: str
+    """For `legs_of`: text for parse_leg, for all; then "| ben=..." for each member with another leg."""
+    transport: str = "udp"
+    repair: bool = True
+    scheme: Scheme = Scheme.JUDGED
+    """What keeps the members together."""
+    lead_ms: float | None = 200.0
+    shift_auto: bool = False
+    ahead_ms: float = 500.0
+    members: int = 3
+    events_per_s: float = 20.0
+    """Of each member."""
+    seconds: float = 30.0
+    """Measured window; warming up comes before and isn't counted."""
+    seeds: tuple[int, ...] = (1, 2, 3)
+    cut: str = ""
+    """Who is cut off for a while, and needn't be heard nor hear then, as a Cut's text; in netlab alone."""
+
+    @property
+    def due_ms(self) -> float:
+        """From emission to due, where nothing is moved; a lead that tunes itself is taken to lie below."""
+        return max(self.ahead_ms, self.lead_ms or 0.0)
+
+    def __post_init__(self) -> None:
+        if self.where not in WHERES:
+            raise LocalError(
+                f"point {self.name}: where is {self.where!r}, expected one of {', '.join(WHERES)}"
+            )
+        if self.transport not in TRANSPORTS:
+            raise LocalError(
+                f"point {self.name}: transport is {self.transport!r}, expected one of {', '.join(TRANSPORTS)}"
+            )
+        if self.cut and self.where != "netlab":
+            raise LocalError(f"point {self.name}: a member that is cut off is known in netlab alone")
+        if not 1 <= self.members <= len(MEMBERS):
+            raise LocalError(f"point {self.name}: {self.members} members, expected 1 to {len(MEMBERS)}")
+
+
+class Sending(Protocol):
+    """What a Point and a Row have in common, to be sorted by how events travelled."""
+
+    @property
+    def transport(self) -> str: ...
+    @property
+    def repair(self) -> bool: ...
+
+
+MODES = ("udp-plain", "udp-repair", "tls-cubic", "tls-bbr")
+
+
+def mode_of(sending: Sending) -> str:
+    """Return how events travel, one of MODES: repair means nothing over TLS, TCP repairs by itself."""
+    if sending.transport == "udp":
+        return "udp-repair" if sending.repair else "udp-plain"
+    return sending.transport
+
+
+def names_of(members: int) -> tuple[str, ...]:
+    """Return the names of the members of a room of that size."""
+    return MEMBERS[:members]
+
+
+def legs_of(point: Point) -> dict[str, Leg]:
+    """Return every member's leg, in the order of `names_of`. Raises LocalError, in words."""
+    return legs_over(point.network, names_of(point.members))
+
+
+def legs_over(network: str, names: Sequence[str]) -> dict[str, Leg]:
+    """Return each member's leg, by name. Raises LocalError, in words.
+
+    "hotel-wifi" gives all the same; "fibre | ben=delay=80,jitter=5 | carla=mobile" gives two another one.
+    """
+    common, *exceptions = (part.strip() for part in network.split("|"))
+    legs = dict.fromkeys(names, parse_leg(common))
+    for exception in exceptions:
+        name, equals, text = exception.partition("=")
+        name = name.strip()
+        if not equals or name not in legs:
+            raise LocalError(
+                f"{exception!r} in {network!r}: expected NAME=NETWORK with NAME one of {', '.join(legs)}"
+            )
+        legs[name] = parse_leg(text.strip())
+    return legs

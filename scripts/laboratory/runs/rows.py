@@ -1,0 +1,267 @@
+"""Row: what one run of the laboratory found; and the CSV that rows are kept in, one line a run.
+
+A row is written whole or not at all: a file that was cut off in the middle of a line is still readable, its
+last line is left out and that run is done again.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from laboratory.runs.points import Point
+from relay.wire.sequence import Scheme
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one point with one seed. Counts are of events in the measured window.
+
+    An event counts once, whatever went wrong at however many members. In time = handed to scsynth at least
+    20 ms before it was due. Figures that weren't measured are None, an empty field of the CSV; never 0.
+    """
+
+    point: str
+    """Unique name of the point, see `laboratory.runs.points.Point`."""
+    series: str
+    x: float
+    where: str
+    """"virtual", "netlab", "genuine" or "inprocess"."""
+    network: str
+    """Text for `laboratory.runs.points.legs_of`."""
+    transport: str
+    """"udp", "tls-cubic" or "tls-bbr"."""
+    repair: bool
+    scheme: Scheme = Scheme.JUDGED
+    lead_ms: float | None = None
+    """None: it tuned itself, and lead_ms_last says how that ended."""
+    shift_auto: bool = False
+    """Whether the shift tuned itself; 0 if not."""
+    ahead_ms: float = 500.0
+    """Sonic Pi's schedule-ahead."""
+    members: int
+    events_per_s: float
+    """Of each member."""
+    seconds: float
+    """Length of the measured window."""
+    seed: int
+    cut: str = ""
+    """Whose events weren't counted for a while, since its network was away: laboratory.runs.points.Cut."""
+
+    events: int
+    """Events of all members together in the measured window: the whole that the shares are of."""
+    divergent: int
+    """Events that at least one member missed, got late, out of order or differently, or that their origin
+    played as stamped while the others have them re-timed or moved."""
+    missing: int
+    late: int
+    out_of_order: int
+    different: int
+    missed: int = 0
+    """Judged to have missed their time, so that nobody but their player can have heard them."""
+    retimed: int
+    """Moved by the relay since the room's sequence was closed already."""
+    moved: int
+    """Due later than stamped, for any other reason."""
+    unconfirmed: int
+    """netlab: played by their origin as stamped although the room has them at another instant, or not at all;
+    what is known from recordings alone, and always divergent. virtual: handed to their origin's scsynth
+    before the verdict was there, whatever it said; divergent only if they were re-timed or moved. By
+    timestamps nobody waits for a verdict: only what the room doesn't have at all."""
+    unavoidable: int | None = None
+    """The oracle: events that no sender could have brought to everybody in time."""
+    doomed_but_good: int | None = None
+    """Unavoidable events that weren't bad. Not 0: the oracle, or the emulation, is wrong."""
+    bad: int
+    """Events that are divergent, re-timed or moved."""
+    disturbed: int | None = None
+    """Events of the window that are in none of the counts, since this machine stood still while they lived;
+    0 in virtual time."""
+    disturbed_bad: int | None = None
+    """How many of those were bad, by the same rules; whether network or machine did it, nobody knows."""
+
+    margin_ms_p01: float | None = None
+    """Time from being handed to scsynth to due, > 0 early; over events and members other than the origin."""
+    margin_ms_p50: float | None = None
+    in_hand_ms_max: float | None = None
+    """Greatest time from an event's emission until a scsynth was handed it, its own player's included."""
+    spread_us_p50: float | None = None
+    """Greatest difference between members of the true instant of one event."""
+    spread_us_p99: float | None = None
+    action_to_sound_ms_p50: float | None = None
+    """From emission to due."""
+    action_to_sound_ms_max: float | None = None
+    """The greatest: a shift of the room shows, however short it lasted."""
+    clock_error_us_p99: float | None = None
+    """Greatest |session clock of a member - the relay's|."""
+    lead_ms_last: float | None = None
+    shift_ms_last: float | None = None
+    bytes_up: int | None = None
+    """IP bytes of all members' ways up. netlab: all that was sent in the measured window, the control
+    connection too. virtual: the datagrams of the whole run from the joining on, without the control
+    connection."""
+    bytes_plain: int | None = None
+    """What the events alone would take, each sent once. netlab: of the measured window; virtual: of the
+    whole run."""
+
+    commit: str = ""
+    versions: str = ""
+    """"python 3.11.9, linux 6.18, ..." """
+    started: str = ""
+    """ISO 8601, UTC."""
+
+
+class GenuineRow(Row, frozen=True, kw_only=True):
+    """One run with genuine Sonic Pis and scsynths. Its events are the notes and the FX that come timed.
+
+    events_per_s is 0: as many as the pieces have.
+    """
+
+    late_lines: int
+    """How often a scsynth said that a bundle came late, from the first run of code on."""
+    messages: int
+    """All of the room that was due in the window: what controls and frees as well, by the recorders alone."""
+    messages_diverging: int
+    """Of those: missing, late, out of order, different or with another timetag at one member at least."""
+
+
+ASKED = (
+    "series", "x", "where", "network", "transport", "repair", "scheme", "lead_ms", "shift_auto", "ahead_ms",
+    "members", "events_per_s", "seconds", "cut",
+)  # fmt: skip
+"""What a Point and a Row have in common, by name."""
+
+
+def asked(point: Point, seed: int) -> dict[str, Any]:
+    """Return the fields of a Row that say what was asked for; rows are found again by them."""
+    given = {name: getattr(point, name) for name in ASKED}
+    # As a CSV has them: where a float is meant it isn't an int.
+    floats = {name: float(value) for name, value in given.items() if type(value) is int and name != "members"}
+    return {"point": point.name, **given, **floats, "seed": seed}
+
+
+class Minute(msgspec.Struct, frozen=True, kw_only=True):
+    """One minute of an hour in which clocks were watched, or the whole hour, as minute WHOLE."""
+
+    network: str
+    seed: int
+    seconds: float
+    """Of the whole hour: SpreadPoint.seconds."""
+    minute: int
+    """From 0; WHOLE for all of it."""
+    events: int
+    bad: int
+    spread_us_p50: float | None = None
+    """Greatest difference between members of the true instant of one event."""
+    spread_us_p99: float | None = None
+    spread_us_max: float | None = None
+    clock_error_us: float | None = None
+    """Greatest, over members, of |session clock - the relay's|: its median in a minute, p99 of the whole."""
+    action_to_sound_ms_p50: float | None = None
+    """Of the whole only."""
+    free_us: float | None = None
+    """How far apart the members' clocks would be at its end if nobody disciplined them."""
+    commit: str = ""
+    versions: str = ""
+    started: str = ""
+
+
+WHOLE = -1
+
+Line = TypeVar("Line", Row, GenuineRow, Minute)
+
+
+class BadRows(ValueError):
+    """A file of rows that isn't one."""
+
+
+def line_of(values: Iterable[object]) -> str:
+    """Return one line of CSV, with its end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(["" if value is None else value for value in values])
+    return text.getvalue()
+
+
+def dumps(rows: Iterable[Line], kind: type[Line]) -> str:
+    """Return rows as CSV, a header first."""
+    return line_of(kind.__struct_fields__) + "".join(line_of(msgspec.structs.astuple(row)) for row in rows)
+
+
+def loads(text: str, kind: type[Line], name: str = "rows.csv") -> list[Line]:
+    """Return the rows of a CSV, without a last line that was cut off.
+
+    Fields are found by their names: columns may come in any order, and fields with a default may be absent.
+    Raises BadRows, in words.
+    """
+    whole = text[: text.rfind("\n") + 1]
+    if not whole:
+        return []
+    header, *lines = csv.reader(io.StringIO(whole))
+    if unknown := set(header) - set(kind.__struct_fields__):
+        found = ", ".join(sorted(unknown))
+        raise BadRows(f"{name}: unknown columns {found}; was it written by another version?")
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(header):
+            raise BadRows(f"{name}, line {number}: {len(line)} fields, expected {len(header)}")
+        fields = {key: value for key, value in zip(header, line, strict=True) if value or key in TEXTS}
+        try:
+            rows.append(msgspec.convert(fields, kind, strict=False))
+        except msgspec.ValidationError as error:
+            raise BadRows(f"{name}, line {number}: {error}") from error
+    return rows
+
+
+TEXTS = frozenset({"commit", "versions", "started"})
+"""May be empty and still are texts, not figures that are absent."""
+
+
+def read(path: Path, kind: type[Line]) -> list[Line]:
+    """Return the rows of a file, [] if there is none yet. Raises BadRows."""
+    return loads(path.read_text(encoding="utf-8"), kind, str(path)) if path.exists() else []
+
+
+def append(path: Path, *rows: Line) -> None:
+    """Add rows of one kind to a file in one write, with a header first where the file is new.
+
+    A line that a killed run left unfinished is cut off before. A file from before a column was added gets it.
+    Raises BadRows if it has columns that rows have no more, or other faults.
+    """
+    _bring_up_to_date(path, type(rows[0]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        file.seek(0)
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)
+        header = line_of(rows[0].__struct_fields__).encode()
+        lines = "".join(line_of(msgspec.structs.astuple(row)) for row in rows).encode()
+        file.write(lines if whole else header + lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _bring_up_to_date(path: Path, kind: type[Line]) -> None:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        header = file.readline()
+    if header.endswith("\n") and header != line_of(kind.__struct_fields__):
+        write(path, read(path, kind), kind)
+
+
+def write(path: Path, rows: Iterable[Line], kind: type[Line]) -> None:
+    """Write a file anew, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(dumps(rows, kind), encoding="utf-8")
+    new.replace(path)
+
+
+def latest(rows: Iterable[Row]) -> dict[tuple[str, int], Row]:
+    """Return the last row of each (point, seed): what was run again replaces what was before."""
+    return {(row.point, row.seed): row for row in rows}

@@ -1,0 +1,181 @@
+"""Tallying: what became of every note of a run, and what both labs say of it. Pure.
+
+Each lab finds its notes, what every scsynth was handed, and the room's verdicts in its own way (`measure` in
+recordings and the relay's log, `virtual.tally` in a simulated jam); from there on one rule holds for both.
+Instants are ns: of CLOCK_REALTIME with real processes, true ones in virtual time.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rehearsal.proof.matching import not_in_order
+
+from laboratory.runs.oracle import NEEDED_S, Emission
+from relay.wire import frames
+from relay.wire.budget import IP_UDP_BYTES
+from relay.wire.datagram import HEADER_BYTES, TAG_BYTES
+from relay.wire.quantile import quantile
+from relay.wire.sequence import Kind, Stamped
+
+NEEDED_NS = round(NEEDED_S * 1e9)
+
+Key = tuple[int, int]
+"""(slot, the sender's own node id): a note's name in a room. The generator uses no id twice."""
+
+
+class Verdict(Protocol):
+    """What both labs' verdicts have: a number, and a key by which the room's events are in order."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def key(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A message as it reached a member's scsynth: when, its timetag as an instant (None: a bare one), and the
+    timetag as scsynth sorts by it (0: none). follows: whether it stands behind another in its bundle."""
+
+    at_ns: int
+    timetag_ns: int | None
+    message: bytes
+    timetag: int = 0
+    follows: bool = False
+
+
+Notes = Mapping[Key, Sequence[tuple[int, Handed]]]
+"""What one scsynth was handed: (place in the order of arrival, copy) of each note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One note, and what became of it. The tuples name members."""
+
+    origin: str
+    at_ns: int
+    """When it was emitted."""
+    stamped_ns: int
+    """Its own timetag."""
+    base_ns: int
+    """Its due if nothing on the way is late: never before its own timetag."""
+    verdict: Verdict | None
+    """None: it never reached the relay."""
+    held: Mapping[str, Handed]
+    """What each member's scsynth was handed, by member."""
+    missing: tuple[str, ...]
+    late: tuple[str, ...]
+    out_of_order: tuple[str, ...]
+    different: tuple[str, ...]
+    missed: bool = False
+    """Judged to have missed its time: it has no place in the room's order, and nobody but its player can have
+    heard it."""
+    retimed: bool = False
+    """Moved by the relay since the sequence was closed already."""
+    moved: bool = False
+    """Moved by the relay for any other reason; not where the lead itself asks for a later due."""
+    unconfirmed: bool = False
+    """Played by its origin without a verdict, as far as the lab can know: see laboratory.runs.rows.Row."""
+
+    @property
+    def divergent(self) -> bool:
+        """Whether any member missed it, got it late, out of order or differently; or its origin played it at
+        another instant than the others."""
+        if self.unconfirmed and (self.verdict is None or self.missed or self.retimed or self.moved):
+            return True
+        return bool(self.missing or self.late or self.out_of_order or self.different)
+
+    @property
+    def bad(self) -> bool:
+        """Whether it is divergent, re-timed or moved."""
+        return self.divergent or self.retimed or self.moved
+
+    @property
+    def spread_ns(self) -> int | None:
+        """Greatest difference between members' instants for it; None if fewer than two have it."""
+        dues = [one.timetag_ns for one in self.held.values() if one.timetag_ns is not None]
+        return max(dues) - min(dues) if len(dues) > 1 else None
+
+    def emission(self, zero_ns: int = 0) -> Emission:
+        """Return it as the oracle takes it, in seconds since `zero_ns`."""
+        return Emission(self.origin, (self.at_ns - zero_ns) / 1e9, (self.base_ns - zero_ns) / 1e9)
+
+
+def event_of(
+    origin: str, key: Key, *, at_ns: int, stamped_ns: int, base_ns: int, verdict: Verdict | None,
+    handed: Mapping[str, Notes], misplaced: Mapping[str, Collection[Key]], expected: bytes | None = None,
+    missed: bool, retimed: bool, moved: bool,
+) -> Event:  # fmt: skip
+    """Return what became of a note. handed, misplaced (`out_of_order`): by member.
+
+    expected: what a scsynth is to be handed; None: what most were. A second copy is a difference too: scsynth
+    refuses a node that is there, or plays it twice.
+    """
+    copies = {name: notes[key] for name, notes in handed.items() if key in notes}
+    held = {name: each[0][1] for name, each in copies.items()}
+    if expected is None and held:
+        expected = Counter(one.message for one in held.values()).most_common(1)[0][0]
+    return Event(
+        origin, at_ns, stamped_ns, base_ns, verdict, held,
+        missing=tuple(name for name in handed if name not in held),
+        late=tuple(
+            name
+            for name, one in held.items()
+            if one.timetag_ns is None or one.timetag_ns - one.at_ns < NEEDED_NS
+        ),
+        out_of_order=tuple(name for name in held if key in misplaced[name]),
+        different=tuple(name for name in held if held[name].message != expected or len(copies[name]) > 1),
+        missed=missed, retimed=retimed, moved=moved,
+    )  # fmt: skip
+
+
+def out_of_order(notes: Notes, verdicts: Mapping[Key, Verdict]) -> set[Key]:
+    """Return the fewest notes that would have to move for scsynth's order to be the room's.
+
+    verdicts: of those that have a place in that order.
+    scsynth's order is by timetag, then arrival. A second copy has no place of its own.
+    """
+    keys = sorted(notes.keys() & verdicts.keys(), key=lambda key: verdicts[key].key)
+    firsts = [
+        (min((copy.timetag, index) for index, copy in notes[key]), place) for place, key in enumerate(keys)
+    ]
+    return {keys[place] for place in not_in_order([place for _, place in sorted(firsts)])}
+
+
+def figures(events: Collection[Event]) -> dict[str, Any]:
+    """Return the fields of a Row that follow from the events alone, by name; see laboratory.runs.rows."""
+    heard = [
+        (event, name, one.at_ns, one.timetag_ns)
+        for event in events
+        for name, one in event.held.items()
+        if one.timetag_ns is not None
+    ]
+    margins_ms = sorted((due - at) / 1e6 for event, name, at, due in heard if name != event.origin)
+    spreads_us = sorted(event.spread_ns / 1e3 for event in events if event.spread_ns is not None)
+    waits_ms = sorted((due - event.at_ns) / 1e6 for event, _, _, due in heard)
+    hands_ms = sorted((at - event.at_ns) / 1e6 for event, _, at, _ in heard)
+    kinds = (
+        "divergent", "missing", "late", "out_of_order", "different", "missed", "retimed", "moved",
+        "unconfirmed", "bad",
+    )  # fmt: skip
+    return {
+        "events": len(events),
+        **{kind: sum(bool(getattr(event, kind)) for event in events) for kind in kinds},
+        "margin_ms_p01": quantile(margins_ms, 0.01),
+        "margin_ms_p50": quantile(margins_ms, 0.50),
+        "in_hand_ms_max": hands_ms[-1] if hands_ms else None,
+        "spread_us_p50": quantile(spreads_us, 0.50),
+        "spread_us_p99": quantile(spreads_us, 0.99),
+        "action_to_sound_ms_p50": quantile(waits_ms, 0.50),
+        "action_to_sound_ms_max": waits_ms[-1] if waits_ms else None,
+    }
+
+
+def plain_bytes(messages: Iterable[bytes]) -> int:
+    """Return the IP bytes that notes would take up to the relay, each alone and sent once."""
+    return sum(
+        IP_UDP_BYTES + HEADER_BYTES + TAG_BYTES + len(frames.encode(Stamped(1, 1, 1, Kind.TIMED, message)))
+        for message in messages
+    )

@@ -1,0 +1,218 @@
+"""Trials: what scripts/lab runs when it is asked, from a matrix of networks to the study's points anew."""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from laboratory.runs import rows, runs
+from laboratory.runs.campaign import Failure, Job
+from laboratory.runs.points import MODES, Point, legs_of
+from laboratory.runs.reporting import run_jobs
+from laboratory.runs.rows import GenuineRow, Row
+from laboratory.runs.view import lead_text, table_of, table_of_runs
+from laboratory.study import plan as studyplan
+from laboratory.study import repeat, study
+from laboratory.study.cells import Cell, cells_of
+from laboratory.tables import accidents, clockreport, envelope, figures
+from laboratory.tables import leads as leadtable
+from relay.wire.errors import LocalError
+from relay.wire.sequence import Scheme
+
+# -- any matrix ------------------------------------------------------------------------------------------
+
+
+def matrix(
+    networks: Sequence[str], transports: Sequence[str], repair: str, leads: Sequence[float],
+    ahead_ms: float, sizes: Sequence[int], events_per_s: float, seconds: float, seeds: int, where: str,
+    schemes: Sequence[str] = (Scheme.JUDGED,),
+) -> list[Point]:  # fmt: skip
+    """Return the points of a matrix. Raises LocalError for what can't be run."""
+    if not networks:
+        raise LocalError("no --network given: try --network hotel-wifi, or --help")
+    if where == "virtual" and set(transports) != {"udp"}:
+        raise LocalError("TCP isn't modelled in virtual time: add --where netlab")
+    asked = {"off": {"udp-plain"}, "on": {"udp-repair"}, "both": {"udp-plain", "udp-repair"}}[repair]
+    asked = (asked if "udp" in transports else set()) | set(transports)
+    points = []
+    for network, lead_ms, members, mode, scheme in product(
+        networks, leads, sizes, [mode for mode in MODES if mode in asked], map(Scheme, schemes)
+    ):
+        series = f"{network} lead {lead_ms:g}/{ahead_ms:g} rate {events_per_s:g} for {seconds:g} s"
+        series += "" if scheme is Scheme.JUDGED else f" by {scheme}"
+        points.append(
+            studyplan.point(
+                where, series, members, network, mode, lead_ms=lead_ms, ahead_ms=ahead_ms, members=members,
+                seconds=seconds, seeds=tuple(range(1, seeds + 1)), events_per_s=events_per_s,
+                scheme=scheme,
+            )
+        )  # fmt: skip
+        legs_of(points[-1])
+    return points
+
+
+def run_points(
+    console: Console, points: Sequence[Point], path: Path, kind: type[Row], at_once: int, again: bool
+) -> list[Failure]:
+    """Run what isn't in a file of rows yet, and add it; return what failed.
+
+    All points with their first seed, then with the next: stopped early, each has something to say.
+    """
+    asked = [(point, seed) for point in points for seed in point.seeds]
+    wanted = asked if again else runs.missing(list(points), rows.read(path, kind))
+    if len(wanted) < len(asked):
+        console.print(f"{len(asked) - len(wanted)} of {len(asked)} runs are in {path} already")
+    refuse_where_it_cannot_work(point for point, _ in wanted)
+    made_by = runs.stamp()
+    jobs = [runs.job_of(point, seed, made_by) for point, seed in sorted(wanted, key=lambda run: run[1])]
+    return run_jobs(console, jobs, at_once, lambda job, row: rows.append(path, a_row(row)))
+
+
+def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, again: bool) -> int:
+    """Run what isn't there yet, show all of it; return the exit status.
+
+    points: all genuine, whose rows are kept in a file of their own, or none.
+    """
+    genuine = points[0].where == "genuine"
+    path, picture = output / "rows.csv", output / "shares.png"
+    kind: type[Row] = Row
+    if genuine:
+        path, picture, kind = output / "genuine.csv", output / "genuine.png", GenuineRow
+    failures = run_points(console, points, path, kind, 1 if genuine else jobs, again)
+    names = {point.name for point in points}
+    found = [row for row in rows.read(path, kind) if row.point in names]
+    if cells := cells_of(found):
+        console.print(table_of(cells))
+        if played := [row for row in rows.latest(found).values() if isinstance(row, GenuineRow)]:
+            console.print(table_of_runs(played))
+        groups: dict[str, list[Cell]] = {}
+        for cell in cells:
+            row = cell.first
+            tried = f"{row.network}\nlead {lead_text(row)}, {row.members} members"
+            tried += "" if row.scheme is Scheme.JUDGED else f", by {row.scheme}"
+            groups.setdefault(tried, []).append(cell)
+        figures.dots(list(groups.items()), "Bad events by network", picture)
+        console.print(f"rows in {path}, figure in {picture}")
+    return 1 if failures else 0
+
+
+def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Sequence[str] = ()) -> int:
+    """Run the trials that aren't there yet, write what follows from all; return the exit status.
+
+    words: only trials with one of them in their title, if there are any. Raises LocalError if none has.
+    """
+    asked = envelope.points(where, words=words)
+    if not asked:
+        titles = "; ".join(dict.fromkeys(trial.title for trial in envelope.TRIALS if where in trial.wheres))
+        raise LocalError(f"no network has {' or '.join(words)} in its title; there are: {titles}")
+    failures = run_points(console, asked, envelope.DATA, Row, jobs, again)
+    verdicts = envelope.write(envelope.TEXT, envelope.DATA)
+    console.print(shown(envelope.table(verdicts)), f"written: {envelope.TEXT}")
+    names = {point.name for point in asked}
+    return 1 if failures or not all(one.holds for one in verdicts if one.cell.first.point in names) else 0
+
+
+def run_lead_table(console: Console, at_once: int) -> int:
+    """Run the trials of lead table and accidents, write and show what was found; return the exit status."""
+    jobs = [*leadtable.jobs(), *accidents.jobs()]
+    done: dict[str, object] = {}
+    made_by = runs.stamp()
+    failures = run_jobs(console, jobs, at_once, lambda job, found: done.update({job.name: found}))
+    found = [done[job.name] for job in jobs if job.name in done]
+    outcomes = [one for one in found if isinstance(one, leadtable.Outcome)]
+    stricken = [one for several in found if isinstance(several, list) for one in several]
+    if not failures:
+        leadtable.write(outcomes, accidents.text(stricken), made_by.commit)
+    console.print(shown(leadtable.table(outcomes)), shown(accidents.table(stricken)))
+    return 1 if failures or not all(one.holds for one in stricken) else 0
+
+
+def run_clock(console: Console) -> int:
+    """Watch the clocks of a real run, write and show what was found; return the exit status."""
+    from laboratory.runs import clockrun
+
+    if why_not := study.netlab_missing():
+        raise LocalError(f"NOT RUN, {why_not}: the clock run")
+    jobs = [
+        Job(
+            f"the clocks: {setting.title.lower()}", setting.seconds + studyplan.NETLAB_OVERHEAD_S,
+            partial(clockrun.run, setting),
+        )
+        for setting in clockreport.SETTINGS
+    ]  # fmt: skip
+    results: list[object] = []
+    failures = run_jobs(console, jobs, 1, lambda job, result: results.append(result))
+    found = [result for result in results if isinstance(result, clockreport.Found)]
+    verdicts = [verdict for run in found for verdict in clockreport.judge(run)]
+    if not failures:
+        clockreport.write(found)
+    console.print(shown(clockreport.table(verdicts)))
+    return 0 if verdicts and not failures and all(verdict.holds for verdict in verdicts) else 1
+
+
+def shown(lines: Sequence[tuple[str, ...]]) -> Table:
+    """Return lines of text fields, the heading first, as a table for a terminal."""
+    heading, *others = lines
+    table = Table(*heading)
+    for line in others:
+        table.add_row(*line)
+    return table
+
+
+def refuse_where_it_cannot_work(points: Iterable[Point]) -> None:
+    """Raise LocalError, with their names, if points need what this machine hasn't."""
+    names: dict[str, list[str]] = {}
+    for point in points:
+        names.setdefault(point.where, []).append(point.name)
+    for where, missing_here in (("netlab", study.netlab_missing), ("genuine", study.genuine_missing)):
+        if where in names and (why_not := missing_here()):
+            raise LocalError(f"NOT RUN, {why_not}: {', '.join(dict.fromkeys(names[where]))}")
+
+
+def a_row(result: object) -> Row:
+    assert isinstance(result, Row)
+    return result
+
+
+# -- quick and repeat ------------------------------------------------------------------------------------
+
+
+def run_quick(console: Console, jobs: int) -> int:
+    """Run a small study in a temporary folder: does everything from run to text work?"""
+    with tempfile.TemporaryDirectory(prefix="lab-quick-") as folder:
+        place = study.Place(Path(folder) / "STUDY.md", Path(folder) / "study")
+        status = study.run(
+            console, place, parts=("virtual", "text"), jobs=jobs, again=False,
+            points=studyplan.quick_points(), spread=studyplan.quick_spread(),
+        )  # fmt: skip
+        pictures = sorted(path.name for path in place.folder.glob("*.png"))
+        lines = place.text.read_text(encoding="utf-8").splitlines() if place.text.exists() else []
+        console.print(*lines[:10], sep="\n")
+        console.print(f"... {len(lines)} lines; figures: {', '.join(pictures) or 'none'}")
+        return status if lines and pictures else 1
+
+
+def run_repeat(console: Console, names: Sequence[str], jobs: int) -> int:
+    """Run points of the committed study anew and judge them; return the exit status."""
+    plan = studyplan.virtual_points() + studyplan.netlab_points()
+    committed = study.asked_for(rows.read(study.COMMITTED.rows, Row), plan)
+    if not committed:
+        raise LocalError(f"{study.COMMITTED.rows} has no rows: run scripts/lab study first")
+    points = repeat.points_anew(committed, names or studyplan.REPEATED)
+    refuse_where_it_cannot_work(points)
+    found: list[Row] = []
+    made_by = runs.stamp()
+    failures = run_jobs(
+        console, [runs.job_of(point, seed, made_by) for point in points for seed in point.seeds],
+        1 if any(point.where == "netlab" for point in points) else jobs,
+        lambda job, row: found.append(a_row(row)),
+    )  # fmt: skip
+    verdicts = repeat.judge(committed, found)
+    for verdict in verdicts:
+        console.print(verdict.text, style=None if verdict.agrees else "bold red")
+    whole = len({verdict.point for verdict in verdicts}) == len(points)
+    return 0 if whole and not failures and all(verdict.agrees for verdict in verdicts) else 1

@@ -1,0 +1,1 @@
+"""Star: a bad network of this machine's own, between real programs."""

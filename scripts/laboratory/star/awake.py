@@ -1,0 +1,52 @@
+"""Keeping a machine awake while time is measured on it.
+
+A shell. A processor that has nothing to do halts, and a virtual one that halts is given away by its host: it
+comes back late, by up to 3 ms here (p99.9 of a sleeper above all else: 2.0 to 2.8 ms; with this 0.2 ms). So
+each processor gets something to do that gives way to everything (SCHED_IDLE). The price: where two processors
+share a core, as on many hosts, neither runs as fast as it could alone. So it is for what leaves them idle
+most of the time; jams of real processes, two at a time, are better off without (measured: a tenth of their
+events met a moment in which something with a bridge's priority waited for 20 ms).
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+from rehearsal.rigs.recorder import die_with_parent
+
+SPIN = "while True: pass"
+AUTOGROUP = "/proc/self/autogroup"
+AUTOGROUP_NICE = "19"
+"""Where the kernel shares processors between sessions, SCHED_IDLE gives way within its own alone."""
+
+
+class KeptAwake(contextlib.AbstractContextManager["KeptAwake"]):
+    """One process that spins on every processor this one may use; they end with it, or with the thread that
+    entered it."""
+
+    def __init__(self) -> None:
+        self._spinning: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> "KeptAwake":
+        if hasattr(os, "SCHED_IDLE"):
+            self._spinning = [spin(processor) for processor in sorted(os.sched_getaffinity(0))]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._spinning:
+            process.kill()
+            process.wait()
+        self._spinning.clear()
+
+
+def spin(processor: int) -> "subprocess.Popen[bytes]":
+    def give_way() -> None:
+        die_with_parent()
+        os.sched_setaffinity(0, {processor})
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with contextlib.suppress(OSError), open(AUTOGROUP, "w") as group:
+            group.write(AUTOGROUP_NICE)
+
+    command = [sys.executable, "-I", "-S", "-c", SPIN]
+    return subprocess.Popen(command, start_new_session=True, preexec_fn=give_way)

@@ -1,0 +1,149 @@
+"""Log of an emulated network: every decision about every datagram, and when it was carried out.
+
+A line of JSON (the header), then rows of ROW_BYTES each, in the order in which they were finished. A log that
+was cut short ends with its last whole row. Times are seconds of the emulation; the header says which instant
+of CLOCK_MONOTONIC was 0 and what CLOCK_REALTIME showed then, so that other records can be lined up with it.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from relay.netmodel.impairment import Decision, Fate, Impairment, Leg, Way
+
+LOG_VERSION = 1
+FATES = tuple(Fate)
+UP, DOWN = 0, 1
+WAYS = ("up", "down")
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
+NEVER = float("nan")
+
+ROW = struct.Struct("<HBBBxHIIddddd")
+"""leg, way, protocol, fate, size, index, (reserved), at, arrival, its copy's, written, the copy's (s, NaN:
+never)."""
+ROW_BYTES = ROW.size
+ROW_TYPE = np.dtype(
+    {
+        "names": [
+            "leg", "way", "protocol", "fate", "size", "index",
+            "at_s", "arrival_s", "copy_arrival_s", "written_s", "copy_written_s",
+        ],
+        "formats": ["<u2", "u1", "u1", "u1", "<u2", "<u4", "<f8", "<f8", "<f8", "<f8", "<f8"],
+        "offsets": [0, 2, 3, 4, 6, 8, 16, 24, 32, 40, 48],
+        "itemsize": ROW_BYTES,
+    }
+)  # fmt: skip
+
+Rows = np.ndarray[Any, np.dtype[Any]]
+
+
+class LogError(ValueError):
+    """Not a log of netlab, or one of another version; the text says what was found."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """What a log begins with. names: the legs in the order of their numbers in the rows."""
+
+    jamrelay_netlab: int = LOG_VERSION
+    version: str
+    seed: int
+    names: list[str]
+    legs: list[Leg]
+    zero_monotonic_ns: int
+    zero_realtime_ns: int
+    realtime: bool
+    """Whether the emulator ran under SCHED_FIFO."""
+    about: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log as read. rows: numpy, ROW_TYPE, sorted by leg, way, index; fate is an index into FATES."""
+
+    header: Header
+    rows: Rows
+
+    def leg(self, name: str) -> Leg:
+        """Return the leg as it was asked for. Raises KeyError."""
+        if name not in self.header.names:
+            raise KeyError(f"no leg {name!r} in this log, but {', '.join(self.header.names)}")
+        return self.header.legs[self.header.names.index(name)]
+
+    def way(self, name: str, way: str) -> Way:
+        """Return one direction ("up" or "down") as it was asked for. Raises KeyError."""
+        leg = self.leg(name)
+        return {"up": leg.up, "down": leg.down}[way]
+
+    def rows_of(self, name: str, way: str) -> Rows:
+        """Return the rows of one direction of one leg, in the order of their index. Raises KeyError."""
+        self.way(name, way)
+        rows = self.rows
+        chosen = (rows["leg"] == self.header.names.index(name)) & (rows["way"] == WAYS.index(way))
+        found: Rows = rows[chosen]
+        return found
+
+    def decisions(self, name: str, way: str) -> list[Decision]:
+        """Return the decisions of one direction, as they were made. Raises KeyError."""
+        return [
+            Decision(
+                index=int(row["index"]),
+                at_s=float(row["at_s"]),
+                size=int(row["size"]),
+                fate=FATES[row["fate"]],
+                arrivals_s=tuple(
+                    float(row[field]) for field in ("arrival_s", "copy_arrival_s") if not np.isnan(row[field])
+                ),
+            )
+            for row in self.rows_of(name, way)
+        ]
+
+
+def stream_name(member: str, way: str) -> str:
+    """Return the name under which one direction's dice are made."""
+    return f"{member}/{way}"
+
+
+def header_line(header: Header) -> bytes:
+    """Return the header as a log begins with it."""
+    return msgspec.json.encode(header) + b"\n"
+
+
+def loads(data: bytes) -> Log:
+    """Return the log in `data`; half a row at its end is left out. Raises LogError."""
+    line, newline, body = data.partition(b"\n")
+    try:
+        if not newline:
+            raise msgspec.ValidationError("no header line")
+        found = msgspec.json.decode(line)
+        if not isinstance(found, dict) or found.get("jamrelay_netlab") != LOG_VERSION:
+            raise msgspec.ValidationError(f"no header of version {LOG_VERSION}")
+        header = msgspec.convert(found, Header)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LogError(f"not a log of netlab: {error}; it began with {line[:60]!r}") from error
+    rows = np.frombuffer(body, dtype=ROW_TYPE, count=len(body) // ROW_BYTES)
+    return Log(header, rows[np.lexsort((rows["index"], rows["way"], rows["leg"]))])
+
+
+def read_log(path: Path | str) -> Log:
+    """Return the log in a file. Raises OSError, LogError."""
+    try:
+        return loads(Path(path).read_bytes())
+    except LogError as error:
+        raise LogError(f"{path}: {error}") from error
+
+
+def first_difference(log: Log, name: str, way: str) -> str | None:
+    """Ask the model again, with the same seed, about what the log saw on one way; None: all decided alike.
+
+    Otherwise the first decision that differs, in words. Alike means every bit of every arrival.
+    """
+    model = Impairment(log.way(name, way), seed=log.header.seed, name=stream_name(name, way))
+    for logged in log.decisions(name, way):
+        again = model.decide(logged.at_s, logged.size)
+        if again != logged:
+            return f"{stream_name(name, way)}: logged {logged}, but the model says {again}"
+    return None

@@ -1,0 +1,365 @@
+"""The emulator: reads datagrams from TUN devices, asks the model what becomes of them, and does it in time.
+
+A process of its own with one thread that matters, under SCHED_FIFO where it may. It is started by `star` with
+the devices' descriptors and a plan on its stdin; the plan's pipe stays open, and its end (also by SIGKILL of
+the star) ends the emulator, which then kills whatever still lives in the star's namespaces.
+
+A star: members send to the relay ("up") and the relay to members ("down"). Anything else has no route here
+and is counted. No call in the loop can wait but the one that waits for work.
+"""
+
+import contextlib
+import gc
+import heapq
+import math
+import os
+import queue
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from importlib import metadata
+
+import msgspec
+
+from laboratory.star import namespaces
+from laboratory.star.decisionlog import (
+    DOWN,
+    FATES,
+    NEVER,
+    ROW,
+    UP,
+    WAYS,
+    Header,
+    Log,
+    header_line,
+    read_log,
+    stream_name,
+)
+from relay.netmodel.impairment import Decision, Impairment, Leg
+
+__all__ = ["Emulator", "Ending", "Log", "Plan", "read_log"]
+
+PRIORITY = 20
+"""Under SCHED_FIFO: above what it emulates for, below the kernel's own threads (50)."""
+DATAGRAM_BYTES = 65_536
+AT_ONCE = 32
+"""Read from one device before due datagrams get their turn."""
+IDLE_S = 0.2
+FLUSH_ROWS = 1_000
+ROWS_AT_ONCE = 32
+ROWS_TAKE_S = 0.000_1
+"""Rows are made in the gaps: after a blocked way drains, hundreds of datagrams are due at one instant."""
+FINISHED_MAX = 50_000
+FLUSH_S = 0.5
+TIMER_SLACK_NS = 1
+IPV4_MIN_BYTES = 20
+
+FATE_NUMBERS = {fate: number for number, fate in enumerate(FATES)}
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the star wants; descriptors are those that the emulator inherited."""
+
+    seed: int
+    relay_address: str
+    relay_tun: int
+    names: list[str]
+    addresses: list[str]
+    tuns: list[int]
+    legs: list[Leg]
+    inodes: list[int]
+    """The namespaces to be swept at the end."""
+    log: str | None
+    realtime: bool
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """The emulator's first word: when its time 0 was."""
+
+    zero_monotonic_ns: int
+    zero_realtime_ns: int
+    realtime: bool
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """The emulator's last word."""
+
+    datagrams: int
+    """Decided."""
+    no_route: int
+    """Between members, to addresses that nobody has, or not IPv4."""
+    refused: int
+    """That a device would not take when they were due: an interface that is down."""
+    in_flight: int
+    """Not yet due at the end."""
+    cpu_s: float
+    seconds: float
+
+
+class LogWriter:
+    """Writes to the log in a thread, so that a slow disk holds up nobody's datagrams."""
+
+    def __init__(self, path: str, header: Header) -> None:
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by close)
+        self._file.write(header_line(header))
+        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="log", daemon=True)
+        self._thread.start()
+
+    def write(self, rows: bytes) -> None:
+        """Have whole rows written soon."""
+        self._queue.put(rows)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._queue.put(None)
+        self._thread.join()
+        self._file.close()
+
+    def _work(self) -> None:
+        while (rows := self._queue.get()) is not None:
+            self._file.write(rows)
+
+
+class Direction:
+    """One way of one leg, as the loop needs it."""
+
+    __slots__ = ("decide", "leg", "out_fd", "way")
+
+    def __init__(self, leg: int, way: int, impairment: Impairment, out_fd: int) -> None:
+        self.leg = leg
+        self.way = way
+        self.decide = impairment.decide
+        self.out_fd = out_fd
+
+
+class Flight:
+    """One datagram on its way, perhaps with a copy."""
+
+    __slots__ = ("arrivals_s", "at_s", "data", "fate", "index", "ways", "written_s")
+
+    def __init__(self, ways: Direction, decision: Decision, data: bytes) -> None:
+        self.ways = ways
+        self.index = decision.index
+        self.at_s = decision.at_s
+        self.fate = decision.fate
+        self.arrivals_s = decision.arrivals_s
+        self.data = data
+        self.written_s = [NEVER] * len(decision.arrivals_s)
+
+    def row(self) -> bytes:
+        """Return the log's row, with what is known by now."""
+        first, copy, *_ = *self.arrivals_s, NEVER, NEVER
+        written, copy_written, *_ = *self.written_s, NEVER, NEVER
+        ways, data = self.ways, self.data
+        return ROW.pack(
+            ways.leg, ways.way, data[9], FATE_NUMBERS[self.fate], len(data), self.index, 0,
+            self.at_s, first, copy, written, copy_written,
+        )  # fmt: skip
+
+
+Heap = list[tuple[float, int, Flight, int]]
+"""(due, serial, flight, which of its arrivals)"""
+
+
+class Emulator:
+    """The loop, flat and without luxury: it is the one place here where microseconds count."""
+
+    def __init__(self, plan: Plan, zero_ns: int, log: LogWriter | None) -> None:
+        self._zero_ns = zero_ns
+        self._log = log
+        self._rows: list[bytes] = []
+        self._finished: deque[Flight] = deque()
+        self._flush_at_s = FLUSH_S
+        self._heap: Heap = []
+        self._serial = 0
+        self._ups: dict[int, Direction] = {}
+        self._downs: dict[bytes, Direction] = {}
+        for number, (name, address, tun, leg) in enumerate(
+            zip(plan.names, plan.addresses, plan.tuns, plan.legs, strict=True)
+        ):
+            up = Impairment(leg.up, seed=plan.seed, name=stream_name(name, WAYS[UP]))
+            down = Impairment(leg.down, seed=plan.seed, name=stream_name(name, WAYS[DOWN]))
+            self._ups[tun] = Direction(number, UP, up, plan.relay_tun)
+            self._downs[socket.inet_aton(address)] = Direction(number, DOWN, down, tun)
+        self._relay_tun = plan.relay_tun
+        self._relay_address = socket.inet_aton(plan.relay_address)
+        self.datagrams = self.no_route = self.refused = self.in_flight = 0
+        self.stopped = False
+
+    def run(self, lifeline: int) -> None:
+        """Work until the lifeline ends or a signal sets `stopped`; log what is left."""
+        descriptors = [self._relay_tun, *self._ups, lifeline]
+        while not self.stopped:
+            left_s = self._left_s()
+            waiting = self._finished or self._rows
+            if waiting and (left_s > ROWS_TAKE_S or len(self._finished) > FINISHED_MAX):
+                self._make_rows(ROWS_AT_ONCE)
+                left_s = 0.0 if self._finished else self._left_s()
+            for fd in select.select(descriptors, (), (), max(left_s, 0.0))[0]:
+                if fd == lifeline:
+                    self.stopped = not os.read(lifeline, 64)
+                else:
+                    self._read(fd)
+                    self._write_due()
+            self._write_due()
+        self._end()
+
+    def _left_s(self) -> float:
+        return min(self._heap[0][0] - self._now_s(), IDLE_S) if self._heap else IDLE_S
+
+    def _now_s(self) -> float:
+        return (time.monotonic_ns() - self._zero_ns) / 1e9
+
+    def _read(self, fd: int) -> None:
+        up = self._ups.get(fd)
+        for _ in range(AT_ONCE):
+            try:
+                data = os.read(fd, DATAGRAM_BYTES)
+            except BlockingIOError:
+                return
+            at_s = self._now_s()
+            direction = None
+            if len(data) >= IPV4_MIN_BYTES and data[0] >> 4 == 4:
+                to = data[16:20]
+                if up is None:
+                    direction = self._downs.get(to)
+                elif to == self._relay_address:
+                    direction = up
+            if direction is None:
+                self.no_route += 1
+                continue
+            self.datagrams += 1
+            flight = Flight(direction, direction.decide(at_s, len(data)), data)
+            if not flight.arrivals_s:
+                self._finish(flight)
+            for number, arrival_s in enumerate(flight.arrivals_s):
+                self._serial += 1
+                heapq.heappush(self._heap, (arrival_s, self._serial, flight, number))
+
+    def _write_due(self) -> None:
+        heap, write, clock_ns, zero_ns = self._heap, os.write, time.monotonic_ns, self._zero_ns
+        now_s = (clock_ns() - zero_ns) / 1e9
+        while heap and heap[0][0] <= now_s:
+            _, _, flight, number = heapq.heappop(heap)
+            try:
+                write(flight.ways.out_fd, flight.data)
+            except OSError:
+                self.refused += 1
+            now_s = (clock_ns() - zero_ns) / 1e9
+            written_s = flight.written_s
+            written_s[number] = now_s
+            if len(written_s) == 1 or not any(map(math.isnan, written_s)):
+                self._finish(flight)
+
+    def _finish(self, flight: Flight) -> None:
+        if self._log is not None:
+            self._finished.append(flight)
+
+    def _make_rows(self, count: int) -> None:
+        for _ in range(min(count, len(self._finished))):
+            self._rows.append(self._finished.popleft().row())
+        if len(self._rows) >= FLUSH_ROWS or self._now_s() >= self._flush_at_s:
+            self._flush()
+
+    def _flush(self) -> None:
+        assert self._log is not None
+        self._log.write(b"".join(self._rows))
+        self._rows.clear()
+        self._flush_at_s = self._now_s() + FLUSH_S
+
+    def _end(self) -> None:
+        left = {id(flight): flight for _, _, flight, _ in self._heap}
+        self.in_flight = len(left)
+        for flight in left.values():
+            self._finish(flight)
+        if self._log is not None:
+            self._make_rows(len(self._finished))
+            self._flush()
+
+
+def main() -> int:
+    """Read the plan from stdin, say Ready on stdout, work until stdin ends, say Ending."""
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        line = b""
+        while not line.endswith(b"\n"):
+            part = stdin.read(65_536)
+            if not part:
+                raise SystemExit("emulator: no plan on stdin; it is started by laboratory.star.star")
+            line += part
+    plan = msgspec.json.decode(line, type=Plan)
+    realtime = plan.realtime and run_in_real_time()
+    zero_ns, wall_ns = readings()
+    ready = Ready(zero_monotonic_ns=zero_ns, zero_realtime_ns=wall_ns, realtime=realtime)
+    log = None
+    if plan.log is not None:
+        header = Header(
+            version=metadata.version("jamrelay"),
+            seed=plan.seed,
+            names=plan.names,
+            legs=plan.legs,
+            zero_monotonic_ns=zero_ns,
+            zero_realtime_ns=wall_ns,
+            realtime=realtime,
+        )
+        log = LogWriter(plan.log, header)
+    emulator = Emulator(plan, zero_ns, log)
+
+    def stop(*_: object) -> None:
+        emulator.stopped = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the star's to hear
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # nothing in the loop makes cycles
+    say(ready)
+    cpu_s = time.process_time()
+    try:
+        emulator.run(lifeline=0)
+    finally:
+        namespaces.end_processes_in(set(plan.inodes))
+        if log is not None:
+            log.close()
+        say(
+            Ending(
+                datagrams=emulator.datagrams,
+                no_route=emulator.no_route,
+                refused=emulator.refused,
+                in_flight=emulator.in_flight,
+                cpu_s=time.process_time() - cpu_s,
+                seconds=(time.monotonic_ns() - zero_ns) / 1e9,
+            )
+        )
+    return 0
+
+
+def readings() -> tuple[int, int]:
+    """Return (monotonic, realtime) in ns of one instant: the closest of ten pairs of readings."""
+    best = (1 << 62, 0, 0)
+    for _ in range(10):
+        before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        best = min(best, (after - before, (before + after) // 2, wall))
+    return best[1], best[2]
+
+
+def run_in_real_time() -> bool:
+    """Ask for SCHED_FIFO and exact timers; return whether they were granted."""
+    namespaces.set_timer_slack(TIMER_SLACK_NS)
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
+        return True
+    return False
+
+
+def say(word: msgspec.Struct) -> None:
+    with contextlib.suppress(OSError):  # nobody may be left to hear it
+        os.write(1, msgspec.json.encode(word) + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,309 @@
+"""Netlab's command: programs on a bad network of this machine's own, and what it did to them.
+
+    scripts/netlab --profile hotel-wifi --members 3 -- jambridge probe {relay}
+
+Exit status: 0, 1 (the network wasn't as asked, or a program failed), 2 (the command line), 3 (not on this
+machine: no root, no /dev/net/tun).
+"""
+
+import os
+import selectors
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from laboratory.runs.points import legs_over
+from laboratory.star import netlab_view, selfcheck
+from laboratory.star.decisionlog import read_log
+from laboratory.star.star import MEMBERS_MAX, Host, NetlabError, Star, why_not
+from laboratory.star.wayreport import report
+from relay.netmodel.impairment import Leg
+from relay.netmodel.networks import PROFILES
+from relay.wire.errors import LocalError
+
+NOT_HERE = 3
+NAMES = ("anna", "bob", "cleo", "dora", "emil", "frida", "gus", "hanna")
+RELAY_PORT = 7707
+LISTEN_S = 10.0
+FAREWELL_S = 5.0
+TCP_LISTEN = "0A"
+TABLE_COLUMNS = 160
+"""Wide as the widest table: better that a narrow terminal wraps than that figures are cut."""
+
+
+class Outcome:
+    """What the programs said and how they ended, printed as it comes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.statuses: dict[str, int] = {}
+        self._selector = selectors.DefaultSelector()
+        self._rest: dict[str, bytes] = {}
+
+    def listen(self, name: str, child: "subprocess.Popen[bytes]") -> None:
+        """Print what the child says, its place's name before each line."""
+        assert child.stdout is not None
+        os.set_blocking(child.stdout.fileno(), False)
+        self._selector.register(child.stdout, selectors.EVENT_READ, name)
+        self._rest[name] = b""
+
+    def hear(self, timeout_s: float) -> bool:
+        """Print what came, or comes within timeout_s; return whether anything did."""
+        ready = self._selector.select(timeout_s)
+        for key, _ in ready:
+            name = key.data
+            data = os.read(key.fd, 65_536)
+            if not data:
+                self._selector.unregister(key.fileobj)
+            *lines, self._rest[name] = (self._rest[name] + data).split(b"\n")
+            if not data and self._rest[name]:
+                lines.append(self._rest[name])
+            for line in lines:
+                text = line.decode(errors="replace").rstrip("\r")
+                self.console.print(f"{name:>6} | {text}", markup=False, highlight=False, soft_wrap=True)
+        return bool(ready)
+
+
+def members_of(text: str) -> list[str]:
+    """Return the members' names: of a number ("3") the first of NAMES, else the names ("anna,zoe")."""
+    if text.isdigit():
+        count = int(text)
+        names = [NAMES[i] if i < len(NAMES) else f"member{i + 1}" for i in range(min(count, MEMBERS_MAX + 1))]
+    else:
+        names = [name.strip() for name in text.split(",")]
+    if not 1 <= len(names) <= MEMBERS_MAX:
+        raise click.BadParameter(f"{text}: a star has 1 to {MEMBERS_MAX} members")
+    if len(set(names)) < len(names) or not all(names) or "relay" in names:
+        raise click.BadParameter(f"{text}: names differ from each other, and none is empty or 'relay'")
+    return names
+
+
+def legs_of(profile: str, members: Sequence[str], exceptions: Sequence[str]) -> dict[str, Leg]:
+    """Return each member's leg: the profile's, but for the exceptions ("bob=dsl,loss=5%")."""
+    try:
+        return legs_over(" | ".join([profile, *exceptions]), members)
+    except LocalError as error:
+        raise click.UsageError(f"{error} (--list shows the profiles)") from error
+
+
+def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: Outcome) -> None:
+    """Run the relay's and the members' programs to the members' end, or to Ctrl-C."""
+    settings = os.environ | {"NETLAB_RELAY": star.relay_address}
+    paths = f"{Path(sys.executable).parent}{os.pathsep}{settings.get('PATH', '')}"
+    settings |= {"PATH": paths, "PYTHONUNBUFFERED": "1"}
+
+    def start(host: Host, words: Sequence[str]) -> "subprocess.Popen[bytes]":
+        filled = [
+            word.replace("{member}", host.name).replace("{relay}", star.relay_address) for word in words
+        ]
+        try:
+            child = host.popen(
+                filled,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=settings | {"NETLAB_MEMBER": host.name},
+            )
+        except OSError as error:
+            raise NetlabError(f"{filled[0]} can't be started: {error.strerror}") from error
+        outcome.listen(host.name, child)
+        return child
+
+    if relay == "serve":
+        server = start(
+            star.relay, ["jamrelay", "serve", "--port", str(RELAY_PORT), "--data-dir", str(folder)]
+        )
+        deadline_s = time.monotonic() + LISTEN_S
+        while not listens(server.pid, RELAY_PORT):
+            outcome.hear(0.05)
+            if server.poll() is not None or time.monotonic() > deadline_s:
+                outcome.hear(0.5)
+                raise NetlabError(f"jamrelay doesn't listen on port {RELAY_PORT} after {LISTEN_S:.0f} s")
+    elif relay != "none":
+        start(star.relay, shlex.split(relay))
+    children = {name: start(host, command) for name, host in star.members.items()}
+    try:
+        while any(child.poll() is None for child in children.values()):
+            outcome.hear(0.1)
+            star.check()
+    except KeyboardInterrupt:
+        outcome.console.print("ending all programs (Ctrl-C)")
+        for child in children.values():
+            child.terminate()  # and what they say to that is still heard, while the relay is there
+        deadline_s = time.monotonic() + FAREWELL_S
+        while any(child.poll() is None for child in children.values()) and time.monotonic() < deadline_s:
+            outcome.hear(0.1)
+    else:
+        outcome.statuses = {name: child.returncode for name, child in children.items()}
+    deadline_s = time.monotonic() + FAREWELL_S
+    while outcome.hear(0.1) and time.monotonic() < deadline_s:
+        pass
+
+
+def listens(pid: int, port: int) -> bool:
+    """Return whether something in the process's namespace listens on a TCP port. Source: proc_net_tcp.rst."""
+    for table in ("tcp", "tcp6"):
+        try:
+            rows = Path(f"/proc/{pid}/net/{table}").read_text("ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            _, local, _, state, *_ = row.split()
+            if state == TCP_LISTEN and int(local.rpartition(":")[2], 16) == port:
+                return True
+    return False
+
+
+def check_profiles(
+    names: Sequence[str], *, seed: int, rate: float, seconds: float, realtime: bool, console: Console
+) -> dict[str, selfcheck.SelfCheck]:
+    """Run the self-check over profiles (or networks in parse_leg's words), with a bar for those who wait."""
+    legs = {name: legs_of(name, [selfcheck.MEMBER], [])[selfcheck.MEMBER] for name in names}
+    results = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        each_s = seconds + selfcheck.QUIET_S
+        task = progress.add_task("checking", total=each_s * len(names))
+        for number, (name, leg) in enumerate(legs.items()):
+            done_s = number * each_s
+
+            def tick(at_s: float, done_s: float = done_s) -> None:
+                progress.update(task, completed=done_s + at_s)
+
+            progress.update(task, description=f"checking {name}", completed=done_s)
+            results[name] = selfcheck.check(
+                leg, seed=seed, rate=rate, seconds=seconds, realtime=realtime, tick=tick
+            )
+    return results
+
+
+def as_json(value: object) -> str:
+    """Return JSON of reports; NaN, which JSON doesn't know, as null."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--profile",
+    metavar="NETWORK",
+    help='Network of every member: a profile (--list), or as "delay=50,jitter=10,loss=5%", '
+    '"hotel-wifi,loss=5%", "up:dsl;down:cable", "trace:FILE".',
+)
+@click.option(
+    "--members", default="3", show_default=True, metavar="N|NAMES", help="How many, or their names."
+)
+@click.option(
+    "--leg", "exceptions", multiple=True, metavar="NAME=NETWORK", help="Give one member another network."
+)
+@click.option("--seed", default=1, show_default=True, help="Fixes what chance decides.")
+@click.option(
+    "--relay",
+    default="serve",
+    show_default=True,
+    metavar="serve|none|COMMAND",
+    help="What runs in the middle: jamrelay serve with a key of its own, nothing, or a command.",
+)
+@click.option(
+    "--congestion",
+    metavar="NAME",
+    help="TCP's congestion control inside, as cubic or bbr.  [default: this machine's]",
+)
+@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="Keep every decision here.")
+@click.option(
+    "--selfcheck",
+    "checked",
+    metavar="NETWORK|all",
+    help="Send numbered datagrams and check the emulator from outside; no COMMAND.",
+)
+@click.option(
+    "--rate",
+    default=5000.0,
+    show_default=True,
+    type=click.FloatRange(10, 50_000),
+    help="With --selfcheck: datagrams a second, both directions together.",
+)
+@click.option(
+    "--seconds",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(1, 3600),
+    help="With --selfcheck: so long for each network.",
+)
+@click.option(
+    "--realtime/--no-realtime",
+    default=True,
+    show_default=True,
+    help="Run the emulator before all else (SCHED_FIFO); without, on a machine that others need.",
+)
+@click.option("--list", "listing", is_flag=True, help="Show the profiles and where their figures come from.")
+@click.option("--json", "in_json", is_flag=True, help="Report in JSON on stdout; all else on stderr.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def main(
+    profile: str | None, members: str, exceptions: tuple[str, ...], seed: int, relay: str,
+    congestion: str | None, log: Path | None, checked: str | None, rate: float, seconds: float,
+    realtime: bool, listing: bool, in_json: bool, command: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Run COMMAND for each member of a star of bad networks, the relay in the middle.
+
+    Each member has a network of its own (namespace and TUN device), UDP, TCP and ICMP alike; in COMMAND,
+    {member} stands for the member's name and {relay} for the relay's address (also in the environment:
+    NETLAB_MEMBER, NETLAB_RELAY). At the end, or at Ctrl-C, what the network did is checked against what was
+    asked. Needs Linux, root and /dev/net/tun.
+    """
+    console = Console(stderr=in_json)
+    console.width = max(console.width, TABLE_COLUMNS)
+    if listing:
+        netlab_view.show_profiles(PROFILES, console)
+        return
+    if (checked is None) == (not command):
+        raise click.UsageError("give either a COMMAND (after --) or --selfcheck NETWORK")
+    if command and profile is None:
+        raise click.UsageError("--profile NETWORK is missing (--list shows the named ones)")
+    if (reason := why_not()) is not None:
+        click.echo(f"netlab can't work here: {reason}", err=True)
+        sys.exit(NOT_HERE)
+    try:
+        if checked is not None:
+            names = list(PROFILES) if checked == "all" else [checked]
+            results = check_profiles(
+                names, seed=seed, rate=rate, seconds=seconds, realtime=realtime, console=console
+            )
+            netlab_view.show_selfcheck(results, seed, console)
+            if in_json:
+                click.echo(as_json(results))
+            sys.exit(0 if all(result.is_ok for result in results.values()) else 1)
+        legs = legs_of(profile or "", members_of(members), exceptions)
+        with tempfile.TemporaryDirectory(prefix="netlab-") as folder:
+            path = log or Path(folder) / "decisions.log"
+            star = Star(legs, seed=seed, log=path, congestion=congestion, realtime=realtime)
+            outcome = Outcome(console)
+            with star:
+                run(star, relay, command, Path(folder) / "relay", outcome)
+            reports = report(read_log(path))
+        netlab_view.show_reports(reports, star, console)
+        failed = {name: status for name, status in outcome.statuses.items() if status}
+        for name, status in failed.items():
+            console.print(f"{name}'s program ended with {status}")
+        if in_json:
+            ways = {one.name: asdict(one) | {"ok": one.is_ok} for one in reports}
+            click.echo(as_json({"seed": seed, "ways": ways, "unlogged": star.unlogged, "failed": failed}))
+        sys.exit(0 if all(one.is_ok for one in reports) and not star.unlogged and not failed else 1)
+    except NetlabError as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        console.print("interrupted: nothing was checked")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main(prog_name="scripts/netlab")

@@ -1,0 +1,121 @@
+"""Netlab's tables: what was asked, what was decided, what was done, the verdict."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from laboratory.star.selfcheck import SelfCheck
+from laboratory.star.star import Star
+from laboratory.star.wayreport import Share, WayReport
+from relay.netmodel.networks import Profile
+
+
+def show_profiles(profiles: Mapping[str, Profile], console: Console) -> None:
+    """Print the named networks with the source of their figures."""
+    table = Table("network", "source of its figures", box=None, pad_edge=False)
+    for profile in profiles.values():
+        table.add_row(profile.name, profile.source)
+    console.print(table)
+
+
+def show_reports(reports: Sequence[WayReport], star: Star, console: Console) -> None:
+    """Print one row for each way that saw a datagram, what is wrong in words, and the emulator's counts."""
+    if not reports:
+        console.print("no datagram went through the network: nothing to check")
+        return
+    table = _table("way", "datagrams")
+    for one in reports:
+        table.add_row(one.name, str(one.datagrams), *_cells(one, one.error_ms), _verdict(one.is_ok))
+    console.print(table)
+    for one in reports:
+        for fault in one.faults + one.lateness:
+            console.print(f"NOT OK  {one.name}: {fault}", markup=False, highlight=False)
+    if star.unlogged:
+        console.print(f"NOT OK  the kernel dropped {star.unlogged} datagrams beside the emulator")
+    if star.ending is not None:
+        ending = star.ending
+        console.print(
+            f"seed {star.seed}; emulator {ending.cpu_s / ending.seconds:.1%} of a processor; without a route "
+            f"{ending.no_route}; still on their way at the end {ending.in_flight}",
+            highlight=False,
+        )
+    if star.ready is not None and star.realtime and not star.ready.realtime:
+        console.print("the emulator was refused SCHED_FIFO: its delays follow this machine's load")
+    console.print(LEGEND, highlight=False)
+
+
+LEGEND = (
+    "delays in ms, p50/p99: asked = delay and jitter in theory, without queue, spikes, order; decided = what "
+    "the model drew; error = done minus decided. Loss in %: asked, got, its 99 % interval (Wilson)."
+)
+
+
+WHY_STEADY = (
+    "The seed fixes the dice: with as many datagrams the losses are the same in every run, so a pass isn't "
+    "luck that could turn. The model was asked again about every datagram and had to decide alike to the "
+    "last bit. Done is seen from outside: from the clock before sending to the kernel's receive stamp."
+)
+
+
+def show_selfcheck(results: Mapping[str, SelfCheck], seed: int, console: Console) -> None:
+    """Print the self-check over networks."""
+    table = _table("network", "way", "per s", "cpu")
+    for name, result in results.items():
+        for number, way in enumerate(result.ways):
+            one = way.report
+            first = (name, f"{result.rate:.0f}", f"{result.cpu_share:.0%}") if number == 0 else ("", "", "")
+            table.add_row(
+                first[0], one.name.rpartition("/")[2], *first[1:], *_cells(one, way.error_ms[:2]),
+                _verdict(one.is_ok),
+            )  # fmt: skip
+    console.print(table)
+    for name, result in results.items():
+        for way in result.ways:
+            for fault in way.report.faults + way.report.lateness:
+                console.print(f"NOT OK  {name} {way.report.name}: {fault}", markup=False, highlight=False)
+    good = sum(result.is_ok for result in results.values())
+    console.print(
+        f"{good} of {len(results)} networks as asked; seed {seed}. {WHY_STEADY}",
+        highlight=False,
+    )
+    console.print(LEGEND, highlight=False)
+
+
+def _table(*first: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in first:
+        table.add_column(name, justify="left" if name in ("way", "network") else "right", no_wrap=True)
+    for name in ("asked", "decided", "error", "lost", "bursts", "full/out", "copies", "overtaken"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    return table
+
+
+def _cells(one: WayReport, error_ms: tuple[float, ...]) -> tuple[str, ...]:
+    return (
+        _pair(one.delay_asked_ms),
+        _pair(one.delay_decided_ms),
+        _pair(error_ms, 2),
+        _share(one.loss),
+        _share(one.bursts),
+        f"{one.fates['queue-full']}/{one.fates['outage']}",
+        str(one.copied),
+        str(one.overtaken),
+    )
+
+
+def _pair(values: tuple[float, ...], places: int = 1) -> str:
+    return "/".join("-" if math.isnan(value) else f"{value:.{places}f}" for value in values)
+
+
+def _share(one: Share | None) -> str:
+    if one is None or (one.asked == 0.0 and one.got == 0.0):
+        return "-"
+    asked, got, low, high = (100 * value for value in (one.asked, one.got, one.low, one.high))
+    return f"{asked:.3g} {got:.2g} [{low:.2g}-{high:.2g}]"
+
+
+def _verdict(is_ok: bool) -> str:
+    return "ok" if is_ok else "NOT OK"

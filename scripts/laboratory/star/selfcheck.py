@@ -1,0 +1,214 @@
+"""Self-check: sends numbered datagrams through a star and compares what arrived, and when, with the log.
+
+Delay is measured from outside: from the clock read before sending to the kernel's own receive stamp, against
+what the model decided. So the emulator's waking up, reading and writing are all in the error. Sending is
+even, on the emulation's own clock, in both directions in turn.
+"""
+
+import contextlib
+import os
+import socket
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from laboratory.star.decisionlog import UP, WAYS, Log, read_log
+from laboratory.star.emulator import PRIORITY, Ending
+from laboratory.star.namespaces import set_timer_slack
+from laboratory.star.star import Star
+from laboratory.star.wayreport import ERROR_MS_P99_MAX, WayReport, report
+from relay.netmodel.impairment import Leg
+
+MEMBER = "anna"
+PORT = 7707
+SIZE = 64
+"""Bytes of the IP datagram: small, so that slow lines aren't full of it."""
+HEADERS = 28
+START_S = 0.3
+"""On the emulation's clock: the same in each run, so that time lines are met at the same instants."""
+QUIET_S = 1.5
+"""Longer than any way here takes: when nothing has come for so long, all has come."""
+DRAIN_S = 0.005
+RECEIVE_BUFFER = 16 << 20
+SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
+TIMESPEC = struct.Struct("@qq")
+NUMBER = struct.Struct("!I")
+ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
+
+Stamps = dict[int, list[int]]
+"""Number of a datagram -> when its copies arrived (ns, realtime)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A way as seen from outside, beside its report. error_ms: arrival minus decided, (p50, p99, worst)."""
+
+    report: WayReport
+    error_ms: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """What one run of the self-check found."""
+
+    ways: list[Measured]
+    rate: float
+    """Datagrams a second through the star, both directions together, as sent."""
+    cpu_share: float
+    """Of one processor, that the emulator used."""
+    ending: Ending
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether all is as asked."""
+        return all(way.report.is_ok for way in self.ways)
+
+
+def check(
+    leg: Leg,
+    *,
+    seed: int,
+    rate: float,
+    seconds: float,
+    realtime: bool = True,
+    tick: Callable[[float], None] = lambda _: None,
+) -> SelfCheck:
+    """Send for `seconds` at `rate` (both directions together) and return what was found.
+
+    tick is called with the seconds done, a few times a second. Raises NetlabError.
+    """
+    with tempfile.TemporaryDirectory(prefix="netlab-") as folder:
+        path = Path(folder) / "decisions.log"
+        with (
+            Star({MEMBER: leg}, seed=seed, log=path, realtime=realtime, awake=realtime) as star,
+            _in_front(realtime),
+        ):
+            sent, came = _converse(star, rate, seconds, tick)
+        log = read_log(path)
+    assert star.ending is not None
+    ways = [Measured(one, (0.0, 0.0, 0.0)) for one in report(log, even=True)]
+    measured = []
+    for one, way in zip(ways, WAYS, strict=True):
+        errors_ms = compare(log, way, sent[way], came[way], one.report.faults)
+        worst = tuple(map(float, np.percentile(errors_ms, [50, 99, 100]))) if len(errors_ms) else (0.0,) * 3
+        if worst[1] >= ERROR_MS_P99_MAX:
+            one.report.lateness.append(
+                f"seen from outside, 1 in 100 was {worst[1]:.2f} ms later than decided"
+            )
+        measured.append(Measured(one.report, (worst[0], worst[1], worst[2])))
+    if star.unlogged:
+        measured[0].report.faults.append(f"the kernel dropped {star.unlogged} datagrams beside the emulator")
+    span_s = max((times[-1] for times in sent.values()), default=0) - min(t[0] for t in sent.values())
+    count = sum(map(len, sent.values()))
+    return SelfCheck(measured, count / (span_s / 1e9), star.ending.cpu_s / star.ending.seconds, star.ending)
+
+
+def compare(log: Log, way: str, sent_ns: list[int], came_ns: Stamps, faults: list[str]) -> list[float]:
+    """Return by how many ms each arrival was later than decided; what contradicts the log goes to `faults`.
+
+    sent_ns: by number, from 0; the n-th datagram sent is the n-th that the log knows.
+    """
+    decisions = log.decisions(MEMBER, way)
+    if len(decisions) != len(sent_ns):
+        faults.append(f"{len(sent_ns)} were sent, but the emulator saw {len(decisions)}")
+        return []
+    errors_ms: list[float] = []
+    astray = 0
+    for number, (decision, at_ns) in enumerate(zip(decisions, sent_ns, strict=True)):
+        stamps = sorted(came_ns.get(number, ()))
+        if len(stamps) != len(decision.arrivals_s):
+            astray += 1
+            continue
+        for stamp_ns, arrival_s in zip(stamps, sorted(decision.arrivals_s), strict=True):
+            errors_ms.append((stamp_ns - at_ns) / 1e6 - (arrival_s - decision.at_s) * 1e3)
+    if astray:
+        faults.append(f"{astray} did not arrive as often as decided")
+    return errors_ms
+
+
+def _converse(
+    star: Star, rate: float, seconds: float, tick: Callable[[float], None]
+) -> tuple[dict[str, list[int]], dict[str, Stamps]]:
+    """Send in both directions in turn; return when each number was sent, and when it came, by way."""
+    assert star.ready is not None
+    member, relay = _socket(star, MEMBER), _socket(star, None)
+    ends = ((member, (star.relay_address, PORT)), (relay, (star.member(MEMBER).address, PORT)))
+    sent: dict[str, list[int]] = {way: [] for way in WAYS}
+    came: dict[str, Stamps] = {way: {} for way in WAYS}
+    receivers = {WAYS[UP]: relay, WAYS[1 - UP]: member}
+    count = round(rate * seconds)
+    start_s = star.ready.zero_monotonic_ns / 1e9 + START_S
+    padding = bytes(SIZE - HEADERS - NUMBER.size)
+    drained_s = ticked_s = 0.0
+    with member, relay:
+        for turn in range(count):
+            due_s = start_s + turn / rate
+            now_s = time.monotonic()
+            if now_s - drained_s > DRAIN_S:
+                _drain(receivers, came)
+                drained_s = now_s
+            if now_s - ticked_s > 0.25:
+                star.check()
+                tick(turn / rate)
+                ticked_s = now_s
+            if (left_s := due_s - time.monotonic()) > 0:
+                time.sleep(left_s)
+            sock, to = ends[turn % 2]
+            times_ns = sent[WAYS[turn % 2]]
+            payload = NUMBER.pack(len(times_ns)) + padding
+            times_ns.append(time.time_ns())
+            sock.sendto(payload, to)
+        quiet_from_s = time.monotonic()
+        while time.monotonic() - quiet_from_s < QUIET_S:
+            if _drain(receivers, came):
+                quiet_from_s = time.monotonic()
+            time.sleep(DRAIN_S)
+    return sent, came
+
+
+def _socket(star: Star, name: str | None) -> socket.socket:
+    host = star.relay if name is None else star.member(name)
+    sock = host.socket()
+    sock.bind((host.address, PORT))
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    return sock
+
+
+def _drain(receivers: dict[str, socket.socket], came: dict[str, Stamps]) -> int:
+    count = 0
+    for way, sock in receivers.items():
+        stamps = came[way]
+        while True:
+            try:
+                payload, ancillary, _, _ = sock.recvmsg(SIZE, ANCILLARY_BYTES)
+            except BlockingIOError:
+                break
+            (number,) = NUMBER.unpack_from(payload)
+            seconds, nanoseconds = TIMESPEC.unpack(ancillary[0][2])
+            stamps.setdefault(number, []).append(seconds * 1_000_000_000 + nanoseconds)
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def _in_front(realtime: bool) -> Iterator[None]:
+    """Run this thread in real time, below the emulator: what it measures should be the emulator."""
+    was = os.sched_getscheduler(0), os.sched_getparam(0)
+    if realtime:
+        set_timer_slack(1)
+        with contextlib.suppress(OSError):
+            policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+            os.sched_setscheduler(0, policy, os.sched_param(PRIORITY // 2))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, *was)

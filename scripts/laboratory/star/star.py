@@ -1,0 +1,274 @@
+"""A star of network namespaces: the relay in the middle, one leg per member, all through one emulator.
+
+    with Star(legs={"anna": leg, "bob": leg}, seed=1, log=path) as star:
+        star.relay.popen(["jamrelay", "serve"])
+        star.member("anna").run(["ping", "-c", "3", star.relay_address])
+
+The relay is 10.77.0.1, member number i (from 1, in the order of `legs`) 10.77.i.1; nothing else can be
+reached from inside. Everything that lives in the namespaces ends with the star, even if the star's process
+is killed: programs started here die with the thread that started them, and the emulator, which notices the
+end by a pipe, kills whatever else is left inside. Several stars at once don't meet.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from rehearsal.rigs.recorder import die_with_parent
+
+from laboratory.star import namespaces
+from laboratory.star.awake import KeptAwake
+from laboratory.star.emulator import Ending, Plan, Ready
+from laboratory.star.namespaces import Namespace, NetlabError, why_not
+from relay.netmodel.impairment import Leg
+
+__all__ = ["Host", "NetlabError", "Star", "why_not"]
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+MEMBERS_MAX = 200
+READY_S = 20.0
+END_S = 5.0
+"""What programs get after SIGTERM, and the emulator to write its log."""
+POLL_S = 0.02
+
+
+class Host:
+    """One place of the star: a namespace to start programs in."""
+
+    def __init__(self, name: str, namespace: Namespace) -> None:
+        self.name = name
+        self.address = namespace.address
+        self.inode = namespace.inode
+        self._net_fd = namespace.net_fd
+        self.children: list[subprocess.Popen[Any]] = []
+
+    def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
+        """Start a program inside; arguments as of subprocess.Popen (but preexec_fn).
+
+        It has a session of its own unless told otherwise, and dies (SIGKILL) with the thread that called
+        this: call it from a thread that lives as long as the star. The star ends it when it is closed.
+        """
+        kwargs.setdefault("start_new_session", True)
+        child = subprocess.Popen([str(part) for part in command], preexec_fn=self._enter, **kwargs)
+        self.children.append(child)
+        return child
+
+    def run(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.CompletedProcess[Any]":
+        """Run a program inside to its end; arguments and errors as of subprocess.run (but preexec_fn)."""
+        return subprocess.run([str(part) for part in command], preexec_fn=self._enter, **kwargs)
+
+    def socket(self, family: int = socket.AF_INET, kind: int = socket.SOCK_DGRAM) -> socket.socket:
+        """Return a new socket of this place; it stays inside though this process is outside."""
+        return namespaces.call_inside(self._net_fd, lambda: socket.socket(family, kind))
+
+    def _enter(self) -> None:
+        namespaces.enter(self._net_fd)
+        die_with_parent()
+
+
+class Star:
+    """Owner of the namespaces, the emulator and the programs inside. Use it as a context manager.
+
+    legs: member's name -> Leg. log: where the emulator writes every decision (laboratory.star.decisionlog);
+    complete when the star is closed; None: no log. congestion: TCP's congestion control inside ("cubic",
+    "bbr"), None: the kernel's default. realtime: let the emulator run under SCHED_FIFO where it may. awake:
+    keep the processors awake (laboratory.star.awake), where little else runs.
+    Raises NetlabError, in words, if it can't be set up here.
+    """
+
+    def __init__(
+        self,
+        legs: Mapping[str, Leg],
+        *,
+        seed: int,
+        log: Path | str | None = None,
+        congestion: str | None = None,
+        realtime: bool = True,
+        awake: bool = False,
+    ) -> None:
+        if not 1 <= len(legs) <= MEMBERS_MAX:
+            raise NetlabError(f"{len(legs)} members: a star has 1 to {MEMBERS_MAX}")
+        self.legs = dict(legs)
+        self.seed = seed
+        self.log = None if log is None else Path(log).resolve()
+        self.congestion = congestion
+        self.realtime = realtime
+        self.awake = awake
+        self.relay_address = "10.77.0.1"
+        self.ready: Ready | None = None
+        """When the emulation's time 0 was, once it runs."""
+        self.ending: Ending | None = None
+        """What the emulator counted, once the star is closed."""
+        self.unlogged = 0
+        """Datagrams that the kernel dropped before or after the emulator, once the star is closed."""
+        self._namespaces: list[Namespace] = []
+        self._hosts: list[Host] = []
+        self._emulator: subprocess.Popen[bytes] | None = None
+        self._awake = contextlib.ExitStack()
+
+    def __enter__(self) -> "Star":
+        if self.awake:
+            self._awake.enter_context(KeptAwake())
+        try:
+            self._make()
+            self._start_emulator()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        if kind is None and self.ending is None:
+            raise NetlabError("the emulator ended before the star did: what went through it isn't complete")
+
+    @property
+    def relay(self) -> Host:
+        """The middle."""
+        return self._hosts[0]
+
+    @property
+    def members(self) -> dict[str, Host]:
+        """All members by name, in the order of the legs."""
+        return {host.name: host for host in self._hosts[1:]}
+
+    def member(self, name: str) -> Host:
+        """Return a member's place. Raises KeyError."""
+        return self.members[name]
+
+    @property
+    def emulator_pid(self) -> int:
+        """The emulator's process, to measure it."""
+        assert self._emulator is not None, "the star isn't open"
+        return self._emulator.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the emulator runs."""
+        return self._emulator is not None and self._emulator.poll() is None
+
+    def check(self) -> None:
+        """Raise NetlabError if the emulator has ended by itself."""
+        if self._emulator is not None and not self.is_alive:
+            raise NetlabError(f"the emulator ended with {self._emulator.returncode}: {self._complaint()}")
+
+    def processes(self) -> list[int]:
+        """Return the pids of all that lives inside."""
+        return namespaces.processes_in({host.inode for host in self._hosts})
+
+    def close(self) -> None:
+        """End all programs inside (SIGTERM, then SIGKILL), then the emulator. Idempotent."""
+        inodes = {namespace.inode for namespace in self._namespaces}
+        if inodes and namespaces.end_processes_in(inodes, signal.SIGTERM):
+            deadline_s = time.monotonic() + END_S
+            while namespaces.processes_in(inodes) and time.monotonic() < deadline_s:
+                time.sleep(POLL_S)
+            namespaces.end_processes_in(inodes)
+        for host in self._hosts:
+            for child in host.children:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(END_S)
+        if self._emulator is not None and self.ready is not None and self._namespaces:
+            self.unlogged = sum(namespaces.lost_at_devices(one.net_fd) for one in self._namespaces)
+        self._end_emulator()
+        for namespace in self._namespaces:
+            namespace.close()
+        self._namespaces.clear()
+        self._awake.close()
+
+    def _make(self) -> None:
+        for number, name in enumerate(("relay", *self.legs)):
+            namespace = namespaces.make(f"10.77.{number}.1", self.congestion)
+            self._namespaces.append(namespace)
+            self._hosts.append(Host(name, namespace))
+
+    def _start_emulator(self) -> None:
+        relay, *members = self._namespaces
+        plan = Plan(
+            seed=self.seed,
+            relay_address=relay.address,
+            relay_tun=relay.tun_fd,
+            names=list(self.legs),
+            addresses=[member.address for member in members],
+            tuns=[member.tun_fd for member in members],
+            legs=list(self.legs.values()),
+            inodes=[namespace.inode for namespace in self._namespaces],
+            log=None if self.log is None else str(self.log),
+            realtime=self.realtime,
+        )
+        path = os.pathsep.join(
+            [str(SCRIPTS), str(SCRIPTS.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the emulator)
+        self._emulator = subprocess.Popen(
+            [sys.executable, "-m", "laboratory.star.emulator"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=os.environ | {"PYTHONPATH": path},
+            pass_fds=[namespace.tun_fd for namespace in self._namespaces],
+            start_new_session=True,
+        )
+        assert self._emulator.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._emulator.stdin.write(msgspec.json.encode(plan) + b"\n")
+            self._emulator.stdin.flush()
+        word = self._hear(READY_S)
+        if not word:
+            self._emulator.kill()
+            self._emulator.wait()
+            raise NetlabError(
+                f"the emulator didn't start: {self._complaint() or f'silent for {READY_S:.0f} s'}"
+            )
+        self.ready = msgspec.json.decode(word, type=Ready)
+
+    def _hear(self, timeout_s: float) -> bytes:
+        """Return the emulator's next line, or nothing if none comes in time."""
+        assert self._emulator is not None
+        assert self._emulator.stdout is not None
+        line = b""
+        deadline_s = time.monotonic() + timeout_s
+        while not line.endswith(b"\n"):
+            left_s = max(0.0, deadline_s - time.monotonic())
+            if not select.select([self._emulator.stdout], [], [], left_s)[0]:
+                return b""
+            part = os.read(self._emulator.stdout.fileno(), 4096)
+            if not part:
+                return b""
+            line += part
+        return line
+
+    def _end_emulator(self) -> None:
+        if self._emulator is None or self._emulator.stdin is None or self._emulator.stdin.closed:
+            return
+        with contextlib.suppress(BrokenPipeError):
+            self._emulator.stdin.close()
+        self._emulator.terminate()  # a process forked from ours may hold the pipe open
+        word = self._hear(END_S)
+        if word and self.ready is not None:
+            self.ending = msgspec.json.decode(word, type=Ending)
+        try:
+            self._emulator.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._emulator.kill()
+            self._emulator.wait()
+        assert self._emulator.stdout is not None
+        self._emulator.stdout.close()
+        self._errors.close()
+
+    def _complaint(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace").strip()[-800:]

@@ -1,0 +1,177 @@
+"""Cells: all runs of one point together, curves of cells, and the thresholds read from them. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from laboratory.runs.points import mode_of
+from laboratory.runs.rows import Row, latest
+from laboratory.study.intervals import Count, Estimate, Share, difference_of, share_of
+from laboratory.study.plan import BASE_SERIES, Experiment
+
+COHERENT = 1e-3
+"""A session is called coherent below this share of bad events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A point with all its runs; shares are of its events, with 95 % intervals."""
+
+    where: str
+    series: str
+    mode: str
+    x: float
+    rows: tuple[Row, ...]
+    bad: Share
+    retimed: Share
+    divergent: Share
+    unavoidable: Share | None
+    """None where the oracle wasn't asked in every run."""
+
+    @property
+    def first(self) -> Row:
+        """Any row: what was asked for is the same in all."""
+        return self.rows[0]
+
+    def known(self, figure: str) -> list[float]:
+        """Return a figure of the runs, sorted, by its name in a row; of those that have it."""
+        return sorted(value for row in self.rows if (value := getattr(row, figure)) is not None)
+
+    def mean(self, figure: str) -> float | None:
+        """Return the mean over runs of a figure, None where no run has it."""
+        known = self.known(figure)
+        return fmean(known) if known else None
+
+    def worst(self, figure: str) -> float | None:
+        """Return the greatest of a figure over the runs."""
+        return max(self.known(figure), default=None)
+
+
+def cells_of(rows: Iterable[Row]) -> list[Cell]:
+    """Return the cells of rows, sorted by (where, series, mode, x).
+
+    A run that measured no event at all says nothing and is left out.
+    """
+    sorted_rows: dict[tuple[str, str, str, float], list[Row]] = {}
+    for row in latest(rows).values():
+        if row.events:
+            sorted_rows.setdefault((row.where, row.series, mode_of(row), row.x), []).append(row)
+    return [
+        cell_of(*key, tuple(sorted(group, key=lambda row: row.seed)))
+        for key, group in sorted(sorted_rows.items())
+    ]
+
+
+def cell_of(where: str, series: str, mode: str, x: float, rows: tuple[Row, ...]) -> Cell:
+    def share(figure: str) -> Share:
+        return share_of([(getattr(row, figure), row.events) for row in rows])
+
+    asked = all(row.unavoidable is not None for row in rows)
+    return Cell(
+        where, series, mode, x, rows, share("bad"), share("retimed"), share("divergent"),
+        share("unavoidable") if asked else None,
+    )  # fmt: skip
+
+
+def curve(cells: Iterable[Cell], where: str, series: str, mode: str) -> list[Cell]:
+    """Return one curve, by rising x."""
+    return sorted(
+        (cell for cell in cells if (cell.where, cell.series, cell.mode) == (where, series, mode)),
+        key=lambda cell: cell.x,
+    )
+
+
+def sweep_curve(cells: Sequence[Cell], where: str, sweep: Experiment, mode: str) -> list[Cell]:
+    """Return the curve of an experiment, the base among it, even where another experiment tried that."""
+    line = curve(cells, where, sweep.series, mode)
+    if not line or any(cell.x == sweep.base_x for cell in line):
+        return line
+    base = next((c for c in cells if (c.where, c.mode) == (where, mode) and is_base(c)), None)
+    started = [replace(base, series=sweep.series, x=sweep.base_x)] if base else []
+    return sorted([*started, *line], key=lambda cell: cell.x)
+
+
+def is_base(cell: Cell) -> bool:
+    return (cell.series, cell.x) == (BASE_SERIES, 0)
+
+
+# -- thresholds ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Up to where a session stays coherent along a curve: between `holds` and `fails`.
+
+    None for `holds`: not even at the first x; None for `fails`: even at the last. `sure`: the upper bound of
+    the interval, not only the share, is below COHERENT at `holds` and before.
+    """
+
+    holds: Cell | None
+    fails: Cell | None
+    sure: bool
+
+
+def threshold(cells: Iterable[Cell], below: float = COHERENT) -> Threshold | None:
+    """Search from the first cell to the first that isn't coherent; None if there are no cells.
+
+    Give a curve as it is where more of x is worse, and reversed where less of it is.
+    """
+    passed: list[Cell] = []
+    failed: Cell | None = None
+    for cell in cells:
+        if cell.bad.value >= below:
+            failed = cell
+            break
+        passed.append(cell)
+    if not passed and failed is None:
+        return None
+    sure = bool(passed) and all(cell.bad.high < below for cell in passed)
+    return Threshold(passed[-1] if passed else None, failed, sure)
+
+
+# -- the two labs side by side ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The same experiment in virtual time and with real processes."""
+
+    virtual: Cell
+    netlab: Cell
+    difference: Estimate
+    """netlab - virtual, 99 %."""
+
+    @property
+    def agrees(self) -> bool:
+        return self.difference.holds(0.0)
+
+    @property
+    def half_width(self) -> float:
+        """The least difference that would have shown."""
+        return (self.difference.high - self.difference.low) / 2
+
+
+def agreements(cells: Sequence[Cell]) -> list[Agreement]:
+    """Return every point that both labs tried, sorted as cells are.
+
+    Where virtual time tried the same network in two experiments, that of the same name is taken.
+    """
+    found = []
+    for real in cells:
+        alike = [cell for cell in cells if cell.where == "virtual" and same(cell) == same(real)]
+        if real.where == "netlab" and alike:
+            virtual = next(
+                (cell for cell in alike if (cell.series, cell.x) == (real.series, real.x)), alike[0]
+            )
+            found.append(Agreement(virtual, real, difference_of(counts(real), counts(virtual))))
+    return found
+
+
+def same(cell: Cell) -> tuple[object, ...]:
+    row = cell.first
+    return (row.network, cell.mode, row.scheme, row.lead_ms, row.ahead_ms, row.members, row.events_per_s)
+
+
+def counts(cell: Cell, figure: str = "bad") -> list[Count]:
+    """Return (of a count of rows, events) of every run."""
+    return [(getattr(row, figure), row.events) for row in cell.rows]

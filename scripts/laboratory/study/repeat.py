@@ -1,0 +1,96 @@
+"""Repeating: points of a committed study run anew with other seeds, and whether they agree. Pure.
+
+Other seeds, so that what is compared is the finding and not a recording of it. Two results agree if the 99 %
+interval of the difference of their shares of bad events, of re-timed ones too, contains 0. The interval is
+the wider of Newcombe's (all events pooled) and Welch's (shares of runs), see `laboratory.study.intervals`:
+events fail in bursts, so pooled ones alone would cry wolf. With two comparisons a point, one point in 50
+fails by luck alone.
+
+Spread isn't a share: its median may differ by SPREAD_TOLERANCE or SPREAD_TOLERANCE_US, whichever is more.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from laboratory.runs.points import Point
+from laboratory.runs.rows import ASKED, Row, latest
+from laboratory.study.cells import Cell, cells_of, counts
+from laboratory.study.intervals import difference_of, percent
+from relay.wire.errors import LocalError
+
+SEED_STEP = 1000
+"""Added to the seeds of the committed runs."""
+SPREAD_TOLERANCE = 0.5
+SPREAD_TOLERANCE_US = 150.0
+"""Another seed draws other asymmetries of delay, which no clock can see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether one figure of a point agrees with the committed one, and the sentence that says so."""
+
+    point: str
+    agrees: bool
+    text: str
+
+
+def points_anew(committed: Iterable[Row], names: Iterable[str]) -> list[Point]:
+    """Return committed points to be run with other seeds. Raises LocalError for a name that isn't there."""
+    groups: dict[str, list[Row]] = {}
+    for row in latest(committed).values():
+        groups.setdefault(row.point, []).append(row)
+    points = []
+    for name in names:
+        if name not in groups:
+            raise LocalError(
+                f"no point {name!r} in the committed study; it has e.g. {', '.join(sorted(groups)[:5])}"
+            )
+        points.append(point_of(groups[name]))
+    return points
+
+
+def point_of(group: Sequence[Row]) -> Point:
+    """Return the point that rows came from, with other seeds."""
+    seeds = tuple(sorted(row.seed + SEED_STEP for row in group))
+    return Point(name=group[0].point, seeds=seeds, **{name: getattr(group[0], name) for name in ASKED})
+
+
+def judge(committed: Iterable[Row], found: Iterable[Row]) -> list[Verdict]:
+    """Return the verdicts on every point that was found anew."""
+    before = {cell.first.point: cell for cell in cells_of(committed)}
+    return [
+        verdict
+        for cell in cells_of(found)
+        for verdict in (
+            share_verdict(before[cell.first.point], cell, "bad"),
+            share_verdict(before[cell.first.point], cell, "re-timed"),
+            *spread_verdict(before[cell.first.point], cell),
+        )
+    ]
+
+
+def share_verdict(before: Cell, anew: Cell, what: str) -> Verdict:
+    figure = "bad" if what == "bad" else "retimed"
+    old, new = getattr(before, figure), getattr(anew, figure)
+    difference = difference_of(counts(anew, figure), counts(before, figure))
+    agrees = difference.holds(0.0)
+    text = (
+        f"{before.first.point}: {what} {percent(new.value)} of {new.events}, committed {percent(old.value)} "
+        f"of {old.events}; difference {difference.value * 100:+.2f} points, 99 % interval "
+        f"{difference.low * 100:+.2f} to {difference.high * 100:+.2f}: {'agrees' if agrees else 'DIFFERS'}"
+    )
+    return Verdict(before.first.point, agrees, text)
+
+
+def spread_verdict(before: Cell, anew: Cell) -> list[Verdict]:
+    """Return the verdict on the median spread; none where it wasn't measured."""
+    old, new = (cell.mean("spread_us_p50") for cell in (before, anew))
+    if old is None or new is None:
+        return []
+    tolerance_us = max(SPREAD_TOLERANCE * old, SPREAD_TOLERANCE_US)
+    agrees = abs(new - old) <= tolerance_us
+    text = (
+        f"{before.first.point}: spread p50 {new:.0f} us, committed {old:.0f} us +- {tolerance_us:.0f} us: "
+        f"{'agrees' if agrees else 'DIFFERS'}"
+    )
+    return [Verdict(before.first.point, agrees, text)]

@@ -1,0 +1,195 @@
+"""Study: runs its plan part by part, keeps the rows, and writes figures and text from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from laboratory.runs import rows
+from laboratory.runs.campaign import Failure, Job
+from laboratory.runs.points import Point
+from laboratory.runs.reporting import run_jobs, time_text
+from laboratory.runs.rows import Minute, Row
+from laboratory.runs.runs import ROOT, Stamp, answers, job_of, missing, run_spread, stamp
+from laboratory.study import figures as studyfigures
+from laboratory.study import plan as studyplan
+from laboratory.study.cells import cells_of
+from laboratory.study.plan import SpreadPoint
+from laboratory.study.text import Study, write_study
+from relay.wire.errors import LocalError
+
+PARTS = ("netlab", "virtual", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a study is kept."""
+
+    text: Path
+    folder: Path
+
+    @property
+    def rows(self) -> Path:
+        return self.folder / "rows.csv"
+
+    @property
+    def minutes(self) -> Path:
+        return self.folder / "spread.csv"
+
+
+NOT_RUN = 3
+"""Exit status where netlab can't work: no failure, but not all that was asked for."""
+COMMITTED = Place(ROOT / "docs" / "STUDY.md", ROOT / "docs" / "study")
+
+
+def run(
+    console: Console,
+    place: Place,
+    *,
+    parts: Sequence[str],
+    jobs: int,
+    again: bool,
+    points: Sequence[Point] | None = None,
+    spread: Sequence[SpreadPoint] | None = None,
+) -> int:
+    """Run the parts of a study that aren't there yet, write what follows from all of it; return the status.
+
+    points, spread: another plan than the study's.
+    """
+    planned = list(points) if points is not None else studyplan.virtual_points() + studyplan.netlab_points()
+    hours = list(spread) if spread is not None else studyplan.spread_points()
+    made_by, failures, not_run = stamp(), list[Failure](), ""
+    for part in [part for part in PARTS if part in parts and part != "text"]:
+        if part == "netlab" and (not_run := netlab_missing() or ""):
+            console.print(f"netlab NOT RUN: {not_run}")
+            continue
+        # Both at a time would disturb real time: netlab comes first and alone.
+        wanted = jobs_wanted(place, part, planned, hours, made_by, again)
+        at_once = min(jobs, studyplan.NETLAB_JOBS) if part == "netlab" else jobs
+        cost_s = sum(job.cost_s for job in wanted) / at_once
+        console.print(f"{part}: {len(wanted)} runs, {at_once} at a time, about {time_text(cost_s)}")
+        failures += run_jobs(console, wanted, at_once, partial(keep, place))
+    settle(place)
+    write(console, place, planned, hours)
+    if not_run:
+        console.print(f"NOT RUN: netlab ({not_run})")
+    return 1 if failures else NOT_RUN if not_run else 0
+
+
+def netlab_missing() -> str | None:
+    """Return why real processes can't be run here, in words; None if they can."""
+    from laboratory.star.star import why_not
+
+    return why_not()
+
+
+def genuine_missing() -> str | None:
+    """Return why genuine Sonic Pis can't be run here, in words; None if they can."""
+    from laboratory.runs.genuine import missing
+
+    return missing()
+
+
+def jobs_wanted(
+    place: Place,
+    part: str,
+    points: Sequence[Point],
+    hours: Sequence[SpreadPoint],
+    made_by: Stamp,
+    again: bool,
+) -> list[Job]:
+    """Return the runs of a part that are to be done, the longest first."""
+    mine = [point for point in points if point.where == part]
+    there = [] if again else rows.read(place.rows, Row)
+    wanted = [job_of(point, seed, made_by) for point, seed in missing(mine, there)]
+    if part == "virtual":
+        watched = [] if again else rows.read(place.minutes, Minute)
+        wanted += [
+            Job(
+                f"clocks over {hour.network}",
+                studyplan.spread_cost_s(hour),
+                partial(run_spread, hour, made_by),
+            )
+            for hour in hours
+            if not any(is_of(minute, hour) for minute in watched)
+        ]
+    return sorted(wanted, key=lambda job: -job.cost_s)
+
+
+def is_of(minute: Minute, hour: SpreadPoint) -> bool:
+    return (minute.network, minute.seed, minute.seconds) == (hour.network, hour.seed, hour.seconds)
+
+
+def keep(place: Place, job: Job, result: object) -> None:
+    """Add what a run brought to the study's data."""
+    if isinstance(result, Row):
+        rows.append(place.rows, result)
+    else:
+        assert isinstance(result, list)
+        rows.append(place.minutes, *result)
+
+
+def settle(place: Place) -> None:
+    """Sort the data, so that the same runs give the same file whatever order they ended in; lose nothing."""
+    kept = sorted(rows.read(place.rows, Row), key=lambda row: (row.where, row.point, row.seed, row.started))
+    rows.write(place.rows, list(dict.fromkeys(kept)), Row)
+    minutes = rows.read(place.minutes, Minute)
+    in_order = sorted(minutes, key=lambda one: (one.network, one.seconds, one.seed, one.started, one.minute))
+    rows.write(place.minutes, list(dict.fromkeys(in_order)), Minute)
+
+
+def asked_for(found: Sequence[Row], points: Sequence[Point]) -> list[Row]:
+    """Return the rows of these points, without those of a point that was changed since or given up."""
+    named = {point.name: point for point in points}
+    return [
+        row
+        for row in found
+        if row.point in named and answers(row, named[row.point]) and row.seed in named[row.point].seeds
+    ]
+
+
+def write(console: Console, place: Place, points: Sequence[Point], hours: Sequence[SpreadPoint]) -> None:
+    """Write figures and text from the data alone: from what of it belongs to these points."""
+    there = rows.read(place.rows, Row)
+    used = asked_for(there, points)
+    if not used:
+        raise LocalError(f"no rows of the plan in {place.rows}: nothing to write about")
+    if len(used) < len(there):
+        console.print(f"{len(there) - len(used)} rows of {place.rows} are not of the plan: left aside")
+    last = {
+        (minute.network, minute.seed, minute.minute): minute
+        for minute in rows.read(place.minutes, Minute)
+        if any(is_of(minute, hour) for hour in hours)
+    }
+    cells, minutes = cells_of(used), list(last.values())
+    pictures = studyfigures.draw_all(cells, minutes, place.folder)
+    text = write_study(Study(cells, minutes, pictures, place.folder.name))
+    new = place.text.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(place.text)
+    console.print(f"written: {place.text}, {len(pictures)} figures and the data in {place.folder}")
+
+
+def show_plan(console: Console) -> None:
+    """Print what the study is made of and what it costs."""
+    points = studyplan.netlab_points() + studyplan.virtual_points()
+    table = Table("part", "experiment", "modes", "x", "runs", "about")
+    for part, series in dict.fromkeys((point.where, point.series) for point in points):
+        group = [point for point in points if (point.where, point.series) == (part, series)]
+        modes = dict.fromkeys(point.name.split("/")[-2] for point in group)
+        table.add_row(
+            part, series, ", ".join(modes), ", ".join(f"{x:g}" for x in sorted({point.x for point in group})),
+            str(sum(len(point.seeds) for point in group)), time_text(studyplan.total_s(group)),
+        )  # fmt: skip
+    for hour in studyplan.spread_points():
+        table.add_row("virtual", f"clocks over {hour.network}", "udp-repair", "", "1",
+                      time_text(studyplan.spread_cost_s(hour)))  # fmt: skip
+    console.print(table)
+    netlab, virtual = studyplan.estimates_s()
+    console.print(
+        f"with {studyplan.NETLAB_JOBS} runs at a time: netlab about {time_text(netlab)}, "
+        f"virtual about {time_text(virtual)}"
+    )

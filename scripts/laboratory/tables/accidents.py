@@ -1,0 +1,197 @@
+"""Table of accidents: what a network that stands still for some seconds does to a room's lead and shift.
+
+Pure, in virtual time. Whatever is sent to or by a member during the stall arrives at its end, in order. A run
+has three accidents, MINUTE_S apart, and gives two lines: one accident, and three within ten minutes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from laboratory.runs.campaign import Job
+from laboratory.runs.points import Point, legs_of, names_of
+from laboratory.tables.leads import CLEAN
+from laboratory.virtual.net import Meddler
+from laboratory.virtual.stage import RUN_OUT_S, Stage
+from relay.lead.delivery_times import BLOCK
+from relay.lead.keeper import Caution
+from relay.wire.timetag import TICKS_PER_S
+
+STALLS_S = (1.0, 2.0, 5.0)
+AGES_S = (10.0, 60.0, 600.0)
+"""Of the room, in seconds of music."""
+MEMBERS, EVENTS_PER_S, AHEAD_MS = 3, 10.0, 480.0
+"""As few as tell: the more is played, the fewer seconds are 256 heartbeats. Of a lead that went by those (as
+at ce49f94) one stall of 2 s after 70 s made 645 ms with 10 events a second, and nothing with 4."""
+ACCIDENTS, MINUTE_S = 3, 60.0
+FRESH_S = 30.0
+STEP_S = 1.0
+COST_S = 0.05
+"""Of a second of music, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Accidents: how long the network stands still, how old the room is then, and at how many members."""
+
+    stall_s: float
+    age_s: float
+    members: int
+    caution: Caution
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What so many accidents did; leads and shifts (lead, shift) in ms.
+
+    most: the greatest of either in the minute after the last accident began; later: at its end.
+    """
+
+    trial: Trial
+    accidents: int
+    before: tuple[int, int]
+    most: tuple[int, int]
+    later: tuple[int, int]
+
+    @property
+    def may_rise(self) -> bool:
+        """Whether the rule lets lead and shift rise: for as many bad moments as the profile waits for."""
+        age_s = self.trial.age_s + (self.accidents - 1) * MINUTE_S
+        rank = self.trial.caution.rank(int(age_s * TICKS_PER_S / BLOCK))
+        return self.accidents >= max(rank, ACCIDENTS)
+
+    @property
+    def verdict(self) -> str:
+        """What the rule asks for, and whether that was seen."""
+        rose = any(most > before for most, before in zip(self.most, self.before, strict=True))
+        if not rose:
+            return "holds: nothing rose"
+        if self.may_rise:
+            return "holds: weather, may rise"
+        back = all(later <= before for later, before in zip(self.later, self.before, strict=True))
+        if self.trial.age_s < FRESH_S and back:
+            return "holds: fresh, back within a minute"
+        return "BROKEN"
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rule was kept."""
+        return self.verdict.startswith("holds")
+
+
+TRIALS = tuple(
+    Trial(stall_s, age_s, members, caution)
+    for age_s in AGES_S
+    for members in (1, 2)
+    for stall_s in STALLS_S
+    for caution in Caution
+)
+
+
+def run(trial: Trial, *, accidents: int = ACCIDENTS, seed: int = 1, network: str = CLEAN) -> list[Outcome]:
+    """Return what one accident did, and what as many as are asked for did together."""
+    legs = legs_of(Point("accident", "lead", 0.0, "virtual", network, members=MEMBERS))
+    stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=trial.caution)
+    start_s = stage.warm_up()
+    first_s = start_s + trial.age_s
+    instants_s = [first_s + index * MINUTE_S for index in range(accidents)]
+    stage.jam.meddle = stalled(
+        names_of(MEMBERS)[-trial.members :], [(at_s, at_s + trial.stall_s) for at_s in instants_s]
+    )
+    end_s = instants_s[-1] + MINUTE_S
+    stage.perform(
+        start_s=start_s, events_per_s=EVENTS_PER_S, seconds=end_s - start_s + RUN_OUT_S, ahead_ms=AHEAD_MS,
+        run_in_s=0.0,
+    )  # fmt: skip
+    before = _at(stage, first_s)
+    outcomes = []
+    for count, at_s in enumerate(instants_s, start=1):
+        most, now_s = _at(stage, at_s), at_s
+        while now_s < at_s + MINUTE_S - STEP_S / 2.0:
+            now_s += STEP_S
+            lead_ms, shift_ms = _at(stage, now_s)
+            most = max(most[0], lead_ms), max(most[1], shift_ms)
+        if count in (1, accidents):
+            outcomes.append(Outcome(trial, count, before, most, _at(stage, now_s)))
+    return outcomes
+
+
+def stalled(names: Iterable[str], periods_s: Sequence[tuple[float, float]]) -> Meddler:
+    """Return a network that stands still at these members, both ways, from one true instant to another."""
+    stricken = set(names)
+
+    def meddle(member: str, direction: int, at_s: float) -> float:
+        if member not in stricken:
+            return 0.0
+        return max((to_s - at_s for from_s, to_s in periods_s if from_s <= at_s < to_s), default=0.0)
+
+    return meddle
+
+
+def jobs() -> list[Job]:
+    """Return every trial, as runs whose results are lists of Outcomes."""
+    return [
+        Job(
+            f"{trial.stall_s:g} s, room of {trial.age_s:g} s, {trial.members} members, {trial.caution.value}",
+            (trial.age_s + ACCIDENTS * MINUTE_S) * COST_S,
+            partial(_run_in, trial),
+        )
+        for trial in TRIALS
+    ]
+
+
+def table(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
+    """Return heading and lines for people."""
+    heading = (
+        "room", "stall", "accidents", "at members", "profile", "lead before", "at most", "60 s later",
+        "shift before", "at most", "60 s later", "the rule",
+    )  # fmt: skip
+    ordered = sorted(outcomes, key=lambda one: (one.trial.age_s, one.accidents))
+    return [heading, *map(_line, ordered)]
+
+
+def text(outcomes: Sequence[Outcome]) -> str:
+    """Return the rule in words and the table, for docs/LEADS.md."""
+    heading, *lines = table(outcomes)
+    broken = sum(not one.holds for one in outcomes)
+    found = "It holds in every line." if not broken else f"It is BROKEN in {broken} lines."
+    return f"""## Accidents
+
+One accident moves nobody's lead. An accident is all that begins within ten seconds, at however many members,
+and lasts no more than five. In a room with more than half a minute of music one raises neither lead nor
+shift, whatever the profile; what it raises in a younger one is gone within the next minute of music. Three
+within ten minutes are weather: a room may then wait for what they took, as far as `--lead-max-ms`. (In its
+first five minutes, and by `safe` always, two are enough; by `quick` after five minutes it takes six.)
+
+A room of {MEMBERS} plays over the network of the first line above, each {EVENTS_PER_S:g} events a second
+{AHEAD_MS:g} ms ahead, with one seed. After so many seconds of music the network stands still at one member or
+two, both ways, and then brings all at once; with three accidents a minute lies between them. *at most*: the
+greatest lead or shift in the minute after the last accident began; *60 s later*: what it is at the end of
+that minute; all in ms. {found}
+
+| {" | ".join(heading)} |
+|{"---|" * len(heading)}
+""" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _line(one: Outcome) -> tuple[str, ...]:
+    trial = one.trial
+    ages = f"{trial.age_s:g} s" if trial.age_s < MINUTE_S else f"{trial.age_s / MINUTE_S:g} min"
+    figures = (str(pair[which]) for which in (0, 1) for pair in (one.before, one.most, one.later))
+    return (
+        ages, f"{trial.stall_s:g} s", str(one.accidents), str(trial.members), trial.caution.value, *figures,
+        one.verdict,
+    )  # fmt: skip
+
+
+def _at(stage: Stage, true_s: float) -> tuple[int, int]:
+    """Lead and shift (ms) at a true instant."""
+    stage.jam.run(true_s)
+    timing = stage.jam.hub.rooms["main"].tuning.keeper.timing
+    return round(timing.lead / TICKS_PER_S * 1e3), round(timing.shift / TICKS_PER_S * 1e3)
+
+
+def _run_in(trial: Trial, folder: Path) -> list[Outcome]:
+    """One run as a job: it needs no folder."""
+    return run(trial)

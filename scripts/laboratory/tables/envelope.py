@@ -1,0 +1,258 @@
+"""Envelope: networks on which the jam promises to lose nothing, what is required there, and what was found.
+
+What the figures mean stands in the page's template, envelope.md.j2.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from laboratory.runs import rows
+from laboratory.runs.points import Cut, Point
+from laboratory.runs.rows import Row
+from laboratory.runs.runs import ROOT
+from laboratory.study import plan as studyplan
+from laboratory.study.cells import Cell, cells_of
+from laboratory.tables.pages import render
+from laboratory.virtual.host import ADVANCE_S
+
+DATA = ROOT / "docs" / "study" / "envelope.csv"
+TEXT = ROOT / "docs" / "ENVELOPE.md"
+SEEDS = (1, 2, 3, 4, 5)
+SECONDS = 167.0
+"""10,000 events of the room at 60 a second."""
+UNAVOIDABLE_TIMES = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One network, and the greatest share of bad events there.
+
+    at_most: the share allowed, given the oracle's unavoidable share. spread_ms: the greatest p99 of the
+    difference between members of the true instant of one event; None where nothing is required of it.
+    cut: who isn't counted for a while.
+    """
+
+    title: str
+    network: str
+    ahead_ms: float
+    required: str
+    at_most: Callable[[float], float]
+    spread_ms: float | None = None
+    cut: Cut | None = None
+    shift_auto: bool | None = None
+    """Whether it tunes itself; None: where a note has more than 500 ms."""
+    like: str | None = None
+    """The trial without the trouble: margins, lead and shift must be as there."""
+    near_hindsight: bool = False
+    """Whether the lead must be about the least that would have done, and the shift 0 although it is free."""
+    wheres: tuple[str, ...] = ("virtual", "netlab")
+
+    def point(self, where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> Point:
+        """Return the trial as a point of the laboratory."""
+        tunes = self.ahead_ms > studyplan.BASE_AHEAD_MS if self.shift_auto is None else self.shift_auto
+        made = studyplan.point(
+            where, f"envelope {self.title}", self.ahead_ms, self.network, "udp-repair",
+            lead_ms=None, shift_auto=tunes, ahead_ms=self.ahead_ms, seconds=seconds, seeds=seeds,
+        )  # fmt: skip
+        return replace(made, cut="" if self.cut is None else str(self.cut))
+
+
+def fixed(share: float) -> Callable[[float], float]:
+    """Return a limit that doesn't depend on what is unavoidable."""
+    return lambda unavoidable: share
+
+
+def times_unavoidable(unavoidable: float) -> float:
+    """Return the limit where the network itself makes some events impossible."""
+    return UNAVOIDABLE_TIMES * unavoidable
+
+
+def network(rtt_ms: float, *, jitter_ms: float = 0, loss: float = 0, bursts: float = 0) -> str:
+    """Return the text of a leg. Jitter is normal, a new draw every HOLD_MS, shares are in per cent."""
+    text = studyplan.delay(rtt_ms)
+    if jitter_ms:
+        text += f",jitter={jitter_ms:g},kind=normal,hold={studyplan.HOLD_MS}"
+    if loss:
+        text += f",loss={loss:g}%"
+    if bursts:
+        text += f",bursts={bursts:g}%,burst=80"
+    return text
+
+
+CALM_TITLE, CALM = "RTT 30, jitter 3 ms, loss 0.1 %", network(30, jitter_ms=3, loss=0.1)
+OUT = Cut("ben", 60.0, 63.0)
+"""Two seconds, and one to be whole again."""
+BLOAT = Cut("ben", 60.0, 64.0)
+BLOAT_MS = 350.0
+NEAR_SHARE, NEAR_MS = 0.20, 10.0
+"""How much longer than the least that would have done in hindsight a lead may be on a good network."""
+MARGIN_MS, LEAD_MS = 5.0, 10.0
+"""Margins and leads are alike within these."""
+WAIT_MS = 10.0
+"""No event is later after it was played, by more than clocks and machine may err: there was no shift."""
+UNEVEN = f"{network(100, jitter_ms=20, loss=5)} | ben={network(100, jitter_ms=20, loss=20)}"
+
+TRIALS = (
+    Trial(
+        CALM_TITLE, CALM, 500, "0; shift 0; lead near hindsight", fixed(0.0), shift_auto=True,
+        near_hindsight=True,
+    ),
+    Trial("RTT 60, jitter 15, loss 5 %", network(60, jitter_ms=15, loss=5), 500, "0", fixed(0.0)),
+    Trial(
+        "RTT 100, jitter 10, loss 10 %", network(100, jitter_ms=10, loss=10), 500, "<= 0.03 %", fixed(3e-4)
+    ),
+    Trial("RTT 100, jitter 20, loss 5 %, one member 20 %", UNEVEN, 500, "<= 0.2 %", fixed(2e-3)),
+    Trial("RTT 100, jitter 20, loss 5 %, one member 20 %", UNEVEN, 1000, "<= 0.01 %", fixed(1e-4)),
+    Trial("bursts 5 %, RTT 30", network(30, bursts=5), 500, "<= 3 x unavoidable", times_unavoidable),
+    Trial("bursts 10 %, RTT 100", network(100, bursts=10), 1000, "<= 3 x unavoidable", times_unavoidable),
+    Trial(
+        "one member RTT 200, the others 20", f"{network(20)} | ben={network(200)}", 500, "0; spread < 2 ms",
+        fixed(0.0), spread_ms=2.0, shift_auto=True,
+    ),
+    Trial(
+        f"{CALM_TITLE}; one member away for 2 s", f"{CALM} | {OUT.member}={CALM},outage=60-62", 500,
+        "0 among the others, and for all 1 s after its return; lead, shift and margins as without it",
+        fixed(0.0), cut=OUT, shift_auto=True, like=CALM_TITLE, wheres=("netlab",),
+    ),
+    Trial(
+        f"{CALM_TITLE}; 3 s of bufferbloat at one member",
+        f"{CALM} | {BLOAT.member}={CALM},bloat=60-63:{BLOAT_MS:g}", 500,
+        "0 among the others; lead, shift and margins as without it", fixed(0.0), cut=BLOAT, shift_auto=True,
+        like=CALM_TITLE, wheres=("netlab",),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found of a trial. holds: nothing that was required is broken, over all events together."""
+
+    trial: Trial
+    cell: Cell
+    holds: bool
+
+    @property
+    def text(self) -> str:
+        """Return "yes" or "NO"; of a trial that lacks seeds no more than it can say."""
+        seeds = len({row.seed for row in self.cell.rows} & set(SEEDS))
+        if not self.holds or seeds == len(SEEDS):
+            return "yes" if self.holds else "NO"
+        return f"so far ({seeds} of {len(SEEDS)} seeds)"
+
+    @property
+    def by_seed(self) -> list[str]:
+        """Bad and unavoidable events of every seed, e.g. "3 (1)"."""
+        return [
+            f"{row.bad} ({'?' if row.unavoidable is None else row.unavoidable})" for row in self.cell.rows
+        ]
+
+    @property
+    def lead_and_shift(self) -> str:
+        """What lead and shift had come to at the end, over the seeds, e.g. "150-175/0-0 ms"."""
+        return (
+            "/".join(_range(self.cell.known(figure)) for figure in ("lead_ms_last", "shift_ms_last")) + " ms"
+        )
+
+
+def _range(known: Sequence[float]) -> str:
+    return f"{known[0]:.0f}-{known[-1]:.0f}" if known else "?"
+
+
+def points(
+    where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS, words: Sequence[str] = ()
+) -> list[Point]:
+    """Return all trials of a lab as points; words: only those with one of them in the title, if any."""
+    return [
+        trial.point(where, seconds, seeds)
+        for trial in TRIALS
+        if where in trial.wheres and (not words or any(word.lower() in trial.title.lower() for word in words))
+    ]
+
+
+def judge(found: Iterable[Row]) -> list[Verdict]:
+    """Return the verdict on every trial that has rows."""
+    cells = {(cell.series, cell.x, cell.where): cell for cell in cells_of(found)}
+    return [
+        Verdict(trial, cell, holds(trial, cell, cells.get((f"envelope {trial.like}", trial.ahead_ms, where))))
+        for trial in TRIALS
+        for where in trial.wheres
+        if (cell := cells.get((f"envelope {trial.title}", trial.ahead_ms, where)))
+    ]
+
+
+def hindsight_ms(row: Row) -> float | None:
+    """Return the least lead with which everything in a run would have been in time everywhere."""
+    return None if row.in_hand_ms_max is None else row.in_hand_ms_max + ADVANCE_S * 1e3
+
+
+def is_near_hindsight(row: Row) -> bool:
+    """Whether a run's lead was no longer than it had to be, but for NEAR_SHARE and NEAR_MS, and no shift."""
+    least, lead_ms, wait_ms = hindsight_ms(row), row.lead_ms_last, row.action_to_sound_ms_max
+    if least is None or lead_ms is None or wait_ms is None:
+        return False
+    never_shifted = row.shift_ms_last == 0 and wait_ms <= row.ahead_ms + WAIT_MS
+    return lead_ms <= (1 + NEAR_SHARE) * least + NEAR_MS and never_shifted
+
+
+def holds(trial: Trial, cell: Cell, without: Cell | None = None) -> bool:
+    """Whether a cell keeps within what its trial requires. without: the cell of the trial it must be like."""
+    if trial.near_hindsight and not all(map(is_near_hindsight, cell.rows)):
+        return False
+    unavoidable = cell.unavoidable.value if cell.unavoidable else 0.0
+    apart_us = cell.worst("spread_us_p99")
+    together = trial.spread_ms is None or (apart_us is not None and apart_us <= trial.spread_ms * 1e3)
+    alike = trial.like is None or (without is not None and is_like(cell, without))
+    return together and alike and cell.bad.value <= trial.at_most(unavoidable)
+
+
+def is_like(cell: Cell, without: Cell) -> bool:
+    """Whether margins, lead and shift are as in the trial without the trouble; the shift at all times."""
+    margin, usual = cell.mean("margin_ms_p01"), without.mean("margin_ms_p01")
+    if margin is None or usual is None or margin < usual - MARGIN_MS:
+        return False
+    for figure, by_ms in (
+        ("shift_ms_last", 0.0),
+        ("lead_ms_last", LEAD_MS),
+        ("action_to_sound_ms_max", WAIT_MS),
+    ):
+        found, before = cell.worst(figure), without.worst(figure)
+        if found is None or before is None or found > before + by_ms:
+            return False
+    return True
+
+
+def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
+    """Return the verdicts as lines of text fields, the heading first."""
+    lines: list[tuple[str, ...]] = [
+        ("network", "ahead", "lab", "required", "found", "95 %", "unavoidable", "of events",
+         "bad (unavoidable) by seed", "lead/shift", "least lead in hindsight", "spread p99", "holds"),
+    ]  # fmt: skip
+    for verdict in verdicts:
+        cell, trial = verdict.cell, verdict.trial
+        apart_us = cell.worst("spread_us_p99")
+        lines.append(
+            (
+                trial.title, f"{trial.ahead_ms:g} ms", cell.where, trial.required, share_text(cell.bad.value),
+                f"{share_text(cell.bad.low)} to {share_text(cell.bad.high)}",
+                share_text(cell.unavoidable.value) if cell.unavoidable else "?", str(cell.bad.events),
+                ", ".join(verdict.by_seed), verdict.lead_and_shift,
+                f"{_range([ms + ADVANCE_S * 1e3 for ms in cell.known('in_hand_ms_max')])} ms",
+                "?" if apart_us is None else f"{apart_us / 1e3:.2f} ms",
+                verdict.text,
+            )
+        )  # fmt: skip
+    return lines
+
+
+def share_text(share: float) -> str:
+    """Return a share in per cent, to a thousandth of one."""
+    return f"{share * 100:.3f} %"
+
+
+def write(path: Path, data: Path) -> list[Verdict]:
+    """Write the text from the data alone; return the verdicts."""
+    verdicts = judge(rows.read(data, Row))
+    judged = [row for verdict in verdicts for row in verdict.cell.rows]
+    path.write_text(render("envelope", lines=table(verdicts), rows=judged, data=data), encoding="utf-8")
+    return verdicts

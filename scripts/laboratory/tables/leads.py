@@ -1,0 +1,217 @@
+"""Lead table: what a lead that tunes itself comes to on each network, in virtual time.
+
+Pure but for `write`. Beside it stands the least lead that would have done in hindsight: the greatest time,
+by the true clock, that any event took to be in a bridge's hand, plus the release advance and what the clocks
+may stray. Nobody can know it beforehand; a fixed lead as short as that loses something on the next day.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from laboratory.runs.campaign import Job
+from laboratory.runs.points import Point, legs_of, names_of
+from laboratory.runs.runs import ROOT
+from laboratory.virtual.host import ADVANCE_S
+from laboratory.virtual.net import DOWN
+from laboratory.virtual.stage import RUN_OUT_S, Stage
+from laboratory.virtual.tally import Event, events_of
+from relay.lead.keeper import Caution
+from relay.netmodel.networks import PROFILES
+from relay.wire.timetag import TICKS_PER_S
+
+TEXT = ROOT / "docs" / "LEADS.md"
+MEMBERS = 3
+EVENTS_PER_S = 10.0
+SECONDS = 180.0
+AHEAD_MS = 500.0
+STEP_S = 1.0
+CLEAN = "delay=15,jitter=3,kind=lognormal,hold=20,loss=0.1%"
+"""The network of the envelope's first row: RTT 30 ms."""
+BLOAT_AT_S, BLOAT_S, BLOAT_MS = 60.0, 3.0, 350.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One line of the table. bloat: whether one member's way down is bloated once, for BLOAT_S.
+
+    cautions: the profiles that are tried.
+    """
+
+    name: str
+    network: str
+    bloat: bool = False
+    seconds: float = SECONDS
+    events_per_s: float = EVENTS_PER_S
+    cautions: tuple[Caution, ...] = tuple(Caution)
+
+
+TRIALS = (
+    Trial("RTT 30, jitter 3, loss 0.1 %", CLEAN),
+    Trial("the same, 3 s of bufferbloat at one member", CLEAN, bloat=True),
+    Trial("RTT 60, jitter 15, loss 5 %", "delay=30,jitter=15,loss=5%"),
+    Trial("RTT 100, jitter 10, loss 10 %", "delay=50,jitter=10,loss=10%"),
+    Trial("one member RTT 200, the others 20", "delay=10,jitter=1 | ben=delay=100,jitter=3"),
+    Trial("fibre, a quiet hour", "fibre", seconds=3600.0, events_per_s=1.0, cautions=(Caution.BALANCED,)),
+    *(Trial(name, name) for name in PROFILES),
+)
+"""The named networks, and some of the envelope's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run came to; times in ms."""
+
+    trial: str
+    caution: str
+    lead_ms: float
+    shift_ms: float
+    hindsight_ms: float
+    events: int
+    retimed: int
+    missed: int
+    """Missing or late at any member."""
+    changes_per_min: float
+    """Of lead or shift."""
+    last_change_s: float
+    """Since the music began; 0 if there was none."""
+    shift_ms_max: float
+    margin_ms_min: dict[str, float] = field(default_factory=dict)
+    """By member: how long before its due an event was at its scsynth, at the least."""
+
+
+def run(
+    trial: Trial, *, caution: Caution = Caution.BALANCED, seconds: float | None = None, seed: int = 1,
+    members: int = MEMBERS, ahead_ms: float = AHEAD_MS,
+) -> Outcome:  # fmt: skip
+    """Return what a room comes to that plays over a network, for as long as the trial says or `seconds`."""
+    seconds = trial.seconds if seconds is None else seconds
+    legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
+    stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=caution)
+    start_s = stage.warm_up()
+    if trial.bloat:
+        stage.jam.meddle = _bloat(names_of(members)[-1], start_s + BLOAT_AT_S)
+    end_s = stage.perform(
+        start_s=start_s, events_per_s=trial.events_per_s, seconds=seconds, ahead_ms=ahead_ms, run_in_s=0.0
+    )
+    keeper = stage.jam.hub.rooms["main"].tuning.keeper
+    changes, now_s = [start_s], start_s
+    shift_max = 0
+    while now_s < end_s + ahead_ms / 1e3 + RUN_OUT_S:
+        before = keeper.timing
+        now_s += STEP_S
+        stage.jam.run(now_s)
+        if (before.lead, before.shift) != (keeper.timing.lead, keeper.timing.shift):
+            changes.append(now_s)
+        shift_max = max(shift_max, keeper.timing.shift)
+    events = events_of(stage, lead_ms=_ms(keeper.timing.lead))
+    return Outcome(
+        trial=trial.name,
+        caution=caution.value,
+        lead_ms=_ms(keeper.timing.lead),
+        shift_ms=_ms(keeper.timing.shift),
+        hindsight_ms=hindsight_ms(stage, events),
+        events=len(events),
+        retimed=sum(event.retimed for event in events),
+        missed=sum(bool(event.missing or event.late) for event in events),
+        changes_per_min=(len(changes) - 1) / (seconds / 60.0),
+        last_change_s=changes[-1] - start_s,
+        shift_ms_max=_ms(shift_max),
+        margin_ms_min=_margins_ms(events),
+    )
+
+
+def hindsight_ms(stage: Stage, events: Iterable[Event]) -> float:
+    """Return the least lead with which all events that came would have been in time everywhere."""
+    greatest_ns = 0
+    for event in events:
+        for member in stage.members if event.verdict is not None else ():
+            local_ns = member.arrived_ns.get(event.verdict.number) if event.verdict is not None else None
+            if local_ns is not None:
+                greatest_ns = max(greatest_ns, member.true_ns(local_ns) - event.at_ns)
+    strays = sorted(path.uncertain for path in stage.jam.hub.rooms["main"].paths())
+    return greatest_ns / 1e6 + ADVANCE_S * 1e3 + _ms(sum(strays[-2:]))
+
+
+def table(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """Return heading and lines for people."""
+    heading = (
+        "network", "profile", "lead ms", "shift ms", "hindsight ms", "events", "re-timed", "missed",
+        "changes/min", "last change",
+    )  # fmt: skip
+    return [heading, *map(_line, outcomes)]
+
+
+def jobs() -> list[Job]:
+    """Return every trial with every profile, as runs whose results are Outcomes."""
+    return [
+        Job(f"{trial.name}, {caution.value}", trial.seconds / 10.0, partial(_run_in, trial, caution))
+        for trial in TRIALS
+        for caution in trial.cautions
+    ]
+
+
+def write(outcomes: Sequence[Outcome], accidents: str, commit: str, path: Path = TEXT) -> None:
+    """Write the table for people to read. accidents: the section on them."""
+    heading, *lines = table(outcomes)
+    text = f"""# Leads: what a lead that tunes itself comes to
+
+`scripts/lab leads` writes this: a room of {MEMBERS} plays on every named network, in virtual
+time, with one seed, each member {EVENTS_PER_S:g} events a second {AHEAD_MS:g} ms ahead for {SECONDS:g} s,
+by each profile of `jamrelay serve --profile`; the quiet hour has one event a second. *hindsight*: the
+least lead that would have brought everything in time, which nobody can know beforehand. *re-timed* and
+*missed* (or late, at any member) are counted from the first event on, so the seconds in which a room
+learns its network are in them. Where a round trip takes a second (`jepsen-500`) nobody is waited for,
+since that is beyond the longest lead: all hear the others late. *changes*: of lead
+or shift; *last change*: seconds after the music began.
+
+| {" | ".join(heading)} |
+|{"---|" * len(heading)}
+"""
+    text += "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    path.write_text(f"{text}\n{accidents}\nAt {commit}.\n", encoding="utf-8")
+
+
+def _run_in(trial: Trial, caution: Caution, folder: Path) -> Outcome:
+    """One run as a job: it needs no folder."""
+    return run(trial, caution=caution)
+
+
+def _line(one: Outcome) -> tuple[str, ...]:
+    times = (f"{time_ms:.0f}" for time_ms in (one.lead_ms, one.shift_ms, one.hindsight_ms))
+    counts = (str(count) for count in (one.events, one.retimed, one.missed))
+    return (
+        one.trial,
+        one.caution,
+        *times,
+        *counts,
+        f"{one.changes_per_min:.1f}",
+        f"{one.last_change_s:.0f} s",
+    )
+
+
+def _bloat(name: str, from_s: float) -> Callable[[str, int, float], float | None]:
+    """A queue that fills while somebody uploads: the delay rises, stays, and falls again."""
+
+    def meddle(member: str, direction: int, at_s: float) -> float:
+        if member != name or direction != DOWN:
+            return 0.0
+        into_s = min(at_s - from_s, from_s + BLOAT_S - at_s)
+        return BLOAT_MS / 1e3 * min(1.0, into_s / 0.4) if into_s > 0 else 0.0
+
+    return meddle
+
+
+def _margins_ms(events: Iterable[Event]) -> dict[str, float]:
+    least: dict[str, float] = {}
+    for event in events:
+        for name, handed in event.held.items():
+            if handed.timetag_ns is not None:
+                margin_ms = (handed.timetag_ns - handed.at_ns) / 1e6
+                least[name] = min(margin_ms, least.get(name, margin_ms))
+    return least
+
+
+def _ms(duration: int) -> float:
+    return duration / TICKS_PER_S * 1e3

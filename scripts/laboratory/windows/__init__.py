@@ -1,0 +1,1 @@
+"""Windows: genuine Sonic Pi windows in one room."""

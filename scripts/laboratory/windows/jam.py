@@ -1,0 +1,88 @@
+"""Window jam: genuine Sonic Pi windows in one room, each on a host of its own, as their users start them.
+
+A window takes its ports without asking, so two on one machine need a network each: a star of namespaces
+(`star`), with a relay in the middle and a good network on the legs.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rehearsal.rigs.stage import Stage
+from rehearsal.rigs.window import Window
+
+from laboratory.runs.players import BIN, RELAY_PORT, Relay, environment
+from laboratory.star.star import Star, why_not
+from relay.netmodel.networks import parse_leg
+from relay.wire.sequence import Scheme
+
+__all__ = ["WindowJam", "why_not"]
+
+NETWORK = "fibre"
+STATS_S = 10.0
+
+
+class WindowJam:
+    """Windows of the members `names`, and one of plain Sonic Pi for each of `plain`. A context manager.
+
+    folder: gets a home for each. Raises NetlabError, StageError, RunFailed, in words.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], plain: Sequence[str] = ()) -> None:
+        self.folder = folder.resolve()
+        self.star = Star({name: parse_leg(NETWORK) for name in (*names, *plain)}, seed=1)
+        self.stage = Stage()
+        self.relay: Relay | None = None
+        self.windows: dict[str, Window] = {}
+        self._names = names
+        self._plain = plain
+
+    def __enter__(self) -> "WindowJam":
+        self.star.__enter__()
+        try:
+            self.relay = Relay(self.star.relay, self.folder, lead_ms=200, repair=True, scheme=Scheme.JUDGED)
+            self.relay.start()
+            for name in (*self._plain, *self._names):
+                self.open(name)
+            for window in self.windows.values():
+                window.wait_shown()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self, name: str) -> Window:
+        """Start a window as its user does; in a fresh home, so that a name may come again."""
+        index = len(self.stage.performers)
+        home = self.folder / f"{name}-{index}"
+        home.mkdir()
+        join: list[str | Path] = [
+            BIN / "jambridge", "join", f"{self.star.relay_address}:{RELAY_PORT}", "--name", name, "--",
+        ]  # fmt: skip
+        launcher = [] if name in self._plain else join
+        window = Window(name, index, home, self.star.member(name), launcher)
+        self.stage.add(window)
+        window.start()
+        self.windows[name] = window
+        return window
+
+    def members(self) -> dict[str, dict[str, Any]]:
+        """Return what the relay says of those who are in the room, by name."""
+        done = self.star.relay.run(
+            [BIN / "jamrelay", "stats", f"localhost:{RELAY_PORT}", "--json"],
+            env=environment(self.folder), capture_output=True, text=True, timeout=STATS_S, check=True,
+        )  # fmt: skip
+        rooms = json.loads(done.stdout)["rooms"]
+        return {member["name"]: member for room in rooms for member in room["members"] if member["present"]}
+
+    def close(self) -> None:
+        """End everything."""
+        self.stage.close()
+        self.star.close()

@@ -1,0 +1,1 @@
+"""Cost: what a jam takes of a machine, and for how long it holds."""

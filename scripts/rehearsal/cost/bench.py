@@ -1,0 +1,303 @@
+"""The bench: what a jam costs in CPU and memory, and the delay that relay and bridge add.
+
+Cost: three genuine Sonic Pis at 20 events a second each, through one relay; CPU time of each process over
+the time of playing. Plain scsynth's path, a recorder, stands beside it.
+
+Delay: measured from outside, with kernel receive timestamps and a member of our own that speaks the sealed
+protocol over the loopback (the one part of the rehearsal that uses the product's code):
+
+    echo       plain UDP there and back: the network and this host, to be subtracted
+    relay      our event -> its verdict at our socket, less echo
+    bridge up  a datagram at the tap -> the judged event at our socket, less the same of the relay
+    bridge down  our event -> the bridge's scsynth, which is overdue at once, less the relay's way down
+
+And in hand: how long before its due an event of the jam lies at scsynth, where nothing delays it any more.
+Delays are differences of quantiles: exact for medians, an upper bound above them.
+"""
+
+import asyncio
+import json
+import shlex
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal import SINK
+from rehearsal.cost.cost import Delay, delay_of, less, measure_cost
+from rehearsal.cost.relaybench import measure_relay, show_relay
+from rehearsal.cost.relaycore import cost_us
+from rehearsal.rigs import recording
+from rehearsal.rigs.jam import BIN, RELAY_READY
+from rehearsal.rigs.machine import StageError, find_ports
+from rehearsal.rigs.recorder import ANCILLARY_BYTES, open_socket, read_ancillary
+from rehearsal.rigs.stage import Stage, wait_for_text
+from relay.transports import tls
+from relay.transports.pins import KnownRelays
+from relay.wire import control, frames
+from relay.wire.datagram import Opener, Sealer
+from relay.wire.endpoint import Endpoint
+from relay.wire.osc import bundle, encode, walk
+from relay.wire.sequence import Judged, Kind, Stamped
+from relay.wire.timetag import from_unix_ns, ticks
+from relay.wire.version import PROTOCOL_VERSION
+
+PROBES_PER_S = 40
+LEAD_MS = 40
+"""Below the release advance of 49 ms, so that everything is handed over the moment it comes, gap or not."""
+
+
+# -- delay -----------------------------------------------------------------------------------------------
+
+
+class Probe:
+    """A member of our own: sends events, and notes when the verdicts on anybody's events come back."""
+
+    def __init__(self, welcome: control.Welcome, port: int) -> None:
+        self.slot = welcome.slot
+        self.sealer = Sealer(welcome.key_up, welcome.channel)
+        self.opener = Opener(welcome.key_down, welcome.channel)
+        self.seq = 0
+        self.sent_ns: dict[int, int] = {}
+        self.judged_ns: dict[tuple[int, int], int] = {}
+        """(slot, node) -> kernel receive timestamp of the judged event."""
+        self.sock = open_socket()
+        self.sock.connect(("127.0.0.1", port))
+
+    def send(self, node: int) -> None:
+        """Send one event that is due at once."""
+        self.seq += 1
+        now_ns = time.time_ns()
+        now = from_unix_ns(now_ns)
+        payload = encode("/s_new", "sonic-pi-beep", node, 0, 0)
+        self.sent_ns[node] = now_ns
+        self.sock.send(self.sealer.seal(frames.encode(Stamped(self.seq, now, now, Kind.TIMED, payload))))
+
+    def receive(self) -> None:
+        """Take in what has come."""
+        while True:
+            try:
+                payload, ancillary, _, _ = self.sock.recvmsg(2048, ANCILLARY_BYTES)
+            except OSError:
+                return
+            t_ns, _ = read_ancillary(ancillary)
+            for frame in frames.decode(self.opener.open(payload)):
+                if isinstance(frame, Judged) and frame.payload:
+                    self.judged_ns[frame.slot, node_of(frame.payload)] = t_ns
+
+
+def node_of(payload: bytes) -> int:
+    """Return the node of an /s_new, -1 of anything else."""
+    message = walk(payload)[0][1]
+    return int(message.args[1]) if message.address == "/s_new" else -1
+
+
+def measure_delay(folder: Path, seconds: float) -> dict[str, Delay]:
+    """Return the delays of relay and bridge, each with its raw way."""
+    with Stage() as stage:
+        log = folder / "relay.log"
+        stage.spawn(
+            [BIN / "jamrelay", "serve", "--host", "127.0.0.1", "--port", "0", "--lead-ms", str(LEAD_MS),
+             "--data-dir", folder / "relay"], log,
+        )  # fmt: skip
+        port = int(wait_for_text(log, RELAY_READY).split(",")[0])
+        taps = find_ports(7)
+        sink = folder / "sink.jsonl"
+        program = folder / "sink"
+        program.write_text(
+            f"#!/bin/sh\nexec {shlex.quote(sys.executable)} "
+            f'{shlex.quote(str(SINK))} --record {shlex.quote(str(sink))} "$@"\n'
+        )
+        program.chmod(0o755)
+        stage.spawn(
+            [BIN / "jambridge", "join", f"127.0.0.1:{port}", "--scsynth", program, "--name", "bridge",
+             "--", "scsynth", "-u", str(taps.scsynth), "-i", "2", "-o", "2"],
+            folder / "join.log", env={"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data")},
+        )  # fmt: skip
+        wait_for_text(folder / "join.log", "clock set to the room's")
+        return asyncio.run(probe(folder, port, taps.scsynth, sink, seconds))
+
+
+async def probe(folder: Path, port: int, tap: int, sink: Path, seconds: float) -> dict[str, Delay]:
+    stream = await tls.connect(Endpoint("127.0.0.1", port), pins=KnownRelays(folder / "pins"))
+    stream.send(control.encode(hello()))
+    welcome = control.decode_down(await stream.receive() or b"")
+    if not isinstance(welcome, control.Welcome):
+        raise StageError(f"the relay did not let the probe in: {welcome}")
+    member = Probe(welcome, port)
+    other = next(found.slot for found in welcome.members if found.slot != welcome.slot)
+    tapped_ns: dict[int, int] = {}
+    echoes_ns: list[int] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as player, Echo() as echo:
+        player.connect(("127.0.0.1", tap))
+        for index in range(round(seconds * PROBES_PER_S)):
+            node = 1000 + index
+            # In turns, a pause between them, so that no way stands in the other's.
+            if index % 2:
+                member.send(node)
+            else:
+                tapped_ns[node] = time.time_ns()
+                player.send(bundle(from_unix_ns(tapped_ns[node]) + ticks(0.5), beep(node)))
+            await pause(member)
+            echoes_ns.append(echo.there_and_back_ns())
+            await pause(member)
+        for _ in range(20):
+            await pause(member)
+    member.sock.close()
+    stream.abort()
+    handed_ns = dict(handed_over(sink, member.slot))
+    verdicts = [member.judged_ns[member.slot, node] - t_ns for node, t_ns in member.sent_ns.items()
+                if (member.slot, node) in member.judged_ns]  # fmt: skip
+    ups = [member.judged_ns[other, node] - t_ns for node, t_ns in tapped_ns.items()
+           if (other, node) in member.judged_ns]  # fmt: skip
+    downs = [handed_ns[node] - t_ns for node, t_ns in member.sent_ns.items() if node in handed_ns]
+    raw = {
+        "echo": delay_of(echoes_ns),
+        "own event to its verdict": delay_of(verdicts),
+        "tap to another member": delay_of(ups),
+        "another member to scsynth": delay_of(downs),
+    }
+    return raw | {
+        "relay": less(raw["own event to its verdict"], raw["echo"]),
+        "bridge up": less(raw["tap to another member"], raw["own event to its verdict"]),
+        "bridge down": less(raw["another member to scsynth"], raw["own event to its verdict"]),
+    }
+
+
+async def pause(member: Probe) -> None:
+    await asyncio.sleep(0.5 / PROBES_PER_S)
+    member.receive()
+
+
+def hello() -> control.Hello:
+    return control.Hello(
+        protocol=PROTOCOL_VERSION, software="bench", room="main", name="probe", outs=2, ins=2, ticket=None,
+        slot_wanted=None, epoch=None, next_seq=1, release_advance=ticks(0.02),
+    )  # fmt: skip
+
+
+def beep(node: int) -> bytes:
+    return encode("/s_new", "sonic-pi-beep", node, 0, 0)
+
+
+class Echo:
+    """Two sockets on the loopback that send a datagram there and back."""
+
+    def __enter__(self) -> "Echo":
+        self.near, self.far = open_socket(), open_socket()
+        self.near.connect(self.far.getsockname())
+        self.far.connect(self.near.getsockname())
+        self.far.setblocking(True)
+        self.near.setblocking(True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.near.close()
+        self.far.close()
+
+    def there_and_back_ns(self) -> int:
+        """Return how long a datagram of ordinary size took both ways."""
+        began_ns = time.time_ns()
+        self.near.send(bytes(150))
+        self.far.send(self.far.recv(2048))
+        _, ancillary, _, _ = self.near.recvmsg(2048, ANCILLARY_BYTES)
+        return read_ancillary(ancillary)[0] - began_ns
+
+
+def handed_over(path: Path, slot: int) -> Iterable[tuple[int, int]]:
+    """Yield (the sender's node, receive instant in ns) of what the sink was handed of a slot."""
+    for message in recording.read(path).to_scsynth:
+        node = message.args[1] if message.address == "/s_new" else None
+        if isinstance(node, int) and node >> 26 == slot:
+            yield node & (1 << 26) - 1, message.t_ns
+
+
+# -- the command -----------------------------------------------------------------------------------------
+
+
+def show(report: dict[str, Any], console: Console) -> None:
+    """Print the figures for people."""
+    costs = Table(title=f"cost at {report['events_per_s']:.1f} events/s each, three members", box=None)
+    for heading in ("process", "CPU % of a core", "memory MB", "CPU against a recorder"):
+        costs.add_column(heading, justify="left" if heading == "process" else "right", no_wrap=True)
+    plain = report["cost"]["recorder"]["cpu_percent"]
+    for kind, cost in report["cost"].items():
+        costs.add_row(
+            kind, f"{cost['cpu_percent']:.1f}", f"{cost['rss_mb']:.0f}", f"{cost['cpu_percent'] / plain:.1f}x"
+        )
+    console.print(costs)
+    delays = Table(title="delay", box=None)
+    for heading in ("way", "p50 ms", "p99 ms", "samples"):
+        delays.add_column(heading, justify="left" if heading == "way" else "right", no_wrap=True)
+    for way, delay in report["delay"].items():
+        delays.add_row(way, f"{delay['p50_ms']:.2f}", f"{delay['p99_ms']:.2f}", str(delay["samples"]))
+    console.print(delays)
+    in_hand = report["in_hand_ms"]
+    console.print(f"in hand before its due, ms: p50 {in_hand['p50']:.0f}, p1 {in_hand['p1']:.0f}")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option(
+    "--seconds",
+    default=20.0,
+    type=click.FloatRange(2, 600),
+    help="Play and probe this long each, in seconds.",
+)
+@click.option("--relay", is_flag=True, help="Measure the relay alone, with many rooms of made traffic.")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --relay: another checkout, whose relay is measured in turn with this one.",
+)
+@click.option(
+    "--pairs", default=1, type=click.IntRange(1, 20), help="With --relay: how often each case runs."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+def main(seconds: float, relay: bool, against: Path | None, pairs: int, as_json: bool) -> None:
+    """Measure what relay and bridge cost on this machine, and the delay they add."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-bench-")))
+            if relay:
+                one_us, many_us = cost_us(1, 4, 20.0, 20.0), cost_us(64, 4, 20.0, 2.0)
+                click.echo(
+                    f"core alone, an event of one room of 4: {one_us:.0f} us; of 64 such rooms: "
+                    f"{many_us:.0f} us, {many_us / one_us:.2f} times as much",
+                    err=True,
+                )
+                rows = measure_relay(folder, seconds, against, pairs)
+                if as_json:
+                    click.echo(json.dumps(rows))
+                else:
+                    show_relay(rows, Console())
+                return
+            for name in ("cost", "delay"):
+                (folder / name).mkdir()
+            report = measure_cost(folder / "cost", seconds)
+            delays = measure_delay(folder / "delay", seconds)
+    except StageError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped by Ctrl-C; nothing was left running") from None
+    report["delay"] = {
+        way: {"p50_ms": round(delay.p50_ms, 3), "p99_ms": round(delay.p99_ms, 3), "samples": delay.samples}
+        for way, delay in delays.items()
+    }
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        show(report, Console())
+
+
+if __name__ == "__main__":
+    main(prog_name="scripts/bench")

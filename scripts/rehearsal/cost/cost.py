@@ -1,0 +1,129 @@
+"""Cost: what a jam takes of this machine, by kind of process; and distributions of delays.
+
+Three genuine Sonic Pis at 20 events a second each, through one relay; CPU time of each process over the time
+of playing. Plain scsynth's path, a recorder, stands beside it.
+"""
+
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from rehearsal.proof.compare import compare, quantile
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.machine import StageError
+from rehearsal.rigs.stage import Stage
+
+NAMES = ("anna", "bob", "cleo")
+PER_S = 20
+"""Events a second and player: what a busy Sonic Pi sends."""
+CODE = f"""
+live_loop :steady do
+  synth :beep, release: 0.02, amp: 0.1
+  sleep 1.0 / {PER_S}
+end
+"""
+SETTLE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one process took."""
+
+    cpu_percent: float
+    """Of one core."""
+    rss_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """A distribution of delays in ms."""
+
+    p50_ms: float
+    p99_ms: float
+    samples: int
+
+
+def delay_of(delays_ns: Iterable[int]) -> Delay:
+    """Return median and 99th percentile (nearest rank). Raises StageError if there are none."""
+    ordered = sorted(delays_ns)
+    if not ordered:
+        raise StageError("nothing was measured: no probe came through")
+    return Delay(statistics.median(ordered) / 1e6, quantile(ordered, 0.99) / 1e6, len(ordered))
+
+
+def less(delay: Delay, base: Delay) -> Delay:
+    """Return what a path adds to a shorter one: medians subtracted, and the median from the p99."""
+    return Delay(delay.p50_ms - base.p50_ms, delay.p99_ms - base.p50_ms, delay.samples)
+
+
+def measure_cost(folder: Path, seconds: float) -> dict[str, Any]:
+    """Play at a steady rate and return cost by kind of process, rate, and how early events come."""
+    with Stage() as stage:
+        jam = Jam(stage, folder, NAMES)
+        jam.start_relay()
+        jam.boot()
+        for performer in jam.performers.values():
+            performer.run_code(CODE)
+        stage.play_for(SETTLE_S)
+        assert jam.relay is not None
+        watched = {
+            "relay": [psutil.Process(jam.relay.pid)],
+            "bridge": [jam.bridge_of(name) for name in NAMES],
+            "shim": [jam.shim_of(name) for name in NAMES],
+            "recorder": [process for name in NAMES for process in recorders(jam, name)],
+            "scsynth": [process for name in NAMES for process in named(jam, name, "scsynth")],
+            "ruby": [process for name in NAMES for process in named(jam, name, "ruby")],
+        }
+        before = {kind: [cpu_s(process) for process in processes] for kind, processes in watched.items()}
+        from_ns, from_s = time.time_ns(), time.monotonic()
+        stage.play_for(seconds)
+        passed_s, to_ns = time.monotonic() - from_s, time.time_ns()
+        costs = {
+            kind: [
+                Cost(100 * (cpu_s(process) - began_s) / passed_s, process.memory_info().rss / 2**20)
+                for process, began_s in zip(processes, before[kind], strict=True)
+            ]
+            for kind, processes in watched.items()
+        }
+        stage.play_for(0.5)
+        comparison = compare(jam.recordings(), from_ns, to_ns)
+    margins_ms = [margin.margin_ms for result in comparison.members.values() for margin in result.margins]
+    return {
+        "seconds": round(passed_s, 2),
+        "events_per_s": round(comparison.events / passed_s / len(NAMES), 2),
+        "coherent": comparison.coherent,
+        "cost": {
+            kind: {
+                "cpu_percent": round(statistics.median(cost.cpu_percent for cost in found), 2),
+                "rss_mb": round(statistics.median(cost.rss_mb for cost in found), 1),
+            }
+            for kind, found in costs.items()
+        },
+        "in_hand_ms": {
+            "p50": round(statistics.median(margins_ms), 1),
+            "p1": round(quantile(sorted(margins_ms), 0.01), 1),
+        },
+    }
+
+
+def recorders(jam: Jam, name: str) -> list[psutil.Process]:
+    """Return the recorder itself, not a child that is about to become scsynth."""
+    return [
+        process
+        for process in jam.performers[name].processes()
+        if any(part.endswith("recorder.py") for part in process.cmdline())
+    ]
+
+
+def named(jam: Jam, name: str, program: str) -> list[psutil.Process]:
+    return [process for process in jam.performers[name].processes() if process.name() == program]
+
+
+def cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -1,0 +1,120 @@
+"""The relay by itself: what many rooms cost it, and how long it keeps an event. `rehearsal.cost.relayload`
+plays.
+
+Each case begins with a relay of its own, `jamrelay serve` as people run it. With another checkout both are
+measured in turn, so that what else the machine does falls on both.
+"""
+
+import asyncio
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal.cost.relayload import Traffic
+from rehearsal.rigs.jam import RELAY_READY
+from rehearsal.rigs.stage import Stage, wait_for_text
+from relay.wire.quantile import quantile
+
+CASES = (
+    ("one room of 4 at 20/s", 1, 4, 20.0),
+    ("one room of 31 at 20/s", 1, 31, 20.0),
+    ("64 silent rooms of 4", 64, 4, 0.0),
+    ("64 rooms of 4 at 20/s", 64, 4, 20.0),
+)
+SPREAD_S = 0.25
+"""Over which bridges spread their reports by slot."""
+HERE = Path(__file__).resolve().parents[3]
+SERVE = "from relay.cli import main; main()"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one case gave: medians over the runs; p99 of the worst run beside."""
+
+    case: str
+    tree: str
+    cpu_percent: float
+    p50_ms: float
+    p99_ms: float
+    p99_ms_worst: float
+    sent: int
+    missing: int
+    retimed: int
+
+
+def measure_relay(folder: Path, seconds: float, against: Path | None, pairs: int) -> list[dict[str, Any]]:
+    """Return a row for each case and checkout."""
+    trees = {"this": HERE} | ({"other": against.resolve()} if against is not None else {})
+    rows = []
+    for case, rooms, members, events_per_s in CASES:
+        loads: dict[str, list[Any]] = {name: [] for name in trees}
+        for pair in range(pairs):
+            for name in sorted(trees, reverse=bool(pair % 2)):
+                place = folder / f"{rooms}-{members}-{events_per_s:.0f}-{pair}-{name}"
+                place.mkdir()
+                # A checkout whose bridges report all at once is measured with reports that come all at once.
+                spread = (trees[name] / "relay" / "duework.py").exists()
+                traffic = (rooms, members, events_per_s, SPREAD_S if spread else 0.0)
+                loads[name].append(_run(place, trees[name], seconds, *traffic))
+        for name, found in loads.items():
+            p99 = [quantile(sorted(load.delays_ms), 0.99) or 0.0 for load in found]
+            rows.append(
+                asdict(
+                    Row(
+                        case, name,
+                        round(median(load.cpu_percent for load in found), 1),
+                        round(median(quantile(sorted(load.delays_ms), 0.5) or 0.0 for load in found), 2),
+                        round(median(p99), 2), round(max(p99), 2),
+                        sum(load.sent for load in found),
+                        sum(load.missing for load in found),
+                        sum(load.retimed for load in found),
+                    )
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _run(
+    place: Path, tree: Path, seconds: float, rooms: int, members: int, events_per_s: float, spread_s: float
+) -> Any:
+    log = place / "relay.log"
+    with Stage() as stage:
+        process = stage.spawn(
+            [sys.executable, "-P", "-c", SERVE, "serve", "--host", "127.0.0.1", "--port", "0",
+             "--members-max", "31", "--data-dir", place / "relay"], log,
+            env={"PYTHONPATH": str(tree)},
+        )  # fmt: skip
+        port = int(wait_for_text(log, RELAY_READY).split(",")[0])
+        traffic = Traffic(port, rooms=rooms, members=members, events_per_s=events_per_s, spread_s=spread_s)
+        return asyncio.run(traffic.run(place, seconds, process.pid))
+
+
+def show_relay(rows: list[dict[str, Any]], console: Console) -> None:
+    """Print the figures for people."""
+    table = Table(title="the relay alone", box=None)
+    headings = (
+        "case",
+        "checkout",
+        "CPU % of a core",
+        "p50 ms",
+        "p99 ms",
+        "worst p99",
+        "sent",
+        "missing",
+        "re-timed",
+    )
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in headings[:2] else "right")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    console.print(table)
+    peers = [name for name in ("redis-server", "nats-server", "mosquitto") if shutil.which(name)]
+    console.print(
+        f"peers installed here: {', '.join(peers) or 'none'}; they are not measured by this bench yet"
+    )

@@ -1,0 +1,1 @@
+"""Demo: the main job, shown."""

@@ -1,0 +1,242 @@
+"""The demo: a relay, three genuine Sonic Pis, three bridges; proof, picture and sound in demo-output/.
+
+Where Sonic Pi or scsynth is missing, stand-ins take their places (embedded/), and the demo says so.
+
+Sameness is judged by the recorders alone (compare.py); what only relay and bridges can know (re-timed,
+unconfirmed, silent here) comes from `jamrelay stats`, and the two must not contradict each other.
+"""
+
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rehearsal.demo.outcome import STAND_INS, Outcome, show
+from rehearsal.demo.picture import draw
+from rehearsal.embedded import sounds
+from rehearsal.embedded.jam import EmbeddedJam, traffic, traffic_s
+from rehearsal.proof.compare import compare
+from rehearsal.proof.evidence import prove_jam, renderer
+from rehearsal.proof.prove import Proof
+from rehearsal.proof.relaylog import LogError
+from rehearsal.rigs import sound
+from rehearsal.rigs.jam import Jam, late_lines
+from rehearsal.rigs.machine import StageError, examples, find_ruby_server
+from rehearsal.rigs.stage import Stage
+
+PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
+"""Who plays which of Sonic Pi's own examples: samples, FX and synths among them."""
+
+SETTLE_S = 2.0
+"""Silence after booting: clocks lock, and the comparison's window begins in it."""
+FIRST_SECOND_S = 1.0
+"""Re-timing is allowed in the first second of a run (Sonic Pi's own first-use delays)."""
+FADE_S = 4.0
+"""After stop: Sonic Pi fades out for 1.7 s and frees; then everything has arrived."""
+REPORT_S = 4.5
+"""Seconds are reported half a second after they ended, and compared soon after."""
+
+
+def perform(
+    seconds: float,
+    output: Path,
+    progress: Progress,
+    *,
+    with_proof: bool = False,
+    embedded: bool = False,
+    transport: str = "udp",
+) -> Outcome:
+    """Play the jam and return what was found; WAV files and picture go to `output`.
+
+    embedded: with stand-ins for Sonic Pi and scsynth. Raises StageError, SoundError, LogError.
+    """
+    step = progress.add_task("starting the relay", total=None)
+    shipped = traffic() if embedded else examples()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-demo-")))
+        stage = stack.enter_context(Stage())
+        jam_kind = EmbeddedJam if embedded else Jam
+        event_log = folder / "events.jsonl" if with_proof else None
+        jam = jam_kind(stage, folder, list(PARTS), event_log=event_log, transport=transport)
+        try:
+            jam.start_relay()
+            booting = f"booting three {'stand-ins' if embedded else 'Sonic Pis'}"
+            progress.update(step, description=booting, total=len(PARTS), completed=0)
+            jam.boot(lambda _: progress.advance(step))
+            stage.play_for(SETTLE_S)
+            before = jam.room()
+            takes = [] if embedded else start_takes(jam, output)
+            from_ns = time.time_ns()
+            for name, part in PARTS.items():
+                jam.performers[name].run_file(shipped[part])
+            stage.play_for(FIRST_SECOND_S)
+            early, _ = last_words(jam, before)
+            progress.update(step, description="playing", total=seconds, completed=FIRST_SECOND_S)
+            stage.play_for(
+                seconds - FIRST_SECOND_S, lambda left_s: progress.update(step, completed=seconds - left_s)
+            )
+            progress.update(step, description="fading out", total=None)
+            for performer in jam.performers.values():
+                performer.stop_jobs()
+            stage.play_for(FADE_S)
+            to_ns = time.time_ns() - 1_000_000_000
+            for take in takes:
+                sound.stop(take)
+            reported_at_s = time.monotonic() + REPORT_S - 1.0
+            proof = None
+            if with_proof and not last_words(jam, early)[1]:
+                progress.update(step, description="proving", total=len(PARTS), completed=0)
+                proof = proof_of(jam, early, output, lambda: progress.advance(step))
+            stage.play_for(reported_at_s - time.monotonic())
+            room, relay_trouble = last_words(jam, early)
+        except (StageError, LogError):
+            _keep_logs(folder, output)
+            raise
+        progress.update(step, description="comparing")
+        bounds_us = [member["clock_bound_ms"] * 1e3 for member in room["members"]]
+        comparison = compare(jam.recordings(), from_ns, to_ns)
+        outcome = Outcome(
+            comparison=comparison,
+            room=room,
+            retimed_later=retimed_so_far(room) - retimed_so_far(early),
+            late_lines={name: len(late_lines(performer)) for name, performer in jam.performers.items()},
+            levels_dbfs={
+                name: sound.level_dbfs(output / f"{name}-stem.wav") for name in ([] if embedded else PARTS)
+            },
+            seconds=seconds,
+            bounds_us=bounds_us,
+            relay_trouble=relay_trouble,
+            embedded=embedded,
+            proof=proof,
+        )
+        slots = {member["slot"]: member["name"] for member in room["members"]}
+        parts = ", ".join(f"{name} plays {part}" for name, part in PARTS.items())
+        subtitle = f"{parts}; lead {room['lead_ms']:.0f} ms"
+        if embedded:
+            subtitle += "; stand-ins for Sonic Pi and scsynth"
+        draw(comparison, output / "jam.png", names=slots, subtitle=subtitle)
+        if outcome.troubles:
+            _keep_logs(folder, output)
+    (output / "report.json").write_text(json.dumps(outcome.as_json(), indent=1) + "\n")
+    return outcome
+
+
+def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
+    """Let every scsynth write what it plays, NAME.wav, and its own member's part of it, NAME-stem.wav."""
+    takes = []
+    for name, recording in jam.recordings().items():
+        port, stem = recording.scsynth_port, output / f"{name}-stem.wav"
+        takes.append(sound.start(port, output / f"{name}.wav"))
+        takes.append(sound.start(port, stem, jam.stem_bus(name), sound.BUFFER + 1, sound.NODE + 1))
+    return takes
+
+
+def proof_of(jam: Jam, room: dict[str, Any], output: Path, progress: Callable[[], None]) -> Proof:
+    """Prove what was just played, with whatever can render here. Raises StageError, LogError."""
+    slots = {member["name"]: int(member["slot"]) for member in room["members"]}
+    if not isinstance(jam, EmbeddedJam):
+        return prove_jam(jam, slots, renderer(), "", output, progress)
+    engine, why_silent = sounds.engine()
+    render = None if engine is None else renderer(jam.root / "synthdefs" / "compiled", engine)
+    return prove_jam(jam, slots, render, why_silent, output, progress)
+
+
+def last_words(jam: Jam, early: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the room's statistics and ""; if the relay is dead, the early ones and words for it."""
+    assert jam.relay is not None
+    status = jam.relay.poll()
+    if status is None:
+        return jam.room(), ""
+    return early, f"the relay ended in mid-play (status {status}): each played on alone"
+
+
+def retimed_so_far(room: dict[str, Any]) -> int:
+    """Return how many events the judge has re-timed since the members joined."""
+    return sum(int(member["retimed"]) for member in room["members"])
+
+
+def _keep_logs(folder: Path, output: Path) -> None:
+    for path in [*folder.glob("*.log"), *folder.glob("*/*.log")]:
+        name = path.relative_to(folder).as_posix().replace("/", "-")
+        (output / name).write_bytes(path.read_bytes())
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option(
+    "--seconds", default=30.0, type=click.FloatRange(5, 3600), help="Play for this long, in seconds."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@click.option(
+    "--output",
+    default="demo-output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write WAV files, picture and report here.",
+)
+@click.option(
+    "--prove",
+    "with_proof",
+    is_flag=True,
+    help="Hold every recording against the relay's log, message by message, and render each offline.",
+)
+@click.option(
+    "--embedded",
+    is_flag=True,
+    show_default="where Sonic Pi or scsynth is missing",
+    help="Replay recorded traffic into recording sinks instead of running Sonic Pi and scsynth.",
+)
+@click.option(
+    "--transport",
+    type=click.Choice(["udp", "tls"]),
+    default="udp",
+    help="Let the bridges send events this way.",
+)
+def main(
+    seconds: float, as_json: bool, output: Path, with_proof: bool, embedded: bool, transport: str
+) -> None:
+    """Play a jam of three genuine Sonic Pis on this machine and check that all heard the same.
+
+    The exit status is 0 only if the jam was coherent and, with --prove, proved. With --window as the first
+    word two genuine windows play instead: scripts/demo --window --help.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    output.mkdir(parents=True, exist_ok=True)
+    output = output.resolve()
+    for old in (*(f"{name}{part}.wav" for name in PARTS for part in ("", "-stem")), "proof.wav"):
+        (output / old).unlink(missing_ok=True)
+    try:
+        find_ruby_server()
+    except StageError as error:
+        if not embedded:
+            click.echo(f"{error}\nso {STAND_INS}", err=True)
+        embedded = True
+    if embedded and seconds > traffic_s():
+        click.echo(f"the recorded traffic lasts {traffic_s():.0f} s: playing no longer than that", err=True)
+        seconds = traffic_s()
+    console = Console(stderr=as_json)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            outcome = perform(
+                seconds, output, progress, with_proof=with_proof, embedded=embedded, transport=transport
+            )
+    except (StageError, sound.SoundError, LogError) as error:
+        raise click.ClickException(f"{error}\nlogs, if any, are in {output}") from None
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped by Ctrl-C; nothing was left running") from None
+    show(outcome, output, console)
+    if as_json:
+        click.echo(json.dumps(outcome.as_json()))
+    sys.exit(1 if outcome.troubles else 0)
+
+
+if __name__ == "__main__":
+    main(prog_name="scripts/demo")

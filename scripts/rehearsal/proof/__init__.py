@@ -1,0 +1,1 @@
+"""Proof: whether all scsynths of a room were handed the same."""

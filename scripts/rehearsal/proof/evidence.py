@@ -1,0 +1,103 @@
+"""Evidence: a jam's recordings and the relay's log of one and the same quiet moment, and their proof.
+
+The shell around `prove`: reads files, waits until nothing is under way, and renders.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy
+import soundfile
+
+from rehearsal.proof import offline, relaylog
+from rehearsal.proof.prove import Proof, Renderer, prove
+from rehearsal.proof.relaylog import LoggedEvent
+from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.machine import StageError
+from rehearsal.rigs.recording import Recording, timetag_at
+from rehearsal.rigs.sound import SILENCE_DBFS
+
+QUIET_S = 1.0
+"""Nothing may have been due for this long: what was has reached the recordings by then."""
+FLUSH_S = 0.5
+"""A recorder writes within 0.2 s."""
+QUIET_S_MAX = 20.0
+"""Sonic Pi frees the last FX up to 8 s after a stop."""
+
+
+def settled(jam: Jam) -> tuple[dict[str, Recording], list[LoggedEvent]]:
+    """Return recordings and log between which nothing happened. Raises StageError, LogError."""
+    if jam.event_log is None:
+        raise StageError("the relay was started without an event log")
+    deadline_s = time.monotonic() + QUIET_S_MAX
+    while True:
+        before = relaylog.read(jam.event_log)
+        now = timetag_at(time.time_ns() - round(QUIET_S * 1e9))
+        jam.stage.play_for(FLUSH_S)
+        recordings = jam.recordings()
+        after = relaylog.read(jam.event_log)
+        if len(before) == len(after) and all(event.due <= now for event in after):
+            return recordings, after
+        if time.monotonic() > deadline_s:
+            raise StageError(f"the room isn't quiet {QUIET_S_MAX:.0f} s after the stop")
+
+
+def renderer(synthdefs: Path = offline.SYNTHDEFS, engine: offline.Engine = offline.run_scsynth) -> Renderer:
+    """Return what renders a score with this engine and these synthdefs."""
+    return partial(_render, synthdefs, engine)
+
+
+def _render(
+    synthdefs: Path,
+    engine: offline.Engine,
+    score: Sequence[tuple[float, bytes]],
+    wav: Path,
+    channels: int,
+) -> tuple[str, list[float]]:
+    sha256 = offline.render(score, wav, synthdefs=synthdefs, channels=channels, engine=engine)
+    return sha256, pair_levels_dbfs(wav)
+
+
+def pair_levels_dbfs(wav: Path) -> list[float]:
+    """Return the RMS level of each pair of channels, in dB of full scale."""
+    frames = 0
+    with soundfile.SoundFile(wav) as opened:
+        squares = numpy.zeros(opened.channels)
+        for block in opened.blocks(1 << 16, dtype="float64", always_2d=True):
+            squares += (block**2).sum(axis=0)
+            frames += len(block)
+    means = squares.reshape(-1, 2).mean(axis=1) / max(frames, 1)
+    return [max(SILENCE_DBFS, 10 * float(numpy.log10(mean))) if mean > 0 else SILENCE_DBFS for mean in means]
+
+
+def keep_mix(multichannel: Path, stereo: Path) -> None:
+    """Copy the sum of a render (its first two channels) to a stereo file for people."""
+    with (
+        soundfile.SoundFile(multichannel) as opened,
+        soundfile.SoundFile(stereo, "w", opened.samplerate, 2, "PCM_16") as written,
+    ):
+        for block in opened.blocks(1 << 16, dtype="int16", always_2d=True):
+            written.write(block[:, :2])
+
+
+def prove_jam(
+    jam: Jam,
+    slots: Mapping[str, int],
+    render: Renderer | None,
+    why_silent: str,
+    output: Path,
+    progress: Callable[[], None] = lambda: None,
+) -> Proof:
+    """Prove what has just been played. slots: by name, of all who play. The rendered mix
+    is kept as proof.wav in `output`.
+
+    Raises StageError, LogError.
+    """
+    recordings, log = settled(jam)
+    proof = prove(recordings, slots, log, render, jam.folder, progress, why_silent)
+    wavs = [wav for name in recordings if (wav := jam.folder / f"{name}-proof.wav").exists()]
+    if wavs:
+        keep_mix(wavs[0], output / "proof.wav")
+    return proof

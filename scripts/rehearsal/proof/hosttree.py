@@ -1,0 +1,113 @@
+"""The host's own part of a scsynth's tree: one root group and one mixer strip for each slot, in slot order.
+
+Pure. Who joined first decides in which order and with which add actions a bridge builds it; what counts is
+the tree that comes out. So the proof checks that tree, and renders a canonical one with taps for the stems.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from rehearsal.proof.same import BUSES_EACH, HARDWARE_BUSES, root_of
+from rehearsal.proof.slots import SLOT_BITS, node_of
+from rehearsal.rigs.recording import RecordedMessage
+from rehearsal.rigs.sound import message as osc
+
+JAM, STRIPS, TAPS = 1, 2, 3
+FIRST_STRIP = 64
+FIRST_TAP = 128
+STRIP_SYNTHDEF = "sonic-pi-basic_mixer"
+HOST_NODES = frozenset({JAM, STRIPS, *range(FIRST_STRIP + 1, FIRST_STRIP + 32)})
+HEAD, TAIL, BEFORE, AFTER = range(4)
+
+
+class HostTreeError(ValueError):
+    """The host's groups and strips aren't those of the room; the text says which."""
+
+
+def is_root_group(message: RecordedMessage) -> bool:
+    """Tell whether a message makes a slot's root group: bare, and only a bridge does that."""
+    node = node_of(message)
+    return (
+        message.address == "/g_new"
+        and message.timetag is None
+        and node is not None
+        and node >> SLOT_BITS > 0
+        and node % (1 << SLOT_BITS) == 0
+    )
+
+
+def is_host_message(message: RecordedMessage) -> bool:
+    """Tell whether a message builds the host's own part of the tree."""
+    node = node_of(message)
+    if message.timetag is not None or node is None:
+        return False
+    own = message.address in ("/g_new", "/s_new") and node in HOST_NODES
+    return own or is_root_group(message)
+
+
+def check(messages: Iterable[RecordedMessage], slots: Iterable[int]) -> None:
+    """Build what the messages say. Raises HostTreeError unless it is the tree of these slots."""
+    wanted = sorted(slots)
+    children: dict[int, list[int]] = {0: []}
+    for message in messages:
+        if message.address == "/s_new":
+            check_strip(message)
+            place = message.args[1:4]
+        else:
+            place = message.args[:3]
+            if len(message.args) != 3:
+                raise HostTreeError(f"/g_new with {len(message.args)} arguments: expected one group")
+        node, action, target = (int(number) if isinstance(number, int) else -1 for number in place)
+        insert(children, node, action, target)
+        if message.address == "/g_new":
+            children[node] = []
+    expected = {
+        0: [JAM, STRIPS],
+        JAM: [root_of(slot) for slot in wanted],
+        STRIPS: [FIRST_STRIP + slot for slot in wanted],
+    }
+    for group, inside in expected.items():
+        if children.get(group) != inside:
+            raise HostTreeError(f"group {group} holds {children.get(group)}, expected {inside}")
+
+
+def insert(children: dict[int, list[int]], node: int, action: int, target: int) -> None:
+    if any(node in inside for inside in children.values()):
+        raise HostTreeError(f"node {node} is made twice")
+    if action in (HEAD, TAIL) and target in children:
+        children[target].insert(0 if action == HEAD else len(children[target]), node)
+        return
+    for inside in children.values():
+        if action in (BEFORE, AFTER) and target in inside:
+            inside.insert(inside.index(target) + (action == AFTER), node)
+            return
+    raise HostTreeError(f"node {node} is put to {target} with action {action}: there is no such place")
+
+
+def check_strip(message: RecordedMessage) -> None:
+    slot = (node_of(message) or 0) - FIRST_STRIP
+    wanted = (STRIP_SYNTHDEF, "in_bus", float(first_bus(slot)), "out_bus", 0.0, "amp", 1.0)
+    if (message.args[0], *message.args[4:]) != wanted:
+        raise HostTreeError(f"strip of slot {slot}: {message.args}, expected {wanted}")
+
+
+def first_bus(slot: int) -> int:
+    """Return the audio bus on which a slot's own sound arrives at its strip."""
+    return HARDWARE_BUSES + slot * BUSES_EACH
+
+
+def canonical(slots: Sequence[int]) -> list[bytes]:
+    """Return the messages for a render: the tree of `check`, and a tap for each slot's stem.
+
+    Output channels 0 and 1 are the sum; the stem of the n-th slot (from 0) is on 2 + 2n and the next.
+    """
+    ordered = sorted(slots)
+    made = [osc("/g_new", JAM, TAIL, 0), osc("/g_new", STRIPS, TAIL, 0), osc("/g_new", TAPS, TAIL, 0)]
+    made += [osc("/g_new", root_of(slot), TAIL, JAM) for slot in ordered]
+    made += [strip(FIRST_STRIP + slot, STRIPS, slot, 0) for slot in ordered]
+    made += [strip(FIRST_TAP + slot, TAPS, slot, 2 + 2 * at) for at, slot in enumerate(ordered)]
+    return made
+
+
+def strip(node: int, group: int, slot: int, out_bus: int) -> bytes:
+    controls = ("in_bus", float(first_bus(slot)), "out_bus", float(out_bus), "amp", 1.0)
+    return osc("/s_new", STRIP_SYNTHDEF, node, TAIL, group, *controls)

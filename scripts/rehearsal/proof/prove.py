@@ -1,0 +1,304 @@
+"""Proof: each member's recording held against the relay's log, message by message, and then rendered.
+
+Pure but for the renderer that it is given. scsynth's order (timetag, then arrival) must be the log's order
+(due, number), and every message the event that stands there. Each takes its due from the log, by
+position, since the clocks' last microseconds would move a note across one of scsynth's blocks; then equal
+recordings must give equal samples. A recording that doesn't match is not rendered: its first mismatch is
+named.
+
+A member who joined while others booted was told of their groups, mixers and buffers by other means; and
+what others built before its own scsynth had the synthdefs was built then. So these come bare, or behind a
+reset that was still to come. Only such events may come that way, or be missing if they were undone since;
+never music.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.proof import hosttree, relaylog
+from rehearsal.proof.offline import RenderError
+from rehearsal.proof.relaylog import RESOURCE, SILENCED, LoggedEvent
+from rehearsal.proof.same import OWN_NODE, difference, first_id, identity_differs
+from rehearsal.proof.slots import describe, node_of, slot_of
+from rehearsal.rigs.recording import RecordedMessage, Recording
+
+AT_HOME_ONLY = ("/b_write", "/b_close", "/b_read", "/b_readChannel", "/b_allocReadChannel")
+"""Files of the member's own Sonic Pi: no events of the room."""
+TICKS_PER_S = 1 << 32
+STEM_DBFS_MIN = -50.0
+"""A member's own sound below this counts as silent; the demo's examples lie above -35."""
+
+Pair = tuple[LoggedEvent, RecordedMessage]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One recording against the log."""
+
+    member: str
+    slot: int
+    pairs: tuple[Pair, ...]
+    """Matched so far, loads included; all of them if there is no mismatch."""
+    mismatch: str | None
+    """The first thing that is not as the log says, by name."""
+    missed: int = 0
+    """Events of others' boots before this member came."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberProof:
+    """What is proved of one member."""
+
+    match: Match
+    sha256: str | None = None
+    """Of the rendered samples, all channels; None if there was no render."""
+    stem_dbfs: float | None = None
+    """Level of this member's own sound in the render of its own recording."""
+    error: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why this member's part isn't proved, None if it is (as far as it was rendered)."""
+        found = self.match.mismatch or self.error
+        return None if found is None else f"{self.match.member}'s recording: {found}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The result for a room. rendered: False where no sound was to be had: then the order alone is proved."""
+
+    members: Mapping[str, MemberProof]
+    events: int
+    rendered: bool
+    why_silent: str = ""
+    """Why nothing was rendered."""
+
+    @property
+    def sha256(self) -> str | None:
+        """The one sha256 of all, None if there isn't one."""
+        found = {member.sha256 for member in self.members.values()}
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def troubles(self) -> list[str]:
+        """Return in words what is not proved."""
+        found = [member.trouble for member in self.members.values() if member.trouble]
+        if not self.members or not self.events:
+            found.append("nothing was proved: no event in the relay's log")
+        if not self.rendered or found:
+            return found
+        if self.sha256 is None:
+            found.append(
+                "the renders differ: "
+                + ", ".join(f"{name} {str(member.sha256)[:12]}" for name, member in self.members.items())
+            )
+        found += [
+            f"{name}'s stem is silent in the render ({member.stem_dbfs:.0f} dBFS)"
+            for name, member in self.members.items()
+            if member.stem_dbfs is None or member.stem_dbfs < STEM_DBFS_MIN
+        ]
+        return found
+
+    @property
+    def proved(self) -> bool:
+        """Whether every recording is the log, and every render the same and none of its stems silent."""
+        return not self.troubles
+
+
+def match(
+    member: str, slot: int, recording: Recording, log: Sequence[LoggedEvent], slots: Sequence[int]
+) -> Match:
+    """Match one recording with the log (by number), whole. slots: all that were ever in the room.
+
+    The member came after some event of the log, with only boots before it, and could build from some later
+    one on: the first of those for which all fits; if none fits, the try that went furthest is reported.
+    """
+    if recording.dropped or len(recording.metas) != 1 or len(recording.unreadable) > 0:
+        return Match(
+            member, slot, (), f"{recording.dropped} datagrams lost in front of the recorder, "
+            f"{len(recording.unreadable)} lines unreadable, scsynth started {len(recording.metas)} times: "
+            "expected 0, 0 and 1"
+        )  # fmt: skip
+    host = [message for message in recording.to_scsynth if hosttree.is_host_message(message)]
+    try:
+        hosttree.check(host, slots)
+    except hosttree.HostTreeError as error:
+        return Match(member, slot, (), str(error))
+    room = [
+        message
+        for message in recording.to_scsynth
+        if slot_of(message) > 0
+        and not hosttree.is_root_group(message)
+        and not (slot_of(message) == slot and message.address in AT_HOME_ONLY)
+    ]
+    best: Match | None = None
+    for joined_after in joins(log, slot):
+        for built_after in builds(log, slot, joined_after):
+            found = match_from(member, slot, room, log, joined_after, built_after)
+            if found.mismatch is None:
+                return found
+            if best is None or len(found.pairs) > len(best.pairs):
+                best = found
+    assert best is not None, "0 is always tried"
+    return best
+
+
+def joins(log: Sequence[LoggedEvent], slot: int) -> Iterable[int]:
+    """Yield the numbers of the events after which a member in `slot` may have come, 0 first."""
+    yield 0
+    for event in log:
+        if event.slot == slot or not relaylog.may_be_missed(event):
+            return
+        yield event.number
+
+
+def builds(log: Sequence[LoggedEvent], slot: int, joined_after: int) -> Iterable[int]:
+    """Yield the numbers of the events after which a member that came after `joined_after` may have had its
+    synthdefs: it builds nothing of its own before."""
+    yield joined_after
+    for event in log[joined_after:]:
+        if relaylog.founds(event):
+            if event.slot == slot:
+                return
+            yield event.number
+
+
+def match_from(
+    member: str,
+    slot: int,
+    room: Sequence[RecordedMessage],
+    log: Sequence[LoggedEvent],
+    joined_after: int,
+    built_after: int,
+) -> Match:
+    """Match the room's messages of a member that came after event number `joined_after`, and built at one
+    time what others had founded up to `built_after`."""
+    played = [
+        event
+        for event in relaylog.executed(log)
+        if event.number > (built_after if relaylog.founds(event) and event.slot != slot else joined_after)
+        and not (SILENCED in event.flags and event.slot == slot)
+    ]
+    expected: dict[tuple[int, bool], list[LoggedEvent]] = defaultdict(list)
+    for is_load, until in ((True, joined_after), (False, built_after)):
+        for owner, events in relaylog.founded(log, until).items():
+            told = [event for event in events if (event.kind == RESOURCE) == is_load]
+            expected[owner, is_load] += told if owner != slot else []
+    missed = built_after - sum(map(len, expected.values()))
+    missed -= sum(event.number <= built_after for event in played)
+    built = {(event.slot, first_id(event.payload)) for events in expected.values() for event in events}
+    built -= {(event.slot, first_id(event.payload)) for event in played if relaylog.founds(event)}
+    timed: list[RecordedMessage] = []
+    bare: dict[tuple[int, bool], list[RecordedMessage]] = defaultdict(list)
+    for message in room:
+        is_built = message.address in relaylog.CREATES and (slot_of(message), own_id(message)) in built
+        if message.timetag is None or is_built:
+            bare[slot_of(message), message.address in relaylog.LOADS].append(message)
+        else:
+            timed.append(message)
+    timed.sort(key=lambda message: (message.timetag or 0, message.index))
+    for event in sorted(log, key=lambda event: (event.slot, event.seq)):
+        if event.kind == RESOURCE and event.number > joined_after:
+            expected[event.slot, True].append(event)
+            missed -= event.number <= built_after
+    pairs: list[Pair] = []
+    for key in sorted(expected.keys() | bare.keys()):
+        more, mismatch = pair_up(expected[key], bare[key], "bare")
+        pairs += more
+        if mismatch is not None:
+            return Match(member, slot, tuple(pairs), mismatch)
+    more, mismatch = pair_up(played, timed, "timed")
+    return Match(member, slot, (*pairs, *more), mismatch, missed)
+
+
+def own_id(message: RecordedMessage) -> int | None:
+    """Return the node that a message makes, in its member's own numbers."""
+    node = node_of(message)
+    return None if node is None else node & OWN_NODE
+
+
+def pair_up(
+    events: Sequence[LoggedEvent], messages: Sequence[RecordedMessage], what: str
+) -> tuple[list[Pair], str | None]:
+    """Return the pairs up to the first mismatch, and its name."""
+    pairs: list[Pair] = []
+    for at in range(max(len(events), len(messages))):
+        mismatch = name_mismatch(events[at : at + 2], messages[at : at + 2])
+        if mismatch is not None:
+            return pairs, f"{what} message {at + 1}: {mismatch}"
+        pairs.append((events[at], messages[at]))
+    return pairs, None
+
+
+def name_mismatch(events: Sequence[LoggedEvent], messages: Sequence[RecordedMessage]) -> str | None:
+    """Return what is wrong with the first of the messages, None if it is the first of the events.
+
+    The seconds of both, if any, tell missing, extra and swapped apart.
+    """
+    if not messages:
+        return f"missing: {events[0].name}"
+    if not events:
+        return f"extra: {describe(messages[0])}"
+    why = difference(events[0], messages[0])
+    if why is None:
+        return None
+
+    def fits(event_at: int, message_at: int) -> bool:
+        both = event_at < len(events) and message_at < len(messages)
+        return both and difference(events[event_at], messages[message_at]) is None
+
+    if fits(0, 1) and fits(1, 0):
+        return f"swapped: {events[0].name} comes after {events[1].name}"
+    if fits(1, 0):
+        return f"missing: {events[0].name}"
+    if fits(0, 1):
+        return f"extra: {describe(messages[0])} before {events[0].name}"
+    if not identity_differs(events[0], messages[0]):
+        return f"altered: {events[0].name}: {why}"
+    return f"expected {events[0].name}, found {describe(messages[0])}"
+
+
+def score(found: Match, log: Sequence[LoggedEvent], slots: Sequence[int]) -> list[tuple[float, bytes]]:
+    """Return (time_s, message) of a whole match for offline.render: the recorded bytes at the log's dues."""
+    first = min(event.due for event in log)
+    ordered = sorted(found.pairs, key=lambda pair: pair[0].key)
+    opening = [(0.0, raw) for raw in hosttree.canonical(slots)]
+    return opening + [((event.due - first) / TICKS_PER_S, message.raw) for event, message in ordered]
+
+
+Renderer = Callable[[Sequence[tuple[float, bytes]], Path, int], tuple[str, list[float]]]
+"""Renders a score to a WAV with so many channels; returns the samples' sha256 and each pair's level, dBFS."""
+
+
+def prove(
+    recordings: Mapping[str, Recording],
+    slots: Mapping[str, int],
+    log: Sequence[LoggedEvent],
+    render: Renderer | None,
+    folder: Path,
+    progress: Callable[[], None] = lambda: None,
+    why_silent: str = "",
+) -> Proof:
+    """Match all recordings and render those that match, as NAME-proof.wav in `folder`.
+
+    render: None where nothing can be rendered, for the reason why_silent. `progress` is called as each
+    member is done.
+    """
+    members: dict[str, MemberProof] = {}
+    everybody = sorted({event.slot for event in log} | set(slots.values()))
+    for name, recording in recordings.items():
+        found = match(name, slots[name], recording, log, everybody)
+        proof = MemberProof(found)
+        if found.mismatch is None and render is not None and log:
+            try:
+                wav = folder / f"{name}-proof.wav"
+                played = score(found, log, everybody)
+                sha256, levels = render(played, wav, 2 + 2 * len(everybody))
+                proof = MemberProof(found, sha256, levels[1 + everybody.index(slots[name])])
+            except RenderError as error:
+                proof = MemberProof(found, error=str(error))
+        members[name] = proof
+        progress()
+    return Proof(members, events=len(log), rendered=render is not None, why_silent=why_silent)

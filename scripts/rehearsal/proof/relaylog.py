@@ -1,0 +1,145 @@
+"""The relay's log of judged events, read back, and the order in which every scsynth must execute them.
+
+Pure but for `read`. Written by `jamrelay serve --event-log FILE`, a JSON object a line: room, number, slot,
+seq, due (NTP integer, session time), kind, flags, payload (hex of the sender's own message; "" for a reset).
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.rigs.recording import parse_message
+
+TIMED, UNTIMED, RESOURCE, RESET = "TIMED", "UNTIMED", "RESOURCE", "RESET"
+KINDS = (TIMED, UNTIMED, RESOURCE, RESET)
+FOUNDATION, SILENCED, MISSED = "FOUNDATION", "SILENCED", "MISSED"
+LOADS = ("/b_alloc", "/b_allocRead")
+CREATES = ("/g_new", "/s_new")
+RESET_SPARES = 1 << 32
+"""One second: what is due sooner after a reset may be in a scsynth's hands already."""
+
+
+class LogError(ValueError):
+    """The log can't be read, or isn't the whole story; the text says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One event as the relay judged it."""
+
+    number: int
+    slot: int
+    seq: int
+    due: int
+    kind: str
+    flags: frozenset[str]
+    payload: bytes
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Its place in the room's order."""
+        return (self.due, self.number)
+
+    @property
+    def name(self) -> str:
+        """The event in a few words, for people: number, address, slot:id, synthdef."""
+        if self.kind == RESET:
+            return f"#{self.number} slot reset of {self.slot}"
+        address, args = parse_message(self.payload)
+        at = 1 if address == "/s_new" else 0
+        number = str(args[at]) if at < len(args) else "?"
+        what = f"#{self.number} {address} {self.slot}:{number}"
+        return f"{what} {args[0]!s}" if at and args else what
+
+
+def read(path: Path, room: str = "main") -> list[LoggedEvent]:
+    """Return a room's events by number. Raises OSError, LogError."""
+    with path.open(encoding="utf-8") as lines:
+        return parse(lines, room)
+
+
+def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
+    """Return the events of `room` by number. Raises LogError for a bad line or a hole in the numbers."""
+    events: list[LoggedEvent] = []
+    for at, line in enumerate(lines, start=1):
+        if not line.endswith("\n"):
+            break  # it is being written
+        try:
+            entry = json.loads(line)
+            if entry["room"] != room:
+                continue
+            event = LoggedEvent(
+                number=int(entry["number"]),
+                slot=int(entry["slot"]),
+                seq=int(entry["seq"]),
+                due=int(entry["due"]),
+                kind=str(entry["kind"]),
+                flags=frozenset(map(str, entry["flags"])),
+                payload=bytes.fromhex(entry["payload"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise LogError(f"line {at} of the relay's log can't be read: {error}") from error
+        if event.kind not in KINDS:
+            raise LogError(f"line {at} of the relay's log: kind {event.kind!r}, expected one of {KINDS}")
+        events.append(event)
+    events.sort(key=lambda event: event.number)
+    for expected, event in enumerate(events, start=1):
+        if event.number != expected:
+            raise LogError(f"the relay's log has no event {expected} of room {room!r}, only {event.number}")
+    return events
+
+
+def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
+    """Return what scsynth is handed with a timetag, in the room's order.
+
+    Loads travel on their own, and what missed its time nobody is handed. What a sender sent before a reset of
+    its slot, but is due more than RESET_SPARES after it, is dropped everywhere.
+    """
+    handed = (event for event in events if event.kind != RESOURCE and MISSED not in event.flags)
+    played = sorted(handed, key=lambda event: event.key)
+    resets: dict[int, list[LoggedEvent]] = defaultdict(list)
+    kept = []
+    for event in played:
+        if any(
+            event.seq < reset.seq and event.due > reset.due + RESET_SPARES for reset in resets[event.slot]
+        ):
+            continue
+        kept.append(event)
+        if event.kind == RESET:
+            resets[event.slot].append(event)
+    return kept
+
+
+def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedEvent]]:
+    """Return, by slot, what a relay tells a member who joins after event `until` of those before.
+
+    The newest creation of every foundation node and the newest load of every buffer, in order.
+    """
+    kept: dict[int, dict[tuple[str, object], LoggedEvent]] = defaultdict(dict)
+    for event in events[:until]:
+        book = kept[event.slot]
+        if event.kind == RESET:
+            if SILENCED not in event.flags:
+                book.clear()
+            continue
+        if event.kind != RESOURCE and not founds(event):
+            continue
+        address, args = parse_message(event.payload)
+        at = 1 if address == "/s_new" else 0
+        key = ("buffer" if address.startswith("/b_") else "node", args[at] if at < len(args) else None)
+        book.pop(key, None)
+        if address != "/b_free":
+            book[key] = event
+    return {slot: list(book.values()) for slot, book in kept.items()}
+
+
+def founds(event: LoggedEvent) -> bool:
+    """Tell whether an event builds what its Sonic Pi never frees."""
+    return event.kind != RESOURCE and FOUNDATION in event.flags
+
+
+def may_be_missed(event: LoggedEvent) -> bool:
+    """Tell whether a member who came after the event lacks nothing without it: no music, only boots."""
+    return event.kind in (RESET, RESOURCE) or FOUNDATION in event.flags

@@ -1,0 +1,367 @@
+"""Streams: what one Sonic Pi sent, held against what its scsynth was handed for it.
+
+Pure. Both become messages in Sonic Pi's own numbers (`read_plain`, `read_slot`) and are paired by bytes: the
+k-th message of some content in the one stream is the k-th of that content in the other, each in its
+scsynth's order. Written from docs/way-of-an-event.md, not with the bridge's code.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rehearsal.proof.offline import is_musical
+from rehearsal.proof.same import (
+    BUFFER_CONTROLS,
+    BUS_CONTROLS,
+    BUSES_EACH,
+    HARDWARE_BUSES,
+    roles_of,
+    root_of,
+)
+from rehearsal.proof.slots import BUFFERS_EACH, SLOT_BITS
+from rehearsal.rigs.recording import Argument, RecordedMessage, Recording
+
+NODE_BITS = SLOT_BITS
+HOME_BASE = 1 << 25
+"""In slot 0: nodes of the local player that only its own host has."""
+OUTPUT_BUSES = 64
+PRIVATE_OUTPUTS = 2
+PLAIN_OUTPUTS = 16
+PLAIN_CHANNELS = 32
+"""Sonic Pi 3 sees 16 outputs and 16 inputs; its own buses follow."""
+
+AUDIO_BUSES, BUFFERS = frozenset(BUS_CONTROLS), frozenset(BUFFER_CONTROLS)
+OUTPUT = "output"
+"""The control that names a channel of the sound card, from 1. Only its own host has more than two."""
+UNHEARD = 0.0
+"""Stands for a channel that no sound card has."""
+PIECE_BYTES = 1000
+"""The first piece of a call too long for one event is longer than this; what it lacks follows at once."""
+LOADS = frozenset({"/b_alloc", "/b_allocRead"})
+"""Handed to the own scsynth at once: a thread of Sonic Pi waits for the answer."""
+
+Content = tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message in Sonic Pi's own numbers. content: address, then arguments."""
+
+    message: RecordedMessage
+    content: Content
+
+    @property
+    def address(self) -> str:
+        return str(self.content[0])
+
+    @property
+    def is_note(self) -> bool:
+        return self.address == "/s_new"
+
+    @property
+    def came_ns(self) -> int:
+        """When it came to whatever is behind the recorder, so without the recorder's own delay."""
+        return self.message.passed_ns[0] if self.message.passed_ns else self.message.t_ns
+
+    @property
+    def stated_ns(self) -> int:
+        """The instant of its timetag; for a bare message that of its coming."""
+        return self.came_ns if self.message.timetag is None else self.message.due_ns
+
+    @property
+    def plays_at_ns(self) -> int:
+        """When plain scsynth would play it: at its timetag, but not before it is there."""
+        return max(self.stated_ns, self.came_ns)
+
+    @property
+    def lead_ns(self) -> int:
+        """Timetag minus coming; 0 for a bare message."""
+        return self.stated_ns - self.came_ns
+
+    @property
+    def controls(self) -> dict[Argument, Argument]:
+        """The controls of an /s_new with their values; the last of equal names counts."""
+        return dict(zip(self.content[5::2], self.content[6::2], strict=False))
+
+    def __str__(self) -> str:
+        return " ".join(str(part).removeprefix("sonic-pi-") for part in self.content[:5])
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One message as Sonic Pi sent it, and as scsynth was handed it."""
+
+    front: Said
+    out: Said
+
+    @property
+    def moved_ns(self) -> int:
+        """How much later it is to be played than plain scsynth is told to (than it came, for a bare one)."""
+        return self.out.message.due_ns - self.front.stated_ns
+
+    @property
+    def is_timed(self) -> bool:
+        return self.front.message.timetag is not None
+
+    @property
+    def is_load(self) -> bool:
+        return self.front.address in LOADS
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Two streams matched. A message without a partner stands in one of the rests."""
+
+    pairs: tuple[Pair, ...]
+    front_only: tuple[Said, ...]
+    out_only: tuple[Said, ...]
+
+
+def read_plain(recording: Recording) -> list[Said]:
+    """Return the musical messages of a Sonic Pi without a bridge, in the order of their arrival."""
+    return [
+        Said(each, plain_content(each))
+        for each in recording.to_scsynth
+        if is_musical(each.raw) or each.address == "/clearSched"
+    ]
+
+
+def plain_content(message: RecordedMessage) -> Content:
+    if message.address == "/clearSched":
+        return ("/g_freeAll", 0)  # through us the same event: a slot reset
+    return (message.address, *message.args)
+
+
+def read_slot(recording: Recording, slot: int) -> list[Said]:
+    """Return the musical messages of one member in its own numbers, in the order of their arrival.
+
+    What is about the host's own nodes (root groups, strips) is left out.
+    """
+    said = []
+    for each in recording.to_scsynth:
+        if is_musical(each.raw):
+            content = own_content(each, slot)
+            if content is not None:
+                said.append(Said(each, content))
+    return joined(said)
+
+
+def joined(stream: Iterable[Said]) -> list[Said]:
+    """Return a stream in which a long call that came in pieces of one instant is whole again."""
+    found: list[Said] = []
+    for said in stream:
+        first = found[-1] if found else said
+        if (
+            said.address == "/n_set"
+            and first.is_note
+            and len(first.message.raw) > PIECE_BYTES
+            and (first.content[2], first.message.timetag) == (said.content[1], said.message.timetag)
+        ):
+            found[-1] = Said(first.message, (*first.content, *said.content[2:]))
+        else:
+            found.append(said)
+    return found
+
+
+def own_content(message: RecordedMessage, slot: int) -> Content | None:
+    """Return a message's content in the member's own numbers, None if it is about somebody else's things."""
+    address, args = message.address, list(message.args)
+    if address == "/g_new" and args[0] == root_of(slot):
+        return None
+    for at, role in roles_of(address, args).items():
+        if role == "bus":
+            args[at] = own_bus(args[at], slot)
+        elif role in ("node", "buffer"):
+            args[at] = own_node(args[at], slot) if role == "node" else own_buffer(args[at], slot)
+            if args[at] is None and (role == "node" or at == 0):
+                return None
+    first = {"/s_new": 4, "/n_set": 1}.get(address, len(args))
+    for at in range(first, len(args) - 1, 2):
+        if args[at] == OUTPUT:
+            args[at + 1] = own_output(args[at + 1], slot)
+    return (address, *args)
+
+
+def own_node(node: Argument, slot: int) -> int | None:
+    if not isinstance(node, int) or node < 0:
+        return None
+    if node >> SLOT_BITS == slot:
+        return node & ((1 << SLOT_BITS) - 1)
+    return node - HOME_BASE if HOME_BASE <= node < 1 << SLOT_BITS else None
+
+
+def own_bus(bus: Argument, slot: int) -> float | None:
+    if not isinstance(bus, int | float):
+        return None
+    offset = float(bus) - HARDWARE_BUSES - slot * BUSES_EACH
+    return offset if offset < OUTPUT_BUSES else offset - OUTPUT_BUSES + PLAIN_CHANNELS
+
+
+def own_output(channel: Argument, slot: int) -> Argument:
+    bus = channel - HARDWARE_BUSES - slot * BUSES_EACH if isinstance(channel, int | float) else 0
+    if bus == PRIVATE_OUTPUTS + 1:
+        return UNHEARD
+    return float(bus) if 1 <= bus <= PRIVATE_OUTPUTS else channel
+
+
+def own_buffer(buffer: Argument, slot: int) -> float | None:
+    if not isinstance(buffer, int | float) or not slot * BUFFERS_EACH <= buffer < (slot + 1) * BUFFERS_EACH:
+        return None
+    return buffer - slot * BUFFERS_EACH
+
+
+def answers_ns(recording: Recording) -> list[int]:
+    """Return how long each group took from its /g_new to its /n_go, which a thread of Sonic Pi waits for.
+
+    Raises ValueError for one that was never answered.
+    """
+    started: dict[Argument, int] = {}
+    for each in recording.from_scsynth:
+        if each.address == "/n_go":
+            started.setdefault(each.args[0], each.t_ns)
+    groups = [said for said in read_plain(recording) if said.address == "/g_new"]
+    silent = [str(said) for said in groups if said.content[1] not in started]
+    if silent:
+        raise ValueError(f"{len(silent)} groups without /n_go: {silent[:3]}")
+    return [started[said.content[1]] - said.came_ns for said in groups]
+
+
+def loads_ns(recording: Recording) -> list[tuple[int, int]]:
+    """Return from when to when a thread of Sonic Pi waited for each load of a buffer that was answered."""
+    done: dict[Content, list[int]] = defaultdict(list)
+    for each in recording.from_scsynth:
+        if each.address == "/done":
+            done[each.args[:2]].append(each.t_ns)
+    found = []
+    for said in read_plain(recording):
+        if said.address in LOADS:
+            answered = [at_ns for at_ns in done[said.content[:2]] if at_ns >= said.came_ns]
+            found += [(said.came_ns, min(answered))] if answered else []
+    return found
+
+
+def pair_up(front: Iterable[Said], out: Iterable[Said]) -> Pairing:
+    """Match what Sonic Pi sent with what scsynth was handed.
+
+    Contents are equal, but for a note, which may have got buses and buffers that it left to their defaults.
+    """
+    waiting: dict[Content, list[Said]] = defaultdict(list)
+    for said in sorted(out, key=lambda each: (each.message.due_ns, each.message.index)):
+        waiting[key_of(said)].append(said)
+    pairs: list[Pair] = []
+    front_only: list[Said] = []
+    for said in sorted(front, key=lambda each: (each.plays_at_ns, each.message.index)):
+        candidates = waiting[key_of(said)]
+        if candidates and same(said, candidates[0]):
+            pairs.append(Pair(said, candidates.pop(0)))
+        else:
+            front_only.append(said)
+    rest = [said for candidates in waiting.values() for said in candidates]
+    pairs.sort(key=lambda pair: pair.front.message.index)
+    return Pairing(tuple(pairs), tuple(front_only), tuple(sorted(rest, key=lambda each: each.message.index)))
+
+
+def key_of(said: Said) -> Content:
+    return said.content[:5] if said.is_note else said.content
+
+
+def same(front: Said, out: Said) -> bool:
+    """Tell whether a note is what was sent; of a long one that came in pieces the order doesn't matter."""
+    if not front.is_note:
+        return front.content == out.content
+    sent, handed = front.controls, out.controls
+    kept = len(front.content)
+    in_order = out.content[5:kept:2] == front.content[5:kept:2] or len(out.message.raw) > PIECE_BYTES
+    known = AUDIO_BUSES | BUFFERS | {OUTPUT}
+    return (
+        in_order
+        and handed.keys() >= sent.keys()
+        and handed.keys() - sent.keys() <= known
+        and all(handed[name] == value or is_folded(name, value, handed[name]) for name, value in sent.items())
+    )
+
+
+def is_folded(control: Argument, sent: Argument, handed: Argument) -> bool:
+    """Tell whether a channel that only its own host has is one of the first two elsewhere."""
+    if control != OUTPUT or not isinstance(sent, float):
+        return False
+    if sent > PLAIN_OUTPUTS:
+        return handed == UNHEARD
+    return sent > 1 and handed in range(1, PRIVATE_OUTPUTS + 1)
+
+
+def inversions(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair, int]]:
+    """Return neighbours that scsynth runs in another order than plain scsynth, and how far apart, in ns.
+
+    Pairs are walked in the out stream's order; each is held against the latest before it.
+    """
+    found = []
+    latest: Pair | None = None
+    for pair in sorted(pairs, key=lambda each: (each.out.message.due_ns, each.out.message.index)):
+        key = (pair.front.plays_at_ns, pair.front.message.index)
+        if latest is not None and key < (latest.front.plays_at_ns, latest.front.message.index):
+            found.append((latest, pair, latest.front.plays_at_ns - pair.front.plays_at_ns))
+        else:
+            latest = pair
+    return found
+
+
+def out_score(out: Recording, pairs: Iterable[Pair], start_ns: int) -> list[tuple[float, bytes]]:
+    """Return what scsynth was handed as a score for `offline.render`, in plain scsynth's time from start_ns.
+
+    Every message takes its time from the one that Sonic Pi sent for it: the clocks' last microseconds would
+    move a note across a block of samples. Order among equal times is that of the out stream. What the host
+    adds (root groups, strips) comes with what it stands behind.
+    """
+    time_of = {pair.out.message.index: pair.front.plays_at_ns for pair in pairs}
+    score, at_ns = [], start_ns
+    for each in sorted(out.to_scsynth, key=lambda each: (each.due_ns, each.index)):
+        at_ns = time_of.get(each.index, at_ns)
+        score.append((max(0.0, (at_ns - start_ns) / 1e9), each.raw))
+    return score
+
+
+def front_score(front: Iterable[Said], start_ns: int) -> list[tuple[float, bytes]]:
+    """Return what Sonic Pi sent as a score for `offline.render`, as plain scsynth would play it."""
+    ordered = sorted(front, key=lambda each: (each.plays_at_ns, each.message.index))
+    return [(max(0.0, (each.plays_at_ns - start_ns) / 1e9), each.message.raw) for each in ordered]
+
+
+def freed_before(stream: Iterable[Said]) -> set[int]:
+    """Return the notes (node ids) whose group has been freed when they are due, in plain Sonic Pi.
+
+    A model of the tree, fed in the order in which plain scsynth runs the messages. Nodes that end by
+    themselves don't matter: nothing is put into a synth, and Sonic Pi's groups end by /n_free only.
+    """
+    alive: dict[int, int] = {0: -1}
+    lost: set[int] = set()
+    for said in sorted(stream, key=lambda each: (each.plays_at_ns, each.message.index)):
+        numbers = [value for value in said.content[1:] if isinstance(value, int)]
+        match said.address:
+            case "/g_new":
+                for node, action, target in zip(numbers[0::3], numbers[1::3], numbers[2::3], strict=True):
+                    add(alive, node, action, target)
+            case "/s_new":
+                node, action, target = numbers[:3]
+                if node not in alive and not add(alive, node, action, target):
+                    lost.add(node)
+            case "/n_free":
+                for node in numbers:
+                    free(alive, node)
+            case "/g_freeAll" | "/g_deepFree":
+                for node in [each for each, parent in alive.items() if parent in numbers]:
+                    free(alive, node)
+    return lost
+
+
+def add(alive: dict[int, int], node: int, action: int, target: int) -> bool:
+    if target not in alive:
+        return False
+    alive[node] = target if action in (0, 1) else alive[target]
+    return True
+
+
+def free(alive: dict[int, int], node: int) -> None:
+    alive.pop(node, None)
+    for child in [each for each, parent in alive.items() if parent == node]:
+        free(alive, child)

@@ -1,0 +1,190 @@
+"""A whole jam on this machine: a relay, and performers that joined it through real bridges and recorders.
+
+Used by `scripts/demo` and the real tests. Everything is owned by a Stage, so nothing survives it.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from rehearsal import RECORDER
+from rehearsal.proof.hosttree import first_bus
+from rehearsal.rigs import recording
+from rehearsal.rigs.machine import StageError, tail
+from rehearsal.rigs.stage import Performer, Stage
+
+BIN = Path(sys.executable).parent
+RELAY_READY = "relay ready on port "
+RELAY_READY_S = 15.0
+HERE_S = 15.0
+STATS_S = 10.0
+LATE = re.compile(r"(?:^|\s)late \d")
+"""As scsynth prints it; a recorder puts the time before."""
+
+
+class Jam:
+    """One relay and some performers, in one room.
+
+    Use inside a Stage. `folder` gets a home for each performer and the relay's files.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        folder: Path,
+        names: Sequence[str],
+        *,
+        lead_ms: float = 200,
+        shift_ms: float = 0,
+        self_tuned: bool = False,
+        impair: str | None = None,
+        event_log: Path | None = None,
+        transport: str = "udp",
+        tuned: Collection[str] = (),
+        listened: bool = False,
+    ) -> None:
+        self.stage = stage
+        self.folder = folder
+        self.names = list(names)
+        self.lead_ms = lead_ms
+        self.shift_ms = shift_ms
+        self.self_tuned = self_tuned
+        """Whether lead and shift are left to the relay, whatever lead_ms and shift_ms are."""
+        self.impair = impair
+        """The bad network that every bridge's datagrams meet (`jambridge join --impair`); None: none."""
+        self.transport = transport
+        """What the bridges send events over: "udp" or "tls"."""
+        self.tuned = tuned
+        """Whose Sonic Pi has its schedule-ahead set by its bridge."""
+        self.listened = listened
+        """Whether what each member's sound card is given is kept (Performer.take)."""
+        self.event_log = event_log
+        """Where the relay writes what it judged (see relaylog.py); None: nowhere."""
+        self.port = 0
+        self.relay: subprocess.Popen[bytes] | None = None
+        self.performers: dict[str, Performer] = {}
+
+    def start_relay(self) -> None:
+        """Start the relay, on a free port or, after its end, on the one it had.
+
+        Raises StageError with its log.
+        """
+        log = self.folder / "relay.log"
+        before = len(log.read_bytes()) if log.exists() else 0
+        logging: list[str | Path] = [] if self.event_log is None else ["--event-log", self.event_log]
+        fixed = ["--lead-ms", str(self.lead_ms), "--shift-ms", str(self.shift_ms)]
+        self.relay = self.stage.spawn(
+            [BIN / "jamrelay", "serve", "--port", str(self.port), "--data-dir", self.folder / "relay",
+             *([] if self.self_tuned else fixed), *logging],
+            log,
+        )  # fmt: skip
+        deadline_s = time.monotonic() + RELAY_READY_S
+        while RELAY_READY not in (text := log.read_bytes()[before:].decode(errors="replace")):
+            if self.relay.poll() is not None or time.monotonic() > deadline_s:
+                raise StageError(f"the relay isn't ready\n{tail(log)}")
+            time.sleep(0.05)
+        self.port = int(text.split(RELAY_READY, 1)[1].split(",", 1)[0])
+
+    def boot(self, progress: Callable[[Performer], None] | None = None) -> None:
+        """Boot all performers through their bridges and wait until the relay has them all."""
+        for index, name in enumerate(self.names):
+            self.performers[name] = self.stage.add(self._performer(name, index))
+        self.stage.boot(progress=progress)
+        self.wait_here(len(self.names))
+
+    def _performer(self, name: str, index: int) -> Performer:
+        home = self.folder / name
+        home.mkdir(parents=True)
+        return Performer(name, index, home, launcher=self.launcher(name), listened=self.listened)
+
+    def join(self, name: str) -> Performer:
+        """Start one more performer through a bridge of its own, without waiting for it."""
+        self.performers[name] = performer = self.stage.add(self._performer(name, len(self.performers)))
+        performer.start()
+        return performer
+
+    def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
+        """Return the command that starts a program through a bridge of its own."""
+        impaired = [] if self.impair is None else ["--impair", self.impair]
+        tuned = ["--tune-sonic-pi"] if name in self.tuned else []
+        return [
+            BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", scsynth,
+            "--transport", self.transport, *impaired, *tuned, "--",
+        ]  # fmt: skip
+
+    def wait_here(self, count: int) -> None:
+        """Wait until `count` members are present. Raises StageError."""
+        deadline_s = time.monotonic() + HERE_S
+        while (here := sum(member["present"] for member in self.members().values())) < count:
+            if time.monotonic() > deadline_s:
+                raise StageError(f"{here} members after {HERE_S:.0f} s, expected {count}")
+            self.stage.play_for(0.2)
+
+    def stats(self) -> dict[str, Any]:
+        """Return what `jamrelay stats --json` says."""
+        done = subprocess.run(
+            [BIN / "jamrelay", "stats", f"localhost:{self.port}", "--json"],
+            env={**os.environ, "HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")},
+            capture_output=True, text=True, timeout=STATS_S,
+        )  # fmt: skip
+        if done.returncode:
+            raise StageError(f"jamrelay stats: {done.stderr.strip()}")
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    def room(self) -> dict[str, Any]:
+        """Return the statistics of the room, {} before anybody joined."""
+        rooms = self.stats()["rooms"]
+        return dict(rooms[0]) if rooms else {}
+
+    def members(self) -> dict[str, dict[str, Any]]:
+        """Return the members' statistics by name."""
+        return {member["name"]: member for member in self.room().get("members", [])}
+
+    def recordings(self) -> dict[str, recording.Recording]:
+        """Return what the recorders have written so far, by name."""
+        return {name: recording.read(performer.recording_path) for name, performer in self.performers.items()}
+
+    def bridge_of(self, name: str) -> psutil.Process:
+        """Return the bridge process of a performer: not the spare one, which has no journal open."""
+        for process in self._processes(name, "bridge.shells.service"):
+            if any("journal" in mapped.path for mapped in process.memory_maps()):
+                return process
+        raise StageError(f"{name} has no bridge")
+
+    def shim_of(self, name: str) -> psutil.Process:
+        """Return the bridge's parent, which Sonic Pi takes for scsynth."""
+        for process in self._processes(name, "bridge.shells.shim"):
+            return process
+        raise StageError(f"{name} has no shim")
+
+    def _processes(self, name: str, module: str) -> Iterator[psutil.Process]:
+        for process in self.performers[name].processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if module in process.cmdline():
+                    yield process
+
+    def stem_bus(self, name: str) -> int:
+        """Return the audio bus on which a member's own sound arrives at its strip."""
+        return first_bus(int(self.members()[name]["slot"]))
+
+
+def late_lines(performer: Performer, since_s: float = 0.0) -> list[str]:
+    """Return the lines in which scsynth says that a bundle came late, from Unix time since_s on."""
+    lines = performer.scsynth_log().splitlines()
+    return [line for line in lines if LATE.search(line) and printed_at_s(line) >= since_s]
+
+
+def printed_at_s(line: str) -> float:
+    # The recorder writes the Unix time before each line; what has none may be of any time.
+    word = line.partition(" ")[0]
+    return float(word) if word.replace(".", "", 1).isdigit() else float("inf")

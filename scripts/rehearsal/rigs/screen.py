@@ -1,0 +1,122 @@
+"""Screen: a virtual X display with a window manager, what can be seen on it, and a hand for keys and mouse.
+
+Xvfb and openbox run where the program runs that shows something; everybody else on this machine reaches the
+display by its socket in /tmp. xdotool types and clicks, Pillow takes the pictures.
+"""
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image, ImageGrab
+
+from rehearsal.rigs.machine import StageError
+
+WIDTH, HEIGHT = 1280, 900
+DISPLAYS = range(60, 99)
+SOCKETS = Path("/tmp/.X11-unix")
+TOOL_S = 15.0
+POLL_S = 0.1
+KEY_MS = 12
+"""Between two typed letters: Qt's editor drops some of what comes faster."""
+
+
+class Screen:
+    """One display, named by its number. `command` starts it; `close` it in the end."""
+
+    def __init__(self) -> None:
+        """Choose a display that nobody has. Raises StageError if there is none."""
+        self.number = next(filter(_take, DISPLAYS), 0)
+        if not self.number:
+            raise StageError(f"all X displays from :{DISPLAYS[0]} to :{DISPLAYS[-1]} are taken")
+        self.env = {"DISPLAY": f":{self.number}"}
+
+    @property
+    def command(self) -> list[str]:
+        """What must run before anything can be shown."""
+        size = f"{WIDTH}x{HEIGHT}x24"
+        return ["Xvfb", f":{self.number}", "-screen", "0", size, "-nolisten", "tcp"]
+
+    @property
+    def socket(self) -> Path:
+        """The file that is there once the display is."""
+        return SOCKETS / f"X{self.number}"
+
+    def close(self) -> None:
+        """Let go of the display's number; its programs must have ended."""
+        for path in (self.socket, _lock(self.number)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    # -- eyes ----------------------------------------------------------------------------------------
+
+    def picture(self, box: tuple[int, int, int, int] | None = None) -> Image.Image:
+        """Return what is to be seen, all of it or in a box (left, top, right, bottom)."""
+        whole = ImageGrab.grab(xdisplay=self.env["DISPLAY"])
+        return whole if box is None else whole.crop(box)
+
+    def windows(self, name: str) -> list[str]:
+        """Return the visible windows whose title is `name`."""
+        found = self._tool("search", "--onlyvisible", "--name", f"^{name}$", check=False)
+        return found.split()
+
+    # -- hands ---------------------------------------------------------------------------------------
+
+    def wait_for(self, name: str, timeout_s: float) -> str:
+        """Wait for a window with this title and return it. Raises StageError."""
+        return wait_until(lambda: next(iter(self.windows(name)), ""), f"window {name!r}", timeout_s)
+
+    def activate(self, window: str) -> None:
+        """Bring a window to the front."""
+        self._tool("windowactivate", "--sync", window)
+
+    def key(self, *keys: str) -> None:
+        """Press keys or combinations such as alt+r."""
+        self._tool("key", "--delay", str(KEY_MS), *keys)
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        self._tool("type", "--delay", str(KEY_MS), text)
+
+    def click(self, x: int, y: int) -> None:
+        """Click at a point of the screen."""
+        self._tool("mousemove", str(x), str(y), "click", "1")
+
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Press the mouse's button at one point and let it go at another."""
+        self._tool("mousemove", *map(str, start), "mousedown", "1")
+        self._tool("mousemove", *map(str, end), "mouseup", "1")
+
+    def _tool(self, *words: str, check: bool = True) -> str:
+        done = subprocess.run(
+            ["xdotool", *words], env=os.environ | self.env, capture_output=True, text=True, timeout=TOOL_S
+        )
+        if check and done.returncode:
+            raise StageError(f"xdotool {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout
+
+
+def wait_until(seen: Callable[[], str], what: str, timeout_s: float) -> str:
+    """Return what `seen` returns once it isn't empty any more. Raises StageError."""
+    deadline_s = time.monotonic() + timeout_s
+    while not (found := seen()):
+        if time.monotonic() > deadline_s:
+            raise StageError(f"no {what} within {timeout_s:.0f} s")
+        time.sleep(POLL_S)
+    return found
+
+
+def _take(number: int) -> bool:
+    """Take a display for ourselves, if nobody has it; Xvfb replaces a lock without a process in it."""
+    try:
+        os.close(os.open(_lock(number), os.O_CREAT | os.O_EXCL))
+    except OSError:
+        return False
+    return True
+
+
+def _lock(number: int) -> Path:
+    return Path(f"/tmp/.X{number}-lock")

@@ -1,0 +1,136 @@
+"""Stage: owns performers (genuine Sonic Pis) and other programs, and ends them whatever happens."""
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rehearsal.rigs.machine import (
+    EXAMPLES,
+    Ports,
+    StageError,
+    die_with_parent,
+    end_child,
+    examples,
+    find_ports,
+    find_ruby_server,
+    make_shim,
+    tail,
+)
+from rehearsal.rigs.performer import BOOT_S, POLL_S, Performer
+
+READY_S = 15.0
+
+__all__ = [
+    "EXAMPLES",
+    "Performer",
+    "Ports",
+    "Stage",
+    "StageError",
+    "end_child",
+    "examples",
+    "find_ports",
+    "find_ruby_server",
+    "make_shim",
+]
+
+
+class Stage:
+    """Owner of performers and of other child processes: all end with it, in reverse order of their start.
+
+    Use as a context manager. Children added with `spawn` get SIGTERM, then SIGKILL, by their own
+    process group; they die with the stage's process even when that is killed.
+    """
+
+    def __init__(self) -> None:
+        self.performers: list[Performer] = []
+        self.children: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add(self, performer: Performer) -> Performer:
+        """Own a performer from now on, and return it (not started)."""
+        self.performers.append(performer)
+        return performer
+
+    def spawn(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> "subprocess.Popen[bytes]":
+        """Start another program whose output goes to `log`, and own it. env: on top of the stage's own."""
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                env=os.environ | dict(env or {}),
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        self.children.append(child)
+        return child
+
+    def boot(self, timeout_s: float = BOOT_S, progress: Callable[[Performer], None] | None = None) -> None:
+        """Start all performers together and wait for all; `progress` is called as each has booted.
+
+        Raises StageError if one doesn't boot.
+        """
+        for performer in self.performers:
+            if performer.process is None:
+                performer.start()
+        for performer in self.performers:
+            performer.wait_booted(timeout_s)
+            if progress is not None:
+                progress(performer)
+
+    def poll(self) -> None:
+        """Collect what all Sonic Pis told their GUIs. Raises StageError if a performer has ended."""
+        for performer in self.performers:
+            performer.poll()
+            if performer.process is not None and not performer.is_alive:
+                performer.wait_until(lambda: False, "alive", 0)
+
+    def play_for(self, seconds: float, tick: Callable[[float], None] | None = None) -> None:
+        """Let all play on; `tick` is called with the seconds left. Raises StageError if one ends."""
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            self.poll()
+            if tick is not None:
+                tick(left_s)
+            time.sleep(min(POLL_S, left_s))
+
+    def close(self) -> None:
+        """End everything the stage owns. Idempotent; goes on if one of them resists."""
+        for performer in self.performers:  # all pipes first, so that they end together
+            if performer.process is not None and performer.process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    performer.process.stdin.close()
+        for performer in reversed(self.performers):
+            performer.end()
+        for child in reversed(self.children):
+            end_child(child)
+
+
+def wait_for_text(log: Path, words: str) -> str:
+    """Return what a log says behind `words` once it does. Raises StageError with its end."""
+    deadline_s = time.monotonic() + READY_S
+    while words not in (text := log.read_text(errors="replace") if log.exists() else ""):
+        if time.monotonic() > deadline_s:
+            raise StageError(f"{words!r} was not said within {READY_S:.0f} s\n{tail(log)}")
+        time.sleep(0.05)
+    return text.split(words, 1)[1]

@@ -1,0 +1,70 @@
+"""Tree of nodes: what a scsynth plays at this moment, asked past recorder and bridge.
+
+Source: Server Command Reference, /g_queryTree.
+"""
+
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pythonosc.osc_message import OscMessage
+
+from rehearsal.rigs.sound import ANSWER_S, SoundError, message
+
+GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node and all below it."""
+
+    id: int
+    name: str
+    """Its synthdef; GROUP for a group."""
+    children: tuple["Node", ...] = ()
+
+    def below(self) -> Iterator["Node"]:
+        """Yield every node below this one, as scsynth runs them."""
+        for child in self.children:
+            yield child
+            yield from child.below()
+
+    def find(self, node: int) -> "Node | None":
+        """Return the node of that id, at or below this one."""
+        return self if self.id == node else next((each for each in self.below() if each.id == node), None)
+
+    def __str__(self) -> str:
+        inside = f"({' '.join(map(str, self.children))})" if self.children else ""
+        return f"{self.id}:{self.name.removeprefix('sonic-pi-')}{inside}"
+
+
+def query(port: int, group: int = 0) -> Node:
+    """Return a group of the scsynth at UDP `port`. Raises SoundError without an answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", port))
+        sock.settimeout(ANSWER_S)
+        try:
+            sock.send(message("/g_queryTree", group, 0))
+            answer = OscMessage(sock.recv(65_536))
+        except OSError as error:
+            raise SoundError(f"no tree from scsynth at UDP {port} ({error})") from error
+    if answer.address != "/g_queryTree.reply":
+        raise SoundError(f"/g_queryTree {group}: scsynth at UDP {port} says {answer.address} {answer.params}")
+    return parse(answer.params)
+
+
+def parse(answer: Sequence[int | str]) -> Node:
+    """Return the tree in the arguments of a /g_queryTree.reply without controls."""
+
+    def take(at: int) -> tuple[Node, int]:
+        node, count = int(answer[at]), int(answer[at + 1])
+        at += 2
+        if count < 0:
+            return Node(node, str(answer[at])), at + 1
+        children = []
+        for _ in range(count):
+            child, at = take(at)
+            children.append(child)
+        return Node(node, GROUP, tuple(children)), at
+
+    return take(1)[0]

@@ -1,0 +1,183 @@
+"""Window: a genuine Sonic Pi with its window, on a screen of its own, played by keyboard and mouse.
+
+A performer like the others (see `stage`), but it needs a network of its own (`place`): the window chooses
+its ports by itself, always the same ones, so plain Sonic Pi 3.2 allows one window a network. Needs Debian's
+`sonic-pi`, Xvfb, openbox and xdotool.
+"""
+
+import contextlib
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy
+import psutil
+from PIL import Image
+
+from rehearsal.rigs.machine import Place, Ports, StageError
+from rehearsal.rigs.performer import Performer
+from rehearsal.rigs.screen import HEIGHT, WIDTH, Screen
+
+TITLE = "Sonic Pi"
+WELCOME = "Welcome to Sonic Pi"
+SAVE_RECORDING = "Save Recording"
+PROGRAMS = ("sonic-pi", "Xvfb", "openbox", "xdotool")
+APT = "apt-get install sonic-pi xvfb openbox xdotool"
+SHOWN_S = 30.0
+SETTLE_S = 0.5
+"""Until the window has drawn what a click or key has changed."""
+
+# Where things are in the window of 3.2.2 when it fills the screen.
+EDITOR = (400, 300)
+SCOPE_BOX = (895, 92, 1275, 182)
+PREFERENCES_BOX = (760, 130, WIDTH, 480)
+KNOB_COLOUR = (255, 20, 147)
+"""Of the volume slider's knob, and of nothing else as tall in the preferences' left half."""
+SLIDER_Y = (192, 434)
+"""The knob's middle at the greatest volume and at none."""
+
+AFTERWARDS = "left.txt"
+WRAPPER = """
+until [ -S "$1" ]; do sleep 0.05; done
+openbox >/dev/null 2>&1 &
+left=$2
+shift 2
+"$@"
+status=$?
+ps -e -o args= >"$left.part"
+ls /dev/shm >>"$left.part"
+mv "$left.part" "$left"
+exit $status
+"""
+"""Starts what it is given as soon as there is a display; writes down what is left once that has ended."""
+
+
+class Window(Performer):
+    """One genuine Sonic Pi window. `boot_s` includes the time until it can be used."""
+
+    def __init__(
+        self, name: str, index: int, home: Path, place: Place, launcher: Sequence[str | Path] = ()
+    ) -> None:
+        """launcher: `jambridge join ... --`; empty: plain Sonic Pi. Raises StageError."""
+        missing = [program for program in PROGRAMS if shutil.which(program) is None]
+        if missing:
+            raise StageError(f"not found: {', '.join(missing)}; {APT}")
+        self.screen = Screen()
+        super().__init__(
+            name, index, home, env=self.screen.env, launcher=launcher, place=place, listened=True
+        )
+        self.afterwards_path = self.home / AFTERWARDS
+
+    def _beside(self) -> list[list[str]]:
+        return [*super()._beside(), self.screen.command]
+
+    def _command(self, server: Path, ports: Ports) -> list[str]:
+        words = ["sh", "-c", WRAPPER, "sh", str(self.screen.socket), str(self.afterwards_path)]
+        return [*words, *self.launcher, "sonic-pi"]
+
+    def log_text(self) -> str:
+        """Return what was printed by whatever was started, and by the Ruby server that the window started."""
+        served = ""
+        with contextlib.suppress(OSError):
+            served = (self.home / ".sonic-pi/log/server-output.log").read_text(errors="replace")
+        return super().log_text() + served
+
+    def wait_shown(self) -> None:
+        """Wait until the window can be used, and see the welcome off, which covers it at its first start."""
+        self.wait_booted()
+        self.screen.wait_for(TITLE, SHOWN_S)
+        self.screen.activate(self.screen.wait_for(WELCOME, SHOWN_S))
+        self.screen.key("alt+F4")
+        self.to_front()
+
+    def to_front(self) -> None:
+        """Bring the window to the front."""
+        self.screen.activate(self.screen.wait_for(TITLE, SHOWN_S))
+        time.sleep(SETTLE_S)
+
+    # -- what a person does ------------------------------------------------------------------------------
+
+    def run_code(self, code: str) -> None:
+        """Type code, of one line, in place of what stands in the editor, and run it."""
+        self.screen.click(*EDITOR)
+        self.screen.key("alt+a", "BackSpace")
+        self.screen.type(code)
+        self.screen.key("Escape", "alt+r")  # Escape: no completion may take a key
+
+    def stop_jobs(self) -> None:
+        """Stop, by its key."""
+        self.screen.key("alt+s")
+
+    def record(self) -> None:
+        """Press the record button: it begins, or ends and asks for a file."""
+        self.screen.key("shift+alt+r")
+
+    def save_recording(self, path: Path) -> None:
+        """Give the recording that has just ended its name."""
+        self.screen.activate(self.screen.wait_for(SAVE_RECORDING, SHOWN_S))
+        self.screen.key("ctrl+a")
+        self.screen.type(str(path))
+        self.screen.key("Return")
+        self.to_front()
+
+    def show_preferences(self) -> None:
+        """Show or hide the preferences, where the volume is."""
+        self.screen.key("alt+p")
+        time.sleep(SETTLE_S)
+
+    def slide_volume(self, share: float) -> None:
+        """Drag the volume's knob, which must be visible, to `share` of the slider's length from below."""
+        x, y = self.volume_knob()
+        top, bottom = SLIDER_Y
+        self.screen.drag((x, y), (x, round(bottom - share * (bottom - top))))
+        time.sleep(SETTLE_S)
+
+    def volume_knob(self) -> tuple[int, int]:
+        """Return where the knob's middle is. Raises StageError if there is none to be seen."""
+        left, top, right, bottom = PREFERENCES_BOX
+        pixels = numpy.asarray(self.screen.picture((left, top, (left + right) // 2, bottom)))
+        rows, columns = numpy.nonzero((pixels[:, :, :3] == KNOB_COLOUR).all(axis=2))
+        if not len(rows):
+            raise StageError(f"{self.name}: the volume's knob isn't to be seen")
+        return left + int(sorted(columns)[len(rows) // 2]), top + int(rows[len(rows) // 2])
+
+    def scope(self) -> Image.Image:
+        """Return what the oscilloscope shows."""
+        return self.screen.picture(SCOPE_BOX)
+
+    def close(self) -> None:
+        """Close the window as its user does."""
+        self.to_front()
+        self.screen.key("alt+F4")
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C where the join runs."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.name() == "jambridge":
+                    process.send_signal(signal.SIGINT)
+                    return
+        raise StageError(f"{self.name}: no join runs")
+
+    # -- what is left ------------------------------------------------------------------------------------
+
+    def wait_gone(self, timeout_s: float) -> list[str]:
+        """Wait until what was started has ended; return the processes and files in shared memory that it has
+        left behind."""
+        assert self.process is not None
+        with contextlib.suppress(Exception):
+            self.process.wait(timeout_s)
+        if not self.afterwards_path.exists():
+            raise StageError(f"{self.name}: still there after {timeout_s:.0f} s\n{self._log_tails()}")
+        ours = ("sh -c", "jackd", "Xvfb", "openbox", "ps -e", "inside.py", "livetake.py", "jack")
+        lines = self.afterwards_path.read_text().splitlines()
+        return [line for line in lines if not any(word in line for word in ours)]
+
+    def kill(self) -> None:
+        super().kill()
+        self.screen.close()
+
+
+__all__ = ["HEIGHT", "WIDTH", "Window"]

@@ -1,0 +1,1 @@
+"""Tryout: programs of other people, alone and in a jam."""

@@ -1,0 +1,140 @@
+"""Snippets: pieces of code played on several Sonic Pis in step, each stopped and perhaps started again.
+
+What happened when is kept as Unix ns, the time of the recorders; so are the trees of all scsynths after
+every stop, and what each Sonic Pi printed.
+"""
+
+import re
+import time
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.rigs.performer import TIMING_WARNING
+from rehearsal.rigs.stage import Performer, Stage
+from rehearsal.rigs.tree import Node, query
+
+NEXT = "#---NEXT\n"
+"""Divides a snippet: what follows is run at half time, while the first part plays."""
+QUIET_S = 2.6
+"""After a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
+
+RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
+"""Run, and how long it had been going, in s, in what Sonic Pi tells its GUI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """Code and how long to play it, in seconds: first, and after the stop once more (0: not again)."""
+
+    name: str
+    code: str
+    first_s: float
+    again_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One snippet on one Sonic Pi, from run to silence."""
+
+    snippet: str
+    again: bool
+    from_ns: int
+    stop_ns: int
+    to_ns: int
+    tree: Node
+    """What its scsynth still has at the end."""
+    said: tuple[str, ...]
+    """What Sonic Pi told its GUI meanwhile."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.snippet}{' again' if self.again else ''}"
+
+    def runs(self, what: str) -> set[str]:
+        """Return the numbers of the runs of which Sonic Pi said "Stopping run" or "Completed run"."""
+        return runs(self.said, what)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The lines in which Sonic Pi says that it fell behind."""
+        return [line for line in self.said if TIMING_WARNING.search(line)]
+
+    @property
+    def seconds_behind(self) -> int:
+        """In how many seconds of its runs it fell behind."""
+        return seconds_behind(self.warnings)
+
+
+def runs(said: Iterable[str], what: str) -> set[str]:
+    """Return the numbers of the runs of which Sonic Pi said "Stopping run" or "Completed run"."""
+    lines = (line.rpartition(f"{what} run ") for line in said)
+    return {number.strip() for _, found, number in lines if found}
+
+
+def seconds_behind(warnings: Sequence[str]) -> int:
+    """Return in how many seconds warnings were given: a thread warns at every sleep until it has caught up.
+
+    One that names no time counts by itself.
+    """
+    found = [RUN_TIME.match(line) for line in warnings]
+    return found.count(None) + len({(match[1], int(float(match[2]))) for match in found if match})
+
+
+def load(folder: Path, lengths_s: Mapping[str, tuple[float, float]]) -> list[Snippet]:
+    """Return snippets of a folder; lengths_s: how long to play each, by its name: (first, again)."""
+    return [
+        Snippet(name, (folder / f"{name}.rb").read_text(encoding="utf-8"), *lengths)
+        for name, lengths in lengths_s.items()
+    ]
+
+
+def play(
+    stage: Stage,
+    performers: Mapping[str, Performer],
+    ports: Mapping[str, int],
+    snippets: Sequence[Snippet],
+    solo: Container[str] = (),
+) -> dict[str, list[Turn]]:
+    """Play all snippets on all performers in step, but those named in `solo` on one after the other.
+
+    ports: of the genuine scsynths. Returns the turns by performer.
+    """
+    turns: dict[str, list[Turn]] = {name: [] for name in performers}
+    for snippet in snippets:
+        together = [[name] for name in performers] if snippet.name in solo else [list(performers)]
+        for names in together:
+            for again in (False, True) if snippet.again_s else (False,):
+                some = {name: performers[name] for name in names}
+                for name, turn in play_once(stage, some, ports, snippet, again=again).items():
+                    turns[name].append(turn)
+    return turns
+
+
+def play_once(
+    stage: Stage,
+    performers: Mapping[str, Performer],
+    ports: Mapping[str, int],
+    snippet: Snippet,
+    *,
+    again: bool,
+) -> dict[str, Turn]:
+    """Play one snippet until all is quiet; return the turn of each performer."""
+    stage.poll()
+    heard = {name: len(performer.gui_messages) for name, performer in performers.items()}
+    from_ns = time.time_ns()
+    parts = snippet.code.split(NEXT)
+    for part in parts:
+        for performer in performers.values():
+            performer.run_code(part)
+        stage.play_for((snippet.again_s if again else snippet.first_s) / len(parts))
+    stop_ns = time.time_ns()
+    for performer in performers.values():
+        performer.stop_jobs()
+    stage.play_for(QUIET_S)
+    turns = {}
+    for name, performer in performers.items():
+        said = tuple(performer.gui_lines())[heard[name] :]
+        tree = query(ports[name])
+        turns[name] = Turn(snippet.name, again, from_ns, stop_ns, time.time_ns(), tree, said)
+    return turns

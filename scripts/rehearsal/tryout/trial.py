@@ -1,0 +1,351 @@
+"""Trial: one program played at the same time by a plain Sonic Pi and in a jam, and what differs.
+
+Pure. Plain and jam are held against each other by what sounds (synth, sample, controls without numbers) and
+when, since two Sonic Pis number their nodes as they like; within the jam the messages themselves are paired
+(`stream.pair_up`): what Sonic Pi sent, what its own scsynth was handed for it, and what somebody else's was.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import unescape
+from typing import Any
+
+import msgspec
+
+from rehearsal.proof.stream import AUDIO_BUSES, BUFFERS, Pairing, Said, inversions
+from rehearsal.rigs.recording import Argument
+from rehearsal.rigs.sound import SILENCE_DBFS
+
+MS = 1_000_000
+SAME_NS = 3 * MS
+"""Between two runs of Sonic Pi (with 3.2.2: the same to the ms, measured)."""
+SAME_CUED_NS = 30 * MS
+"""Where what comes from outside sets the time: two Sonic Pis take in a cue when they come to it."""
+EDGE_NS = 300 * MS
+"""So much before a stop notes are no longer compared: two Sonic Pis don't stop at the same instant."""
+MOVED_NS = 1 * MS
+"""What is played less than this after its time isn't moved: two clocks differ by as much."""
+LEVEL_DB = 1.0
+QUIET_DBFS = -60.0
+"""Two windows below this are equally quiet."""
+TIMES = ("moved", "retimed", "overtaken", "unconfirmed")
+"""Figures that tell of notes that sound at another time: no reason for one that doesn't sound."""
+MIXERS = frozenset({"sonic-pi-mixer", "sonic-pi-basic_mixer"})
+PATH_WORDS = re.compile(r"\S*/(\S+)")
+JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
+
+ERROR_LINES = 3
+NODES_EACH = 2
+"""A run's own group, with all its FX, and its mixer."""
+
+WHERE = ("plain", "home", "elsewhere")
+Sound = tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A synth or FX that was asked for: what it is, and when, in ns after the first one."""
+
+    sound: Sound
+    at_ns: int
+
+    @property
+    def name(self) -> str:
+        return (
+            " ".join(map(str, self.sound[:2]))
+            if len(self.sound) > 1 and self.sound[1]
+            else str(self.sound[0])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDifference:
+    """Plain Sonic Pi's notes against those of the jam's."""
+
+    plain: int
+    jam: int
+    lacking: Mapping[str, int]
+    """In plain, but not in the jam: by name."""
+    extra: Mapping[str, int]
+    """In the jam, but not in plain."""
+
+    @property
+    def same(self) -> bool:
+        return not (self.lacking or self.extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What one scsynth was handed of what the player's Sonic Pi sent."""
+
+    messages: int
+    notes: int
+    lacking: Mapping[str, int]
+    """Sent, but not handed to it: by what it is."""
+    extra: Mapping[str, int]
+    stands_in: Mapping[str, int]
+    """Another synthdef in the place of what was sent: "what for what", and how often."""
+    moved: int
+    moved_ms_max: float
+    out_of_order: int
+    """Neighbours that it runs the other way round than plain scsynth would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """RMS levels in dBFS of the program's sound: over all, and window by window."""
+
+    whole: float
+    windows: tuple[float, ...]
+
+    def apart_db(self, other: "Levels") -> float:
+        """Return by how much two differ at most, over all or in any window that isn't quiet in both."""
+        pairs = [(self.whole, other.whole), *zip(self.windows, other.windows, strict=False)]
+        return max(
+            (abs(one - two) for one, two in pairs if max(one, two) > QUIET_DBFS),
+            default=0.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """All that was seen of one program."""
+
+    program: str
+    lines: int
+    seconds: float
+    sent: NoteDifference = NoteDifference(0, 0, {}, {})
+    """What the jam's Sonic Pi sent, against what the plain one did."""
+    home: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
+    elsewhere: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
+    levels: Mapping[str, Levels] = field(
+        default_factory=lambda: dict.fromkeys(WHERE, Levels(SILENCE_DBFS, ()))
+    )
+    """By WHERE."""
+    left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By WHERE: nodes of the program that are still there after the stop."""
+    uncompleted: Mapping[str, int] = field(default_factory=dict)
+    """By "plain" and "jam": runs that Sonic Pi stopped and never called completed. That is a race of its own,
+    and it never frees such a run's group and mixer, in plain either."""
+    errors: Mapping[str, Counter[str]] = field(default_factory=lambda: {"plain": Counter(), "jam": Counter()})
+    """By "plain" and "jam": what Sonic Pi called an error."""
+    seconds_behind: Mapping[str, int] = field(default_factory=dict)
+    late: Mapping[str, int] = field(default_factory=dict)
+    """Bundles that came late, by each scsynth's own word."""
+    counted: Mapping[str, float] = field(default_factory=dict)
+    """What rose in `jamrelay stats`, by "member what"."""
+    told: tuple[str, ...] = ()
+    """What the player's bridge said meanwhile."""
+    ended: str = ""
+    """Why it couldn't be played to its end."""
+
+    @property
+    def faults(self) -> list[str]:
+        """Return in words what isn't as in plain Sonic Pi; none if it is."""
+        if self.ended:
+            return [self.ended]
+        found = []
+        if not self.sent.same:
+            found.append(
+                f"Sonic Pi sent other notes than plain: {names(self.sent.lacking)} lacking, "
+                f"{names(self.sent.extra)} more"
+            )
+        for where, handed in (("home", self.home), ("elsewhere", self.elsewhere)):
+            if handed.lacking:
+                found.append(f"not played {at(where)}: {names(handed.lacking)}")
+            if handed.extra:
+                found.append(f"played {at(where)} though not sent: {names(handed.extra)}")
+            if handed.out_of_order:
+                found.append(f"{handed.out_of_order} messages in another order {at(where)}")
+        plain, home, elsewhere = (self.levels[name] for name in ("plain", "home", "elsewhere"))
+        for words, one, two in (
+            ("at home than in plain", plain, home),
+            ("elsewhere than at home", home, elsewhere),
+            ("elsewhere than in plain", plain, elsewhere),
+        ):
+            if (apart := one.apart_db(two)) > LEVEL_DB:
+                found.append(f"up to {apart:.1f} dB louder or softer {words}")
+        found += [
+            f"{len(nodes)} nodes left over {at(where)} (plain: {len(self.left_over['plain'])})"
+            for where, nodes in self.left_over.items()
+            if where != "plain"
+            and len(nodes) > max(len(self.left_over["plain"]), NODES_EACH * self.uncompleted["jam"])
+        ]
+        new = self.errors["jam"] - self.errors["plain"]
+        found += [f"Sonic Pi says {count} times more than in plain: {text}" for text, count in new.items()]
+        return found
+
+    @property
+    def reasons(self) -> list[str]:
+        """Return what was counted or told of all this."""
+        counted = [f"{name} {amount:g}" for name, amount in self.counted.items()]
+        return counted + [f"bridge: {line}" for line in self.told]
+
+    @property
+    def verdict(self) -> str:
+        """One of: ended, silent (in plain too: nothing to compare), same, told, counted, DIFFERENT."""
+        if self.ended:
+            return "ended"
+        if not self.sent.plain and self.levels["plain"].whole <= QUIET_DBFS:
+            return "silent"
+        if not self.faults:
+            return "same"
+        if self.told:
+            return "told"
+        explained = any(name.split()[1] not in TIMES for name in self.counted)
+        return "counted" if explained else "DIFFERENT"
+
+    @property
+    def dies_in_plain(self) -> bool:
+        """Whether plain Sonic Pi calls something in it an error, too."""
+        return bool(self.errors["plain"])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the trial as one JSON object."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        del plain["ended"]
+        levels = plain.pop("levels")
+        return plain | {
+            "verdict": self.verdict,
+            "dies_in_plain": self.dies_in_plain,
+            "faults": self.faults,
+            "levels_dbfs": {
+                name: {
+                    "whole": round(one["whole"], 2),
+                    "windows": [round(each, 2) for each in one["windows"]],
+                }
+                for name, one in levels.items()
+            },
+        }
+
+
+def at(where: str) -> str:
+    return "at home" if where == "home" else where
+
+
+def names(counts: Mapping[str, int], at_most: int = 4) -> str:
+    """Return names with their counts, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda each: -each[1])
+    more = f" and {len(ordered) - at_most} more" if len(ordered) > at_most else ""
+    return (", ".join(f"{name} {count}" for name, count in ordered[:at_most]) or "none") + more
+
+
+def notes_of(stream: Sequence[Said], from_ns: int, to_ns: int) -> list[Note]:
+    """Return the timed synths and FX that were sent in [from_ns, to_ns), by when they are due.
+
+    stream: all that was sent, also before, since it may have loaded the samples.
+    """
+    buffers: dict[Argument, str] = {}
+    found: list[tuple[int, Sound]] = []
+    for said in sorted(stream, key=lambda each: each.message.index):
+        if said.address in ("/b_allocRead", "/b_alloc"):
+            path = said.content[2] if said.address == "/b_allocRead" and len(said.content) > 2 else ""
+            buffers[said.content[1]] = str(path).rpartition("/")[2]
+        elif is_counted(said) and from_ns <= said.message.t_ns < to_ns:
+            found.append((said.stated_ns, sound_of(said, buffers)))
+    found.sort(key=lambda each: each[0])
+    first_ns = found[0][0] if found else 0
+    return [Note(sound, at_ns - first_ns) for at_ns, sound in found]
+
+
+def is_counted(said: Said) -> bool:
+    """Tell whether a message makes a synth or FX at a given time: what is compared as a note."""
+    return said.is_note and said.message.timetag is not None and said.content[1] not in MIXERS
+
+
+def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
+    """Return what a synth sounds like: name, sample, controls but for numbers of buses and buffers."""
+    ids = AUDIO_BUSES | BUFFERS
+    controls = sorted((str(name), value) for name, value in said.controls.items() if name not in ids)
+    sample = buffers.get(said.controls.get("buf"), "")
+    parts = (part for control in controls for part in control)
+    return (str(said.content[1]).removeprefix("sonic-pi-"), sample, *parts)
+
+
+def compare_notes(
+    plain: Sequence[Note], jam: Sequence[Note], until_ns: int, same_ns: int = SAME_NS
+) -> NoteDifference:
+    """Match the notes of two Sonic Pis up to an instant after the first note, and say what has no partner.
+
+    Order needs no look of its own: it follows from the times, and among equal times it is Ruby's to choose.
+    """
+    plain, jam = ([note for note in notes if note.at_ns < until_ns] for notes in (plain, jam))
+    waiting: dict[Sound, list[int]] = defaultdict(list)
+    for at, note in enumerate(jam):
+        waiting[note.sound].append(at)
+    lacking: Counter[str] = Counter()
+    matched: set[int] = set()
+    for note in plain:
+        places = waiting[note.sound]
+        while places and jam[places[0]].at_ns < note.at_ns - same_ns:
+            places.pop(0)
+        if places and jam[places[0]].at_ns <= note.at_ns + same_ns:
+            matched.add(places.pop(0))
+        else:
+            lacking[note.name] += 1
+    extra = Counter(note.name for at, note in enumerate(jam) if at not in matched)
+    return NoteDifference(len(plain), len(jam), lacking, extra)
+
+
+def handed_of(pairing: Pairing, shift_ns: int = 0) -> Handed:
+    """Sum up what a scsynth was handed of what Sonic Pi sent. Loads of buffers have no time of their own."""
+    others = {said.content[2]: said for said in pairing.out_only if said.is_note}
+    lacking, stands_in = Counter[str](), Counter[str]()
+    replaced = set()
+    for said in pairing.front_only:
+        other = others.get(said.content[2]) if said.is_note else None
+        if other is not None and other.content[1] != said.content[1]:
+            stands_in[f"{short(other)} for {short(said)}"] += 1
+            replaced.add(other.message.index)
+        else:
+            lacking[short(said)] += 1
+    timed = [pair for pair in pairing.pairs if pair.is_timed]
+    moved_ns = [pair.moved_ns - shift_ns for pair in timed]
+    kept = [pair for pair, by_ns in zip(timed, moved_ns, strict=True) if by_ns <= MOVED_NS]
+    bare = [pair for pair in pairing.pairs if not pair.is_timed and not pair.is_load]
+    late_ns = [by_ns for by_ns in moved_ns if by_ns > MOVED_NS]
+    return Handed(
+        messages=len(pairing.pairs),
+        notes=sum(is_counted(pair.front) for pair in pairing.pairs),
+        lacking=lacking,
+        extra=Counter(short(said) for said in pairing.out_only if said.message.index not in replaced),
+        stands_in=stands_in,
+        moved=len(late_ns),
+        moved_ms_max=round(max(late_ns, default=0) / MS, 1),
+        out_of_order=len(inversions(kept)) + len(inversions(bare)),
+    )
+
+
+def short(said: Said) -> str:
+    """Return a message in a word or two: the synth of a note, the file of a load, else the command."""
+    if said.is_note:
+        return str(said.content[1]).removeprefix("sonic-pi-")
+    if said.address == "/b_allocRead":
+        return f"load of {str(said.content[2]).rpartition('/')[2]}"
+    return said.address
+
+
+def error_lines(said: Iterable[str]) -> Counter[str]:
+    """Return the errors that Sonic Pi told its GUI, less numbers of runs, lines, buffers, and how often."""
+    found: Counter[str] = Counter()
+    for line in said:
+        if line.startswith(("/error", "/syntax_error")):
+            # What happened, that the thread died of it, and why; then come the places in the code.
+            text = unescape(JOB_WORDS.sub("", " ".join(line.splitlines()[:ERROR_LINES])))
+            found[PATH_WORDS.sub(r"\1", " ".join(text.split()))[:200]] += 1
+    return found
+
+
+def risen(before: Mapping[str, Any], after: Mapping[str, Any], what: Iterable[str]) -> dict[str, float]:
+    """Return by how much figures of a member's statistics rose. A figure may be a table of figures."""
+    found: dict[str, float] = {}
+    for name in what:
+        old, new = before.get(name, 0), after.get(name, 0)
+        if isinstance(new, Mapping):
+            old = old if isinstance(old, Mapping) else {}
+            found |= {f"{name} ({part})": by for part, by in risen(old, new, new).items()}
+        elif isinstance(new, int | float) and new > (old or 0):
+            found[name] = new - (old or 0)
+    return found

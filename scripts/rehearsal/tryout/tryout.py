@@ -1,0 +1,116 @@
+"""Tryout: programs of other people, each played at once by a plain Sonic Pi and in a jam, and compared."""
+
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal.rigs import sound
+from rehearsal.rigs.machine import StageError
+from rehearsal.rigs.stage import Stage
+from rehearsal.tryout.theatre import WINDOW_S, Program, Theatre
+from rehearsal.tryout.trial import WHERE, Trial
+
+SECONDS = 20.0
+
+
+def play_all(
+    programs: Sequence[Program], seconds: float, folder: Path, *, lead_ms: float, pairs: int
+) -> Iterator[Trial]:
+    """Play all programs; after one that ends a Sonic Pi or a scsynth the next ones get a fresh stage."""
+    waiting = list(programs)
+    stages = 0
+    while waiting:
+        stages += 1
+        with Stage() as stage:
+            theatre = Theatre(stage, folder / f"stage-{stages}", lead_ms=lead_ms, pairs=pairs)
+            try:
+                while waiting:
+                    yield theatre.try_out(waiting[0], seconds)
+                    waiting.pop(0)
+                    if waiting:
+                        theatre.afresh()
+            except (StageError, sound.SoundError) as error:
+                program = waiting.pop(0)
+                yield Trial(program.path.name, program.lines, seconds, ended=str(error))
+
+
+def show(trials: Sequence[Trial], console: Console) -> None:
+    """Print a line for each program and, below, what was not as in plain Sonic Pi and why."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("program", overflow="fold", max_width=22)
+    for heading in ("plain", "home", "else"):
+        table.add_column(heading, justify="right")
+    table.add_column("notes", justify="right")
+    table.add_column("home", justify="right")
+    table.add_column("else", justify="right")
+    table.add_column("verdict")
+    for trial in trials:
+        table.add_row(
+            trial.program,
+            *(f"{trial.levels[name].whole:.1f}" for name in WHERE),
+            *map(str, (trial.sent.plain, trial.home.notes, trial.elsewhere.notes)),
+            trial.verdict + (", dies in plain" if trial.dies_in_plain else ""),
+        )
+    console.print(table)
+    console.print("levels in dBFS; notes of plain up to the stop, and handed to each scsynth", style="dim")
+    for trial in trials:
+        if not (trial.faults or trial.reasons or trial.dies_in_plain):
+            continue
+        console.print(f"\n{trial.program} ({trial.lines} lines)", style="bold", markup=False)
+        for mark, lines in (
+            ("-", trial.faults),
+            ("counted or told:", trial.reasons),
+            ("plain says:", [f"{count} x {text}" for text, count in trial.errors["plain"].items()]),
+        ):
+            for line in lines:
+                console.print(f"  {mark} {line}", markup=False, highlight=False)
+
+
+@click.command(add_help_option=False)
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--seconds", default=SECONDS, type=click.FloatRange(WINDOW_S, 3600))
+@click.option("--lead-ms", default=200.0, type=click.FloatRange(40, 5000))
+@click.option("--outputs", default=2, type=click.IntRange(2, 16))
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True)
+def main(
+    files: tuple[Path, ...], seconds: float, lead_ms: float, outputs: int, keep: Path | None, as_json: bool
+) -> None:
+    """Play programs in plain Sonic Pi and in a jam. scripts/tryout --help says what the options mean."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console = Console(stderr=as_json)
+    with contextlib.ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-tryout-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        trials = []
+        try:
+            programs = [Program.at(path) for path in files]
+            for trial in play_all(
+                programs, seconds, folder.resolve(), lead_ms=lead_ms, pairs=(outputs + 1) // 2
+            ):
+                trials.append(trial)
+                click.echo(f"{trial.program}: {trial.verdict}", err=True)
+        except (StageError, sound.SoundError, ValueError) as error:
+            raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt:
+            raise click.ClickException("stopped by Ctrl-C; nothing was left running") from None
+        finally:
+            if trials:
+                show(trials, console)
+    if as_json:
+        click.echo(json.dumps([trial.as_json() for trial in trials]))
+    sys.exit(any(trial.verdict in ("ended", "DIFFERENT") for trial in trials))
+
+
+if __name__ == "__main__":
+    main(prog_name="scripts/tryout")

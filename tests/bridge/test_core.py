@@ -1,0 +1,53 @@
+"""Bridge core: its parts are put together in one place, whoever runs it."""
+
+import ast
+
+import pytest
+
+from tests.worlds.places import ROOT
+
+PARTS = ("JamSession", "Playout", "Player", "SecondsLedger", "Timebase", "Pacer")
+UNIT_TESTS = {"test_timebase.py", "test_seconds_ledger.py", "test_reply_pacer.py"}
+"""They test one part by itself."""
+
+
+def made_in(name: str) -> set[str]:
+    """Return the files in which a class of the bridge's cores is instantiated."""
+    found = set()
+    for folder in ("bridge", "relay", "clock", "scripts", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text("utf-8")
+            if path.name in UNIT_TESTS or f"{name}(" not in text:
+                continue
+            calls = (node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+            if any(isinstance(call, ast.Name) and call.id == name for call in calls):
+                found.add(path.relative_to(ROOT).as_posix())
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in PARTS if name not in ("Playout", "Pacer")])
+def test_a_part_of_a_bridge_is_made_in_one_place(name: str) -> None:
+    # laboratory.runs.players has a Player of its own.
+    assert made_in(name) - {"scripts/laboratory/runs/realrun.py"} == {"bridge/core.py"}
+
+
+def test_a_playout_is_made_by_the_core_alone_of_whatever_class_it_is_given() -> None:
+    assert made_in("Playout") == made_in("WatchedPlayout") == set()
+
+
+@pytest.mark.parametrize("shell", ["bridge/shells/service.py", "scripts/laboratory/virtual/jam.py"])
+def test_who_does_effects_knows_them_all(shell: str) -> None:
+    tree = ast.parse((ROOT / shell).read_text("utf-8"))
+    matches = [
+        [case.pattern for case in node.cases]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Match) and isinstance(node.subject, ast.Name) and node.subject.id == "effect"
+    ]
+    named = {
+        pattern.cls.id
+        for patterns in matches
+        for pattern in patterns
+        if isinstance(pattern, ast.MatchClass) and isinstance(pattern.cls, ast.Name)
+    }
+    assert {"ToSynth", "ToSonicPi", "Remember", "NextWake", "RunCode", "Abandon"} <= named
+    assert "assert_never(effect)" in ast.unparse(tree), "mypy says which one is forgotten"

@@ -1,0 +1,116 @@
+"""The genuine bridge process between sockets of the test: one in Sonic Pi's place, one in scsynth's.
+
+For the tests of several files; everything started is ended.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from bridge import messages
+from bridge.shells import config
+from bridge.shells.config import ChildConfig, JoinConfig
+from tests.worlds.commands import ENDS_S
+
+QUICK = (
+    "from bridge.shells import retries, service\nretries.FIRST_S = retries.LONGEST_S = 0.1\n"
+    "{changes}\nservice.main()"
+)
+"""The bridge, which waits a second and more between two tries as a rule."""
+
+
+class Bridge:
+    """A bridge's process and its log; `tap` is where Sonic Pi sends to, `synth` scsynth's socket."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], log: Path, tap: tuple[str, int], synth: socket.socket
+    ) -> None:
+        self.process = process
+        self.tap = tap
+        self.synth = synth
+        self._log = log
+
+    def lines(self) -> list[str]:
+        """The log so far, without its times."""
+        text = self._log.read_text() if self._log.exists() else ""
+        return [line.split(" ", 2)[-1] for line in text.splitlines()]
+
+    def warnings(self) -> list[str]:
+        lines = [line for line in self.lines() if line.startswith("WARNING")]
+        return [line.removeprefix("WARNING bridge: ").removeprefix(messages.PLAYS_ON) for line in lines]
+
+    def says(self, *parts: str) -> list[str]:
+        """Wait until the last lines hold these parts, one each, in this order; return all lines."""
+        deadline_s = time.monotonic() + ENDS_S
+        while True:
+            lines = self.lines()
+            rest = iter(lines)
+            if all(any(part in line for line in rest) for part in parts):
+                return lines
+            assert time.monotonic() < deadline_s, lines
+            time.sleep(0.02)
+
+    def leave(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(ENDS_S) == 0
+
+
+@contextlib.contextmanager
+def bridge(
+    folder: Path,
+    port: int,
+    *,
+    name: str = "bob",
+    impair: str | None = None,
+    transport: str = "udp",
+    journal: Path | None = None,
+    tuned: bool = False,
+    changes: str = "",
+) -> Iterator[Bridge]:
+    """Run a bridge that joins room main of the relay at `port`; all its files are in `folder`.
+
+    changes: a program that is run first, with `service` as bridge.shells.service.
+    """
+    join = JoinConfig(
+        host="127.0.0.1", port=port, room="main", name=name, pins=str(folder / "pins"), scsynth="",
+        folder=str(folder), software="test", impair=impair,
+        tune_sonic_pi=tuned, transport=transport,
+    )  # fmt: skip
+    config.save(join, folder / "join.json")
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tap,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as to_synth,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as synth,
+    ):
+        for sock in (tap, to_synth, synth):
+            sock.bind(("127.0.0.1", 0))
+        to_synth.connect(synth.getsockname())
+        child = ChildConfig(
+            tap_fd=tap.fileno(), synth_fd=to_synth.fileno(), outs=2, ins=2, need_ms=20.0,
+            journal=str(journal or folder / "journal"),
+        )  # fmt: skip
+        child_env = {
+            config.CONFIG_ENV: str(folder / "join.json"),
+            config.CHILD_ENV: msgspec.json.encode(child).decode(),
+        }
+        with subprocess.Popen(
+            [sys.executable, "-P", "-c", QUICK.format(changes=changes)],
+            stdin=subprocess.PIPE,
+            pass_fds=(tap.fileno(), to_synth.fileno()),
+            env=os.environ | child_env,
+        ) as process:
+            try:
+                assert process.stdin is not None
+                process.stdin.write(b"go\n")
+                process.stdin.flush()
+                yield Bridge(process, folder / "bridge.log", tap.getsockname(), synth)
+            finally:
+                process.kill()

@@ -1,0 +1,111 @@
+"""What one member heard of one player's steady music, from what a recorder at its scsynth saw. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bridge.scsynth.id_space import NODE_BITS
+from relay.wire.osc import single_message
+from tests.worlds.crowds import crowds, echoes, torn
+from tests.worlds.steady import NOTE, Key, Steady, key_of
+
+WITHIN_NS = 10_000_000
+CROWD_MAX = 5
+"""Notes of one player within WITHIN_NS, at anybody. One is usual."""
+ECHO_NS = 500_000_000
+"""What its player heard is heard by others at most so much later."""
+ABOUT_NODES = ("/s_new", "/g_new", "/n_free", "/n_set")
+
+Seen = tuple[int, int | None, int, bytes]
+"""Handed at (ns), timetag (ns; None: at once) on one clock, the timetag as scsynth sorts by it, message."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One player's music at one member. notes: id -> when it sounded first (ns)."""
+
+    notes: dict[int, int]
+    twice: list[int]
+    structure: list[Key]
+    """As scsynth executed it."""
+    settings: list[Key]
+
+
+def hear(seen: Iterable[Seen], slot: int, music: Steady) -> Heard:
+    """Return what became of a player's music at one scsynth; slot: the player's.
+
+    scsynth executes what is late at once, and the rest by timetag; equal instants as they came.
+    """
+    executed = sorted(
+        (
+            (at_ns, 0, message) if tag_ns is None or tag_ns <= at_ns else (tag_ns, timetag, message)
+            for at_ns, tag_ns, timetag, message in seen
+        ),
+        key=lambda one: one[:2],
+    )
+    notes: dict[int, int] = {}
+    times = Counter[int]()
+    keys: list[Key] = []
+    known = set(music.structure) | set(music.settings)
+    for at_ns, _, message in executed:
+        if not message.startswith(tuple(address.encode() + b"\0" for address in ABOUT_NODES)):
+            continue
+        node = single_message(message).arg(1 if message.startswith(b"/s_new\0") else 0)
+        if not isinstance(node, int) or node >> NODE_BITS != slot:
+            continue
+        key = key_of(message)
+        if NOTE in message:
+            if key[1] not in music.emitted_s:
+                continue
+            notes.setdefault(key[1], at_ns)
+            times[key[1]] += 1
+        elif key in known:
+            keys.append(key)
+    return Heard(
+        notes,
+        [note for note, count in times.items() if count > 1],
+        [key for key in keys if key in set(music.structure)],
+        [key for key in keys if key in set(music.settings)],
+    )
+
+
+def crowd(heard: Heard) -> int:
+    """Return the most notes that sound within WITHIN_NS."""
+    return crowds(heard.notes.values(), WITHIN_NS)
+
+
+def burst(who: str, heard: Heard, own: Heard, music: Steady, *, is_owner: bool) -> list[str]:
+    """Return, in words, what notes one member heard that nobody should: at once, twice, late, half a chord.
+
+    own: what the player heard.
+    """
+    found = []
+    if crowd(heard) > CROWD_MAX:
+        found.append(f"{crowd(heard)} notes within 10 ms at {who}")
+    if heard.twice:
+        found.append(f"{len(heard.twice)} notes twice at {who}")
+    if not is_owner and (apart := torn(music.chords, heard.notes)):
+        found.append(f"{len(apart)} chords torn at {who}")
+    if late := echoes(own.notes, heard.notes, ECHO_NS):
+        worst_s = max(by_ns for _, by_ns in late) / 1e9
+        found.append(f"{len(late)} notes at {who} up to {worst_s:.2f} s after their player heard them")
+    return found
+
+
+def unbuilt(who: str, heard: Heard, music: Steady) -> list[str]:
+    """Return, in words, what one member lacks of groups, FX, settings and frees, or has in another order."""
+    found = []
+    for what, got, sent in (
+        ("structure", heard.structure, music.structure),
+        ("settings", heard.settings, music.settings),
+    ):
+        if got != sent:
+            lacking = len(set(sent) - set(got))
+            at = next(
+                (index for index, pair in enumerate(zip(got, sent, strict=False)) if pair[0] != pair[1]), 0
+            )
+            found.append(
+                f"{what} at {who}: {len(got)} of {len(sent)}, {lacking} lacking; they differ from #{at} on: "
+                f"{got[at : at + 3]} for {sent[at : at + 3]}"
+            )
+    return found

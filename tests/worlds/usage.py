@@ -1,0 +1,40 @@
+"""The help of the scripts whose commands have one of their own: kept as text, for where nothing is set up.
+
+python -m tests.worlds.usage writes the texts anew (with scripts/ in PYTHONPATH).
+"""
+
+from pathlib import Path
+
+import click
+from laboratory import lab
+from laboratory.star import netlab
+from laboratory.windows import demo as windowdemo
+from rehearsal.cost import bench, soak
+from rehearsal.demo import demo
+
+from tests.worlds.places import SCRIPTS
+
+COMMANDS: dict[str, click.Command] = {
+    "bench": bench.main, "demo": demo.main, "demo --window": windowdemo.main, "lab": lab.main,
+    **{f"lab {name}": command for name, command in lab.main.commands.items()},
+    "netlab": netlab.main, "test --long": soak.main,
+}  # fmt: skip
+"""By the words that are typed."""
+
+
+def written(name: str) -> Path:
+    """Where a script's help is kept."""
+    return SCRIPTS / "usage" / f"{name.replace(' ', '')}.txt"
+
+
+def help_of(name: str) -> str:
+    """Return what a script's command says of itself, as it is kept."""
+    context = click.Context(
+        COMMANDS[name], info_name=f"scripts/{name}", terminal_width=79, **COMMANDS[name].context_settings
+    )
+    return COMMANDS[name].get_help(context) + "\n"
+
+
+if __name__ == "__main__":
+    for one in COMMANDS:
+        written(one).write_text(help_of(one))
