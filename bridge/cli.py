@@ -26,6 +26,7 @@ from relay.transports.asking import ask_admission
 from relay.transports.impaired import parse_leg
 from relay.transports.pins import KnownRelays, default_path
 from relay.transports.terminal import Commands, say
+from relay.wire.carrier import CARRIERS, UDP
 from relay.wire.control import Admission
 from relay.wire.endpoint import Endpoint, parse_endpoint
 from relay.wire.errors import LocalError
@@ -61,8 +62,8 @@ main.add_command(probe)
 )
 @click.option(
     "--transport",
-    type=click.Choice(["udp", "tls"]),
-    default="udp",
+    type=click.Choice(list(CARRIERS)),
+    default=UDP.name,
     help="Send events this way; tls where UDP is blocked.",
 )
 @click.option(
@@ -96,7 +97,7 @@ def join(
             if impair.startswith("trace:"):  # the bridge reads it again, from wherever Sonic Pi is started
                 impair = f"trace:{Path(impair.removeprefix('trace:')).absolute()}"
             parse_leg(impair)
-            if transport != "udp":
+            if CARRIERS[transport].reliable:
                 raise LocalError("--impair works on UDP alone: leave --transport tls out")
         room, name = clean_room(room), clean_name(name if name is not None else _login_name())
         real = find_scsynth(scsynth)

@@ -20,6 +20,7 @@ from bridge.sonicpi.schedule_ahead import AheadTuner
 from bridge.tap.tap import Address, Player
 from clock.model import Reading
 from relay.wire import control
+from relay.wire.carrier import UDP, Carrier
 from relay.wire.osc import encode
 from relay.wire.sequence import Timing
 from relay.wire.timetag import seconds, ticks
@@ -43,7 +44,7 @@ class Setup:
     memory: Memory
     folders: ResourceFolders
     standing: Standing | None = None
-    over_tls: bool = False
+    carrier: Carrier = UDP
     tunes: bool = False
     restarted: bool = False
     client: Address | None = None
@@ -65,7 +66,7 @@ class Bridge:
         )  # fmt: skip
         self.session = JamSession(
             setup.identity, self.playout, self.timebase, self.ledger, DEFAULT_TIMING, setup.memory, reading,
-            over_tls=setup.over_tls, standing=setup.standing,
+            carrier=setup.carrier, standing=setup.standing,
         )  # fmt: skip
         self.player = Player(self.session, setup.folders)
         self.player.client = setup.client

@@ -4,6 +4,7 @@ Pure.
 """
 
 from bridge.effects import Tell
+from relay.wire.carrier import Carrier
 from relay.wire.control import Member, Refused
 from relay.wire.counted import counted
 from relay.wire.errors import MalformedControl
@@ -33,12 +34,12 @@ def not_understood(error: MalformedControl) -> str:
     return f"the relay can't be understood: {error}; is its version of jamrelay the same as yours?"
 
 
-def no_datagrams(*, over_tls: bool) -> str:
+def no_datagrams(carrier: Carrier) -> str:
     """Return that nothing comes although the relay's TLS connection stands, and what to do."""
     return (
         "nothing from the relay for 3 s on the connection for events, although the other one stands: a lossy "
         "network holds TCP up; where its UDP port is open, join without --transport tls"
-        if over_tls
+        if carrier.ordered
         else "no datagram from the relay for 3 s, although TCP is up; is its UDP port open? "
         "Where UDP is blocked, join with --transport tls"
     )

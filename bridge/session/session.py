@@ -24,6 +24,7 @@ from bridge.session.standing import Standing
 from bridge.session.uplink import Uplink
 from clock.model import Reading
 from relay.wire import control, frames
+from relay.wire.carrier import UDP, Carrier
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.errors import MalformedDatagram, RemoteError
 from relay.wire.outbox import RTT_GUESS_S
@@ -45,11 +46,10 @@ class JamSession:
         memory: Memory,
         reading: Reading,
         *,
-        over_tls: bool = False,
+        carrier: Carrier = UDP,
         standing: Standing | None = None,
     ) -> None:
-        """over_tls: TCP carries the events, so that what may be lost isn't sent again unasked. standing: what
-        the player was told so far."""
+        """carrier: of the events. standing: what the player was told so far."""
         self.identity = identity
         self.playout = playout
         self.timing = timing
@@ -71,9 +71,9 @@ class JamSession:
         self._timekeeper = Timekeeper(timebase, reading)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
-        self._copies = not over_tls
+        self._copies = not carrier.reliable
         self._effects: list[Effect] = []
-        self._quiet = QuietWatch(over_tls=over_tls, local_ns=reading.local_ns)
+        self._quiet = QuietWatch(carrier, local_ns=reading.local_ns)
         self._standing = standing or Standing()
         self._home_sub = 0
         ledger.counters.append(self._downlink.named)

@@ -5,6 +5,7 @@ Pure. Does each once for each connection; instants are of the local clock, in ns
 """
 
 from bridge import messages
+from relay.wire.carrier import Carrier
 
 QUIET_AFTER_NS = 3_000_000_000
 """The relay beats every 250 ms: after twelve beats in a row it isn't chance."""
@@ -13,10 +14,10 @@ GIVE_UP_AFTER_NS = 12_000_000_000
 
 
 class QuietWatch:
-    """When the relay was last heard. over_tls: events travel over TLS, so no UDP port is to blame."""
+    """When the relay was last heard. carrier: of the events; the advice depends on it."""
 
-    def __init__(self, *, over_tls: bool, local_ns: int) -> None:
-        self._over_tls = over_tls
+    def __init__(self, carrier: Carrier, *, local_ns: int) -> None:
+        self._carrier = carrier
         self.restart(local_ns)
 
     def restart(self, local_ns: int) -> None:
@@ -37,7 +38,7 @@ class QuietWatch:
         if self._told or local_ns - self._heard_at_ns <= QUIET_AFTER_NS:
             return None
         self._told = True
-        return messages.no_datagrams(over_tls=self._over_tls)
+        return messages.no_datagrams(self._carrier)
 
     def gives_up(self, local_ns: int) -> bool:
         """Tell, once, that nothing has come for so long that another connection is to be tried."""

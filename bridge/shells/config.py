@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from relay.wire.carrier import UDP
+
 CONFIG_ENV = "JAMBRIDGE_CONFIG"
 CHILD_ENV = "JAMBRIDGE_CHILD"
 
@@ -15,8 +17,9 @@ CHILD_ENV = "JAMBRIDGE_CHILD"
 class JoinConfig(Struct, frozen=True, kw_only=True):
     """One join.
 
-    folder: where journal, logs and the shim live while it lasts. transport: "udp" or "tls". impair: a bad
-    network to meet on purpose. tune_sonic_pi: whether Sonic Pi's schedule-ahead follows the room's lead.
+    folder: where journal, logs and the shim live while it lasts. transport: the name of the events' carrier.
+    impair: a bad network to meet on purpose. tune_sonic_pi: whether Sonic Pi's schedule-ahead follows the
+    room's lead.
     """
 
     host: str
@@ -27,7 +30,7 @@ class JoinConfig(Struct, frozen=True, kw_only=True):
     scsynth: str
     folder: str
     software: str
-    transport: str = "udp"
+    transport: str = UDP.name
     impair: str | None = None
     tune_sonic_pi: bool = False
 

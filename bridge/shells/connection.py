@@ -16,6 +16,7 @@ from relay.transports.pins import KnownRelays
 from relay.transports.tls import ControlStream
 from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
 from relay.wire import control
+from relay.wire.carrier import Carrier
 from relay.wire.endpoint import Address, Endpoint
 from relay.wire.errors import LocalError, MalformedControl
 
@@ -38,10 +39,11 @@ class Connection:
         pins: KnownRelays,
         on_datagrams: Callable[[list[Received]], None],
         *,
-        over_tls: bool,
+        carrier: Carrier,
         impair: str | None = None,
     ) -> None:
-        """over_tls: events travel over TLS rather than UDP. What comes is handed to `on_datagrams`.
+        """carrier: of the events; a reliable one is a connection of their own. What comes is handed to
+        `on_datagrams`.
 
         impair: a bad network to meet on purpose, over UDP (relay/netmodel/networks.py says how it is
         written).
@@ -49,7 +51,7 @@ class Connection:
         self._endpoint = endpoint
         self._pins = pins
         self._on_datagrams = on_datagrams
-        self._over_tls = over_tls
+        self._carrier = carrier
         self._control: ControlStream | None = None
         self._events: ControlStream | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -79,14 +81,14 @@ class Connection:
 
     def bind(self) -> None:
         """Take a UDP port, the same for every connection."""
-        if not self._over_tls:
+        if not self._carrier.reliable:
             self._datagrams.bind()
 
     async def open(self) -> None:
         """Connect. Raises LocalError in words for the player."""
         stream = await tls.connect(self._endpoint, pins=self._pins)
         try:
-            if not self._over_tls:
+            if not self._carrier.reliable:
                 self._relay = await self._datagrams.resolve(Endpoint(stream.peer.host, self._endpoint.port))
         except BaseException:
             stream.abort()
@@ -110,7 +112,7 @@ class Connection:
                 raise self._trouble
             return None
         message = control.decode_down(payload)
-        if self._over_tls and isinstance(message, control.Welcome):
+        if self._carrier.reliable and isinstance(message, control.Welcome):
             await self._open_events(self._control)
         return message
 

@@ -57,6 +57,7 @@ from relay.transports.pins import KnownRelays
 from relay.transports.staying import stay_in_memory
 from relay.transports.udp import DatagramSocket, Received
 from relay.wire import control
+from relay.wire.carrier import CARRIERS
 from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError, MalformedControl
 from relay.wire.observers import Observers
@@ -91,7 +92,7 @@ class BridgeService:
             Endpoint(join.host, join.port),
             KnownRelays(Path(join.pins)),
             self._on_datagrams,
-            over_tls=join.transport == "tls",
+            carrier=CARRIERS[join.transport],
             impair=join.impair,
         )
         self._folders = ResourceFolders()
@@ -182,7 +183,7 @@ class BridgeService:
             memory=journal.memory,
             folders=self._folders,
             standing=self._standing,
-            over_tls=self._join.transport == "tls",
+            carrier=CARRIERS[self._join.transport],
             tunes=tunes and self._code_port is not None,
             restarted=journal.found,
             client=journal.client,

@@ -21,6 +21,7 @@ from relay.transports import tls
 from relay.transports.pins import KnownRelays
 from relay.transports.udp import Received
 from relay.wire import control, frames
+from relay.wire.carrier import TLS, UDP, Carrier
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.endpoint import Endpoint
 from relay.wire.errors import LocalError
@@ -49,14 +50,14 @@ async def relay(tmp_path: Path) -> AsyncIterator[RelayService]:
 class Guest:
     """A member made by hand, its events over TLS or UDP."""
 
-    def __init__(self, relay: RelayService, pins: KnownRelays, *, over_tls: bool) -> None:
+    def __init__(self, relay: RelayService, pins: KnownRelays, *, carrier: Carrier) -> None:
         self.heard: asyncio.Queue[Received] = asyncio.Queue()
         endpoint = Endpoint("127.0.0.1", relay.port)
         self.connection = Connection(
             endpoint,
             pins,
             lambda received: [self.heard.put_nowait(one) for one in received],
-            over_tls=over_tls,
+            carrier=carrier,
         )
         self.connection.bind()
 
@@ -92,13 +93,13 @@ class Guest:
         return parse_answer(answer.ntp).transmit
 
 
-@pytest.mark.parametrize("over_tls", [True, False])
+@pytest.mark.parametrize("carriers", [(TLS, UDP), (UDP, TLS)])
 async def test_an_event_gets_its_verdict_and_reaches_a_member_on_the_other_transport(
-    relay: RelayService, tmp_path: Path, over_tls: bool
+    relay: RelayService, tmp_path: Path, carriers: tuple[Carrier, Carrier]
 ) -> None:
     async with asyncio.timeout(LIMIT_S):
         pins = KnownRelays(tmp_path / "known")
-        sender, other = (Guest(relay, pins, over_tls=way) for way in (over_tls, not over_tls))
+        sender, other = (Guest(relay, pins, carrier=carrier) for carrier in carriers)
         for guest in (sender, other):
             await guest.join()
         await other.now()
@@ -112,8 +113,8 @@ async def test_an_event_gets_its_verdict_and_reaches_a_member_on_the_other_trans
         transports = {
             member.slot: member.transport for member in relay.hub.stats("main", now).rooms[0].members
         }
-        assert transports[sender.welcome.slot] == ("tls" if over_tls else "udp")
-        assert transports[other.welcome.slot] == ("udp" if over_tls else "tls")
+        named = (transports[sender.welcome.slot], transports[other.welcome.slot])
+        assert named == tuple(carrier.name for carrier in carriers)
         for guest in (sender, other):
             await guest.connection.close()
 
@@ -134,7 +135,7 @@ async def test_when_the_events_connection_breaks_the_control_connection_ends_too
     relay: RelayService, tmp_path: Path
 ) -> None:
     async with asyncio.timeout(LIMIT_S):
-        guest = Guest(relay, KnownRelays(tmp_path / "known"), over_tls=True)
+        guest = Guest(relay, KnownRelays(tmp_path / "known"), carrier=TLS)
         await guest.join()
         guest.connection.send(b"not a sealed datagram: the relay hangs up")
         while await guest.connection.hear() is not None:
@@ -148,7 +149,7 @@ async def test_a_fault_in_taking_in_a_datagram_reaches_the_loop_as_one_from_a_so
     async with asyncio.timeout(LIMIT_S):
         seen: asyncio.Queue[dict[str, object]] = asyncio.Queue()
         asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.put_nowait(context))
-        guest = Guest(relay, KnownRelays(tmp_path / "known"), over_tls=True)
+        guest = Guest(relay, KnownRelays(tmp_path / "known"), carrier=TLS)
         guest.connection._on_datagrams = lambda received: 1 // 0  # type: ignore[assignment]  # replaced on purpose
         await guest.join()
         guest.send(frames.Clock(client_request(1)))
@@ -161,7 +162,7 @@ async def test_a_fault_in_taking_in_a_datagram_reaches_the_loop_as_one_from_a_so
 async def test_a_stream_of_datagrams_ends_with_its_member(relay: RelayService, tmp_path: Path) -> None:
     async with asyncio.timeout(LIMIT_S):
         pins = KnownRelays(tmp_path / "known")
-        guest = Guest(relay, pins, over_tls=True)
+        guest = Guest(relay, pins, carrier=TLS)
         await guest.join()
         await guest.now()
         other = await tls.connect(Endpoint("127.0.0.1", relay.port), pins=pins, events=True)
@@ -187,7 +188,7 @@ async def test_a_failing_second_connection_costs_nobody_a_place(
 
     monkeypatch.setattr(tls, "connect", only_control)
     async with asyncio.timeout(LIMIT_S):
-        guest = Guest(relay, KnownRelays(tmp_path / "known"), over_tls=True)
+        guest = Guest(relay, KnownRelays(tmp_path / "known"), carrier=TLS)
         await guest.join()  # with its ticket
         said = await guest.hear_all()
         assert said == "no connection for events: blocked on the way"
@@ -225,7 +226,7 @@ async def test_whoever_only_asks_has_an_answer_and_keeps_no_place_however_often_
     monkeypatch.setattr(service, "ASKED_S", 0.5)
     async with asyncio.timeout(LIMIT_S):
         pins = KnownRelays(tmp_path / "known")
-        member = Guest(relay, pins, over_tls=False)
+        member = Guest(relay, pins, carrier=UDP)
         await member.join()
         asker = await tls.connect(Endpoint("127.0.0.1", relay.port), pins=pins)
         answers = 0

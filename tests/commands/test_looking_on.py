@@ -15,6 +15,7 @@ from relay.shells.service import RelayService, RelaySettings
 from relay.shells.tls_identity import load_or_create
 from relay.transports.pins import KnownRelays
 from relay.wire import frames
+from relay.wire.carrier import UDP
 from relay.wire.sequence import Judged, Kind, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 from tests.commands.test_events_over_tls import LIMIT_S, NOTE, Guest
@@ -88,7 +89,7 @@ async def test_an_observer_that_fails_is_told_after_all_was_sent_and_costs_nobod
     await relay.start()
     async with asyncio.timeout(LIMIT_S):
         pins = KnownRelays(tmp_path / "known")
-        ann, bob = (Guest(relay, pins, over_tls=False) for _ in range(2))
+        ann, bob = (Guest(relay, pins, carrier=UDP) for _ in range(2))
         for guest in (ann, bob):
             await guest.join()
         await bob.now()

@@ -9,6 +9,7 @@ from bridge.scsynth.samples import ResourceFolders
 from bridge.session.session import JamSession
 from bridge.tap.tap import Player
 from clock.model import Reading
+from relay.wire.carrier import UDP, Carrier
 from relay.wire.osc import encode, timetag_of, walk
 from relay.wire.sequence import Flag, Judged, Kind, Timing
 from relay.wire.timetag import from_unix_ns, ticks
@@ -71,11 +72,11 @@ class Bench:
         *,
         lead_s: float = 0.2,
         shift_s: float = 0.0,
-        over_tls: bool = False,
+        carrier: Carrier = UDP,
     ) -> JamSession:
-        """Return the session: another bridge's, if it is to remember something or its events go over TLS."""
-        if memory is not None or over_tls:
-            self._begin(memory if memory is not None else Memory(slot=1), over_tls=over_tls)
+        """Return the session: another bridge's, if it is to remember something or its carrier isn't UDP."""
+        if memory is not None or carrier is not UDP:
+            self._begin(memory if memory is not None else Memory(slot=1), carrier=carrier)
         self.bridge.session.timing = Timing(ticks(lead_s), ticks(shift_s))
         return self.bridge.session
 
@@ -84,9 +85,9 @@ class Bench:
         self.session(lead_s=lead_s, shift_s=shift_s)
         return self.bridge.player
 
-    def _begin(self, memory: Memory, *, over_tls: bool = False) -> None:
+    def _begin(self, memory: Memory, *, carrier: Carrier = UDP) -> None:
         identity = Identity("main", "ada", "test", ticks(ADVANCE_S))
-        setup = Setup(identity, Origin(1), ticks(NEED_S), memory, self.folders, over_tls=over_tls)
+        setup = Setup(identity, Origin(1), ticks(NEED_S), memory, self.folders, carrier=carrier)
         self.bridge = Bridge(setup, reading(0.0))
         self.timebase, self.ledger, self.playout = (
             self.bridge.timebase, self.bridge.ledger, self.bridge.playout

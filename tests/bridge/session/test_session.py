@@ -6,6 +6,7 @@ from bridge.effects import Abandon, SendControl, Tell, ToSynth
 from bridge.restart_state import Memory
 from bridge.session.session import JamSession
 from relay.wire import control, frames
+from relay.wire.carrier import TLS, UDP
 from relay.wire.datagram import Sealer
 from relay.wire.osc import encode
 from relay.wire.sequence import Flag, Scheme, Was
@@ -46,7 +47,7 @@ def test_what_was_judged_before_session_time_is_known_waits_for_it() -> None:
 
 @pytest.mark.parametrize(("way", "sent_times"), [("udp", 2), ("tls", 1), ("udp, no repair", 1)])
 def test_an_untimed_event_is_sent_twice_where_that_makes_sense(way: str, sent_times: int) -> None:
-    session = Bench().session(over_tls=way == "tls")
+    session = Bench().session(carrier=TLS if way == "tls" else UDP)
     carried.much_by(session._uplink.outbox)
     relay = Relay(session)
     relay.welcome(at_s=1.0)
@@ -244,7 +245,7 @@ def test_a_silent_udp_path_is_told_once() -> None:
 
 
 def test_who_hears_nothing_over_tls_is_not_sent_to_look_at_its_udp_port() -> None:
-    relay = Relay(Bench().session(over_tls=True))
+    relay = Relay(Bench().session(carrier=TLS))
     relay.welcome(at_s=1.0)
     told = [effect.text for effect in relay.turn(9.0)[1] if isinstance(effect, Tell)]
     assert any("nothing from the relay for 3 s" in text for text in told)

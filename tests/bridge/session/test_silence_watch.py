@@ -3,6 +3,7 @@
 import pytest
 
 from bridge.session.silence_watch import GIVE_UP_AFTER_NS, QUIET_AFTER_NS, QuietWatch
+from relay.wire.carrier import TLS, UDP, Carrier
 
 
 def told(watch: QuietWatch, local_ns: int) -> list[str]:
@@ -11,22 +12,22 @@ def told(watch: QuietWatch, local_ns: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("over_tls", "advice", "nonsense"),
+    ("carrier", "advice", "nonsense"),
     [
-        (False, "is its UDP port open?", "without --transport tls"),
-        (True, "join without --transport tls", "is its UDP port open?"),
+        (UDP, "is its UDP port open?", "without --transport tls"),
+        (TLS, "join without --transport tls", "is its UDP port open?"),
     ],
 )
 def test_what_is_told_is_of_use_with_the_transport_that_is_used(
-    over_tls: bool, advice: str, nonsense: str
+    carrier: Carrier, advice: str, nonsense: str
 ) -> None:
-    (text,) = told(QuietWatch(over_tls=over_tls, local_ns=0), QUIET_AFTER_NS + 1)
+    (text,) = told(QuietWatch(carrier, local_ns=0), QUIET_AFTER_NS + 1)
     assert advice in text
     assert nonsense not in text
 
 
 def test_it_is_told_once_for_each_connection_and_only_after_a_while_without_a_word() -> None:
-    watch = QuietWatch(over_tls=False, local_ns=0)
+    watch = QuietWatch(UDP, local_ns=0)
     assert told(watch, QUIET_AFTER_NS) == []
     watch.heard(QUIET_AFTER_NS)
     assert told(watch, 2 * QUIET_AFTER_NS) == []
@@ -39,7 +40,7 @@ def test_it_is_told_once_for_each_connection_and_only_after_a_while_without_a_wo
 
 
 def test_a_connection_is_given_up_once_when_nothing_comes_on_either_way() -> None:
-    watch = QuietWatch(over_tls=False, local_ns=0)
+    watch = QuietWatch(UDP, local_ns=0)
     assert not watch.gives_up(GIVE_UP_AFTER_NS)
     watch.said(GIVE_UP_AFTER_NS)
     assert not watch.gives_up(2 * GIVE_UP_AFTER_NS)
