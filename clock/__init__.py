@@ -1,4 +1,4 @@
-"""Shared time: exchanges, filter, discipline, conversions. Pure but for `sources`.
+"""Shared time: exchanges, filter, discipline, conversions.
 
-Imports nothing of ours.
+Pure, except `sources`, which reads the clocks. Imports nothing else of this repository.
 """

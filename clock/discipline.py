@@ -1,9 +1,9 @@
 """Session clock: the room's time as a slewed function of this host's monotonic clock.
 
-Pure. Within an era session time is continuous and strictly increasing in local time, and runs at most
-500 ppm faster or slower; only a step begins a new era. What was said about the past of an era stays said.
-The offset is kept within the bounds of the filter, the rate comes from minutes of exchanges, and what the
-clock is off by is slewed away in proportion.
+Pure. Within an era session time is continuous, strictly increases with local time, and runs at most 500 ppm
+faster or slower than it. Only a step begins a new era. Conversions of past instants of an era never change.
+The filter's bounds limit the offset, and minutes of exchanges give the rate. The remaining error is slewed
+away in proportion to its size.
 """
 
 from collections.abc import Callable
@@ -16,44 +16,45 @@ from clock.model import NS_PER_S, PPT_PER_UNIT, Line, Timeline, ns_from_ticks, t
 from clock.rate import RateFit
 
 SLEW_MAX = 500e-6
-"""Rate and slew together: RFC 5905's limit, 0.5 ms in a second, which nobody hears."""
+"""Limit of rate and slew together. RFC 5905's limit, 0.5 ms in a second, is inaudible."""
 
 SLEW_OVER_NS = NS_PER_S
-"""A correction is spread over a second, if `SLEW_MAX` allows. Twice that was tried: half the
-noise on a loopback (1.5 against 2.5 µs), but twice the lag while the rate is unknown (92 against 54 µs)."""
+"""A correction is spread over one second if `SLEW_MAX` allows. Two seconds were tried: half the noise on a
+loopback (1.5 against 2.5 µs), but twice the lag while the rate is unknown (92 against 54 µs)."""
 
 STEP_OVER_NS = 20_000_000
-"""Beyond the bound. Slewing this away would take 40 s; one audible jerk is better."""
+"""An error of this much beyond the bound is stepped. Slewing it would take 40 s; one audible jerk is
+better."""
 
 STEP_AFTER = 4
-"""As many exchanges in a row must say so. No spike of the network does: it only makes bounds wide."""
+"""Consecutive exchanges that must agree on a step. No network spike does that: spikes only widen bounds."""
 
 LOCK_AT_SAMPLES = 8
-"""The whole burst."""
+"""Lock as soon as the whole burst has been answered."""
 LOCK_EARLY_SAMPLES, LOCK_EARLY_AFTER_NS = 4, 300_000_000
-"""Half a burst will do, once the other half had the time to arrive: it is lost."""
+"""Lock on half a burst after 0.3 s: answers still missing by then are lost."""
 LOCK_LATE_AFTER_NS = NS_PER_S
-"""After this anything will do: the bound says how good it is, and slewing refines it."""
+"""Lock on any exchange after 1 s. The error bound shows its quality, and slewing refines it."""
 
 RATE_ERROR_SIGMAS = 2
-"""Bounds widen with their age by this many standard errors of the rate, beside the filter's dispersion."""
+"""Bounds widen with age by this many standard errors of the rate, in addition to the filter's dispersion."""
 
 
 class Adjustment(Enum):
-    """What an exchange did to the clock."""
+    """The effect of an exchange on the clock."""
 
     LOCKED = "locked"
-    """The first lock: there is session time from now on."""
+    """The first lock. Session time exists from now on."""
     SLEWED = "slewed"
-    """Taken in; session time goes on continuously."""
+    """The exchange was used. Session time goes on without a step."""
     STEPPED = "stepped"
-    """Locked afresh in one step: convert again whatever was converted before."""
+    """Locked again in one step. Earlier conversions are void and must be repeated."""
     HELD = "held"
-    """Not enough yet, not believed, not possible, or one of several in a second: nothing changed."""
+    """Nothing changed: too few exchanges, not believed, impossible, or one of several in a second."""
 
 
 class SessionClock:
-    """Session time of one room, by this host's local clock."""
+    """Session time of one room, derived from this host's local clock."""
 
     def __init__(self) -> None:
         self._timeline: Timeline | None = None
@@ -81,10 +82,10 @@ class SessionClock:
         t4_local_ns: int,
         now_local_ns: int | None = None,
     ) -> Adjustment:
-        """Take in one exchange: we sent at t1, received at t4 (local ns); the relay t2, t3 (timetags).
+        """Use one exchange. t1, t4: our send and receive instants (local ns); t2, t3: the relay's (timetags).
 
-        now_local_ns: the present, where t4 is a kernel's stamp and so lies a little back. The clock bends no
-        earlier than this, so that instants already converted keep their order; t4 if not given.
+        now_local_ns: the present, by default t4. It is later than t4 where t4 is a kernel's stamp. The clock
+        bends no earlier than this, so that instants already converted keep their order.
         """
         if self._origin is None:
             self._origin = (t1_local_ns, t2_session)
@@ -100,9 +101,9 @@ class SessionClock:
         return self._discipline(now_ns)
 
     def lock_if_ready(self, now_local_ns: int) -> Adjustment:
-        """Lock if there are exchanges enough for the time that has passed; HELD if not, or if it is locked.
+        """Lock if enough exchanges came for the time that has passed; else, or if locked, return HELD.
 
-        For a timer: exchanges that come do this by themselves.
+        Meant for a timer: `add_exchange` tries to lock by itself.
         """
         if not self._relocking or self._gathering_since_ns is None or not len(self._filter):
             return Adjustment.HELD
@@ -116,9 +117,9 @@ class SessionClock:
         return self._step(now_local_ns)
 
     def relock(self) -> None:
-        """Forget the exchanges, and let the next burst lock in one step (another room, a new epoch).
+        """Drop the exchanges, and let the next burst lock in one step (another room, a new epoch).
 
-        Until then the clock runs on as it was: `relocking` is True, and the bound isn't worth its name.
+        Until then the clock runs on unchanged, `relocking` is True, and the error bound is infinite.
         """
         self._filter.clear()
         self._fit.restart(self._rate)
@@ -135,62 +136,63 @@ class SessionClock:
         return self._locked_timeline().session_at(local_ns)
 
     def local_from_session(self, timetag: int) -> int:
-        """Return the local instant (ns) of a timetag: the nearest ns, so converting back and forth is exact.
+        """Return the local instant of a timetag, to the nearest ns, so converting back and forth is exact.
 
         Raises NotLocked.
         """
         return self._locked_timeline().local_at(timetag)
 
     def local_from_session_in_this_era(self) -> Callable[[int], int]:
-        """Return `local_from_session` of this era: the same after a step. Raises NotLocked."""
+        """Return this era's `local_from_session`, which stays valid after a step. Raises NotLocked."""
         return self._locked_timeline().local_at
 
     # --- how good it is
 
     @property
     def locked(self) -> bool:
-        """Whether there is session time."""
+        """Whether session time exists."""
         return self._timeline is not None
 
     @property
     def relocking(self) -> bool:
-        """Whether the next exchanges will lock in one step: before the first lock, and after `relock`."""
+        """Whether the next exchanges lock in one step: before the first lock, and after `relock`."""
         return self._relocking
 
     @property
     def era(self) -> int:
-        """0 before the first lock, 1 from then on, one more with every step."""
+        """0 before the first lock, then 1, and one more with every step."""
         return self._era
 
     @property
     def samples(self) -> int:
-        """How many exchanges are in the window, those of one second counted as one."""
+        """The number of exchanges in the window. Merged exchanges of one second count once."""
         return len(self._filter)
 
     @property
     def rate_ppm(self) -> float:
-        """How much faster the session clock runs than the local one, without the slew."""
+        """How much faster the session clock runs than the local one (ppm), slew excluded."""
         return self._rate * 1e6
 
     @property
     def rtt_s(self) -> float:
-        """The lowest round trip in the window; 0 if there is none."""
+        """The least round trip in the window, s; 0 if there is none."""
         return self._filter.rtt_min_ns / NS_PER_S if len(self._filter) else 0.0
 
     @property
     def jitter_s(self) -> float:
-        """How far the recent offsets scatter (RMS)."""
+        """Scatter of the recent offsets, s (RMS)."""
         return self._filter.jitter_ns(rate=self._rate) / NS_PER_S
 
     @property
     def error_bound_s(self) -> float:
-        """How far the clock may have been off when the clock was last bent: see `error_bound_at_s`."""
+        """The error bound (s) as of the last bend: see `error_bound_at_s`."""
         return self.error_bound_at_s(self._updated_ns)
 
     def error_bound_at_s(self, local_ns: int) -> float:
-        """Return how far the clock may be off at a local instant: half the least round trip seen (up and down
-        taken apart), the dispersion since then, and how far it is from the middle. Infinite before the first
-        lock; while relocking, nobody knows, and it is infinite as well.
+        """Return how far the clock may be off (s) at a local instant (ns).
+
+        Sum of half the least round trip seen (uplink and downlink taken apart), the dispersion since then,
+        and the distance from the middle of the bounds. Infinite before the first lock and while relocking.
         """
         if self._timeline is None or self._relocking:
             return float("inf")
@@ -220,8 +222,11 @@ class SessionClock:
         return Sample(sent_ns=t1_ns, received_ns=t4_ns, lower_ns=t3_ns - t4, upper_ns=t2_ns - t1)
 
     def _vet(self, sample: Sample) -> bool:
-        """Take a sample in if it can be true together with those before it, or if enough in a row agree that
-        it is those before it that no longer are."""
+        """Return whether the sample was used.
+
+        It is used if it is consistent with those before it. If `STEP_AFTER` consecutive samples agree with
+        each other but not with the older ones, the older ones are dropped instead.
+        """
         at_ns = sample.received_ns
         margin = self._rate_margin()
         own = project(sample, at_ns, rate=self._rate, rate_error=margin)
@@ -248,7 +253,7 @@ class SessionClock:
         for suspect in agreeing:
             self._take_in(suspect)
         self._suspects = []
-        # They have been in a row already: if they are far off, this is the exchange that steps.
+        # Consecutive samples agreed already, so if they are far off this exchange steps.
         self._far_off = STEP_AFTER
         return True
 

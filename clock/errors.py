@@ -1,9 +1,9 @@
-"""What can go wrong with a clock. `clock` imports nothing of ours, so these stand by themselves."""
+"""Errors of the clock. `clock` imports nothing else of this repository, so they have no common base there."""
 
 
 class BadSample(Exception):
-    """An exchange that cannot have happened as told, or an answer that isn't one: count it, drop it."""
+    """The exchange is impossible, or the datagram is no valid answer. Count it and drop it."""
 
 
 class NotLocked(RuntimeError):
-    """Session time was asked for before there is any: our bug, for the caller must look at `locked` first."""
+    """Session time was asked for before the first lock. A bug of ours: callers check `locked` first."""

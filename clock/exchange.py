@@ -16,25 +16,25 @@ VERSION = 4
 ACCEPTED_VERSIONS = (3, 4)
 
 LOCAL_CLOCK_STRATUM = 10
-"""What servers without an upstream of their own customarily claim, so that better ones win."""
+"""The customary stratum of a server without an upstream, so that clients prefer better servers."""
 LOCAL_CLOCK_ID = 0x7F7F0101
-"""127.127.1.1, the customary reference id of an undisciplined local clock; no client's own address."""
+"""127.127.1.1: the customary reference id of an undisciplined local clock, never a client's address."""
 
 PRECISION = -20
-"""log2 of the clock's precision in s: about 1 µs, what reading it from Python costs."""
+"""log2 of the clock's precision in s: about 1 µs, the cost of reading the clock from Python."""
 
 ROOT_DISPERSION_S = 0.01
-"""Unless the caller knows better: a host whose clock is kept by NTP is seldom worse."""
+"""Default root dispersion: a host whose clock is kept by NTP is seldom worse than 10 ms."""
 
 UNSYNCHRONIZED = 3
-"""Leap indicator of a server that says itself that it has no time to give."""
+"""Leap indicator by which a server declares that it has no valid time."""
 
 TOLERANCE_TICKS = 43_000
-"""10 µs: turning a kernel's wall-clock stamp into local time is off by a few µs, so on a very short path
+"""10 µs. A kernel's wall-clock stamp, converted to local time, is off by a few µs, so on a very short path
 a delay can come out slightly below 0."""
 
-# ntplib keeps timestamps as floats, which moves them by up to 238 ns, and an origin that isn't echoed
-# bit by bit is refused by every serious client. So ntplib does the header and these the timestamps.
+# ntplib keeps timestamps as floats, which moves them by up to 238 ns. Clients refuse an origin that isn't
+# echoed bit by bit. So ntplib handles the header, and these structs the timestamps.
 _ORIGIN_RECEIVE_TRANSMIT = struct.Struct("!3Q")
 _ORIGIN_AT, _TRANSMIT_AT = 24, 40
 _REFERENCE_AT = 16
@@ -43,7 +43,7 @@ _TIMESTAMP = struct.Struct("!Q")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A server's answer: t1 as we sent it, t2 and t3 (64-bit NTP), and how good it claims to be."""
+    """A server's answer: t1 as sent by us, t2 and t3 (all 64-bit NTP), and the quality the server claims."""
 
     origin: int
     receive: int
@@ -59,10 +59,10 @@ def offset_and_delay(
 ) -> tuple[int, int]:
     """Return (offset, delay) of one exchange; offset > 0 means the remote clock is ahead.
 
-    t1, t4: local send, receive instants. t2, t3: remote receive, send instants. All in one unit, which is
-    ticks (2**-32 s) unless `tolerance` is given in another; so are the results. A delay that is below 0
-    by no more than `tolerance` is 0.
-    Raises BadSample if the delay is further below 0, or if either side sent and received in the wrong
+    t1, t4: local send, receive instants. t2, t3: remote receive, send instants. All arguments and results
+    have one unit: ticks (2**-32 s), or the unit of the given `tolerance`. A delay between -tolerance and 0
+    counts as 0.
+    Raises BadSample if the delay is below -tolerance, or if either side received and sent in the wrong
     order. Source: RFC 5905, section 8.
     """
     delay = (t4 - t1) - (t3 - t2)
@@ -74,12 +74,12 @@ def offset_and_delay(
 
 
 def is_client_request(data: bytes) -> bool:
-    """Return whether this is a plain NTP question: exactly 48 bytes, mode 3, version 3 or 4."""
+    """Return whether this is a plain NTP request: exactly 48 bytes, mode 3, version 3 or 4."""
     return len(data) == NTP_BYTES and data[0] & 7 == CLIENT and data[0] >> 3 & 7 in ACCEPTED_VERSIONS
 
 
 def client_request(transmit: int) -> bytes:
-    """Return a request of 48 bytes; `transmit` (64 bits) comes back as the answer's origin, bit by bit."""
+    """Return a request of 48 bytes. The answer's origin repeats `transmit` (64 bits) bit by bit."""
     header = bytearray(ntplib.NTPPacket(version=VERSION, mode=CLIENT).to_data())
     _TIMESTAMP.pack_into(header, _TRANSMIT_AT, transmit)
     return bytes(header)
@@ -99,9 +99,9 @@ def server_answer(
     """Return the answer (48 bytes, mode 4, the request's version) to a client's request.
 
     receive, transmit: t2 and t3 by our clock, 64-bit NTP. reference: when our clock was last set or
-    checked, `receive` if not given. stratum 1..15, reference_id, root_delay_s and root_dispersion_s say
-    how good our clock is; clients choose by them.
-    Raises BadSample if it isn't a request that `is_client_request` knows.
+    checked, by default `receive`. The stratum (1..15), reference_id, root_delay_s and root_dispersion_s
+    describe the quality of our clock; clients choose their server by them.
+    Raises BadSample unless `is_client_request` accepts the request.
     """
     if not is_client_request(request):
         raise BadSample(f"not an NTP request: {len(request)} bytes")
@@ -120,10 +120,10 @@ def server_answer(
 
 
 def parse_answer(data: bytes) -> Answer:
-    """Return what a server answered; anything after the first 48 bytes is ignored.
+    """Return a server's answer, decoded. Bytes after the first 48 are ignored.
 
-    Raises BadSample if it isn't an answer, or comes from a server without time (or with a kiss of death).
-    Whether `origin` is one of ours is for the caller to check: see `Poller.answered`.
+    Raises BadSample if it isn't an answer, or if the server has no valid time (kiss of death included).
+    The caller must check that `origin` is one of its own: see `Poller.answered`.
     """
     if len(data) < NTP_BYTES or data[0] & 7 != SERVER or data[0] >> 3 & 7 not in ACCEPTED_VERSIONS:
         raise BadSample(f"not an NTP answer: {len(data)} bytes")

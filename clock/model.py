@@ -1,9 +1,9 @@
 """Readings and lines: how the local clock relates to wall time and to session time.
 
-Pure, and exact: integers throughout, so no conversion is off by more than its last rounding.
+Pure. All arithmetic is in integers, so a conversion is off by its last rounding only.
 
-*local* is this host's monotonic clock in ns, *wall* its Unix time in ns, *session* the room's time as a
-64-bit NTP timetag (seconds since 1900 << 32 | fraction; a tick is 2**-32 s, 0.23 ns).
+*Local* is this host's monotonic clock, ns. *Wall* is its Unix time, ns. *Session* is the room's time, a
+64-bit NTP timetag: seconds since 1900 << 32 | fraction. A tick is 2**-32 s, 0.23 ns.
 """
 
 from bisect import bisect_right
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 NS_PER_S = 1_000_000_000
 
 PPT_PER_UNIT = 10**12
-"""Rates are whole parts per 10**12: a rounding of 0.5 ppt is 2 ns in an hour."""
+"""Rates are whole parts per 10**12 (ppt). Rounding by 0.5 ppt costs 2 ns in an hour."""
 
 LINES_KEPT = 1_200
-"""Two lines a second: ten minutes of the past. Older instants are extrapolated."""
+"""At two lines a second these cover the last ten minutes. Older instants are extrapolated."""
 
 
 def ticks_from_ns(duration_ns: int) -> int:
@@ -31,14 +31,14 @@ def ns_from_ticks(duration: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Both clocks of this host, read at one instant: monotonic ns and Unix ns."""
+    """One simultaneous reading of both clocks of this host: monotonic ns and Unix ns."""
 
     local_ns: int
     wall_ns: int
 
     @property
     def local_s(self) -> float:
-        """The monotonic clock in seconds: what is timed by it is blind to a step of session time."""
+        """The monotonic clock, s. Timers use it, since no step of session time moves it."""
         return self.local_ns / 1e9
 
 
@@ -81,9 +81,9 @@ _NS_TIMES_PPT = NS_PER_S * PPT_PER_UNIT
 
 
 class Timeline:
-    """Session time as a continuous, strictly increasing function of local time, bent again and again.
+    """Session time as a continuous, strictly increasing function of local time, made of straight lines.
 
-    What it has said about the past stays said: a bend changes only what comes after it.
+    A bend changes only later instants, so a conversion of a past instant never changes.
     Bound: `LINES_KEPT` lines.
     """
 
@@ -93,22 +93,22 @@ class Timeline:
 
     @property
     def bent_at_ns(self) -> int:
-        """The local instant of the last bend: what lies before it cannot change any more."""
+        """The local instant (ns) of the last bend. Conversions of earlier instants no longer change."""
         return self._bent_at_ns
 
     def session_at(self, local_ns: int) -> int:
-        """Return the timetag of a local instant; `local_at` gives back exactly this instant."""
+        """Return the timetag of a local instant (ns). `local_at` turns it back into the same instant."""
         return self._lines[self._index_by_local(local_ns)].session_at(local_ns)
 
     def local_at(self, session: int) -> int:
-        """Return the local instant (ns, the nearest) of a timetag."""
+        """Return the local instant of a timetag, rounded to the nearest ns."""
         index = bisect_right(self._lines, session, key=lambda line: line.session) - 1
         return self._lines[max(index, 0)].local_at(session)
 
     def bend(self, at_local_ns: int, *, slewed_ppt: int, for_ns: int, rate_ppt: int) -> None:
-        """Run at `slewed_ppt` for `for_ns` from a local instant on, and at `rate_ppt` afterwards.
+        """Run at `slewed_ppt` from a local instant (ns) on, for `for_ns`, then at `rate_ppt`.
 
-        An instant before the last bend counts as that bend: the past is not rewritten.
+        An instant before the last bend is moved to that bend, so that the past is never rewritten.
         """
         at_ns = max(at_local_ns, self._bent_at_ns)
         session = self.session_at(at_ns)

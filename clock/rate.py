@@ -1,9 +1,9 @@
-"""Rate of the session clock against the local one, from a line along the shortest delays.
+"""Rate of the session clock against the local one, fitted to the shortest delays.
 
-Pure. The way up and the way down have an envelope each: the least t2 - t1 and the greatest t3 - t4 of each
-stretch of time. Each gets a line; the two slopes are weighted by their standard errors, beside what is known
-of crystals in general, so that a short or noisy baseline moves the rate little.
-Bound: `SAMPLES_KEPT` seconds with exchanges in them.
+Pure. Time is cut into stretches. In each stretch the uplink bound is the least t2 - t1, the downlink bound
+the greatest t3 - t4. A line is fitted through the bounds of either direction. The two slopes and the usual
+error of crystals are weighted by their standard errors, so a short or noisy baseline moves the rate little.
+Bound: `SAMPLES_KEPT` seconds that have exchanges.
 """
 
 from collections import deque
@@ -15,24 +15,25 @@ from clock.filter import SAMPLES_KEPT, Sample, take_in
 from clock.model import NS_PER_S
 
 BASELINE_NS_MIN = 30 * NS_PER_S
-"""On a shorter one the rate would be nothing but jitter."""
+"""A shorter baseline measures only jitter (unless `CERTAIN_RATE` holds)."""
 CERTAIN_RATE = 20e-6
-"""Unless the delay is so small beside the baseline that no jitter can mislead by more than this: the least of
-each stretch."""
+"""A shorter baseline counts too if its delay is so small that jitter misleads by no more than this. The delay
+is the greatest of the stretches' least delays. 20e-6 is 20 ppm."""
 BASELINE_NS_MAX = 300 * NS_PER_S
-"""Longer gains nothing: room temperature changes a crystal's rate within minutes."""
+"""A longer baseline gains nothing: room temperature changes a crystal's rate within minutes."""
 STRETCHES = 8
-"""Points of each line. Few, long stretches: the least of many exponential delays is a better point than
-many lesser ones, and six degrees of freedom still tell how good the line is."""
+"""Points of each line. Few long stretches serve better than many short ones: the least of many exponential
+delays is a better point. Six degrees of freedom are left to judge how good the line is."""
 
 PRIOR_ERROR = 40e-6
-"""What may be assumed of two crystals: each is 5-30 ppm off (measured), so their difference about this."""
+"""Assumed standard error between two crystals (40 ppm): each is 5-30 ppm off, measured."""
 
 RATE_MAX = 400e-6
-"""No crystal is that bad, but a host's own NTP may slew its clock; leaves 100 of the 500 ppm to slew with."""
+"""Greatest believed rate, 400 ppm. No crystal is that bad, but a host's own NTP may slew its clock. The limit
+leaves 100 of the 500 ppm for slewing."""
 
 POINT_ERROR_NS = 2_000
-"""No point of a line is better than this, however well they happen to lie: scheduling, stamps, rounding."""
+"""Least standard error of a point (2 us), however well the points lie: scheduling, stamps, rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ class Rate:
 
 
 def fit_line(points: Sequence[tuple[float, float]]) -> Rate:
-    """Return the slope of the least-squares line through (x in ns, y in ns), and the slope's error.
+    """Return the slope of the least-squares line through (x in ns, y in ns), and its standard error.
 
-    Needs three points or more; the error is infinite if they all have one x.
+    Needs at least three points. The error is infinite if all x are equal.
     """
     count = len(points)
     mean_x = sum(x for x, _ in points) / count
@@ -61,31 +62,34 @@ def fit_line(points: Sequence[tuple[float, float]]) -> Rate:
 
 
 class RateFit:
-    """The exchanges of the last minutes, and the rate they show."""
+    """The exchanges of the last five minutes, and the rate fitted to them."""
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
         self._prior = Rate(0.0, PRIOR_ERROR)
 
     def add(self, sample: Sample, *, merge: bool = False) -> None:
-        """Take in an exchange. merge: as one with those of the same second; else it stands for itself."""
+        """Add an exchange. merge: combine it with those of the same second; False keeps it apart."""
         take_in(self._samples, sample, merge=merge)
         while sample.received_ns - self._samples[0].received_ns > BASELINE_NS_MAX:
             self._samples.popleft()
 
     def restart(self, believed: float) -> None:
-        """Forget the exchanges, but go on from the rate believed in: our own crystal is still the same."""
+        """Drop the exchanges but keep the believed rate as prior: this host's crystal is still the same."""
         self._samples.clear()
         self._prior = Rate(believed, PRIOR_ERROR)
 
     def forget_before(self, local_ns: int) -> None:
-        """Forget the exchanges before a local instant and the rate that they showed: a clock stepped then."""
+        """Drop the exchanges before a local instant (ns), and the rate: a clock stepped at that instant."""
         while self._samples and self._samples[0].began_ns < local_ns:
             self._samples.popleft()
         self._prior = Rate(0.0, PRIOR_ERROR)
 
     def estimate(self, about: float) -> Rate:
-        """Return the rate; `about`, the one believed in so far, helps to compare delays within a stretch."""
+        """Return the fitted rate, or the prior while the baseline is too short.
+
+        about: the rate believed so far, used to compare delays within a stretch.
+        """
         if not self._samples:
             return self._prior
         since_ns = min(min(sample.sent_ns, sample.received_ns) for sample in self._samples)

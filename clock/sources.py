@@ -1,4 +1,4 @@
-"""The readings of this host's clocks: the only file in `clock` that is not pure."""
+"""Readings of this host's clocks. The only file in `clock` that isn't pure."""
 
 import time
 
@@ -7,16 +7,17 @@ from clock.model import Reading, local_from_wall, wall_from_local
 __all__ = ["Reading", "local_from_wall", "read", "wall_from_local"]
 
 TRIES = 4
-"""Being scheduled away between two readings is rare; twice in a row on four tries hardly happens."""
+"""Attempts at a tight reading. Being scheduled away between two readings is rare, four times in a row hardly
+happens."""
 TIGHT_NS = 500
-"""No further try after one as tight as this: its error is that of a try that went well."""
+"""A gap as small as this (ns) ends the attempts: another one would hardly be better."""
 
 
 def read() -> Reading:
     """Return the monotonic and the wall clock as of one instant (ns).
 
-    The wall clock is read between two readings of the monotonic one and set against their middle;
-    the first that is tight counts, or the tightest of a few, so the two disagree by half that gap at most.
+    The wall clock is read between two readings of the monotonic clock and matched with their middle. The
+    first attempt within `TIGHT_NS` counts, else the tightest of `TRIES`. The error is at most half the gap.
     """
     tightest_ns, local_ns, wall_ns = 1 << 62, 0, 0
     for _ in range(TRIES):
