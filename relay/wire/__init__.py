@@ -1,1 +1,1 @@
-"""What both commands speak: messages, codecs, timetags, order. No I/O."""
+"""The language of both commands: messages, codecs, timetags, order. No I/O."""

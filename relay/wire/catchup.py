@@ -1,10 +1,10 @@
-"""Catching up: which notes come so much later than usual that nobody wants them any more.
+"""Catching up: which notes come so much later than usual that they are dropped.
 
-Pure; instants are session timetags, durations ticks. A relay, a bridge or a network that stood still lets
-everything go at once. Groups, FX and frees are needed however late they are; notes that all sounded at one
-instant would be a bang at full scale. So a note is dropped that is more than BEHIND_MAX behind what is usual
-on its way: by the relay for everybody on the way up, by a bridge for itself on the way down. Distance alone
-drops nothing: what always takes long is usual.
+Pure. Instants are session timetags, durations ticks. A relay, bridge or network that stood still sends its
+backlog at once. Groups, FX and frees are needed however late they are, but the notes would sound together, a
+bang at full scale. So a note more than BEHIND_MAX behind the usual delay is dropped: on the uplink by the
+relay, for everybody; on the downlink by a bridge, for itself. Distance alone drops nothing, since a delay
+that is always long is usual.
 """
 
 from collections import deque
@@ -12,19 +12,20 @@ from collections import deque
 from relay.wire.timetag import ticks
 
 BEHIND_MAX = ticks(0.150)
-"""How much later than usual a note may come."""
+"""How much later than usual a note may come, ticks."""
 WITH_OTHERS_MAX = ticks(0.300)
-"""The same for a note of a chord that has sounded already: half a chord is worse than a late note."""
+"""The same limit for a note whose chord has begun to sound: half a chord is worse than a late note."""
 ORDER_WAIT = ticks(0.250)
-"""What comes so late waits so long for what was sent before it: its time is over, but not its order."""
+"""How long such a late event waits for the ones sent before it. It is late in any case, but keeps its
+order."""
 MOMENT = ticks(0.1)
-"""What comes within it counts once, the fastest of it: a backlog that comes at once changes nothing."""
+"""Events within this time count once, by the fastest, so a backlog doesn't change the usual delay."""
 MOMENTS_KEPT = 64
 CHORDS_KEPT = 64
 
 
 class UsualWay:
-    """How long events usually take on one way: the median of the last MOMENTS_KEPT moments with any."""
+    """The usual delay of events on one way: the median of the last MOMENTS_KEPT moments that had events."""
 
     __slots__ = ("_fastest", "_since", "_usual", "_ways")
 
@@ -32,15 +33,15 @@ class UsualWay:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: the clock was set, or the way is another one."""
+        """Start anew, since the clock was set or the path is another one."""
         self._ways: deque[int] = deque(maxlen=MOMENTS_KEPT)
         self._since: int | None = None
         self._fastest = 0
         self._usual: int | None = None
-        """None: to be reckoned again."""
+        """Cached median; None: to be computed again."""
 
     def took(self, way: int, now: int) -> None:
-        """Note that an event that is looked at now took so long."""
+        """Note that an event took `way` ticks and arrived at session time `now`."""
         if self._since is not None and now < self._since + MOMENT:
             if way >= self._fastest:
                 return
@@ -52,11 +53,11 @@ class UsualWay:
 
     @property
     def moments(self) -> int:
-        """How many moments it is the median of."""
+        """The number of moments behind the median."""
         return len(self._ways) + (self._since is not None)
 
     def usual(self) -> int | None:
-        """Return what is usual, None before anything has come."""
+        """Return the usual delay in ticks; None before the first event."""
         if self._usual is None and self._since is not None:
             ways = sorted([*self._ways, self._fastest])
             self._usual = ways[(len(ways) - 1) // 2]
@@ -64,9 +65,9 @@ class UsualWay:
 
 
 class Chords:
-    """The verdicts on the latest chords, so that all notes of one sound, or none.
+    """The verdicts on the latest chords, so that the notes of a chord sound together or not at all.
 
-    A chord is what its sender gives one timetag. Bound: CHORDS_KEPT.
+    A chord is all notes to which their sender gives one timetag. Bound: CHORDS_KEPT.
     """
 
     __slots__ = ("_missed",)
@@ -75,7 +76,7 @@ class Chords:
         self._missed: dict[object, bool] = {}
 
     def misses(self, chord: object, behind: int) -> bool:
-        """Tell whether a note of `chord` is dropped that is so far behind what is usual; < 0 is early."""
+        """Return whether to drop a note of `chord` that is `behind` ticks behind usual; < 0 is early."""
         missed = self._missed.get(chord)
         if missed is None:
             missed = self._missed[chord] = behind > BEHIND_MAX

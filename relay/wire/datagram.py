@@ -1,9 +1,9 @@
-"""Sealed datagrams: a clear header that says whose, and a ciphertext that nobody else can make.
+"""Sealed datagrams: a clear header that names the channel, and a ciphertext that only its members can make.
 
 Pure. Layout, big-endian: magic u8, version u8, channel u32, counter u64, ciphertext, tag (16 bytes).
-The whole header is associated data, so not a bit of it can be changed on the way. The nonce is four zero
-bytes and the counter; it never repeats under a key, because a key belongs to one member, one direction and
-one TLS handshake. Idea and bounds: netcode.io, IPsec's replay window (RFC 4303, section 3.4.3).
+The whole header is associated data, so no bit of it can be changed on the way. The nonce is four zero bytes
+and the counter. It never repeats under a key, because a key belongs to one member, one direction and one TLS
+handshake. Idea and bounds: netcode.io, IPsec's replay window (RFC 4303, section 3.4.3).
 """
 
 import struct
@@ -20,7 +20,7 @@ MAGIC = 0x4A
 TAG_BYTES = 16
 
 MAX_DATAGRAM_BYTES = 1200
-"""Passes unfragmented through every path that carries IPv6 (1,280 bytes) with room for a tunnel."""
+"""Datagrams of this size pass unfragmented wherever IPv6 does (1,280 bytes), with room for a tunnel."""
 
 _HEADER = struct.Struct(">BBIQ")
 _COUNTER_AT = 6
@@ -28,7 +28,7 @@ HEADER_BYTES = _HEADER.size
 MAX_PLAINTEXT_BYTES = MAX_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES
 
 REPLAY_WINDOW = 1024
-"""Datagrams that may overtake one another: a second's worth at 1,000 a second, far above a busy jam."""
+"""How many datagrams one may overtake: a second's worth at 1,000 a second, far above a busy jam."""
 
 _WINDOW_MASK = (1 << REPLAY_WINDOW) - 1
 _NONCE_PREFIX = bytes(4)
@@ -41,14 +41,15 @@ _Aead = ChaCha20Poly1305
 
 
 class Sealer:
-    """Seals what goes one way on one channel; the counter starts at 0 and grows by one a datagram."""
+    """Seals the datagrams of one direction of a channel. The counter starts at 0 and grows by 1 with each."""
 
     __slots__ = ("_aead", "_channel", "_counter")
 
     def __init__(self, key: bytes, channel: int, *, counter: int = 0) -> None:
         """Seal with `key` (32 bytes, for this direction only), for `channel` (u32).
 
-        counter: the first counter; other than 0 only in tests, since a counter used twice breaks the seal.
+        counter: the first counter. Only tests pass another than 0, since a counter used twice breaks the
+        seal.
         """
         self._aead = _Aead(key)  # kept: a new one per datagram doubles the cost
         self._channel = channel
@@ -57,7 +58,7 @@ class Sealer:
     def seal(self, plaintext: bytes) -> bytes:
         """Return the datagram that carries `plaintext`, at most MAX_PLAINTEXT_BYTES.
 
-        Raises LocalError once all counters are used up: only a new handshake, with new keys, helps.
+        Raises LocalError once all counters are used up. Then only a new handshake, with new keys, helps.
         """
         assert len(plaintext) <= MAX_PLAINTEXT_BYTES, f"{len(plaintext)} bytes do not fit in a datagram"
         counter = self._counter
@@ -69,12 +70,12 @@ class Sealer:
 
 
 class Opener:
-    """Opens what comes one way on one channel, each datagram once."""
+    """Opens the datagrams of one direction of a channel, each only once."""
 
     __slots__ = ("_aead", "_channel", "_highest", "_seen")
 
     def __init__(self, key: bytes, channel: int) -> None:
-        """Open with `key` (32 bytes, for this direction only) what is addressed to `channel` (u32)."""
+        """Open with `key` (32 bytes, for this direction only) the datagrams for `channel` (u32)."""
         self._aead = _Aead(key)
         self._channel = channel
         self._highest = -1
@@ -84,8 +85,8 @@ class Opener:
         """Return the plaintext of a datagram.
 
         Raises MalformedDatagram if it is not ours, not for this channel, forged, older than
-        REPLAY_WINDOW datagrams, or opened before. What raises changes nothing here: the window moves only
-        after the seal has been checked, so a forger cannot shut out the genuine sender.
+        REPLAY_WINDOW datagrams, or opened before. A datagram that raises leaves the window as it is: the
+        window moves only after the seal has been checked, so a forger cannot shut out the genuine sender.
         """
         channel = peek_channel(datagram)
         if channel != self._channel:
@@ -115,7 +116,7 @@ class Opener:
 
 
 def peek_channel(datagram: bytes) -> int:
-    """Return the channel that a datagram claims to be for; nothing is authenticated yet.
+    """Return the channel that a datagram claims; nothing is authenticated yet.
 
     Raises MalformedDatagram if it is too short, too long, not ours, or of another protocol version.
     """

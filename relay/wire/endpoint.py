@@ -1,6 +1,6 @@
-"""Endpoints: where a relay is, as people write it, and addresses, as sockets give them.
+"""Endpoints: the place of a relay as people type it, and addresses as sockets give them.
 
-Pure; nothing is looked up here.
+Pure; it looks up no name.
 """
 
 import re
@@ -10,11 +10,11 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from relay.wire.errors import LocalError
 
 DEFAULT_PORT = 7707
-"""TCP and UDP alike."""
+"""For TCP and UDP alike."""
 
 Address = tuple[str, int] | tuple[str, int, int, int]
-"""A socket address exactly as the socket gave it: to compare, to keep and to send to. Only `network_of` looks
-at its first part."""
+"""A socket address exactly as the socket gave it, to compare, keep and send to. Only `network_of` looks at
+its first part."""
 
 _FORMS = "HOST, HOST:PORT, an IPv6 address, or [IPv6]:PORT"
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -23,15 +23,17 @@ _MAX_NAME_CHARS = 253  # RFC 1035, section 2.3.4, as text
 
 @dataclass(frozen=True, slots=True)
 class StreamAddress:
-    """A TLS connection that carries sealed datagrams, as an address to answer to: its number here."""
+    """The number of a TLS connection that carries sealed datagrams, used as an address to answer to."""
 
     connection: int
 
 
 def network_of(host: str) -> str:
-    """Return whose address a socket's `host` is, to count questions by: IPv4 as it is, IPv6 by its /64, since
-    one customer has at least so many. An IPv4 address that came over IPv6 is IPv4. What is no address stands
-    for itself."""
+    """Return the network of a socket's `host`, under which requests are counted.
+
+    An IPv4 address stands for itself, also if it came over IPv6. An IPv6 address stands for its /64, because
+    one customer has at least that many addresses. Text that is no address is returned as it is.
+    """
     try:
         address = ip_address(host)
     except ValueError:
@@ -55,7 +57,7 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def typed(self) -> str:
-        """Return what people type: as above, but without the port if it is the usual one."""
+        """Return the form that people type: HOST:PORT, without the port if it is DEFAULT_PORT."""
         return self.host if self.port == DEFAULT_PORT else str(self)
 
 
@@ -63,13 +65,13 @@ def parse_endpoint(text: str) -> Endpoint:
     """Return the endpoint that `text` names: HOST, HOST:PORT, [v6], [v6]:PORT or a bare v6 address.
 
     Names become lower case and ASCII (IDNA), addresses take their shortest form, so that equal endpoints
-    compare equal. The port is DEFAULT_PORT where none is given. Raises LocalError saying what was found
-    and what is expected.
+    compare equal. The port defaults to DEFAULT_PORT. Raises LocalError, which states the text found and the
+    forms expected.
     """
     found = text.strip()
     scheme, slashes, rest = found.partition("://")
     if slashes:
-        # Whose name it is, and a page of it, mean nothing here either.
+        # A user name before the host or a path behind it has no meaning here either.
         place = rest.partition("/")[0].rpartition("@")[2]
         raise LocalError(f"{text!r} is a web address: leave {scheme}:// out, {place or 'HOST'} is enough")
     if found.startswith("["):

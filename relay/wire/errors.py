@@ -1,20 +1,20 @@
 """Errors, sorted by who is at fault.
 
-A peer at fault (`RemoteError`) is counted and its datagram dropped: the jam goes on. A caller at fault
-(`LocalError`) is told. When we are at fault, an `assert` says so.
+A peer at fault: `RemoteError`; the datagram is counted and dropped, and the jam goes on. A caller at fault:
+`LocalError`, shown to the caller. A bug of ours: `assert`.
 """
 
 
 class RemoteError(Exception):
-    """What came from outside is not what the protocol allows; count it, drop it, go on."""
+    """Input from outside breaks the protocol. Count it, drop it, go on."""
 
 
 class MalformedOsc(RemoteError):
-    """Bytes that are not the OSC that scsynth can be handed safely."""
+    """OSC bytes that scsynth can't be handed safely."""
 
 
 class MalformedDatagram(RemoteError):
-    """A datagram or frame that does not parse, does not open, or was seen before."""
+    """A datagram or frame that does not parse, does not open, or was opened before."""
 
 
 class MalformedControl(RemoteError):
@@ -22,7 +22,7 @@ class MalformedControl(RemoteError):
 
 
 class Refused(RemoteError):
-    """A well-formed message that may not be played: `reason` is a short word for counters."""
+    """A well-formed message that may not be played. `reason` is a short word for counters."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -30,4 +30,4 @@ class Refused(RemoteError):
 
 
 class LocalError(Exception):
-    """The caller asked for something that cannot be; the text says what to do instead."""
+    """The caller asked for something impossible. The text says what to do instead."""

@@ -1,13 +1,14 @@
-"""Foundation: what a Sonic Pi built at its start and never frees, its buffers, and what was set since.
+"""Foundation: the nodes a Sonic Pi makes at its start and never frees, its buffers, and later settings of
+both.
 
-Pure; the first part of a member's live state, and the same code at its own bridge, at the relay, and at the
-bridges that are told of it. Without the groups, the mixer and the samples that a Sonic Pi made before others
-came, nothing that it plays afterwards would sound there; without the volume that was set since, not as it
-should. (Running FX and notes of that past are another matter: they come with the next run.)
+Pure. It is the first part of a member's live state. The member's own bridge, the relay, and the bridges that
+receive it run the same code. Without the groups, mixer and samples that a Sonic Pi made before others came,
+none of its later notes would sound at theirs; without the volume set since, they would sound wrong. (Running
+FX and notes of that past are not part of it: the next run brings new ones.)
 
-Every piece has the number of the event that it comes from, 0 where there was none: so what is told late never
-undoes what came after it. Values have their due besides, 0 when it is over: none is applied before it.
-Bounds: MESSAGES_MAX nodes, buffers and values, BYTES_MAX bytes a slot.
+Every piece has the number of the event that it comes from, or 0 if there was none, so that a late report
+never undoes a later event. Values also have their due, or 0 if that has passed; no value is applied before
+its due. Bounds: MESSAGES_MAX nodes, buffers and values, BYTES_MAX bytes a slot.
 """
 
 import struct
@@ -24,16 +25,17 @@ from relay.wire.timetag import FIRST_SAFE
 MESSAGES_MAX = 4096
 BYTES_MAX = 512 * 1024
 VALUE_BYTES = 32
-"""What a value takes beside its name and itself: the head of a /n_set of its own, its due."""
+"""Bytes of a value beside its name and data: the head of a /n_set of its own, and its due."""
 BEFORE_ALL_NUMBERS = -1
-"""The number of what was known before this epoch of the relay."""
+"""The number of pieces known before this epoch of the relay."""
 
 _LOADS = frozenset({"/b_alloc", "/b_allocRead"})
 _CREATES = frozenset({"/g_new", "/s_new"})
 _SET, _FREE = b"/n_set\0\0", b"/b_free\0"
 _INT = struct.Struct(">i")
 _BODY_MAX = MAX_PAYLOAD_BYTES // 2
-"""Of controls and values in one /n_set: room is left for its tags, at most half of them, and its head."""
+"""Greatest size of the controls and values in one /n_set. The rest is room for its head and its tags, which
+are at most half as long."""
 
 Key = tuple[str, int]
 """("node", id) or ("buffer", number)."""
@@ -41,10 +43,10 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A foundation, or what is new in one, as it is told: bare messages in the member's own ids.
+    """A foundation, or the new part of one, as it travels: bare messages with the member's own ids.
 
-    messages: creations and loads in the order in which they must be executed. values: (due, /n_set), 0 for a
-    due that is over.
+    messages: creations and loads, in the order in which they must be executed. values: (due, /n_set), with
+    due a session timetag, or 0 if it has passed.
     """
 
     messages: list[bytes]
@@ -55,7 +57,8 @@ class Told:
 
 
 class _Value(NamedTuple):
-    """Of one control. Its place in the room's order comes first: the later one counts."""
+    """The value of one control. The fields that place it in the room's order come first: the later one
+    wins."""
 
     due: int
     number: int
@@ -65,8 +68,8 @@ class _Value(NamedTuple):
 
 @dataclass(slots=True)
 class _Piece:
-    """A node or buffer: its creation, and the latest value of each control that was set since, by the padded
-    bytes of its name."""
+    """A node or buffer: its creation, and the latest value of each control, by the padded bytes of its
+    name."""
 
     payload: bytes
     number: int
@@ -88,24 +91,24 @@ class FoundationStore:
         return len(self._pieces)
 
     def concerns(self, kind: Kind, payload: bytes, *, founds: bool) -> bool:
-        """Tell whether an event of the slot's owner has to do with its foundation; a reset has with all.
+        """Return whether an event of the slot's owner may change the foundation. Not for resets: all do.
 
-        founds: it is flagged as building what is never freed. Raises MalformedOsc.
+        founds: the event is flagged as making something that is never freed. Raises MalformedOsc.
         """
         if kind is Kind.RESOURCE or founds or payload.startswith(_FREE):
             return True
         return payload.startswith(_SET) and self.is_founded(single_message(payload))
 
     def is_founded(self, message: Message) -> bool:
-        """Tell whether the node that a message names first is of the foundation."""
+        """Return whether the first node that a message names is part of the foundation."""
         return message.tags[:1] == "i" and ("node", message.arg(0)) in self._pieces
 
     def apply(self, payload: bytes, *, number: int = 0, due: int = 0) -> bool:
-        """Take in one message of the slot's owner; return whether it changed anything.
+        """Apply one message of the slot's owner. Return whether it changed anything.
 
-        Creations and loads are kept, a /b_free takes its buffer away, a /n_set changes the values of a node
-        that is kept, and concerns nobody here otherwise. Raises MalformedOsc; Refused if it is none of these,
-        or the store is full.
+        A creation or load is kept. A /b_free removes its buffer. A /n_set changes the values of a kept node
+        and is ignored for any other node. Raises MalformedOsc; Refused if it is none of these or the store is
+        full.
         """
         message = single_message(payload)
         if message.address == "/b_free":
@@ -123,10 +126,11 @@ class FoundationStore:
     def learn(
         self, messages: Iterable[bytes], values: Iterable[tuple[int, bytes]], number: int
     ) -> tuple[Told, int]:
-        """Take in what somebody tells of the slot; return what is new in it, and how much of it was refused.
+        """Merge a foundation received from elsewhere. Return its new part, and the number of refused
+        messages.
 
-        number: it is told as of this event of the room. What came with a later one stays as it is, and what
-        is told twice isn't new twice.
+        number: the room's event as of which the foundation was taken. Pieces of later events stay as they
+        are. A repeated report adds nothing.
         """
         fresh, refused = Told([], []), 0
         named: dict[Key, set[bytes]] = {}
@@ -141,7 +145,7 @@ class FoundationStore:
                     fresh.messages.append(payload)
                 else:
                     old.number = number
-                    self._pieces[key] = self._pieces.pop(key)  # in the order that is told
+                    self._pieces[key] = self._pieces.pop(key)  # into the order of the report
                 named[key] = set()
             except RemoteError:
                 refused += 1
@@ -159,9 +163,10 @@ class FoundationStore:
         return fresh, refused
 
     def told(self, without: Callable[[int], bool] = lambda number: False) -> Told:
-        """Return all of it. without: the numbers of the events whose values are left out."""
+        """Return the whole foundation. without: tells by an event's number whether to leave its values
+        out."""
         values: list[tuple[int, bytes]] = []
-        # What an event builds may need what an earlier one built, and that may have come later.
+        # A piece may need one of an earlier event, and that one may have come later.
         pieces = sorted(self._pieces.items(), key=lambda one: one[1].number)
         for (sort, node), piece in pieces:
             if sort == "node":
@@ -170,12 +175,12 @@ class FoundationStore:
         return Told([piece.payload for _, piece in pieces], values)
 
     def clear(self, up_to: int | None = None) -> None:
-        """Forget what came up to an event of that number (None: everything): the slot was reset."""
+        """Drop the pieces of events up to that number (None: all), since the slot was reset."""
         for key in [key for key, one in self._pieces.items() if up_to is None or one.number <= up_to]:
             self._drop(key)
 
     def enter_epoch(self) -> None:
-        """Forget numbers and dues: they were given by a relay that is no more."""
+        """Forget numbers and dues: the relay that gave them is gone."""
         for piece in self._pieces.values():
             piece.number = BEFORE_ALL_NUMBERS
             for name, value in piece.values.items():
@@ -184,7 +189,7 @@ class FoundationStore:
     # ------------------------------------------------------------------------------------------------
 
     def _keep(self, key: Key, piece: _Piece) -> None:
-        """Put in a piece at the end, in whose place none is any more: what it stands in may be newer too."""
+        """Append a piece, or move it to the end: the piece that contains it may be newer too."""
         old = self._pieces.get(key)
         had = (0, 0) if old is None else (1 + len(old.values), old.size())
         self._make_room(1 - had[0], piece.size() - had[1])
@@ -192,7 +197,7 @@ class FoundationStore:
         self._pieces[key] = piece
 
     def _set(self, message: Message, number: int, due: int, *, told: bool = False) -> bool:
-        """Take in a /n_set; return whether it changed anything. told: as of event `number`, not by it."""
+        """Apply a /n_set. Return whether it changed anything. told: it is a report as of event `number`."""
         if message.address != "/n_set" or len(message.tags) % 2 == 0:
             raise Refused(
                 "arguments", f"{message.address} ,{message.tags[:40]}: expected node, control, value"
@@ -213,7 +218,7 @@ class FoundationStore:
         return bool(changed)
 
     def _forget_untold(self, named: dict[Key, set[bytes]], number: int) -> None:
-        """Forget the values of told nodes that aren't told with them: the node was made anew meanwhile."""
+        """Drop values of the reported nodes that the report lacks: such a node was made anew meanwhile."""
         for key, names in named.items():
             piece = self._pieces[key]
             for name, value in list(piece.values.items()):
@@ -237,7 +242,7 @@ class FoundationStore:
 
 
 def key_of(message: Message) -> Key:
-    """Return what a foundation message is about: ("node", id) or ("buffer", number). Raises Refused."""
+    """Return the key of a foundation message: ("node", id) or ("buffer", number). Raises Refused."""
     if message.address in _LOADS:
         return ("buffer", _first_id(message))
     if message.address in _CREATES:
@@ -247,7 +252,7 @@ def key_of(message: Message) -> Key:
 
 
 def _values(message: Message, number: int, due: int) -> dict[bytes, _Value]:
-    """Return what a /n_set sets, by the padded bytes of the control's name; the last counts."""
+    """Return the values that a /n_set sets, by the padded bytes of the control's name; the last one wins."""
     raw, tags, offsets = message.raw, message.tags, (*message.offsets, len(message.raw))
     found: dict[bytes, _Value] = {}
     for at in range(1, len(tags), 2):
@@ -269,7 +274,7 @@ def _is_news(old: _Value | None, new: _Value, *, told: bool) -> bool:
 
 
 def _settings(node: int, values: dict[bytes, _Value]) -> list[tuple[int, bytes]]:
-    """Return the (due, /n_set) that give a node these values, the earliest due first."""
+    """Return the (due, /n_set) pairs that give a node these values, earliest due first."""
     settings: list[tuple[int, bytes]] = []
     tags, body, last = "", b"", -1
     for name, value in sorted(values.items(), key=lambda one: one[1].due):

@@ -1,7 +1,7 @@
-"""Frames: what a sealed datagram carries, several to one.
+"""Frames: the messages inside a sealed datagram, several to one.
 
-Pure. Layout and limits are in PROTOCOL.md. A frame is one byte of type, two of length, then its body;
-all numbers are big-endian. Every decoder raises MalformedDatagram and nothing else.
+Pure. Layout and limits are in PROTOCOL.md. A frame is one byte of type, two of length, then its body. All
+numbers are big-endian. Every decoder raises MalformedDatagram and nothing else.
 """
 
 import struct
@@ -27,16 +27,17 @@ CLOCK_BYTES = 48
 """A clock exchange travels as one NTP packet (RFC 5905, section 7.3)."""
 
 MAX_PAYLOAD_BYTES = MAX_PLAINTEXT_BYTES - _HEAD.size - _JUDGED.size
-"""The largest OSC message an event can hold, so that event and verdict fit one datagram."""
+"""The largest OSC message of an event, so that event and verdict fit one datagram."""
 
 MAX_NACK_RANGES = 64
 LAST_INSTANT = 2**64 - 2
 MAX_SEQ = 2**32 - 1
 MAX_SLOT = 31
-"""Node ids are slot << 26 | id in 32 signed bits; slot 0 is for what is local to a host."""
+"""Node ids are slot << 26 | id in 32 signed bits. Slot 0 is for nodes that exist on their own host only."""
 
 PROBE_BYTES_MIN = _PROBE_DOWN.size
-"""Of a probe's body, either way: room for the answer, so that it is never longer than what it answers."""
+"""Least body of a probe in either direction, bytes. A request must be at least as long as its answer, so that
+the relay can't be used to amplify traffic."""
 PROBE_BYTES_MAX = MAX_PLAINTEXT_BYTES - _HEAD.size
 
 
@@ -44,7 +45,7 @@ PROBE_BYTES_MAX = MAX_PLAINTEXT_BYTES - _HEAD.size
 class BeatDown:
     """Relay to bridge: every event due at or before `watermark` has a number <= `number`.
 
-    sent: session instant of sending, for the one-way delay down.
+    sent: session instant of sending, from which the bridge measures the downlink delay.
     """
 
     watermark: int
@@ -54,8 +55,10 @@ class BeatDown:
 
 @dataclass(frozen=True, slots=True)
 class BeatUp:
-    """Bridge to relay: the last seq it gave out, the number up to which it holds all events,
-    and the session instant of sending (for the one-way delay up)."""
+    """Bridge to relay: the last seq it assigned, and the number up to which it holds all events.
+
+    sent: session instant of sending, from which the relay measures the uplink delay.
+    """
 
     last_seq: int
     complete_number: int
@@ -64,7 +67,7 @@ class BeatUp:
 
 @dataclass(frozen=True, slots=True)
 class Nack:
-    """Either way: please send these numbers (or seqs) again; inclusive ranges."""
+    """Either direction: a request to send these numbers (or seqs) again, as inclusive ranges."""
 
     ranges: tuple[tuple[int, int], ...]
 
@@ -78,7 +81,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class ProbeUp:
-    """Prober to relay: one question of a measured path. size: bytes of the body, its zeros included.
+    """Prober to relay: one request of a path measurement. size: bytes of the body, its zeros included.
 
     The prober itself keeps the instant at which it sent each number.
     """
@@ -89,8 +92,10 @@ class ProbeUp:
 
 @dataclass(frozen=True, slots=True)
 class ProbeDown:
-    """Relay to prober: the answer, at once and of the same size; the session instants at which the relay
-    received the question and sent this."""
+    """Relay to prober: the answer, sent at once and of the same size.
+
+    received, sent: session instants at which the relay received the request and sent this answer.
+    """
 
     number: int
     received: int
@@ -135,7 +140,7 @@ def encode(frame: Frame) -> bytes:
 def decode(plaintext: bytes) -> list[Frame]:
     """Return the frames of a datagram's plaintext.
 
-    Raises MalformedDatagram if any of them is not well-formed; then none of them counts.
+    Raises MalformedDatagram if any of them is malformed; the others are then dropped too.
     """
     frames: list[Frame] = []
     at = 0

@@ -1,13 +1,13 @@
-"""The guard: refuses what sets a control of a stock synthdef outside its range, before it reaches scsynth.
+"""The guard: refuses messages that set a control of a stock synthdef outside its range.
 
-Pure, the same at relay and bridge, one for each slot. It reads the bytes of a message as they travel, for
-the few commands that set controls, and decodes no string. `/s_new` names its synthdef; `/n_set` names only a
-node, so nodes are remembered as far as it matters: a `room` of 0 is a small reverb, and the end of a gverb.
+Pure. Relay and bridge run the same code, one guard for each slot. It reads the bytes of the few commands that
+set controls and decodes no string. `/s_new` names its synthdef, but `/n_set` names only a node. Therefore the
+guard remembers nodes where the synthdef matters: a `room` of 0 is a small reverb, but crashes a gverb's scsynth.
 
-Sound whatever a member sends, although scsynth runs messages by their dues, not as they were sent: of an id
-that has stood for two things, or was forgotten, nothing is taken for granted; and what a value that was let
-pass would end can't be made under that id later. (Sonic Pi gives every node an id of its own, counting up.)
-Bounds: GROUPS_MAX and NODES_MAX ids a slot, those named least recently forgotten first.
+The guard is sound whatever a member sends, although scsynth runs messages by due and not in sending order. It
+assumes nothing about an id that has stood for two things or was forgotten. It also refuses to make a node
+under an id that was already sent a value deadly for that node. (Sonic Pi never reuses an id; it counts up.)
+Bounds: GROUPS_MAX and NODES_MAX ids a slot; the least recently named are forgotten first.
 """
 
 import struct
@@ -17,28 +17,28 @@ from relay.wire.errors import Refused
 from relay.wire.ranges import DEADLY, IN_DANGER, LIMITS, LOOSE, STRICT, TOLD_APART, Limit, Limits
 
 NODES_MAX = 4096
-"""Only nodes of the few synthdefs that must be told apart: a busy Sonic Pi makes two a second."""
+"""Covers only nodes of the few synthdefs that must be told apart. A busy Sonic Pi makes two a second."""
 GROUPS_MAX = 512
-"""A forgotten group is treated as one that is known."""
+"""A forgotten group gets the same checks as a known one."""
 
 _GROUP, _SEVERAL, _UNSEEN, _NAMED = b"group", b"several things", b"unseen", b"named before it was made"
 _OWN = b"of the player's own synthdef"
-"""Kinds of nodes beside the names of synthdefs."""
+"""Kinds of nodes in addition to the names of synthdefs."""
 _IN_DANGER = IN_DANGER | {_GROUP}
 _FREE: Limits = {}
 _APART: dict[bytes, Limits] = {kind: {**DEADLY, **LIMITS[kind]} for kind in TOLD_APART}
-"""What a node of a known kind may be set to. A control that its synthdef hasn't got does nothing there; but
-its id may stand for another synth by then, so deadly ones are safe for any."""
+"""Allowed values for a node of a known kind. A control that its synthdef lacks does nothing there. But by
+then the id may stand for another synth, so deadly controls are limited to values safe for any."""
 _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")
 _F, _I, _S = b"fis"
 
 
 class OutOfRange(Refused):
-    """A control is set to what it may not be."""
+    """A control is set to a value outside its range."""
 
     def __init__(self, synthdef: bytes, control: bytes, found: str, limit: Limit) -> None:
-        """synthdef, control: padded, as in a message; of a group or an unknown node b"". found: in words."""
+        """synthdef, control: padded, as in a message; b"" for a group or unknown node. found: for people."""
         self.synthdef = _text(synthdef)
         self.control = _text(control)
         self.found = found
@@ -47,7 +47,7 @@ class OutOfRange(Refused):
 
 
 class Guard:
-    """What is known of the nodes of one slot, and the verdict on its messages."""
+    """The known nodes of one slot, and the verdict on its messages."""
 
     def __init__(self) -> None:
         self._groups = _Ids(GROUPS_MAX)
@@ -58,12 +58,12 @@ class Guard:
         self._is_players = False
 
     def check(self, payload: bytes, due: int, *, players: bool = False) -> None:
-        """Take in one message of the slot's owner, in the order in which scsynth is handed them.
+        """Check one message of the slot's owner and note its nodes. Call it in the order of handing over.
 
-        payload: one OSC message. due: when scsynth runs it, by a clock of the caller's. players: it is of
-        this host's own Sonic Pi, which alone plays synthdefs of its own, and sets their controls as it likes.
-        Raises Refused: OutOfRange; arguments, array, control-index, count for a message that can't be judged;
-        id-reused for a node or group that what its id was sent before could end.
+        payload: one OSC message. due: when scsynth runs it, by a clock of the caller's choice. players: the
+        message is from this host's own Sonic Pi, whose own synthdefs only this host plays, with any control.
+        Raises Refused with one of these reasons. OutOfRange. arguments, array, control-index or count: the
+        message can't be judged. id-reused: a value sent earlier to this id could be deadly for the new node.
         """
         handler = _HANDLERS.get(payload[:8])
         if handler is None:
@@ -75,7 +75,7 @@ class Guard:
             raise Refused("arguments", f"{payload[:8]!r} that can't be read") from None
 
     def passes(self, payload: bytes, due: int) -> bool:
-        """Tell whether `check` lets a message pass."""
+        """Return whether `check` accepts a message."""
         try:
             self.check(payload, due)
         except Refused:
@@ -83,18 +83,18 @@ class Guard:
         return True
 
     def reset(self, due: int) -> None:
-        """Note that the slot's nodes are freed at `due`: what is due later may still be made."""
+        """Note that the slot's nodes are freed at `due`. Messages due later may still make nodes."""
         self._reset_due = max(self._reset_due, due)
         for ids in self._tables:
             ids.reset(due)
 
     def forget(self) -> None:
-        """Begin anew: nothing that was sent so far is still to come."""
+        """Start anew: no message sent so far is still to be run."""
         for ids in self._tables:
             ids.clear()
 
     def clock_was_set(self) -> None:
-        """Note that the caller's clock is another: what was due by the old one is taken for over."""
+        """Note that the caller's clock was set: events due by the old clock count as run."""
         self._reset_due = 0
         for ids in self._tables:
             ids.settle()
@@ -145,10 +145,10 @@ class Guard:
         tags, at = tags[1:], at + 4
         home = self._home(node)
         kind = home.kind(node) if home is not None else _SEVERAL if self._forgot(node, due) else _UNSEEN
-        if due < self._reset_due:  # and so perhaps for what went by that id before
+        if due < self._reset_due:  # so the id may still stand for a node from before the reset
             kind = _SEVERAL
         if kind in (_UNSEEN, _NAMED):
-            # Nothing that is in danger goes by this id: it is any other synth, gone, or none yet.
+            # No endangered node has this id: it is some other synth, gone, or not made yet.
             check(payload, tags, at, LOOSE, b"")
             try:
                 check(payload, tags, at, DEADLY, b"")
@@ -163,7 +163,7 @@ class Guard:
             home.note(node, home.kind(node), due)
 
     def _make(self, ids: "_Ids", node: int, kind: bytes, due: int) -> None:
-        """Note that a node is made that must be told from others."""
+        """Note a node whose kind matters. Raises Refused if its id was used for something else."""
         home = self._home(node)
         if home.kind(node) != kind if home is not None else self._forgot(node, due):
             if kind in _IN_DANGER:
@@ -172,35 +172,35 @@ class Guard:
         (home or ids).note(node, kind, due)
 
     def _home(self, node: int) -> "_Ids | None":
-        """Return where an id is known."""
+        """Return the table that knows an id, or None."""
         return next((ids for ids in self._tables if node in ids), None)
 
     def _forgot(self, node: int, due: int) -> bool:
-        """Tell whether an id that isn't known may be something else by then, or have been."""
+        """Return whether an unknown id may stand, or have stood, for something else by `due`."""
         return due < self._reset_due or any(ids.forgot(node) for ids in self._tables)
 
 
 class Guards(dict[int, Guard]):
-    """By slot: a guard for each, from the first question on."""
+    """A guard for each slot, made on first access."""
 
     def __missing__(self, slot: int) -> Guard:
         return self.setdefault(slot, Guard())
 
     def clock_was_set(self) -> None:
-        """Note that the clock of all dues is another."""
+        """Note in every guard that the clock of all dues was set."""
         for guard in self.values():
             guard.clock_was_set()
 
 
 class _Ids:
-    """Ids and what they stand for."""
+    """Node ids and the kind of each."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._known: dict[int, tuple[bytes, int]] = {}
-        """id -> its kind, and the last due of what made or set it; named least recently first."""
+        """id -> its kind, and the last due of a message that made or set it. Least recently named first."""
         self._forgotten: tuple[int, int] = (1, 0)
-        """Least and greatest of the ids that were forgotten for want of room."""
+        """Least and greatest id that was forgotten because the table was full."""
         self._forgotten_due = 0
 
     def __len__(self) -> int:
@@ -210,15 +210,15 @@ class _Ids:
         return number in self._known
 
     def forgot(self, number: int) -> bool:
-        """Tell whether an id that isn't known may be among the forgotten."""
+        """Return whether an unknown id may be among the forgotten."""
         return self._forgotten[0] <= number <= self._forgotten[1]
 
     def kind(self, number: int) -> bytes:
-        """Return what a known id stands for."""
+        """Return the kind of a known id."""
         return self._known[number][0]
 
     def note(self, number: int, kind: bytes, due: int) -> None:
-        """Note what an id stands for."""
+        """Note the kind of an id, and the due of the message that named it."""
         _, last = self._known.pop(number, (kind, due))
         self._known[number] = (kind, max(due, last))
         if len(self._known) > self._capacity:
@@ -229,17 +229,17 @@ class _Ids:
             self._forgotten_due = max(self._forgotten_due, last)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget all ids."""
         self._known.clear()
         self._forgotten = (1, 0)
 
     def settle(self) -> None:
-        """Take all that was made and set for over."""
+        """Treat all messages noted so far as run."""
         self._known = {number: (kind, 0) for number, (kind, _) in self._known.items()}
         self._forgotten_due = 0
 
     def reset(self, due: int) -> None:
-        """Forget for good what was all due by `due`."""
+        """Forget the ids whose last message was due by `due`."""
         self._known = {number: entry for number, entry in self._known.items() if entry[1] > due}
         if self._forgotten_due <= due:
             self._forgotten = (1, 0)
@@ -250,7 +250,7 @@ _Check = Callable[[bytes, bytes, int, Limits, bytes], None]
 
 
 def _controls(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: bytes) -> None:
-    """Check pairs of name and value."""
+    """Check pairs of a control's name and its value."""
     values = tags[1::2]
     if tags[::2].strip(b"s") or len(tags) % 2 or values.strip(b"fis"):
         raise _unreadable(payload, tags)
@@ -277,7 +277,8 @@ def _controls(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: by
 
 
 def _counted(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: bytes) -> None:
-    """Check triples of name, count and value: one at a time, as the next control depends on the synthdef."""
+    """Check triples of name, count and value. Only a count of 1 passes: the next control is
+    synthdef-specific."""
     if len(tags) % 3 or tags[::3].strip(b"s") or tags[1::3].strip(b"if"):
         raise _unreadable(payload, tags)
     for index in range(1, len(tags), 3):
@@ -292,7 +293,7 @@ def _counted(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: byt
 
 
 def _followed(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: bytes) -> None:
-    """Check controls that are to follow a bus: names are the only strings, all else are numbers."""
+    """Check controls that shall follow a bus. Names are the only strings; all other arguments are numbers."""
     if b"[" in tags or not tags.startswith(b"s"):
         raise _unreadable(payload, tags)
     for tag in tags:
@@ -307,7 +308,7 @@ def _followed(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: by
 
 
 def _unreadable(payload: bytes, tags: bytes) -> Refused:
-    """Return why controls can't be told: an array sets those that follow, and a number may mean any."""
+    """Return the refusal for controls that can't be read: an array sets several, a number may name any."""
     reason = "array" if b"[" in tags else "arguments" if tags[:1] == b"s" else "control-index"
     return Refused(reason, f"{payload[:8]!r}: expected controls by name, each with a value")
 
@@ -339,4 +340,4 @@ _HANDLERS: dict[bytes, Callable[[Guard, bytes, int], None]] = {
     b"/n_mapn\0": Guard._n_map,
     b"/n_mapan": Guard._n_mapan,
 }
-"""By the first eight bytes: the commands that make nodes or set controls."""
+"""Handlers of the commands that make nodes or set controls, by the message's first eight bytes."""

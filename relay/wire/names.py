@@ -1,4 +1,4 @@
-"""Names of rooms and members: what is left of what somebody typed, or sent.
+"""Names of rooms and members, cleaned of unprintable characters.
 
 Pure.
 """
@@ -6,22 +6,22 @@ Pure.
 from relay.wire.errors import LocalError
 
 MAX_NAME = 32
-"""Characters."""
+"""Greatest length of a name, characters."""
 
 
 def cleaned(text: str) -> str:
-    """Return `text` without control and bidirectional characters, trimmed to MAX_NAME; "" if none is left."""
+    """Return `text` without control and bidirectional characters, trimmed to MAX_NAME; may be empty."""
     printable = "".join(character for character in text if character.isprintable()).strip()
     return printable[:MAX_NAME].strip()
 
 
 def clean_name(text: str) -> str:
-    """Return `text` as a member's name: cleaned, and "player" where nothing is left of it."""
+    """Return `text` cleaned, as a member's name; "player" if nothing remains."""
     return cleaned(text) or "player"
 
 
 def clean_room(text: str) -> str:
-    """Return `text` as a room's name: cleaned. Raises LocalError, in words, where nothing is left of it."""
+    """Return `text` cleaned, as a room's name. Raises LocalError, in words, if nothing remains."""
     room = cleaned(text)
     if not room:
         raise LocalError(f"--room {text!r} names no room: expected at least one letter, digit or sign")

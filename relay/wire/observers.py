@@ -1,7 +1,7 @@
-"""Observers: what looks on beside the music (logs, checks, notes for later), called from here alone, guarded.
+"""Observers: code beside the music (logs, checks, notes for later), called only from here, guarded.
 
-Pure. The music can do without each of them, so none may throw into its path: an observer that fails once is
-off from then on, for good, and one warning says why. Whoever calls them sends first what waits to be sent.
+Pure. The music can do without each observer, so no observer's exception may reach it. An observer that fails
+once is switched off for good, with one warning that says why. Callers flush waiting datagrams first.
 """
 
 import logging
@@ -20,10 +20,10 @@ class Observers:
 
     def __init__(self) -> None:
         self.off: list[str] = []
-        """Those that have failed."""
+        """The names of the observers that have failed."""
 
     def tell(self, name: str, observe: Callable[[], T]) -> T | None:
-        """Call an observer, unless it has failed before; return what it returns, None if it is off."""
+        """Call an observer unless it has failed before. Return its result, or None if it is off."""
         if name not in self.off:
             try:
                 return observe()
@@ -32,14 +32,14 @@ class Observers:
         return None
 
     async def attend(self, name: str, observing: Awaitable[object]) -> None:
-        """Wait for an observer that is a task of its own. Being cancelled is its end, not its failure."""
+        """Await an observer that is a task. Its cancellation is no failure."""
         try:
             await observing
         except Exception as error:
             self.dismiss(name, error)
 
     def dismiss(self, name: str, error: Exception) -> None:
-        """Switch an observer off, and say why: in words if it is the system's fault, else with the place."""
+        """Switch an observer off and log why: in words if the system is at fault, else with a traceback."""
         if name in self.off:
             return
         ours = not isinstance(error, LocalError | OSError)

@@ -1,8 +1,8 @@
-"""The validating OSC walk: what may be handed to scsynth, as messages with their offsets.
+"""The validating OSC walk: splits a datagram into messages that may be handed to scsynth safely.
 
-Pure. scsynth validates nothing: some malformed datagrams hang its network or its audio thread for good
-(measured on 3.13). So nothing goes on, not even to one's own scsynth, that `walk` doesn't accept. A message
-keeps its bytes: numbers are patched in place, never decoded and encoded again.
+Pure. scsynth validates nothing: some malformed datagrams hang its network or audio thread for good (measured
+on 3.13). So only datagrams that `walk` accepts go on, even to one's own scsynth. A message keeps its bytes:
+numbers are patched in place, never decoded and encoded again.
 Bounds: MAX_DATAGRAM_BYTES, MAX_MESSAGES, MAX_DEPTH. Source: OSC 1.0; scsynth 3.13's own reader.
 """
 
@@ -14,16 +14,17 @@ from relay.wire.errors import LocalError, MalformedOsc
 from relay.wire.timetag import FIRST_SAFE, IMMEDIATELY
 
 Arg = int | float | str | bytes
-"""A decoded argument. A bracket of an array stands for itself, as a string; the tag tells them apart."""
+"""A decoded argument. An array's bracket is decoded to itself, as a string; the tag tells it from a
+string."""
 
 MAX_DATAGRAM_BYTES = 65_507
 """The greatest UDP payload; scsynth's receive buffer is hardly larger."""
 
 MAX_MESSAGES = 64
-"""Messages in one datagram. Sonic Pi always sends one; scsynth's queue holds 2048 bundles for everybody."""
+"""Messages in one datagram. Sonic Pi always sends one. scsynth's queue holds 2048 bundles for all members."""
 
 MAX_DEPTH = 4
-"""Bundles within bundles, the outermost included. Sonic Pi sends 1."""
+"""Depth of nested bundles, the outermost included. Sonic Pi sends 1."""
 
 BUNDLE_TAG = b"#bundle\0"
 _BUNDLE_HEADER_BYTES = 16
@@ -42,8 +43,8 @@ _S, _B, _D, _OPEN, _CLOSE = b"sbd[]"
 class Message:
     """One validated OSC message.
 
-    `tags` has no comma. `offsets[i]` is where the argument of `tags[i]` starts in `raw`; a bracket takes
-    no bytes and has the offset of what follows it.
+    `tags` has no comma. The argument of `tags[i]` starts at `offsets[i]` in `raw`. A bracket takes no bytes;
+    its offset is that of the following argument.
     """
 
     raw: bytes
@@ -53,23 +54,23 @@ class Message:
 
     @property
     def args(self) -> tuple[Arg, ...]:
-        """The arguments, one for each tag. Decoded at every access: keep the result."""
+        """The arguments, one for each tag. They are decoded at every access, so keep the result."""
         raw = self.raw
         return tuple(
             [_DECODERS[tag](raw, offset) for tag, offset in zip(self.tags, self.offsets, strict=True)]
         )
 
     def arg(self, index: int) -> Arg:
-        """Return one argument. Raises IndexError where there is none."""
+        """Return one argument. Raises IndexError if there is none at `index`."""
         return _DECODERS[self.tags[index]](self.raw, self.offsets[index])
 
 
 def walk(datagram: bytes) -> list[tuple[int | None, Message]]:
-    """Return the (timetag, message) pairs of a datagram in the order in which they stand in it.
+    """Return the (timetag, message) pairs of a datagram in their order.
 
     The timetag is None for a bare message and for a bundle to be run at once. Nested bundles are flattened
     and keep their own timetags. An empty bundle gives an empty list.
-    Raises MalformedOsc for everything that scsynth cannot be handed safely.
+    Raises MalformedOsc for any datagram that scsynth cannot be handed safely.
     """
     size = len(datagram)
     if size > MAX_DATAGRAM_BYTES:
@@ -92,9 +93,9 @@ def single_message(payload: bytes) -> Message:
 
 
 def encode(address: str, *args: Arg) -> bytes:
-    """Return a message of ours: int becomes i, float f (32 bits), str s, bytes b.
+    """Return an encoded message. int becomes i, float f (32 bits), str s, bytes b.
 
-    Raises LocalError for what OSC, or our own walk, has no room for.
+    Raises LocalError for an address or argument that OSC or our own walk cannot hold.
     """
     if not _is_address(address):
         raise LocalError(f"address {address!r}: must start with / and be printable ASCII without spaces")
@@ -125,7 +126,7 @@ def encode(address: str, *args: Arg) -> bytes:
 
 
 def encode_string(text: str) -> bytes:
-    """Return an OSC string: UTF-8, ended and padded with zeros. Raises LocalError for one with a zero."""
+    """Return an OSC string: UTF-8, ended and padded with zeros. Raises LocalError if it contains a zero."""
     try:
         data = text.encode()
     except UnicodeEncodeError:
@@ -136,13 +137,13 @@ def encode_string(text: str) -> bytes:
 
 
 def bundle(timetag: int, *messages: bytes) -> bytes:
-    """Return a bundle of messages, to be executed together. `timetag` is an OSC timetag (NTP, 64 bits)."""
+    """Return a bundle of messages to be executed together. `timetag` is an OSC timetag (NTP, 64 bits)."""
     parts = [_INT.pack(len(message)) + message for message in messages]
     return BUNDLE_TAG + _TIMETAG.pack(timetag) + b"".join(parts)
 
 
 def timetag_of(bundle: bytes) -> int:
-    """Return the timetag of the outermost bundle. Raises MalformedOsc for what is no bundle."""
+    """Return the timetag of the outermost bundle. Raises MalformedOsc if it is no bundle."""
     if bundle[:8] != BUNDLE_TAG or len(bundle) < _BUNDLE_HEADER_BYTES:
         raise MalformedOsc(f"{bundle[:8]!r} at 0: expected a bundle")
     timetag: int = _TIMETAG.unpack_from(bundle, 8)[0]
@@ -150,7 +151,7 @@ def timetag_of(bundle: bytes) -> int:
 
 
 def _bundle(data: bytes, start: int, end: int, depth: int, found: list[tuple[int | None, Message]]) -> None:
-    """Append what the bundle in data[start:end] holds to `found`."""
+    """Append the contents of the bundle in data[start:end] to `found`."""
     if depth > MAX_DEPTH:
         raise MalformedOsc(f"bundle {depth} deep at {start}: at most {MAX_DEPTH} may be nested")
     if end - start < _BUNDLE_HEADER_BYTES:
@@ -165,7 +166,7 @@ def _bundle(data: bytes, start: int, end: int, depth: int, found: list[tuple[int
     position = start + _BUNDLE_HEADER_BYTES
     nested: bool | None = None
     while position < end:
-        # Sizes are multiples of 4 all the way, so four bytes are there to be read.
+        # All sizes are multiples of 4, so at least four bytes can be read here.
         size: int = _INT.unpack_from(data, position)[0]
         if size <= 0 or size & 3 or size > end - position - 4:
             raise MalformedOsc(
@@ -188,7 +189,7 @@ def _bundle(data: bytes, start: int, end: int, depth: int, found: list[tuple[int
 
 
 def _message(raw: bytes, at: int) -> Message:
-    """Return the message that fills `raw`, which stands at `at` in its datagram."""
+    """Return the message that fills `raw`. at: its offset in the datagram, for error texts."""
     size = len(raw)
     end = raw.find(b"\0")
     if end < 0:
@@ -241,7 +242,7 @@ def _is_address(address: str) -> bool:
 
 
 def _check_text(raw: bytes, start: int, end: int, at: int) -> None:
-    """Refuse strings that others would read otherwise than we do (or not at all)."""
+    """Refuse strings that other programs would decode differently than this one, or not at all."""
     try:
         raw[start:end].decode()
     except UnicodeDecodeError:
@@ -249,7 +250,7 @@ def _check_text(raw: bytes, start: int, end: int, at: int) -> None:
 
 
 def _check_arrays(tags: bytes, at: int) -> None:
-    """Refuse unknown tags, and arrays on which scsynth's argument reader would go round for ever."""
+    """Refuse unknown tags, and arrays on which scsynth's argument reader would loop for ever."""
     inside = False
     for index, tag in enumerate(tags, at):
         if tag == _OPEN and not inside:

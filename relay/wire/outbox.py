@@ -1,11 +1,11 @@
-"""Outbox: what leaves one end of a hop, which is events, answers to NACKs, copies, and whatever else is said.
+"""Outbox: the outgoing side of one end of a hop. It sends events, answers to NACKs, copies, and other frames.
 
-Pure. While events are lost on this way every event is sent again twice, spread in time against bursts where
-its due leaves room for that, else close behind in the next datagrams, and then over again until the other
-end says that it has it or it is too late; an untimed event always once. What a NACK asks for is sent twice.
-A copy whose event the other end is known to have isn't sent. All that stays within the budget of bytes.
-Frames are not kept here: they are fetched by number when they are to leave.
-Bound: COPIES_MAX copies wait.
+Pure. While events are being lost on this way, each event is sent three times. Its two copies are spread in
+time against bursts where the due leaves room, else they follow in the next datagrams. After that it is
+repeated until the other end reports that it has it, or until it is too late. An untimed event always has one
+copy. Answers to NACKs are sent twice. A copy of an event that the other end has is skipped. All of it stays
+within the byte budget. Frames are not kept here; they are fetched by number when a copy leaves. Bound:
+COPIES_MAX copies wait.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,55 +19,56 @@ from relay.wire.errors import Refused
 from relay.wire.loss import LossMeter
 
 DATAGRAM_BYTES = IP_UDP_BYTES + HEADER_BYTES + TAG_BYTES
-"""Of each datagram, beside its frames."""
+"""Bytes of each datagram in addition to its frames."""
 
 SPREAD_S = (0.065, 0.160)
-"""After an event: bad periods last about 80 ms, so a copy 65 ms later has a fair chance to find the way open,
-and one 160 ms later a good one."""
+"""Delays of the two copies after the event. Bad periods last about 80 ms: a copy 65 ms later has a fair
+chance to get through, one 160 ms later a good one."""
 CLOSE_S = (0.015, 0.040)
-"""Where there is no room for that: with the heartbeats that follow an event, or what leaves before."""
+"""The same where the due leaves no room for `SPREAD_S`: with the heartbeats that follow an event, or with an
+earlier datagram."""
 REPEAT_S = 0.040
-"""After the last of those, while the other end is not known to have the event and there is room: what a long
-bad period swallowed comes soon after its end, without a gap to be seen and asked for first. Of 30,000 events
-over bursts of 5 % at RTT 30, in the virtual laboratory, 70 are bad without, 65 with 80 ms, 58 with 40, 56
-with 25."""
+"""Interval of repeats after the last copy, while the other end isn't known to have the event and there is
+time. So an event lost to a long bad period comes soon after its end, before its gap is seen and asked for.
+Measured in the virtual laboratory: of 30,000 events over bursts of 5 % at RTT 30 ms, 70 are bad without
+repeats, 65 with 80 ms, 58 with 40 ms, 56 with 25 ms."""
 AGAIN_PER_RTT = 0.5
 AGAIN_S_MIN, AGAIN_S_MAX = 0.012, 0.030
-"""After what was asked for, once more: half an RTT, so that it still beats the answer to the next NACK."""
+"""Delay of the copy of a retransmit: half an RTT, so that it still beats the answer to the next NACK."""
 RIDE_S = 0.010
-"""A copy leaves this much early with a datagram that leaves anyway: it saves a header. Shorter than all of
-the above, or a copy would travel in the datagram that it should outlive."""
+"""A copy leaves this much early with a datagram that leaves anyway, which saves a header. It is shorter than
+all delays above, or a copy would travel in the same datagram as its event."""
 
 COPIES_MAX = 8192
 ANSWERED_MAX = 256
-"""Numbers answered of one range of a NACK; who misses more asks again."""
+"""Numbers answered of one range of a NACK. A receiver that misses more asks again."""
 RTT_GUESS_S = 0.05
 RTT_S_MAX = 2.0
 NACK_BYTES_MAX = DATAGRAM_BYTES + 3 + 16 * frames.MAX_NACK_RANGES
 
 
 class Outbox:
-    """What one end of a hop sends the other. Times are seconds of one clock, which may be any."""
+    """The outgoing frames of one end of a hop. Times are seconds of any one clock."""
 
     def __init__(self, fetch: Callable[[Iterable[int], float], list[bytes]]) -> None:
-        """fetch: returns the frames of numbers, at an instant, as far as they are kept and still of use."""
+        """fetch: takes numbers and an instant (s); returns the frames that are kept and still of use."""
         self.copies = True
-        """Whether anything is sent twice; not in a room without repair, and not over TLS."""
+        """Whether anything is sent twice. False in a room without repair, and over TLS."""
         self.ahead_s = 0.0
-        """How long before its due an event must be at the other end."""
+        """How long before its due (s) an event must be at the other end."""
         self._rtt_s = RTT_GUESS_S
         self._fetch = fetch
         self._frames: list[bytes] = []
         self._plain_bytes = 0
-        """Of those frames, events that are sent for the first time."""
+        """Bytes of the waiting frames that are events sent for the first time."""
         self._other_bytes = 0
-        """Of those frames, all else."""
+        """Bytes of all other waiting frames."""
         self._again: set[int] = set()
         self._due: list[_Copy] = []
-        """A heap."""
+        """The planned copies, a heap by instant."""
         self._known_upto = 0
         self._told_at_s: float | None = None
-        """When the other end last said how far it has come; None if each number is acknowledged by itself."""
+        """When the other end last reported its progress; None if each number is acknowledged by itself."""
         self._loss = LossMeter()
         self._budget = ByteBudget()
 
@@ -76,12 +77,12 @@ class Outbox:
 
     @property
     def lossy(self) -> bool:
-        """Whether events are being lost on this way, so that all of them travel with copies."""
+        """Whether events are being lost on this way, so that each travels with copies."""
         return self._loss.lossy
 
     @property
     def rtt_s(self) -> float:
-        """The round trip of this hop."""
+        """The round trip of this hop, s."""
         return self._rtt_s
 
     @rtt_s.setter
@@ -89,7 +90,7 @@ class Outbox:
         self._rtt_s = min(max(rtt_s, 0.0), RTT_S_MAX)
 
     def put(self, number: int, frame: bytes, now_s: float, *, due_s: float, always: bool) -> None:
-        """Send an event for the first time. always: with a copy, although nothing is being lost."""
+        """Send an event for the first time. always: send a copy even if nothing is being lost."""
         self._frames.append(frame)
         self._plain_bytes += len(frame)
         self._loss.sent(number)
@@ -97,14 +98,14 @@ class Outbox:
             self._plan_copies(number, now_s, due_s)
 
     def say(self, frame: bytes) -> None:
-        """Send anything that is no event."""
+        """Send a frame that is no event."""
         self._frames.append(frame)
         self._other_bytes += len(frame)
 
     def answer(self, ranges: Iterable[tuple[int, int]], kept: range, now_s: float) -> None:
-        """Send again what a NACK asks for, of the numbers that are `kept`.
+        """Send again the numbers that a NACK asks for, as far as they are in `kept`.
 
-        Raises Refused once that would take more than the budget.
+        Raises Refused at the first frame beyond the budget; the frames before it are still sent.
         """
         self._budget.pass_time(now_s)
         for first, last in ranges:
@@ -117,14 +118,14 @@ class Outbox:
                     self._add_again(number, frame, now_s)
 
     def known_to_have(self, upto: int, now_s: float) -> None:
-        """Note that the other end has everything up to that number, or has given it up."""
+        """Note that the other end has, or has given up, everything up to that number."""
         self._known_upto = max(self._known_upto, upto)
         self._told_at_s = now_s
 
     def pay(self, frame_bytes: int, now_s: float) -> bool:
-        """Take a datagram that doesn't leave through here from the budget.
+        """Charge the budget for a datagram that is sent elsewhere.
 
-        Returns False if there was too little in it; then nothing is taken.
+        Returns False, and charges nothing, if the budget is too low.
         """
         self._budget.pass_time(now_s)
         if not self._budget.affords(DATAGRAM_BYTES + frame_bytes):
@@ -133,24 +134,24 @@ class Outbox:
         return True
 
     def asks_from_s(self) -> float:
-        """Return the instant from which the budget has a NACK in it; long ago if it has one now."""
+        """Return the instant (s) at which the budget affords a NACK; 0.0 if it does now."""
         return self._budget.affords_from_s(NACK_BYTES_MAX)
 
     def spares(self, frame_bytes: int, now_s: float) -> bool:
-        """Tell whether a datagram with so many bytes of frames may be sent although nobody needs it."""
+        """Return whether the budget spares a datagram of so many frame bytes that nobody asked for."""
         self._budget.pass_time(now_s)
         return self._budget.spares(DATAGRAM_BYTES + frame_bytes)
 
     def leaves(self, now_s: float) -> bool:
-        """Tell whether there is something to flush."""
+        """Return whether there is something to flush."""
         return bool(self._frames) or (bool(self._due) and self._due[0][0] <= now_s)
 
     def next_wakeup_s(self) -> float | None:
-        """Return the instant of the next copy."""
+        """Return the instant (s) of the next copy; None if none is planned."""
         return self._due[0][0] if self._due else None
 
     def flush(self, now_s: float) -> list[bytes]:
-        """Return what leaves now, as plaintexts of datagrams."""
+        """Return the plaintexts of the datagrams that leave now."""
         if not self.leaves(now_s):
             return []
         self._budget.pass_time(now_s)
@@ -170,7 +171,7 @@ class Outbox:
         return plaintexts
 
     def clear(self, keep: int = 0) -> None:
-        """Forget what waits, but for the newest `keep` frames: nothing can leave now."""
+        """Drop the waiting frames except the newest `keep`, and all copies: nothing can leave now."""
         del self._frames[: len(self._frames) - keep]
         self._due.clear()
         self._again.clear()
@@ -186,9 +187,9 @@ class Outbox:
             self._plan(_Copy(now_s + after_s, number))
 
     def _cost(self, frame: bytes) -> int:
-        """The most that all but the events themselves will take, with this frame."""
+        """Return the most bytes that all but first-time events will take together with this frame."""
         size = self._other_bytes + len(frame)
-        # Of two datagrams that follow each other one is more than half full.
+        # Of two consecutive datagrams one is more than half full.
         return size + DATAGRAM_BYTES * (1 + 2 * size // MAX_PLAINTEXT_BYTES)
 
     def _plan_copies(self, number: int, now_s: float, due_s: float) -> None:
@@ -226,17 +227,17 @@ class Outbox:
                     until_s = now_s + RIDE_S
 
     def _told_since(self, first_s: float) -> bool:
-        """Whether the other end would have said by now that it has what was sent at that instant."""
+        """Return whether the other end has reported since an event sent at `first_s` (s) can have arrived."""
         return self._told_at_s is None or self._told_at_s >= first_s + self._rtt_s
 
 
 class _Copy(NamedTuple):
-    """A copy to come."""
+    """A planned copy. Instants in s."""
 
     at_s: float
     number: int
     first_s: float = 0.0
     """When the event was sent for the first time."""
     until_s: float = 0.0
-    """It is repeated until then."""
+    """The end of its repeats."""
     repeated: bool = False

@@ -1,8 +1,9 @@
-"""The ranges of the controls of Sonic Pi's synthdefs: what may be set to what.
+"""The allowed ranges of the controls of Sonic Pi's synthdefs.
 
-Pure; loaded once, from `ranges.json` beside this file, which holds what Sonic Pi's own argument checks accept
-and, of the controls that can end scsynth or size its memory, bounds of ours. Who asks is relay/wire/guard.py.
-Synthdefs and controls go by the padded bytes that stand in a message: every look-up is one dictionary access.
+Pure; loaded once, from `ranges.json` beside this file. The file has the ranges of Sonic Pi's own argument
+checks, and bounds of ours for controls that can crash scsynth or size its memory. relay/wire/guard.py applies
+them. Synthdefs and controls are keyed by the padded bytes of a message, so every look-up is one dictionary
+access.
 """
 
 import json
@@ -17,15 +18,17 @@ from relay.wire.osc import encode_string
 
 _FLOAT = struct.Struct(">f")
 _GREATEST: float = _FLOAT.unpack(b"\x7f\x7f\xff\xff")[0]
-"""The greatest number of 32 bits; more is infinite."""
+"""The greatest finite float of 32 bits."""
 _PREFIX = "sonic-pi-"
 _GATED = "_gated"
 _SLIDES = ("", "_slide", "_slide_shape", "_slide_curve")
 
 
 class Limit(NamedTuple):
-    """The range of a control, both ends allowed. deadly: outside it scsynth is in danger, so that the control
-    may not follow a bus either."""
+    """The range of a control, both ends included.
+
+    deadly: a value outside may crash scsynth, so the control may not follow a bus either.
+    """
 
     low: float
     high: float
@@ -35,7 +38,7 @@ class Limit(NamedTuple):
 FREE = Limit(-_GREATEST, _GREATEST)
 
 Limits = Mapping[bytes, Limit]
-"""By control. One that isn't in it is free."""
+"""Ranges by control. A control that isn't in it may have any value."""
 
 
 def _load() -> dict[str, Any]:
@@ -45,7 +48,7 @@ def _load() -> dict[str, Any]:
 
 
 def _limit(bounds: list[float | None] | None, *, deadly: bool = False) -> Limit:
-    """Return a range of the table as numbers of 32 bits, which is what a message can hold."""
+    """Return a range of the table rounded to 32-bit floats, like the values in messages."""
     low, high = bounds or (None, None)
     return Limit(
         -_GREATEST if low is None else _FLOAT.unpack(_FLOAT.pack(low))[0],
@@ -59,7 +62,7 @@ def _both(one: Limit, other: Limit) -> Limit:
 
 
 def _controls(text: str, bundles: Mapping[str, str]) -> Iterator[str]:
-    """Yield the controls of a line of the table, NAME~ and @NAME spelled out."""
+    """Yield the controls of a line of the table, with NAME~ and @NAME expanded."""
     for word in text.split():
         if word.startswith("@"):
             yield from _controls(bundles[word[1:]], bundles)
@@ -87,12 +90,12 @@ def _synthdefs(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Limit]]]:
 
 
 def _padded(limits: Mapping[str, Limit]) -> Limits:
-    """Return what there is to check, by padded name."""
+    """Return the ranges that need a check, by padded name."""
     return MappingProxyType({encode_string(name): limit for name, limit in limits.items() if limit != FREE})
 
 
 def _anywhere(synthdefs: Iterable[Mapping[str, Limit]]) -> dict[str, Limit]:
-    """Return, by control, what some stock synthdef may have it set to."""
+    """Return, by control, the range that covers the ranges of all stock synthdefs."""
     found: dict[str, Limit] = {}
     for limits in synthdefs:
         for control, limit in limits.items():
@@ -106,39 +109,39 @@ def _anywhere(synthdefs: Iterable[Mapping[str, Limit]]) -> dict[str, Limit]:
 _TABLE = _load()
 
 BY_SYNTHDEF: Mapping[str, Mapping[str, Limit]] = MappingProxyType(dict(_synthdefs(_TABLE)))
-"""By synthdef and control, by the names that people know: every control of every stock synthdef."""
+"""Every control of every stock synthdef, by the names that people know."""
 
 LIMITS: Mapping[bytes, Limits] = {
     encode_string(name): _padded(limits) for name, limits in BY_SYNTHDEF.items()
 }
-"""By synthdef and control. A synthdef that isn't here is none of Sonic Pi's, and nothing is known of it."""
+"""Ranges by synthdef and control. Absent synthdefs are not Sonic Pi's, and nothing is known about them."""
 
 _ANYWHERE = _anywhere(BY_SYNTHDEF.values())
 _DEADLY = {name: _limit(entry["range"], deadly=True) for name, entry in _TABLE["deadly"].items()}
 
 LOOSE: Limits = _padded(_ANYWHERE)
-"""By control: what is in range for some stock synthdef."""
+"""By control: values that are in range for some stock synthdef."""
 
 DEADLY: Limits = _padded(_DEADLY)
-"""By control, those that can end scsynth: what is safe in every stock synthdef."""
+"""By control that can crash scsynth: values that are safe in every stock synthdef."""
 
 STRICT: Limits = _padded({name: _both(limit, _DEADLY.get(name, FREE)) for name, limit in _ANYWHERE.items()})
-"""By control: `LOOSE`, but for deadly controls what is safe in every stock synthdef. For a node of unknown
-kind, and for a group, in which anything may live."""
+"""By control: `LOOSE`, but deadly controls are limited to values safe in every stock synthdef. For nodes of
+unknown kind, and for groups, which may hold any synth."""
 
 _CONTESTED = frozenset(
     name for name, limit in _DEADLY.items() if (limit.low, limit.high) != _ANYWHERE[name][:2]
 )
-"""Deadly controls whose namesakes in other synthdefs may be set to what is deadly here."""
+"""Deadly controls whose range in some other synthdef includes values that are deadly here."""
 
 TOLD_APART: frozenset[bytes] = frozenset(
     encode_string(name) for name, limits in BY_SYNTHDEF.items() if not _CONTESTED.isdisjoint(limits)
 )
-"""The synthdefs that matter for which: their nodes must be known from others."""
+"""The synthdefs that have a contested control. The guard must know which nodes are theirs."""
 
 IN_DANGER: frozenset[bytes] = frozenset(
     encode_string(name)
     for name, limits in BY_SYNTHDEF.items()
     if any(limits[control].deadly for control in _CONTESTED & limits.keys())
 )
-"""Those of them that such a value would end."""
+"""Those of them in which a contested value crashes scsynth."""

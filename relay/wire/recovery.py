@@ -1,8 +1,8 @@
-"""Loss recovery: a ring of what was sent, and a receiver's view of what is missing from a dense sequence.
+"""Loss recovery: a ring of sent frames, and a receiver's record of the numbers missing from a dense sequence.
 
-Pure. Every number is delivered at most once; a number that never comes is asked for again and again and then
-given up, so that nothing waits for ever. Bounds: the ring's capacity; MAX_MISSING numbers missing at once.
-The figures were chosen by simulation: per hop, 10 % loss at RTT 100 ms leaves 0.4 % undelivered after 500 ms.
+Pure. Every number is delivered at most once. A missing number is asked for repeatedly and then given up, so
+that nothing waits for ever. Bounds: the ring's capacity; MAX_MISSING numbers missing at once. The constants
+were chosen by simulation: per hop, 10 % loss at RTT 100 ms leaves 0.4 % undelivered after 500 ms.
 """
 
 from collections.abc import Iterable
@@ -11,31 +11,31 @@ from dataclasses import dataclass
 from relay.wire.errors import MalformedDatagram
 
 REORDER_TOLERANCE_S = 0.005
-"""How long a gap may be mere reordering before it is asked for: parallel paths differ by a few ms."""
+"""How long a gap may be mere reordering before it is asked for. Parallel paths differ by a few ms."""
 
 REPEAT_S_MIN = 0.020
 REPEAT_PER_RTT = 1.2
-"""An answer takes one RTT; a fifth more covers the jitter, so that most repeats are for real losses."""
+"""An answer takes one RTT. A fifth more covers the jitter, so that most repeats are for real losses."""
 
 PATIENT_FROM_S = 1.0
 PATIENT_REPEAT_S = 0.25
-"""What hasn't come for so long is asked for no more often than that: a note that is of no use any more isn't
-sent again, and nobody says so."""
+"""A number missing for longer than PATIENT_FROM_S is asked for at this interval. A note that is useless by
+now isn't sent again, and no message says so."""
 
 KEEP_S = 1.0
-"""How long frames are kept and asked for, unless told: twice Sonic Pi's own schedule-ahead."""
+"""Default time for which frames are kept and asked for: twice Sonic Pi's own schedule-ahead."""
 
 MAX_MISSING = 4096
-"""More at once is no loss but another sequence, or an attack on our memory."""
+"""More missing numbers are no loss, but another sequence or an attack on our memory."""
 
 
 class SendRing:
-    """What was sent lately, by number, for whoever missed it."""
+    """The frames sent lately, by number, for receivers that missed them."""
 
     __slots__ = ("_capacity", "_entries", "_first", "_keep_s", "_next")
 
     def __init__(self, capacity: int, keep_s: float = KEEP_S) -> None:
-        """Keep frames for `keep_s`, but never more than `capacity` of them."""
+        """Keep each frame for `keep_s`, and at most `capacity` of them."""
         self._capacity = capacity
         self._keep_s = keep_s
         self._entries: dict[int, tuple[float, bytes]] = {}
@@ -46,7 +46,7 @@ class SendRing:
         return len(self._entries)
 
     def append(self, number: int, frame: bytes, now_s: float) -> None:
-        """Keep `frame`, sent as `number` at `now_s`; the first may have any number, then each is one more."""
+        """Keep `frame`, sent as `number` at `now_s`. The first number is free; each next one is 1 more."""
         assert self._next is None or number == self._next, f"sent {number} after {self._next}: not dense"
         if self._next is None:
             self._first = number
@@ -57,7 +57,7 @@ class SendRing:
             self._drop_oldest()
 
     def get(self, numbers: Iterable[int], now_s: float) -> list[bytes]:
-        """Return the frames of `numbers`, in that order; those never sent or no longer kept are left out."""
+        """Return the frames of `numbers`, in that order, without those never sent or no longer kept."""
         self._expire(now_s)
         entries = self._entries
         return [entries[number][1] for number in numbers if number in entries]
@@ -73,22 +73,22 @@ class SendRing:
 
 @dataclass(slots=True)
 class GapCounts:
-    """What became of the numbers of a sequence; a running total, never reset by `GapTracker.expect`."""
+    """Counts of a sequence's numbers. Running totals, which `GapTracker.expect` doesn't reset."""
 
     expected: int = 0
     """Numbers known to exist."""
     reordered: int = 0
-    """Came after a later one, but before they were asked for."""
+    """Numbers that came after a later one, but before they were asked for."""
     lost: int = 0
-    """Did not come at first sight: they were asked for, or given up."""
+    """Numbers that were asked for, or given up."""
     recovered: int = 0
-    """Lost ones that came after all, by a retransmit or a copy."""
+    """Lost numbers that came after all, by a retransmit or a copy."""
     given_up: int = 0
-    """Lost ones that did not come in time."""
+    """Lost numbers that did not come in time."""
     too_late: int = 0
-    """Came after they had been given up; they are not delivered."""
+    """Numbers that came after they had been given up, and so are not delivered."""
     duplicates: int = 0
-    """Came again."""
+    """Repeated arrivals of a number."""
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class _Gap:
 
 
 class GapTracker:
-    """A receiver's view of dense numbers: which are missing, and when to ask for them."""
+    """A receiver's record of dense numbers: which are missing, and when to ask for them."""
 
     __slots__ = (
         "_contiguous",
@@ -113,36 +113,36 @@ class GapTracker:
     )
 
     def __init__(self, first: int = 0, *, keep_s: float = KEEP_S) -> None:
-        """Expect `first` as the first number; give a missing one up `keep_s` after it was missed."""
+        """Expect `first` as the first number. A missing number is given up after `keep_s`."""
         self._keep_s = keep_s
         self.asks = True
-        """Whether what is missing is asked for; else it is only given up in time (a room without repair)."""
+        """Whether missing numbers are asked for; False: they are only given up (a room without repair)."""
         self.counts = GapCounts()
         self.expect(first)
 
     def expect(self, first: int) -> None:
-        """Start anew at `first`: what is missing below is forgotten, neither asked for nor given up."""
+        """Start anew at `first`. Missing numbers below it are forgotten, neither asked for nor given up."""
         self._highest = first - 1
         self._contiguous = first - 1
         self._missing: dict[int, _Gap] = {}  # ascending, since numbers are added as the highest grows
         self._gave_up: list[int] = []
-        self._given_up: set[int] = set()  # the latest of them, only to tell "too late" from "duplicate"
+        self._given_up: set[int] = set()  # only the latest, to tell "too late" from "duplicate"
 
     @property
     def contiguous(self) -> int:
-        """Every number up to this one has been seen or given up; one below the first if none has."""
+        """The number up to which all have come or been given up; initially one below the first."""
         return self._contiguous
 
     @property
     def highest(self) -> int:
-        """The highest number known to exist; one below the first if none is."""
+        """The highest number known to exist; initially one below the first."""
         return self._highest
 
     def saw(self, number: int, now_s: float) -> bool:
-        """Note that `number` came; return whether to deliver it.
+        """Note that `number` came. Return whether to deliver it.
 
         False for a duplicate, for a number below the first, and for one given up before: giving up is final.
-        Raises MalformedDatagram if this leaves more than MAX_MISSING missing; nothing is noted then.
+        Raises MalformedDatagram, and notes nothing, if this leaves more than MAX_MISSING missing.
         """
         if number > self._highest:
             self._reach(number, number - 1, now_s)
@@ -165,23 +165,23 @@ class GapTracker:
         return True
 
     def announce(self, highest: int, now_s: float) -> None:
-        """Note that all numbers up to `highest` exist, as a heartbeat says: the end of a phrase may be lost.
+        """Note that all numbers up to `highest` exist. A heartbeat reveals so that a phrase's end was lost.
 
-        Raises MalformedDatagram if this leaves more than MAX_MISSING missing; nothing is noted then.
+        Raises MalformedDatagram, and notes nothing, if this leaves more than MAX_MISSING missing.
         """
         if highest > self._highest:
             self._reach(highest, highest, now_s)
 
     def missing(self) -> tuple[int, ...]:
-        """Return the numbers that exist and have neither come nor been given up, ascending."""
+        """Return the missing numbers, ascending: they exist, and have neither come nor been given up."""
         return tuple(self._missing)
 
     def due_requests(self, now_s: float, rtt_s: float) -> list[tuple[int, int]]:
-        """Return the ranges (first, last) to ask for now, ascending, and give up what is too old.
+        """Return the ranges (first, last) to ask for now, ascending. Give up numbers that are too old.
 
-        A number is due REORDER_TOLERANCE_S after it was missed and again after every
-        max(REPEAT_S_MIN, REPEAT_PER_RTT * rtt_s), or PATIENT_REPEAT_S if it is missing for long. What is
-        returned counts as asked for at `now_s`.
+        A number is due REORDER_TOLERANCE_S after it was missed. It is due again every
+        max(REPEAT_S_MIN, REPEAT_PER_RTT * rtt_s), or PATIENT_REPEAT_S once it is missing for long. Returned
+        numbers count as asked for at `now_s`.
         """
         ranges: list[tuple[int, int]] = []
         abandoned: list[int] = []
@@ -203,7 +203,7 @@ class GapTracker:
         return ranges
 
     def next_wakeup_s(self, rtt_s: float) -> float | None:
-        """Return the instant at which `due_requests` next has something to do, None if nothing is missing."""
+        """Return the instant (s) at which `due_requests` next has work; None if nothing is missing."""
         if not self.asks:
             return min((gap.since_s + self._keep_s for gap in self._missing.values()), default=None)
         return min(
@@ -217,7 +217,7 @@ class GapTracker:
         return drained
 
     def _reach(self, highest: int, missing_to: int, now_s: float) -> None:
-        """Let numbers up to `highest` exist, of which those up to `missing_to` have not come."""
+        """Note that numbers up to `highest` exist, and that those up to `missing_to` have not come."""
         count = missing_to - self._highest
         if len(self._missing) + count > MAX_MISSING:
             raise MalformedDatagram(
@@ -230,7 +230,8 @@ class GapTracker:
         self._highest = highest
 
     def _advance(self) -> None:
-        # Step by step rather than from the first missing number: finding that in a dict whose front
+        # Step by step rather than from the first missing number. A dict whose front entries are deleted again
+        # and again takes quadratic time to find its first.
         # is deleted again and again takes time in the square of what was deleted.
         while self._contiguous < self._highest and self._contiguous + 1 not in self._missing:
             self._contiguous += 1

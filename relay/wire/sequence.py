@@ -2,17 +2,18 @@
 
 Pure. All instants are session timetags (64-bit NTP integers), all durations ticks (2**-32 s).
 
-The rule, with a = instant of emission, tau = timetag, lead D and shift S of the room, 0 <= S <= D:
-base = max(tau + S, a + D) for timed events, a + D for the others; due = max(base, floor, W + 1), where the
-floor is the greatest due of an untimed event of the same slot and W the instant up to which the
-sequence is closed. Then no note is due before a group or FX that it needs, and none after a free that
-was sent later: docs/way-of-an-event.md has the argument.
+The rule uses the instant of emission a, the timetag tau, the room's lead D and shift S, with 0 <= S <= D.
+base = max(tau + S, a + D) for timed events, a + D for the others. due = max(base, floor, W + 1). The floor is
+the greatest due of an untimed event of the same slot; W is the instant up to which the sequence is closed. So
+no note is due before a group or FX that it needs, and none after a free sent later. The argument is in
+docs/way-of-an-event.md.
 
-D and S may change. D is a function of the instant of emission and S one of the timetag, not of the moment of
-judging, so every host reckons alike and equal timetags stay equal. Both may rise in one step but never fall
-faster than time goes on: so a + D(a) and tau + S(tau) never decrease, which is all that the argument needs.
+D and S may change. D is a function of the instant of emission, and S of the timetag, not of the moment of
+judging. Therefore every host computes the same dues, and equal timetags stay equal. Both may rise in one step
+but fall no faster than time passes. So a + D(a) and tau + S(tau) never decrease, and the argument needs no
+more.
 
-That is the scheme of coherence *judged*. A room may follow *timestamp* instead, to compare: due = base.
+This is the coherence scheme *judged*. A room may use *timestamp* instead, to compare: due = base.
 """
 
 from dataclasses import dataclass
@@ -22,56 +23,59 @@ from relay.wire.errors import LocalError
 from relay.wire.timetag import ticks
 
 HANDED_AHEAD_MAX = ticks(1.0)
-"""No scsynth is handed an event earlier than this before its due. So what is due more than that after a
-slot reset can be dropped by it, at every member alike."""
+"""scsynth is handed an event at most this long before its due. A slot reset can therefore drop all events due
+more than this after it, at every member alike."""
 
 
 class Scheme(StrEnum):
-    """What keeps a room's members together."""
+    """How a room's members stay coherent."""
 
     JUDGED = "judged"
-    """The rule above: what comes late is moved for everyone alike."""
+    """The rule above: a late event is moved for everyone alike."""
     TIMESTAMP = "timestamp"
-    """Bridges merge by base due alone: what comes late is late where it comes late."""
+    """Bridges merge by base due alone: a late event is late only at the members that get it late."""
 
 
 class Kind(IntEnum):
-    """What an event is to the rule."""
+    """The kind of an event, as the rule sees it."""
 
     TIMED = 0
-    """Came in a bundle with a timetag."""
+    """From a bundle with a timetag."""
     UNTIMED = 1
-    """Came bare but is part of the music: groups, run mixers, some FX, fades, frees."""
+    """A bare message that is part of the music: groups, run mixers, some FX, fades, frees."""
     RESOURCE = 2
-    """Loads a buffer: starts on arrival, so that it is ready when a note needs it."""
+    """Loads a buffer. It starts on arrival, so that the buffer is ready when a note needs it."""
     RESET = 3
-    """Slot reset: empties the slot's root group, and drops what its sender sent before and is due more than
-    HANDED_AHEAD_MAX after it."""
+    """Slot reset. It empties the slot's root group, and drops earlier events of its sender that are due more
+    than HANDED_AHEAD_MAX after it."""
 
 
 class Flag(IntFlag):
-    """What the relay found while judging."""
+    """Findings of the relay while judging."""
 
     NONE = 0
     RETIMED = 1
-    """Moved by W: it reached the relay too late for its base."""
+    """Moved by W, because it reached the relay too late for its base."""
     OVERTAKEN = 2
-    """A later event of its sender was judged first."""
+    """A later event of the same sender was judged first."""
     MOVED = 4
-    """A timed event whose due is later than its own timetag plus the shift."""
+    """A timed event that is due later than its own timetag plus the shift."""
     FOUNDATION = 8
-    """Builds what its Sonic Pi never frees; kept by the relay for those who join later."""
+    """Makes something that its Sonic Pi never frees. The relay keeps it for members who join later."""
     SILENCED = 16
-    """A slot reset by the relay for a member that went silent; the member itself ignores it."""
+    """A slot reset by the relay for a silent member, who ignores it."""
     MISSED = 32
-    """A note that came to the relay far later than usual, when its time was over: nobody plays it. Its due is
-    only the instant under which it is counted."""
+    """A note that reached the relay far later than usual, when its time was over. Nobody plays it. Its due
+    only says under which instant it is counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Was:
-    """What a lead or shift was before: `value` ticks up to the instant `since`, then in a straight line to
-    the new one, which holds from `until` on. Raises ValueError unless since <= until."""
+    """The earlier course of a lead or shift.
+
+    The value (ticks) holds up to the instant `since`. From there a straight line leads to the new value,
+    which holds from `until` on. Raises ValueError unless since <= until.
+    """
 
     value: int
     since: int
@@ -82,7 +86,7 @@ class Was:
             raise ValueError(f"a change from {self.since} to {self.until}: it must not end before it begins")
 
     def at(self, instant: int, now_is: int) -> int:
-        """Return what holds at `instant`, when it becomes `now_is` in the end."""
+        """Return the value (ticks) at `instant` on the way to the final value `now_is`."""
         if instant >= self.until:
             return now_is
         if instant <= self.since:
@@ -92,10 +96,10 @@ class Was:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Lead D and shift S of a room, in ticks, and what they were before. Raises LocalError unless
-    0 <= S <= D at every instant.
+    """Lead D and shift S of a room in ticks, and their earlier courses.
 
-    lead_was is of instants of emission, shift_was of timetags.
+    lead_was is a function of instants of emission, shift_was of timetags. Raises LocalError unless
+    0 <= S <= D at every instant.
     """
 
     lead: int
@@ -117,17 +121,17 @@ class Timing:
                 )
 
     def lead_at(self, emitted: int) -> int:
-        """Return the lead of what is emitted at that instant."""
+        """Return the lead (ticks) for events emitted at that instant."""
         return self.lead if self.lead_was is None else self.lead_was.at(emitted, self.lead)
 
     def shift_at(self, timetag: int) -> int:
-        """Return the shift of what has that timetag."""
+        """Return the shift (ticks) for events with that timetag."""
         return self.shift if self.shift_was is None else self.shift_was.at(timetag, self.shift)
 
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """An event as its sender's bridge describes it; it decides nothing about when the event plays.
+    """An event as its sender's bridge describes it. It doesn't decide when the event plays.
 
     seq: the sender's own dense number. emitted: session instant at which Sonic Pi sent it.
     timetag: session timetag of a TIMED event, else None. payload: one OSC message in the sender's ids.
@@ -143,10 +147,10 @@ class Stamped:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An event as the relay judged it: one due, one verdict, for everyone.
+    """An event as the relay judged it: one due and one verdict for everyone.
 
     number: dense in the room, from 1. due: session timetag at which every scsynth executes it.
-    judged: session instant of this verdict, from which the way down is measured.
+    judged: session instant of this verdict, from which the downlink delay is measured.
     """
 
     number: int
@@ -165,12 +169,12 @@ class Judged:
 
 
 OrderKey = tuple[int, int]
-"""(due, number): the room's order is its natural order, a pure function of the judged events. scsynth sorts
-by timetag and takes equal ones as they come, so it runs this order if it is handed events by number."""
+"""(due, number). The room's order is the natural order of these pairs, a pure function of the judged events.
+scsynth sorts by timetag and keeps equal ones as they come, so handed events by number it runs this order."""
 
 
 def base_due(event: Stamped, timing: Timing) -> int:
-    """Return the earliest due of `event` before floor and W are applied."""
+    """Return the earliest due of `event`, before floor and W are applied."""
     earliest = event.emitted + timing.lead_at(event.emitted)
     if event.kind is Kind.TIMED and event.timetag is not None:
         return max(event.timetag + timing.shift_at(event.timetag), earliest)
@@ -178,12 +182,13 @@ def base_due(event: Stamped, timing: Timing) -> int:
 
 
 def raises_floor(kind: Kind) -> bool:
-    """Tell whether nothing that its sender sends later may be due before an event of this kind."""
+    """Return whether this kind of event raises the floor: later events of its sender can't be due before
+    it."""
     return kind in (Kind.UNTIMED, Kind.RESET)
 
 
 def is_moved(event: Stamped, timing: Timing, due: int) -> bool:
-    """Tell whether a timed event is due later than its own timetag plus the room's shift."""
+    """Return whether a timed event is due later than its own timetag plus the room's shift."""
     if event.kind is not Kind.TIMED or event.timetag is None:
         return False
     return due > event.timetag + timing.shift_at(event.timetag)

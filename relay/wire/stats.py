@@ -9,16 +9,16 @@ from relay.wire.sequence import Scheme
 
 
 class MemberStats(Struct, frozen=True, kw_only=True):
-    """Sums since the member joined; rtt and clock as last reported, the p99 margin of the last 4,096.
+    """Sums since the member joined. rtt and clock are as last reported; margins' p99 is of the last 4,096.
 
-    need_up_ms: what its events need to reach the relay, need_down_ms: what all events need from there until
-    they are in its scsynth's hand, repair included; the worst but the room's rank of the last ten minutes.
-    unfounded: what of the other members' groups and mixers its scsynth lacked when it was asked.
-    beyond: events in them that needed more than the longest lead, and aren't waited for.
-    missed: own notes that reached the relay when their time was over. alone: own events that nobody else can
-    have heard, those among them, in the seconds compared. unplayed: own notes that nobody heard.
-    counts: what else its bridge counts, by the bridge's names (bridge/playout/seconds_ledger.py), and the
-    relay of what it sends (relay/stats/gather.py); what is 0 isn't there.
+    need_up_ms: time its events need to reach the relay. need_down_ms: time all events need from the relay
+    into its scsynth's hand, repair included. Both are the worst but the room's rank in the last ten minutes.
+    unfounded: groups and mixers of other members that its scsynth lacked when it was asked. beyond: events
+    that needed more than the longest lead, so that the room doesn't wait for them. missed: own notes that
+    reached the relay when their time was over. alone: own events that nobody else can have heard, missed ones
+    included, in the seconds compared. unplayed: own notes that nobody heard. counts: further counters of its
+    bridge, by the bridge's names (bridge/playout/seconds_ledger.py), and of the relay's sending
+    (relay/stats/gather.py). Counters that are 0 are left out.
     """
 
     slot: int
@@ -61,10 +61,13 @@ class MemberStats(Struct, frozen=True, kw_only=True):
 
 
 class RoomStats(Struct, frozen=True, kw_only=True):
-    """A room as a whole. divergence, retimed_share: shares of events, 0 to 1. incidents: the newest
-    events that were not the same everywhere, in words, newest last. events, divergent: those included that
-    their player alone can have heard; missed: of them, those that missed their time. lead_why: whose events
-    need most, in words; timing_changes: of lead or shift, by themselves."""
+    """A room as a whole.
+
+    divergence, retimed_share: shares of events, 0 to 1. incidents: texts on the newest events that were not
+    the same everywhere, newest last. events, divergent: include events that only their player can have heard;
+    missed: those of them that came when their time was over. lead_why: text that names the member with the
+    greatest need. timing_changes: number of automatic changes of lead or shift.
+    """
 
     name: str
     epoch: str
@@ -90,8 +93,11 @@ class RoomStats(Struct, frozen=True, kw_only=True):
 
 
 class ProbeStats(Struct, frozen=True, kw_only=True):
-    """Measurements of paths since the relay's start. now: under way; begun: all that were let in; refused:
-    probers for whom there was no place; datagrams_refused: those of probers that weren't answered."""
+    """Path measurements since the relay's start.
+
+    now: running. begun: admitted so far. refused: probers rejected because all places were taken.
+    datagrams_refused: probers' datagrams that got no answer.
+    """
 
     now: int = 0
     begun: int = 0
@@ -110,7 +116,7 @@ class Stats(Struct, tag="stats", frozen=True, kw_only=True):
     datagrams_refused: int
     ntp_offset_ms: float | None = None
     udp: dict[str, int] = {}
-    """What the relay's UDP socket sent, received, and failed to: see SocketCounts."""
+    """Counts of the relay's UDP socket, sent, received and failed: see SocketCounts."""
     probes: ProbeStats = ProbeStats()
     off: list[str] = []
-    """What has failed beside the music and is done without: the event log, the check of the clock."""
+    """Observers that failed and are switched off: the event log, the check of the clock."""

@@ -1,7 +1,7 @@
-"""Throttle: of lines of a kind one in a while, the rest counted, so that nobody can flood a log.
+"""Throttle: lets one log line of a kind through in a while and counts the rest, so nobody can flood a log.
 
-Pure. Instants in seconds of any clock that only goes forward. Bound: KINDS_MAX kinds; what is new beyond them
-is one kind together.
+Pure. Instants in seconds of any clock that only goes forward. Bound: KINDS_MAX kinds; all further kinds share
+one entry.
 """
 
 from collections.abc import Hashable
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 EVERY_S = 60.0
 KINDS_MAX = 256
-"""A kind is a place in a program, so that there are far fewer."""
+"""A kind is a place in a program, and there are far fewer of those."""
 
 
 @dataclass(slots=True)
 class _Held:
-    """What was held back of a kind since a line of it, or their number, was told."""
+    """The lines of a kind held back since the last line, or report of a number, was written."""
 
     told_at_s: float
     count: int = 0
@@ -22,13 +22,13 @@ class _Held:
 
 
 class Throttle:
-    """What was told lately, by kind."""
+    """The kinds of lines written lately."""
 
     def __init__(self) -> None:
         self._kinds: dict[Hashable, _Held] = {}
 
     def take(self, kind: Hashable, text: str, now_s: float) -> int | None:
-        """Return None to hold a line back; else how many were held back since the one before it."""
+        """Return None to hold a line back; else the number of lines of its kind held back before it."""
         if kind not in self._kinds and len(self._kinds) >= KINDS_MAX:
             kind = None
         held = self._kinds.get(kind)
@@ -40,9 +40,9 @@ class Throttle:
         return held.count if held is not None else 0
 
     def overdue(self, now_s: float) -> list[tuple[str, int]]:
-        """Return what may be told now of lines held back: the newest of each kind, and how many there were.
+        """Return (newest line, number held back) for each kind that may be reported now.
 
-        They count anew from now on; kinds of which nothing was held back are forgotten.
+        Their counts start anew. Kinds with no line held back are forgotten.
         """
         told: list[tuple[str, int]] = []
         for kind, held in list(self._kinds.items()):
@@ -56,5 +56,5 @@ class Throttle:
         return told
 
     def next_overdue_s(self) -> float | None:
-        """Return when `overdue` has something to tell; None if nothing is held back."""
+        """Return the instant (s) at which `overdue` next has a report; None if no line is held back."""
         return min((held.told_at_s + EVERY_S for held in self._kinds.values() if held.count), default=None)

@@ -14,8 +14,8 @@ NTP_UNIX_OFFSET_S = 2_208_988_800
 """Seconds from 1900-01-01 (NTP) to 1970-01-01 (Unix)."""
 
 FIRST_SAFE = 1 << 63
-"""scsynth compares timetags as signed integers: below this (years after 2036 or "relative" seconds)
-a bundle sorts after everything else and never runs (scsynth 3.13, measured)."""
+"""scsynth compares timetags as signed integers. A bundle with a timetag below this (years after 2036, or
+"relative" seconds) sorts after everything else and never runs (scsynth 3.13, measured)."""
 
 
 def from_unix_ns(unix_ns: int) -> int:
@@ -39,5 +39,5 @@ def seconds(ticks_: int) -> float:
 
 
 def ms(ticks_: int) -> float:
-    """Return a duration in ticks as milliseconds, for people."""
+    """Return a duration in ticks as milliseconds, for display."""
     return ticks_ / TICKS_PER_S * 1e3

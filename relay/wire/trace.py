@@ -1,8 +1,8 @@
-"""Trace of a path: what a probe saw of it, datagram by datagram, both ways, and its text form.
+"""Trace of a path: the delay or loss of each datagram of a probe, both directions, and its text form.
 
 Pure: text to Trace and back. The text is JSON lines: a header {"jamrelay_trace": 1, "about": {...}}, then a
-row ["up" | "down", sent_s, delay_ms | null] for each datagram sent; each way in the order of sending, the
-ways mixed as one likes. Bound: ROWS_MAX rows.
+row ["up" | "down", sent_s, delay_ms | null] for each datagram sent. Rows of one direction are in sending
+order; the directions may be mixed. Bound: ROWS_MAX rows.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from relay.wire.errors import LocalError
 TRACE_VERSION = 1
 
 ROWS_MAX = 4_000_000
-"""Eleven hours of 50 datagrams a second each way; a file with more is taken for a mistake."""
+"""Eleven hours of 50 datagrams a second in each direction. A longer file counts as a mistake."""
 
 
 READING_S = 0.001
-"""Delays are known to somewhat less: an overtaking by less is none."""
+"""Delays are known to somewhat less, so a smaller overtaking doesn't count."""
 
 TEXT_MAX = 200
-"""Characters of a text that a trace brings along."""
+"""Greatest length of a text in a trace, characters."""
 
 
 class MalformedTrace(LocalError):
-    """A file that is not a trace; the text says which line, what was found and what was expected."""
+    """The file is no trace. The text names the line, the content found and the content expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One datagram of a trace: when it was sent and how long it took."""
+    """One datagram of a trace: its sending instant and its delay."""
 
     sent_s: float
-    """Seconds since the trace's start, on the sender's side."""
+    """Seconds since the trace's start, by the sender's clock."""
     delay_ms: float | None
-    """One way, ms; None: lost. A little below 0 is possible: clocks are never quite right."""
+    """One-way delay, ms; None: lost. Slightly below 0 is possible, since clocks are never exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class TraceWay:
 
     @property
     def lost(self) -> int:
-        """How many of the samples were lost."""
+        """The number of lost samples."""
         return sum(1 for sample in self.samples if sample.delay_ms is None)
 
 
@@ -68,7 +68,7 @@ class Trace:
     up: TraceWay
     down: TraceWay
     about: dict[str, str | float] = field(default_factory=dict)
-    """Whatever tells where it comes from: host, when, rate, clock bound, program's version."""
+    """Facts on the origin: host, date, rate, clock bound, program version."""
 
 
 class _Header(msgspec.Struct):
@@ -82,7 +82,7 @@ _row_decoder = msgspec.json.Decoder(_Row)
 
 
 def dumps(trace: Trace) -> str:
-    """Return a trace's text; rows of both ways by instant of sending, µs kept."""
+    """Return a trace's text, with the rows of both directions by sending instant, rounded to 1 µs."""
     rows = [("up", sample) for sample in trace.up.samples]
     rows += [("down", sample) for sample in trace.down.samples]
     rows.sort(key=lambda row: row[1].sent_s)
@@ -102,7 +102,7 @@ def dumps(trace: Trace) -> str:
 
 
 def loads(text: str) -> Trace:
-    """Return the trace that a text holds. Raises MalformedTrace, in words, with the number of the line."""
+    """Return the trace that a text holds. Raises MalformedTrace, in words, with the line's number."""
     lines = text.splitlines()
     if not lines:
         raise MalformedTrace("the trace is empty: its first line must be a header with jamrelay_trace")
@@ -135,7 +135,7 @@ def loads(text: str) -> Trace:
 
 
 def _clean(value: Any) -> Any:
-    """Return what somebody else wrote as it may be shown on a terminal."""
+    """Return foreign text without unprintable characters, cut to TEXT_MAX, safe for a terminal."""
     if not isinstance(value, str):
         return value
     return "".join(character if character.isprintable() else "?" for character in value)[:TEXT_MAX]

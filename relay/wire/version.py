@@ -1,16 +1,16 @@
-"""The version of the protocol: one byte in every datagram and a field of the first control message.
+"""The protocol version: one byte in every datagram and a field of the first control message.
 
-Pure. It grows whenever an older peer could misread what a newer one sends; there is no negotiation.
+Pure. It grows whenever an older peer could misread a newer peer's messages. There is no negotiation.
 """
 
 PROTOCOL_VERSION = 4
 
 UPDATE = "git -C jamrelay pull && pipx install --force ./jamrelay"
-"""From where README.md let it be cloned."""
+"""Assumes the clone that README.md describes."""
 
 
 def other_version(theirs: int) -> str:
-    """Return what a relay says to who speaks another version: which side is older, and how to update it."""
+    """Return the relay's text for a client of another version: which side is older, and how to update it."""
     both = f"this relay speaks protocol {PROTOCOL_VERSION}, you speak {theirs}"
     if theirs > PROTOCOL_VERSION:
         return (
