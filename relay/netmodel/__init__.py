@@ -1,1 +1,1 @@
-"""Model of bad networks."""
+"""Models of bad networks."""

@@ -1,14 +1,14 @@
-"""Model of a bad network: what becomes of each datagram on one way, decided by seed, index and time.
+"""Model of a bad network: decides the fate of each datagram on one way by seed, index and time.
 
 Pure. Times are seconds of the emulation (0 = its start), sizes bytes of the IP datagram. Every concern (loss,
-jitter, bursts, ...) has dice of its own, made from (seed, name, concern): adding loss leaves the jitter as
-it was, and the n-th datagram meets the same draws whatever became of those before it. Outages, bloats,
-bursts, spikes, held jitter and traces are functions of the instant of entering alone
-(relay/netmodel/timelines.py), so an oracle can ask them what the best possible sender could have got.
+jitter, bursts, ...) has its own dice, made from (seed, name, concern). So adding loss leaves the jitter as it
+was, and the n-th datagram meets the same draws whatever happened to those before it. Outages, bloats, bursts,
+spikes, held jitter and traces depend on the instant of entering alone (relay/netmodel/timelines.py). An
+oracle can therefore compute from them the best result any sender could have had.
 
-On its way a datagram meets an outage, then the queue before the slowest stretch, then bursts and loss (what
-is lost there has taken its share of the rate), then delay and jitter. Where there is a rate a spike blocks
-that stretch, and what waited then leaves one after the other; else it drains at once.
+A datagram passes these stages: outage; the queue before the slowest stretch; bursts and loss (a datagram lost
+there has used its share of the rate); delay and jitter. If there is a rate, a spike blocks the slowest
+stretch, and the waiting datagrams then leave one after the other. Without a rate they leave together.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from relay.wire.errors import LocalError
 from relay.wire.trace import TraceWay
 
 DUPLICATE_AFTER_S = 0.003
-"""The copy of a duplicated datagram comes this much later: a retry of a lower layer (assumption)."""
+"""Delay of the copy of a duplicated datagram: a retry of a lower layer (assumption)."""
 
 NORMAL_CUT = 4.0
-"""Standard deviations at which NORMAL jitter ends, as netem's table does (iproute2)."""
+"""NORMAL jitter is cut at this many standard deviations, as in netem's table (iproute2)."""
 
 LOGNORMAL_SIGMA = 0.8
-"""Standard deviation of the logarithm: p99 is 4.7 times the mean (assumption)."""
+"""Standard deviation of the logarithm. With it the p99 is 4.7 times the mean (assumption)."""
 
 PARETO_SHAPE = 3.0
-"""netem's own (iproute2, netem/pareto.c)."""
+"""Shape that netem uses (iproute2, netem/pareto.c)."""
 
 TAIL_CUT = 50.0
-"""Means at which the long tails end: one draw in 17,000 of PARETO, practically none of the others."""
+"""Long tails are cut at this many means: one draw in 17,000 of PARETO, practically none of the others."""
 
 
 class JitterKind(Enum):
-    """Distribution of the jitter. NORMAL is symmetric around the delay, the others come on top of it."""
+    """Distribution of the jitter. NORMAL is symmetric around the delay; the others only add to it."""
 
     NORMAL = "normal"
     LOGNORMAL = "lognormal"
@@ -64,9 +64,9 @@ class Jitter:
 
     kind: JitterKind
     scale_ms: float
-    """NORMAL: the standard deviation; the others: the mean of what is added."""
+    """NORMAL: the standard deviation. Others: the mean of the added delay."""
     hold_ms: float = 0.0
-    """> 0: a function of time alone, drawn anew every hold_ms; 0: drawn for every datagram."""
+    """> 0: jitter depends on time alone, with a new draw every hold_ms. 0: a draw for every datagram."""
 
     def __post_init__(self) -> None:
         _require(_at_least_0(self.scale_ms), "jitter", self.scale_ms, "at least 0 ms")
@@ -75,13 +75,14 @@ class Jitter:
 
 @dataclass(frozen=True, slots=True)
 class Spikes:
-    """Moments at which the way is blocked, then drains: the delay jumps by height_ms and falls at slope -1.
+    """Moments at which the way is blocked and then drains: the delay jumps by height_ms and falls at slope
+    -1.
 
-    Found so on Wi-Fi: C. Huitema, "The weird case of the wifi latency spikes", 2023.
+    Observed on Wi-Fi: C. Huitema, "The weird case of the wifi latency spikes", 2023.
     """
 
     every_s: float
-    """Mean of the exponential gaps between them."""
+    """Mean of the exponential gaps between spikes."""
     height_ms: float
 
     def __post_init__(self) -> None:
@@ -91,12 +92,13 @@ class Spikes:
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """Gilbert-Elliott in continuous time: good and bad periods, both exponential; a bad one loses all."""
+    """Gilbert-Elliott in continuous time: good and bad periods, both exponential. A bad one loses
+    everything."""
 
     share: float
-    """Of the time that is bad, and so of evenly sent datagrams that are lost; 0 <= share < 1."""
+    """Share of the time that is bad, and so of evenly sent datagrams that are lost; 0 <= share < 1."""
     mean_s: float = 0.080
-    """Of the bad periods; 80 ms is an assumption."""
+    """Mean length of the bad periods; 80 ms is an assumption."""
 
     def __post_init__(self) -> None:
         _require(0.0 <= self.share < 1.0, "bursts", self.share, "a share of the time, at least 0, below 1")
@@ -105,30 +107,30 @@ class Bursts:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One direction of a leg. Raises LocalError for figures that no network could have."""
+    """One direction of a leg. Raises LocalError for values that no network could have."""
 
     delay_ms: float = 0.0
     jitter: Jitter | None = None
     loss: float = 0.0
-    """Share of datagrams, each for itself."""
+    """Share of datagrams lost, independently of each other."""
     bursts: Bursts | None = None
     duplicate: float = 0.0
     reorder: float = 0.0
-    """Share of datagrams that take reorder_ms longer and may be overtaken meanwhile."""
+    """Share of datagrams that take reorder_ms longer, so that others may overtake them."""
     reorder_ms: float = 12.0
     rate_kbps: float | None = None
     queue_ms: float = 200.0
     """With rate_kbps: a datagram that would wait longer than this is dropped."""
     spikes: Spikes | None = None
     outages: tuple[tuple[float, float], ...] = ()
-    """(from_s, to_s): nothing that is sent then arrives."""
+    """(from_s, to_s): datagrams sent in this time never arrive."""
     bloats: tuple[tuple[float, float, float], ...] = ()
-    """(from_s, to_s, ms): what is sent then takes so much longer, in a queue that others keep full."""
+    """(from_s, to_s, ms): datagrams sent in this time take `ms` longer, in a queue that others keep full."""
     trace: TraceWay | None = None
-    """Replay: instead of delay_ms, jitter and loss, those of the sample nearest in time, over and over."""
+    """Replay of a recording, over and over. The nearest sample in time replaces delay_ms, jitter and loss."""
     fifo: bool = True
-    """Arrivals never overtake each other, those chosen by `reorder` and second copies excepted; nor do they
-    come closer behind each other than the rate lets them."""
+    """Datagrams never overtake each other, except those chosen by `reorder` and second copies. They also keep
+    at least the distance that the rate requires."""
 
     def __post_init__(self) -> None:
         _require(_at_least_0(self.delay_ms), "delay", self.delay_ms, "at least 0 ms")
@@ -155,16 +157,16 @@ class Leg:
 
     @classmethod
     def both(cls, way: Way) -> Leg:
-        """Return the leg that is alike in both directions (its dice are not: they go by name)."""
+        """Return the leg with this way in both directions. Their dice differ, since they go by name."""
         return cls(way, way)
 
 
 class Fate(Enum):
-    """What became of a datagram."""
+    """The fate of a datagram."""
 
     PASSED = "passed"
     LOST = "lost"
-    """By itself, or because the trace's sample was lost."""
+    """Lost alone, or because the trace's sample was lost."""
     BURST = "burst"
     OUTAGE = "outage"
     QUEUE_FULL = "queue-full"
@@ -172,26 +174,26 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of one datagram."""
+    """The decision about one datagram."""
 
     index: int
-    """Its number on this way, from 0."""
+    """The datagram's number on this way, from 0."""
     at_s: float
     size: int
     fate: Fate
     arrivals_s: tuple[float, ...]
-    """When it arrives: never, once, or twice if it was duplicated."""
+    """The arrival instants: none, one, or two if it was duplicated."""
 
 
 class Impairment:
-    """One way's network at work."""
+    """The network of one way, with its state."""
 
     def __init__(self, way: Way, *, seed: int, name: str) -> None:
-        """Make the dice; name tells the ways of one seed apart, for example "anna/up"."""
+        """Make the dice. name: tells the ways of one seed apart, for example "anna/up"."""
         stem = f"{seed}/{name}"
         self.way = way
         self.index = 0
-        """Number that the next datagram will get."""
+        """The number of the next datagram."""
         self._at_s = 0.0
         self._last_arrival_s = 0.0
         self._free_at_s = 0.0
@@ -220,13 +222,13 @@ class Impairment:
         self._least_s = self._least_delay_s()
 
     def decide(self, at_s: float, size: int) -> Decision:
-        """Return what becomes of a datagram of `size` bytes that enters the way now; at_s never decreases."""
+        """Return the fate of a datagram of `size` bytes that enters the way now. at_s never decreases."""
         assert at_s >= self._at_s, f"time ran back from {self._at_s} to {at_s}"
         self._at_s = at_s
         index = self.index
         self.index = index + 1
         way = self.way
-        # Drawn first and always: the n-th datagram takes the n-th draw, whatever became of those before it.
+        # Drawn first and always, so that the n-th datagram takes the n-th draw whatever happened before it.
         lost = way.trace is None and way.loss > 0.0 and self._loss.random() < way.loss
         doubled = way.duplicate > 0.0 and self._duplicate.random() < way.duplicate
         overtaken = way.reorder > 0.0 and self._reorder.random() < way.reorder
@@ -261,18 +263,18 @@ class Impairment:
         return Decision(index, at_s, size, Fate.PASSED, arrivals_s)
 
     def best_arrival_s(self, at_s: float, until_s: float) -> float | None:
-        """Return the earliest arrival that any sender could have got for something in hand since at_s.
+        """Return the earliest arrival that any sender could have had for an event ready since at_s.
 
-        None if it could not arrive by until_s. That sender sends without end; its datagrams escape
-        independent loss (but not all of it, at 100 %), reordering, the rate and its queue, and where jitter
-        is drawn for each datagram they meet the least there is; outages, bursts, spikes, held jitter and the
-        trace bind it. Asks the time lines only and leaves decide() as it was.
+        None if it could not arrive by until_s. The imagined sender sends without end. Independent loss
+        (unless it is 100 %), reordering, the rate and its queue don't affect it, and jitter that is drawn for
+        each datagram takes its least value. Outages, bursts, spikes, held jitter and the trace do affect it.
+        Reads only the time lines, so `decide` isn't disturbed.
         """
         if self.way.trace is None and self.way.loss >= 1.0:
             return None
         best_s = math.inf
         sent_s = at_s
-        # What is sent later in a stretch of one delay arrives no earlier, so only the edges are tried.
+        # Within a stretch of one delay, sending later never arrives earlier, so only its edges are tried.
         while sent_s + self._least_s <= until_s and sent_s + self._least_s < best_s:
             open_s = self._open_from_s(sent_s)
             if open_s > sent_s:
@@ -282,7 +284,7 @@ class Impairment:
             if delay_s is not None:
                 blocked_s = self._spikes.blocked_until_s(sent_s) if self._spikes is not None else sent_s
                 best_s = min(best_s, blocked_s + delay_s)
-            sent_s = max(next_s, math.nextafter(sent_s, math.inf))  # always on, however edges were rounded
+            sent_s = max(next_s, math.nextafter(sent_s, math.inf))  # advances even if an edge was rounded
         return best_s if best_s <= until_s else None
 
     def _delay_at_s(self, at_s: float, added_s: float) -> float | None:
@@ -293,7 +295,7 @@ class Impairment:
         return max(0.0, self._delay_s + added_s)
 
     def _open_from_s(self, at_s: float) -> float:
-        """When an outage or a burst that holds at at_s is over; at_s itself if none does."""
+        """Return the end of an outage or burst that holds at at_s; at_s itself if none does."""
         if self._outages is not None:
             at_s = self._outages.out_until_s(at_s) or at_s
         if self._bursts is not None:
@@ -301,7 +303,7 @@ class Impairment:
         return at_s
 
     def _stretch(self, at_s: float) -> tuple[float | None, float]:
-        """(least delay_s, until_s): what can be had at at_s, None for lost, and until when that holds."""
+        """Return (least delay_s, until_s) at at_s: the delay is None for lost, and holds until until_s."""
         delay_s, until_s = self._plain_stretch(at_s)
         if self._bloats is None or delay_s is None:
             return delay_s, until_s
@@ -325,7 +327,7 @@ class Impairment:
 
 
 def drawer(jitter: Jitter) -> Callable[[float], float]:
-    """Return what makes seconds of jitter from a number in (0, 1), by the inverse of its distribution."""
+    """Return the inverse of a distribution: it turns a number in (0, 1) into seconds of jitter."""
     scale_s = jitter.scale_ms / 1e3
     cut_s = TAIL_CUT * scale_s
     match jitter.kind:
@@ -337,7 +339,7 @@ def drawer(jitter: Jitter) -> Callable[[float], float]:
             inverse = NormalDist(-(LOGNORMAL_SIGMA**2) / 2.0, LOGNORMAL_SIGMA).inv_cdf
             return lambda u: min(cut_s, scale_s * math.exp(inverse(u)))
         case JitterKind.PARETO:
-            # Pareto of the second kind (Lomax), which begins at 0; its mean is its scale / (shape - 1).
+            # Pareto of the second kind (Lomax). It begins at 0, and its mean is its scale / (shape - 1).
             return lambda u: min(
                 cut_s, scale_s * (PARETO_SHAPE - 1.0) * ((1.0 - u) ** (-1.0 / PARETO_SHAPE) - 1.0)
             )
@@ -348,7 +350,7 @@ def drawer(jitter: Jitter) -> Callable[[float], float]:
 
 
 def least_draw_s(jitter: Jitter) -> float:
-    """Return the least that a jitter can add; below 0 for NORMAL alone."""
+    """Return the least jitter, s. Only NORMAL can be below 0."""
     return -NORMAL_CUT * jitter.scale_ms / 1e3 if jitter.kind is JitterKind.NORMAL else 0.0
 
 

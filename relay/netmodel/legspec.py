@@ -1,15 +1,16 @@
-"""Words for a leg: the text in which a network is asked for on a command line, read and written.
+"""Leg texts: the syntax in which a command line names a network, read and written.
 
-Pure, but that `trace:FILE` reads a file, by the function handed in. relay.netmodel.networks.parse_leg knows
-the names. A text is
+Pure, except that `trace:FILE` reads a file through the function handed in. The names of networks are in
+relay.netmodel.networks, as is `parse_leg`. Forms:
 
     hotel-wifi                          a profile by name
     delay=50,jitter=10,loss=5%          figures, for both directions
     hotel-wifi,loss=5%                  a profile, changed
-    up:delay=20;down:cable              each direction for itself; one not named is unimpaired
+    up:delay=20;down:cable              each direction on its own; a missing one is unimpaired
     trace:FILE                          a recorded path, over and over (trace:FILE,duplicate=1% as well)
 
-Times are in ms but for spikes and outages (s), rates in kbit/s, shares as 5% or 0.05. FILE holds no comma.
+Times are in ms, but those of spikes and outages in s. Rates are in kbit/s, shares are 5% or 0.05. FILE may
+contain no comma.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ WORDS: dict[str, str] = {
     "bloat": "FROM-TO:MS, delay added in that time (s); several with +",
     "fifo": "yes: no datagram overtakes another; no: they may (yes)",
 }
-"""Every word of a text, with what it means; what the help of a command shows."""
+"""Every word of a leg text and its meaning, as the commands' help shows it."""
 
 SPIKE_MS = 60.0
-"""Height of spikes if only their gap is given: middle of the 40-80 ms of a shared Wi-Fi."""
+"""Height of spikes if only their gap is given: the middle of the 40-80 ms of a shared Wi-Fi."""
 
 _BURST_MS = 80.0
 
 
 def parse(text: str, named: Mapping[str, Leg], read_file: Callable[[str], str]) -> Leg:
-    """Return the leg that a text asks for. Raises LocalError, which says what is wrong and what there is.
+    """Return the leg that a text describes. Raises LocalError with the mistake and the valid forms.
 
     named: the profiles' legs. read_file: returns the text of a trace's file, see `read_file`.
     """
@@ -70,9 +71,9 @@ def parse(text: str, named: Mapping[str, Leg], read_file: Callable[[str], str]) 
 
 
 def format_leg(leg: Leg) -> str:
-    """Return a text that is read back as this leg, outages and bloats to 1 µs.
+    """Return a text from which `parse` gets this leg back; outages and bloats are rounded to 1 µs.
 
-    Raises LocalError for a trace: that is a file's.
+    Raises LocalError for a trace, which has no text but its file.
     """
     if leg.up == leg.down:
         return _format_way(leg.up)
@@ -80,7 +81,7 @@ def format_leg(leg: Leg) -> str:
 
 
 def read_file(path: str) -> str:
-    """Return a trace's text from the disk. Raises LocalError if it can't be read."""
+    """Return the text of a trace's file. Raises LocalError if it can't be read."""
     try:
         return Path(path).read_text("utf-8")
     except OSError as error:

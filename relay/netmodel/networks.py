@@ -1,8 +1,8 @@
-"""Named networks, each with the source of its figures: what lies between a member and the relay.
+"""Named networks between a member and the relay, each with the source of its figures.
 
-Pure, but that a text may name a trace's file (relay/netmodel/legspec.py). Figures are one way. Where a source
-says how far delays vary but not how fast, they are held for 20 ms: datagrams that follow closely meet the
-same queue. An "assumption" is what nobody measured for us.
+Pure, except that a text may name a trace's file (relay/netmodel/legspec.py). Figures are one way. Some
+sources give how far delays vary but not how fast. Such delays are held for 20 ms, because datagrams that
+follow closely meet the same queue. "Assumption" marks a figure that nobody has measured.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from relay.netmodel import legspec
 from relay.netmodel.impairment import Bursts, Jitter, JitterKind, Leg, Spikes, Way
 
 HOLD_MS = 20.0
-"""How long a delay lasts before another is drawn (assumption)."""
+"""How long a delay holds before the next draw, ms (assumption)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Profile:
     name: str
     leg: Leg
     source: str
-    """Where its figures come from, in a line or two, assumptions named."""
+    """The origin of its figures in a line or two, with the assumptions."""
 
 
 def _added(mean_ms: float, kind: JitterKind = JitterKind.LOGNORMAL) -> Jitter:
@@ -184,15 +184,15 @@ _TABLE = (
 )
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in _TABLE}
-"""Every named network, from none to bad."""
+"""Every named network, from no impairment to bad."""
 
 _LEGS = {profile.name: profile.leg for profile in _TABLE}
 
 
 def parse_leg(text: str) -> Leg:
-    """Return the leg that a text asks for: "hotel-wifi,loss=5%", "delay=50,jitter=10", "trace:FILE".
+    """Return the leg that a text describes: "hotel-wifi,loss=5%", "delay=50,jitter=10", "trace:FILE".
 
-    "up:...;down:..." gives each direction its own; relay.netmodel.legspec.WORDS tells every word. Raises
+    "up:...;down:..." gives each direction its own. All words are in relay.netmodel.legspec.WORDS. Raises
     LocalError, in words, for anything else.
     """
     return legspec.parse(text, _LEGS, legspec.read_file)

@@ -1,9 +1,9 @@
-"""Time lines of a way: what holds at an instant, whoever asks and whenever.
+"""Time lines of a way: the state of a network at any instant, independent of the order of questions.
 
-Pure, and repeatable: what a line says of an instant depends on its seed alone. Bounds: bursts and spikes are
-drawn as far as was asked and kept (one or two numbers each, some 40 kB an hour); held draws are made block by
-block, at most BLOCKS_KEPT at a time. Instants count from 0, the start of the emulation; a line that is asked
-about an instant in the far future first draws all that lies between.
+Pure and repeatable: the value at an instant depends on the seed alone. Instants count from 0, the start of
+the emulation. A question about the far future first draws everything up to it. Bounds: bursts and spikes are
+drawn as far as asked and kept (one or two numbers each, some 40 kB an hour). Held draws are made block by
+block, and at most BLOCKS_KEPT blocks are kept.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from random import Random
 from relay.wire.trace import TraceWay
 
 BLOCK_CELLS = 256
-"""Held draws made at a time."""
+"""Held draws in a block."""
 
 BLOCKS_KEPT = 64
-"""With 20 ms a cell: five minutes; older blocks are drawn again when asked for."""
+"""At 20 ms a cell these cover five minutes. Older blocks are drawn again when needed."""
 
 
 class BurstLine:
-    """Bad periods: two exponential stays in turn, begun in equilibrium.
+    """Bad and good periods in turn, with exponential lengths, begun in equilibrium.
 
-    Gilbert-Elliott in continuous time: no matter how often one asks, the share and the lengths are the same.
+    This is Gilbert-Elliott in continuous time, so share and lengths don't depend on how often one asks.
     """
 
     def __init__(self, share: float, mean_s: float, dice: Random) -> None:
-        """Make a line that is bad for `share` of the time (0 < share < 1), mean_s at a time."""
+        """Make a line that is bad for `share` of the time (0 < share < 1), for mean_s on average."""
         self._dice = dice
         self._bad_s = mean_s
         self._good_s = mean_s * (1.0 - share) / share
@@ -39,7 +39,7 @@ class BurstLine:
         self._first_bad = dice.random() < share
 
     def bad_until_s(self, at_s: float) -> float | None:
-        """Return the end of the bad period that holds at at_s, None in a good one."""
+        """Return the end of the bad period that holds at at_s; None in a good one."""
         edges = self._edges
         while not edges or edges[-1] <= at_s:
             self._extend()
@@ -53,7 +53,7 @@ class BurstLine:
 
 
 class SpikeLine:
-    """Moments at which the way is blocked for height_s and then drains at once; gaps are exponential."""
+    """Moments at which the way is blocked for height_s and then drains at once. Gaps are exponential."""
 
     def __init__(self, every_s: float, height_s: float, dice: Random) -> None:
         self._every_s = every_s
@@ -62,9 +62,9 @@ class SpikeLine:
         self._starts = array("d")
 
     def blocked_until_s(self, at_s: float) -> float:
-        """Return until when what enters at at_s is held up; at_s itself when nothing blocks.
+        """Return the instant at which a datagram that enters at at_s leaves the blockade; at_s if none holds.
 
-        A spike that falls into another prolongs it: the last one begun counts, as all are of one height.
+        A spike that falls into another prolongs it. All have one height, so the last one begun decides.
         """
         starts = self._starts
         while not starts or starts[-1] <= at_s:
@@ -74,10 +74,10 @@ class SpikeLine:
 
 
 class HeldLine:
-    """A draw that is held for a cell of time, then made anew, independent of the one before."""
+    """A draw that holds for a cell of time. Each cell has an independent draw."""
 
     def __init__(self, hold_s: float, draw: Callable[[float], float], seed: str) -> None:
-        """draw: of a number in (0, 1) the value."""
+        """draw: turns a number in (0, 1) into a value."""
         self._hold_s = hold_s
         self._draw = draw
         self._seed = seed
@@ -85,12 +85,12 @@ class HeldLine:
         self._last = (0.0, 0.0, 0.0)
 
     def at(self, at_s: float) -> tuple[float, float]:
-        """Return (value, until_s): what holds at an instant, and until when."""
+        """Return (value, until_s): the value at an instant, and how long it holds."""
         from_s, until_s, value = self._last
         if from_s <= at_s < until_s:
             return value, until_s
         cell = math.floor(at_s / self._hold_s)
-        # Products, not sums, are the cells' edges; the quotient may be a hair off them.
+        # The edges of a cell are products, not sums. The quotient may differ from them by a rounding.
         if at_s >= (cell + 1) * self._hold_s:
             cell += 1
         elif at_s < cell * self._hold_s:
@@ -113,10 +113,10 @@ class HeldLine:
 
 
 class TraceLine:
-    """A recorded way, over and over: at any instant the delay of the sample nearest in time.
+    """A recorded way, over and over: at any instant it has the delay of the sample nearest in time.
 
-    Its first sample stands at 0. A round takes the trace's span and one mean gap more, so that the last
-    sample keeps its share of time.
+    The first sample stands at 0. A round is the trace's span and one mean gap, so that the last sample keeps
+    its share of time.
     """
 
     def __init__(self, way: TraceWay) -> None:
@@ -130,23 +130,23 @@ class TraceLine:
         self._ends = array("d", ((a + b) / 2.0 for a, b in pairwise(sent_s)))
         self._ends.append(span_s + gap_s / 2.0)
         self.least_s = min((delay_s for delay_s in self._delays_s if delay_s is not None), default=math.inf)
-        """The least delay of all; math.inf if everything was lost."""
+        """The least delay, s; math.inf if everything was lost."""
 
     def at(self, at_s: float) -> tuple[float | None, float]:
-        """Return (delay_s, until_s): what the nearest sample says, None for lost, and until when it holds."""
+        """Return (delay_s, until_s): the nearest sample's delay (None: lost), and how long it holds."""
         rounds = math.floor(at_s / self._round_s)
         within_s = at_s - rounds * self._round_s
         nearest = bisect_right(self._ends, within_s)
-        if nearest == len(self._delays_s):  # past the last sample's share: the first one of the next round
+        if nearest == len(self._delays_s):  # after the last sample's share the next round's first one holds
             return self._delays_s[0], (rounds + 1) * self._round_s + self._ends[0]
         return self._delays_s[nearest], rounds * self._round_s + self._ends[nearest]
 
 
 class BloatLine:
-    """Periods, given and in order, in which a queue that others keep full adds to the delay."""
+    """Given periods, in order, in which a queue that others keep full adds to the delay."""
 
     def __init__(self, bloats: tuple[tuple[float, float, float], ...]) -> None:
-        """bloats: (from_s, to_s, ms)."""
+        """bloats: (from_s, to_s, added ms)."""
         self._edges: list[float] = []
         self._added_s = [0.0]
         for from_s, to_s, height_ms in bloats:
@@ -154,29 +154,30 @@ class BloatLine:
             self._added_s += [height_ms / 1e3, 0.0]
 
     def at(self, at_s: float) -> tuple[float, float]:
-        """Return (added_s, until_s): what holds at an instant, and until when."""
+        """Return (added_s, until_s): the added delay at an instant, and how long it holds."""
         passed = bisect_right(self._edges, at_s)
         return self._added_s[passed], self._edges[passed] if passed < len(self._edges) else math.inf
 
 
 class OutageLine:
-    """Periods, given and in order, in which nothing arrives."""
+    """Given periods, in order, in which no datagram arrives."""
 
     def __init__(self, outages: tuple[tuple[float, float], ...]) -> None:
         self._ends = [to_s for _, to_s in outages]
         self._starts = [from_s for from_s, _ in outages]
 
     def out_until_s(self, at_s: float) -> float | None:
-        """Return the end of the outage that holds at at_s (its start belongs to it, its end doesn't)."""
+        """Return the end of the outage that holds at at_s; None if none does. Start included, end not."""
         index = bisect_right(self._ends, at_s)
         return self._ends[index] if index < len(self._ends) and self._starts[index] <= at_s else None
 
 
 def between_0_and_1(dice: Random) -> float:
-    """Return one draw in the open interval: 0, once in 2**53, has no place in inverse distributions."""
+    """Return a draw from the open interval (0, 1). The rare 0, once in 2**53, has no inverse and is
+    replaced."""
     return dice.random() or 2.0**-54
 
 
 def stay_s(mean_s: float, dice: Random) -> float:
-    """Return an exponential stay by one draw, never 0, so that time lines always get on."""
+    """Return an exponential length in s from one draw. It is never 0, so that time lines always advance."""
     return -mean_s * math.log(1.0 - dice.random()) or mean_s * 2.0**-53

@@ -1,6 +1,6 @@
-"""Addresses for sockets: where to listen, what a name stands for, which of its addresses answers.
+"""Addresses for sockets: the address to listen on, the addresses of a name, and the first of them to answer.
 
-A shell, shared by both planes, since they share one port.
+A shell. Control and events both use it, since they share one port.
 """
 
 import asyncio
@@ -12,22 +12,22 @@ from relay.wire.endpoint import Address, Endpoint
 from relay.wire.errors import LocalError
 
 STAGGER_S = 0.25
-"""How long one address may keep the next waiting: half the world has broken IPv6 (RFC 8305, section 5)."""
+"""How long one address may delay the attempt at the next. Broken IPv6 is common (RFC 8305, section 5)."""
 
 TOWARDS_IPV4, TOWARDS_IPV6 = "192.0.2.1", "2001:db8::1"
-"""Addresses that nobody has (RFC 5737, RFC 3849): the way there is the default route."""
+"""Addresses that nobody has (RFC 5737, RFC 3849), so the route to them is the default route."""
 
 _MAPPED = "::ffff:"
 
 
 def listening_place(host: str) -> tuple[socket.AddressFamily, str, bool]:
-    """Return (family, host, dual) to bind to; dual is an IPv6 socket that takes IPv4 as well.
+    """Return (family, host, dual) to bind to. dual: the socket is IPv6 and takes IPv4 as well.
 
-    "" and "::" mean every address of this machine, of both families where it can; 0.0.0.0 is IPv4 alone.
-    Raises LocalError if the host is no address and stands for none.
+    "" and "::" mean every address of this machine, of both families where possible. 0.0.0.0 is IPv4 alone.
+    Raises LocalError if the host is neither an address nor a name of one.
     """
     if host in ("", "::"):
-        # The kernel may have IPv6 compiled in and switched off, so only trying tells.
+        # The kernel may have IPv6 compiled in and switched off, so only an attempt shows it.
         if socket.has_dualstack_ipv6():
             with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
                 probe.bind(("::", 0))
@@ -41,9 +41,9 @@ def listening_place(host: str) -> tuple[socket.AddressFamily, str, bool]:
 
 
 def own_address(host: str = "") -> str | None:
-    """Return this machine's address towards the world, by its default route; None if there is no such route.
+    """Return this machine's address on its default route; None if there is no such route. Sends nothing.
 
-    host: what is listened on; 0.0.0.0 leaves IPv6 out. Nothing is sent.
+    host: the address listened on. 0.0.0.0 excludes IPv6.
     """
     families = {socket.AF_INET: TOWARDS_IPV4, socket.AF_INET6: TOWARDS_IPV6}
     for family, towards in families.items():
@@ -58,9 +58,9 @@ def own_address(host: str = "") -> str | None:
 async def resolve(
     endpoint: Endpoint, kind: socket.SocketKind, family: socket.AddressFamily = socket.AF_UNSPEC
 ) -> list[tuple[socket.AddressFamily, Address]]:
-    """Return the addresses of an endpoint, preferred first; IPv4 ones are mapped if `family` is AF_INET6.
+    """Return the addresses of an endpoint, preferred first. IPv4 ones are mapped if `family` is AF_INET6.
 
-    Raises LocalError if the name stands for none.
+    Raises LocalError if the name has no address.
     """
     flags = socket.AI_V4MAPPED | socket.AI_ALL if family == socket.AF_INET6 else 0
     loop = asyncio.get_running_loop()
@@ -68,15 +68,15 @@ async def resolve(
         found = await loop.getaddrinfo(endpoint.host, endpoint.port, family=family, type=kind, flags=flags)
     except (socket.gaierror, UnicodeError):
         raise LocalError(f"no such host: {endpoint.host}") from None
-    # The type stubs also allow for builds without IPv6, which get raw bytes; they cannot be sent to.
+    # The type stubs also allow builds without IPv6, which get raw bytes that can't be sent to.
     return [(info[0], cast(Address, info[4])) for info in found]
 
 
 async def dial(endpoint: Endpoint) -> socket.socket:
     """Return a connected non-blocking TCP socket to the first address of an endpoint that answers.
 
-    The addresses are tried STAGGER_S apart and then side by side. Raises LocalError if the name stands for
-    none, and OSError if none answers: a refusal rather than another reason, since it says most.
+    Attempts start STAGGER_S apart and then run side by side. Raises LocalError if the name has no address,
+    and OSError if none answers. A refusal takes precedence over other errors, being the most telling.
     """
     waiting = await resolve(endpoint, socket.SOCK_STREAM)
     attempts: list[asyncio.Task[socket.socket]] = []
@@ -111,9 +111,9 @@ async def dial(endpoint: Endpoint) -> socket.socket:
 
 
 def endpoint_of(address: Address) -> Endpoint:
-    """Return the endpoint of a socket's address, to show and to count by; IPv4 is unmapped.
+    """Return the endpoint of a socket's address, for display and counting. IPv4 is unmapped.
 
-    At a bridge, that of its control stream is also where its datagrams go: the address that answered.
+    A bridge also sends its datagrams to the endpoint of its control stream, the address that answered.
     """
     host = address[0].removeprefix(_MAPPED)
     if len(address) == 4 and address[3] and "%" not in host:

@@ -1,4 +1,4 @@
-"""Asking a relay one thing: for its statistics, or whether it would let a bridge in.
+"""One-question connections to a relay: its statistics, or whether it would admit a bridge.
 
 A shell.
 """
@@ -27,9 +27,9 @@ async def ask_stats(endpoint: Endpoint, pins: KnownRelays, *, room: str | None =
 async def ask_admission(
     endpoint: Endpoint, pins: KnownRelays, *, room: str, name: str, software: str
 ) -> control.Admission:
-    """Return who is in a room, if the relay at `endpoint` would let this bridge in now. No place is taken.
+    """Return who is in a room, if the relay at `endpoint` would admit this bridge now. Takes no place.
 
-    Raises LocalError, in words for people: full, another version, or no answer.
+    Raises LocalError, in words for people: the room is full, versions differ, or no answer came.
     """
     hello = control.Hello(protocol=PROTOCOL_VERSION, software=software, room=room, name=name, ask_only=True)
     answer = await _ask(endpoint, pins, hello)
@@ -39,7 +39,7 @@ async def ask_admission(
 
 
 async def _ask(endpoint: Endpoint, pins: KnownRelays, question: control.Up) -> control.Down:
-    """Return the answer to the one question of a connection, unless it is a refusal. Raises LocalError."""
+    """Return the answer to a connection's only question. Raises LocalError, for a refusal as well."""
     stream = await tls.connect(endpoint, pins=pins)
     try:
         stream.send(control.encode(question))

@@ -1,10 +1,10 @@
-"""UDP socket behind a bad network of its own making: what it sends and receives is lost, late, doubled.
+"""UDP socket behind an emulated bad network: its datagrams are lost, late or doubled.
 
-A shell around DatagramSocket, with the same public face, for trying a bad network where no namespaces can be
-made: `jambridge join --impair hotel-wifi`. What is sent meets the leg's way up, what is received its way
-down. Instants of sending are kept to about 1 ms (asyncio's timers); instants of receiving exactly, as what is
-handed over late says when it would have come. Bound: HELD_MAX datagrams each way; what would pass it is
-dropped, as a router's queue would.
+A shell around DatagramSocket with the same public methods, to try a bad network where namespaces can't be
+made: `jambridge join --impair hotel-wifi`. Sent datagrams meet the leg's up way, received ones its down way.
+Sending instants are kept to about 1 ms (asyncio's timers). Receive instants are exact: a datagram handed over
+late carries the instant at which it would have come. Bound: HELD_MAX datagrams in each direction; further
+ones are dropped, as a router's queue would.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ HELD_MAX = 20_000
 
 HEADERS_IPV4 = 28
 HEADERS_IPV6 = 48
-"""Bytes of IP and UDP headers: the model counts IP datagrams."""
+"""Bytes of IP and UDP headers, since the model counts IP datagrams."""
 
 
 class ImpairedSocket:
-    """A DatagramSocket whose network is as bad as asked."""
+    """A DatagramSocket behind the network of a leg."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ImpairedSocket:
         name: str = "here",
         longest: int = MAX_DATAGRAM_BYTES,
     ) -> None:
-        """Take what a DatagramSocket takes, the leg, and its dice: same seed and name, same decisions."""
+        """Take a DatagramSocket's arguments, the leg, and the dice. Same seed and name: same decisions."""
         self._up = Impairment(leg.up, seed=seed, name=f"{name}/up")
         self._down = Impairment(leg.down, seed=seed, name=f"{name}/down")
         self._inner = DatagramSocket(self._receive, longest=longest)
@@ -54,11 +54,11 @@ class ImpairedSocket:
         self._start_ns = 0
         self._down_at_s = 0.0
         self.fates: dict[Fate, int] = dict.fromkeys(Fate, 0)
-        """What became of datagrams, both ways together."""
+        """The number of datagrams of each fate, both directions together."""
 
     @property
     def counts(self) -> SocketCounts:
-        """Of the socket itself: sent and received in truth."""
+        """The counts of the real socket."""
         return self._inner.counts
 
     @property
@@ -67,12 +67,12 @@ class ImpairedSocket:
         return self._inner.port
 
     def bind(self, host: str = "", port: int = 0) -> None:
-        """Bind as DatagramSocket.bind does; the emulation's time starts."""
+        """Bind like DatagramSocket.bind. The emulation's time starts."""
         self._start_ns = time.monotonic_ns()
         self._inner.bind(host, port)
 
     def adopt(self, sock: socket.socket) -> None:
-        """Start receiving on a bound socket, as DatagramSocket.adopt does; the emulation's time starts."""
+        """Start receiving on a bound socket, like DatagramSocket.adopt. The emulation's time starts."""
         self._start_ns = time.monotonic_ns()
         self._inner.adopt(sock)
 
@@ -81,7 +81,7 @@ class ImpairedSocket:
         return await self._inner.resolve(endpoint)
 
     def send(self, payload: bytes, to: Address) -> None:
-        """Send a datagram when, and if, the network says so; failures are counted, never raised."""
+        """Send a datagram when, and if, the model decides so. Failures are counted, never raised."""
         decision = self._up.decide((time.monotonic_ns() - self._start_ns) / 1e9, _bytes_on_wire(payload, to))
         self._count(decision)
         for arrival_s in decision.arrivals_s:
@@ -89,14 +89,15 @@ class ImpairedSocket:
         self._outbox.settle()
 
     def close(self) -> None:
-        """Stop, and lose what is still on its way; closing twice does nothing."""
+        """Close, and lose datagrams still on their way. Closing twice does nothing."""
         self._outbox.close()
         self._inbox.close()
         self._inner.close()
 
     def _receive(self, batch: list[Received]) -> None:
         for one in batch:
-            # The kernel's stamps may run back by the wall clock's corrections; the model's time may not.
+            # The wall clock's corrections can move the kernel's stamps back; the model's time must not go
+            # back.
             at_s = max(self._down_at_s, (one.received_local_ns - self._start_ns) / 1e9)
             self._down_at_s = at_s
             decision = self._down.decide(at_s, _bytes_on_wire(one.payload, one.source))
@@ -118,7 +119,7 @@ class ImpairedSocket:
 
 
 class _Held(Generic[_T]):
-    """What is on its way, and the one timer that lets it go; equal instants in the order of putting."""
+    """Datagrams on their way, and one timer that releases them. Equal instants keep their order of `put`."""
 
     def __init__(self, let_go: Callable[[list[_T]], None]) -> None:
         self._let_go = let_go
@@ -128,12 +129,12 @@ class _Held(Generic[_T]):
         self._closed = False
 
     def put(self, due_ns: int, item: _T) -> None:
-        """Keep until an instant on the clock of time.monotonic_ns(); `settle` sees to it."""
+        """Hold an item until an instant of time.monotonic_ns(). Call `settle` afterwards."""
         if len(self._heap) < HELD_MAX and not self._closed:
             heapq.heappush(self._heap, (due_ns, next(self._number), item))
 
     def settle(self) -> None:
-        """Let go what is due, together, and come back for the rest."""
+        """Release all items that are due, in one call, and set the timer for the rest."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -148,7 +149,7 @@ class _Held(Generic[_T]):
             self._let_go(due)
 
     def close(self) -> None:
-        """Lose what is held."""
+        """Drop the held items and stop the timer."""
         self._closed = True
         self._heap.clear()
         if self._timer is not None:

@@ -1,7 +1,7 @@
-"""Logs of our processes, so that neither a flood of lines nor a full disk gets in the way of what runs.
+"""Logs of our processes, made so that neither a flood of lines nor a full disk disturbs the program.
 
-A shell, for relay and bridge. Of what anybody can cause any number of times (FLOODABLE) one line a minute and
-kind is written, with the number of the others; a line that can't be written is lost.
+A shell, for relay and bridge. Strangers can cause some lines any number of times (FLOODABLE). Of each kind of
+these one line a minute is written, with the number of the others. A line that can't be written is lost.
 """
 
 import asyncio
@@ -21,16 +21,17 @@ from relay.wire.throttle import Throttle
 log = logging.getLogger(__name__)
 
 FLOODABLE = frozenset({"asyncio", "relay.shells.service", "relay.transports.tls"})
-"""Loggers whose lines follow from what strangers do or the system lacks; others tell a session's story."""
+"""Loggers whose lines strangers or a lack of resources can cause. The other loggers write a session's
+story."""
 
 _SHORT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""What accept() says when there is no room for another connection."""
+"""Errors of accept() that mean there is no room for another connection."""
 
 
 class OneAMinute(logging.Filter):
-    """Holds back what FLOODABLE loggers say of one kind within a minute; its number is told after that.
+    """Holds back all but one line a minute of each kind of FLOODABLE loggers, and reports their number.
 
-    A kind is a line of the program: its words before anything is filled in, and the place of its error.
+    A kind is a place in the program: the text before values are filled in, and the place of its error.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +41,7 @@ class OneAMinute(logging.Filter):
         self._timer: asyncio.TimerHandle | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a line may pass; one that does says how many didn't."""
+        """Return whether a line may pass. A line that passes names the number held back before it."""
         if record.name not in FLOODABLE or record.levelno < logging.INFO:
             return True
         text = record.getMessage()
@@ -53,7 +54,7 @@ class OneAMinute(logging.Filter):
         return True
 
     def tell_rest(self, *, at_end: bool = False) -> None:
-        """Say how many lines were held back, of each kind whose minute is over; at the end, of all."""
+        """Log the number of lines held back, for each kind whose minute is over. at_end: for all kinds."""
         self._timer = None
         for text, held in self._throttle.overdue(math.inf if at_end else self._now_s()):
             log.warning("and %d more like this: %s", held, text)
@@ -61,19 +62,19 @@ class OneAMinute(logging.Filter):
             self._tell_later()
 
     def _tell_later(self) -> None:
-        """See to it that the number is told even if no other line comes."""
+        """Set a timer that reports the number even if no further line comes."""
         next_s = self._throttle.next_overdue_s()
         if next_s is None or self._timer is not None:
             return
-        with contextlib.suppress(RuntimeError):  # no loop runs here: it is told at the end
+        with contextlib.suppress(RuntimeError):  # no running loop: the exit handler reports it
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, next_s - self._now_s()), self.tell_rest)
 
 
 def begin(level: str, *, who: str = "", path: Path | None = None) -> None:
-    """Write this process's log to a file, which is added to, or to stderr; to stderr if the file can't be.
+    """Write this process's log to a file (appending), or to stderr. stderr is also used if the file can't be.
 
-    who: what a line begins with, after its time and level.
+    who: text that each line has after its time and level.
     """
     handler: logging.Handler = _ToStream()
     trouble: OSError | None = None
@@ -92,10 +93,10 @@ def begin(level: str, *, who: str = "", path: Path | None = None) -> None:
 
 
 def on_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log an exception that nobody caught; fit for asyncio's exception handler.
+    """Log an exception that nobody caught. For asyncio's set_exception_handler.
 
-    asyncio's own takes a dozen lines for it, and a system without room for another connection has it call a
-    hundred times in a row.
+    asyncio's own handler writes a dozen lines each. With no room for another connection asyncio calls the
+    handler a hundred times in a row.
     """
     error: BaseException | None = context.get("exception")
     floodable = logging.getLogger("asyncio")
@@ -110,7 +111,7 @@ def on_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 class _Losing(logging.Handler):
-    """A handler that loses what it can't write, where logging's own prints a traceback for every line."""
+    """A handler that drops lines it can't write. logging's own prints a traceback for each."""
 
     _told = False
 

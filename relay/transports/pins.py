@@ -1,8 +1,8 @@
-"""Known relays: the fingerprint each endpoint had when it was first used, as ssh keeps known hosts.
+"""Known relays: the fingerprint that each endpoint showed at its first use, like ssh's known hosts.
 
-A shell. The file is plain text, one "HOST:PORT FINGERPRINT" a line, "#" for comments; it is replaced whole,
-so that a crash leaves the old or the new one. What this protects from: somebody who takes the relay's place
-later. A first use is taken on trust.
+A shell. The file is plain text, one "HOST:PORT FINGERPRINT" a line, "#" for comments. It is always replaced
+as a whole, so that a crash leaves the old or the new one. It protects against somebody who takes the relay's
+place later. The first use is taken on trust.
 """
 
 import base64
@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 
 
 class Trust(Enum):
-    """Why a relay is believed to be the one that is meant."""
+    """Why a relay is believed to be the intended one."""
 
     NEW = "new"
     """First use: the fingerprint was written down just now."""
     KNOWN = "known"
-    """The fingerprint is the one written down earlier."""
+    """The fingerprint equals the one written down earlier."""
 
 
 def default_path() -> Path:
-    """Return where a user's known relays are kept on this system."""
+    """Return the path of a user's known relays on this system."""
     return platformdirs.user_data_path("jamrelay", appauthor=False) / "known_relays"
 
 
@@ -41,17 +41,17 @@ def fingerprint_of(der: bytes) -> str:
 
 
 class KnownRelays:
-    """The known relays of one file, read afresh at every check, since several bridges may share it."""
+    """The known relays of one file. Each check reads it anew, since several bridges may share it."""
 
     def __init__(self, path: Path) -> None:
-        """Use the file at `path`; it and its folder are made at the first use of a relay."""
+        """Use the file at `path`. The first use of a relay creates it and its folder."""
         self._path = path
 
     def check(self, endpoint: Endpoint, fingerprint: str) -> Trust:
-        """Return the trust that a relay at `endpoint` showing `fingerprint` has earned; note a new one.
+        """Return the trust in a relay at `endpoint` that shows `fingerprint`; write a new one down.
 
-        Raises LocalError if the fingerprint isn't what the file says, telling what to do if the relay was
-        really installed anew.
+        Raises LocalError if the file has another fingerprint, with advice for a relay that was really
+        installed anew.
         """
         lines = self._lines()
         for number, line in enumerate(lines, start=1):

@@ -1,7 +1,7 @@
-"""Staying in memory: what a process in real time must not wait for.
+"""Memory of a real-time process, locked so that the process needn't wait for it.
 
 A shell. Two things stop a process for tens of milliseconds at times, however high its priority: a full
-garbage collection of all that was imported (13 to 120 ms, measured), and code that the kernel has put out of
+garbage collection of all imported modules (13 to 120 ms, measured), and code that the kernel has dropped from
 memory and must read from the disk again. jackd locks its memory for the same reason.
 """
 
@@ -9,14 +9,15 @@ import ctypes
 import gc
 import sys
 
-# linux/mman.h, on all architectures but alpha, powerpc and sparc, where the call fails and all is as before.
+# Values of linux/mman.h on all architectures but alpha, powerpc and sparc. There the call fails without
+# effect.
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
 def stay_in_memory() -> bool:
-    """Keep what there is now out of later collections, and in memory what is used; return whether that is so.
+    """Exempt today's objects from garbage collection and lock the memory in use; return whether it is locked.
 
-    Locking needs Linux and the right to (RLIMIT_MEMLOCK, as jackd does: "memlock unlimited" for audio users).
+    Locking needs Linux and permission (RLIMIT_MEMLOCK, as for jackd: "memlock unlimited" for audio users).
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,5 @@
-"""The terminal, file or pipe that our commands print to: what it can't show or take is told in a line.
+"""The terminal, file or pipe that our commands print to. Missing characters and failed writes are handled
+here.
 
 A shell, for both commands.
 """
@@ -16,10 +17,10 @@ _PLAIN = "jamrelay-plain"
 _INSTEAD = {"±": "+-", "●": "o", "│": "|", "┤": "|", "…": ".", "━": "-", "•": "*"} | dict(
     zip("▁▂▃▄▅▆▇█", ".:-=+*%#", strict=True)
 )
-"""What ASCII has for the signs of our own tables and drawings, as wide as they are where that can be."""
+"""ASCII replacements for the signs of our tables and drawings, of the same width where possible."""
 
 _NOT_TAKEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-"""A full disk and its like. A closed pipe ends a command without a word, as click and rich have it."""
+"""Errors of a full disk and its like. A closed pipe ends a command silently, as in click and rich."""
 
 
 def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
@@ -29,7 +30,7 @@ def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
 
 
 def show_in_plain_signs() -> None:
-    """Let stdout and stderr put plain signs where their encoding lacks one, rather than fail."""
+    """Make stdout and stderr print ASCII replacements for signs that their encoding lacks, not fail."""
     codecs.register_error(_PLAIN, _in_plain_signs)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -37,16 +38,16 @@ def show_in_plain_signs() -> None:
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print a line; it is lost where nobody takes it any more: what runs meanwhile matters more."""
+    """Print a line. A line that can't be written is lost, since the running program matters more."""
     with contextlib.suppress(OSError):
         click.echo(line, err=err)
 
 
 class Commands(click.Group):
-    """A command of ours: nothing that it prints ends in a traceback."""
+    """A command of ours. Failing output never ends it in a traceback."""
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run from the command line; ends with status 1 and one line if what it prints can't be written."""
+        """Run from the command line. Exits with status 1 and one line if its output can't be written."""
         show_in_plain_signs()
         try:
             return super().main(*args, **options)

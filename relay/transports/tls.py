@@ -1,9 +1,9 @@
-"""Payloads over TLS 1.3, length-prefixed, with the relay known by its pinned certificate.
+"""Length-prefixed payloads over TLS 1.3, with the relay identified by its pinned certificate.
 
-A shell. Carries the control plane, and on a connection of its own the event plane where UDP is blocked; the
-handshake (ALPN) says which. Framing: length u32 big-endian, payload. Bounds: PAYLOAD_BYTES_MAX a payload,
-BUFFERED_BYTES_MAX waiting for a slow peer, TIMEOUT_S for a handshake. No authority vouches for a relay: its
-fingerprint is checked right after the handshake, before a byte of ours is sent.
+A shell. It carries control messages and, on a connection of its own, events where UDP is blocked; the
+handshake (ALPN) distinguishes the two. Framing: length u32 big-endian, payload. Bounds: PAYLOAD_BYTES_MAX a
+payload, BUFFERED_BYTES_MAX waiting for a slow peer, TIMEOUT_S for a handshake. No authority vouches for a
+relay: its fingerprint is checked right after the handshake, before this side sends a payload.
 """
 
 import asyncio
@@ -24,37 +24,38 @@ from relay.wire.errors import LocalError, MalformedControl
 log = logging.getLogger(__name__)
 
 ALPN = "jamrelay"
-"""What both sides say they speak in the handshake: so a web server is told from a relay, and never pinned."""
+"""The protocol that both sides name in the handshake. So a web server isn't taken for a relay and never
+pinned."""
 
 EVENTS_ALPN = "jamrelay-events"
-"""The same for a connection whose payloads are sealed datagrams, either way."""
+"""The same for a connection whose payloads are sealed datagrams, in both directions."""
 
 PAYLOAD_BYTES_MAX = 1 << 20
 BUFFERED_BYTES_MAX = 4 << 20
-"""A peer that leaves more than this unread is too slow to be kept: it would be minutes behind."""
+"""A peer that leaves more than this unread is too slow to keep: it would be minutes behind."""
 
 TIMEOUT_S = 3.0
-"""For an answer over TCP, and again for the handshake: three retries of a lost first segment at most."""
+"""Limit of an answer over TCP, and again of the handshake: at most three retries of a lost first segment."""
 
 _LENGTH_BYTES = 4
 
 DATAGRAMS_WAITING_MAX = 64 << 10
-"""Bytes: what a stream of sealed datagrams may have unsent. Beyond it datagrams are lost, as UDP's would be:
-some seconds of music; what is older is of no use to anybody."""
+"""Unsent bytes allowed on a stream of sealed datagrams. Further datagrams are lost, as with UDP. This is some
+seconds of music, and older events are of no use."""
 
 _NOTSENT_LOWAT = 16 << 10
-"""Bytes that the kernel keeps unsent for such a stream, so that the rest waits where it can be counted."""
+"""Bytes that the kernel keeps unsent for such a stream. The rest waits here, where it can be counted."""
 
-# So that a peer which vanished without a word is noticed, where TCP itself takes hours while nothing is said
-# (the first three) and a quarter of an hour while something is (the last, in ms). Both ends notice far sooner
-# that nothing comes on any way (bridge/session/silence_watch.py, relay/room/room.py). A connection over which
-# a fifth of all is lost stands still for 12 s every few minutes though events come and go, and would take
-# their keys along.
+# These make TCP notice a vanished peer. By itself TCP takes hours while nothing is sent (the first three
+# options), and a quarter of an hour while something is (the last, in ms). Both ends notice far sooner that
+# nothing comes on any way (bridge/session/silence_watch.py, relay/room/room.py). The limits are generous:
+# with a fifth of all segments lost a connection stands still for 12 s every few minutes although events still
+# pass, and closing it would discard their keys.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 11, "TCP_USER_TIMEOUT": 120_000}
 
 
 class Credentials(Protocol):
-    """What a relay proves itself with, `relay.shells.tls_identity.Identity` in practice: PEM files."""
+    """A relay's key and certificate as PEM files, in practice `relay.shells.tls_identity.Identity`."""
 
     @property
     def cert_path(self) -> Path: ...
@@ -76,7 +77,7 @@ def server_context(identity: Credentials) -> ssl.SSLContext:
 
 
 def client_context(alpn: str = ALPN) -> ssl.SSLContext:
-    """Return a bridge's TLS settings: no authority is asked, so the caller must check the pin."""
+    """Return a bridge's TLS settings. They verify nothing, so the caller must check the pin."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
@@ -86,7 +87,7 @@ def client_context(alpn: str = ALPN) -> ssl.SSLContext:
 
 
 class ControlStream:
-    """One connection: whole payloads in, whole payloads out, in order."""
+    """One connection that sends and receives whole payloads, in order."""
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class ControlStream:
         fingerprint: str | None = None,
         trust: Trust | None = None,
     ) -> None:
-        """Speak over an encrypted pair of streams; fingerprint and trust are the relay's, at a bridge."""
+        """Use an encrypted pair of streams. fingerprint, trust: the relay's, set at a bridge."""
         self._reader = reader
         self._writer = writer
         self.fingerprint = fingerprint
@@ -104,18 +105,18 @@ class ControlStream:
         self.peer: Endpoint = endpoint_of(writer.get_extra_info("peername"))
         tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
         self.carries_events = tls is not None and tls.selected_alpn_protocol() == EVENTS_ALPN
-        """Its payloads are sealed datagrams rather than control messages."""
+        """Whether its payloads are sealed datagrams; otherwise they are control messages."""
         if self.carries_events and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             with contextlib.suppress(OSError):
                 sock: socket.socket = writer.get_extra_info("socket")
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
         self.closed_because: str | None = None
-        """Why this side closed it; None while it is open or if the peer closed it."""
+        """Why this side closed it; None while it is open, or if the peer closed it."""
 
     def send(self, payload: bytes) -> bool:
-        """Send a payload without waiting; return False if the stream is closed, now or by this call.
+        """Send a payload without waiting. Return False if the stream is closed, before or by this call.
 
-        If the peer leaves more than BUFFERED_BYTES_MAX unread the stream is closed at once, unsent.
+        If the peer leaves more than BUFFERED_BYTES_MAX unread, the stream is closed at once, unsent.
         """
         assert len(payload) <= PAYLOAD_BYTES_MAX, f"{len(payload)} bytes do not fit in a control payload"
         if self._writer.is_closing():
@@ -129,7 +130,7 @@ class ControlStream:
         return True
 
     def offer(self, datagram: bytes) -> bool:
-        """Send a sealed datagram, or lose it if too much waits already; return whether it was sent."""
+        """Send a sealed datagram unless too much waits already. Return whether it was sent."""
         if self._writer.is_closing():
             return False
         if self._writer.transport.get_write_buffer_size() > DATAGRAMS_WAITING_MAX:
@@ -137,10 +138,11 @@ class ControlStream:
         return self.send(datagram)
 
     async def receive(self) -> bytes | None:
-        """Return the next payload, None once the connection has ended, in good order or not.
+        """Return the next payload, or None once the connection has ended, orderly or not.
 
         Raises MalformedControl if a payload is announced as longer than PAYLOAD_BYTES_MAX (a sealed datagram:
-        MAX_DATAGRAM_BYTES); the stream is closed then, since what follows cannot be told apart any more.
+        MAX_DATAGRAM_BYTES). The stream is then closed, since the following bytes can't be split into
+        payloads.
         """
         longest = MAX_DATAGRAM_BYTES if self.carries_events else PAYLOAD_BYTES_MAX
         try:
@@ -155,13 +157,13 @@ class ControlStream:
             return None
 
     def close(self, because: str = "done") -> None:
-        """Close once what was sent has left; closing twice does nothing."""
+        """Close once the sent payloads have left. Closing twice does nothing."""
         if not self._writer.is_closing():
             self.closed_because = because
             self._writer.close()
 
     def abort(self, because: str = "aborted") -> None:
-        """Close at once; what is unsent is lost."""
+        """Close at once. Unsent payloads are lost."""
         self.closed_because = self.closed_because or because
         self._writer.transport.abort()
 
@@ -181,11 +183,10 @@ async def connect(
 ) -> ControlStream:
     """Return a stream to the relay at `endpoint`, which has proved to be the pinned one.
 
-    pins: None where another connection has proved the relay already; then expected_fingerprint, the one that
-    it showed, decides. timeout_s: for TCP, and again for the handshake. events: the stream is to carry sealed
-    datagrams instead of control messages.
-    Raises LocalError in words for the player: no such host, no answer, refused, not TLS, no jamrelay, or
-    another relay than before.
+    pins: None if another connection has already proved the relay. Then `expected_fingerprint`, which that
+    connection showed, decides. timeout_s: for TCP, and again for the handshake. events: the stream shall
+    carry sealed datagrams instead of control messages. Raises LocalError in words for the player: no such
+    host, no answer, refused, not TLS, no jamrelay, or another relay than before.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -226,7 +227,7 @@ async def connect(
 
 
 class ControlServer:
-    """A listening control port and the streams that came through it."""
+    """A listening control port and the streams it has accepted."""
 
     def __init__(self, on_stream: Callable[[ControlStream], Awaitable[None]]) -> None:
         self._on_stream = on_stream
@@ -240,7 +241,8 @@ class ControlServer:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def listen(self, sock: socket.socket, context: ssl.SSLContext, handshake_timeout_s: float) -> None:
-        """Take connections from a bound socket; who does not finish a handshake in time is dropped."""
+        """Accept connections from a bound socket. A peer that doesn't finish the handshake in time is
+        dropped."""
         self._server = await asyncio.start_server(
             self._accept, sock=sock, ssl=context, ssl_handshake_timeout=handshake_timeout_s
         )
@@ -283,11 +285,11 @@ async def serve(
     *,
     handshake_timeout_s: float = TIMEOUT_S,
 ) -> ControlServer:
-    """Listen for bridges and run `on_stream` for each, as a task; the stream is closed when it returns.
+    """Listen for bridges. Run `on_stream` as a task for each; its stream is closed when it returns.
 
-    host "" is every address, both families; port 0 is any free one. What `on_stream` raises ends that
-    stream alone: MalformedControl as the peer's fault, anything else logged as ours.
-    Raises LocalError if the port is taken or the host isn't this machine's.
+    host "" is every address, both families; port 0 is any free one. An exception of `on_stream` ends that
+    stream alone. MalformedControl counts as the peer's fault; any other is logged as ours. Raises LocalError
+    if the port is taken or the host isn't this machine's.
     """
     context = server_context(identity)
     family, address, dual = listening_place(host)
@@ -304,7 +306,7 @@ async def serve(
 
 
 def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter, alpn: str) -> str:
-    """Return the fingerprint to pin: of the certificate that the handshake just proved."""
+    """Return the fingerprint of the certificate that the handshake just proved."""
     tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
     if tls.selected_alpn_protocol() != alpn:
         raise LocalError(f"{endpoint} answered with TLS, but not as a jamrelay: is the port right?")
@@ -315,7 +317,7 @@ def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter, alpn: 
 
 def _tune(sock: socket.socket) -> None:
     """Send small payloads at once, and notice a vanished peer."""
-    # The peer may be gone by now, which some systems report here and reading reports anyway.
+    # The peer may be gone by now. Some systems report that here, and reading reports it anyway.
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,9 +1,9 @@
-"""UDP socket of the event plane: non-blocking, drained in gulps, with the kernel's receive instants.
+"""UDP socket of the event plane: non-blocking, drained in batches, with the kernel's receive instants.
 
-A shell. It knows nothing of seals or rooms. Bounds: DRAIN_MAX datagrams a wake-up, so that timers and the
-control plane get their turn; nothing is queued here but in the kernel, whose buffer drops what overflows.
-Draining the socket ourselves costs 2.8-4.5 times less than asyncio-dgram (measured), and one dead peer's
-ICMP error cannot fail a later call.
+A shell. It knows nothing of seals or rooms. Bounds: DRAIN_MAX datagrams a wake-up, so that timers and control
+messages get their turn. Only the kernel queues datagrams, and its buffer drops what overflows.
+Draining the socket ourselves costs 2.8-4.5 times less than asyncio-dgram (measured), and an ICMP error of one
+dead peer cannot fail a later call.
 """
 
 import asyncio
@@ -27,43 +27,43 @@ DRAIN_MAX = 64
 """Datagrams taken in one wake-up, about 0.3 ms of work."""
 
 BUFFER_BYTES = 1 << 20
-"""Asked of the kernel each way: half a second at 2,000 datagrams of 1 kB a second."""
+"""Kernel buffer requested for each direction: half a second at 2,000 datagrams of 1 kB a second."""
 
 STAMP_AGE_NS_MAX = 10 * 1_000_000_000
-"""An older receive instant, or one to come, only says that the wall clock was stepped meanwhile."""
+"""A receive stamp older than this, or in the future, only shows that the wall clock was stepped meanwhile."""
 
-# Python 3.11 doesn't name it. 35 is Linux's, on every architecture but SPARC and PA-RISC; its answer is a
-# pair of native longs even where time_t is wider.
+# Python 3.11 has no name for it. 35 is Linux's value on every architecture but SPARC and PA-RISC. The kernel
+# answers with a pair of native longs, even where time_t is wider.
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@ll")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 
 
 class Received(NamedTuple):
-    """A datagram as it came. A named tuple: a frozen dataclass takes three times as long to make."""
+    """A received datagram. A named tuple, since a frozen dataclass takes three times as long to make."""
 
     payload: bytes
     source: Address
     received_local_ns: int
-    """When it reached this host, on the clock of time.monotonic_ns()."""
+    """When it reached this host, by the clock of time.monotonic_ns()."""
 
 
 @dataclass(slots=True)
 class SocketCounts:
-    """What went through a socket, and what didn't; running totals."""
+    """Running totals of a socket: datagrams sent, received and failed."""
 
     received: int = 0
     oversized: int = 0
-    """Received, longer than a datagram of ours may be, and dropped."""
+    """Received and dropped, because longer than any datagram of ours."""
     receive_errors: int = 0
     sent: int = 0
     would_block: int = 0
     """Not sent: the kernel's buffer was full."""
     send_errors: int = 0
-    """Not sent: no route, an ICMP error of an earlier one, a firewall here."""
+    """Not sent: no route, an ICMP error of an earlier datagram, a local firewall."""
 
     def named(self, of: str) -> dict[str, int]:
-        """Return all by name, for the statistics. of: the socket's name, before theirs."""
+        """Return all counts by name, for the statistics. of: the socket's name, used as prefix."""
         return {f"{of}_{name}": count for name, count in asdict(self).items()}
 
 
@@ -73,9 +73,9 @@ class DatagramSocket:
     def __init__(
         self, on_datagrams: Callable[[list[Received]], None], *, longest: int = MAX_DATAGRAM_BYTES
     ) -> None:
-        """Hand what comes to `on_datagrams`, once a wake-up, so that answers to one peer can be joined.
+        """Call `on_datagrams` once a wake-up with all that came, so that answers to one peer can be joined.
 
-        longest: bytes; what is longer is counted and dropped.
+        longest: bytes. A longer datagram is counted and dropped.
         """
         self._on_datagrams = on_datagrams
         self._longest = longest
@@ -89,7 +89,7 @@ class DatagramSocket:
         return int(self._bound().getsockname()[1])
 
     def bind(self, host: str = "", port: int = 0) -> None:
-        """Bind and start receiving; host "" is every address, both families; port 0 is any free one.
+        """Bind and start receiving. host "" is every address, both families; port 0 is any free one.
 
         Raises LocalError if the port is taken or the host isn't this machine's.
         """
@@ -112,7 +112,7 @@ class DatagramSocket:
         log.debug("= udp bound port=%d dual=%s", self.port, dual)
 
     def adopt(self, sock: socket.socket) -> None:
-        """Start receiving on a socket that is bound already; it is closed with this one."""
+        """Start receiving on a bound socket. `close` closes it too."""
         assert self._socket is None, "bound already"
         sock.setblocking(False)
         if sys.platform == "linux":
@@ -127,7 +127,7 @@ class DatagramSocket:
         return found[0][1]
 
     def send(self, payload: bytes, to: Address) -> None:
-        """Send a datagram now or not at all; failures are counted, never raised, as is the way of UDP."""
+        """Send a datagram now or not at all. Failures are counted, never raised, as is usual with UDP."""
         sock = self._socket
         if sock is None:
             self.counts.send_errors += 1
@@ -142,7 +142,7 @@ class DatagramSocket:
             self.counts.sent += 1
 
     def close(self) -> None:
-        """Stop receiving and close; closing twice does nothing."""
+        """Stop receiving and close. Closing twice does nothing."""
         if self._socket is not None and self._loop is not None:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
@@ -161,7 +161,7 @@ class DatagramSocket:
             except BlockingIOError:
                 break
             except OSError:
-                # Some systems report here that an earlier datagram of ours found nobody.
+                # Some systems report here that nobody received an earlier datagram of ours.
                 self.counts.receive_errors += 1
                 continue
             if (
@@ -183,10 +183,10 @@ class DatagramSocket:
 
 
 def received_local_ns(stamp_ns: int | None, now: sources.Reading) -> int:
-    """Return a receive instant on the monotonic clock, from the kernel's stamp on the wall clock (ns).
+    """Return a receive instant on the monotonic clock (ns), from the kernel's stamp on the wall clock (ns).
 
     now: both clocks, read after the stamp was made. Without a stamp, or with one that only a stepped wall
-    clock explains, it is that reading's instant: too late by the time that the datagram waited.
+    clock explains, the result is now's instant, which is too late by the time that the datagram waited.
     """
     if stamp_ns is None or not 0 <= now.wall_ns - stamp_ns <= STAMP_AGE_NS_MAX:
         return now.local_ns
