@@ -2,7 +2,7 @@
 
 Pure. Relay and bridge run the same code, one guard for each slot. It reads the bytes of the few commands that
 set controls and decodes no string. `/s_new` names its synthdef, but `/n_set` names only a node. Therefore the
-guard remembers nodes where the synthdef matters: a `room` of 0 is a small reverb, but crashes a gverb's scsynth.
+guard remembers nodes where the synthdef matters: a `room` of 0 is a small reverb, but kills scsynth in gverb.
 
 The guard is sound whatever a member sends, although scsynth runs messages by due and not in sending order. It
 assumes nothing about an id that has stood for two things or was forgotten. It also refuses to make a node
