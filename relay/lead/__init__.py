@@ -1,1 +1,1 @@
-"""Lead: how far ahead a room plays, and what that is measured by."""
+"""Lead: how far ahead a room plays, and the measurements that decide it."""

@@ -1,14 +1,13 @@
-"""Needs: how much time a room's events really take from emission until they are in hand, and at whom.
+"""Delivery times: how long a room's events take from emission until each member has them.
 
-Pure; instants are session timetags, durations ticks. The way up ends when the event has reached the relay,
-the way down begins with its verdict; both are measured on the events themselves, so repair is included. An
-event that waits for a gap needs no more than the one that was missing, which was emitted before it: so the
-waiting itself is not counted. Errors of the clocks are in these figures just as they are in the dues.
-What was emitted before the first event of its connection came waited for that: nobody notes it here.
-An event that needed more than `most` (or never came) is not waited for, whatever the lead: it is counted at
-the member that it was slow at, and raises nothing.
-Kept is only the greatest of each block, by pair of sender and receiver. Bounds: BLOCKS_KEPT blocks;
-EVENTS_KEPT events whose ways down are still to be reported; WAYS_KEPT ways of a member in an open block.
+Pure. Instants are session timetags, durations ticks. The uplink delay ends when the event reaches the relay;
+the downlink delay begins at its verdict. Both are measured on the events themselves, so repair is included.
+Time spent waiting for a missing earlier event isn't counted: that event was emitted before, so its own delay
+covers it. Clock errors affect these figures as they affect the dues. Events emitted before the first event of
+their connection arrived are not noted here, since they waited for clock and connection. An event that took
+more than `most`, or never arrived, is counted as beyond at the member that delayed it, and raises no lead.
+Only the greatest of each block is kept, by pair of sender and receiver. Bounds: BLOCKS_KEPT blocks;
+EVENTS_KEPT events whose downlink reports are pending; WAYS_KEPT downlink delays of a member in an open block.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,23 +20,25 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 
 BLOCK = ticks(10.0)
 EPISODE_BLOCKS = 3
-"""What begins within ten seconds and lasts five touches so many."""
+"""Blocks of one accident: one that begins within ten seconds and lasts five touches three."""
 BLOCKS_KEPT = 60
-"""Ten minutes with events in them: what happens once in that time is an accident, three times the network."""
+"""Ten minutes with events. An episode that occurs once in that time is an accident; three are the network."""
 OPEN_BLOCKS = 2
-"""The present one and the one before it: ways down are reported some seconds later."""
+"""The present block and the one before it, since downlink delays are reported some seconds later."""
 EVENTS_KEPT = 8192
 UNJUDGED_KEPT = 4096
 WAYS_KEPT = 4096
 TAIL = 0.9
-"""Of a member's ways down, those that the horizon is for. What comes to the relay later is re-timed, so is
-lost for its own time in any case; what comes just before it has still nine chances in ten to reach everybody.
-With 0.99 the way up had so much less that far more was re-timed than would have been late."""
+"""Share of a member's downlink delays that the horizon covers. Events that reach the relay later than the
+horizon allows are re-timed and so miss their own time anyway. Events just before it still have nine chances
+in ten to reach everybody. With 0.99 the uplink had so much less that far more was re-timed than would have
+been late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The greatest need of a block, and whose it was; sender or receiver is 0 where it is of one way only."""
+    """The greatest need of a block (ticks), and its sender and receiver; 0 for the one that isn't
+    involved."""
 
     block: int
     need: int
@@ -49,19 +50,19 @@ class Peak:
 class _Block:
     index: int
     up: dict[int, int] = field(default_factory=dict)
-    """Greatest way up by sender."""
+    """Greatest uplink delay by sender."""
     down: dict[int, int] = field(default_factory=dict)
-    """Greatest way down by receiver."""
+    """Greatest downlink delay by receiver."""
     pairs: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Greatest way up and down of one event, by sender and receiver."""
+    """Greatest uplink plus downlink delay of one event, by (sender, receiver)."""
     longest: list[tuple[int, int, tuple[int, int]]] = field(default_factory=list)
-    """Those, (need, -place, pair), the greatest last; empty: to be sorted again."""
+    """`pairs` as (need, -place, pair), greatest last; empty: must be sorted again."""
     ways: dict[int, list[int]] = field(default_factory=dict)
-    """Ways down by receiver, while the block is open."""
+    """Downlink delays by receiver, while the block is open."""
     down_tail: dict[int, int] = field(default_factory=dict)
     events: int = 0
     beyond: dict[int, int] = field(default_factory=dict)
-    """Events that needed more than anybody waits for, by the member that they were slow at."""
+    """Number of events that took more than the room waits for, by the member that delayed them."""
 
     def close(self) -> None:
         for slot, ways in self.ways.items():
@@ -70,8 +71,11 @@ class _Block:
         self.ways.clear()
 
     def peak(self, advances: Mapping[int, int], strays: Mapping[int, int], most_added: int) -> Peak | None:
-        """Return the greatest need, as `Needs.peaks` takes it. most_added: what no pair gets more than, on
-        top of its way: so only the longest of a room's thousand pairs are looked at."""
+        """Return the greatest need of this block, see `Needs.peaks`.
+
+        most_added: the most that any pair gets on top of its delay. Thanks to it only the longest of a room's
+        thousand pairs are examined.
+        """
         if not self.longest:
             pairs = enumerate(self.pairs.items())
             self.longest = sorted((need, -place, pair) for place, (pair, need) in pairs)
@@ -91,27 +95,27 @@ class _Block:
 
 
 class Needs:
-    """What the events of one room needed, lately. most: ticks that an event is waited for at most."""
+    """The recent delivery times of one room's events. most: how long the room waits for an event, ticks."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.told = 0
-        """How many events have come and been judged, ever."""
+        """The number of events that arrived and were judged, ever."""
         self._blocks: dict[int, _Block] = {}
         self._newest = 0
         self._unjudged: dict[tuple[int, int], int] = {}
-        """Way up by (slot, seq)."""
+        """Uplink delay by (slot, seq)."""
         self._events: dict[int, tuple[int, int, int]] = {}
-        """(sender, way up, block) by the room's number."""
+        """(sender, uplink delay, block) by the room's number."""
 
     def came(self, slot: int, event: Stamped, now: int) -> None:
-        """Note that an event has reached the relay."""
+        """Note that an event has reached the relay. now: session ticks."""
         self._unjudged[slot, event.seq] = max(0, now - event.emitted)
         if len(self._unjudged) > UNJUDGED_KEPT:
             del self._unjudged[next(iter(self._unjudged))]
 
     def judged(self, event: Judged) -> None:
-        """Note the verdict on an event that came; those that the relay itself makes need nothing."""
+        """Note the verdict on an event that arrived. Events made by the relay itself are ignored."""
         up = self._unjudged.pop((event.slot, event.seq), None)
         if up is None:
             return
@@ -128,19 +132,19 @@ class Needs:
             del self._events[next(iter(self._events))]
 
     def lost(self, slot: int, events: int, now: int) -> None:
-        """Note that events of `slot` never reached the relay."""
+        """Note that `events` events of `slot` never reached the relay. now: session ticks."""
         block = self._block(now // BLOCK)
         block.beyond[slot] = block.beyond.get(slot, 0) + events
 
     def reported(self, slot: int, ways: Iterable[tuple[int, int]], missing: Iterable[int]) -> None:
-        """Note when events reached the member in `slot`, and which did not: as in its Report."""
+        """Note the downlink delays and missing events that the Report of the member in `slot` contains."""
         for number, tenths in ways:
             self._arrived(slot, number, tenths * TICKS_PER_S // TENTHS_PER_S)
         for number in missing:
             self._arrived(slot, number, self._most + 1)
 
     def forget(self, slot: int) -> None:
-        """Forget who had `slot`."""
+        """Forget everything about the member in `slot`."""
         for block in self._blocks.values():
             for by_slot in (block.up, block.down, block.ways, block.down_tail, block.beyond):
                 by_slot.pop(slot, None)
@@ -152,8 +156,9 @@ class Needs:
     def peaks(self, advances: Mapping[int, int], strays: Mapping[int, int] | None = None) -> list[Peak]:
         """Return the greatest need of each block, the receiver's release advance included, oldest first.
 
-        advances: release advance by slot of those who count. strays: how far their clocks may stray beyond
-        what the ways show; that counts not for a member's own events, which come back to the same clock.
+        advances: release advance (ticks) by slot, of the members that count. strays: clock uncertainty
+        (ticks) by slot, beyond what the delays show. It doesn't count for a member's own events, which return
+        to the same clock.
         """
         strays = strays or {}
         most_added = max(advances.values(), default=0) + 2 * max(strays.values(), default=0)
@@ -161,7 +166,7 @@ class Needs:
         return [peak for peak in peaks if peak is not None]
 
     def up_peaks(self, senders: Iterable[int]) -> list[Peak]:
-        """Return the greatest way up of each block among `senders`, oldest first."""
+        """Return the greatest uplink delay of each block among `senders`, oldest first."""
         wanted = set(senders)
         tops = (
             (index, max(((up, slot) for slot, up in block.up.items() if slot in wanted), default=None))
@@ -170,7 +175,7 @@ class Needs:
         return [Peak(index, top[0], sender=top[1]) for index, top in tops if top is not None]
 
     def down_peaks(self, slot: int) -> list[Peak]:
-        """Return the greatest way down to a member of each block, oldest first."""
+        """Return the greatest downlink delay of a member in each block, oldest first."""
         return [
             Peak(index, block.down[slot], receiver=slot)
             for index, block in self._blocks.items()
@@ -178,22 +183,24 @@ class Needs:
         ]
 
     def down_tails(self, slot: int, blocks: int) -> list[int]:
-        """Return the 90th percentile of the ways down to a member in each of its last closed blocks."""
+        """Return the 90th percentile of a member's downlink delays in its last closed blocks, oldest
+        first."""
         closed = (block.down_tail for block in reversed(self._blocks.values()))
         found = [tails[slot] for tails in islice((one for one in closed if slot in one), blocks)]
         return found[::-1]
 
     def beyond(self, slot: int) -> list[int]:
-        """Return how many events were slow at a member beyond all waiting, for each block with any."""
+        """Return, for each block with any, how many events this member delayed by more than the room
+        waits."""
         return [block.beyond[slot] for block in self._blocks.values() if slot in block.beyond]
 
     @property
     def events(self) -> int:
-        """How many events have come and been judged in the blocks that are kept."""
+        """The number of events that arrived and were judged in the kept blocks."""
         return sum(block.events for block in self._blocks.values())
 
     def blocks_of(self, sender: int) -> int:
-        """Return in how many blocks `sender` played."""
+        """Return the number of blocks in which `sender` played."""
         return sum(sender in block.up for block in self._blocks.values())
 
     def _arrived(self, slot: int, number: int, down: int) -> None:
@@ -230,9 +237,9 @@ class Needs:
 
 
 def ranked(peaks: Sequence[Peak], rank: int) -> Peak | None:
-    """Return the peak that is `rank`-th of its kind: one episode counts once, though three blocks saw it.
+    """Return the peak of the `rank`-th greatest episode. An episode counts once, though three blocks saw it.
 
-    Where there aren't so many episodes the least peak is returned, None of none.
+    With fewer episodes than `rank` the least peak is returned; without any peak, None.
     """
     taken: list[Peak] = []
     for peak in sorted(peaks, key=lambda one: one.need, reverse=True):

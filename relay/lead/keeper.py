@@ -1,14 +1,13 @@
-"""Lead: which lead D and shift S a room has, and when they change.
+"""Lead keeper: the lead D and shift S of a room, and when they change.
 
-Pure; instants are session timetags, durations ticks. D follows what events need: up at once, since nobody
-hears it while S is 0; down only when less has done for a while. S is heard, so it is the least with which
-all but one ordinary note in a thousand keep their own time: up in one step where many notes would be moved
-otherwise, else by a ramp; down by a ramp, or at once where nobody plays.
-Every change begins CHANGE_AHEAD ahead, so that bridges know of it before they need it; but a rise of D while
-nobody plays begins at once: what is played next shall have it. S changes only behind the last timetag that
-was judged. After a rise of S no second one for SETTLE: until then D stays where no note is moved, or where
-every plain way fits if that is more.
-Invariants: 0 <= S <= D at every instant; a + D(a) and tau + S(tau) never decrease.
+Pure. Instants are session timetags, durations ticks. D follows the need of events. It rises at once, since
+nobody hears D while S is 0, and falls only after less has sufficed for a while. S is audible. Therefore it is
+the least with which all but one ordinary note in a thousand keep their own time. It rises in one step if many
+notes would be moved otherwise, else by a ramp. It falls by a ramp, or at once if nobody plays. Every change
+begins CHANGE_AHEAD in the future, so that bridges learn of it in time. Only a rise of D while nobody plays
+begins at once, to be there for the next notes. S changes only after the last judged timetag. After a rise of
+S the next one waits for SETTLE. Until then D goes no further than moves no note, or than fits every plain
+path if that is more. Invariants: 0 <= S <= D at every instant; a + D(a) and tau + S(tau) never decrease.
 """
 
 from dataclasses import dataclass
@@ -23,56 +22,57 @@ LEAD_START = ticks(0.200)
 LEAD_MAX = ticks(1.0)
 
 STEP_S = 0.005
-"""Leads are whole multiples of it."""
+"""Leads are whole multiples of this."""
 RESERVE = ticks(0.005)
-"""What a change takes beyond what is needed, so that the next moment that is a little worse changes nothing.
-"""
+"""A change exceeds the need by this, so that the next slightly worse moment changes nothing."""
 LOWER_BY = ticks(0.010)
 LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
-"""Less must have done for so long before the lead comes down."""
+"""How long less must have sufficed before the lead falls."""
 LOWER_AFTER_YOUNG, YOUNG_S = ticks(20.0), 60
-"""The shift of a room with less than a minute of music: an accident looks like its network, and what it did
-must be gone within the next minute, the ramp down included."""
+"""The same for the shift of a room with less than a minute of music. There an accident looks like the
+network, and its effect must be gone within the next minute, ramp down included."""
 LEARNING = ticks(600.0)
 LOWER_EVENTS, LOWER_EVENTS_LATER = 2_000, 10_000
-"""And for so many events while S is 0, within ten minutes of the first that told and later: hardly anybody
-hears the lead then, and steady beats variable. Where one note a second is played, what happens to one in 600
-would raise the lead every quarter of an hour, and a minute without it lower it; three members who play one
-each come down only when 10,000 have told."""
+"""Events that must have fitted a shorter lead before it falls while S = 0: 2,000 in the first ten minutes
+after events first showed a need, 10,000 later. While S = 0 hardly anybody hears the lead, and steady beats
+variable. At one note a second, an effect that hits one event in 600 would raise the lead every quarter of an
+hour, and a minute without it would lower it. Three members with one note a second each come down only after
+10,000 events."""
 FEW_EVENTS = 3_000
-"""In ten minutes. With so few the greatest need counts for coming down: of 10,000 more would need as much."""
+"""With fewer events in ten minutes the greatest need decides about falling: among 10,000 more would need as
+much."""
 GRAIN = ticks(0.001)
-"""Ticks are no round number of milliseconds."""
+"""Tolerance of comparisons, since ticks are no round number of milliseconds."""
 SHIFT_STEP_S = 0.020
-"""Every rise is a jump that people hear: better a little more now than again in a minute."""
+"""Every rise is an audible jump, so rather a little more now than again in a minute."""
 ROUNDING = 1e-6
-"""Of a step: ticks are no round number of milliseconds."""
+"""Tolerance in steps, since ticks are no round number of milliseconds."""
 RAMP = 0.02
-"""Of tempo: what no ear takes for another speed."""
+"""Change of tempo during a ramp, as a ratio. No ear takes it for another speed."""
 MOVED_SHARE = 0.01
-"""Of notes: so many moved ones are worse than one step."""
+"""Share of notes. More moved notes than this are worse than one step."""
 CHANGE_AHEAD = ticks(1.0)
 FALL_SETTLE = ticks(2.0)
-"""After the lead's fall and before its next change: what was emitted during the fall and is judged only now
-must find the same fall. What is judged later still is re-timed whatever held."""
+"""Time between the end of the lead's fall and its next change. Events emitted during the fall and judged only
+now must find the same fall. Events judged even later are re-timed under any lead."""
 SETTLE = ticks(10.0)
-"""Between two changes of S, and for as long as it is told what something was: what is judged that late is
-re-timed whatever held."""
+"""Time between two changes of S. For as long an earlier value is kept: events judged even later are re-timed
+under any value."""
 
 
 class Caution(Enum):
-    """How safe a room plays: which of ten minutes' worst moments its lead must be good for."""
+    """How safe a room plays: which of the worst moments of ten minutes its lead must cover."""
 
     QUICK = "quick"
     BALANCED = "balanced"
     SAFE = "safe"
 
     def rank(self, blocks: int) -> int:
-        """Return which of the greatest needs counts, 1 being the greatest, of so many blocks' worst ones.
+        """Return which of the greatest needs counts, 1 being the greatest, among the peaks of so many blocks.
 
-        The third of sixty blocks is about one event in 10,000 at 60 a second. The first counts for nobody:
-        one episode is an accident.
+        The third of sixty blocks is about one event in 10,000 at 60 a second. Rank 1 is never used, since one
+        episode is an accident.
         """
         if self is Caution.SAFE:
             return 2
@@ -81,8 +81,11 @@ class Caution(Enum):
         return 3 if blocks >= YOUNG_BLOCKS else 2
 
     def settled_rank(self, blocks: int, events: int) -> int:
-        """Return the same for coming down while nobody hears the lead: one episode is left out at most, and
-        none where ten minutes have few events. A quick room is quick both ways."""
+        """Return the rank for falling while nobody hears the lead.
+
+        At most one episode is left out, and none if ten minutes have few events. A quick room is quick both
+        ways.
+        """
         return (
             self.rank(blocks)
             if self is Caution.QUICK
@@ -93,14 +96,17 @@ class Caution(Enum):
 
     @property
     def lead_min(self) -> int:
-        """The least lead, in ticks. Below 0.15 s nobody hears a difference, since no ordinary note is moved
-        (tried with Sonic Pi 3.2 and 4.5), and what the network doesn't need of it helps hosts that stand
-        still; a quick room wants it for a shorter schedule-ahead, a safe one gives more."""
+        """The least lead, ticks.
+
+        Below 0.15 s nobody hears a difference, since no ordinary note is moved (tried with Sonic Pi 3.2 and
+        4.5). The part that the network doesn't need helps hosts that stand still. A quick room prefers a
+        shorter schedule-ahead; a safe room wants more.
+        """
         return {"quick": ticks(0.040), "balanced": ticks(0.150), "safe": ticks(0.250)}[self.value]
 
     @property
     def reserve(self) -> float:
-        """Factor on what events needed."""
+        """Factor on the need of events."""
         return 1.2 if self is Caution.SAFE else 1.0
 
 
@@ -109,9 +115,9 @@ YOUNG_BLOCKS = 30
 
 @dataclass(frozen=True, slots=True)
 class LeadPolicy:
-    """What a relay was told about its rooms' leads. lead, shift: fixed, None where they tune themselves.
+    """The settings of a relay for its rooms' leads. lead, shift: fixed ticks; None: tuned automatically.
 
-    Raises LocalError where the shift is over the lead.
+    Raises LocalError if the shift exceeds the lead.
     """
 
     lead: int | None = None
@@ -124,11 +130,11 @@ class LeadPolicy:
 
     @property
     def most(self) -> int:
-        """How long an event is waited for at most, in ticks."""
+        """The longest time that the room waits for an event, ticks."""
         return max(self.lead_max, self.lead or 0)
 
     def first(self) -> Timing:
-        """Return what a room begins with."""
+        """Return the timing of a new room."""
         shift = self.shift or 0
         if self.lead is not None:
             return Timing(self.lead, shift)
@@ -137,12 +143,11 @@ class LeadPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a room asks for, in ticks.
+    """The needs of a room, in ticks.
 
-    need: what events need, release advance included; None before they have told. path: what the plain paths
-    of those ask for who have not played yet. usual: what nearly every event needs, whoever plays. settled:
-    below which the lead doesn't come down, at least `need`; None: as `need`. events: how many have told so
-    far.
+    need: of events, release advance included; None before there is data. path: of the plain paths of members
+    that have not played yet. usual: of nearly every event, whoever plays. settled: the lead doesn't fall
+    below this, which is at least `need`; None: same as `need`. events: number of events with data so far.
     """
 
     need: int | None
@@ -168,13 +173,13 @@ class LeadKeeper:
         self._less_shift_need = 0
 
     def ease(self) -> None:
-        """Note that somebody is waited for no more: what the lead was for may be gone for good."""
+        """Note that a member is no longer waited for, so the reason for the lead may be gone for good."""
         self._eased = True
 
     def tune(self, demand: Demand, notes: Headrooms, now: int, *, silent: bool) -> bool:
-        """Take note of what is asked for; return whether lead or shift change. Call it about once a second.
+        """Adjust to a demand. Return whether lead or shift changed. Call it about once a second.
 
-        silent: nobody has played for a while and nothing is due.
+        now: session ticks. silent: nobody has played for a while and nothing is due.
         """
         before = self.timing
         needed = self.policy.lead
@@ -201,7 +206,7 @@ class LeadKeeper:
         if wanted > lead:
             self._less_since, self._eased = None, False
             reach = min(self._with_reserve(wanted, notes), self._reach(wanted, demand, notes, now))
-            # Up to what notes have only where that is worth it: it wobbles.
+            # Up to the notes' headroom only if it is worth it, since that varies.
             limit = self._limit(notes)
             if reach > lead and (limit is None or wanted < limit or wanted >= lead + LOWER_BY):
                 self._set_lead(reach, now, 0, ahead=0 if silent else CHANGE_AHEAD)
@@ -215,7 +220,7 @@ class LeadKeeper:
             self._lower(needed, wanted, demand, notes, now)
 
     def _lower(self, needed: int, wanted: int, demand: Demand, notes: Headrooms, now: int) -> None:
-        """Let the lead come down if less has done for long enough."""
+        """Lower the lead if less has sufficed for long enough."""
         lead, heard = self.timing.lead, self._is_heard(now)
         if not heard and demand.settled is not None:
             needed = max(needed, self._needed_lead(demand.settled, demand, notes))
@@ -236,11 +241,11 @@ class LeadKeeper:
                     self._set_lead(less, now, lead - less)
 
     def _is_heard(self, now: int) -> bool:
-        """Tell whether the lead is why S is what it is, so that all music is later for it."""
+        """Return whether the lead is the reason for S, so that all music is delayed by it."""
         return self.policy.shift is None and max(self.timing.shift, self.timing.shift_at(now)) > 0
 
     def _events_to_lower(self, demand: Demand, now: int) -> int:
-        """Return for how many events less must have done."""
+        """Return the number of events for which less must have sufficed."""
         if self._eased or demand.need is None or self.policy.caution is Caution.QUICK:
             return 0
         return LOWER_EVENTS if self._learnt_at is None or now < self._learnt_at else LOWER_EVENTS_LATER
@@ -253,35 +258,42 @@ class LeadKeeper:
         return min(wanted, policy.lead_max, policy.lead_max if limit is None else limit)
 
     def _limit(self, notes: Headrooms) -> int | None:
-        """Return the longest lead that is asked for where the shift is fixed: a longer one would move the
-        notes instead. None if there is no such limit."""
+        """Return the longest lead to ask for with a fixed shift; None if there is no such limit.
+
+        A longer one would move the notes instead.
+        """
         low = notes.low()
         if self.policy.shift is None or low is None:
             return None
         return max(_round_down(self.policy.shift + low + GRAIN - RESERVE, STEP_S), LEAD_START)
 
     def _most_unmoved(self, notes: Headrooms, now: int) -> int | None:
-        """Return the longest lead that moves no ordinary note, as far as it is the lead that must give way:
-        where the shift is fixed, or 0 as yet. None where it is not, or before there were notes."""
+        """Return the longest lead that moves no ordinary note; None if the lead needn't give way.
+
+        It must give way if the shift is fixed, or still 0. Also None before any note.
+        """
         low = notes.low()
         if low is None or self._is_heard(now):
             return None
         return low if self.policy.shift is None else max(self.policy.shift + low, LEAD_START)
 
     def _with_reserve(self, wanted: int, notes: Headrooms) -> int:
-        """Return a lead a little longer than wanted, as far as that moves no note."""
+        """Return a lead slightly longer than wanted, as far as that moves no note."""
         low = notes.low()
         if low is None:
             return wanted
-        # No more shift than the lead that is wanted needs: S comes in coarser steps.
+        # No more shift than the wanted lead needs, since S has coarser steps.
         shift = min(self.timing.shift, max(0, _round_up(wanted - low, SHIFT_STEP_S)))
         most = min(_round_down(shift + low, STEP_S), self.policy.lead_max)
         return max(wanted, min(_round_up(wanted + RESERVE, STEP_S), most))
 
     def _reach(self, wanted: int, demand: Demand, notes: Headrooms, now: int) -> int:
-        """Return how far the lead may rise now: so soon after a rise of S no further than notes have, or than
-        nearly every event needs. To move all notes is worse than what a few events lack for ten seconds;
-        where most would lack it, or S is coming down, to be moved alike is better than to be late."""
+        """Return how far the lead may rise now.
+
+        Soon after a rise of S the limit is the notes' headroom, or the need of nearly every event. Moving all
+        notes is worse than ten seconds in which a few events are late. If most would be late, or S is
+        falling, there is no such limit: moving all alike is better than lateness.
+        """
         low, was = notes.low(), _still(self.timing.shift_was, now)
         if low is None or was is None or was.value > self.timing.shift:
             return self.policy.lead_max
@@ -291,7 +303,7 @@ class LeadKeeper:
         return max(_round_down(shift + low, STEP_S), _round_up(demand.usual, STEP_S), LEAD_START)
 
     def _shift_was_over(self, lead: int, now: int) -> bool:
-        """Tell whether S was greater than this lead so lately that what S was must still be told."""
+        """Return whether S was greater than this lead so recently that the old S must still be published."""
         was = _still(self.timing.shift_was, now)
         return was is not None and was.value > lead
 
@@ -311,7 +323,7 @@ class LeadKeeper:
             stepped = notes.share_below(self.timing.lead - shift) > MOVED_SHARE
             self._set_shift(wanted, notes, now, 0 if stepped else round((wanted - shift) / RAMP))
         elif wanted == shift or not _worth_it(needed - low, shift):
-            # By what the lead could be: where notes have little, both come down only step by step.
+            # By the lead that would be possible. Where headroom is small, both fall only step by step.
             self._less_shift_since = None
         else:
             if self._less_shift_since is None:
@@ -330,12 +342,12 @@ class LeadKeeper:
 
 
 def _still(was: Was | None, now: int) -> Was | None:
-    """What something was, unless nothing of that time can come any more."""
+    """Return the earlier course, or None if no event of that time can come any more."""
     return was if was is not None and now < was.until + SETTLE else None
 
 
 def _worth_it(less: int, than: int) -> bool:
-    """Tell whether something is worth lowering."""
+    """Return whether the difference is large enough for a fall."""
     return less < than - max(LOWER_BY, round(LOWER_BY_SHARE * than))
 
 

@@ -1,9 +1,9 @@
-"""Ways: what a member's path takes, as its heartbeats and its bridge's reports say; accidents left out.
+"""Member paths: the delays of a member's path, by its heartbeats and its bridge's reports, without accidents.
 
-Pure; instants are session timetags, durations ticks. Each figure is kept second by second of arrival, and the
-median of the last SECONDS that said anything is what counts. So whatever lasts for less than half of them
-moves none of these figures, and a path that has become longer for good is believed after 15 s. What a network
-that stood still delivers all at once is one second, however long it stood: even a young room is blind to it.
+Pure. Instants are session timetags, durations ticks. Each figure is kept second by second of arrival, and the
+median of the last SECONDS seconds with data counts. So a disturbance of less than half of them moves no
+figure, and a path that has become longer for good is believed after 15 s. All that a network delivers at once
+after a standstill falls into one second, however long the standstill, so even a young room isn't misled.
 Bounds: SECONDS seconds, BEATS_KEPT heartbeats.
 """
 
@@ -17,11 +17,11 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 SECONDS = 30
 BEATS_KEPT = 256
 WAY_GUESS = ticks(0.005)
-"""Of a way that nothing is known of yet."""
+"""Assumed delay of a direction without data, ticks."""
 
 
 class Steady:
-    """The median of what was said in the last SECONDS seconds with anything said."""
+    """The median of a figure over the last SECONDS seconds with data."""
 
     __slots__ = ("_said", "_second")
 
@@ -30,7 +30,7 @@ class Steady:
         self._said: deque[int] = deque(maxlen=SECONDS)
 
     def say(self, value: int, now: int) -> None:
-        """Note a value; of one second the last counts."""
+        """Note a value (ticks) at session time `now`. Of one second the last value counts."""
         second = now // TICKS_PER_S
         if second == self._second:
             self._said.pop()
@@ -38,21 +38,21 @@ class Steady:
         self._said.append(value)
 
     def usual(self, guess: int) -> int:
-        """Return the median, at least 0; `guess` before anything was said."""
+        """Return the median, at least 0; `guess` before the first value."""
         return max(0, _share(sorted(self._said), 0.5)) if self._said else guess
 
 
 @dataclass(slots=True)
 class Ways:
-    """The figures of one member's path.
+    """The figures of one member's path, in ticks.
 
-    up_p50, up_p90: what half, and nine in ten, of the heartbeats of a second take to the relay. down_p50,
-    down_p99: the same from the relay, as the bridge reports them. uncertain: how far its clock may stray from
-    what these ways already hold.
+    up_p50, up_p90: 50th and 90th percentile of a second's heartbeats to the relay. down_p50, down_p99:
+    percentiles from the relay, as reported by the bridge. uncertain: how far its clock may be off beyond what
+    these delays already contain.
     """
 
     beats: deque[int] = field(default_factory=lambda: deque(maxlen=BEATS_KEPT))
-    """The ways of the last heartbeats, as they came."""
+    """Uplink delays of the last heartbeats, in order of arrival."""
     up_p50: Steady = field(default_factory=Steady)
     up_p90: Steady = field(default_factory=Steady)
     down_p50: Steady = field(default_factory=Steady)
@@ -60,10 +60,10 @@ class Ways:
     uncertain: Steady = field(default_factory=Steady)
     _second: int = 0
     _lately: list[int] = field(default_factory=list)
-    """Of the present second."""
+    """Delays of the present second, ascending."""
 
     def beat(self, way: int, now: int) -> None:
-        """Note how long a heartbeat took to the relay; less than 0 where the clocks are off."""
+        """Note the uplink delay of a heartbeat; it is < 0 if the clocks are off. now: session ticks."""
         second = now // TICKS_PER_S
         if second != self._second:
             self._second = second
@@ -75,7 +75,7 @@ class Ways:
         self.up_p90.say(_share(self._lately, 0.9), now)
 
     def report(self, report: Report, now: int) -> None:
-        """Note what a bridge reports."""
+        """Note the delays and the clock bound of a bridge's report. now: session ticks."""
         rtt = ticks(report.rtt_ms / 1e3)
         self.down_p50.say(ticks(report.down_p50_ms / 1e3), now)
         self.down_p99.say(ticks(report.down_p99_ms / 1e3), now)

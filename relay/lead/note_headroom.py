@@ -1,11 +1,12 @@
-"""Headroom: how far ahead of their timetags a room's notes are emitted, lately.
+"""Note headroom: how far ahead of their timetags a room's notes have been emitted lately.
 
-Pure; instants are session timetags, durations ticks. A note of headroom h = timetag - emission is moved by
-the lead D unless D - h <= shift. (The floor moves no more: a sender's untimed events before a note were
-emitted before it.) Notes with less than ORDINARY are late by design (use_real_time) and no measure for
-others. Nor is an accident: a host that stood still catches up with many notes of little headroom. So the
-EPISODE_S seconds on end with most of what is too low are left out; of a young room's seconds half.
-Kept as counts by BIN and second, in blocks of BLOCK: bound BLOCKS_KEPT blocks of BINS bins.
+Pure. Instants are session timetags, durations ticks. A note with headroom h = timetag - emission is moved by
+the lead D unless D - h <= shift. (The floor moves no further notes: a sender's untimed events before a note
+were emitted before it.) Notes with less than ORDINARY are late by design (use_real_time) and don't count. An
+accident doesn't count either: a host that stood still catches up with many notes of little headroom. So the
+EPISODE_S consecutive seconds that hold most of the low notes are left out; in a young room half of its
+seconds. Notes are kept as counts by BIN and second, in blocks of BLOCK. Bound: BLOCKS_KEPT blocks of BINS
+bins.
 """
 
 from collections import Counter
@@ -18,16 +19,17 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 ORDINARY = ticks(0.050)
 BIN = ticks(0.005)
 BINS = 400
-"""Two seconds: what is further ahead than any lead counts as that far."""
+"""Two seconds. Notes further ahead than any lead are counted there."""
 ODD_NOTES = 2
-"""Moved notes that are put up with in a room that has hardly played: the first of a run come late."""
+"""Moved notes that are tolerated in a room that has hardly played, since the first notes of a run come
+late."""
 MOVED_SHARE = 0.001
 EPISODE_S = 15
-"""An accident begins within ten seconds, at however many hosts, and lasts five."""
+"""An accident begins within ten seconds, at any number of hosts, and lasts five."""
 
 
 class Headrooms:
-    """The headrooms of one room's ordinary notes in the last ten minutes with any."""
+    """The headroom of one room's ordinary notes in the last ten minutes that had any."""
 
     def __init__(self) -> None:
         self.last_timetag = 0
@@ -35,14 +37,14 @@ class Headrooms:
         self.last_emitted = 0
         """The latest instant of emission so far."""
         self._blocks: dict[int, Counter[int]] = {}
-        """Notes by second."""
+        """Number of notes by block and second."""
         self._bins: dict[int, Counter[int]] = {}
-        """Notes by second, for each bin of headroom."""
+        """Number of notes by bin of headroom and second."""
         self._low: int | None = None
         self._low_is_known = False
 
     def judged(self, event: Stamped, now: int) -> None:
-        """Note an event that was judged."""
+        """Note an event that was judged. now: session ticks."""
         self.last_emitted = max(self.last_emitted, min(event.emitted, now))
         if event.kind is not Kind.TIMED or event.timetag is None:
             return
@@ -62,17 +64,17 @@ class Headrooms:
 
     @property
     def seconds(self) -> int:
-        """How many seconds had notes."""
+        """The number of seconds that had notes."""
         return sum(map(len, self._blocks.values()))
 
     def low(self) -> int | None:
-        """Return the headroom that all but one in a thousand notes have; None before there were any."""
+        """Return the headroom (ticks) that all but one note in a thousand have; None before any note."""
         if not self._low_is_known:
             self._low, self._low_is_known = self._find_low(), True
         return self._low
 
     def share_below(self, headroom: int) -> float:
-        """Return the share of notes that have less than `headroom`, 0 to 1."""
+        """Return the share (0 to 1) of notes with less than `headroom` ticks."""
         below: Counter[int] = Counter()
         for chosen, by_second in self._bins.items():
             if chosen * BIN < headroom:
@@ -94,7 +96,7 @@ class Headrooms:
         return None
 
     def _episode(self, below: Mapping[int, int]) -> tuple[int, int, int]:
-        """Return where most of these notes are close together: how many, from which second to which."""
+        """Return (count, first second, last second) of the stretch that holds most of these notes."""
         lasting = min(EPISODE_S, self.seconds // 2)
         best, notes, ordered, first = (0, 0, 0), 0, sorted(below), 0
         if not lasting:

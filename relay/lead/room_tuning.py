@@ -1,11 +1,11 @@
-"""Tuning: what a room's events and paths show, and the lead, shift and horizon that follow from it.
+"""Room tuning: lead, shift and horizon of a room, derived from its events and paths.
 
-Pure; instants are session timetags, durations ticks. H, the horizon, is what a member needs from a verdict
-to the due: the earliest due that a verdict may still give. It is what the slowest member needs for all but
-one event in ten, repair included; but what it needs for repair alone is waited for only as far as the
-lead leaves it beside the way up. All that the lead has beyond H is the way up's. A member whose plain path
-there and back takes more than the longest lead is not waited for, neither for what it plays nor for what it
-hears; it is told, as is one whose events do so again and again.
+Pure. Instants are session timetags, durations ticks. The horizon H is the earliest due, counted from now,
+that a verdict may still give. It is the time that the slowest member needs from a verdict to the due for all
+but one event in ten, repair included. But time needed only for repair counts only as far as the lead leaves
+it beside the uplink delay. The rest of the lead is for the uplink. A member whose plain path there and back
+exceeds the longest lead is not waited for, neither as sender nor as receiver. It gets a message, as does one
+whose events repeatedly exceed the longest lead.
 """
 
 from collections.abc import Sequence
@@ -20,39 +20,39 @@ from relay.wire.timetag import ms, ticks
 
 TUNE_EVERY = ticks(1.0)
 BLOCKS_MIN = 3
-"""Half a minute of music: with less the plain paths are the better guess."""
+"""Half a minute of music. With less of it the plain paths are the better guess."""
 H_MARGIN = ticks(0.010)
 H_MIN = ticks(0.020)
 H_SLACK = ticks(0.010)
-"""The lead must exceed H by something, or every event would be re-timed."""
+"""The lead must exceed H by this, or every event would be re-timed."""
 H_GRAIN = ticks(0.010)
-"""More is needed at once; less waits until it is worth saying."""
+"""H rises at once, but falls only by more than this, to publish fewer changes."""
 DOWN_BLOCKS = 12
-"""Two minutes: a way down that has become longer is believed when three blocks say so."""
+"""Two minutes. A longer downlink is believed once three blocks show it."""
 REPAIR_MIN = ticks(0.045)
-"""What a loss costs at least: it is noticed, asked for 5 ms later, and sent again."""
+"""Least cost of a loss: it is noticed, asked for 5 ms later, and sent again."""
 REPAIR_PER_RTT = 1.2
 REPAIRS = 2
-"""An event may be lost on both its ways, or twice on one."""
+"""An event may be lost on both hops, or twice on one."""
 UNMOVED = ticks(0.450)
-"""A lead that moves no ordinary note: Sonic Pi emits them 0.5 s ahead, less what it takes to compute them
-(0.48 s are left, seldom less than 0.46)."""
+"""A lead that moves no ordinary note. Sonic Pi emits notes 0.5 s ahead less its computing time; 0.48 s are
+left, seldom less than 0.46."""
 UNCERTAIN_MAX = ticks(0.050)
 ADVANCE_MAX = ticks(0.400)
-"""No sound driver needs more, and nobody makes the room wait by saying so."""
+"""No sound driver needs more, so a member can't make the room wait by claiming more."""
 SILENT_AFTER = ticks(2.0)
 BEYOND_BLOCKS = 3
-"""So many bad moments in ten minutes are worth a word."""
+"""In ten minutes this many blocks with such events cause a message to the member."""
 TELL_EVERY = ticks(600.0)
 BACK_AT_SHARE = 0.9
-"""Of the longest lead: who was too far away is waited for again below it."""
+"""Share of the longest lead. A member that was too far away is waited for again below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """What is known of a member's path; the ways are those of heartbeats, which nothing repairs.
+    """The state of a member's path, in ticks. Delays are those of heartbeats, which nothing repairs.
 
-    uncertain: how far its clock may stray from what the measured ways already hold.
+    advance: its release advance. uncertain: how far its clock may be off beyond what the delays contain.
     """
 
     slot: int
@@ -68,14 +68,14 @@ class Path:
 
 @dataclass(slots=True)
 class Tuned:
-    """What changed: whether members must hear of it, and words for some of them, by slot."""
+    """The result of tuning. changed: members must be notified. words: messages for some members, by slot."""
 
     changed: bool = False
     words: dict[int, str] = field(default_factory=dict)
 
 
 class RoomTuning:
-    """The lead, shift and horizon of one room, kept at what its events need."""
+    """The lead, shift and horizon of one room, adjusted to its events' needs."""
 
     def __init__(self, policy: LeadPolicy) -> None:
         self.keeper = LeadKeeper(policy)
@@ -83,7 +83,7 @@ class RoomTuning:
         self.headrooms = Headrooms()
         self.horizon = H_MIN
         self.why: Peak | None = None
-        """What asks for the most: None before events have told."""
+        """The peak that determines the lead; None before there is data."""
         self._tuned_at = 0
         self._told_at: dict[int, int] = {}
         self._waited: set[int] = set()
@@ -103,7 +103,10 @@ class RoomTuning:
         self._too_far.discard(slot)
 
     def tune(self, paths: Sequence[Path], last_due: int, now: int) -> Tuned:
-        """Set lead, shift and horizon to what the members who are in need; at most once in TUNE_EVERY."""
+        """Adjust lead, shift and horizon to the present members, at most once in TUNE_EVERY.
+
+        last_due, now: session ticks.
+        """
         if now < self._tuned_at + TUNE_EVERY:
             return Tuned()
         self._tuned_at = now
@@ -118,7 +121,7 @@ class RoomTuning:
         return Tuned(changed, self._words(paths, now))
 
     def set_horizon(self, paths: Sequence[Path], now: int) -> bool:
-        """Set H to what the members who are in need; return whether it changed by so much as to say so."""
+        """Adjust H to the present members. Return whether it changed enough to be published."""
         timing = self.keeper.timing
         lead = min(timing.lead, timing.lead_at(now))
         wanted = max(H_MIN, min(self._wanted_horizon(self._waited_for(paths), lead), lead - H_SLACK))
@@ -129,14 +132,16 @@ class RoomTuning:
         return changed
 
     def member_need(self, path: Path) -> tuple[int, int]:
-        """Return what the events of a member need on their way up, and all events on the way down to it and
-        there; 0 where nothing is known."""
+        """Return (need of the member's events to the relay, need of all events from the relay to it), ticks.
+
+        The second includes its release advance. 0 stands for no data.
+        """
         up = self._ranked(self.needs.up_peaks([path.slot]))
         down = self._ranked(self.needs.down_peaks(path.slot))
         return (up.need if up else 0, down.need + _advance(path) if down else 0)
 
     def _waited_for(self, paths: Sequence[Path]) -> list[Path]:
-        """Those whose plain paths fit into the longest lead, between any two of them."""
+        """Return the members of which any two have plain paths that together fit the longest lead."""
         waited = list(paths)
         while waited:
             up, down = max(waited, key=lambda path: path.up_p50), max(waited, key=_plain_down)
@@ -161,10 +166,10 @@ class RoomTuning:
         return Demand(need, self._plain(waited), min(usual, self._most), settled, self.needs.told)
 
     def _plain(self, waited: Sequence[Path]) -> int:
-        """What those need who haven't played yet.
+        """Return the lead (ticks) for members that haven't played yet.
 
-        While the others' events don't tell either, with the repairs that it may take: with two as far as that
-        moves no ordinary note, and where events were lost with one in any case.
+        While no other events have been measured either, repairs are added: two as far as that moves no
+        ordinary note, and at least one if events were lost.
         """
         starts = [path for path in waited if self.needs.blocks_of(path.slot) < BLOCKS_MIN]
         if not starts:
@@ -176,27 +181,30 @@ class RoomTuning:
         certain = plain + (repair if any(path.lossy for path in waited) else 0)
         low = self.headrooms.low()
         unmoved = UNMOVED if low is None else min(UNMOVED, low)
-        # A safe room adds its reserve to what this returns.
+        # A safe room applies its reserve to this result.
         unmoved = round(unmoved / self.keeper.policy.caution.reserve)
         return max(certain, min(plain + REPAIRS * repair, unmoved))
 
     def _wanted_horizon(self, waited: Sequence[Path], lead: int) -> int:
-        """What a verdict must be ahead of its due: all of the plain way, of the rest what `lead` allows."""
+        """Return the time (ticks) that a verdict needs before its due.
+
+        The plain delay counts in full, the rest only as far as `lead` allows.
+        """
         room = lead - self._up(waited)
         return max((max(_plain_down(path), min(self._tail(path), room)) for path in waited), default=0)
 
     def _up(self, waited: Sequence[Path], rank: int | None = None) -> int:
-        """What events need on the way up, whoever sends them. rank: the profile's own if None."""
+        """Return the uplink need of events, whoever sends them. rank: None is the profile's own."""
         peaks = self.needs.up_peaks(path.slot for path in waited)
         peak = self._ranked(peaks) if rank is None else ranked(peaks, rank)
         return max(peak.need if peak else 0, max(map(self._plain_up, waited), default=0))
 
     def _plain_up(self, path: Path) -> int:
-        """What nine heartbeats in ten take up; where that is beyond all waiting, what half of them take."""
+        """Return the 90th percentile of heartbeats' uplink delay, or the median if that exceeds `most`."""
         return path.up_p90 if path.up_p90 <= self._most else path.up_p50
 
     def _tail(self, path: Path) -> int:
-        """What a member needs of H for all but one event in ten."""
+        """Return the H that this member needs for all but one event in ten."""
         tails = sorted(self.needs.down_tails(path.slot, DOWN_BLOCKS))
         down = tails[int(0.75 * len(tails))] if len(tails) >= BLOCKS_MIN else path.down_p99
         return down + _advance(path) + H_MARGIN
@@ -223,7 +231,10 @@ class RoomTuning:
 
 
 def beyond_words(most: int, plain: int | None, events: int) -> str:
-    """Say to a member why the room doesn't wait for it. plain: its way there and back, if that is why."""
+    """Return the message that tells a member why the room doesn't wait for it.
+
+    most: ticks. plain: ticks of its path there and back, if that is the reason; else None.
+    """
     longest = f"the {ms(most):.0f} ms that this room waits for at most (jamrelay serve --lead-max-ms)"
     if plain is not None:
         return (
