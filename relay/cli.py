@@ -163,7 +163,7 @@ def _policy(
     )
     if scheme is Scheme.JUDGED:
         return policy
-    # By timestamps alone nobody judges what would be needed.
+    # With timestamps alone no event is judged, so no need is measured and nothing can be tuned.
     first = policy.first()
     return replace(policy, lead=first.lead, shift=first.shift)
 
@@ -175,7 +175,7 @@ async def _until_asked(
     loop = asyncio.get_running_loop()
 
     def ask(number: signal.Signals) -> None:
-        # The second time the default is back: it ends us at once.
+        # The second signal meets the default handler, which ends the process at once.
         loop.remove_signal_handler(number)
         stop.set()
 
@@ -232,7 +232,7 @@ async def _show(address: str, room: str | None, *, as_json: bool, watch: bool) -
 
 
 async def _check_room(endpoint: Endpoint, pins: KnownRelays, room: str) -> None:
-    """Raise LocalError with the rooms that are open, if this one isn't."""
+    """Raise LocalError with the open rooms if this one isn't open."""
     if (await ask_stats(endpoint, pins, room=room)).rooms:
         return
     rooms = (await ask_stats(endpoint, pins)).rooms

@@ -1,4 +1,4 @@
-"""Announcement: what `jamrelay serve` prints when it is ready, the line that others join with above all.
+"""Announcement: the lines that `jamrelay serve` prints when it is ready, above all the command to join.
 
 Pure.
 """
@@ -11,7 +11,8 @@ EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 def announcement(host: str, reached: str, port: int, fingerprint: str) -> list[str]:
-    """Return the lines. host: what is listened on. reached: an address of this machine that others reach."""
+    """Return the lines. host: the address listened on. reached: an address at which others reach this
+    machine."""
     everywhere = host in EVERYWHERE
     place = Endpoint(reached if everywhere else host, port).typed()
     lines = [

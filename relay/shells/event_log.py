@@ -1,10 +1,10 @@
-"""Event log: every judged event of every room, a JSON object a line, for proofs and for replays.
+"""Event log: every judged event of every room, a JSON object a line, for proofs and replays.
 
 A shell. Fields: room, number, slot, seq, due (64-bit NTP session timetag), kind, flags, payload (hex of the
 sender's OSC message, "" for a slot reset). The room's order is (due, number).
 
-A thread writes it, so that a disk that stands still holds nobody up. Bound: WAITING_BYTES_MAX that the disk
-hasn't taken. A relay that is killed leaves whole lines, and loses what it has judged in the last instant.
+A thread writes it, so that a slow disk delays nothing else. Bound: WAITING_BYTES_MAX bytes may wait for the
+disk. A relay that is killed leaves whole lines, and loses the events of the last instant.
 """
 
 import contextlib
@@ -19,35 +19,35 @@ from relay.wire.errors import LocalError
 from relay.wire.sequence import Flag, Judged
 
 WAITING_BYTES_MAX = 16 << 20
-"""Half a minute of 500 events a second, each of the longest."""
+"""Half a minute of 500 events a second, each of greatest length."""
 
 CLOSE_S = 2.0
-"""How long the disk may take for what waits at the end."""
+"""How long closing waits for the disk, s."""
 
 
 class EventLog:
-    """An open log; what is there already is kept, and added to."""
+    """An open log. An existing file is extended."""
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises LocalError if it can't be written."""
         self._path = path
         try:
-            # Without a buffer: what a thread that hangs had in one would hang us at our end.
+            # Unbuffered: bytes in a buffer of a hanging thread would make the process hang at exit.
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise LocalError(f"can't write the event log {path}: {error.strerror}") from None
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._given = 0
         self._done = 0
-        """Bytes, each counted by one thread alone: that of the caller, and that of the file."""
+        """Bytes given to the thread, and written by it. Each counter is changed by one thread only."""
         self._failed: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="event log", daemon=True)
         self._thread.start()
 
     def write(self, verdicts: Iterable[tuple[str, Judged]]) -> None:
-        """Add events, each with the name of its room; they are written soon.
+        """Add events, each with the name of its room. The thread writes them soon.
 
-        Raises LocalError, in words for whoever runs the relay, if those before couldn't be written.
+        Raises LocalError, in words for the relay's operator, if earlier ones couldn't be written.
         """
         self._check()
         lines = "".join(_line(room, event) for room, event in verdicts).encode("ascii")
@@ -60,7 +60,7 @@ class EventLog:
         self._waiting.put(lines)
 
     def close(self) -> None:
-        """Write what waits, and close the file. Raises LocalError as `write` does."""
+        """Write the waiting lines and close the file. Raises LocalError like `write`."""
         self._waiting.put(None)
         self._thread.join(CLOSE_S)
         self._check()
@@ -94,9 +94,9 @@ class EventLog:
             raise
 
     def _cut(self, written: bytes) -> None:
-        """Take half a line from the end, which a disk with a little room has left."""
+        """Remove the half line at the file's end that a nearly full disk has left."""
         half = len(written) - written.rfind(b"\n") - 1
-        with contextlib.suppress(OSError):  # no file that has an end: a device, a pipe
+        with contextlib.suppress(OSError):  # devices and pipes can't be truncated
             if half:
                 os.ftruncate(self._file.fileno(), os.fstat(self._file.fileno()).st_size - half)
 

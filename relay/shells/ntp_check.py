@@ -1,7 +1,7 @@
-"""Check of the relay's own clock against a public NTP server, with ntplib in a thread.
+"""Check of the relay's own clock against a public NTP server.
 
-A shell. ntplib's client blocks and opens a socket per call, so it gets a thread. The result is shown and
-logged, never applied: what members share is the relay's clock, right or wrong.
+A shell. ntplib's client blocks and opens a socket per call, so it runs in a thread. The result is shown and
+logged but never applied: all members share the relay's clock, right or wrong.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ EVERY_S = 600.0
 RETRY_S = 60.0
 TIMEOUT_S = 5.0
 WARN_MS = 100.0
-"""Sonic Pi users don't hear it, but logs and recordings of different hosts no longer match."""
+"""Sonic Pi users don't hear such an offset, but logs and recordings of different hosts no longer match."""
 
 
 async def check_forever(
     server: str, session_now: Callable[[], int], on_offset: Callable[[float], None]
 ) -> None:
-    """Ask `server` ("HOST" or "HOST:PORT") every ten minutes; offset in ms > 0: the server is ahead."""
+    """Ask `server` ("HOST" or "HOST:PORT") every ten minutes. Offset in ms; > 0: the server is ahead."""
     while True:
         offset_ms = await asyncio.to_thread(ask, server, session_now)
         if offset_ms is not None:
@@ -34,7 +34,7 @@ async def check_forever(
 
 
 def ask(server: str, session_now: Callable[[], int]) -> float | None:
-    """Return by how many ms `server` is ahead of session time, None if it does not answer."""
+    """Return by how many ms `server` is ahead of session time; None if it does not answer."""
     host, _, port = server.partition(":")
     try:
         answer = ntplib.NTPClient().request(host, version=4, port=int(port or 123), timeout=TIMEOUT_S)

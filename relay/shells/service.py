@@ -1,7 +1,7 @@
 """The relay's shell: sockets, tasks and the clock around `relay.hub.hub`.
 
-Owns one TLS listener and one UDP socket on the same port. Session time is this process's local clock,
-set by the wall clock once at start: a later step of the wall clock moves nothing.
+Owns one TLS listener and one UDP socket on the same port. Session time is this process's local clock, set by
+the wall clock once at start. Later steps of the wall clock don't affect it.
 """
 
 import asyncio
@@ -43,22 +43,22 @@ from relay.wire.timetag import from_unix_ns
 log = logging.getLogger(__name__)
 
 PORT_TRIES = 20
-"""With port 0: how often to look for a number that is free over TCP and UDP alike."""
+"""With port 0: attempts to find a number that is free over TCP and UDP alike."""
 
 FIRST_WORD_S = 10.0
-"""How long a connection may keep its place without a word of worth."""
+"""Close a connection that has sent no valid message for this long, s."""
 ASKED_S = 10.0
-"""How long from its first answer on, if it only asks and is neither a member's nor a prober's."""
+"""The same after its first answer, if it is neither a member's nor a prober's and only asks, s."""
 
 WAKE_AGAIN_S = 0.05
-"""After a wake-up that failed."""
+"""Delay of the next attempt after a wake-up that failed, s."""
 
 EVENT_LOG = "the event log"
 
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """What `jamrelay serve` was asked for. ntp_server: None checks nothing."""
+    """The options of `jamrelay serve`. ntp_server: None disables the check."""
 
     host: str
     port: int
@@ -113,7 +113,7 @@ class RelayService:
         self.hub.udp_counts = partial(self._socket.counts.named, "udp")
         self._streams: dict[int, ControlStream] = {}
         self._networks: Counter[str] = Counter()
-        """How many of them each address has."""
+        """The number of open connections of each network."""
         self._connections = 0
         self._timer: asyncio.TimerHandle | None = None
         self._settling: asyncio.Handle | None = None
@@ -144,7 +144,7 @@ class RelayService:
         self._wake()
 
     async def stop(self) -> None:
-        """Close everything; members play on alone."""
+        """Close everything. Members play on alone."""
         for handle in (self._timer, self._settling):
             if handle is not None:
                 handle.cancel()
@@ -174,7 +174,7 @@ class RelayService:
         self._streams[connection] = stream
         self._networks[network] += 1
         try:
-            # Whoever says nothing, or only asks, doesn't keep a place that others want.
+            # A silent connection, or one that only asks, doesn't keep a place that others want.
             async with asyncio.timeout(FIRST_WORD_S) as patience:
                 if stream.carries_events:
                     await self._carry(stream, StreamAddress(connection), patience)
@@ -184,13 +184,13 @@ class RelayService:
             log.info("stream closed peer=%s reason=no-member", stream.peer)
         finally:
             del self._streams[connection]
-            self._networks -= Counter([network])  # and forgets who has none
+            self._networks -= Counter([network])  # also drops networks with no connection left
             now = self._time.now()
             self._do(self.hub.control_closed(connection, now))
             self._settle(now)
 
     def _no_place(self, network: str) -> str | None:
-        """Return why a new connection can't be served, None if it can."""
+        """Return why a new connection can't be served; None if it can."""
         if self._networks[network] >= CONNECTIONS_PER_ADDRESS:
             return f"this relay serves {CONNECTIONS_PER_ADDRESS} connections of one address at once; end some"
         if len(self._streams) >= CONNECTIONS_MAX:
@@ -198,7 +198,7 @@ class RelayService:
         return None
 
     async def _converse(self, stream: ControlStream, connection: int, patience: asyncio.Timeout) -> None:
-        """Take in control messages."""
+        """Receive control messages until the connection ends or one is malformed."""
         asked = False
         while (payload := await stream.receive()) is not None:
             try:
@@ -216,7 +216,7 @@ class RelayService:
             asked = True
 
     async def _carry(self, stream: ControlStream, address: StreamAddress, patience: asyncio.Timeout) -> None:
-        """Take in sealed datagrams over TLS: the first must be a member's; then all is as over UDP."""
+        """Receive sealed datagrams over TLS. The first must be a member's; then all is as over UDP."""
         taken = 0
         while (payload := await stream.receive()) is not None:
             refused = self.hub.datagrams_refused
@@ -228,7 +228,7 @@ class RelayService:
             patience.reschedule(None)
             taken += 1
             self._settle_soon()
-            if taken % DRAIN_MAX == 0:  # what is buffered already is received without a turn for others
+            if taken % DRAIN_MAX == 0:  # receiving buffered payloads never yields to other tasks by itself
                 await asyncio.sleep(0)
 
     def _on_datagrams(self, datagrams: list[Received]) -> None:
@@ -248,12 +248,12 @@ class RelayService:
             self._do(self.hub.wake(now))
             self._settle(now)
         except Exception:
-            # One room's trouble must not stop the timer, and with it the heartbeats of all.
+            # A fault in one room must not stop the timer, and with it the heartbeats of all rooms.
             log.exception("our fault")
             self._timer = asyncio.get_running_loop().call_later(WAKE_AGAIN_S, self._wake)
 
     def _settle_soon(self) -> None:
-        """Settle once for all that is taken in before the loop's next turn."""
+        """Flush once for everything received before the loop's next turn."""
         if self._settling is None:
             self._settling = asyncio.get_running_loop().call_soon(self._settle_now)
 
@@ -262,7 +262,7 @@ class RelayService:
         self._settle(self._time.now())
 
     def _settle(self, now: int) -> None:
-        """Send what waits, and set the timer anew."""
+        """Send waiting datagrams, and set the timer anew."""
         self._do(self.hub.flush(now))
         if self._timer is not None:
             self._timer.cancel()
@@ -271,7 +271,7 @@ class RelayService:
         self._look_on()
 
     def _look_on(self) -> None:
-        """Tell whoever looks on what was judged: last of all, when the music has left."""
+        """Pass the verdicts to the event log, last of all, when the music has left."""
         if self._event_log is not None and self._verdicts:
             verdicts = self._verdicts.copy()
             self._verdicts.clear()
@@ -293,7 +293,7 @@ class RelayService:
                 case CloseControl(connection):
                     stream = self._streams.get(connection)
                     if stream is not None:
-                        # What waits on an events stream is for nobody any more.
+                        # Datagrams that wait on an events stream are of no use to anybody now.
                         (stream.abort if stream.carries_events else stream.close)()
                 case _:
                     assert_never(effect)
@@ -305,7 +305,7 @@ async def run(
     on_ready: Callable[[RelayService], None],
     stop: asyncio.Event,
 ) -> None:
-    """Serve until `stop` is set; `on_ready` is called once the port is open."""
+    """Serve until `stop` is set. Calls `on_ready` once the port is open."""
     asyncio.get_running_loop().set_exception_handler(on_fault)
     service = RelayService(settings, identity)
     await service.start()
@@ -318,5 +318,5 @@ async def run(
 
 
 def default_data_dir() -> Path:
-    """Return where the relay keeps its key on this system."""
+    """Return the folder in which the relay keeps its key on this system."""
     return platformdirs.user_data_path("jamrelay", appauthor=False)

@@ -1,7 +1,7 @@
 """Identity of a relay: a key and a self-signed certificate, made on first start and kept for good.
 
 A shell. Bridges pin the certificate's fingerprint, so nobody else has to vouch for it and it need not expire.
-Both files are made in a folder of their own that is moved into place whole: there are both or neither.
+Both files are made in a temporary folder that is then renamed, so that there are always both or neither.
 """
 
 import logging
@@ -31,7 +31,7 @@ __all__ = ["Identity", "fingerprint_of", "load_or_create"]
 log = logging.getLogger(__name__)
 
 VALID_FOR = timedelta(days=36_525)
-"""A hundred years: a new key means that every member has to be told, so it is never due by date."""
+"""A hundred years. A new key must be announced to every member, so no date ever forces one."""
 
 _FOLDER = "identity"
 _CERT = "cert.pem"
@@ -40,7 +40,7 @@ _KEY = "key.pem"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where a relay's certificate and key are, and the fingerprint that bridges pin."""
+    """The paths of a relay's certificate and key, and the fingerprint that bridges pin."""
 
     cert_path: Path
     key_path: Path
@@ -48,9 +48,9 @@ class Identity:
 
 
 def load_or_create(data_dir: Path) -> Identity:
-    """Return the identity kept in `data_dir`, made there if there is none yet.
+    """Return the identity kept in `data_dir`. It is made if there is none yet.
 
-    Raises LocalError if it is damaged, readable by others, or cannot be made; a damaged one is never
+    Raises LocalError if it is damaged, readable by others, or cannot be made. A damaged identity is never
     replaced unasked, because every member would take the new one for an impostor's.
     """
     folder = data_dir / _FOLDER

@@ -1,1 +1,1 @@
-"""Statistics of a relay: gathered, and shown to people."""
+"""Statistics of a relay: gathering and display."""

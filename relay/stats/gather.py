@@ -1,4 +1,4 @@
-"""Statistics: what `jamrelay stats` shows, gathered from judge, book and reports.
+"""Statistics for `jamrelay stats`, gathered from judge, ledger and reports.
 
 Pure.
 """
@@ -18,7 +18,7 @@ INCIDENTS_SHOWN = 20
 
 
 def room_stats(room: Room, *, counts: bool = True) -> RoomStats:
-    """Return the statistics of one room. counts: with the `counts` of each member, too."""
+    """Return the statistics of one room. counts: include the `counts` of each member."""
     ledger = room.ledger
     judged = [room.judge.counts(slot) for slot in room.seats]
     timing = room.judge.timing
@@ -53,14 +53,15 @@ def room_stats(room: Room, *, counts: bool = True) -> RoomStats:
 
 
 def add_counts(sums: dict[str, int], report: dict[str, int]) -> None:
-    """Add what a bridge counted since its report before. Bound: COUNTS_MAX names, the first ones."""
+    """Add a bridge's counts since its previous report. Bound: the first COUNTS_MAX names are kept."""
     for name, count in report.items():
         if name in sums or len(sums) < COUNTS_MAX:
             sums[name] = sums.get(name, 0) + count
 
 
 def _counts(room: Room, seat: Seat) -> dict[str, int]:
-    """Return what its bridge counted and, after it so that no bridge can say it, what the relay did."""
+    """Return the counts of the member's bridge and the relay's. The relay's win, so no bridge can fake
+    them."""
     judged = room.judge.counts(seat.slot)
     own = {"judge_duplicates": judged.duplicates, "judge_skipped": judged.skipped}
     if seat.channel is not None:
@@ -117,7 +118,7 @@ def _member_stats(room: Room, seat: Seat, path: Path | None, *, with_counts: boo
 
 
 def _why(room: Room) -> str:
-    """Whose events ask for the lead, in words; nothing before events have told."""
+    """Return a text naming the events that determine the lead; empty before there is data."""
     why = room.tuning.why
     if why is None:
         return ""
@@ -126,7 +127,7 @@ def _why(room: Room) -> str:
 
 
 def _loss_percent(seat: Seat) -> float:
-    """Frames lost at first sight on either way, of those expected since the member joined."""
+    """Return the percentage of frames lost at first, in both directions, since the member joined."""
     report = seat.last_report
     expected = (report.frames_expected if report else 0) + (
         seat.channel.up.counts.expected if seat.channel else 0

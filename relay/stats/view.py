@@ -1,6 +1,6 @@
-"""Statistics as people read them: a headline, a table of the members, and what went wrong by name.
+"""Statistics for people: a headline, a table of the members, and remarks on problems by member.
 
-Pure but for the look.
+Pure, apart from colours.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from relay.wire.sequence import Scheme
 from relay.wire.stats import MemberStats, ProbeStats, RoomStats, Stats
 
 WIDE = 1000
-"""Columns: no limit, to learn how many a table would like."""
+"""Columns: practically unlimited, to measure the width that a table would like."""
 
 CLOCK_UNKNOWN_MS = 1e5
-"""A bound above it only says that there is none yet."""
+"""A clock bound above this means that there is none yet, ms."""
 
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 
 
 def stats_view(stats: Stats, room_asked: str | None = None) -> RenderableType:
-    """Return the statistics for a terminal. room_asked: the only room that was asked for."""
+    """Return the statistics for a terminal. room_asked: the only room that was requested."""
     parts: list[RenderableType] = [_headline(stats)]
     parts += [
         Text(f"{name} is off since it failed: the relay's log says why", style=FAIR) for name in stats.off
@@ -43,7 +43,7 @@ def stats_view(stats: Stats, room_asked: str | None = None) -> RenderableType:
 
 
 def verdict(room: RoomStats) -> tuple[str, str]:
-    """Return (words, style): whether everybody got the same, as far as it was compared."""
+    """Return (words, style) on whether everybody got the same, as far as it was compared."""
     deaf = [member.name for member in room.members if member.unfounded]
     if deaf:
         return f"NOT heard by {', '.join(deaf)}: what others built at their start isn't there", BAD
@@ -67,11 +67,11 @@ _HAPPENED = {
     "missed_here": "a note was not played there, since its computer came to it when its time was over",
     "overflowed": "an event was dropped there, since too many waited",
 }
-"""Of what a bridge counts by name, what people should know; `--json` has all."""
+"""Remarks on those counts of a bridge that people should know. `--json` has all counts."""
 
 
 def _remarks(member: MemberStats) -> list[str]:
-    """Return what a member should know that has no column: it is 0 for most."""
+    """Return remarks on figures that have no column, since they are 0 for most members."""
     remarks: list[str] = []
     if member.transport != "udp":
         remarks.append(f"{member.name}: events over {member.transport.upper()}, since UDP is not used")
@@ -143,7 +143,7 @@ def _room_line(room: RoomStats) -> Text:
 
 
 def _needs(room: RoomStats) -> list[Text]:
-    """Say what the lead has to be good for, once events have told."""
+    """Return the line on the lead's needs, or none before there is data."""
     if not room.lead_why:
         return []
     each = ", ".join(
@@ -163,7 +163,7 @@ def _count(name: str) -> Callable[[MemberStats], str]:
 
 
 _Columns = tuple[tuple[str, str, Callable[[MemberStats], str]], ...]
-"""Heading, style of what isn't 0, and text."""
+"""Heading, style of cells other than "0", and the cell's text."""
 
 _COUNTS: _Columns = (
     ("events", "", _count("events")),
@@ -200,7 +200,7 @@ _PATH: _Columns = (
 
 
 class _Members:
-    """A line for each member; two tables where the terminal is too narrow for one."""
+    """A line for each member; two tables if the terminal is too narrow for one."""
 
     def __init__(self, room: RoomStats) -> None:
         self._room = room
