@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from relay.wire.control import (
+from relay.wire.control.digests import DigestDetail
+from relay.wire.control.report import (
     COUNTS_MAX,
     MAX_LISTED,
     TENTHS_PER_S,
     WAY_TENTHS_MAX,
     WAYS_MAX,
-    DigestDetail,
     Report,
 )
 from relay.wire.quantile import quantile

@@ -22,7 +22,7 @@ from bridge.probe.same_path import agreements
 from bridge.probe.service import ProbeService
 from bridge.probe.view import comparison, drawing, meaning, summary
 from relay.transports.pins import KnownRelays, default_path
-from relay.wire.control import PROBE_RATE_MAX, PROBE_SECONDS_MAX
+from relay.wire.control.probe import RATE_MAX, SECONDS_MAX
 from relay.wire.endpoint import DEFAULT_PORT, Endpoint, parse_endpoint
 from relay.wire.errors import LocalError
 from relay.wire.trace import Trace, dumps, loads
@@ -36,13 +36,13 @@ REFRESH_NS = 250_000_000
 @click.option(
     "--seconds",
     default=60.0,
-    type=click.FloatRange(1, PROBE_SECONDS_MAX),
+    type=click.FloatRange(1, SECONDS_MAX),
     help="Measure for this many seconds.",
 )
 @click.option(
     "--rate",
     default=50.0,
-    type=click.FloatRange(1, PROBE_RATE_MAX),
+    type=click.FloatRange(1, RATE_MAX),
     help="Send this many datagrams a second, each way.",
 )
 @click.option(

@@ -137,8 +137,8 @@ class Probing:
             if now >= probe.report_at:
                 probe.report_at = now + REPORT_EVERY
                 # An empty one is sent too: that nothing came is what the prober has to know.
-                report = control.ProbeReport(arrivals=probe.arrivals[: control.PROBE_ARRIVALS_MAX])
-                del probe.arrivals[: control.PROBE_ARRIVALS_MAX]
+                report = control.ProbeReport(arrivals=probe.arrivals[: control.probe.ARRIVALS_MAX])
+                del probe.arrivals[: control.probe.ARRIVALS_MAX]
                 effects.append(SendControl(probe.connection, report))
             if now >= probe.ends_at or now - probe.heard_at > SILENCE:
                 self.closed(probe.connection)

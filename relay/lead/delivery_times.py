@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from relay.wire.control import TENTHS_PER_S
+from relay.wire.control.report import TENTHS_PER_S
 from relay.wire.sequence import Judged, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 

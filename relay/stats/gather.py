@@ -8,7 +8,7 @@ from dataclasses import asdict
 from relay.lead.room_tuning import Path
 from relay.room.coherence import MemberSums
 from relay.room.room import Room, Seat
-from relay.wire.control import COUNTS_MAX
+from relay.wire.control.report import COUNTS_MAX
 from relay.wire.endpoint import StreamAddress
 from relay.wire.quantile import quantile
 from relay.wire.stats import MemberStats, RoomStats

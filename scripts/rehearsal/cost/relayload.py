@@ -163,7 +163,7 @@ class Traffic:
 
     def _report(self, member: _Member, now: int) -> None:
         # Of the same numbers in all reports of a room: only one member opens them.
-        ways = self._ways[member.room][-control.WAYS_MAX :]
+        ways = self._ways[member.room][-control.report.WAYS_MAX :]
         if member.welcome.slot == self._seats:
             self._ways[member.room] = []
         second = now // TICKS_PER_S - 1

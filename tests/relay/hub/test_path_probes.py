@@ -173,10 +173,10 @@ def test_more_than_the_rate_is_not_answered_not_reported_and_counted() -> None:
 
 def test_the_rate_that_may_be_asked_for_can_be_kept_up_to_the_end() -> None:
     jam = Jam()
-    prober = Prober(jam, 1, rate=control.PROBE_RATE_MAX, seconds=60)
+    prober = Prober(jam, 1, rate=control.probe.RATE_MAX, seconds=60)
     for number in range(6000):
         assert prober.probe(number) is not None, number
-        jam.now += round(TICKS_PER_S / control.PROBE_RATE_MAX)
+        jam.now += round(TICKS_PER_S / control.probe.RATE_MAX)
 
 
 def test_it_ends_a_little_after_the_time_asked_for() -> None:

@@ -60,7 +60,7 @@ def test_every_reason_has_its_words_within_a_notice(why: Why) -> None:
     unheard.note(1, why, 123_456)
     ((text,),) = unheard.news(EPOCH).values()
     assert text.startswith("123456 events of yours")
-    assert len(text) < control.MAX_NOTICE
+    assert len(text) < control.room.MAX_NOTICE
 
 
 # -- the relay ---------------------------------------------------------------------------------------

@@ -46,6 +46,20 @@ def test_there_is_a_vector_for_every_message_of_either_way() -> None:
         assert {vector["message"]["type"] for vector in vectors if vector["way"] == way} == tags
 
 
+def test_every_message_belongs_to_one_family_and_every_family_to_the_protocol() -> None:
+    for way, union in (("up", control.Up), ("down", control.Down)):
+        held = [one for family in control.FAMILIES for one in getattr(family, way)]
+        assert len(held) == len(set(held))
+        assert set(held) == set(union.__args__)
+
+
+def test_a_codec_reads_the_families_it_was_made_for_and_no_other() -> None:
+    small = control.Codec([control.join.FAMILY, control.report.FAMILY])
+    assert small.decode_up(control.encode(control.Leave())) == control.Leave()
+    with pytest.raises(MalformedControl, match="stats_request"):
+        small.decode_up(control.encode(control.StatsRequest()))
+
+
 def test_unknown_fields_are_ignored() -> None:
     data = msgspec.msgpack.encode(HELLO | {"colour": "blue"})
     assert control.decode_up(data) == control.decode_up(msgspec.msgpack.encode(HELLO))

@@ -96,12 +96,14 @@ def test_a_member_that_counts_ever_new_things_fills_neither_memory_nor_an_answer
     for number in range(STATS_COUNTS_MAX):
         bridge = jam.join(f"{number}", f"room {number // 31}")
         for batch in range(3):
-            counts = {f"n{batch}_{one:02d}_{'x' * 34}": 2**32 for one in range(control.COUNTS_MAX)}
+            counts = {f"n{batch}_{one:02d}_{'x' * 34}": 2**32 for one in range(control.report.COUNTS_MAX)}
             bridge.say(control.Report(second=batch, whole=False, events=0, digest=b"", counts=counts))
         jam.bridges.clear()
     stats = jam.hub.stats(None, jam.now)
-    assert all(len(one.counts) >= control.COUNTS_MAX for room in stats.rooms for one in room.members)
-    assert all(len(seat.counts) == control.COUNTS_MAX for seat in jam.hub.rooms["room 0"].seats.values())
+    assert all(len(one.counts) >= control.report.COUNTS_MAX for room in stats.rooms for one in room.members)
+    assert all(
+        len(seat.counts) == control.report.COUNTS_MAX for seat in jam.hub.rooms["room 0"].seats.values()
+    )
     assert len(control.encode(stats)) < 1 << 20
     jam.join("one more", "room 4")
     assert not any(one.counts for room in jam.hub.stats(None, jam.now).rooms for one in room.members)

@@ -1,0 +1,72 @@
+"""Control messages: what relay and bridge say over TLS, one module for each family of them.
+
+Pure. Here are all families of this protocol, and the codec for them. A facet of a room may bring a family of
+its own besides: then the hub reads with a codec for that as well.
+"""
+
+from typing import cast
+
+from relay.wire.control import digests, foundation, join, probe, report, room, stats
+from relay.wire.control.digests import DigestDetail, DigestRequest
+from relay.wire.control.family import Codec, Family, encode, protocol_of
+from relay.wire.control.foundation import Foundation
+from relay.wire.control.join import Admission, Hello, Leave, Refused, Welcome
+from relay.wire.control.probe import ProbeHello, ProbeReport, ProbeWelcome
+from relay.wire.control.report import Report
+from relay.wire.control.room import Member, Notice, Roster, Settings
+from relay.wire.control.stats import StatsRequest
+from relay.wire.stats import Stats
+
+__all__ = [
+    "Admission",
+    "Codec",
+    "DigestDetail",
+    "DigestRequest",
+    "Family",
+    "Foundation",
+    "Hello",
+    "Leave",
+    "Member",
+    "Notice",
+    "ProbeHello",
+    "ProbeReport",
+    "ProbeWelcome",
+    "Refused",
+    "Report",
+    "Roster",
+    "Settings",
+    "StatsRequest",
+    "Welcome",
+    "encode",
+    "protocol_of",
+]
+
+FAMILIES = tuple(one.FAMILY for one in (join, room, foundation, report, digests, stats, probe))
+
+Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest | ProbeHello
+Down = (
+    Welcome
+    | Admission
+    | Refused
+    | Roster
+    | Settings
+    | Notice
+    | Foundation
+    | DigestRequest
+    | Stats
+    | ProbeWelcome
+    | ProbeReport
+)
+"""What the families hold, for the type checker."""
+
+_codec = Codec(FAMILIES)
+
+
+def decode_up(data: bytes) -> Up:
+    """Return the message that a bridge has sent. Raises MalformedControl."""
+    return cast(Up, _codec.decode_up(data))
+
+
+def decode_down(data: bytes) -> Down:
+    """Return the message that a relay has sent. Raises MalformedControl."""
+    return cast(Down, _codec.decode_down(data))

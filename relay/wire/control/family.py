@@ -1,0 +1,82 @@
+"""Family: the control messages of one subject; and the codec of the families that a side speaks.
+
+Pure. Each message is one msgpack map with a `type`. Unknown fields are ignored, so that a newer peer of the
+same protocol version may say more. An unknown `type` is malformed. Source of the idea of one typed union for
+each direction: msgspec's tagged unions.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from relay.wire.errors import MalformedControl
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The control messages of one subject. up: those that a bridge sends; down: those that a relay sends."""
+
+    up: tuple[type[Struct], ...] = ()
+    down: tuple[type[Struct], ...] = ()
+
+
+class Codec:
+    """Reads the control messages of some families."""
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        families = tuple(families)
+        self._up = _decoder(one for family in families for one in family.up)
+        self._down = _decoder(one for family in families for one in family.down)
+
+    def decode_up(self, data: bytes) -> Struct:
+        """Return the message that a bridge has sent. Raises MalformedControl."""
+        return _decode(self._up, data, "a bridge")
+
+    def decode_down(self, data: bytes) -> Struct:
+        """Return the message that a relay has sent. Raises MalformedControl."""
+        return _decode(self._down, data, "the relay")
+
+
+def encode(message: Struct) -> bytes:
+    """Return the bytes of one control message of any family (the stream adds its length)."""
+    return _encoder.encode(message)
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def _decoder(types: Iterable[type[Struct]]) -> "msgspec.msgpack.Decoder[Any]":
+    union: Any = reduce(or_, types)
+    return msgspec.msgpack.Decoder(union)
+
+
+def _decode(decoder: "msgspec.msgpack.Decoder[Any]", data: bytes, sender: str) -> Struct:
+    try:
+        message: Struct = decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedControl(f"{len(data)} bytes from {sender}: {error}") from None
+    return message
+
+
+class _Greeting(Struct, frozen=True):
+    """The part of a first message that every version of the protocol has."""
+
+    type: str
+    protocol: int
+
+
+_greeting_decoder = msgspec.msgpack.Decoder(_Greeting)
+
+
+def protocol_of(data: bytes) -> int | None:
+    """Return the protocol version of a first message, which may be of another version; None if it has
+    none."""
+    try:
+        return _greeting_decoder.decode(data).protocol
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None

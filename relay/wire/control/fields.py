@@ -1,0 +1,22 @@
+"""Fields: the types that control messages of several families share, with their bounds.
+
+Pure. Lengths and ranges are bounded here; how often a message may come is bounded in the hub.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from relay.wire.names import MAX_NAME
+
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+Software = Annotated[str, Meta(max_length=64)]
+Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Token = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Slot = Annotated[int, Meta(ge=1, le=31)]
+ChannelNumber = Annotated[int, Meta(ge=0, lt=2**32)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Ticks = Annotated[int, Meta(ge=0, le=2**40)]
+Channels = Annotated[int, Meta(ge=0, le=64)]
+"""Hardware channels of a sound card."""
+Digest = Annotated[bytes, Meta(max_length=32)]

@@ -1,0 +1,85 @@
+"""The report: one second of session time as a bridge handed it to its scsynth.
+
+Pure.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from relay.wire.control.family import Family
+from relay.wire.control.fields import Count, Digest
+
+MAX_LISTED = 64
+"""Numbers that a report lists by name; the counts beside them are always whole."""
+
+WAYS_MAX = 512
+"""Ways down in one report: more events a second than a room of sixteen busy Sonic Pis plays."""
+TENTHS_PER_S = 10_000
+WAY_TENTHS_MAX = 60 * TENTHS_PER_S
+"""A minute: an event is asked for no longer than some seconds."""
+COUNTS_MAX = 64
+"""Names in the `counts` of one report, and of one member."""
+
+Tally = Annotated[int, Meta(ge=0, le=2**32)]
+"""A count of one report. The relay adds them up, and a sum must never outgrow what msgpack can say."""
+Numbers = Annotated[list[Count], Meta(max_length=MAX_LISTED)]
+Milliseconds = Annotated[float, Meta(ge=-1e9, le=1e9)]
+"""Neither infinite nor NaN: both fail the bounds."""
+WayTenths = Annotated[int, Meta(ge=0, le=WAY_TENTHS_MAX)]
+"""Tenths of a millisecond: as exact as a busy machine is, and 3 bytes where a float takes 9."""
+CountName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}\Z")]
+"""The name of something that a bridge counts beside the music: safe on every terminal."""
+
+
+class Report(Struct, tag="report", frozen=True, kw_only=True):
+    """One second of session time as a bridge handed it to its scsynth; sent half a second after its end.
+
+    second: due >> 32. whole: the member was in from start to end. digest: over (number, message without
+    timetag) in scsynth's order. The lists name room numbers, at most 64 each; the counts are whole.
+    unfounded: groups and mixers that other members' Sonic Pis built at their start, and this scsynth lacks.
+    alone: own notes that this host had played before their verdict said that they had missed their time.
+    unplayed: own notes that the bridge never sent, since it came to them when their time was over; nobody
+    heard them. margin_ms: due minus hand-over, less the time that scsynth needs; > 0 is early; None if
+    nothing was played. ways_down: (number, tenths of a millisecond from the event's judging to its arrival,
+    repair included) of the events that came since the report before. down_p50_ms, down_p99_ms: of heartbeats,
+    which nothing repairs. counts: other things that this bridge counted since the report before, by names of
+    its own choice.
+    """
+
+    second: int
+    whole: bool
+    events: Tally
+    digest: Digest
+    late: Tally = 0
+    late_numbers: Numbers = []
+    missing: Tally = 0
+    missing_numbers: Numbers = []
+    out_of_order: Tally = 0
+    out_of_order_numbers: Numbers = []
+    unconfirmed: Tally = 0
+    unconfirmed_numbers: Numbers = []
+    silent_here: Tally = 0
+    silent_here_numbers: Numbers = []
+    refused: Tally = 0
+    local_only: Tally = 0
+    unfounded: Tally = 0
+    alone: Tally = 0
+    unplayed: Tally = 0
+    margin_ms_min: Milliseconds | None = None
+    margins_ms: Annotated[list[Milliseconds], Meta(max_length=256)] = []
+    rtt_ms: Milliseconds = 0.0
+    jitter_ms: Milliseconds = 0.0
+    down_p50_ms: Milliseconds = 0.0
+    down_p99_ms: Milliseconds = 0.0
+    ways_down: Annotated[list[tuple[Count, WayTenths]], Meta(max_length=WAYS_MAX)] = []
+    frames_expected: Tally = 0
+    frames_lost: Tally = 0
+    clock_offset_ms: Milliseconds = 0.0
+    clock_bound_ms: Milliseconds = 0.0
+    clock_rate_ppm: Milliseconds = 0.0
+    clock_steps: Tally = 0
+    counts: Annotated[dict[CountName, Tally], Meta(max_length=COUNTS_MAX)] = {}
+
+
+FAMILY = Family(up=(Report,))

@@ -1,0 +1,56 @@
+"""The room's own messages: who is in it, its lead, shift and horizon, and texts for people.
+
+Pure.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from relay.wire.control.family import Family
+from relay.wire.control.fields import Channels, Name, Slot, Ticks
+from relay.wire.sequence import Scheme, Was
+
+MAX_NOTICE = 400
+"""Characters: three lines of a terminal."""
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """One line of the roster. outs, ins: the hardware channels of the member's own Sonic Pi."""
+
+    slot: Slot
+    name: Name
+    outs: Channels
+    ins: Channels
+    present: bool
+
+
+class Roster(Struct, tag="roster", frozen=True, kw_only=True):
+    """The members that have a slot now. It is sent whenever that changes."""
+
+    members: list[Member]
+
+
+class Settings(Struct, tag="settings", frozen=True, kw_only=True):
+    """Lead, shift and horizon H of the room, in ticks. They are sent whenever one changes.
+
+    lead_was, shift_was: the values before, and when they change into these. repair: whether missing events
+    are asked for. scheme: the rule that keeps the members together.
+    """
+
+    lead: Ticks
+    shift: Ticks
+    lead_was: Was | None = None
+    shift_was: Was | None = None
+    horizon: Ticks
+    repair: bool = True
+    scheme: Scheme = Scheme.JUDGED
+
+
+class Notice(Struct, tag="notice", frozen=True, kw_only=True):
+    """A text for the person at this bridge."""
+
+    text: Annotated[str, Meta(max_length=MAX_NOTICE)]
+
+
+FAMILY = Family(down=(Roster, Settings, Notice))
