@@ -68,7 +68,8 @@ class Bridge:
             setup.identity, self.playout, self.timebase, self.ledger, DEFAULT_TIMING, setup.memory, reading,
             carrier=setup.carrier, standing=setup.standing,
         )  # fmt: skip
-        self.player = Player(self.session, setup.folders)
+        self.player = Player(self.session, self.playout, setup.folders)
+        self.ledger.counters.append(self.player.counts.named)
         self.player.client = setup.client
         self.player.foundation_complete = setup.foundation_complete
         self._tuner = AheadTuner(reading.local_s, restarted=setup.restarted) if setup.tunes else None

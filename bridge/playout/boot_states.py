@@ -21,7 +21,7 @@ from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from relay.wire.errors import RemoteError
 from relay.wire.foundation import BEFORE_ALL_NUMBERS, FoundationStore, Told, key_of
-from relay.wire.osc import Message, single_message
+from relay.wire.osc import single_message
 from relay.wire.sequence import Flag, Judged
 from relay.wire.timetag import ticks
 
@@ -176,9 +176,9 @@ def nodes_of(told: Told) -> Told:
     return Told([one for one in told.messages if not is_load(one)], told.values)
 
 
-def loads_of(told: Told) -> list[Message]:
+def loads_of(told: Told) -> list[bytes]:
     """Return the loads of what was told."""
-    return [single_message(one) for one in told.messages if is_load(one)]
+    return [one for one in told.messages if is_load(one)]
 
 
 def is_load(payload: bytes) -> bool:

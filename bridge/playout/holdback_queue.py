@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from relay.wire.meaning import is_note
-from relay.wire.sequence import Flag, Kind, OrderKey
+from relay.wire.sequence import Flag, Judged, Kind, OrderKey
 
 CAPACITY = 20_000
 STRUCTURE_CAPACITY = 8_000
@@ -102,6 +102,19 @@ class HoldbackQueue:
     def own(self, seq: int) -> Held | None:
         """Return the own event `seq` if it is still held."""
         return self._live.get((self.own_slot, seq, 0))
+
+    def confirm_own(self, event: Judged) -> bool:
+        """Give the own event its verdict; return whether it is still held."""
+        held = self.own(event.seq)
+        if held is None:
+            return False
+        held.number, held.flags, held.due = event.number, event.flags, event.due
+        self.push(held)
+        return True
+
+    def next_sub(self) -> int:
+        """Return the place behind its own event of what is played at home only, after all before it."""
+        return self._entries + 1
 
     def take_own(self, seq: int) -> Held | None:
         """Take out the own event `seq` if it is still held."""

@@ -5,28 +5,32 @@ after it is dropped: no scsynth can have been handed that already, so it is drop
 Bound: RESETS_KEPT resets a slot.
 """
 
-from bridge.playout.holdback_queue import Held
+from bridge.playout.holdback_queue import Held, HoldbackQueue
 from relay.wire.sequence import HANDED_AHEAD_MAX
+from relay.wire.timetag import ticks
 
 RESETS_KEPT = 64
+AFTER_RESET = ticks(0.001)
+"""What is built anew after a slot reset is due this much later: scsynth takes equal timetags as they come."""
 
 
 class Resets:
-    """The resets that were handed over, by slot."""
+    """The resets that were handed over, by slot, and those that are held still."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: HoldbackQueue) -> None:
+        self._queue = queue
         self._marks: dict[int, list[tuple[int, int]]] = {}
 
     def clear(self) -> None:
         """Forget them: another epoch."""
         self._marks.clear()
 
-    def note(self, reset: Held) -> int:
-        """Note a reset that is handed over; return the instant after which it drops what is due."""
+    def take(self, reset: Held) -> list[Held]:
+        """Note a reset that is handed over; take out what it drops of the queue, and return that in order."""
         marks = self._marks.setdefault(reset.slot, [])
         marks.append((reset.due, reset.seq))
         del marks[:-RESETS_KEPT]
-        return reset.due + HANDED_AHEAD_MAX
+        return self._queue.drop_before(reset.slot, reset.seq, reset.due + HANDED_AHEAD_MAX)
 
     def drop(self, held: Held) -> bool:
         """Tell whether a reset that its sender sent later drops the event."""
@@ -35,7 +39,9 @@ class Resets:
             for due, seq in self._marks.get(held.slot, ())
         )
 
-    def last_due(self, slot: int) -> int:
-        """Return the due of the slot's last reset, 0 if there was none."""
+    def over_at(self, slot: int) -> int:
+        """Return the session instant from which on the slot's foundation may stand: all its resets, those to
+        come included, are over then."""
         marks = self._marks.get(slot)
-        return marks[-1][0] if marks else 0
+        last_due = marks[-1][0] if marks else 0
+        return max(self._queue.next_reset(slot), last_due) + AFTER_RESET

@@ -10,7 +10,6 @@ from bridge import messages
 from bridge.clocks.clock_client import Timekeeper
 from bridge.clocks.timebase import Timebase
 from bridge.effects import Abandon, Effect, SendControl, SendDatagram, Tell, ToSynth
-from bridge.playout.holdback_queue import Held
 from bridge.playout.playout import Playout
 from bridge.playout.seconds_ledger import SecondsLedger
 from bridge.restart_state import Identity, Memory
@@ -75,10 +74,9 @@ class JamSession:
         self._effects: list[Effect] = []
         self._quiet = QuietWatch(carrier, local_ns=reading.local_ns)
         self._standing = standing or Standing()
-        self._home_sub = 0
         ledger.counters.append(self._downlink.named)
         self._awake_local_ns = reading.local_ns
-        playout.resume = memory.handed_over()
+        playout.take_over(memory.handed_over())
 
     # -- the player ----------------------------------------------------------------------------------
 
@@ -98,12 +96,9 @@ class JamSession:
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         event = self._uplink.stamp(kind, payload, emitted=emitted, timetag=timetag, foundation=foundation)
         self.memory.next_seq = self._uplink.next_seq
-        self._home_sub = 0
         due = self._uplink.due_as_stamped(event, self.timing)
         if kind is not Kind.RESOURCE:
-            self.playout.hold(
-                Held(due, self.playout.own.slot, event.seq, kind, payload, body=body, home=home)
-            )
+            self.playout.hold_own(event, due, body=body, home=home)
         self._foundation.note(event)
         if self._sending:
             now = self._timebase.session_at(reading.local_ns)
@@ -117,8 +112,7 @@ class JamSession:
         kind = Kind.UNTIMED if timetag is None else Kind.TIMED
         seq = self._uplink.next_seq - 1
         due = self._uplink.due_at_home(Stamped(seq, emitted, timetag, kind, message), self.timing)
-        self._home_sub += 1
-        self.playout.hold(Held(due, self.playout.own.slot, seq, kind, message, self._home_sub, home=message))
+        self.playout.hold_home(message, kind, due, after=seq)
 
     def note_refused(self, tell: Tell | None = None) -> None:
         """Count what the local player sent and nobody gets, his scsynth included; tell why if it is news."""
@@ -176,7 +170,7 @@ class JamSession:
         self._downlink.repair(room.repair)
         self._uplink.follow(room.scheme)
         self._ledger.follow(room.scheme)
-        self.playout.behind.follow(room.scheme)
+        self.playout.follow(room.scheme)
         self._uplink.outbox.copies = self._copies and room.repair
         self._uplink.outbox.ahead_s = seconds(room.horizon)
 
@@ -240,7 +234,7 @@ class JamSession:
         now = self._timebase.session_at(reading.local_ns)
         self._sending = True
         self._uplink.send_pending(self._is_ahead, self.timing, now=now, now_s=reading.local_s)
-        told, early = self._downlink.take_early(now if self.playout.resume is None else 0)
+        told, early = self._downlink.take_early(now if self.playout.taken_over is None else 0)
         for one in told:
             self.playout.found(one, reading)
         for judged in early:
@@ -248,13 +242,13 @@ class JamSession:
 
     def _start_book(self, now: int) -> None:
         """Count from now on; after a bridge that died, from where it can't have handed anything over."""
-        after = 0 if self.playout.resume is None else HANDED_AHEAD_MAX
+        after = 0 if self.playout.taken_over is None else HANDED_AHEAD_MAX
         self._ledger.start(now + after, slot=self.playout.own.slot)
 
     def _roster(self, members: list[control.Member], *, quiet: bool = False) -> None:
         for member in members:
             if member.slot != self.playout.own.slot:
-                self.playout.places.meet(Origin(member.slot, member.outs, member.ins))
+                self.playout.meet(Origin(member.slot, member.outs, member.ins))
         if not quiet:
             self._effects += messages.roster_news(self.members, members, self.playout.own.slot)
         self.members = members
@@ -290,14 +284,14 @@ class JamSession:
                     self._downlink.keep_early(frame)
                     return
                 if not self._downlink.is_past(frame):
-                    self.playout.behind.came(frame.judged, reading)
+                    self.playout.came(frame.judged, reading)
                     arrived = self._timebase.session_at(received_local_ns)
                     self._ledger.way_down(frame.number, seconds(arrived - frame.judged))
                 self._take_in(frame, reading)
             case frames.BeatDown():
                 self._downlink.announce(frame.number, now_s)
                 if self._in_time:
-                    self.playout.behind.came(frame.sent, reading)
+                    self.playout.came(frame.sent, reading)
                     arrived = self._timebase.session_at(received_local_ns)
                     self._ledger.one_way_down(seconds(arrived - frame.sent))
             case frames.Nack():
@@ -319,10 +313,8 @@ class JamSession:
         """If the clock was set in one step, own reckonings move with it, at their local instants."""
         if convert is None:
             return
-        moved = self.playout.queue.convert(convert)
-        self.playout.unconfirmed.convert(convert)
+        moved = self.playout.convert(convert)
         self._uplink.convert(convert)
-        self.playout.clock_was_set()
         self._start_book(self._timebase.session_at(reading.local_ns))
         self._effects.append(messages.clock_set(self._timebase.clock.error_bound_s, moved))
         if self.joined and not self._sending:
@@ -359,7 +351,7 @@ class JamSession:
     def flush(self, reading: Reading) -> list[Effect]:
         """Return all effects since the last flush; frames are joined into as few datagrams as they fit."""
         own, self._effects = self._effects, []
-        effects: list[Effect] = [*map(ToSynth, self.playout.drain()), *self.playout.absent.news(), *own]
+        effects: list[Effect] = [*map(ToSynth, self.playout.drain()), *self.playout.news(), *own]
         if self._sealer is not None:
             outbox, now_s = self._uplink.outbox, reading.local_s
             texts, request = outbox.flush(now_s), self._timekeeper.request(reading)
@@ -390,11 +382,10 @@ class JamSession:
 
     def _remember(self) -> None:
         """Put down what the next bridge needs, should this one be killed."""
-        before = self.playout.resume
-        self.memory.remember_unconfirmed(self.playout.unconfirmed.numbers, before)
-        self._downlink.remember(self.memory, self.playout.queue.numbers(), before)
+        before = self.playout.taken_over
+        self.memory.remember_unconfirmed(self.playout.unconfirmed(), before)
+        self._downlink.remember(self.memory, self.playout.held_numbers(), before)
 
     def _is_ahead(self, event: Stamped) -> bool:
         """Tell whether an event without a verdict is still to be played, so that the others can hear it."""
-        by = self._timebase.session_at(self._awake_local_ns) + self.playout.release_advance
-        return (self.playout.due_unjudged(event.seq) or 0) > by
+        return self.playout.is_ahead(event.seq, self._timebase.session_at(self._awake_local_ns))

@@ -35,7 +35,7 @@ from bridge.effects import (
     ToSonicPi,
     ToSynth,
 )
-from bridge.playout.fault_injection import FaultKind, FaultPlanter
+from bridge.playout.fault_injection import FaultKind
 from bridge.restart_state import Identity
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
@@ -165,10 +165,7 @@ class BridgeService:
 
     def _plant(self) -> None:
         """For tests: do to the next note what the file says that JAMBRIDGE_FAULT names."""
-        playout = self._running().playout
-        if playout.fault is None:
-            playout.fault = FaultPlanter()
-        playout.fault.arm(FaultKind(Path(os.environ[FAULT_ENV]).read_text().strip()))
+        self._running().playout.plant(FaultKind(Path(os.environ[FAULT_ENV]).read_text().strip()))
 
     # -- beginnings and ends -------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from pathlib import PurePath
 
 from bridge.effects import Tell
 from bridge.messages import out_of_range
+from bridge.playout.playout import Playout
 from bridge.scsynth.arguments import created_nodes, synthdef_name
 from bridge.scsynth.id_space import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.scsynth.remap import OUTPUT_CONTROL, remap
@@ -66,17 +67,16 @@ class PlayerCounts:
 class Player:
     """The tap's core."""
 
-    def __init__(self, session: JamSession, folders: ResourceFolders) -> None:
+    def __init__(self, session: JamSession, playout: Playout, folders: ResourceFolders) -> None:
         self.counts = PlayerCounts()
-        session.playout.counters.append(self.counts.named)
         self.pacer = Pacer()
         self.client: Address | None = None
         self.left = False
         self._session = session
-        self._own = session.playout.own
+        self._playout = playout
+        self._own = playout.own
         self._folders = folders
-        self._guard = session.playout.guards[self._own.slot]
-        self._behind = session.playout.behind
+        self._guard = playout.own_guard()
         self._told: set[tuple[str, str]] = set()
         """Synthdef and control that the player knows to be out of range."""
         self._nodes = NodeTracker()
@@ -123,7 +123,7 @@ class Player:
         if where in _MUSIC:
             # By the order alone: one's own Sonic Pi gives no node the number of another that still lives.
             self._guard.check(message.raw, _EVER, players=True)
-            missed = self._behind.misses_at_tap(message.raw, timetag, received_local_ns, reading)
+            missed = self._playout.misses_at_tap(message.raw, timetag, received_local_ns, reading)
             if missed and home_only(message) in (None, OWN_SYNTH):  # no FX of his own, no live audio
                 self._session.note_unplayed()
                 self._answer_as_played(message)
@@ -314,7 +314,7 @@ class Player:
             self._note_done(message)
         answered = answered_node(message)
         if answered is not None:
-            self._session.playout.answered(answered, there=address == "/n_info")
+            self._playout.answered(answered, there=address == "/n_info")
         mine = unmap_reply(message, self._own)
         if mine is None:
             return is_done
@@ -334,9 +334,9 @@ class Player:
     def _note_done(self, message: Message) -> None:
         command, *rest = message.args
         if command == "/d_loadDir":
-            self._session.playout.synthdefs_loaded()
+            self._playout.synthdefs_loaded()
         elif command in ("/b_alloc", "/b_allocRead") and rest and isinstance(rest[-1], int):
-            self._session.playout.buffers.loaded.add(rest[-1])
+            self._playout.buffer_loaded(rest[-1])
 
     def _reply(self, payload: bytes) -> None:
         self.pacer.push(payload)

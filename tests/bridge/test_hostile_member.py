@@ -172,8 +172,8 @@ def test_names_of_files_that_nobody_has_are_not_remembered_for_ever(scene: Scene
         encode("/b_allocRead", 1, f"samples/no{index}.flac", 0, 0) for index in range(MESSAGES_MAX + 200)
     ]
     flood(scene, names, kind=Kind.RESOURCE)
-    assert len(scene.ann.playout.absent.by_name) == NAMES_MAX
-    assert len(scene.ann.playout.founded) == 1, "the newest load of one buffer"
+    assert len(scene.ann.playout._loads.absent.by_name) == NAMES_MAX
+    assert len(scene.ann.playout._members.founded) == 1, "the newest load of one buffer"
 
 
 def test_a_member_fills_its_own_share_of_memory_and_no_more(scene: Scene) -> None:

@@ -91,7 +91,7 @@ def test_a_hole_in_the_remap_is_found(check: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_file_named_by_a_member_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.playout.playout._LOADS", frozenset())
+    monkeypatch.setattr("bridge.playout.bodies._LOADS", frozenset())
     with pytest.raises(FuzzError, match="is read"):
         until_found("events")
 

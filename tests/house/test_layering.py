@@ -39,7 +39,7 @@ ARROWS: dict[str, dict[str, set[str]]] = {
         "cli": {"probe", "shells", "sonicpi"},
         "shells": {"core", "effects", "messages", "playout", "restart_state", "scsynth", "session"},
         "core": {"clocks", "effects", "playout", "restart_state", "scsynth", "session", "sonicpi", "tap"},
-        "tap": {"effects", "messages", "scsynth", "session"},
+        "tap": {"effects", "messages", "playout", "scsynth", "session"},
         "session": {"clocks", "effects", "messages", "playout", "restart_state", "scsynth"},
         "playout": {"clocks", "effects", "messages", "restart_state", "scsynth"},
         "sonicpi": {"effects"},

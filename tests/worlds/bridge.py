@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from bridge.core import Bridge, Setup
 from bridge.restart_state import Identity, Memory
 from bridge.scsynth.id_space import Origin
+from bridge.scsynth.remap import remap
 from bridge.scsynth.samples import ResourceFolders
 from bridge.session.session import JamSession
 from bridge.tap.tap import Player
 from clock.model import Reading
 from relay.wire.carrier import UDP, Carrier
-from relay.wire.osc import encode, timetag_of, walk
-from relay.wire.sequence import Flag, Judged, Kind, Timing
+from relay.wire.osc import encode, single_message, timetag_of, walk
+from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing
 from relay.wire.timetag import from_unix_ns, ticks
 
 UNIX_NS = 1_795_000_000_000_000_000
@@ -94,6 +95,13 @@ class Bench:
         )  # fmt: skip
         self.playout.synthdefs_loaded()
         self.playout.drain()
+
+    def hold(self, seq: int, due_s: float, payload: bytes | None = None) -> None:
+        """Take in an own event as stamped, without a verdict: a note, unless told otherwise."""
+        payload = payload if payload is not None else note(seq)
+        at = instant(due_s)
+        event = Stamped(seq, at, at, Kind.TIMED, payload)
+        self.playout.hold_own(event, at, home=remap(single_message(payload), Origin(1)))
 
     def release(self, at_s: float, ready: int = 0) -> list[tuple[float, bytes]]:
         """Release what is due, and what is near and has a number up to `ready`; return (due in seconds,

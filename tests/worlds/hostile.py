@@ -80,7 +80,7 @@ class Victim:
         for message in self.bridge.said[self.told :]:
             if isinstance(message, control.Roster):
                 for member in message.members:
-                    self.playout.places.meet(Origin(member.slot, member.outs, member.ins))
+                    self.playout.meet(Origin(member.slot, member.outs, member.ins))
             elif isinstance(message, control.Foundation):
                 self.playout.found(message, self.reading())
         self.told = len(self.bridge.said)

@@ -54,10 +54,13 @@ class WatchedPlayout(Playout):
             self.confirmed_ns.setdefault(event.seq, reading.local_ns)
         super().judged(event, reading)
 
-    def _hand_over(self, held: Held, reading: Reading) -> None:
-        if self.swallow is not None and held.number is not None and self.swallow(held.payload):
-            return
-        super()._hand_over(held, reading)
+    def _deliver(self, batch: list[Held], now: int, reading: Reading) -> None:
+        kept = [
+            held
+            for held in batch
+            if self.swallow is None or held.number is None or not self.swallow(held.payload)
+        ]
+        super()._deliver(kept, now, reading)
 
 
 @dataclass(slots=True)

@@ -42,9 +42,9 @@ def setting(number: int, due_s: float, amp: float) -> Judged:
 def bare(*, synthdefs: bool = True, met: bool = True) -> Bench:
     """A bench whose scsynth may have no synthdefs yet, and which may not know who is in the slot."""
     bench = Bench()
-    bench.playout.places.host.synthdefs_loaded = synthdefs
+    bench.playout._members.places.host.synthdefs_loaded = synthdefs
     if met:
-        bench.playout.places.meet(Origin(SLOT))
+        bench.playout.meet(Origin(SLOT))
     bench.release(0.5)
     return bench
 
@@ -106,14 +106,14 @@ def test_what_comes_before_the_roster_waits_for_the_members_channels() -> None:
     assert [message.arg(0 if message.address == "/g_new" else 1) for message in place] == [THEIRS.root, 66]
     assert handed(bench, 1.5) == []
     few = Origin(SLOT, outs=16, ins=0)
-    bench.playout.places.meet(few)
+    bench.playout.meet(few)
     assert handed(bench, 2.0) == [mapped(GROUP), mapped(MIXER, few)]
     assert mapped(MIXER, few) != mapped(MIXER)
 
 
 def test_a_bridge_started_again_builds_what_it_is_told_though_the_one_before_had_it_handed_over() -> None:
     bench = bare(synthdefs=False)
-    bench.playout.resume = bench.session().memory.handed_over()
+    bench.playout.take_over(bench.session().memory.handed_over())
     bench.playout.found(told(*BUILT, number=40, values=[(0, volume(0.3))]), reading(1.0))
     load_synthdefs(bench)
     assert handed(bench, 2.0) == [mapped(GROUP), bundle(IMMEDIATELY, mapped(MIXER), mapped(volume(0.3)))]

@@ -153,7 +153,7 @@ def test_a_foundation_is_guarded_at_the_bridge() -> None:
     bench = Bench()
     payloads = [group(5), encode("/s_new", GVERB, 20, 0, 5, "room", 0.0), note(21, 5)]
     small = encode("/n_set", 5, "room", 0.3)
-    bench.playout.places.meet(Origin(2))
+    bench.playout.meet(Origin(2))
     bench.release(0.5)
     bench.playout.found(Foundation(slot=2, number=0, messages=payloads, values=[(0, small)]), reading(1.0))
     assert bench.playout.counts.refused == {"range": 2}

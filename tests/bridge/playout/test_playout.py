@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.effects import Tell
-from bridge.playout.holdback_queue import Held
 from bridge.playout.playout import AHEAD_COUNT_MAX
 from bridge.playout.seconds_ledger import PathFigures, event_digest
 from bridge.restart_state import Memory
@@ -24,12 +23,6 @@ HOME = encode("/n_free", 9)
 
 def mapped(payload: bytes, slot: int) -> bytes:
     return remap(single_message(payload), Origin(slot))
-
-
-def own(seq: int, due_s: float, payload: bytes | None = None) -> Held:
-    """An own event as stamped, without a verdict."""
-    payload = payload if payload is not None else note(seq)
-    return Held(instant(due_s), 1, seq, Kind.TIMED, payload, home=mapped(payload, 1))
 
 
 def verdict(number: int, seq: int, due_s: float) -> Judged:
@@ -91,7 +84,7 @@ def test_scsynth_is_not_handed_more_ahead_than_its_queue_is_good_for() -> None:
 
 def test_an_own_event_is_replaced_by_its_verdict() -> None:
     bench = Bench()
-    bench.playout.hold(own(7, 2.0))
+    bench.hold(7, 2.0)
     bench.playout.judged(verdict(1, 7, 2.25), reading(1.5))
     assert bench.release(2.1) == []
     assert bench.release(2.25) == [(2.25, mapped(note(7), 1))]
@@ -101,21 +94,21 @@ def test_an_own_event_is_replaced_by_its_verdict() -> None:
 
 def test_without_a_verdict_it_plays_as_stamped_and_a_later_one_is_matched_for_the_digest() -> None:
     bench = Bench()
-    bench.playout.hold(own(7, 2.0))
+    bench.hold(7, 2.0)
     assert bench.release(1.95) == [(2.0, mapped(note(7), 1))]
     assert bench.ledger.totals["unconfirmed"] == 1
-    assert bench.playout.unconfirmed.numbers == (7,)
+    assert bench.playout.unconfirmed() == (7,)
     assert bench.digest(2) == []
     bench.playout.judged(verdict(1, 7, 2.0), reading(2.3))
     assert bench.digest(2) == [(1, event_digest(1, mapped(note(7), 1)))]
     assert bench.release(5.0) == [], "not twice"
-    assert bench.playout.unconfirmed.numbers == ()
+    assert bench.playout.unconfirmed() == ()
     assert bench.ledger.totals["out_of_order"] == 0
 
 
 def test_a_later_verdict_with_another_due_is_told_as_out_of_order() -> None:
     bench = Bench()
-    bench.playout.hold(own(7, 2.0))
+    bench.hold(7, 2.0)
     bench.release(1.95)
     bench.playout.judged(verdict(1, 7, 2.4), reading(2.3))
     assert bench.ledger.totals["out_of_order"] == 1
@@ -124,9 +117,9 @@ def test_a_later_verdict_with_another_due_is_told_as_out_of_order() -> None:
 
 def test_what_is_played_at_home_only_keeps_its_place_and_is_no_part_of_the_digest() -> None:
     bench = Bench()
-    bench.playout.hold(own(7, 2.0))
-    bench.playout.hold(Held(instant(2.0), 1, 7, Kind.TIMED, b"", 1, home=HOME))
-    bench.playout.hold(own(8, 2.0))
+    bench.hold(7, 2.0)
+    bench.playout.hold_home(HOME, Kind.TIMED, instant(2.0), after=7)
+    bench.hold(8, 2.0)
     bench.playout.judged(verdict(1, 7, 2.0), reading(1.0))
     bench.playout.judged(verdict(2, 8, 2.0), reading(1.0))
     bench.playout.release(reading(1.5), 2)
@@ -215,7 +208,7 @@ def test_a_straggler_due_before_a_reset_is_not_dropped_by_it() -> None:
 
 def test_the_relays_reset_of_a_silent_member_frees_it_for_others_but_not_for_itself() -> None:
     bench = Bench()
-    bench.playout.hold(own(7, 2.5))
+    bench.hold(7, 2.5)
     for slot in (1, 2):
         silence = judged(slot, 2.0, slot=slot, seq=50, flags=Flag.SILENCED)
         bench.playout.judged(silence, reading(1.0))
@@ -240,7 +233,7 @@ def test_a_note_without_its_buffer_is_silent_here_until_the_buffer_is_loaded_and
         bench.playout.judged(judged(number, due_s, player), reading(1.0))
     bench.playout.judged(judged(3, 4.0, encode("/b_free", 3)), reading(1.0))
     bench.release(2.0)
-    bench.playout.buffers.loaded.add(Origin(2).buffer(3))
+    bench.playout.buffer_loaded(Origin(2).buffer(3))
     bench.release(3.0)
     assert bench.ledger.totals["silent_here"] == 1
     bench.release(5.0)
@@ -254,7 +247,7 @@ def test_a_note_whose_buffer_is_loaded_between_hand_over_and_due_is_heard() -> N
         bench.playout.judged(judged(number, 1.5 + 0.2 * number, player), reading(1.0))
     assert len(bench.release(1.0, ready=2)) == 2
     bench.release(1.7)
-    bench.playout.buffers.loaded.add(Origin(2).buffer(3))
+    bench.playout.buffer_loaded(Origin(2).buffer(3))
     bench.release(2.0)
     report = bench.ledger.due_reports(instant(9.0), PathFigures())[-7]
     assert (report.events, report.silent_here_numbers) == (2, [1])
@@ -262,7 +255,7 @@ def test_a_note_whose_buffer_is_loaded_between_hand_over_and_due_is_heard() -> N
 
 def test_a_note_before_the_synthdefs_is_silent_here() -> None:
     bench = Bench()
-    bench.playout.buffers.synthdefs_loaded = False
+    bench.playout._loads.buffers.synthdefs_loaded = False
     bench.playout.judged(judged(1, 2.0, note()), reading(1.0))
     bench.playout.judged(judged(2, 2.0, group(9)), reading(1.0))
     bench.release(1.95)
@@ -272,7 +265,7 @@ def test_a_note_before_the_synthdefs_is_silent_here() -> None:
 
 def test_a_restarted_bridge_does_not_hand_over_again_but_what_had_not_come_it_does() -> None:
     bench = Bench()
-    bench.playout.resume = Memory(highest_number=9, missing=(4, 8), unconfirmed=(33,)).handed_over()
+    bench.playout.take_over(Memory(highest_number=9, missing=(4, 8), unconfirmed=(33,)).handed_over())
     for number, due_s in ((3, 1.8), (4, 1.9), (5, 2.0), (8, 2.3), (9, 2.4), (10, 1.95)):
         bench.playout.judged(judged(number, due_s, note(100 + number)), reading(1.92))
     bench.playout.judged(verdict(11, 33, 2.4), reading(1.92))
@@ -329,11 +322,11 @@ def test_a_resource_that_this_machine_has_not_is_counted_by_name() -> None:
     load = encode("/b_allocRead", 3, "samples/no_such_file.flac", 0, 0)
     bench.playout.judged(judged(1, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
     bench.playout.judged(judged(2, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
-    assert bench.playout.absent.by_name == {"samples/no_such_file.flac": 2}
+    assert bench.playout._loads.absent.by_name == {"samples/no_such_file.flac": 2}
     assert [number for number, _ in bench.digest(2)] == [1, 2]
-    (tell,) = bench.playout.absent.news()
+    (tell,) = bench.playout.news()
     assert "samples/no_such_file.flac" in tell.text
-    assert bench.playout.absent.news() == []
+    assert bench.playout.news() == []
 
 
 class Vanishing(ResourceFolders):
@@ -358,7 +351,7 @@ def test_a_sample_that_vanishes_ends_nothing_and_is_told_by_name(tmp_path: Path)
         bench.playout.judged(judged(number, 2.0, load, kind=Kind.RESOURCE), reading(1.0))
     told = [one.text for one in session.flush(reading(1.0)) if isinstance(one, Tell)]
     assert [text.split()[0] for text in told] == ["samples/bd_haus.flac"]
-    assert bench.playout.absent.by_name == {"samples/bd_haus.flac": 2}
+    assert bench.playout._loads.absent.by_name == {"samples/bd_haus.flac": 2}
     assert [number for number, _ in bench.digest(2)] == [1, 2, 3]
 
 
@@ -373,7 +366,7 @@ def test_a_path_from_the_network_loads_nothing() -> None:
 def test_own_events_keep_the_place_that_they_had_at_scsynth_whenever_their_verdicts_come() -> None:
     bench = Bench()
     for seq in (7, 8):
-        bench.playout.hold(own(seq, 2.0))
+        bench.hold(seq, 2.0)
     bench.release(1.95)
     bench.playout.judged(verdict(1, 8, 2.0), reading(2.3))
     bench.playout.judged(verdict(2, 7, 2.0), reading(2.4))
@@ -382,7 +375,7 @@ def test_own_events_keep_the_place_that_they_had_at_scsynth_whenever_their_verdi
 
 def test_an_own_event_that_left_too_late_is_late_even_if_its_verdict_came_later_still() -> None:
     bench = Bench()
-    bench.playout.hold(own(7, 2.0))
+    bench.hold(7, 2.0)
     bench.release(2.04)
     assert bench.ledger.totals["late"] == 0, "no number yet to name it by"
     bench.playout.judged(verdict(1, 7, 2.0), reading(2.3))

@@ -41,7 +41,7 @@ def test_what_was_judged_before_session_time_is_known_waits_for_it() -> None:
     relay.welcome(at_s=1.0)
     relay.say(judged(1, -26.0, note(20)), at_s=1.0)  # due in 3 s by the relay's clock
     relay.lock(1.0)
-    assert bench.playout.queue.numbers() == [1]
+    assert bench.playout.held_numbers() == [1]
     assert [round(due, 2) for due, _ in bench.release(3.95)] == [4.0]
 
 
@@ -230,7 +230,7 @@ def test_what_no_member_sealed_has_no_effect_and_is_counted() -> None:
         session.receive_datagram(payload, received_local_ns=read.local_ns, reading=read)
     relay.say(frames.BeatUp(1, 1, instant(2.0)), at_s=2.0)
     assert bench.counts()["datagrams_refused"] == 4
-    assert len(session.playout.queue) == 0
+    assert session.playout.next_release() is None
 
 
 def test_a_silent_udp_path_is_told_once() -> None:
@@ -375,7 +375,7 @@ def test_a_bridge_after_one_that_died_counts_no_second_in_which_that_one_handed_
         memory = Memory(slot=1, ticket=b"t" * 16, epoch=EPOCH, highest_number=highest)
         session = bench.session(memory)
         if not highest:
-            session.playout.resume = None
+            session.playout.take_over(None)
         relay = Relay(session)
         relay.welcome(at_s=1.9, resumed=True)
         relay.lock(1.9)

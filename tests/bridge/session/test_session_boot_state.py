@@ -75,7 +75,7 @@ def test_a_restarted_bridge_tells_the_next_relay_what_this_one_told_it() -> None
 def test_what_is_told_of_others_waits_for_session_time_since_its_dues_are_by_that() -> None:
     bench = Bench()
     session = bench.session()
-    bench.playout.places.meet(Origin(2))
+    bench.playout.meet(Origin(2))
     bench.playout.drain()
     relay = Relay(session, ahead_s=-30.0)
     relay.welcome(at_s=1.0)

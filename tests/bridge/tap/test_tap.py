@@ -192,15 +192,15 @@ def test_a_bridge_started_again_takes_no_run_for_a_foundation() -> None:
 def test_scsynths_word_on_what_others_founded_stays_in_the_bridge() -> None:
     bench = Bench()
     player = bench.player()
-    bench.playout.places.meet(Origin(2))
+    bench.playout.meet(Origin(2))
     bench.release(0.5)
     node = Origin(2).node(6)
-    bench.playout.founded.ask(2, [node, node + 1], instant(1.0))
+    bench.playout._members.founded.ask(2, [node, node + 1], instant(1.0))
     assert not player.reply(encode("/n_info", node, Origin(2).node(2), -1, -1, 0))
     assert not player.reply(encode("/fail", "/n_query", f"Node {node + 1} not found"))
-    assert bench.playout.founded.next_question() is None
+    assert bench.playout._members.founded.next_question() is None
     assert player.pacer.due(10**12) == []
-    assert not bench.playout.founded.stands(2), "what is missing is built again"
+    assert not bench.playout._members.founded.stands(2), "what is missing is built again"
 
 
 def test_a_load_of_ones_own_is_done_at_home_at_once_and_counted_as_local_only(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_load_of_ones_own_is_done_at_home_at_once_and_counted_as_local_only(tm
     assert bench.ledger.local_only == 1
     player.reply(encode("/done", "/b_allocRead", Origin(1).buffer(3)))
     assert told(player) == [encode("/done", "/b_allocRead", 3)]
-    assert bench.playout.buffers.loaded == {Origin(1).buffer(3)}
+    assert bench.playout._loads.buffers.loaded == {Origin(1).buffer(3)}
 
 
 def test_sonic_pis_own_recording_goes_to_its_own_scsynth_only() -> None:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.playout.holdback_queue import Held
 from bridge.playout.seconds_ledger import PathFigures
 from bridge.tap.tap import Player
 from relay.room.judge import AHEAD_MAX, GAP_GUARD, Judge
@@ -259,7 +258,7 @@ def verdict(number: int, due_s: float, payload: bytes | None = None, **fields: o
 def bench(usual_s: float = 0.03) -> Bench:
     """A host to which things usually come after so long."""
     scene = Bench()
-    scene.playout.behind.came(instant(0.5 - usual_s), reading(0.5))
+    scene.playout.came(instant(0.5 - usual_s), reading(0.5))
     return scene
 
 
@@ -314,7 +313,7 @@ def test_a_chord_is_dropped_or_played_together() -> None:
 
 def test_by_timestamps_a_bridge_drops_nothing() -> None:
     host = bench()
-    host.playout.behind.follow(Scheme.TIMESTAMP)
+    host.playout.follow(Scheme.TIMESTAMP)
     host.playout.judged(verdict(1, 2.0), reading(7.0))
     assert len(host.release(7.0)) == 1
 
@@ -325,7 +324,7 @@ def test_what_missed_its_time_is_dropped_by_all_and_its_player_counts_what_he_he
 ) -> None:
 
     host = bench()
-    host.playout.hold(Held(instant(2.0), 1, 7, Kind.TIMED, note(7)))
+    host.hold(7, 2.0)
     if played:
         assert len(host.release(2.0 - ADVANCE_S + 0.001)) == 1
     for slot, seq in ((1, 7), (2, 8)):

@@ -1,0 +1,150 @@
+"""Accounts: what became of each event here, for the reports to the room and for the statistics.
+
+Pure. An own event that is handed over before its verdict has come is entered once the verdict is here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.playout.holdback_queue import Held
+from bridge.playout.seconds_ledger import SecondsLedger, event_digest
+from bridge.playout.unconfirmed import Played, Unconfirmed
+from relay.wire.errors import RemoteError
+from relay.wire.sequence import Judged
+from relay.wire.timetag import seconds
+
+DROPPED, REFUSED, RESET = b"dropped", b"refused", b"reset"
+"""What stands, in its digest, for the message of an event that wasn't handed over, and of a slot reset."""
+
+
+@dataclass(slots=True)
+class PlayoutCounts:
+    """What happened here, for the log and for people; reports count by second."""
+
+    missed: int = 0
+    """Notes that weren't played, since this host came to them far too late."""
+    refused: dict[str, int] = field(default_factory=dict)
+
+    def named(self) -> dict[str, int]:
+        """Return all by name, for the statistics."""
+        refused = {f"playout_refused_{reason}": count for reason, count in self.refused.items()}
+        return {"missed_here": self.missed} | refused
+
+
+class Accounts:
+    """The book that the playout keeps."""
+
+    def __init__(self, ledger: SecondsLedger) -> None:
+        self.counts = PlayoutCounts()
+        self._ledger = ledger
+        self._unconfirmed = Unconfirmed()
+
+    def named(self) -> dict[str, int]:
+        """Return by name what the reports have no figure of their own for."""
+        return self.counts.named()
+
+    def refuse(self, error: RemoteError) -> None:
+        """Enter a message that was not handed over, since it may not be or can't be read."""
+        self.refuse_for(getattr(error, "reason", type(error).__name__), 1)
+
+    def refuse_for(self, reason: str, count: int) -> None:
+        """Enter as many messages that were refused for one reason."""
+        if count:
+            self.counts.refused[reason] = self.counts.refused.get(reason, 0) + count
+            self._ledger.refused += count
+
+    def miss(self) -> None:
+        """Enter a note that was not handed over because its time was over."""
+        self.counts.missed += 1
+
+    def silent(self, number: int, due: int) -> None:
+        """Enter a note that found nothing to play at its due."""
+        self._ledger.silent(number, due)
+
+    def unfound(self, nodes: int) -> None:
+        """Enter nodes of other members' foundations that scsynth hasn't got."""
+        self._ledger.unfounded += nodes
+
+    def drop(self, held: Held) -> None:
+        """Enter an event that a slot reset dropped."""
+        self.hand_over(held, DROPPED, held.due)
+
+    def hand_over(
+        self,
+        held: Held,
+        body: bytes,
+        timetag: int,
+        *,
+        margin: int | None = None,
+        out_of_order: bool = False,
+    ) -> None:
+        """Enter an event that leaves the hold-back queue; body: as all members play it.
+
+        timetag: the session instant that scsynth was given for it. margin: ticks that it came before scsynth
+        needed it, less than 0 if it is late; None where nothing was to be in time.
+        """
+        if held.sub or not held.counted:
+            return
+        late = margin is not None and margin < 0
+        margin_s = None if margin is None else seconds(margin)
+        if held.number is None:
+            arrival = self._ledger.next_arrival()
+            self._unconfirmed.play(held.seq, Played(held.due, timetag, body, margin_s, arrival, late))
+            self._ledger.play_unconfirmed()
+            return
+        self._ledger.hand_over(
+            number=held.number,
+            due=held.due,
+            timetag=timetag,
+            digest=event_digest(held.number, body),
+            margin_s=margin_s,
+            late=late,
+            out_of_order=out_of_order,
+        )
+
+    def tally(self, event: Judged, body: bytes) -> None:
+        """Enter an event that scsynth is not handed at its due."""
+        self._ledger.hand_over(
+            number=event.number,
+            due=event.due,
+            timetag=event.due,
+            digest=event_digest(event.number, body),
+            margin_s=None,
+        )
+
+    # -- own events without a verdict ----------------------------------------------------------------
+
+    def confirm(self, event: Judged) -> bool:
+        """Enter an own event that was handed over without its verdict; False if there was none such."""
+        played = self._unconfirmed.confirm(event.seq)
+        if played is None:
+            return False
+        self._ledger.hand_over(
+            number=event.number,
+            due=event.due,
+            timetag=played.timetag,
+            digest=event_digest(event.number, played.body),
+            margin_s=played.margin_s,
+            arrival=played.arrival,
+            late=played.late,
+            unconfirmed=True,
+            out_of_order=played.due != event.due,
+        )
+        return True
+
+    def confirm_alone(self, event: Judged) -> None:
+        """Enter, if it was handed over, an own event that the others are never given."""
+        if self._unconfirmed.confirm(event.seq):
+            self._ledger.alone(event.due)
+
+    def unconfirmed(self) -> tuple[int, ...]:
+        """Return the newest own numbers that were handed over and have no verdict."""
+        return self._unconfirmed.numbers
+
+    def convert(self, instant_of: Callable[[int], int]) -> None:
+        """Give what has no verdict new instants: the clock was set."""
+        self._unconfirmed.convert(instant_of)
+
+    def unconfirmed_due(self, seq: int) -> int | None:
+        """Return the due as stamped of such an event."""
+        return self._unconfirmed.due(seq)

@@ -1,0 +1,45 @@
+"""Bodies: each event's message in the numbers of the scsynth that plays the jam, if that may be handed it.
+
+Pure, and the same at every member.
+"""
+
+from bridge.playout.accounts import Accounts
+from bridge.playout.holdback_queue import Held
+from bridge.playout.members import Members
+from bridge.scsynth.remap import OUTPUT_CONTROL, remap
+from relay.wire.errors import Refused, RemoteError
+from relay.wire.osc import encode, single_message
+from relay.wire.sequence import Kind
+
+_LOADS = frozenset({"/b_alloc", "/b_allocRead", "/b_allocReadChannel", "/b_read", "/b_readChannel"})
+"""What takes memory or reads files comes as a resource, with all that is checked there, or not at all."""
+
+
+class Bodies:
+    """What each event is at scsynth."""
+
+    def __init__(self, own_slot: int, members: Members, accounts: Accounts) -> None:
+        self._own_slot = own_slot
+        self._members = members
+        self._accounts = accounts
+
+    def of(self, held: Held) -> bytes | None:
+        """Return the message as every member plays it; None if it is refused."""
+        if held.sub and held.home is not None:
+            return held.home
+        if held.body is not None:
+            return held.body
+        origin = self._members.origin(held.slot)
+        if held.kind is Kind.RESET:
+            return encode("/g_freeAll", origin.root)
+        try:
+            message = single_message(held.payload)
+            if message.address in _LOADS:
+                raise Refused("not-allowed", f"{message.address} that is no resource")
+            self._members.guard(held.slot).check(held.payload, held.due)
+            if held.slot == self._own_slot and OUTPUT_CONTROL in held.payload:
+                held.home = remap(message, origin, at_home=True)
+            return remap(message, origin)
+        except RemoteError as error:
+            self._accounts.refuse(error)
+            return None

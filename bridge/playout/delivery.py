@@ -1,0 +1,120 @@
+"""Delivery: hands scsynth the events that leave the hold-back queue, one by one.
+
+Pure. An event goes as its message, or not at all: a slot reset has dropped it, its time is over, it may not
+be played, or what it builds is built in another way. Whatever becomes of it is entered in the accounts.
+"""
+
+from bridge.playout.accounts import REFUSED, RESET, Accounts
+from bridge.playout.bodies import Bodies
+from bridge.playout.fault_injection import FaultKind, FaultPlanter
+from bridge.playout.handed_over import AtSynth
+from bridge.playout.holdback_queue import Held
+from bridge.playout.loads import Loads
+from bridge.playout.members import Members
+from bridge.playout.missed_time import Behind
+from bridge.playout.outgoing import Outgoing
+from bridge.playout.redo import Redo
+from bridge.playout.slot_resets import Resets
+from clock.model import Reading
+from relay.wire.sequence import Flag, Kind
+
+
+class Delivery:
+    """The last steps of an event; `now` is a session instant."""
+
+    def __init__(
+        self,
+        own_slot: int,
+        out: Outgoing,
+        accounts: Accounts,
+        loads: Loads,
+        resets: Resets,
+        members: Members,
+        behind: Behind,
+        *,
+        need: int,
+    ) -> None:
+        """need: ticks that scsynth needs a bundle before its timetag."""
+        self._own_slot = own_slot
+        self._need = need
+        self._out = out
+        self._accounts = accounts
+        self._loads = loads
+        self._resets = resets
+        self._members = members
+        self._behind = behind
+        self._bodies = Bodies(own_slot, members, accounts)
+        self._redo = Redo()
+        self._at_synth = AtSynth()
+        self._fault: FaultPlanter | None = None
+
+    def plant(self, kind: FaultKind) -> None:
+        """Plant a fault, for the tests that show that it is noticed."""
+        if self._fault is None:
+            self._fault = FaultPlanter()
+        self._fault.arm(kind)
+
+    def run(self, now: int) -> int:
+        """Note what scsynth has run by now; return how many events it holds that it was handed before."""
+        self._at_synth.run(now + self._need)
+        return len(self._at_synth)
+
+    def ahead_count(self) -> int:
+        """Return how many events scsynth holds, as far as is known."""
+        return len(self._at_synth)
+
+    def hand_over(self, batch: list[Held], now: int, reading: Reading) -> None:
+        """Hand over events in this order."""
+        if self._fault is not None:
+            batch = self._fault.pass_on(batch, now)
+        for held in batch:
+            self._hand_over(held, now, reading)
+        self._loads.run(now + self._need)
+
+    def clock_was_set(self) -> None:
+        """Note that session time was set in one step, so that what scsynth has was due by another one."""
+        self._at_synth.forget()
+        self._redo.forget()
+
+    def _hand_over(self, held: Held, now: int, reading: Reading) -> None:
+        if self._resets.drop(held):
+            self._accounts.drop(held)
+            return
+        margin = held.due - now - self._need
+        if self._behind.misses(held, -margin, now):
+            self._accounts.miss()
+            return
+        own, is_reset = held.slot == self._own_slot, held.kind is Kind.RESET
+        goes = own or is_reset or self._members.takes_now(held)
+        body = self._bodies.of(held)
+        if body is None:
+            self._accounts.hand_over(held, REFUSED, held.due)
+            return
+        if self._fault is not None:
+            body = self._fault.alter(held, body)
+        if goes:
+            self._send(held, body, now, reading, late=margin < 0)
+        if is_reset:
+            self._reset(held, now, reading)
+        elif goes and Flag.FOUNDATION in held.flags:
+            self._members.founds(held, now)
+        self._accounts.hand_over(
+            held,
+            RESET if is_reset else body,
+            max(held.due, now + self._need),
+            margin=margin,
+            out_of_order=margin < 0 and self._at_synth.has_passed(held.key),
+        )
+
+    def _send(self, held: Held, body: bytes, now: int, reading: Reading, *, late: bool) -> None:
+        handed = body if held.home is None else held.home
+        for messages in self._redo.hand_over(held, handed, now, late=late):
+            self._out.add_at(held.due, messages, reading)
+        self._at_synth.take(held.key)
+        self._loads.handed_over(held, self._members.origin(held.slot))
+
+    def _reset(self, held: Held, now: int, reading: Reading) -> None:
+        for dropped in self._resets.take(held):
+            self._accounts.drop(dropped)
+        if held.slot != self._own_slot:
+            self._members.reset(held, now, reading)

@@ -1,0 +1,120 @@
+"""Members: the place of each in this host's scsynth, and what their Sonic Pis have built in it.
+
+Pure. What was built before the music goes in before what plays in it; the store is `boot_states`.
+"""
+
+from bridge.playout.accounts import Accounts
+from bridge.playout.boot_states import Founded, erect, loads_of, nodes_of
+from bridge.playout.holdback_queue import Held
+from bridge.playout.loads import Loads
+from bridge.playout.outgoing import Outgoing
+from bridge.playout.slot_resets import Resets
+from bridge.scsynth.id_space import Origin
+from bridge.scsynth.places import Places
+from clock.model import Reading
+from relay.wire.foundation import Told
+from relay.wire.guard import Guard, Guards
+from relay.wire.osc import encode
+from relay.wire.sequence import Judged
+
+
+class Members:
+    """The members of the room, this one included; `now` is a session instant."""
+
+    def __init__(self, own: Origin, out: Outgoing, accounts: Accounts, loads: Loads, resets: Resets) -> None:
+        self._own = own
+        self._out = out
+        self._accounts = accounts
+        self._loads = loads
+        self._resets = resets
+        self.places = Places(own, out.add)
+        self.founded = Founded()
+        self._guards = Guards()
+
+    def guard(self, slot: int) -> Guard:
+        """Return the guard of a slot; the own one's is the tap's: no relay may play here what it may not."""
+        return self._guards[slot]
+
+    def origin(self, slot: int) -> Origin:
+        """Return whose numbers a slot's are."""
+        return self.places.of(slot)
+
+    def meet(self, origin: Origin) -> None:
+        """Give a member of the roster its place."""
+        self.places.meet(origin)
+
+    @property
+    def have_synthdefs(self) -> bool:
+        """Whether Sonic Pi's synthdefs are in scsynth, as far as is known."""
+        return self.places.host.synthdefs_loaded
+
+    def synthdefs_loaded(self) -> None:
+        """Make the strips, which could not be made before the synthdefs were there."""
+        self._loads.synthdefs_loaded()
+        self._out.add(self.places.host.load_synthdefs())
+
+    def found(self, slot: int, told: Told, number: int, now: int, reading: Reading) -> None:
+        """Take in what another member had built and set as of event `number`; what is there is left alone."""
+        news, refused = self.founded.learn(slot, told, number)
+        self._accounts.refuse_for("not-a-foundation", refused)
+        for payload in loads_of(news):
+            self._loads.load(payload, self.origin(slot))
+        if self.founded.stands(slot):
+            self._build(slot, nodes_of(news), now, reading)
+
+    def load(self, event: Judged) -> None:
+        """Load a buffer of another member's, unless it was told of already."""
+        if self.founded.load(event):
+            self._loads.load(event.payload, self.origin(event.slot))
+
+    def rise(self, now: int, reading: Reading) -> None:
+        """Build what can stand now, and ask for what should."""
+        if self.have_synthdefs:
+            for slot, told in self.founded.rise(self.places.certain()):
+                self._build(slot, told, now, reading)
+        nodes, silent = self.founded.questions(now)
+        self._out.add([encode("/n_query", node) for node in nodes])
+        self._accounts.unfound(silent)
+
+    def next_question(self) -> int | None:
+        """Return the session instant at which scsynth is asked again for what should stand."""
+        return self.founded.next_question()
+
+    def answered(self, node: int, *, there: bool) -> None:
+        """Take in scsynth's word on a node that it was asked for."""
+        self._accounts.unfound(self.founded.is_missing(node, there=there))
+
+    def takes_now(self, held: Held) -> bool:
+        """Take in an event of another member; return whether it is to be handed over now."""
+        return self.founded.is_handed_over(held)
+
+    def founds(self, held: Held, now: int) -> None:
+        """Note that an event that builds what is never freed was handed over."""
+        self.founded.ask_for(held, self.origin(held.slot), now)
+
+    def reset(self, held: Held, now: int, reading: Reading) -> None:
+        """Build behind another member's slot reset, which is handed over, what is to stand again."""
+        self._guards[held.slot].reset(held.due)
+        self._build(held.slot, self.founded.reset(held), now, reading)
+
+    def enter_epoch(self) -> None:
+        """Forget what only the former epoch's numbers and instants gave a meaning."""
+        self.founded.enter_epoch()
+
+    def clock_was_set(self) -> None:
+        """Note that session time is another."""
+        self._guards.clock_was_set()
+
+    def _build(self, slot: int, told: Told, now: int, reading: Reading) -> None:
+        """Hand scsynth nodes that a member founded, and what was set on them."""
+        after = self._resets.over_at(slot)
+        check = self._guards[slot].check
+        built = erect(told, self.origin(slot), check, now=now, after=after if after > now else None)
+        for due, bodies in built.steps:
+            if due is None:
+                self._out.add_as_one(bodies)
+            else:
+                self._out.add_at(due, bodies, reading)
+        self.founded.ask(slot, built.nodes, max(now, after))
+        for error in built.refused:
+            self._accounts.refuse(error)

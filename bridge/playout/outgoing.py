@@ -1,0 +1,34 @@
+"""Outgoing: what is on its way to this host's scsynth, in the order in which it is handed over.
+
+Pure.
+"""
+
+from bridge.clocks.timebase import Timebase
+from clock.model import Reading
+from relay.wire.osc import bundle
+from relay.wire.timetag import IMMEDIATELY
+
+
+class Outgoing:
+    """The datagrams for scsynth."""
+
+    def __init__(self, timebase: Timebase) -> None:
+        self._timebase = timebase
+        self._datagrams: list[bytes] = []
+
+    def add(self, messages: list[bytes]) -> None:
+        """Hand over messages one by one, each to be run as it comes."""
+        self._datagrams += messages
+
+    def add_as_one(self, messages: list[bytes]) -> None:
+        """Hand over messages that are run as they come, with nothing between them."""
+        self._datagrams.append(messages[0] if len(messages) == 1 else bundle(IMMEDIATELY, *messages))
+
+    def add_at(self, due: int, messages: list[bytes], reading: Reading) -> None:
+        """Hand over messages that are run together at a session instant."""
+        self._datagrams.append(bundle(self._timebase.wall_of_session(due, reading), *messages))
+
+    def drain(self) -> list[bytes]:
+        """Take out what is there."""
+        datagrams, self._datagrams = self._datagrams, []
+        return datagrams
