@@ -1,1 +1,1 @@
-"""The bridge of jamrelay: what stands beside each player's Sonic Pi."""
+"""The bridge of jamrelay: the program beside each player's Sonic Pi."""

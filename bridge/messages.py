@@ -1,4 +1,4 @@
-"""Words: what a session tells people.
+"""Messages: the texts of a session for the player.
 
 Pure.
 """
@@ -19,23 +19,23 @@ TUNING = "--tune-sonic-pi"
 
 
 def alone(reason: str) -> Tell:
-    """Say that nobody else hears the player, and why."""
+    """Return the message that nobody else hears the player, with the reason."""
     return Tell(f"{PLAYS_ON}{reason}", warning=True)
 
 
 def refused(answer: Refused) -> str:
-    """Return why the relay lets nobody in, and whether this join tries again."""
+    """Return the text of a refusal by the relay. It says whether this join tries again."""
     again = "; this join doesn't try again: end it, and join anew then" if answer.final else ""
     return f"the relay says: {answer.text}{again}"
 
 
 def not_understood(error: MalformedControl) -> str:
-    """Return that what the relay says can't be read."""
+    """Return the text for a control message of the relay that can't be decoded."""
     return f"the relay can't be understood: {error}; is its version of jamrelay the same as yours?"
 
 
 def no_datagrams(carrier: Carrier) -> str:
-    """Return that nothing comes although the relay's TLS connection stands, and what to do."""
+    """Return the text for missing datagrams although the TLS connection stands, with advice."""
     return (
         "nothing from the relay for 3 s on the connection for events, although the other one stands: a lossy "
         "network holds TCP up; where its UDP port is open, join without --transport tls"
@@ -46,7 +46,7 @@ def no_datagrams(carrier: Carrier) -> str:
 
 
 def place_lost(slot: int, room: str) -> Tell:
-    """Say that somebody else sits in our slot."""
+    """Return the message that another member has the slot of this bridge."""
     return Tell(
         f"your place {slot} in room {room} was given to somebody else while the relay was away; you play "
         "alone now: restart Sonic Pi to join again",
@@ -55,20 +55,23 @@ def place_lost(slot: int, room: str) -> Tell:
 
 
 def inside(room: str, name: str, slot: int, members: list[Member]) -> str:
-    """Return where the player is, and who else is there."""
+    """Return the text that names the room, the player's name and slot, and the others present."""
     others = [member.name for member in members if member.slot != slot and member.present]
     company = f"with {', '.join(others)}" if others else "nobody else is here yet"
     return f"in room {room} as {name}, slot {slot}; {company}"
 
 
 def clock_set(bound_s: float, moved: int) -> Tell:
-    """Say that session time was set in one step."""
+    """Return the message that session time was set in one step.
+
+    bound_s: error bound of the clock. moved: number of own events that were moved along.
+    """
     along = f"{counted(moved, 'event')} moved along"
     return Tell(f"clock set to the room's within {bound_s * 1e3:.2f} ms; {along}")
 
 
 def wall_moved(by_s: float) -> list[Tell]:
-    """Say that this host's wall clock jumped, if it did, and what that does to whom."""
+    """Return a warning if this host's wall clock jumped. by_s: > 0 is forward; 0 is no jump."""
     if not by_s:
         return []
     text = (
@@ -79,7 +82,7 @@ def wall_moved(by_s: float) -> list[Tell]:
 
 
 def out_of_range(error: OutOfRange) -> Tell:
-    """Say once which control isn't played, and what it may be set to."""
+    """Return the warning for a control out of range, with its allowed range."""
     low, high, deadly = error.limit
     if low == high:
         expected = f"{low:.8g}"
@@ -97,7 +100,7 @@ def out_of_range(error: OutOfRange) -> Tell:
 
 
 def roster_news(before: list[Member], now: list[Member], own_slot: int) -> list[Tell]:
-    """Say who came, who is away and who has left."""
+    """Return messages on members that came, went away or left. before, now: the old and new roster."""
     old = {member.slot: member for member in before if member.slot != own_slot}
     news: list[Tell] = []
     for member in now:
@@ -110,27 +113,27 @@ def roster_news(before: list[Member], now: list[Member], own_slot: int) -> list[
 
 
 def own_synth(name: str) -> Tell:
-    """Say that only the player hears a synth of his own."""
+    """Return the warning that only the player hears a synth of their own."""
     return _only_here(f"{name} is a synthdef of your own: only you hear it")
 
 
 def own_fx(name: str) -> Tell:
-    """Say that only the player hears what an FX of his own does."""
+    """Return the warning that only the player hears the effect of their own FX."""
     return _only_here(f"{name} is an FX of your own: the others hear what goes into it as it is")
 
 
 def own_input(name: str) -> Tell:
-    """Say that sound input doesn't travel."""
+    """Return the warning that sound input isn't sent to the others."""
     return _only_here(f"{name}: sound input stays at home, only you hear it")
 
 
 def own_file(name: str) -> Tell:
-    """Say that only the player hears a sample of his own."""
+    """Return the warning that only the player hears a sample of their own."""
     return _only_here(f"{name} is none of Sonic Pi's own samples: only you hear it")
 
 
 def absent(name: str) -> Tell:
-    """Say that a sample which somebody else plays can't be loaded here."""
+    """Return the warning that a sample of another member can't be loaded on this host."""
     text = (
         f"{name[:200]} isn't among the samples of Sonic Pi on this computer, or can't be read: you don't "
         "hear it when others play it; is Sonic Pi here as new as theirs? `jamrelay stats` counts such samples"
@@ -139,7 +142,7 @@ def absent(name: str) -> Tell:
 
 
 def too_long(name: str) -> Tell:
-    """Say that a call has more options than can travel."""
+    """Return the warning for a call with too many options to be sent to the others."""
     return _only_here(f"a call of {name} is too long to travel: only you hear it")
 
 

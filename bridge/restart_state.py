@@ -1,7 +1,7 @@
-"""Memory: who a bridge is, and what it must not forget if it is killed.
+"""Restart state: what a bridge is, and the facts that must survive if it is killed.
 
-Pure. A bridge hands over by number, so the highest number tells nearly all. The exceptions are listed.
-Bound: LISTED_MAX exceptions of each sort.
+Pure. A bridge hands events over by number, so the highest number covers nearly all of them. The exceptions
+are listed one by one. Bound: LISTED_MAX exceptions of each sort.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from relay.wire.sequence import Judged
 
 LISTED_MAX = 64
-"""They must fit the journal's page; more are missing at once only where much is lost anyway."""
+"""They must fit the journal's page. More are missing at once only if much is lost anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How the bridge presents itself. release_advance in ticks."""
+    """How the bridge presents itself to the relay. release_advance: ticks."""
 
     room: str
     name: str
@@ -24,10 +24,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """What the bridge before this one had handed over to the scsynth that still runs.
+    """Events that the previous bridge had handed over to the scsynth that still runs.
 
-    highest: the highest room number that had come; all up to it had been handed over, except `missing`.
-    unconfirmed: own numbers that were played as stamped, before their verdict had come.
+    highest: the highest room number that had arrived; all up to it had been handed over, except `missing`.
+    unconfirmed: own seqs that were played as stamped, before their verdict arrived.
     """
 
     highest: int
@@ -35,20 +35,22 @@ class HandedOver:
     unconfirmed: frozenset[int]
 
     def covers(self, event: Judged, *, own: bool) -> bool:
-        """Tell whether scsynth has the event already."""
+        """Return whether scsynth has the event already. own: it was sent by this bridge."""
         if own and event.seq in self.unconfirmed:
             return True
         return self.has(event.number)
 
     def has(self, number: int) -> bool:
-        """Tell whether scsynth has the event of a room number."""
+        """Return whether scsynth has the event of a room number."""
         return number <= self.highest and number not in self.missing
 
 
 @dataclass(slots=True)
 class Memory:
-    """What outlives the process (bridge/shells/journal.py). complete_number: everything up to it was handed
-    over."""
+    """The facts that outlive the process (bridge/shells/journal.py).
+
+    complete_number: all events up to it were handed over.
+    """
 
     slot: int | None = None
     ticket: bytes | None = None
@@ -60,10 +62,11 @@ class Memory:
     unconfirmed: tuple[int, ...] = ()
 
     def remember_missing(self, highest: int, missing: list[int], before: HandedOver | None = None) -> None:
-        """Note what has not come, or not been handed over; where that is too much, what lies above the list
-        counts as not handed over: better twice than never.
+        """Note the room numbers that have not arrived or not been handed over.
 
-        before: what the bridge before this one had handed over, which this one may not have heard of yet.
+        If there are more than LISTED_MAX, all above the list count as not handed over: better twice than
+        never. before: the hand-overs of the previous bridge, some of which this bridge may not have received
+        yet.
         """
         if before is not None:
             unheard = [number for number in before.missing if number > highest]
@@ -76,10 +79,10 @@ class Memory:
         self.missing = tuple(missing[:LISTED_MAX])
 
     def remember_unconfirmed(self, numbers: tuple[int, ...], before: HandedOver | None = None) -> None:
-        """Note own numbers that were played as stamped; the newest are kept."""
+        """Note own seqs that were played as stamped. Only the newest LISTED_MAX are kept."""
         earlier = sorted(before.unconfirmed) if before is not None else []
         self.unconfirmed = (*earlier, *numbers)[-LISTED_MAX:]
 
     def handed_over(self) -> HandedOver:
-        """Return what had been handed over."""
+        """Return the events that had been handed over."""
         return HandedOver(self.highest_number, frozenset(self.missing), frozenset(self.unconfirmed))

@@ -1,8 +1,8 @@
-"""Timekeeper: asks the relay for the time, and sets the session clock by its answers.
+"""Clock client: asks the relay for the time, and sets the session clock by its answers.
 
-Pure. A wall clock that moved against the local one was set by somebody, or the host slept with its local
-clock stopped: from here both look alike, so the relay is asked in a burst, and its answers tell. If it was
-the wall clock nothing else happens, since it is read afresh at every conversion.
+Pure. If the wall clock moved against the local one, either somebody set it, or the host slept while its local
+clock stood still. Both look alike here, so the client asks the relay in a burst and its answers decide. A
+wall clock that was set has no further effect, since every conversion reads it anew.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,12 @@ from relay.wire import frames
 from relay.wire.errors import MalformedDatagram
 
 STEP_OF_WALL_NS = 20_000_000
-"""Between two readings at most a quarter of a second apart. Slewing moves a clock by 0.1 ms in that time."""
+"""Least jump (ns) that counts, between two readings at most a quarter of a second apart. Slewing moves a
+clock by 0.1 ms in that time."""
 
 
 class Timekeeper:
-    """The exchanges of one session."""
+    """The time exchanges of one session."""
 
     def __init__(self, timebase: Timebase, reading: Reading) -> None:
         self._timebase = timebase
@@ -30,9 +31,9 @@ class Timekeeper:
         self._seen = reading
 
     def watch(self, reading: Reading) -> float:
-        """Look whether the wall clock moved since the last look, and ask in a burst if it did.
+        """Compare with the previous reading, and ask in a burst if the wall clock moved.
 
-        Returns by how much (s; > 0: forward, or the host slept), 0.0 if not to speak of.
+        Returns by how much it moved (s; > 0: forward, or the host slept); 0.0 if by no more than noise.
         """
         moved_ns = step_of_wall(self._seen, reading)
         self._seen = reading
@@ -43,24 +44,24 @@ class Timekeeper:
 
     @property
     def next_poll_local_ns(self) -> int:
-        """When to ask next."""
+        """The local instant (ns) of the next request."""
         return self._poller.next_poll_local_ns
 
     def restart(self, reading: Reading) -> None:
-        """Ask in a burst again: another connection."""
+        """Ask in a burst again, for a new connection."""
         self._poller.restart_burst(reading.local_ns)
 
     def request(self, reading: Reading) -> bytes | None:
-        """Return the frame of a request if it is time for one; it must leave at once."""
+        """Return the frame of a request if one is due, else None. The caller must send it at once."""
         if self._poller.next_poll_local_ns > reading.local_ns:
             return None
         return frames.encode(frames.Clock(client_request(self._poller.sent(reading.local_ns))))
 
     def answer(self, ntp: bytes, received_local_ns: int, reading: Reading) -> Callable[[int], int] | None:
-        """Take in an answer. If that set the clock in one step, return what becomes of a session instant of
-        this host's own reckoning, which stays where it is in local time; the relay's stay as they are.
+        """Process an NTP answer. If it set the clock in one step, return a conversion, else None.
 
-        Raises MalformedDatagram.
+        The conversion maps a session instant of the old era to the new one at the same local instant. Apply
+        it to instants that this host computed; the relay's dues stay as they are. Raises MalformedDatagram.
         """
         try:
             answer = parse_answer(ntp)
@@ -80,7 +81,7 @@ class Timekeeper:
         )
 
     def lock_if_ready(self, reading: Reading) -> Callable[[int], int] | None:
-        """Lock if part of the burst was lost and the rest has to do; returns as `answer` does."""
+        """Lock if part of the burst was lost and the rest must suffice. Returns like `answer`."""
         return self._watched(lambda clock: clock.lock_if_ready(reading.local_ns))
 
     def _watched(self, act: Callable[[SessionClock], object]) -> Callable[[int], int] | None:

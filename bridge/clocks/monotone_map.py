@@ -1,12 +1,11 @@
 """Monotone map: converts instants between two clocks so that equal stays equal and order stays order.
 
-Pure. Wall against local is read afresh at every conversion, so the same instant converted twice comes
-out some hundred nanoseconds apart. That would tear chords apart and let a note overtake its FX. Here
-the first conversion of an instant counts, and a new one is kept strictly between those of its neighbours,
-in whatever order they come: scsynth sorts by timetag. (Only where no tick is left between two does it fall on
-the earlier one.)
-Bound: KEPT instants; a jump of more than STEP and what the clocks may drift apart (a clock was set) starts
-afresh.
+Pure. Every conversion reads wall and local clock anew, so two conversions of one instant differ by some
+hundred nanoseconds. That would tear chords apart and let a note overtake its FX, since scsynth sorts by
+timetag. Here the first conversion of an instant counts. A new one is kept strictly between those of its
+neighbours, in whatever order they come. (If no tick is left between two neighbours, it equals the earlier
+one.) Bounds: KEPT instants. A jump beyond STEP and the possible drift means that a clock was set: the map
+starts anew.
 """
 
 from bisect import bisect_left
@@ -15,14 +14,15 @@ from relay.wire.timetag import ticks
 
 KEPT = 4096
 STEP = ticks(0.020)
-"""A difference to the neighbours' conversion of more than this is a step, not noise or slew."""
+"""A greater difference to the neighbours' conversion (ticks) is a step, not noise or slew."""
 
 DRIFT_DIVISOR = 1000
-"""1000 ppm: both clocks may be slewed at 500 ppm, so after a long silence a difference is no step yet."""
+"""Possible drift, as a divisor: 1000 ppm. Both clocks may be slewed at 500 ppm, so a difference after a long
+silence is no step yet."""
 
 
 class MonotoneMap:
-    """Growing map from instants of one clock to instants of another, both in timetags."""
+    """A growing map from instants of one clock to instants of another, both as timetags."""
 
     def __init__(self) -> None:
         self._from: list[int] = []
@@ -30,12 +30,12 @@ class MonotoneMap:
         self.steps = 0
 
     def clear(self) -> None:
-        """Forget all conversions: one of the clocks was set."""
+        """Forget all conversions, since one of the clocks was set."""
         self._from.clear()
         self._to.clear()
 
     def map(self, instant: int, converted: int) -> int:
-        """Return what `instant` is in the other clock, given what a fresh reading makes of it."""
+        """Return `instant` on the other clock. converted: the result of a fresh reading."""
         at = bisect_left(self._from, instant)
         if at < len(self._from) and self._from[at] == instant:
             if abs(self._to[at] - converted) <= STEP:
@@ -54,7 +54,7 @@ class MonotoneMap:
         return converted
 
     def _is_step(self, at: int, instant: int, converted: int) -> bool:
-        """Tell whether a clock was set since the nearest neighbour was converted."""
+        """Return whether a clock was set since the nearest neighbour was converted."""
         if not self._from:
             return False
         near = at if at < len(self._from) else at - 1

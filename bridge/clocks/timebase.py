@@ -1,7 +1,7 @@
-"""Timebase: session time from this host's clocks, and Sonic Pi's wall-clock timetags from session time.
+"""Timebase: session time from this host's clocks, and wall-clock timetags from session time.
 
 Pure. Before the first lock, and without a relay, session time is the wall clock of the first reading
-carried on by the local clock: playing alone is nothing but the same rule lasting.
+continued by the local clock. So playing alone follows the same rule.
 """
 
 from collections.abc import Callable
@@ -25,11 +25,11 @@ class Timebase:
 
     @property
     def era(self) -> int:
-        """Changes when the session clock is set anew in one step (the first lock counts)."""
+        """A number that changes whenever the session clock is set in one step, first lock included."""
         return self.clock.era if self.clock.locked else -1
 
     def session_at(self, local_ns: int) -> int:
-        """Return the session timetag of a local instant."""
+        """Return the session timetag of a local instant (ns)."""
         if self.clock.locked:
             return self.clock.session_from_local(local_ns)
         return self._home_session + ticks_from_ns(local_ns - self._home_local_ns)
@@ -41,17 +41,17 @@ class Timebase:
         return self._home_local_at(session)
 
     def local_at_in_this_era(self) -> Callable[[int], int]:
-        """Return `local_at` as it is now; it stays so when the clock is set."""
+        """Return the present `local_at`. The returned function doesn't change when the clock is set."""
         return self.clock.local_from_session_in_this_era() if self.clock.locked else self._home_local_at
 
     def session_of_wall(self, wall_timetag: int, reading: Reading) -> int:
-        """Return Sonic Pi's timetag in session time. Equal timetags give equal ones, order is kept."""
+        """Return a wall timetag of Sonic Pi in session time. Equal ones stay equal, and order is kept."""
         self._notice_step()
         local_ns = local_from_wall(to_unix_ns(wall_timetag), reading)
         return self._to_session.map(wall_timetag, self.session_at(local_ns))
 
     def wall_of_session(self, session: int, reading: Reading) -> int:
-        """Return the wall timetag for scsynth of a session instant. Equal ones stay equal, order is kept."""
+        """Return a session instant as a wall timetag for scsynth. Equal ones stay equal, order is kept."""
         self._notice_step()
         wall_ns = wall_from_local(self.local_at(session), reading)
         return self._to_wall.map(session, from_unix_ns(wall_ns))
@@ -59,12 +59,12 @@ class Timebase:
     def stamps(
         self, emitted_local_ns: int, wall_timetag: int | None, reading: Reading
     ) -> tuple[int, int | None]:
-        """Return (instant of emission, timetag or None) of what Sonic Pi sent, in session time."""
+        """Return (instant of emission, timetag or None) of a message of Sonic Pi, in session time."""
         emitted = self.session_at(emitted_local_ns)
         return emitted, None if wall_timetag is None else self.session_of_wall(wall_timetag, reading)
 
     def named(self) -> dict[str, int]:
-        """Return how often a clock was seen to have been set, for the statistics."""
+        """Return the number of clock steps seen, by name, for the statistics."""
         return {"wall_steps": self._to_wall.steps + self._to_session.steps}
 
     def _home_local_at(self, session: int) -> int:

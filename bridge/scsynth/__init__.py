@@ -1,1 +1,1 @@
-"""scsynth: ids, samples and the tree of the scsynth that plays the jam."""
+"""scsynth: ids, samples and the node tree of the scsynth that plays the jam."""

@@ -1,7 +1,7 @@
-"""Arguments: what a message names, in the sender's own numbers, by the command table.
+"""Arguments: the nodes, buffers and synthdefs in a message, in the sender's numbers, by the command table.
 
-Pure. Reads only; which numbers they become is `remap`'s business. Numbers may travel as i or f, as scsynth
-takes either; one that must be whole and isn't is refused.
+Pure. It only reads; `remap` translates the numbers. Numbers may be i or f, since scsynth takes either. A
+fraction is refused where a whole number is needed.
 """
 
 import struct
@@ -12,10 +12,10 @@ from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string
 
 NAME, NODE_NEW, ADD_ACTION, TARGET, FIRST_CONTROL = range(5)
-"""The arguments of /s_new."""
+"""Positions of the arguments of /s_new."""
 
 ROLE_OF_CONTROL = {encode_string(name): role for name, role in CONTROL_ROLES.items()}
-"""By the padded bytes of the name, as they stand in a message: spares decoding a dozen strings per note."""
+"""By the padded bytes of the name, as in a message. This spares decoding a dozen strings per note."""
 
 _CREATORS = frozenset({"/s_new", "/s_newargs", "/g_new", "/p_new"})
 _INT = struct.Struct(">i")
@@ -25,7 +25,7 @@ _FLOAT = struct.Struct(">f")
 def created_nodes(message: Message) -> tuple[tuple[int, int, int], ...]:
     """Return (id, add action, target) of each node that /s_new, /g_new or /p_new creates; () for others.
 
-    The ids are the sender's own. Raises Refused where they are no whole numbers or some are missing.
+    The ids are the sender's. Raises Refused if they are missing or no whole numbers.
     """
     match message.address:
         case "/s_new":
@@ -41,10 +41,10 @@ def created_nodes(message: Message) -> tuple[tuple[int, int, int], ...]:
 
 
 def referenced_nodes(message: Message) -> tuple[int, ...]:
-    """Return the ids, the sender's own, of all nodes and groups that a message names without creating any.
+    """Return the sender's ids of all nodes and groups that a message names without creating any.
 
-    () for messages that create nodes (see `created_nodes`) and for unknown ones. Raises Refused where the
-    arguments are not those of the command.
+    () for messages that create nodes (see `created_nodes`) and for unknown ones. Raises Refused if the
+    arguments don't fit the command.
     """
     if message.address not in COMMANDS or message.address in _CREATORS:
         return ()
@@ -56,7 +56,7 @@ def referenced_nodes(message: Message) -> tuple[int, ...]:
 
 
 def synthdef_name(message: Message) -> str:
-    """Return the synthdef that an /s_new plays. Raises Refused for anything else."""
+    """Return the synthdef that an /s_new plays. Raises Refused for any other message."""
     if message.address != "/s_new" or message.tags[:1] != "s":
         raise Refused("arguments", f"{message.address} ,{message.tags[:40]}: expected an /s_new")
     name = message.arg(NAME)
@@ -67,8 +67,8 @@ def synthdef_name(message: Message) -> str:
 def buffer_numbers(message: Message) -> tuple[int, ...]:
     """Return the buffers, in the sender's numbers, that an /s_new or /n_set gives to its node.
 
-    What the message leaves out isn't there, although it means buffer 0; where a control is given twice,
-    the last one counts. Raises Refused where a number isn't whole.
+    A buffer control that the message omits is not included, although it means buffer 0. If a control is given
+    twice, the last value counts. Raises Refused if a number isn't whole.
     """
     first = {"/s_new": FIRST_CONTROL, "/n_set": 1}.get(message.address)
     if first is None:
@@ -85,9 +85,9 @@ def buffer_numbers(message: Message) -> tuple[int, ...]:
 
 
 def fields(message: Message) -> Iterator[tuple[int, Field]]:
-    """Pair each argument with its field in the command table.
+    """Yield each argument's index with its field in the command table.
 
-    Raises Refused (arguments, count, array), when it gets there, where message and table differ.
+    Raises Refused (arguments, count, array) at the first place where message and table differ.
     """
     command = COMMANDS[message.address]
     tags = message.tags
@@ -122,7 +122,10 @@ def fields(message: Message) -> Iterator[tuple[int, Field]]:
 
 
 def whole(message: Message, index: int) -> int:
-    """Return a number that must be whole: i, or f without a fraction. NaN and infinity are not whole."""
+    """Return a number that must be whole: i, or f without a fraction.
+
+    Raises Refused otherwise, also for NaN and infinity.
+    """
     tag = message.tags[index]
     if tag == "i":
         number: int = _INT.unpack_from(message.raw, message.offsets[index])[0]

@@ -1,8 +1,9 @@
 """The host's own part of scsynth's tree: one root group and one mixer strip for each member.
 
-Pure. Lives in slot 0, where no member's nodes are. Sonic Pi's own master mixer replaces what is on its
-output, so each member's goes to a private pair of buses, and a strip adds that pair to the hardware
-outputs. Order of the tree is slot order, whoever came first: the sum and the random numbers depend on it.
+Pure. It lives in slot 0, where no member's nodes are. Sonic Pi's master mixer replaces the content of its
+output. Therefore each member's output goes to a private pair of buses, and a strip adds that pair to the
+hardware outputs. The tree is in slot order, whoever came first, because the sum and the random numbers depend
+on the order.
 
     0 root -- JAM: root group of each member, in slot order
            `- STRIPS: a basic mixer for each member, in slot order
@@ -21,7 +22,7 @@ STRIP_SYNTHDEF = "sonic-pi-basic_mixer"
 
 
 class HostTree:
-    """Which members have their group and strip; builds what is missing."""
+    """The members that have their group and strip. Builds the missing ones."""
 
     def __init__(self) -> None:
         self._slots: list[int] = []
@@ -29,13 +30,13 @@ class HostTree:
         self.synthdefs_loaded = False
 
     def has(self, slot: int) -> bool:
-        """Tell whether the slot's root group exists."""
+        """Return whether the slot's root group exists."""
         return slot in self._slots
 
     def build(self, origin: Origin) -> list[bytes]:
-        """Return the messages that give a member its place; none if it has one.
+        """Return the messages that create a member's group and strip; none if it has them.
 
-        A group is made even before the synthdefs are there, its strip only afterwards: see `strips`.
+        The group is made at once, the strip only after the synthdefs are loaded: see `load_synthdefs`.
         """
         slot = origin.slot
         if slot in self._slots:
@@ -55,7 +56,7 @@ class HostTree:
         return messages
 
     def load_synthdefs(self) -> list[bytes]:
-        """Note that the synthdefs are there; return the messages that make the strips that waited."""
+        """Note that the synthdefs are loaded. Return the messages that create the pending strips."""
         if self.synthdefs_loaded:
             return []
         self.synthdefs_loaded = True

@@ -1,10 +1,11 @@
-"""Id spaces: which number of a member is which number in the scsynth that plays the jam.
+"""Id spaces: the map from a member's numbers to those of the scsynth that plays the jam.
 
-Pure. The mapping depends on the slot and on the sender's own channel counts only, so it is the same on every
-machine; it is one-to-one and has an exact inverse. It is linear within a slot because synthdefs write past
-the bus they are given (hoover 6 channels, tech_saws 4) and must hit the same neighbours as at home; guard
-channels keep the last of them out of the next slot. Out of range is refused, never clamped: scsynth takes
-an unknown buffer for buffer 0. Source: sclang's client ids, with 26 bits of node id to each of 32 slots.
+Pure. The map depends only on the slot and on the sender's channel counts, so it is the same on every machine.
+It is one-to-one and has an exact inverse. Within a slot it is linear, because synthdefs write past their
+given bus (hoover 6 channels, tech_saws 4) and must hit the same neighbours as on their own host. Guard
+channels keep the last of them out of the next slot. A number out of range is refused, never clamped, since
+scsynth takes an unknown buffer for buffer 0. Source: sclang's client ids, with 26 bits of node id for each of
+32 slots.
 """
 
 from dataclasses import dataclass
@@ -12,39 +13,39 @@ from dataclasses import dataclass
 from relay.wire.errors import LocalError, Refused
 
 SLOT_COUNT = 32
-"""Slot 0 is the host's own and never given out; members have 1 to 31."""
+"""Slot 0 is the host's own and never assigned. Members have 1 to 31."""
 
 NODE_BITS = 26
-"""32 slots fill the 31 bits of a node id that isn't negative."""
+"""32 slots fill the 31 bits of a non-negative node id."""
 
 NODES_PER_SLOT = 1 << NODE_BITS
 
 LOCAL_BASE = 1 << 25
-"""Where in slot 0 the nodes of the local player live that exist at home only (scopes, recorders). The ids
-below it are the bridge's own."""
+"""First id in slot 0 of the local player's nodes that exist on their own host only (scopes, recorders). Ids
+below are the bridge's own."""
 
 HARDWARE_BUSES = 128
-"""Channels left to the sound card, outputs and inputs together; nobody's bus is mapped to them."""
+"""Channels of the sound card, outputs and inputs together. No member's bus is mapped to them."""
 
 OUTPUT_BUSES = 64
-"""Per slot: stand for the hardware outputs that the sender sees."""
+"""Buses per slot that stand for the hardware outputs that the sender sees."""
 
 PRIVATE_OUTPUTS = 2
-"""Of these, what a member's strip adds to the hardware outputs."""
+"""The first of these buses, which a member's strip adds to the hardware outputs."""
 
 INTERNAL_BUSES = 1024
-"""Per slot: Sonic Pi uses at most 1024 less its hardware channels."""
+"""Internal buses per slot. Sonic Pi uses at most 1024 less its hardware channels."""
 
 GUARD_BUSES = 32
-"""Per slot: what a synth spills over the end lands here and is heard by nobody."""
+"""Guard buses per slot. Channels that a synth writes past the end land here, and nobody hears them."""
 
 BUSES_PER_SLOT = OUTPUT_BUSES + INTERNAL_BUSES + GUARD_BUSES
 
 AUDIO_BUS_COUNT = HARDWARE_BUSES + SLOT_COUNT * BUSES_PER_SLOT
-"""What scsynth must be started with (-a)."""
+"""Audio buses that scsynth must be started with (-a)."""
 
 CONTROL_BUS_COUNT = 16_384
-"""scsynth's default (-c)."""
+"""Control buses, scsynth's default (-c)."""
 
 CONTROL_BUSES_PER_SLOT = CONTROL_BUS_COUNT // SLOT_COUNT
 
@@ -52,7 +53,7 @@ BUFFERS_PER_SLOT = 4096
 """Sonic Pi's own count, fixed in its source."""
 
 BUFFER_COUNT = SLOT_COUNT * BUFFERS_PER_SLOT
-"""What scsynth must be started with (-b)."""
+"""Buffers that scsynth must be started with (-b)."""
 
 _OWN_MASK = NODES_PER_SLOT - 1
 _MAX_CHANNELS = 1024
@@ -60,9 +61,9 @@ _MAX_CHANNELS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose numbers they are: the slot, and the hardware outputs and inputs that the sender's Sonic Pi sees.
+    """The owner of numbers: a slot, and the hardware outputs and inputs that the owner's Sonic Pi sees.
 
-    Sonic Pi counts its own buses from `outs + ins`. Raises LocalError for a slot or counts that cannot be.
+    Sonic Pi counts its own buses from `outs + ins`. Raises LocalError for an impossible slot or count.
     """
 
     slot: int
@@ -77,22 +78,22 @@ class Origin:
 
     @property
     def root(self) -> int:
-        """The member's root group: what its own node 0 is mapped to."""
+        """The member's root group, to which its node 0 is mapped."""
         return self.slot << NODE_BITS
 
     @property
     def first_bus(self) -> int:
-        """The first of the slot's audio buses; the member's private outputs start here."""
+        """The first of the slot's audio buses, where the member's private outputs start."""
         return HARDWARE_BUSES + self.slot * BUSES_PER_SLOT
 
     def node(self, own: int) -> int:
-        """Return the node that the member calls `own`. Raises Refused: negative-id, node-range."""
+        """Return the jam's number of the member's node `own`. Raises Refused: negative-id, node-range."""
         if not 0 <= own < NODES_PER_SLOT:
             _refuse_number("node", own, NODES_PER_SLOT)
         return self.slot << NODE_BITS | own
 
     def audio_bus(self, own: int) -> int:
-        """Return the audio bus that the member calls `own`.
+        """Return the jam's number of the member's audio bus `own`.
 
         Raises Refused: negative-id, hardware-input (no microphone travels), bus-range.
         """
@@ -106,12 +107,12 @@ class Origin:
         return _refuse_number("bus", own, self.outs + self.ins + INTERNAL_BUSES)
 
     def hardware_output(self, channel: int, channels: int, *, at_home: bool) -> int:
-        """Return the number, from 1, of the bus for what the member sends to a channel of its sound card.
+        """Return the bus, counted from 1, for sound that the member sends to a channel of its sound card.
 
-        channels: how many are written, from that one on. Channels 1 and 2 are the private outputs, which the
-        member's master mixer takes up, as in plain Sonic Pi. Those above are the sound card's own at home;
-        elsewhere they are folded onto the private outputs. What is sent above the last is heard by nobody,
-        as in plain Sonic Pi. Raises Refused: output-range.
+        channels: number of channels written, from `channel` on. Channels 1 and 2 are the private outputs,
+        which the member's master mixer processes, as in plain Sonic Pi. Higher channels are the sound card's
+        own at the member (at_home) and folded onto the private outputs elsewhere. Channels above the last one
+        are heard by nobody, as in plain Sonic Pi. Raises Refused: output-range.
         """
         if not 1 <= channel <= _MAX_CHANNELS:
             raise Refused("output-range", f"output {channel}: expected 1 to {_MAX_CHANNELS}")
@@ -124,21 +125,22 @@ class Origin:
         return self.first_bus + 1 + ((channel - 1) % PRIVATE_OUTPUTS if channels == 1 else 0)
 
     def control_bus(self, own: int) -> int:
-        """Return the control bus that the member calls `own`. Raises Refused: negative-id, bus-range."""
+        """Return the jam's number of the member's control bus `own`. Raises Refused: negative-id,
+        bus-range."""
         if not 0 <= own < CONTROL_BUSES_PER_SLOT:
             _refuse_number("bus", own, CONTROL_BUSES_PER_SLOT)
         return self.slot * CONTROL_BUSES_PER_SLOT + own
 
     def buffer(self, own: int) -> int:
-        """Return the buffer that the member calls `own`. Raises Refused: negative-id, buffer-range."""
+        """Return the jam's number of the member's buffer `own`. Raises Refused: negative-id, buffer-range."""
         if not 0 <= own < BUFFERS_PER_SLOT:
             _refuse_number("buffer", own, BUFFERS_PER_SLOT)
         return self.slot * BUFFERS_PER_SLOT + own
 
     def own_node(self, node: int) -> int | None:
-        """Return what the member calls `node`, None for somebody else's.
+        """Return the member's number of `node`; None if the node is another member's.
 
-        A home-only node in slot 0 counts as the member's: ask this of the local player only.
+        A home-only node in slot 0 counts as the member's, so call this for the local player only.
         """
         slot = node >> NODE_BITS
         if slot == self.slot:
@@ -148,7 +150,7 @@ class Origin:
         return None
 
     def own_audio_bus(self, bus: int) -> int | None:
-        """Return what the member calls audio bus `bus`, None for somebody else's and for guard channels."""
+        """Return the member's number of audio bus `bus`; None for others' buses and guard channels."""
         offset = bus - self.first_bus
         if 0 <= offset < min(self.outs, OUTPUT_BUSES):
             return offset
@@ -157,18 +159,18 @@ class Origin:
         return None
 
     def own_control_bus(self, bus: int) -> int | None:
-        """Return what the member calls control bus `bus`, None for somebody else's."""
+        """Return the member's number of control bus `bus`; None if it is another member's."""
         slot, own = divmod(bus, CONTROL_BUSES_PER_SLOT)
         return own if slot == self.slot else None
 
     def own_buffer(self, buffer: int) -> int | None:
-        """Return what the member calls `buffer`, None for somebody else's."""
+        """Return the member's number of `buffer`; None if it is another member's."""
         slot, own = divmod(buffer, BUFFERS_PER_SLOT)
         return own if slot == self.slot else None
 
 
 def home_only_node(own: int) -> int:
-    """Return the node of the local player that it calls `own` and that exists at home only.
+    """Return the jam's number of a node `own` of the local player that exists on this host only.
 
     Raises Refused: negative-id, node-range.
     """

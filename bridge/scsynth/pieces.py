@@ -1,10 +1,10 @@
-"""Pieces: a call too long for one event as several that come to the same; one about many nodes as many.
+"""Pieces: cuts a call too long for one event into several equivalent ones, and one on many nodes into many.
 
-Pure. scsynth computes a synth only after everything that is due at one instant has been executed, so an
-/s_new with its first controls and an /n_set with the others, at the same timetag, sound as one long /s_new.
-What repeats a group of arguments is cut between two groups, and a long run of counted values within it.
-All of it travels however long it is: a group or a free that others lack is wrong there for good. /b_gen
-alone can be cut nowhere. Bound: what one datagram of Sonic Pi holds (65,507 bytes), fewer than 130 pieces.
+Pure. scsynth computes a synth only after executing everything that is due at one instant. So an /s_new with
+its first controls and an /n_set with the others, at the same timetag, sound as one long /s_new. A message
+that repeats a group of arguments is cut between groups, and a long run of counted values within the run.
+Everything travels however long it is, since a missing group or free is never made good elsewhere. Only /b_gen
+can't be cut. Bound: the content of one datagram of Sonic Pi (65,507 bytes), fewer than 130 pieces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,16 +14,16 @@ from relay.wire.commands import COMMANDS, CONTROL_ROLES, Command, Role
 from relay.wire.osc import MAX_MESSAGES, Arg, Message, encode, encode_string, single_message
 
 CONTROL_NAME_MAX = 255
-"""Bytes of a control's name: a synthdef's format has room for no more."""
+"""Greatest length of a control's name, bytes. The format of synthdefs has room for no more."""
 RUN_MAX = 64
-"""Counted values that stay together: with about 300 bytes a run wastes little room at the end of a piece."""
+"""Counted values that stay together. A run of about 300 bytes wastes little room at the end of a piece."""
 COUNT_MAX = 1024
-"""The greatest count that `remap` lets pass (its MAX_COUNT): cutting makes no greater one allowed."""
+"""The greatest count that `remap` accepts (its MAX_COUNT), so cutting makes no greater one allowed."""
 INDEX_MAX = (1 << 31) - 1 - COUNT_MAX
-"""The greatest place from which counted values are set: what lies above fits no OSC int any more."""
+"""The greatest start index of counted values. Higher ones leave the range of an OSC int."""
 _CONTINUED_BY = {"/s_new": "/n_set"}
 _BACKWARDS = (0, 3)
-"""The add actions by which /n_order puts its nodes before those that an earlier call has put there."""
+"""The add actions by which /n_order puts its nodes before those of an earlier call."""
 
 _NODES = {Role.NODE, Role.GROUP, Role.NODE_NEW}
 _ABOUT_NODES = {
@@ -31,16 +31,16 @@ _ABOUT_NODES = {
     for address, command in COMMANDS.items()
     if not command.args and command.repeat and command.repeat[0].role in _NODES
 }
-"""How many arguments each node has in a message that can be about several."""
+"""Arguments per node in a message that can name several nodes."""
 
 Group = tuple[Arg, ...]
 
 
 def pieces(message: Message, longest: int) -> list[Message]:
-    """Return the message, or what it is cut into, none longer than `longest` bytes.
+    """Return the message, or the pieces of it, none longer than `longest` bytes.
 
-    [] for what can't be cut: /b_gen, values for places that no buffer has, and what `remap` refuses.
-    A control whose name no synthdef can have is left out. Raises Refused where a count is no whole number.
+    [] if it can't be cut: /b_gen, values for places that no buffer has, and messages that `remap` refuses.
+    A control whose name no synthdef can have is left out. Raises Refused if a count is no whole number.
     """
     if len(message.raw) <= longest:
         return [message]
@@ -53,7 +53,7 @@ def pieces(message: Message, longest: int) -> list[Message]:
     groups = _groups(message, command)
     if groups is None or len(head) < len(command.args):
         return []
-    if address in _CONTINUED_BY:  # were the rest late, it would not sound on another bus for a moment
+    if address in _CONTINUED_BY:  # ids come first, so a late rest can't leave it on a wrong bus for a moment
         groups.sort(key=lambda group: group[0] not in CONTROL_ROLES)
     found = list[Message]()
     while groups or not found:
@@ -71,11 +71,11 @@ def pieces(message: Message, longest: int) -> list[Message]:
 
 
 def apart(message: bytes) -> list[list[bytes]]:
-    """Return a message about several nodes as one for each, in order, by bundle; any other alone.
+    """Return a message about several nodes as one message for each, in order, by bundle; any other alone.
 
-    scsynth ends a message at the first node that isn't there (measured with 3.13), and what is behind it
-    stays: one note in an /n_free that only its player has heard, and the others keep the groups. An error
-    in one message of a bundle doesn't end the next. /n_order goes on by itself.
+    scsynth ends a message at the first node that doesn't exist (measured with 3.13), and skips the rest. One
+    note in an /n_free that only its player has heard would leave all further groups standing elsewhere. An
+    error in one message of a bundle doesn't end the next. /n_order continues by itself.
     """
     name = message[: message.index(0)]
     width = _ABOUT_NODES.get(name, 0)
@@ -87,7 +87,7 @@ def apart(message: bytes) -> list[list[bytes]]:
 
 
 def _groups(message: Message, command: Command) -> list[Group] | None:
-    """Return what repeats, group by group; None if the arguments end within one or a count is too great."""
+    """Return the repeated groups; None if the arguments end within one or a count is too great."""
     args, found = message.args, list[Group]()
     fixed = sum(not field.counted for field in command.repeat)
     at = len(command.args)
@@ -110,8 +110,10 @@ def _groups(message: Message, command: Command) -> list[Group] | None:
 
 
 def _runs(first: Arg, values: Sequence[Arg]) -> Iterator[Group]:
-    """Yield values that are set from `first` on, in runs of RUN_MAX. Which controls follow a named one is its
-    synthdef's business, so those stay together."""
+    """Yield the values to set from `first` on, in runs of RUN_MAX.
+
+    The controls after a named one depend on the synthdef, so runs that start at a name stay whole.
+    """
     size = RUN_MAX if isinstance(first, int | float) else max(len(values), 1)
     for at in range(0, max(len(values), 1), size):
         run = values[at : at + size]
@@ -123,12 +125,12 @@ def _names_nothing(name: Arg) -> bool:
 
 
 def _fitting(groups: list[Group], room: int) -> int:
-    """Return how many of the groups fit into so many bytes, their type tags included."""
+    """Return how many of the groups fit into `room` bytes, their type tags included."""
     taken, tags = 0, 0
     for group in groups:
         tags += len(group)
         room -= sum(len(encode_string(arg)) if isinstance(arg, str) else 4 for arg in group)
-        if room - tags - 3 < 0:  # the tags are padded by up to three bytes more than they were
+        if room - tags - 3 < 0:  # padding of the tags may grow by up to three bytes
             break
         taken += 1
     return taken

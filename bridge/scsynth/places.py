@@ -1,7 +1,7 @@
-"""Places: which member has which slot, and its group and strip in this host's scsynth.
+"""Places: the members' slots, and their groups and strips in this host's scsynth.
 
-Pure. The roster travels over TLS and may be behind the events: a slot that isn't known yet has its place by a
-guess of its member's sound card, until the roster comes.
+Pure. The roster travels over TLS and may arrive after events. Until then an unknown slot gets its place by a
+guess of its member's sound card.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from bridge.scsynth.id_space import Origin
 
 
 class Places:
-    """The members of the room, this one included, as far as they are known."""
+    """The known members of the room, this one included."""
 
     def __init__(self, own: Origin, to_synth: Callable[[list[bytes]], None]) -> None:
-        """to_synth: takes the messages that give a member its place."""
+        """to_synth: takes the messages that create a member's group and strip."""
         self.host = HostTree()
         self._to_synth = to_synth
         self._origins: dict[int, Origin] = {}
@@ -28,7 +28,7 @@ class Places:
         self._to_synth(self.host.build(origin))
 
     def of(self, slot: int) -> Origin:
-        """Return the origin of whoever has the slot."""
+        """Return the origin of the member in a slot; a guess before the roster names it."""
         origin = self._origins.get(slot)
         if origin is None:
             origin = Origin(slot)
@@ -37,5 +37,5 @@ class Places:
         return origin
 
     def certain(self) -> set[int]:
-        """Return the slots of which the roster has told."""
+        """Return the slots that the roster has named."""
         return self._origins.keys() - self._guessed

@@ -1,9 +1,9 @@
-"""Remapping: a member's message in the numbers of the scsynth that plays the jam.
+"""Remapping: translates a member's message into the numbers of the scsynth that plays the jam.
 
-Pure, and the same on every machine: all but the timetag of what members play is byte for byte equal. Only ids
-are patched, in place; every other byte stays as it was. What cannot be mapped is refused, never guessed.
-Which number becomes which is `idspace`'s; replies go back through `unmap`.
-Source of the roles: the command table (relay/wire/commands.py).
+Pure, and the same on every machine, so that members' messages are equal byte for byte apart from the timetag.
+Only ids are patched, in place; every other byte is kept. A message that can't be mapped is refused, never
+guessed. `id_space` defines the map; `unmap` translates replies back. Source of the roles: the command table
+(relay/wire/commands.py).
 """
 
 import re
@@ -35,7 +35,7 @@ from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string
 
 MAX_COUNT = 1024
-"""The greatest count argument: scsynth works through it in its audio thread."""
+"""The greatest count argument, since scsynth works through it in its audio thread."""
 
 _HEAD, _TAIL = 0, 1
 _MAX_ADD_ACTION = {"/n_order": 3}
@@ -63,13 +63,13 @@ _DEFAULTED = {
 }
 _LOCAL_ONLY = frozenset(map(encode_string, LOCAL_ONLY_SYNTHDEFS))
 _OWN_DEFAULTED = ((encode_string("out_bus"), Role.AUDIO_BUS),)
-"""Of a synthdef of the player's own: without it, it would play past the member's mixer. One that has no such
-control doesn't mind."""
+"""Default of a player's own synthdef. Without it the synth would play past the member's mixer. A synthdef
+without this control ignores it."""
 _CHANNELS = {encode_string(name): definition.channels for name, definition in HOME_ONLY.items()}
 _OWN_ROLES = {name: role for name, role in ROLE_OF_CONTROL.items() if role in _BUS_OR_BUFFER}
-"""In a synthdef of the player's own `output`, `input` may mean anything."""
+"""Roles in a player's own synthdef. There `output` and `input` may mean anything, so they are left out."""
 OUTPUT_CONTROL = encode_string("output")
-"""As it stands in a message: what has it is another message at home than elsewhere."""
+"""As in a message. With this control the remapped message differs between the sender's host and others."""
 
 
 def remap(
@@ -77,9 +77,9 @@ def remap(
 ) -> bytes:
     """Return a member's message in the jam's numbers.
 
-    `local_nodes`: the sender's ids of nodes that exist at home only; pass it only for the local player's
-    messages to its own scsynth. `at_home`: for the player's own scsynth only, so queries, /b_write, home-only
-    synthdefs and such of the player's own are allowed, and outputs of the sound card are those of this host.
+    local_nodes: the sender's ids of nodes that exist on its own host only; given only for the local player's
+    messages to its own scsynth. at_home: the message is for the player's own scsynth. Then queries, /b_write,
+    home-only synthdefs and the player's own ones are allowed, and sound card outputs are those of this host.
     Raises Refused: not-allowed, arguments, not-integral, not-finite, negative-id, node-range, root-node,
     bus-range, hardware-input, output-range, buffer-range, count, add-action, cycle, control-index,
     id-control, string-value, array, unknown-synthdef, local-synthdef, completion-message.
@@ -93,7 +93,7 @@ def remap(
 
 
 class _Patch:
-    """One message on its way: its bytes, and what changes their length and has to wait until the end."""
+    """One message in translation: its bytes, and the changes of length, which are applied at the end."""
 
     __slots__ = (
         *("added", "added_tags", "at_home", "channels", "local_nodes", "longer", "message", "origin", "out"),
@@ -115,7 +115,7 @@ class _Patch:
         self.added_tags = b""
 
     def new_synth(self) -> None:
-        """/s_new, as that is nearly all the traffic: the same as by the table, and the defaults added."""
+        """Patch an /s_new like `by_table` and add the defaults. A path of its own: nearly all traffic."""
         message = self.message
         raw, tags, offsets = message.raw, message.tags, message.offsets
         if tags[:1] != "s" or len(tags) < FIRST_CONTROL:
@@ -138,17 +138,17 @@ class _Patch:
                 self.added_tags += b"sf"
 
     def default(self, role: Role) -> int:
-        """Return what an id that is left out means: Sonic Pi's first output, first buffer."""
+        """Return the value of an omitted id: Sonic Pi's first output or first buffer."""
         if role is Role.HARDWARE_OUTPUT:
             return self.origin.hardware_output(1, self.channels, at_home=self.at_home)
         return self.origin.audio_bus(0) if role is Role.AUDIO_BUS else self.origin.buffer(0)
 
     def controls(self, index: int) -> list[bytes]:
-        """Patch pairs of control and value from `index` to the end; return the controls that carry ids."""
+        """Patch pairs of control and value from `index` to the end. Return the controls that carry ids."""
         message = self.message
         raw, tags, offsets = message.raw, message.tags, message.offsets
         if "[" in tags:
-            # An array sets the controls that follow as well, and those may carry ids.
+            # An array also sets the following controls, which may carry ids.
             raise Refused("array", f"{message.address} ,{tags[:40]}")
         if (len(tags) - index) % 2:
             raise Refused("arguments", f"{message.address} ,{tags[:40]}: a control without a value")
@@ -184,8 +184,10 @@ class _Patch:
             self.plain(index)
 
     def plain(self, index: int) -> None:
-        """Check a number that is none of an id. One NaN would silence what everybody hears: it spreads from a
-        member's strip into the sum."""
+        """Check a number that is no id.
+
+        One NaN would silence everything at a host, since it spreads from a member's strip into the sum.
+        """
         message = self.message
         tag = message.tags[index]
         if tag == "f":
@@ -196,7 +198,7 @@ class _Patch:
             raise Refused("arguments", f"{message.address} argument {index}: expected a number, not {tag}")
 
     def mapped_value(self, index: int) -> None:
-        """Patch "c7" or "a7", which make a control follow a bus; scsynth misreads other strings."""
+        """Patch "c7" or "a7", which make a control follow a bus. scsynth misreads other strings."""
         text = self.message.arg(index)
         assert isinstance(text, str)
         found = _MAPPED_VALUE.fullmatch(text)
@@ -261,13 +263,13 @@ class _Patch:
         _check_order(address, named, self.local_nodes)
 
     def node(self, index: int) -> int:
-        """Patch a node or group; return the sender's id of it."""
+        """Patch a node or group. Return the sender's id of it."""
         message = self.message
         own = whole(message, index)
         mapped = home_only_node(own) if own in self.local_nodes else self.origin.node(own)
         _INT.pack_into(self.out, message.offsets[index], mapped)
         if message.tags[index] == "f":
-            # slot<<26 has no exact float of 32 bits.
+            # A 32-bit float can't hold slot << 26 | id exactly.
             self.out[_tags_start(message) + index] = ord("i")
         return own
 
@@ -309,11 +311,11 @@ class _Patch:
             if first + count > CONTROL_BUSES_PER_SLOT:
                 raise Refused("bus-range", f"{message.address}: {count} control buses from {first}")
         elif count != 1 and message.address in ("/n_setn", "/n_mapn", "/n_mapan"):
-            # The controls that follow the named one depend on the synthdef, and may carry ids.
+            # The controls after the named one depend on the synthdef, and may carry ids.
             raise Refused("count", f"{message.address} {count}: one control at a time here")
 
     def run_of_controls(self, index: int) -> None:
-        """Check the control of /n_setn, /n_map and the like: one that carries an id may not follow a bus."""
+        """Check the control of /n_setn, /n_map and the like. One that carries an id may not follow a bus."""
         message = self.message
         if message.tags[index] != "s":
             raise Refused("control-index", f"{message.address} argument {index}: controls go by name here")
@@ -323,7 +325,7 @@ class _Patch:
             )
 
     def number(self, index: int, value: int) -> None:
-        """Patch a bus or buffer, keeping its type: below 2**24 every whole number is an exact float."""
+        """Patch a bus or buffer and keep its type. Below 2**24 every whole number is an exact float."""
         pack = _FLOAT if self.message.tags[index] == "f" else _INT
         pack.pack_into(self.out, self.message.offsets[index], value)
 
@@ -339,16 +341,16 @@ class _Patch:
 
 
 def _tags_start(message: Message) -> int:
-    """Return where the first tag stands, behind the comma."""
+    """Return the position of the first tag, behind the comma."""
     return (len(message.address) + 4 & -4) + 1
 
 
 def _check_order(address: str, named: list[int], local_nodes: Container[int]) -> None:
     """Refuse to move a node anywhere but into its member's root group.
 
-    scsynth doesn't check whether a group is put into itself or into one that it holds: two moves, and it
-    hangs or is gone (measured on 3.13). Nothing here knows which node is a group. All that Sonic Pi itself
-    moves is live audio, which exists at home only and holds nothing.
+    scsynth doesn't check whether a group is moved into itself or into a group within it. Two such moves hang
+    or kill it (measured on 3.13). This code doesn't know which nodes are groups. Sonic Pi itself moves only
+    live audio, which exists on its own host only and contains nothing.
     """
     match address:
         case "/n_before" | "/n_after":

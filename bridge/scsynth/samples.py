@@ -1,9 +1,9 @@
-"""Resources: Sonic Pi's own samples and buffers, found on each machine by their names.
+"""Samples: Sonic Pi's own samples and buffers, found on each machine by their names.
 
-A path travels as "samples/NAME" or "buffers/NAME" and becomes a path again in the folders of the
-receiving machine's own Sonic Pi; no other path ever crosses the network. Looks at the file system, once for
-each load, to see whether a file is there, can be read, and how long it is; otherwise pure. A file system that
-answers with an error has no such file: the jam goes on without it.
+A path travels as "samples/NAME" or "buffers/NAME" and becomes a path in the folders of the receiving
+machine's Sonic Pi. No other path ever crosses the network. Each load looks at the file system once: does the
+file exist, is it readable, how long is it. Otherwise pure. An error of the file system counts as no such
+file, and the jam goes on.
 """
 
 import re
@@ -20,16 +20,16 @@ KNOWN_ROOTS = (Path("/usr/share/sonic-pi"), Path("/opt/sonic-pi/etc"), Path("/us
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 
 FRAMES_MAX = 1 << 26
-"""Samples times channels of a /b_alloc: 256 MiB of memory at every member."""
+"""Greatest frames times channels of a /b_alloc: 256 MiB of memory at every member."""
 
 SLOT_SAMPLES_MAX = 1 << 27
 """The same for all buffers of a member together: 512 MiB. All samples of Sonic Pi take a fourth of it."""
 SAMPLES_PER_BYTE = 2
-"""At most, of a sample in its file: FLAC of 16 bits takes about one byte for each."""
+"""Most samples per byte of a file: FLAC of 16 bits takes about one byte for each."""
 
 
 NO_ANSWER = (OSError, RuntimeError)
-"""What pathlib raises where it can't look: RuntimeError for links that lead in a circle."""
+"""Exceptions of pathlib when it can't look; RuntimeError is for links that lead in a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What loads a buffer here: an OSC message, and how many samples it takes in memory at most."""
+    """A load of a buffer on this host: an OSC message, and the most samples it takes in memory."""
 
     payload: bytes
     samples: int
@@ -55,14 +55,14 @@ class ResourceFolders:
         self.root = root or next((path for path in KNOWN_ROOTS if _has_samples(path)), None)
 
     def learn(self, synthdef_folder: str) -> None:
-        """Take the root from the folder that Sonic Pi loads its synthdefs from (ROOT/synthdefs/compiled)."""
+        """Derive the root from the folder of Sonic Pi's synthdefs (ROOT/synthdefs/compiled)."""
         path = Path(synthdef_folder)
         root = path.parent.parent
         if path.name == "compiled" and _has_samples(root):
             self.root = root
 
     def to_wire(self, path: str) -> str | None:
-        """Return the travelling name of a local path, None if it isn't one of Sonic Pi's own files."""
+        """Return the travelling name of a local path; None if it isn't one of Sonic Pi's own files."""
         if self.root is None:
             return None
         local = Path(path)
@@ -76,9 +76,9 @@ class ResourceFolders:
         return f"{kind}/{local.name}" if is_own else None
 
     def to_local(self, name: str) -> LocalFile | None:
-        """Return the local file of a travelling name, None if this machine has none that can be read.
+        """Return the local file of a travelling name; None if this machine has no readable one.
 
-        Raises Refused if the name isn't one that `to_wire` gives.
+        Raises Refused if `to_wire` can't have made the name.
         """
         parts = PurePosixPath(name).parts
         if len(parts) != 2 or parts[0] not in KINDS or not _NAME.fullmatch(parts[1]):
@@ -92,7 +92,7 @@ class ResourceFolders:
                 return None
             if not path.is_file():
                 return None
-            with path.open("rb") as file:  # readable, as it must be for scsynth
+            with path.open("rb") as file:  # scsynth must be able to read it too
                 return LocalFile(path, file.seek(0, SEEK_END))
         except NO_ANSWER:
             return None
@@ -106,9 +106,9 @@ def _has_samples(root: Path) -> bool:
 
 
 def load_to_wire(message: Message, folders: ResourceFolders) -> bytes | None:
-    """Return a /b_allocRead or /b_alloc of the local player as it travels; None if it must stay local.
+    """Return a local /b_allocRead or /b_alloc in its travelling form; None if it must stay local.
 
-    Raises Refused if it could not be played anywhere.
+    Raises Refused if no host could play it.
     """
     if message.address == "/b_alloc":
         check_size(message)
@@ -122,9 +122,9 @@ def load_to_wire(message: Message, folders: ResourceFolders) -> bytes | None:
 
 
 def load_to_local(message: Message, folders: ResourceFolders) -> Load | None:
-    """Return a member's load with this machine's path in it; None if the file isn't here, or can't be read.
+    """Return a member's load with this machine's path; None if the file doesn't exist here or can't be read.
 
-    Raises Refused.
+    Raises Refused if the message isn't a load, or too large.
     """
     if message.address == "/b_alloc":
         return Load(message.raw, check_size(message))
@@ -137,7 +137,7 @@ def load_to_local(message: Message, folders: ResourceFolders) -> Load | None:
 
 
 def _with_path(message: Message, path: str) -> bytes:
-    """Return a load with another path. What isn't a number beside it would not come through as it was."""
+    """Return a load with another path. Raises Refused if other arguments aren't numbers."""
     number, _, *rest = message.args
     if message.tags.strip("if") != "s":
         raise Refused("arguments", f"{message.address} ,{message.tags[:40]}: expected numbers and one path")
@@ -145,7 +145,7 @@ def _with_path(message: Message, path: str) -> bytes:
 
 
 def check_size(message: Message) -> int:
-    """Return the samples that a /b_alloc asks for. Raises Refused if they are none, or above FRAMES_MAX."""
+    """Return the samples that a /b_alloc asks for. Raises Refused if there are none, or over FRAMES_MAX."""
     numbers = [argument for argument in message.args[1:3] if isinstance(argument, int | float)]
     if not numbers or any(not 0 < number <= FRAMES_MAX for number in numbers):
         raise Refused("buffer-size", f"{message.args[1:3]}: expected frames and channels above 0")
@@ -158,16 +158,17 @@ def check_size(message: Message) -> int:
 
 
 class BufferMemory:
-    """How much memory the other members' buffers take here: a member may fill its share, not the machine."""
+    """Memory that the other members' buffers take on this host. A member may fill its share, not the
+    machine."""
 
     def __init__(self) -> None:
         self._samples: dict[int, int] = {}
         self._of_slot: dict[int, int] = {}
 
     def claim(self, buffer: int, samples: int) -> None:
-        """Note a load that is about to be handed over: the jam's number of its buffer, and what it takes.
+        """Note a load before it is handed over. buffer: the jam's number. samples: its size at most.
 
-        Raises Refused (buffer-memory) if the member's buffers would pass SLOT_SAMPLES_MAX.
+        Raises Refused (buffer-memory) if the member's buffers would exceed SLOT_SAMPLES_MAX.
         """
         slot = buffer // BUFFERS_PER_SLOT
         taken = self._of_slot.get(slot, 0) - self._samples.get(buffer, 0) + samples

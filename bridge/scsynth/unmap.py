@@ -1,8 +1,8 @@
-"""Replies of the jam's scsynth, back in the numbers that the local player knows.
+"""Unmapping: translates replies of the jam's scsynth into the local player's numbers.
 
-Pure; the inverse of `remap` for one member. Other members' things are hidden: what they play is none of the
-local Sonic Pi's business, and where one of its nodes has a foreign neighbour the neighbour becomes -1.
-Source: `replies` of the command table, scsynth 3.13.
+Pure; the inverse of `remap` for one member. Other members' nodes and buffers are hidden from the local Sonic
+Pi. Where one of its nodes has a foreign neighbour, the neighbour becomes -1. Source: `replies` of the command
+table, scsynth 3.13.
 """
 
 import re
@@ -24,10 +24,10 @@ _FLOAT = struct.Struct(">f")
 
 
 def unmap_reply(message: Message, origin: Origin) -> bytes | None:
-    """Return a reply of scsynth in the numbers of the local player, None if it isn't about its things.
+    """Return a reply of scsynth in the local player's numbers; None if it isn't about the player's things.
 
-    A failure without any number in it (`duplicate node ID`) cannot be told apart and is passed on as it is:
-    the caller knows what it has just sent. Shapes that scsynth never sends give None.
+    A failure without any number in it (`duplicate node ID`) is passed on unchanged, since its owner can't be
+    told from it; the caller knows which message it just sent. Shapes that scsynth never sends give None.
     """
     unmapped = _BY_ADDRESS.get(message.address, _of_node)(message, origin)
     return None if unmapped is None else bytes(unmapped)
@@ -38,16 +38,16 @@ def _unchanged(message: Message, _origin: Origin) -> bytes:
 
 
 def _hidden(_message: Message, _origin: Origin) -> None:
-    """Whole trees hold everybody's nodes: they have to be made anew from a model."""
+    """Return None: whole trees hold everybody's nodes and would have to be rebuilt from a model."""
 
 
 def _node_notice(message: Message, origin: Origin) -> bytearray | None:
-    """/n_go and its kin: node, parent, previous, next, 1 for a group, its first and last node."""
+    """Translate /n_go and its kin: node, parent, previous, next, 1 for a group, its first and last node."""
     if message.tags not in ("iiiii", "iiiiiii"):
         return None
     out = _of_node(message, origin)
     if out is None or origin.own_node(_int(message, 0)) == _ROOT:
-        # The root groups are the bridge's own; Sonic Pi's root is there from the start.
+        # The root groups are the bridge's own. For Sonic Pi its root exists from the start.
         return None
     neighbours: Iterable[int] = _PARENT_TO_NEXT
     if len(message.tags) > _HEAD_OF_GROUP:
@@ -59,12 +59,12 @@ def _node_notice(message: Message, origin: Origin) -> bytearray | None:
 
 
 def _of_node(message: Message, origin: Origin) -> bytearray | None:
-    """Whatever names a node first: /tr, and the addresses that synthdefs choose for themselves."""
+    """Translate replies that name a node first: /tr, and the addresses that synthdefs choose."""
     return _patched(message, (0,), origin.own_node)
 
 
 def _done(message: Message, origin: Origin) -> bytes | bytearray | None:
-    """/done and /fail: a command, for /fail a text, and for commands on buffers the buffer last."""
+    """Translate /done and /fail: a command; for /fail a text; for buffer commands the buffer last."""
     if message.tags[:1] != "s":
         return None
     command = str(message.arg(0))
@@ -76,7 +76,10 @@ def _done(message: Message, origin: Origin) -> bytes | bytearray | None:
 
 
 def _failed_text(message: Message, origin: Origin) -> bytes | None:
-    """/fail /n_set "Node 134217733 not found": unmap the numbers in the text that only we can have made."""
+    """Translate a text such as /fail /n_set "Node 134217733 not found".
+
+    Only numbers large enough to be ids of the jam are translated.
+    """
     text = str(message.arg(1))
     foreign = False
 
@@ -98,7 +101,7 @@ def _failed_text(message: Message, origin: Origin) -> bytes | None:
 
 
 def _buffer_info(message: Message, origin: Origin) -> bytearray | None:
-    """/b_info: buffer, frames, channels, sample rate, for one buffer after another."""
+    """Translate /b_info: buffer, frames, channels, sample rate, repeated for each buffer."""
     return _patched(message, range(0, len(message.tags), 4), origin.own_buffer)
 
 
@@ -107,12 +110,12 @@ def _of_buffer(message: Message, origin: Origin) -> bytearray | None:
 
 
 def _control_buses(message: Message, origin: Origin) -> bytearray | None:
-    """/c_set: bus and value, in turns."""
+    """Translate /c_set: bus and value, repeated."""
     return _patched(message, range(0, len(message.tags), 2), origin.own_control_bus)
 
 
 def _runs_of_control_buses(message: Message, origin: Origin) -> bytearray | None:
-    """/c_setn: bus, count, so many values, in turns."""
+    """Translate /c_setn: bus, count, and as many values, repeated."""
     indices, index = [], 0
     while index < len(message.tags) - 1 and message.tags[index + 1] == "i":
         indices.append(index)
@@ -121,7 +124,7 @@ def _runs_of_control_buses(message: Message, origin: Origin) -> bytearray | None
 
 
 def _controls(message: Message, origin: Origin) -> bytearray | None:
-    """/n_set and /n_setn, the answers to /s_get and /s_getn: node, then control and value, in turns."""
+    """Translate /n_set and /n_setn, the answers to /s_get and /s_getn: node, then control and value."""
     out = _of_node(message, origin)
     if out is None:
         return None
@@ -143,7 +146,7 @@ def _controls(message: Message, origin: Origin) -> bytearray | None:
 def _patched(
     message: Message, indices: Iterable[int], own_number: Callable[[int], int | None]
 ) -> bytearray | None:
-    """Return the message with these arguments unmapped, None if one of them is somebody else's."""
+    """Return the message with these arguments translated; None if one of them is another member's."""
     out = bytearray(message.raw)
     for index in indices:
         if message.tags[index : index + 1] != "i":

@@ -1,1 +1,1 @@
-"""Sonic Pi: how far ahead it schedules, and whether it starts our scsynth."""
+"""Sonic Pi: its schedule-ahead, and whether it starts our scsynth."""

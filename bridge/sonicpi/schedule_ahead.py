@@ -1,14 +1,14 @@
-"""Sonic Pi's schedule-ahead: when the bridge sets it, and to what.
+"""Sonic Pi's schedule-ahead: when the bridge sets it, and to which value.
 
-Pure. Sonic Pi takes a new schedule-ahead at once, running loops included, so that a rise leaves a gap in the
-music and a fall lets notes overlap. Hence it is set while Sonic Pi is silent; while it plays only where the
-room's lead has risen so far that notes would be moved, or where the gain is great and lasts. Small changes of
-the lead are not followed at all.
+Pure. Sonic Pi applies a new schedule-ahead at once, also in running loops: a rise leaves a gap in the music,
+and a fall lets notes overlap. Therefore it is set while Sonic Pi is silent. While Sonic Pi plays, it is set
+only if notes would be moved because the room's lead has risen, or if the gain is great and lasts. Small
+changes of the lead are ignored.
 
-Whether Sonic Pi has taken it is seen at the tap: setting it is a run of its own, and Sonic Pi sends
-`/n_run 0 1` for the first one after a silence and `/n_run 0 0` when none is left. What shows that it runs the
-player's code will do too, and any message once it is up for sure. Without a sign it is sent again, ever more
-rarely: Sonic Pi may not be up yet.
+The tap shows whether Sonic Pi has applied it. Setting it is a run of its own, and Sonic Pi sends `/n_run 0 1`
+for the first run after a silence and `/n_run 0 0` when no run is left. Any sign that it runs the player's
+code counts as well, and once Sonic Pi is surely up, any message. Without a sign it is sent again, ever more
+rarely, since Sonic Pi may not be up yet.
 """
 
 from dataclasses import dataclass
@@ -17,41 +17,41 @@ from math import ceil
 from bridge.effects import RunCode, Tell
 
 OWN_AHEAD_S = 0.5
-"""Sonic Pi's own schedule-ahead, set back at the end."""
+"""Sonic Pi's own schedule-ahead, restored at the end."""
 RESERVE_S = 0.15
-"""What notes lose of it before they reach the tap: up to 0.03 s once a run is under way, 0.06 to 0.18 s in
-its first instant (measured with Sonic Pi 3.2.2 and five of its examples; the first use of a sample takes as
-much). With more to do for two cores the first instant took up to 0.26 s: then its notes are moved, but more
+"""Part of it that notes lose before they reach the tap. Measured with Sonic Pi 3.2.2 and five of its
+examples: up to 0.03 s once a run is under way; 0.06 to 0.18 s in its first instant, and as much at the first
+use of a sample. On two busier cores the first instant took up to 0.26 s. Its notes are then moved, but more
 reserve would make all notes later."""
 AHEAD_S_MIN, AHEAD_S_MAX = 0.1, 1.0
 STEP_S = 0.01
 
 SILENT_S = 2.0
-"""So long without a message Sonic Pi counts as silent."""
+"""After so long without a message Sonic Pi counts as silent."""
 LOWER_LASTS_S = 10.0
-"""For so long a lead must have been lower to count as lower."""
+"""A lead counts as lower only after it has been lower for this long."""
 WORTH_S = 0.03
-"""The least change that is made, while silent."""
+"""The least change made while silent."""
 RISE_S, RISE_LASTS_S = 0.05, 2.0
-"""While playing: a rise of so much, wanted for so long. A third of the reserve is gone then, and a lead that
-is rising still costs one gap, not one for each of its steps."""
+"""While playing: the least rise made, and how long it must have been wanted. By then a third of the reserve
+is gone. A lead that rises in steps costs one gap, not one for each step."""
 FALL_S, FALL_LASTS_S = 0.1, 60.0
-"""While playing: a fall of so much, wanted for so long."""
+"""While playing: the least fall made, and how long it must have been wanted."""
 PLAYING_PAUSE_S = 10.0
 """Least time between two changes while playing."""
 ANSWER_S, ANSWER_S_MAX = 4.0, 30.0
-"""How long a sign is waited for before it is sent again: at first, and at most. Of a Sonic Pi's first run
-only the end is seen, and a run without a sound ends 2.1 s after it began (measured)."""
+"""How long to wait for a sign before sending again, at first and at most. Of a Sonic Pi's first run only the
+end is seen, and a run without a sound ends 2.1 s after it began (measured)."""
 BOOT_S = 30.0
-"""What Sonic Pi sends so soon after the bridge began may belong to its own start, unless a run was seen."""
+"""Messages of Sonic Pi this soon after the bridge began may belong to its start, unless a run was seen."""
 
 _ROUNDING_S = 1e-6
-"""A lead comes in ticks: 0.1 s may be a hair more."""
+"""Tolerance, since a lead in ticks may exceed 0.1 s by a rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A schedule-ahead that Sonic Pi was sent and hasn't shown to have taken."""
+    """A schedule-ahead that was sent to Sonic Pi and not yet confirmed by a sign."""
 
     ahead_s: float
     lead_s: float
@@ -63,20 +63,20 @@ class _Sent:
 
 
 def ahead_for(lead_s: float) -> float:
-    """Return the schedule-ahead (s) that a room's lead (s) asks for."""
+    """Return the schedule-ahead (s) that suits a room's lead (s)."""
     steps = ceil((lead_s + RESERVE_S - _ROUNDING_S) / STEP_S)
     return round(min(max(steps * STEP_S, AHEAD_S_MIN), AHEAD_S_MAX), 2)
 
 
 class AheadTuner:
-    """One Sonic Pi's schedule-ahead.
+    """Sets one Sonic Pi's schedule-ahead.
 
-    restarted: another bridge was here before and may have set it.
+    restarted: a previous bridge may have set it.
     """
 
     def __init__(self, now_s: float, *, restarted: bool = False) -> None:
         self.ahead_s: float | None = None
-        """What Sonic Pi has taken; None until it has taken anything of this bridge."""
+        """The value that Sonic Pi has confirmed, s; None before it has confirmed any."""
         self._may_be_set = restarted
         self._up = restarted
         self._up_at_s = now_s + BOOT_S
@@ -92,10 +92,10 @@ class AheadTuner:
         self._answer_s = ANSWER_S
 
     def wake(self, *, lead_s: float | None, heard: int, runs: int, now_s: float) -> list[RunCode | Tell]:
-        """Return what is to be done now.
+        """Return the actions for now: RunCode, and Tell once Sonic Pi has confirmed.
 
-        lead_s: the room's lead, None outside of a room. heard, runs: how many messages Sonic Pi has sent so
-        far, and how many among them tell that code runs, or that none does any more.
+        lead_s: the room's lead; None outside of a room. heard: number of messages from Sonic Pi so far. runs:
+        number of those that show that code runs, or that none runs any more.
         """
         if heard != self._heard:
             self._heard, self._heard_at_s = heard, now_s
@@ -115,13 +115,13 @@ class AheadTuner:
         return [_set(self._wish_s)]
 
     def leave(self) -> list[RunCode | Tell]:
-        """Return what sets Sonic Pi back to its own schedule-ahead, if that may have been changed."""
+        """Return what restores Sonic Pi's own schedule-ahead; nothing if it was never changed."""
         if not self._may_be_set:
             return []
         return [_set(OWN_AHEAD_S), Tell(f"Sonic Pi's schedule-ahead set back to {OWN_AHEAD_S:.2f} s")]
 
     def _wish(self, wanted_s: float, now_s: float) -> None:
-        """Follow what is wanted: up at once, down when it was lower all the time for a while."""
+        """Follow the wanted value: up at once, down after it has been lower for a while without a break."""
         if self._wish_s is None or wanted_s >= self._wish_s:
             self._wish_s = wanted_s
             self._lower_since_s = None
@@ -134,7 +134,7 @@ class AheadTuner:
             self._lower_since_s = None
 
     def _is_time(self, wish_s: float, playing: bool, now_s: float) -> bool:
-        """Tell whether now is the moment to set what is wished."""
+        """Return whether now is the moment to set the wish."""
         rise_s = wish_s - (OWN_AHEAD_S if self.ahead_s is None else self.ahead_s)
         if not playing:
             self._due_since_s = None
@@ -148,7 +148,7 @@ class AheadTuner:
         return now_s - self._due_since_s >= lasts_s and now_s - self._set_at_s >= PLAYING_PAUSE_S
 
     def _await(self, sent: _Sent, now_s: float) -> list[RunCode | Tell]:
-        """Look for the sign that Sonic Pi has taken what it was sent."""
+        """Look for the sign that Sonic Pi has applied the sent value."""
         taken = self._runs > sent.runs or (sent.up and self._heard > sent.heard)
         if not taken:
             if now_s - sent.at_s >= self._answer_s:

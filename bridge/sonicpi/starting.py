@@ -1,6 +1,6 @@
-"""Starting: whether the command of a join has started its scsynth through us, and what to say if not.
+"""Start watch: whether the command of a join has started scsynth through us, and the advice if not.
 
-Pure. Instants are of any one clock, in seconds.
+Pure. Instants are seconds of any one clock.
 """
 
 PATIENCE_S = 20.0
@@ -10,7 +10,7 @@ INSTALL = "install Sonic Pi (Debian, Ubuntu: sudo apt install sonic-pi)"
 
 
 class StartWatch:
-    """Watches one command. folder: the one with our scsynth, first in its PATH."""
+    """Watches one command. folder: holds our scsynth, and stands first in the command's PATH."""
 
     def __init__(self, command: str, folder: str, now_s: float) -> None:
         self._command = command
@@ -19,7 +19,7 @@ class StartWatch:
         self._done = False
 
     def news(self, now_s: float, *, started: bool, ended: bool = False) -> list[str]:
-        """Return the lines that people must read now, mostly none; they come once.
+        """Return the lines to show now, mostly none. They are returned once.
 
         started: our scsynth runs. ended: the command has ended by itself.
         """
@@ -53,7 +53,7 @@ class StartWatch:
 
 
 def cannot_start(command: str, why: str | None) -> str:
-    """Return that a command can't be started, and what to do. why: as the system says it."""
+    """Return the text for a command that can't be started, with advice. why: the system's reason."""
     return (
         f"can't start {command!r}: {why}; {INSTALL}, or name the command that starts yours: "
         "jambridge join HOST -- COMMAND"
