@@ -1,1 +1,1 @@
-"""Probe: a path to a relay, measured."""
+"""Probe: measures a path to a relay."""

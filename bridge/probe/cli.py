@@ -1,4 +1,4 @@
-"""`jambridge probe`: measure the path to a relay, write it down, show it."""
+"""`jambridge probe`: measures the path to a relay, writes a trace, and shows it."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ from relay.wire.errors import LocalError
 from relay.wire.trace import Trace, dumps, loads
 
 REFRESH_NS = 250_000_000
-"""Often enough for the eye; drawing takes a few ms, which no stamp of ours should wait for."""
+"""Often enough for the eye. Drawing takes a few ms, which delays no timestamp at this rate."""
 
 
 @click.command()
@@ -131,7 +131,7 @@ async def _measure(endpoint: Endpoint, *, rate: float, seconds: float) -> Trace:
     console = Console(stderr=True)
 
     def end_early(number: signal.Signals) -> None:
-        # The second time the default is back: it ends us at once.
+        # The second signal meets the default handler, which ends the process at once.
         loop.remove_signal_handler(number)
         console.print("ending; waiting for what is on its way (Ctrl-C again: no trace)")
         service.stop()
@@ -197,7 +197,8 @@ def _write(path: Path, trace: Trace) -> None:
 
 
 def _drawer() -> Callable[[Trace, Path], None]:
-    """Return what draws a picture. Raises LocalError if it can't be had: before measuring, not after."""
+    """Return the function that draws a picture. Raises LocalError if matplotlib is missing, before
+    measuring."""
     try:
         from bridge.probe.plot import draw
     except ImportError:
@@ -224,7 +225,7 @@ def _for_programs(trace: Trace, kept: Path) -> dict[str, Any]:
 
 
 def _compared(trace: Trace, other: Trace) -> dict[str, Any]:
-    """Return for each way whether two traces can be of one and the same path; figures of the other too."""
+    """Return for each direction whether two traces can be of one path, with the other trace's figures."""
     return {
         name: {
             "agree": found.agree,

@@ -1,10 +1,10 @@
-"""Clock of a measured path: the relay's time as one straight line over this host's, found afterwards.
+"""Clock of a measured path: the relay's time as one straight line over this host's, fitted afterwards.
 
-Pure. A jam needs its clock at once and slews it (`clock.discipline`); a recording is looked at when it is
-over, so all its exchanges count for every instant, and what was learnt late does not bend what came early.
-The rate is that of `clock.rate`, the offset lies between the bounds of `clock.filter`. What no exchange can
-show is a constant difference between the two ways: it is shared out evenly, and the bound says how much that
-may be wrong.
+Pure. A jam needs its clock at once and slews it (`clock.discipline`). A recording is complete, so all its
+exchanges count for every instant, and late knowledge does not bend early results. The rate is that of
+`clock.rate`, and the offset lies between the bounds of `clock.filter`. No exchange can show a constant
+difference between uplink and downlink delay. It is therefore split evenly, and the bound contains the
+possible error.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from clock.rate import RateFit
 from relay.wire.errors import LocalError
 
 RATE_ROUNDS = 2
-"""The first rate helps to compare delays within a stretch of the second fit; a third changes nothing."""
+"""The first rate helps to compare delays within a stretch of the second fit. A third fit changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class PathClock:
-    """The relay's time by this host's.
+    """The relay's time as a function of this host's.
 
-    bound_s: how far it may be off anywhere in the recording. rate_ppm > 0: the relay's clock runs faster;
-    rate_error_ppm: its standard error. steady: False if no straight line can be true: a clock was set, or a
+    bound_s: how far it may be off anywhere in the recording. rate_ppm > 0: the relay's clock runs faster.
+    rate_error_ppm: its standard error. steady: False if no straight line fits, since a clock was set or a
     host slept.
     """
 
@@ -47,12 +47,15 @@ class PathClock:
     steady: bool
 
     def local_at(self, session: int) -> int:
-        """Return the local instant (ns) of a session instant."""
+        """Return the local instant (ns) of a session instant (timetag)."""
         return self.line.local_at(session)
 
 
 def fit_clock(exchanges: Sequence[Exchange]) -> PathClock:
-    """Return the clock that fits the exchanges, given in the order of sending. Raises LocalError for none."""
+    """Return the clock that fits the exchanges, given in sending order.
+
+    Raises LocalError if there are none, or if none is possible.
+    """
     if not exchanges:
         raise LocalError("no answer came back, so the two clocks can't be compared")
     origin = exchanges[0]
@@ -84,9 +87,9 @@ def fit_clock(exchanges: Sequence[Exchange]) -> PathClock:
 
 
 def _best_of_each_second(exchanges: Iterable[Exchange], origin: Exchange) -> Iterable[Sample]:
-    """Yield for each second the tightest bound from above and from below, of whichever exchanges they are.
+    """Yield for each second the best bound from above and from below, perhaps of different exchanges.
 
-    Offsets are relative to t1 and t2 of `origin`. More points than that only cost time.
+    Offsets are relative to t1 and t2 of `origin`. More points than these only cost time.
     """
     best: dict[int, Sample] = {}
     for exchange in exchanges:

@@ -1,8 +1,9 @@
-"""Probe: measures the path to a relay; asks at an even rate, keeps the book of what came, makes a trace.
+"""Probe measurement: asks the relay at an even rate, records the answers, and makes a trace of the path.
 
-Pure. Both ways are known completely: what the relay's reports don't name was lost on the way up, and what it
-answered and never came was lost on the way down. Every answered probe is a four-timestamp exchange as well,
-which puts both hosts on one clock. Bound: rate times seconds numbers, PROBE_RATE_MAX * PROBE_SECONDS_MAX.
+Pure. Both directions are known completely. A probe that the relay's reports don't name was lost on the
+uplink; an answer that never came was lost on the downlink. Every answered probe is also a four-timestamp
+exchange, which puts both hosts on one clock. Bound: rate times seconds probes, at most PROBE_RATE_MAX *
+PROBE_SECONDS_MAX.
 """
 
 from collections import deque
@@ -18,23 +19,24 @@ from relay.wire.timetag import FIRST_SAFE
 from relay.wire.trace import Sample, Trace, TraceWay
 
 BODY_BYTES = 221
-"""Of a probe: as an event with a message of 200 bytes; a usual note of Sonic Pi has 232 with its bundle."""
+"""Body of a probe, bytes. It equals an event with a message of 200 bytes. A usual note of Sonic Pi has 232
+bytes with its bundle."""
 
 TAIL_NS = 3 * NS_PER_S
-"""After the last probe: for stragglers, and for the report of what the last second brought."""
+"""Wait after the last probe, for late answers and for the report on the last second."""
 
 SETTLED_NS = 2 * NS_PER_S
-"""What has not been heard of for this long is lost; no jam could wait for it."""
+"""A probe without news for this long is lost. No jam could wait longer for it."""
 
 QUIET_NS = 5 * NS_PER_S
-"""Not one answer for this long after the beginning: there is no path, so it's no use going on."""
+"""Without a single answer for this long after the beginning there is no path, and the measurement ends."""
 
 RECENT = 250
-"""Answers that the figures for the eye are made of."""
+"""Number of answers behind the figures shown while measuring."""
 
 
 class Silence(Enum):
-    """Where nothing at all comes through, although TLS stands."""
+    """The direction in which nothing gets through although the TLS connection stands."""
 
     UP = "up"
     DOWN = "down"
@@ -42,8 +44,11 @@ class Silence(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is. overdue: sent over a second ago and not answered. rtt, jitter: of the last answers,
-    median and mean above the least; None before there are any."""
+    """Progress of a measurement.
+
+    overdue: probes sent over a second ago and not answered. rtt_ms: median of the last answers. jitter_ms:
+    their mean above the least. Both are None before the first answer.
+    """
 
     sent: int
     planned: int
@@ -62,12 +67,12 @@ class _Probed:
 
 
 class Probe:
-    """One measurement. Instants are local ns unless they are said to be of the session."""
+    """One measurement. Instants are local ns unless marked as session."""
 
     def __init__(
         self, welcome: control.ProbeWelcome, *, rate: float, seconds: float, now_local_ns: int
     ) -> None:
-        """rate: datagrams a second; seconds: how long to send."""
+        """rate: datagrams a second. seconds: duration of sending."""
         self._sealer = Sealer(welcome.key_up, welcome.channel)
         self._opener = Opener(welcome.key_down, welcome.channel)
         self._spacing_ns = round(NS_PER_S / rate)
@@ -76,26 +81,26 @@ class Probe:
         self._next_ns: int | None = now_local_ns
         self._until_ns = now_local_ns + round(seconds * NS_PER_S)
         self._probed: list[_Probed] = []
-        self._first_open = 0  # all before it were settled by `_look_for_overdue`
+        self._first_open = 0  # `_look_for_overdue` has handled all before it
         self._overdue: set[int] = set()
         self._answered = 0
         self._rtts_ms: deque[float] = deque(maxlen=RECENT)
         self._reported_ns: int | None = None
-        self._heard_of = False  # by a report: something did arrive up there
+        self._heard_of = False  # whether a report has named a probe, so the uplink works
         self._now_ns = now_local_ns
         self.datagrams_refused = 0
-        """What came and was none of ours, or came twice."""
+        """Datagrams that were not ours, malformed, or repeated."""
 
     # -- sending
 
     def next_wakeup_ns(self) -> int | None:
-        """When to call `wake`; None once everything is sent."""
+        """The local instant (ns) for the next `wake`; None once everything is sent."""
         return self._next_ns
 
     def wake(self, now_local_ns: int) -> bytes | None:
-        """Return the datagram that must leave now, if it is time for one.
+        """Return the datagram to send now, or None if none is due.
 
-        After a late wake-up what was missed is left out, not sent in a burst that would measure itself.
+        Probes missed by a late wake-up are left out: a burst of them would measure itself.
         """
         self._now_ns = max(self._now_ns, now_local_ns)
         self._look_for_overdue()
@@ -110,11 +115,11 @@ class Probe:
         return self._sealer.seal(frames.encode(frames.ProbeUp(number, BODY_BYTES)))
 
     def stop(self) -> None:
-        """Send no more; what is on its way is still waited for."""
+        """Send no more probes. Answers on their way are still awaited."""
         self._next_ns = None
 
     def finished(self, now_local_ns: int) -> bool:
-        """Tell whether everything is sent, and known or given up."""
+        """Return whether all probes are sent, and each is answered or given up."""
         if self._next_ns is not None:
             return False
         if not self._probed or now_local_ns - self._probed[-1].sent_local_ns > TAIL_NS:
@@ -124,7 +129,7 @@ class Probe:
     # -- receiving
 
     def receive_datagram(self, payload: bytes, *, received_local_ns: int) -> None:
-        """Take in a datagram from the relay's address."""
+        """Process a datagram from the relay's address. Bad ones are counted in `datagrams_refused`."""
         try:
             for frame in frames.decode(self._opener.open(payload)):
                 self._answer(frame, received_local_ns)
@@ -132,7 +137,7 @@ class Probe:
             self.datagrams_refused += 1
 
     def receive_report(self, report: control.ProbeReport, *, now_local_ns: int) -> None:
-        """Take in what arrived at the relay. Raises MalformedControl if it names what was never sent."""
+        """Process a report on arrivals at the relay. Raises MalformedControl for a probe never sent."""
         self._now_ns = max(self._now_ns, now_local_ns)
         self._reported_ns = now_local_ns
         for number, instant in report.arrivals:
@@ -142,7 +147,7 @@ class Probe:
             self._heard_of = True
 
     def silence(self, now_local_ns: int) -> Silence | None:
-        """Return which way is shut, if not one answer came in time; None while there is hope."""
+        """Return the blocked direction if no answer came in time; None while there is hope."""
         if self._answered or now_local_ns - self._began_ns < QUIET_NS:
             return None
         return Silence.DOWN if self._heard_of else Silence.UP
@@ -166,7 +171,7 @@ class Probe:
     # -- what it found
 
     def progress(self) -> Progress:
-        """Return how far it is and what has been seen of the path lately."""
+        """Return the progress and the recent figures of the path."""
         rtts = sorted(self._rtts_ms)
         return Progress(
             sent=len(self._probed),
@@ -178,10 +183,10 @@ class Probe:
         )
 
     def trace(self, about: dict[str, str | float]) -> Trace:
-        """Return what was found, with the clock's figures put into `about`.
+        """Return the recorded path. The clock's figures are added to `about`.
 
-        sent_s counts from the first probe by this host's clock, on both ways. Raises LocalError if no answer
-        came.
+        sent_s counts from the first probe by this host's clock, in both directions. Raises LocalError if no
+        answer came.
         """
         whole = self._probed[: self._known_until()]
         clock = fit_clock(
@@ -209,7 +214,7 @@ class Probe:
         return Trace(TraceWay(tuple(up)), TraceWay(tuple(down)), about | figures)
 
     def _known_until(self) -> int:
-        """Return how many probes are known to have come or not; of the last, nobody may have told us yet."""
+        """Return the number of leading probes whose fate is known. That of the last ones may be open."""
         reported_ns = self._reported_ns if self._reported_ns is not None else self._began_ns
         for number, one in enumerate(self._probed):
             told_ns = reported_ns if one.received is None else self._now_ns

@@ -1,6 +1,6 @@
-"""Figures of a measured path: delay, jitter, loss, bursts and order of each way, and the lead they ask for.
+"""Path statistics: delay, jitter, loss, bursts and order of each direction, and the lead they require.
 
-Pure: everything is computed from the trace, so one that was read from a file says the same.
+Pure. Everything is computed from the trace, so a trace read from a file gives the same results.
 """
 
 from collections.abc import Iterable
@@ -14,29 +14,30 @@ Z_95 = 1.96
 """Standard errors on either side of a 95 % interval."""
 
 RELEASE_ADVANCE_MS = 90.0
-"""Of a host whose scsynth plays through jackd at 1,024 frames, the slowest usual case: 65 ms that it needs
-and 25 that a bridge keeps in hand (bridge.shells.scsynth_process)."""
+"""Release advance of a host whose scsynth plays through jackd at 1,024 frames, the slowest usual case: 65 ms
+of need and 25 ms of a bridge's reserve (bridge.shells.scsynth_process)."""
 HORIZON_MARGIN_MS = 10.0
-"""The relay's own (PROTOCOL.md, the judge)."""
+"""The relay's own margin (PROTOCOL.md, the judge)."""
 
 LEFT_OVER = 1e-4
-"""Share of events that may still be lost after all repeats, for a lead to be called enough."""
+"""A lead suffices if at most this share of events is still lost after all repeats."""
 REPEATS_MAX = 3
-"""More are not counted on. The floor of the lead is the way plus 2-3 round trips of a leg."""
+"""Repeats that are counted on. The floor of the lead is the path plus 2-3 round trips of a leg."""
 NOTICED_MS = 5.0
 REPEAT_MS_MIN, REPEAT_RTTS = 20.0, 1.2
-"""What is missing is asked for 5 ms later, and again every max(20 ms, 1.2 RTT) (PROTOCOL.md, repeats)."""
+"""A missing event is asked for after 5 ms, and again every max(20 ms, 1.2 RTT) (PROTOCOL.md, repeats)."""
 
 GRAIN_MS = 0.01
-"""Arrivals closer than this are not called reordered: stamps and the trace's rounding are off by a few µs."""
+"""Arrivals closer than this don't count as reordered, since stamps and the trace's rounding are off by a few
+µs."""
 
 
 @dataclass(frozen=True, slots=True)
 class WayFigures:
-    """One direction. Delays one way in ms, None if nothing came; loss and its 95 % interval as shares.
+    """One direction. Delays are one way in ms, None if nothing came. Loss and its 95 % interval are shares.
 
-    jitter_ms: the mean delay above the least. bursts: runs of two and more lost in a row, with their mean and
-    greatest length. reordered: datagrams that came after one sent later (RFC 4737).
+    jitter_ms: the mean delay above the least. bursts: number of runs of two or more losses in a row.
+    burst_ms_mean, burst_ms_max: their length. reordered: datagrams that came after a later one (RFC 4737).
     """
 
     sent: int
@@ -57,8 +58,11 @@ class WayFigures:
 
 @dataclass(frozen=True, slots=True)
 class PathFigures:
-    """Both directions. rtt_ms: the median up and down together. lead_ms: what a room would need whose members
-    all had this path; repeats_ms: the part of it that repairs losses. None if nothing came."""
+    """Both directions. Values are None if nothing came.
+
+    rtt_ms: sum of the medians up and down. lead_ms: the lead of a room whose members all had this path.
+    repeats_ms: the part of it for repairing losses.
+    """
 
     up: WayFigures
     down: WayFigures
@@ -102,10 +106,10 @@ def way_figures(way: TraceWay) -> WayFigures:
 
 
 def loss_interval(sent: int, runs: Iterable[int]) -> tuple[float, float]:
-    """Return the 95 % interval of the share lost. runs: how many were lost in a row, each time.
+    """Return the 95 % interval of the share lost. runs: the length of each run of losses.
 
-    Wilson's score interval, with fewer datagrams where losses come in runs: a run tells as little as one loss
-    does, so the count is divided by sum of squares over sum (the variance of a compound Poisson count).
+    This is Wilson's score interval with a reduced count. A run tells no more than a single loss. Therefore
+    the count is divided by the sum of squares over the sum (the variance of a compound Poisson count).
     """
     sizes = list(runs)
     lost = sum(sizes)
@@ -119,7 +123,7 @@ def loss_interval(sent: int, runs: Iterable[int]) -> tuple[float, float]:
 
 
 def _repeats_ms(up: WayFigures, down: WayFigures, rtt_ms: float) -> float:
-    """Return what repairing takes: as many repeats as leave LEFT_OVER, and a usual burst waited out."""
+    """Return the time for repairs, ms: enough repeats to reach LEFT_OVER, and outlasting a usual burst."""
     loss = 1 - (1 - up.loss) * (1 - down.loss)
     if loss <= LEFT_OVER:
         return 0.0
@@ -131,9 +135,9 @@ def _repeats_ms(up: WayFigures, down: WayFigures, rtt_ms: float) -> float:
 
 
 def _runs_of_losses(samples: tuple[Sample, ...]) -> tuple[list[float], list[int]]:
-    """Return (lengths in ms of the bursts, number lost of every run).
+    """Return (lengths of the bursts in ms, number of losses in every run).
 
-    A burst lasts from its first loss to the datagram after its last: on average that is the right length.
+    A burst lasts from its first loss to the datagram after its last. On average that length is right.
     """
     bursts: list[float] = []
     runs: list[int] = []

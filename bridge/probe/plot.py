@@ -1,8 +1,8 @@
-"""Picture of a measured path: delay over time and its histogram, up and down, as a PNG for print.
+"""Plot of a measured path: delay over time and its histogram, up and down, as a PNG for print.
 
-Not pure: matplotlib writes the file. It comes with the extra `rehearsal`; who imports this must be ready for
-an ImportError. What is lost differs from what came by place and shape as well as by colour, and the colours
-are Okabe and Ito's, so it reads in grey and for any colour vision.
+Not pure: matplotlib writes the file. It comes with the extra `rehearsal`, so importers must expect an
+ImportError. Lost datagrams differ from others by place and shape as well as by colour. The colours are Okabe
+and Ito's, so the plot is readable in grey and with any colour vision.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ BLUE, ORANGE, VERMILION, INK = "#0072B2", "#E69F00", "#D55E00", "#1F2430"
 INCHES, DPI = (11.0, 6.4), 150
 HISTOGRAM_BINS = 60
 LOST_AT = -0.035
-"""Where the marks of the lost ones stand, in shares of the axis below its foot."""
+"""Position of the marks of lost datagrams, in shares of the axis below its foot."""
 
 
 def draw(trace: Trace, path: Path) -> None:

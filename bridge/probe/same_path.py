@@ -1,8 +1,8 @@
-"""Agreement of two traces: whether their delays and their losses can come from one and the same path.
+"""Comparison of two traces: whether their delays and losses can come from one and the same path.
 
 Pure. Delays are compared by the two-sample Kolmogorov-Smirnov test, losses by the test of two shares. Both
-take datagrams for independent of each other; neighbours in a spike or a burst are not, so two recordings of a
-lively path are called different a little too often, never the same too easily.
+assume independent datagrams. Neighbours in a spike or a burst are dependent. So two recordings of a lively
+path are called different slightly too often, but different paths are never called the same too easily.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from bridge.probe.path_stats import WayFigures, way_figures
 from relay.wire.trace import Trace, TraceWay
 
 OWN_MS = 0.25
-"""What measuring adds by itself, and what a replay through netlab therefore has twice: a probe is stamped
-before seal and kernel have taken their time, and the emulator takes some too (measured there: 0.15-0.25 ms at
-every quantile). Less than this is no difference of paths."""
+"""Delay that measuring adds by itself, and twice in a replay through netlab. A probe is stamped before seal
+and kernel take their time, and the emulator takes some too. Measured there: 0.15-0.25 ms at every quantile. A
+smaller difference is no difference of paths."""
 
 LEVEL = 0.01
-"""Below this probability two recordings are said to differ."""
+"""Two recordings count as different below this probability."""
 
 SERIES_TERMS = 100
 SERIES_FROM = 0.3
-"""Below it the series converges slowly, and its sum is 1 to seven digits."""
+"""Below this the series converges slowly, and its sum is 1 to seven digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Agreement:
     """One direction of two traces.
 
     delays_apart: the greatest difference between the two distributions (0 to 1) that OWN_MS can't explain.
-    delays_p, loss_p: how probable this much difference or more is on one and the same path.
+    delays_p, loss_p: probability of at least this much difference on one and the same path.
     """
 
     first: WayFigures
@@ -41,17 +41,17 @@ class Agreement:
 
     @property
     def agree(self) -> bool:
-        """Tell whether neither test finds a difference at LEVEL."""
+        """Whether neither test finds a difference at LEVEL."""
         return min(self.delays_p, self.loss_p) >= LEVEL
 
 
 def agreements(trace: Trace, other: Trace) -> dict[str, Agreement]:
-    """Compare both directions of two traces, by name."""
+    """Return the comparison of each direction of two traces, by name."""
     return {"up": agreement(trace.up, other.up), "down": agreement(trace.down, other.down)}
 
 
 def agreement(first: TraceWay, second: TraceWay) -> Agreement:
-    """Compare one direction of two traces."""
+    """Return the comparison of one direction of two traces."""
     figures = way_figures(first), way_figures(second)
     delays = [
         sorted(sample.delay_ms for sample in way.samples if sample.delay_ms is not None)
@@ -67,10 +67,10 @@ def agreement(first: TraceWay, second: TraceWay) -> Agreement:
 
 
 def kolmogorov_smirnov(first: Sequence[float], second: Sequence[float], *, allowing: float = 0.0) -> float:
-    """Return the greatest difference between the shares of two ordered samples up to any value; 0 if both are
-    empty, 1 if one is.
+    """Return the greatest difference between the shares of two ordered samples up to any value.
 
-    allowing: differences are not counted that moving either sample by this much does away with.
+    0 if both are empty, 1 if one is. allowing: a difference doesn't count if moving either sample by this
+    much removes it.
     """
     if not first or not second:
         return float(bool(first) or bool(second))
@@ -93,21 +93,24 @@ def kolmogorov_p(apart: float, first: int, second: int) -> float:
 
 
 def _ahead(first: Sequence[float], second: Sequence[float], allowing: float) -> float:
-    """Return by how much the share of `first` up to any value exceeds that of `second`, moved down to it."""
+    """Return the most by which the share of `first` up to a value exceeds that of `second` moved down.
+
+    allowing: how far `second` is moved down.
+    """
     before = 0
     most = 0.0
     for upto, value in enumerate(first, start=1):
         while before < len(second) and second[before] - allowing <= value:
             before += 1
-        # Of equal ones the last counts; the others can only be smaller.
+        # Among equal values the last counts; the others give smaller differences.
         most = max(most, upto / len(first) - before / len(second))
     return most
 
 
 def _shares_p(first: WayFigures, second: WayFigures) -> float:
-    """Return the probability of losses at least so different, from both ways' standard errors.
+    """Return the probability of losses at least this different, from both directions' standard errors.
 
-    Each error is half the width of the way's 95 % interval over 1.96, which knows of bursts.
+    Each error is half the width of the 95 % interval over 1.96, which accounts for bursts.
     """
     if not first.sent or not second.sent:
         return 1.0

@@ -1,6 +1,7 @@
-"""The probe's shell: a TLS connection and a UDP socket to the relay, the clock, and a book that fills.
+"""The probe's shell: a TLS connection and a UDP socket to the relay, the clock, and the growing record.
 
-It sends at even spacing from the event loop; a wake-up that comes late only moves the instant put down.
+A shell. It sends at even spacing from the event loop. A late wake-up only changes the recorded sending
+instant.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from relay.wire.version import PROTOCOL_VERSION
 ANSWER_S = 3.0
 FAREWELL_S = 0.5
 POLL_S = 0.05
-"""While nothing has to be sent: how often to look whether it is over."""
+"""Interval of checks whether the measurement is over, while nothing has to be sent, s."""
 
 
 class ProbeService:
@@ -39,16 +40,16 @@ class ProbeService:
         self._probe: Probe | None = None
         self._stopped = False
         self.cut_short: str | None = None
-        """Why it ended before its time, other than by `stop`; what was found until then counts."""
+        """Why it ended early, other than by `stop`. The record until then is valid."""
 
     def stop(self) -> None:
-        """Send no more; `run` returns once what is on its way has come, 3 s at most."""
+        """Send no more. `run` returns once the answers on their way have come, after 3 s at most."""
         self._stopped = True
         if self._probe is not None:
             self._probe.stop()
 
     async def run(self, on_progress: Callable[[Probe], None]) -> Probe:
-        """Measure; `on_progress` is called after everything that is sent. Raises LocalError in words."""
+        """Measure. Calls `on_progress` after each datagram sent. Raises LocalError in words."""
         stream = await tls.connect(self._endpoint, pins=self._pins)
         try:
             welcome = await self._welcome(stream)
@@ -69,7 +70,7 @@ class ProbeService:
         finally:
             self._datagrams.close()
             stream.close()
-            # Half a connection would keep us, and the trace with us, for half a minute.
+            # A half-open connection would delay the end, and the trace with it, by half a minute.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stream.closed(), FAREWELL_S)
             stream.abort()
@@ -121,7 +122,7 @@ class ProbeService:
             await asyncio.sleep(max(0.0, min(delay_s, POLL_S)))
 
     async def _take_reports(self, stream: ControlStream, probe: Probe) -> None:
-        """Take in reports until the connection ends, which it shouldn't."""
+        """Process reports until the connection ends, which should not happen before `run` does."""
         try:
             while (payload := await stream.receive()) is not None:
                 message = control.decode_down(payload)
@@ -145,7 +146,7 @@ def _older(reason: str) -> str:
 
 
 def _silent(silence: Silence, endpoint: Endpoint) -> str:
-    """Return what to say when TLS stands and no datagram comes back."""
+    """Return the text for a direction in which no datagram gets through although TLS stands."""
     if silence is Silence.UP:
         return (
             f"{endpoint} answers over TCP, but no datagram gets there; open UDP {endpoint.port} on the relay "

@@ -1,6 +1,6 @@
-"""A measured path as people read it: a table, what it means for a jam, and a drawing for the terminal.
+"""View of a measured path: a table, its meaning for a jam, and a drawing for the terminal.
 
-Pure but for the look.
+Pure, apart from colours.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +25,10 @@ from relay.wire.trace import Sample, Trace, TraceWay
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 
 EASY_MS, INSIDE_MS, AHEAD_MS = 150.0, 300.0, 500.0
-"""Up to the first no note of Sonic Pi is moved, up to the second 1 % at most, the first notes of a run; the
-third is all of its schedule-ahead (tried with 3.2.2 and 4.5.1)."""
+"""Limits of the lead. Up to the first no note of Sonic Pi is moved. Up to the second at most 1 % are, the
+first notes of a run. The third is the whole schedule-ahead (tried with 3.2.2 and 4.5.1)."""
 LEAD_MIN_MS, LEAD_MAX_MS = 150.0, 1000.0
-"""Of a relay that wasn't told otherwise (--profile, --lead-max-ms)."""
+"""Defaults of a relay (--profile, --lead-max-ms)."""
 
 ROUND_UP_MS = 10
 
@@ -39,7 +39,7 @@ DOT, RANGE = "●", "│"
 
 
 def summary(trace: Trace) -> RenderableType:
-    """Return the figures of a trace and what they mean for a jam."""
+    """Return the figures of a trace and their meaning for a jam."""
     figures = path_figures(trace)
     parts: list[RenderableType] = [_heading(trace), Text(), _table(trace, figures), Text()]
     parts += [Text(text, style=style) for text, style in meaning(trace, figures)]
@@ -47,13 +47,13 @@ def summary(trace: Trace) -> RenderableType:
 
 
 def drawing(trace: Trace) -> RenderableType:
-    """Return delay over time and its histogram, for both ways."""
+    """Return delay over time and its histogram, for both directions."""
     return Group(_Chart("up, to the relay", trace.up), Text(), _Chart("down, from it", trace.down), Text(),
                  _Histogram(trace))  # fmt: skip
 
 
 def comparison(trace: Trace, other: Trace) -> RenderableType:
-    """Return for each way whether two traces can be of one and the same path, with the tests' figures."""
+    """Return for each direction whether two traces can be of one path, with the figures of the tests."""
     lines = []
     for name, found in agreements(trace, other).items():
         verdict = "the same" if found.agree else "different"
@@ -67,7 +67,7 @@ def comparison(trace: Trace, other: Trace) -> RenderableType:
 
 
 def meaning(trace: Trace, figures: PathFigures) -> list[tuple[str, str]]:
-    """Return (sentence, style): whether this path is good for a jam, and what to be careful with."""
+    """Return (sentence, style) pairs: whether this path is good for a jam, and cautions."""
     found: list[tuple[str, str]] = []
     if figures.lead_ms is None or figures.repeats_ms is None:
         return [("one way nothing came at all: no jam is possible over this path", BAD)]
@@ -169,8 +169,11 @@ def _table(trace: Trace, figures: PathFigures) -> RenderableType:
 
 
 class _Chart:
-    """Delay over time: a dot for the median of each column's time, a line from its least to its greatest;
-    below, how much of it was lost."""
+    """Delay over time. A dot marks the median of each column's time, a line runs from its least to its
+    greatest.
+
+    The line below the chart shows the share of lost datagrams.
+    """
 
     def __init__(self, title: str, way: TraceWay) -> None:
         self._title = title
@@ -206,7 +209,7 @@ def _in_columns(samples: Sequence[Sample], until_s: float, columns: int) -> list
 
 
 def _mark(cell: Sequence[float | None], bottom: float, step: float, row: int) -> Text:
-    """Return what stands in one row of a column; what is above the top row is shown in it."""
+    """Return the mark in one row of a column. Values above the top row are shown in the top row."""
     delays = sorted(delay for delay in cell if delay is not None)
     if not delays:
         return Text(" ")
@@ -224,12 +227,12 @@ def _share_lost(cell: Sequence[float | None]) -> float:
 
 
 def _digits(step: float) -> int:
-    """Return how many decimals tell neighbouring figures apart."""
+    """Return the number of decimals at which neighbouring figures differ."""
     return min(3, max(0, ceil(-log10(step) + 0.5)))
 
 
 class _Histogram:
-    """How often which delay was seen, both ways side by side on one scale."""
+    """How often each delay was seen, both directions side by side on one scale."""
 
     def __init__(self, trace: Trace) -> None:
         self._ways = [
@@ -264,6 +267,6 @@ class _Histogram:
 
 
 def _number(about: Mapping[str, str | float], key: str) -> float:
-    """Return a figure that a trace brings along, 0 where it isn't one: the trace may be anybody's."""
+    """Return a figure of a trace; 0 if it isn't a number, since the file may be anybody's."""
     value = about.get(key, 0.0)
     return float(value) if isinstance(value, int | float) else 0.0

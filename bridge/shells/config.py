@@ -1,6 +1,6 @@
-"""Configuration: what `jambridge join` hands to the shim, and the shim to the bridge.
+"""Configuration that `jambridge join` hands to the shim, and the shim to the bridge.
 
-Pure but for reading and writing the file.
+Pure, except that it reads and writes the file.
 """
 
 from pathlib import Path
@@ -15,11 +15,11 @@ CHILD_ENV = "JAMBRIDGE_CHILD"
 
 
 class JoinConfig(Struct, frozen=True, kw_only=True):
-    """One join.
+    """The settings of one join.
 
-    folder: where journal, logs and the shim live while it lasts. transport: the name of the events' carrier.
-    impair: a bad network to meet on purpose. tune_sonic_pi: whether Sonic Pi's schedule-ahead follows the
-    room's lead.
+    folder: holds journal, logs and the shim while the join lasts. transport: the name of the events' carrier.
+    impair: a bad network to emulate. tune_sonic_pi: whether Sonic Pi's schedule-ahead follows the room's
+    lead.
     """
 
     host: str
@@ -36,7 +36,7 @@ class JoinConfig(Struct, frozen=True, kw_only=True):
 
 
 class ChildConfig(Struct, frozen=True, kw_only=True):
-    """What the parent of a bridge knows: inherited sockets, and scsynth as it was started.
+    """The shim's facts for its bridge: inherited sockets, and the options of scsynth.
 
     need_ms: how long before its timetag scsynth needs a bundle.
     """
@@ -50,10 +50,10 @@ class ChildConfig(Struct, frozen=True, kw_only=True):
 
 
 def save(config: JoinConfig, path: Path) -> None:
-    """Write a join's configuration."""
+    """Write a join's configuration to a file."""
     path.write_bytes(msgspec.json.encode(config))
 
 
 def load(path: Path) -> JoinConfig:
-    """Read a join's configuration."""
+    """Return a join's configuration from a file."""
     return msgspec.json.decode(path.read_bytes(), type=JoinConfig)

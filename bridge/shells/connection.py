@@ -1,6 +1,7 @@
-"""Connection: the two paths to a relay, control over TLS, and events over UDP or TLS of their own.
+"""Connection: the two paths to a relay, control over TLS, and events over UDP or a TLS connection of their
+own.
 
-A shell. They stand and fall together: when either TLS connection ends, both do, and the bridge opens anew.
+A shell. Both end together: when either TLS connection ends, so does the other, and the bridge connects anew.
 """
 
 import asyncio
@@ -23,14 +24,14 @@ from relay.wire.errors import LocalError, MalformedControl
 log = logging.getLogger(__name__)
 
 FAREWELL_S = 0.5
-"""How long the last word may take to leave."""
+"""How long the last messages may take to leave, s."""
 
 
 class Connection:
-    """The paths to the relay at `endpoint`; may be opened again and again.
+    """The paths to the relay at `endpoint`. It may be opened repeatedly.
 
-    Over TLS the events' connection is opened when the relay's Welcome has come, to the very host that the
-    control connection reached: the ticket is known by then, so a failure costs nobody a place.
+    Over TLS the events' connection is opened after the relay's Welcome, to the very host that the control
+    connection reached. The ticket is known by then, so a failure costs nobody a place.
     """
 
     def __init__(
@@ -42,11 +43,10 @@ class Connection:
         carrier: Carrier,
         impair: str | None = None,
     ) -> None:
-        """carrier: of the events; a reliable one is a connection of their own. What comes is handed to
-        `on_datagrams`.
+        """Prepare the paths. carrier: of the events; a reliable one uses a connection of its own.
 
-        impair: a bad network to meet on purpose, over UDP (relay/netmodel/networks.py says how it is
-        written).
+        on_datagrams: gets what comes. impair: a bad network to emulate over UDP, in the form of
+        relay/netmodel/networks.py.
         """
         self._endpoint = endpoint
         self._pins = pins
@@ -61,14 +61,14 @@ class Connection:
             try:
                 self._datagrams = ImpairedSocket(self._take_in, parse_leg(impair), seed=seed)
                 log.info("datagrams meet a bad network on purpose impair=%s seed=%d", impair, seed)
-            except LocalError as error:  # a trace that is gone by now: the music matters more
+            except LocalError as error:  # a trace that is gone by now; the music matters more
                 log.warning("no bad network on purpose: %s", error)
         self._relay: Address | None = None
 
         self.carried = False
         """Whether a datagram has come since the connection was opened."""
         self._trouble: LocalError | None = None
-        """Why we ended the connection ourselves, until it is told."""
+        """Why this side ended the connection, until `hear` has raised it."""
 
     @property
     def is_open(self) -> bool:
@@ -76,11 +76,11 @@ class Connection:
         return self._control is not None
 
     def named(self) -> dict[str, int]:
-        """Return what its UDP socket counted, by name, for the statistics."""
+        """Return the counts of the UDP socket, by name, for the statistics."""
         return self._datagrams.counts.named("udp")
 
     def bind(self) -> None:
-        """Take a UDP port, the same for every connection."""
+        """Bind a UDP port, which all connections use. Does nothing for a reliable carrier."""
         if not self._carrier.reliable:
             self._datagrams.bind()
 
@@ -97,13 +97,16 @@ class Connection:
         self.carried, self._trouble = False, None
 
     def say(self, message: control.Up) -> None:
-        """Send a control message; without a connection it is lost."""
+        """Send a control message. Without a connection it is lost."""
         if self._control is not None:
             self._control.send(control.encode(message))
 
     async def hear(self) -> control.Down | None:
-        """Return what the relay says next, None once the connection has ended. Raises MalformedControl, and
-        LocalError, in words for the player, if it has ended since there was none for events."""
+        """Return the relay's next control message; None once the connection has ended.
+
+        Raises MalformedControl. Raises LocalError, in words for the player, if it has ended because no
+        connection for events could be opened.
+        """
         if self._control is None:
             return None
         payload = await self._control.receive()
@@ -117,9 +120,9 @@ class Connection:
         return message
 
     async def _open_events(self, stream: ControlStream) -> None:
-        """Open the connection for datagrams; if that fails, let the other one go as well."""
+        """Open the connection for datagrams. On failure end the control connection too."""
         try:
-            # The host that answered: a name may stand for several.
+            # The host that answered, since a name may stand for several.
             beside = Endpoint(stream.peer.host, self._endpoint.port)
             self._events = await tls.connect(
                 beside, pins=None, expected_fingerprint=stream.fingerprint, events=True
@@ -131,9 +134,9 @@ class Connection:
         self._reader = asyncio.create_task(self._read(self._events, stream))
 
     async def welcome(self, hello: control.Hello) -> control.Welcome | control.Refused:
-        """Connect, say `hello` and return the answer, a Welcome or why there is none.
+        """Connect, send `hello` and return the answer, a Welcome or a refusal.
 
-        Raises LocalError where there is no answer, MalformedControl where it can't be read.
+        Raises LocalError if no answer comes, MalformedControl if it can't be decoded.
         """
         await self.open()
         self.say(hello)
@@ -152,7 +155,7 @@ class Connection:
             self._datagrams.send(datagram, self._relay)
 
     def abort(self) -> None:
-        """Close both paths at once; what is unsent is lost."""
+        """Close both paths at once. Unsent messages are lost."""
         for stream in (self._control, self._events):
             if stream is not None:
                 stream.abort()
@@ -161,7 +164,7 @@ class Connection:
         self._control = self._events = self._reader = None
 
     async def close(self) -> None:
-        """Close for good and in good order: what was said last still leaves."""
+        """Close for good. Messages sent before still leave, if they can within FAREWELL_S."""
         stream = self._control
         if stream is not None:
             stream.close()
@@ -175,7 +178,7 @@ class Connection:
         self._on_datagrams(received)
 
     async def _read(self, events: ControlStream, stream: ControlStream) -> None:
-        """Hand on the datagrams that come over TLS; their end is the end of the connection beside them."""
+        """Hand on the datagrams that come over TLS. When they end, end the control connection too."""
         loop = asyncio.get_running_loop()
         waiting: list[Received] = []
 
@@ -187,7 +190,8 @@ class Connection:
         with contextlib.suppress(MalformedControl):
             while (payload := await events.receive()) is not None:
                 if not waiting:
-                    # As a callback of the loop, so that a fault in it is seen as one from a socket is, and
+                    # As a callback of the loop, so that a fault in it is reported like one of a socket, and
+                    # once for all that has come.
                     # once for all that has come.
                     loop.call_soon(hand_on)
                 waiting.append(Received(payload, ("", 0), received_local_ns=sources.read().local_ns))

@@ -1,8 +1,8 @@
-"""Company: the command that a join has started, and whatever that has started in turn, to the last of them.
+"""Descendants: the command that a join has started, and every process started by it in turn.
 
-A shell. Sonic Pi's window starts a Ruby server, which starts scsynth, Erlang and more; a window that crashes
-or is ended by a signal leaves them all behind. On Linux this process adopts such orphans, so that it can end
-them; elsewhere only what still hangs together by its parents is found.
+A shell. Sonic Pi's window starts a Ruby server, which starts scsynth, Erlang and more. A window that crashes
+or is ended by a signal leaves them all running. On Linux this process adopts such orphans, so that it can end
+them. Elsewhere only processes still linked by their parents are found.
 """
 
 import contextlib
@@ -17,15 +17,15 @@ import psutil
 
 _PR_SET_CHILD_SUBREAPER = 36
 TERM_S = 4.0
-"""How long processes may take to end once asked: a bridge says goodbye in 1.5 s, scsynth quits in 1 s."""
+"""How long processes may take to end once asked. A bridge says goodbye in 1.5 s, scsynth quits in 1 s."""
 HURRY_S = 1.0
-"""As much time has anybody when the person at the terminal can't wait."""
+"""Longest wait for anything once the person at the terminal has asked twice."""
 KILL_S = 1.0
 LOOK_EVERY_S = 0.05
 
 
 class Company:
-    """One command and its descendants. Descendants of this process that were there before are left alone."""
+    """One command and its descendants. Earlier descendants of this process are left alone."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
         """Start the command. Raises OSError."""
@@ -35,8 +35,8 @@ class Company:
         self._process = subprocess.Popen(list(command), env=dict(env))
 
     def poll(self) -> int | None:
-        """Return the command's status, None while it runs. Adopted ones that have ended are buried."""
-        status = self._process.poll()  # first, and by nobody else: its status is told but once
+        """Return the command's status; None while it runs. Ended adopted processes are reaped."""
+        status = self._process.poll()  # first and only here, since the status is given out once
         others = {self._process.pid, *(stranger.pid for stranger in self._strangers)}
         while sys.platform == "linux":
             try:
@@ -50,14 +50,15 @@ class Company:
 
     def ask_to_end(self) -> None:
         """Ask the command itself to end."""
-        with contextlib.suppress(OSError):  # another user's, as sudo is: it has Ctrl-C from the terminal
+        with contextlib.suppress(OSError):  # another user's, like sudo, which gets Ctrl-C from the terminal
             self._process.terminate()
 
     def end(self, patience_s: float, spared: Collection[int], hurried: Callable[[], bool]) -> None:
-        """End all that is left: wait for it, ask it to end, kill it.
+        """End all remaining processes: wait for them, ask them to end, kill them.
 
-        patience_s: how long it may take to end unasked. spared: processes whose children are not asked, since
-        they end them themselves in good order. hurried: whether all waiting is to be short from now on.
+        patience_s: how long they may take to end unasked. spared: processes that end their children
+        themselves, so their children are not asked. hurried: returns whether all waiting is to be short from
+        now on.
         """
         self._gone_within(patience_s, hurried)
         for process in self._left():
@@ -74,7 +75,7 @@ class Company:
         return set(psutil.Process().children(recursive=True)) - self._strangers
 
     def _gone_within(self, patience_s: float, hurried: Callable[[], bool]) -> None:
-        """Wait until all are gone, those too that are started or adopted meanwhile; at most patience_s."""
+        """Wait at most patience_s until all are gone, including those started or adopted meanwhile."""
         began_s = time.monotonic()
         while self._left():
             allowed_s = min(patience_s, HURRY_S) if hurried() else patience_s

@@ -1,7 +1,7 @@
-"""Journal: what a bridge must remember if it is killed, in a small file mapped into memory.
+"""Journal: a bridge's restart state in a small file mapped into memory.
 
-A shell. Written without any system call, so that even `kill -9` loses nothing but what was under way. The
-file is made by the first bridge, in the folder of the join, and lives as long as that does.
+A shell. Writing needs no system call, so even `kill -9` loses only a record being written. The first bridge
+makes the file in the folder of the join, and it lives as long as that folder.
 """
 
 import mmap
@@ -14,22 +14,22 @@ from bridge.restart_state import LISTED_MAX, Memory
 from relay.wire.errors import LocalError
 
 _LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH??QBB{LISTED_MAX}Q{LISTED_MAX}QI")
-"""Magic and the number of the writing first, a checksum last."""
+"""Magic and the number of the record come first, a checksum last."""
 _CHECKSUM_BYTES = 4
 _MAGIC = b"JAM4"
 BYTES = 4096
 _HALF = BYTES // 2
-"""Two places, written in turns: who is killed while writing one leaves the other whole."""
+"""Two places, written in turns. A process killed while writing one leaves the other intact."""
 
 
 class Journal:
-    """One bridge's memory on file."""
+    """One bridge's restart state on file."""
 
     def __init__(self, path: Path) -> None:
-        """Open the journal, making an empty one if there is none. If there can't be any, `write` says so."""
+        """Open the journal; an empty one is made if there is none. If that fails, `write` raises."""
         self._trouble: LocalError | None = None
         try:
-            # Whole: a page that the disk has no room for would kill whoever writes to it.
+            # In full size at once: a later write to a page without room on the disk would kill the process.
             if not path.exists() or path.stat().st_size < BYTES:
                 path.write_bytes(bytes(BYTES))
             with path.open("r+b") as file:
@@ -41,16 +41,16 @@ class Journal:
                 "new member, and its old place is away for a while"
             )
         self.client: tuple[str, int] | None = None
-        """Sonic Pi's socket."""
+        """The address of Sonic Pi's socket; None before its first message."""
         self.synthdefs_loaded = False
         self.foundation_complete = False
         self.memory = Memory()
         self._writing = 0
         self.found = self._read()
-        """Whether a bridge was here before."""
+        """Whether a previous bridge has left a record."""
 
     def write(self) -> None:
-        """Put the memory down. Raises LocalError, in words for the player, if there is no place to."""
+        """Write `memory` to the file. Raises LocalError, in words for the player, if there is none."""
         if self._trouble is not None:
             raise self._trouble
         memory = self.memory
@@ -81,7 +81,7 @@ class Journal:
         self._map[at : at + _LAYOUT.size] = record + zlib.crc32(record).to_bytes(_CHECKSUM_BYTES, "little")
 
     def _read(self) -> bool:
-        """Take in the newer of the whole records; return whether there is one."""
+        """Read the newer of the intact records. Return whether there is one."""
         records = [bytes(self._map[at : at + _LAYOUT.size]) for at in (0, _HALF)]
         whole = [values for record in records if (values := _values(record)) is not None]
         if not whole:
@@ -112,7 +112,7 @@ def _padded(numbers: tuple[int, ...]) -> list[int]:
 
 
 def _values(record: bytes) -> tuple[Any, ...] | None:
-    """Return the fields of a record, None if it isn't one or wasn't finished."""
+    """Return the fields of a record; None if it isn't one or is incomplete."""
     checksum = int.from_bytes(record[-_CHECKSUM_BYTES:], "little")
     if record[:4] != _MAGIC or zlib.crc32(record[:-_CHECKSUM_BYTES]) != checksum:
         return None

@@ -1,8 +1,8 @@
-"""Retries: how long a bridge pauses before it asks its relay again.
+"""Retries: the pauses of a bridge before it tries its relay again.
 
-Pure; the dice are the shell's. When a relay starts anew all its members have lost it at one instant. Each
-pause is drawn from its upper half ("equal jitter", Brooker 2015), so that they don't come back at one instant
-too, and no pause is longer than it may be.
+Pure; the dice come from the shell. When a relay restarts, all members lose it at one instant. Each pause is
+drawn from its upper half ("equal jitter", Brooker 2015), so that they don't return at one instant, and no
+pause exceeds its limit.
 """
 
 from collections.abc import Callable
@@ -11,24 +11,24 @@ FIRST_S = 1.0
 LONGEST_S = 5.0
 GROWS_BY = 1.5
 AGAIN_S = 0.1
-"""After a connection on which the room was heard: whoever only lost its way is back before it is missed."""
+"""Pause after a connection that worked, so that a member with a broken path is back before it is missed."""
 
 
 class Retries:
     """The pauses of one bridge."""
 
     def __init__(self, dice: Callable[[], float]) -> None:
-        """dice: returns a number from 0 up to 1."""
+        """dice: returns a number from 0 (included) to 1 (excluded)."""
         self._dice = dice
         self._longest_s = FIRST_S
 
     def pause_s(self) -> float:
-        """Return the pause after an attempt that failed; each may be longer than the one before."""
+        """Return the pause (s) after an attempt that failed. Its limit grows with each."""
         pause_s, self._longest_s = self._drawn(self._longest_s), min(self._longest_s * GROWS_BY, LONGEST_S)
         return pause_s
 
     def again_s(self) -> float:
-        """Return the pause after an attempt that succeeded for a while; the next failure is a first one."""
+        """Return the pause (s) after an attempt that worked for a while. The next failure counts as first."""
         self._longest_s = FIRST_S
         return self._drawn(AGAIN_S)
 

@@ -1,6 +1,6 @@
-"""Code port: where the Sonic Pi that this bridge serves takes code.
+"""Code port: the UDP port on which the local Sonic Pi takes code.
 
-A shell. The Sonic Pi is the one among whose descendants this bridge is; its command line tells the port
+A shell. The local Sonic Pi is the ancestor of this bridge whose command line names the port
 (Sonic Pi 3.2: `sonic-pi-server.rb -u SERVER GUI ...`).
 """
 
@@ -16,20 +16,20 @@ log = logging.getLogger(__name__)
 
 SERVER = "sonic-pi-server.rb"
 SERVER_PORT = 4557
-"""Where it listens unless its command line says otherwise."""
+"""The port it listens on unless its command line names another."""
 GUI_ID = "jambridge"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Sonic Pi's server, and the UDP port on which it takes code."""
+    """Sonic Pi's server process, and the UDP port on which it takes code."""
 
     process: psutil.Process
     port: int
 
 
 class CodePort:
-    """The way to let the local Sonic Pi run code."""
+    """Sends code to the local Sonic Pi."""
 
     def __init__(self) -> None:
         self._server = find_server()
@@ -39,14 +39,14 @@ class CodePort:
         self._client = SimpleUDPClient("127.0.0.1", self._server.port)
 
     def run(self, code: str) -> None:
-        """Let Sonic Pi run code, if it is there."""
+        """Let Sonic Pi run code. Does nothing if there is none."""
         if self._server is not None and self._server.process.is_running():
-            with contextlib.suppress(OSError):  # nobody listens there any more
+            with contextlib.suppress(OSError):  # it no longer listens
                 self._client.send_message("/run-code", [GUI_ID, code])
 
 
 def find_server() -> Server | None:
-    """Return the Sonic Pi that started this process, None if none did that takes code over UDP."""
+    """Return the Sonic Pi that started this process; None if there is none that takes code over UDP."""
     with contextlib.suppress(psutil.Error):
         for process in psutil.Process().parents():
             port = port_of(process.cmdline())
@@ -56,7 +56,7 @@ def find_server() -> Server | None:
 
 
 def port_of(command: Sequence[str]) -> int | None:
-    """Return the UDP port on which a command lets Sonic Pi take code, None if it does no such thing."""
+    """Return the UDP port on which a command makes Sonic Pi take code; None for any other command."""
     at = next((at for at, word in enumerate(command) if word.endswith(SERVER)), None)
     if at is None:
         return None

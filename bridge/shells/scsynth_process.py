@@ -1,7 +1,8 @@
-"""The scsynth that plays the jam: how it is started, and what it says about itself.
+"""The scsynth that plays the jam: its command line, and the figures in its output.
 
-Pure. Sonic Pi's own flags are kept where they don't matter to others; the id spaces are made large enough
-for every slot of a room (166 MB while playing, by scripts/bench, against some 148 with Sonic Pi's own flags).
+Pure. Sonic Pi's flags are kept where they don't matter to others. The id spaces are made large enough for
+every slot of a room. By scripts/bench it takes 166 MB while playing, against some 148 with Sonic Pi's own
+flags.
 """
 
 import re
@@ -20,23 +21,23 @@ _OURS = {"-u", "-a", "-b", "-c", "-n", "-m", "-l", "-B"}
 _DRIVER = re.compile(r"sample rate = ([0-9.]+), driver's block size = ([0-9]+)")
 
 PERIODS_OF_DRIVER = 3
-"""jackd's usual two or three blocks of output latency. scsynth prints the exact figure too, but doesn't
-flush it out, so it comes too late to be read from a pipe."""
+"""Output latency in driver blocks: jackd usually has two or three. scsynth prints the exact figure as well,
+but doesn't flush it, so through a pipe it comes too late."""
 
 PERIODS_OF_LATENCY = 1.5
 """scsynth takes a bundle up to half its output latency earlier than the latency itself (measured: 42-63 ms
 at 42.7 ms, 11-17 ms at 10.7 ms)."""
 NEED_MS_UNKNOWN = 65.0
-"""What jackd at 1024 frames needs, for a driver that doesn't say."""
+"""Assumed need if the driver prints no figures: that of jackd at 1024 frames."""
 
 RELEASE_SLACK_MS = 25.0
-"""Kept in hand for this host's own delays by what can't be handed over earlier: what stands behind a gap, and
-own events whose verdict is late. All else lies at scsynth long before."""
+"""Reserve for this host's own delays. It matters to events that can't be handed over earlier: those behind a
+gap, and own events whose verdict is late. All others are at scsynth long before."""
 
 
 @dataclass(frozen=True, slots=True)
 class SynthFlags:
-    """What Sonic Pi asked scsynth for. others: flags that are passed on, with their words, in their order."""
+    """The flags with which Sonic Pi starts scsynth. others: passed on with their words, in their order."""
 
     host: str
     port: int
@@ -46,11 +47,11 @@ class SynthFlags:
 
 
 def parse_flags(arguments: list[str]) -> SynthFlags:
-    """Return what the arguments of `scsynth` ask for; those that the bridge sets itself are left out.
+    """Return the parsed arguments of `scsynth`, without the flags that the bridge sets itself.
 
-    A flag is a dash and a letter; all words up to the next one are its own: none (-L), one (-u 4556), or
-    several (-H IN OUT). The others are kept as they came, in their order. Raises ValueError, in words, where
-    a word has no flag, where there is no UDP port, or where one of ours has no single value.
+    A flag is a dash and a letter. All words up to the next flag belong to it: none (-L), one (-u 4556), or
+    several (-H IN OUT). Other flags keep their words and order. Raises ValueError, in words, if a word has no
+    flag, if there is no UDP port, or if a flag read here hasn't exactly one valid value.
     """
     flags: list[tuple[str, ...]] = []
     for word in arguments:
@@ -60,7 +61,7 @@ def parse_flags(arguments: list[str]) -> SynthFlags:
             flags[-1] += (word,)
         else:
             raise ValueError(f"unexpected argument {word!r} of scsynth: expected a flag such as -u 4556")
-    found = {flag: words for flag, *words in flags}  # of a flag that is there twice, scsynth takes the last
+    found = {flag: words for flag, *words in flags}  # scsynth takes the last of repeated flags
     if "-u" not in found:
         raise ValueError(f"no -u PORT among the arguments of scsynth: {' '.join(arguments)}")
     return SynthFlags(
@@ -96,11 +97,11 @@ def command(program: str, flags: SynthFlags, host: str, port: int) -> list[str]:
 
 
 def latency_ms(line: str) -> float | None:
-    """Return the output latency that a line of scsynth's output lets expect, None if it says nothing."""
+    """Return the output latency (ms) by a line of scsynth's output; None if the line has no such figures."""
     found = _DRIVER.search(line)
     return PERIODS_OF_DRIVER * float(found[2]) / float(found[1]) * 1e3 if found else None
 
 
 def need_ms(latency: float | None) -> float:
-    """Return how many ms before its timetag scsynth needs a bundle."""
+    """Return how many ms before its timetag scsynth needs a bundle. latency: ms, None if unknown."""
     return NEED_MS_UNKNOWN if latency is None else latency * PERIODS_OF_LATENCY

@@ -1,12 +1,12 @@
-"""The shim: what Sonic Pi starts as `scsynth`; parent of the real scsynth and of the bridge.
+"""The shim: the program that Sonic Pi starts as `scsynth`; parent of the real scsynth and of the bridge.
 
 A shell, kept small because nothing restarts it. It owns the tap's socket and the one to scsynth, and hands
-both to the bridge: while a dead bridge is started again, what Sonic Pi sends waits in the kernel. It ends
-when scsynth ends, when Sonic Pi ends it, or when the bridge left for good.
+both to the bridge. So messages of Sonic Pi wait in the kernel while a dead bridge is replaced. The shim ends
+when scsynth ends, when Sonic Pi ends it, or when the bridge has left for good.
 
-The real scsynth has Sonic Pi's own port, on another address of the loopback network. scsynth names its
-shared memory after its port, and the window's oscilloscope opens it by the port that Sonic Pi knows:
-where it is missing, Sonic Pi 3.2's window aborts. Linux only: elsewhere loopback has one address.
+The real scsynth has Sonic Pi's own port, on another address of the loopback network. scsynth names its shared
+memory after its port, and the window's oscilloscope opens it by the port that Sonic Pi knows. Without it
+Sonic Pi 3.2's window aborts. This works on Linux only: elsewhere loopback has one address.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ log = logging.getLogger(__name__)
 
 RESTART_PAUSE_S = 1.0
 QUICK_DEATHS_MAX = 3
-"""After that many deaths within QUICK_S of their start, restarts are RESTART_PAUSE_S apart."""
+"""After this many deaths within QUICK_S of their start, restarts are RESTART_PAUSE_S apart."""
 QUICK_S = 2.0
 LEAVE_S = 1.5
-"""How long the bridge may take to say goodbye."""
+"""How long the bridge may take to say goodbye, s."""
 QUIT_S = 1.0
-"""How long scsynth may take to end after /quit, and again after SIGTERM. Only /quit frees its memory."""
+"""How long scsynth may take to end after /quit, and again after SIGTERM, s. Only /quit frees its memory."""
 TAP_HOST = "127.0.0.1"
 SYNTH_HOSTS = tuple(f"127.0.0.{number}" for number in range(2, 10))
 SHARED_MEMORY = Path("/dev/shm")
@@ -53,7 +53,7 @@ class Shim:
     def __init__(self, join: JoinConfig, flags: synth.SynthFlags) -> None:
         self._join = join
         self._flags = flags
-        # Never every address: the real scsynth needs the same port beside it.
+        # Never on every address, since the real scsynth needs the same port on another one.
         self._tap = _bound(TAP_HOST if flags.host == "0.0.0.0" else flags.host, flags.port)
         self._upstream = _bound(TAP_HOST, 0)
         self._latency: float | None = None
@@ -63,7 +63,7 @@ class Shim:
         self._spare: asyncio.subprocess.Process | None = None
 
     async def run(self) -> int:
-        """Run until scsynth ends or somebody asks; return the exit status."""
+        """Run until scsynth ends or a signal asks for the end. Return the exit status."""
         host, port = synth_address(self._flags.port)
         command = synth.command(self._join.scsynth, self._flags, host, port)
         log.info("starting %s", " ".join(command))
@@ -93,11 +93,11 @@ class Shim:
         for task in (reading, keeping, stopped):
             task.cancel()
         log.info("scsynth ended status=%s", status)
-        # As a shell has it: Sonic Pi and a person at a terminal are to see that a signal ended it.
+        # As shells do, so that Sonic Pi or a person at a terminal sees that a signal ended it.
         return status if status >= 0 else 128 - status
 
     async def _end_scsynth(self, scsynth: asyncio.subprocess.Process) -> int:
-        """Ask scsynth to quit, then ever more firmly; return its status."""
+        """Ask scsynth to quit, then ever more firmly. Return its status."""
         for ask in (lambda: self._upstream.send(encode("/quit")), scsynth.terminate, scsynth.kill):
             if scsynth.returncode is None:
                 with contextlib.suppress(OSError):
@@ -107,7 +107,7 @@ class Shim:
         return await scsynth.wait()
 
     async def _pass_output(self, scsynth: asyncio.subprocess.Process) -> None:
-        """Let Sonic Pi read what scsynth prints: it waits for the line that says it is ready."""
+        """Copy scsynth's output for Sonic Pi, which waits for the line that it is ready."""
         assert scsynth.stdout is not None
         async for raw in scsynth.stdout:
             line = raw.decode("utf-8", "replace")
@@ -121,7 +121,7 @@ class Shim:
                 sys.stdout.flush()
 
     async def _keep_bridge(self) -> None:
-        """Start the bridge, and start it again as often as it dies; return when it left for good."""
+        """Start the bridge, and again whenever it dies. Return when it has left for good."""
         await self._ready.wait()
         deaths = 0
         self._spare = await self._spare_if_possible()
@@ -129,7 +129,7 @@ class Shim:
             started = time.monotonic()
             try:
                 self._bridge = await self._wake_spare()
-            except OSError as error:  # no memory, no process: scsynth plays on what it has
+            except OSError as error:  # no memory or no process; scsynth plays the rest of what it has
                 log.warning("no bridge can be started: %s; trying again", error)
                 await asyncio.sleep(RESTART_PAUSE_S)
                 continue
@@ -143,9 +143,11 @@ class Shim:
                 await asyncio.sleep(RESTART_PAUSE_S)
 
     async def _wake_spare(self) -> asyncio.subprocess.Process:
-        """Let the spare be the bridge: while there is none, Sonic Pi's threads block, and starting one from
-        nothing takes some tenths of a second on a busy machine. Raises OSError if there is no spare and none
-        can be started."""
+        """Make the spare bridge the active one.
+
+        Without a bridge Sonic Pi's threads block, and a fresh start takes some tenths of a second on a busy
+        machine. Raises OSError if there is no spare and none can be started.
+        """
         bridge = self._spare
         if bridge is None or bridge.returncode is not None:
             bridge = await self._start_spare()
@@ -156,7 +158,7 @@ class Shim:
         return bridge
 
     async def _spare_if_possible(self) -> asyncio.subprocess.Process | None:
-        """Start a spare bridge; what is only kept for later must not end what plays."""
+        """Start a spare bridge, or return None. A missing spare must not end the running music."""
         try:
             return await self._start_spare()
         except OSError as error:
@@ -164,7 +166,7 @@ class Shim:
             return None
 
     async def _start_spare(self) -> asyncio.subprocess.Process:
-        """Start a bridge that waits for its turn."""
+        """Start a bridge that waits until it is needed."""
         fds = (self._tap.fileno(), self._upstream.fileno())
         child = ChildConfig(
             tap_fd=fds[0],
@@ -210,8 +212,11 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def synth_address(port: int) -> tuple[str, int]:
-    """Return the host and port for the real scsynth: Sonic Pi's own port on a free address of the loopback
-    network; where there is none, a free port beside the tap (a window's oscilloscope then finds nothing)."""
+    """Return the host and port for the real scsynth.
+
+    That is Sonic Pi's own port on a free address of the loopback network. If there is none, it is a free port
+    beside the tap, and a window's oscilloscope finds nothing.
+    """
     hosts = SYNTH_HOSTS if sys.platform == "linux" else ()
     for host, wanted in (*((host, port) for host in hosts), (TAP_HOST, 0)):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
@@ -221,7 +226,7 @@ def synth_address(port: int) -> tuple[str, int]:
 
 
 def remove_shared_memory(port: int) -> None:
-    """Remove what a scsynth of that port has left in shared memory: 8 MB that nothing else would free."""
+    """Remove the shared memory that a scsynth of that port has left: 8 MB that nothing else would free."""
     with contextlib.suppress(OSError):
         (SHARED_MEMORY / f"SuperColliderServer_{port}").unlink()
 
@@ -234,7 +239,7 @@ def _no_start(program: str, error: OSError) -> str:
 
 
 def main() -> None:
-    """Be scsynth for Sonic Pi. The join's configuration is in the file that JAMBRIDGE_CONFIG names."""
+    """Act as scsynth for Sonic Pi. The join's configuration is in the file that JAMBRIDGE_CONFIG names."""
     join = config.load(Path(os.environ[config.CONFIG_ENV]))
     arguments = sys.argv[1:]
     if not arguments or arguments[0] == "-v":
@@ -248,7 +253,7 @@ def main() -> None:
     except ValueError as error:
         raise SystemExit(f"jambridge: {error}") from None
     pid_file = Path(join.folder) / f"shim-{os.getpid()}.pid"
-    with contextlib.suppress(OSError):  # without it `jambridge join` only can't end us if Sonic Pi doesn't
+    with contextlib.suppress(OSError):  # without it `jambridge join` can't end us if Sonic Pi doesn't
         pid_file.write_text(str(os.getpid()))
     try:
         status = asyncio.run(Shim(join, flags).run())

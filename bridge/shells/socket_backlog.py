@@ -1,7 +1,6 @@
-"""Unread: how much lies in the socket of somebody else on this host.
+"""Socket backlog: the unread bytes in a UDP socket of another process on this host.
 
-A shell. Linux tells it of every UDP socket in /proc/net/udp; where there is no such file nobody knows, and
-nothing is ever said to lie there.
+A shell. Linux lists them for every UDP socket in /proc/net/udp. On other systems the answer is always 0.
 """
 
 from pathlib import Path
@@ -10,7 +9,7 @@ TABLE = Path("/proc/net/udp")
 
 
 def unread_bytes(port: int) -> int:
-    """Return how many bytes wait in the UDP socket on `port` of this host, as the kernel counts them."""
+    """Return how many bytes wait in the UDP socket on `port` of this host, by the kernel's count; else 0."""
     try:
         return parse(TABLE.read_bytes(), port)
     except OSError:
@@ -18,9 +17,9 @@ def unread_bytes(port: int) -> int:
 
 
 def parse(table: bytes, port: int) -> int:
-    """Return the bytes that wait for `port`, by the table of UDP sockets; 0 if it isn't there.
+    """Return the bytes that wait for `port`, by the table of UDP sockets; 0 if the port isn't in it.
 
-    A line holds, after its number, the local address, the remote one, a state, and tx:rx in hex (proc(5)).
+    A line has, after its number, the local address, the remote one, a state, and tx:rx in hex (proc(5)).
     """
     ending = b":%04X" % port
     waiting = 0
