@@ -7,6 +7,7 @@ from relay.hub.path_probes import END_GRACE, SILENCE
 from relay.limits import PROBE_DATAGRAMS_BURST, PROBES_MAX
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
+from relay.wire.errors import MalformedControl
 from relay.wire.sequence import Kind, Stamped
 from relay.wire.stats import ProbeStats
 from relay.wire.timetag import TICKS_PER_S, ticks
@@ -213,7 +214,7 @@ def test_a_silent_prober_gives_its_place_to_others() -> None:
 
 @pytest.mark.parametrize("changes", [{"rate": 101}, {"rate": 0}, {"seconds": 601}, {"seconds": float("nan")}])
 def test_a_hello_beyond_the_bounds_is_malformed(changes: dict[str, object]) -> None:
-    with pytest.raises(control.MalformedControl):
+    with pytest.raises(MalformedControl):
         Prober(Jam(), 1, **changes)
 
 
