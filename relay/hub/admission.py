@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.due_work import DueWork
-from relay.effects import CloseControl, Effect, SendControl
+from relay.effects import CloseControl, Effect, SendControl, close_stream, refuse
+from relay.hub.channel_keys import ChannelKeys, draw_keys
 from relay.lead.keeper import LeadPolicy
 from relay.limits import HubLimits
 from relay.room.channel import Channel
 from relay.room.room import RESERVED_FOR, Room, Seat
 from relay.wire import control
 from relay.wire.counted import counted
-from relay.wire.datagram import Opener, Sealer
-from relay.wire.endpoint import StreamAddress
 from relay.wire.errors import MalformedControl
 from relay.wire.names import clean_name, cleaned
 from relay.wire.recovery import MAX_MISSING
@@ -32,9 +31,6 @@ class _Place:
     room_name: str
     room: Room | None
     seat: Seat | None
-
-
-CHANNEL_BYTES = 4
 
 
 class Reception:
@@ -75,10 +71,11 @@ class Reception:
     def hello(self, connection: int, hello: control.Hello, now: int) -> list[Effect]:
         """Admit a bridge, or say why not."""
         if connection in self._seats:
-            return _refuse(connection, "second-hello", "this connection has said Hello before", final=True)
+            text = "this connection has said Hello before"
+            return refuse(connection, control.Refused(reason="second-hello", text=text, final=True))
         answer = self._answer(hello)
         if isinstance(answer, control.Refused):
-            return [SendControl(connection, answer), CloseControl(connection)]
+            return refuse(connection, answer)
         if hello.ask_only:
             members = answer.room.members() if answer.room is not None else []
             admission = control.Admission(room=answer.room_name, members=members)
@@ -224,16 +221,13 @@ class Reception:
 
     def _open_channel(
         self, connection: int, room: Room, seat: Seat, first_seq: int, now: int, *, came_back: bool
-    ) -> tuple[int, bytes, bytes]:
-        number = int.from_bytes(self._entropy(CHANNEL_BYTES))
-        while number in self._channels:
-            number = int.from_bytes(self._entropy(CHANNEL_BYTES))
-        key_up, key_down = self._entropy(32), self._entropy(32)
+    ) -> ChannelKeys:
+        keys = draw_keys(self._entropy, self._channels)
         channel = Channel(
-            number,
+            keys.number,
             connection,
-            Sealer(key_down, number),
-            Opener(key_up, number),
+            keys.sealer(),
+            keys.opener(),
             joined_at=now,
             heard_at=now,
             fetch=room.ring.get,
@@ -245,21 +239,18 @@ class Reception:
         if seat.last_report is not None:
             channel.outbox.rtt_s = seat.last_report.rtt_ms / 1e3
         seat.channel, seat.left_at = channel, None
-        self._channels[number] = self._seats[connection] = (room, seat, channel)
-        return number, key_up, key_down
+        self._channels[keys.number] = self._seats[connection] = (room, seat, channel)
+        return keys
 
-    def _welcome(
-        self, room: Room, seat: Seat, keys: tuple[int, bytes, bytes], *, resumed: bool
-    ) -> control.Welcome:
-        number, key_up, key_down = keys
+    def _welcome(self, room: Room, seat: Seat, keys: ChannelKeys, *, resumed: bool) -> control.Welcome:
         return control.Welcome(
             slot=seat.slot,
             name=seat.name,
             ticket=seat.ticket,
             epoch=room.epoch,
-            channel=number,
-            key_up=key_up,
-            key_down=key_down,
+            channel=keys.number,
+            key_up=keys.key_up,
+            key_down=keys.key_down,
             number=room.judge.number,
             next_seq=room.judge.next_seq(seat.slot),
             resumed=resumed,
@@ -314,21 +305,9 @@ def _seat_by_ticket(room: Room, hello: control.Hello) -> Seat | None:
     return next((seat for seat in room.seats.values() if seat.ticket == hello.ticket), None)
 
 
-def close_stream(address: object) -> list[Effect]:
-    """Return the effect that ends the connection of an address, if it is one over TLS."""
-    return [CloseControl(address.connection)] if isinstance(address, StreamAddress) else []
-
-
 def not_understood(payload: bytes, error: MalformedControl) -> control.Refused:
     """Return the answer to a control message that can't be read, as a first word of another version may."""
     theirs = control.protocol_of(payload)
     if theirs is not None and theirs != PROTOCOL_VERSION:
         return control.Refused(reason="protocol", text=other_version(theirs), final=True)
     return control.Refused(reason="malformed", text=f"not understood: {error}", final=True)
-
-
-def _refuse(connection: int, reason: str, text: str, *, final: bool = False) -> list[Effect]:
-    return [
-        SendControl(connection, control.Refused(reason=reason, text=text, final=final)),
-        CloseControl(connection),
-    ]

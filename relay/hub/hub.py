@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from clock.exchange import is_client_request, server_answer
 from relay.due_work import HOUSE, ROOM, DueWork, Place
-from relay.effects import CloseControl, Effect, SendControl, SendDatagram
-from relay.hub.admission import Reception, close_stream
+from relay.effects import Effect, SendControl, SendDatagram, close_stream, refuse
+from relay.hub.admission import Reception
 from relay.hub.path_probes import Probing
 from relay.lead.keeper import LeadPolicy
 from relay.limits import (
@@ -31,7 +31,7 @@ from relay.room.room import AWAY_GRACE, RESERVED_FOR, SILENCE, Room, Seat
 from relay.stats.gather import add_counts, room_stats
 from relay.wire import control, frames
 from relay.wire.datagram import peek_channel
-from relay.wire.endpoint import Address, StreamAddress
+from relay.wire.endpoint import Source, datagram_host
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
 from relay.wire.sequence import Judged, Scheme, Stamped
 from relay.wire.stats import Stats
@@ -100,10 +100,7 @@ class RelayHub:
             return [SendControl(connection, self.stats(message.room, now))]
         if self.probing.serves(connection):
             text = f"{type(message).__name__} from a prober: it has nothing more to say"
-            return [
-                SendControl(connection, control.Refused(reason="second-hello", text=text, final=True)),
-                CloseControl(connection),
-            ]
+            return refuse(connection, control.Refused(reason="second-hello", text=text, final=True))
         if isinstance(message, control.Hello):
             return self._reception.hello(connection, message, now)
         found = self._reception.seat_of(connection)
@@ -111,10 +108,7 @@ class RelayHub:
             return self.probing.hello(connection, message, now)
         if found is None:
             text = f"{type(message).__name__} before Hello: say Hello first"
-            return [
-                SendControl(connection, control.Refused(reason="no-hello", text=text, final=True)),
-                CloseControl(connection),
-            ]
+            return refuse(connection, control.Refused(reason="no-hello", text=text, final=True))
         room, seat, channel = found
         room.stir(seat.slot)
         # To leave is free: a member that said too much must not be kept for it.
@@ -188,17 +182,16 @@ class RelayHub:
 
     # -- datagrams ---------------------------------------------------------------------------------
 
-    def receive_datagram(
-        self, payload: bytes, source: Address | StreamAddress, *, received: int, now: int
-    ) -> list[Effect]:
+    def receive_datagram(self, payload: bytes, source: Source, *, received: int, now: int) -> list[Effect]:
         """Take in one datagram. Nothing that is not sealed by a member or a prober has any effect, except
         that a plain NTP request over UDP is answered.
 
         received: session instant at which the kernel had it; the effects must be done at once.
         """
         self.datagrams_in += 1
-        if is_client_request(payload) and not isinstance(source, StreamAddress):
-            if not self._ntp_buckets.take(source[0], now):
+        host = datagram_host(source) if is_client_request(payload) else None
+        if host is not None:
+            if not self._ntp_buckets.take(host, now):
                 self.datagrams_refused += 1
                 return []
             return [SendDatagram(source, server_answer(payload, receive=received, transmit=now))]
@@ -253,6 +246,7 @@ class RelayHub:
                 encoded = frames.encode(frames.Clock(answer))
                 if not channel.outbox.pay(len(encoded), now / TICKS_PER_S):
                     raise Refused("rate", "more questions of the clock than the way back may carry answers")
+                assert channel.address is not None, "the question came from somewhere"
                 return [SendDatagram(channel.address, channel.sealer.seal(encoded))]
             case _:
                 raise MalformedDatagram(
@@ -301,12 +295,12 @@ class RelayHub:
 
     def flush(self, now: int) -> list[Effect]:
         """Return what waits in the outboxes, joined into as few datagrams as it fits."""
-        return [
-            SendDatagram(channel.address, datagram)
-            for place in self._work.take(now)
-            if (channel := self._at(place)[1]) is not None
-            for datagram in channel.datagrams_out(now)
-        ]
+        effects: list[Effect] = []
+        for place in self._work.take(now):
+            _, channel = self._at(place)
+            if channel is not None:
+                effects += channel.datagrams_out(now)
+        return effects
 
     def _at(self, place: Place) -> tuple[Room | None, Channel | None]:
         """Return the room of a place, and the channel if it is one's; None of what is gone."""

@@ -9,11 +9,12 @@ more comes out than went in.
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
-from relay.effects import CloseControl, Effect, SendControl, SendDatagram
-from relay.hub.admission import CHANNEL_BYTES
+from relay.effects import CloseControl, Effect, SendControl, SendDatagram, refuse
+from relay.hub.channel_keys import draw_keys
 from relay.limits import PROBE_DATAGRAMS_BURST, PROBES_MAX, TokenBucket
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
+from relay.wire.endpoint import Source
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
 from relay.wire.stats import ProbeStats
 from relay.wire.timetag import ticks
@@ -71,33 +72,31 @@ class Probing:
     def hello(self, connection: int, hello: control.ProbeHello, now: int) -> list[Effect]:
         """Let a prober begin, or say why not."""
         if hello.protocol != PROTOCOL_VERSION:
-            return _refuse(connection, "protocol", other_version(hello.protocol), final=True)
+            text = other_version(hello.protocol)
+            return refuse(connection, control.Refused(reason="protocol", text=text, final=True))
         if len(self._by_channel) >= PROBES_MAX:
             self._refused += 1
             text = f"{PROBES_MAX} paths to this relay are being measured already: try again in a few minutes"
-            return _refuse(connection, "probes", text)
-        number = int.from_bytes(self._entropy(CHANNEL_BYTES))
-        while number in self._taken or number in self._by_channel:
-            number = int.from_bytes(self._entropy(CHANNEL_BYTES))
-        key_up, key_down = self._entropy(32), self._entropy(32)
+            return refuse(connection, control.Refused(reason="probes", text=text))
+        keys = draw_keys(self._entropy, self._taken, self._by_channel)
         probe = _Probe(
-            number,
+            keys.number,
             connection,
-            Sealer(key_down, number),
-            Opener(key_up, number),
+            keys.sealer(),
+            keys.opener(),
             ends_at=now + ticks(hello.seconds) + END_GRACE,
             report_at=now + REPORT_EVERY,
             heard_at=now,
             # A prober's even spacing is only as even as its host: a little more than it asked for.
             datagrams=TokenBucket(hello.rate * 1.1, PROBE_DATAGRAMS_BURST),
         )
-        self._by_channel[number] = self._by_connection[connection] = probe
+        self._by_channel[keys.number] = self._by_connection[connection] = probe
         self._begun += 1
-        welcome = control.ProbeWelcome(channel=number, key_up=key_up, key_down=key_down)
+        welcome = control.ProbeWelcome(channel=keys.number, key_up=keys.key_up, key_down=keys.key_down)
         return [SendControl(connection, welcome)]
 
     def receive(
-        self, channel: int, payload: bytes, source: object, *, received: int, now: int
+        self, channel: int, payload: bytes, source: Source, *, received: int, now: int
     ) -> list[Effect]:
         """Answer one datagram of a probe's channel at once.
 
@@ -148,10 +147,3 @@ class Probing:
     def next_wakeup(self) -> int | None:
         """Return the session instant of the next `wake`; None while nothing is measured."""
         return min((min(probe.report_at, probe.ends_at) for probe in self._by_channel.values()), default=None)
-
-
-def _refuse(connection: int, reason: str, text: str, *, final: bool = False) -> list[Effect]:
-    return [
-        SendControl(connection, control.Refused(reason=reason, text=text, final=final)),
-        CloseControl(connection),
-    ]

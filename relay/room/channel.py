@@ -6,6 +6,7 @@ Pure. `now` is a session timetag.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from relay.effects import SendDatagram
 from relay.limits import (
     CONTROLS_BURST,
     CONTROLS_PER_S,
@@ -19,9 +20,10 @@ from relay.limits import (
     TokenBucket,
 )
 from relay.wire import frames
+from relay.wire.carrier import UDP, Carrier
 from relay.wire.catchup import UsualWay
 from relay.wire.datagram import Opener, Sealer
-from relay.wire.endpoint import StreamAddress
+from relay.wire.endpoint import Source, carrier_of
 from relay.wire.outbox import Outbox
 from relay.wire.recovery import GapTracker
 from relay.wire.sequence import Stamped
@@ -59,7 +61,7 @@ class Channel:
     """Whether its bridge was in the room before, on another channel."""
     _before: int | None = None
     """The last seq that its bridge had given out when it began to send."""
-    _address: object | None = None
+    _address: Source | None = None
     _events_way: UsualWay = field(default_factory=UsualWay)
     _beats_way: UsualWay = field(default_factory=UsualWay)
 
@@ -68,15 +70,20 @@ class Channel:
         self.outbox.copies = self.up.asks = self.repair
 
     @property
-    def address(self) -> object | None:
-        """Where the last datagram that opened came from; None before the first."""
+    def address(self) -> Source | None:
+        """The source of the last datagram that opened; None before the first."""
         return self._address
 
     @address.setter
-    def address(self, address: object) -> None:
+    def address(self, address: Source) -> None:
         self._address = address
-        # TCP repairs by itself: a copy would only wait behind the first.
-        self.outbox.copies = self.repair and not isinstance(address, StreamAddress)
+        # A reliable carrier repairs by itself: a copy would only wait behind the first.
+        self.outbox.copies = self.repair and not self.carrier.reliable
+
+    @property
+    def carrier(self) -> Carrier:
+        """What carries the datagrams of this channel; UDP before the first has come."""
+        return UDP if self._address is None else carrier_of(self._address)
 
     def tells_its_way(self, event: Stamped, now: int) -> bool:
         """Tell whether an event that comes now came as fast as the way allows: what was emitted before the
@@ -107,13 +114,14 @@ class Channel:
             return beats if events is None else events
         return max(beats, events) if self._events_way.moments >= MOMENTS_MIN else beats
 
-    def datagrams_out(self, now: int) -> list[bytes]:
-        """Return what leaves now, sealed; while there is no address it waits, up to OUTBOX_FRAMES."""
+    def datagrams_out(self, now: int) -> list[SendDatagram]:
+        """Return the sealed datagrams that leave now. Without an address frames wait, up to OUTBOX_FRAMES."""
         if self._address is None:
             if len(self.outbox) > OUTBOX_FRAMES:
                 self.outbox.clear(keep=OUTBOX_FRAMES)
             return []
-        return [self.sealer.seal(plaintext) for plaintext in self.outbox.flush(now / TICKS_PER_S)]
+        plain = self.outbox.flush(now / TICKS_PER_S)
+        return [SendDatagram(self._address, self.sealer.seal(plaintext)) for plaintext in plain]
 
     def ask_again(self, now: int) -> list[int]:
         """Ask the bridge for what is missing, if that is due; return the numbers that were given up."""

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from relay.lead.room_tuning import Path
 from relay.room.coherence import MemberSums
 from relay.room.room import Room, Seat
+from relay.wire.carrier import UDP
 from relay.wire.control.report import COUNTS_MAX
-from relay.wire.endpoint import StreamAddress
 from relay.wire.quantile import quantile
 from relay.wire.stats import MemberStats, RoomStats
 from relay.wire.timetag import TICKS_PER_S, ms
@@ -80,7 +80,7 @@ def _member_stats(room: Room, seat: Seat, path: Path | None, *, with_counts: boo
         slot=seat.slot,
         name=seat.name,
         present=seat.present,
-        transport="tls" if seat.channel and isinstance(seat.channel.address, StreamAddress) else "udp",
+        transport=seat.channel.carrier.name if seat.channel else UDP.name,
         seconds=sums.seconds,
         sent=seat.sent,
         refused=seat.refused + counts.refused,

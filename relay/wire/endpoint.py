@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 
+from relay.wire.carrier import TLS, UDP, Carrier
 from relay.wire.errors import LocalError
 
 DEFAULT_PORT = 7707
@@ -26,6 +27,25 @@ class StreamAddress:
     """The number of a TLS connection that carries sealed datagrams, used as an address to answer to."""
 
     connection: int
+
+
+Source = Address | StreamAddress
+"""Where a sealed datagram comes from, and where an answer to it goes."""
+
+
+def stream_of(source: Source) -> int | None:
+    """Return the number of the connection that carries what this source sends; None if it is a datagram's."""
+    return source.connection if isinstance(source, StreamAddress) else None
+
+
+def datagram_host(source: Source) -> str | None:
+    """Return the host that sent a datagram over UDP; None if it came on a connection."""
+    return None if isinstance(source, StreamAddress) else source[0]
+
+
+def carrier_of(source: Source) -> Carrier:
+    """Return what carries the datagrams of this source."""
+    return UDP if stream_of(source) is None else TLS
 
 
 def network_of(host: str) -> str:

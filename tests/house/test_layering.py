@@ -55,7 +55,7 @@ ARROWS: dict[str, dict[str, set[str]]] = {
         "shells": {"effects", "hub", "lead", "limits", "transports", "wire"},
         "hub": {"due_work", "effects", "lead", "limits", "room", "stats", "wire"},
         "stats": {"lead", "room", "wire"},
-        "room": {"due_work", "lead", "limits", "wire"},
+        "room": {"due_work", "effects", "lead", "limits", "wire"},
         "lead": {"wire"},
         "transports": {"netmodel", "wire"},
         "netmodel": {"wire"},

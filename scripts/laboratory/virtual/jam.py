@@ -13,6 +13,8 @@ from functools import partial
 from random import Random
 from typing import assert_never, cast
 
+from msgspec import Struct
+
 from bridge.effects import (
     Abandon,
     Effect,
@@ -280,7 +282,7 @@ class Jam:
 
         self._arrive_at(arrival_s, member, UP, arrive)
 
-    def _control_down(self, connection: int, message: control.Down) -> None:
+    def _control_down(self, connection: int, message: Struct) -> None:
         name = self._connections.get(connection)
         if name is None:
             return

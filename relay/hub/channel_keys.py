@@ -1,0 +1,37 @@
+"""Channel keys: the number of a sealed channel and its two keys, drawn anew for each connection.
+
+Pure: the random bytes come from the caller's `entropy(n)`.
+"""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+
+from relay.wire.datagram import Opener, Sealer
+
+NUMBER_BYTES = 4
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKeys:
+    """Number and keys of one channel, as the relay uses them."""
+
+    number: int
+    key_up: bytes
+    key_down: bytes
+
+    def sealer(self) -> Sealer:
+        """Return the seal for what the relay sends."""
+        return Sealer(self.key_down, self.number)
+
+    def opener(self) -> Opener:
+        """Return what opens the datagrams that the relay receives."""
+        return Opener(self.key_up, self.number)
+
+
+def draw_keys(entropy: Callable[[int], bytes], *taken: Container[int]) -> ChannelKeys:
+    """Return a channel number that is in none of `taken`, and two fresh keys."""
+    number = int.from_bytes(entropy(NUMBER_BYTES))
+    while any(number in numbers for numbers in taken):
+        number = int.from_bytes(entropy(NUMBER_BYTES))
+    return ChannelKeys(number, entropy(KEY_BYTES), entropy(KEY_BYTES))
