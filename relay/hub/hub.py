@@ -19,8 +19,6 @@ from relay.limits import (
     NTP_ANSWERS_PER_S,
     NTP_BURST,
     STATS_BURST,
-    STATS_COUNTS_MAX,
-    STATS_MEMBERS_MAX,
     STATS_PER_S,
     STRUCTURE_PER_S,
     AddressBuckets,
@@ -28,13 +26,14 @@ from relay.limits import (
 )
 from relay.room.channel import Channel
 from relay.room.room import AWAY_GRACE, RESERVED_FOR, SILENCE, Room, Seat
-from relay.stats.gather import add_counts, room_stats
+from relay.stats.desk import StatsDesk
+from relay.stats.gather import add_counts
 from relay.wire import control, frames
 from relay.wire.datagram import peek_channel
 from relay.wire.endpoint import Source, datagram_host
 from relay.wire.errors import MalformedDatagram, Refused, RemoteError
 from relay.wire.sequence import Judged, Scheme, Stamped
-from relay.wire.stats import Stats
+from relay.wire.stats import RoomStats, Stats
 from relay.wire.timetag import TICKS_PER_S
 
 FLOOD = (
@@ -86,6 +85,7 @@ class RelayHub:
         self.probing = Probing(entropy=entropy, taken=self._channels)
         self._ntp_buckets = AddressBuckets(NTP_ANSWERS_PER_S, NTP_BURST)
         self._stats_buckets = AddressBuckets(STATS_PER_S, STATS_BURST)
+        self._desk = StatsDesk(self.rooms)
         self._software = software
         self._started_at = now
 
@@ -94,10 +94,10 @@ class RelayHub:
     def receive_control(self, connection: int, message: control.Up, now: int, *, host: str) -> list[Effect]:
         """Take in one control message of a connection. host: the address that it came from."""
         if isinstance(message, control.StatsRequest):
-            if not self._stats_buckets.take(host, now):
+            if not (self._stats_buckets.take(host, now) and self._desk.ask(connection, message.room)):
                 text = f"this relay gives you statistics {STATS_PER_S} times a second at most: try again soon"
                 return [SendControl(connection, control.Refused(reason="rate", text=text))]
-            return [SendControl(connection, self.stats(message.room, now))]
+            return self._statistics(now)
         if self.probing.serves(connection):
             text = f"{type(message).__name__} from a prober: it has nothing more to say"
             return refuse(connection, control.Refused(reason="second-hello", text=text, final=True))
@@ -139,20 +139,23 @@ class RelayHub:
         return self._reception.closed(connection, now)
 
     def stats(self, room_name: str | None, now: int) -> Stats:
-        """Return the statistics of one room, or of all of them as far as they fit one answer."""
-        rooms = [room for name, room in sorted(self.rooms.items()) if room_name in (None, name)]
-        present = sum(seat.present for room in rooms for seat in room.seats.values())
-        seats = 0
-        for shown, room in enumerate(rooms):
-            seats += len(room.seats)
-            if seats > STATS_MEMBERS_MAX:
-                rooms = rooms[:shown]
-                break
+        """Return the statistics of one room, or of all of them as far as they fit one answer, as of now."""
+        return self._stats(room_name, self._desk.gather_now(room_name), now)
+
+    def _statistics(self, now: int) -> list[Effect]:
+        """Go on gathering statistics for those who asked."""
+        return [
+            SendControl(answer.connection, self._stats(answer.room_name, answer.rooms, now))
+            for answer in self._desk.turn(now)
+        ]
+
+    def _stats(self, room_name: str | None, rooms: list[RoomStats], now: int) -> Stats:
+        asked = [room for name, room in self.rooms.items() if room_name in (None, name)]
         return Stats(
             software=self._software,
             uptime_s=(now - self._started_at) / TICKS_PER_S,
-            members=present,
-            rooms=[room_stats(room, counts=seats <= STATS_COUNTS_MAX) for room in rooms],
+            members=sum(seat.present for room in asked for seat in room.seats.values()),
+            rooms=rooms,
             datagrams_in=self.datagrams_in,
             datagrams_refused=self.datagrams_refused,
             ntp_offset_ms=self.ntp_offset_ms,
@@ -259,7 +262,8 @@ class RelayHub:
     def wake(self, now: int) -> list[Effect]:
         """Do what time asks for: gaps, heartbeats, silent members, the book of coherence.
 
-        The house of one room is kept at a time: what is due for another one waits for the next wake-up.
+        The house of one room is kept at a time: what is due for another one waits for the next wake-up. So
+        does whatever is still to be gathered for statistics.
         """
         effects = self.probing.wake(now)
         kept = False
@@ -275,10 +279,10 @@ class RelayHub:
                 kept = True
                 room.end_round(now)
                 effects += self._keep_house(room, now)
-        return effects
+        return effects + self._statistics(now)
 
     def next_wakeup(self) -> int:
-        """Return the session instant of the next `wake`."""
+        """Return the session instant of the next `wake`; 0 if that is at once."""
         for place in list(self._work.stirred):
             room, channel = self._at(place)
             at = None
@@ -290,7 +294,7 @@ class RelayHub:
                 at = channel.next_wakeup()
             self._work.settle(place, at)
         probing_at = self.probing.next_wakeup()
-        first = self._work.next_at()
+        first = 0 if self._desk.busy else self._work.next_at()
         return first if probing_at is None else min(first, probing_at)
 
     def flush(self, now: int) -> list[Effect]:

@@ -131,14 +131,14 @@ class RoomTuning:
             self.horizon = wanted
         return changed
 
-    def member_need(self, path: Path) -> tuple[int, int]:
-        """Return (need of the member's events to the relay, need of all events from the relay to it), ticks.
+    def member_need(self, slot: int, advance: int) -> tuple[int, int]:
+        """Return (need of a member's events to the relay, need of all events from the relay to it), ticks.
 
-        The second includes its release advance. 0 stands for no data.
+        advance: the member's release advance, ticks; the second includes it. 0 stands for no data.
         """
-        up = self._ranked(self.needs.up_peaks([path.slot]))
-        down = self._ranked(self.needs.down_peaks(path.slot))
-        return (up.need if up else 0, down.need + _advance(path) if down else 0)
+        up = self._ranked(self.needs.up_peaks([slot]))
+        down = self._ranked(self.needs.down_peaks(slot))
+        return (up.need if up else 0, down.need + min(advance, ADVANCE_MAX) if down else 0)
 
     def _waited_for(self, paths: Sequence[Path]) -> list[Path]:
         """Return the members of which any two have plain paths that together fit the longest lead."""

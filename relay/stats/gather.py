@@ -3,9 +3,9 @@
 Pure.
 """
 
+from collections.abc import Generator
 from dataclasses import asdict
 
-from relay.lead.room_tuning import Path
 from relay.room.coherence import MemberSums
 from relay.room.room import Room, Seat
 from relay.wire.carrier import UDP
@@ -17,13 +17,22 @@ from relay.wire.timetag import TICKS_PER_S, ms
 INCIDENTS_SHOWN = 20
 
 
-def room_stats(room: Room, *, counts: bool = True) -> RoomStats:
-    """Return the statistics of one room. counts: include the `counts` of each member."""
+def gather(room: Room, *, counts: bool = True) -> Generator[None, None, RoomStats]:
+    """Gather the statistics of one room, one member a step.
+
+    counts: include the `counts` of each member. A member that leaves between two steps is left out, or
+    shown as it was.
+    """
+    members = []
+    for slot in sorted(room.seats):
+        seat = room.seats.get(slot)
+        if seat is not None:
+            members.append(_member_stats(room, seat, with_counts=counts))
+            yield
     ledger = room.ledger
     judged = [room.judge.counts(slot) for slot in room.seats]
     timing = room.judge.timing
     keeper = room.tuning.keeper
-    paths = {path.slot: path for path in room.paths()}
     return RoomStats(
         name=room.name,
         epoch=room.epoch.hex()[:8],
@@ -43,10 +52,7 @@ def room_stats(room: Room, *, counts: bool = True) -> RoomStats:
         overtaken=sum(count.overtaken for count in judged),
         moved=sum(count.moved for count in judged),
         missed=sum(count.missed for count in judged),
-        members=[
-            _member_stats(room, room.seats[slot], paths.get(slot), with_counts=counts)
-            for slot in sorted(room.seats)
-        ],
+        members=members,
         incidents=list(ledger.incidents)[-INCIDENTS_SHOWN:],
         scheme=room.judge.scheme,
     )
@@ -69,13 +75,13 @@ def _counts(room: Room, seat: Seat) -> dict[str, int]:
     return {name: count for name, count in (seat.counts | own).items() if count}
 
 
-def _member_stats(room: Room, seat: Seat, path: Path | None, *, with_counts: bool) -> MemberStats:
+def _member_stats(room: Room, seat: Seat, *, with_counts: bool) -> MemberStats:
     sums = room.ledger.sums.get(seat.slot, MemberSums())
     counts = room.judge.counts(seat.slot)
     report = seat.last_report
     up_ms = sorted(map(ms, seat.ways.beats)) if seat.channel else []
     margins = sorted(seat.margins_ms)
-    need_up, need_down = room.tuning.member_need(path) if path else (0, 0)
+    need_up, need_down = room.tuning.member_need(seat.slot, seat.release_advance) if seat.present else (0, 0)
     return MemberStats(
         slot=seat.slot,
         name=seat.name,

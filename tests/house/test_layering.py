@@ -54,7 +54,7 @@ ARROWS: dict[str, dict[str, set[str]]] = {
         "cli": {"lead", "limits", "shells", "stats", "transports", "wire"},
         "shells": {"effects", "hub", "lead", "limits", "transports", "wire"},
         "hub": {"due_work", "effects", "lead", "limits", "room", "stats", "wire"},
-        "stats": {"lead", "room", "wire"},
+        "stats": {"lead", "limits", "room", "wire"},
         "room": {"due_work", "effects", "lead", "limits", "wire"},
         "lead": {"wire"},
         "transports": {"netmodel", "wire"},

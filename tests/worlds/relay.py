@@ -204,6 +204,11 @@ class Jam:
         self.do(self.hub.wake(self.now))
         self.settle()
 
+    def finish_gathering(self) -> None:
+        """Wake the relay, at this one instant, until every question for statistics is answered."""
+        while self.hub.next_wakeup() == 0:
+            self.wake()
+
     def advance(self, seconds: float) -> None:
         """Let time go on; every wake-up must move the next one forward."""
         end = self.now + ticks(seconds)

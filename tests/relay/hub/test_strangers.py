@@ -39,6 +39,7 @@ def test_twenty_join_while_a_stranger_asks_for_statistics_250_times_a_second() -
         other = besieged(jam, stranger, number)
         other.name = f"ann {number}"
         other.say(control.StatsRequest())
+        jam.finish_gathering()
         stats += len(other.heard(Stats))
         admitted += isinstance(other.hello(ask_only=True), control.Admission)
         joined += isinstance(other.hello(), control.Welcome)

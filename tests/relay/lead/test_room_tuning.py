@@ -351,7 +351,7 @@ def test_who_leaves_takes_its_needs_along() -> None:
     music.tuning.forget(2)
     music.play({}, 70)
     assert music.lead_ms <= 200
-    assert music.tuning.member_need(path(2)) == (0, 0)
+    assert music.tuning.member_need(2, path(2).advance) == (0, 0)
 
 
 def test_what_somebody_needed_who_left_is_forgotten_however_little_is_played() -> None:

@@ -16,7 +16,7 @@ from relay.transports.udp import SocketCounts
 from relay.wire import control
 from relay.wire.osc import encode
 from relay.wire.sequence import Kind
-from relay.wire.stats import MemberStats, Stats
+from relay.wire.stats import MemberStats
 from tests.worlds.bridge import TAP, UNIX_NS, Bench, instant, judged, note, reading
 from tests.worlds.relay import FakeBridge, Jam
 
@@ -25,10 +25,7 @@ def told_by(bench: Bench, ann: FakeBridge, until_s: float) -> MemberStats:
     """Let ann's bridge report up to then; return what the relay tells of her."""
     for report in bench.ledger.due_reports(instant(until_s), PathFigures()):
         ann.say(report)
-    ann.said.clear()
-    ann.say(control.StatsRequest())
-    (stats,) = ann.heard(Stats)
-    return stats.rooms[0].members[0]
+    return ann.jam.hub.stats(None, ann.jam.now).rooms[0].members[0]
 
 
 def eventful(bench: Bench, player: Player) -> None:

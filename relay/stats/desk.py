@@ -1,0 +1,113 @@
+"""Statistics desk: answers whoever asks for statistics, a few members a turn, so that no music waits for it.
+
+Pure; instants are session timetags. The statistics of a room are gathered at most once in KEPT, however many
+ask: those who ask in between are given the same ones. Bound: QUESTIONS_MAX questions wait.
+"""
+
+from collections import deque
+from collections.abc import Generator, Mapping
+from typing import NamedTuple
+
+from relay.limits import STATS_COUNTS_MAX, STATS_MEMBERS_MAX
+from relay.room.room import Room
+from relay.stats.gather import gather
+from relay.wire.stats import RoomStats
+from relay.wire.timetag import ticks
+
+KEPT = ticks(1.0)
+STEPS_A_TURN = 4
+"""Members gathered, and answers given, in one turn."""
+QUESTIONS_MAX = 512
+"""As many as there are connections."""
+
+_Work = Generator[None, None, list[RoomStats]]
+
+
+class Answer(NamedTuple):
+    """The rooms' statistics for one question: of all rooms if `room_name` is None."""
+
+    connection: int
+    room_name: str | None
+    rooms: list[RoomStats]
+
+
+class _Kept(NamedTuple):
+    since: int
+    stats: RoomStats
+
+
+class StatsDesk:
+    """Answers the questions for the statistics of one relay's rooms, in the order in which they came."""
+
+    def __init__(self, rooms: Mapping[str, Room]) -> None:
+        self._rooms = rooms
+        self._questions: deque[tuple[int, str | None]] = deque()
+        self._work: _Work | None = None
+        """On the first question."""
+        self._kept: dict[tuple[str, bool], _Kept] = {}
+        """By room, and whether with the counts of each member."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a question waits, so that another `turn` is due at once."""
+        return bool(self._questions)
+
+    def ask(self, connection: int, room_name: str | None) -> bool:
+        """Take in a question, of all rooms if `room_name` is None; return False if too many wait already."""
+        if len(self._questions) >= QUESTIONS_MAX:
+            return False
+        self._questions.append((connection, room_name))
+        return True
+
+    def turn(self, now: int) -> list[Answer]:
+        """Gather a few members more; return the answers that are complete."""
+        answers = []
+        for _ in range(STEPS_A_TURN):
+            if not self._questions:
+                break
+            connection, room_name = self._questions[0]
+            self._work = self._work or self._gather(room_name, now)
+            try:
+                next(self._work)
+            except StopIteration as end:
+                answers.append(Answer(connection, room_name, end.value))
+                self._questions.popleft()
+                self._work = None
+        return answers
+
+    def gather_now(self, room_name: str | None) -> list[RoomStats]:
+        """Return the statistics as they are at this moment, however long that takes."""
+        work = self._gather(room_name, None)
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                return list(end.value)
+
+    def _gather(self, room_name: str | None, now: int | None) -> _Work:
+        """Gather room by room. now: what is younger than KEPT then isn't gathered again; None: all is."""
+        if now is not None:
+            self._kept = {key: kept for key, kept in self._kept.items() if now < kept.since + KEPT}
+        names, counts = self._shown(room_name)
+        found = []
+        for name in names:
+            kept = None if now is None else self._kept.get((name, counts))
+            room = self._rooms.get(name)
+            if kept is not None:
+                found.append(kept.stats)
+            elif room is not None:
+                stats = yield from gather(room, counts=counts)
+                found.append(stats)
+                if now is not None:
+                    self._kept[name, counts] = _Kept(now, stats)
+        return found
+
+    def _shown(self, room_name: str | None) -> tuple[list[str], bool]:
+        """Return which rooms fit into one answer, and whether the counts of each member do as well."""
+        names, seats = [], 0
+        for name in sorted(self._rooms) if room_name is None else [room_name]:
+            seats += len(self._rooms[name].seats) if name in self._rooms else 0
+            if seats > STATS_MEMBERS_MAX:
+                break
+            names.append(name)
+        return names, seats <= STATS_COUNTS_MAX

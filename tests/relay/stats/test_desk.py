@@ -1,0 +1,111 @@
+"""Statistics desk: whoever asks is answered, a few members a turn, and a room is gathered once a second."""
+
+from collections import Counter
+
+import pytest
+
+from relay.room.room import Room, Seat
+from relay.stats import gather
+from relay.stats.desk import QUESTIONS_MAX, STEPS_A_TURN, StatsDesk
+from relay.wire import control
+from relay.wire.stats import MemberStats, Stats
+from relay.wire.timetag import TICKS_PER_S
+from tests.worlds.relay import FakeBridge, Jam
+
+ROOMS, MEMBERS = 3, 5
+
+
+@pytest.fixture
+def gathered(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many members of each room were gathered so far."""
+    counts: Counter[str] = Counter()
+    plain = gather._member_stats
+
+    def counting(room: Room, seat: Seat, *, with_counts: bool) -> MemberStats:
+        counts[room.name] += 1
+        return plain(room, seat, with_counts=with_counts)
+
+    monkeypatch.setattr(gather, "_member_stats", counting)
+    return counts
+
+
+def full_house() -> Jam:
+    jam = Jam(members_max=MEMBERS)
+    for number in range(ROOMS * MEMBERS):
+        jam.join(f"m{number}", f"room {number // MEMBERS}")
+    return jam
+
+
+def asker(jam: Jam, host: str = "192.0.2.99") -> FakeBridge:
+    bridge = FakeBridge(jam)
+    jam.connections += 1
+    bridge.address, bridge.connection, bridge.closed = (host, 9), jam.connections, False
+    bridge.alive = False  # it is no member, and sends no heartbeats
+    return bridge
+
+
+def test_asking_fifty_times_a_second_costs_one_gathering_a_second(gathered: Counter[str]) -> None:
+    jam = full_house()
+    askers = [asker(jam, f"192.0.2.{100 + number}") for number in range(5)]
+    for asked in range(150):
+        askers[asked % 5].say(control.StatsRequest())
+        jam.finish_gathering()
+        jam.now += TICKS_PER_S // 50 + 1
+    assert [len(one.heard(Stats)) for one in askers] == [30] * 5
+    assert gathered == {f"room {number}": 3 * MEMBERS for number in range(ROOMS)}
+
+
+def test_a_question_of_one_room_and_one_of_all_share_what_was_gathered(gathered: Counter[str]) -> None:
+    jam = full_house()
+    one, every = asker(jam), asker(jam)
+    one.say(control.StatsRequest(room="room 1"))
+    jam.finish_gathering()
+    every.say(control.StatsRequest())
+    jam.finish_gathering()
+    assert [room.name for room in one.heard(Stats)[0].rooms] == ["room 1"]
+    assert [room.name for room in every.heard(Stats)[0].rooms] == ["room 0", "room 1", "room 2"]
+    assert set(gathered.values()) == {MEMBERS}
+
+
+def test_a_turn_gathers_a_few_members_and_the_rest_waits_for_the_next(gathered: Counter[str]) -> None:
+    jam = full_house()
+    curious = asker(jam)
+    curious.say(control.StatsRequest())
+    turns = [gathered.total()]
+    while not curious.heard(Stats):
+        assert jam.hub.next_wakeup() <= jam.now
+        before = gathered.total()
+        jam.wake()
+        turns.append(gathered.total() - before)
+    assert max(turns) == STEPS_A_TURN
+    assert gathered.total() == ROOMS * MEMBERS
+    assert jam.hub.next_wakeup() > jam.now
+
+
+def test_what_is_told_is_what_gathering_at_once_tells() -> None:
+    jam = full_house()
+    for bridge in jam.bridges[::2]:
+        bridge.play()
+    curious = asker(jam)
+    curious.say(control.StatsRequest())
+    jam.finish_gathering()
+    assert curious.heard(Stats) == [jam.hub.stats(None, jam.now)]
+
+
+def test_a_room_that_is_left_while_it_is_gathered_spoils_no_answer() -> None:
+    jam = full_house()
+    curious = asker(jam)
+    curious.say(control.StatsRequest())
+    for bridge in jam.bridges[2:-1]:
+        bridge.say(control.Leave())
+    jam.finish_gathering()
+    (told,) = curious.heard(Stats)
+    assert [len(room.members) for room in told.rooms] == [STEPS_A_TURN, 0, 0]
+
+
+def test_so_many_questions_wait_and_no_more() -> None:
+    desk = StatsDesk({})
+    assert all(desk.ask(connection, None) for connection in range(QUESTIONS_MAX))
+    assert not desk.ask(QUESTIONS_MAX, None)
+    assert desk.turn(1)
+    assert desk.ask(QUESTIONS_MAX, None)
