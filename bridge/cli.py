@@ -20,7 +20,7 @@ import click
 from bridge.probe.cli import probe
 from bridge.shells import config
 from bridge.shells.config import JoinConfig
-from bridge.shells.descendants import Company
+from bridge.shells.descendants import Descendants
 from bridge.sonicpi.starting import StartWatch, cannot_start
 from relay.transports.asking import ask_admission
 from relay.transports.impaired import parse_leg
@@ -196,13 +196,13 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     story = _Story(folder / "bridge.log")
-    company: Company | None = None
+    descendants: Descendants | None = None
     status: int | None = None
     starting: StartWatch | None = None
     try:
         if command:
             try:
-                company = Company(command, {**os.environ, "PATH": path})
+                descendants = Descendants(command, {**os.environ, "PATH": path})
             except OSError as error:
                 raise LocalError(cannot_start(command[0], error.strerror)) from None
             starting = StartWatch(command[0], str(folder / "bin"), time.monotonic())
@@ -210,14 +210,14 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
             say("start Sonic Pi with this line; Ctrl-C here ends the jam:")
             say(f"  PATH={shlex.quote(str(folder / 'bin'))}:$PATH sonic-pi")
         asked = False
-        while company is None or (status := company.poll()) is None:
+        while descendants is None or (status := descendants.poll()) is None:
             story.tell()
             _say_if_not_started(starting, folder)
-            if interrupted and (company is None or time.monotonic() - interrupted[0] > GRACE_S):
+            if interrupted and (descendants is None or time.monotonic() - interrupted[0] > GRACE_S):
                 break
-            if interrupted and company is not None and not asked:
+            if interrupted and descendants is not None and not asked:
                 asked = True
-                company.ask_to_end()
+                descendants.ask_to_end()
             time.sleep(POLL_S)
         _say_if_not_started(None if interrupted else starting, folder, ended=True)
         if status is None or interrupted:
@@ -225,9 +225,9 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
         return status if status >= 0 else 128 - status  # ended by a signal: as a shell has it
     finally:
         ending = True
-        if company is not None:
+        if descendants is not None:
             patience_s = 0.0 if interrupted else LINGER_S
-            company.end(patience_s, _shims(folder), hurried=lambda: len(interrupted) > 1)
+            descendants.end(patience_s, _shims(folder), hurried=lambda: len(interrupted) > 1)
         end_shims(folder)
         story.tell()
 

@@ -24,7 +24,7 @@ KILL_S = 1.0
 LOOK_EVERY_S = 0.05
 
 
-class Company:
+class Descendants:
     """One command and its descendants. Earlier descendants of this process are left alone."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:

@@ -60,21 +60,21 @@ def test_a_join_leaves_nothing_running_of_all_that_it_started(
 
 STRANGERS = """
 import subprocess, sys
-from bridge.shells.descendants import Company
+from bridge.shells.descendants import Descendants
 stranger = subprocess.Popen(["sleep", "600"])
-company = Company(["sleep", "600"], {})
-company.end(0.0, (), lambda: False)
-print(stranger.poll(), company.poll(), flush=True)
+descendants = Descendants(["sleep", "600"], {})
+descendants.end(0.0, (), lambda: False)
+print(stranger.poll(), descendants.poll(), flush=True)
 stranger.kill()
 """
 
 
 QUICKLY_GONE = """
-from bridge.shells.descendants import Company
+from bridge.shells.descendants import Descendants
 for _ in range(20):
-    company = Company(["sh", "-c", "sleep 0.03; exit 7"], {})
-    company.end(1.0, (), lambda: False)
-    print(company.poll(), flush=True)
+    descendants = Descendants(["sh", "-c", "sleep 0.03; exit 7"], {})
+    descendants.end(1.0, (), lambda: False)
+    print(descendants.poll(), flush=True)
 """
 
 
@@ -93,11 +93,11 @@ def test_what_ran_before_the_command_was_started_is_left_alone() -> None:
 
 SPARED = """
 import os, subprocess, sys
-from bridge.shells.descendants import Company
-company = Company(["sh", "-c", sys.argv[1]], dict(os.environ))
+from bridge.shells.descendants import Descendants
+descendants = Descendants(["sh", "-c", sys.argv[1]], dict(os.environ))
 print("up", flush=True)
 parent = int(sys.stdin.readline())
-company.end(0.0, [parent], lambda: False)
+descendants.end(0.0, [parent], lambda: False)
 """
 
 
