@@ -17,7 +17,7 @@ from relay.lead.keeper import LEAD_MAX, Caution, LeadPolicy
 from relay.limits import HubLimits
 from relay.shells.announcement import announcement
 from relay.shells.service import RelayService, RelaySettings, default_data_dir, run
-from relay.shells.tls_identity import Identity, load_or_create
+from relay.shells.tls_identity import TlsIdentity, load_or_create
 from relay.stats.view import stats_view
 from relay.transports import logs
 from relay.transports.addresses import own_address
@@ -169,7 +169,7 @@ def _policy(
 
 
 async def _until_asked(
-    settings: RelaySettings, identity: Identity, announce: Callable[[RelayService], None]
+    settings: RelaySettings, identity: TlsIdentity, announce: Callable[[RelayService], None]
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -27,7 +27,7 @@ from relay.lead.keeper import LeadPolicy
 from relay.limits import CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, HubLimits
 from relay.shells.event_log import EventLog
 from relay.shells.ntp_check import check_forever
-from relay.shells.tls_identity import Identity
+from relay.shells.tls_identity import TlsIdentity
 from relay.transports import tls
 from relay.transports.logs import on_fault
 from relay.transports.staying import stay_in_memory
@@ -91,7 +91,7 @@ class SessionTime:
 class RelayService:
     """A running relay."""
 
-    def __init__(self, settings: RelaySettings, identity: Identity) -> None:
+    def __init__(self, settings: RelaySettings, identity: TlsIdentity) -> None:
         self._settings = settings
         self._identity = identity
         self._time = SessionTime()
@@ -301,7 +301,7 @@ class RelayService:
 
 async def run(
     settings: RelaySettings,
-    identity: Identity,
+    identity: TlsIdentity,
     on_ready: Callable[[RelayService], None],
     stop: asyncio.Event,
 ) -> None:

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from relay.transports.pins import fingerprint_of
 from relay.wire.errors import LocalError
 
-__all__ = ["Identity", "fingerprint_of", "load_or_create"]
+__all__ = ["TlsIdentity", "fingerprint_of", "load_or_create"]
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ _KEY = "key.pem"
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class TlsIdentity:
     """The paths of a relay's certificate and key, and the fingerprint that bridges pin."""
 
     cert_path: Path
@@ -47,7 +47,7 @@ class Identity:
     fingerprint: str
 
 
-def load_or_create(data_dir: Path) -> Identity:
+def load_or_create(data_dir: Path) -> TlsIdentity:
     """Return the identity kept in `data_dir`. It is made if there is none yet.
 
     Raises LocalError if it is damaged, readable by others, or cannot be made. A damaged identity is never
@@ -59,7 +59,7 @@ def load_or_create(data_dir: Path) -> Identity:
     return _load(folder)
 
 
-def _load(folder: Path) -> Identity:
+def _load(folder: Path) -> TlsIdentity:
     cert_path, key_path = folder / _CERT, folder / _KEY
     try:
         cert = x509.load_pem_x509_certificate(cert_path.read_bytes())
@@ -74,7 +74,7 @@ def _load(folder: Path) -> Identity:
         raise _damaged(folder, "key and certificate do not belong together")
     if os.name == "posix" and key_path.stat().st_mode & 0o077:
         raise LocalError(f"others on this machine may read the relay's key: run chmod 600 {key_path}")
-    return Identity(cert_path, key_path, fingerprint_of(cert.public_bytes(Encoding.DER)))
+    return TlsIdentity(cert_path, key_path, fingerprint_of(cert.public_bytes(Encoding.DER)))
 
 
 def _create(folder: Path) -> None:

@@ -55,7 +55,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 11, "TCP_U
 
 
 class Credentials(Protocol):
-    """A relay's key and certificate as PEM files, in practice `relay.shells.tls_identity.Identity`."""
+    """A relay's key and certificate as PEM files, in practice `relay.shells.tls_identity.TlsIdentity`."""
 
     @property
     def cert_path(self) -> Path: ...

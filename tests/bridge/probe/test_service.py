@@ -18,7 +18,7 @@ from bridge.probe.service import ProbeService
 from relay.lead.keeper import LeadPolicy
 from relay.limits import PROBES_MAX, HubLimits
 from relay.shells.service import RelayService, RelaySettings
-from relay.shells.tls_identity import Identity, load_or_create
+from relay.shells.tls_identity import TlsIdentity, load_or_create
 from relay.transports import tls
 from relay.transports.pins import KnownRelays
 from relay.transports.tls import ControlStream
@@ -36,7 +36,7 @@ LONG_AFTER = 0xF0 << 56
 
 
 @pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+def identity(tmp_path_factory: pytest.TempPathFactory) -> TlsIdentity:
     return load_or_create(tmp_path_factory.mktemp("relay"))
 
 
@@ -46,7 +46,7 @@ def pins(tmp_path: Path) -> KnownRelays:
 
 
 @pytest.fixture
-async def relay(identity: Identity) -> AsyncIterator[RelayService]:
+async def relay(identity: TlsIdentity) -> AsyncIterator[RelayService]:
     settings = RelaySettings("127.0.0.1", 0, LeadPolicy(ticks(0.2), 0), HubLimits(), "jamrelay test")
     service = RelayService(settings, identity)
     await service.start()
@@ -87,7 +87,9 @@ async def test_stopped_early_it_returns_what_there_is(relay: RelayService, pins:
     assert len(found.trace({}).up.samples) == 5
 
 
-async def test_a_relay_that_goes_away_cuts_it_short_in_words(identity: Identity, pins: KnownRelays) -> None:
+async def test_a_relay_that_goes_away_cuts_it_short_in_words(
+    identity: TlsIdentity, pins: KnownRelays
+) -> None:
     settings = RelaySettings("127.0.0.1", 0, LeadPolicy(ticks(0.2), 0), HubLimits(), "jamrelay test")
     relay = RelayService(settings, identity)
     await relay.start()
@@ -115,7 +117,7 @@ async def test_a_busy_relay_is_named_with_its_reason(relay: RelayService, pins: 
     ("arrivals", "words"), [([], "no datagram gets there; open UDP"), ([(0, 2**63 + 5)], "none comes back")]
 )
 async def test_udp_that_is_shut_is_told_from_a_relay_that_is_not_there(
-    identity: Identity,
+    identity: TlsIdentity,
     pins: KnownRelays,
     monkeypatch: pytest.MonkeyPatch,
     arrivals: list[tuple[int, int]],
@@ -142,7 +144,7 @@ async def test_udp_that_is_shut_is_told_from_a_relay_that_is_not_there(
     "answer", [control.Roster(members=[]), None, b"\xc1"], ids=["other", "hang-up", "noise"]
 )
 async def test_what_is_no_relay_of_ours_is_said_to_be_none(
-    identity: Identity, pins: KnownRelays, answer: control.Down | bytes | None
+    identity: TlsIdentity, pins: KnownRelays, answer: control.Down | bytes | None
 ) -> None:
     async def strange(stream: ControlStream) -> None:
         assert await stream.receive() is not None

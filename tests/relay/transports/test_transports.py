@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from relay.shells.tls_identity import Identity, load_or_create
+from relay.shells.tls_identity import TlsIdentity, load_or_create
 from relay.transports.addresses import dial, endpoint_of, listening_place
 from relay.transports.pins import KnownRelays, Trust
 from relay.transports.tls import (
@@ -41,7 +41,7 @@ Start = Callable[[Handler], Awaitable[Endpoint]]
 
 
 @pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+def identity(tmp_path_factory: pytest.TempPathFactory) -> TlsIdentity:
     return load_or_create(tmp_path_factory.mktemp("relay"))
 
 
@@ -51,7 +51,7 @@ def pins(tmp_path: Path) -> KnownRelays:
 
 
 @pytest.fixture
-async def start(identity: Identity) -> AsyncIterator[Start]:
+async def start(identity: TlsIdentity) -> AsyncIterator[Start]:
     servers: list[ControlServer] = []
 
     async def start_one(handler: Handler) -> Endpoint:
@@ -120,7 +120,7 @@ async def test_end_of_the_stream_is_none_for_the_other_side(start: Start, pins: 
 
 
 async def test_relay_is_new_first_and_known_afterwards(
-    start: Start, pins: KnownRelays, identity: Identity
+    start: Start, pins: KnownRelays, identity: TlsIdentity
 ) -> None:
     endpoint = await start(echo)
     for trust in (Trust.NEW, Trust.KNOWN):
@@ -131,7 +131,7 @@ async def test_relay_is_new_first_and_known_afterwards(
 
 
 async def test_other_relay_than_before_is_told_and_hears_nothing(
-    start: Start, pins: KnownRelays, identity: Identity
+    start: Start, pins: KnownRelays, identity: TlsIdentity
 ) -> None:
     heard: asyncio.Queue[bytes | None] = asyncio.Queue()
 
@@ -227,7 +227,7 @@ async def test_failing_handler_ends_its_own_stream_alone(
     await hang_up(other)
 
 
-async def test_stopping_the_server_ends_every_stream(identity: Identity, pins: KnownRelays) -> None:
+async def test_stopping_the_server_ends_every_stream(identity: TlsIdentity, pins: KnownRelays) -> None:
     server = await serve("127.0.0.1", 0, identity, echo)
     endpoint = Endpoint("127.0.0.1", server.port)
     stream = await connect(endpoint, pins=pins)
@@ -270,7 +270,7 @@ async def test_other_service_is_told_from_a_relay(greeting: bytes, pins: KnownRe
 
 
 async def test_web_server_is_told_from_a_relay_and_not_noted(
-    identity: Identity, pins: KnownRelays, tmp_path: Path
+    identity: TlsIdentity, pins: KnownRelays, tmp_path: Path
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(identity.cert_path, identity.key_path)
@@ -281,7 +281,7 @@ async def test_web_server_is_told_from_a_relay_and_not_noted(
     assert not (tmp_path / "known_relays").exists()
 
 
-async def test_both_planes_share_a_port_and_both_families(identity: Identity, pins: KnownRelays) -> None:
+async def test_both_planes_share_a_port_and_both_families(identity: TlsIdentity, pins: KnownRelays) -> None:
     server = await serve("", 0, identity, echo)
     received: asyncio.Queue[Received] = asyncio.Queue()
     relay, bridge = datagrams_into(received), datagrams_into(asyncio.Queue())
@@ -302,7 +302,7 @@ async def test_both_planes_share_a_port_and_both_families(identity: Identity, pi
     await server.close()
 
 
-async def test_taken_port_is_told(identity: Identity) -> None:
+async def test_taken_port_is_told(identity: TlsIdentity) -> None:
     server = await serve("127.0.0.1", 0, identity, echo)
     with pytest.raises(
         LocalError, match=rf"cannot listen on TCP 127\.0\.0\.1:{server.port}: .*another relay"
