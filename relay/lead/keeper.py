@@ -15,7 +15,7 @@ from enum import Enum
 from math import ceil, floor
 
 from relay.lead.note_headroom import Headrooms
-from relay.wire.sequence import Timing, Was
+from relay.wire.sequence import Ramp, Timing
 from relay.wire.timetag import seconds, ticks
 
 LEAD_START = ticks(0.200)
@@ -309,7 +309,7 @@ class LeadKeeper:
 
     def _set_lead(self, lead: int, now: int, lasting: int, ahead: int = CHANGE_AHEAD) -> None:
         timing, since = self.timing, now + max(1, ahead)
-        was = Was(timing.lead, since, since + lasting)
+        was = Ramp(timing.lead, since, since + lasting)
         self.timing = Timing(lead, timing.shift, was, _still(timing.shift_was, now))
 
     def _tune_shift(self, needed: int, notes: Headrooms, now: int, *, silent: bool) -> None:
@@ -337,13 +337,13 @@ class LeadKeeper:
 
     def _set_shift(self, shift: int, notes: Headrooms, now: int, lasting: int) -> None:
         timing, since = self.timing, max(now + CHANGE_AHEAD, notes.last_timetag) + 1
-        was = Was(timing.shift, since, since + lasting)
+        was = Ramp(timing.shift, since, since + lasting)
         self.timing = Timing(timing.lead, shift, _still(timing.lead_was, now), was)
 
 
-def _still(was: Was | None, now: int) -> Was | None:
+def _still(ramp: Ramp | None, now: int) -> Ramp | None:
     """Return the earlier course, or None if no event of that time can come any more."""
-    return was if was is not None and now < was.until + SETTLE else None
+    return ramp if ramp is not None and now < ramp.until + SETTLE else None
 
 
 def _worth_it(less: int, than: int) -> bool:

@@ -70,7 +70,7 @@ class Flag(IntFlag):
 
 
 @dataclass(frozen=True, slots=True)
-class Was:
+class Ramp:
     """The earlier course of a lead or shift.
 
     The value (ticks) holds up to the instant `since`. From there a straight line leads to the new value,
@@ -104,8 +104,8 @@ class Timing:
 
     lead: int
     shift: int
-    lead_was: Was | None = None
-    shift_was: Was | None = None
+    lead_was: Ramp | None = None
+    shift_was: Ramp | None = None
 
     def __post_init__(self) -> None:
         corners = {0}

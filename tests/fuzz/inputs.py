@@ -16,7 +16,7 @@ from msgspec import msgpack
 
 from relay.wire import control, frames
 from relay.wire.osc import walk
-from relay.wire.sequence import Flag, Judged, Kind, Stamped, Was
+from relay.wire.sequence import Flag, Judged, Kind, Ramp, Stamped
 from relay.wire.stats import MemberStats, RoomStats, Stats
 from relay.wire.timetag import from_unix_ns
 from relay.wire.version import PROTOCOL_VERSION
@@ -281,7 +281,7 @@ def control_corpus() -> tuple[Any, ...]:
         control.Roster(members=[member]),
         control.Settings(lead=1, shift=0, horizon=0),
         control.Settings(
-            lead=9, shift=3, horizon=0, lead_was=Was(12, NOW, NOW + 5), shift_was=Was(0, NOW, NOW)
+            lead=9, shift=3, horizon=0, lead_was=Ramp(12, NOW, NOW + 5), shift_was=Ramp(0, NOW, NOW)
         ),
         control.Notice(text="your path takes 1570 ms one way"),
         control.DigestRequest(second=3),

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from relay.wire.control.family import Family
 from relay.wire.control.fields import ChannelNumber, Channels, Count, Key, Name, Slot, Software, Ticks, Token
 from relay.wire.control.room import Member
-from relay.wire.sequence import Scheme, Was
+from relay.wire.sequence import Ramp, Scheme
 
 FirstSeq = Annotated[int, Meta(ge=1, le=2**31)]
 """Half of what an event's u32 can hold: a member can't use up the numbers of its slot at one blow."""
@@ -58,8 +58,8 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     resumed: bool
     lead: Ticks
     shift: Ticks
-    lead_was: Was | None = None
-    shift_was: Was | None = None
+    lead_was: Ramp | None = None
+    shift_was: Ramp | None = None
     horizon: Ticks
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from relay.wire.control.family import Family
 from relay.wire.control.fields import Channels, Name, Slot, Ticks
-from relay.wire.sequence import Scheme, Was
+from relay.wire.sequence import Ramp, Scheme
 
 MAX_NOTICE = 400
 """Characters: three lines of a terminal."""
@@ -40,8 +40,8 @@ class Settings(Struct, tag="settings", frozen=True, kw_only=True):
 
     lead: Ticks
     shift: Ticks
-    lead_was: Was | None = None
-    shift_was: Was | None = None
+    lead_was: Ramp | None = None
+    shift_was: Ramp | None = None
     horizon: Ticks
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED

@@ -9,7 +9,7 @@ from relay.wire import control, frames
 from relay.wire.carrier import TLS, UDP
 from relay.wire.datagram import Sealer
 from relay.wire.osc import encode
-from relay.wire.sequence import Flag, Scheme, Was
+from relay.wire.sequence import Flag, Ramp, Scheme
 from relay.wire.timetag import ticks
 from tests.worlds import carried
 from tests.worlds.bridge import Bench, bundles, group, instant, judged, note, reading
@@ -335,7 +335,7 @@ def test_a_change_of_lead_or_shift_holds_from_the_instant_that_was_told() -> Non
     session.receive_control(
         control.Settings(
             lead=ticks(0.4), shift=ticks(0.1), horizon=0,
-            lead_was=Was(ticks(0.2), at, at), shift_was=Was(0, at, at + ticks(5.0)),
+            lead_was=Ramp(ticks(0.2), at, at), shift_was=Ramp(0, at, at + ticks(5.0)),
         ),
         reading(3.0),
     )  # fmt: skip

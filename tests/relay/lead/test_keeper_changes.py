@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relay.room.judge import Judge
 from relay.wire.errors import LocalError
-from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing, Was
+from relay.wire.sequence import Flag, Judged, Kind, Ramp, Stamped, Timing
 from relay.wire.timetag import ticks
 from tests.relay.lead.test_keeper import Room
 from tests.worlds.relay import NOTE
@@ -136,16 +136,16 @@ def check_order(done: list[tuple[Stamped, Judged]]) -> None:
 
 
 def test_a_change_is_a_straight_line_from_its_beginning_to_its_end() -> None:
-    timing = Timing(100, 10, lead_was=Was(300, 1000, 1200), shift_was=Was(50, 5000, 5000))
+    timing = Timing(100, 10, lead_was=Ramp(300, 1000, 1200), shift_was=Ramp(50, 5000, 5000))
     assert [timing.lead_at(at) for at in (0, 1000, 1050, 1150, 1200, 9999)] == [300, 300, 250, 150, 100, 100]
     assert [timing.shift_at(at) for at in (0, 4999, 5000)] == [50, 50, 10]
 
 
 def test_a_change_during_which_the_shift_would_pass_the_lead_is_refused() -> None:
-    good = Timing(100, 10, lead_was=Was(300, 1000, 1200), shift_was=Was(150, 900, 1040))
+    good = Timing(100, 10, lead_was=Ramp(300, 1000, 1200), shift_was=Ramp(150, 900, 1040))
     with pytest.raises(LocalError, match="between 0 and the lead"):
-        replace(good, shift_was=Was(150, 1190, 1300))
+        replace(good, shift_was=Ramp(150, 1190, 1300))
     with pytest.raises(LocalError):
-        Timing(100, 10, shift_was=Was(101, 900, 900))
+        Timing(100, 10, shift_was=Ramp(101, 900, 900))
     with pytest.raises(ValueError, match="must not end before it begins"):
-        Was(1, 10, 9)
+        Ramp(1, 10, 9)

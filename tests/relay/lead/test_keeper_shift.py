@@ -4,7 +4,7 @@ import pytest
 
 from relay.lead.keeper import CHANGE_AHEAD, RAMP
 from relay.lead.note_headroom import Headrooms
-from relay.wire.sequence import Was
+from relay.wire.sequence import Ramp
 from relay.wire.timetag import ticks
 from tests.worlds.lead_room import Room
 
@@ -24,7 +24,7 @@ def test_where_many_notes_would_be_moved_the_shift_rises_in_one_step_behind_all_
     room.need(0.62, 1)
     timing = room.keeper.timing
     assert 120 <= room.shift_ms <= 140
-    assert timing.shift_was == Was(0, last + 1, last + 1)
+    assert timing.shift_was == Ramp(0, last + 1, last + 1)
     assert timing.shift_at(last) == 0
     assert timing.shift_at(last + 1) == timing.shift
 
@@ -161,7 +161,7 @@ def test_a_change_begins_after_bridges_have_heard_of_it() -> None:
     room = Room()
     room.need(0.3)
     was = room.keeper.timing.lead_was
-    assert was == Was(ticks(0.2), room.now + CHANGE_AHEAD, room.now + CHANGE_AHEAD)
+    assert was == Ramp(ticks(0.2), room.now + CHANGE_AHEAD, room.now + CHANGE_AHEAD)
 
 
 def test_with_a_fixed_shift_the_lead_follows_what_notes_have_only_where_that_is_worth_it() -> None:
