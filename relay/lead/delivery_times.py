@@ -71,7 +71,7 @@ class _Block:
         self.ways.clear()
 
     def peak(self, advances: Mapping[int, int], strays: Mapping[int, int], most_added: int) -> Peak | None:
-        """Return the greatest need of this block, see `Needs.peaks`.
+        """Return the greatest need of this block, see `DeliveryTimes.peaks`.
 
         most_added: the most that any pair gets on top of its delay. Thanks to it only the longest of a room's
         thousand pairs are examined.
@@ -94,12 +94,12 @@ class _Block:
         return None if found is None else Peak(self.index, found[0], *found[2])
 
 
-class Needs:
+class DeliveryTimes:
     """The recent delivery times of one room's events. most: how long the room waits for an event, ticks."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self.told = 0
+        self.judged_count = 0
         """The number of events that arrived and were judged, ever."""
         self._blocks: dict[int, _Block] = {}
         self._newest = 0
@@ -119,7 +119,7 @@ class Needs:
         up = self._unjudged.pop((event.slot, event.seq), None)
         if up is None:
             return
-        self.told += 1
+        self.judged_count += 1
         index = event.judged // BLOCK
         block = self._block(index)
         block.events += 1

@@ -11,7 +11,7 @@ whose events repeatedly exceed the longest lead.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from relay.lead.delivery_times import Needs, Peak, ranked
+from relay.lead.delivery_times import DeliveryTimes, Peak, ranked
 from relay.lead.keeper import Demand, LeadKeeper, LeadPolicy
 from relay.lead.note_headroom import Headrooms
 from relay.wire.counted import counted
@@ -79,7 +79,7 @@ class RoomTuning:
 
     def __init__(self, policy: LeadPolicy) -> None:
         self.keeper = LeadKeeper(policy)
-        self.needs = Needs(policy.most)
+        self.needs = DeliveryTimes(policy.most)
         self.headrooms = Headrooms()
         self.horizon = H_MIN
         self.why: Peak | None = None
@@ -163,7 +163,7 @@ class RoomTuning:
             need = max(self.why.need, self._up(waited) + horizon)
             settled = max(need, lowest.need if lowest else 0, self._up(waited, rank) + horizon)
         usual = max(map(self._plain_up, waited), default=0) + self._wanted_horizon(waited, 0)
-        return Demand(need, self._plain(waited), min(usual, self._most), settled, self.needs.told)
+        return Demand(need, self._plain(waited), min(usual, self._most), settled, self.needs.judged_count)
 
     def _plain(self, waited: Sequence[Path]) -> int:
         """Return the lead (ticks) for members that haven't played yet.

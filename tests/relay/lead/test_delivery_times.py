@@ -1,10 +1,18 @@
-"""Needs: what events took from emission until they were in hand, kept as the worst of each ten seconds."""
+"""Delivery times: how long events took from emission until in hand, kept as the worst of each ten seconds."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.lead.delivery_times import BLOCK, BLOCKS_KEPT, EVENTS_KEPT, UNJUDGED_KEPT, Needs, Peak, ranked
+from relay.lead.delivery_times import (
+    BLOCK,
+    BLOCKS_KEPT,
+    EVENTS_KEPT,
+    UNJUDGED_KEPT,
+    DeliveryTimes,
+    Peak,
+    ranked,
+)
 from relay.wire.sequence import Flag, Judged, Kind, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 from tests.worlds.relay import EPOCH, NOTE
@@ -15,10 +23,10 @@ ADVANCES = {ANN: ticks(0.070), BOB: ticks(0.070)}
 
 
 class Told:
-    """Needs, and events that are told to it."""
+    """Delivery times, and events that are noted there."""
 
     def __init__(self) -> None:
-        self.needs = Needs(MOST)
+        self.needs = DeliveryTimes(MOST)
         self.number = 0
 
     def play(self, at_s: float, *, up_s: float, downs_s: dict[int, float], sender: int = ANN) -> int:
