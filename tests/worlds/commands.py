@@ -19,7 +19,7 @@ from relay.wire.version import PROTOCOL_VERSION
 
 BIN = Path(sys.executable).parent
 READY = re.compile(r"relay ready on port (\d+)")
-ENDS_S = 15.0
+ENDS_S = 60.0
 """Generous: a busy machine takes a second to start Python."""
 
 Process = subprocess.Popen[str]
