@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 Work = Callable[[Path], object]
-"""One run: is given a folder of its own, returns what it found; can be pickled."""
+"""One run: a function that is given a folder of its own and returns a result. It can be pickled."""
 
 PATIENCE = 6.0
 """A run that takes so many times what it should is ended, PATIENCE_S more granted to short ones."""
@@ -104,6 +104,11 @@ def run_all(
         for run in running:
             shutil.rmtree(run.folder, ignore_errors=True)
     return failures
+
+
+def folderless(work: Callable[[], object], folder: Path) -> object:
+    """Do a run that needs no folder: the Work for a job in virtual time."""
+    return work()
 
 
 def start(job: Job, within: Path | None) -> Running:

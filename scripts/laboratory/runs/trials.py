@@ -7,7 +7,6 @@ from itertools import product
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from laboratory.runs import rows, runs
 from laboratory.runs.campaign import Failure, Job
@@ -111,7 +110,7 @@ def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Se
         raise LocalError(f"no network has {' or '.join(words)} in its title; there are: {titles}")
     failures = run_points(console, asked, envelope.DATA, Row, jobs, again)
     verdicts = envelope.write(envelope.TEXT, envelope.DATA)
-    console.print(shown(envelope.table(verdicts)), f"written: {envelope.TEXT}")
+    show_page(console, envelope.TEXT.read_text(encoding="utf-8"), envelope.TEXT)
     names = {point.name for point in asked}
     return 1 if failures or not all(one.holds for one in verdicts if one.cell.first.point in names) else 0
 
@@ -125,9 +124,10 @@ def run_lead_table(console: Console, at_once: int) -> int:
     found = [done[job.name] for job in jobs if job.name in done]
     outcomes = [one for one in found if isinstance(one, leadtable.Outcome)]
     stricken = [one for several in found if isinstance(several, list) for one in several]
+    page = accidents.page(outcomes, stricken, made_by.commit)
     if not failures:
-        leadtable.write(outcomes, accidents.text(stricken), made_by.commit)
-    console.print(shown(leadtable.table(outcomes)), shown(accidents.table(stricken)))
+        accidents.TEXT.write_text(page, encoding="utf-8")
+    show_page(console, page, None if failures else accidents.TEXT)
     return 1 if failures or not all(one.holds for one in stricken) else 0
 
 
@@ -150,17 +150,15 @@ def run_clock(console: Console) -> int:
     verdicts = [verdict for run in found for verdict in clockreport.judge(run)]
     if not failures:
         clockreport.write(found)
-    console.print(shown(clockreport.table(verdicts)))
+    show_page(console, clockreport.page(found), None if failures else clockreport.TEXT)
     return 0 if verdicts and not failures and all(verdict.holds for verdict in verdicts) else 1
 
 
-def shown(lines: Sequence[tuple[str, ...]]) -> Table:
-    """Return lines of text fields, the heading first, as a table for a terminal."""
-    heading, *others = lines
-    table = Table(*heading)
-    for line in others:
-        table.add_row(*line)
-    return table
+def show_page(console: Console, page: str, path: Path | None) -> None:
+    """Print a page of docs/ as it was written to `path`; None: it was not written, since runs failed."""
+    console.print(page, markup=False, highlight=False, soft_wrap=True)
+    if path is not None:
+        console.print(f"written: {path}")
 
 
 def refuse_where_it_cannot_work(points: Iterable[Point]) -> None:

@@ -4,20 +4,24 @@ Pure, in virtual time. Whatever is sent to or by a member during the stall arriv
 has three accidents, MINUTE_S apart, and gives two lines: one accident, and three within ten minutes.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from laboratory.runs.campaign import Job
+from laboratory.runs.campaign import Job, folderless
 from laboratory.runs.points import Point, legs_of, names_of
+from laboratory.runs.runs import ROOT
+from laboratory.tables import leads
 from laboratory.tables.leads import CLEAN
+from laboratory.tables.pages import render
 from laboratory.virtual.net import Meddler
 from laboratory.virtual.stage import RUN_OUT_S, Stage
 from relay.lead.delivery_times import BLOCK
 from relay.lead.keeper import Caution
 from relay.wire.timetag import TICKS_PER_S
 
+TEXT = ROOT / "docs" / "LEADS.md"
 STALLS_S = (1.0, 2.0, 5.0)
 AGES_S = (10.0, 60.0, 600.0)
 """Of the room, in seconds of music."""
@@ -135,53 +139,19 @@ def jobs() -> list[Job]:
         Job(
             f"{trial.stall_s:g} s, room of {trial.age_s:g} s, {trial.members} members, {trial.caution.value}",
             (trial.age_s + ACCIDENTS * MINUTE_S) * COST_S,
-            partial(_run_in, trial),
+            partial(folderless, partial(run, trial)),
         )
         for trial in TRIALS
     ]
 
 
-def table(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
-    """Return heading and lines for people."""
-    heading = (
-        "room", "stall", "accidents", "at members", "profile", "lead before", "at most", "60 s later",
-        "shift before", "at most", "60 s later", "the rule",
-    )  # fmt: skip
-    ordered = sorted(outcomes, key=lambda one: (one.trial.age_s, one.accidents))
-    return [heading, *map(_line, ordered)]
-
-
-def text(outcomes: Sequence[Outcome]) -> str:
-    """Return the rule in words and the table, for docs/LEADS.md."""
-    heading, *lines = table(outcomes)
-    broken = sum(not one.holds for one in outcomes)
-    found = "It holds in every line." if not broken else f"It is BROKEN in {broken} lines."
-    return f"""## Accidents
-
-One accident moves nobody's lead. An accident is all that begins within ten seconds, at however many members,
-and lasts no more than five. In a room with more than half a minute of music one raises neither lead nor
-shift, whatever the profile; what it raises in a younger one is gone within the next minute of music. Three
-within ten minutes are weather: a room may then wait for what they took, as far as `--lead-max-ms`. (In its
-first five minutes, and by `safe` always, two are enough; by `quick` after five minutes it takes six.)
-
-A room of {MEMBERS} plays over the network of the first line above, each {EVENTS_PER_S:g} events a second
-{AHEAD_MS:g} ms ahead, with one seed. After so many seconds of music the network stands still at one member or
-two, both ways, and then brings all at once; with three accidents a minute lies between them. *at most*: the
-greatest lead or shift in the minute after the last accident began; *60 s later*: what it is at the end of
-that minute; all in ms. {found}
-
-| {" | ".join(heading)} |
-|{"---|" * len(heading)}
-""" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _line(one: Outcome) -> tuple[str, ...]:
-    trial = one.trial
-    ages = f"{trial.age_s:g} s" if trial.age_s < MINUTE_S else f"{trial.age_s / MINUTE_S:g} min"
-    figures = (str(pair[which]) for which in (0, 1) for pair in (one.before, one.most, one.later))
-    return (
-        ages, f"{trial.stall_s:g} s", str(one.accidents), str(trial.members), trial.caution.value, *figures,
-        one.verdict,
+def page(outcomes: Sequence[leads.Outcome], stricken: Iterable[Outcome], commit: str) -> str:
+    """Return docs/LEADS.md: the lead table, and below it what accidents do."""
+    ordered = sorted(stricken, key=lambda one: (one.trial.age_s, one.accidents))
+    broken = sum(not one.holds for one in ordered)
+    return render(
+        "leads", leads=leads, accidents=sys.modules[__name__], outcomes=outcomes, stricken=ordered,
+        broken=broken, commit=commit,
     )  # fmt: skip
 
 
@@ -190,8 +160,3 @@ def _at(stage: Stage, true_s: float) -> tuple[int, int]:
     stage.jam.run(true_s)
     timing = stage.jam.hub.rooms["main"].tuning.keeper.timing
     return round(timing.lead / TICKS_PER_S * 1e3), round(timing.shift / TICKS_PER_S * 1e3)
-
-
-def _run_in(trial: Trial, folder: Path) -> list[Outcome]:
-    """One run as a job: it needs no folder."""
-    return run(trial)

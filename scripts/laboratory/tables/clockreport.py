@@ -140,22 +140,6 @@ def judged_member(found: Found, name: str) -> Verdict:
     )  # fmt: skip
 
 
-def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
-    """Return the verdicts as lines of text fields, the heading first."""
-    return [
-        ("member", "local clock", "errors", "p50", "p99", "asked for", "stated bound", "inside it",
-         "first lock", "holds"),
-        *(
-            (
-                one.member, f"{one.skew_ppm:+g} ppm", f"{one.errors:,}", ms_text(one.p50_us),
-                ms_text(one.p99_us), f"< {one.p99_us_max / 1e3:g} ms", ms_text(one.bound_us),
-                f"{one.inside:,} of {one.judged:,}", f"{one.lock_s:.2f} s", "yes" if one.holds else "NO",
-            )
-            for one in verdicts
-        ),
-    ]  # fmt: skip
-
-
 def ms_text(us: float) -> str:
     """Return microseconds as milliseconds, to three digits or so."""
     return f"{us / 1e3:.3f} ms" if us < 100 else f"{us / 1e3:.2f} ms"
@@ -165,11 +149,15 @@ def write(runs: Sequence[Found], text: Path = TEXT, pictures: Path = PICTURES) -
     """Write text and pictures."""
     for found in runs:
         draw(found, pictures / f"clock-{found.setting.key}.png")
-    page = render(
-        "clock", {"lines": lambda found: table(judge(found))}, runs=runs, pictures=pictures,
+    text.write_text(page(runs, pictures), encoding="utf-8")
+
+
+def page(runs: Sequence[Found], pictures: Path = PICTURES) -> str:
+    """Return the text about clock runs, whose pictures are in a folder beside it."""
+    return render(
+        "clock", {"ms": ms_text, "judged": judge}, runs=runs, pictures=pictures,
         inside_least=INSIDE_LEAST, lock_s_max=LOCK_S_MAX,
     )  # fmt: skip
-    text.write_text(page, encoding="utf-8")
 
 
 def draw(found: Found, path: Path) -> None:

@@ -150,9 +150,13 @@ class Verdict:
     @property
     def lead_and_shift(self) -> str:
         """What lead and shift had come to at the end, over the seeds, e.g. "150-175/0-0 ms"."""
-        return (
-            "/".join(_range(self.cell.known(figure)) for figure in ("lead_ms_last", "shift_ms_last")) + " ms"
-        )
+        lead, shift = (_range(self.cell.known(figure)) for figure in ("lead_ms_last", "shift_ms_last"))
+        return f"{lead}/{shift} ms"
+
+    @property
+    def hindsight(self) -> str:
+        """The least lead that would have done, over the seeds, e.g. "131-140 ms"."""
+        return f"{_range([ms + ADVANCE_S * 1e3 for ms in self.cell.known('in_hand_ms_max')])} ms"
 
 
 def _range(known: Sequence[float]) -> str:
@@ -222,37 +226,8 @@ def is_like(cell: Cell, without: Cell) -> bool:
     return True
 
 
-def table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
-    """Return the verdicts as lines of text fields, the heading first."""
-    lines: list[tuple[str, ...]] = [
-        ("network", "ahead", "lab", "required", "found", "95 %", "unavoidable", "of events",
-         "bad (unavoidable) by seed", "lead/shift", "least lead in hindsight", "spread p99", "holds"),
-    ]  # fmt: skip
-    for verdict in verdicts:
-        cell, trial = verdict.cell, verdict.trial
-        apart_us = cell.worst("spread_us_p99")
-        lines.append(
-            (
-                trial.title, f"{trial.ahead_ms:g} ms", cell.where, trial.required, share_text(cell.bad.value),
-                f"{share_text(cell.bad.low)} to {share_text(cell.bad.high)}",
-                share_text(cell.unavoidable.value) if cell.unavoidable else "?", str(cell.bad.events),
-                ", ".join(verdict.by_seed), verdict.lead_and_shift,
-                f"{_range([ms + ADVANCE_S * 1e3 for ms in cell.known('in_hand_ms_max')])} ms",
-                "?" if apart_us is None else f"{apart_us / 1e3:.2f} ms",
-                verdict.text,
-            )
-        )  # fmt: skip
-    return lines
-
-
-def share_text(share: float) -> str:
-    """Return a share in per cent, to a thousandth of one."""
-    return f"{share * 100:.3f} %"
-
-
 def write(path: Path, data: Path) -> list[Verdict]:
     """Write the text from the data alone; return the verdicts."""
     verdicts = judge(rows.read(data, Row))
-    judged = [row for verdict in verdicts for row in verdict.cell.rows]
-    path.write_text(render("envelope", lines=table(verdicts), rows=judged, data=data), encoding="utf-8")
+    path.write_text(render("envelope", verdicts=verdicts, data=data), encoding="utf-8")
     return verdicts

@@ -1,18 +1,16 @@
 """Lead table: what a lead that tunes itself comes to on each network, in virtual time.
 
-Pure but for `write`. Beside it stands the least lead that would have done in hindsight: the greatest time,
+Pure. Beside it stands the least lead that would have done in hindsight: the greatest time,
 by the true clock, that any event took to be in a bridge's hand, plus the release advance and what the clocks
 may stray. Nobody can know it beforehand; a fixed lead as short as that loses something on the next day.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
-from laboratory.runs.campaign import Job
+from laboratory.runs.campaign import Job, folderless
 from laboratory.runs.points import Point, legs_of, names_of
-from laboratory.runs.runs import ROOT
 from laboratory.virtual.host import ADVANCE_S
 from laboratory.virtual.net import DOWN
 from laboratory.virtual.stage import RUN_OUT_S, Stage
@@ -21,7 +19,6 @@ from relay.lead.keeper import Caution
 from relay.netmodel.networks import PROFILES
 from relay.wire.timetag import TICKS_PER_S
 
-TEXT = ROOT / "docs" / "LEADS.md"
 MEMBERS = 3
 EVENTS_PER_S = 10.0
 SECONDS = 180.0
@@ -134,61 +131,17 @@ def hindsight_ms(stage: Stage, events: Iterable[Event]) -> float:
     return greatest_ns / 1e6 + ADVANCE_S * 1e3 + _ms(sum(strays[-2:]))
 
 
-def table(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
-    """Return heading and lines for people."""
-    heading = (
-        "network", "profile", "lead ms", "shift ms", "hindsight ms", "events", "re-timed", "missed",
-        "changes/min", "last change",
-    )  # fmt: skip
-    return [heading, *map(_line, outcomes)]
-
-
 def jobs() -> list[Job]:
     """Return every trial with every profile, as runs whose results are Outcomes."""
     return [
-        Job(f"{trial.name}, {caution.value}", trial.seconds / 10.0, partial(_run_in, trial, caution))
+        Job(
+            f"{trial.name}, {caution.value}",
+            trial.seconds / 10.0,
+            partial(folderless, partial(run, trial, caution=caution)),
+        )
         for trial in TRIALS
         for caution in trial.cautions
     ]
-
-
-def write(outcomes: Sequence[Outcome], accidents: str, commit: str, path: Path = TEXT) -> None:
-    """Write the table for people to read. accidents: the section on them."""
-    heading, *lines = table(outcomes)
-    text = f"""# Leads: what a lead that tunes itself comes to
-
-`scripts/lab leads` writes this: a room of {MEMBERS} plays on every named network, in virtual
-time, with one seed, each member {EVENTS_PER_S:g} events a second {AHEAD_MS:g} ms ahead for {SECONDS:g} s,
-by each profile of `jamrelay serve --profile`; the quiet hour has one event a second. *hindsight*: the
-least lead that would have brought everything in time, which nobody can know beforehand. *re-timed* and
-*missed* (or late, at any member) are counted from the first event on, so the seconds in which a room
-learns its network are in them. Where a round trip takes a second (`jepsen-500`) nobody is waited for,
-since that is beyond the longest lead: all hear the others late. *changes*: of lead
-or shift; *last change*: seconds after the music began.
-
-| {" | ".join(heading)} |
-|{"---|" * len(heading)}
-"""
-    text += "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    path.write_text(f"{text}\n{accidents}\nAt {commit}.\n", encoding="utf-8")
-
-
-def _run_in(trial: Trial, caution: Caution, folder: Path) -> Outcome:
-    """One run as a job: it needs no folder."""
-    return run(trial, caution=caution)
-
-
-def _line(one: Outcome) -> tuple[str, ...]:
-    times = (f"{time_ms:.0f}" for time_ms in (one.lead_ms, one.shift_ms, one.hindsight_ms))
-    counts = (str(count) for count in (one.events, one.retimed, one.missed))
-    return (
-        one.trial,
-        one.caution,
-        *times,
-        *counts,
-        f"{one.changes_per_min:.1f}",
-        f"{one.last_change_s:.0f} s",
-    )
 
 
 def _bloat(name: str, from_s: float) -> Callable[[str, int, float], float | None]:

@@ -1,7 +1,6 @@
 """Pages: texts of docs/ from their templates, which stand beside this file as NAME.md.j2. Reads them only."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,6 @@ def render(name: str, filters: dict[str, Any] | None = None, **data: Any) -> str
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, extensions=["jinja2.ext.do"],
     )  # fmt: skip
-    env.filters |= {"table": table, **(filters or {})}
+    env.filters |= filters or {}
     text = env.get_template(f"{name}.md.j2").render(data)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
-
-
-def table(lines: Sequence[Sequence[str]]) -> str:
-    """Return lines of text fields, the heading first, as a Markdown table."""
-    heading, *others = ("| " + " | ".join(line) + " |" for line in lines)
-    return "\n".join([heading, "|" + "---|" * len(lines[0]), *others])

@@ -56,13 +56,10 @@ def test_a_rise_breaks_the_rule_but_in_a_fresh_room_that_is_back_and_for_weather
     assert not outcome(accidents=3, most=rise, later=rise, caution=Caution.QUICK, age_s=600.0).holds
 
 
-def test_the_table_has_a_line_for_each_outcome_and_says_whether_the_rule_holds() -> None:
+def test_the_page_has_a_line_for_each_outcome_and_says_whether_the_rule_holds() -> None:
     broken = outcome(most=(805, 320), later=(805, 320))
-    heading, *lines = accidents.table([outcome(age_s=600.0, accidents=3), broken])
-    assert [len(line) for line in lines] == [len(heading)] * 2
-    assert lines[0] == (
-        *("1 min", "2 s", "1", "1", "balanced", "200", "805", "805", "0", "320", "320", "BROKEN"),
-    )
-    assert lines[1][0] == "10 min"
-    assert "It is BROKEN in 1 lines." in accidents.text([broken])
-    assert "It holds in every line." in accidents.text([outcome()])
+    text = accidents.page([], [outcome(age_s=600.0, accidents=3), broken], "abc")
+    first = "| 1 min | 2 s | 1 | 1 | balanced | 200 | 805 | 805 | 0 | 320 | 320 | BROKEN |\n"
+    assert first + "| 10 min | 2 s | 3 |" in text
+    assert "It is BROKEN in 1 lines." in text
+    assert "It holds in every line." in accidents.page([], [outcome()], "abc")

@@ -1,9 +1,7 @@
 """Lead table: a lead that tunes itself, over whole virtual jams."""
 
-from pathlib import Path
-
 import pytest
-from laboratory.tables import leads as leadtable
+from laboratory.tables import accidents
 from laboratory.tables.leads import BLOAT_MS, TRIALS, Outcome, Trial, run
 
 pytestmark = pytest.mark.computes
@@ -49,16 +47,8 @@ def test_hindsight_knows_the_least_that_would_have_done() -> None:
     assert (outcome.events, outcome.missed, outcome.retimed) == (100, 0, 0)
 
 
-def test_the_table_has_a_line_for_each_run() -> None:
+def test_the_page_has_a_line_for_each_run_and_says_what_made_it() -> None:
     outcome = Outcome("hotel-wifi", "safe", 455.2, 0.0, 401.0, 100, 1, 2, 0.5, 30.0, 0.0)
-    heading, line = leadtable.table([outcome])
-    assert len(heading) == len(line)
-    assert line == ("hotel-wifi", "safe", "455", "0", "401", "100", "1", "2", "0.5", "30 s")
-
-
-def test_the_text_has_the_table_and_says_what_made_it(tmp_path: Path) -> None:
-    outcome = Outcome("hotel-wifi", "safe", 455.2, 0.0, 401.0, 100, 1, 2, 0.5, 30.0, 0.0)
-    leadtable.write([outcome], "## Accidents\n", "abc123", tmp_path / "LEADS.md")
-    text = (tmp_path / "LEADS.md").read_text()
-    assert "| hotel-wifi | safe | 455 | 0 | 401 | 100 | 1 | 2 | 0.5 | 30 s |" in text
-    assert text.endswith("\n\n## Accidents\n\nAt abc123.\n")
+    text = accidents.page([outcome], [], "abc123")
+    assert "\n| hotel-wifi | safe | 455 | 0 | 401 | 100 | 1 | 2 | 0.5 | 30 s |\n" in text
+    assert text.endswith("\n\nAt abc123.\n")
