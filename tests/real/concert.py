@@ -15,8 +15,10 @@ from rehearsal.proof.doubled import DoubledJam, front_path
 from rehearsal.proof.stream import Pair, Pairing, Said
 from rehearsal.rigs import recording
 from rehearsal.rigs.jam import late_lines
+from rehearsal.rigs.machine import make_shim
+from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.recording import Recording
-from rehearsal.rigs.stage import Performer, Stage, make_shim
+from rehearsal.rigs.stage import Stage
 from rehearsal.tryout import snippets
 from rehearsal.tryout.snippets import Turn
 

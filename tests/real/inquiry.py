@@ -9,8 +9,9 @@ from itertools import pairwise
 from pythonosc.osc_message import OscMessage
 from rehearsal.proof.slots import slot_of
 from rehearsal.rigs import recording, sound
+from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.recording import RecordedMessage, Recording
-from rehearsal.rigs.stage import Performer, Stage
+from rehearsal.rigs.stage import Stage
 
 SECOND_NS = 1_000_000_000
 NO_GROUP = re.compile(r"FAILURE IN SERVER /[gs]_new Group")

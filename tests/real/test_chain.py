@@ -16,7 +16,9 @@ import pytest
 import soundfile
 from rehearsal.rigs import recording, sound
 from rehearsal.rigs.jam import Jam
-from rehearsal.rigs.stage import Performer, Stage, make_shim
+from rehearsal.rigs.machine import make_shim
+from rehearsal.rigs.performer import Performer
+from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.tree import query
 
 from tests.real import ownsynths

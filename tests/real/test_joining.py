@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from rehearsal.rigs.jam import Jam
-from rehearsal.rigs.stage import Performer, Stage
+from rehearsal.rigs.performer import Performer
+from rehearsal.rigs.stage import Stage
 
 from tests.real.inquiry import nodes_below, scsynth_port
 

@@ -18,7 +18,8 @@ import pytest
 from rehearsal.proof.compare import Comparison, compare
 from rehearsal.rigs.jam import Jam
 from rehearsal.rigs.machine import examples
-from rehearsal.rigs.stage import Performer, Stage
+from rehearsal.rigs.performer import Performer
+from rehearsal.rigs.stage import Stage
 
 from relay.transports.asking import ask_stats
 from relay.transports.pins import KnownRelays

@@ -13,8 +13,10 @@ import psutil
 import pytest
 from rehearsal.proof import offline
 from rehearsal.rigs import livetake, recording, sound
+from rehearsal.rigs.machine import StageError, examples, find_ports, make_shim
+from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.recording import Recording
-from rehearsal.rigs.stage import Performer, Stage, StageError, examples, find_ports, make_shim
+from rehearsal.rigs.stage import Stage
 
 from tests.worlds.places import SCRIPTS
 
@@ -147,7 +149,9 @@ def test_a_render_without_notes_is_silent(tmp_path: Path) -> None:
 LEFT_ALONE = """
 import sys, time
 from pathlib import Path
-from rehearsal.rigs.stage import Performer, Stage, make_shim
+from rehearsal.rigs.performer import Performer
+from rehearsal.rigs.stage import Stage
+from rehearsal.rigs.machine import make_shim
 home = Path(sys.argv[1])
 with Stage() as stage:
     performer = stage.add(Performer("bo", 1, home, make_shim(home / "shim")))

@@ -11,8 +11,9 @@ from rehearsal.proof.compare import NEEDED_MS
 from rehearsal.proof.doubled import DoubledJam, front_path
 from rehearsal.proof.stream import NODE_BITS, Pair
 from rehearsal.rigs import recording
+from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.recording import RecordedMessage
-from rehearsal.rigs.stage import Performer, Stage
+from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.tree import Node, query
 
 from tests.real.inquiry import wait_for

@@ -3,7 +3,8 @@
 It believes no bridge: it looks at what reached each scsynth, and when.
 """
 
-from laboratory.virtual.host import NEED_S, START_UNIX_NS, Handed, Member
+from laboratory.runs.tallying import Handed
+from laboratory.virtual.host import NEED_S, START_UNIX_NS, Member
 from laboratory.virtual.jam import Jam
 
 from bridge.scsynth.id_space import NODE_BITS

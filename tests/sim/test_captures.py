@@ -1,7 +1,8 @@
 """Recorded sessions of the genuine Sonic Pi 3.2.2 through player, session, relay and playout."""
 
 import pytest
-from laboratory.virtual.host import Handed, Member
+from laboratory.runs.tallying import Handed
+from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
 from laboratory.virtual.net import NETWORKS
 from laboratory.virtual.traffic import Sent, boot, recorded

@@ -2,8 +2,9 @@
 
 import pytest
 from laboratory.runs.points import Point, legs_of
+from laboratory.runs.tallying import Event
 from laboratory.virtual.stage import Stage
-from laboratory.virtual.tally import Event, events_of
+from laboratory.virtual.tally import events_of
 
 from relay.wire import frames
 from relay.wire.budget import BURST_BYTES, RATE_BYTES_PER_S

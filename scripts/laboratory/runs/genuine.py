@@ -21,8 +21,9 @@ from rehearsal.proof.doubled import front_path, write_scripts
 from rehearsal.rigs import recording
 from rehearsal.rigs.jam import late_lines
 from rehearsal.rigs.machine import StageError, examples, find_ruby_server
+from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.recording import Recording
-from rehearsal.rigs.stage import Performer, Stage
+from rehearsal.rigs.stage import Stage
 
 from laboratory.runs import health, realrun
 from laboratory.runs.measure import Member
@@ -30,7 +31,8 @@ from laboratory.runs.players import BIN, CLOCK_SET, RELAY_PORT, SLOT, RunFailed
 from laboratory.runs.points import Point
 from laboratory.runs.realrun import LEAD_IN_S, SETTLE_S, TAIL_S
 from laboratory.runs.rows import GenuineRow
-from laboratory.star.star import Host, why_not
+from laboratory.star.namespaces import why_not
+from laboratory.star.star import Host
 
 PIECES = ("tilburg_2", "shufflit", "acid", "rerezzed", "driving_pulse", "blimp_zones", "monday_blues")
 """Busy ones among Sonic Pi's own examples that sound from their first second on: samples, FX, slides."""

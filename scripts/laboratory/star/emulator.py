@@ -34,14 +34,10 @@ from laboratory.star.decisionlog import (
     UP,
     WAYS,
     Header,
-    Log,
     header_line,
-    read_log,
     stream_name,
 )
 from relay.netmodel.impairment import Decision, Impairment, Leg
-
-__all__ = ["Emulator", "Ending", "Log", "Plan", "read_log"]
 
 PRIORITY = 20
 """Under SCHED_FIFO: above what it emulates for, below the kernel's own threads (50)."""

@@ -25,7 +25,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from laboratory.runs.points import legs_over
 from laboratory.star import netlab_view, selfcheck
 from laboratory.star.decisionlog import read_log
-from laboratory.star.star import MEMBERS_MAX, Host, NetlabError, Star, why_not
+from laboratory.star.namespaces import NetlabError, why_not
+from laboratory.star.star import MEMBERS_MAX, Host, Star
 from laboratory.star.wayreport import report
 from relay.netmodel.impairment import Leg
 from relay.netmodel.networks import PROFILES

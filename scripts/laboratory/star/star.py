@@ -30,10 +30,8 @@ from rehearsal.rigs.recorder import die_with_parent
 from laboratory.star import namespaces
 from laboratory.star.awake import KeptAwake
 from laboratory.star.emulator import Ending, Plan, Ready
-from laboratory.star.namespaces import Namespace, NetlabError, why_not
+from laboratory.star.namespaces import Namespace, NetlabError
 from relay.netmodel.impairment import Leg
-
-__all__ = ["Host", "NetlabError", "Star", "why_not"]
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 MEMBERS_MAX = 200

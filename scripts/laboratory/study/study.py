@@ -81,7 +81,7 @@ def run(
 
 def netlab_missing() -> str | None:
     """Return why real processes can't be run here, in words; None if they can."""
-    from laboratory.star.star import why_not
+    from laboratory.star.namespaces import why_not
 
     return why_not()
 

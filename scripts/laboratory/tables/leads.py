@@ -11,10 +11,11 @@ from functools import partial
 
 from laboratory.runs.campaign import Job, folderless
 from laboratory.runs.points import Point, legs_of, names_of
+from laboratory.runs.tallying import Event
 from laboratory.virtual.host import ADVANCE_S
 from laboratory.virtual.net import DOWN
 from laboratory.virtual.stage import RUN_OUT_S, Stage
-from laboratory.virtual.tally import Event, events_of
+from laboratory.virtual.tally import events_of
 from relay.lead.keeper import Caution
 from relay.netmodel.networks import PROFILES
 from relay.wire.timetag import TICKS_PER_S

@@ -19,7 +19,7 @@ from bridge.scsynth.samples import ResourceFolders
 from bridge.session import greeting
 from clock.model import Reading
 from laboratory.runs.generator import node_of
-from laboratory.runs.tallying import Handed as Handed
+from laboratory.runs.tallying import Handed
 from laboratory.virtual.net import Passage
 from relay.wire import control
 from relay.wire.osc import Message, encode, single_message, timetag_of

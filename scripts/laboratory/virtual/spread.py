@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 
 from laboratory.runs.points import Point, legs_of
 from laboratory.runs.rows import WHOLE, Minute
-from laboratory.runs.tallying import figures
+from laboratory.runs.tallying import Event, figures
 from laboratory.study.plan import BASE_AHEAD_MS, BASE_LEAD_MS, SPREAD_EVENTS_PER_S, SpreadPoint
 from laboratory.virtual.run import ClockWatch
 from laboratory.virtual.stage import RUN_OUT_S, Stage, spread_ppm
-from laboratory.virtual.tally import Event, events_of
+from laboratory.virtual.tally import events_of
 from relay.wire.quantile import quantile
 
 MINUTE_S = 60.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from rehearsal.rigs.tree import GROUP, Node
 
 from bridge.scsynth.id_space import NODE_BITS
-from laboratory.virtual.host import Handed
+from laboratory.runs.tallying import Handed
 from relay.wire.meaning import is_note
 from relay.wire.osc import Message, single_message
 

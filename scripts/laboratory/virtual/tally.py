@@ -19,8 +19,6 @@ from relay.wire.osc import single_message
 from relay.wire.sequence import Flag, Judged, Scheme
 from relay.wire.timetag import ticks
 
-__all__ = ["Event", "events_of"]
-
 MOVED_NOISE_NS = 5_000_000
 """A due is moved by tens of ms or not at all; below this it is the grain of the stamps."""
 _NODE_MASK = (1 << NODE_BITS) - 1

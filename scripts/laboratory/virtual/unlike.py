@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from rehearsal.proof.matching import not_in_order
 
 from bridge.scsynth.id_space import NODE_BITS
-from laboratory.virtual.host import NEED_S, Handed, Member
+from laboratory.runs.tallying import Handed
+from laboratory.virtual.host import NEED_S, Member
 from laboratory.virtual.synthtree import executed_ns
 from relay.wire.osc import Message, single_message
 

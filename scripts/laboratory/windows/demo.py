@@ -20,8 +20,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from laboratory.runs.players import RunFailed
-from laboratory.star.namespaces import NetlabError
-from laboratory.windows.jam import WindowJam, why_not
+from laboratory.star.namespaces import NetlabError, why_not
+from laboratory.windows.jam import WindowJam
 
 PARTS = {
     "anna": "live_loop(:a){ play chord(:e3, :m7).tick; sleep 0.25 }",

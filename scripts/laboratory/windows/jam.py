@@ -14,11 +14,9 @@ from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.window import Window
 
 from laboratory.runs.players import BIN, RELAY_PORT, Relay, environment
-from laboratory.star.star import Star, why_not
+from laboratory.star.star import Star
 from relay.netmodel.networks import parse_leg
 from relay.wire.sequence import Scheme
-
-__all__ = ["WindowJam", "why_not"]
 
 NETWORK = "fibre"
 STATS_S = 10.0

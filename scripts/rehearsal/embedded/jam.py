@@ -11,8 +11,9 @@ from typing import Any
 from rehearsal.embedded import REPLAYER, SINK, TRAFFIC, sounds
 from rehearsal.embedded.replayer import BOOTED
 from rehearsal.rigs.jam import Jam
-from rehearsal.rigs.machine import StageError, die_with_parent, find_ports
-from rehearsal.rigs.stage import Performer
+from rehearsal.rigs.machine import StageError, find_ports
+from rehearsal.rigs.performer import Performer
+from rehearsal.rigs.recorder import die_with_parent
 
 BOOT = TRAFFIC / "boot.jsonl"
 

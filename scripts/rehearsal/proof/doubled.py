@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rehearsal import RECORDER
 from rehearsal.rigs.jam import Jam
-from rehearsal.rigs.stage import Performer
+from rehearsal.rigs.performer import Performer
 
 FRONT = "front.jsonl"
 BACK = "recording.jsonl"

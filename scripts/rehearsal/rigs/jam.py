@@ -20,7 +20,8 @@ from rehearsal import RECORDER
 from rehearsal.proof.hosttree import first_bus
 from rehearsal.rigs import recording
 from rehearsal.rigs.machine import StageError, tail
-from rehearsal.rigs.stage import Performer, Stage
+from rehearsal.rigs.performer import Performer
+from rehearsal.rigs.stage import Stage
 
 BIN = Path(sys.executable).parent
 RELAY_READY = "relay ready on port "

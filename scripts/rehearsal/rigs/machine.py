@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rehearsal import RECORDER
-from rehearsal.rigs.recorder import die_with_parent as die_with_parent
+from rehearsal.rigs.recorder import die_with_parent
 
 RUBY_SERVERS = (
     Path("/usr/lib/sonic-pi/app/server/ruby/bin/sonic-pi-server.rb"),

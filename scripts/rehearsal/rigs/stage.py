@@ -9,33 +9,14 @@ from pathlib import Path
 from types import TracebackType
 
 from rehearsal.rigs.machine import (
-    EXAMPLES,
-    Ports,
     StageError,
-    die_with_parent,
     end_child,
-    examples,
-    find_ports,
-    find_ruby_server,
-    make_shim,
     tail,
 )
 from rehearsal.rigs.performer import BOOT_S, POLL_S, Performer
+from rehearsal.rigs.recorder import die_with_parent
 
 READY_S = 15.0
-
-__all__ = [
-    "EXAMPLES",
-    "Performer",
-    "Ports",
-    "Stage",
-    "StageError",
-    "end_child",
-    "examples",
-    "find_ports",
-    "find_ruby_server",
-    "make_shim",
-]
 
 
 class Stage:

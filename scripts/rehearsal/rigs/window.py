@@ -18,7 +18,7 @@ from PIL import Image
 
 from rehearsal.rigs.machine import Place, Ports, StageError
 from rehearsal.rigs.performer import Performer
-from rehearsal.rigs.screen import HEIGHT, WIDTH, Screen
+from rehearsal.rigs.screen import WIDTH, Screen
 
 TITLE = "Sonic Pi"
 WELCOME = "Welcome to Sonic Pi"
@@ -178,6 +178,3 @@ class Window(Performer):
     def kill(self) -> None:
         super().kill()
         self.screen.close()
-
-
-__all__ = ["HEIGHT", "WIDTH", "Window"]

@@ -10,8 +10,8 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.rigs.performer import TIMING_WARNING
-from rehearsal.rigs.stage import Performer, Stage
+from rehearsal.rigs.performer import TIMING_WARNING, Performer
+from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.tree import Node, query
 
 NEXT = "#---NEXT\n"

@@ -18,8 +18,9 @@ from rehearsal.proof.same import root_of
 from rehearsal.rigs import cues, recording, sound
 from rehearsal.rigs.cues import Cue
 from rehearsal.rigs.jam import late_lines
-from rehearsal.rigs.performer import TIMING_WARNING
-from rehearsal.rigs.stage import Performer, Stage, make_shim
+from rehearsal.rigs.machine import make_shim
+from rehearsal.rigs.performer import TIMING_WARNING, Performer
+from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.tree import Node, query
 from rehearsal.tryout.snippets import runs, seconds_behind
 from rehearsal.tryout.trial import (

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 from laboratory.runs.points import Point, legs_of
+from laboratory.runs.tallying import Event
 from laboratory.virtual.net import UP
 from laboratory.virtual.run import run
 from laboratory.virtual.stage import Stage
-from laboratory.virtual.tally import Event, events_of
+from laboratory.virtual.tally import events_of
 
 from relay.wire.sequence import Scheme
 

@@ -4,9 +4,9 @@ import statistics
 
 import pytest
 from laboratory.runs.rows import WHOLE
+from laboratory.runs.tallying import Event
 from laboratory.study.plan import SpreadPoint
 from laboratory.virtual.spread import minutes_of, play
-from laboratory.virtual.tally import Event
 
 pytestmark = pytest.mark.computes
 

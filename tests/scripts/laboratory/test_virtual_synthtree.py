@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from laboratory.virtual.host import Handed
+from laboratory.runs.tallying import Handed
 from laboratory.virtual.synthtree import SynthTree
 from rehearsal.rigs.tree import GROUP, Node
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 from laboratory.runs.points import Point, legs_of
-from laboratory.runs.tallying import figures
-from laboratory.virtual.host import Handed, Member
+from laboratory.runs.tallying import Event, Handed, figures
+from laboratory.virtual.host import Member
 from laboratory.virtual.stage import Stage
-from laboratory.virtual.tally import Event, events_of
+from laboratory.virtual.tally import events_of
 
 from relay.wire.sequence import Flag
 
