@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from rehearsal.embedded.osc import message
+from rehearsal.rigs.osc import message
 from rehearsal.rigs.recording import BUNDLE, parse_message, timetag_at, walk
 
 from tests.worlds.bridge_process import bridge

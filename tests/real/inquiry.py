@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from pythonosc.osc_message import OscMessage
 from rehearsal.proof.slots import slot_of
-from rehearsal.rigs import recording, sound
+from rehearsal.rigs import osc, recording
 from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.recording import RecordedMessage, Recording
 from rehearsal.rigs.stage import Stage
@@ -42,7 +42,7 @@ def nodes_below(port: int, group: int) -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(2.0)
         sock.connect(("127.0.0.1", port))
-        sock.send(sound.message("/g_queryTree", group, 0))
+        sock.send(osc.message("/g_queryTree", group, 0))
         while True:
             answer = OscMessage(sock.recv(65_536))
             if answer.address == "/g_queryTree.reply":

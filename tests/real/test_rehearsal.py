@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from rehearsal.proof import offline
-from rehearsal.rigs import livetake, recording, sound
+from rehearsal.rigs import livetake, osc, recording, sound
 from rehearsal.rigs.machine import StageError, examples, find_ports, make_shim
 from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.recording import Recording
@@ -142,7 +142,7 @@ def test_a_captured_session_renders_bit_identically_and_not_to_silence(
 
 
 def test_a_render_without_notes_is_silent(tmp_path: Path) -> None:
-    offline.render([(0.0, sound.message("/g_new", 8, 1, 0))], tmp_path / "silent.wav")
+    offline.render([(0.0, osc.message("/g_new", 8, 1, 0))], tmp_path / "silent.wav")
     assert sound.level_dbfs(tmp_path / "silent.wav") == sound.SILENCE_DBFS
 
 

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from rehearsal.embedded import TRAFFIC, sounds
 from rehearsal.embedded.jam import BOOT, traffic, traffic_s
-from rehearsal.embedded.osc import message as osc
 from rehearsal.embedded.replayer import Replayer, Sent, moved_path, read
 from rehearsal.embedded.sink import Sink
+from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import parse_message, unix_ns, walk
 
 from tests.worlds.places import SCRIPTS

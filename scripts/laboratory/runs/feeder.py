@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rehearsal.embedded.osc import message
 from rehearsal.embedded.replayer import Replayer, ReplayError, Sent
+from rehearsal.rigs.osc import message
 from rehearsal.rigs.recorder import die_with_parent
 from rehearsal.rigs.recording import timetag_at
 

@@ -15,7 +15,6 @@ it, and how much of its processors' time the host of a virtual machine kept for 
 """
 
 import json
-import socket
 import sys
 import tempfile
 import time
@@ -27,7 +26,6 @@ from typing import Any
 import click
 import matplotlib
 import psutil
-from pythonosc.osc_message import OscMessage
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -37,8 +35,8 @@ from rehearsal.proof.slots import node_of, number_at, slot_of
 from rehearsal.rigs import recording
 from rehearsal.rigs.jam import Jam, late_lines
 from rehearsal.rigs.machine import StageError, examples
+from rehearsal.rigs.osc import ask, message
 from rehearsal.rigs.recording import RecordedMessage, Recording
-from rehearsal.rigs.sound import message
 from rehearsal.rigs.stage import Stage
 
 matplotlib.use("Agg")
@@ -52,7 +50,6 @@ QUIET_S = 14.0
 """Of each cycle: Sonic Pi's longest kill_delay is 8 s, its own fade 1.7 s."""
 RESTART_AT = 0.5
 """In the middle of the playing part one member stops and starts again."""
-ANSWER_S = 3.0
 STALL_REACH_S = 0.3
 """From emission to due of an untimed event are 200 ms; and scsynth wants it a little before."""
 SONIC_PI_ERROR = "PromiseAlreadyDeliveredError"
@@ -140,14 +137,11 @@ class Tail:
 
 def nodes_of(port: int) -> tuple[int, int]:
     """Return (synths, groups) of the scsynth on `port`, by its own count. Raises StageError."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(ANSWER_S)
-        sock.sendto(message("/status"), ("127.0.0.1", port))
-        try:
-            _, _, synths, groups, *_ = OscMessage(sock.recv(4096)).params
-        except OSError as error:
-            raise StageError(f"scsynth at UDP {port} does not answer /status: {error}") from None
-    return int(synths), int(groups)
+    try:
+        _, args = ask(port, message("/status"))
+    except OSError as error:
+        raise StageError(f"scsynth at UDP {port} does not answer /status: {error}") from None
+    return number_at(args, 2) or 0, number_at(args, 3) or 0
 
 
 def soak(minutes: float, progress: Progress) -> list[Cycle]:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from rehearsal.embedded.osc import string
+from rehearsal.rigs.osc import string
 from rehearsal.rigs.recorder import die_with_parent
 from rehearsal.rigs.recording import BUNDLE, NTP_UNIX_OFFSET_S, parse_message, take_string, walk
 

@@ -28,7 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from rehearsal.embedded.osc import message
+from rehearsal.rigs.osc import message
 from rehearsal.rigs.recorder import ANCILLARY_BYTES, MAX_DATAGRAM, open_socket, read_ancillary
 from rehearsal.rigs.recording import Argument, parse_message, unix_ns, walk
 

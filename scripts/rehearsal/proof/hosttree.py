@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from rehearsal.proof.same import BUSES_EACH, HARDWARE_BUSES, root_of
 from rehearsal.proof.slots import SLOT_BITS, node_of
+from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import RecordedMessage
-from rehearsal.rigs.sound import message as osc
 
 JAM, STRIPS, TAPS = 1, 2, 3
 FIRST_STRIP = 64

@@ -15,8 +15,8 @@ import wave
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from rehearsal.rigs.osc import message
 from rehearsal.rigs.recording import RecordedMessage, parse_message
-from rehearsal.rigs.sound import message
 
 SYNTHDEFS = Path("/usr/share/sonic-pi/synthdefs/compiled")
 SAMPLE_RATE = 48_000

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from rehearsal.proof.relaylog import RESET, LoggedEvent
 from rehearsal.proof.slots import BUFFERS_EACH, SLOT_BITS, slot_of
+from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import Argument, RecordedMessage, take_argument, take_string
-from rehearsal.rigs.sound import message as osc
 
 HARDWARE_BUSES = 128
 BUSES_EACH = 1120

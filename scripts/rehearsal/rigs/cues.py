@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rehearsal.rigs.machine import StageError
+from rehearsal.rigs.osc import message
 from rehearsal.rigs.performer import Performer
-from rehearsal.rigs.sound import message
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
-from pythonosc.osc_message import OscMessage, ParseError
-from pythonosc.osc_message_builder import OscMessageBuilder
 
 from rehearsal.rigs import livetake
 from rehearsal.rigs.machine import (
@@ -36,6 +34,8 @@ from rehearsal.rigs.machine import (
     find_ruby_server,
     tail,
 )
+from rehearsal.rigs.osc import message
+from rehearsal.rigs.recording import Argument, parse_message
 
 BOOTED = "Sonic Pi Server successfully booted."
 BOOT_S = 60.0
@@ -82,7 +82,8 @@ class Performer:
         self.jack_log_path = self.home / "jack.log"
         self.listened = listened
         self.take_path = self.home / "take.live"
-        self.gui_messages: list[OscMessage] = []
+        self.gui_messages: list[tuple[str, tuple[Argument, ...]]] = []
+        """(address, arguments) of what Sonic Pi has sent to its GUI."""
         self.ports: Ports | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at_s = 0.0
@@ -177,8 +178,7 @@ class Performer:
                 payload = self._gui.recv(65_536)
             except OSError:
                 break
-            with contextlib.suppress(ParseError):
-                self.gui_messages.append(OscMessage(payload))
+            self.gui_messages.append(parse_message(payload))
         if self.boot_s is None and BOOTED in self.log_text():
             self.boot_s = time.monotonic() - self.started_at_s
         return self.boot_s is not None
@@ -269,8 +269,8 @@ class Performer:
 
     def gui_lines(self) -> Iterator[str]:
         """Yield the messages to the GUI as text: address, then arguments."""
-        for message in self.gui_messages:
-            yield f"{message.address} {' '.join(map(str, message.params))}"
+        for address, args in self.gui_messages:
+            yield f"{address} {' '.join(map(str, args))}"
 
     def timing_warnings(self) -> list[str]:
         """Return the lines in which Sonic Pi says that it fell behind."""
@@ -286,11 +286,8 @@ class Performer:
     def _send(self, address: str, *arguments: str) -> None:
         if self.ports is None:
             raise StageError(f"{self.name}: not started, cannot send {address}")
-        builder = OscMessageBuilder(address)
-        for argument in (GUI_ID, *arguments):
-            builder.add_arg(argument, builder.ARG_TYPE_STRING)
         with self.place.socket() as sock:
-            sock.sendto(builder.build().dgram, ("127.0.0.1", self.ports.server))
+            sock.sendto(message(address, GUI_ID, *arguments), ("127.0.0.1", self.ports.server))
 
     def _log_tails(self) -> str:
         paths = (

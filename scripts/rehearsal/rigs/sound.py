@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy
 import numpy.typing
 import soundfile
-from pythonosc.osc_message import OscMessage
-from pythonosc.osc_message_builder import OscMessageBuilder
+
+from rehearsal.rigs.osc import ANSWER_S, message
+from rehearsal.rigs.recording import parse_message
 
 BUFFER = 4000
 """In slot 0's range (0..4095), far above what Sonic Pi hands out in a rehearsal."""
 NODE = 900
 BUFFER_FRAMES = 131_072
 """2.7 s at 48 kHz: DiskOut writes half a buffer at a time and drops sound if the disk is slower."""
-ANSWER_S = 5.0
 SILENCE_DBFS = -120.0
 
 
@@ -91,22 +91,14 @@ class Connection:
             self.sock.send(message(address, *args))
             self.sock.send(message("/sync", self.synced))
             while time.monotonic() < deadline_s:
-                answer = OscMessage(self.sock.recv(65_536))
-                if answer.address == "/fail":
-                    raise SoundError(f"{address} {args}: scsynth at UDP {self.port} says {answer.params}")
-                if answer.address == "/synced" and answer.params == [self.synced]:
+                answer, words = parse_message(self.sock.recv(65_536))
+                if answer == "/fail":
+                    raise SoundError(f"{address} {args}: scsynth at UDP {self.port} says {words}")
+                if answer == "/synced" and words == (self.synced,):
                     return
         except OSError as error:
             raise SoundError(f"{address}: no answer from scsynth at UDP {self.port} ({error})") from error
         raise SoundError(f"{address}: not done by scsynth at UDP {self.port} in {ANSWER_S:.0f} s")
-
-
-def message(address: str, *args: int | float | str | bytes) -> bytes:
-    """Return an OSC message whose types follow from the arguments' (i, f, s, b)."""
-    builder = OscMessageBuilder(address)
-    for arg in args:
-        builder.add_arg(arg)
-    return builder.build().dgram
 
 
 def level_dbfs(path: Path) -> float:

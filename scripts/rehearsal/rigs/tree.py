@@ -3,13 +3,12 @@
 Source: Server Command Reference, /g_queryTree.
 """
 
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pythonosc.osc_message import OscMessage
-
-from rehearsal.rigs.sound import ANSWER_S, SoundError, message
+from rehearsal.rigs.osc import ask, message
+from rehearsal.rigs.recording import Argument
+from rehearsal.rigs.sound import SoundError
 
 GROUP = "group"
 
@@ -40,24 +39,22 @@ class Node:
 
 def query(port: int, group: int = 0) -> Node:
     """Return a group of the scsynth at UDP `port`. Raises SoundError without an answer."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.connect(("127.0.0.1", port))
-        sock.settimeout(ANSWER_S)
-        try:
-            sock.send(message("/g_queryTree", group, 0))
-            answer = OscMessage(sock.recv(65_536))
-        except OSError as error:
-            raise SoundError(f"no tree from scsynth at UDP {port} ({error})") from error
-    if answer.address != "/g_queryTree.reply":
-        raise SoundError(f"/g_queryTree {group}: scsynth at UDP {port} says {answer.address} {answer.params}")
-    return parse(answer.params)
+    try:
+        address, args = ask(port, message("/g_queryTree", group, 0))
+    except OSError as error:
+        raise SoundError(f"no tree from scsynth at UDP {port} ({error})") from error
+    if address != "/g_queryTree.reply":
+        raise SoundError(f"/g_queryTree {group}: scsynth at UDP {port} says {address} {args}")
+    return parse(args)
 
 
-def parse(answer: Sequence[int | str]) -> Node:
+def parse(answer: Sequence[Argument]) -> Node:
     """Return the tree in the arguments of a /g_queryTree.reply without controls."""
 
     def take(at: int) -> tuple[Node, int]:
-        node, count = int(answer[at]), int(answer[at + 1])
+        node, count = answer[at], answer[at + 1]
+        assert isinstance(node, int)
+        assert isinstance(count, int)
         at += 2
         if count < 0:
             return Node(node, str(answer[at])), at + 1

@@ -10,8 +10,8 @@ from laboratory.runs.generator import FIRST_NODE
 from laboratory.runs.measure import MeasureError, Member, observe
 from laboratory.runs.rows import Row
 from laboratory.runs.tallying import Event
-from rehearsal.embedded.osc import message as osc
 from rehearsal.proof.relaylog import LoggedEvent
+from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import Recording, parse, timetag_at
 
 START_NS = 1_795_000_000_000_000_000

@@ -23,8 +23,8 @@ from rehearsal.proof.relaylog import (
     LoggedEvent,
 )
 from rehearsal.proof.same import difference, first_id
+from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import Recording, parse, timetag_at
-from rehearsal.rigs.sound import message as osc
 
 START_NS = 1_795_000_000_000_000_000
 MS = 1_000_000

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rehearsal.proof import stream
 from rehearsal.proof.stream import HOME_BASE, Pairing, Said
+from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import Recording, parse, timetag_at
-from rehearsal.rigs.sound import message as osc
 from rehearsal.rigs.tree import Node
 from rehearsal.rigs.tree import parse as parse_tree
 

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from rehearsal.proof.stream import Said, pair_up
 from rehearsal.rigs import cues, sound
+from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import RecordedMessage, timetag_at
-from rehearsal.rigs.sound import message as osc
 from rehearsal.tryout.trial import (
     Handed,
     Levels,
