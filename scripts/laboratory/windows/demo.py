@@ -5,7 +5,6 @@ each one's sound card, and what its window shows.
 """
 
 import json
-import signal
 import sys
 import tempfile
 import time
@@ -15,9 +14,9 @@ from pathlib import Path
 import click
 from rehearsal.rigs.livetake import TakeError
 from rehearsal.rigs.machine import StageError
+from rehearsal.rigs.terminal import SETTINGS, progress_on, table, told_in_words
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
+from rich.progress import Progress
 
 from laboratory.runs.players import RunFailed
 from laboratory.star.namespaces import NetlabError, why_not
@@ -82,11 +81,14 @@ def perform(seconds: float, output: Path, progress: Progress) -> tuple[list[Turn
 
 def show(turns: list[Turn], left: dict[str, list[str]], output: Path, console: Console) -> None:
     """Print what came of it."""
-    table = Table("playing", *(f"heard at {name}'s" for name in PARTS), "")
-    for turn in turns:
-        levels = [f"{turn.heard_dbfs[name]:.1f} dBFS" for name in PARTS]
-        table.add_row(turn.players, *levels, "[green]the same" if turn.same else "[red]NOT the same")
-    console.print(table)
+    rows = [
+        (
+            turn.players, *(f"{turn.heard_dbfs[name]:.1f} dBFS" for name in PARTS),
+            "[green]the same" if turn.same else "[red]NOT the same",
+        )
+        for turn in turns
+    ]  # fmt: skip
+    console.print(table(("playing", *(f"heard at {name}'s" for name in PARTS), ""), rows))
     for name, lines in left.items():
         console.print(
             f"{name}'s window closed" + (f", and left: {', '.join(lines)}" if lines else " for good")
@@ -95,7 +97,7 @@ def show(turns: list[Turn], left: dict[str, list[str]], output: Path, console: C
     console.print(f"both windows while both play: {names} in {output}", soft_wrap=True)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(context_settings=SETTINGS)
 @click.option("--seconds", default=6.0, type=click.FloatRange(2, 600), help="Let each play for so long.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.option(
@@ -110,19 +112,12 @@ def main(seconds: float, as_json: bool, output: Path) -> None:
     Nothing is shown here: the windows have virtual screens. The exit status is 0 only if each was heard
     alike at both, and nothing was left when the windows were closed.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if (reason := why_not()) is not None:
         raise click.ClickException(f"each window needs a network of its own: {reason}")
     output.mkdir(parents=True, exist_ok=True)
     output = output.resolve()
-    columns = (TextColumn("{task.description}"), BarColumn())
-    try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            turns, left = perform(seconds, output, progress)
-    except (StageError, NetlabError, RunFailed, TakeError) as error:
-        raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        raise click.ClickException("stopped by Ctrl-C; nothing was left running") from None
+    with told_in_words(StageError, NetlabError, RunFailed, TakeError), progress_on() as progress:
+        turns, left = perform(seconds, output, progress)
     show(turns, left, output, Console(stderr=as_json))
     if as_json:
         click.echo(

@@ -18,7 +18,6 @@ Delays are differences of quantiles: exact for medians, an upper bound above the
 import asyncio
 import json
 import shlex
-import signal
 import socket
 import sys
 import tempfile
@@ -30,7 +29,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from rehearsal import SINK
 from rehearsal.cost.cost import Delay, delay_of, less, measure_cost
@@ -41,6 +39,7 @@ from rehearsal.rigs.jam import BIN, RELAY_READY
 from rehearsal.rigs.machine import StageError, find_ports
 from rehearsal.rigs.recorder import ANCILLARY_BYTES, open_socket, read_ancillary
 from rehearsal.rigs.stage import Stage, wait_for_text
+from rehearsal.rigs.terminal import SETTINGS, table, told_in_words
 from relay.transports import tls
 from relay.transports.pins import KnownRelays
 from relay.wire import control, frames
@@ -226,26 +225,24 @@ def handed_over(path: Path, slot: int) -> Iterable[tuple[int, int]]:
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Print the figures for people."""
-    costs = Table(title=f"cost at {report['events_per_s']:.1f} events/s each, three members", box=None)
-    for heading in ("process", "CPU % of a core", "memory MB", "CPU against a recorder"):
-        costs.add_column(heading, justify="left" if heading == "process" else "right", no_wrap=True)
     plain = report["cost"]["recorder"]["cpu_percent"]
-    for kind, cost in report["cost"].items():
-        costs.add_row(
-            kind, f"{cost['cpu_percent']:.1f}", f"{cost['rss_mb']:.0f}", f"{cost['cpu_percent'] / plain:.1f}x"
-        )
-    console.print(costs)
-    delays = Table(title="delay", box=None)
-    for heading in ("way", "p50 ms", "p99 ms", "samples"):
-        delays.add_column(heading, justify="left" if heading == "way" else "right", no_wrap=True)
-    for way, delay in report["delay"].items():
-        delays.add_row(way, f"{delay['p50_ms']:.2f}", f"{delay['p99_ms']:.2f}", str(delay["samples"]))
-    console.print(delays)
+    costs = [
+        (kind, f"{one['cpu_percent']:.1f}", f"{one['rss_mb']:.0f}", f"{one['cpu_percent'] / plain:.1f}x")
+        for kind, one in report["cost"].items()
+    ]
+    title = f"cost at {report['events_per_s']:.1f} events/s each, three members"
+    headings = ("process", "CPU % of a core", "memory MB", "CPU against a recorder")
+    console.print(table(headings, costs, title=title))
+    delays = [
+        (way, f"{delay['p50_ms']:.2f}", f"{delay['p99_ms']:.2f}", delay["samples"])
+        for way, delay in report["delay"].items()
+    ]
+    console.print(table(("way", "p50 ms", "p99 ms", "samples"), delays, title="delay"))
     in_hand = report["in_hand_ms"]
     console.print(f"in hand before its due, ms: p50 {in_hand['p50']:.0f}, p1 {in_hand['p1']:.0f}")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(context_settings=SETTINGS)
 @click.option(
     "--seconds",
     default=20.0,
@@ -264,31 +261,25 @@ def show(report: dict[str, Any], console: Console) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def main(seconds: float, relay: bool, against: Path | None, pairs: int, as_json: bool) -> None:
     """Measure what relay and bridge cost on this machine, and the delay they add."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-bench-")))
-            if relay:
-                one_us, many_us = cost_us(1, 4, 20.0, 20.0), cost_us(64, 4, 20.0, 2.0)
-                click.echo(
-                    f"core alone, an event of one room of 4: {one_us:.0f} us; of 64 such rooms: "
-                    f"{many_us:.0f} us, {many_us / one_us:.2f} times as much",
-                    err=True,
-                )
-                rows = measure_relay(folder, seconds, against, pairs)
-                if as_json:
-                    click.echo(json.dumps(rows))
-                else:
-                    show_relay(rows, Console())
-                return
-            for name in ("cost", "delay"):
-                (folder / name).mkdir()
-            report = measure_cost(folder / "cost", seconds)
-            delays = measure_delay(folder / "delay", seconds)
-    except StageError as error:
-        raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        raise click.ClickException("stopped by Ctrl-C; nothing was left running") from None
+    with told_in_words(StageError), ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-bench-")))
+        if relay:
+            one_us, many_us = cost_us(1, 4, 20.0, 20.0), cost_us(64, 4, 20.0, 2.0)
+            click.echo(
+                f"core alone, an event of one room of 4: {one_us:.0f} us; of 64 such rooms: "
+                f"{many_us:.0f} us, {many_us / one_us:.2f} times as much",
+                err=True,
+            )
+            rows = measure_relay(folder, seconds, against, pairs)
+            if as_json:
+                click.echo(json.dumps(rows))
+            else:
+                show_relay(rows, Console())
+            return
+        for name in ("cost", "delay"):
+            (folder / name).mkdir()
+        report = measure_cost(folder / "cost", seconds)
+        delays = measure_delay(folder / "delay", seconds)
     report["delay"] = {
         way: {"p50_ms": round(delay.p50_ms, 3), "p99_ms": round(delay.p99_ms, 3), "samples": delay.samples}
         for way, delay in delays.items()

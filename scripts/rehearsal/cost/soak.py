@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ import click
 import matplotlib
 import psutil
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from rehearsal.proof.compare import compare
 from rehearsal.proof.matching import Event
@@ -38,6 +38,7 @@ from rehearsal.rigs.machine import StageError, examples
 from rehearsal.rigs.osc import ask, message
 from rehearsal.rigs.recording import RecordedMessage, Recording
 from rehearsal.rigs.stage import Stage
+from rehearsal.rigs.terminal import SETTINGS, progress_on, told_in_words
 
 matplotlib.use("Agg")
 from matplotlib.figure import Figure
@@ -56,37 +57,28 @@ SONIC_PI_ERROR = "PromiseAlreadyDeliveredError"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 
 
+KEPT = {"synths": "kept_synths", "groups": "kept_groups", "buses_in_use": "kept_buses"}
+"""Count -> how many of it Sonic Pi itself keeps."""
+FLAT = ("memory_mb", "handles", "synths", "groups", "buses_in_use", "buffers_loaded")
+"""The counts that must stay flat, by name: of each process or scsynth in the silence after a cycle."""
+FAULTS = ("missing", "late", "out_of_order", "different")
+
+
 @dataclass(slots=True)
 class Cycle:
-    """One cycle's outcome: by the recorders, and the counts in the silence after it."""
+    """One cycle. at_s: when it began, in seconds of the soak. playing: which example each Sonic Pi played."""
 
     at_s: float
     playing: dict[str, str]
-    events: int = 0
-    missing: int = 0
-    late: int = 0
-    out_of_order: int = 0
-    different: int = 0
-    retimed: int = 0
-    margin_ms_min: float = 0.0
-    timetag_spread_us: float = 0.0
-    memory_mb: dict[str, float] = field(default_factory=dict)
-    handles: dict[str, int] = field(default_factory=dict)
-    synths: dict[str, int] = field(default_factory=dict)
-    groups: dict[str, int] = field(default_factory=dict)
-    buses_in_use: dict[str, int] = field(default_factory=dict)
-    buffers_loaded: dict[str, int] = field(default_factory=dict)
-    kept_synths: dict[str, int] = field(default_factory=dict)
-    kept_groups: dict[str, int] = field(default_factory=dict)
-    kept_buses: dict[str, int] = field(default_factory=dict)
-    late_in_stalls: int = 0
-    """Of the late ones: due within STALL_REACH_S after a moment in which the whole machine stood still."""
-    stalls: int = 0
-    stall_ms_max: float = 0.0
-    steal_s: float = 0.0
-    """Seconds of its processors that this machine's host kept for others, if it is a virtual one."""
-    sonic_pi_errors: int = 0
-    """Threads of Sonic Pi that ended with its own PromiseAlreadyDeliveredError, so far."""
+    found: dict[str, float] = field(default_factory=dict)
+    """By name: events, FAULTS and re-timed ones; the least margin in ms and the greatest spread in us.
+
+    late_in_stalls: of the late ones, those due within STALL_REACH_S after a moment in which the whole machine
+    stood still. steal_s: seconds of its processors that the host of a virtual machine kept for others.
+    sonic_pi_errors: threads of Sonic Pi that have ended so far with its PromiseAlreadyDeliveredError.
+    """
+    counts: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By name, FLAT and the values of KEPT, then by process or performer."""
 
 
 class Tail:
@@ -147,7 +139,7 @@ def nodes_of(port: int) -> tuple[int, int]:
 def soak(minutes: float, progress: Progress) -> list[Cycle]:
     """Play for so long and return the cycles."""
     cycles: list[Cycle] = []
-    shipped = [path for name, path in examples().items()]
+    shipped = list(examples().values())
     step = progress.add_task("booting three Sonic Pis", total=minutes * 60)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-soak-")))
@@ -187,28 +179,33 @@ def soak(minutes: float, progress: Progress) -> list[Cycle]:
                 {name: tail.read() for name, tail in tails.items()}, from_ns, time.time_ns() - 10**9
             )
             members = result.members.values()
-            cycle.events = result.events
-            cycle.missing = sum(len(member.missing) for member in members)
             late_now = sum(len(late_lines(performer)) for performer in jam.performers.values())
-            cycle.late = sum(len(member.late) for member in members) + late_now - late_before
-            late_before = late_now
-            stalls = stalls_of(still, from_ns)
-            cycle.late_in_stalls = sum(is_in(event, stalls) for member in members for event in member.late)
-            cycle.stalls = len(stalls)
-            cycle.stall_ms_max = max((round((to - at) / 1e6, 1) for at, to in stalls), default=0.0)
-            stolen_now_s = psutil.cpu_times().steal
-            cycle.steal_s, stolen_before_s = round(stolen_now_s - stolen_before_s, 2), stolen_now_s
-            cycle.out_of_order = sum(len(member.out_of_order) for member in members)
-            cycle.different = sum(len(member.different) + len(member.mistimed) for member in members)
-            cycle.margin_ms_min = round(min(member.margin_ms_min for member in members), 2)
-            cycle.timetag_spread_us = round(result.timetag_spread_us, 1)
             retimed_now = sum(int(member["retimed"]) for member in jam.members().values())
-            cycle.retimed, retimed_before = retimed_now - retimed_before, retimed_now
-            count(cycle, jam, tails, ports)
+            stolen_now_s = psutil.cpu_times().steal
+            stalls = stalls_of(still, from_ns)
+            cycle.found = {
+                "events": result.events,
+                "missing": sum(len(member.missing) for member in members),
+                "late": sum(len(member.late) for member in members) + late_now - late_before,
+                "out_of_order": sum(len(member.out_of_order) for member in members),
+                "different": sum(len(member.different) + len(member.mistimed) for member in members),
+                "retimed": retimed_now - retimed_before,
+                "late_in_stalls": sum(is_in(event, stalls) for member in members for event in member.late),
+                "stalls": len(stalls),
+                "stall_ms_max": max((round((to - at) / 1e6, 1) for at, to in stalls), default=0.0),
+                "steal_s": round(stolen_now_s - stolen_before_s, 2),
+                "margin_ms_min": round(min(member.margin_ms_min for member in members), 2),
+                "timetag_spread_us": round(result.timetag_spread_us, 1),
+                "sonic_pi_errors": sum(
+                    performer.log_text().count(SONIC_PI_ERROR) for performer in jam.performers.values()
+                ),
+            }
+            late_before, retimed_before, stolen_before_s = late_now, retimed_now, stolen_now_s
+            cycle.counts = counts_of(jam, tails, ports)
             cycles.append(cycle)
             if not result.coherent:
                 progress.console.print(result.report(), highlight=False)
-            line = f"{now_s / 60:5.1f} min  {cycle.events} events  {', '.join(cycle.playing.values())}"
+            line = f"{now_s / 60:5.1f} min  {result.events} events  {', '.join(cycle.playing.values())}"
             progress.console.print(line, highlight=False)
     return cycles
 
@@ -224,105 +221,89 @@ def is_in(event: Event, stalls: list[tuple[int, int]]) -> bool:
     return any(at <= event.due_ns <= to + round(STALL_REACH_S * 1e9) for at, to in stalls)
 
 
-def count(cycle: Cycle, jam: Jam, tails: dict[str, Tail], ports: dict[str, int]) -> None:
-    """Take the counts that must stay flat."""
+def counts_of(jam: Jam, tails: dict[str, Tail], ports: dict[str, int]) -> dict[str, dict[str, float]]:
+    """Return the counts of a cycle: by name, then by process or performer."""
     assert jam.relay is not None
     processes = {"relay": psutil.Process(jam.relay.pid)}
     for name in NAMES:
-        processes[f"bridge {name}"] = jam.bridge_of(name)
-        processes[f"shim {name}"] = jam.shim_of(name)
-    for what, process in processes.items():
-        cycle.memory_mb[what] = round(process.memory_info().rss / 2**20, 2)
-        cycle.handles[what] = process.num_fds()
-    for name, tail in tails.items():
-        cycle.synths[name], cycle.groups[name] = nodes_of(ports[name])
-        cycle.buses_in_use[name] = len(set(tail.live.values()))
-        cycle.buffers_loaded[name] = len(tail.buffers)
-        cycle.kept_synths[name] = sum(address == "/s_new" for address in tail.kept.values())
-        cycle.kept_groups[name] = sum(address == "/g_new" for address in tail.kept.values())
-        cycle.kept_buses[name] = len({bus for node, bus in tail.live.items() if node in tail.kept})
-    logs = (performer.log_text() for performer in jam.performers.values())
-    cycle.sonic_pi_errors = sum(log.count(SONIC_PI_ERROR) for log in logs)
-
-
-KEPT = {"synths": "kept_synths", "groups": "kept_groups", "buses_in_use": "kept_buses"}
-"""Count -> how many of it Sonic Pi itself keeps."""
+        processes |= {f"bridge {name}": jam.bridge_of(name), f"shim {name}": jam.shim_of(name)}
+    nodes = {name: nodes_of(port) for name, port in ports.items()}
+    kept = {name: list(tail.kept.values()) for name, tail in tails.items()}
+    return {
+        "memory_mb": {what: round(each.memory_info().rss / 2**20, 2) for what, each in processes.items()},
+        "handles": {what: each.num_fds() for what, each in processes.items()},
+        "synths": {name: synths for name, (synths, _) in nodes.items()},
+        "groups": {name: groups for name, (_, groups) in nodes.items()},
+        "buses_in_use": {name: len(set(tail.live.values())) for name, tail in tails.items()},
+        "buffers_loaded": {name: len(tail.buffers) for name, tail in tails.items()},
+        "kept_synths": {name: made.count("/s_new") for name, made in kept.items()},
+        "kept_groups": {name: made.count("/g_new") for name, made in kept.items()},
+        "kept_buses": {
+            name: len({bus for node, bus in tail.live.items() if node in tail.kept})
+            for name, tail in tails.items()
+        },
+    }
 
 
 def draw(cycles: list[Cycle], path: Path) -> None:
     """Draw the curves: memory, handles, nodes, buses and buffers over time."""
     at = [cycle.at_s / 60 for cycle in cycles]
     figure = Figure(figsize=(11, 8), dpi=120, facecolor="white", layout="constrained")
-    panels = (
-        ("memory_mb", "memory (MB)"),
-        ("handles", "file handles"),
-        ("synths", "synths in each scsynth, in silence"),
-        ("groups", "groups in each scsynth, in silence"),
-        ("buses_in_use", "buses in use, in silence"),
-        ("buffers_loaded", "buffers loaded (grow to what the examples use)"),
-    )
-    for position, (key, title) in enumerate(panels, start=1):
-        axes = figure.add_subplot(3, 2, position)
-        names = list(getattr(cycles[0], key))
-        for index, name in enumerate(names):
-            values = [getattr(cycle, key)[name] for cycle in cycles]
+    titles = (
+        "memory (MB)", "file handles", "synths in each scsynth, in silence",
+        "groups in each scsynth, in silence", "buses in use, in silence",
+        "buffers loaded (grow to what the examples use)",
+    )  # fmt: skip
+    for position, (key, title) in enumerate(zip(FLAT, titles, strict=True)):
+        axes = figure.add_subplot(3, 2, position + 1)
+        for index, name in enumerate(cycles[0].counts[key]):
+            values = [cycle.counts[key][name] for cycle in cycles]
             axes.plot(at, values, label=name, color=COLOURS[index % len(COLOURS)], linewidth=1.4)
-        kept = getattr(cycles[0], KEPT[key], {}) if key in KEPT else {}
-        for name in list(kept)[:1]:
-            values = [getattr(cycle, KEPT[key])[name] for cycle in cycles]
+        if key in KEPT:
+            values = [cycle.counts[KEPT[key]][NAMES[0]] for cycle in cycles]
             axes.plot(at, values, color="black", linestyle=":", label="not freed by Sonic Pi", linewidth=1.4)
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
         if key in ("memory_mb", "synths"):
             axes.legend(fontsize=7, frameon=False, ncols=2)
-        if position > 4:
+        if position > 3:
             axes.set_xlabel("minutes")
-    events = sum(cycle.events for cycle in cycles)
-    figure.suptitle(f"{len(cycles)} cycles, {events} events", x=0.01, ha="left", fontsize=13)
+    events = sum(cycle.found["events"] for cycle in cycles)
+    figure.suptitle(f"{len(cycles)} cycles, {events:.0f} events", x=0.01, ha="left", fontsize=13)
     figure.savefig(path)
 
 
 def summary(cycles: list[Cycle]) -> dict[str, Any]:
     """Return the sums of all cycles, and how much each count grew from the second cycle to the last."""
-    counted = (
-        "events",
-        "missing",
-        "late",
-        "late_in_stalls",
-        "out_of_order",
-        "different",
-        "retimed",
-        "stalls",
-    )
-    sums = {key: sum(getattr(cycle, key) for cycle in cycles) for key in counted}
+
+    def sum_of(key: str) -> float:
+        return sum(cycle.found[key] for cycle in cycles)
+
     # The first cycle still fills caches and pools; growth after it would be a leak.
-    first, last = cycles[min(1, len(cycles) - 1)], cycles[-1]
-    growth = {
-        key: {name: round(value - getattr(first, key)[name], 2) for name, value in getattr(last, key).items()}
-        for key in ("memory_mb", "handles", "synths", "groups", "buses_in_use", "buffers_loaded")
-    }
-    beyond = {
-        key: {
-            name: grown - (getattr(last, kept)[name] - getattr(first, kept)[name])
-            for name, grown in growth[key].items()
-        }
-        for key, kept in KEPT.items()
-    }
+    first, last = cycles[min(1, len(cycles) - 1)].counts, cycles[-1].counts
+
+    def growth(key: str) -> dict[str, float]:
+        return {name: round(value - first[key][name], 2) for name, value in last[key].items()}
+
+    summed = ("events", "missing", "late", "late_in_stalls", "out_of_order", "different", "retimed", "stalls")
     return {
         "cycles": len(cycles),
-        **sums,
-        "stall_ms_max": max(cycle.stall_ms_max for cycle in cycles),
-        "steal_s": round(sum(cycle.steal_s for cycle in cycles), 2),
-        "margin_ms_min": min(cycle.margin_ms_min for cycle in cycles),
-        "timetag_spread_us_max": max(cycle.timetag_spread_us for cycle in cycles),
-        "growth": growth,
-        "growth_beyond_what_sonic_pi_keeps": beyond,
-        "sonic_pi_errors": last.sonic_pi_errors,
+        **{key: sum_of(key) for key in summed},
+        "stall_ms_max": max(cycle.found["stall_ms_max"] for cycle in cycles),
+        "steal_s": round(sum_of("steal_s"), 2),
+        "margin_ms_min": min(cycle.found["margin_ms_min"] for cycle in cycles),
+        "timetag_spread_us_max": max(cycle.found["timetag_spread_us"] for cycle in cycles),
+        "growth": {key: growth(key) for key in FLAT},
+        "growth_beyond_what_sonic_pi_keeps": {
+            key: {name: grown - growth(kept)[name] for name, grown in growth(key).items()}
+            for key, kept in KEPT.items()
+        },
+        "sonic_pi_errors": cycles[-1].found["sonic_pi_errors"],
     }
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(context_settings=SETTINGS)
 @click.option(
     "--minutes", default=30.0, type=click.FloatRange(1, 24 * 60), help="Play for this long, in minutes."
 )
@@ -336,18 +317,14 @@ def main(minutes: float, output: Path) -> None:
     """Let three genuine Sonic Pis play for a long time and see that all stays the same, and flat."""
     output.mkdir(parents=True, exist_ok=True)
     console = Console()
-    try:
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            cycles = soak(minutes, progress)
-    except StageError as error:
-        raise click.ClickException(str(error)) from None
+    with told_in_words(StageError), progress_on(console) as progress:
+        cycles = soak(minutes, progress)
     report = summary(cycles)
     draw(cycles, output / "soak.png")
-    details = {"summary": report, "cycles": [asdict(cycle) for cycle in cycles]}
-    (output / "soak.json").write_text(json.dumps(details, indent=1) + "\n")
+    details = [{"at_s": one.at_s, "playing": one.playing, **one.found, **one.counts} for one in cycles]
+    (output / "soak.json").write_text(json.dumps({"summary": report, "cycles": details}, indent=1) + "\n")
     console.print_json(data=report)
-    faults = sum(report[key] for key in ("missing", "late", "out_of_order", "different"))
+    faults = sum(report[key] for key in FAULTS)
     console.print("coherent throughout" if not faults else f"{faults} faults", style="bold")
     if report["late_in_stalls"]:
         console.print(

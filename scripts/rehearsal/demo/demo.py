@@ -7,7 +7,6 @@ unconfirmed, silent here) comes from `jamrelay stats`, and the two must not cont
 """
 
 import json
-import signal
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from rehearsal.demo.outcome import STAND_INS, Outcome, show
 from rehearsal.demo.picture import draw
@@ -32,6 +31,7 @@ from rehearsal.rigs import sound
 from rehearsal.rigs.jam import Jam, late_lines
 from rehearsal.rigs.machine import StageError, examples, find_ruby_server
 from rehearsal.rigs.stage import Stage
+from rehearsal.rigs.terminal import SETTINGS, progress_on, told_in_words
 
 PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
 """Who plays which of Sonic Pi's own examples: samples, FX and synths among them."""
@@ -170,7 +170,7 @@ def _keep_logs(folder: Path, output: Path) -> None:
         (output / name).write_bytes(path.read_bytes())
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(context_settings=SETTINGS)
 @click.option(
     "--seconds", default=30.0, type=click.FloatRange(5, 3600), help="Play for this long, in seconds."
 )
@@ -207,7 +207,6 @@ def main(
     The exit status is 0 only if the jam was coherent and, with --prove, proved. With --window as the first
     word two genuine windows play instead: scripts/demo --window --help.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     output.mkdir(parents=True, exist_ok=True)
     output = output.resolve()
     for old in (*(f"{name}{part}.wav" for name in PARTS for part in ("", "-stem")), "proof.wav"):
@@ -222,16 +221,11 @@ def main(
         click.echo(f"the recorded traffic lasts {traffic_s():.0f} s: playing no longer than that", err=True)
         seconds = traffic_s()
     console = Console(stderr=as_json)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            outcome = perform(
-                seconds, output, progress, with_proof=with_proof, embedded=embedded, transport=transport
-            )
-    except (StageError, sound.SoundError, LogError) as error:
-        raise click.ClickException(f"{error}\nlogs, if any, are in {output}") from None
-    except KeyboardInterrupt:
-        raise click.ClickException("stopped by Ctrl-C; nothing was left running") from None
+    failures, advice = (StageError, sound.SoundError, LogError), f"\nlogs, if any, are in {output}"
+    with told_in_words(*failures, advice=advice), progress_on() as progress:
+        outcome = perform(
+            seconds, output, progress, with_proof=with_proof, embedded=embedded, transport=transport
+        )
     show(outcome, output, console)
     if as_json:
         click.echo(json.dumps(outcome.as_json()))

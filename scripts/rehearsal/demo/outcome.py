@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from rehearsal.proof.compare import Comparison
 from rehearsal.proof.prove import STEM_DBFS_MIN, Proof
+from rehearsal.rigs.terminal import table
 
 COLUMNS = {
     "events": "events",
@@ -144,27 +144,21 @@ def rounded(level_dbfs: float | None) -> float | None:
 def show(outcome: Outcome, output: Path, console: Console) -> None:
     """Print the outcome for people."""
     report = outcome.as_json()
-    table = Table(
-        title=f"{report['events']} events in {outcome.seconds:.0f} s, by the recorders",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("member", no_wrap=True)
-    for heading in (*COLUMNS, "margin", "stem"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for member in report["members"]:
-        level = member["stem_dbfs"]
-        if level is None:
-            level = member.get("rendered_stem_dbfs")
-        table.add_row(
-            member["name"],
-            *(str(member[key]) for key in COLUMNS.values()),
-            f"{member['margin_ms_min']:.0f} ms",
-            "-" if level is None else f"{level:.0f} dBFS",
+    title = f"{report['events']} events in {outcome.seconds:.0f} s, by the recorders"
+    rows = [
+        (
+            member["name"], *(member[key] for key in COLUMNS.values()),
+            f"{member['margin_ms_min']:.0f} ms", "-" if level is None else f"{level:.0f} dBFS",
         )
-    console.print(table)
+        for member in report["members"]
+        for level in (member["stem_dbfs"] or member.get("rendered_stem_dbfs"),)
+    ]  # fmt: skip
+    console.print(table(("member", *COLUMNS, "margin", "stem"), rows, title=title))
     if outcome.proof is not None:
-        console.print(proof_table(outcome.proof))
+        proved = [
+            (name, one.sha256 or "-", len(one.match.pairs)) for name, one in outcome.proof.members.items()
+        ]
+        console.print(table(("member", "sha256 of its recording, rendered", "matched"), proved, words=2))
     if outcome.embedded:
         console.print(STAND_INS + ".", highlight=False)
     heard = f"heard in {output}/*.wav, " if list(output.glob("*.wav")) else ""
@@ -180,17 +174,6 @@ def show(outcome: Outcome, output: Path, console: Console) -> None:
         console.print(f"coherent: all three {what} were handed the same music, in time", style="bold green")
     if outcome.proof is not None and outcome.proof.proved:
         console.print(proof_line(outcome.proof), style="bold green", highlight=False)
-
-
-def proof_table(proof: Proof) -> Table:
-    """Return what is proved of each member; as wide as a terminal, so that a sha256 fits whole."""
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("member", no_wrap=True)
-    table.add_column("matched", justify="right", no_wrap=True)
-    table.add_column("sha256 of its recording, rendered", no_wrap=True)
-    for name, member in proof.members.items():
-        table.add_row(name, str(len(member.match.pairs)), member.sha256 or "-")
-    return table
 
 
 def proof_line(proof: Proof) -> str:

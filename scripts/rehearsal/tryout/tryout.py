@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,11 +9,11 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from rehearsal.rigs import sound
 from rehearsal.rigs.machine import StageError
 from rehearsal.rigs.stage import Stage
+from rehearsal.rigs.terminal import table, told_in_words
 from rehearsal.tryout.theatre import WINDOW_S, Program, Theatre
 from rehearsal.tryout.trial import WHERE, Trial
 
@@ -44,23 +43,18 @@ def play_all(
 
 def show(trials: Sequence[Trial], console: Console) -> None:
     """Print a line for each program and, below, what was not as in plain Sonic Pi and why."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("program", overflow="fold", max_width=22)
-    for heading in ("plain", "home", "else"):
-        table.add_column(heading, justify="right")
-    table.add_column("notes", justify="right")
-    table.add_column("home", justify="right")
-    table.add_column("else", justify="right")
-    table.add_column("verdict")
-    for trial in trials:
-        table.add_row(
-            trial.program,
+    rows = [
+        (
+            trial.program, trial.verdict + (", dies in plain" if trial.dies_in_plain else ""),
             *(f"{trial.levels[name].whole:.1f}" for name in WHERE),
-            *map(str, (trial.sent.plain, trial.home.notes, trial.elsewhere.notes)),
-            trial.verdict + (", dies in plain" if trial.dies_in_plain else ""),
+            trial.sent.plain, trial.home.notes, trial.elsewhere.notes,
         )
-    console.print(table)
-    console.print("levels in dBFS; notes of plain up to the stop, and handed to each scsynth", style="dim")
+        for trial in trials
+    ]  # fmt: skip
+    console.print(table(("program", "verdict", *("plain", "home", "else") * 2), rows, words=2))
+    console.print(
+        "levels in dBFS, then notes: of plain up to the stop, and handed to each scsynth", style="dim"
+    )
     for trial in trials:
         if not (trial.faults or trial.reasons or trial.dies_in_plain):
             continue
@@ -87,23 +81,19 @@ def main(
     files: tuple[Path, ...], seconds: float, lead_ms: float, outputs: int, keep: Path | None, as_json: bool
 ) -> None:
     """Play programs in plain Sonic Pi and in a jam. scripts/tryout --help says what the options mean."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console(stderr=as_json)
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-tryout-")))
         folder.mkdir(parents=True, exist_ok=True)
         trials = []
         try:
-            programs = [Program.at(path) for path in files]
-            for trial in play_all(
-                programs, seconds, folder.resolve(), lead_ms=lead_ms, pairs=(outputs + 1) // 2
-            ):
-                trials.append(trial)
-                click.echo(f"{trial.program}: {trial.verdict}", err=True)
-        except (StageError, sound.SoundError, ValueError) as error:
-            raise click.ClickException(str(error)) from None
-        except KeyboardInterrupt:
-            raise click.ClickException("stopped by Ctrl-C; nothing was left running") from None
+            with told_in_words(StageError, sound.SoundError, ValueError):
+                programs = [Program.at(path) for path in files]
+                for trial in play_all(
+                    programs, seconds, folder.resolve(), lead_ms=lead_ms, pairs=(outputs + 1) // 2
+                ):
+                    trials.append(trial)
+                    click.echo(f"{trial.program}: {trial.verdict}", err=True)
         finally:
             if trials:
                 show(trials, console)
