@@ -6,6 +6,7 @@ lines, real processes (netlab) are hollow. Shares stand on a logarithmic axis, w
 """
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ MARKERS = {"udp-repair": "o", "udp-plain": "s", "tls-cubic": "^", "tls-bbr": "D"
 DASHES: dict[str, Any] = {"udp-repair": "-", "udp-plain": "--", "tls-cubic": "-.", "tls-bbr": ":"}
 SCHEMES = {"judged": "udp-repair", "by timestamps": "udp-plain"}
 """Looks like those of the modes, since either scheme is sent the same way."""
+PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 FLOOR = 1e-4
 """Least share on the axes: below what a few thousand events can tell."""
 
@@ -53,6 +55,7 @@ def new_figure(width: float, height: float, title: str) -> Figure:
 
 def share_axis(ax: Axes, *, across: bool, label: str) -> None:
     """Make the y axis, or the x axis where `across`, logarithmic in percent, from FLOOR to all."""
+    tidy(ax)
     axis = ax.xaxis if across else ax.yaxis
     (ax.set_xscale if across else ax.set_yscale)("log")
     (ax.set_xlim if across else ax.set_ylim)(FLOOR * 0.7, 1.4)
@@ -104,16 +107,26 @@ def legend_entries(cells: Sequence[Cell]) -> list[Line2D]:
     for mode in MODES:
         for where in sorted({cell.where for cell in cells if cell.mode == mode}, reverse=True):
             virtual, label = where == "virtual", LABELS[mode] + (f" ({where})" if len(wheres) > 1 else "")
-            entries.append(
-                Line2D(
-                    [], [], color=COLOURS[mode], marker=MARKERS[mode], markersize=5.5, label=label,
-                    linestyle=DASHES[mode] if virtual else "",
-                    markerfacecolor=COLOURS[mode] if virtual else "white",
-                )
-            )  # fmt: skip
+            hollow: dict[str, Any] = {} if virtual else {"linestyle": "", "markerfacecolor": "white"}
+            entries.append(mode_line(mode, label, markersize=5.5, **hollow))
     if any(cell.unavoidable is not None and cell.unavoidable.bad for cell in cells):
         entries.append(Line2D([], [], color=FAINT, marker="x", linestyle="", label="oracle: unavoidable"))
     return entries
+
+
+def mode_line(mode: str, label: str, **more: Any) -> Line2D:
+    """Return a legend's entry that looks as the curves of a mode do."""
+    look = {"color": COLOURS[mode], "marker": MARKERS[mode], "linestyle": DASHES[mode]}
+    return Line2D([], [], label=label, **look | more)
+
+
+def plain_log_axis(ax: Axes, label: str) -> None:
+    """Make the y axis logarithmic, with plain numbers at its powers of ten alone."""
+    tidy(ax)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(PLAIN)
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylabel(label, fontsize=9)
 
 
 def tidy(ax: Axes) -> None:
@@ -139,16 +152,11 @@ def sweep(cells: Sequence[Cell], series: str, title: str, label: str, path: Path
     shown = [cell for cell in cells if cell.series == series]
     figure = new_figure(7.2, 6.0, title)
     axes = figure.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
-    parts: list[tuple[Axes, str, Callable[[Cell], Share]]] = [
-        (axes[0], "bad events", lambda cell: cell.bad),
-        (axes[1], "re-timed events", lambda cell: cell.retimed),
-    ]
-    for ax, what, share in parts:
-        tidy(ax)
+    for ax, share, what in zip(axes, ("bad", "retimed"), ("bad events", "re-timed events"), strict=True):
         share_axis(ax, across=False, label=what)
         for mode in MODES:
             for where in ("virtual", "netlab"):
-                draw_curve(ax, curve(shown, where, series, mode), share, mode)
+                draw_curve(ax, curve(shown, where, series, mode), attrgetter(share), mode)
     for cell in shown:
         draw_oracle(axes[0], cell.x, cell)
     if symlog:
@@ -156,7 +164,7 @@ def sweep(cells: Sequence[Cell], series: str, title: str, label: str, path: Path
     ticks = sorted({cell.x for cell in shown})
     axes[1].xaxis.set_major_locator(FixedLocator(ticks))
     axes[1].xaxis.set_minor_locator(NullLocator())
-    axes[1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes[1].xaxis.set_major_formatter(PLAIN)
     axes[1].xaxis.set_minor_formatter(NullFormatter())
     axes[1].set_xlabel(label)
     axes[0].legend(handles=legend_entries(shown), fontsize=8, loc="best", frameon=True)
@@ -176,22 +184,16 @@ def schemes(panels: Sequence[tuple[str, Sequence[tuple[Cell, Cell]]]], title: st
     figure = new_figure(1.6 + 2.6 * len(panels), 5.6, title)
     axes = figure.subplots(2, len(panels), sharex="col", sharey=True, squeeze=False)
     for column, (label, pairs) in enumerate(panels):
-        for ax, what in zip(axes[:, column], ("bad events", "divergent events"), strict=True):
-            tidy(ax)
-            share_axis(ax, across=False, label="" if column else what)
+        for ax, what in zip(axes[:, column], ("bad", "divergent"), strict=True):
+            share_axis(ax, across=False, label="" if column else f"{what} events")
             for which, look in enumerate(SCHEMES.values()):
-                shares = [
-                    pair[which].bad if what == "bad events" else pair[which].divergent for pair in pairs
-                ]
+                shares: list[Share] = [getattr(pair[which], what) for pair in pairs]
                 ax.plot([height_of(share) for share in shares], DASHES[look], color=COLOURS[look], zorder=1)
                 for at, share in enumerate(shares):
                     draw_share(ax, at + 0.12 * (2 * which - 1), share, look, hollow=False)
         axes[1, column].set_xticks(range(len(pairs)), [f"{pair[0].x:g}" for pair in pairs])
         axes[1, column].set_xlabel(label, fontsize=8)
-    handles = [
-        Line2D([], [], color=COLOURS[look], marker=MARKERS[look], linestyle=DASHES[look], label=name)
-        for name, look in SCHEMES.items()
-    ]
+    handles = [mode_line(look, name) for name, look in SCHEMES.items()]
     figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=2)
     return save(figure, path)
 
@@ -203,7 +205,6 @@ def dots(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -
     every = [cell for _, cells in groups for cell in cells]
     modes = [mode for mode in MODES if any(cell.mode == mode for cell in every)]
     for ax, what in zip(axes, ("bad events", "re-timed events"), strict=True):
-        tidy(ax)
         share_axis(ax, across=True, label=what)
         for index, (_, cells) in enumerate(groups):
             for cell in cells:
@@ -259,19 +260,23 @@ NETWORK_MARKERS = "os^Dv*"
 NETWORK_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
+def network_style(index: int) -> dict[str, Any]:
+    """Return how the line of a figure's n-th network looks."""
+    at = index % len(NETWORK_COLOURS)
+    return {"color": NETWORK_COLOURS[at], "marker": NETWORK_MARKERS[at], "linestyle": NETWORK_DASHES[at]}
+
+
 def sizes(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -> Path:
     """Draw bad share and spread against the number of members, a line for each named network."""
     figure = new_figure(7.2, 5.6, title)
     axes = figure.subplots(2, 1, sharex=True)
-    for ax in axes:
-        tidy(ax)
     share_axis(axes[0], across=False, label="bad events")
+    plain_log_axis(axes[1], "spread, ms")
     for index, (name, cells) in enumerate(groups):
-        colour, marker = NETWORK_COLOURS[index % 6], NETWORK_MARKERS[index % 6]
+        style = network_style(index)
+        colour, marker = style["color"], style["marker"]
         xs = [cell.x for cell in cells]
-        axes[0].plot(
-            xs, [height_of(cell.bad) for cell in cells], color=colour, linestyle=NETWORK_DASHES[index % 6]
-        )
+        axes[0].plot(xs, [height_of(cell.bad) for cell in cells], **style | {"marker": ""})
         for cell in cells:
             value = height_of(cell.bad)
             if cell.bad.bad:
@@ -280,16 +285,11 @@ def sizes(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) 
         for quantile in ("p50", "p99"):
             spreads = [(cell.x, cell.mean(f"spread_us_{quantile}")) for cell in cells]
             known = [(x, us / 1e3) for x, us in spreads if us is not None]
-            axes[1].plot(
-                *zip(*known, strict=True), color=colour, marker=marker, markersize=5,
-                linestyle=NETWORK_DASHES[index % 6], markerfacecolor="white" if quantile == "p50" else colour,
-                label=f"{name}, {quantile}",
-            )  # fmt: skip
-    axes[1].set_yscale("log")
-    axes[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes[1].yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            face = "white" if quantile == "p50" else colour
+            look = style | {"markersize": 5, "markerfacecolor": face, "label": f"{name}, {quantile}"}
+            axes[1].plot(*zip(*known, strict=True), **look)
+    axes[1].yaxis.set_minor_formatter(PLAIN)
     axes[1].tick_params(which="minor", labelsize=7)
-    axes[1].set_ylabel("spread, ms", fontsize=9)
     axes[1].set_xlabel("members")
     axes[1].xaxis.set_major_locator(FixedLocator(sorted({cell.x for _, cells in groups for cell in cells})))
     axes[1].legend(fontsize=8, ncols=2)
@@ -301,21 +301,14 @@ def hour(minutes: Sequence[Minute], title: str, path: Path) -> Path:
     figure = new_figure(7.6, 6.0, title)
     axes = figure.subplots(2, 1, sharex=True, height_ratios=(1.4, 1))
     for ax, what in zip(axes, ("spread, ms", "error of the worst member's\nclock, median, ms"), strict=True):
-        tidy(ax)
-        ax.set_yscale("log")
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-        ax.set_ylabel(what, fontsize=9)
+        plain_log_axis(ax, what)
     for index, network in enumerate(dict.fromkeys(minute.network for minute in minutes)):
         mine = sorted(
             (minute for minute in minutes if minute.network == network and minute.minute != WHOLE),
             key=lambda minute: minute.minute,
         )
         every = max(1, len(mine) // 10)
-        style = {
-            "color": NETWORK_COLOURS[index % 6], "linestyle": NETWORK_DASHES[index % 6], "linewidth": 1.2,
-            "marker": NETWORK_MARKERS[index % 6], "markersize": 4.5, "markevery": every,
-        }  # fmt: skip
+        style = network_style(index) | {"linewidth": 1.2, "markersize": 4.5, "markevery": every}
         thin = style | {"markerfacecolor": "white", "linewidth": 0.7}
         for ax, what, label, look in (
             (axes[0], "spread_us_p50", f"{network}, p50", style),
