@@ -107,7 +107,7 @@ def test_the_harness_own_commands_bypass_the_recorder(session: Session) -> None:
 
 def test_what_was_played_was_recorded_as_sound_and_an_unused_bus_is_silent(session: Session) -> None:
     assert sound.level_dbfs(session.wav) > -50
-    assert sound.level_dbfs(session.silent_wav) == sound.SILENCE_DBFS
+    assert sound.level_dbfs(session.silent_wav) == livetake.SILENCE_DBFS
 
 
 def test_the_live_take_hears_at_the_sound_card_what_scsynth_itself_wrote(session: Session) -> None:
@@ -143,7 +143,7 @@ def test_a_captured_session_renders_bit_identically_and_not_to_silence(
 
 def test_a_render_without_notes_is_silent(tmp_path: Path) -> None:
     offline.render([(0.0, osc.message("/g_new", 8, 1, 0))], tmp_path / "silent.wav")
-    assert sound.level_dbfs(tmp_path / "silent.wav") == sound.SILENCE_DBFS
+    assert sound.level_dbfs(tmp_path / "silent.wav") == livetake.SILENCE_DBFS
 
 
 LEFT_ALONE = """

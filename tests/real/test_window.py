@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from laboratory.windows.jam import WindowJam
 from PIL import Image
-from rehearsal.rigs import sound
+from rehearsal.rigs import livetake, sound
 from rehearsal.rigs.window import Window
 
 from tests.worlds.places import ROOT
@@ -45,7 +45,7 @@ class Seen:
     quiet_dbfs: float = 0.0
     stopped_dbfs: float = 0.0
     recorded_s: float = 0.0
-    recorded_dbfs: float = sound.SILENCE_DBFS
+    recorded_dbfs: float = livetake.SILENCE_DBFS
     left: list[str] = field(default_factory=list)
     log: str = ""
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from laboratory.runs.oracle import way_name
 from relay.netmodel.impairment import Decision, Fate, Impairment, Leg, Way
 
 LOG_VERSION = 1
@@ -102,11 +103,6 @@ class Log:
         ]
 
 
-def stream_name(member: str, way: str) -> str:
-    """Return the name under which one direction's dice are made."""
-    return f"{member}/{way}"
-
-
 def header_line(header: Header) -> bytes:
     """Return the header as a log begins with it."""
     return msgspec.json.encode(header) + b"\n"
@@ -141,9 +137,9 @@ def first_difference(log: Log, name: str, way: str) -> str | None:
 
     Otherwise the first decision that differs, in words. Alike means every bit of every arrival.
     """
-    model = Impairment(log.way(name, way), seed=log.header.seed, name=stream_name(name, way))
+    model = Impairment(log.way(name, way), seed=log.header.seed, name=way_name(name, way))
     for logged in log.decisions(name, way):
         again = model.decide(logged.at_s, logged.size)
         if again != logged:
-            return f"{stream_name(name, way)}: logged {logged}, but the model says {again}"
+            return f"{way_name(name, way)}: logged {logged}, but the model says {again}"
     return None

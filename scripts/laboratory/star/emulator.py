@@ -21,10 +21,13 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 
 import msgspec
 
+from laboratory.runs.oracle import way_name
 from laboratory.star import namespaces
 from laboratory.star.decisionlog import (
     DOWN,
@@ -35,7 +38,6 @@ from laboratory.star.decisionlog import (
     WAYS,
     Header,
     header_line,
-    stream_name,
 )
 from relay.netmodel.impairment import Decision, Impairment, Leg
 
@@ -121,40 +123,34 @@ class LogWriter:
             self._file.write(rows)
 
 
+@dataclass(slots=True, eq=False)
 class Direction:
     """One way of one leg, as the loop needs it."""
 
-    __slots__ = ("decide", "leg", "out_fd", "way")
-
-    def __init__(self, leg: int, way: int, impairment: Impairment, out_fd: int) -> None:
-        self.leg = leg
-        self.way = way
-        self.decide = impairment.decide
-        self.out_fd = out_fd
+    leg: int
+    way: int
+    decide: Callable[[float, int], Decision]
+    out_fd: int
 
 
+@dataclass(slots=True, eq=False)
 class Flight:
-    """One datagram on its way, perhaps with a copy."""
+    """One datagram under way, perhaps with a copy. written_s: when each was written, NEVER until then."""
 
-    __slots__ = ("arrivals_s", "at_s", "data", "fate", "index", "ways", "written_s")
-
-    def __init__(self, ways: Direction, decision: Decision, data: bytes) -> None:
-        self.ways = ways
-        self.index = decision.index
-        self.at_s = decision.at_s
-        self.fate = decision.fate
-        self.arrivals_s = decision.arrivals_s
-        self.data = data
-        self.written_s = [NEVER] * len(decision.arrivals_s)
+    ways: Direction
+    decision: Decision
+    data: bytes
+    written_s: list[float]
 
     def row(self) -> bytes:
         """Return the log's row, with what is known by now."""
-        first, copy, *_ = *self.arrivals_s, NEVER, NEVER
+        decision = self.decision
+        first, copy, *_ = *decision.arrivals_s, NEVER, NEVER
         written, copy_written, *_ = *self.written_s, NEVER, NEVER
         ways, data = self.ways, self.data
         return ROW.pack(
-            ways.leg, ways.way, data[9], FATE_NUMBERS[self.fate], len(data), self.index, 0,
-            self.at_s, first, copy, written, copy_written,
+            ways.leg, ways.way, data[9], FATE_NUMBERS[decision.fate], len(data), decision.index, 0,
+            decision.at_s, first, copy, written, copy_written,
         )  # fmt: skip
 
 
@@ -178,10 +174,10 @@ class Emulator:
         for number, (name, address, tun, leg) in enumerate(
             zip(plan.names, plan.addresses, plan.tuns, plan.legs, strict=True)
         ):
-            up = Impairment(leg.up, seed=plan.seed, name=stream_name(name, WAYS[UP]))
-            down = Impairment(leg.down, seed=plan.seed, name=stream_name(name, WAYS[DOWN]))
-            self._ups[tun] = Direction(number, UP, up, plan.relay_tun)
-            self._downs[socket.inet_aton(address)] = Direction(number, DOWN, down, tun)
+            up = Impairment(leg.up, seed=plan.seed, name=way_name(name, WAYS[UP]))
+            down = Impairment(leg.down, seed=plan.seed, name=way_name(name, WAYS[DOWN]))
+            self._ups[tun] = Direction(number, UP, up.decide, plan.relay_tun)
+            self._downs[socket.inet_aton(address)] = Direction(number, DOWN, down.decide, tun)
         self._relay_tun = plan.relay_tun
         self._relay_address = socket.inet_aton(plan.relay_address)
         self.datagrams = self.no_route = self.refused = self.in_flight = 0
@@ -230,10 +226,11 @@ class Emulator:
                 self.no_route += 1
                 continue
             self.datagrams += 1
-            flight = Flight(direction, direction.decide(at_s, len(data)), data)
-            if not flight.arrivals_s:
+            decision = direction.decide(at_s, len(data))
+            flight = Flight(direction, decision, data, [NEVER] * len(decision.arrivals_s))
+            if not decision.arrivals_s:
                 self._finish(flight)
-            for number, arrival_s in enumerate(flight.arrivals_s):
+            for number, arrival_s in enumerate(decision.arrivals_s):
                 self._serial += 1
                 heapq.heappush(self._heap, (arrival_s, self._serial, flight, number))
 

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -75,6 +76,7 @@ class Host:
         die_with_parent()
 
 
+@dataclass(eq=False)
 class Star:
     """Owner of the namespaces, the emulator and the programs inside. Use it as a context manager.
 
@@ -85,24 +87,16 @@ class Star:
     Raises NetlabError, in words, if it can't be set up here.
     """
 
-    def __init__(
-        self,
-        legs: Mapping[str, Leg],
-        *,
-        seed: int,
-        log: Path | str | None = None,
-        congestion: str | None = None,
-        realtime: bool = True,
-        awake: bool = False,
-    ) -> None:
-        if not 1 <= len(legs) <= MEMBERS_MAX:
-            raise NetlabError(f"{len(legs)} members: a star has 1 to {MEMBERS_MAX}")
-        self.legs = dict(legs)
-        self.seed = seed
-        self.log = None if log is None else Path(log).resolve()
-        self.congestion = congestion
-        self.realtime = realtime
-        self.awake = awake
+    legs: Mapping[str, Leg]
+    seed: int
+    log: Path | str | None = None
+    congestion: str | None = None
+    realtime: bool = True
+    awake: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.legs) <= MEMBERS_MAX:
+            raise NetlabError(f"{len(self.legs)} members: a star has 1 to {MEMBERS_MAX}")
         self.relay_address = "10.77.0.1"
         self.ready: Ready | None = None
         """When the emulation's time 0 was, once it runs."""
@@ -204,7 +198,7 @@ class Star:
             tuns=[member.tun_fd for member in members],
             legs=list(self.legs.values()),
             inodes=[namespace.inode for namespace in self._namespaces],
-            log=None if self.log is None else str(self.log),
+            log=None if self.log is None else str(Path(self.log).resolve()),
             realtime=self.realtime,
         )
         path = os.pathsep.join(

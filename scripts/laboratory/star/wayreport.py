@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from laboratory.star.decisionlog import FATES, WAYS, Log, first_difference, stream_name
+from laboratory.runs.oracle import way_name
+from laboratory.star.decisionlog import FATES, WAYS, Log, first_difference
 from laboratory.study.intervals import wilson
 from relay.netmodel.impairment import Bursts, Fate, Way, drawer
 
@@ -98,7 +99,7 @@ def way_report(log: Log, name: str, way: str, *, even: bool = False, replay: boo
     error_s = written["written_s"] - written["arrival_s"]
     at_dice = fates["passed"] + fates["lost"]
     result = WayReport(
-        name=stream_name(name, way),
+        name=way_name(name, way),
         datagrams=len(rows),
         fates=fates,
         copied=copied,

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from rehearsal.embedded import REPLAYER, SINK, TRAFFIC, sounds
 from rehearsal.embedded.replayer import BOOTED
@@ -89,8 +88,7 @@ class StandIn(Performer):
 class EmbeddedJam(Jam):
     """A relay and stand-ins that joined it through real bridges and recorders."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __post_init__(self) -> None:
         self.root = sounds.root(self.folder)
 
     def _performer(self, name: str, index: int) -> Performer:

@@ -5,7 +5,6 @@ The shell around `prove`: reads files, waits until nothing is under way, and ren
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy
@@ -15,9 +14,9 @@ from rehearsal.proof import offline, relaylog
 from rehearsal.proof.prove import Proof, Renderer, prove
 from rehearsal.proof.relaylog import LoggedEvent
 from rehearsal.rigs.jam import Jam
+from rehearsal.rigs.livetake import dbfs_of
 from rehearsal.rigs.machine import StageError
 from rehearsal.rigs.recording import Recording, timetag_at
-from rehearsal.rigs.sound import SILENCE_DBFS
 
 QUIET_S = 1.0
 """Nothing may have been due for this long: what was has reached the recordings by then."""
@@ -45,19 +44,13 @@ def settled(jam: Jam) -> tuple[dict[str, Recording], list[LoggedEvent]]:
 
 
 def renderer(synthdefs: Path = offline.SYNTHDEFS, engine: offline.Engine = offline.run_scsynth) -> Renderer:
-    """Return what renders a score with this engine and these synthdefs."""
-    return partial(_render, synthdefs, engine)
+    """Return a function that renders a score with this engine and these synthdefs."""
 
+    def render(score: Sequence[tuple[float, bytes]], wav: Path, channels: int) -> tuple[str, list[float]]:
+        sha256 = offline.render(score, wav, synthdefs=synthdefs, channels=channels, engine=engine)
+        return sha256, pair_levels_dbfs(wav)
 
-def _render(
-    synthdefs: Path,
-    engine: offline.Engine,
-    score: Sequence[tuple[float, bytes]],
-    wav: Path,
-    channels: int,
-) -> tuple[str, list[float]]:
-    sha256 = offline.render(score, wav, synthdefs=synthdefs, channels=channels, engine=engine)
-    return sha256, pair_levels_dbfs(wav)
+    return render
 
 
 def pair_levels_dbfs(wav: Path) -> list[float]:
@@ -69,7 +62,7 @@ def pair_levels_dbfs(wav: Path) -> list[float]:
             squares += (block**2).sum(axis=0)
             frames += len(block)
     means = squares.reshape(-1, 2).mean(axis=1) / max(frames, 1)
-    return [max(SILENCE_DBFS, 10 * float(numpy.log10(mean))) if mean > 0 else SILENCE_DBFS for mean in means]
+    return [dbfs_of(mean) for mean in means]
 
 
 def keep_mix(multichannel: Path, stereo: Path) -> None:

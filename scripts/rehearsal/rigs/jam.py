@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,60 +20,45 @@ import psutil
 from rehearsal import RECORDER
 from rehearsal.proof.hosttree import first_bus
 from rehearsal.rigs import recording
-from rehearsal.rigs.machine import StageError, tail
+from rehearsal.rigs.machine import StageError
 from rehearsal.rigs.performer import Performer
-from rehearsal.rigs.stage import Stage
+from rehearsal.rigs.stage import Stage, wait_for_text
 
 BIN = Path(sys.executable).parent
 RELAY_READY = "relay ready on port "
-RELAY_READY_S = 15.0
 HERE_S = 15.0
 STATS_S = 10.0
 LATE = re.compile(r"(?:^|\s)late \d")
 """As scsynth prints it; a recorder puts the time before."""
 
 
+@dataclass(eq=False)
 class Jam:
     """One relay and some performers, in one room.
 
     Use inside a Stage. `folder` gets a home for each performer and the relay's files.
     """
 
-    def __init__(
-        self,
-        stage: Stage,
-        folder: Path,
-        names: Sequence[str],
-        *,
-        lead_ms: float = 200,
-        shift_ms: float = 0,
-        self_tuned: bool = False,
-        impair: str | None = None,
-        event_log: Path | None = None,
-        transport: str = "udp",
-        tuned: Collection[str] = (),
-        listened: bool = False,
-    ) -> None:
-        self.stage = stage
-        self.folder = folder
-        self.names = list(names)
-        self.lead_ms = lead_ms
-        self.shift_ms = shift_ms
-        self.self_tuned = self_tuned
-        """Whether lead and shift are left to the relay, whatever lead_ms and shift_ms are."""
-        self.impair = impair
-        """The bad network that every bridge's datagrams meet (`jambridge join --impair`); None: none."""
-        self.transport = transport
-        """What the bridges send events over: "udp" or "tls"."""
-        self.tuned = tuned
-        """Whose Sonic Pi has its schedule-ahead set by its bridge."""
-        self.listened = listened
-        """Whether what each member's sound card is given is kept (Performer.take)."""
-        self.event_log = event_log
-        """Where the relay writes what it judged (see relaylog.py); None: nowhere."""
-        self.port = 0
-        self.relay: subprocess.Popen[bytes] | None = None
-        self.performers: dict[str, Performer] = {}
+    stage: Stage
+    folder: Path
+    names: Sequence[str]
+    lead_ms: float = 200
+    shift_ms: float = 0
+    self_tuned: bool = False
+    """Whether lead and shift are left to the relay, whatever lead_ms and shift_ms are."""
+    impair: str | None = None
+    """The bad network that every bridge's datagrams meet (`jambridge join --impair`)."""
+    event_log: Path | None = None
+    """Where the relay writes what it judged (see relaylog.py)."""
+    transport: str = "udp"
+    """What the bridges send events over: "udp" or "tls"."""
+    tuned: Collection[str] = ()
+    """The members whose bridge sets the schedule-ahead of their Sonic Pi."""
+    listened: bool = False
+    """Whether each member's sound card is recorded (Performer.take)."""
+    port: int = field(default=0, init=False)
+    relay: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+    performers: dict[str, Performer] = field(default_factory=dict, init=False)
 
     def start_relay(self) -> None:
         """Start the relay, on a free port or, after its end, on the one it had.
@@ -88,12 +74,7 @@ class Jam:
              *([] if self.self_tuned else fixed), *logging],
             log,
         )  # fmt: skip
-        deadline_s = time.monotonic() + RELAY_READY_S
-        while RELAY_READY not in (text := log.read_bytes()[before:].decode(errors="replace")):
-            if self.relay.poll() is not None or time.monotonic() > deadline_s:
-                raise StageError(f"the relay isn't ready\n{tail(log)}")
-            time.sleep(0.05)
-        self.port = int(text.split(RELAY_READY, 1)[1].split(",", 1)[0])
+        self.port = int(wait_for_text(log, RELAY_READY, before, self.relay).split(",", 1)[0])
 
     def boot(self, progress: Callable[[Performer], None] | None = None) -> None:
         """Boot all performers through their bridges and wait until the relay has them all."""

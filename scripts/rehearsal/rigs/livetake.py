@@ -88,8 +88,12 @@ class LiveTake:
         """Return the RMS level of a stretch, both channels together, in dB of full scale; at least
         SILENCE_DBFS. Raises TakeError."""
         samples = self.between(from_ns, to_ns).astype("float64")
-        rms = float(numpy.sqrt(numpy.mean(samples**2)))
-        return max(SILENCE_DBFS, 20 * float(numpy.log10(rms))) if rms > 0 else SILENCE_DBFS
+        return dbfs_of(float(numpy.mean(samples**2)))
+
+
+def dbfs_of(square: float) -> float:
+    """Return the level in dB of full scale of a mean square; at least SILENCE_DBFS."""
+    return max(SILENCE_DBFS, 10 * float(numpy.log10(square))) if square > 0 else SILENCE_DBFS
 
 
 def command(path: Path) -> list[str]:

@@ -18,7 +18,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -48,42 +49,34 @@ TIMING_WARNING = re.compile(r"running slightly behind|Timing (?:error|Exception)
 GUI_ID = "rehearsal"
 
 
+@dataclass(eq=False)
 class Performer:
-    """One genuine Sonic Pi with jackd and scsynth; `home` holds all its files.
+    """One genuine Sonic Pi with jackd and scsynth; `home` holds all its files."""
 
-    path_prefix: a folder whose `scsynth` Sonic Pi shall start (see make_shim); None: the genuine one.
-    env: set last, on top of the stage's environment without its XDG folders and with HOME = home.
-    launcher: a command that starts Sonic Pi's own command, which is put behind it (`jambridge join ... --`).
-    place: whose network it has; its ports are looked for on this machine all the same.
-    listened: what its sound card is given is kept (see `take`).
-    """
+    name: str
+    index: int
+    home: Path
+    path_prefix: Path | None = None
+    """A folder whose `scsynth` Sonic Pi shall start (see make_shim); None: the genuine one."""
+    env: dict[str, str] = field(default_factory=dict)
+    """Set last, on top of the stage's environment without its XDG folders and with HOME = home."""
+    launcher: Sequence[str | Path] = ()
+    """A command that starts Sonic Pi's own command, which is put behind it (`jambridge join ... --`)."""
+    place: Place = field(default_factory=ThisMachine)
+    """Whose network it has; its ports are looked for on this machine all the same."""
+    listened: bool = False
+    """Whether its sound card is recorded (see `take`)."""
 
-    def __init__(
-        self,
-        name: str,
-        index: int,
-        home: Path,
-        path_prefix: Path | None = None,
-        env: Mapping[str, str] | None = None,
-        launcher: Sequence[str | Path] = (),
-        place: Place | None = None,
-        *,
-        listened: bool = False,
-    ) -> None:
-        self.name = name
-        self.index = index
-        self.home = home.resolve()
-        self.path_prefix = path_prefix
-        self.env = dict(env or {})
-        self.launcher = [str(part) for part in launcher]
-        self.place = place or ThisMachine()
+    def __post_init__(self) -> None:
+        self.home = self.home.resolve()
+        self.env = dict(self.env)
+        self.launcher = [str(part) for part in self.launcher]
         self.recording_path = self.home / "recording.jsonl"
         self.server_log_path = self.home / "server.log"
         self.jack_log_path = self.home / "jack.log"
-        self.listened = listened
         self.take_path = self.home / "take.live"
         self.gui_messages: list[tuple[str, tuple[Argument, ...]]] = []
-        """(address, arguments) of what Sonic Pi has sent to its GUI."""
+        """(address, arguments) of each message that Sonic Pi has sent to its GUI."""
         self.ports: Ports | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at_s = 0.0
@@ -142,7 +135,7 @@ class Performer:
         sound = (ports.scsynth, ports.scsynth)  # where it listens, where it is sent to
         rest = (ports.cues, ports.erlang, ports.midi_out, ports.midi_in, ports.websocket)
         udp_ports = map(str, (ports.server, ports.gui, *sound, *rest))
-        return [*self.launcher, "ruby", "-E", "utf-8", str(server), "-u", *udp_ports]
+        return [*map(str, self.launcher), "ruby", "-E", "utf-8", str(server), "-u", *udp_ports]
 
     @property
     def take(self) -> livetake.LiveTake:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
-import numpy.typing
 import soundfile
 
+from rehearsal.rigs.livetake import dbfs_of
 from rehearsal.rigs.osc import ANSWER_S, message
 from rehearsal.rigs.recording import parse_message
 
@@ -23,7 +23,6 @@ BUFFER = 4000
 NODE = 900
 BUFFER_FRAMES = 131_072
 """2.7 s at 48 kHz: DiskOut writes half a buffer at a time and drops sound if the disk is slower."""
-SILENCE_DBFS = -120.0
 
 
 class SoundError(RuntimeError):
@@ -104,27 +103,22 @@ class Connection:
 def level_dbfs(path: Path) -> float:
     """Return the RMS level of a sound file in dB of full scale, at least SILENCE_DBFS (silent or empty)."""
     samples, _ = soundfile.read(path, dtype="float64", always_2d=True)
-    return dbfs_of(samples**2)
+    return dbfs_of(float(numpy.mean(samples**2)) if samples.size else 0.0)
 
 
 def window_levels_dbfs(takes: Sequence[tuple[Path, float]], window_s: float, count: int) -> list[float]:
     """Return the RMS levels in dB of full scale of `count` windows one after the other.
 
-    takes: files of a pair of channels each, and where in them the first window begins, in s; their powers are
-    added, so that a sound counts the same whichever of them it is on. What lies outside of a file is silence.
+    takes: files of a pair of channels each, and where in them the first window begins, in s. Their powers are
+    added, so that a sound counts the same whichever of them it is on. Outside of a file there is silence.
     """
     read = [(*soundfile.read(path, dtype="float64", always_2d=True), from_s) for path, from_s in takes]
     levels: list[float] = []
     for window in range(count):
-        squares = 0.0
+        square = 0.0
         for samples, rate, from_s in read:
             first = round((from_s + window * window_s) * rate)
             part = samples[max(0, first) : max(0, first + round(window_s * rate))]
-            squares += float(numpy.sum(part**2)) / (round(window_s * rate) * samples.shape[1])
-        levels.append(dbfs_of(numpy.array([squares])))
+            square += float(numpy.sum(part**2)) / (round(window_s * rate) * samples.shape[1])
+        levels.append(dbfs_of(square))
     return levels
-
-
-def dbfs_of(squares: numpy.typing.NDArray[numpy.float64]) -> float:
-    mean = float(numpy.mean(squares)) if squares.size else 0.0
-    return max(SILENCE_DBFS, 10 * float(numpy.log10(mean))) if mean > 0 else SILENCE_DBFS

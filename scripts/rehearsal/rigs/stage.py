@@ -44,12 +44,7 @@ class Stage:
         return performer
 
     def spawn(
-        self,
-        command: Sequence[str | Path],
-        log: Path,
-        *,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
+        self, command: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None = None
     ) -> "subprocess.Popen[bytes]":
         """Start another program whose output goes to `log`, and own it. env: on top of the stage's own."""
         with log.open("ab") as output:
@@ -58,7 +53,6 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd=cwd,
                 env=os.environ | dict(env or {}),
                 start_new_session=True,
                 preexec_fn=die_with_parent,
@@ -107,11 +101,16 @@ class Stage:
             end_child(child)
 
 
-def wait_for_text(log: Path, words: str) -> str:
-    """Return what a log says behind `words` once it does. Raises StageError with its end."""
+def wait_for_text(
+    log: Path, words: str, after: int = 0, child: "subprocess.Popen[bytes] | None" = None
+) -> str:
+    """Return the text that follows `words` in a log, once they are there behind its first `after` bytes.
+
+    Raises StageError with the log's end if they don't come within READY_S or `child` ends first.
+    """
     deadline_s = time.monotonic() + READY_S
-    while words not in (text := log.read_text(errors="replace") if log.exists() else ""):
-        if time.monotonic() > deadline_s:
+    while words not in (text := log.read_bytes()[after:].decode(errors="replace") if log.exists() else ""):
+        if time.monotonic() > deadline_s or (child is not None and child.poll() is not None):
             raise StageError(f"{words!r} was not said within {READY_S:.0f} s\n{tail(log)}")
         time.sleep(0.05)
     return text.split(words, 1)[1]

@@ -75,7 +75,7 @@ class Window(Performer):
 
     def _command(self, server: Path, ports: Ports) -> list[str]:
         words = ["sh", "-c", WRAPPER, "sh", str(self.screen.socket), str(self.afterwards_path)]
-        return [*words, *self.launcher, "sonic-pi"]
+        return [*words, *map(str, self.launcher), "sonic-pi"]
 
     def log_text(self) -> str:
         """Return what was printed by whatever was started, and by the Ruby server that the window started."""

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from rehearsal.proof.stream import AUDIO_BUSES, BUFFERS, Pairing, Said, inversions
+from rehearsal.rigs.livetake import SILENCE_DBFS
 from rehearsal.rigs.recording import Argument
-from rehearsal.rigs.sound import SILENCE_DBFS
 
 MS = 1_000_000
 SAME_NS = 3 * MS

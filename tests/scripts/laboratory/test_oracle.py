@@ -1,7 +1,6 @@
 """The oracle: what no sender could have delivered in time, counted by hand and against senders that try."""
 
 from laboratory.runs.oracle import NEEDED_S, Emission, Oracle, base_due_s, unavoidable, way_name
-from laboratory.star.decisionlog import stream_name
 
 from relay.netmodel.impairment import Bursts, Impairment, Jitter, JitterKind, Leg, Way
 
@@ -16,10 +15,6 @@ def every(step_s: float, until_s: float, origin: str = "anna") -> list[Emission]
 
 def instants(emissions: list[Emission]) -> list[float]:
     return [round(emission.at_s, 6) for emission in emissions]
-
-
-def test_its_ways_are_the_emulators() -> None:
-    assert way_name("anna", "up") == stream_name("anna", "up") == "anna/up"
 
 
 def test_due_is_the_timetag_or_the_lead_whichever_is_later() -> None:
