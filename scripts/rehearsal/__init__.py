@@ -9,5 +9,3 @@ from pathlib import Path
 
 RECORDER = Path(__file__).resolve().parent / "rigs" / "recorder"
 """The recorder as a program, to be started in place of scsynth."""
-SINK = Path(__file__).resolve().parent / "embedded" / "sink.py"
-"""The stand-in for scsynth, for the Python that runs this."""

@@ -234,7 +234,7 @@ def test_the_sink_answers_what_a_start_of_sonic_pi_waits_for(sink: HeardSink) ->
     assert (info[0], info[1:3], info[9:14]) == (
         "/sonic-pi/server-info", (1, -1), (16.0, 16.0, 1024.0, 1024.0, 4096.0),
     )  # fmt: skip
-    assert sink.group_of == {}
+    assert list(sink.nodes.by_id) == [0]
     assert sink.ask("/g_freeAll", 0) == []
     assert sink.ask("/quit") == [("/done", "/quit")]
     assert not sink.running

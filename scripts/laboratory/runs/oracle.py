@@ -54,12 +54,12 @@ class Oracle:
             name: Impairment(leg.down, seed=seed, name=way_name(name, "down")) for name, leg in legs.items()
         }
 
-    def out_of_reach(self, emission: Emission, *, needed_s: float = NEEDED_S) -> list[str]:
+    def out_of_reach(self, emission: Emission) -> list[str]:
         """Return the members whom nobody could have served in time; [] if all could be.
 
         Never the origin: it has its own event without any network. Raises KeyError for an unknown origin.
         """
-        until_s = emission.due_s - needed_s
+        until_s = emission.due_s - NEEDED_S
         others = [name for name in self._down if name != emission.origin]
         at_relay_s = self._up[emission.origin].best_arrival_s(emission.at_s, until_s)
         if at_relay_s is None or at_relay_s > until_s:
@@ -72,9 +72,7 @@ class Oracle:
         return unserved
 
 
-def unavoidable(
-    emissions: Iterable[Emission], legs: Mapping[str, Leg], seed: int, *, needed_s: float = NEEDED_S
-) -> list[Emission]:
+def unavoidable(emissions: Iterable[Emission], legs: Mapping[str, Leg], seed: int) -> list[Emission]:
     """Return the events that not even the best possible sender delivers to all other members in time."""
     oracle = Oracle(legs, seed=seed)
-    return [emission for emission in emissions if oracle.out_of_reach(emission, needed_s=needed_s)]
+    return [emission for emission in emissions if oracle.out_of_reach(emission)]

@@ -7,7 +7,6 @@ runs or with the user's own settings.
 import contextlib
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from rehearsal import SINK
+from rehearsal.embedded import SINK, SINK_RECORDING
 from rehearsal.rigs.machine import tail
 
 from laboratory.runs.feeder import BOOTED
@@ -161,19 +160,16 @@ class Player:
     def start(self, relay: str, schedule: Sequence[str | float]) -> None:
         """Start, or start again, without waiting. schedule: the feeder's options."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        sink = self.folder / "scsynth"
-        words = (sys.executable, "-I", "-S", str(SINK), "--record", str(self.handed))
-        sink.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        sink.chmod(0o755)
         address = LOOPBACK if self.beside_relay else relay
         join: list[str | Path] = [
             BIN / "jambridge", "join", f"{address}:{RELAY_PORT}", "--name", self.name,
-            "--transport", self.transport, "--scsynth", sink, "--",
+            "--transport", self.transport, "--scsynth", SINK, "--",
         ]  # fmt: skip
         feeder: list[str | Path] = [
             sys.executable, "-m", "laboratory.runs.feeder", "--port", str(SCSYNTH_PORT), "--log", self.sent,
             "--member", str(self.index), *map(str, schedule),
         ]  # fmt: skip
+        recorded = {SINK_RECORDING: str(self.handed), "REHEARSAL_PYTHON": sys.executable}
         self.starts += 1
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
@@ -183,7 +179,7 @@ class Player:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env=skewed(environment(self.folder), self.skew_ppm),
+                env=skewed(environment(self.folder), self.skew_ppm) | recorded,
             )
 
     @property

@@ -22,6 +22,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from laboratory.runs.players import RELAY_PORT, RELAY_READY
 from laboratory.runs.points import legs_over
 from laboratory.star import netlab_view, selfcheck
 from laboratory.star.decisionlog import read_log
@@ -34,10 +35,8 @@ from relay.wire.errors import LocalError
 
 NOT_HERE = 3
 NAMES = ("anna", "bob", "cleo", "dora", "emil", "frida", "gus", "hanna")
-RELAY_PORT = 7707
 LISTEN_S = 10.0
 FAREWELL_S = 5.0
-TCP_LISTEN = "0A"
 TABLE_COLUMNS = 160
 """Wide as the widest table: better that a narrow terminal wraps than that figures are cut."""
 
@@ -48,6 +47,8 @@ class Outcome:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.statuses: dict[str, int] = {}
+        self.relay_is_ready = False
+        """Whether the relay has said that it listens."""
         self._selector = selectors.DefaultSelector()
         self._rest: dict[str, bytes] = {}
 
@@ -71,6 +72,7 @@ class Outcome:
                 lines.append(self._rest[name])
             for line in lines:
                 text = line.decode(errors="replace").rstrip("\r")
+                self.relay_is_ready |= name == "relay" and RELAY_READY in text
                 self.console.print(f"{name:>6} | {text}", markup=False, highlight=False, soft_wrap=True)
         return bool(ready)
 
@@ -121,15 +123,14 @@ def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: O
         return child
 
     if relay == "serve":
-        server = start(
-            star.relay, ["jamrelay", "serve", "--port", str(RELAY_PORT), "--data-dir", str(folder)]
-        )
+        serve = ["jamrelay", "serve", "--port", str(RELAY_PORT), "--data-dir", str(folder)]
+        server = start(star.relay, serve)
         deadline_s = time.monotonic() + LISTEN_S
-        while not listens(server.pid, RELAY_PORT):
-            outcome.hear(0.05)
+        while not outcome.relay_is_ready:
             if server.poll() is not None or time.monotonic() > deadline_s:
                 outcome.hear(0.5)
                 raise NetlabError(f"jamrelay doesn't listen on port {RELAY_PORT} after {LISTEN_S:.0f} s")
+            outcome.hear(0.05)
     elif relay != "none":
         start(star.relay, shlex.split(relay))
     children = {name: start(host, command) for name, host in star.members.items()}
@@ -149,20 +150,6 @@ def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: O
     deadline_s = time.monotonic() + FAREWELL_S
     while outcome.hear(0.1) and time.monotonic() < deadline_s:
         pass
-
-
-def listens(pid: int, port: int) -> bool:
-    """Return whether something in the process's namespace listens on a TCP port. Source: proc_net_tcp.rst."""
-    for table in ("tcp", "tcp6"):
-        try:
-            rows = Path(f"/proc/{pid}/net/{table}").read_text("ascii").splitlines()[1:]
-        except OSError:
-            continue
-        for row in rows:
-            _, local, _, state, *_ = row.split()
-            if state == TCP_LISTEN and int(local.rpartition(":")[2], 16) == port:
-                return True
-    return False
 
 
 def check_profiles(

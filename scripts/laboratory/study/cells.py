@@ -111,7 +111,7 @@ class Threshold:
     sure: bool
 
 
-def threshold(cells: Iterable[Cell], below: float = COHERENT) -> Threshold | None:
+def threshold(cells: Iterable[Cell]) -> Threshold | None:
     """Search from the first cell to the first that isn't coherent; None if there are no cells.
 
     Give a curve as it is where more of x is worse, and reversed where less of it is.
@@ -119,13 +119,13 @@ def threshold(cells: Iterable[Cell], below: float = COHERENT) -> Threshold | Non
     passed: list[Cell] = []
     failed: Cell | None = None
     for cell in cells:
-        if cell.bad.value >= below:
+        if cell.bad.value >= COHERENT:
             failed = cell
             break
         passed.append(cell)
     if not passed and failed is None:
         return None
-    sure = bool(passed) and all(cell.bad.high < below for cell in passed)
+    sure = bool(passed) and all(cell.bad.high < COHERENT for cell in passed)
     return Threshold(passed[-1] if passed else None, failed, sure)
 
 

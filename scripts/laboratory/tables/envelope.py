@@ -163,12 +163,10 @@ def _range(known: Sequence[float]) -> str:
     return f"{known[0]:.0f}-{known[-1]:.0f}" if known else "?"
 
 
-def points(
-    where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS, words: Sequence[str] = ()
-) -> list[Point]:
+def points(where: str, words: Sequence[str] = ()) -> list[Point]:
     """Return all trials of a lab as points; words: only those with one of them in the title, if any."""
     return [
-        trial.point(where, seconds, seeds)
+        trial.point(where)
         for trial in TRIALS
         if where in trial.wheres and (not words or any(word.lower() in trial.title.lower() for word in words))
     ]

@@ -4,7 +4,7 @@ Pure. Members come in one after the other, boot, and lock their clocks; when eve
 reached every scsynth (or WARM_S_MAX has passed: on some networks it never does), the music begins.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -63,12 +63,9 @@ class Stage:
         caution: Caution = Caution.BALANCED,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
-        ppm_of: Callable[[int, int], float] = spread_ppm,
     ) -> None:
         """Bring in one member for every leg. lead_ms: None lets the lead tune itself; the shift is 0 unless
         that tunes itself.
-
-        ppm_of: rate error by (index, members).
         """
         lead_s, shift_s = None if lead_ms is None else lead_ms / 1e3, None if shift_auto else 0.0
         self.jam = Jam(
@@ -81,7 +78,7 @@ class Stage:
         self._size = len(legs)
         dice = Random(f"stage {seed}")
         for index, (name, leg) in enumerate(legs.items()):
-            ppm = ppm_of(index, len(legs))
+            ppm = spread_ppm(index, len(legs))
             wall_s = dice.uniform(-WALL_OFFSET_S_MAX, WALL_OFFSET_S_MAX)
             self.jam.at_s(index * JOIN_EVERY_S, partial(self._join, name, leg, wall_s, ppm))
 

@@ -7,37 +7,14 @@ themselves here, so notes are left out of the trees, and `started` says which ev
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
-from rehearsal.rigs.tree import GROUP, Node
+from rehearsal.rigs.nodes import AFTER, BEFORE, HEAD, REPLACE, TAIL, LiveNode, Nodes, NoSuchPlace
+from rehearsal.rigs.tree import Node
 
 from bridge.scsynth.id_space import NODE_BITS
 from laboratory.runs.tallying import Handed
 from relay.wire.meaning import is_note
 from relay.wire.osc import Message, single_message
-
-HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
-
-
-class NoSuchPlace(Exception):
-    """A message names a node that isn't there, or makes one that is: scsynth says /fail."""
-
-
-@dataclass(slots=True, eq=False)
-class _Live:
-    id: int
-    name: str
-    is_note: bool = False
-    parent: "_Live | None" = None
-    inside: list["_Live"] = field(default_factory=list)
-
-    @property
-    def is_group(self) -> bool:
-        return self.name == GROUP
-
-    def seen(self, slot: int) -> Node:
-        inside = (one for one in self.inside if not one.is_note and one.id >> NODE_BITS == slot)
-        return Node(self.id, self.name, tuple(one.seen(slot) for one in inside))
 
 
 class SynthTree:
@@ -46,8 +23,8 @@ class SynthTree:
     def __init__(self) -> None:
         self.started: set[int] = set()
         """All synths that ever began, notes included."""
-        self._root = _Live(0, GROUP)
-        self._nodes = {0: self._root}
+        self._notes: set[int] = set()
+        self._nodes = Nodes()
 
     def run(self, handed: Iterable[Handed], until_ns: int) -> "SynthTree":
         """Execute what was handed over, up to a true instant; return itself."""
@@ -60,9 +37,15 @@ class SynthTree:
         return self
 
     def slot(self, slot: int) -> Node:
-        """Return a slot's part: its root group and all in it but notes and what only its own host has."""
-        root = self._nodes.get(slot << NODE_BITS)
-        return Node(slot << NODE_BITS, "missing") if root is None else root.seen(slot)
+        """Return a slot's part: its root group and all in it but notes and nodes that only its host has."""
+        root = self._nodes.by_id.get(slot << NODE_BITS)
+        return Node(slot << NODE_BITS, "missing") if root is None else self._seen(root, slot)
+
+    def _seen(self, node: LiveNode, slot: int) -> Node:
+        inside = (
+            one for one in node.inside or () if one.id not in self._notes and one.id >> NODE_BITS == slot
+        )
+        return Node(node.id, node.name, tuple(self._seen(one, slot) for one in inside))
 
     def execute(self, message: Message) -> bool:
         """Execute one message; return False where scsynth says /fail."""
@@ -76,98 +59,54 @@ class SynthTree:
 
     def _s_new(self, message: Message) -> None:
         name, node, action, target = message.args[:4]
-        self._make(_Live(int(node), str(name), is_note(message.raw)), int(action), int(target))
+        self._nodes.make(int(node), int(action), int(target), synth=str(name))
         self.started.add(int(node))
+        (self._notes.add if is_note(message.raw) else self._notes.discard)(int(node))
 
     def _g_new(self, message: Message) -> None:
         for node, action, target in _grouped(message, 3):
             if not self._stands(node, action, target):
-                self._make(_Live(node, GROUP), action, target)
+                self._nodes.make(node, action, target)
+                self._notes.discard(node)
 
     def _stands(self, node: int, action: int, target: int) -> bool:
         """Tell whether a group that is asked for is there, in the right parent: then it stays where it is."""
-        there, place = self._nodes.get(node), self._nodes.get(target)
+        there, place = self._nodes.by_id.get(node), self._nodes.by_id.get(target)
         if there is None or place is None or action == REPLACE:
             return False
         return there.parent is (place if action in (HEAD, TAIL) else place.parent)
 
     def _n_free(self, message: Message) -> None:
         for (node,) in _grouped(message, 1):
-            self._free(self._find(node))
+            self._nodes.free(self._nodes.find(node))
 
     def _g_free_all(self, message: Message) -> None:
         for (group,) in _grouped(message, 1):
-            for one in self._group(group).inside.copy():
-                self._free(one)
+            for one in list(self._nodes.group(group).inside or ()):
+                self._nodes.free(one)
 
     def _g_deep_free(self, message: Message) -> None:
         for (group,) in _grouped(message, 1):
-            self._free_synths(self._group(group))
+            self._nodes.free_synths(self._nodes.group(group))
 
     def _g_head(self, message: Message) -> None:
         for group, node in _grouped(message, 2):
-            self._place(self._find(node), HEAD if message.address == "/g_head" else TAIL, self._group(group))
+            action = HEAD if message.address == "/g_head" else TAIL
+            self._nodes.move(self._nodes.find(node), action, self._nodes.group(group))
 
     def _n_before(self, message: Message) -> None:
         for node, target in _grouped(message, 2):
             action = BEFORE if message.address == "/n_before" else AFTER
-            self._place(self._find(node), action, self._find(target))
+            self._nodes.move(self._nodes.find(node), action, self._nodes.find(target))
 
     def _n_order(self, message: Message) -> None:
         action, target, *nodes = (int(number) for number in message.args)
-        place = self._group(target) if action in (HEAD, TAIL) else self._find(target)
+        place = self._nodes.group(target) if action in (HEAD, TAIL) else self._nodes.find(target)
         for node in nodes:
-            if node in self._nodes:
-                moved = self._find(node)
-                self._place(moved, action, place)
+            if node in self._nodes.by_id:
+                moved = self._nodes.find(node)
+                self._nodes.move(moved, action, place)
                 action, place = AFTER, moved
-
-    def _make(self, node: _Live, action: int, target: int) -> None:
-        if node.id in self._nodes:
-            raise NoSuchPlace(node.id)
-        place = self._group(target) if action in (HEAD, TAIL) else self._find(target)
-        self._place(node, AFTER if action == REPLACE else action, place)
-        self._nodes[node.id] = node
-        if action == REPLACE:
-            self._free(place)
-
-    def _place(self, node: _Live, action: int, place: _Live) -> None:
-        group = place if action in (HEAD, TAIL) else place.parent
-        if group is None:
-            raise NoSuchPlace("beside the root group")
-        if node.parent is not None:
-            node.parent.inside.remove(node)
-        at = {HEAD: 0, TAIL: len(group.inside)}.get(action)
-        if at is None:
-            at = group.inside.index(place) + (action == AFTER)
-        group.inside.insert(at, node)
-        node.parent = group
-
-    def _free(self, node: _Live) -> None:
-        if node.parent is None:
-            raise NoSuchPlace("the root group can't be freed")
-        for one in node.inside.copy():
-            self._free(one)
-        node.parent.inside.remove(node)
-        del self._nodes[node.id]
-
-    def _free_synths(self, group: _Live) -> None:
-        for one in group.inside.copy():
-            if one.is_group:
-                self._free_synths(one)
-            else:
-                self._free(one)
-
-    def _find(self, node: int) -> _Live:
-        if node not in self._nodes:
-            raise NoSuchPlace(node)
-        return self._nodes[node]
-
-    def _group(self, node: int) -> _Live:
-        group = self._find(node)
-        if not group.is_group:
-            raise NoSuchPlace(node)
-        return group
 
 
 def executed_ns(handed: Handed) -> int:

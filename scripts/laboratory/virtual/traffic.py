@@ -29,7 +29,7 @@ class Sent:
         return self.datagram[:8] + (start + self.ahead).to_bytes(8) + self.datagram[16:]
 
 
-def recorded(name: str, *, until_s: float = 1e9, direction: str = "to_scsynth") -> list[Sent]:
+def recorded(name: str, *, until_s: float = 1e9) -> list[Sent]:
     """Return a recording from its first datagram on."""
     rows = [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text().splitlines()]
     start_s = rows[0]["t"]
@@ -37,7 +37,7 @@ def recorded(name: str, *, until_s: float = 1e9, direction: str = "to_scsynth") 
     sent = []
     for row in rows:
         at_s = row["t"] - start_s
-        if row["dir"] != direction or at_s > until_s:
+        if row["dir"] != "to_scsynth" or at_s > until_s:
             continue
         datagram = bytes.fromhex(row["hex"])
         is_bundle = datagram.startswith(BUNDLE_TAG)
@@ -50,13 +50,13 @@ def boot() -> list[Sent]:
     return recorded("boot")
 
 
-def generated(seed: int, *, seconds: float, per_s: float = 12.0, first_id: int = 100) -> list[Sent]:
+def generated(seed: int, *, seconds: float, per_s: float = 12.0) -> list[Sent]:
     """Return a player: a run with its mixer, chords, FX that come and go, notes far ahead and real-time ones.
 
     It presumes the groups of a boot. Ids never repeat.
     """
     dice = Random(seed)
-    ids = iter(range(first_id, first_id + 100_000))
+    ids = iter(range(100, 100_100))
     run, mixer = next(ids), next(ids)
     sent: list[Sent] = []
 

@@ -17,7 +17,6 @@ Delays are differences of quantiles: exact for medians, an upper bound above the
 
 import asyncio
 import json
-import shlex
 import socket
 import sys
 import tempfile
@@ -30,10 +29,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from rehearsal import SINK
 from rehearsal.cost.cost import Delay, delay_of, less, measure_cost
 from rehearsal.cost.relaybench import measure_relay, show_relay
 from rehearsal.cost.relaycore import cost_us
+from rehearsal.embedded import SINK, SINK_RECORDING
 from rehearsal.rigs import recording
 from rehearsal.rigs.jam import BIN, RELAY_READY
 from rehearsal.rigs.machine import StageError, find_ports
@@ -111,16 +110,14 @@ def measure_delay(folder: Path, seconds: float) -> dict[str, Delay]:
         port = int(wait_for_text(log, RELAY_READY).split(",")[0])
         taps = find_ports(7)
         sink = folder / "sink.jsonl"
-        program = folder / "sink"
-        program.write_text(
-            f"#!/bin/sh\nexec {shlex.quote(sys.executable)} "
-            f'{shlex.quote(str(SINK))} --record {shlex.quote(str(sink))} "$@"\n'
-        )
-        program.chmod(0o755)
+        env = {
+            "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), SINK_RECORDING: str(sink),
+            "REHEARSAL_PYTHON": sys.executable,
+        }  # fmt: skip
         stage.spawn(
-            [BIN / "jambridge", "join", f"127.0.0.1:{port}", "--scsynth", program, "--name", "bridge",
+            [BIN / "jambridge", "join", f"127.0.0.1:{port}", "--scsynth", SINK, "--name", "bridge",
              "--", "scsynth", "-u", str(taps.scsynth), "-i", "2", "-o", "2"],
-            folder / "join.log", env={"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data")},
+            folder / "join.log", env=env,
         )  # fmt: skip
         wait_for_text(folder / "join.log", "clock set to the room's")
         return asyncio.run(probe(folder, port, taps.scsynth, sink, seconds))

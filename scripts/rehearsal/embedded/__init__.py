@@ -9,6 +9,8 @@ from pathlib import Path
 
 SINK = Path(__file__).resolve().parent / "sink"
 """The stand-in for scsynth as a program, for REHEARSAL_SCSYNTH."""
+SINK_RECORDING = "REHEARSAL_SINK_RECORDING"
+"""Environment variable: a file to which the sink appends what came when."""
 REPLAYER = Path(__file__).resolve().parent / "replayer.py"
 """The stand-in for Sonic Pi."""
 TRAFFIC = Path(__file__).resolve().parents[1] / "traffic"

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 
 from rehearsal.embedded import REPLAYER, SINK, TRAFFIC, sounds
@@ -88,8 +89,10 @@ class StandIn(Performer):
 class EmbeddedJam(Jam):
     """A relay and stand-ins that joined it through real bridges and recorders."""
 
-    def __post_init__(self) -> None:
-        self.root = sounds.root(self.folder)
+    @cached_property
+    def root(self) -> Path:
+        """The folder that the stand-ins take for Sonic Pi's own."""
+        return sounds.root(self.folder)
 
     def _performer(self, name: str, index: int) -> Performer:
         home = self.folder / name

@@ -2,7 +2,8 @@
 
     sink -v                  says what it is
     sink -u PORT FLAGS...    listens on UDP PORT of -B (127.0.0.1) until /quit or SIGTERM
-    sink --record FILE ...   the same, and appends to FILE what came when, as a recorder does
+
+Environment: REHEARSAL_SINK_RECORDING, a file to which it appends what came when, as a recorder does.
 
 It keeps a tree of groups and synths, so that /n_go, /n_end and /fail are told to whoever asked by /notify.
 Like scsynth with jackd at 256 frames it takes a bundle LATENCY_S before its timetag; it never complains of
@@ -28,6 +29,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from rehearsal.embedded import SINK_RECORDING
+from rehearsal.rigs.nodes import LiveNode, Nodes, NoSuchPlace
 from rehearsal.rigs.osc import message
 from rehearsal.rigs.recorder import ANCILLARY_BYTES, MAX_DATAGRAM, open_socket, read_ancillary
 from rehearsal.rigs.recording import Argument, parse_message, unix_ns, walk
@@ -87,9 +90,7 @@ class Sink:
         self.waiting: list[tuple[int, int, bytes, Address]] = []
         self.ending: list[tuple[int, int]] = []
         self.count = 0
-        self.inside: dict[int, dict[int, None]] = {0: {}}
-        """group -> its nodes; synths aren't keys."""
-        self.group_of: dict[int, int] = {}
+        self.nodes = Nodes()
         self.buffers: dict[int, tuple[int, int, float]] = {}
         self.running = True
 
@@ -106,7 +107,7 @@ class Sink:
                 _, _, raw, source = heapq.heappop(self.waiting)
                 self.execute(raw, source)
             while self.ending and self.ending[0][0] <= now_ns:
-                self.free(heapq.heappop(self.ending)[1])
+                self.end(heapq.heappop(self.ending)[1])
 
     def receive(self) -> None:
         while True:
@@ -132,8 +133,8 @@ class Sink:
                 self.clients[source] = None
                 self.reply(source, "/done", "/notify", 0, int(self.flags.get("-l", "1")))
             case "/status":
-                groups = len(self.inside)
-                synths = len(self.group_of) + 1 - groups
+                groups = sum(one.inside is not None for one in self.nodes.by_id.values())
+                synths = len(self.nodes.by_id) - groups
                 figures = (1, 0, synths, groups, 0, 0.1, 0.2, 48000.0, 48000.0)
                 self.sock.sendto(message("/status.reply", *figures, doubles=2), source)
             case "/sync":
@@ -141,21 +142,23 @@ class Sink:
             case "/g_new" | "/p_new":
                 for at in range(0, len(args), 3):
                     node, action, target = (number(args, at + each) for each in range(3))
-                    self.create(address, node, action, target, group=True)
+                    self.create(address, node, action, target)
             case "/s_new":
                 self.new_synth(args)
             case "/n_free":
                 for at in range(len(args)):
-                    self.free_or_fail(number(args, at))
+                    if number(args, at) not in self.nodes.by_id:
+                        self.notify("/fail", "/n_free", f"Node {number(args, at)} not found")
+                    self.end(number(args, at))
             case "/g_freeAll" | "/g_deepFree":
                 for at in range(len(args)):
-                    for node in list(self.inside.get(number(args, at), ())):
-                        self.free(node)
-            case "/n_set" if number(args, 0) != 0 and number(args, 0) not in self.group_of:
+                    group = self.nodes.by_id.get(number(args, at))
+                    for one in list(group.inside or ()) if group else ():
+                        self.end(one.id)
+            case "/n_set" if number(args, 0) not in self.nodes.by_id:
                 self.notify("/fail", "/n_set", f"Node {number(args, 0)} not found")
-            case "/n_query" if number(args, 0) in self.group_of:
-                node = number(args, 0)
-                self.tell("/n_info", node, self.group_of[node], node in self.inside)
+            case "/n_query" if (found := self.nodes.by_id.get(number(args, 0))) and found.parent:
+                self.tell("/n_info", found)
             case "/n_query":
                 self.reply(source, "/fail", "/n_query", f"Node {number(args, 0)} not found")
             case _ if address.startswith("/b_"):
@@ -179,56 +182,42 @@ class Sink:
 
     def new_synth(self, args: tuple[Argument, ...]) -> None:
         name, node = str(args[0]), number(args, 1)
-        if not self.create("/s_new", node, number(args, 2), number(args, 3), group=False):
+        if not self.create("/s_new", node, number(args, 2), number(args, 3), name):
             return
         if name == "sonic-pi-server-info":
             outs, ins = float(self.flags.get("-o", "8")), float(self.flags.get("-i", "8"))
             audio, control, buffers = (float(self.flags.get(flag, "1024")) for flag in ("-a", "-c", "-b"))
             rates = (48000.0, 1 / 48000, 0.00013, 750.0, 0.00133, 0.0)
             self.notify("/sonic-pi/server-info", node, -1, *rates, outs, ins, audio, control, buffers, 1.0)
-            self.free(node)
+            self.end(node)
         elif not any(part in name for part in STAYING):
             controls = dict(zip(args[4::2], args[5::2], strict=False))
             lengths = [controls[each] for each in ENVELOPE if each in controls]
             life_s = sum(each for each in lengths if isinstance(each, int | float) and each > 0)
             heapq.heappush(self.ending, (time.time_ns() + round((life_s or SYNTH_S) * 1e9), node))
 
-    def create(self, address: str, node: int, action: int, target: int, *, group: bool) -> bool:
-        if node in self.group_of or node in self.inside:
-            self.notify("/fail", address, "duplicate node ID")
+    def create(self, address: str, node: int, action: int, target: int, synth: str | None = None) -> bool:
+        try:
+            made = self.nodes.make(node, action, target, synth=synth)
+        except NoSuchPlace as error:
+            self.notify("/fail", address, str(error))
             return False
-        parent = target if action in (0, 1) else self.group_of.get(target, -1)
-        if parent not in self.inside:
-            kind = "Group" if action in (0, 1) else "Node"
-            self.notify("/fail", address, f"{kind} {target} not found")
-            return False
-        self.inside[parent][node] = None
-        self.group_of[node] = parent
-        if group:
-            self.inside[node] = {}
-        self.tell("/n_go", node, parent, group)
+        self.tell("/n_go", made)
         return True
 
-    def free_or_fail(self, node: int) -> None:
-        if node not in self.group_of:
-            self.notify("/fail", "/n_free", f"Node {node} not found")
-        self.free(node)
+    def end(self, node: int) -> None:
+        """End a node, and before it all that is inside of it; nothing happens if it has ended already."""
+        found = self.nodes.by_id.get(node)
+        if found is None or found.parent is None:
+            return
+        for one in list(found.inside or ()):
+            self.end(one.id)
+        self.nodes.free(found)
+        self.tell("/n_end", found)
 
-    def free(self, node: int) -> None:
-        parent = self.group_of.pop(node, None)
-        if parent is None:
-            return  # freed before its end came
-        del self.inside[parent][node]
-        group = node in self.inside
-        for inner in list(self.inside.get(node, ())):
-            self.free(inner)
-        if group:
-            del self.inside[node]
-        self.tell("/n_end", node, parent, group)
-
-    def tell(self, address: str, node: int, parent: int, group: bool) -> None:
-        rest = (1, -1, -1) if group else (0,)
-        self.notify(address, node, parent, -1, -1, *rest)
+    def tell(self, address: str, node: LiveNode) -> None:
+        rest = (0,) if node.inside is None else (1, -1, -1)
+        self.notify(address, node.id, node.parent.id if node.parent else -1, -1, -1, *rest)
 
     def notify(self, address: str, *args: int | float | str) -> None:
         for client in self.clients:
@@ -245,14 +234,13 @@ def number(args: tuple[Argument, ...], at: int) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    record = Path(arguments[1]) if arguments[:1] == ["--record"] else None
-    arguments = arguments[2:] if record else arguments
+    record = os.environ.get(SINK_RECORDING)
     if "-u" not in arguments[:-1]:
         print(VERSION)
         return 0
     flags = dict(zip(arguments[::2], arguments[1::2], strict=False))
     try:
-        sink = Sink(int(flags["-u"]), flags, record)
+        sink = Sink(int(flags["-u"]), flags, Path(record) if record else None)
     except (OSError, ValueError) as error:
         raise SystemExit(f"sink: cannot listen on UDP {flags.get('-u')} or write: {error}") from error
     if record:

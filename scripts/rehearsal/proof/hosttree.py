@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from rehearsal.proof.same import BUSES_EACH, HARDWARE_BUSES, root_of
 from rehearsal.proof.slots import SLOT_BITS, node_of
+from rehearsal.rigs.nodes import TAIL, Nodes, NoSuchPlace
 from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import RecordedMessage
 
@@ -16,7 +17,6 @@ FIRST_STRIP = 64
 FIRST_TAP = 128
 STRIP_SYNTHDEF = "sonic-pi-basic_mixer"
 HOST_NODES = frozenset({JAM, STRIPS, *range(FIRST_STRIP + 1, FIRST_STRIP + 32)})
-HEAD, TAIL, BEFORE, AFTER = range(4)
 
 
 class HostTreeError(ValueError):
@@ -46,41 +46,29 @@ def is_host_message(message: RecordedMessage) -> bool:
 
 def check(messages: Iterable[RecordedMessage], slots: Iterable[int]) -> None:
     """Build what the messages say. Raises HostTreeError unless it is the tree of these slots."""
-    wanted = sorted(slots)
-    children: dict[int, list[int]] = {0: []}
+    wanted, tree = sorted(slots), Nodes()
     for message in messages:
-        if message.address == "/s_new":
+        is_strip = message.address == "/s_new"
+        if is_strip:
             check_strip(message)
-            place = message.args[1:4]
-        else:
-            place = message.args[:3]
-            if len(message.args) != 3:
-                raise HostTreeError(f"/g_new with {len(message.args)} arguments: expected one group")
-        node, action, target = (int(number) if isinstance(number, int) else -1 for number in place)
-        insert(children, node, action, target)
-        if message.address == "/g_new":
-            children[node] = []
+        elif len(message.args) != 3:
+            raise HostTreeError(f"/g_new with {len(message.args)} arguments: expected one group")
+        place = message.args[is_strip : is_strip + 3]
+        node, action, target = (number if isinstance(number, int) else -1 for number in place)
+        try:
+            tree.make(node, action, target, synth=STRIP_SYNTHDEF if is_strip else None)
+        except NoSuchPlace as error:
+            raise HostTreeError(f"node {node} put to {target} with action {action}: {error}") from None
     expected = {
         0: [JAM, STRIPS],
         JAM: [root_of(slot) for slot in wanted],
         STRIPS: [FIRST_STRIP + slot for slot in wanted],
     }
-    for group, inside in expected.items():
-        if children.get(group) != inside:
-            raise HostTreeError(f"group {group} holds {children.get(group)}, expected {inside}")
-
-
-def insert(children: dict[int, list[int]], node: int, action: int, target: int) -> None:
-    if any(node in inside for inside in children.values()):
-        raise HostTreeError(f"node {node} is made twice")
-    if action in (HEAD, TAIL) and target in children:
-        children[target].insert(0 if action == HEAD else len(children[target]), node)
-        return
-    for inside in children.values():
-        if action in (BEFORE, AFTER) and target in inside:
-            inside.insert(inside.index(target) + (action == AFTER), node)
-            return
-    raise HostTreeError(f"node {node} is put to {target} with action {action}: there is no such place")
+    for group, ids in expected.items():
+        found = tree.by_id.get(group)
+        inside = None if found is None else [one.id for one in found.inside or ()]
+        if inside != ids:
+            raise HostTreeError(f"group {group} holds {inside}, expected {ids}")
 
 
 def check_strip(message: RecordedMessage) -> None:

@@ -21,7 +21,7 @@ from rehearsal.rigs.recording import RecordedMessage, parse_message
 SYNTHDEFS = Path("/usr/share/sonic-pi/synthdefs/compiled")
 SAMPLE_RATE = 48_000
 TAIL_S = 1.0
-"""Rendered after the last message, unless a length is given."""
+"""Rendered after the last message."""
 TIMEOUT_S = 300.0
 BIG = ("-a", "65536", "-b", "65536", "-n", "16384", "-m", "524288", "-d", "4096", "-w", "256")
 """Room for the ids and buses of 16 slots; big id spaces cost nothing (measured)."""
@@ -135,8 +135,6 @@ def render(
     wav: Path,
     seed: int = 1,
     *,
-    length_s: float | None = None,
-    sample_rate: int = SAMPLE_RATE,
     synthdefs: Path = SYNTHDEFS,
     channels: int = 2,
     engine: Engine = run_scsynth,
@@ -144,29 +142,28 @@ def render(
     """Render (time_s, OSC message) pairs to an int16 WAV and return the SHA-256 of its samples.
 
     Times are seconds from the start, >= 0; pairs of equal time run in the order given. What is_musical
-    refuses is left out. length_s: default TAIL_S after the last message. The WAV begins OPENING_SAMPLES
-    before time 0.
+    refuses is left out. The WAV begins OPENING_SAMPLES before time 0 and ends TAIL_S after the last message.
     Raises RenderError if the engine fails, ValueError for a negative time.
     """
     kept = sorted(((at_s, raw) for at_s, raw in messages if is_musical(raw)), key=lambda pair: pair[0])
     if kept and kept[0][0] < 0:
         raise ValueError(f"time {kept[0][0]} s: a score starts at 0")
-    end_s = length_s if length_s is not None else (kept[-1][0] if kept else 0.0) + TAIL_S
+    end_s = (kept[-1][0] if kept else 0.0) + TAIL_S
     opening = [
         message("/d_loadDir", str(synthdefs)),
         message("/d_recv", seed_synthdef()),
         message("/s_new", SEED_DEF, 999, 0, 0, "seed", float(seed)),
     ]
-    opening_s = OPENING_SAMPLES / sample_rate
+    opening_s = OPENING_SAMPLES / SAMPLE_RATE
     pairs = [(0.0, raw) for raw in opening]
-    pairs += [(opening_s + at_s, raw) for at_s, raw in kept if at_s <= end_s]
+    pairs += [(opening_s + at_s, raw) for at_s, raw in kept]
     # Without the last free, scsynth 3.14 crashes on its way out (measured).
     pairs.append((opening_s + end_s, message("/g_freeAll", 0)))
     wav.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         score = Path(folder) / "score.osc"
         score.write_bytes(b"".join(framed(at_s, raw) for at_s, raw in pairs))
-        engine(score, wav, sample_rate, channels)
+        engine(score, wav, SAMPLE_RATE, channels)
     return pcm_sha256(wav)
 
 

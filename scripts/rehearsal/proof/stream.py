@@ -7,6 +7,7 @@ scsynth's order. Written from docs/way-of-an-event.md, not with the bridge's cod
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rehearsal.proof.offline import is_musical
@@ -19,6 +20,7 @@ from rehearsal.proof.same import (
     root_of,
 )
 from rehearsal.proof.slots import BUFFERS_EACH, SLOT_BITS
+from rehearsal.rigs.nodes import Nodes, NoSuchPlace
 from rehearsal.rigs.recording import Argument, RecordedMessage, Recording
 
 NODE_BITS = SLOT_BITS
@@ -333,35 +335,21 @@ def freed_before(stream: Iterable[Said]) -> set[int]:
     A model of the tree, fed in the order in which plain scsynth runs the messages. Nodes that end by
     themselves don't matter: nothing is put into a synth, and Sonic Pi's groups end by /n_free only.
     """
-    alive: dict[int, int] = {0: -1}
-    lost: set[int] = set()
+    nodes, lost = Nodes(), set[int]()
     for said in sorted(stream, key=lambda each: (each.plays_at_ns, each.message.index)):
         numbers = [value for value in said.content[1:] if isinstance(value, int)]
         match said.address:
             case "/g_new":
                 for node, action, target in zip(numbers[0::3], numbers[1::3], numbers[2::3], strict=True):
-                    add(alive, node, action, target)
-            case "/s_new":
-                node, action, target = numbers[:3]
-                if node not in alive and not add(alive, node, action, target):
-                    lost.add(node)
-            case "/n_free":
-                for node in numbers:
-                    free(alive, node)
-            case "/g_freeAll" | "/g_deepFree":
-                for node in [each for each, parent in alive.items() if parent in numbers]:
-                    free(alive, node)
+                    with suppress(NoSuchPlace):
+                        nodes.make(node, action, target)
+            case "/s_new" if numbers[0] not in nodes.by_id:
+                try:
+                    nodes.make(*numbers[:3], synth=str(said.content[1]))
+                except NoSuchPlace:
+                    lost.add(numbers[0])
+            case "/n_free" | "/g_freeAll" | "/g_deepFree":
+                for found in filter(None, map(nodes.by_id.get, numbers)):
+                    for one in [found] if said.address == "/n_free" else list(found.inside or ()):
+                        nodes.free(one)
     return lost
-
-
-def add(alive: dict[int, int], node: int, action: int, target: int) -> bool:
-    if target not in alive:
-        return False
-    alive[node] = target if action in (0, 1) else alive[target]
-    return True
-
-
-def free(alive: dict[int, int], node: int) -> None:
-    alive.pop(node, None)
-    for child in [each for each, parent in alive.items() if parent == node]:
-        free(alive, child)

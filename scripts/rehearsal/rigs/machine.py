@@ -122,7 +122,7 @@ def find_ports(index: int) -> Ports:
     raise StageError(f"no {PORTS_EACH} free ports in a row from {FIRST_PORT} on")
 
 
-def end_child(child: "subprocess.Popen[bytes]", grace_s: float = END_S) -> None:
+def end_child(child: "subprocess.Popen[bytes]") -> None:
     """End a child started by Stage.spawn, with its whole process group. Idempotent."""
     if child.returncode is None:
         # The child itself isn't reaped yet, so its pid, and with it the group's id, can't be another's.
@@ -130,13 +130,13 @@ def end_child(child: "subprocess.Popen[bytes]", grace_s: float = END_S) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(grace_s)
+                child.wait(END_S)
                 return
 
 
-def tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
+def tail(path: Path) -> str:
     try:
         text = path.read_text(errors="replace")
     except OSError:
         return f"--- {path}: (none)"
-    return "\n".join([f"--- {path}:", *text.splitlines()[-lines:]])
+    return "\n".join([f"--- {path}:", *text.splitlines()[-LOG_TAIL_LINES:]])

@@ -37,6 +37,7 @@ PATH_WORDS = re.compile(r"\S*/(\S+)")
 JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
 
 ERROR_LINES = 3
+NAMED = 4
 NODES_EACH = 2
 """A run's own group, with all its FX, and its mixer."""
 
@@ -225,11 +226,11 @@ def at(where: str) -> str:
     return "at home" if where == "home" else where
 
 
-def names(counts: Mapping[str, int], at_most: int = 4) -> str:
+def names(counts: Mapping[str, int]) -> str:
     """Return names with their counts, the most frequent first."""
     ordered = sorted(counts.items(), key=lambda each: -each[1])
-    more = f" and {len(ordered) - at_most} more" if len(ordered) > at_most else ""
-    return (", ".join(f"{name} {count}" for name, count in ordered[:at_most]) or "none") + more
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return (", ".join(f"{name} {count}" for name, count in ordered[:NAMED]) or "none") + more
 
 
 def notes_of(stream: Sequence[Said], from_ns: int, to_ns: int) -> list[Note]:

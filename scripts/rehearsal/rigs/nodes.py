@@ -1,0 +1,88 @@
+"""Nodes: a model of scsynth's tree, with the standard library alone.
+
+It does as scsynth 3.13 does: new nodes, moves and frees by add action and target, refused as scsynth refuses
+them. Nodes never end by themselves here. It shares no code with the product, since the proof uses it.
+"""
+
+from dataclasses import dataclass
+
+HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
+
+
+class NoSuchPlace(Exception):
+    """A message names a node that isn't there, or makes one that is: scsynth says /fail."""
+
+
+@dataclass(slots=True, eq=False)
+class LiveNode:
+    """One node. inside: of a group its nodes in scsynth's order; None: it is a synth."""
+
+    id: int
+    name: str
+    inside: "list[LiveNode] | None" = None
+    parent: "LiveNode | None" = None
+
+
+class Nodes:
+    """One scsynth's tree, from its root group down."""
+
+    def __init__(self) -> None:
+        self.root = LiveNode(0, "group", [])
+        self.by_id = {0: self.root}
+
+    def make(self, node: int, action: int, target: int, *, synth: str | None = None) -> LiveNode:
+        """Make a node and return it: a group, or a synth of that synthdef. Raises NoSuchPlace."""
+        if node in self.by_id:
+            raise NoSuchPlace("duplicate node ID")
+        place = self.group(target) if action in (HEAD, TAIL) else self.find(target)
+        made = LiveNode(node, "group", []) if synth is None else LiveNode(node, synth)
+        self.move(made, AFTER if action == REPLACE else action, place)
+        self.by_id[node] = made
+        if action == REPLACE:
+            self.free(place)
+        return made
+
+    def move(self, node: LiveNode, action: int, place: LiveNode) -> None:
+        """Put a node into a group (HEAD, TAIL), or beside a node (BEFORE, AFTER). Raises NoSuchPlace."""
+        if action not in (HEAD, TAIL, BEFORE, AFTER):
+            raise NoSuchPlace(f"there is no add action {action}")
+        group = place if action in (HEAD, TAIL) else place.parent
+        if group is None or group.inside is None:
+            raise NoSuchPlace("beside the root group")
+        if node.parent is not None and node.parent.inside is not None:
+            node.parent.inside.remove(node)
+        at = {HEAD: 0, TAIL: len(group.inside)}.get(action)
+        if at is None:
+            at = group.inside.index(place) + (action == AFTER)
+        group.inside.insert(at, node)
+        node.parent = group
+
+    def free(self, node: LiveNode) -> None:
+        """Free a node, and all that is inside of it. Raises NoSuchPlace for the root group."""
+        if node.parent is None or node.parent.inside is None:
+            raise NoSuchPlace("the root group can't be freed")
+        for one in list(node.inside or ()):
+            self.free(one)
+        node.parent.inside.remove(node)
+        del self.by_id[node.id]
+
+    def free_synths(self, group: LiveNode) -> None:
+        """Free all synths in a group and in the groups below it."""
+        for one in list(group.inside or ()):
+            if one.inside is None:
+                self.free(one)
+            else:
+                self.free_synths(one)
+
+    def find(self, node: int) -> LiveNode:
+        """Return a node by its id. Raises NoSuchPlace."""
+        if node not in self.by_id:
+            raise NoSuchPlace(f"Node {node} not found")
+        return self.by_id[node]
+
+    def group(self, node: int) -> LiveNode:
+        """Return a group by its id. Raises NoSuchPlace."""
+        found = self.by_id.get(node)
+        if found is None or found.inside is None:
+            raise NoSuchPlace(f"Group {node} not found")
+        return found
