@@ -192,7 +192,6 @@ class Connection:
                 if not waiting:
                     # As a callback of the loop, so that a fault in it is reported like one of a socket, and
                     # once for all that has come.
-                    # once for all that has come.
                     loop.call_soon(hand_on)
                 waiting.append(Received(payload, ("", 0), received_local_ns=sources.read().local_ns))
                 if len(waiting) >= DRAIN_MAX:

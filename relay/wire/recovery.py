@@ -232,7 +232,6 @@ class GapTracker:
     def _advance(self) -> None:
         # Step by step rather than from the first missing number. A dict whose front entries are deleted again
         # and again takes quadratic time to find its first.
-        # is deleted again and again takes time in the square of what was deleted.
         while self._contiguous < self._highest and self._contiguous + 1 not in self._missing:
             self._contiguous += 1
 
