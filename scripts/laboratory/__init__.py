@@ -1,1 +1,1 @@
-"""Laboratory: bad networks on purpose, and the study of what a jam makes of them."""
+"""Laboratory: bad networks on purpose, and the study of jams over them."""

@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 
 
 class Laboratory(click.Group):
-    """A group whose commands return their exit status; what stops them is told in words."""
+    """A group whose commands return their exit status. An error that stops them is shown in words."""
 
     def invoke(self, ctx: click.Context) -> None:
         signal.signal(signal.SIGTERM, _interrupt)
@@ -221,7 +221,7 @@ def envelope(words: tuple[str, ...], where: str, jobs: int, again: bool) -> int:
 def leads(jobs: int) -> int:
     """Run the lead table: docs/LEADS.md.
 
-    It says what a lead that tunes itself comes to on every named network, and what accidents do to it.
+    It shows the lead to which tuning comes on every named network, and the effect of accidents on it.
     """
     return trials.run_lead_table(console(), jobs)
 

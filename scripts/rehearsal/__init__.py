@@ -1,8 +1,8 @@
 """Rehearsal: genuine Sonic Pi and scsynth, headless, and recorders that a bridge can't fool.
 
-`stage` boots and ends the programs, `recorder` stands in front of scsynth, `recording` reads what it
-wrote, `compare` proves sameness, `sound`, `livetake`, `offline` and `picture` make it heard and seen.
-Nothing here imports `relay` or `bridge`: the proof shares no code with what it proves.
+`stage` boots and ends the programs, `recorder` stands in front of scsynth, `recording` reads its files,
+`compare` proves sameness, `sound`, `livetake`, `offline` and `picture` make it audible and visible. Nothing
+here imports `relay` or `bridge`, so that the proof shares no code with the program under test.
 """
 
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Campaign: many runs, each in a process of its own, some at a time; what each brought, or why it failed.
+"""Campaign: many runs, each in a process of its own, some at a time, with the result of each or the reason
+for its failure.
 
 A run that crashes, hangs or is killed takes nothing with it but itself, and is reported with its log. Its
 result is handed on the moment it comes, so that a killed campaign loses only what was under way.
@@ -26,7 +27,7 @@ Work = Callable[[Path], object]
 """One run: a function that is given a folder of its own and returns a result. It can be pickled."""
 
 PATIENCE = 6.0
-"""A run that takes so many times what it should is ended, PATIENCE_S more granted to short ones."""
+"""A run that takes this many times its planned duration is ended. Short runs get PATIENCE_S more."""
 PATIENCE_S = 120.0
 GOODBYE_S = 15.0
 """An interrupted run has this long to end its own processes."""
@@ -44,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run that brought nothing. reason: in a line; folder: what it left, its log in run.log."""
+    """A run without a result. reason: in a line. folder: holds the files that it left, its log in run.log."""
 
     job: Job
     reason: str
@@ -75,12 +76,12 @@ def run_all(
     failed: Callable[[Failure], None] = lambda failure: None,
     within: Path | None = None,
 ) -> list[Failure]:
-    """Run jobs, at most `at_once` at a time, in their order; return what failed.
+    """Run jobs, at most `at_once` at a time, in their order. Return the failures.
 
     within: where runs get their folders, None for the system's temporary one; those of failures stay there.
 
-    `done` and `failed` are called in this process, one after the other. On KeyboardInterrupt the runs under
-    way are told so, waited for, then ended, and it is raised again.
+    `done` and `failed` are called in this process, one after the other. On KeyboardInterrupt the running jobs
+    are interrupted, waited for, then ended, and it is raised again.
     """
     waiting, running, failures = list(jobs)[::-1], list[Running](), list[Failure]()
     try:
@@ -144,7 +145,7 @@ def work(wanted: Work, folder: Path, results: Connection) -> None:
 
 
 def follow_parent() -> None:
-    """Interrupt this run when whoever asked for it is gone, even killed."""
+    """Interrupt this run when its parent process is gone, even killed."""
     parent = parent_process()
     assert parent is not None
     parent.join()

@@ -1,9 +1,9 @@
 """Clock run: real bridges with bad local clocks, over a network with lopsided jitter or beside the relay.
 
-A shell. True time is the machine's own clock, which all share: what a bridge hands to scsynth carries a
-timetag made by its session clock, so the relay's due less that timetag is the clock's error. How far each
-bridge says that it may be off comes from the relay's statistics, as people see them; so does the rate by
-which it sees that its local clock is wrong.
+A shell. True time is the machine's own clock, which all share. Events handed to scsynth carry timetags made
+by the bridge's session clock, so the relay's due less that timetag is the clock's error. How far each bridge
+says that it may be off comes from the relay's statistics, as people see them; so does the rate by which it
+sees that its local clock is wrong.
 """
 
 import json
@@ -37,7 +37,7 @@ class Asker:
         self._asking: subprocess.Popen[bytes] | None = None
 
     def look(self, relay: Relay) -> None:
-        """Take in an answer that has come, and ask again when it is time."""
+        """Process an answer that has come, and ask again when it is time."""
         if self._asking is not None:
             if self._asking.poll() is None:
                 return
@@ -62,8 +62,8 @@ class Asker:
 
 
 def run(setting: Setting, folder: Path, *, seed: int = 1) -> Found:
-    """Let real bridges play and return what the clocks did, the first seconds aside. Raises RunFailed and
-    more.
+    """Let real bridges play and return the errors of the clocks, without the first seconds. Raises RunFailed
+    and more.
 
     Call it from a thread that lives as long as the run; see laboratory.runs.realrun.run.
     """
@@ -92,7 +92,7 @@ def run(setting: Setting, folder: Path, *, seed: int = 1) -> Found:
 
 
 def check_network(star: Star, folder: Path) -> None:
-    """Raise RunFailed if the network wasn't what was asked for."""
+    """Raise RunFailed if the network wasn't as configured."""
     error_ms = health.emulation_error_ms(read_log(folder / "decisions.log"))
     if error_ms is not None and error_ms > health.EMULATION_MS_MAX:
         raise RunFailed(f"1 % of the datagrams were {error_ms:.1f} ms later than the model says")

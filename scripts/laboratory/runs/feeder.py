@@ -4,7 +4,7 @@
 
 Standard input says "start UNIX_NS" once, and ends it by ending.
 It boots as Sonic Pi does (its flags, /status, /notify, synthdefs, groups, mixer; every answer waited for)
-and says so on standard output. All feeders of a run are told the same instant. A note leaves at its
+and says so on standard output. All feeders of a run get the same instant. A note leaves at its
 instant of the schedule, its timetag counted from that, not from when this process came to send it.
 The log gets a line a note in the recorder's format; t_ns is CLOCK_REALTIME just before it was sent.
 """
@@ -41,7 +41,7 @@ class Feeder(Replayer):
         self.playing = False
 
     def start(self) -> None:
-        """Start scsynth and build what the notes need. Raises ReplayError, OSError."""
+        """Start scsynth and make the nodes that the notes need. Raises ReplayError, OSError."""
         self.start_scsynth()
         opening = [Sent(0.0, message("/status")), Sent(0.0, message("/notify", 1))]
         self.boot([*opening, *(Sent(at_s, datagram) for at_s, datagram in boot())])

@@ -1,4 +1,5 @@
-"""Generator: what a member's Sonic Pi sends in an experiment; the same in virtual time and with real bridges.
+"""Generator: the messages of a member's Sonic Pi in an experiment, the same in virtual time and with real
+bridges.
 
 Pure: a schedule is a function of its arguments alone. It needs nothing but the standard library and
 relay.wire, so that a feeder's process starts quickly. Every note has an id of its own, by which recordings
@@ -14,7 +15,7 @@ from relay.wire.timetag import ticks
 FIRST_NODE = 100
 """Ids below are the boot's."""
 BOOT_SPACING_S = 0.020
-"""About what Sonic Pi 3.2.2 leaves between the groups of its boot."""
+"""About the gap that Sonic Pi 3.2.2 leaves between the groups of its boot."""
 RUN_GROUP = 7
 DITHER = 0.5
 """Share of an event's own interval within which its instant is drawn. An exact grid would keep one phase

@@ -1,12 +1,13 @@
 """Genuine run: one point of the laboratory with genuine Sonic Pis, jackd and scsynth in a star of namespaces.
 
 A shell. Each member is a Sonic Pi that plays one of its own examples through `jambridge join`. A recorder
-before the bridge knows what Sonic Pi sent, one behind it what scsynth was handed. What became of the notes is
+before the bridge records the messages of Sonic Pi, one behind it those handed to scsynth. The notes are
 judged as in a real run (`realrun.judge`), with the same oracle and without the moments in which this machine
 stood still. Beside it stand the comparison of all messages of the room, by the recorders behind the bridges
-alone (`rehearsal.proof.compare`), and what the scsynths themselves say came late.
+alone (`rehearsal.proof.compare`), and the late messages that the scsynths themselves report.
 
-The seed gives the network; and which piece each member plays: Sonic Pi's own dice are the same in each run.
+The seed decides the network and the piece that each member plays. Sonic Pi's own dice are the same in each
+run.
 """
 
 import json
@@ -88,19 +89,19 @@ class Musician:
 
     @property
     def slot(self) -> int:
-        """Its slot in the room, as its bridge says. Raises RunFailed."""
+        """Its slot in the room, by its bridge's log. Raises RunFailed."""
         found = SLOT.findall(self.performer.log_text())
         if not found:
             raise RunFailed(f"{self.name} has no slot")
         return int(found[-1])
 
     def leave(self) -> None:
-        """End it; its recorders get the time to write down what they have."""
+        """End it. Its recorders get time to write their last records."""
         self.performer.end()
 
     @property
     def sent(self) -> Recording:
-        """What Sonic Pi sent, at the instants at which the recorder passed it on to the bridge."""
+        """Messages of Sonic Pi, at the instants at which the recorder passed them on to the bridge."""
         read = recording.read(front_path(self.performer))
         passed = (
             replace(each, t_ns=each.passed_ns[0]) if each.passed_ns is not None else each
@@ -110,7 +111,7 @@ class Musician:
 
     @property
     def handed(self) -> Recording:
-        """What its scsynth was handed."""
+        """The events that its scsynth was handed."""
         return recording.read(self.performer.recording_path)
 
 
@@ -124,12 +125,12 @@ def missing() -> str | None:
 
 
 def piece_of(index: int, seed: int) -> str:
-    """Return what member number `index` (from 0) plays."""
+    """Return the piece that member number `index` (from 0) plays."""
     return PIECES[(index + seed - 1) % len(PIECES)]
 
 
 def run(point: Point, seed: int, folder: Path) -> GenuineRow:
-    """Run a point once and return what was found; as of realrun.run, where missing() is None."""
+    """Run a point once and return the result, like realrun.run. Works where missing() is None."""
     if point.where != "genuine":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a genuine run is for 'genuine'")
     began_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""Health of a real run: whether it was the network that made events late, or this machine; and what it took.
+"""Health of a real run: whether the network or this machine made events late, and the CPU time of the run.
 
 A shell in part: `Watch` sleeps, `cpu_by_kind` reads the processes' times.
 """
@@ -37,7 +37,7 @@ KINDS = (
     "sink.py",
     "laboratory.runs.feeder",
 )
-"""What tells the processes' command lines apart; the first that is found counts."""
+"""Words that identify the processes by their command lines; the first match counts."""
 
 
 class Watch:

@@ -1,7 +1,7 @@
-"""Measurement of a real run: what became of every event, from feeders, recorders and the relay's log.
+"""Measurement of a real run: the outcome of every event, from feeders, recorders and the relay's log.
 
-Pure. What happened at a member is taken from its recorder alone, never from what its bridge reports; the
-relay's log gives the room's order and its verdicts. All hosts of a run share one clock, so instants (ns of
+Pure. The events at a member are taken from its recorder alone, never from its bridge's reports. The relay's
+log gives the room's order and its verdicts. All hosts of a run share one clock, so instants (ns of
 CLOCK_REALTIME) and timetags of different members compare as they are.
 """
 
@@ -20,18 +20,18 @@ from relay.wire.quantile import quantile
 SAME_NS = 2_000_000
 """Instants nearer than this are readings of one: a feeder's before it sends, a bridge's kernel stamp."""
 AFTER_STALL_NS = 250_000_000
-"""After a stall much is to be done at once, and what was sent again then goes on for a round trip."""
+"""After a stall much has to be done at once, and repeats of that time take a round trip more."""
 RETIMED, MOVED, MISSED = "RETIMED", "MOVED", "MISSED"
 _NODE_MASK = (1 << SLOT_BITS) - 1
 
 
 class MeasureError(ValueError):
-    """The recordings prove nothing; the text says why."""
+    """The recordings prove nothing. The text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member's recordings: what its feeder sent, and what its scsynth was handed."""
+    """One member's recordings: the messages of its feeder, and those handed to its scsynth."""
 
     name: str
     slot: int
@@ -42,10 +42,10 @@ class Member:
 def observe(
     members: Sequence[Member], judged: Sequence[LoggedEvent], from_ns: int, to_ns: int, *, lead_ms: float
 ) -> list[Event]:
-    """Return what became of the notes emitted in [from_ns, to_ns), in the order of emission.
+    """Return the outcome of each note emitted in [from_ns, to_ns), in the order of emission.
 
-    judged: the room's log, whole. Raises MeasureError if a recorder lost something, if the log says other
-    than what the feeders sent, or if nothing was sent.
+    judged: the room's log, whole. Raises MeasureError if a recorder lost something, if the log differs from
+    the feeders' messages, or if nothing was sent.
     """
     dropped = {member.name: member.handed.dropped for member in members if member.handed.dropped}
     if dropped:
@@ -71,7 +71,7 @@ def judged_event(
     member: Member, node: int, sent: RecordedMessage, verdicts: Mapping[Key, LoggedEvent],
     handed: Mapping[str, Notes], misplaced: Mapping[str, set[Key]], lead_ns: int,
 ) -> Event:  # fmt: skip
-    """Return what became of a note that a member sent."""
+    """Return the outcome of a note that a member sent."""
     judged = verdicts.get((member.slot, node))
     if judged is not None and judged.payload != sent.raw:
         raise MeasureError(f"the relay's log has another note as {judged.name} than {member.name} sent")
@@ -86,10 +86,10 @@ def judged_event(
 
 
 def is_unconfirmed(event: Event, judged: LoggedEvent | None) -> bool:
-    """Whether its origin played it as stamped although the room has it later, or not at all.
+    """Whether its origin played the note as stamped although the room has it later, or not at all.
 
-    One that was played before its verdict came, and as the verdict says, can't be told from outside and
-    harms nobody; it isn't counted.
+    A note played before its verdict, but in agreement with it, can't be recognized from outside and harms
+    nobody. It isn't counted.
     """
     own = event.held.get(event.origin)
     if own is None or own.timetag_ns is None or abs(own.timetag_ns - event.base_ns) >= SAME_NS:
@@ -104,7 +104,7 @@ def is_unconfirmed(event: Event, judged: LoggedEvent | None) -> bool:
 def undisturbed(events: Iterable[Event], stalls: Sequence[tuple[int, int]]) -> list[Event]:
     """Return the events that didn't live while the machine stood still: stalls, (from, to) in ns.
 
-    Which are left out depends on when they were emitted alone, not on what became of them.
+    The choice depends on the instant of emission alone, not on their outcome.
     """
     return [event for event in events if not is_disturbed(event, stalls)]
 
@@ -115,8 +115,8 @@ def is_disturbed(event: Event, stalls: Iterable[tuple[int, int]]) -> bool:
 
 
 def cut_off(events: Iterable[Event], member: str, from_ns: int, to_ns: int) -> list[Event]:
-    """Return the events as those see them who aren't cut off: without what the member plays and hears of
-    those that live between two instants (ns of CLOCK_REALTIME)."""
+    """Return the events from the view of the members that aren't cut off. Of events that live between two
+    instants (ns of CLOCK_REALTIME), those from and at `member` are left out."""
     seen = []
     for event in events:
         if not lives_in(event, from_ns, to_ns):
@@ -146,7 +146,7 @@ def without(event: Event, member: str) -> Event:
 
 
 def notes_of(recording: Recording) -> Notes:
-    """Return the members' notes among what a scsynth was handed; those of slot 0 are nobody's."""
+    """Return the members' notes among those handed to a scsynth. Notes of slot 0 belong to no member."""
     notes: dict[Key, list[tuple[int, Handed]]] = {}
     for message in recording.to_scsynth:
         node = node_at(message)
@@ -163,9 +163,9 @@ def figures(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def clock_errors(event: Event) -> list[tuple[str, Handed, int]]:
-    """Return (member, what it was handed, by how many ns its clock is ahead of the relay's) of an event.
+    """Return (member, its copy of the event, by how many ns its clock is ahead of the relay's) of an event.
 
-    Not its origin: that may have played it as stamped.
+    The origin is left out, since it may have played the event as stamped.
     """
     if not isinstance(event.verdict, LoggedEvent):
         return []
@@ -188,7 +188,7 @@ def plain_bytes(members: Iterable[Member], from_ns: int, to_ns: int) -> int:
 
 
 def lag_ms(events: Iterable[Event], ahead_ms: float, share: float) -> float | None:
-    """Return a quantile of how much later than meant the feeders sent: what this machine itself added."""
+    """Return a quantile of the delay with which the feeders sent, which this machine itself added."""
     lags = (ahead_ms - (event.stamped_ns - event.at_ns) / 1e6 for event in events)
     return quantile(sorted(lags), share)
 

@@ -1,10 +1,10 @@
-"""Oracle: what the best possible sender could have delivered in time over the same bad network.
+"""Oracle: the events that the best possible sender could have delivered in time over the same bad network.
 
-Pure. It knows the networks' time lines (the same model, the same seed, so the same bursts, outages, spikes
-and replayed losses as the run itself) and supposes a sender that has an event in hand at its emission, sends
-it without end, and a relay that passes it on at once to all, without end too. Independent loss and the
-jitter of single datagrams never stop such a sender; a burst or an outage over the whole of the time left
-does. What it couldn't deliver is *unavoidable*: no repair, no transport and no code of ours could have saved
+Pure. It knows the networks' time lines: the same model and the same seed give the same bursts, outages,
+spikes and replayed losses as the run itself. It assumes a sender that sends each event without end from its
+emission on, and a relay that passes it on at once to all, also without end. Independent loss and the jitter
+of single datagrams never stop such a sender; a burst or an outage over the whole of the time left does. An
+event that it couldn't deliver is *unavoidable*: no repair, no transport and no code of ours could have saved
 it at that lead. So a result below it shows a fault of the measurement.
 
 Instants are seconds of the emulation (0 = its start), of one true clock.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from relay.netmodel.impairment import Impairment, Leg
 
 NEEDED_S = 0.020
-"""In time is what scsynth is handed at least this long before its due."""
+"""An event is in time if scsynth is handed it at least this long before its due."""
 
 
 @dataclass(frozen=True, slots=True)

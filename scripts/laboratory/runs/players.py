@@ -42,7 +42,7 @@ POLL_S = 0.05
 
 
 class RunFailed(RuntimeError):
-    """A run that can't be counted; the text says why, with the ends of the logs."""
+    """A run that can't be counted. The text has the reason and the ends of the logs."""
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Relay:
             os.sched_setscheduler(self.process.pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
     def lead_and_shift_ms(self) -> tuple[float, float] | None:
-        """Return what lead and shift came to, None if they stayed what they were."""
+        """Return the final lead and shift; None if they never changed."""
         changes = LEAD_CHANGED.findall(self.log.read_text(errors="replace"))
         return (float(changes[-1][0]), float(changes[-1][1])) if changes else None
 
@@ -184,7 +184,7 @@ class Player:
 
     @property
     def text(self) -> str:
-        """What it has said since it was last started."""
+        """Its output since it was last started."""
         return self.log.read_bytes()[self._log_from :].decode(errors="replace")
 
     @property
@@ -199,7 +199,7 @@ class Player:
 
     @property
     def slot(self) -> int:
-        """Its slot in the room, as its bridge says. Raises RunFailed."""
+        """Its slot in the room, by its bridge's log. Raises RunFailed."""
         found = SLOT.findall(self.text)
         if not found:
             raise RunFailed(f"{self.name} has no slot\n{tail(self.log)}")

@@ -1,4 +1,5 @@
-"""Point: one place in the matrix of the laboratory, a network and what is tried on it; its members' legs."""
+"""Point: one place in the matrix of the laboratory: a network, the experiment on it, and its members'
+legs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
 class Cut:
     """A member whose network is down for a while, and until when it may take to be whole again.
 
-    Seconds of the emulation. What it plays and hears in that time isn't counted; all that the others play
-    among themselves is.
+    Seconds of the emulation. Events from and to it in that time aren't counted; the others' events among
+    themselves are.
     """
 
     member: str
@@ -36,7 +37,8 @@ class Cut:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Return what a text such as "ben 60-63" says, None for none. Raises ValueError."""
+        """Return the cut that a text such as "ben 60-63" describes; None for an empty text. Raises
+        ValueError."""
         if not text:
             return None
         member, period = text.split()
@@ -46,7 +48,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What is to be run, once for every seed.
+    """A run to be made, once for every seed.
 
     An event has `due_ms` from emission to due; `lead_ms` is the room's, fixed; None: it tunes itself. The
     shift is 0, unless it tunes itself too.
@@ -64,7 +66,7 @@ class Point:
     transport: str = "udp"
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED
-    """What keeps the members together."""
+    """The scheme that keeps the members together."""
     lead_ms: float | None = 200.0
     shift_auto: bool = False
     ahead_ms: float = 500.0
@@ -75,7 +77,8 @@ class Point:
     """Measured window; warming up comes before and isn't counted."""
     seeds: tuple[int, ...] = (1, 2, 3)
     cut: str = ""
-    """Who is cut off for a while, and needn't be heard nor hear then, as a Cut's text; in netlab alone."""
+    """The member that is cut off for a while, as a Cut's text; its events in that time don't count. In netlab
+    alone."""
 
     @property
     def due_ms(self) -> float:
@@ -98,7 +101,7 @@ class Point:
 
 
 class Sending(Protocol):
-    """What a Point and a Row have in common, to be sorted by how events travelled."""
+    """The common key of a Point and a Row, sorted by how events travelled."""
 
     @property
     def transport(self) -> str: ...

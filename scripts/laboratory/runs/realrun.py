@@ -1,12 +1,12 @@
 """Real run: one point of the laboratory with the real relay and real bridges in a star of namespaces.
 
 A shell. Each member is `jambridge join` with a feeder in Sonic Pi's place and a recording sink in scsynth's;
-all of them in namespaces, so any number of runs may go on at once, each with a folder of its own. What
-became of the events is judged afterwards, from the recordings and the relay's log (`measure`) and from the
-emulator's log (`oracle`).
+all of them in namespaces, so any number of runs may go on at once, each with a folder of its own. The events
+are judged afterwards, from the recordings and the relay's log (`measure`) and from the emulator's log
+(`oracle`).
 
-Where this machine itself stood still for a moment (a watch tells), what lived then says nothing about the
-network: those notes are left out of the count, whatever became of them; row and run.json say how many.
+If this machine itself stood still for a moment (seen by a watch), the notes of that moment show nothing about
+the network. They are left out of the count, whatever their outcome; row and run.json have their number.
 
 Time line: start, wait until every clock is set to the room's, SETTLE_S of silence, LEAD_IN_S of notes that
 aren't counted, `seconds` that are, and TAIL_S after the last note is due, for stragglers.
@@ -44,7 +44,7 @@ STARTS_MAX = 6
 """`jambridge join` gives up when the relay doesn't answer in 3 s; a person would try again, and so do we."""
 SETTLE_S = 3.0
 NOTICE_S = 0.5
-"""What a feeder needs to hear when it is to begin."""
+"""How long before its beginning a feeder must be told, s."""
 LEAD_IN_S = 2.0
 TAIL_S = 2.0
 END_S = 6.0
@@ -54,7 +54,7 @@ CLOCK_STEP_NS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """What was played, before anybody has judged it."""
+    """The record of a run, before it is judged."""
 
     star: Star
     """Closed, so that its log is whole."""
@@ -67,9 +67,9 @@ class Performance:
 
 
 def run(point: Point, seed: int, folder: Path) -> Row:
-    """Run a point once and return what was found. Call it from a thread that lives as long as the run.
+    """Run a point once and return the result. Call it from a thread that lives as long as the run.
 
-    folder: gets all logs and recordings, and run.json with what the machine made of it. Works where
+    folder: gets all logs and recordings, and run.json with the state of the machine. Works where
     laboratory.star.star.why_not() is None. Raises RunFailed, NetlabError, LocalError (a network that nobody
     can read), all in words. Nothing is left running, whatever happens.
     """
@@ -102,11 +102,11 @@ def perform(
     beside_relay: str = "",
     look: Callable[[Relay], None] = lambda _: None,
 ) -> Performance:
-    """Let a point's members play, and return the recordings; the rest as `run` says.
+    """Let a point's members play, and return the recordings. Arguments and errors are those of `run`.
 
-    skews_ppm: by how much a member's local clock runs faster than true, by name. beside_relay: who is at the
-    relay's own place and reaches it by loopback, past the emulator. look: called with the relay now and then
-    while they play; it must not take long.
+    skews_ppm: by how much a member's local clock runs faster than true, by name. beside_relay: the member at
+    the relay's own place, which reaches it by loopback, past the emulator. look: called with the relay now
+    and then while they play; it must not take long.
     """
     if point.where != "netlab":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a real run is for 'netlab'")
@@ -165,7 +165,7 @@ def opened(point: Point, seed: int, folder: Path) -> Iterator[tuple[Star, Relay]
 
 
 def transport_of(point: Point) -> str:
-    """Return what the bridges are to use, without TCP's congestion control."""
+    """Return the transport of the bridges, without TCP's congestion control."""
     return point.transport.partition("-")[0]
 
 
@@ -178,7 +178,7 @@ def judge(
     window_ns: tuple[int, int],
     stalls: Sequence[tuple[int, int]],
 ) -> tuple[Row, dict[str, Any], list[Event]]:
-    """Return what became of the notes emitted in the window, what else is worth keeping, and the events.
+    """Return the row on the notes emitted in the window, further facts worth keeping, and the events.
 
     star: closed, so that its log is whole. Raises RunFailed.
     """
@@ -229,10 +229,10 @@ def judge(
 
 
 def repairs(point: Point) -> bool:
-    """Tell whether the relay is to ask for what is missing.
+    """Return whether the relay shall ask for missing events.
 
-    Over TLS always, as it does by default: TCP repairs by itself, but not what a connection that is opened
-    again has lost with the old one.
+    Over TLS always, as by default. TCP repairs by itself, but not the losses of a connection that broke and
+    was opened again.
     """
     return point.repair or point.transport != "udp"
 

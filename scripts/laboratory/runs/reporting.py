@@ -10,7 +10,7 @@ from laboratory.runs.campaign import Failure, Job, run_all
 from laboratory.runs.rows import Row
 
 SPEED_OVER_S = 3600.0
-"""The time left follows from what the runs of the last hour took against what they should."""
+"""The time left is estimated from the actual and the planned durations of the last hour's runs."""
 
 
 def run_jobs(
@@ -45,7 +45,7 @@ def run_jobs(
 
 
 def outcome(result: object) -> str:
-    """Return what a run brought, in a few words."""
+    """Return the result of a run in a few words."""
     if not isinstance(result, Row):
         return ""
     unavoidable = "" if result.unavoidable is None else f", {result.unavoidable} unavoidable"

@@ -1,4 +1,4 @@
-"""Row: what one run of the laboratory found; and the CSV that rows are kept in, one line a run.
+"""Row: the result of one run of the laboratory, and the CSV file that rows are kept in, one line a run.
 
 A row is written whole or not at all: a file that was cut off in the middle of a line is still readable, its
 last line is left out and that run is done again.
@@ -67,10 +67,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     moved: int
     """Due later than stamped, for any other reason."""
     unconfirmed: int
-    """netlab: played by their origin as stamped although the room has them at another instant, or not at all;
-    what is known from recordings alone, and always divergent. virtual: handed to their origin's scsynth
-    before the verdict was there, whatever it said; divergent only if they were re-timed or moved. By
-    timestamps nobody waits for a verdict: only what the room doesn't have at all."""
+    """netlab: played by their origin as stamped although the room has them at another instant, or not at all.
+    Known from recordings alone, and always divergent. virtual: handed to their origin's scsynth before the
+    verdict, whatever that was; divergent only if they were re-timed or moved. In the scheme timestamp nobody
+    waits for a verdict, so only events that the room doesn't have at all count."""
     unavoidable: int | None = None
     """The oracle: events that no sender could have brought to everybody in time."""
     doomed_but_good: int | None = None
@@ -104,8 +104,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     connection too. virtual: the datagrams of the whole run from the joining on, without the control
     connection."""
     bytes_plain: int | None = None
-    """What the events alone would take, each sent once. netlab: of the measured window; virtual: of the
-    whole run."""
+    """The bytes that the events alone would take, each sent once. netlab: of the measured window; virtual: of
+    the whole run."""
 
     commit: str = ""
     versions: str = ""
@@ -123,7 +123,7 @@ class GenuineRow(Row, frozen=True, kw_only=True):
     late_lines: int
     """How often a scsynth said that a bundle came late, from the first run of code on."""
     messages: int
-    """All of the room that was due in the window: what controls and frees as well, by the recorders alone."""
+    """All messages of the room due in the window, controls and frees included, by the recorders alone."""
     messages_diverging: int
     """Of those: missing, late, out of order, different or with another timetag at one member at least."""
 
@@ -132,11 +132,11 @@ ASKED = (
     "series", "x", "where", "network", "transport", "repair", "scheme", "lead_ms", "shift_auto", "ahead_ms",
     "members", "events_per_s", "seconds", "cut",
 )  # fmt: skip
-"""What a Point and a Row have in common, by name."""
+"""The common fields of a Point and a Row, by name."""
 
 
 def asked(point: Point, seed: int) -> dict[str, Any]:
-    """Return the fields of a Row that say what was asked for; rows are found again by them."""
+    """Return the fields of a Row that identify the experiment, by which rows are found again."""
     given = {name: getattr(point, name) for name in ASKED}
     # As a CSV has them: where a float is meant it isn't an int.
     floats = {name: float(value) for name, value in given.items() if type(value) is int and name != "members"}
@@ -263,5 +263,5 @@ def write(path: Path, rows: Iterable[Line], kind: type[Line]) -> None:
 
 
 def latest(rows: Iterable[Row]) -> dict[tuple[str, int], Row]:
-    """Return the last row of each (point, seed): what was run again replaces what was before."""
+    """Return the last row of each (point, seed), since a repeated run replaces earlier ones."""
     return {(row.point, row.seed): row for row in rows}

@@ -1,4 +1,4 @@
-"""Runs: one run of a point, wherever it is to happen, stamped with what it was made by."""
+"""Runs: one run of a point, in whichever laboratory, stamped with the program's version."""
 
 import platform
 import subprocess
@@ -17,13 +17,13 @@ from laboratory.study.plan import SpreadPoint, cost_s
 
 ROOT = Path(__file__).resolve().parents[3]
 MEASURED = ("relay", "bridge", "clock", "scripts", "pyproject.toml")
-"""What a result depends on: changes elsewhere don't make a commit another one."""
+"""The files on which a result depends. Changes elsewhere don't make a commit another one."""
 NAMED_VERSIONS = ("msgspec", "cryptography", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What runs are made by: the commit, "+changes" where the tree isn't at it, and versions."""
+    """The program behind a run: the commit, "+changes" if the tree differs from it, and versions."""
 
     commit: str
     versions: str
@@ -56,7 +56,7 @@ def job_of(point: Point, seed: int, made_by: Stamp) -> Job:
 
 
 def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
-    """Run a point once. Raises what its lab raises, ValueError where no lab can do it."""
+    """Run a point once. Raises the errors of its laboratory, and ValueError if no laboratory can do it."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     if point.where == "virtual":
         from laboratory.virtual import run as virtual
@@ -92,7 +92,7 @@ def answers(row: Row, point: Point) -> bool:
 
 
 def missing(points: list[Point], rows: list[Row]) -> list[tuple[Point, int]]:
-    """Return what was asked for and isn't in rows yet, as (point, seed), in the order of the points."""
+    """Return the (point, seed) pairs that aren't in rows yet, in the order of the points."""
     named = {point.name: point for point in points}
     there = {(row.point, row.seed) for row in rows if row.point in named and answers(row, named[row.point])}
     return [(point, seed) for point in points for seed in point.seeds if (point.name, seed) not in there]

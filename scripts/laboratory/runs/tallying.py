@@ -1,8 +1,8 @@
-"""Tallying: what became of every note of a run, and what both labs say of it. Pure.
+"""Tallying: the outcome of every note of a run, by one rule for both laboratories. Pure.
 
-Each lab finds its notes, what every scsynth was handed, and the room's verdicts in its own way (`measure` in
-recordings and the relay's log, `virtual.tally` in a simulated jam); from there on one rule holds for both.
-Instants are ns: of CLOCK_REALTIME with real processes, true ones in virtual time.
+Each laboratory finds its notes, the notes handed to every scsynth, and the room's verdicts in its own way:
+`measure` in recordings and the relay's log, `virtual.tally` in a simulated jam. From there on one rule holds
+for both. Instants are ns: of CLOCK_REALTIME with real processes, true ones in virtual time.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ Key = tuple[int, int]
 
 
 class Verdict(Protocol):
-    """What both labs' verdicts have: a number, and a key by which the room's events are in order."""
+    """The common part of both labs' verdicts: a number, and a key that sorts the room's events."""
 
     @property
     def number(self) -> int: ...
@@ -47,12 +47,12 @@ class Handed:
 
 
 Notes = Mapping[Key, Sequence[tuple[int, Handed]]]
-"""What one scsynth was handed: (place in the order of arrival, copy) of each note."""
+"""Notes handed to one scsynth: (place in the order of arrival, copy) of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One note, and what became of it. The tuples name members."""
+    """One note and its outcome. The tuples name members."""
 
     origin: str
     at_ns: int
@@ -64,7 +64,7 @@ class Event:
     verdict: Verdict | None
     """None: it never reached the relay."""
     held: Mapping[str, Handed]
-    """What each member's scsynth was handed, by member."""
+    """The events handed to each member's scsynth, by member."""
     missing: tuple[str, ...]
     late: tuple[str, ...]
     out_of_order: tuple[str, ...]
@@ -108,10 +108,10 @@ def event_of(
     handed: Mapping[str, Notes], misplaced: Mapping[str, Collection[Key]], expected: bytes | None = None,
     missed: bool, retimed: bool, moved: bool,
 ) -> Event:  # fmt: skip
-    """Return what became of a note. handed, misplaced (`out_of_order`): by member.
+    """Return the outcome of a note. handed, misplaced (`out_of_order`): by member.
 
-    expected: what a scsynth is to be handed; None: what most were. A second copy is a difference too: scsynth
-    refuses a node that is there, or plays it twice.
+    expected: the message that each scsynth should be handed; None: the one that most were. A second copy is a
+    difference too: scsynth refuses a node that is there, or plays it twice.
     """
     copies = {name: notes[key] for name, notes in handed.items() if key in notes}
     held = {name: each[0][1] for name, each in copies.items()}

@@ -1,4 +1,4 @@
-"""Trials: what scripts/lab runs when it is asked, from a matrix of networks to the study's points anew."""
+"""Trials: the runs that scripts/lab offers, from a matrix of networks to repeats of the study's points."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ def matrix(
     ahead_ms: float, sizes: Sequence[int], events_per_s: float, seconds: float, seeds: int, where: str,
     schemes: Sequence[str] = (Scheme.JUDGED,),
 ) -> list[Point]:  # fmt: skip
-    """Return the points of a matrix. Raises LocalError for what can't be run."""
+    """Return the points of a matrix. Raises LocalError for a point that can't be run."""
     if not networks:
         raise LocalError("no --network given: try --network hotel-wifi, or --help")
     if where == "virtual" and set(transports) != {"udp"}:
@@ -57,9 +57,10 @@ def matrix(
 def run_points(
     console: Console, points: Sequence[Point], path: Path, kind: type[Row], at_once: int, again: bool
 ) -> list[Failure]:
-    """Run what isn't in a file of rows yet, and add it; return what failed.
+    """Run the points that aren't in a file of rows yet, and add their rows. Return the failures.
 
-    All points with their first seed, then with the next: stopped early, each has something to say.
+    All points run with their first seed, then with the next, so that each has a result if it is stopped
+    early.
     """
     asked = [(point, seed) for point in points for seed in point.seeds]
     wanted = asked if again else runs.missing(list(points), rows.read(path, kind))
@@ -72,7 +73,7 @@ def run_points(
 
 
 def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, again: bool) -> int:
-    """Run what isn't there yet, show all of it; return the exit status.
+    """Run the missing points, show all results, and return the exit status.
 
     points: all genuine, whose rows are kept in a file of their own, or none.
     """
@@ -100,7 +101,7 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
 
 
 def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Sequence[str] = ()) -> int:
-    """Run the trials that aren't there yet, write what follows from all; return the exit status.
+    """Run the missing trials, write the page from all of them, and return the exit status.
 
     words: only trials with one of them in their title, if there are any. Raises LocalError if none has.
     """
@@ -116,7 +117,7 @@ def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Se
 
 
 def run_lead_table(console: Console, at_once: int) -> int:
-    """Run the trials of lead table and accidents, write and show what was found; return the exit status."""
+    """Run the trials of lead table and accidents, write and show the results, and return the exit status."""
     jobs = [*leadtable.jobs(), *accidents.jobs()]
     done: dict[str, object] = {}
     made_by = runs.stamp()
@@ -132,7 +133,7 @@ def run_lead_table(console: Console, at_once: int) -> int:
 
 
 def run_clock(console: Console) -> int:
-    """Watch the clocks of a real run, write and show what was found; return the exit status."""
+    """Watch the clocks of a real run, write and show the results, and return the exit status."""
     from laboratory.runs import clockrun
 
     if why_not := study.netlab_missing():
@@ -162,7 +163,7 @@ def show_page(console: Console, page: str, path: Path | None) -> None:
 
 
 def refuse_where_it_cannot_work(points: Iterable[Point]) -> None:
-    """Raise LocalError, with their names, if points need what this machine hasn't."""
+    """Raise LocalError, with their names, if points need something that this machine lacks."""
     names: dict[str, list[str]] = {}
     for point in points:
         names.setdefault(point.where, []).append(point.name)

@@ -1,11 +1,11 @@
 """Keeping a machine awake while time is measured on it.
 
-A shell. A processor that has nothing to do halts, and a virtual one that halts is given away by its host: it
-comes back late, by up to 3 ms here (p99.9 of a sleeper above all else: 2.0 to 2.8 ms; with this 0.2 ms). So
-each processor gets something to do that gives way to everything (SCHED_IDLE). The price: where two processors
-share a core, as on many hosts, neither runs as fast as it could alone. So it is for what leaves them idle
-most of the time; jams of real processes, two at a time, are better off without (measured: a tenth of their
-events met a moment in which something with a bridge's priority waited for 20 ms).
+A shell. An idle processor halts, and a host gives a halted virtual processor to others. It comes back late,
+by up to 3 ms here (p99.9 of a sleeper above all else: 2.0 to 2.8 ms; with this 0.2 ms). So each processor
+gets something to do that gives way to everything (SCHED_IDLE). The price: where two processors share a core,
+as on many hosts, neither runs as fast as it could alone. So it is meant for loads that leave them idle most
+of the time. Jams of real processes, two at a time, are better off without it: a tenth of their events met a
+moment in which a process with a bridge's priority waited for 20 ms (measured).
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Log of an emulated network: every decision about every datagram, and when it was carried out.
 
 A line of JSON (the header), then rows of ROW_BYTES each, in the order in which they were finished. A log that
-was cut short ends with its last whole row. Times are seconds of the emulation; the header says which instant
-of CLOCK_MONOTONIC was 0 and what CLOCK_REALTIME showed then, so that other records can be lined up with it.
+was cut short ends with its last whole row. Times are seconds of the emulation. The header has the
+CLOCK_MONOTONIC and CLOCK_REALTIME instants of its start, so that other records can be aligned with it.
 """
 
 import struct
@@ -43,11 +43,11 @@ Rows = np.ndarray[Any, np.dtype[Any]]
 
 
 class LogError(ValueError):
-    """Not a log of netlab, or one of another version; the text says what was found."""
+    """Not a log of netlab, or one of another version. The text describes the content found."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What a log begins with. names: the legs in the order of their numbers in the rows."""
+    """The first bytes of a log. names: the legs in the order of their numbers in the rows."""
 
     jamrelay_netlab: int = LOG_VERSION
     version: str
@@ -133,9 +133,10 @@ def read_log(path: Path | str) -> Log:
 
 
 def first_difference(log: Log, name: str, way: str) -> str | None:
-    """Ask the model again, with the same seed, about what the log saw on one way; None: all decided alike.
+    """Ask the model again, with the same seed, about the datagrams of one way in the log. Return None if all
+    decisions agree.
 
-    Otherwise the first decision that differs, in words. Alike means every bit of every arrival.
+    Otherwise return the first decision that differs, in words. They agree if every bit of every arrival does.
     """
     model = Impairment(log.way(name, way), seed=log.header.seed, name=way_name(name, way))
     for logged in log.decisions(name, way):

@@ -1,11 +1,12 @@
-"""The emulator: reads datagrams from TUN devices, asks the model what becomes of them, and does it in time.
+"""The emulator: reads datagrams from TUN devices, lets the model decide their fate, and carries it out in
+time.
 
 A process of its own with one thread that matters, under SCHED_FIFO where it may. It is started by `star` with
-the devices' descriptors and a plan on its stdin; the plan's pipe stays open, and its end (also by SIGKILL of
-the star) ends the emulator, which then kills whatever still lives in the star's namespaces.
+the devices' descriptors and a plan on its stdin. The plan's pipe stays open. Its end, also by SIGKILL of the
+star, ends the emulator, which then kills every process left in the star's namespaces.
 
 A star: members send to the relay ("up") and the relay to members ("down"). Anything else has no route here
-and is counted. No call in the loop can wait but the one that waits for work.
+and is counted. Only the call that waits for work can block the loop.
 """
 
 import contextlib
@@ -42,7 +43,7 @@ from laboratory.star.decisionlog import (
 from relay.netmodel.impairment import Decision, Impairment, Leg
 
 PRIORITY = 20
-"""Under SCHED_FIFO: above what it emulates for, below the kernel's own threads (50)."""
+"""Under SCHED_FIFO: above the programs that it emulates for, below the kernel's own threads (50)."""
 DATAGRAM_BYTES = 65_536
 AT_ONCE = 32
 """Read from one device before due datagrams get their turn."""
@@ -60,7 +61,7 @@ FATE_NUMBERS = {fate: number for number, fate in enumerate(FATES)}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the star wants; descriptors are those that the emulator inherited."""
+    """The star's orders. Descriptors are those that the emulator inherited."""
 
     seed: int
     relay_address: str
@@ -113,7 +114,7 @@ class LogWriter:
         self._queue.put(rows)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining rows."""
         self._queue.put(None)
         self._thread.join()
         self._file.close()
@@ -143,7 +144,7 @@ class Flight:
     written_s: list[float]
 
     def row(self) -> bytes:
-        """Return the log's row, with what is known by now."""
+        """Return the log's row, with the facts known by now."""
         decision = self.decision
         first, copy, *_ = *decision.arrivals_s, NEVER, NEVER
         written, copy_written, *_ = *self.written_s, NEVER, NEVER
@@ -184,7 +185,7 @@ class Emulator:
         self.stopped = False
 
     def run(self, lifeline: int) -> None:
-        """Work until the lifeline ends or a signal sets `stopped`; log what is left."""
+        """Work until the lifeline ends or a signal sets `stopped`. Log the remaining datagrams."""
         descriptors = [self._relay_tun, *self._ups, lifeline]
         while not self.stopped:
             left_s = self._left_s()

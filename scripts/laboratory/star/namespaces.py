@@ -26,8 +26,8 @@ PREFIX_BITS = 16
 MTU = 1500
 INTERFACE = "jam"
 QUEUE_DATAGRAMS = 20_000
-"""What the kernel keeps for an emulator that is a moment late: 4 s at 5,000 a second. The default of 500
-would lose datagrams that no log knows of."""
+"""Datagrams that the kernel keeps for an emulator that is a moment late: 4 s at 5,000 a second. The default
+of 500 would lose datagrams that no log knows of."""
 
 REFUSE = "NETLAB_REFUSE"
 """An environment variable: its text stands for the reason why netlab can't work here, to try that case."""
@@ -44,15 +44,16 @@ T = TypeVar("T")
 
 
 class NetlabError(RuntimeError):
-    """Netlab can't do what was asked on this machine; the text says what was found and what to do."""
+    """Netlab can't work as asked on this machine. The text has the reason and advice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """A network namespace with one TUN device and loopback up.
 
-    net_fd keeps it alive and lets processes in; tun_fd (non-blocking) is the other end of its device: what
-    is sent inside is read from it, what is written to it arrives inside. inode tells namespaces apart.
+    net_fd keeps it alive and lets processes in. tun_fd (non-blocking) is the other end of its device:
+    datagrams sent inside are read from it, and those written to it arrive inside. inode tells namespaces
+    apart.
     """
 
     address: str
@@ -85,8 +86,8 @@ def make(address: str, congestion: str | None = None) -> Namespace:
     """Make a namespace whose TUN device has `address` in NETWORK.
 
     congestion: TCP's congestion control for all connections over that device, as "cubic" or "bbr"; None: the
-    kernel's own choice. It is set on the route: the sysctl refuses in a namespace what the host doesn't
-    list as allowed, and the host's settings aren't ours to change. Raises NetlabError.
+    kernel's own choice. It is set on the route. In a namespace the sysctl refuses algorithms that the host
+    doesn't list as allowed, and the host's settings aren't ours to change. Raises NetlabError.
     """
 
     def inside() -> Namespace:
@@ -156,10 +157,10 @@ def processes_in(inodes: set[int]) -> list[int]:
 
 
 def end_processes_in(inodes: set[int], number: int = signal.SIGKILL) -> int:
-    """Signal all that runs in the namespaces, and return how many that were.
+    """Signal all processes in the namespaces, and return their number.
 
-    Whatever lives there was started there by us, or by what we started. A process is held by its pidfd and
-    looked at again before it is signalled, so that a pid used anew can't be hit.
+    Every process there was started by us, or by a process of ours. A process is held by its pidfd and checked
+    again before it is signalled, so that a reused pid can't be hit.
     """
     count = 0
     for pid in processes_in(inodes):

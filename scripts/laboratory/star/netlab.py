@@ -1,4 +1,4 @@
-"""Netlab's command: programs on a bad network of this machine's own, and what it did to them.
+"""Netlab's command: runs programs on a bad network within this machine, and reports on the network.
 
     scripts/netlab --profile hotel-wifi --members 3 -- jambridge probe {relay}
 
@@ -42,7 +42,7 @@ TABLE_COLUMNS = 160
 
 
 class Outcome:
-    """What the programs said and how they ended, printed as it comes."""
+    """The programs' output and exit statuses, printed as they come."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -53,14 +53,14 @@ class Outcome:
         self._rest: dict[str, bytes] = {}
 
     def listen(self, name: str, child: "subprocess.Popen[bytes]") -> None:
-        """Print what the child says, its place's name before each line."""
+        """Print the child's output, with its place's name before each line."""
         assert child.stdout is not None
         os.set_blocking(child.stdout.fileno(), False)
         self._selector.register(child.stdout, selectors.EVENT_READ, name)
         self._rest[name] = b""
 
     def hear(self, timeout_s: float) -> bool:
-        """Print what came, or comes within timeout_s; return whether anything did."""
+        """Print output that has come, or comes within timeout_s. Return whether there was any."""
         ready = self._selector.select(timeout_s)
         for key, _ in ready:
             name = key.data
@@ -92,7 +92,7 @@ def members_of(text: str) -> list[str]:
 
 
 def legs_of(profile: str, members: Sequence[str], exceptions: Sequence[str]) -> dict[str, Leg]:
-    """Return each member's leg: the profile's, but for the exceptions ("bob=dsl,loss=5%")."""
+    """Return each member's leg: the profile's, except for the exceptions ("bob=dsl,loss=5%")."""
     try:
         return legs_over(" | ".join([profile, *exceptions]), members)
     except LocalError as error:

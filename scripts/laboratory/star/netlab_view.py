@@ -1,4 +1,4 @@
-"""Netlab's tables: what was asked, what was decided, what was done, the verdict."""
+"""Netlab's tables: the figures asked for, decided and carried out, and the verdict."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def show_profiles(profiles: Mapping[str, Profile], console: Console) -> None:
 
 
 def show_reports(reports: Sequence[WayReport], star: Star, console: Console) -> None:
-    """Print one row for each way that saw a datagram, what is wrong in words, and the emulator's counts."""
+    """Print one row for each way that saw a datagram, the faults in words, and the emulator's counts."""
     if not reports:
         console.print("no datagram went through the network: nothing to check")
         return

@@ -1,8 +1,8 @@
-"""Self-check: sends numbered datagrams through a star and compares what arrived, and when, with the log.
+"""Self-check: sends numbered datagrams through a star and compares their arrivals with the log.
 
-Delay is measured from outside: from the clock read before sending to the kernel's own receive stamp, against
-what the model decided. So the emulator's waking up, reading and writing are all in the error. Sending is
-even, on the emulation's own clock, in both directions in turn.
+Delay is measured from outside, from the clock read before sending to the kernel's own receive stamp, and
+compared with the model's decision. So the emulator's waking up, reading and writing are all in the error.
+Sending is even, on the emulation's own clock, in both directions in turn.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """What one run of the self-check found."""
+    """The findings of one run of the self-check."""
 
     ways: list[Measured]
     rate: float
@@ -78,7 +78,7 @@ def check(
     realtime: bool = True,
     tick: Callable[[float], None] = lambda _: None,
 ) -> SelfCheck:
-    """Send for `seconds` at `rate` (both directions together) and return what was found.
+    """Send for `seconds` at `rate` (both directions together) and return the findings.
 
     tick is called with the seconds done, a few times a second. Raises NetlabError.
     """
@@ -109,7 +109,7 @@ def check(
 
 
 def compare(log: Log, way: str, sent_ns: list[int], came_ns: Stamps, faults: list[str]) -> list[float]:
-    """Return by how many ms each arrival was later than decided; what contradicts the log goes to `faults`.
+    """Return by how many ms each arrival was later than decided. Contradictions to the log go to `faults`.
 
     sent_ns: by number, from 0; the n-th datagram sent is the n-th that the log knows.
     """
@@ -200,7 +200,7 @@ def _drain(receivers: dict[str, socket.socket], came: dict[str, Stamps]) -> int:
 
 @contextlib.contextmanager
 def _in_front(realtime: bool) -> Iterator[None]:
-    """Run this thread in real time, below the emulator: what it measures should be the emulator."""
+    """Run this thread in real time, below the emulator, so that it measures the emulator and not itself."""
     was = os.sched_getscheduler(0), os.sched_getparam(0)
     if realtime:
         set_timer_slack(1)

@@ -5,9 +5,9 @@
         star.member("anna").run(["ping", "-c", "3", star.relay_address])
 
 The relay is 10.77.0.1, member number i (from 1, in the order of `legs`) 10.77.i.1; nothing else can be
-reached from inside. Everything that lives in the namespaces ends with the star, even if the star's process
-is killed: programs started here die with the thread that started them, and the emulator, which notices the
-end by a pipe, kills whatever else is left inside. Several stars at once don't meet.
+reached from inside. Every process in the namespaces ends with the star, even if the star's process is killed.
+Programs started here die with the thread that started them. The emulator notices the end by a pipe and kills
+all others inside. Several stars at once don't meet.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 MEMBERS_MAX = 200
 READY_S = 20.0
 END_S = 5.0
-"""What programs get after SIGTERM, and the emulator to write its log."""
+"""Time for programs to end after SIGTERM, and for the emulator to write its log, s."""
 POLL_S = 0.02
 
 
@@ -101,7 +101,7 @@ class Star:
         self.ready: Ready | None = None
         """When the emulation's time 0 was, once it runs."""
         self.ending: Ending | None = None
-        """What the emulator counted, once the star is closed."""
+        """The emulator's counts, once the star is closed."""
         self.unlogged = 0
         """Datagrams that the kernel dropped before or after the emulator, once the star is closed."""
         self._namespaces: list[Namespace] = []

@@ -1,10 +1,10 @@
-"""Way report: what an emulated way did, beside what it was asked to do, and the verdict.
+"""Way report: the figures of an emulated way beside those asked for, and the verdict.
 
 Pure; from a decision log. Asked are the figures of the Way; decided is what the model drew; done is when the
-emulator wrote to the device. Loss is judged where chance alone decides: independent loss among the datagrams
-that reached its dice (not those of an outage, a full queue or a burst), which holds for any traffic, TCP too;
-bursts only for traffic that takes no notice of them (`even`). The seed fixes the dice, so what passes once
-passes again with as many datagrams.
+emulator wrote to the device. Loss is judged where chance alone decides. Independent loss is judged among the
+datagrams that reached its dice (not those of an outage, a full queue or a burst), for any traffic, TCP
+included. Bursts are judged only for traffic that doesn't react to them (`even`). The seed fixes the dice, so
+what passes once passes again with as many datagrams.
 """
 
 import math
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share that chance decided: what was asked, what came of it, and the interval around that.
+    """A share that chance decided: the value asked for, the value seen, and the interval around it.
 
     low, high: Wilson's 99 % interval of `got`; the verdict is whether it holds `asked`. n: the trials; for
     bursts the equivalent number of independent ones.
@@ -40,7 +40,7 @@ class Share:
 
     @property
     def fits(self) -> bool:
-        """Whether what was asked lies in the interval of what came."""
+        """Whether the value asked for lies in the interval of the value seen."""
         return self.low <= self.asked <= self.high
 
 
@@ -65,13 +65,13 @@ class WayReport:
     bursts: Share | None
     copies: Share | None
     faults: list[str] = field(default_factory=list)
-    """What isn't as asked, in words."""
+    """Texts on figures that differ from those asked for."""
     lateness: list[str] = field(default_factory=list)
-    """What was too late, in words: this machine's fault, where the others would be the emulator's."""
+    """Texts on lateness, which is this machine's fault; all other differences would be the emulator's."""
 
     @property
     def is_ok(self) -> bool:
-        """Whether the way did what was asked, in time."""
+        """Whether the way behaved as asked, in time."""
         return not self.faults and not self.lateness
 
 
@@ -126,7 +126,7 @@ def way_report(log: Log, name: str, way: str, *, even: bool = False, replay: boo
 
 
 def share(asked: float, count: float, n: float) -> Share:
-    """Return what came of `asked` in n independent trials."""
+    """Return the share seen in n independent trials, beside `asked`."""
     got = count / n if n else 0.0
     low, high = wilson(count, n, 0.99)
     return Share(asked, got, n, low, high)

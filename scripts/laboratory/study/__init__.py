@@ -1,1 +1,1 @@
-"""Study: many runs, and what they say."""
+"""Study: many runs, and the results drawn from them."""

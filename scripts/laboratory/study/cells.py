@@ -30,7 +30,7 @@ class Cell:
 
     @property
     def first(self) -> Row:
-        """Any row: what was asked for is the same in all."""
+        """Any row, since the experiment is the same in all."""
         return self.rows[0]
 
     def known(self, figure: str) -> list[float]:
@@ -50,7 +50,7 @@ class Cell:
 def cells_of(rows: Iterable[Row]) -> list[Cell]:
     """Return the cells of rows, sorted by (where, series, mode, x).
 
-    A run that measured no event at all says nothing and is left out.
+    A run that measured no event at all has no result and is left out.
     """
     sorted_rows: dict[tuple[str, str, str, float], list[Row]] = {}
     for row in latest(rows).values():

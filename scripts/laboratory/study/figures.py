@@ -1,4 +1,4 @@
-"""Study figures: which figures the study has, drawn from its data; what wasn't measured has none."""
+"""Study figures: the figures of the study, drawn from its data. Experiments without data have none."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ NAMES = (
 
 
 def draw_all(cells: Sequence[Cell], minutes: Sequence[Minute], folder: Path) -> set[str]:
-    """Draw what there is data for; return the names of the files."""
+    """Draw the figures that have data. Return the names of the files."""
     for name in NAMES:
         (folder / f"{name}.png").unlink(missing_ok=True)
     for sweep in SWEEPS:

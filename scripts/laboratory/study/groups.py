@@ -1,4 +1,4 @@
-"""Groups: which cells of the study stand side by side, and what they are called. Pure."""
+"""Groups: the cells of the study that are shown side by side, and their names. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,12 +28,12 @@ NAMES = {
     "loss at RTT ": "loss {x:g} %, RTT {name} ms",
     "delay": "RTT {x:g} ms",
 }
-"""How a series begins -> what its cells are called; name: the rest of the series."""
+"""Beginning of a series -> name of its cells. name: the rest of the series."""
 VARIANTS = {BY_TIMESTAMPS: "by timestamps", BY_ITSELF: "lead by itself"}
 
 
 def described(cell: Cell) -> str:
-    """Return what a cell was tried on, in a few words: "loss 5 %", "hotel-wifi, lead 200 ms"."""
+    """Return the conditions of a cell in a few words: "loss 5 %", "hotel-wifi, lead 200 ms"."""
     for prefix, words in VARIANTS.items():
         if cell.series.startswith(prefix):
             return f"{described(replace(cell, series=cell.series.removeprefix(prefix)))}, {words}"

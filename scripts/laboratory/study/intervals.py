@@ -54,7 +54,7 @@ def percent(share: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean of runs, or a difference, with its interval; in the unit of what went in."""
+    """A mean of runs, or a difference, with its interval, in the unit of the input."""
 
     value: float
     low: float

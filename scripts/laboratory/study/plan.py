@@ -1,8 +1,8 @@
-"""Study plan: which points the study is made of, and what they cost. Pure.
+"""Study plan: the points of the study, and the time that they take. Pure.
 
-Two parts answer different questions. *virtual*: relay and bridges in virtual time, exact clocks, hundreds of
-points; what the rules of the jam do on a network. *netlab*: real processes, sockets and kernels over an
-emulated network, in real time; what TCP does, and whether the virtual results hold.
+Two parts answer different questions. *virtual* shows the effect of the jam's rules on a network: relay and
+bridges in virtual time, exact clocks, hundreds of points. *netlab* shows the effect of TCP, and whether the
+virtual results hold: real processes, sockets and kernels over an emulated network, in real time.
 
 Every experiment changes one thing against one base: three members, 20 events a second each, 0.5 s
 schedule-ahead, the lead of 200 ms that a room begins with, and 30 ms of round trip between each member and
@@ -19,7 +19,7 @@ from relay.wire.sequence import Scheme
 
 BASE_RTT_MS = 30
 BASE_LEAD_MS = 200.0
-"""What a room begins with, kept. The lead bounds how far ahead the relay closes a room's sequence
+"""The initial lead of a room, kept. The lead bounds how far ahead the relay closes a room's sequence
 (relay/lead/room_tuning.py), so a larger one means more re-timing: an experiment of its own here, never varied
 along."""
 BASE_AHEAD_MS = 500.0
@@ -102,7 +102,8 @@ VIRTUAL_WARM_UP_S = 6.0
 SPREAD_SPEED = 25.0
 """The same for `laboratory.virtual.spread`, at 2 events/s each."""
 NETLAB_OVERHEAD_S = 20.5
-"""To start everything, set the clocks, end it and read what was recorded: mean of 120 runs, two at a time."""
+"""Time to start everything, set the clocks, end it and read the recordings: mean of 120 runs, two at a
+time."""
 GENUINE_OVERHEAD_S = 25.0
 """To boot three genuine Sonic Pis as well, and to end them."""
 VIRTUAL_BUDGET_S = 70 * 60.0
@@ -124,7 +125,7 @@ class SpreadPoint:
 
 
 def point(where: str, series: str, x: float, network: str, mode: str, **more: Any) -> Point:
-    """Return a point, named "where/series/mode/x"; more: what is not as with the base, by Point's names."""
+    """Return a point, named "where/series/mode/x"; more: differences from the base, by Point's names."""
     usual: dict[str, Any] = {
         "lead_ms": BASE_LEAD_MS, "ahead_ms": BASE_AHEAD_MS, "seconds": 25.0, "seeds": (1, 2, 3, 4),
     }  # fmt: skip
@@ -139,7 +140,7 @@ def point(where: str, series: str, x: float, network: str, mode: str, **more: An
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One thing that is changed. what: in the middle of a sentence; unit: of x, with its space."""
+    """One quantity that is changed. what: its name within a sentence. unit: of x, with its space."""
 
     series: str
     title: str
@@ -358,7 +359,7 @@ def quick_spread() -> list[SpreadPoint]:
 
 
 REPEATED = ("virtual/loss/udp-plain/5", "netlab/loss/udp-plain/5")
-"""What `--repeat` runs unless told: cheap, and neither 0 nor 1, so that a difference would be seen."""
+"""The default of `--repeat`: cheap, and neither 0 nor 1, so that a difference would show."""
 
 # -- cost ------------------------------------------------------------------------------------------------
 
@@ -384,6 +385,6 @@ def total_s(points: Iterable[Point]) -> float:
 
 
 def estimates_s() -> tuple[float, float]:
-    """Return how long (netlab, virtual) take in the whole study, each with NETLAB_JOBS runs at a time."""
+    """Return the duration of (netlab, virtual) in the whole study, each with NETLAB_JOBS runs at a time."""
     clocks_s = sum(spread_cost_s(hour) for hour in spread_points())
     return total_s(netlab_points()) / NETLAB_JOBS, (total_s(virtual_points()) + clocks_s) / NETLAB_JOBS

@@ -1,6 +1,6 @@
 """Repeating: points of a committed study run anew with other seeds, and whether they agree. Pure.
 
-Other seeds, so that what is compared is the finding and not a recording of it. Two results agree if the 99 %
+Other seeds are used, so that the finding is compared and not a recording of it. Two results agree if the 99 %
 interval of the difference of their shares of bad events, of re-timed ones too, contains 0. The interval is
 the wider of Newcombe's (all events pooled) and Welch's (shares of runs), see `laboratory.study.intervals`:
 events fail in bursts, so pooled ones alone would cry wolf. With two comparisons a point, one point in 50

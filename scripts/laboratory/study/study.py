@@ -55,7 +55,7 @@ def run(
     points: Sequence[Point] | None = None,
     spread: Sequence[SpreadPoint] | None = None,
 ) -> int:
-    """Run the parts of a study that aren't there yet, write what follows from all of it; return the status.
+    """Run the missing parts of a study, write figures and text from all of it, and return the status.
 
     points, spread: another plan than the study's.
     """
@@ -124,7 +124,7 @@ def is_of(minute: Minute, hour: SpreadPoint) -> bool:
 
 
 def keep(place: Place, job: Job, result: object) -> None:
-    """Add what a run brought to the study's data."""
+    """Add the result of a run to the study's data."""
     if isinstance(result, Row):
         rows.append(place.rows, result)
     else:
@@ -152,7 +152,7 @@ def asked_for(found: Sequence[Row], points: Sequence[Point]) -> list[Row]:
 
 
 def write(console: Console, place: Place, points: Sequence[Point], hours: Sequence[SpreadPoint]) -> None:
-    """Write figures and text from the data alone: from what of it belongs to these points."""
+    """Write figures and text from the data alone, as far as they belong to these points."""
     there = rows.read(place.rows, Row)
     used = asked_for(there, points)
     if not used:
@@ -174,7 +174,7 @@ def write(console: Console, place: Place, points: Sequence[Point], hours: Sequen
 
 
 def show_plan(console: Console) -> None:
-    """Print what the study is made of and what it costs."""
+    """Print the parts of the study and their durations."""
     points = studyplan.netlab_points() + studyplan.virtual_points()
     table = Table("part", "experiment", "modes", "x", "runs", "about")
     for part, series in dict.fromkeys((point.where, point.series) for point in points):

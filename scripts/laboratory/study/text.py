@@ -1,7 +1,7 @@
-"""Study text: STUDY.md from the data and its template, study.md.j2. Pure but for reading the template.
+"""Study text: STUDY.md from the data and its template, study.md.j2. Pure, except that it reads the template.
 
-The template has the words, and a table or a line for all that the data have; what they lack it says is not
-measured. Here is what it counts and looks up.
+The template has the words, and a table or a line for all data. It states which data are missing. This module
+has the counts and look-ups for it.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ IMPAIRMENTS = {
     "reorder": "reordering", "duplicate": "duplication", "rate": "a limited rate with its queue",
     "outage": "outages", "spikes": "spikes", "up:": "asymmetry", "trace": "recorded traces",
 }  # fmt: skip
-"""Words of a network's text -> what was not tried if no text has them."""
+"""Words of a network's text -> the condition that was not tried if no text has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def write_study(study: Study) -> str:
 
 
 def ms_text(value_us: float | None) -> str:
-    """Return microseconds as milliseconds for people; "?" for what wasn't measured."""
+    """Return microseconds as milliseconds for people; "?" for None, which wasn't measured."""
     if value_us is None:
         return "?"
     value_ms = value_us / 1e3
@@ -127,7 +127,7 @@ def dips(cells: Sequence[Cell]) -> list[tuple[studyplan.Experiment, groups.Pair]
 
 
 def bad_kinds(cells: Sequence[Cell], mode: str) -> dict[str, Any] | None:
-    """Return what the bad events of a mode were, over its usual cells that are not broken down."""
+    """Return the kinds of bad events of a mode, over its usual cells that are not broken down."""
     mine = [cell for cell in cells if cell.mode == mode and is_usual(cell)]
     used = [cell for cell in mine if cell.bad.value < BROKEN]
     rows = [row for cell in used for row in cell.rows]
@@ -136,7 +136,7 @@ def bad_kinds(cells: Sequence[Cell], mode: str) -> dict[str, Any] | None:
 
 
 def oracle(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return what the oracle was asked, and what it knew."""
+    """Return the numbers of events that the oracle judged, and its findings."""
     asked = [cell for cell in cells if cell.unavoidable is not None]
     some = [(cell, best) for cell in asked if (best := cell.unavoidable) and best.bad]
     told = [row for cell in asked for row in cell.rows if row.doomed_but_good is not None]
@@ -168,7 +168,7 @@ def disturbed(cells: Sequence[Cell]) -> dict[str, Any] | None:
 
 
 def gaps(study: Study) -> dict[str, Any]:
-    """Return what was planned and is not in the data, and which impairments no network has."""
+    """Return the planned points that are not in the data, and the impairments that no network has."""
     planned = [*studyplan.virtual_points(), *studyplan.netlab_points()]
     seeds = Counter(name for name, _ in {(row.point, row.seed) for c in study.cells for row in c.rows})
     networks = " ".join({cell.first.network for cell in study.cells} | {m.network for m in study.minutes})

@@ -1,6 +1,6 @@
-"""Table of accidents: what a network that stands still for some seconds does to a room's lead and shift.
+"""Table of accidents: the effect of a network's standstill of some seconds on a room's lead and shift.
 
-Pure, in virtual time. Whatever is sent to or by a member during the stall arrives at its end, in order. A run
+Pure, in virtual time. Everything sent to or by a member during the stall arrives at its end, in order. A run
 has three accidents, MINUTE_S apart, and gives two lines: one accident, and three within ten minutes.
 """
 
@@ -47,7 +47,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What so many accidents did; leads and shifts (lead, shift) in ms.
+    """The effect of so many accidents; leads and shifts as (lead, shift) in ms.
 
     most: the greatest of either in the minute after the last accident began; later: at its end.
     """
@@ -67,7 +67,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """What the rule asks for, and whether that was seen."""
+        """The demand of the rule, and whether it was met."""
         rose = any(most > before for most, before in zip(self.most, self.before, strict=True))
         if not rose:
             return "holds: nothing rose"
@@ -94,7 +94,7 @@ TRIALS = tuple(
 
 
 def run(trial: Trial, *, accidents: int = ACCIDENTS, seed: int = 1, network: str = CLEAN) -> list[Outcome]:
-    """Return what one accident did, and what as many as are asked for did together."""
+    """Return the effect of one accident, and of all `accidents` together."""
     legs = legs_of(Point("accident", "lead", 0.0, "virtual", network, members=MEMBERS))
     stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=trial.caution)
     start_s = stage.warm_up()
@@ -146,7 +146,7 @@ def jobs() -> list[Job]:
 
 
 def page(outcomes: Sequence[leads.Outcome], stricken: Iterable[Outcome], commit: str) -> str:
-    """Return docs/LEADS.md: the lead table, and below it what accidents do."""
+    """Return docs/LEADS.md: the lead table, and below it the effect of accidents."""
     ordered = sorted(stricken, key=lambda one: (one.trial.age_s, one.accidents))
     broken = sum(not one.holds for one in ordered)
     return render(

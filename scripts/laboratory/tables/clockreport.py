@@ -1,6 +1,6 @@
-"""Clock report: what a clock run found, judged, drawn and put into words.
+"""Clock report: the findings of a clock run, judged, drawn and put into words.
 
-Pure but for `write`. An error is positive where a clock is ahead of the relay's: it reaches a due earlier.
+Pure, except `write`. An error is positive where a clock is ahead of the relay's: it reaches a due earlier.
 """
 
 from bisect import bisect_right
@@ -21,11 +21,11 @@ LOCK_S_MAX = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is watched, and what is asked of it.
+    """The quantity that is watched, and its limit.
 
     skews_ppm: by how much each member's local clock runs too fast. settled_s: from the beginning until errors
-    count. p99_us_max: what the p99 of their sizes must stay below. beside_relay: who is at the relay's own
-    place, and alone is judged; the others only play.
+    count. p99_us_max: limit of the p99 of their sizes. beside_relay: the member at the relay's own place, who
+    alone is judged; the others only play.
     """
 
     key: str
@@ -100,7 +100,7 @@ class Verdict:
     p50_us: float
     p99_us: float
     bound_us: float
-    """Median of what was stated."""
+    """Median of the stated bounds."""
     inside: int
     judged: int
     lock_s: float
@@ -161,7 +161,7 @@ def page(runs: Sequence[Found], pictures: Path = PICTURES) -> str:
 
 
 def draw(found: Found, path: Path) -> None:
-    """Draw every judged clock's error over time beside what is asked for; its stated bound is in words."""
+    """Draw every judged clock's error over time beside its limit. Its stated bound is in words."""
     first_ns = min((error.at_ns for error in found.errors), default=0)
     verdicts = judge(found)
     asked_ms = found.setting.p99_us_max / 1e3

@@ -1,6 +1,6 @@
-"""Envelope: networks on which the jam promises to lose nothing, what is required there, and what was found.
+"""Envelope: networks on which the jam promises to lose nothing, with the requirements and the findings.
 
-What the figures mean stands in the page's template, envelope.md.j2.
+The meaning of the figures is in the page's template, envelope.md.j2.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -59,7 +59,7 @@ class Trial:
 
 
 def fixed(share: float) -> Callable[[float], float]:
-    """Return a limit that doesn't depend on what is unavoidable."""
+    """Return a limit that doesn't depend on the unavoidable losses."""
     return lambda unavoidable: share
 
 
@@ -126,7 +126,7 @@ TRIALS = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of a trial. holds: nothing that was required is broken, over all events together."""
+    """The findings of a trial. holds: nothing that was required is broken, over all events together."""
 
     trial: Trial
     cell: Cell
@@ -149,7 +149,7 @@ class Verdict:
 
     @property
     def lead_and_shift(self) -> str:
-        """What lead and shift had come to at the end, over the seeds, e.g. "150-175/0-0 ms"."""
+        """Lead and shift at the end, over the seeds, e.g. "150-175/0-0 ms"."""
         lead, shift = (_range(self.cell.known(figure)) for figure in ("lead_ms_last", "shift_ms_last"))
         return f"{lead}/{shift} ms"
 
@@ -189,7 +189,8 @@ def hindsight_ms(row: Row) -> float | None:
 
 
 def is_near_hindsight(row: Row) -> bool:
-    """Whether a run's lead was no longer than it had to be, but for NEAR_SHARE and NEAR_MS, and no shift."""
+    """Whether a run's lead exceeded the least sufficient one by no more than NEAR_SHARE or NEAR_MS, without a
+    shift."""
     least, lead_ms, wait_ms = hindsight_ms(row), row.lead_ms_last, row.action_to_sound_ms_max
     if least is None or lead_ms is None or wait_ms is None:
         return False
@@ -198,7 +199,7 @@ def is_near_hindsight(row: Row) -> bool:
 
 
 def holds(trial: Trial, cell: Cell, without: Cell | None = None) -> bool:
-    """Whether a cell keeps within what its trial requires. without: the cell of the trial it must be like."""
+    """Whether a cell meets the requirements of its trial. without: the cell of the trial it must be like."""
     if trial.near_hindsight and not all(map(is_near_hindsight, cell.rows)):
         return False
     unavoidable = cell.unavoidable.value if cell.unavoidable else 0.0

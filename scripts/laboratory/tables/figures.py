@@ -42,7 +42,7 @@ SCHEMES = {"judged": "udp-repair", "by timestamps": "udp-plain"}
 """Looks like those of the modes, since either scheme is sent the same way."""
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 FLOOR = 1e-4
-"""Least share on the axes: below what a few thousand events can tell."""
+"""Least share on the axes, less than a few thousand events can show."""
 
 # -- parts of figures ------------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ def draw_oracle(ax: Axes, at: float, cell: Cell, *, across: bool = False) -> Non
 
 
 def legend_entries(cells: Sequence[Cell]) -> list[Line2D]:
-    """Return what a legend must tell of these cells."""
+    """Return the legend entries for these cells."""
     wheres = {cell.where for cell in cells}
     entries = []
     for mode in MODES:

@@ -1,8 +1,8 @@
-"""Lead table: what a lead that tunes itself comes to on each network, in virtual time.
+"""Lead table: the lead to which tuning comes on each network, in virtual time.
 
-Pure. Beside it stands the least lead that would have done in hindsight: the greatest time,
-by the true clock, that any event took to be in a bridge's hand, plus the release advance and what the clocks
-may stray. Nobody can know it beforehand; a fixed lead as short as that loses something on the next day.
+Pure. Beside it stands the least lead that would have sufficed in hindsight. It is the greatest time, by the
+true clock, that any event took to reach a bridge, plus the release advance and the clock uncertainty. Nobody
+can know it beforehand; a fixed lead as short as that loses something on the next day.
 """
 
 from collections.abc import Callable, Iterable
@@ -59,7 +59,7 @@ TRIALS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run came to; times in ms."""
+    """The result of one run; times in ms."""
 
     trial: str
     caution: str
@@ -83,7 +83,8 @@ def run(
     trial: Trial, *, caution: Caution = Caution.BALANCED, seconds: float | None = None, seed: int = 1,
     members: int = MEMBERS, ahead_ms: float = AHEAD_MS,
 ) -> Outcome:  # fmt: skip
-    """Return what a room comes to that plays over a network, for as long as the trial says or `seconds`."""
+    """Return the lead and shift of a room after playing over a network, for the trial's duration or
+    `seconds`."""
     seconds = trial.seconds if seconds is None else seconds
     legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
     stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=caution)

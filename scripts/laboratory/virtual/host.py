@@ -1,4 +1,4 @@
-"""One host of a virtual jam: its clocks, what its scsynth was handed, its bridge if that lives.
+"""One host of a virtual jam: its clocks, the datagrams handed to its scsynth, and its bridge if that runs.
 
 The process of the bridge is four objects of the real cores; `kill` takes them and leaves the rest.
 """
@@ -95,7 +95,7 @@ class Member:
     arrived_ns: dict[int, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     remembered: Remember = field(default_factory=lambda: Remember(TAP, False, False))
-    """What its bridge put down last, beside the memory."""
+    """The last facts that its bridge asked to remember, beside the memory."""
     ran: list[str] = field(default_factory=list)
     """Code that its bridge let Sonic Pi run."""
     bounds_s: list[float] = field(default_factory=list)
@@ -134,7 +134,7 @@ class Member:
         return true_duration_ns(wall_ns - START_UNIX_NS - self.wall_offset_ns, self.wall_ppm)
 
     def take_in(self, datagram: bytes, true_ns: int) -> list[bytes]:
-        """Note what its scsynth is handed at a true instant; return what scsynth answers."""
+        """Note a datagram handed to its scsynth at a true instant. Return scsynth's answers."""
         if node_of(datagram[20:]) is not None and int.from_bytes(datagram[16:20]) == len(datagram) - 20:
             # One note of the generator: walking every one of them would cost a tenth of the whole run.
             timetag = timetag_of(datagram)
@@ -159,7 +159,7 @@ def true_duration_ns(shown_ns: int, ppm: float) -> int:
 
 
 def synth_reply(message: Message) -> bytes | None:
-    """What the virtual scsynth answers: just what the cores wait for."""
+    """Answers of the virtual scsynth: only those that the cores wait for."""
     match message.address:
         case "/d_loadDir":
             return encode("/done", "/d_loadDir")
@@ -173,7 +173,7 @@ def synth_reply(message: Message) -> bytes | None:
 
 
 def first_hello(member: Member) -> control.Hello:
-    """Return the first word of a bridge that starts, from what the last one remembered."""
+    """Return the first message of a bridge that starts, from the state that the last one remembered."""
     memory = member.memory
     return greeting.hello(_identity(member), memory, outs=16, ins=16, next_seq=memory.next_seq)
 
@@ -183,7 +183,7 @@ def _identity(member: Member) -> Identity:
 
 
 def start_bridge(member: Member, slot: int, reading: Reading) -> Bridge:
-    """Start the member's bridge, from what the one before it remembered."""
+    """Start the member's bridge, from the state that the one before it remembered."""
     known = member.remembered
     setup = Setup(
         identity=_identity(member),

@@ -69,8 +69,8 @@ class Jam:
         scheme: Scheme = Scheme.JUDGED,
         watch_bounds: bool = True,
     ) -> None:
-        """lead_s, shift_s: None where they tune themselves. repair: what is missing is asked for.
-        watch_bounds: keep what each bridge says of its clock."""
+        """lead_s, shift_s: None where they tune themselves. repair: missing events are asked for.
+        watch_bounds: keep the clock bound that each bridge reports."""
         self.seed = seed
         self.repair = repair
         self.scheme = scheme
@@ -93,11 +93,11 @@ class Jam:
         self._next_connection = 1
         self._relay_timer = 0
         self.leaves_undone: tuple[type[Effect], ...] = ()
-        """Effects of bridges that aren't done, to see what comes of that."""
+        """Effects of bridges that aren't carried out, to see the consequences."""
         self.relay_skew_ns = 0
         self.relay_down = False
         self._effects: list[object] = []
-        """What the relay wants done after what it has read."""
+        """Effects of the relay after its latest input."""
         self._relay = Process(self._settle_relay)
         self._bridges: dict[str, Process] = {}
         self._ways_still_ns: dict[tuple[str, int], int] = {}
@@ -172,7 +172,7 @@ class Jam:
 
     @property
     def judged(self) -> list[Judged]:
-        """What the relay has judged so far, in its order."""
+        """The relay's verdicts so far, in its order."""
         return [event for _, event in self.verdicts]
 
     def stats(self) -> RoomStats:
@@ -261,7 +261,7 @@ class Jam:
         self.at_s(true_s, come_out)
 
     def _meddled(self, member: Member, direction: int) -> float | None:
-        """What the meddler adds to what is sent now; None to lose it."""
+        """Return the delay (s) that the meddler adds to a datagram sent now; None to lose it."""
         return 0.0 if self.meddle is None else self.meddle(member.name, direction, self.now_ns / 1e9)
 
     def _control_up(self, member: Member, message: control.Up) -> None:
@@ -424,7 +424,7 @@ class Jam:
         self._bridges[member.name].receive("tap", read, self.now_ns)
 
     def settle(self, member: Member) -> None:
-        """Do the effects of what just happened at a member (bridge/shells/service.py)."""
+        """Carry out the effects of a member's latest input, like bridge/shells/service.py."""
         bridge = member.bridge
         if bridge is None:
             return

@@ -54,7 +54,7 @@ def clock_error_ns(jam: Jam, member: Member) -> int | None:
 
 
 def run(point: Point, seed: int) -> Row:
-    """Return what one run of a point found.
+    """Return the result of one run of a point.
 
     Raises ValueError for a transport other than UDP, and LocalError for a network that nobody can read.
     """
@@ -62,7 +62,7 @@ def run(point: Point, seed: int) -> Row:
 
 
 def run_over(legs: Mapping[str, Leg], point: Point, seed: int) -> Row:
-    """Return what one run of a point found over these legs, by member, whatever its network says."""
+    """Return the result of one run of a point over these legs, by member, in place of its own network."""
     if point.transport != "udp":
         raise ValueError(
             f"point {point.name}: transport {point.transport} in virtual time, expected udp: "

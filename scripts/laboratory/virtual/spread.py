@@ -1,8 +1,8 @@
 """Spread: how far apart the members of a room hear one event, over an hour and more of virtual time.
 
 Pure. Members' crystals are evenly spread over +-50 ppm: if nobody kept their clocks together, the outermost
-would drift apart by 0.36 s in an hour. What is measured is the true instant of each event's timetag at each
-scsynth: the clocks, the slewing, the conversions and the paths' asymmetry are all in it, sound cards aren't.
+would drift apart by 0.36 s in an hour. Measured is the true instant of each event's timetag at each scsynth.
+It includes the clocks, the slewing, the conversions and the paths' asymmetry, but not the sound cards.
 """
 
 import statistics
@@ -26,7 +26,7 @@ Errors = Mapping[str, Sequence[tuple[int, int]]]
 
 
 def play(hour: SpreadPoint) -> tuple[list[Event], Errors, float]:
-    """Return what became of an hour's events, the clocks' errors, and when the music began (s).
+    """Return the outcomes of an hour's events, the clocks' errors, and when the music began (s).
 
     The first minutes, in which the clocks find each other's rate, are part of it. Raises LocalError for a
     network that nobody can read.
@@ -45,7 +45,7 @@ def play(hour: SpreadPoint) -> tuple[list[Event], Errors, float]:
 
 
 def minutes_of(hour: SpreadPoint, events: Sequence[Event], errors_ns: Errors, start_s: float) -> list[Minute]:
-    """Return what the whole hour showed, and each minute of it in which somebody played."""
+    """Return the results of the whole hour, and of each minute of it in which somebody played."""
 
     def minute_of(at_ns: int) -> int:
         return int((at_ns / 1e9 - start_s) // MINUTE_S)
@@ -69,7 +69,7 @@ def minutes_of(hour: SpreadPoint, events: Sequence[Event], errors_ns: Errors, st
 
 
 def minute(hour: SpreadPoint, index: int, events: Sequence[Event], error_us: float | None) -> Minute:
-    """Return what became of events in one minute, or in the whole hour."""
+    """Return the outcomes of events in one minute, or in the whole hour."""
     found = figures(events)
     until_s = hour.seconds if index == WHOLE else min((index + 1) * MINUTE_S, hour.seconds)
     apart_ppm = spread_ppm(MEMBERS - 1, MEMBERS) - spread_ppm(0, MEMBERS)

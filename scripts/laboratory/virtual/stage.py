@@ -29,7 +29,7 @@ WARM_S_MAX = 20.0
 RUN_IN_S = 2.0
 """Music before the measured window, so that the window has no beginning of its own."""
 RUN_OUT_S = 3.0
-"""After the last due: what comes later than this was late for everybody's purpose."""
+"""Time after the last due. Events that come even later are certainly late."""
 
 
 def spread_ppm(index: int, members: int) -> float:

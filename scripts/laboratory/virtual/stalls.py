@@ -1,8 +1,9 @@
 """Stalls of a virtual jam: a process, or a way of the network, that stands still for a while and goes on.
 
-A process that is stopped (SIGSTOP) reads nothing and is woken by nothing, while its clocks go on. What comes
-waits in its sockets with the kernel's receive instants. When it goes on it reads one socket after the other,
-in gulps. What would leave a way that stands still leaves it at the end of the stall, in order, at once.
+A process that is stopped (SIGSTOP) reads nothing and is woken by nothing, while its clocks go on. Datagrams
+that arrive wait in its sockets with the kernel's receive instants. When it goes on it reads one socket after
+the other, in gulps. Datagrams due on a way that stands still leave it together at the end of the stall, in
+order.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ class Process:
     """A process that may stand still."""
 
     def __init__(self, settle: Callable[[], None]) -> None:
-        """settle: do the effects of what was read, and set the timer anew."""
+        """settle: carries out the effects of the input, and sets the timer anew."""
         self._settle = settle
         self._until_ns = 0
         self._unread: dict[str, list[Callable[[], None]]] = {}
@@ -37,7 +38,7 @@ class Process:
             self._settle()
 
     def go_on(self) -> None:
-        """Read what waits, the socket first to which something came first; then wake up."""
+        """Read the waiting datagrams, beginning with the socket that received the first; then wake up."""
         unread, self._unread = self._unread, {}
         for waiting in unread.values():
             for start in range(0, len(waiting), GULP):

@@ -1,9 +1,9 @@
-"""scsynth's tree of nodes, from what it was handed.
+"""scsynth's tree of nodes, computed from the messages that it was handed.
 
 Pure. It executes messages as scsynth 3.13 does: by timetag and, of equal ones, as they came; bare ones and
-late ones on arrival. A message ends at its first error, as a node that isn't there, but for /n_order, which
-goes on with its next node (measured with genuine scsynth, `-N` and /g_dumpTree). Nodes don't end by
-themselves here, so notes are left out of the trees, and `started` says which ever were.
+late ones on arrival. A message ends at its first error, such as a missing node. Only /n_order goes on with
+its next node (measured with genuine scsynth, `-N` and /g_dumpTree). Nodes don't end by themselves here, so
+notes are left out of the trees, and `started` says which ever were.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ class SynthTree:
         self._nodes = Nodes()
 
     def run(self, handed: Iterable[Handed], until_ns: int) -> "SynthTree":
-        """Execute what was handed over, up to a true instant; return itself."""
+        """Execute the handed-over messages up to a true instant. Return the tree itself."""
         for at_ns, _, _, one in sorted(
             (executed_ns(one), one.timetag, index, one) for index, one in enumerate(handed)
         ):
@@ -48,7 +48,7 @@ class SynthTree:
         return Node(node.id, node.name, tuple(self._seen(one, slot) for one in inside))
 
     def execute(self, message: Message) -> bool:
-        """Execute one message; return False where scsynth says /fail."""
+        """Execute one message. Return False if scsynth would reply /fail."""
         does = _COMMANDS.get(message.address)
         try:
             if does is not None:

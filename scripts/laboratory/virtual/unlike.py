@@ -1,4 +1,4 @@
-"""Unlike: the events of a virtual jam that not every scsynth was handed alike, by what each was handed.
+"""Unlike: the events of a virtual jam that differ between the scsynths, by the messages handed to each.
 
 Pure. No bridge and no relay is believed. An event is one bundle about nodes of a slot, named by its first
 message; of equal ones the first at one member is the first at another. It is alike if every member got it
@@ -31,7 +31,8 @@ Key = tuple[bytes, int]
 
 @dataclass(frozen=True, slots=True)
 class Unlike:
-    """certain: what was not alike. doubtful: what may have been, by less than can be told from outside."""
+    """certain: events that differ. doubtful: events that may differ, by less than can be seen from
+    outside."""
 
     certain: frozenset[Key]
     doubtful: frozenset[Key]
@@ -89,7 +90,7 @@ def _order(one: dict[Key, Handed], keys: set[Key]) -> list[Key]:
 
 
 def slot_of(message: Message) -> int:
-    """Return the slot whose nodes a message is about; 0 for what only this host has, or for no nodes."""
+    """Return the slot whose nodes a message is about; 0 for nodes that only this host has, or for none."""
     if not message.address.startswith(("/s_", "/n_", "/g_", "/p_")) or not message.tags:
         return 0
     at = {"/s_new": 1, "/n_order": 2}.get(message.address, 0)

@@ -1,1 +1,1 @@
-"""Cost: what a jam takes of a machine, and for how long it holds."""
+"""Cost: the load of a jam on a machine, and its endurance."""

@@ -81,7 +81,7 @@ class Probe:
         self.sock.send(self.sealer.seal(frames.encode(Stamped(self.seq, now, now, Kind.TIMED, payload))))
 
     def receive(self) -> None:
-        """Take in what has come."""
+        """Process the datagrams that have come."""
         while True:
             try:
                 payload, ancillary, _, _ = self.sock.recvmsg(2048, ANCILLARY_BYTES)
@@ -210,7 +210,7 @@ class Echo:
 
 
 def handed_over(path: Path, slot: int) -> Iterable[tuple[int, int]]:
-    """Yield (the sender's node, receive instant in ns) of what the sink was handed of a slot."""
+    """Yield (the sender's node, receive instant in ns) of each event of a slot that the sink was handed."""
     for message in recording.read(path).to_scsynth:
         node = message.args[1] if message.address == "/s_new" else None
         if isinstance(node, int) and node >> 26 == slot:
@@ -257,7 +257,7 @@ def show(report: dict[str, Any], console: Console) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def main(seconds: float, relay: bool, against: Path | None, pairs: int, as_json: bool) -> None:
-    """Measure what relay and bridge cost on this machine, and the delay they add."""
+    """Measure the cost of relay and bridge on this machine, and the delay they add."""
     with told_in_words(StageError), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-bench-")))
         if relay:

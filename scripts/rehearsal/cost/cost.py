@@ -1,4 +1,4 @@
-"""Cost: what a jam takes of this machine, by kind of process; and distributions of delays.
+"""Cost: the load of a jam on this machine, by kind of process, and distributions of delays.
 
 Three genuine Sonic Pis at 20 events a second each, through one relay; CPU time of each process over the time
 of playing. Plain scsynth's path, a recorder, stands beside it.
@@ -20,7 +20,7 @@ from rehearsal.rigs.stage import Stage
 
 NAMES = ("anna", "bob", "cleo")
 PER_S = 20
-"""Events a second and player: what a busy Sonic Pi sends."""
+"""Events a second and player, as of a busy Sonic Pi."""
 CODE = f"""
 live_loop :steady do
   synth :beep, release: 0.02, amp: 0.1
@@ -32,7 +32,7 @@ SETTLE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one process took."""
+    """The cost of one process."""
 
     cpu_percent: float
     """Of one core."""
@@ -57,7 +57,7 @@ def delay_of(delays_ns: Iterable[int]) -> Delay:
 
 
 def less(delay: Delay, base: Delay) -> Delay:
-    """Return what a path adds to a shorter one: medians subtracted, and the median from the p99."""
+    """Return the delay that a path adds to a shorter one: medians subtracted, and the median from the p99."""
     return Delay(delay.p50_ms - base.p50_ms, delay.p99_ms - base.p50_ms, delay.samples)
 
 

@@ -1,8 +1,8 @@
-"""The relay by itself: what many rooms cost it, and how long it keeps an event. `rehearsal.cost.relayload`
+"""The relay by itself: its cost for many rooms, and how long it keeps an event. `rehearsal.cost.relayload`
 plays.
 
 Each case begins with a relay of its own, `jamrelay serve` as people run it. With another checkout both are
-measured in turn, so that what else the machine does falls on both.
+measured in turn, so that other load of the machine affects both.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ SERVE = "from relay.cli import main; main()"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one case gave: medians over the runs; p99 of the worst run beside."""
+    """The result of one case: medians over the runs, with the p99 of the worst run."""
 
     case: str
     tree: str

@@ -1,9 +1,9 @@
 """Sealed traffic of many rooms for one relay, as bridges would send it, and how long the verdicts take.
 
-Every member says Hello over TLS, sends events of 196 bytes at random instants, stamped half a second ahead,
-heartbeats (every 250 ms, and 15 and 90 ms after an event), clock questions four times a second and a report
-once a second. The first member of each room opens what it gets; nobody reads what the others get. Nothing
-is asked for again: what the kernel dropped is missing.
+Every member says Hello over TLS and sends events of 196 bytes at random instants, stamped half a second
+ahead. It also sends heartbeats (every 250 ms, and 15 and 90 ms after an event), four clock requests a second
+and a report once a second. The first member of each room opens its datagrams; those of the others aren't
+read. Nothing is asked for again, so datagrams dropped by the kernel are missing.
 """
 
 import asyncio
@@ -47,7 +47,8 @@ class _Member:
 
 @dataclass(slots=True)
 class Load:
-    """What came of it. delays_ms: sent until the kernel had the verdict, of one member of each room."""
+    """The result of a load. delays_ms: from sending until the kernel had the verdict, of one member of each
+    room."""
 
     sent: int = 0
     missing: int = 0
@@ -73,7 +74,7 @@ class Traffic:
         self._counts = False
 
     async def run(self, folder: Path, seconds: float, pid: int) -> Load:
-        """Let everybody in, play, and return what was seen of the last `seconds`. pid: of the relay."""
+        """Let everybody in, play, and return the measurements of the last `seconds`. pid: of the relay."""
         with open_socket() as read, open_socket() as unread:
             for sock in (read, unread):
                 sock.connect(("127.0.0.1", self._port))

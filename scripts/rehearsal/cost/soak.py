@@ -1,17 +1,17 @@
 """The soak: three genuine Sonic Pis for half an hour, other examples every minute, stopped and started.
 
-Each cycle plays, stops, lets everything fade and is compared by the recorders on its own, so that memory
-here stays small however long it runs. In the silence between cycles the counts that must stay flat are
-taken: memory and file handles of relay, bridges and shims; nodes in each scsynth; what the recordings say
-of buses and buffers in use.
+Each cycle plays, stops, lets everything fade and is compared by the recorders on its own, so that memory here
+stays small however long it runs. In the silence between cycles the counts that must stay flat are taken:
+memory and file handles of relay, bridges and shims, nodes in each scsynth, buses and buffers in use by the
+recordings.
 
 Sonic Pi 3.2.2 itself leaves runs behind: at a stop a thread of it may end with PromiseAlreadyDeliveredError
-(runtime.rb), and then it never frees that run's group and mixer, with scsynth alone too. Such nodes are
-counted beside (`kept`), by what Sonic Pi never asked to be freed, and its log's word on it stands in the
-report. What grows beyond them is ours and fails.
+(runtime.rb), and then it never frees that run's group and mixer, with scsynth alone too. Such nodes, which
+Sonic Pi never asked to be freed, are counted apart (`kept`), and its log lines on them are in the report.
+Growth beyond them is ours and fails.
 
-Late is late, and fails; but where the machine itself stood still (stillwatch.py) the report says that beside
-it, and how much of its processors' time the host of a virtual machine kept for others.
+Late events fail the soak. If the machine itself stood still (stillwatch.py), the report says so, with the
+processor time that a virtual machine's host kept for others.
 """
 
 import json

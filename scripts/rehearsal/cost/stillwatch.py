@@ -2,8 +2,8 @@
 
     stillwatch.py       a line a stall on stdout: from when to when, ns since 1970
 
-A virtual machine whose host gives its processors to others for a while stands still as a whole: nothing in it
-can be in time then, and nothing in it could know but for a sleeper. Standard library only.
+A virtual machine whose host gives its processors to others for a while stands still as a whole. Nothing in it
+can be in time then, and only a sleeper notices it. Standard library only.
 """
 
 import contextlib

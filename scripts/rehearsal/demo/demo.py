@@ -1,9 +1,9 @@
 """The demo: a relay, three genuine Sonic Pis, three bridges; proof, picture and sound in demo-output/.
 
-Where Sonic Pi or scsynth is missing, stand-ins take their places (embedded/), and the demo says so.
+If Sonic Pi or scsynth is missing, stand-ins take their places (embedded/), and the demo reports that.
 
-Sameness is judged by the recorders alone (compare.py); what only relay and bridges can know (re-timed,
-unconfirmed, silent here) comes from `jamrelay stats`, and the two must not contradict each other.
+Sameness is judged by the recorders alone (compare.py). Facts that only relay and bridges know (re-timed,
+unconfirmed, silent here) come from `jamrelay stats`. The two must not contradict each other.
 """
 
 import json
@@ -34,7 +34,7 @@ from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.terminal import SETTINGS, progress_on, told_in_words
 
 PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
-"""Who plays which of Sonic Pi's own examples: samples, FX and synths among them."""
+"""The example of Sonic Pi that each player plays: samples, FX and synths among them."""
 
 SETTLE_S = 2.0
 """Silence after booting: clocks lock, and the comparison's window begins in it."""
@@ -55,7 +55,7 @@ def perform(
     embedded: bool = False,
     transport: str = "udp",
 ) -> Outcome:
-    """Play the jam and return what was found; WAV files and picture go to `output`.
+    """Play the jam and return the outcome. WAV files and picture go to `output`.
 
     embedded: with stand-ins for Sonic Pi and scsynth. Raises StageError, SoundError, LogError.
     """
@@ -131,7 +131,7 @@ def perform(
 
 
 def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
-    """Let every scsynth write what it plays, NAME.wav, and its own member's part of it, NAME-stem.wav."""
+    """Let every scsynth write its sound, NAME.wav, and its own member's part of it, NAME-stem.wav."""
     takes = []
     for name, recording in jam.recordings().items():
         port, stem = recording.scsynth_port, output / f"{name}-stem.wav"
@@ -141,7 +141,7 @@ def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
 
 
 def proof_of(jam: Jam, room: dict[str, Any], output: Path, progress: Callable[[], None]) -> Proof:
-    """Prove what was just played, with whatever can render here. Raises StageError, LogError."""
+    """Prove the piece just played, with any engine that can render here. Raises StageError, LogError."""
     slots = {member["name"]: int(member["slot"]) for member in room["members"]}
     if not isinstance(jam, EmbeddedJam):
         return prove_jam(jam, slots, renderer(), "", output, progress)

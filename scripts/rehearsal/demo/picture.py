@@ -104,7 +104,7 @@ def draw_lane(
     axes: Axes, comparison: Comparison, result: MemberResult, slots: Sequence[int], scale: Normalize,
     names: Mapping[int, str],
 ) -> None:  # fmt: skip
-    """Draw the events that one member's scsynth was handed, and what it lacked."""
+    """Draw the events that one member's scsynth was handed, and those that it lacked."""
 
     def second(due_ns: int) -> float:
         return (due_ns - comparison.from_ns) / 1e9

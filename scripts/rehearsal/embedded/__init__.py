@@ -1,8 +1,8 @@
 """Embedded: the demo where Sonic Pi and scsynth can't be installed.
 
-Relay, bridges, recorders and proof are the real ones. `replayer` stands in for Sonic Pi and sends what a
-genuine one sent; `sink` stands in for scsynth behind the recorder; `sounds` finds synthdefs, samples and an
-engine to render with, if any can be had.
+Relay, bridges, recorders and proof are the real ones. `replayer` stands in for Sonic Pi and sends a genuine
+one's messages. `sink` stands in for scsynth behind the recorder. `sounds` finds synthdefs, samples and an
+engine to render with, if there are any.
 """
 
 from pathlib import Path
@@ -14,4 +14,4 @@ SINK_RECORDING = "REHEARSAL_SINK_RECORDING"
 REPLAYER = Path(__file__).resolve().parent / "replayer.py"
 """The stand-in for Sonic Pi."""
 TRAFFIC = Path(__file__).resolve().parents[1] / "traffic"
-"""What a genuine Sonic Pi 3.2.2 sent; see the README there."""
+"""Recordings of a genuine Sonic Pi 3.2.2; see the README there."""

@@ -35,7 +35,7 @@ def traffic_s() -> float:
 class StandIn(Performer):
     """A replayer in Sonic Pi's place and a sink in scsynth's; otherwise used like any performer.
 
-    root: what it takes for Sonic Pi's folder. It needs no jackd, no namespaces and no rights.
+    root: stands for Sonic Pi's folder. It needs no jackd, no namespaces and no rights.
     """
 
     def __init__(self, name: str, index: int, home: Path, launcher: list[str | Path], root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Replayer: a stand-in for Sonic Pi that sends what a genuine one sent, at the same pace.
+"""Replayer: a stand-in for Sonic Pi that sends a genuine one's messages, at the same pace.
 
     replayer.py ROOT BOOT PORT
 
@@ -50,7 +50,7 @@ ANSWERS = {
     "/b_allocRead": "/done",
     "/b_query": "/b_info",
 }
-"""What Sonic Pi's start waits for."""
+"""The answers that Sonic Pi's start waits for."""
 SERVER_INFO = "/sonic-pi/server-info"
 
 
@@ -136,7 +136,7 @@ class Replayer:
             os.write(1, more)
 
     def boot(self, entries: list[Sent]) -> None:
-        """Send the boot and wait for what Sonic Pi waits for. Raises ReplayError."""
+        """Send the boot and wait for the same answers as Sonic Pi. Raises ReplayError."""
         sent_at_s = entries[0].at_s
         for entry in entries:
             time.sleep(max(0.0, entry.at_s - sent_at_s))
@@ -173,7 +173,7 @@ class Replayer:
         self.schedule(entries[:end])
 
     def stop(self) -> None:
-        """Send the end of the run now, instead of what there still was of it."""
+        """Send the end of the run now, in place of its remaining messages."""
         if not self.ends:
             return  # nothing runs, or its end is under way
         self.waiting.clear()
@@ -190,7 +190,7 @@ class Replayer:
         )
 
     def run(self) -> None:
-        """Do what standard input says until it ends, or scsynth does."""
+        """Follow the commands on standard input until it ends, or scsynth does."""
         assert self.child is not None
         assert self.child.stdout is not None
         out = self.child.stdout.fileno()

@@ -5,7 +5,7 @@
 
 Environment: REHEARSAL_SINK_RECORDING, a file to which it appends what came when, as a recorder does.
 
-It keeps a tree of groups and synths, so that /n_go, /n_end and /fail are told to whoever asked by /notify.
+It keeps a tree of groups and synths, so that clients that asked by /notify get /n_go, /n_end and /fail.
 Like scsynth with jackd at 256 frames it takes a bundle LATENCY_S before its timetag; it never complains of
 late ones, because this program's own delays prove nothing: the recorder in front of it has the kernel's
 timestamps. Synths end when their envelope should; FX and mixers when freed. Where an experiment has up to 16
@@ -53,7 +53,7 @@ Address = tuple[str, int]
 
 
 class RecordingSocket(socket.socket):
-    """A socket that writes down what it receives, as `rehearsal.rigs.recorder` does."""
+    """A socket that records its datagrams, like `rehearsal.rigs.recorder`."""
 
     def __init__(self, sock: socket.socket, path: Path, meta: dict[str, object]) -> None:
         """Take over a socket, and append to the file at `path`. Raises OSError."""
@@ -78,7 +78,7 @@ class RecordingSocket(socket.socket):
 
 
 class Sink:
-    """A server without sound. record: the file to append to, if what comes is to be written down."""
+    """A server without sound. record: the file to append its datagrams to; None: no recording."""
 
     def __init__(self, port: int, flags: dict[str, str], record: Path | None = None) -> None:
         self.flags = flags

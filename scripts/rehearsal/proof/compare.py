@@ -26,7 +26,7 @@ NAMED_IN_REPORT = 5
 def quantile(ordered: Sequence[float], share: float) -> float:
     """Return the nearest-rank quantile: the least value that at least `share` of all don't exceed.
 
-    As relay.wire.quantile has it, of which nothing is taken here. Raises IndexError of none.
+    It equals relay.wire.quantile, which is not imported here. Raises IndexError if there is no value.
     """
     return ordered[max(0, ceil(share * len(ordered) - 1e-9) - 1)]
 
@@ -37,13 +37,13 @@ class Margin:
 
     due_ns: int
     margin_ms: float
-    """Timetag minus arrival; > 0 is early. Late is what has less than `needed_ms`."""
+    """Timetag minus arrival; > 0 is early. An event with less than `needed_ms` is late."""
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
 class MemberResult:
-    """What one member's scsynth got, held against all others. Events are named, not only counted."""
+    """The events of one member's scsynth, compared with all others'. Events are named, not only counted."""
 
     member: str
     received: int
@@ -156,7 +156,7 @@ def compare(
     clock_bound_ms: float = CLOCK_BOUND_MS,
     is_room: Callable[[RecordedMessage], bool] = lambda message: slot_of(message) > 0,
 ) -> Comparison:
-    """Compare what the members' scsynths got of the events due in [from_ns, to_ns) (Unix ns).
+    """Compare the members' scsynths by the events due in [from_ns, to_ns) (Unix ns).
 
     Events are matched over a wider stretch and cut to the window afterwards, so that no edge tears one
     apart. Bare messages count if any member got theirs within the window.
@@ -253,7 +253,7 @@ def out_of_order(events: Sequence[Event], members: Sequence[str]) -> dict[str, l
     """Return for each member the events that stand elsewhere than in the common order.
 
     The common order is that member's order that leaves the others the fewest moves; among equals, the
-    first's. What that member never got has no place in it and is not judged.
+    first's. An event that the member never got has no place in it and is not judged.
     """
     orders = {member: scsynth_order(events, member) for member in members}
     best: dict[str, list[int]] | None = None
@@ -271,7 +271,8 @@ def out_of_order(events: Sequence[Event], members: Sequence[str]) -> dict[str, l
 
 
 def scsynth_order(events: Sequence[Event], member: str) -> list[int]:
-    """Return the positions (in `events`) of what the member got, as its scsynth runs them."""
+    """Return the positions (in `events`) of the member's events, in the order in which its scsynth runs
+    them."""
 
     def key(at: int) -> tuple[int, int]:
         # Not t_ns: two datagrams may share a kernel timestamp, their order in the recording is their order.

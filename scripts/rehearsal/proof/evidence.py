@@ -19,7 +19,7 @@ from rehearsal.rigs.machine import StageError
 from rehearsal.rigs.recording import Recording, timetag_at
 
 QUIET_S = 1.0
-"""Nothing may have been due for this long: what was has reached the recordings by then."""
+"""Nothing may have been due for this long, so that all earlier events have reached the recordings."""
 FLUSH_S = 0.5
 """A recorder writes within 0.2 s."""
 QUIET_S_MAX = 20.0
@@ -83,7 +83,7 @@ def prove_jam(
     output: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> Proof:
-    """Prove what has just been played. slots: by name, of all who play. The rendered mix
+    """Prove the piece that has just been played. slots: by name, of all who play. The rendered mix
     is kept as proof.wav in `output`.
 
     Raises StageError, LogError.

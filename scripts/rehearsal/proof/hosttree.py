@@ -1,7 +1,7 @@
 """The host's own part of a scsynth's tree: one root group and one mixer strip for each slot, in slot order.
 
-Pure. Who joined first decides in which order and with which add actions a bridge builds it; what counts is
-the tree that comes out. So the proof checks that tree, and renders a canonical one with taps for the stems.
+Pure. The order of joining decides the order and the add actions by which a bridge builds it; only the
+resulting tree counts. So the proof checks that tree, and renders a canonical one with taps for the stems.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ HOST_NODES = frozenset({JAM, STRIPS, *range(FIRST_STRIP + 1, FIRST_STRIP + 32)})
 
 
 class HostTreeError(ValueError):
-    """The host's groups and strips aren't those of the room; the text says which."""
+    """The host's groups and strips aren't those of the room. The text names the difference."""
 
 
 def is_root_group(message: RecordedMessage) -> bool:
@@ -45,7 +45,7 @@ def is_host_message(message: RecordedMessage) -> bool:
 
 
 def check(messages: Iterable[RecordedMessage], slots: Iterable[int]) -> None:
-    """Build what the messages say. Raises HostTreeError unless it is the tree of these slots."""
+    """Build the tree of the messages. Raises HostTreeError unless it is the tree of these slots."""
     wanted, tree = sorted(slots), Nodes()
     for message in messages:
         is_strip = message.address == "/s_new"

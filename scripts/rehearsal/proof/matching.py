@@ -23,7 +23,7 @@ FAR_NS = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened in the room: what each member's scsynth got of it."""
+    """One event of the room, with the copy that each member's scsynth got."""
 
     held: Mapping[str, RecordedMessage]
 
@@ -59,8 +59,8 @@ def match_timed(
     """Return the events of the members' bundles, in the order of their dues.
 
     Equal bytes within match_ns of each other are one event, nearest first, one for each member; then equal
-    creations at any distance up to FAR_NS; then what has the same address and node within bound_ns but
-    other bytes. (Not what has another node: that could hide two misses in one difference.)
+    creations at any distance up to FAR_NS; then messages with the same address and node within bound_ns but
+    other bytes. (Messages with another node never match, since that could hide two misses in one difference.)
     """
     flat = [(message, member) for member, messages in recordings.items() for message in messages]
     flat.sort(key=lambda entry: entry[0].due_ns)
@@ -128,7 +128,8 @@ def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[Even
 
 
 def bare_key(message: RecordedMessage) -> Hashable:
-    """Return what must be equal of a bare message: all of it, but a file's name without its folder."""
+    """Return the part of a bare message that must be equal: all of it, but of a file only the name, without
+    its folder."""
     if message.address.startswith("/b_"):
         reduced = (
             PurePosixPath(arg).name if isinstance(arg, str) and "/" in arg else arg for arg in message.args

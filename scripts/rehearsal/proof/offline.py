@@ -93,7 +93,7 @@ def seed_synthdef() -> bytes:
 def score_of(messages: Iterable[RecordedMessage], start_ns: int) -> list[tuple[float, bytes]]:
     """Return (time_s, message) for `render`: at their timetags, bare ones at their arrival, from start_ns.
 
-    Sorted as scsynth would run them, stably; what lies before start_ns comes at 0, still in order.
+    Sorted as scsynth would run them, stably. Messages before start_ns come at 0, still in order.
     """
     ordered = sorted(messages, key=lambda each: (each.due_ns, each.index))
     return [(max(0.0, (each.due_ns - start_ns) / 1e9), each.raw) for each in ordered]
@@ -141,9 +141,9 @@ def render(
 ) -> str:
     """Render (time_s, OSC message) pairs to an int16 WAV and return the SHA-256 of its samples.
 
-    Times are seconds from the start, >= 0; pairs of equal time run in the order given. What is_musical
-    refuses is left out. The WAV begins OPENING_SAMPLES before time 0 and ends TAIL_S after the last message.
-    Raises RenderError if the engine fails, ValueError for a negative time.
+    Times are seconds from the start, >= 0; pairs of equal time run in the order given. Messages that
+    is_musical refuses are left out. The WAV begins OPENING_SAMPLES before time 0 and ends TAIL_S after the
+    last message. Raises RenderError if the engine fails, ValueError for a negative time.
     """
     kept = sorted(((at_s, raw) for at_s, raw in messages if is_musical(raw)), key=lambda pair: pair[0])
     if kept and kept[0][0] < 0:

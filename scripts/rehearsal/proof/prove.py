@@ -1,15 +1,15 @@
 """Proof: each member's recording held against the relay's log, message by message, and then rendered.
 
-Pure but for the renderer that it is given. scsynth's order (timetag, then arrival) must be the log's order
+Pure, except for the given renderer. scsynth's order (timetag, then arrival) must be the log's order
 (due, number), and every message the event that stands there. Each takes its due from the log, by
 position, since the clocks' last microseconds would move a note across one of scsynth's blocks; then equal
 recordings must give equal samples. A recording that doesn't match is not rendered: its first mismatch is
 named.
 
-A member who joined while others booted was told of their groups, mixers and buffers by other means; and
-what others built before its own scsynth had the synthdefs was built then. So these come bare, or behind a
-reset that was still to come. Only such events may come that way, or be missing if they were undone since;
-never music.
+A member who joined while others booted got their groups, mixers and buffers by other means. Nodes that others
+made before its own scsynth had the synthdefs were made then. So these messages come bare, or behind a reset
+that was still to come. Only such events may come that way, or be missing if they were undone since; never
+music.
 """
 
 from collections import defaultdict
@@ -42,14 +42,14 @@ class Match:
     pairs: tuple[Pair, ...]
     """Matched so far, loads included; all of them if there is no mismatch."""
     mismatch: str | None
-    """The first thing that is not as the log says, by name."""
+    """The first difference from the log, by name."""
     missed: int = 0
     """Events of others' boots before this member came."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberProof:
-    """What is proved of one member."""
+    """The proofs about one member."""
 
     match: Match
     sha256: str | None = None
@@ -67,7 +67,7 @@ class MemberProof:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The result for a room. rendered: False where no sound was to be had: then the order alone is proved."""
+    """The result for a room. rendered: False if there was no sound; then only the order is proved."""
 
     members: Mapping[str, MemberProof]
     events: int
@@ -83,7 +83,7 @@ class Proof:
 
     @property
     def troubles(self) -> list[str]:
-        """Return in words what is not proved."""
+        """Return the failed proofs in words."""
         found = [member.trouble for member in self.members.values() if member.trouble]
         if not self.members or not self.events:
             found.append("nothing was proved: no event in the relay's log")
@@ -174,7 +174,7 @@ def match_from(
     built_after: int,
 ) -> Match:
     """Match the room's messages of a member that came after event number `joined_after`, and built at one
-    time what others had founded up to `built_after`."""
+    time the foundations of the others up to `built_after`."""
     played = [
         event
         for event in relaylog.executed(log)
@@ -233,7 +233,7 @@ def pair_up(
 
 
 def name_mismatch(events: Sequence[LoggedEvent], messages: Sequence[RecordedMessage]) -> str | None:
-    """Return what is wrong with the first of the messages, None if it is the first of the events.
+    """Return the fault of the first message; None if it is the first of the events.
 
     The seconds of both, if any, tell missing, extra and swapped apart.
     """

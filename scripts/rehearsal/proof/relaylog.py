@@ -1,6 +1,6 @@
 """The relay's log of judged events, read back, and the order in which every scsynth must execute them.
 
-Pure but for `read`. Written by `jamrelay serve --event-log FILE`, a JSON object a line: room, number, slot,
+Pure, except `read`. Written by `jamrelay serve --event-log FILE`, a JSON object a line: room, number, slot,
 seq, due (NTP integer, session time), kind, flags, payload (hex of the sender's own message; "" for a reset).
 """
 
@@ -18,11 +18,11 @@ FOUNDATION, SILENCED, MISSED = "FOUNDATION", "SILENCED", "MISSED"
 LOADS = ("/b_alloc", "/b_allocRead")
 CREATES = ("/g_new", "/s_new")
 RESET_SPARES = 1 << 32
-"""One second: what is due sooner after a reset may be in a scsynth's hands already."""
+"""One second. Events due sooner after a reset may be at a scsynth already."""
 
 
 class LogError(ValueError):
-    """The log can't be read, or isn't the whole story; the text says where."""
+    """The log can't be read, or is incomplete. The text has the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,10 @@ def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
 
 
 def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
-    """Return what scsynth is handed with a timetag, in the room's order.
+    """Return the events that scsynth is handed with a timetag, in the room's order.
 
-    Loads travel on their own, and what missed its time nobody is handed. What a sender sent before a reset of
-    its slot, but is due more than RESET_SPARES after it, is dropped everywhere.
+    Loads travel on their own, and nobody is handed an event that missed its time. An event sent before a
+    reset of its slot, but due more than RESET_SPARES after it, is dropped everywhere.
     """
     handed = (event for event in events if event.kind != RESOURCE and MISSED not in event.flags)
     played = sorted(handed, key=lambda event: event.key)
@@ -113,7 +113,7 @@ def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
 
 
 def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedEvent]]:
-    """Return, by slot, what a relay tells a member who joins after event `until` of those before.
+    """Return, by slot, the foundation events up to `until` that a relay sends to a member who joins after it.
 
     The newest creation of every foundation node and the newest load of every buffer, in order.
     """
@@ -136,7 +136,7 @@ def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedE
 
 
 def founds(event: LoggedEvent) -> bool:
-    """Tell whether an event builds what its Sonic Pi never frees."""
+    """Return whether an event makes something that its Sonic Pi never frees."""
     return event.kind != RESOURCE and FOUNDATION in event.flags
 
 

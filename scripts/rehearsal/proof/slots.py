@@ -42,7 +42,7 @@ def node_of(message: RecordedMessage) -> int | None:
 
 
 def identity_of(message: RecordedMessage) -> tuple[str, int | None]:
-    """Return what a message is, apart from its values: its address and its node or buffer number."""
+    """Return the identity of a message apart from its values: its address and its node or buffer number."""
     if message.address.startswith("/b_"):
         return message.address, number_at(message.args, 0)
     return message.address, node_of(message)

@@ -1,4 +1,4 @@
-"""Streams: what one Sonic Pi sent, held against what its scsynth was handed for it.
+"""Streams: the messages of one Sonic Pi, compared with those handed to its scsynth.
 
 Pure. Both become messages in Sonic Pi's own numbers (`read_plain`, `read_slot`) and are paired by bytes: the
 k-th message of some content in the one stream is the k-th of that content in the other, each in its
@@ -38,7 +38,7 @@ OUTPUT = "output"
 UNHEARD = 0.0
 """Stands for a channel that no sound card has."""
 PIECE_BYTES = 1000
-"""The first piece of a call too long for one event is longer than this; what it lacks follows at once."""
+"""The first piece of a call too long for one event is longer than this. The rest follows at once."""
 LOADS = frozenset({"/b_alloc", "/b_allocRead"})
 """Handed to the own scsynth at once: a thread of Sonic Pi waits for the answer."""
 
@@ -98,7 +98,7 @@ class Pair:
 
     @property
     def moved_ns(self) -> int:
-        """How much later it is to be played than plain scsynth is told to (than it came, for a bare one)."""
+        """How much later it is to be played than in plain scsynth (for a bare message: than it came)."""
         return self.out.message.due_ns - self.front.stated_ns
 
     @property
@@ -137,7 +137,7 @@ def plain_content(message: RecordedMessage) -> Content:
 def read_slot(recording: Recording, slot: int) -> list[Said]:
     """Return the musical messages of one member in its own numbers, in the order of their arrival.
 
-    What is about the host's own nodes (root groups, strips) is left out.
+    Messages about the host's own nodes (root groups, strips) are left out.
     """
     said = []
     for each in recording.to_scsynth:
@@ -243,9 +243,9 @@ def loads_ns(recording: Recording) -> list[tuple[int, int]]:
 
 
 def pair_up(front: Iterable[Said], out: Iterable[Said]) -> Pairing:
-    """Match what Sonic Pi sent with what scsynth was handed.
+    """Match the messages of Sonic Pi with those handed to scsynth.
 
-    Contents are equal, but for a note, which may have got buses and buffers that it left to their defaults.
+    Contents are equal, except that a note may have got the buses and buffers that it left to their defaults.
     """
     waiting: dict[Content, list[Said]] = defaultdict(list)
     for said in sorted(out, key=lambda each: (each.message.due_ns, each.message.index)):
@@ -268,7 +268,7 @@ def key_of(said: Said) -> Content:
 
 
 def same(front: Said, out: Said) -> bool:
-    """Tell whether a note is what was sent; of a long one that came in pieces the order doesn't matter."""
+    """Return whether a note is the one sent. If a long one came in pieces, their order doesn't matter."""
     if not front.is_note:
         return front.content == out.content
     sent, handed = front.controls, out.controls
@@ -309,11 +309,12 @@ def inversions(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair, int]]:
 
 
 def out_score(out: Recording, pairs: Iterable[Pair], start_ns: int) -> list[tuple[float, bytes]]:
-    """Return what scsynth was handed as a score for `offline.render`, in plain scsynth's time from start_ns.
+    """Return the messages handed to scsynth as a score for `offline.render`, in plain scsynth's time from
+    start_ns.
 
     Every message takes its time from the one that Sonic Pi sent for it: the clocks' last microseconds would
-    move a note across a block of samples. Order among equal times is that of the out stream. What the host
-    adds (root groups, strips) comes with what it stands behind.
+    move a note across a block of samples. Order among equal times is that of the out stream. Nodes that the
+    host adds (root groups, strips) come with the message that they follow.
     """
     time_of = {pair.out.message.index: pair.front.plays_at_ns for pair in pairs}
     score, at_ns = [], start_ns
@@ -324,7 +325,7 @@ def out_score(out: Recording, pairs: Iterable[Pair], start_ns: int) -> list[tupl
 
 
 def front_score(front: Iterable[Said], start_ns: int) -> list[tuple[float, bytes]]:
-    """Return what Sonic Pi sent as a score for `offline.render`, as plain scsynth would play it."""
+    """Return the messages of Sonic Pi as a score for `offline.render`, as plain scsynth would play it."""
     ordered = sorted(front, key=lambda each: (each.plays_at_ns, each.message.index))
     return [(max(0.0, (each.plays_at_ns - start_ns) / 1e9), each.message.raw) for each in ordered]
 

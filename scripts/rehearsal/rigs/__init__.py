@@ -1,1 +1,1 @@
-"""Rigs: genuine Sonic Pis, their screens and sound cards, and what records them."""
+"""Rigs: genuine Sonic Pis, their screens and sound cards, and the recorders."""

@@ -1,4 +1,4 @@
-"""Cues: what comes to a Sonic Pi from outside, MIDI and OSC, at given instants of a program.
+"""Cues: MIDI and OSC that a Sonic Pi gets from outside, at given instants of a program.
 
 A cue file has a line for each: seconds after the run, address, arguments (numbers or words). Empty lines and
 those that begin with # are passed over.

@@ -18,7 +18,7 @@ from typing import Any
 
 JACK_READY_S = 10.0
 END_GRACE_S = 1.0
-"""What processes get, after SIGTERM, to flush their files before the namespace goes."""
+"""Time for processes, after SIGTERM, to flush their files before the namespace goes, s."""
 POLL_S = 0.1
 PR_SET_PDEATHSIG = 1
 
@@ -76,7 +76,7 @@ def wait_for_end(sonic_pi: "subprocess.Popen[bytes]") -> int:
 
 
 def reap_orphans(but: int) -> None:
-    """Collect what was handed to PID 1, but leave Sonic Pi's own status to its Popen."""
+    """Reap the orphans handed to PID 1, but leave Sonic Pi's own status to its Popen."""
     while True:
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

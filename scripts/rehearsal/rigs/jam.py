@@ -49,9 +49,9 @@ class Jam:
     impair: str | None = None
     """The bad network that every bridge's datagrams meet (`jambridge join --impair`)."""
     event_log: Path | None = None
-    """Where the relay writes what it judged (see relaylog.py)."""
+    """The file for the relay's judged events (see relaylog.py)."""
     transport: str = "udp"
-    """What the bridges send events over: "udp" or "tls"."""
+    """The transport of the bridges' events: "udp" or "tls"."""
     tuned: Collection[str] = ()
     """The members whose bridge sets the schedule-ahead of their Sonic Pi."""
     listened: bool = False
@@ -112,7 +112,7 @@ class Jam:
             self.stage.play_for(0.2)
 
     def stats(self) -> dict[str, Any]:
-        """Return what `jamrelay stats --json` says."""
+        """Return the output of `jamrelay stats --json`."""
         done = subprocess.run(
             [BIN / "jamrelay", "stats", f"localhost:{self.port}", "--json"],
             env={**os.environ, "HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")},
@@ -133,7 +133,7 @@ class Jam:
         return {member["name"]: member for member in self.room().get("members", [])}
 
     def recordings(self) -> dict[str, recording.Recording]:
-        """Return what the recorders have written so far, by name."""
+        """Return the recordings so far, by name."""
         return {name: recording.read(performer.recording_path) for name, performer in self.performers.items()}
 
     def bridge_of(self, name: str) -> psutil.Process:
@@ -161,7 +161,7 @@ class Jam:
 
 
 def late_lines(performer: Performer, since_s: float = 0.0) -> list[str]:
-    """Return the lines in which scsynth says that a bundle came late, from Unix time since_s on."""
+    """Return scsynth's lines on late bundles, from Unix time since_s on."""
     lines = performer.scsynth_log().splitlines()
     return [line for line in lines if LATE.search(line) and printed_at_s(line) >= since_s]
 

@@ -1,9 +1,9 @@
-"""Live take: what a performer's sound card is given, sample by sample, with the wall time of every block.
+"""Live take: the sound of a performer's sound card, sample by sample, with the wall time of every block.
 
 As a program it is a client of the jackd that JACK_DEFAULT_SERVER names: it listens to whatever is connected
-to `system:playback_1` and `_2`, from its start until SIGTERM, and follows new connections. So it hears what
-goes to the sound card, whoever plays it and on whatever bus; a take of `sound` looks at a bus in scsynth, and
-can't hear what is wrong behind it. `stage` starts one beside each performer that asks for it.
+to `system:playback_1` and `_2`, from its start until SIGTERM, and follows new connections. So it records all
+sound for the sound card, whoever plays it and on whatever bus. A take of `sound` records a bus in scsynth,
+and can't show faults behind it. `stage` starts one beside each performer that asks for it.
 
 LiveTake reads the file, while it is still being written too. Nothing is lost without being known: every block
 carries JACK's own count of frames. (On two cores, with jackd at 256 frames: 2 % of one, no block lost.)
@@ -32,14 +32,14 @@ CHANNELS = len(SOUND_CARD)
 SILENCE_DBFS = -120.0
 WRITE_S = 0.05
 LOST_SHARE_MAX = 0.01
-"""A level is told from a stretch of which at least the rest is there: 1 % changes it by 0.04 dB."""
+"""Greatest share of a stretch that may be missing for its level to count: 1 % changes it by 0.04 dB."""
 EDGE_NS = 100_000_000
 """A block's instant is when JACK asked for it, later if the machine was busy: so much may be missing at the
 edges of a stretch."""
 
 
 class TakeError(RuntimeError):
-    """The take hasn't got what was asked for; the text says what it has."""
+    """The take lacks the requested stretch. The text describes its content."""
 
 
 @dataclass(frozen=True)

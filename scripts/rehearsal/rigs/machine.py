@@ -30,11 +30,11 @@ PORTS_EACH = 9
 """Below Linux's ephemeral ports (32768 and up), which any socket might take between look and use."""
 LOG_TAIL_LINES = 15
 END_S = 3.0
-"""What a child gets after SIGTERM, or an instance after its pipe was closed, before SIGKILL."""
+"""Time for a child after SIGTERM, or for an instance after its pipe was closed, before SIGKILL, s."""
 
 
 class StageError(RuntimeError):
-    """A program is missing, didn't boot in time or ended by itself; the text says what was found."""
+    """A program is missing, didn't boot in time or ended by itself. The text has the details."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Ports:
     midi_in: int
     websocket: int
     spare: int
-    """Free for whoever runs beside this performer, as the local port of its bridge."""
+    """Free for a program beside this performer, such as the local port of its bridge."""
 
 
 class Place(Protocol):

@@ -6,8 +6,8 @@ machine's, or its place's. Two chains end the namespace when the performer's own
 PID 1 watches a pipe that only the owner holds open (`inside.py`), and the kernel kills `unshare` with its
 parent and PID 1 with `unshare`.
 
-Synchronous and without threads: call `poll` (or any waiting method) now and then, so that what Sonic Pi sends
-to its GUI doesn't fill the socket's buffer.
+Synchronous and without threads: call `poll` (or any waiting method) now and then, so that Sonic Pi's messages
+to its GUI don't fill the socket's buffer.
 """
 
 import contextlib
@@ -127,11 +127,11 @@ class Performer:
             )
 
     def _beside(self) -> list[list[str]]:
-        """Return what runs beside Sonic Pi, from before its start on."""
+        """Return the commands that run beside Sonic Pi, from before its start on."""
         return [livetake.command(self.take_path)] if self.listened else []
 
     def _command(self, server: Path, ports: Ports) -> list[str]:
-        """Return what starts Sonic Pi, launcher included."""
+        """Return the command that starts Sonic Pi, launcher included."""
         sound = (ports.scsynth, ports.scsynth)  # where it listens, where it is sent to
         rest = (ports.cues, ports.erlang, ports.midi_out, ports.midi_in, ports.websocket)
         udp_ports = map(str, (ports.server, ports.gui, *sound, *rest))
@@ -139,7 +139,7 @@ class Performer:
 
     @property
     def take(self) -> livetake.LiveTake:
-        """What its sound card was given so far, from jackd's start on."""
+        """The sound that its sound card was given so far, from jackd's start on."""
         return livetake.LiveTake(self.take_path)
 
     def _environment(self, jack_name: str) -> dict[str, str]:
@@ -165,7 +165,7 @@ class Performer:
         return self.process is not None and self.process.poll() is None
 
     def poll(self) -> bool:
-        """Collect what Sonic Pi told its GUI; return whether it has booted."""
+        """Collect Sonic Pi's messages to its GUI. Return whether it has booted."""
         while self._gui is not None:
             try:
                 payload = self._gui.recv(65_536)
@@ -212,7 +212,8 @@ class Performer:
         self._send("/stop-all-jobs")
 
     def exit(self, timeout_s: float = EXIT_S) -> None:
-        """Ask Sonic Pi to end, as closing its window does, and end what is left after timeout_s."""
+        """Ask Sonic Pi to end, as closing its window does, and end all remaining processes after
+        timeout_s."""
         if self.is_alive:
             self._send("/exit")
             assert self.process is not None
@@ -255,7 +256,7 @@ class Performer:
         return found
 
     def log_text(self) -> str:
-        """Return what the server printed and what it logged for its GUI, one message a line."""
+        """Return the server's output and its log for the GUI, one message a line."""
         with contextlib.suppress(OSError):
             return self.server_log_path.read_text(errors="replace") + "\n".join(self.gui_lines())
         return "\n".join(self.gui_lines())
@@ -266,7 +267,7 @@ class Performer:
             yield f"{address} {' '.join(map(str, args))}"
 
     def timing_warnings(self) -> list[str]:
-        """Return the lines in which Sonic Pi says that it fell behind."""
+        """Return Sonic Pi's warnings that it fell behind."""
         return [line for line in self.log_text().splitlines() if TIMING_WARNING.search(line)]
 
     def scsynth_log(self) -> str:

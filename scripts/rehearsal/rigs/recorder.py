@@ -1,19 +1,19 @@
-"""Recorder: a program in scsynth's place that starts the genuine one and writes down what passes.
+"""Recorder: a program in scsynth's place that starts the genuine one and records all datagrams between.
 
     recorder -v                     passes through to the genuine scsynth
     recorder -u PORT FLAGS...       listens on UDP PORT of -B (127.0.0.1), starts scsynth with FLAGS on a free
                                     port of 127.0.0.1
 
-Environment: REHEARSAL_RECORDING, the file to append to (nothing is written if unset);
-REHEARSAL_SCSYNTH, what to start as scsynth, a bridge's shim for example (default: the genuine one, which is
-the first real executable of that name in PATH).
+Environment: REHEARSAL_RECORDING, the file to append to (nothing is written if unset); REHEARSAL_SCSYNTH, the
+program to start as scsynth, a bridge's shim for example (default: the genuine one, which is the first real
+executable of that name in PATH).
 
 The recording is JSON lines. First {"meta": {pid, scsynth_pid, port, scsynth_port, flags}}; then a line a
-datagram, {"t_ns", "dir": "to" | "from", "hex"}, where t_ns is the kernel's receive timestamp
-(CLOCK_REALTIME, ns), so that a busy recorder can't make anything look late; "passed_ns", for "to", are two
-readings of that clock between which it was passed on; and {"dropped": n} if the kernel ever had to drop
-datagrams in front of the recorder. scsynth's own output goes to stdout and,
-with the Unix time before each line, to REHEARSAL_RECORDING + ".scsynth.log".
+datagram, {"t_ns", "dir": "to" | "from", "hex"}. t_ns is the kernel's receive timestamp (CLOCK_REALTIME, ns),
+so that a busy recorder can't make anything look late. "passed_ns", for "to", are two readings of that clock
+between which it was passed on. {"dropped": n} follows if the kernel ever had to drop datagrams in front of
+the recorder. scsynth's own output goes to stdout and, with the Unix time before each line, to
+REHEARSAL_RECORDING + ".scsynth.log".
 
 Standard library only, and nothing of ours: it must start fast on any Python from 3.11 on.
 Every client address has an upstream socket of its own, because scsynth answers to the sender and
@@ -57,7 +57,7 @@ Address = tuple[str, int]
 
 
 def genuine_scsynth() -> str:
-    """Return the path of the real scsynth: what is named, else an ELF executable, no shim of the same name.
+    """Return the path of the real scsynth: the named one, else an ELF executable, no shim of the same name.
 
     Raises SystemExit with advice if there is none.
     """

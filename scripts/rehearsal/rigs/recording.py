@@ -1,8 +1,9 @@
-"""Recordings of what reached scsynth, read back as single messages with their timetags.
+"""Recordings of scsynth's input, read back as single messages with their timetags.
 
-Pure but for `read`. The OSC reader is a small tolerant one of its own: the proof of sameness must not
-share code with what it proves, and python-osc loses timetags. What can't be parsed is kept as bytes.
-Instants are ns of CLOCK_REALTIME since 1970; timetags are converted to it, rounded to the nearest ns.
+Pure, except `read`. The OSC reader is a small tolerant one of its own, since the proof of sameness must not
+share code with the program under test, and python-osc loses timetags. Datagrams that can't be parsed are kept
+as bytes. Instants are ns of CLOCK_REALTIME since 1970; timetags are converted to it, rounded to the nearest
+ns.
 """
 
 import json
@@ -45,7 +46,7 @@ class RecordedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What one recorder wrote. `metas` has an entry for every start of the recorder."""
+    """The content of one recorder's file. `metas` has an entry for every start of the recorder."""
 
     metas: tuple[dict[str, Any], ...]
     to_scsynth: tuple[RecordedMessage, ...]
@@ -116,7 +117,7 @@ def walk(datagram: bytes, timetag: int | None = None, depth: int = 0) -> Iterabl
 
 
 def parse_message(raw: bytes) -> tuple[str, tuple[Argument, ...]]:
-    """Return (address, arguments) of one message; what follows an error is left out."""
+    """Return (address, arguments) of one message. Bytes behind an error are left out."""
     address, at = take_string(raw, 0)
     tags, at = take_string(raw, at)
     args: list[Argument] = []

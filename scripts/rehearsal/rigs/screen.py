@@ -1,6 +1,6 @@
-"""Screen: a virtual X display with a window manager, what can be seen on it, and a hand for keys and mouse.
+"""Screen: a virtual X display with a window manager, pictures of it, and a hand for keys and mouse.
 
-Xvfb and openbox run where the program runs that shows something; everybody else on this machine reaches the
+Xvfb and openbox run beside the program that shows something. All other programs on this machine reach the
 display by its socket in /tmp. xdotool types and clicks, Pillow takes the pictures.
 """
 
@@ -21,7 +21,7 @@ SOCKETS = Path("/tmp/.X11-unix")
 TOOL_S = 15.0
 POLL_S = 0.1
 KEY_MS = 12
-"""Between two typed letters: Qt's editor drops some of what comes faster."""
+"""Time between two typed letters, since Qt's editor drops some that come faster."""
 
 
 class Screen:
@@ -36,7 +36,7 @@ class Screen:
 
     @property
     def command(self) -> list[str]:
-        """What must run before anything can be shown."""
+        """Programs that must run before anything can be shown."""
         size = f"{WIDTH}x{HEIGHT}x24"
         return ["Xvfb", f":{self.number}", "-screen", "0", size, "-nolisten", "tcp"]
 
@@ -54,7 +54,7 @@ class Screen:
     # -- eyes ----------------------------------------------------------------------------------------
 
     def picture(self, box: tuple[int, int, int, int] | None = None) -> Image.Image:
-        """Return what is to be seen, all of it or in a box (left, top, right, bottom)."""
+        """Return a picture of the screen, or of a box of it (left, top, right, bottom)."""
         whole = ImageGrab.grab(xdisplay=self.env["DISPLAY"])
         return whole if box is None else whole.crop(box)
 
@@ -100,7 +100,7 @@ class Screen:
 
 
 def wait_until(seen: Callable[[], str], what: str, timeout_s: float) -> str:
-    """Return what `seen` returns once it isn't empty any more. Raises StageError."""
+    """Wait until `seen` returns a text that isn't empty, and return that. Raises StageError."""
     deadline_s = time.monotonic() + timeout_s
     while not (found := seen()):
         if time.monotonic() > deadline_s:

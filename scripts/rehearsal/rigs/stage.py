@@ -74,7 +74,7 @@ class Stage:
                 progress(performer)
 
     def poll(self) -> None:
-        """Collect what all Sonic Pis told their GUIs. Raises StageError if a performer has ended."""
+        """Collect the messages of all Sonic Pis to their GUIs. Raises StageError if a performer has ended."""
         for performer in self.performers:
             performer.poll()
             if performer.process is not None and not performer.is_alive:

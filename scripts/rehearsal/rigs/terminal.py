@@ -1,4 +1,4 @@
-"""Terminal: what the commands of scripts/ share: their settings, how they end, progress bars and tables."""
+"""Terminal: the common settings, endings, progress bars and tables of the commands in scripts/."""
 
 import signal
 import sys

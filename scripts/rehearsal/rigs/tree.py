@@ -1,4 +1,4 @@
-"""Tree of nodes: what a scsynth plays at this moment, asked past recorder and bridge.
+"""Tree of nodes of a scsynth at this moment, asked past recorder and bridge.
 
 Source: Server Command Reference, /g_queryTree.
 """

@@ -27,7 +27,7 @@ PROGRAMS = ("sonic-pi", "Xvfb", "openbox", "xdotool")
 APT = "apt-get install sonic-pi xvfb openbox xdotool"
 SHOWN_S = 30.0
 SETTLE_S = 0.5
-"""Until the window has drawn what a click or key has changed."""
+"""Time until the window has drawn the change of a click or key."""
 
 # Where things are in the window of 3.2.2 when it fills the screen.
 EDITOR = (400, 300)
@@ -51,7 +51,7 @@ ls /dev/shm >>"$left.part"
 mv "$left.part" "$left"
 exit $status
 """
-"""Starts what it is given as soon as there is a display; writes down what is left once that has ended."""
+"""Starts the given command as soon as there is a display, and records what remains once it has ended."""
 
 
 class Window(Performer):
@@ -78,7 +78,7 @@ class Window(Performer):
         return [*words, *map(str, self.launcher), "sonic-pi"]
 
     def log_text(self) -> str:
-        """Return what was printed by whatever was started, and by the Ruby server that the window started."""
+        """Return the output of the started command, and of the Ruby server that the window started."""
         served = ""
         with contextlib.suppress(OSError):
             served = (self.home / ".sonic-pi/log/server-output.log").read_text(errors="replace")
@@ -100,7 +100,7 @@ class Window(Performer):
     # -- what a person does ------------------------------------------------------------------------------
 
     def run_code(self, code: str) -> None:
-        """Type code, of one line, in place of what stands in the editor, and run it."""
+        """Replace the editor's content with code of one line, and run it."""
         self.screen.click(*EDITOR)
         self.screen.key("alt+a", "BackSpace")
         self.screen.type(code)
@@ -144,7 +144,7 @@ class Window(Performer):
         return left + int(sorted(columns)[len(rows) // 2]), top + int(rows[len(rows) // 2])
 
     def scope(self) -> Image.Image:
-        """Return what the oscilloscope shows."""
+        """Return a picture of the oscilloscope."""
         return self.screen.picture(SCOPE_BOX)
 
     def close(self) -> None:
@@ -164,8 +164,8 @@ class Window(Performer):
     # -- what is left ------------------------------------------------------------------------------------
 
     def wait_gone(self, timeout_s: float) -> list[str]:
-        """Wait until what was started has ended; return the processes and files in shared memory that it has
-        left behind."""
+        """Wait until the started command has ended. Return the processes and files in shared memory that it
+        has left behind."""
         assert self.process is not None
         with contextlib.suppress(Exception):
             self.process.wait(timeout_s)

@@ -1,7 +1,7 @@
 """Snippets: pieces of code played on several Sonic Pis in step, each stopped and perhaps started again.
 
-What happened when is kept as Unix ns, the time of the recorders; so are the trees of all scsynths after
-every stop, and what each Sonic Pi printed.
+Instants are kept as Unix ns, the time of the recorders. Also kept are the trees of all scsynths after every
+stop, and the output of each Sonic Pi.
 """
 
 import re
@@ -15,12 +15,12 @@ from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.tree import Node, query
 
 NEXT = "#---NEXT\n"
-"""Divides a snippet: what follows is run at half time, while the first part plays."""
+"""Divides a snippet: the second part is run at half time, while the first one plays."""
 QUIET_S = 2.6
 """After a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
 
 RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
-"""Run, and how long it had been going, in s, in what Sonic Pi tells its GUI."""
+"""Run, and its duration so far in s, in Sonic Pi's messages to its GUI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Turn:
     stop_ns: int
     to_ns: int
     tree: Node
-    """What its scsynth still has at the end."""
+    """The nodes left in its scsynth at the end."""
     said: tuple[str, ...]
-    """What Sonic Pi told its GUI meanwhile."""
+    """Messages from Sonic Pi to its GUI meanwhile."""
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class Turn:
 
     @property
     def warnings(self) -> list[str]:
-        """The lines in which Sonic Pi says that it fell behind."""
+        """Sonic Pi's warnings that it fell behind."""
         return [line for line in self.said if TIMING_WARNING.search(line)]
 
     @property

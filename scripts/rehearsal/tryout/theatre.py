@@ -1,8 +1,8 @@
 """Theatre: a plain Sonic Pi and a jam of two on one booted stage, that play one program after the other.
 
 Three genuine Sonic Pis: a plain one, anna in a jam, and bob who listens there. Every program runs on the
-plain one and on anna's at the same time; recorders in front of her bridge, behind it and behind bob's tell
-what became of it, and all three scsynths write down what they play.
+plain one and on anna's at the same time. Recorders in front of her bridge, behind it and behind bob's show
+its outcome, and all three scsynths record their sound.
 """
 
 import json
@@ -50,9 +50,10 @@ REPORT_S = 4.5
 """Seconds are reported half a second after they ended, and compared soon after."""
 AFRESH_S = 3.0
 RUN_CODE_BYTES = 16_000
-"""Sonic Pi 3.2 cuts what it is told to run at 16,384 bytes; longer ones are run as a file."""
+"""Sonic Pi 3.2 cuts code at 16,384 bytes. Longer programs are run as a file."""
 AFRESH = "set_sched_ahead_time! 0.5\nset_volume! 1\nreset_mixer!\nset_cent_tuning! 0\n"
-"""What one program leaves set for the next. AFRESH_S: until this run's own mixer has been freed."""
+"""Settings that one program leaves behind for the next. AFRESH_S: until this run's own mixer has been
+freed."""
 
 COUNTED = (
     *("refused", "local_only", "silent_here", "moved", "retimed", "overtaken", "unconfirmed"),
@@ -64,12 +65,12 @@ BRIDGE_SAYS = " bridge: "
 OWN_GROUPS = (4, 3, 2, 5)
 """Sonic Pi's groups for synths, FX, mixers, monitors."""
 KEPT = frozenset({"sonic-pi-mixer", "sonic-pi-scope"})
-"""What Sonic Pi itself has in these groups from its start on."""
+"""Nodes that Sonic Pi itself has in these groups from its start on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A file of Sonic Pi code, and what comes from outside while it plays (FILE.cues beside it)."""
+    """A file of Sonic Pi code, and its cues from outside while it plays (FILE.cues beside it)."""
 
     path: Path
     cues: tuple[Cue, ...] = ()
@@ -87,23 +88,23 @@ class Program:
 
     @property
     def code(self) -> str:
-        """What to run: the code itself, or, where it is too long for that, a line that runs the file."""
+        """The code to run, or a line that runs its file if it is too long."""
         text = self.path.read_text(encoding="utf-8")
         return text if len(text.encode()) < RUN_CODE_BYTES else f"run_file {json.dumps(str(self.path))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What was seen and kept of one run, most of it by WHERE. Instants are Unix ns."""
+    """The record of one run, most of it by WHERE. Instants are Unix ns."""
 
     from_ns: int
     stop_ns: int
     to_ns: int
     wavs: Mapping[str, Sequence[tuple[Path, int]]]
-    """What was written down, and since when."""
+    """Recorded WAV files, with the instants (ns) at which they begin."""
     left_over: Mapping[str, tuple[str, ...]]
     said: Mapping[str, Sequence[str]]
-    """What Sonic Pi told its GUI."""
+    """Messages from Sonic Pi to its GUI."""
     told: tuple[str, ...]
     before: Mapping[str, Mapping[str, Any]]
     after: Mapping[str, Mapping[str, Any]]
@@ -137,7 +138,7 @@ class Theatre:
         stage.play_for(SETTLE_S)
 
     def try_out(self, program: Program, seconds: float) -> Trial:
-        """Play one program and return what was seen. Raises StageError, SoundError if something ended."""
+        """Play one program and return the findings. Raises StageError, SoundError if something ended."""
         heard = {name: len(self.performers[name].gui_messages) for name in WHERE}
         told_at = len(self.bridge_lines())
         before = self.jam.members()
@@ -174,7 +175,7 @@ class Theatre:
         )
 
     def judge(self, program: Program, seconds: float, run: Run) -> Trial:
-        """Hold against each other what was recorded of a run."""
+        """Compare the recordings of a run with each other."""
         read = {name: recording.read(self.performers[name].recording_path) for name in WHERE}
         plain = stream.read_plain(read["plain"])
         front = stream.read_plain(recording.read(front_path(self.player)))
@@ -223,7 +224,7 @@ class Theatre:
         )
 
     def play(self, from_outside: Sequence[Cue], seconds: float) -> None:
-        """Let all play on, and send what comes from outside to both players at its time."""
+        """Let all play on, and send each cue to both players at its time."""
         began_s = time.monotonic()
         for cue in (each for each in from_outside if each.at_s < seconds):
             self.stage.play_for(began_s + cue.at_s - time.monotonic())
@@ -246,9 +247,9 @@ class Theatre:
         return started
 
     def wait_freed(self, old: Mapping[str, Sequence[Node]]) -> dict[str, tuple[str, ...]]:
-        """Wait until nothing of the program is left anywhere, at most FREED_S_MAX; return what is.
+        """Wait until no node of the program is left anywhere, at most FREED_S_MAX. Return those left.
 
-        old: what was left over from those before.
+        old: nodes left over from earlier programs.
         """
         known = {name: {node.id for node in nodes} for name, nodes in old.items()}
         deadline_s = time.monotonic() + FREED_S_MAX
@@ -268,26 +269,27 @@ class Theatre:
         }
 
     def afresh(self) -> None:
-        """Set back what a program may have left set."""
+        """Restore the settings that a program may have changed."""
         for performer in (self.plain, self.player):
             performer.run_code(AFRESH)
         self.stage.play_for(AFRESH_S)
 
     def bridge_lines(self) -> list[str]:
-        """Return what the player's bridge has said so far."""
+        """Return the output of the player's bridge so far."""
         lines = self.player.server_log_path.read_text(errors="replace").splitlines()
         return [line.partition(BRIDGE_SAYS)[2] for line in lines if BRIDGE_SAYS in line]
 
 
 def counted_in(member: Mapping[str, Any]) -> list[str]:
-    """Return which figures of a member count what wasn't as sent, tables of reasons included."""
+    """Return the figures of a member that count deviations from the messages sent, tables of reasons
+    included."""
     return [name for name in member if name in COUNTED or isinstance(member[name], Mapping)]
 
 
 def during(pairing: stream.Pairing, run: Run) -> stream.Pairing:
-    """Return what of a pairing of whole recordings Sonic Pi sent during a run.
+    """Return the part of a pairing of whole recordings that Sonic Pi sent during a run.
 
-    Sonic Pi gives no number twice, so messages find their partners across runs; what is handed over at the
+    Sonic Pi gives no number twice, so messages find their partners across runs. Messages handed over at the
     begin of a run may have been sent before it.
     """
 

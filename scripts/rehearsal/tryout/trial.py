@@ -1,8 +1,8 @@
-"""Trial: one program played at the same time by a plain Sonic Pi and in a jam, and what differs.
+"""Trial: one program played at the same time by a plain Sonic Pi and in a jam, and the differences.
 
-Pure. Plain and jam are held against each other by what sounds (synth, sample, controls without numbers) and
-when, since two Sonic Pis number their nodes as they like; within the jam the messages themselves are paired
-(`stream.pair_up`): what Sonic Pi sent, what its own scsynth was handed for it, and what somebody else's was.
+Pure. Plain and jam are compared by the sounds (synth, sample, controls without numbers) and their times,
+since two Sonic Pis number their nodes as they like. Within the jam the messages themselves are paired
+(`stream.pair_up`): Sonic Pi's own, the one handed to its own scsynth, and the one handed to another's.
 """
 
 import re
@@ -22,11 +22,11 @@ MS = 1_000_000
 SAME_NS = 3 * MS
 """Between two runs of Sonic Pi (with 3.2.2: the same to the ms, measured)."""
 SAME_CUED_NS = 30 * MS
-"""Where what comes from outside sets the time: two Sonic Pis take in a cue when they come to it."""
+"""The same where cues from outside set the time, since each Sonic Pi processes a cue at its own pace."""
 EDGE_NS = 300 * MS
 """So much before a stop notes are no longer compared: two Sonic Pis don't stop at the same instant."""
 MOVED_NS = 1 * MS
-"""What is played less than this after its time isn't moved: two clocks differ by as much."""
+"""A note played less than this after its time doesn't count as moved, since two clocks differ by as much."""
 LEVEL_DB = 1.0
 QUIET_DBFS = -60.0
 """Two windows below this are equally quiet."""
@@ -47,7 +47,7 @@ Sound = tuple[Argument, ...]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A synth or FX that was asked for: what it is, and when, in ns after the first one."""
+    """A requested synth or FX: its kind, and its time in ns after the first one."""
 
     sound: Sound
     at_ns: int
@@ -79,15 +79,15 @@ class NoteDifference:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What one scsynth was handed of what the player's Sonic Pi sent."""
+    """The messages of the player's Sonic Pi as one scsynth was handed them."""
 
     messages: int
     notes: int
     lacking: Mapping[str, int]
-    """Sent, but not handed to it: by what it is."""
+    """Messages sent, but not handed to it, by kind."""
     extra: Mapping[str, int]
     stands_in: Mapping[str, int]
-    """Another synthdef in the place of what was sent: "what for what", and how often."""
+    """Another synthdef in place of the one sent, as "one for other", and how often."""
     moved: int
     moved_ms_max: float
     out_of_order: int
@@ -118,7 +118,7 @@ class Trial:
     lines: int
     seconds: float
     sent: NoteDifference = NoteDifference(0, 0, {}, {})
-    """What the jam's Sonic Pi sent, against what the plain one did."""
+    """The messages of the jam's Sonic Pi, compared with the plain one's."""
     home: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
     elsewhere: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
     levels: Mapping[str, Levels] = field(
@@ -131,20 +131,20 @@ class Trial:
     """By "plain" and "jam": runs that Sonic Pi stopped and never called completed. That is a race of its own,
     and it never frees such a run's group and mixer, in plain either."""
     errors: Mapping[str, Counter[str]] = field(default_factory=lambda: {"plain": Counter(), "jam": Counter()})
-    """By "plain" and "jam": what Sonic Pi called an error."""
+    """Errors that Sonic Pi reported, by "plain" and "jam"."""
     seconds_behind: Mapping[str, int] = field(default_factory=dict)
     late: Mapping[str, int] = field(default_factory=dict)
     """Bundles that came late, by each scsynth's own word."""
     counted: Mapping[str, float] = field(default_factory=dict)
-    """What rose in `jamrelay stats`, by "member what"."""
+    """The figures that rose in `jamrelay stats`, by "member figure"."""
     told: tuple[str, ...] = ()
-    """What the player's bridge said meanwhile."""
+    """The player's bridge's output meanwhile."""
     ended: str = ""
     """Why it couldn't be played to its end."""
 
     @property
     def faults(self) -> list[str]:
-        """Return in words what isn't as in plain Sonic Pi; none if it is."""
+        """Return the differences from plain Sonic Pi in words."""
         if self.ended:
             return [self.ended]
         found = []
@@ -180,7 +180,7 @@ class Trial:
 
     @property
     def reasons(self) -> list[str]:
-        """Return what was counted or told of all this."""
+        """Return the counts and messages about all this."""
         counted = [f"{name} {amount:g}" for name, amount in self.counted.items()]
         return counted + [f"bridge: {line}" for line in self.told]
 
@@ -252,12 +252,12 @@ def notes_of(stream: Sequence[Said], from_ns: int, to_ns: int) -> list[Note]:
 
 
 def is_counted(said: Said) -> bool:
-    """Tell whether a message makes a synth or FX at a given time: what is compared as a note."""
+    """Return whether a message makes a synth or FX at a given time, which is compared as a note."""
     return said.is_note and said.message.timetag is not None and said.content[1] not in MIXERS
 
 
 def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
-    """Return what a synth sounds like: name, sample, controls but for numbers of buses and buffers."""
+    """Return the sound of a synth: name, sample, and controls without numbers of buses and buffers."""
     ids = AUDIO_BUSES | BUFFERS
     controls = sorted((str(name), value) for name, value in said.controls.items() if name not in ids)
     sample = buffers.get(said.controls.get("buf"), "")
@@ -268,9 +268,10 @@ def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
 def compare_notes(
     plain: Sequence[Note], jam: Sequence[Note], until_ns: int, same_ns: int = SAME_NS
 ) -> NoteDifference:
-    """Match the notes of two Sonic Pis up to an instant after the first note, and say what has no partner.
+    """Match the notes of two Sonic Pis up to an instant after the first note, and list those without a
+    partner.
 
-    Order needs no look of its own: it follows from the times, and among equal times it is Ruby's to choose.
+    Order is not compared. It follows from the times, and among equal times Ruby chooses it.
     """
     plain, jam = ([note for note in notes if note.at_ns < until_ns] for notes in (plain, jam))
     waiting: dict[Sound, list[int]] = defaultdict(list)
@@ -291,7 +292,8 @@ def compare_notes(
 
 
 def handed_of(pairing: Pairing, shift_ns: int = 0) -> Handed:
-    """Sum up what a scsynth was handed of what Sonic Pi sent. Loads of buffers have no time of their own."""
+    """Sum up how a scsynth was handed the messages of Sonic Pi. Loads of buffers have no time of their
+    own."""
     others = {said.content[2]: said for said in pairing.out_only if said.is_note}
     lacking, stands_in = Counter[str](), Counter[str]()
     replaced = set()

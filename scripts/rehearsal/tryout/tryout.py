@@ -42,7 +42,7 @@ def play_all(
 
 
 def show(trials: Sequence[Trial], console: Console) -> None:
-    """Print a line for each program and, below, what was not as in plain Sonic Pi and why."""
+    """Print a line for each program and, below, the differences from plain Sonic Pi with their reasons."""
     rows = [
         (
             trial.program, trial.verdict + (", dies in plain" if trial.dies_in_plain else ""),
