@@ -8,15 +8,23 @@ their connection arrived are not noted here, since they waited for clock and con
 more than `most`, or never arrived, is counted as beyond at the member that delayed it, and raises no lead.
 Only the greatest of each block is kept, by pair of sender and receiver. Bounds: BLOCKS_KEPT blocks;
 EVENTS_KEPT events whose downlink reports are pending; WAYS_KEPT downlink delays of a member in an open block.
+Many numbers are kept here, so they lie in arrays and in dicts from int to int: Python's garbage collector
+doesn't look into those.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from operator import add
 
 from relay.wire.control.report import TENTHS_PER_S
 from relay.wire.sequence import Judged, Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
+
+SLOTS = 32
+NONE = -(1 << 60)
+"""In place of a delay of which nothing is known. It stays below 0 whatever is added."""
 
 BLOCK = ticks(10.0)
 EPISODE_BLOCKS = 3
@@ -49,49 +57,81 @@ class Peak:
 @dataclass(slots=True)
 class _Block:
     index: int
+    events: int = 0
     up: dict[int, int] = field(default_factory=dict)
     """Greatest uplink delay by sender."""
+    up_peak: "Peak | None" = None
+    """The greatest of those of the senders that were asked for last; None: to be found again."""
     down: dict[int, int] = field(default_factory=dict)
     """Greatest downlink delay by receiver."""
-    pairs: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Greatest uplink plus downlink delay of one event, by (sender, receiver)."""
-    longest: list[tuple[int, int, tuple[int, int]]] = field(default_factory=list)
-    """`pairs` as (need, -place, pair), greatest last; empty: must be sorted again."""
-    ways: dict[int, list[int]] = field(default_factory=dict)
+    others: "dict[int, array[int]]" = field(default_factory=dict)
+    """By receiver, and in the array by sender: greatest uplink plus downlink delay of one event, or NONE."""
+    tops: dict[int, int] = field(default_factory=dict)
+    """By receiver the greatest of its array."""
+    order: list[int] = field(default_factory=list)
+    """The receivers, the one with the greatest of `tops` first; empty: to be sorted again."""
+    own: dict[int, int] = field(default_factory=dict)
+    """The same as `others` for a member's own events."""
+    ways: "dict[int, array[int]]" = field(default_factory=dict)
     """Downlink delays by receiver, while the block is open."""
-    down_tail: dict[int, int] = field(default_factory=dict)
-    events: int = 0
-    beyond: dict[int, int] = field(default_factory=dict)
-    """Number of events that took more than the room waits for, by the member that delayed them."""
+    tails: dict[int, int] = field(default_factory=dict)
+    """By receiver the TAIL of its `ways`, if it has been found since the last of them came."""
 
-    def close(self) -> None:
-        for slot, ways in self.ways.items():
-            ways.sort()
-            self.down_tail[slot] = ways[int(TAIL * len(ways))]
-        self.ways.clear()
+    def took(self, sender: int, receiver: int, delay: int) -> None:
+        """Note the uplink plus downlink delay of an event."""
+        if sender == receiver:
+            self.own[sender] = max(delay, self.own.get(sender, NONE))
+            return
+        row = self.others.setdefault(receiver, array("q"))
+        row.extend([NONE] * (sender + 1 - len(row)))
+        if delay > row[sender]:
+            row[sender] = delay
+            if delay > self.tops.get(receiver, NONE):
+                self.tops[receiver] = delay
+                self.order = []
 
-    def peak(self, advances: Mapping[int, int], strays: Mapping[int, int], most_added: int) -> Peak | None:
+    def find_tail(self, receiver: int) -> None:
+        """Find the tail of a receiver's ways, unless it is known or there are none."""
+        if receiver in self.ways and receiver not in self.tails:
+            ways = self.ways[receiver]
+            self.tails[receiver] = sorted(ways)[int(TAIL * len(ways))]
+
+    def forget(self, slot: int) -> None:
+        """Forget everything about the member in `slot`."""
+        for by_slot in (self.up, self.down, self.others, self.tops, self.own, self.ways, self.tails):
+            by_slot.pop(slot, None)
+        for receiver, row in self.others.items():
+            if slot < len(row):
+                was, row[slot] = row[slot], NONE
+                if was == self.tops[receiver]:
+                    self.tops[receiver] = max(row)
+        self.order, self.up_peak = [], None
+
+    def peak(
+        self, senders: Sequence[int], receivers: Mapping[int, int], advances: Mapping[int, int]
+    ) -> Peak | None:
         """Return the greatest need of this block, see `DeliveryTimes.peaks`.
 
-        most_added: the most that any pair gets on top of its delay. Thanks to it only the longest of a room's
-        thousand pairs are examined.
+        senders: by slot, ticks added to the delay of a pair for its sender; NONE: that one doesn't count.
+        receivers: the same for its receiver. advances: ticks added to the delay of an own event.
         """
-        if not self.longest:
-            pairs = enumerate(self.pairs.items())
-            self.longest = sorted((need, -place, pair) for place, (pair, need) in pairs)
-        found: tuple[int, int, tuple[int, int]] | None = None
-        for need, place, pair in reversed(self.longest):
-            if found is not None and need + most_added < found[0]:
+        if not self.order:
+            self.order = sorted(self.tops, key=self.tops.__getitem__, reverse=True)
+        most_sender, most_receiver = max(senders), max(receivers.values(), default=NONE)
+        found, pair = NONE, (0, 0)
+        for receiver in self.order:
+            top = self.tops[receiver] + most_sender
+            if top + most_receiver <= found:
                 break
-            sender, receiver = pair
-            if sender not in advances or receiver not in advances:
-                continue
-            needed = need + advances[receiver]
-            if sender != receiver:
-                needed += strays.get(sender, 0) + strays.get(receiver, 0)
-            if found is None or (needed, place) > found[:2]:
-                found = needed, place, pair
-        return None if found is None else Peak(self.index, found[0], *found[2])
+            if receiver in receivers and top + receivers[receiver] > found:
+                needs = list(map(add, self.others[receiver], senders))
+                need = max(needs)
+                if need + receivers[receiver] > found:
+                    found, pair = need + receivers[receiver], (needs.index(need), receiver)
+        for slot, delay in self.own.items():
+            if slot in advances and delay + advances[slot] > found:
+                found, pair = delay + advances[slot], (slot, slot)
+        return Peak(self.index, found, *pair) if found >= 0 else None
 
 
 class DeliveryTimes:
@@ -105,8 +145,18 @@ class DeliveryTimes:
         self._newest = 0
         self._unjudged: dict[tuple[int, int], int] = {}
         """Uplink delay by (slot, seq)."""
-        self._events: dict[int, tuple[int, int, int]] = {}
-        """(sender, uplink delay, block) by the room's number."""
+        self._ups: dict[int, int] = {}
+        """Uplink delay by the room's number."""
+        self._origins: dict[int, int] = {}
+        """SLOTS * block + sender by the room's number."""
+        self._gone: dict[int, int] = {}
+        """By slot the last number that may be of a member that had it before."""
+        self._tails: dict[int, dict[int, int]] = {}
+        """TAIL of the downlink delays by receiver and closed block."""
+        self._beyond: dict[int, dict[int, int]] = {}
+        """Events that took more than the room waits for, by the member that delayed them and by block."""
+        self._senders: frozenset[int] = frozenset()
+        """Those whose greatest uplink delay each block knows."""
 
     def came(self, slot: int, event: Stamped, now: int) -> None:
         """Note that an event has reached the relay. now: session ticks."""
@@ -124,33 +174,53 @@ class DeliveryTimes:
         block = self._block(index)
         block.events += 1
         if up > self._most:
-            block.beyond[event.slot] = block.beyond.get(event.slot, 0) + 1
+            self._slow(event.slot, index)
             return
-        block.up[event.slot] = max(up, block.up.get(event.slot, 0))
-        self._events[event.number] = (event.slot, up, index)
-        if len(self._events) > EVENTS_KEPT:
-            del self._events[next(iter(self._events))]
+        if up > block.up.get(event.slot, NONE):
+            block.up[event.slot], block.up_peak = up, None
+        self._ups[event.number], self._origins[event.number] = up, SLOTS * index + event.slot
+        if len(self._ups) > EVENTS_KEPT:
+            oldest = next(iter(self._ups))
+            del self._ups[oldest], self._origins[oldest]
 
     def lost(self, slot: int, events: int, now: int) -> None:
         """Note that `events` events of `slot` never reached the relay. now: session ticks."""
-        block = self._block(now // BLOCK)
-        block.beyond[slot] = block.beyond.get(slot, 0) + events
+        self._block(now // BLOCK)
+        self._slow(slot, now // BLOCK, events)
 
     def reported(self, slot: int, ways: Iterable[tuple[int, int]], missing: Iterable[int]) -> None:
         """Note the downlink delays and missing events that the Report of the member in `slot` contains."""
+        worst: dict[int, int] = {}
+        """By origin the greatest uplink plus downlink delay."""
+        downs: defaultdict[int, list[int]] = defaultdict(list)
+        """Downlink delays by block."""
+        ups, origins, most = self._ups, self._origins, self._most
         for number, tenths in ways:
-            self._arrived(slot, number, tenths * TICKS_PER_S // TENTHS_PER_S)
+            up = ups.get(number)
+            if up is None or (self._gone and self._is_of_who_had_the_slot_before(number)):
+                continue
+            origin, down = origins[number], tenths * TICKS_PER_S // TENTHS_PER_S
+            if up + down > most:
+                self._slow(slot if down > up else origin % SLOTS, origin // SLOTS)
+                continue
+            if up + down > worst.get(origin, NONE):
+                worst[origin] = up + down
+            downs[origin // SLOTS].append(down)
         for number in missing:
-            self._arrived(slot, number, self._most + 1)
+            if number in origins and not self._is_of_who_had_the_slot_before(number):
+                self._slow(slot, origins[number] // SLOTS)
+        for origin, delay in worst.items():
+            if origin // SLOTS in self._blocks:
+                self._blocks[origin // SLOTS].took(origin % SLOTS, slot, delay)
+        self._arrived(slot, downs)
 
     def forget(self, slot: int) -> None:
         """Forget everything about the member in `slot`."""
         for block in self._blocks.values():
-            for by_slot in (block.up, block.down, block.ways, block.down_tail, block.beyond):
-                by_slot.pop(slot, None)
-            block.longest = []
-            block.pairs = {pair: need for pair, need in block.pairs.items() if slot not in pair}
-        self._events = {number: event for number, event in self._events.items() if event[0] != slot}
+            block.forget(slot)
+        self._tails.pop(slot, None)
+        self._beyond.pop(slot, None)
+        self._gone[slot] = next(reversed(self._ups), 0)
         self._unjudged = {key: up for key, up in self._unjudged.items() if key[0] != slot}
 
     def peaks(self, advances: Mapping[int, int], strays: Mapping[int, int] | None = None) -> list[Peak]:
@@ -161,38 +231,46 @@ class DeliveryTimes:
         to the same clock.
         """
         strays = strays or {}
-        most_added = max(advances.values(), default=0) + 2 * max(strays.values(), default=0)
-        peaks = [block.peak(advances, strays, most_added) for block in self._blocks.values()]
+        senders = [strays.get(slot, 0) if slot in advances else NONE for slot in range(SLOTS)]
+        receivers = {slot: advance + strays.get(slot, 0) for slot, advance in advances.items()}
+        peaks = (block.peak(senders, receivers, advances) for block in self._blocks.values())
         return [peak for peak in peaks if peak is not None]
 
     def up_peaks(self, senders: Iterable[int]) -> list[Peak]:
-        """Return the greatest uplink delay of each block among `senders`, oldest first."""
-        wanted = set(senders)
-        tops = (
-            (index, max(((up, slot) for slot, up in block.up.items() if slot in wanted), default=None))
-            for index, block in self._blocks.items()
-        )
-        return [Peak(index, top[0], sender=top[1]) for index, top in tops if top is not None]
+        """Return the greatest uplink delay of each block among `senders`, oldest first.
+
+        Only blocks that changed since are looked through again while the same senders are asked for.
+        """
+        wanted, changed = frozenset(senders), False
+        if wanted != self._senders:
+            self._senders, changed = wanted, True
+        peaks = []
+        for block in self._blocks.values():
+            if changed or block.up_peak is None:
+                block.up_peak = _greatest(block.index, block.up, wanted)
+            if block.up_peak is not None:
+                peaks.append(block.up_peak)
+        return peaks
+
+    def sender_peaks(self, slot: int) -> list[Peak]:
+        """Return the greatest uplink delay of a member in each block, oldest first."""
+        blocks = self._blocks.values()
+        return [Peak(block.index, block.up[slot], sender=slot) for block in blocks if slot in block.up]
 
     def down_peaks(self, slot: int) -> list[Peak]:
         """Return the greatest downlink delay of a member in each block, oldest first."""
-        return [
-            Peak(index, block.down[slot], receiver=slot)
-            for index, block in self._blocks.items()
-            if slot in block.down
-        ]
+        blocks = self._blocks.values()
+        return [Peak(block.index, block.down[slot], receiver=slot) for block in blocks if slot in block.down]
 
     def down_tails(self, slot: int, blocks: int) -> list[int]:
         """Return the 90th percentile of a member's downlink delays in its last closed blocks, oldest
         first."""
-        closed = (block.down_tail for block in reversed(self._blocks.values()))
-        found = [tails[slot] for tails in islice((one for one in closed if slot in one), blocks)]
-        return found[::-1]
+        return list(self._tails.get(slot, {}).values())[-blocks:]
 
     def beyond(self, slot: int) -> list[int]:
         """Return, for each block with any, how many events this member delayed by more than the room
         waits."""
-        return [block.beyond[slot] for block in self._blocks.values() if slot in block.beyond]
+        return list(self._beyond.get(slot, {}).values())
 
     @property
     def events(self) -> int:
@@ -203,25 +281,33 @@ class DeliveryTimes:
         """Return the number of blocks in which `sender` played."""
         return sum(sender in block.up for block in self._blocks.values())
 
-    def _arrived(self, slot: int, number: int, down: int) -> None:
-        event = self._events.get(number)
-        block = None if event is None else self._blocks.get(event[2])
-        if event is None or block is None:
-            return
-        sender, up, index = event
-        if up + down > self._most:
-            slow = slot if down > up else sender
-            block.beyond[slow] = block.beyond.get(slow, 0) + 1
-            return
-        pair = (sender, slot)
-        if up + down > block.pairs.get(pair, -1):
-            block.pairs[pair] = up + down
-            block.longest = []
-        block.down[slot] = max(down, block.down.get(slot, 0))
-        if index > self._newest - OPEN_BLOCKS:
-            ways = block.ways.setdefault(slot, [])
-            if len(ways) < WAYS_KEPT:
-                ways.append(down)
+    def _arrived(self, slot: int, downs: Mapping[int, Sequence[int]]) -> None:
+        """Note the downlink delays of one report, by block.
+
+        A block that the report adds nothing to is probably over. Its tail is found now rather than when it
+        closes: then those of all members would be due in one turn.
+        """
+        for index in range(self._newest - OPEN_BLOCKS + 1, self._newest + 1):
+            if index in self._blocks and index not in downs:
+                self._blocks[index].find_tail(slot)
+        for index, found in downs.items():
+            block = self._blocks.get(index)
+            if block is None:
+                continue
+            block.down[slot] = max(block.down.get(slot, NONE), *found)
+            if index > self._newest - OPEN_BLOCKS:
+                ways = block.ways.setdefault(slot, array("q"))
+                ways.extend(found[: WAYS_KEPT - len(ways)])
+                block.tails.pop(slot, None)
+
+    def _slow(self, slot: int, index: int, events: int = 1) -> None:
+        """Note events of a block that a member delayed by more than the room waits."""
+        if index in self._blocks:
+            by_block = self._beyond.setdefault(slot, {})
+            by_block[index] = by_block.get(index, 0) + events
+
+    def _is_of_who_had_the_slot_before(self, number: int) -> bool:
+        return number <= self._gone.get(self._origins[number] % SLOTS, 0)
 
     def _block(self, index: int) -> _Block:
         block = self._blocks.get(index)
@@ -229,11 +315,26 @@ class DeliveryTimes:
             block = self._blocks[index] = _Block(index)
             self._newest = max(self._newest, index)
             for older, one in self._blocks.items():
-                if older <= self._newest - OPEN_BLOCKS:
-                    one.close()
+                if older <= self._newest - OPEN_BLOCKS and one.ways:
+                    self._close(one)
             while len(self._blocks) > BLOCKS_KEPT:
-                del self._blocks[next(iter(self._blocks))]
+                oldest = next(iter(self._blocks))
+                del self._blocks[oldest]
+                for by_block in (*self._tails.values(), *self._beyond.values()):
+                    by_block.pop(oldest, None)
         return block
+
+    def _close(self, block: _Block) -> None:
+        for slot in block.ways:
+            block.find_tail(slot)
+            self._tails.setdefault(slot, {})[block.index] = block.tails[slot]
+        block.ways, block.tails = {}, {}
+
+
+def _greatest(index: int, up: Mapping[int, int], wanted: Collection[int]) -> Peak | None:
+    """Return the peak of a block's uplink delays among the senders that are wanted."""
+    top = max(((delay, slot) for slot, delay in up.items() if slot in wanted), default=None)
+    return None if top is None else Peak(index, top[0], sender=top[1])
 
 
 def ranked(peaks: Sequence[Peak], rank: int) -> Peak | None:

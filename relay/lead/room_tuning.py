@@ -136,7 +136,7 @@ class RoomTuning:
 
         advance: the member's release advance, ticks; the second includes it. 0 stands for no data.
         """
-        up = self._ranked(self.needs.up_peaks([slot]))
+        up = self._ranked(self.needs.sender_peaks(slot))
         down = self._ranked(self.needs.down_peaks(slot))
         return (up.need if up else 0, down.need + min(advance, ADVANCE_MAX) if down else 0)
 

@@ -1,13 +1,20 @@
 """Delivery times: how long events took from emission until in hand, kept as the worst of each ten seconds."""
 
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.lead import delivery_times
 from relay.lead.delivery_times import (
     BLOCK,
     BLOCKS_KEPT,
     EVENTS_KEPT,
+    OPEN_BLOCKS,
+    TAIL,
     UNJUDGED_KEPT,
     DeliveryTimes,
     Peak,
@@ -124,7 +131,7 @@ def test_memory_is_bounded() -> None:
     for index in range(EVENTS_KEPT + 10):
         told.play(index * 0.001, up_s=0.0, downs_s={})
     assert len(told.needs._unjudged) <= UNJUDGED_KEPT
-    assert len(told.needs._events) <= EVENTS_KEPT
+    assert len(told.needs._ups) == len(told.needs._origins) <= EVENTS_KEPT
 
 
 def peaks(*needs: int) -> list[Peak]:
@@ -168,25 +175,213 @@ def test_a_block_lasts_ten_seconds() -> None:
     assert ticks(10.0) == BLOCK
 
 
-@settings(max_examples=100, deadline=None)
+# -- the same as plainly reckoned ----------------------------------------------------------------------
+
+
+@dataclass
+class Plain:
+    """All that was told, and every figure reckoned from it from scratch."""
+
+    events: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    """(sender, uplink delay, block) by number."""
+    blocks: list[int] = field(default_factory=list)
+    played: list[tuple[int, int, int]] = field(default_factory=list)
+    """(block, sender, uplink delay)"""
+    arrived: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    """(block, sender, receiver, uplink delay, downlink delay)"""
+    came: list[tuple[int, int, int]] = field(default_factory=list)
+    """(block, receiver, downlink delay), whoever sent it and is gone by now."""
+    in_time: list[tuple[int, int, int]] = field(default_factory=list)
+    """(block, receiver, downlink delay) of what came while the block was open."""
+    slow: list[tuple[int, int]] = field(default_factory=list)
+    """(block, slot)"""
+
+    def open_block(self, block: int) -> None:
+        if block not in self.blocks:
+            self.blocks = [*self.blocks, block][-BLOCKS_KEPT:]
+
+    def report(self, slot: int, ways: list[tuple[int, int]], missing: list[int]) -> None:
+        for number, down in [*((one, way * TICKS_PER_S // 10**4) for one, way in ways),
+                             *((one, MOST + 1) for one in missing)]:  # fmt: skip
+            sender, up, block = self.events.get(number, (0, 0, -1))
+            if block not in self.blocks:
+                continue
+            if up + down > MOST:
+                self.slow.append((block, slot if down > up else sender))
+                continue
+            self.arrived.append((block, sender, slot, up, down))
+            self.came.append((block, slot, down))
+            if block > max(self.blocks) - OPEN_BLOCKS:
+                self.in_time.append((block, slot, down))
+
+    def forget(self, slot: int) -> None:
+        self.events = {number: event for number, event in self.events.items() if event[0] != slot}
+        self.played = [one for one in self.played if one[1] != slot]
+        self.arrived = [one for one in self.arrived if slot not in one[1:3]]
+        self.came = [one for one in self.came if one[1] != slot]
+        self.in_time = [one for one in self.in_time if one[1] != slot]
+        self.slow = [one for one in self.slow if one[1] != slot]
+
+    def downs(self, block: int, slot: int) -> list[int]:
+        return [down for at, receiver, down in self.came if (at, receiver) == (block, slot)]
+
+    def tail(self, block: int, slot: int) -> list[int]:
+        found = sorted(down for at, receiver, down in self.in_time if (at, receiver) == (block, slot))
+        closed = block <= max(self.blocks) - OPEN_BLOCKS
+        return [found[int(TAIL * len(found))]] if found and closed else []
+
+    def needs(
+        self, block: int, advances: dict[int, int], strays: dict[int, int]
+    ) -> dict[int, set[tuple[int, int]]]:
+        """Return the pairs of a block by what they need."""
+        found: dict[int, set[tuple[int, int]]] = {}
+        for at, sender, receiver, up, down in self.arrived:
+            if at == block and {sender, receiver} <= advances.keys():
+                stray = strays[sender] + strays[receiver] if sender != receiver else 0
+                found.setdefault(up + down + advances[receiver] + stray, set()).add((sender, receiver))
+        return found
+
+
+SLOTS_HERE = (1, 2, 3, 31)
+
+
+@settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_the_peak_is_that_of_all_pairs_though_few_are_looked_at(data: st.DataObject) -> None:
-    told = Told()
-    few = st.integers(0, 6)
-    slots = range(1, 5)
-    for at in range(data.draw(st.integers(1, 12))):
-        downs_s = {slot: data.draw(few) * 0.01 for slot in slots}
-        told.play(
-            float(at), up_s=data.draw(few) * 0.01, downs_s=downs_s, sender=data.draw(st.sampled_from(slots))
+def test_every_figure_is_as_reckoned_plainly_from_all_that_was_told(data: st.DataObject) -> None:
+    needs, plain = DeliveryTimes(MOST), Plain()
+    slot, way = st.sampled_from(SLOTS_HERE), st.sampled_from([0, 1, 7, 70, 300, 9_000, 11_000])
+    at, number = EPOCH, 0
+    for _ in range(data.draw(st.integers(1, 25))):
+        what = data.draw(st.sampled_from(["play"] * 5 + ["report"] * 5 + ["wait", "lost", "forget"]))
+        who = data.draw(slot)
+        if what == "play":
+            number += data.draw(st.integers(1, 3))
+            up = ticks(data.draw(way) / 1e4)
+            at += up
+            needs.came(who, Stamped(number, at - up, None, Kind.UNTIMED, NOTE), at)
+            needs.judged(Judged(number, who, number, at, at, Kind.UNTIMED, Flag.NONE, NOTE))
+            plain.open_block(at // BLOCK)
+            if up > MOST:
+                plain.slow.append((at // BLOCK, who))
+            else:
+                plain.played.append((at // BLOCK, who, up))
+                plain.events[number] = who, up, at // BLOCK
+        elif what == "report":
+            numbers = st.integers(max(1, number - 6), number + 2)
+            ways = data.draw(st.lists(st.tuples(numbers, way), max_size=8))
+            missing = data.draw(st.lists(numbers, max_size=2))
+            needs.reported(who, ways, missing)
+            plain.report(who, ways, missing)
+        elif what == "wait":
+            at += BLOCK * data.draw(st.integers(1, 80)) // 4
+        elif what == "lost":
+            needs.lost(who, 2, at)
+            plain.open_block(at // BLOCK)
+            plain.slow += [(at // BLOCK, who)] * 2
+        else:
+            needs.forget(who)
+            plain.forget(who)
+        assert_same(needs, plain, data)
+
+
+def assert_same(needs: DeliveryTimes, plain: Plain, data: st.DataObject) -> None:
+    few = st.integers(0, 6).map(lambda one: ticks(0.01 * one))
+    advances = {slot: data.draw(few) for slot in SLOTS_HERE if data.draw(st.booleans())}
+    strays = {slot: data.draw(few) for slot in SLOTS_HERE}
+    peaks = {peak.block: peak for peak in needs.peaks(advances, strays)}
+    assert list(peaks) == [block for block in plain.blocks if block in peaks]
+    ups = {peak.block: (peak.need, peak.sender) for peak in needs.up_peaks(advances)}
+    for block in plain.blocks:
+        pairs = plain.needs(block, advances, strays)
+        assert (block in peaks) == bool(pairs)
+        if pairs:
+            assert peaks[block].need == max(pairs)
+            assert (peaks[block].sender, peaks[block].receiver) in pairs[max(pairs)]
+        sent = [(up, sender) for at, sender, up in plain.played if at == block and sender in advances]
+        assert ups.get(block) == max(sent, default=None)
+    for slot in SLOTS_HERE:
+        sent_in = {
+            block: [up for at, who, up in plain.played if (at, who) == (block, slot)]
+            for block in plain.blocks
+        }
+        assert [(one.block, one.need) for one in needs.sender_peaks(slot)] == [
+            (block, max(ups)) for block, ups in sent_in.items() if ups
+        ]
+        assert needs.blocks_of(slot) == sum(map(bool, sent_in.values()))
+        assert [(one.block, one.need) for one in needs.down_peaks(slot)] == [
+            (block, max(downs)) for block in plain.blocks if (downs := plain.downs(block, slot))
+        ]
+        assert (
+            needs.down_tails(slot, 3)
+            == [tail for block in plain.blocks for tail in plain.tail(block, slot)][-3:]
         )
-        advances = {slot: ticks(0.01 * data.draw(few)) for slot in data.draw(st.sets(st.sampled_from(slots)))}
-        strays = {slot: ticks(0.01 * data.draw(few)) for slot in slots}
-        peaks = told.needs.peaks(advances, strays)
-        for block in told.needs._blocks.values():
-            needs = [
-                need + advances[receiver] + (sender != receiver) * (strays[sender] + strays[receiver])
-                for (sender, receiver), need in block.pairs.items()
-                if {sender, receiver} <= advances.keys()
-            ]
-            found = [peak.need for peak in peaks if peak.block == block.index]
-            assert found == ([max(needs)] if needs else [])
+        slow = Counter(block for block, who in plain.slow if who == slot and block in plain.blocks)
+        assert sorted(needs.beyond(slot)) == sorted(slow.values())
+
+
+# -- how much is looked at -----------------------------------------------------------------------------
+
+
+def test_a_second_of_music_makes_only_the_present_block_be_looked_through_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = Told()
+    for block in range(BLOCKS_KEPT):
+        for sender in range(1, 31):
+            told.play(10.0 * block, up_s=0.01, downs_s={ANN: 0.010, BOB: 0.02}, sender=sender)
+    looked_through: list[int] = []
+    plain = delivery_times._greatest
+
+    def noting(index: int, *rest: Any) -> Peak | None:
+        looked_through.append(index)
+        return plain(index, *rest)
+
+    monkeypatch.setattr(delivery_times, "_greatest", noting)
+    assert len(told.needs.up_peaks(range(1, 31))) == BLOCKS_KEPT
+    assert len(looked_through) == BLOCKS_KEPT
+    looked_through.clear()
+    told.play(10.0 * BLOCKS_KEPT - 1, up_s=0.02, downs_s={ANN: 0.010})
+    assert told.needs.up_peaks(range(1, 31))[-1].need == ticks(0.02)
+    assert looked_through == [(EPOCH + ticks(10.0 * BLOCKS_KEPT - 1)) // BLOCK]
+
+
+def test_of_a_thousand_pairs_few_are_looked_at_though_one_members_clock_strays_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told, slots = Told(), range(1, 32)
+    for sender in slots:
+        downs_s = {receiver: 0.001 * (7 * receiver % 31) for receiver in slots}
+        told.play(0.0, up_s=0.001 * (11 * sender % 31), downs_s=downs_s, sender=sender)
+    added = 0
+
+    def counting(one: int, other: int) -> int:
+        nonlocal added
+        added += 1
+        return one + other
+
+    monkeypatch.setattr(delivery_times, "add", counting)
+    advances = dict.fromkeys(slots, ticks(0.02))
+    told.needs.peaks(advances, dict.fromkeys(slots, ticks(0.002)))
+    calm, added = added, 0
+    told.needs.peaks(advances, dict.fromkeys(slots, ticks(0.002)) | {9: ticks(0.050)})
+    assert calm <= 8 * 31
+    assert added <= 31 * 31
+
+
+def test_when_a_block_closes_nobodys_ways_are_still_to_be_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, slots = Told(), range(1, 32)
+    for at in range(20):
+        told.play(0.4 * at, up_s=0.01, downs_s=dict.fromkeys(slots, 0.01))
+    for slot in slots:  # a report that has nothing of that block, as the next or the one after it
+        told.needs.reported(slot, [], [])
+    sorts = 0
+
+    def counting(*args: Any) -> list[Any]:
+        nonlocal sorts
+        sorts += 1
+        return sorted(*args)
+
+    monkeypatch.setattr(delivery_times, "sorted", counting, raising=False)
+    told.play(40.0, up_s=0.01, downs_s={})
+    assert len(told.needs.down_tails(BOB, 12)) == 1
+    assert sorts == 0
