@@ -23,7 +23,7 @@ from relay.wire import control
 from relay.wire.carrier import UDP, Carrier
 from relay.wire.osc import encode
 from relay.wire.sequence import Timing
-from relay.wire.timetag import seconds, ticks
+from relay.wire.timetag import ticks
 
 DEFAULT_TIMING = Timing(lead=ticks(0.200), shift=0)
 """Until a relay has said otherwise."""
@@ -68,7 +68,7 @@ class Bridge:
             setup.identity, self.playout, self.timebase, self.ledger, DEFAULT_TIMING, setup.memory, reading,
             carrier=setup.carrier, standing=setup.standing,
         )  # fmt: skip
-        self.player = Player(self.session, self.playout, setup.folders)
+        self.player = Player(self.session.emission, self.playout, setup.folders)
         self.ledger.counters.append(self.player.counts.named)
         self.player.client = setup.client
         self.player.foundation_complete = setup.foundation_complete
@@ -89,7 +89,7 @@ class Bridge:
         return self.player.reply(datagram)
 
     def relay_says(self, message: control.Down, reading: Reading) -> None:
-        """Take in one control message."""
+        """Take in one control message. Raises MalformedControl if no relay says that there."""
         self.session.receive_control(message, reading)
 
     def datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
@@ -115,8 +115,9 @@ class Bridge:
         self.player.pacer.unread(unread_bytes, reading.local_ns)
 
     def leave(self) -> list[Effect]:
-        """Return what is still to be done when the bridge goes, though Sonic Pi goes on."""
-        return [] if self._tuner is None or self.player.left else list(self._tuner.leave())
+        """Note that the player leaves; return what is still to be done when the bridge goes."""
+        tuned = [] if self._tuner is None or self.player.left else self._tuner.leave()
+        return [*tuned, *self.session.leave()]
 
     # -- time and what goes out ----------------------------------------------------------------------
 
@@ -139,10 +140,9 @@ class Bridge:
         for payload in self.player.pacer.due(reading.local_ns):
             effects += [ToSonicPi(client, payload)] if client is not None else []
         if self._tuner is not None:
-            lead_s = seconds(self.session.timing.lead) if self.session.joined else None
             counts = self.player.counts
             effects += self._tuner.wake(
-                lead_s=lead_s, heard=counts.messages, runs=counts.runs, now_s=reading.local_s
+                lead_s=self.session.lead_s, heard=counts.messages, runs=counts.runs, now_s=reading.local_s
             )
         effects.append(self._memory())
         wakeups = [self.session.next_wakeup_ns(reading), self.player.pacer.next_wakeup_ns()]

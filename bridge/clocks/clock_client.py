@@ -51,6 +51,11 @@ class Timekeeper:
         """Ask in a burst again, for a new connection."""
         self._poller.restart_burst(reading.local_ns)
 
+    def relock(self) -> None:
+        """Forget another relay's time: the next burst sets the clock in one step."""
+        if self._timebase.clock.locked:
+            self._timebase.clock.relock()
+
     def request(self, reading: Reading) -> bytes | None:
         """Return the frame of a request if one is due, else None. The caller must send it at once."""
         if self._poller.next_poll_local_ns > reading.local_ns:

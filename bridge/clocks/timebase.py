@@ -28,6 +28,21 @@ class Timebase:
         """A number that changes whenever the session clock is set in one step, first lock included."""
         return self.clock.era if self.clock.locked else -1
 
+    @property
+    def in_time(self) -> bool:
+        """Whether session time is the relay's: until then its dues mean nothing here, nor ours there."""
+        return self.clock.locked and not self.clock.relocking
+
+    @property
+    def rtt_s(self) -> float:
+        """The lowest round trip to the relay of late, s."""
+        return self.clock.rtt_s
+
+    @property
+    def error_bound_s(self) -> float:
+        """How far session time may be off from the relay's, s."""
+        return self.clock.error_bound_s
+
     def session_at(self, local_ns: int) -> int:
         """Return the session timetag of a local instant (ns)."""
         if self.clock.locked:

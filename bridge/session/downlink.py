@@ -34,7 +34,6 @@ class Downlink:
 
     def __init__(self, complete_number: int) -> None:
         self._gaps = GapTracker(complete_number + 1, keep_s=GAP_KEEP_S)
-        self.datagrams_refused = 0
         self._past = GapTracker(1, keep_s=PAST_KEEP_S)
         self._joined_number = 0
         self._asks = True
@@ -78,9 +77,8 @@ class Downlink:
         return self._gaps.counts.lost
 
     def named(self) -> dict[str, int]:
-        """Return, for the statistics, what became of the room's numbers, and refused datagrams."""
-        gaps = {f"down_{name}": count for name, count in asdict(self._gaps.counts).items()}
-        return {"datagrams_refused": self.datagrams_refused} | gaps
+        """Return what became of the room's numbers, for the statistics."""
+        return {f"down_{name}": count for name, count in asdict(self._gaps.counts).items()}
 
     def is_past(self, event: Judged) -> bool:
         """Tell whether an event was judged before this host came in."""

@@ -51,6 +51,10 @@ class Uplink:
         if scheme is Scheme.TIMESTAMP:
             self.floor = 0
 
+    def repair(self, *, copies: bool, ahead_s: float) -> None:
+        """Send copies, or don't. ahead_s: how long before its due (s) an event must be at the relay."""
+        self.outbox.copies, self.outbox.ahead_s = copies, ahead_s
+
     def stamp(
         self, kind: Kind, payload: bytes, *, emitted: int, timetag: int | None, foundation: bool
     ) -> Stamped:

@@ -41,6 +41,7 @@ from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
 from bridge.session import greeting
 from bridge.session.standing import Standing
+from bridge.session.states import CONNECTED, JOINED, Event, State
 from bridge.shells import config
 from bridge.shells.config import ChildConfig, JoinConfig
 from bridge.shells.connection import Connection
@@ -144,6 +145,7 @@ class BridgeService:
             if task.done() and task.exception() is not None:
                 self._failed = True
                 log.error("our fault", exc_info=task.exception())
+        tasks[1].cancel()
         if self._failed:
             # No good-bye: it would give the slot away that the next bridge comes back to.
             self._connection.abort()
@@ -200,23 +202,27 @@ class BridgeService:
         hello = greeting.hello(self._identity, memory, outs=outs, ins=ins, next_seq=memory.next_seq)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_JOIN_S):
-                while True:
+                while self._standing.state is not State.GONE:
                     try:
+                        self._standing.see(Event.HELLO)
                         answer = await self._connection.welcome(hello)
                         if isinstance(answer, control.Welcome):
                             return answer
-                        self._out(messages.refused(answer))
-                        if answer.final:
-                            break
+                        self._tell(self._standing.refused(answer, sources.read().local_ns))
                     except LocalError as error:
                         self._out(str(error))
                     except MalformedControl as error:
                         self._out(messages.not_understood(error))
-                    self._connection.abort()
+                    self._end()
                     await asyncio.sleep(Retries(random.random).pause_s())
-        self._connection.abort()
-        self._tell(self._standing.ended(sources.read().local_ns))  # if it wasn't told why already
+        self._end()
+        self._tell(self._standing.away(sources.read().local_ns))
         return None
+
+    def _end(self) -> None:
+        self._connection.abort()
+        if self._standing.state in CONNECTED:
+            self._standing.see(Event.ENDED)
 
     def _out(self, reason: str) -> None:
         self._tell(self._standing.out(reason, sources.read().local_ns))
@@ -228,8 +234,6 @@ class BridgeService:
     async def _leave(self) -> None:
         for effect in self._running().leave():
             self._do(effect)
-        self._standing.leave()
-        self._connection.say(control.Leave())
         await self._connection.close()
         self._settle()
         log.info("left")
@@ -239,36 +243,41 @@ class BridgeService:
     async def _keep_joined(self) -> None:
         bridge = self._running()
         retries = Retries(random.random)
-        while True:
+        while self._standing.state is not State.GONE:
             if not self._connection.is_open:
                 try:
                     await self._connection.open()
-                    self._connection.say(bridge.hello(sources.read()))
                 except LocalError as error:
                     self._out(str(error))
                     await asyncio.sleep(retries.pause_s())
                     continue
+                self._connection.say(bridge.hello(sources.read()))
             was_joined = await self._listen()
             self._connection.abort()
             bridge.disconnected()
             self._settle()
-            if bridge.session.gone:
-                await asyncio.Event().wait()
             await asyncio.sleep(retries.again_s() if was_joined else retries.pause_s())
+        await asyncio.Event().wait()  # the player's own music goes on
 
     async def _listen(self) -> bool:
         """Take in what the relay says until the connection ends; return whether it let us in."""
         bridge = self._running()
         try:
-            while (message := await self._connection.hear()) is not None:
+            while (message := await self._hear()) is not None:
                 bridge.relay_says(message, sources.read())
                 self._settle()
-        except LocalError as error:
-            self._out(str(error))
         except MalformedControl as error:
             self._out(messages.not_understood(error))
         # Let in, but without a datagram ever: to come back at once would be no use.
-        return bridge.session.joined and self._connection.carried
+        return self._standing.state in JOINED and self._connection.carried
+
+    async def _hear(self) -> control.Down | None:
+        """Return what the relay says next, None once the connection has ended and it is told why."""
+        try:
+            return await self._connection.hear()
+        except LocalError as error:
+            self._out(str(error))
+            return None
 
     def _on_datagrams(self, datagrams: list[Received]) -> None:
         if self._bridge is None:

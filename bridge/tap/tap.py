@@ -16,7 +16,7 @@ from bridge.scsynth.id_space import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.scsynth.remap import OUTPUT_CONTROL, remap
 from bridge.scsynth.samples import ResourceFolders, load_to_wire
 from bridge.scsynth.unmap import unmap_reply
-from bridge.session.session import JamSession
+from bridge.session.emission import Emission
 from bridge.tap.classify import SERVER_INFO, Route, completes_foundation, is_foundation, route
 from bridge.tap.node_replies import HomeNodes, NodeTracker, answered_node
 from bridge.tap.only_here import Missed
@@ -67,7 +67,7 @@ class PlayerCounts:
 class Player:
     """The tap's core."""
 
-    def __init__(self, session: JamSession, playout: Playout, folders: ResourceFolders) -> None:
+    def __init__(self, session: Emission, playout: Playout, folders: ResourceFolders) -> None:
         self.counts = PlayerCounts()
         self.pacer = Pacer()
         self.client: Address | None = None

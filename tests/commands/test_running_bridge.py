@@ -77,8 +77,8 @@ async def test_each_refusal_is_told_once_however_often_it_comes_and_its_change_a
 ) -> None:
     full = control.Refused(reason="room-full", text="room main is full (1 of 1)")
     stranger = control.Refused(reason="protocol", text="this relay speaks protocol 9", final=True)
-    # The second of the last two is asked for by the bridge that plays already, the first before that.
-    answers = [full] * 4 + [stranger] * 2
+    # A refusal for good is the last: nobody asks again.
+    answers = [full] * 4 + [stranger]
     given = 0
 
     async def answer(stream: ControlStream) -> None:

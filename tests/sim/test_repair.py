@@ -28,7 +28,7 @@ def jam(network: str, *, ahead_ms: float = 500.0, seed: int = 1) -> tuple[Stage,
     carried.much_to_all(stage.jam.hub)
     for host in stage.jam.members.values():
         assert host.bridge is not None
-        carried.much_by(host.bridge.session._uplink.outbox)
+        carried.much_by(host.bridge.session.emission.uplink.outbox)
     before = [way.bytes for member in stage.members for way in (member.up, member.down)]
     end_s = stage.perform(start_s=start_s, events_per_s=20.0, seconds=SECONDS, ahead_ms=ahead_ms)
     stage.jam.run(end_s)

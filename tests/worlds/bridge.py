@@ -78,7 +78,7 @@ class Bench:
         """Return the session: another bridge's, if it is to remember something or its carrier isn't UDP."""
         if memory is not None or carrier is not UDP:
             self._begin(memory if memory is not None else Memory(slot=1), carrier=carrier)
-        self.bridge.session.timing = Timing(ticks(lead_s), ticks(shift_s))
+        self.bridge.session.emission.timing = Timing(ticks(lead_s), ticks(shift_s))
         return self.bridge.session
 
     def player(self, *, lead_s: float = 0.2, shift_s: float = 0.0) -> Player:
@@ -87,6 +87,7 @@ class Bench:
         return self.bridge.player
 
     def _begin(self, memory: Memory, *, carrier: Carrier = UDP) -> None:
+        self.memory = memory
         identity = Identity("main", "ada", "test", ticks(ADVANCE_S))
         setup = Setup(identity, Origin(1), ticks(NEED_S), memory, self.folders, carrier=carrier)
         self.bridge = Bridge(setup, reading(0.0))

@@ -3,6 +3,7 @@
 from bridge.effects import Effect, SendDatagram, ToSynth
 from bridge.restart_state import Memory
 from bridge.session.session import JamSession
+from bridge.session.states import State
 from clock.exchange import server_answer
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
@@ -27,6 +28,15 @@ class Relay:
     def welcome(
         self, *, at_s: float, epoch: bytes = EPOCH, resumed: bool = False, number: int = 0, slot: int = 1
     ) -> None:
+        """Let the session say Hello, unless it has already, and answer it."""
+        if self.session.state is State.ALONE:
+            self.session.hello(reading(at_s))
+        self.answer(at_s=at_s, epoch=epoch, resumed=resumed, number=number, slot=slot)
+
+    def answer(
+        self, *, at_s: float, epoch: bytes = EPOCH, resumed: bool = False, number: int = 0, slot: int = 1
+    ) -> None:
+        """Let the session in."""
         self.opener, self.sealer = Opener(KEY_UP, CHANNEL), Sealer(KEY_DOWN, CHANNEL)
         message = control.Welcome(
             slot=slot, name="ada", ticket=b"t" * 16, epoch=epoch, channel=CHANNEL, key_up=KEY_UP,
@@ -68,7 +78,7 @@ class Relay:
 
 def emit(session: JamSession, payload: bytes, at_s: float, ahead_s: float | None = 0.5) -> None:
     read = reading(at_s)
-    session.emit(
+    session.emission.emit(
         Kind.UNTIMED if ahead_s is None else Kind.TIMED,
         payload,
         wall_timetag=None if ahead_s is None else instant(at_s + ahead_s),

@@ -17,6 +17,8 @@ from bridge.restart_state import Identity, Memory
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
 from bridge.session import greeting
+from bridge.session.standing import Standing
+from bridge.session.states import Event
 from clock.model import Reading
 from laboratory.runs.generator import node_of
 from laboratory.runs.tallying import Handed
@@ -76,6 +78,8 @@ class Member:
     wall_ppm: float = 0.0
     """Rate error of the wall clock; `rate_ppm` is the local clock's."""
     memory: Memory = field(default_factory=Memory)
+    standing: Standing = field(default_factory=Standing)
+    """Its bridge's, from its first word on."""
     bridge: Bridge | None = None
     tunes: bool = False
     """Its bridge sets its Sonic Pi's schedule-ahead."""
@@ -174,7 +178,8 @@ def synth_reply(message: Message) -> bytes | None:
 
 def first_hello(member: Member) -> control.Hello:
     """Return the first message of a bridge that starts, from the state that the last one remembered."""
-    memory = member.memory
+    memory, member.standing = member.memory, Standing()
+    member.standing.see(Event.HELLO)
     return greeting.hello(_identity(member), memory, outs=16, ins=16, next_seq=memory.next_seq)
 
 
@@ -191,6 +196,7 @@ def start_bridge(member: Member, slot: int, reading: Reading) -> Bridge:
         need=ticks(NEED_S),
         memory=member.memory,
         folders=FOLDERS,
+        standing=member.standing,
         tunes=member.tunes,
         client=known.client,
         synthdefs_loaded=known.synthdefs_loaded,

@@ -27,6 +27,7 @@ from bridge.effects import (
     ToSonicPi,
     ToSynth,
 )
+from bridge.session.states import State
 from clock.model import Reading
 from laboratory.runs.oracle import way_name
 from laboratory.virtual.host import (
@@ -346,7 +347,9 @@ class Jam:
 
     def leave(self, member: Member) -> None:
         """Leave for good: the last word is sent, then the process ends."""
-        self._control_up(member, control.Leave())
+        assert member.bridge is not None, "gone already"
+        for effect in member.bridge.leave():
+            self._do(member, effect, member.reading(self.now_ns))
         member.bridge = None
         member.life += 1
         member.timer += 1
@@ -368,7 +371,7 @@ class Jam:
 
     def _connect(self, member: Member) -> None:
         bridge = member.bridge
-        if member.connection is not None or (bridge is not None and bridge.session.gone):
+        if member.connection is not None or (bridge is not None and bridge.session.state is State.GONE):
             return
         if self.relay_down:
             self.at(self.now_ns + round(RETRY_S * 1e9), lambda: self._connect(member))

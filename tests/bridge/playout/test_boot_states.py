@@ -113,7 +113,7 @@ def test_what_comes_before_the_roster_waits_for_the_members_channels() -> None:
 
 def test_a_bridge_started_again_builds_what_it_is_told_though_the_one_before_had_it_handed_over() -> None:
     bench = bare(synthdefs=False)
-    bench.playout.take_over(bench.session().memory.handed_over())
+    bench.playout.take_over(bench.memory.handed_over())
     bench.playout.found(told(*BUILT, number=40, values=[(0, volume(0.3))]), reading(1.0))
     load_synthdefs(bench)
     assert handed(bench, 2.0) == [mapped(GROUP), bundle(IMMEDIATELY, mapped(MIXER), mapped(volume(0.3)))]

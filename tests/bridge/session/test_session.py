@@ -5,6 +5,7 @@ import pytest
 from bridge.effects import Abandon, SendControl, Tell, ToSynth
 from bridge.restart_state import Memory
 from bridge.session.session import JamSession
+from bridge.session.states import State
 from relay.wire import control, frames
 from relay.wire.carrier import TLS, UDP
 from relay.wire.datagram import Sealer
@@ -48,7 +49,7 @@ def test_what_was_judged_before_session_time_is_known_waits_for_it() -> None:
 @pytest.mark.parametrize(("way", "sent_times"), [("udp", 2), ("tls", 1), ("udp, no repair", 1)])
 def test_an_untimed_event_is_sent_twice_where_that_makes_sense(way: str, sent_times: int) -> None:
     session = Bench().session(carrier=TLS if way == "tls" else UDP)
-    carried.much_by(session._uplink.outbox)
+    carried.much_by(session.emission.uplink.outbox)
     relay = Relay(session)
     relay.welcome(at_s=1.0)
     relay.lock(1.0)
@@ -76,7 +77,7 @@ def test_a_connection_on_which_nothing_comes_any_more_is_given_up_though_tcp_sti
 
 def test_after_a_reconnection_in_the_same_epoch_what_waits_is_sent_again_under_its_number() -> None:
     _, session, relay = joined()
-    carried.much_by(session._uplink.outbox)
+    carried.much_by(session.emission.uplink.outbox)
     emit(session, note(20), 2.0, 9.0)
     emit(session, note(21), 2.1)
     emit(session, note(22), 2.2, 9.0)
@@ -143,7 +144,8 @@ def test_a_run_begun_while_the_relay_thought_us_gone_has_its_group_everywhere() 
     # What silenced us meanwhile has the number that our group has.
     relay.say(judged(1, 5.3, slot=1, seq=1, flags=Flag.SILENCED), at_s=7.1)
     relay.turn(7.1)
-    assert [event.seq for event in session._uplink.pending(lambda event: True, now=instant(7.1))] == [1]
+    pending = session.emission.uplink.pending(lambda event: True, now=instant(7.1))
+    assert [event.seq for event in pending] == [1]
 
 
 def test_what_was_made_and_freed_while_the_relay_was_away_is_kept_from_the_others() -> None:
@@ -200,7 +202,7 @@ def test_memory_has_what_the_next_bridge_needs() -> None:
     emit(session, note(30), 1.9, 0.2)
     relay.turn(2.05)
     relay.turn(2.1)
-    memory = session.memory
+    memory = bench.memory
     assert memory.complete_number == 1
     assert (memory.highest_number, memory.missing, memory.unconfirmed) == (4, (3, 2), (1,))
     handed = memory.handed_over()
@@ -217,8 +219,7 @@ def test_a_place_given_to_somebody_else_is_left_alone() -> None:
     relay.welcome(at_s=1.0, slot=5)
     effects = session.flush(reading(1.0))
     assert SendControl(control.Leave()) in effects
-    assert session.gone
-    assert not session.joined
+    assert session.state is State.GONE
     assert any(isinstance(effect, Tell) and effect.warning for effect in effects)
 
 
@@ -230,7 +231,7 @@ def test_what_no_member_sealed_has_no_effect_and_is_counted() -> None:
         session.receive_datagram(payload, received_local_ns=read.local_ns, reading=read)
     relay.say(frames.BeatUp(1, 1, instant(2.0)), at_s=2.0)
     assert bench.counts()["datagrams_refused"] == 4
-    assert session.playout.next_release() is None
+    assert bench.playout.next_release() is None
 
 
 def test_a_silent_udp_path_is_told_once() -> None:
@@ -281,11 +282,11 @@ def test_the_next_wakeup_lies_ahead_whatever_has_just_been_done() -> None:
 
 
 def test_settings_and_refusals_of_the_relay_are_taken_in() -> None:
-    session = Bench().session()
-    session.receive_control(control.Settings(lead=ticks(0.3), shift=ticks(0.1), horizon=0), reading(1.0))
-    assert (session.timing.lead, session.timing.shift) == (ticks(0.3), ticks(0.1))
-    session.receive_control(control.Refused(reason="full", text="no place", final=True), reading(1.0))
-    assert session.gone
+    _, session, _ = joined()
+    session.receive_control(control.Settings(lead=ticks(0.3), shift=ticks(0.1), horizon=0), reading(2.0))
+    assert (session.emission.timing.lead, session.emission.timing.shift) == (ticks(0.3), ticks(0.1))
+    session.receive_control(control.Refused(reason="full", text="no place", final=True), reading(2.0))
+    assert session.state is State.GONE
 
 
 def test_what_is_judged_goes_to_scsynth_at_once_but_not_past_a_gap() -> None:
@@ -339,7 +340,7 @@ def test_a_change_of_lead_or_shift_holds_from_the_instant_that_was_told() -> Non
         ),
         reading(3.0),
     )  # fmt: skip
-    timing = session.timing
+    timing = session.emission.timing
     assert [timing.lead_at(instant(at_s)) for at_s in (3.9, 4.0)] == [ticks(0.2), ticks(0.4)]
     assert timing.shift_at(instant(6.5)) == ticks(0.1) // 2
 
@@ -357,13 +358,13 @@ def test_what_was_played_alone_keeps_its_local_instant_when_the_clock_is_set() -
     session.disconnected()
     emit(session, note(20), 2.0, 0.5)
     handed_over(relay, 2.0)
-    before = session.playout.due_unjudged(1)
+    before = bench.playout.due_unjudged(1)
     assert before is not None
     local_ns = bench.timebase.local_at(before)
     relay.ahead_ns = 1_000_000_000
     relay.welcome(at_s=2.1, epoch=OTHER_EPOCH)
     relay.lock(2.1)
-    after = session.playout.due_unjudged(1)
+    after = bench.playout.due_unjudged(1)
     assert after is not None
     assert abs(bench.timebase.local_at(after) - local_ns) < 1_000_000
     assert abs(after - before) > ticks(0.9)
@@ -375,7 +376,7 @@ def test_a_bridge_after_one_that_died_counts_no_second_in_which_that_one_handed_
         memory = Memory(slot=1, ticket=b"t" * 16, epoch=EPOCH, highest_number=highest)
         session = bench.session(memory)
         if not highest:
-            session.playout.take_over(None)
+            bench.playout.take_over(None)
         relay = Relay(session)
         relay.welcome(at_s=1.9, resumed=True)
         relay.lock(1.9)
@@ -383,3 +384,22 @@ def test_a_bridge_after_one_that_died_counts_no_second_in_which_that_one_handed_
         reports = [one.message for one in session.flush(reading(8.0)) if isinstance(one, SendControl)]
         seconds = [one.second - (instant(0.0) >> 32) for one in reports if isinstance(one, control.Report)]
         assert min(seconds) == first_whole
+
+
+def test_who_leaves_says_so_and_nothing_more_and_is_not_told_that_the_relay_is_away() -> None:
+    _, session, relay = joined()
+    assert session.leave() == [SendControl(control.Leave())]
+    session.disconnected()
+    emit(session, note(20), 2.0)
+    sent, others = relay.turn(2.0)
+    assert sent == []
+    assert not any(isinstance(effect, Tell) and effect.warning for effect in others)
+
+
+def test_who_is_put_out_for_good_sends_nothing_more_and_plays_on_alone() -> None:
+    _, session, relay = joined()
+    session.receive_control(control.Refused(reason="flood", text="too much", final=True), reading(2.0))
+    emit(session, note(20), 2.0)
+    sent, others = relay.turn(2.0)
+    assert sent == []
+    assert any(isinstance(effect, ToSynth) for effect in others)

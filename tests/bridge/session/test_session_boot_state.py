@@ -15,7 +15,7 @@ from tests.worlds.session import OTHER_EPOCH, Relay, emit, joined
 def test_a_relay_that_knows_nothing_is_told_the_foundation() -> None:
     _, session, relay = joined()
     read = reading(2.0)
-    session.emit(
+    session.emission.emit(
         Kind.UNTIMED, group(2, 0), wall_timetag=None, emitted_local_ns=read.local_ns, reading=read,
         home=group(2, 0), foundation=True,
     )  # fmt: skip
@@ -34,7 +34,7 @@ def volume(amp: float) -> bytes:
 
 def found(session: JamSession, payload: bytes, at_s: float) -> None:
     read = reading(at_s)
-    session.emit(
+    session.emission.emit(
         Kind.UNTIMED, payload, wall_timetag=None, emitted_local_ns=read.local_ns, reading=read, home=payload,
         foundation=True,
     )  # fmt: skip

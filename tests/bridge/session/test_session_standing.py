@@ -2,6 +2,7 @@
 
 from bridge.effects import Tell
 from bridge.session.silence_watch import QUIET_AFTER_NS
+from bridge.session.states import State
 from relay.wire import control, frames
 from tests.worlds.bridge import instant, reading
 from tests.worlds.session import OTHER_EPOCH, Relay, joined
@@ -62,10 +63,12 @@ def test_a_refusal_is_told_with_the_relays_own_words_and_whether_it_is_for_good(
     session.disconnected()
     told(relay, 2.1)
     for _ in range(3):
+        session.hello(reading(3.0))
         session.receive_control(control.Refused(reason="room-full", text="room main is full"), reading(3.0))
+        session.disconnected()
     assert told(relay, 3.0) == ["you play alone for now: the relay says: room main is full"]
-    assert not session.gone
+    session.hello(reading(4.0))
     session.receive_control(control.Refused(reason="protocol", text="speaks 9", final=True), reading(4.0))
-    assert session.gone
+    assert session.state is State.GONE
     (final,) = told(relay, 4.0)
     assert "speaks 9; this join doesn't try again" in final

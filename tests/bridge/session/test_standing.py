@@ -1,6 +1,9 @@
 """What the player is told of being in the room or not: each reason once, its change, and that it is over."""
 
+import pytest
+
 from bridge.session.standing import AGAIN_AFTER_NS, REASONS_MAX, Standing
+from bridge.session.states import Event, State
 
 S = 1_000_000_000
 GONE, FULL = "jam.example:7707 refused the connection", "the relay says: room main is full (2 of 2)"
@@ -29,12 +32,22 @@ def test_two_reasons_that_take_turns_are_told_once_a_minute_at_most() -> None:
     assert len(told(Standing(), *turns)) == 6
 
 
-def test_that_the_connection_ended_is_told_only_where_no_reason_is_known() -> None:
+def test_that_there_is_no_relay_is_told_only_where_no_reason_is_known() -> None:
     standing = Standing()
-    assert [news.text for news in standing.ended(0)] == ["you play alone for now: the relay is away"]
-    assert standing.ended(S) == []
+    assert [news.text for news in standing.away(0)] == ["you play alone for now: the relay is away"]
+    assert standing.away(S) == []
     assert told(standing, (2, GONE)) != []
-    assert standing.ended(3 * S) == []
+    assert standing.away(3 * S) == []
+
+
+@pytest.mark.parametrize("welcomed", [True, False])
+def test_that_the_connection_ended_is_told_who_was_in_the_room(welcomed: bool) -> None:
+    standing = Standing()
+    standing.see(Event.HELLO)
+    if welcomed:
+        standing.see(Event.WELCOME)
+    assert bool(standing.ended(0)) is welcomed
+    assert standing.state is State.ALONE
 
 
 def test_to_be_back_is_told_once_and_the_same_reason_is_told_anew_afterwards() -> None:
@@ -53,14 +66,6 @@ def test_who_was_refused_at_first_is_not_back_when_let_in() -> None:
     standing = Standing()
     told(standing, (0, FULL))
     assert [news.text for news in standing.inside("in room main")] == ["in room main"]
-
-
-def test_who_leaves_is_not_told_that_the_relay_is_away() -> None:
-    standing = Standing()
-    standing.inside("in room main")
-    standing.leave()
-    assert standing.ended(S) == []
-    assert told(standing, (2, GONE)) == []
 
 
 def test_no_reason_is_nothing_to_tell() -> None:

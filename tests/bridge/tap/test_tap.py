@@ -171,7 +171,7 @@ def test_the_boot_of_3_2_2_makes_its_tree_in_the_members_slot_and_the_scope_at_h
         ("/s_new", LOCAL_BASE + 7),
     ]
     founded = [
-        single_message(payload) for payload in player._session._foundation.told(lambda _: False)[0].messages
+        single_message(payload) for payload in player._session._boot_state.told(lambda _: False)[0].messages
     ]
     assert [m.address for m in founded][:5] == ["/g_new"] * 4 + ["/s_new"]
     assert founded[4].arg(0) == "sonic-pi-mixer"
@@ -186,7 +186,7 @@ def test_a_bridge_started_again_takes_no_run_for_a_foundation() -> None:
     again = Bench().player()
     again.foundation_complete = True  # from the journal
     send(again, group(20), 2.0)
-    assert again._session._foundation.told(lambda _: False) == []
+    assert again._session._boot_state.told(lambda _: False) == []
 
 
 def test_scsynths_word_on_what_others_founded_stays_in_the_bridge() -> None:

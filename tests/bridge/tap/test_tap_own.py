@@ -2,7 +2,6 @@
 
 import pytest
 
-from bridge.effects import Tell
 from bridge.playout.seconds_ledger import event_digest
 from bridge.scsynth.id_space import HARDWARE_BUSES, LOCAL_BASE, Origin
 from bridge.scsynth.remap import remap
@@ -21,13 +20,12 @@ OWN_FX = encode("/s_new", "twist", 20, 1, 8, "in_bus", 40.0, "out_bus", 34.0, "t
 
 
 def tells(player: Player) -> list[str]:
-    effects = player._session.flush(reading(1.0))
-    return [effect.text for effect in effects if isinstance(effect, Tell)]
+    return [tell.text for tell in player._session.news()]
 
 
 def travelled(player: Player) -> list[bytes]:
     """What waits for the relay, as it would be sent."""
-    return [event.payload for event in player._session._uplink._pending.values()]
+    return [event.payload for event in player._session.uplink._pending.values()]
 
 
 def local_only(player: Player) -> int:

@@ -1,0 +1,152 @@
+"""Arrivals: the room's events on their way from the relay's frames to this host's playout.
+
+Pure. Before the bridge is in time what comes waits. What was judged before this host came in is taken in only
+if it is still to be played.
+"""
+
+from bridge.clocks.timebase import Timebase
+from bridge.playout.playout import Playout
+from bridge.playout.seconds_ledger import SecondsLedger
+from bridge.restart_state import Memory
+from bridge.session.downlink import Downlink
+from bridge.session.path_figures import path_figures
+from bridge.session.standing import Standing
+from bridge.session.states import State
+from bridge.session.uplink import Uplink
+from clock.model import Reading
+from relay.wire import control, frames
+from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged
+from relay.wire.timetag import seconds
+
+
+class Arrivals:
+    """What came of the room, and what the relay is told of that."""
+
+    def __init__(
+        self, uplink: Uplink, playout: Playout, timebase: Timebase, ledger: SecondsLedger, memory: Memory,
+        standing: Standing,
+    ) -> None:  # fmt: skip
+        """uplink: learns which own events have a verdict; questions for missing events leave with it."""
+        self._playout = playout
+        self._timebase = timebase
+        self._ledger = ledger
+        self._memory = memory
+        self._standing = standing
+        self._uplink = uplink
+        self._outbox = uplink.outbox
+        self._downlink = Downlink(memory.complete_number)
+        ledger.counters.append(self._downlink.named)
+        playout.take_over(memory.handed_over())
+
+    # -- what comes ----------------------------------------------------------------------------------
+
+    def event(self, event: Judged, received_local_ns: int, reading: Reading) -> None:
+        """Take in a judged event."""
+        if not self._downlink.saw(event, reading.local_s):
+            return
+        if self._standing.state is not State.IN_TIME:
+            self._downlink.keep_early(event)
+            return
+        if not self._downlink.is_past(event):
+            self._ledger.way_down(event.number, self._took_s(event.judged, received_local_ns, reading))
+        self._take_in(event, reading)
+
+    def beat(self, beat: frames.BeatDown, received_local_ns: int, reading: Reading) -> None:
+        """Take in a heartbeat."""
+        self._downlink.announce(beat.number, reading.local_s)
+        if self._standing.state is State.IN_TIME:
+            self._ledger.one_way_down(self._took_s(beat.sent, received_local_ns, reading))
+
+    def told(self, told: control.Foundation, reading: Reading) -> None:
+        """Take in what is told of a member's boot state."""
+        if self._standing.state is State.IN_TIME or told.slot == self._playout.own.slot:
+            self._playout.found(told, reading)
+        else:
+            self._downlink.keep_told(told)
+
+    # -- the room, and the clock ---------------------------------------------------------------------
+
+    def follow(self, room: control.Welcome | control.Settings) -> None:
+        """Go by the room's settings."""
+        self._downlink.repair(room.repair)
+        self._ledger.follow(room.scheme)
+        self._playout.follow(room.scheme)
+
+    def enter(self, number: int, reading: Reading) -> None:
+        """Come into a room anew, or into another epoch of the relay, whose last number so far is `number`."""
+        self._downlink.enter(number, reading.local_s)
+        self._playout.enter_epoch()
+        self._ledger.enter_epoch()
+
+    def begin(self, reading: Reading) -> None:
+        """The bridge is in time: take in what came early."""
+        now = self._timebase.session_at(reading.local_ns)
+        told, early = self._downlink.take_early(now if self._playout.taken_over is None else 0)
+        for one in told:
+            self._playout.found(one, reading)
+        for judged in early:
+            self._take_in(judged, reading)
+
+    def count_from(self, session_now: int) -> None:
+        """Count from now on; after a bridge that died, from where it can't have handed anything over."""
+        after = 0 if self._playout.taken_over is None else HANDED_AHEAD_MAX
+        self._ledger.start(session_now + after, slot=self._playout.own.slot)
+
+    # -- what is said of it --------------------------------------------------------------------------
+
+    @property
+    def ready_number(self) -> int:
+        """Nothing is missing before the events up to this number; 0 while those that came may wait."""
+        return self._downlink.ready_number if self._timebase.in_time else 0
+
+    @property
+    def complete_number(self) -> int:
+        """Every event up to this number has come, or is given up."""
+        return self._downlink.complete_number
+
+    def ask(self, reading: Reading) -> None:
+        """Ask for what is missing, if that is due."""
+        self._downlink.ask(self._outbox, reading.local_s)
+        for missing in self._downlink.gave_up():
+            self._ledger.give_up(*missing)
+
+    def asks_at_s(self) -> float | None:
+        """Return the local instant (s) of the next question, None if nothing is missing."""
+        return self._downlink.asks_at_s(self._outbox)
+
+    @property
+    def report_at(self) -> int:
+        """The session instant of the next report."""
+        return self._ledger.report_at
+
+    def reports(self, reading: Reading) -> list[control.Report]:
+        """Return the reports that are due."""
+        now = self._timebase.session_at(reading.local_ns)
+        if self._ledger.report_at > now:
+            return []
+        return self._ledger.due_reports(now, path_figures(self._timebase, self._downlink, reading))
+
+    def detail(self, second: int) -> control.DigestDetail:
+        """Return what a second consisted of."""
+        return self._ledger.detail(second)
+
+    def remember(self) -> None:
+        """Put down what the next bridge needs, should this one be killed."""
+        before = self._playout.taken_over
+        self._memory.remember_unconfirmed(self._playout.unconfirmed(), before)
+        self._downlink.remember(self._memory, self._playout.held_numbers(), before)
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _took_s(self, left: int, received_local_ns: int, reading: Reading) -> float:
+        """Return how long (s) something took that left the relay at a session instant."""
+        self._playout.came(left, reading)
+        return seconds(self._timebase.session_at(received_local_ns) - left)
+
+    def _take_in(self, event: Judged, reading: Reading) -> None:
+        # A reset by the relay has a number that we may have given to an event of ours meanwhile.
+        if event.slot == self._playout.own.slot and Flag.SILENCED not in event.flags:
+            self._uplink.settle(event.seq)
+        until = self._timebase.session_at(reading.local_ns) + self._playout.release_advance
+        if event.due > until or not self._downlink.is_past(event):  # else over before this host came
+            self._playout.judged(event, reading)

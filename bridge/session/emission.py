@@ -1,0 +1,155 @@
+"""Emission: the player's messages from the tap to the room, and to this host's own playout.
+
+Pure. A message is stamped in session time, held back here as stamped, and sent while the bridge is in time.
+What has no verdict is sent again under its number when the bridge is in time again.
+"""
+
+from collections.abc import Callable
+
+from bridge.clocks.timebase import Timebase
+from bridge.effects import Tell
+from bridge.playout.playout import Playout
+from bridge.playout.seconds_ledger import SecondsLedger
+from bridge.restart_state import Memory
+from bridge.session.own_boot_state import OwnFoundation
+from bridge.session.standing import Standing
+from bridge.session.states import State
+from bridge.session.uplink import Uplink
+from clock.model import Reading
+from relay.wire import control, frames
+from relay.wire.sequence import Kind, Stamped, Timing
+from relay.wire.timetag import seconds
+
+
+class Emission:
+    """What the local player has emitted and the relay hasn't judged."""
+
+    def __init__(
+        self, uplink: Uplink, playout: Playout, timebase: Timebase, ledger: SecondsLedger, memory: Memory,
+        standing: Standing, timing: Timing, *, copies: bool,
+    ) -> None:  # fmt: skip
+        """timing: lead and shift until a room says others. copies: events may be sent twice unasked."""
+        self.timing = timing
+        self.uplink = uplink
+        self._playout = playout
+        self._timebase = timebase
+        self._ledger = ledger
+        self._memory = memory
+        self._standing = standing
+        self._boot_state = OwnFoundation(playout.own.slot, uplink.unjudged)
+        self._copies = copies
+        self._news: list[Tell] = []
+
+    # -- the player ----------------------------------------------------------------------------------
+
+    def emit(
+        self,
+        kind: Kind,
+        payload: bytes,
+        *,
+        wall_timetag: int | None,
+        emitted_local_ns: int,
+        reading: Reading,
+        body: bytes | None = None,
+        home: bytes | None = None,
+        foundation: bool = False,
+    ) -> None:
+        """Stamp a message of the local player, hold it back here (`Held`), send its payload to the relay."""
+        emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
+        event = self.uplink.stamp(kind, payload, emitted=emitted, timetag=timetag, foundation=foundation)
+        self._memory.next_seq = self.uplink.next_seq
+        due = self.uplink.due_as_stamped(event, self.timing)
+        if kind is not Kind.RESOURCE:
+            self._playout.hold_own(event, due, body=body, home=home)
+        self._boot_state.note(event)
+        if self._standing.state is State.IN_TIME:
+            now = self._timebase.session_at(reading.local_ns)
+            self.uplink.send(event, self.timing, now=now, now_s=reading.local_s)
+
+    def emit_home(
+        self, message: bytes, *, wall_timetag: int | None, emitted_local_ns: int, reading: Reading
+    ) -> None:
+        """Hold back a message that only this host plays, in order with the own events."""
+        emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
+        kind = Kind.UNTIMED if timetag is None else Kind.TIMED
+        seq = self.uplink.next_seq - 1
+        due = self.uplink.due_at_home(Stamped(seq, emitted, timetag, kind, message), self.timing)
+        self._playout.hold_home(message, kind, due, after=seq)
+
+    def note_refused(self, tell: Tell | None = None) -> None:
+        """Count what the local player sent and nobody gets, his scsynth included; tell why if it is news."""
+        self._ledger.refused += 1
+        self._news += [] if tell is None else [tell]
+
+    def note_unplayed(self) -> None:
+        """Count a note of the local player that nobody is given, since its time was over."""
+        self._ledger.unplayed += 1
+
+    def note_local_only(self, tell: Tell | None) -> None:
+        """Count what only the local player hears, and tell it if it is news."""
+        self._ledger.local_only += 1
+        self._news += [] if tell is None else [tell]
+
+    def news(self) -> list[Tell]:
+        """Take out what to tell the player."""
+        news, self._news = self._news, []
+        return news
+
+    # -- the room ------------------------------------------------------------------------------------
+
+    def first_wanted(self, session_now: int) -> int:
+        """Return the lowest own number that may still be sent, for Hello."""
+        pending = self.uplink.pending(self._is_ahead(session_now), now=session_now)
+        return pending[0].seq if pending else self.uplink.next_seq
+
+    def number_from(self, next_seq: int) -> None:
+        """Go on from the number that the relay expects, if that is higher."""
+        self.uplink.next_seq = max(self.uplink.next_seq, next_seq)
+        self._memory.next_seq = self.uplink.next_seq
+
+    def follow(self, room: control.Welcome | control.Settings) -> None:
+        """Go by the room's settings."""
+        self.timing = Timing(room.lead, room.shift, room.lead_was, room.shift_was)
+        self.uplink.follow(room.scheme)
+        self.uplink.repair(copies=self._copies and room.repair, ahead_s=seconds(room.horizon))
+
+    def begin(self, reading: Reading) -> None:
+        """The bridge is in time: send what waits."""
+        now = self._timebase.session_at(reading.local_ns)
+        self.uplink.send_pending(self._is_ahead(now), self.timing, now=now, now_s=reading.local_s)
+
+    def learn(self, told: control.Foundation) -> None:
+        """Take in what the relay remembers of the own boot state."""
+        self._boot_state.learn(told)
+
+    def boot_state(self, session_now: int) -> list[control.Foundation]:
+        """Return what a relay is told that knows nothing of the own boot state."""
+        return self._boot_state.told(self._is_ahead(session_now))
+
+    def send_again(self, nack: frames.Nack, reading: Reading) -> None:
+        """Send what the relay asks for. Raises Refused if that is too much."""
+        self.uplink.send_again(nack.ranges, reading.local_s)
+
+    def convert(self, instant_of: Callable[[int], int]) -> None:
+        """Give what has no verdict new instants: the clock was set."""
+        self.uplink.convert(instant_of)
+
+    @property
+    def lead_s(self) -> float:
+        """The lead (s) that events are emitted with."""
+        return seconds(self.timing.lead)
+
+    @property
+    def beat_at_s(self) -> float:
+        """The local instant (s) of the next heartbeat."""
+        return self.uplink.beat_at_s
+
+    def beat(self, complete_number: int, reading: Reading) -> None:
+        """Send a heartbeat if one is due."""
+        now = self._timebase.session_at(reading.local_ns)
+        self.uplink.beat(complete_number, now=now, now_s=reading.local_s)
+
+    def _is_ahead(self, session_now: int) -> Callable[[Stamped], bool]:
+        """Return what tells whether an event without a verdict is still to be played, so that the others can
+        hear it."""
+        return lambda event: self._playout.is_ahead(event.seq, session_now)

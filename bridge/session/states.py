@@ -1,0 +1,101 @@
+"""States: where a bridge stands with its relay, and which events are legal there.
+
+Pure. The table holds every legal event of a state, and the state after it. An event that isn't there is the
+relay's fault or a bug of ours. The form is that of h11's `_state.py` (Smith, 2016). A test draws the table
+and compares it with docs/way-of-an-event.md.
+"""
+
+from enum import Enum
+
+from relay.wire.errors import LocalError, MalformedControl
+
+
+class State(Enum):
+    """Where a bridge stands with its relay."""
+
+    ALONE = "alone"
+    """There is no connection. The player's own music is played as stamped."""
+    CONNECTING = "connecting"
+    """Hello was said on a connection, and not answered yet. The player still plays alone."""
+    IN_ROOM = "in the room, not in time"
+    """The relay has let the bridge in. Session time isn't the room's yet, so nothing of the music is sent,
+    and the room's events wait: their dues mean nothing here."""
+    IN_TIME = "in time"
+    """Session time is the room's: events go both ways."""
+    GONE = "gone"
+    """No more Hello: the player plays alone until the process ends, or he has left."""
+
+
+JOINED = frozenset({State.IN_ROOM, State.IN_TIME})
+"""The relay counts the bridge among the room's members."""
+CONNECTED = JOINED | {State.CONNECTING}
+"""There is a connection of which something is expected."""
+
+
+class Event(Enum):
+    """What changes where a bridge stands, or is only legal where it stands."""
+
+    HELLO = "we say Hello"
+    CLOCK_SET = "our clock is set to the room's"
+    ENDED = "the connection ends"
+    LEFT = "the player leaves"
+    WELCOME = "Welcome"
+    WELCOME_ELSEWHERE = "Welcome to another slot"
+    REFUSED = "Refused for now"
+    REFUSED_FOR_GOOD = "Refused for good"
+    NEWS = "any other message"
+    """Roster, Settings, Notice, Foundation or DigestRequest."""
+
+
+OF_THE_RELAY = frozenset(
+    {Event.WELCOME, Event.WELCOME_ELSEWHERE, Event.REFUSED, Event.REFUSED_FOR_GOOD, Event.NEWS}
+)
+"""The events that are control messages. All others are ours."""
+
+TABLE: dict[State, dict[Event, State]] = {
+    State.ALONE: {
+        Event.HELLO: State.CONNECTING,
+        Event.LEFT: State.GONE,
+    },
+    State.CONNECTING: {
+        Event.WELCOME: State.IN_ROOM,
+        Event.WELCOME_ELSEWHERE: State.GONE,
+        Event.REFUSED: State.CONNECTING,  # the relay closes the connection next
+        Event.REFUSED_FOR_GOOD: State.GONE,
+        Event.ENDED: State.ALONE,
+        Event.LEFT: State.GONE,
+    },
+    State.IN_ROOM: {
+        Event.CLOCK_SET: State.IN_TIME,
+        Event.REFUSED_FOR_GOOD: State.GONE,
+        Event.NEWS: State.IN_ROOM,
+        Event.ENDED: State.ALONE,
+        Event.LEFT: State.GONE,
+    },
+    State.IN_TIME: {
+        Event.CLOCK_SET: State.IN_TIME,
+        Event.REFUSED_FOR_GOOD: State.GONE,
+        Event.NEWS: State.IN_TIME,
+        Event.ENDED: State.ALONE,
+        Event.LEFT: State.GONE,
+    },
+    # What the relay said before it knew is still on its way.
+    State.GONE: {
+        Event.REFUSED: State.GONE,
+        Event.REFUSED_FOR_GOOD: State.GONE,
+        Event.NEWS: State.GONE,
+        Event.ENDED: State.GONE,
+        Event.LEFT: State.GONE,
+    },
+}
+
+
+def after(state: State, event: Event) -> State:
+    """Return the state after an event. Raises MalformedControl if the event is illegal and the relay's, and
+    LocalError if it is illegal and ours."""
+    following = TABLE[state].get(event)
+    if following is not None:
+        return following
+    if event in OF_THE_RELAY:
+        raise MalformedControl(f"{event.value} where a bridge is {state.value}: no relay says that there")
+    raise LocalError(f"{event.value} where a bridge is {state.value}: our bug")

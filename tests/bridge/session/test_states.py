@@ -1,0 +1,142 @@
+"""The table of a bridge's states: what each event does in each state, in the table, in a session, in docs."""
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from bridge.session.session import JamSession
+from bridge.session.states import OF_THE_RELAY, TABLE, Event, State, after
+from relay.wire import control
+from relay.wire.errors import LocalError, RemoteError
+from relay.wire.timetag import ticks
+from tests.worlds.bridge import Bench, reading
+from tests.worlds.places import ROOT
+from tests.worlds.session import Relay, joined
+
+DOCS = ROOT / "docs/way-of-an-event.md"
+PAIRS = list(product(State, Event))
+REFUSED = control.Refused(reason="room-full", text="room main is full")
+FOR_GOOD = control.Refused(reason="protocol", text="you speak 9", final=True)
+NEWS = (
+    control.Roster(members=[]),
+    control.Settings(lead=ticks(0.2), shift=0, horizon=0),
+    control.Notice(text="your way is long"),
+    control.Foundation(slot=2, messages=[]),
+    control.DigestRequest(second=1),
+)
+
+
+def ids(pair: tuple[State, Event]) -> str:
+    return f"{pair[0].value}: {pair[1].value}".replace(" ", "-")
+
+
+def fault_of(event: Event) -> type[Exception]:
+    return RemoteError if event in OF_THE_RELAY else LocalError
+
+
+def brought_to(state: State) -> tuple[JamSession, Relay]:
+    """Return a session in a state, and its relay."""
+    if state is State.IN_TIME:
+        _, session, relay = joined()
+        return session, relay
+    session = Bench().session()
+    relay = Relay(session)
+    if state is not State.ALONE:
+        session.hello(reading(1.0))
+    if state is State.IN_ROOM:
+        relay.welcome(at_s=1.0)
+    if state is State.GONE:
+        session.receive_control(FOR_GOOD, reading(1.0))
+    return session, relay
+
+
+CAUSES: dict[Event, Callable[[JamSession, Relay], object]] = {
+    Event.HELLO: lambda session, _: session.hello(reading(2.0)),
+    Event.CLOCK_SET: lambda session, _: session._set_clock(lambda instant: instant, reading(2.0)),
+    Event.ENDED: lambda session, _: session.disconnected(),
+    Event.LEFT: lambda session, _: session.leave(),
+    Event.WELCOME: lambda _, relay: relay.answer(at_s=2.0),
+    Event.WELCOME_ELSEWHERE: lambda _, relay: relay.answer(at_s=2.0, slot=5),
+    Event.REFUSED: lambda session, _: session.receive_control(REFUSED, reading(2.0)),
+    Event.REFUSED_FOR_GOOD: lambda session, _: session.receive_control(FOR_GOOD, reading(2.0)),
+}
+"""What makes a session see an event; NEWS has more than one cause."""
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=ids)
+def test_an_event_is_in_the_table_or_is_the_fault_of_whom_it_comes_from(pair: tuple[State, Event]) -> None:
+    state, event = pair
+    if event in TABLE[state]:
+        assert after(state, event) is TABLE[state][event]
+    else:
+        with pytest.raises(fault_of(event), match=f"{event.value} where a bridge is {state.value}"):
+            after(state, event)
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair[1] is not Event.NEWS], ids=ids)
+def test_a_session_goes_by_the_table(pair: tuple[State, Event]) -> None:
+    state, event = pair
+    session, relay = brought_to(state)
+    assert session.state is state
+    follows(session, event, lambda: CAUSES[event](session, relay))
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("news", NEWS, ids=lambda news: type(news).__name__)
+def test_news_of_the_room_are_for_those_who_are_in(state: State, news: control.Down) -> None:
+    session, _ = brought_to(state)
+    follows(session, Event.NEWS, lambda: session.receive_control(news, reading(2.0)))
+
+
+def follows(session: JamSession, event: Event, cause: Callable[[], object]) -> None:
+    """Let an event happen; the state after it, or the error, is the table's."""
+    before = session.state
+    if event in TABLE[before]:
+        cause()
+        assert session.state is TABLE[before][event]
+    else:
+        with pytest.raises(fault_of(event)):
+            cause()
+        assert session.state is before, "an illegal event changes nothing"
+
+
+def test_every_state_is_reached_and_only_gone_is_for_good() -> None:
+    reached = {following for legal in TABLE.values() for following in legal.values()}
+    assert reached == TABLE.keys() == set(State)
+    assert [state for state, legal in TABLE.items() if set(legal.values()) == {state}] == [State.GONE]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        control.Admission(room="main", members=[]),
+        control.ProbeWelcome(channel=1, key_up=bytes(32), key_down=bytes(32)),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_an_answer_to_what_a_bridge_never_asks_is_the_relays_fault(message: control.Down) -> None:
+    session, _ = brought_to(State.IN_TIME)
+    with pytest.raises(RemoteError):
+        session.receive_control(message, reading(2.0))
+
+
+def test_the_docs_show_the_table() -> None:
+    assert drawn() in DOCS.read_text("utf-8"), f"docs/way-of-an-event.md is to hold:\n\n{drawn()}"
+
+
+def drawn() -> str:
+    """Return the table as Markdown: a row for each event, a column for each state."""
+    rows = [["", *(state.value for state in State)], ["---"] * (1 + len(State))]
+    for event in Event:
+        whose = "relay: " if event in OF_THE_RELAY else ""
+        rows.append([f"{whose}{event.value}", *(cell(state, event) for state in State)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def cell(state: State, event: Event) -> str:
+    """Return what is shown of an event in a state: the state after it, what stays, or that it is an error."""
+    following = TABLE[state].get(event)
+    if following is None:
+        return "error"
+    return "stays" if following is state else f"**{following.value}**"
