@@ -5,10 +5,12 @@ this: the service, the virtual laboratory, the fuzzer, the tests. Between two ca
 things may come in; nothing leaves before it.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bridge.clocks.timebase import Timebase
 from bridge.effects import Effect, NextWake, Remember, ToSonicPi, ToSynth
+from bridge.playout.fault_injection import FaultKind
 from bridge.playout.playout import Playout
 from bridge.playout.seconds_ledger import SecondsLedger
 from bridge.restart_state import Identity, Memory
@@ -118,6 +120,19 @@ class Bridge:
         """Note that the player leaves; return what is still to be done when the bridge goes."""
         tuned = [] if self._tuner is None or self.player.left else self._tuner.leave()
         return [*tuned, *self.session.leave()]
+
+    @property
+    def left(self) -> bool:
+        """Whether Sonic Pi has left."""
+        return self.player.left
+
+    def count(self, *named: Callable[[], Mapping[str, int]]) -> None:
+        """Report what the shell counts, too: each returns totals by name."""
+        self.ledger.counters += named
+
+    def plant(self, kind: FaultKind) -> None:
+        """Plant a fault, for the tests that show that it is noticed."""
+        self.playout.plant(kind)
 
     # -- time and what goes out ----------------------------------------------------------------------
 

@@ -1,11 +1,17 @@
-"""Greeting: the first word of a bridge on every connection.
+"""Greeting: the first word of a bridge on every connection, and which slot it plays with.
 
 Pure.
 """
 
+from collections.abc import Callable
+
 from bridge.restart_state import Identity, Memory
 from relay.wire import control
 from relay.wire.version import PROTOCOL_VERSION
+
+HOME_SLOTS = range(17, 32)
+"""Where a player who has not met any relay yet plays: a slot that the relay is not likely to have given to
+somebody else when it is there at last, as it gives out the lowest first."""
 
 
 def hello(identity: Identity, memory: Memory, *, outs: int, ins: int, next_seq: int) -> control.Hello:
@@ -23,3 +29,13 @@ def hello(identity: Identity, memory: Memory, *, outs: int, ins: int, next_seq: 
         next_seq=next_seq,
         release_advance=identity.release_advance,
     )
+
+
+def slot_of(welcome: control.Welcome | None, memory: Memory, dice: Callable[[], float]) -> int:
+    """Return the slot of a bridge: the relay's, else that of the bridge before it, else one by chance.
+
+    dice: returns a number from 0 up to 1.
+    """
+    if welcome is not None:
+        return welcome.slot
+    return memory.slot or HOME_SLOTS[int(dice() * len(HOME_SLOTS))]

@@ -33,21 +33,3 @@ def test_a_part_of_a_bridge_is_made_in_one_place(name: str) -> None:
 
 def test_a_playout_is_made_by_the_core_alone_of_whatever_class_it_is_given() -> None:
     assert made_in("Playout") == made_in("WatchedPlayout") == set()
-
-
-@pytest.mark.parametrize("shell", ["bridge/shells/service.py", "scripts/laboratory/virtual/jam.py"])
-def test_who_does_effects_knows_them_all(shell: str) -> None:
-    tree = ast.parse((ROOT / shell).read_text("utf-8"))
-    matches = [
-        [case.pattern for case in node.cases]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Match) and isinstance(node.subject, ast.Name) and node.subject.id == "effect"
-    ]
-    named = {
-        pattern.cls.id
-        for patterns in matches
-        for pattern in patterns
-        if isinstance(pattern, ast.MatchClass) and isinstance(pattern.cls, ast.Name)
-    }
-    assert {"ToSynth", "ToSonicPi", "Remember", "NextWake", "RunCode", "Abandon"} <= named
-    assert "assert_never(effect)" in ast.unparse(tree), "mypy says which one is forgotten"

@@ -142,7 +142,7 @@ FAILING_PORT = """
 class Port:
     def __init__(self): assert not {at_start}
     def run(self, code): raise ValueError("no such process")
-service.CodePort = Port"""
+asides.CodePort = Port"""
 
 
 @pytest.mark.parametrize("at_start", [True, False])

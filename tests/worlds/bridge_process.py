@@ -21,7 +21,7 @@ from bridge.shells.config import ChildConfig, JoinConfig
 from tests.worlds.commands import ENDS_S
 
 QUICK = (
-    "from bridge.shells import retries, service\nretries.FIRST_S = retries.LONGEST_S = 0.1\n"
+    "from bridge.shells import asides, retries, service\nretries.FIRST_S = retries.LONGEST_S = 0.1\n"
     "{changes}\nservice.main()"
 )
 """The bridge, which waits a second and more between two tries as a rule."""
@@ -77,7 +77,7 @@ def bridge(
 ) -> Iterator[Bridge]:
     """Run a bridge that joins room main of the relay at `port`; all its files are in `folder`.
 
-    changes: a program that is run first, with `service` as bridge.shells.service.
+    changes: a program that is run first; it may name modules of bridge.shells that QUICK imports.
     """
     join = JoinConfig(
         host="127.0.0.1", port=port, room="main", name=name, pins=str(folder / "pins"), scsynth="",

@@ -1,0 +1,40 @@
+"""Asides: the journal and Sonic Pi's code port, without which the music goes on.
+
+A shell. Both are called through observers (relay/wire/observers.py): one that fails is off from then on.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from bridge import messages
+from bridge.effects import Remember
+from bridge.shells.journal import Journal
+from bridge.shells.run_code import CodePort
+from relay.wire.observers import Observers
+
+
+class Asides:
+    """What one bridge has beside its sockets."""
+
+    def __init__(self, journal: Path, *, tunes: bool) -> None:
+        """tunes: Sonic Pi's schedule-ahead is to be set."""
+        self._observers = Observers()
+        self.journal = Journal(journal)
+        self._code_port = self._observers.tell(messages.TUNING, CodePort) if tunes else None
+
+    @property
+    def tunes(self) -> bool:
+        """Whether code may be run."""
+        return self._code_port is not None
+
+    def run_code(self, code: str) -> None:
+        """Let Sonic Pi run code."""
+        if self._code_port is not None:
+            self._observers.tell(messages.TUNING, partial(self._code_port.run, code))
+
+    def remember(self, what: Remember | None = None) -> None:
+        """Put the memory down, and what else is to be remembered beside it."""
+        if what is not None:
+            self.journal.client, self.journal.synthdefs_loaded = what.client, what.synthdefs_loaded
+            self.journal.foundation_complete = what.foundation_complete
+        self._observers.tell(messages.JOURNAL, self.journal.write)

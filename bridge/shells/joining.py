@@ -1,0 +1,121 @@
+"""Joining: asks the relay for a place, and again whenever the connection has ended, until that is no use.
+
+A shell. What is said on a connection, and whether another one is worth it, the cores decide.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+
+from bridge import messages
+from bridge.core import Bridge
+from bridge.effects import Tell
+from bridge.session.standing import Standing
+from bridge.session.states import CONNECTED, JOINED, Event, State
+from bridge.shells.connection import Connection
+from bridge.shells.retries import Retries
+from clock import sources
+from relay.wire import control
+from relay.wire.errors import LocalError, MalformedControl
+
+log = logging.getLogger(__name__)
+
+FIRST_JOIN_S = 10.0
+"""Sonic Pi waits 30 s for scsynth; this much of it is given to the relay."""
+
+
+class Joiner:
+    """Keeps a bridge joined over one connection after the other."""
+
+    def __init__(self, connection: Connection, standing: Standing) -> None:
+        self._connection = connection
+        self._standing = standing
+
+    async def first_words(self, hello: control.Hello) -> control.Welcome | None:
+        """Return the relay's Welcome, None if it doesn't come while Sonic Pi waits, or never will."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_JOIN_S):
+                while self._standing.state is not State.GONE:
+                    self._standing.see(Event.HELLO)
+                    answer = await self._answer(hello)
+                    if isinstance(answer, control.Welcome):
+                        return answer
+                    self._end()
+                    await asyncio.sleep(Retries(random.random).pause_s())
+        self._end()
+        tell(self._standing.away(sources.read().local_ns))
+        return None
+
+    async def keep(self, bridge: Bridge, settle: Callable[[], None]) -> None:
+        """Keep the bridge joined. settle: does the effects of what just happened. Never returns, since the
+        player's own music goes on."""
+        retries = Retries(random.random)
+        while self._standing.state is not State.GONE:
+            if not self._connection.is_open and not await self._greet(bridge):
+                await asyncio.sleep(retries.pause_s())
+                continue
+            await self._listen(bridge, settle)
+            # Let in, but without a datagram ever: to come back at once would be no use.
+            was_heard = self._standing.state in JOINED and self._connection.carried
+            self._connection.abort()
+            bridge.disconnected()
+            settle()
+            await asyncio.sleep(retries.again_s() if was_heard else retries.pause_s())
+        await asyncio.Event().wait()
+
+    async def _greet(self, bridge: Bridge) -> bool:
+        """Say Hello on a new connection; return whether there is one."""
+        try:
+            await self._connection.open()
+        except LocalError as error:
+            self._out(str(error))
+            return False
+        self._connection.say(bridge.hello(sources.read()))
+        return True
+
+    async def _listen(self, bridge: Bridge, settle: Callable[[], None]) -> None:
+        """Take in what the relay says until the connection ends."""
+        try:
+            while (message := await self._hear()) is not None:
+                bridge.relay_says(message, sources.read())
+                settle()
+        except MalformedControl as error:
+            self._out(messages.not_understood(error))
+
+    async def _hear(self) -> control.Down | None:
+        """Return what the relay says next, None once the connection has ended and it is told why."""
+        try:
+            return await self._connection.hear()
+        except LocalError as error:
+            self._out(str(error))
+            return None
+
+    async def _answer(self, hello: control.Hello) -> control.Welcome | None:
+        """Return the relay's Welcome; None if there is none, and it is told why."""
+        try:
+            answer = await self._connection.welcome(hello)
+        except LocalError as error:
+            self._out(str(error))
+        except MalformedControl as error:
+            self._out(messages.not_understood(error))
+        else:
+            if isinstance(answer, control.Welcome):
+                return answer
+            tell(self._standing.refused(answer, sources.read().local_ns))
+        return None
+
+    def _end(self) -> None:
+        self._connection.abort()
+        if self._standing.state in CONNECTED:
+            self._standing.see(Event.ENDED)
+
+    def _out(self, reason: str) -> None:
+        tell(self._standing.out(reason, sources.read().local_ns))
+
+
+def tell(news: list[Tell]) -> None:
+    """Tell the player, by the log."""
+    for one in news:
+        log.log(logging.WARNING if one.warning else logging.INFO, "%s", one.text)

@@ -1,0 +1,57 @@
+"""Who does the effects of a bridge's core does them all: mypy sees it if one is forgotten."""
+
+import ast
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from mypy import api
+
+from bridge.effects import Effect
+from tests.worlds.places import ROOT
+
+pytestmark = pytest.mark.computes
+
+SHELLS = ("bridge/shells/service.py",)
+EFFECTS = {effect.__name__ for effect in get_args(Effect)}
+
+
+def cases_of(source: str) -> dict[str, ast.match_case]:
+    """Return the cases of the one match over effects, by the effect."""
+    (match,) = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Match) and ast.unparse(node.subject) == "effect"
+    ]
+    return {
+        ast.unparse(case.pattern.cls).removeprefix("effects."): case
+        for case in match.cases
+        if isinstance(case.pattern, ast.MatchClass)
+    }
+
+
+def without(source: str, case: ast.match_case) -> str:
+    """Return the source without the lines of a case."""
+    lines = source.splitlines()
+    return "\n".join(lines[: case.pattern.lineno - 1] + lines[case.body[-1].end_lineno :]) + "\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_mypy_misses_the_case_of_any_effect_that_is_taken_out_of_a_shell(shell: str, tmp_path: Path) -> None:
+    source = (ROOT / shell).read_text("utf-8")
+    cases = cases_of(source)
+    assert cases.keys() == EFFECTS
+    (tmp_path / "whole.py").write_text(source)
+    for name, case in cases.items():
+        (tmp_path / f"without_{name}.py").write_text(without(source, case))
+    found, trouble, _ = api.run(
+        [
+            "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(tmp_path / "cache"),
+            *map(str, sorted(tmp_path.glob("*.py"))),
+        ]
+    )  # fmt: skip
+    assert trouble == ""
+    errors = [line for line in found.splitlines() if ": error: " in line]
+    missed = {Path(line.partition(":")[0]).stem for line in errors if '"assert_never"' in line}
+    assert missed == {f"without_{name}" for name in EFFECTS}, found
+    assert len(errors) == len(EFFECTS), found
