@@ -40,8 +40,8 @@ variable. At one note a second, an effect that hits one event in 600 would raise
 hour, and a minute without it would lower it. Three members with one note a second each come down only after
 10,000 events."""
 FEW_EVENTS = 3_000
-"""With fewer events in ten minutes the greatest need decides about falling: among 10,000 more would need as
-much."""
+"""With fewer events than this in ten minutes, the greatest need decides when the lead may fall: of 10,000
+events, others would need as much."""
 GRAIN = ticks(0.001)
 """Tolerance of comparisons, since ticks are no round number of milliseconds."""
 SHIFT_STEP_S = 0.020

@@ -1,8 +1,8 @@
 """Memory of a real-time process, locked so that the process needn't wait for it.
 
-A shell. Two things stop a process for tens of milliseconds at times, however high its priority: a full
-garbage collection of all imported modules (13 to 120 ms, measured), and code that the kernel has dropped from
-memory and must read from the disk again. jackd locks its memory for the same reason.
+A shell. Two things stop a process for tens of milliseconds at times, however high its priority. One is a
+full garbage collection of all imported modules (13 to 120 ms, measured). The other is code that the kernel
+has dropped from memory and must read from the disk again. jackd locks its memory for the same reason.
 """
 
 import ctypes

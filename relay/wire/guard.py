@@ -38,7 +38,7 @@ class OutOfRange(Refused):
     """A control is set to a value outside its range."""
 
     def __init__(self, synthdef: bytes, control: bytes, found: str, limit: Limit) -> None:
-        """synthdef, control: padded, as in a message; b"" for a group or unknown node. found: for people."""
+        """synthdef, control: padded, as in a message; b"" for a group or unknown node. found: the value."""
         self.synthdef = _text(synthdef)
         self.control = _text(control)
         self.found = found

@@ -9,7 +9,8 @@ from collections import deque
 
 WINDOW_STEPS = 6
 STEP_S = 10.0
-"""A window of one minute. At 20 events a second 0.1 % is then one event, the least that can be measured."""
+"""Length of a step, s. The window of six steps is one minute. At 20 events a second 0.1 % of it is one
+event, the least that can be measured."""
 
 LOSSY_FROM = 0.001
 LOSSY_UNTIL = 0.0005
