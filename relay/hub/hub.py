@@ -175,7 +175,7 @@ class RelayHub:
         seat.unfounded += report.unfounded
         seat.unplayed += report.unplayed
         add_counts(seat.counts, report.counts)
-        seat.margins_ms.extend(report.margins_ms)
+        seat.margins_ms.add(report.margins_ms)
         if report.margin_ms_min is not None and (
             seat.margin_ms_worst is None or report.margin_ms_min < seat.margin_ms_worst
         ):

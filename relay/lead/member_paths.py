@@ -11,6 +11,7 @@ from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
 
+from relay.lead.recent import Recent
 from relay.wire.control import Report
 from relay.wire.timetag import TICKS_PER_S, ticks
 
@@ -51,7 +52,7 @@ class Ways:
     these delays already contain.
     """
 
-    beats: deque[int] = field(default_factory=lambda: deque(maxlen=BEATS_KEPT))
+    beats: Recent = field(default_factory=lambda: Recent(BEATS_KEPT))
     """Uplink delays of the last heartbeats, in order of arrival."""
     up_p50: Steady = field(default_factory=Steady)
     up_p90: Steady = field(default_factory=Steady)
@@ -68,7 +69,7 @@ class Ways:
         if second != self._second:
             self._second = second
             self._lately.clear()
-        self.beats.append(way)
+        self.beats.add((way,))
         if len(self._lately) < BEATS_KEPT:
             insort(self._lately, way)
         self.up_p50.say(_share(self._lately, 0.5), now)

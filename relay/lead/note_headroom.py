@@ -36,9 +36,9 @@ class Headrooms:
         """The latest timetag of any event so far."""
         self.last_emitted = 0
         """The latest instant of emission so far."""
-        self._blocks: dict[int, Counter[int]] = {}
+        self._blocks: dict[int, dict[int, int]] = {}
         """Number of notes by block and second."""
-        self._bins: dict[int, Counter[int]] = {}
+        self._bins: dict[int, dict[int, int]] = {}
         """Number of notes by bin of headroom and second."""
         self._low: int | None = None
         self._low_is_known = False
@@ -54,13 +54,14 @@ class Headrooms:
             return
         block = self._blocks.get(now // BLOCK)
         if block is None:
-            block = self._blocks[now // BLOCK] = Counter()
+            block = self._blocks[now // BLOCK] = {}
             if len(self._blocks) > BLOCKS_KEPT:
                 self._forget(self._blocks.pop(next(iter(self._blocks))))
         self._low_is_known = False
         second = now // TICKS_PER_S
-        block[second] += 1
-        self._bins.setdefault(min(headroom // BIN, BINS), Counter())[second] += 1
+        block[second] = block.get(second, 0) + 1
+        by_second = self._bins.setdefault(min(headroom // BIN, BINS), {})
+        by_second[second] = by_second.get(second, 0) + 1
 
     @property
     def seconds(self) -> int:
@@ -87,7 +88,7 @@ class Headrooms:
         return (below.total() - left_out) / others if others else 0.0
 
     def _find_low(self) -> int | None:
-        most = max(ODD_NOTES, int(MOVED_SHARE * sum(block.total() for block in self._blocks.values())))
+        most = max(ODD_NOTES, int(MOVED_SHARE * sum(sum(block.values()) for block in self._blocks.values())))
         below: Counter[int] = Counter()
         for chosen in sorted(self._bins):
             below.update(self._bins[chosen])

@@ -5,13 +5,13 @@ instants are session timetags, durations ticks.
 """
 
 import logging
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from relay.due_work import HOUSE, ROOM, DueWork, next_round
 from relay.lead.keeper import LeadPolicy
 from relay.lead.member_paths import WAY_GUESS, Ways
+from relay.lead.recent import Recent
 from relay.lead.room_tuning import Path, RoomTuning, Tuned
 from relay.room.channel import Channel
 from relay.room.coherence import CoherenceLedger
@@ -47,6 +47,7 @@ SILENCE = ticks(7.0)
 """Without any sealed datagram, although the connection stands."""
 
 DESCRIBED_CHARACTERS = 60
+MARGINS_KEPT = 4096
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class Seat:
     silenced: bool = False
     foundation: FoundationStore = field(default_factory=FoundationStore)
     last_report: Report | None = None
-    margins_ms: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
+    margins_ms: Recent = field(default_factory=lambda: Recent(MARGINS_KEPT))
     margin_ms_worst: float | None = None
     refused: int = 0
     local_only: int = 0

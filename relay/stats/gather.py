@@ -10,7 +10,6 @@ from relay.room.coherence import MemberSums
 from relay.room.room import Room, Seat
 from relay.wire.carrier import UDP
 from relay.wire.control.report import COUNTS_MAX
-from relay.wire.quantile import quantile
 from relay.wire.stats import MemberStats, RoomStats
 from relay.wire.timetag import TICKS_PER_S, ms
 
@@ -79,8 +78,7 @@ def _member_stats(room: Room, seat: Seat, *, with_counts: bool) -> MemberStats:
     sums = room.ledger.sums.get(seat.slot, MemberSums())
     counts = room.judge.counts(seat.slot)
     report = seat.last_report
-    up_ms = sorted(map(ms, seat.ways.beats)) if seat.channel else []
-    margins = sorted(seat.margins_ms)
+    up = seat.ways.beats.at_share(0.99) if seat.channel else None
     need_up, need_down = room.tuning.member_need(seat.slot, seat.release_advance) if seat.present else (0, 0)
     return MemberStats(
         slot=seat.slot,
@@ -109,8 +107,8 @@ def _member_stats(room: Room, seat: Seat, *, with_counts: bool) -> MemberStats:
         alone=sums.alone,
         unplayed=seat.unplayed,
         margin_ms_worst=seat.margin_ms_worst,
-        margin_ms_p99=quantile(margins, 0.01),
-        up_p99_ms=quantile(up_ms, 0.99) or 0.0,
+        margin_ms_p99=seat.margins_ms.at_share(0.01),
+        up_p99_ms=0.0 if up is None else ms(round(up)),
         rtt_ms=report.rtt_ms if report else 0.0,
         jitter_ms=report.jitter_ms if report else 0.0,
         down_p99_ms=report.down_p99_ms if report else 0.0,

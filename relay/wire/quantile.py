@@ -17,7 +17,9 @@ ROUNDING = 1e-9
 
 def quantile(ordered: Sequence[T], share: float) -> T | None:
     """Return the value at a share (0 to 1) of the ascending values; None if there are none."""
-    if not ordered:
-        return None
-    rank = ceil(share * len(ordered) - ROUNDING)
-    return ordered[min(max(rank, 1), len(ordered)) - 1]
+    return ordered[rank(share, len(ordered)) - 1] if ordered else None
+
+
+def rank(share: float, count: int) -> int:
+    """Return which of `count` values in ascending order is at a share (0 to 1): 1 for the least."""
+    return min(max(ceil(share * count - ROUNDING), 1), count)

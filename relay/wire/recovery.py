@@ -32,18 +32,20 @@ MAX_MISSING = 4096
 class SendRing:
     """The frames sent lately, by number, for receivers that missed them."""
 
-    __slots__ = ("_capacity", "_entries", "_first", "_keep_s", "_next")
+    # Two dicts rather than one of pairs: Python's garbage collector doesn't look into these.
+    __slots__ = ("_capacity", "_first", "_frames", "_keep_s", "_next", "_sent_at_s")
 
     def __init__(self, capacity: int, keep_s: float = KEEP_S) -> None:
         """Keep each frame for `keep_s`, and at most `capacity` of them."""
         self._capacity = capacity
         self._keep_s = keep_s
-        self._entries: dict[int, tuple[float, bytes]] = {}
+        self._frames: dict[int, bytes] = {}
+        self._sent_at_s: dict[int, float] = {}
         self._first = 0
         self._next: int | None = None
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._frames)
 
     def append(self, number: int, frame: bytes, now_s: float) -> None:
         """Keep `frame`, sent as `number` at `now_s`. The first number is free; each next one is 1 more."""
@@ -51,23 +53,24 @@ class SendRing:
         if self._next is None:
             self._first = number
         self._next = number + 1
-        self._entries[number] = (now_s, frame)
+        self._frames[number] = frame
+        self._sent_at_s[number] = now_s
         self._expire(now_s)
-        while len(self._entries) > self._capacity:
+        while len(self._frames) > self._capacity:
             self._drop_oldest()
 
     def get(self, numbers: Iterable[int], now_s: float) -> list[bytes]:
         """Return the frames of `numbers`, in that order, without those never sent or no longer kept."""
         self._expire(now_s)
-        entries = self._entries
-        return [entries[number][1] for number in numbers if number in entries]
+        frames = self._frames
+        return [frames[number] for number in numbers if number in frames]
 
     def _expire(self, now_s: float) -> None:
-        while self._entries and now_s - self._entries[self._first][0] > self._keep_s:
+        while self._frames and now_s - self._sent_at_s[self._first] > self._keep_s:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        del self._entries[self._first]
+        del self._frames[self._first], self._sent_at_s[self._first]
         self._first += 1
 
 

@@ -16,7 +16,7 @@ from relay.wire import control, frames
 from relay.wire.timetag import TICKS_PER_S, ticks
 from tests.worlds.relay import GROUP, FakeBridge, Jam
 
-ROOMS, MEMBERS = 40, 4
+ROOMS, MEMBERS = 64, 4
 
 
 class Touched:

@@ -1,0 +1,40 @@
+"""The most recent figures of something, and their quantiles.
+
+Pure. Figures lie in an array of floats, into which Python's garbage collector doesn't look: a relay keeps a
+million of them. A float is exact for whole ticks up to 24 days.
+"""
+
+from array import array
+from collections.abc import Iterable
+from heapq import nlargest, nsmallest
+
+from relay.wire.quantile import rank
+
+
+class Recent:
+    """The last `size` figures that were added."""
+
+    __slots__ = ("_kept", "_size")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept = array("d")
+
+    def __len__(self) -> int:
+        return min(len(self._kept), self._size)
+
+    def add(self, figures: Iterable[float]) -> None:
+        """Add figures, the newest last."""
+        self._kept.extend(figures)
+        if len(self._kept) > 2 * self._size:
+            del self._kept[: -self._size]
+
+    def at_share(self, share: float) -> float | None:
+        """Return the figure at a share (0 to 1), as `relay.wire.quantile` has it; None without figures."""
+        figures = self._kept[-self._size :]
+        if not figures:
+            return None
+        nth = rank(share, len(figures))
+        if nth <= len(figures) // 2:
+            return nsmallest(nth, figures)[-1]
+        return nlargest(len(figures) - nth + 1, figures)[-1]

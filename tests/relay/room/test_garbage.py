@@ -1,0 +1,72 @@
+"""Garbage: ten minutes of music give Python's collector next to nothing to look through.
+
+A full collection of 64 rooms of 4 took 100 ms in one turn of the relay, three times in 20 s, since it looked
+into every list and dict of the books.
+"""
+
+import gc
+import random
+
+from relay.lead.delivery_times import BLOCKS_KEPT, WAYS_KEPT
+from relay.room.room import MARGINS_KEPT, Room
+from relay.wire import control
+from relay.wire.sequence import Flag, Judged, Kind, Stamped
+from relay.wire.timetag import ticks
+from tests.worlds.relay import EPOCH, NOTE, Jam
+
+MEMBERS = 4
+LOOKED_AT_MAX = 3_500
+"""Of a room of four with full books it is 2,600, most of it sixty blocks. It was 90,000."""
+
+
+def looked_at(root: object) -> int:
+    """Return how many references a full collection follows in what `root` holds."""
+    seen, waiting, followed = {id(root)}, [root], 0
+    while waiting:
+        one = waiting.pop()
+        if not gc.is_tracked(one) or isinstance(one, type):
+            continue
+        for other in gc.get_referents(one):
+            followed += 1
+            if id(other) not in seen:
+                seen.add(id(other))
+                waiting.append(other)
+    return followed
+
+
+def fill(room: Room) -> None:
+    """Put ten minutes of music into the books of a room."""
+    dice = random.Random(4)
+    number, needs = 0, room.tuning.needs
+    for second in range(10 * BLOCKS_KEPT):
+        for slot in range(1, MEMBERS + 1):
+            number += 1
+            now = EPOCH + ticks(second + slot / 8)
+            stamped = Stamped(number, now - ticks(dice.random() / 20), now + ticks(0.4), Kind.TIMED, NOTE)
+            judged = Judged(number, slot, number, now + ticks(0.4), now, Kind.TIMED, Flag.NONE, NOTE)
+            needs.came(slot, stamped, now)
+            room.tuning.verdict(stamped, judged)
+            room.ring.append(number, bytes([dice.randrange(256)]) * 40, second / 600)
+        for slot, seat in room.seats.items():
+            numbers = range(number - 3, number + 1)
+            ways = [(one, dice.randrange(900)) for one in numbers] * (WAYS_KEPT // 40)
+            needs.reported(slot, ways, [])
+            seat.margins_ms.add([500 * dice.random() for _ in range(MARGINS_KEPT // 600 + 1)])
+            for _ in range(4):
+                seat.ways.beat(ticks(dice.random() / 20), now)
+            seat.ways.report(
+                control.Report(second=now >> 32, whole=False, events=0, digest=b"", rtt_ms=dice.random()), now
+            )
+
+
+def test_ten_minutes_of_music_leave_the_collector_little_to_look_through() -> None:
+    jam = Jam(members_max=MEMBERS)
+    for number in range(MEMBERS):
+        jam.join(f"m{number}")
+    room = jam.hub.rooms["main"]
+    fill(room)
+    gc.collect()  # tuples and dicts of plain numbers are left out from now on
+    books = (room.tuning, room.ring, [(seat.margins_ms, seat.ways) for seat in room.seats.values()])
+    assert room.tuning.needs.events == 10 * BLOCKS_KEPT * MEMBERS
+    assert all(len(seat.margins_ms) == MARGINS_KEPT for seat in room.seats.values())
+    assert looked_at(books) < LOOKED_AT_MAX
