@@ -19,7 +19,8 @@ from bridge.scsynth.samples import ResourceFolders
 from bridge.session.session import JamSession
 from bridge.session.standing import Standing
 from bridge.sonicpi.schedule_ahead import AheadTuner
-from bridge.tap.tap import Address, Player
+from bridge.tap.answers import Address
+from bridge.tap.tap import Player
 from clock.model import Reading
 from relay.wire import control
 from relay.wire.carrier import UDP, Carrier

@@ -7,11 +7,12 @@ from bridge.playout.accounts import Accounts
 from bridge.playout.holdback_queue import Held
 from bridge.playout.members import Members
 from bridge.scsynth.remap import OUTPUT_CONTROL, remap
+from relay.wire import write
+from relay.wire.commands import LOADS, Act
 from relay.wire.errors import Refused, RemoteError
-from relay.wire.osc import encode, single_message
 from relay.wire.sequence import Kind
 
-_LOADS = frozenset({"/b_alloc", "/b_allocRead", "/b_allocReadChannel", "/b_read", "/b_readChannel"})
+_LOADS = LOADS | {Act.READ_FILE}
 """What takes memory or reads files comes as a resource, with all that is checked there, or not at all."""
 
 
@@ -31,13 +32,13 @@ class Bodies:
             return held.body
         origin = self._members.origin(held.slot)
         if held.kind is Kind.RESET:
-            return encode("/g_freeAll", origin.root)
+            return write.empty_group(origin.root)
         try:
-            message = single_message(held.payload)
-            if message.address in _LOADS:
+            message = held.meaning.message
+            if held.meaning.act in _LOADS:
                 raise Refused("not-allowed", f"{message.address} that is no resource")
-            self._members.guard(held.slot).check(held.payload, held.due)
-            if held.slot == self._own_slot and OUTPUT_CONTROL in held.payload:
+            self._members.guard(held.slot).check(held.meaning, held.due)
+            if held.slot == self._own_slot and OUTPUT_CONTROL in message.raw:
                 held.home = remap(message, origin, at_home=True)
             return remap(message, origin)
         except RemoteError as error:

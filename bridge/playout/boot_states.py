@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from bridge.playout.holdback_queue import Held
-from bridge.scsynth.arguments import created_nodes
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
+from relay.wire.commands import LOADS, Act
 from relay.wire.errors import RemoteError
 from relay.wire.foundation import BEFORE_ALL_NUMBERS, FoundationStore, Told, key_of
-from relay.wire.osc import single_message
+from relay.wire.meaning import Meaning
 from relay.wire.sequence import Flag, Judged
 from relay.wire.timetag import ticks
 
@@ -73,7 +73,7 @@ class Founded:
         """Take in a load; return whether it is to be done, since nobody has told of it."""
         if self.is_told(event):
             return False
-        self._apply(event.slot, event.payload, event.number, event.due)
+        self._apply(event.slot, event.meaning, event.number, event.due)
         return True
 
     def is_handed_over(self, held: Held) -> bool:
@@ -88,14 +88,14 @@ class Founded:
                 return True
             store = self._store(held.slot)
         try:
-            if not store.concerns(held.kind, held.payload, founds=founds):
+            if not store.concerns(held.kind, held.meaning, founds=founds):
                 return True
         except RemoteError:  # remap will say the same, and count it
             return True
         if self.is_told(held):
             return False
-        self._apply(held.slot, held.payload, _number(held), held.due)
-        return held.slot in self._standing or held.payload.startswith(b"/b_free\0")
+        self._apply(held.slot, held.meaning, _number(held), held.due)
+        return held.slot in self._standing or held.meaning.act is Act.UNLOAD
 
     def reset(self, held: Held) -> Told:
         """Take in a reset that was handed over; return what is to be built behind it."""
@@ -133,8 +133,8 @@ class Founded:
 
     def ask_for(self, held: Held, origin: Origin, now: int) -> None:
         """Note that scsynth was handed an event that founds something; a late one is run at once."""
-        created = created_nodes(single_message(held.payload))
-        self.ask(held.slot, [origin.node(node) for node, _, _ in created], max(held.due, now))
+        nodes = [origin.node(node) for node, _, _ in held.meaning.creates]
+        self.ask(held.slot, nodes, max(held.due, now))
 
     def questions(self, now: int) -> tuple[list[int], int]:
         """Return the nodes that scsynth is to be asked for, and how many it keeps silent about."""
@@ -166,24 +166,19 @@ class Founded:
     def _store(self, slot: int) -> FoundationStore:
         return self._stores.setdefault(slot, FoundationStore())
 
-    def _apply(self, slot: int, payload: bytes, number: int, due: int) -> None:
+    def _apply(self, slot: int, meaning: Meaning, number: int, due: int) -> None:
         with contextlib.suppress(RemoteError):  # the relay counts it, with its sender
-            self._store(slot).apply(payload, number=number, due=due)
+            self._store(slot).apply(meaning, number=number, due=due)
 
 
 def nodes_of(told: Told) -> Told:
     """Return it without the loads: they depend on nothing, and are done as they come."""
-    return Told([one for one in told.messages if not is_load(one)], told.values)
+    return Told([one for one in told.messages if Meaning(one).act not in LOADS], told.values)
 
 
-def loads_of(told: Told) -> list[bytes]:
+def loads_of(told: Told) -> list[Meaning]:
     """Return the loads of what was told."""
-    return [one for one in told.messages if is_load(one)]
-
-
-def is_load(payload: bytes) -> bool:
-    """Tell whether a foundation message loads a buffer."""
-    return payload.startswith(b"/b_")
+    return [one for one in map(Meaning, told.messages) if one.act in LOADS]
 
 
 @dataclass(slots=True)
@@ -197,7 +192,7 @@ class Erection:
 
 
 def erect(
-    told: Told, origin: Origin, check: Callable[[bytes, int], None], *, now: int, after: int | None
+    told: Told, origin: Origin, check: Callable[[Meaning, int], None], *, now: int, after: int | None
 ) -> Erection:
     """Return how nodes and values of a member come into scsynth.
 
@@ -207,20 +202,20 @@ def erect(
     """
     found = Erection()
     at = now if after is None else after
-    told = _guarded(told, check, at, found.refused)
+    creations = _guarded([(0, Meaning(one)) for one in told.messages], check, at, found.refused)
+    set_since = _guarded([(due, Meaning(one)) for due, one in told.values], check, at, found.refused)
     values: dict[int, list[tuple[int, bytes]]] = {}
-    for due, payload in told.values:
-        message = single_message(payload)
+    for due, meaning in set_since:
         try:
-            values.setdefault(int(message.arg(0)), []).append((due, remap(message, origin)))
+            node = int(meaning.message.arg(0))
+            values.setdefault(node, []).append((due, remap(meaning.message, origin)))
         except RemoteError as error:
             found.refused.append(error)
-    for payload in told.messages:
-        message = single_message(payload)
-        _, node = key_of(message)
+    for _, meaning in creations:
+        _, node = key_of(meaning)
         settings = values.pop(node, [])
         try:
-            creation = remap(message, origin)
+            creation = remap(meaning.message, origin)
         except RemoteError as error:
             found.refused.append(error)
             continue
@@ -232,19 +227,18 @@ def erect(
     return found
 
 
-def _guarded(told: Told, check: Callable[[bytes, int], None], at: int, refused: list[RemoteError]) -> Told:
-    """Return what of it the guard lets pass; the rest goes into `refused`."""
-    passed = Told([], [])
-    for payload in told.messages:
+def _guarded(
+    dated: list[tuple[int, Meaning]],
+    check: Callable[[Meaning, int], None],
+    at: int,
+    refused: list[RemoteError],
+) -> list[tuple[int, Meaning]]:
+    """Return what of (due, message) the guard lets pass; the rest goes into `refused`."""
+    passed = []
+    for due, meaning in dated:
         try:
-            check(payload, at)
-            passed.messages.append(payload)
-        except RemoteError as error:
-            refused.append(error)
-    for due, payload in told.values:
-        try:
-            check(payload, max(at, due))
-            passed.values.append((due, payload))
+            check(meaning, max(at, due))
+            passed.append((due, meaning))
         except RemoteError as error:
             refused.append(error)
     return passed

@@ -46,11 +46,11 @@ class FaultPlanter:
         """Return what is to be handed over now of what would be. now: session instant."""
         passed: list[Held] = []
         for held in batch:
-            if self._kind is FaultKind.SWAP and _is_note(held):
+            if self._kind is FaultKind.SWAP and _makes_synth(held):
                 passed += self._swap(held)
-            elif self._kind is FaultKind.DROP and _is_note(held):
+            elif self._kind is FaultKind.DROP and _makes_synth(held):
                 self._done(FaultKind.DROP, held)
-            elif self._kind is FaultKind.DELAY and _is_note(held):
+            elif self._kind is FaultKind.DELAY and _makes_synth(held):
                 self._delayed = held
                 self._done(FaultKind.DELAY, held)
             else:
@@ -80,7 +80,7 @@ class FaultPlanter:
 
     def alter(self, held: Held, body: bytes) -> bytes:
         """Return the body to hand over, its last bit turned if armed to (of a float's mantissa)."""
-        if self._kind is not FaultKind.ALTER or not _is_note(held):
+        if self._kind is not FaultKind.ALTER or not _makes_synth(held):
             return body
         self._done(FaultKind.ALTER, held)
         return body[:-1] + bytes([body[-1] ^ 1])
@@ -91,5 +91,5 @@ class FaultPlanter:
         self.planted.append((kind, held.number))
 
 
-def _is_note(held: Held) -> bool:
-    return held.number is not None and held.kind is Kind.TIMED and held.payload.startswith(b"/s_new\0")
+def _makes_synth(held: Held) -> bool:
+    return held.number is not None and held.kind is Kind.TIMED and held.meaning.makes_synth

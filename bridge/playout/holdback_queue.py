@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from relay.wire.meaning import is_note
+from relay.wire.meaning import Meaning
 from relay.wire.sequence import Flag, Judged, Kind, OrderKey
 
 CAPACITY = 20_000
@@ -30,10 +30,10 @@ UNNUMBERED = 2**64
 class Held:
     """An event in hand.
 
-    number: the room's, None while unconfirmed or for what only this host plays. sub: > 0 for what is
-    played at home only, after the own event `seq`. body: the payload remapped, if that is known already.
-    home: what this host's scsynth is handed instead of what all others are.
-    expected: session instant at which its verdict is usually here; 0 where none was waited for.
+    meaning: of its message, in the sender's numbers. number: the room's, None while unconfirmed or for what
+    only this host plays. sub: > 0 for what is played at home only, after the own event `seq`. body: the
+    message remapped, if that is known already. home: what this host's scsynth is handed instead of what all
+    others are. expected: session instant at which its verdict is usually here; 0 where none was waited for.
     counted: False for what a former epoch of the relay judged: it is played, but is no part of this one.
     """
 
@@ -41,7 +41,7 @@ class Held:
     slot: int
     seq: int
     kind: Kind
-    payload: bytes
+    meaning: Meaning
     sub: int = 0
     number: int | None = None
     flags: Flag = Flag.NONE
@@ -229,7 +229,7 @@ class HoldbackQueue:
         return taken
 
     def _is_kept(self, held: Held) -> bool:
-        return self._of_slot[held.slot] < STRUCTURE_CAPACITY and not is_note(held.payload)
+        return self._of_slot[held.slot] < STRUCTURE_CAPACITY and not held.meaning.is_note
 
     def _put_by_due(self, held: Held) -> None:
         self._entries += 1

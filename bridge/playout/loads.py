@@ -9,12 +9,11 @@ from bridge.playout.holdback_queue import Held
 from bridge.playout.loaded_buffers import Buffers
 from bridge.playout.missing_samples import Absent
 from bridge.playout.outgoing import Outgoing
-from bridge.scsynth.arguments import buffer_numbers
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from bridge.scsynth.samples import ResourceFolders, load_to_local
 from relay.wire.errors import RemoteError
-from relay.wire.osc import single_message
+from relay.wire.meaning import Meaning
 
 
 class Loads:
@@ -45,20 +44,21 @@ class Loads:
 
     def loaded_before(self, payloads: list[bytes], own: Origin) -> None:
         """Note what the local player has loaded, by messages of his foundation: his scsynth has it all."""
-        for message in map(single_message, payloads):
-            if message.address in ("/b_alloc", "/b_allocRead"):
-                self.loaded(own.buffer(int(message.args[0])))
+        for meaning in map(Meaning, payloads):
+            if meaning.loads is not None:
+                self.loaded(own.buffer(meaning.loads))
 
-    def load(self, payload: bytes, origin: Origin) -> None:
+    def load(self, meaning: Meaning, origin: Origin) -> None:
         """Load a buffer of another member's, if that may be and the file is here."""
         try:
-            message = single_message(payload)
-            load = load_to_local(message, self._folders)
+            load = load_to_local(meaning, self._folders)
             if load is None:
-                self.absent.note(str(message.args[1]))
+                self.absent.note(str(meaning.message.arg(1)))
                 return
-            mapped = remap(single_message(load.payload), origin)
-            self.buffers.claim(int(single_message(mapped).args[0]), load.samples)
+            mapped = remap(load.meaning.message, origin)
+            buffer = load.meaning.loads
+            assert buffer is not None, "nothing else comes through load_to_local"
+            self.buffers.claim(origin.buffer(buffer), load.samples)
             self._out.add([mapped])
         except RemoteError as error:
             self._accounts.refuse(error)
@@ -67,11 +67,13 @@ class Loads:
         """Note what frees a buffer, and the buffers that a note plays."""
         if held.sub or not held.counted:  # in the jam's numbers already, and nobody else's business
             return
-        if held.payload.startswith(b"/b_free\0"):
-            self.buffers.free(origin.buffer(int(single_message(held.payload).args[0])), held.due)
-        elif held.number is not None and held.payload.startswith(b"/s_new\0"):
-            numbers = buffer_numbers(single_message(held.payload))
-            self.buffers.handed_over(held.number, held.due, [origin.buffer(number) for number in numbers])
+        meaning = held.meaning
+        if meaning.unloads is not None:
+            self.buffers.free(origin.buffer(meaning.unloads), held.due)
+        elif held.number is not None and meaning.makes_synth:
+            self.buffers.handed_over(
+                held.number, held.due, [origin.buffer(number) for number in meaning.needs]
+            )
 
     def run(self, until: int) -> None:
         """Enter the notes due at or before a session instant that found nothing to play."""

@@ -12,9 +12,9 @@ from bridge.playout.slot_resets import Resets
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.places import Places
 from clock.model import Reading
+from relay.wire import write
 from relay.wire.foundation import Told
 from relay.wire.guard import Guard, Guards
-from relay.wire.osc import encode
 from relay.wire.sequence import Judged
 
 
@@ -57,15 +57,15 @@ class Members:
         """Take in what another member had built and set as of event `number`; what is there is left alone."""
         news, refused = self.founded.learn(slot, told, number)
         self._accounts.refuse_for("not-a-foundation", refused)
-        for payload in loads_of(news):
-            self._loads.load(payload, self.origin(slot))
+        for meaning in loads_of(news):
+            self._loads.load(meaning, self.origin(slot))
         if self.founded.stands(slot):
             self._build(slot, nodes_of(news), now, reading)
 
     def load(self, event: Judged) -> None:
         """Load a buffer of another member's, unless it was told of already."""
         if self.founded.load(event):
-            self._loads.load(event.payload, self.origin(event.slot))
+            self._loads.load(event.meaning, self.origin(event.slot))
 
     def rise(self, now: int, reading: Reading) -> None:
         """Build what can stand now, and ask for what should."""
@@ -73,7 +73,7 @@ class Members:
             for slot, told in self.founded.rise(self.places.certain()):
                 self._build(slot, told, now, reading)
         nodes, silent = self.founded.questions(now)
-        self._out.add([encode("/n_query", node) for node in nodes])
+        self._out.add([write.ask_node(node) for node in nodes])
         self._accounts.unfound(silent)
 
     def next_question(self) -> int | None:

@@ -8,7 +8,7 @@ from bridge.clocks.timebase import Timebase
 from bridge.playout.holdback_queue import Held
 from clock.model import Reading, ticks_from_ns
 from relay.wire.catchup import Chords, UsualWay
-from relay.wire.meaning import is_note, makes_synth
+from relay.wire.meaning import Meaning
 from relay.wire.sequence import Scheme
 from relay.wire.timetag import from_unix_ns
 
@@ -44,22 +44,22 @@ class Behind:
         return self._timebase.session_at(reading.local_ns) if usual is None else judged + usual
 
     def misses_at_tap(
-        self, payload: bytes, timetag: int | None, received_local_ns: int, reading: Reading
+        self, meaning: Meaning, timetag: int | None, received_local_ns: int, reading: Reading
     ) -> bool:
         """Tell whether a note of the local player lay unread for too long, until its time was over.
 
-        payload: an /s_new of a stock synth, or of one of his own. timetag: of its bundle, by the wall clock.
+        meaning: of what makes a stock synth, or one of his own. timetag: of its bundle, by the wall clock.
         What Sonic Pi itself sends late is fresh, and is played.
         """
-        if timetag is None or not makes_synth(payload) or not self._drops:
+        if timetag is None or not meaning.makes_synth or not self._drops:
             return False
         is_over = timetag <= from_unix_ns(reading.wall_ns)
         unread = ticks_from_ns(reading.local_ns - received_local_ns) if is_over else 0
-        return self._own_chords.misses((timetag,), unread) and is_note(payload)
+        return self._own_chords.misses((timetag,), unread) and meaning.is_note
 
     def misses(self, held: Held, late: int, now: int) -> bool:
         """Tell whether a note that is handed over now is dropped. late: ticks too late for scsynth."""
-        if not self._drops or held.sub or not makes_synth(held.payload):
+        if not self._drops or held.sub or not held.meaning.makes_synth:
             return False
         behind = now - max(held.due - self._advance, held.expected) if late > 0 else 0
-        return self._chords.misses((held.slot, held.due), behind) and is_note(held.payload)
+        return self._chords.misses((held.slot, held.due), behind) and held.meaning.is_note

@@ -27,6 +27,7 @@ from clock.model import Reading
 from relay.wire.control import Foundation
 from relay.wire.foundation import Told
 from relay.wire.guard import Guard
+from relay.wire.meaning import Meaning
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Scheme, Stamped
 
 AHEAD_COUNT_MAX = 1024
@@ -151,20 +152,21 @@ class Playout:
     # -- events --------------------------------------------------------------------------------------
 
     def misses_at_tap(
-        self, payload: bytes, timetag: int | None, received_local_ns: int, reading: Reading
+        self, meaning: Meaning, timetag: int | None, received_local_ns: int, reading: Reading
     ) -> bool:
         """Tell whether a note of the local player lay unread until its time was over; see `Behind`."""
-        return self._behind.misses_at_tap(payload, timetag, received_local_ns, reading)
+        return self._behind.misses_at_tap(meaning, timetag, received_local_ns, reading)
 
     def hold_own(
         self, event: Stamped, due: int, *, body: bytes | None = None, home: bytes | None = None
     ) -> None:
         """Take in an own event as stamped. body, home: as in `Held`."""
-        self._queue.push(Held(due, self.own.slot, event.seq, event.kind, event.payload, body=body, home=home))
+        self._queue.push(Held(due, self.own.slot, event.seq, event.kind, event.meaning, body=body, home=home))
 
-    def hold_home(self, message: bytes, kind: Kind, due: int, *, after: int) -> None:
-        """Take in a message, in the jam's numbers, that is played here only, after the own event `after`."""
-        self._queue.push(Held(due, self.own.slot, after, kind, message, self._queue.next_sub(), home=message))
+    def hold_home(self, home: bytes, meaning: Meaning, kind: Kind, due: int, *, after: int) -> None:
+        """Take in what is played here only, after the own event `after`. home: the message in the jam's
+        numbers; meaning: of the message as it was sent."""
+        self._queue.push(Held(due, self.own.slot, after, kind, meaning, self._queue.next_sub(), home=home))
 
     def judged(self, event: Judged, reading: Reading) -> None:
         """Take in the relay's verdict on an event of any member, this one included."""
@@ -182,7 +184,7 @@ class Playout:
                 self._members.load(event)
             self._accounts.tally(event, event.payload)
         elif not own or not (self._queue.confirm_own(event) or self._accounts.confirm(event)):
-            held = Held(event.due, event.slot, event.seq, event.kind, event.payload, 0, event.number)
+            held = Held(event.due, event.slot, event.seq, event.kind, event.meaning, 0, event.number)
             held.flags, held.expected = event.flags, self._behind.expected(event.judged, reading)
             self._queue.push(held)
 

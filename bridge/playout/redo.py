@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bridge.playout.holdback_queue import Held
-from bridge.scsynth.arguments import created_nodes, referenced_nodes
+from bridge.scsynth.id_space import Origin
 from bridge.scsynth.pieces import apart
-from relay.wire.meaning import is_note
-from relay.wire.osc import encode, single_message
+from relay.wire import write
 from relay.wire.sequence import Flag, Kind, OrderKey
 from relay.wire.timetag import ticks
 
@@ -33,7 +32,7 @@ class _Done:
     seq: int
     message: bytes
     made: tuple[tuple[int, int], ...] = field(compare=False)
-    """(node, where it was put) of each node that it makes."""
+    """(node, where it was put) of each node that it makes, in its sender's numbers; likewise `about`."""
     about: frozenset[int] = field(compare=False)
 
 
@@ -71,7 +70,7 @@ class Redo:
         late: scsynth can't run it at its due any more.
         """
         bundles = apart(message)
-        if held.sub or is_note(held.payload):
+        if held.sub or held.meaning.is_note:
             return bundles
         slot, one = self._slots.setdefault(held.slot, _Slot()), _done(held, message)
         # What is overtaken and timed may still run at its own time, and then it has its place.
@@ -97,7 +96,7 @@ def _behind(slot: _Slot, held: Held, late: _Done, *, runs: int, overtaken: bool)
     """Yield what must follow a late event again."""
     reset_due, reset_seq = slot.reset
     if held.kind is not Kind.RESET and held.seq < reset_seq and reset_due <= runs:
-        yield from (encode("/n_free", node) for node, _ in late.made)
+        yield from (write.free_node(Origin(held.slot).node(node)) for node, _ in late.made)
         return
     nodes = {node for node, _ in late.made}
     for one in slot.done:
@@ -110,6 +109,5 @@ def _behind(slot: _Slot, held: Held, late: _Done, *, runs: int, overtaken: bool)
 
 
 def _done(held: Held, message: bytes) -> _Done:
-    parsed = single_message(message)
-    made = tuple((node, target) for node, _, target in created_nodes(parsed))
-    return _Done(held.key, held.seq, message, made, frozenset(referenced_nodes(parsed)))
+    made = tuple((node, target) for node, _, target in held.meaning.creates)
+    return _Done(held.key, held.seq, message, made, frozenset(held.meaning.names))

@@ -10,7 +10,7 @@ on the order.
 """
 
 from bridge.scsynth.id_space import Origin
-from relay.wire.osc import encode
+from relay.wire.write import new_group, new_synth
 
 JAM = 1
 STRIPS = 2
@@ -43,13 +43,13 @@ class HostTree:
             return []
         messages: list[bytes] = []
         if not self._frame_built:
-            messages += [encode("/g_new", JAM, _HEAD, 0), encode("/g_new", STRIPS, _AFTER, JAM)]
+            messages += [new_group(JAM, _HEAD, 0), new_group(STRIPS, _AFTER, JAM)]
             self._frame_built = True
         lower = max((other for other in self._slots if other < slot), default=None)
         if lower is None:
-            messages.append(encode("/g_new", origin.root, _HEAD, JAM))
+            messages.append(new_group(origin.root, _HEAD, JAM))
         else:
-            messages.append(encode("/g_new", origin.root, _AFTER, Origin(lower).root))
+            messages.append(new_group(origin.root, _AFTER, Origin(lower).root))
         self._slots = sorted([*self._slots, slot])
         if self.synthdefs_loaded:
             messages.append(self._strip(slot))
@@ -70,8 +70,7 @@ class HostTree:
     def _strip(self, slot: int) -> bytes:
         lower = max((other for other in self._slots if other < slot), default=None)
         place = (_HEAD, STRIPS) if lower is None else (_AFTER, FIRST_STRIP + lower)
-        return encode(
-            "/s_new",
+        return new_synth(
             STRIP_SYNTHDEF,
             FIRST_STRIP + slot,
             *place,

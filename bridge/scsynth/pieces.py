@@ -7,10 +7,13 @@ Everything travels however long it is, since a missing group or free is never ma
 can't be cut. Bound: the content of one datagram of Sonic Pi (65,507 bytes), fewer than 130 pieces.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from bridge.scsynth.arguments import NODE_NEW, whole
-from relay.wire.commands import COMMANDS, CONTROL_ROLES, Command, Role
+from relay.wire import write
+from relay.wire.arguments import NODE_NEW, whole
+from relay.wire.commands import COMMANDS, CONTROL_ROLES, Act, Command, Role
+from relay.wire.meaning import Meaning
 from relay.wire.osc import MAX_MESSAGES, Arg, Message, encode, encode_string, single_message
 
 CONTROL_NAME_MAX = 255
@@ -21,7 +24,6 @@ COUNT_MAX = 1024
 """The greatest count that `remap` accepts (its MAX_COUNT), so cutting makes no greater one allowed."""
 INDEX_MAX = (1 << 31) - 1 - COUNT_MAX
 """The greatest start index of counted values. Higher ones leave the range of an OSC int."""
-_CONTINUED_BY = {"/s_new": "/n_set"}
 _BACKWARDS = (0, 3)
 """The add actions by which /n_order puts its nodes before those of an earlier call."""
 
@@ -36,36 +38,37 @@ _ABOUT_NODES = {
 Group = tuple[Arg, ...]
 
 
-def pieces(message: Message, longest: int) -> list[Message]:
+def pieces(meaning: Meaning, longest: int) -> list[Meaning]:
     """Return the message, or the pieces of it, none longer than `longest` bytes.
 
     [] if it can't be cut: /b_gen, values for places that no buffer has, and messages that `remap` refuses.
     A control whose name no synthdef can have is left out. Raises Refused if a count is no whole number.
     """
-    if len(message.raw) <= longest:
-        return [message]
-    command = COMMANDS.get(message.address)
+    if len(meaning.payload) <= longest:
+        return [meaning]
+    message, command = meaning.message, meaning.command
     if command is None or not command.repeat or command.trailing is not None:
         return []
     if any(field.role is Role.ANY for field in command.repeat) or set(message.tags) - set("ifs"):
         return []
-    address, head = message.address, message.args[: len(command.args)]
+    build: Callable[..., bytes] = partial(encode, message.address)
+    head = message.args[: len(command.args)]
     groups = _groups(message, command)
     if groups is None or len(head) < len(command.args):
         return []
-    if address in _CONTINUED_BY:  # ids come first, so a late rest can't leave it on a wrong bus for a moment
+    if meaning.makes_synth:  # ids come first, so a late rest can't leave it on a wrong bus for a moment
         groups.sort(key=lambda group: group[0] not in CONTROL_ROLES)
-    found = list[Message]()
+    found = list[Meaning]()
     while groups or not found:
-        room = longest - len(encode(address, *head))
+        room = longest - len(build(*head))
         taken = _fitting(groups, room)
         if room < 0 or (groups and not taken):
             return []
-        found.append(single_message(encode(address, *head, *_joined(groups[:taken]))))
+        found.append(Meaning(build(*head, *_joined(groups[:taken]))))
         del groups[:taken]
-        if address in _CONTINUED_BY:
-            address, head = _CONTINUED_BY[address], (head[NODE_NEW],)
-    if address == "/n_order" and head[0] in _BACKWARDS:
+        if meaning.makes_synth and len(found) == 1:
+            build, head = write.set_controls, (head[NODE_NEW],)
+    if meaning.act is Act.ORDER and head[0] in _BACKWARDS:
         found.reverse()
     return found
 

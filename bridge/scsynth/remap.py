@@ -10,25 +10,28 @@ import re
 import struct
 from collections.abc import Container
 
-from bridge.scsynth.arguments import (
+from bridge.scsynth.id_space import CONTROL_BUSES_PER_SLOT, Origin, home_only_node
+from relay.wire.arguments import (
     ADD_ACTION,
     FIRST_CONTROL,
+    FIRST_SET,
     NAME,
     NODE_NEW,
     ROLE_OF_CONTROL,
     TARGET,
     fields,
-    synthdef_name,
     whole,
 )
-from bridge.scsynth.id_space import CONTROL_BUSES_PER_SLOT, Origin, home_only_node
 from relay.wire.commands import (
     COMMANDS,
     CONTROL_ROLES,
     HOME_ONLY,
     LOCAL_ONLY_SYNTHDEFS,
     SYNTHDEFS,
+    Act,
+    Command,
     CommandClass,
+    Family,
     Role,
 )
 from relay.wire.errors import Refused
@@ -38,14 +41,10 @@ MAX_COUNT = 1024
 """The greatest count argument, since scsynth works through it in its audio thread."""
 
 _HEAD, _TAIL = 0, 1
-_MAX_ADD_ACTION = {"/n_order": 3}
-_UNSUPPORTED = {
-    "/n_fill": "scsynth 3.13 reads one value too many",
-    "/s_noid": "the node could not be addressed any more",
-    "/s_newargs": "undocumented",
-}
-_AT_HOME_TOO = frozenset({"/b_write"})
-_ROOT_REFUSED = frozenset({"/g_freeAll", "/g_deepFree"})
+_MAX_ADD_ACTION = 4
+_MAX_ADD_ACTION_OF_ORDER = 3
+_ONE_CONTROL = (Act.SET_RUN, Act.MAP)
+"""What may set, or let follow a bus, one control at a time."""
 _SAFE_BUFGENS = frozenset(
     {"sine1", "sine2", "sine3", "cheby", "normalize", "wnormalize", "env", "cantorFill"}
 )
@@ -85,7 +84,7 @@ def remap(
     id-control, string-value, array, unknown-synthdef, local-synthdef, completion-message.
     """
     patch = _Patch(message, origin, local_nodes, at_home=at_home)
-    if message.address == "/s_new":
+    if patch.act is Act.NEW_SYNTH:
         patch.new_synth()
     else:
         patch.by_table()
@@ -96,14 +95,16 @@ class _Patch:
     """One message in translation: its bytes, and the changes of length, which are applied at the end."""
 
     __slots__ = (
-        *("added", "added_tags", "at_home", "channels", "local_nodes", "longer", "message", "origin", "out"),
-        "roles",
+        *("act", "added", "added_tags", "at_home", "channels", "command", "local_nodes", "longer", "message"),
+        *("origin", "out", "roles"),
     )
 
     def __init__(
         self, message: Message, origin: Origin, local_nodes: Container[int], *, at_home: bool
     ) -> None:
         self.message = message
+        self.command: Command | None = COMMANDS.get(message.address)
+        self.act = Act.OTHER if self.command is None else self.command.act
         self.origin = origin
         self.local_nodes = local_nodes
         self.at_home = at_home
@@ -115,21 +116,21 @@ class _Patch:
         self.added_tags = b""
 
     def new_synth(self) -> None:
-        """Patch an /s_new like `by_table` and add the defaults. A path of its own: nearly all traffic."""
+        """Patch like `by_table` and add the defaults. A path of its own: nearly all traffic makes synths."""
         message = self.message
         raw, tags, offsets = message.raw, message.tags, message.offsets
         if tags[:1] != "s" or len(tags) < FIRST_CONTROL:
-            raise Refused("arguments", f"/s_new ,{tags[:40]}")
+            raise Refused("arguments", f"{message.address} ,{tags[:40]}")
         name = raw[offsets[NAME] : offsets[NODE_NEW]]
         defaulted = _DEFAULTED.get(name)
         if defaulted is None:
             if not self.at_home:
-                raise Refused("unknown-synthdef", synthdef_name(message)[:80])
+                raise Refused("unknown-synthdef", str(message.arg(NAME))[:80])
             defaulted, self.roles = _OWN_DEFAULTED, _OWN_ROLES
         self.channels = _CHANNELS.get(name, 1)
         self.node_but_root(NODE_NEW)
         if name in _LOCAL_ONLY and not self.at_home:
-            raise Refused("local-synthdef", synthdef_name(message))
+            raise Refused("local-synthdef", str(message.arg(NAME)))
         self.target(TARGET, self.add_action(ADD_ACTION))
         given = self.controls(FIRST_CONTROL)
         for control, role in defaulted:
@@ -210,21 +211,19 @@ class _Patch:
         self.longer.append((start, start + len(encode_string(text)), encode_string(f"{kind}{bus}")))
 
     def by_table(self) -> None:
-        message = self.message
+        message, command = self.message, self.command
         address = message.address
-        command = COMMANDS.get(address)
-        allowed = command is not None and (
-            command.kind is CommandClass.REWRITE
-            or (self.at_home and (command.kind is CommandClass.LOCAL or address in _AT_HOME_TOO))
-        )
-        if command is None or not allowed or address in _UNSUPPORTED:
-            why = _UNSUPPORTED.get(address) or (command.why if command else "no command of scsynth")
-            raise Refused("not-allowed", f"{address[:40]} {why}".rstrip())
+        if command is None:
+            raise Refused("not-allowed", f"{address[:40]} no command of scsynth")
+        only_at_home = command.kind is CommandClass.LOCAL or command.act is Act.WRITE_FILE
+        allowed = command.kind is CommandClass.REWRITE or (self.at_home and only_at_home)
+        if not allowed or command.unsupported:
+            raise Refused("not-allowed", f"{address} {command.unsupported or command.why}".rstrip())
         if command.kind is CommandClass.REWRITE and not message.tags:
             raise Refused("arguments", f"{address} of nothing")
-        if address == "/n_set":
+        if command.act is Act.SET:
             self.node_but_root(0)
-            self.controls(1)
+            self.controls(FIRST_SET)
             return
         add_action = _HEAD
         named: list[int] = []
@@ -234,7 +233,7 @@ class _Patch:
                     named.append(self.node_but_root(index))
                 case Role.GROUP:
                     named.append(self.node(index))
-                    if address in _ROOT_REFUSED and named[-1] == 0:
+                    if command.act is Act.EMPTY and named[-1] == 0:
                         raise Refused("root-node", f"{address} 0 is an event of the room, no message")
                 case Role.ADD_ACTION:
                     add_action = self.add_action(index)
@@ -260,7 +259,7 @@ class _Patch:
                         raise Refused("arguments", f"{address} argument {index}: expected a string")
                 case _:
                     self.plain(index)
-        _check_order(address, named, self.local_nodes)
+        _check_order(command, named, self.local_nodes)
 
     def node(self, index: int) -> int:
         """Patch a node or group. Return the sender's id of it."""
@@ -281,7 +280,7 @@ class _Patch:
 
     def add_action(self, index: int) -> int:
         action = whole(self.message, index)
-        if not 0 <= action <= _MAX_ADD_ACTION.get(self.message.address, 4):
+        if not 0 <= action <= (_MAX_ADD_ACTION_OF_ORDER if self.act is Act.ORDER else _MAX_ADD_ACTION):
             raise Refused("add-action", f"{self.message.address} {action}")
         return action
 
@@ -306,11 +305,11 @@ class _Patch:
         count = whole(message, index)
         if not 0 <= count <= MAX_COUNT:
             raise Refused("count", f"{message.address} {count}: expected 0 to {MAX_COUNT}")
-        if message.address.startswith("/c_"):
+        if self.command is not None and self.command.family is Family.BUS:
             first = whole(message, index - 1)
             if first + count > CONTROL_BUSES_PER_SLOT:
                 raise Refused("bus-range", f"{message.address}: {count} control buses from {first}")
-        elif count != 1 and message.address in ("/n_setn", "/n_mapn", "/n_mapan"):
+        elif count != 1 and self.act in _ONE_CONTROL:
             # The controls after the named one depend on the synthdef, and may carry ids.
             raise Refused("count", f"{message.address} {count}: one control at a time here")
 
@@ -319,10 +318,8 @@ class _Patch:
         message = self.message
         if message.tags[index] != "s":
             raise Refused("control-index", f"{message.address} argument {index}: controls go by name here")
-        if message.address.startswith("/n_") and message.arg(index) in CONTROL_ROLES:
-            raise Refused(
-                "id-control", f"{message.address}: {message.arg(index)!r} is set by /s_new and /n_set"
-            )
+        if self.act in _ONE_CONTROL and message.arg(index) in CONTROL_ROLES:
+            raise Refused("id-control", f"{message.address}: {message.arg(index)!r} is set in other ways")
 
     def number(self, index: int, value: int) -> None:
         """Patch a bus or buffer and keep its type. Below 2**24 every whole number is an exact float."""
@@ -345,22 +342,24 @@ def _tags_start(message: Message) -> int:
     return (len(message.address) + 4 & -4) + 1
 
 
-def _check_order(address: str, named: list[int], local_nodes: Container[int]) -> None:
+def _check_order(command: Command, named: list[int], local_nodes: Container[int]) -> None:
     """Refuse to move a node anywhere but into its member's root group.
 
     scsynth doesn't check whether a group is moved into itself or into a group within it. Two such moves hang
     or kill it (measured on 3.13). This code doesn't know which nodes are groups. Sonic Pi itself moves only
     live audio, which exists on its own host only and contains nothing.
     """
-    match address:
-        case "/n_before" | "/n_after":
+    match command.act:
+        case Act.MOVE_BESIDE:
             moves = zip(named[::2], named[1::2], strict=True)
-        case "/g_head" | "/g_tail":
+        case Act.MOVE_INTO:
             moves = zip(named[1::2], named[::2], strict=True)
-        case "/n_order":
+        case Act.ORDER:
             moves = zip(named[1:], named[:1] * (len(named) - 1), strict=True)
         case _:
             return
     for moved, place in moves:
         if place != 0 and (moved == place or moved not in local_nodes):
-            raise Refused("cycle", f"{address}: node {moved} may only go into the root group, not to {place}")
+            raise Refused(
+                "cycle", f"{command.address}: node {moved} may only go into the root group, not to {place}"
+            )

@@ -12,15 +12,14 @@ from io import SEEK_END
 from pathlib import Path, PurePosixPath
 
 from bridge.scsynth.id_space import BUFFERS_PER_SLOT
+from relay.wire.commands import Act
 from relay.wire.errors import Refused
-from relay.wire.osc import Message, encode
+from relay.wire.meaning import Meaning
+from relay.wire.osc import encode
 
 KINDS = ("samples", "buffers")
 KNOWN_ROOTS = (Path("/usr/share/sonic-pi"), Path("/opt/sonic-pi/etc"), Path("/usr/lib/sonic-pi/etc"))
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
-
-FRAMES_MAX = 1 << 26
-"""Greatest frames times channels of a /b_alloc: 256 MiB of memory at every member."""
 
 SLOT_SAMPLES_MAX = 1 << 27
 """The same for all buffers of a member together: 512 MiB. All samples of Sonic Pi take a fourth of it."""
@@ -44,7 +43,7 @@ class LocalFile:
 class Load:
     """A load of a buffer on this host: an OSC message, and the most samples it takes in memory."""
 
-    payload: bytes
+    meaning: Meaning
     samples: int
 
 
@@ -105,56 +104,46 @@ def _has_samples(root: Path) -> bool:
         return False
 
 
-def load_to_wire(message: Message, folders: ResourceFolders) -> bytes | None:
-    """Return a local /b_allocRead or /b_alloc in its travelling form; None if it must stay local.
+def load_to_wire(meaning: Meaning, folders: ResourceFolders) -> Meaning | None:
+    """Return a load of the local player in its travelling form; None if it must stay local.
 
     Raises Refused if no host could play it.
     """
-    if message.address == "/b_alloc":
-        check_size(message)
-        return message.raw
-    if len(message.args) < 2 or not isinstance(message.args[1], str):
-        raise Refused("not-allowed", f"{message.address} without a path")
-    name = folders.to_wire(message.args[1])
-    if name is None:
-        return None
-    return _with_path(message, name)
+    if meaning.act is Act.ALLOCATE:
+        _ = meaning.samples
+        return meaning
+    name = folders.to_wire(_path(meaning))
+    return None if name is None else _with_path(meaning, name)
 
 
-def load_to_local(message: Message, folders: ResourceFolders) -> Load | None:
+def load_to_local(meaning: Meaning, folders: ResourceFolders) -> Load | None:
     """Return a member's load with this machine's path; None if the file doesn't exist here or can't be read.
 
     Raises Refused if the message isn't a load, or too large.
     """
-    if message.address == "/b_alloc":
-        return Load(message.raw, check_size(message))
-    if message.address != "/b_allocRead" or len(message.args) < 2 or not isinstance(message.args[1], str):
-        raise Refused("not-allowed", f"{message.address} as a resource")
-    file = folders.to_local(message.args[1])
+    if meaning.act is Act.ALLOCATE:
+        return Load(meaning, meaning.samples)
+    file = folders.to_local(_path(meaning))
     if file is None:
         return None
-    return Load(_with_path(message, str(file.path)), file.length * SAMPLES_PER_BYTE)
+    return Load(_with_path(meaning, str(file.path)), file.length * SAMPLES_PER_BYTE)
 
 
-def _with_path(message: Message, path: str) -> bytes:
+def _path(meaning: Meaning) -> str:
+    """Return the file that a load reads. Raises Refused if the message is no load of a file."""
+    message = meaning.message
+    if meaning.act is not Act.LOAD_FILE or message.tags[1:2] != "s":
+        raise Refused("not-allowed", f"{message.address} is no load of a file")
+    return str(message.arg(1))
+
+
+def _with_path(meaning: Meaning, path: str) -> Meaning:
     """Return a load with another path. Raises Refused if other arguments aren't numbers."""
+    message = meaning.message
     number, _, *rest = message.args
     if message.tags.strip("if") != "s":
         raise Refused("arguments", f"{message.address} ,{message.tags[:40]}: expected numbers and one path")
-    return encode(message.address, number, path, *rest)
-
-
-def check_size(message: Message) -> int:
-    """Return the samples that a /b_alloc asks for. Raises Refused if there are none, or over FRAMES_MAX."""
-    numbers = [argument for argument in message.args[1:3] if isinstance(argument, int | float)]
-    if not numbers or any(not 0 < number <= FRAMES_MAX for number in numbers):
-        raise Refused("buffer-size", f"{message.args[1:3]}: expected frames and channels above 0")
-    size = 1.0
-    for number in numbers:
-        size *= number
-    if size > FRAMES_MAX:
-        raise Refused("buffer-size", f"{size:.0f} samples: at most {FRAMES_MAX}")
-    return round(size)
+    return Meaning(encode(message.address, number, path, *rest))
 
 
 class BufferMemory:

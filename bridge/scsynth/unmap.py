@@ -10,15 +10,14 @@ import struct
 from collections.abc import Callable, Iterable
 
 from bridge.scsynth.id_space import LOCAL_BASE, Origin
-from relay.wire.commands import CONTROL_ROLES, Role
+from relay.wire.commands import COMMANDS, CONTROL_ROLES, REPLIES, Family, ReplyKind, Role
 from relay.wire.osc import Message, encode_string
+from relay.wire.write import NO_NODE
 
-_NO_NODE = -1
 _ROOT = 0
 _PARENT_TO_NEXT = (1, 2, 3)
 _IS_GROUP, _HEAD_OF_GROUP, _TAIL_OF_GROUP = 4, 5, 6
 _NUMBER = re.compile(r"(?<![\w.-])[0-9]{1,10}(?![\w.])")
-_NODE_COMMANDS = ("/n_", "/s_", "/g_", "/p_")
 _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")
 
@@ -29,7 +28,8 @@ def unmap_reply(message: Message, origin: Origin) -> bytes | None:
     A failure without any number in it (`duplicate node ID`) is passed on unchanged, since its owner can't be
     told from it; the caller knows which message it just sent. Shapes that scsynth never sends give None.
     """
-    unmapped = _BY_ADDRESS.get(message.address, _of_node)(message, origin)
+    kind = REPLIES.get(message.address)
+    unmapped = (_of_node if kind is None else _BY_KIND[kind])(message, origin)
     return None if unmapped is None else bytes(unmapped)
 
 
@@ -54,7 +54,7 @@ def _node_notice(message: Message, origin: Origin) -> bytearray | None:
         neighbours = (*neighbours, _HEAD_OF_GROUP, _TAIL_OF_GROUP)
     for index in neighbours:
         own = origin.own_node(_int(message, index))
-        _INT.pack_into(out, message.offsets[index], _NO_NODE if own is None else own)
+        _INT.pack_into(out, message.offsets[index], NO_NODE if own is None else own)
     return out
 
 
@@ -67,10 +67,11 @@ def _done(message: Message, origin: Origin) -> bytes | bytearray | None:
     """Translate /done and /fail: a command; for /fail a text; for buffer commands the buffer last."""
     if message.tags[:1] != "s":
         return None
-    command = str(message.arg(0))
-    if command.startswith("/b_") and message.tags[-1] == "i":
+    command = COMMANDS.get(str(message.arg(0)))
+    family = Family.SERVER if command is None else command.family
+    if family is Family.BUFFER and message.tags[-1] == "i":
         return _patched(message, (len(message.tags) - 1,), origin.own_buffer)
-    if message.tags[:2] == "ss" and command.startswith(_NODE_COMMANDS):
+    if message.tags[:2] == "ss" and family is Family.NODE:
         return _failed_text(message, origin)
     return message.raw
 
@@ -128,7 +129,7 @@ def _controls(message: Message, origin: Origin) -> bytearray | None:
     out = _of_node(message, origin)
     if out is None:
         return None
-    step = 2 if message.address == "/n_setn" else 1
+    step = 2 if REPLIES[message.address] is ReplyKind.RUNS_OF_CONTROLS else 1
     for index in range(1, len(message.tags) - step):
         if message.tags[index] != "s" or message.tags[index + step] != "f":
             continue
@@ -163,17 +164,20 @@ def _int(message: Message, index: int) -> int:
     return value
 
 
-_BY_ADDRESS: dict[str, Callable[[Message, Origin], bytes | bytearray | None]] = {
-    **dict.fromkeys(("/n_go", "/n_end", "/n_on", "/n_off", "/n_move", "/n_info"), _node_notice),
-    **dict.fromkeys(("/done", "/fail"), _done),
-    **dict.fromkeys(("/b_set", "/b_setn"), _of_buffer),
-    **dict.fromkeys(("/n_set", "/n_setn"), _controls),
-    **dict.fromkeys(
-        ("/synced", "/status.reply", "/version.reply", "/rtMemoryStatus.reply", "/d_removed", "/late"),
-        _unchanged,
-    ),
-    "/b_info": _buffer_info,
-    "/c_set": _control_buses,
-    "/c_setn": _runs_of_control_buses,
-    "/g_queryTree.reply": _hidden,
+_BY_KIND: dict[ReplyKind, Callable[[Message, Origin], bytes | bytearray | None]] = {
+    ReplyKind.DONE: _done,
+    ReplyKind.FAILED: _done,
+    ReplyKind.NODE_BEGAN: _node_notice,
+    ReplyKind.NODE_ENDED: _node_notice,
+    ReplyKind.NODE_THERE: _node_notice,
+    ReplyKind.NODE_NOTICE: _node_notice,
+    ReplyKind.STATUS: _unchanged,
+    ReplyKind.OF_SERVER: _unchanged,
+    ReplyKind.TREE: _hidden,
+    ReplyKind.CONTROLS: _controls,
+    ReplyKind.RUNS_OF_CONTROLS: _controls,
+    ReplyKind.BUFFER_INFO: _buffer_info,
+    ReplyKind.BUFFER_VALUES: _of_buffer,
+    ReplyKind.BUSES: _control_buses,
+    ReplyKind.RUNS_OF_BUSES: _runs_of_control_buses,
 }

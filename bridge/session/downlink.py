@@ -11,7 +11,6 @@ from bridge.restart_state import HandedOver, Memory
 from relay.wire import frames
 from relay.wire.control import Foundation
 from relay.wire.errors import MalformedDatagram
-from relay.wire.meaning import is_note
 from relay.wire.outbox import Outbox
 from relay.wire.recovery import GapTracker
 from relay.wire.sequence import Judged
@@ -114,7 +113,7 @@ class Downlink:
     def take_early(self, now: int) -> tuple[list[Foundation], list[Judged]]:
         """Take out what was kept, as it came, but for notes that are over at the session instant `now`: they
         would all sound at once."""
-        early = [event for event in self._early if event.due > now or not is_note(event.payload)]
+        early = [event for event in self._early if event.due > now or not event.meaning.is_note]
         told, self._told, self._early = self._told, [], []
         return told, early
 

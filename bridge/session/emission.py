@@ -17,6 +17,7 @@ from bridge.session.states import State
 from bridge.session.uplink import Uplink
 from clock.model import Reading
 from relay.wire import control, frames
+from relay.wire.meaning import Meaning
 from relay.wire.sequence import Kind, Stamped, Timing
 from relay.wire.timetag import seconds
 
@@ -45,7 +46,7 @@ class Emission:
     def emit(
         self,
         kind: Kind,
-        payload: bytes,
+        meaning: Meaning,
         *,
         wall_timetag: int | None,
         emitted_local_ns: int,
@@ -54,9 +55,9 @@ class Emission:
         home: bytes | None = None,
         foundation: bool = False,
     ) -> None:
-        """Stamp a message of the local player, hold it back here (`Held`), send its payload to the relay."""
+        """Stamp a message of the local player, hold it back here (`Held`), send it to the relay."""
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
-        event = self.uplink.stamp(kind, payload, emitted=emitted, timetag=timetag, foundation=foundation)
+        event = self.uplink.stamp(kind, meaning, emitted=emitted, timetag=timetag, foundation=foundation)
         self._memory.next_seq = self.uplink.next_seq
         due = self.uplink.due_as_stamped(event, self.timing)
         if kind is not Kind.RESOURCE:
@@ -67,14 +68,24 @@ class Emission:
             self.uplink.send(event, self.timing, now=now, now_s=reading.local_s)
 
     def emit_home(
-        self, message: bytes, *, wall_timetag: int | None, emitted_local_ns: int, reading: Reading
+        self,
+        home: bytes,
+        meaning: Meaning,
+        *,
+        wall_timetag: int | None,
+        emitted_local_ns: int,
+        reading: Reading,
     ) -> None:
-        """Hold back a message that only this host plays, in order with the own events."""
+        """Hold back a message that only this host plays, in order with the own events.
+
+        home: in scsynth's numbers. meaning: of the message as it was sent.
+        """
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         kind = Kind.UNTIMED if timetag is None else Kind.TIMED
         seq = self.uplink.next_seq - 1
-        due = self.uplink.due_at_home(Stamped(seq, emitted, timetag, kind, message), self.timing)
-        self._playout.hold_home(message, kind, due, after=seq)
+        event = Stamped(seq, emitted, timetag, kind, meaning.payload, meaning=meaning)
+        due = self.uplink.due_at_home(event, self.timing)
+        self._playout.hold_home(home, meaning, kind, due, after=seq)
 
     def note_refused(self, tell: Tell | None = None) -> None:
         """Count what the local player sent and nobody gets, his scsynth included; tell why if it is news."""

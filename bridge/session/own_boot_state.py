@@ -26,9 +26,9 @@ class OwnFoundation:
         """Take in one event of the player."""
         if event.kind is Kind.RESET:
             self._store.clear()
-        elif self._store.concerns(event.kind, event.payload, founds=event.foundation):
+        elif self._store.concerns(event.kind, event.meaning, founds=event.foundation):
             with contextlib.suppress(RemoteError):  # full: the relay has room for no more either
-                self._store.apply(event.payload, number=event.seq)
+                self._store.apply(event.meaning, number=event.seq)
 
     def learn(self, told: Foundation) -> None:
         """Take in what the relay remembers of this slot: this bridge was started again, Sonic Pi was not.

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from bridge.session.cancelled import bygone
 from relay.wire import frames
-from relay.wire.meaning import is_note
+from relay.wire.meaning import Meaning
 from relay.wire.outbox import RIDE_S, Outbox
 from relay.wire.sequence import Kind, Scheme, Stamped, Timing, base_due, raises_floor
 from relay.wire.timetag import seconds, ticks
@@ -56,10 +56,10 @@ class Uplink:
         self.outbox.copies, self.outbox.ahead_s = copies, ahead_s
 
     def stamp(
-        self, kind: Kind, payload: bytes, *, emitted: int, timetag: int | None, foundation: bool
+        self, kind: Kind, meaning: Meaning, *, emitted: int, timetag: int | None, foundation: bool
     ) -> Stamped:
         """Give the next number to an event."""
-        event = Stamped(self.next_seq, emitted, timetag, kind, payload, foundation)
+        event = Stamped(self.next_seq, emitted, timetag, kind, meaning.payload, foundation, meaning)
         self.next_seq += 1
         self._pending[event.seq] = event
         if len(self._pending) > PENDING_MAX:
@@ -112,7 +112,7 @@ class Uplink:
         """
         over = {event.seq for event in self._pending.values() if not is_ahead(event)}
         for event in [self._pending[seq] for seq in over]:
-            if event.emitted <= now - STRUCTURE_KEEP or is_note(event.payload):
+            if event.emitted <= now - STRUCTURE_KEEP or event.meaning.is_note:
                 self.settle(event.seq)
         untold = [event for event in self._pending.values() if event.seq not in self._due_s]
         for seq in bygone(untold, lambda event: event.seq in over):
@@ -148,4 +148,4 @@ class Uplink:
         ]
 
     def _is_stale(self, event: Stamped, now_s: float) -> bool:
-        return is_note(event.payload) and now_s > self._due_s.get(event.seq, now_s) + STALE_S
+        return event.meaning.is_note and now_s > self._due_s.get(event.seq, now_s) + STALE_S

@@ -9,11 +9,14 @@ Bound: NODES_MAX nodes remembered, oldest forgotten first.
 
 from typing import Any
 
-from relay.wire.osc import Message, encode
+from relay.wire.commands import COMMANDS, REPLIES, Act, ReplyKind
+from relay.wire.meaning import New
+from relay.wire.osc import Message
+from relay.wire.write import group_began, group_ended, synth_began, synth_ended
 
 NODES_MAX = 20_000
-NO_SYNTHDEF = ("/s_new", "SynthDef not found")
-"""What scsynth says then: it names neither synthdef nor node, nor whose it was."""
+NO_SYNTHDEF = "SynthDef not found"
+"""What scsynth says then of a synth: it names neither synthdef nor node, nor whose it was."""
 NAMES_MAX = 256
 HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 
@@ -61,12 +64,12 @@ class NodeTracker:
         self._sounded: set[str] = set()
         """Synthdefs of the player's own that scsynth has."""
 
-    def create_groups(self, created: tuple[tuple[int, int, int], ...]) -> list[bytes]:
+    def create_groups(self, created: tuple[New, ...]) -> list[bytes]:
         """Return the /n_go replies for the groups that a /g_new asks for."""
         replies: list[bytes] = []
         for group, _, target in created:
             self._groups[group] = target
-            replies.append(group_go(group, target))
+            replies.append(group_began(group, target))
         _trim(self._groups)
         return replies
 
@@ -87,7 +90,8 @@ class NodeTracker:
 
     def reply(self, message: Message) -> list[bytes]:
         """Return what Sonic Pi is to hear when its scsynth says `message` (ids already Sonic Pi's)."""
-        if message.address == "/n_go":
+        kind = REPLIES.get(message.address)
+        if kind is ReplyKind.NODE_BEGAN:
             node = int(message.args[0])
             if self._groups.pop(node, None) is not None:
                 return []
@@ -97,34 +101,35 @@ class NodeTracker:
                 self._sounded.add(doubted[1])
                 self._doubtful = {one: it for one, it in self._doubtful.items() if it[1] != doubted[1]}
             return [message.raw]
-        if message.address == "/n_end":
+        if kind is ReplyKind.NODE_ENDED:
             node = int(message.args[0])
             self._forget(node)
             self._doubtful.pop(node, None)
             self._groups.pop(node, None)
             return [*self._resolve_unstarted(node), message.raw]
-        if message.address == "/fail" and message.args and message.args[0] == "/g_new":
+        failed = failed_act(message)
+        if failed is Act.NEW_GROUP:
             return [message.raw, *self._failed_groups(str(message.args[1]) if len(message.args) > 1 else "")]
-        if message.address == "/fail" and message.args == NO_SYNTHDEF and self._doubtful:
+        if failed is Act.NEW_SYNTH and message.args[1:] == (NO_SYNTHDEF,) and self._doubtful:
             synth = next(iter(self._doubtful))
             target, _ = self._doubtful.pop(synth)
             self._forget(synth)
-            return [message.raw, synth_go(synth, target), synth_end(synth)]
+            return [message.raw, synth_began(synth, target), synth_ended(synth)]
         return [message.raw]
 
-    def refused(self, created: tuple[tuple[int, int, int], ...], *, groups: bool) -> list[bytes]:
+    def refused(self, created: tuple[New, ...], *, groups: bool) -> list[bytes]:
         """Return the replies for nodes that will never be: they start and end at once."""
         replies: list[bytes] = []
         for node, _, target in created:
-            replies.append(group_go(node, target) if groups else synth_go(node, target))
-            replies.append(group_end(node) if groups else synth_end(node))
+            replies.append(group_began(node, target) if groups else synth_began(node, target))
+            replies.append(group_ended(node) if groups else synth_ended(node))
         return replies
 
     def _resolve_unstarted(self, group: int) -> list[bytes]:
         replies: list[bytes] = []
         for synth in self._unstarted.pop(group, {}):
             self._group_of.pop(synth, None)
-            replies += [synth_go(synth, group), synth_end(synth)]
+            replies += [synth_began(synth, group), synth_ended(synth)]
         return replies
 
     def _failed_groups(self, text: str) -> list[bytes]:
@@ -134,7 +139,7 @@ class NodeTracker:
         lost = [group for group, target in self._groups.items() if target == int(words[1])]
         for group in lost:
             del self._groups[group]
-        return [group_end(group) for group in lost]
+        return [group_ended(group) for group in lost]
 
     def _forget(self, synth: int) -> None:
         group = self._group_of.pop(synth, None)
@@ -145,34 +150,22 @@ class NodeTracker:
                 del self._unstarted[group]
 
 
+def failed_act(message: Message) -> Act | None:
+    """Return what scsynth says it couldn't do; None for any other reply, or a command that we don't know."""
+    if REPLIES.get(message.address) is not ReplyKind.FAILED or message.tags[:1] != "s":
+        return None
+    command = COMMANDS.get(str(message.arg(0)))
+    return None if command is None else command.act
+
+
 def answered_node(message: Message) -> int | None:
-    """Return the node that scsynth says there is (/n_info) or isn't (/fail /n_query), in its own numbers."""
-    if message.address == "/n_info" and message.tags[:1] == "i":
+    """Return the node that scsynth says there is or isn't, in its own numbers; None for any other reply."""
+    if REPLIES.get(message.address) is ReplyKind.NODE_THERE and message.tags[:1] == "i":
         return int(message.args[0])
-    if message.address == "/fail" and message.tags[:2] == "ss" and message.args[0] == "/n_query":
+    if failed_act(message) is Act.ASK_NODE and message.tags[:2] == "ss":
         number = str(message.args[1]).removeprefix("Node ").partition(" ")[0]
         return int(number) if number.isdigit() else None
     return None
-
-
-def group_go(group: int, target: int) -> bytes:
-    """Return the reply that says a group exists."""
-    return encode("/n_go", group, target, -1, -1, 1, -1, -1)
-
-
-def group_end(group: int) -> bytes:
-    """Return the reply that says a group is gone."""
-    return encode("/n_end", group, -1, -1, -1, 1, -1, -1)
-
-
-def synth_go(synth: int, target: int) -> bytes:
-    """Return the reply that says a synth has started."""
-    return encode("/n_go", synth, target, -1, -1, 0)
-
-
-def synth_end(synth: int) -> bytes:
-    """Return the reply that says a synth is gone."""
-    return encode("/n_end", synth, -1, -1, -1, 0)
 
 
 def _trim(table: dict[int, Any]) -> None:

@@ -10,12 +10,14 @@ Bound: NODES_KEPT nodes for which something stands elsewhere.
 from dataclasses import dataclass
 from math import inf
 
-from bridge.scsynth.arguments import FIRST_CONTROL, created_nodes, synthdef_name, whole
 from bridge.scsynth.pieces import pieces
-from relay.wire.commands import HOME_ONLY, OWN_FX, OWN_SYNTH, SYNTHDEFS, HomeKind, HomeOnly
+from relay.wire import write
+from relay.wire.arguments import FIRST_CONTROL, FIRST_SET, whole
+from relay.wire.commands import HOME_ONLY, OWN_FX, OWN_SYNTH, SYNTHDEFS, Act, HomeKind, HomeOnly
 from relay.wire.errors import Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
-from relay.wire.osc import Arg, Message, encode, single_message
+from relay.wire.meaning import Meaning
+from relay.wire.osc import Arg, Message
 
 NODES_KEPT = 4096
 _BUSES = frozenset({"in_bus", "out_bus"})
@@ -28,19 +30,19 @@ class Travelling:
     differs: at home the message itself is played instead of the one part.
     """
 
-    parts: tuple[Message, ...]
+    parts: tuple[Meaning, ...]
     differs: bool = False
 
 
 NOTHING = Travelling(())
 
 
-def home_only(message: Message) -> HomeOnly | None:
-    """Return what the table says of the synthdef that an /s_new plays; None for one that everybody has."""
-    name = synthdef_name(message)
+def home_only(meaning: Meaning) -> HomeOnly | None:
+    """Return what the table says of the synthdef of a synth that is made; None for one that everybody has."""
+    name = meaning.synthdef
     if name in SYNTHDEFS:
         return HOME_ONLY.get(name)
-    return OWN_FX if _is_link(message) else OWN_SYNTH
+    return OWN_FX if _is_link(meaning.message) else OWN_SYNTH
 
 
 class StandIns:
@@ -57,37 +59,37 @@ class StandIns:
         """Forget a node that is gone."""
         self._known.pop(node, None)
 
-    def travelling(self, message: Message) -> Travelling:
+    def travelling(self, meaning: Meaning) -> Travelling:
         """Return what the others are told of a message. Raises Refused where its arguments are none."""
-        if message.address == "/s_new":
-            return self._synth(message)
-        if message.address == "/n_set" and message.tags and self._known:
-            known = self._known.get(whole(message, 0))
+        if meaning.makes_synth:
+            return self._synth(meaning)
+        if meaning.act is Act.SET and meaning.message.tags and self._known:
+            known = self._known.get(whole(meaning.message, 0))
             if known is not None:
-                return _setting(message, known)
-        return Travelling(tuple(pieces(message, MAX_PAYLOAD_BYTES)))
+                return _setting(meaning.message, known)
+        return Travelling(tuple(pieces(meaning, MAX_PAYLOAD_BYTES)))
 
-    def _synth(self, message: Message) -> Travelling:
-        known = home_only(message)
-        if known is None or known.elsewhere == synthdef_name(message):
-            return Travelling(tuple(pieces(message, MAX_PAYLOAD_BYTES)))
+    def _synth(self, meaning: Meaning) -> Travelling:
+        known = home_only(meaning)
+        if known is None or known.elsewhere == meaning.synthdef:
+            return Travelling(tuple(pieces(meaning, MAX_PAYLOAD_BYTES)))
         if known.elsewhere is None:
             return NOTHING
-        ((node, action, target),) = created_nodes(message)
+        ((node, action, target),) = meaning.creates
         self._known[node] = known
         if len(self._known) > NODES_KEPT:
             del self._known[next(iter(self._known))]
-        given = _given(message, FIRST_CONTROL, known)
-        return _instead("/s_new", known.elsewhere, node, action, target, *given)
+        given = _given(meaning.message, FIRST_CONTROL, known)
+        return _instead(write.new_synth(known.elsewhere, node, action, target, *given))
 
 
 def _setting(message: Message, known: HomeOnly) -> Travelling:
-    given = _given(message, 1, known)
-    return _instead("/n_set", whole(message, 0), *given) if given else NOTHING
+    given = _given(message, FIRST_SET, known)
+    return _instead(write.set_controls(whole(message, 0), *given)) if given else NOTHING
 
 
-def _instead(address: str, *args: Arg) -> Travelling:
-    return Travelling((single_message(encode(address, *args)),), differs=True)
+def _instead(payload: bytes) -> Travelling:
+    return Travelling((Meaning(payload),), differs=True)
 
 
 def _is_link(message: Message) -> bool:

@@ -17,6 +17,7 @@ from relay.room.room import RESERVED_FOR, Room, Seat
 from relay.wire import control
 from relay.wire.counted import counted
 from relay.wire.errors import MalformedControl
+from relay.wire.meaning import Meaning
 from relay.wire.names import clean_name, cleaned
 from relay.wire.recovery import MAX_MISSING
 from relay.wire.sequence import Judged, Scheme
@@ -154,9 +155,9 @@ class Reception:
         What is told as of an event holds all up to it: somebody may lack an event of it still.
         """
         guard, at = room.judge.guard(seat.slot), room.judge.last_due
-        messages = [one for one in message.messages if guard.passes(one, at)]
+        messages = [one for one in message.messages if guard.passes(Meaning(one), at)]
         # Nothing of it is an event of this epoch: what is, counts for more.
-        values = [(0, one) for _, one in message.values if guard.passes(one, at)]
+        values = [(0, one) for _, one in message.values if guard.passes(Meaning(one), at)]
         fresh, refused = seat.foundation.learn(messages, values, 0)
         seat.refused += refused + len(message.messages + message.values) - len(messages + values)
         if not fresh:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from relay.room.unheard import Why
 from relay.wire.catchup import BEHIND_MAX, ORDER_WAIT, Chords
 from relay.wire.guard import Guard
-from relay.wire.meaning import is_note, makes_synth
 from relay.wire.sequence import (
     Flag,
     Judged,
@@ -207,7 +206,7 @@ class Judge:
             self._skip_gap(state)
             judged += self._judge_ready(slot, state, now)
         base = base_due(event, self.timing)
-        if base > now + AHEAD_MAX and is_note(event.payload):
+        if base > now + AHEAD_MAX and event.meaning.is_note:
             return judged + self.refuse(slot, event.seq, now, Why.FAR)
         waits = _Waiting(event, now, None if usual is None else event.emitted + usual)
         if event.seq < state.next_seq:
@@ -332,7 +331,7 @@ class Judge:
             state.counts.missed += 1
         elif event.kind is Kind.RESET:
             state.guard.reset(due)
-        elif not state.guard.passes(event.payload, due):
+        elif not state.guard.passes(event.meaning, due):
             state.counts.refused += 1
             self._tell_refused(slot, Why.RANGE, 1, now)
             return []
@@ -350,7 +349,9 @@ class Judge:
         state.counts.judged += 1
         self.number += 1
         self.last_due = max(self.last_due, due)
-        judged = Judged(self.number, slot, event.seq, due, now, event.kind, flags, event.payload)
+        judged = Judged(
+            self.number, slot, event.seq, due, now, event.kind, flags, event.payload, event.meaning
+        )
         if self._on_verdict is not None:
             self._on_verdict(event, judged)
         return [judged]
@@ -358,7 +359,7 @@ class Judge:
     def _is_missed(self, state: _SlotState, waits: _Waiting, now: int, base: int, closed: int) -> bool:
         """Tell whether it is a note that comes far later than usual, and too late for its time."""
         event = waits.event
-        if not makes_synth(event.payload):
+        if not event.meaning.makes_synth:
             return False
         behind = 0
         if waits.expected is not None and base <= closed:
@@ -366,7 +367,7 @@ class Judge:
             if waits.came < now:  # it waited for a gap: that was meant, up to its deadline
                 behind += max(0, now - max(waits.came, self._deadline(state, waits)))
         chord = event.seq if event.timetag is None else (event.timetag,)
-        return state.chords.misses(chord, behind) and is_note(event.payload)
+        return state.chords.misses(chord, behind) and event.meaning.is_note
 
     def _tell_refused(self, slot: int, why: Why, events: int, now: int) -> None:
         if events and self._on_refused is not None:

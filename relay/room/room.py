@@ -22,8 +22,6 @@ from relay.wire import frames
 from relay.wire.control import Member, Report
 from relay.wire.errors import RemoteError
 from relay.wire.foundation import FoundationStore
-from relay.wire.meaning import is_note
-from relay.wire.osc import single_message
 from relay.wire.recovery import SendRing
 from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped, raises_floor
 from relay.wire.timetag import TICKS_PER_S, ms, ticks
@@ -174,7 +172,7 @@ class Room:
             what = "slot reset"
         else:
             try:
-                message = single_message(event.payload)
+                message = event.meaning.message
                 what = " ".join([message.address, *(str(argument) for argument in message.args[:2])])
             except RemoteError:
                 what = "an event that can't be read"
@@ -250,7 +248,7 @@ class Room:
         """
         seat.sent += 1
         if not channel.events.take(now):
-            if is_note(event.payload):
+            if event.meaning.is_note:
                 self.publish(self.judge.refuse(seat.slot, event.seq, now, Why.RATE), now)
                 return True
             if not channel.structure.take(now):
@@ -306,8 +304,8 @@ class Room:
                 seat.foundation.clear()
             return
         try:
-            if seat.foundation.concerns(event.kind, event.payload, founds=Flag.FOUNDATION in event.flags):
-                seat.foundation.apply(event.payload, number=event.number, due=event.due)
+            if seat.foundation.concerns(event.kind, event.meaning, founds=Flag.FOUNDATION in event.flags):
+                seat.foundation.apply(event.meaning, number=event.number, due=event.due)
         except RemoteError:
             seat.refused += 1
 

@@ -1,4 +1,4 @@
-"""The command table of scsynth: who may send what, and which arguments are ids.
+"""The command table of scsynth: what each command does, who may send it, and which arguments are ids.
 
 Pure; loaded once, from `scsynth-commands.json` beside this file, which holds what was read in scsynth's
 source and traced in Sonic Pi's compiled synthdefs. Every look-up is one dictionary access.
@@ -24,6 +24,111 @@ class CommandClass(StrEnum):
     """Never executed for another member."""
     FORBIDDEN_UNLESS_VETTED = "forbidden_unless_vetted"
     """Only where what it carries is known by its content (`/d_recv`)."""
+
+
+class Act(StrEnum):
+    """What a command does, as far as anything of ours depends on it."""
+
+    NEW_SYNTH = "new_synth"
+    NEW_GROUP = "new_group"
+    NEW_PARALLEL_GROUP = "new_parallel_group"
+    FREE = "free"
+    EMPTY = "empty"
+    """Frees what a group holds."""
+    SET = "set"
+    """Sets controls of a node, each with one value."""
+    SET_RUN = "set_run"
+    """Sets as many controls of a node as it counts, from a named one on."""
+    MAP = "map"
+    """Lets controls of a node follow buses."""
+    PAUSE = "pause"
+    """Stops a node, or lets it go on."""
+    MOVE_BESIDE = "move_beside"
+    """(node, the node that it is put beside) in turns."""
+    MOVE_INTO = "move_into"
+    """(group, the node that is put into it) in turns."""
+    ORDER = "order"
+    """Puts nodes, in their order, beside or into another."""
+    ALLOCATE = "allocate"
+    LOAD_FILE = "load_file"
+    """Makes a buffer of a file: what a sample's load is."""
+    READ_FILE = "read_file"
+    """Fills a buffer from a file, in another way."""
+    WRITE_FILE = "write_file"
+    UNLOAD = "unload"
+    """Frees a buffer."""
+    LOAD_SYNTHDEFS = "load_synthdefs"
+    """Loads a folder of synthdefs."""
+    REGISTER = "register"
+    """Asks scsynth to tell of nodes."""
+    ASK_STATUS = "ask_status"
+    ASK_SERVER = "ask_server"
+    """Any other question whose answer has no number that a slot maps."""
+    ASK_NODE = "ask_node"
+    OTHER = "other"
+
+
+MAKES_GROUPS = frozenset({Act.NEW_GROUP, Act.NEW_PARALLEL_GROUP})
+MOVES = frozenset({Act.MOVE_BESIDE, Act.MOVE_INTO, Act.ORDER})
+LOADS = frozenset({Act.ALLOCATE, Act.LOAD_FILE})
+"""What loads a buffer as a resource of the room."""
+
+
+class Family(StrEnum):
+    """What a command is about, by the first letter of its name."""
+
+    NODE = "node"
+    BUFFER = "buffer"
+    BUS = "bus"
+    """Control buses."""
+    SYNTHDEF = "synthdef"
+    SERVER = "server"
+
+
+class Route(StrEnum):
+    """Where what the local Sonic Pi sends goes."""
+
+    ROOM = "room"
+    """An event of the room, timed or not."""
+    RESOURCE = "resource"
+    """Loaded at home at once, elsewhere on arrival."""
+    RESET = "reset"
+    """A slot reset."""
+    HOME = "home"
+    """Played at home only, in order with the music."""
+    SYNTH = "synth"
+    """Handed to the own scsynth at once."""
+    NOTIFY = "notify"
+    """Answered by the bridge: it is the one client that scsynth notifies."""
+    QUIT = "quit"
+    """The player leaves."""
+    SWALLOW = "swallow"
+    """Executed nowhere."""
+    REFUSE = "refuse"
+    """Not allowed."""
+
+
+class ReplyKind(StrEnum):
+    """What a message of scsynth says."""
+
+    DONE = "done"
+    FAILED = "failed"
+    NODE_BEGAN = "node_began"
+    NODE_ENDED = "node_ended"
+    NODE_THERE = "node_there"
+    """The answer to a question about a node."""
+    NODE_NOTICE = "node_notice"
+    """Any other notice of the same shape: node, parent, previous, next."""
+    STATUS = "status"
+    OF_SERVER = "of_server"
+    """About the server itself: no number of it is mapped."""
+    TREE = "tree"
+    CONTROLS = "controls"
+    RUNS_OF_CONTROLS = "runs_of_controls"
+    BUFFER_INFO = "buffer_info"
+    BUFFER_VALUES = "buffer_values"
+    BUSES = "buses"
+    RUNS_OF_BUSES = "runs_of_buses"
 
 
 class Role(StrEnum):
@@ -75,11 +180,19 @@ class Command:
 
     address: str
     kind: CommandClass
+    act: Act
+    family: Family
+    route: Route
+    """Where it goes when the local Sonic Pi sends it, whatever its arguments are."""
     args: tuple[Field, ...]
     repeat: tuple[Field, ...]
     trailing: Field | None
     why: str
     """Why it is forbidden or local; may be empty."""
+    unsupported: str
+    """Why it is refused, although nothing forbids it; empty where it isn't."""
+    creates: bool
+    """It makes nodes."""
 
 
 class HomeKind(StrEnum):
@@ -138,14 +251,30 @@ def _field(text: str) -> Field:
     return Field(Role(text.removesuffix("*count")), optional, text.endswith("*count"))
 
 
+_FAMILIES = {
+    **dict.fromkeys("nsgp", Family.NODE),
+    "b": Family.BUFFER,
+    "c": Family.BUS,
+    "d": Family.SYNTHDEF,
+}
+_ROUTES = {CommandClass.REWRITE: Route.ROOM, CommandClass.LOCAL: Route.SYNTH}
+
+
 def _command(address: str, entry: dict[str, Any]) -> Command:
+    kind = CommandClass(entry["class"])
+    args, repeat = (tuple(map(_field, entry.get(part, ()))) for part in ("args", "repeat"))
     return Command(
         address,
-        CommandClass(entry["class"]),
-        tuple(map(_field, entry["args"])),
-        tuple(map(_field, entry.get("repeat", ()))),
-        _field(entry["trailing"]) if "trailing" in entry else None,
-        entry.get("why", ""),
+        kind,
+        act=Act(entry.get("does", Act.OTHER)),
+        family=_FAMILIES.get(address[1], Family.SERVER) if address[2:3] == "_" else Family.SERVER,
+        route=Route(entry.get("tap", _ROUTES.get(kind, Route.REFUSE))),
+        args=args,
+        repeat=repeat,
+        trailing=_field(entry["trailing"]) if "trailing" in entry else None,
+        why=entry.get("why", ""),
+        unsupported=entry.get("unsupported", ""),
+        creates=any(field.role is Role.NODE_NEW for field in args + repeat),
     )
 
 
@@ -187,6 +316,11 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     {address: _command(address, entry) for address, entry in _TABLE["commands"].items()}
 )
 """By address: every command that scsynth knows."""
+
+REPLIES: Mapping[str, ReplyKind] = MappingProxyType(
+    {address: ReplyKind(kind) for address, kind in _TABLE["replies"].items()}
+)
+"""By address: what scsynth says, but for what synthdefs say by names of their own."""
 
 CONTROL_ROLES: Mapping[str, Role] = MappingProxyType(
     {name: Role(role) for name, role in _TABLE["controls_by_name"].items()}

@@ -11,14 +11,17 @@ never undoes a later event. Values also have their due, or 0 if that has passed;
 its due. Bounds: MESSAGES_MAX nodes, buffers and values, BYTES_MAX bytes a slot.
 """
 
-import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from relay.wire import write
+from relay.wire.arguments import NODE_NEW
+from relay.wire.commands import LOADS, Act
 from relay.wire.errors import Refused, RemoteError
 from relay.wire.frames import LAST_INSTANT, MAX_PAYLOAD_BYTES
-from relay.wire.osc import Message, encode_string, single_message
+from relay.wire.meaning import Meaning
+from relay.wire.osc import Message
 from relay.wire.sequence import Kind
 from relay.wire.timetag import FIRST_SAFE
 
@@ -29,10 +32,6 @@ VALUE_BYTES = 32
 BEFORE_ALL_NUMBERS = -1
 """The number of pieces known before this epoch of the relay."""
 
-_LOADS = frozenset({"/b_alloc", "/b_allocRead"})
-_CREATES = frozenset({"/g_new", "/s_new"})
-_SET, _FREE = b"/n_set\0\0", b"/b_free\0"
-_INT = struct.Struct(">i")
 _BODY_MAX = MAX_PAYLOAD_BYTES // 2
 """Greatest size of the controls and values in one /n_set. The rest is room for its head and its tags, which
 are at most half as long."""
@@ -90,32 +89,31 @@ class FoundationStore:
     def __len__(self) -> int:
         return len(self._pieces)
 
-    def concerns(self, kind: Kind, payload: bytes, *, founds: bool) -> bool:
+    def concerns(self, kind: Kind, meaning: Meaning, *, founds: bool) -> bool:
         """Return whether an event of the slot's owner may change the foundation. Not for resets: all do.
 
         founds: the event is flagged as making something that is never freed. Raises MalformedOsc.
         """
-        if kind is Kind.RESOURCE or founds or payload.startswith(_FREE):
+        if kind is Kind.RESOURCE or founds or meaning.act is Act.UNLOAD:
             return True
-        return payload.startswith(_SET) and self.is_founded(single_message(payload))
+        return meaning.act is Act.SET and self.is_founded(meaning.message)
 
     def is_founded(self, message: Message) -> bool:
         """Return whether the first node that a message names is part of the foundation."""
         return message.tags[:1] == "i" and ("node", message.arg(0)) in self._pieces
 
-    def apply(self, payload: bytes, *, number: int = 0, due: int = 0) -> bool:
+    def apply(self, meaning: Meaning, *, number: int = 0, due: int = 0) -> bool:
         """Apply one message of the slot's owner. Return whether it changed anything.
 
         A creation or load is kept. A /b_free removes its buffer. A /n_set changes the values of a kept node
         and is ignored for any other node. Raises MalformedOsc; Refused if it is none of these or the store is
         full.
         """
-        message = single_message(payload)
-        if message.address == "/b_free":
-            return self._drop(("buffer", _first_id(message)))
-        if message.address == "/n_set":
-            return self._set(message, number, due)
-        key = key_of(message)
+        if meaning.act is Act.UNLOAD:
+            return self._drop(("buffer", _first_id(meaning.message)))
+        if meaning.act is Act.SET:
+            return self._set(meaning, number, due)
+        key, payload = key_of(meaning), meaning.payload
         old = self._pieces.get(key)
         if old is not None and old.payload == payload:
             old.number = max(old.number, number)
@@ -136,7 +134,7 @@ class FoundationStore:
         named: dict[Key, set[bytes]] = {}
         for payload in messages:
             try:
-                key = key_of(single_message(payload))
+                key = key_of(Meaning(payload))
                 old = self._pieces.get(key)
                 if old is not None and old.number > number:
                     continue
@@ -153,9 +151,10 @@ class FoundationStore:
             try:
                 if due and not FIRST_SAFE <= due <= LAST_INSTANT:
                     raise Refused("due", f"{due}: expected 0 or an instant")
-                message = single_message(payload)
-                if self._set(message, number, due, told=True):
+                meaning = Meaning(payload)
+                if self._set(meaning, number, due, told=True):
                     fresh.values.append((due, payload))
+                message = meaning.message
                 named.get(("node", _first_id(message)), set()).update(_values(message, 0, 0))
             except RemoteError:
                 refused += 1
@@ -196,9 +195,10 @@ class FoundationStore:
         self._pieces.pop(key, None)
         self._pieces[key] = piece
 
-    def _set(self, message: Message, number: int, due: int, *, told: bool = False) -> bool:
+    def _set(self, meaning: Meaning, number: int, due: int, *, told: bool = False) -> bool:
         """Apply a /n_set. Return whether it changed anything. told: it is a report as of event `number`."""
-        if message.address != "/n_set" or len(message.tags) % 2 == 0:
+        message = meaning.message
+        if meaning.act is not Act.SET or len(message.tags) % 2 == 0:
             raise Refused(
                 "arguments", f"{message.address} ,{message.tags[:40]}: expected node, control, value"
             )
@@ -241,13 +241,13 @@ class FoundationStore:
         return True
 
 
-def key_of(message: Message) -> Key:
+def key_of(meaning: Meaning) -> Key:
     """Return the key of a foundation message: ("node", id) or ("buffer", number). Raises Refused."""
-    if message.address in _LOADS:
+    message = meaning.message
+    if meaning.act in LOADS:
         return ("buffer", _first_id(message))
-    if message.address in _CREATES:
-        position = 1 if message.address == "/s_new" else 0
-        return ("node", _first_id(message, position))
+    if meaning.act in (Act.NEW_GROUP, Act.NEW_SYNTH):
+        return ("node", _first_id(message, NODE_NEW if meaning.makes_synth else 0))
     raise Refused("not-a-foundation", message.address)
 
 
@@ -258,7 +258,8 @@ def _values(message: Message, number: int, due: int) -> dict[bytes, _Value]:
     for at in range(1, len(tags), 2):
         if tags[at] != "s" or tags[at + 1] not in "ifs":
             raise Refused(
-                "arguments", f"/n_set ,{tags[:40]}: expected pairs of a control's name and its value"
+                "arguments",
+                f"{message.address} ,{tags[:40]}: expected pairs of a control and a value",
             )
         data = raw[offsets[at + 1] : offsets[at + 2]]
         found[raw[offsets[at] : offsets[at + 1]]] = _Value(due, number, tags[at + 1], data)
@@ -279,16 +280,12 @@ def _settings(node: int, values: dict[bytes, _Value]) -> list[tuple[int, bytes]]
     tags, body, last = "", b"", -1
     for name, value in sorted(values.items(), key=lambda one: one[1].due):
         if tags and (value.due != last or len(body) + len(name) + len(value.data) > _BODY_MAX):
-            settings.append((last, _set_message(node, tags, body)))
+            settings.append((last, write.set_as_sent(node, tags, body)))
             tags, body = "", b""
         tags, body, last = f"{tags}s{value.tag}", body + name + value.data, value.due
     if tags:
-        settings.append((last, _set_message(node, tags, body)))
+        settings.append((last, write.set_as_sent(node, tags, body)))
     return settings
-
-
-def _set_message(node: int, tags: str, body: bytes) -> bytes:
-    return _SET + encode_string(f",i{tags}") + _INT.pack(node) + body
 
 
 def _size(named: tuple[bytes, _Value]) -> int:

@@ -13,7 +13,9 @@ Bounds: GROUPS_MAX and NODES_MAX ids a slot; the least recently named are forgot
 import struct
 from collections.abc import Callable
 
+from relay.wire.commands import Act
 from relay.wire.errors import Refused
+from relay.wire.meaning import Meaning
 from relay.wire.ranges import DEADLY, IN_DANGER, LIMITS, LOOSE, STRICT, TOLD_APART, Limit, Limits
 
 NODES_MAX = 4096
@@ -57,27 +59,28 @@ class Guard:
         self._reset_due = 0
         self._is_players = False
 
-    def check(self, payload: bytes, due: int, *, players: bool = False) -> None:
+    def check(self, meaning: Meaning, due: int, *, players: bool = False) -> None:
         """Check one message of the slot's owner and note its nodes. Call it in the order of handing over.
 
-        payload: one OSC message. due: when scsynth runs it, by a clock of the caller's choice. players: the
-        message is from this host's own Sonic Pi, whose own synthdefs only this host plays, with any control.
+        due: when scsynth runs it, by a clock of the caller's choice. players: the message is from this host's
+        own Sonic Pi, whose own synthdefs only this host plays, with any control.
         Raises Refused with one of these reasons. OutOfRange. arguments, array, control-index or count: the
         message can't be judged. id-reused: a value sent earlier to this id could be deadly for the new node.
         """
-        handler = _HANDLERS.get(payload[:8])
+        handler = _HANDLERS.get(meaning.act)
         if handler is None:
             return
+        payload = meaning.payload
         self._is_players = players
         try:
             handler(self, payload, due)
         except (IndexError, ValueError, OverflowError, struct.error):
             raise Refused("arguments", f"{payload[:8]!r} that can't be read") from None
 
-    def passes(self, payload: bytes, due: int) -> bool:
+    def passes(self, meaning: Meaning, due: int) -> bool:
         """Return whether `check` accepts a message."""
         try:
-            self.check(payload, due)
+            self.check(meaning, due)
         except Refused:
             return False
         return True
@@ -99,11 +102,11 @@ class Guard:
         for ids in self._tables:
             ids.settle()
 
-    def _s_new(self, payload: bytes, due: int) -> None:
+    def _new_synth(self, payload: bytes, due: int) -> None:
         tags_end = payload.index(0, 8)
         tags = payload[9:tags_end]
         if tags[:1] != b"s" or len(tags) < 4 or tags[1:4].strip(b"if"):
-            raise Refused("arguments", "/s_new: expected a synthdef and three numbers")
+            raise Refused("arguments", f"{payload[:8]!r}: expected a synthdef and three numbers")
         at = tags_end + 4 & -4
         node_at = payload.index(0, at) + 4 & -4
         synthdef = payload[at:node_at]
@@ -118,26 +121,24 @@ class Guard:
         elif self._others and (node := _whole(payload, tags[1], node_at)) in self._others:
             self._make(self._others, node, _SEVERAL, due)
 
-    def _g_new(self, payload: bytes, due: int) -> None:
+    def _new_groups(self, payload: bytes, due: int) -> None:
         tags_end = payload.index(0, 8)
         at = tags_end + 4 & -4
         for index in range(9, tags_end, 3):
             self._make(self._groups, _whole(payload, payload[index], at), _GROUP, due)
             at += 12
 
-    def _n_set(self, payload: bytes, due: int) -> None:
-        self._set(payload, 8, _controls, due)
+    def _set_controls(self, payload: bytes, due: int) -> None:
+        self._set(payload, _controls, due)
 
-    def _n_setn(self, payload: bytes, due: int) -> None:
-        self._set(payload, 8, _counted, due)
+    def _set_runs(self, payload: bytes, due: int) -> None:
+        self._set(payload, _counted, due)
 
-    def _n_map(self, payload: bytes, due: int) -> None:
-        self._set(payload, 8, _followed, due)
+    def _map(self, payload: bytes, due: int) -> None:
+        self._set(payload, _followed, due)
 
-    def _n_mapan(self, payload: bytes, due: int) -> None:
-        self._set(payload, 12, _followed, due)
-
-    def _set(self, payload: bytes, comma: int, check: "_Check", due: int) -> None:
+    def _set(self, payload: bytes, check: "_Check", due: int) -> None:
+        comma = payload.index(0) + 4 & -4
         tags_end = payload.index(0, comma)
         tags = payload[comma + 1 : tags_end]
         at = tags_end + 4 & -4
@@ -328,16 +329,12 @@ def _text(padded: bytes) -> str:
     return padded.rstrip(b"\0").decode("ascii", "replace")
 
 
-_HANDLERS: dict[bytes, Callable[[Guard, bytes, int], None]] = {
-    b"/s_new\0\0": Guard._s_new,
-    b"/g_new\0\0": Guard._g_new,
-    b"/p_new\0\0": Guard._g_new,
-    b"/n_set\0\0": Guard._n_set,
-    b"/n_setn\0": Guard._n_setn,
-    b"/n_fill\0": Guard._n_setn,
-    b"/n_map\0\0": Guard._n_map,
-    b"/n_mapa\0": Guard._n_map,
-    b"/n_mapn\0": Guard._n_map,
-    b"/n_mapan": Guard._n_mapan,
+_HANDLERS: dict[Act, Callable[[Guard, bytes, int], None]] = {
+    Act.NEW_SYNTH: Guard._new_synth,
+    Act.NEW_GROUP: Guard._new_groups,
+    Act.NEW_PARALLEL_GROUP: Guard._new_groups,
+    Act.SET: Guard._set_controls,
+    Act.SET_RUN: Guard._set_runs,
+    Act.MAP: Guard._map,
 }
-"""Handlers of the commands that make nodes or set controls, by the message's first eight bytes."""
+"""Handlers of the commands that make nodes or set controls."""

@@ -1,7 +1,14 @@
-"""Meaning: what an event is to the music, read from its OSC message.
+"""Meaning: what one message is to the music, found once and carried by the event that it travels in.
 
-Pure.
+Pure. Each thing is read when it is first asked for, and then kept. So a bridge walks a message once. The
+relay asks whether it is a note, and that takes no walk. The command table (relay/wire/commands.py) says what
+a command does. All numbers are the sender's own. A meaning never travels: who receives the bytes finds it.
 """
+
+from relay.wire.arguments import FIRST_CONTROL, NAME, NODE_NEW, ROLE_OF_CONTROL, fields, whole
+from relay.wire.commands import COMMANDS, LOADS, MAKES_GROUPS, Act, Command, Role
+from relay.wire.errors import Refused
+from relay.wire.osc import Message, encode_string, single_message
 
 MASTER_MIXER = "sonic-pi-mixer"
 """The last thing that Sonic Pi builds at its start."""
@@ -9,20 +16,178 @@ RUN_MIXER = "sonic-pi-basic_mixer"
 """The first synth of each run that sounds."""
 _MIXERS = (MASTER_MIXER.encode(), RUN_MIXER.encode())
 _FX_PREFIX = b"sonic-pi-fx_"
-_NEW_SYNTH = b"/s_new\0\0,"
-_TAGS_AT = len(_NEW_SYNTH)
+_COMMAND_OF = {encode_string(address): command for address, command in COMMANDS.items()}
+"""By the padded bytes of the address, as they stand in a message."""
+
+FRAMES_MAX = 1 << 26
+"""Samples times channels of an empty buffer: 256 MiB of memory at every member."""
+
+New = tuple[int, int, int]
+"""A node that is made: (id, add action, target)."""
 
 
-def makes_synth(payload: bytes) -> bool:
-    """Tell whether an event makes a synth, a note or not."""
-    return payload.startswith(_NEW_SYNTH)
+class Meaning:
+    """What one message is. Raises MalformedOsc, from whatever needs the whole message, if it is none; Refused
+    where its arguments are not those of its command. What can't be read at all is a message of no command."""
+
+    __slots__ = (
+        *("_creates", "_is_note", "_message", "_names", "_needs", "_synthdef", "act", "command", "payload"),
+    )
+
+    def __init__(self, payload: bytes, message: Message | None = None) -> None:
+        """payload: the bytes of one message. message: what the walk made of them, if they were walked."""
+        self.payload = payload
+        self.command: Command | None = _COMMAND_OF.get(payload[: payload.find(0) + 4 & -4])
+        self.act = Act.OTHER if self.command is None else self.command.act
+        self._message = message
+        self._is_note: bool | None = None
+        self._creates: tuple[New, ...] | None = None
+        self._names: tuple[int, ...] | None = None
+        self._needs: tuple[int, ...] | None = None
+        self._synthdef: str | None = None
+
+    @property
+    def message(self) -> Message:
+        """The message, walked through."""
+        if self._message is None:
+            self._message = single_message(self.payload)
+        return self._message
+
+    @property
+    def makes_synth(self) -> bool:
+        """Whether it makes a synth, a note or not."""
+        return self.act is Act.NEW_SYNTH
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it is a note: a synth that is neither FX nor mixer. Nothing else depends on a note, and
+        nobody wants it late. Read without a walk; what can't be read is none."""
+        if self._is_note is None:
+            self._is_note = self.makes_synth and _plays_note(self.payload)
+        return self._is_note
+
+    @property
+    def synthdef(self) -> str:
+        """The synthdef of the synth that it makes. Raises Refused for anything else."""
+        if self._synthdef is None:
+            message = self.message
+            if not self.makes_synth or message.tags[:1] != "s":
+                raise Refused("arguments", f"{message.address} ,{message.tags[:40]}: expected a synth")
+            self._synthdef = str(message.arg(NAME))
+        return self._synthdef
+
+    @property
+    def creates(self) -> tuple[New, ...]:
+        """The nodes that it makes; () where it makes none.
+
+        Raises Refused where the ids are no whole numbers or some are missing.
+        """
+        if self._creates is None:
+            self._creates = _created(self.message, self.act) if self._is_creator else ()
+        return self._creates
+
+    @property
+    def names(self) -> tuple[int, ...]:
+        """All nodes and groups that it names without making any; () where it makes some, or can't be read."""
+        if self._names is None:
+            named = self.command is not None and not self._is_creator
+            self._names = _named(self.message) if named else ()
+        return self._names
+
+    @property
+    def frees(self) -> tuple[int, ...]:
+        """The nodes that it frees by their numbers."""
+        return self.names if self.act is Act.FREE else ()
+
+    @property
+    def needs(self) -> tuple[int, ...]:
+        """The buffers that the synth which it makes is given. One that is left out isn't there, although that
+        means buffer 0; where a control is given twice, the last one counts."""
+        if self._needs is None:
+            self._needs = _buffers(self.message) if self.makes_synth else ()
+        return self._needs
+
+    @property
+    def loads(self) -> int | None:
+        """The buffer that it loads."""
+        return whole(self.message, 0) if self.act in LOADS else None
+
+    @property
+    def samples(self) -> int:
+        """How many samples of memory it takes to make an empty buffer; 0 for anything else.
+
+        Raises Refused if that is no size, or above FRAMES_MAX.
+        """
+        return _samples(self.message) if self.act is Act.ALLOCATE else 0
+
+    @property
+    def unloads(self) -> int | None:
+        """The buffer that it frees."""
+        return whole(self.message, 0) if self.act is Act.UNLOAD else None
+
+    @property
+    def _is_creator(self) -> bool:
+        return self.command is not None and self.command.creates
 
 
-def is_note(payload: bytes) -> bool:
-    """Tell whether an event is a note: a synth that is neither FX nor mixer. Nothing else depends on a note,
-    and nobody wants it late. What can't be read is none."""
-    if not payload.startswith(_NEW_SYNTH) or payload[_TAGS_AT : _TAGS_AT + 1] != b"s":
+NOTHING = Meaning(b"")
+"""Of an event without a message: a slot reset."""
+
+
+def meaning_of(message: Message) -> Meaning:
+    """Return the meaning of a message that has been walked through."""
+    return Meaning(message.raw, message)
+
+
+def _plays_note(payload: bytes) -> bool:
+    comma_at = payload.find(0) + 4 & -4
+    if payload[comma_at : comma_at + 2] != b",s":
         return False
-    name_at = payload.find(b"\0", _TAGS_AT) + 4 & -4
-    name = payload[name_at : payload.find(b"\0", name_at)]
+    name_at = payload.find(0, comma_at) + 4 & -4
+    name = payload[name_at : payload.find(0, name_at)]
     return bool(name) and name not in _MIXERS and not name.startswith(_FX_PREFIX)
+
+
+def _created(message: Message, act: Act) -> tuple[New, ...]:
+    if act is Act.NEW_SYNTH:
+        first, count = NODE_NEW, FIRST_CONTROL
+    elif act in MAKES_GROUPS:
+        first, count = 0, len(message.tags)
+    else:
+        return ()
+    if len(message.tags) < count or (count - first) % 3:
+        raise Refused("arguments", f"{message.address} ,{message.tags[:40]}")
+    numbers = [whole(message, index) for index in range(first, count)]
+    return tuple(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True))
+
+
+def _named(message: Message) -> tuple[int, ...]:
+    return tuple(
+        whole(message, index)
+        for index, field in fields(message)
+        if field.role in (Role.NODE, Role.GROUP, Role.TARGET)
+    )
+
+
+def _samples(message: Message) -> int:
+    numbers = [argument for argument in message.args[1:3] if isinstance(argument, int | float)]
+    if not numbers or any(not 0 < number <= FRAMES_MAX for number in numbers):
+        raise Refused("buffer-size", f"{message.args[1:3]}: expected frames and channels above 0")
+    size = 1.0
+    for number in numbers:
+        size *= number
+    if size > FRAMES_MAX:
+        raise Refused("buffer-size", f"{size:.0f} samples: at most {FRAMES_MAX}")
+    return round(size)
+
+
+def _buffers(message: Message) -> tuple[int, ...]:
+    raw, offsets, tags = message.raw, message.offsets, message.tags
+    if "[" in tags:
+        raise Refused("array", f"{message.address} ,{tags[:40]}")
+    buffers = {}
+    for index in range(FIRST_CONTROL, len(tags) - 1, 2):
+        name = raw[offsets[index] : offsets[index + 1]]
+        if ROLE_OF_CONTROL.get(name) is Role.BUFFER:
+            buffers[name] = whole(message, index + 1)
+    return tuple(dict.fromkeys(buffers.values()))

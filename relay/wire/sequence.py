@@ -16,10 +16,11 @@ more.
 This is the coherence scheme *judged*. A room may use *timestamp* instead, to compare: due = base.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag, StrEnum
 
 from relay.wire.errors import LocalError
+from relay.wire.meaning import NOTHING, Meaning
 from relay.wire.timetag import ticks
 
 HANDED_AHEAD_MAX = ticks(1.0)
@@ -135,6 +136,7 @@ class Stamped:
 
     seq: the sender's own dense number. emitted: session instant at which Sonic Pi sent it.
     timetag: session timetag of a TIMED event, else None. payload: one OSC message in the sender's ids.
+    meaning: of the payload; found anew unless it is known. It doesn't travel.
     """
 
     seq: int
@@ -143,6 +145,11 @@ class Stamped:
     kind: Kind
     payload: bytes
     foundation: bool = False
+    meaning: Meaning = field(default=NOTHING, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.meaning is NOTHING and self.payload:
+            object.__setattr__(self, "meaning", Meaning(self.payload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,8 @@ class Judged:
     """An event as the relay judged it: one due and one verdict for everyone.
 
     number: dense in the room, from 1. due: session timetag at which every scsynth executes it.
-    judged: session instant of this verdict, from which the downlink delay is measured.
+    judged: session instant of this verdict, from which the downlink delay is measured. meaning: as in
+    `Stamped`.
     """
 
     number: int
@@ -161,6 +169,11 @@ class Judged:
     kind: Kind
     flags: Flag
     payload: bytes
+    meaning: Meaning = field(default=NOTHING, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.meaning is NOTHING and self.payload:
+            object.__setattr__(self, "meaning", Meaning(self.payload))
 
     @property
     def key(self) -> "OrderKey":

@@ -29,6 +29,7 @@ from clock.model import Reading
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer, peek_channel
 from relay.wire.errors import MalformedControl, MalformedDatagram, MalformedOsc, RemoteError
+from relay.wire.meaning import meaning_of
 from relay.wire.osc import Message, walk
 from relay.wire.sequence import Flag, Judged, Kind
 from relay.wire.timetag import ticks
@@ -112,10 +113,10 @@ def check_datagram(datagram: bytes, dice: Random) -> None:
                     if pass_on is remap:
                         check_command(out.address, out.tags, out.args, origin.slot)
             try:
-                load = load_to_local(message, folders())
+                load = load_to_local(meaning_of(message), folders())
             except RemoteError:
                 continue
-            assert load is None or len(check_osc(load.payload)) == 1
+            assert load is None or len(check_osc(load.meaning.payload)) == 1
 
 
 @cache

@@ -19,6 +19,7 @@ from rehearsal.proof.offline import BIG, HARMFUL_DEFS, SYNTHDEFS, framed
 
 from relay.wire.errors import Refused
 from relay.wire.guard import Guard
+from relay.wire.meaning import Meaning
 from relay.wire.osc import Arg, encode
 from relay.wire.ranges import BY_SYNTHDEF
 
@@ -60,7 +61,7 @@ class Case:
         guard = Guard()
         try:
             for message in self.messages(FIRST):
-                guard.check(message or b"", 0)
+                guard.check(Meaning(message or b""), 0)
         except Refused:
             return False
         return True

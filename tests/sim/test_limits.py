@@ -16,7 +16,7 @@ from laboratory.virtual.unlike import Unlike, unlike
 
 import relay.room.channel
 from bridge.scsynth.id_space import NODE_BITS
-from relay.wire.meaning import is_note
+from relay.wire.meaning import Meaning
 from relay.wire.osc import single_message
 from relay.wire.sequence import Flag
 from relay.wire.stats import RoomStats
@@ -84,7 +84,9 @@ class Performance:
             slot << NODE_BITS | int(single_message(one.datagram[20:]).arg(1))
             for slot, player in enumerate(self.players, 1)
             for one in player.sent
-            if one.ahead is not None and one.ahead / 2**32 - one.at_s > FAR_S and is_note(one.datagram[20:])
+            if one.ahead is not None
+            and one.ahead / 2**32 - one.at_s > FAR_S
+            and Meaning(one.datagram[20:]).is_note
         ]
         return sum(node not in played for node in [*nodes, *far])
 

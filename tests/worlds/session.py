@@ -7,6 +7,7 @@ from bridge.session.states import State
 from clock.exchange import server_answer
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
+from relay.wire.meaning import Meaning
 from relay.wire.sequence import Kind
 from relay.wire.timetag import from_unix_ns, ticks
 from tests.worlds.bridge import UNIX_NS, Bench, instant, reading
@@ -80,7 +81,7 @@ def emit(session: JamSession, payload: bytes, at_s: float, ahead_s: float | None
     read = reading(at_s)
     session.emission.emit(
         Kind.UNTIMED if ahead_s is None else Kind.TIMED,
-        payload,
+        Meaning(payload),
         wall_timetag=None if ahead_s is None else instant(at_s + ahead_s),
         emitted_local_ns=read.local_ns,
         reading=read,

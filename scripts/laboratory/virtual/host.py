@@ -60,7 +60,7 @@ class WatchedPlayout(Playout):
         kept = [
             held
             for held in batch
-            if self.swallow is None or held.number is None or not self.swallow(held.payload)
+            if self.swallow is None or held.number is None or not self.swallow(held.meaning.payload)
         ]
         super()._deliver(kept, now, reading)
 

@@ -13,7 +13,7 @@ from rehearsal.rigs.tree import Node
 
 from bridge.scsynth.id_space import NODE_BITS
 from laboratory.runs.tallying import Handed
-from relay.wire.meaning import is_note
+from relay.wire.meaning import Meaning
 from relay.wire.osc import Message, single_message
 
 
@@ -61,7 +61,7 @@ class SynthTree:
         name, node, action, target = message.args[:4]
         self._nodes.make(int(node), int(action), int(target), synth=str(name))
         self.started.add(int(node))
-        (self._notes.add if is_note(message.raw) else self._notes.discard)(int(node))
+        (self._notes.add if Meaning(message.raw).is_note else self._notes.discard)(int(node))
 
     def _g_new(self, message: Message) -> None:
         for node, action, target in _grouped(message, 3):

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.playout.fault_injection import DELAY, PARTNER_WAIT, FaultKind, FaultPlanter
 from bridge.playout.holdback_queue import Held
+from relay.wire.meaning import Meaning
 from relay.wire.osc import encode
 from relay.wire.sequence import Kind
 from relay.wire.timetag import TICKS_PER_S
@@ -13,11 +14,11 @@ START = 3_900_000_000 * TICKS_PER_S
 
 def note(number: int, *, after_s: float = 0.0) -> Held:
     payload = encode("/s_new", "sonic-pi-beep", 40 + number, 1, 4, "note", 60.0)
-    return Held(START + round(after_s * TICKS_PER_S), 2, number, Kind.TIMED, payload, number=number)
+    return Held(START + round(after_s * TICKS_PER_S), 2, number, Kind.TIMED, Meaning(payload), number=number)
 
 
 def group(number: int) -> Held:
-    return Held(START, 2, number, Kind.UNTIMED, encode("/g_new", 8, 1, 4), number=number)
+    return Held(START, 2, number, Kind.UNTIMED, Meaning(encode("/g_new", 8, 1, 4)), number=number)
 
 
 def test_nothing_happens_unless_armed() -> None:

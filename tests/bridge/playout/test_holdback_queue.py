@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 import bridge.playout.holdback_queue
 from bridge.playout.holdback_queue import UNNUMBERED, Held, HoldbackQueue
+from relay.wire.meaning import Meaning
 from relay.wire.osc import encode
 from relay.wire.sequence import Kind
 
@@ -18,7 +19,7 @@ NOTE = encode("/s_new", "sonic-pi-beep", 21, 0, 20)
 def held(
     due: int, slot: int = 2, seq: int = 1, *, number: int | None = 1, sub: int = 0, payload: bytes = NOTE
 ) -> Held:
-    return Held(due, slot, seq, Kind.TIMED, payload, sub, number)
+    return Held(due, slot, seq, Kind.TIMED, Meaning(payload), sub, number)
 
 
 def numbered(dues: list[int]) -> list[Held]:
@@ -230,14 +231,14 @@ def test_one_member_cannot_fill_everybodys_queue() -> None:
     queue = HoldbackQueue(1)
     most = bridge.playout.holdback_queue.STRUCTURE_CAPACITY
     for seq in range(1, most + 1):
-        queue.push(Held(60, 2, seq, Kind.TIMED, encode("/g_new", 30, 1, 4), 0, seq))
+        queue.push(Held(60, 2, seq, Kind.TIMED, Meaning(encode("/g_new", 30, 1, 4)), 0, seq))
     assert queue.push(
         Held(
             1,
             3,
             1,
             Kind.UNTIMED,
-            encode("/n_free", 7),
+            Meaning(encode("/n_free", 7)),
             0,
             bridge.playout.holdback_queue.STRUCTURE_CAPACITY + 1,
         )

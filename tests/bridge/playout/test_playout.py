@@ -14,6 +14,7 @@ from bridge.restart_state import Memory
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from bridge.scsynth.samples import LocalFile, ResourceFolders
+from relay.wire.meaning import Meaning
 from relay.wire.osc import encode, single_message
 from relay.wire.sequence import Flag, Judged, Kind
 from tests.worlds.bridge import ADVANCE_S, Bench, group, instant, judged, note, reading
@@ -118,7 +119,7 @@ def test_a_later_verdict_with_another_due_is_told_as_out_of_order() -> None:
 def test_what_is_played_at_home_only_keeps_its_place_and_is_no_part_of_the_digest() -> None:
     bench = Bench()
     bench.hold(7, 2.0)
-    bench.playout.hold_home(HOME, Kind.TIMED, instant(2.0), after=7)
+    bench.playout.hold_home(HOME, Meaning(HOME), Kind.TIMED, instant(2.0), after=7)
     bench.hold(8, 2.0)
     bench.playout.judged(verdict(1, 7, 2.0), reading(1.0))
     bench.playout.judged(verdict(2, 8, 2.0), reading(1.0))

@@ -4,6 +4,8 @@ import pytest
 
 from bridge.playout.holdback_queue import Held
 from bridge.playout.redo import KEPT, KEPT_FOR, WORK_MAX, Redo
+from relay.wire import write
+from relay.wire.meaning import Meaning
 from relay.wire.osc import encode
 from relay.wire.sequence import Flag, Kind
 from relay.wire.timetag import ticks
@@ -18,7 +20,7 @@ def held(
     seq: int, message: bytes, due_s: float, *, kind: Kind = Kind.UNTIMED, flags: Flag = Flag.NONE
 ) -> Held:
     payload = b"" if kind is Kind.RESET else message
-    return Held(EPOCH + ticks(due_s), 2, seq, kind, payload, 0, seq, flags)
+    return Held(EPOCH + ticks(due_s), 2, seq, kind, Meaning(payload), 0, seq, flags)
 
 
 def at(seconds: float) -> int:
@@ -77,13 +79,13 @@ def test_what_comes_after_its_slots_reset_is_freed_at_once() -> None:
     redo = Redo()
     reset = encode("/g_freeAll", 2 << 26)
     assert after(redo, held(2, reset, 0.9, kind=Kind.RESET), reset, 0.8) == []
-    assert after(redo, held(1, GROUP, 0.5), GROUP, 1.0, late=True) == [FREE]
+    assert after(redo, held(1, GROUP, 0.5), GROUP, 1.0, late=True) == [write.free_node(2 << 26 | 30)]
 
 
 def test_notes_other_slots_and_other_nodes_are_no_part_of_it() -> None:
     redo = played((2, NOTE, 1.0), (3, encode("/n_free", 99), 1.0), (4, encode("/n_set", 98, "amp", 1.0), 1.0))
     assert after(redo, held(1, GROUP, 0.9), GROUP, 1.2, late=True) == []
-    other = Held(at(0.8), 3, 1, Kind.UNTIMED, FREE, 0, 9)
+    other = Held(at(0.8), 3, 1, Kind.UNTIMED, Meaning(FREE), 0, 9)
     assert after(redo, other, FREE, 1.3, late=True) == []
 
 

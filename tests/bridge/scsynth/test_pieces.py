@@ -3,11 +3,13 @@
 import pytest
 from laboratory.virtual.synthtree import SynthTree
 
+from bridge.scsynth import pieces as cutter
 from bridge.scsynth.id_space import Origin
-from bridge.scsynth.pieces import apart, pieces
+from bridge.scsynth.pieces import apart
 from bridge.scsynth.remap import MAX_COUNT, remap
 from relay.wire.errors import Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
+from relay.wire.meaning import meaning_of
 from relay.wire.osc import Arg, Message, encode, single_message
 
 LONGEST = 200
@@ -17,6 +19,10 @@ LONG_NOTE = single_message(encode("/s_new", "sonic-pi-beep", 20, 1, 8, *OPTIONS)
 
 def message(address: str, *args: Arg) -> Message:
     return single_message(encode(address, *args))
+
+
+def pieces(whole: Message, longest: int) -> list[Message]:
+    return [piece.message for piece in cutter.pieces(meaning_of(whole), longest)]
 
 
 def test_what_fits_is_left_as_it_is() -> None:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.scsynth.arguments import created_nodes, synthdef_name
 from bridge.scsynth.id_space import LOCAL_BASE, SLOT_COUNT, Origin
 from bridge.scsynth.remap import remap
 from relay.wire import osc
@@ -355,8 +354,8 @@ def test_what_sonic_pi_plays_all_remaps_and_keeps_everything_else(sent: osc.Mess
             remap(sent, MEMBER)
         return
     home_only = {9_999}
-    if sent.address == "/s_new" and synthdef_name(sent) in LOCAL_ONLY_SYNTHDEFS:
-        home_only = {created_nodes(sent)[0][0]}
+    if sent.address == "/s_new" and sent.args[0] in LOCAL_ONLY_SYNTHDEFS:
+        home_only = {int(sent.args[1])}
     if sent.address == "/n_order":  # Sonic Pi moves live audio only
         home_only = {int(sent.args[2])}
     [(_, out)] = osc.walk(remap(sent, MEMBER, home_only, at_home=bool(home_only - {9_999})))

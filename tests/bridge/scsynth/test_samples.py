@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.scsynth.samples import (
-    FRAMES_MAX,
     SAMPLES_PER_BYTE,
     Load,
     LocalFile,
@@ -18,7 +17,8 @@ from bridge.scsynth.samples import (
     load_to_wire,
 )
 from relay.wire.errors import Refused
-from relay.wire.osc import encode, single_message
+from relay.wire.meaning import FRAMES_MAX, Meaning
+from relay.wire.osc import encode
 
 
 @pytest.fixture
@@ -120,15 +120,18 @@ def test_any_other_path_of_the_player_stays_local(
     folders: ResourceFolders, tmp_path: Path, path: str
 ) -> None:
     assert folders.to_wire(str(tmp_path / path)) is None
-    load = single_message(encode("/b_allocRead", 3, str(tmp_path / path), 0, 0))
+    load = Meaning(encode("/b_allocRead", 3, str(tmp_path / path), 0, 0))
     assert load_to_wire(load, folders) is None
 
 
 def test_a_load_keeps_its_other_arguments_on_the_way(folders: ResourceFolders) -> None:
     local = encode("/b_allocRead", 3, f"{folders.root}/samples/bd_haus.flac", 7, 9)
-    wire = load_to_wire(single_message(local), folders)
-    assert wire == encode("/b_allocRead", 3, "samples/bd_haus.flac", 7, 9)
-    assert load_to_local(single_message(wire), folders) == Load(local, SAMPLES_PER_BYTE)
+    wire = load_to_wire(Meaning(local), folders)
+    assert wire is not None
+    assert wire.payload == encode("/b_allocRead", 3, "samples/bd_haus.flac", 7, 9)
+    here = load_to_local(wire, folders)
+    assert here is not None
+    assert (here.meaning.payload, here.samples) == (local, SAMPLES_PER_BYTE)
 
 
 def test_sonic_pis_root_is_learnt_from_its_synthdefs(folders: ResourceFolders) -> None:
@@ -146,9 +149,9 @@ def alloc(*numbers: int | float) -> bytes:
 
 @pytest.mark.parametrize("size", [(1024, 2), (1024.0, 2), (FRAMES_MAX, 1), (64,)])
 def test_a_buffer_of_a_sensible_size_travels(folders: ResourceFolders, size: tuple[float, ...]) -> None:
-    message = single_message(alloc(*size))
-    assert load_to_wire(message, folders) == alloc(*size)
-    assert load_to_local(message, folders) == Load(alloc(*size), round(prod(size)))
+    meaning = Meaning(alloc(*size))
+    assert load_to_wire(meaning, folders) is meaning
+    assert load_to_local(meaning, folders) == Load(meaning, round(prod(size)))
 
 
 @pytest.mark.parametrize(
@@ -159,9 +162,9 @@ def test_a_buffer_of_no_size_or_too_large_a_size_is_refused(
 ) -> None:
     for load in (load_to_wire, load_to_local):
         with pytest.raises(Refused):
-            load(single_message(alloc(*size)), folders)
+            load(Meaning(alloc(*size)), folders)
 
 
 def test_nothing_but_loads_is_a_resource(folders: ResourceFolders) -> None:
     with pytest.raises(Refused):
-        load_to_local(single_message(encode("/b_write", 1, "samples/bd_haus.flac")), folders)
+        load_to_local(Meaning(encode("/b_write", 1, "samples/bd_haus.flac")), folders)

@@ -6,6 +6,7 @@ from bridge.effects import SendControl
 from bridge.scsynth.id_space import Origin
 from bridge.session.session import JamSession
 from relay.wire import control
+from relay.wire.meaning import Meaning
 from relay.wire.osc import encode
 from relay.wire.sequence import Kind
 from tests.worlds.bridge import Bench, bundles, group, instant, reading
@@ -16,7 +17,7 @@ def test_a_relay_that_knows_nothing_is_told_the_foundation() -> None:
     _, session, relay = joined()
     read = reading(2.0)
     session.emission.emit(
-        Kind.UNTIMED, group(2, 0), wall_timetag=None, emitted_local_ns=read.local_ns, reading=read,
+        Kind.UNTIMED, Meaning(group(2, 0)), wall_timetag=None, emitted_local_ns=read.local_ns, reading=read,
         home=group(2, 0), foundation=True,
     )  # fmt: skip
     session.disconnected()
@@ -35,8 +36,8 @@ def volume(amp: float) -> bytes:
 def found(session: JamSession, payload: bytes, at_s: float) -> None:
     read = reading(at_s)
     session.emission.emit(
-        Kind.UNTIMED, payload, wall_timetag=None, emitted_local_ns=read.local_ns, reading=read, home=payload,
-        foundation=True,
+        Kind.UNTIMED, Meaning(payload), wall_timetag=None, emitted_local_ns=read.local_ns, reading=read,
+        home=payload, foundation=True,
     )  # fmt: skip
 
 

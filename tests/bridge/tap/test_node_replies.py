@@ -5,12 +5,9 @@ from bridge.tap.node_replies import (
     HEAD,
     TAIL,
     NodeTracker,
-    group_end,
-    group_go,
-    synth_end,
-    synth_go,
 )
 from relay.wire.osc import encode, single_message
+from relay.wire.write import group_began, group_ended, synth_began, synth_ended
 
 
 def say(tracker: NodeTracker, *reply: str | int) -> list[bytes]:
@@ -20,7 +17,7 @@ def say(tracker: NodeTracker, *reply: str | int) -> list[bytes]:
 
 def test_a_groups_n_go_is_answered_at_once_and_the_real_one_swallowed_exactly_once() -> None:
     tracker = NodeTracker()
-    assert tracker.create_groups(((8, 1, 4), (9, 0, 8))) == [group_go(8, 4), group_go(9, 8)]
+    assert tracker.create_groups(((8, 1, 4), (9, 0, 8))) == [group_began(8, 4), group_began(9, 8)]
     assert say(tracker, "/n_go", 8, 4, -1, -1, 1, -1, -1) == []
     again = encode("/n_go", 8, 4, -1, -1, 1, -1, -1)
     assert tracker.reply(single_message(again)) == [again]
@@ -41,7 +38,7 @@ def test_notes_that_never_started_are_resolved_before_the_end_of_their_group() -
     tracker.create_synth(31, AFTER, 8)
     say(tracker, "/n_go", 21, 8, -1, -1, 0)
     end = encode("/n_end", 8, 4, -1, -1, 1, -1, -1)
-    resolved = [synth_go(20, 8), synth_end(20), synth_go(22, 8), synth_end(22)]
+    resolved = [synth_began(20, 8), synth_ended(20), synth_began(22, 8), synth_ended(22)]
     assert tracker.reply(single_message(end)) == [*resolved, end]
     assert tracker.reply(single_message(end)) == [end], "only once"
 
@@ -58,14 +55,14 @@ def test_a_group_that_could_not_be_made_is_ended_for_sonic_pi() -> None:
     tracker = NodeTracker()
     tracker.create_groups(((8, 1, 77), (9, 1, 4)))
     fail = encode("/fail", "/g_new", "Group 77 not found")
-    assert tracker.reply(single_message(fail)) == [fail, group_end(8)]
+    assert tracker.reply(single_message(fail)) == [fail, group_ended(8)]
     assert tracker.reply(single_message(fail)) == [fail]
 
 
 def test_nodes_that_will_never_be_start_and_end_at_once() -> None:
     tracker = NodeTracker()
-    assert tracker.refused(((20, 0, 8),), groups=False) == [synth_go(20, 8), synth_end(20)]
-    assert tracker.refused(((9, 0, 8),), groups=True) == [group_go(9, 8), group_end(9)]
+    assert tracker.refused(((20, 0, 8),), groups=False) == [synth_began(20, 8), synth_ended(20)]
+    assert tracker.refused(((9, 0, 8),), groups=True) == [group_began(9, 8), group_ended(9)]
 
 
 def test_a_synth_asked_for_twice_belongs_to_its_last_group() -> None:

@@ -10,18 +10,23 @@ from bridge.tap.stand_ins import StandIns, home_only
 from relay.wire.commands import HOME_ONLY, OWN_FX, OWN_SYNTH, SYNTHDEFS, HomeKind
 from relay.wire.errors import Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
-from relay.wire.osc import Arg, Message, encode, single_message
+from relay.wire.meaning import Meaning
+from relay.wire.osc import Arg, Message, encode
 
 BUSES = ("in_bus", 40.0, "out_bus", 34.0)
 MANY = [part for number in range(90) for part in (f"option_{number}", 1.0)]
 
 
-def synth(name: str, *args: Arg, node: int = 20) -> Message:
-    return single_message(encode("/s_new", name, node, 1, 8, *args))
+def synth(name: str, *args: Arg, node: int = 20) -> Meaning:
+    return Meaning(encode("/s_new", name, node, 1, 8, *args))
 
 
-def told(stand_ins: StandIns, message: Message) -> list[tuple[Arg, ...]]:
-    return [(part.address, *part.args) for part in stand_ins.travelling(message).parts]
+def parts(stand_ins: StandIns, meaning: Meaning) -> list[Message]:
+    return [part.message for part in stand_ins.travelling(meaning).parts]
+
+
+def told(stand_ins: StandIns, meaning: Meaning) -> list[tuple[Arg, ...]]:
+    return [(part.address, *part.args) for part in parts(stand_ins, meaning)]
 
 
 def test_a_synth_that_everybody_has_travels_as_it_is() -> None:
@@ -35,7 +40,7 @@ def test_for_an_fx_of_ones_own_stands_a_pass_through_with_its_buses_and_amp() ->
     travels = StandIns().travelling(synth("twist", *BUSES, "twirl", 3.0, "mix", 0.5, "amp", 0.5, "amp", 0.25))
     assert travels.differs
     [part] = travels.parts
-    assert part.args == ("sonic-pi-fx_level", 20, 1, 8, *BUSES, "amp", 0.25)
+    assert part.message.args == ("sonic-pi-fx_level", 20, 1, 8, *BUSES, "amp", 0.25)
 
 
 @pytest.mark.parametrize("amp", [-1.0, float("nan"), float("inf"), "c5"])
@@ -45,10 +50,10 @@ def test_an_amp_that_is_none_in_sonic_pi_does_not_travel_with_an_fx_of_ones_own(
 
 
 def test_a_number_that_no_float_holds_does_not_travel_with_an_fx_of_ones_own() -> None:
-    sent = synth("twist", *BUSES, "amp", 0.0).raw
+    sent = synth("twist", *BUSES, "amp", 0.0).payload
     tags_end = sent.index(b"sfsfsf") + 6
     double = sent[: tags_end - 1] + b"d" + sent[tags_end:-4] + struct.pack(">d", 1e300)
-    assert told(StandIns(), single_message(double)) == [("/s_new", "sonic-pi-fx_level", 20, 1, 8, *BUSES)]
+    assert told(StandIns(), Meaning(double)) == [("/s_new", "sonic-pi-fx_level", 20, 1, 8, *BUSES)]
 
 
 def test_for_the_scope_in_a_chain_stands_a_level_with_all_that_they_share() -> None:
@@ -64,11 +69,11 @@ def test_for_a_source_stands_nothing(name: str) -> None:
 def test_a_setting_reaches_a_stand_in_with_the_controls_that_it_was_given() -> None:
     stand_ins = StandIns()
     stand_ins.travelling(synth("twist", *BUSES))
-    setting = single_message(encode("/n_set", 20, "twirl", 1.0, "amp", 0.5, "mix", 0.1))
+    setting = Meaning(encode("/n_set", 20, "twirl", 1.0, "amp", 0.5, "mix", 0.1))
     assert told(stand_ins, setting) == [("/n_set", 20, "amp", 0.5)]
     assert stand_ins.travelling(setting).differs
-    assert told(stand_ins, single_message(encode("/n_set", 20, "twirl", 1.0))) == []
-    other = single_message(encode("/n_set", 21, "twirl", 1.0))
+    assert told(stand_ins, Meaning(encode("/n_set", 20, "twirl", 1.0))) == []
+    other = Meaning(encode("/n_set", 21, "twirl", 1.0))
     assert stand_ins.travelling(other).parts == (other,)
 
 
@@ -80,32 +85,33 @@ def test_a_number_that_is_given_again_is_another_node(forget: str) -> None:
         stand_ins.ended(20)
     else:
         stand_ins.clear()
-    assert len(told(stand_ins, single_message(encode("/n_set", 20, "twirl", 1.0)))) == 1
+    assert len(told(stand_ins, Meaning(encode("/n_set", 20, "twirl", 1.0)))) == 1
 
 
 def test_whatever_frees_or_moves_a_node_reaches_what_stands_for_it() -> None:
     stand_ins = StandIns()
     stand_ins.travelling(synth("twist", *BUSES))
     for message in (encode("/n_free", 20), encode("/n_order", 1, 8, 20), encode("/n_run", 20, 0)):
-        assert stand_ins.travelling(single_message(message)).parts == (single_message(message),)
+        sent = Meaning(message)
+        assert stand_ins.travelling(sent).parts == (sent,)
 
 
 def test_a_call_with_all_options_travels_in_pieces_and_its_own_scsynth_plays_the_same() -> None:
     travels = StandIns().travelling(synth("sonic-pi-stereo_player", *MANY))
-    assert [part.address for part in travels.parts] == ["/s_new", "/n_set"]
+    assert [part.message.address for part in travels.parts] == ["/s_new", "/n_set"]
     assert not travels.differs
-    assert max(len(part.raw) for part in travels.parts) <= MAX_PAYLOAD_BYTES
+    assert max(len(part.payload) for part in travels.parts) <= MAX_PAYLOAD_BYTES
 
 
 def test_however_long_a_call_is_all_of_it_travels() -> None:
     for name in ("sonic-pi-stereo_player", "sonic-pi-fx_echo"):
-        parts = StandIns().travelling(synth(name, *BUSES, *MANY * 10)).parts
-        assert parts[0].args[:4] == (name, 20, 1, 8)
-        assert parts[0].args[4:8] == BUSES
-        assert {(part.address, part.args[0]) for part in parts[1:]} == {("/n_set", 20)}
-        given = parts[0].args[8:] + tuple(arg for part in parts[1:] for arg in part.args[1:])
+        first, *others = parts(StandIns(), synth(name, *BUSES, *MANY * 10))
+        assert first.args[:4] == (name, 20, 1, 8)
+        assert first.args[4:8] == BUSES
+        assert {(part.address, part.args[0]) for part in others} == {("/n_set", 20)}
+        given = first.args[8:] + tuple(arg for part in others for arg in part.args[1:])
         assert sorted(given[::2]) == sorted((MANY * 10)[::2])
-        assert max(len(part.raw) for part in parts) <= MAX_PAYLOAD_BYTES
+        assert max(len(part.raw) for part in (first, *others)) <= MAX_PAYLOAD_BYTES
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,7 @@ def test_however_long_a_call_is_all_of_it_travels() -> None:
 )
 def test_what_is_no_call_is_refused(message: bytes) -> None:
     with pytest.raises(Refused):
-        StandIns().travelling(single_message(message))
+        StandIns().travelling(Meaning(message))
 
 
 def test_the_table_says_why_and_names_stand_ins_that_everybody_may_play() -> None:
@@ -145,5 +151,5 @@ def test_every_link_that_stays_at_home_has_a_stand_in_for_its_buses() -> None:
 def test_all_that_travels_is_played_elsewhere() -> None:
     for name in [*SYNTHDEFS, "twist", "my-beep"]:
         buses = BUSES if name == "twist" else ()
-        for part in StandIns().travelling(synth(name, *buses)).parts:
+        for part in parts(StandIns(), synth(name, *buses)):
             remap(part, Origin(3))

@@ -7,9 +7,9 @@ from laboratory.virtual.traffic import recorded
 
 from bridge.scsynth.id_space import LOCAL_BASE, Origin
 from bridge.scsynth.samples import ResourceFolders
-from bridge.tap.node_replies import group_end, group_go, synth_end, synth_go
 from bridge.tap.tap import Player
 from relay.wire.osc import bundle, encode, single_message
+from relay.wire.write import group_began, group_ended, synth_began, synth_ended
 from tests.worlds.bridge import TAP, Bench, group, instant, note, reading
 
 OTHER = ("127.0.0.1", 49_647)
@@ -44,7 +44,7 @@ def test_a_group_is_answered_at_once_and_made_at_its_due() -> None:
     bench = Bench()
     player = bench.player(lead_s=0.2)
     send(player, group(8), 1.0)
-    assert told(player) == [group_go(8, 4)]
+    assert told(player) == [group_began(8, 4)]
     assert synth(player) == []
     assert bench.release(2.0) == [(1.2, encode("/g_new", Origin(1).node(8), 1, Origin(1).node(4)))]
 
@@ -92,7 +92,7 @@ def test_at_the_end_of_a_group_its_never_started_notes_are_resolved_first() -> N
     root = Origin(1).root
     player.reply(encode("/n_end", root + 8, root + 4, -1, -1, 1, -1, -1))
     ended = encode("/n_end", 8, 4, -1, -1, 1, -1, -1)
-    assert told(player) == [synth_go(20, 8), synth_end(20), ended]
+    assert told(player) == [synth_began(20, 8), synth_ended(20), ended]
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ def test_a_note_that_is_refused_is_answered_as_if_it_had_been_played(message: by
     player = Bench().player()
     send(player, bundle(instant(1.5), message))
     assert player.counts.refused == {reason: 1}
-    assert told(player) == [synth_go(20, 8), synth_end(20)]
+    assert told(player) == [synth_began(20, 8), synth_ended(20)]
 
 
 def test_a_group_that_is_refused_is_answered_too() -> None:
     player = Bench().player()
     send(player, encode("/g_new", 9, 1, -1))
-    assert told(player) == [group_go(9, -1), group_end(9)]
+    assert told(player) == [group_began(9, -1), group_ended(9)]
 
 
 def test_sonic_pi_is_the_one_client_without_scsynth_being_asked() -> None:
@@ -229,9 +229,9 @@ def test_sonic_pis_own_recording_goes_to_its_own_scsynth_only() -> None:
 def test_the_end_of_a_home_node_gives_its_id_back() -> None:
     player = Bench().player()
     send(player, encode("/s_new", "sonic-pi-scope", 7, 0, 5, "max_frames", 1024.0))
-    assert 7 in player._home_nodes
+    assert 7 in player._music._home_nodes
     player.reply(encode("/n_end", LOCAL_BASE + 7, -1, -1, -1, 0))
-    assert 7 not in player._home_nodes
+    assert 7 not in player._music._home_nodes
 
 
 def test_500_replies_of_a_stop_are_paced() -> None:

@@ -5,10 +5,10 @@ import pytest
 from bridge.playout.seconds_ledger import event_digest
 from bridge.scsynth.id_space import HARDWARE_BUSES, LOCAL_BASE, Origin
 from bridge.scsynth.remap import remap
-from bridge.tap.node_replies import synth_end, synth_go
 from bridge.tap.tap import Player
 from relay.wire.osc import bundle, encode, single_message
 from relay.wire.sequence import Judged
+from relay.wire.write import synth_began, synth_ended
 from tests.bridge.tap.test_tap import send, told
 from tests.worlds.bridge import Bench, group, instant, judged, reading
 
@@ -97,13 +97,13 @@ def test_sonic_pi_gets_scsynths_own_word_on_a_synth_of_its_players_own() -> None
     assert told(player) == [encode("/n_go", 20, 8, -1, -1, 0), encode("/n_end", 20, 8, -1, -1, 0)]
 
 
-def test_a_synth_of_ones_own_that_never_started_is_resolved_when_its_group_ends() -> None:
+def test_a_synth_of_ones_own_that_never_started_is_resolved_when_its_group_endeds() -> None:
     player = Bench().player()
     send(player, group(8))
     send(player, bundle(instant(9.0), OWN_BEEP))
     told(player)
     player.reply(encode("/n_end", ROOT + 8, ROOT + 4, -1, -1, 1, -1, -1))
-    assert told(player) == [synth_go(20, 8), synth_end(20), encode("/n_end", 8, 4, -1, -1, 1, -1, -1)]
+    assert told(player) == [synth_began(20, 8), synth_ended(20), encode("/n_end", 8, 4, -1, -1, 1, -1, -1)]
 
 
 def test_a_synth_whose_synthdef_scsynth_has_not_got_is_answered_as_if_it_had_been_played() -> None:
@@ -114,7 +114,7 @@ def test_a_synth_whose_synthdef_scsynth_has_not_got_is_answered_as_if_it_had_bee
     player.reply(encode("/n_go", LOCAL_BASE + 20, ROOT + 8, -1, -1, 0))
     player.reply(fail)
     player.reply(fail)  # of something that scsynth was asked for without an id of ours
-    assert told(player) == [synth_go(20, 8), fail, synth_go(21, 8), synth_end(21), fail]
+    assert told(player) == [synth_began(20, 8), fail, synth_began(21, 8), synth_ended(21), fail]
 
 
 def test_an_own_synthdef_that_has_sounded_is_not_taken_for_one_that_fails_at_somebody_elses_note() -> None:
@@ -125,7 +125,7 @@ def test_an_own_synthdef_that_has_sounded_is_not_taken_for_one_that_fails_at_som
     send(player, encode("/s_new", "mybeep", 22, 1, 8))
     fail = encode("/fail", "/s_new", "SynthDef not found")
     player.reply(fail)
-    assert told(player) == [synth_go(20, 8), fail]
+    assert told(player) == [synth_began(20, 8), fail]
 
 
 def test_a_stock_synth_that_waits_is_not_taken_for_the_one_that_failed() -> None:
@@ -305,6 +305,6 @@ def test_a_living_home_node_stays_one_though_a_second_call_for_it_is_refused() -
 def test_an_own_synth_that_is_refused_is_no_home_node_afterwards() -> None:
     player = Bench().player()
     send(player, bundle(instant(1.5), encode("/s_new", "mybeep", 20, 1, 8, "out_bus", 5000.0)))
-    assert told(player) == [synth_go(20, 8), synth_end(20)]
+    assert told(player) == [synth_began(20, 8), synth_ended(20)]
     send(player, bundle(instant(1.6), encode("/n_set", 20, "amp", 1.0)))
     assert travelled(player) == [encode("/n_set", 20, "amp", 1.0)]

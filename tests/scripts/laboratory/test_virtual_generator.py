@@ -5,6 +5,7 @@ from laboratory.runs.generator import boot, node_of, schedule
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from bridge.tap.classify import completes_foundation
+from relay.wire.meaning import meaning_of
 from relay.wire.osc import encode, single_message, walk
 
 HOW = {"events_per_s": 20.0, "seconds": 5.0, "ahead_ms": 500.0}
@@ -47,7 +48,7 @@ def test_a_note_is_known_by_its_node_remapped_or_not_and_nothing_else_is_a_note(
 def test_the_boot_builds_what_the_notes_need_and_completes_a_foundation() -> None:
     messages = [single_message(message) for _, message in boot("/somewhere")]
     assert messages[0].args == ("/somewhere",)
-    assert sum(completes_foundation(message) for message in messages) == 1
+    assert sum(completes_foundation(meaning_of(message)) for message in messages) == 1
     groups = {message.arg(0) for message in messages if message.address == "/g_new"}
     note = schedule(seed=1, member=0, **HOW)[0]
     assert single_message(note.message).arg(3) in groups

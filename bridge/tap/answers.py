@@ -1,0 +1,118 @@
+"""Answers: what the local Sonic Pi is told, by the bridge itself and by its scsynth.
+
+Pure. Groups are answered before scsynth has made them, and what is refused as if it had been played: else
+Sonic Pi would wait for ever, and keep its FX and their buses.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.playout.playout import Playout
+from bridge.scsynth.id_space import BUFFERS_PER_SLOT, INTERNAL_BUSES
+from bridge.scsynth.unmap import unmap_reply
+from bridge.tap.node_replies import NodeTracker, answered_node
+from bridge.tap.reply_pacer import Pacer
+from relay.wire.commands import COMMANDS, LOADS, REPLIES, Act, ReplyKind
+from relay.wire.errors import LocalError, Refused
+from relay.wire.meaning import Meaning
+from relay.wire.osc import Message, encode, single_message
+
+Address = tuple[str, int]
+
+SERVER_INFO_REPLY = "/sonic-pi/server-info"
+_AUDIO_BUSES_AT, _BUFFERS_AT = 10, 12
+"""Places in that reply: node id, sr dur rps crate cdur subsample outs ins abuses cbuses bufs synths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Send `payload` to Sonic Pi's socket `to`, at once."""
+
+    to: Address
+    payload: bytes
+
+
+class Answers:
+    """What is on its way to Sonic Pi."""
+
+    def __init__(
+        self, playout: Playout, nodes: NodeTracker, pacer: Pacer, ended: Callable[[int], None]
+    ) -> None:
+        """ended: is told each node of Sonic Pi's that is gone."""
+        self._playout = playout
+        self._own = playout.own
+        self._nodes = nodes
+        self._pacer = pacer
+        self._ended = ended
+        self._asked_status: Address | None = None
+        self._at_once: list[Answer] = []
+
+    def drain(self) -> list[Answer]:
+        """Take out what leaves at once."""
+        drained, self._at_once = self._at_once, []
+        return drained
+
+    def status_asked(self, source: Address) -> None:
+        """Note which socket asks how scsynth is."""
+        self._asked_status = source
+
+    def tell(self, *replies: bytes) -> None:
+        """Tell Sonic Pi something, in its turn."""
+        for reply in replies:
+            self._pacer.push(reply)
+
+    def as_played(self, meaning: Meaning) -> None:
+        """Give Sonic Pi the answers that it waits for, of something that isn't played."""
+        try:
+            replies = self._nodes.refused(meaning.creates, groups=not meaning.makes_synth)
+        except (Refused, LocalError):  # no numbers, or none that an answer could name
+            return
+        self.tell(*replies)
+
+    def synth_says(self, message: Message) -> bool:
+        """Take in a message of the own scsynth; return whether something follows from it.
+
+        Most say what became of other members' nodes, and concern nobody here.
+        """
+        kind = REPLIES.get(message.address)
+        if kind is ReplyKind.STATUS:
+            if self._asked_status is not None:
+                self._at_once.append(Answer(self._asked_status, message.raw))
+            return self._asked_status is not None
+        is_done = kind is ReplyKind.DONE and bool(message.args)
+        if is_done:
+            done = COMMANDS.get(str(message.arg(0)))
+            act = Act.OTHER if done is None else done.act
+            if act is Act.REGISTER:
+                return False  # the bridge's own
+            self._note_done(act, message)
+        answered = answered_node(message)
+        if answered is not None:
+            self._playout.answered(answered, there=kind is ReplyKind.NODE_THERE)
+        mine = unmap_reply(message, self._own)
+        if mine is None:
+            return is_done
+        unmapped = single_message(mine)
+        if message.address == SERVER_INFO_REPLY:
+            self.tell(_stock_server_info(unmapped))
+            return True
+        if kind is ReplyKind.NODE_ENDED:
+            self._ended(int(unmapped.args[0]))
+        replies = self._nodes.reply(unmapped)
+        self.tell(*replies)
+        return is_done or bool(replies)
+
+    def _note_done(self, act: Act, message: Message) -> None:
+        if act is Act.LOAD_SYNTHDEFS:
+            self._playout.synthdefs_loaded()
+        elif act in LOADS and message.tags[1:] and message.tags[-1] == "i":
+            self._playout.buffer_loaded(int(message.arg(-1)))
+
+
+def _stock_server_info(message: Message) -> bytes:
+    """Return server info with the numbers of buses and buffers that a stock scsynth has."""
+    args = list(message.args)
+    if len(args) > _BUFFERS_AT:
+        args[_AUDIO_BUSES_AT] = float(INTERNAL_BUSES)
+        args[_BUFFERS_AT] = float(BUFFERS_PER_SLOT)
+    return encode(message.address, *args)

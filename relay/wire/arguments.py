@@ -1,0 +1,77 @@
+"""Arguments: what stands at each place of a message, by the command table, in the sender's numbers.
+
+Pure. It only reads; the bridge's `remap` translates the numbers. Numbers may be i or f, since scsynth takes
+either. A fraction is refused where a whole number is needed.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from relay.wire.commands import COMMANDS, CONTROL_ROLES, Field, Role
+from relay.wire.errors import Refused
+from relay.wire.osc import Message, encode_string
+
+NAME, NODE_NEW, ADD_ACTION, TARGET, FIRST_CONTROL = range(5)
+"""Positions of the arguments of a command that makes a synth."""
+FIRST_SET = 1
+"""Position of the first control in a command that sets controls."""
+
+ROLE_OF_CONTROL = {encode_string(name): role for name, role in CONTROL_ROLES.items()}
+"""By the padded bytes of the name, as in a message. This spares decoding a dozen strings per note."""
+
+_INT = struct.Struct(">i")
+_FLOAT = struct.Struct(">f")
+
+
+def fields(message: Message) -> Iterator[tuple[int, Field]]:
+    """Yield each argument's index with its field in the command table.
+
+    Raises Refused (arguments, count, array), when it gets there, where message and table differ.
+    """
+    command = COMMANDS[message.address]
+    tags = message.tags
+    left = len(tags)
+    shown = f"{message.address} ,{tags[:40]}"
+    if "[" in tags:
+        raise Refused("array", shown)
+    index = 0
+    for field in command.args:
+        if index == left:
+            if field.optional:
+                return
+            raise Refused("arguments", f"{shown}: expected {field.role} at argument {index}")
+        yield index, field
+        index += 1
+    while command.repeat and index < left and not (command.trailing and tags[index] == "b"):
+        count = 0
+        for field in command.repeat:
+            times = count if field.counted else 1
+            if index + times > left:
+                raise Refused("count" if field.counted else "arguments", f"{shown}: ends within {field.role}")
+            for _ in range(times):
+                yield index, field
+                index += 1
+            if field.role is Role.COUNT:
+                count = whole(message, index - 1)
+    if command.trailing and index < left:
+        yield index, command.trailing
+        index += 1
+    if index < left:
+        raise Refused("arguments", f"{shown}: {left - index} too many")
+
+
+def whole(message: Message, index: int) -> int:
+    """Return a number that must be whole: i, or f without a fraction.
+
+    Raises Refused for anything else, NaN and infinity included.
+    """
+    tag = message.tags[index]
+    if tag == "i":
+        number: int = _INT.unpack_from(message.raw, message.offsets[index])[0]
+        return number
+    if tag != "f":
+        raise Refused("arguments", f"{message.address} argument {index}: expected a number, found tag {tag}")
+    value: float = _FLOAT.unpack_from(message.raw, message.offsets[index])[0]
+    if not value.is_integer():
+        raise Refused("not-integral", f"{message.address} argument {index}: {value}")
+    return int(value)

@@ -1,0 +1,89 @@
+"""Writing: the commands and the replies that are ours, as OSC messages.
+
+Pure. Nobody else in relay or bridge writes the name of a command; numbers are those of whoever reads it.
+Source: Server Command Reference of scsynth 3.13.
+"""
+
+import struct
+
+from relay.wire.osc import Arg, encode, encode_string
+
+_SET = "/n_set"
+_INT = struct.Struct(">i")
+NO_NODE = -1
+"""Stands for a neighbour that isn't there, or isn't told."""
+
+
+def new_group(node: int, action: int, target: int) -> bytes:
+    """Return the command that makes a group."""
+    return encode("/g_new", node, action, target)
+
+
+def new_synth(synthdef: str, node: int, action: int, target: int, *controls: Arg) -> bytes:
+    """Return the command that makes a synth. controls: name and value in turns."""
+    return encode("/s_new", synthdef, node, action, target, *controls)
+
+
+def set_controls(node: Arg, *controls: Arg) -> bytes:
+    """Return the command that sets controls of a node. controls: name and value in turns."""
+    return encode(_SET, node, *controls)
+
+
+def set_as_sent(node: int, tags: str, body: bytes) -> bytes:
+    """Return the same of controls whose bytes are known, with their type tags."""
+    return encode_string(_SET) + encode_string(f",i{tags}") + _INT.pack(node) + body
+
+
+def free_node(node: int) -> bytes:
+    """Return the command that ends a node, and what it holds."""
+    return encode("/n_free", node)
+
+
+def empty_group(group: int) -> bytes:
+    """Return the command that ends all that a group holds."""
+    return encode("/g_freeAll", group)
+
+
+def ask_node(node: int) -> bytes:
+    """Return the question whether there is a node."""
+    return encode("/n_query", node)
+
+
+def register() -> bytes:
+    """Return the command by which scsynth tells the sender of all nodes."""
+    return encode("/notify", 1)
+
+
+def end_synth() -> bytes:
+    """Return the command that ends scsynth."""
+    return encode("/quit")
+
+
+def registered() -> bytes:
+    """Return the reply to `register`: the first client of one."""
+    return encode("/done", "/notify", 0, 1)
+
+
+def ended() -> bytes:
+    """Return the reply to `end_synth`."""
+    return encode("/done", "/quit")
+
+
+def group_began(group: int, target: int) -> bytes:
+    """Return the reply that says a group exists."""
+    return encode("/n_go", group, target, NO_NODE, NO_NODE, 1, NO_NODE, NO_NODE)
+
+
+def group_ended(group: int) -> bytes:
+    """Return the reply that says a group is gone."""
+    return encode("/n_end", group, NO_NODE, NO_NODE, NO_NODE, 1, NO_NODE, NO_NODE)
+
+
+def synth_began(synth: int, target: int) -> bytes:
+    """Return the reply that says a synth has started."""
+    return encode("/n_go", synth, target, NO_NODE, NO_NODE, 0)
+
+
+def synth_ended(synth: int) -> bytes:
+    """Return the reply that says a synth is gone."""
+    return encode("/n_end", synth, NO_NODE, NO_NODE, NO_NODE, 0)
