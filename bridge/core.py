@@ -22,9 +22,8 @@ from bridge.sonicpi.schedule_ahead import AheadTuner
 from bridge.tap.answers import Address
 from bridge.tap.tap import Player
 from clock.model import Reading
-from relay.wire import control
+from relay.wire import control, write
 from relay.wire.carrier import UDP, Carrier
-from relay.wire.osc import encode
 from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
 
@@ -76,7 +75,7 @@ class Bridge:
         self.player.client = setup.client
         self.player.foundation_complete = setup.foundation_complete
         self._tuner = AheadTuner(reading.local_s, restarted=setup.restarted) if setup.tunes else None
-        self._effects: list[Effect] = [ToSynth(encode("/notify", 1))]
+        self._effects: list[Effect] = [ToSynth(write.register())]
         self._answers: list[Effect] = []
         if setup.synthdefs_loaded:
             self.playout.synthdefs_loaded()

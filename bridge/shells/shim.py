@@ -27,7 +27,7 @@ from bridge.shells import scsynth_process as synth
 from bridge.shells.config import ChildConfig, JoinConfig
 from bridge.shells.die_with_parent import die_with_parent
 from relay.transports import logs
-from relay.wire.osc import encode
+from relay.wire.write import end_synth
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Shim:
 
     async def _end_scsynth(self, scsynth: asyncio.subprocess.Process) -> int:
         """Ask scsynth to quit, then ever more firmly. Return its status."""
-        for ask in (lambda: self._upstream.send(encode("/quit")), scsynth.terminate, scsynth.kill):
+        for ask in (lambda: self._upstream.send(end_synth()), scsynth.terminate, scsynth.kill):
             if scsynth.returncode is None:
                 with contextlib.suppress(OSError):
                     ask()
