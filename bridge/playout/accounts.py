@@ -3,6 +3,7 @@
 Pure. An own event that is handed over before its verdict has come is entered once the verdict is here.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ class PlayoutCounts:
 
     missed: int = 0
     """Notes that weren't played, since this host came to them far too late."""
-    refused: dict[str, int] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
 
     def named(self) -> dict[str, int]:
         """Return all by name, for the statistics."""
@@ -50,7 +51,7 @@ class Accounts:
     def refuse_for(self, reason: str, count: int) -> None:
         """Enter as many messages that were refused for one reason."""
         if count:
-            self.counts.refused[reason] = self.counts.refused.get(reason, 0) + count
+            self.counts.refused[reason] += count
             self._ledger.refused += count
 
     def miss(self) -> None:

@@ -22,6 +22,10 @@ class Buffers:
         self._frees: list[tuple[int, int]] = []
         """(due, buffer) of those that scsynth was told to free but hasn't yet."""
 
+    def note_loaded(self, buffer: int) -> None:
+        """Note that a buffer is loaded."""
+        self.loaded.add(buffer)
+
     def claim(self, buffer: int, samples: int) -> None:
         """Note a load of so many samples that is about to be handed over. Raises Refused (buffer-memory)."""
         self._memory.claim(buffer, samples)

@@ -40,7 +40,7 @@ class Loads:
 
     def loaded(self, buffer: int) -> None:
         """Note that scsynth says, or said to the bridge before this one, that a buffer is loaded."""
-        self.buffers.loaded.add(buffer)
+        self.buffers.note_loaded(buffer)
 
     def loaded_before(self, payloads: list[bytes], own: Origin) -> None:
         """Note what the local player has loaded, by messages of his foundation: his scsynth has it all."""

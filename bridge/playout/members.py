@@ -46,12 +46,12 @@ class Members:
     @property
     def have_synthdefs(self) -> bool:
         """Whether Sonic Pi's synthdefs are in scsynth, as far as is known."""
-        return self.places.host.synthdefs_loaded
+        return self.places.have_synthdefs
 
     def synthdefs_loaded(self) -> None:
         """Make the strips, which could not be made before the synthdefs were there."""
         self._loads.synthdefs_loaded()
-        self._out.add(self.places.host.load_synthdefs())
+        self.places.synthdefs_loaded()
 
     def found(self, slot: int, told: Told, number: int, now: int, reading: Reading) -> None:
         """Take in what another member had built and set as of event `number`; what is there is left alone."""
@@ -100,6 +100,7 @@ class Members:
     def enter_epoch(self) -> None:
         """Forget what only the former epoch's numbers and instants gave a meaning."""
         self.founded.enter_epoch()
+        self._resets.clear()
 
     def clock_was_set(self) -> None:
         """Note that session time is another."""

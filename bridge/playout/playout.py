@@ -60,10 +60,10 @@ class Playout:
         self._out = Outgoing(timebase)
         self._accounts = Accounts(ledger)
         self._loads = Loads(folders, self._out, self._accounts)
-        self._resets = Resets(self._queue)
-        self._members = Members(own, self._out, self._accounts, self._loads, self._resets)
+        resets = Resets(self._queue)
+        self._members = Members(own, self._out, self._accounts, self._loads, resets)
         self._delivery = Delivery(
-            own.slot, self._out, self._accounts, self._loads, self._resets, self._members, self._behind,
+            own.slot, self._out, self._accounts, self._loads, resets, self._members, self._behind,
             need=need,
         )  # fmt: skip
         ledger.counters += [
@@ -129,7 +129,6 @@ class Playout:
         self._members.enter_epoch()
         self.taken_over = None
         self.clock_was_set()
-        self._resets.clear()
 
     def convert(self, instant_of: Callable[[int], int]) -> int:
         """Give own events new instants, since session time was set in one step; return how many were held."""

@@ -15,7 +15,7 @@ class Places:
 
     def __init__(self, own: Origin, to_synth: Callable[[list[bytes]], None]) -> None:
         """to_synth: takes the messages that create a member's group and strip."""
-        self.host = HostTree()
+        self._host = HostTree()
         self._to_synth = to_synth
         self._origins: dict[int, Origin] = {}
         self._guessed: set[int] = set()
@@ -25,7 +25,7 @@ class Places:
         """Give a member of the roster its root group and strip."""
         self._origins[origin.slot] = origin
         self._guessed.discard(origin.slot)
-        self._to_synth(self.host.build(origin))
+        self._to_synth(self._host.build(origin))
 
     def of(self, slot: int) -> Origin:
         """Return the origin of the member in a slot; a guess before the roster names it."""
@@ -39,3 +39,12 @@ class Places:
     def certain(self) -> set[int]:
         """Return the slots that the roster has named."""
         return self._origins.keys() - self._guessed
+
+    @property
+    def have_synthdefs(self) -> bool:
+        """Whether Sonic Pi's synthdefs are in scsynth, as far as is known."""
+        return self._host.synthdefs_loaded
+
+    def synthdefs_loaded(self) -> None:
+        """Give each member its strip, which needs the synthdefs."""
+        self._to_synth(self._host.load_synthdefs())

@@ -41,9 +41,7 @@ class Tapped:
 class Music:
     """What the local Sonic Pi plays, here and elsewhere."""
 
-    def __init__(
-        self, session: Emission, own: Origin, folders: ResourceFolders, nodes: NodeTracker
-    ) -> None:
+    def __init__(self, session: Emission, own: Origin, folders: ResourceFolders, nodes: NodeTracker) -> None:
         """nodes: what Sonic Pi is told of those that are made."""
         self.boot_state_complete = False
         """Whether Sonic Pi has built its last at its start; what it builds later comes and goes."""

@@ -4,6 +4,7 @@ Pure. Every datagram is validated before anything else happens; nothing malforme
 own scsynth. What a message means is found here, once, and goes on with it.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from bridge.messages import out_of_range
@@ -32,7 +33,7 @@ class PlayerCounts:
 
     messages: int = 0
     malformed: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
     runs: int = 0
     """Messages that show that a run began or that none is left: /n_run 0, and the mixer of each run."""
 
@@ -135,7 +136,7 @@ class Player:
         return missed and self._music.may_miss(meaning)
 
     def _refuse(self, meaning: Meaning, error: Refused) -> None:
-        self.counts.refused[error.reason] = self.counts.refused.get(error.reason, 0) + 1
+        self.counts.refused[error.reason] += 1
         if isinstance(error, OutOfRange) and (error.synthdef, error.control) not in self._told:
             self._told.add((error.synthdef, error.control))
             self._session.note_refused(out_of_range(error))

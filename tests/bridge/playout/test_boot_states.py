@@ -42,7 +42,7 @@ def setting(number: int, due_s: float, amp: float) -> Judged:
 def bare(*, synthdefs: bool = True, met: bool = True) -> Bench:
     """A bench whose scsynth may have no synthdefs yet, and which may not know who is in the slot."""
     bench = Bench()
-    bench.playout._members.places.host.synthdefs_loaded = synthdefs
+    bench.playout._members.places._host.synthdefs_loaded = synthdefs
     if met:
         bench.playout.meet(Origin(SLOT))
     bench.release(0.5)
