@@ -87,7 +87,7 @@ def run(setting: Setting, folder: Path, *, seed: int = 1) -> Found:
         for name, handed, by_ns in measure.clock_errors(event)
         if handed.at_ns >= from_ns
     ]
-    lock_times_s = {player.name: lock_s(player) for player in played.players}
+    lock_times_s = {player.name: lock_s(player) for player in played.players if isinstance(player, Player)}
     return Found(setting, stamp().commit, errors, asker.stated, lock_times_s)
 
 

@@ -10,7 +10,6 @@ The seed decides the network and the piece that each member plays. Sonic Pi's ow
 run.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -168,21 +167,20 @@ def run(point: Point, seed: int, folder: Path) -> GenuineRow:
     members = [
         Member(musician.name, slots[musician.name], musician.sent, musician.handed) for musician in band
     ]
-    row, state, _ = realrun.judge(point, seed, relay.folder, star, members, (from_ns, to_ns), watch.stalls)
+    played = realrun.Performance(
+        point, seed, relay.folder, star, relay, band, members, (from_ns, to_ns), watch.stalls, cpu_s, began_s
+    )
+    row, state, _ = realrun.judge(played)
     comparison = compare({member.name: member.handed for member in members}, from_ns, to_ns)
     late = {musician.name: len(late_lines(musician.performer, start_ns / 1e9)) for musician in band}
-    state |= {
-        "wall_s": time.monotonic() - began_s,
+    more = {
         "pieces": {musician.name: musician.piece for musician in band},
-        "starts": {musician.name: musician.starts for musician in band},
         "feeder_lag_ms_p99": None,
         "late_lines": late,
         "timing_warnings": warnings,
         "comparison": comparison.report().splitlines(),
-        "cpu_s": cpu_s | {"emulator": star.ending.cpu_s if star.ending else None},
     }
-    (folder / "run.json").write_text(json.dumps(state, indent=1) + "\n")
-    health.check(state)
+    realrun.finish(played, state, more)
     return GenuineRow(
         **msgspec.structs.asdict(row),
         late_lines=sum(late.values()),

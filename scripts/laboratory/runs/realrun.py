@@ -17,7 +17,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,43 +53,46 @@ CLOCK_STEP_NS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """The record of a run, before it is judged."""
+    """A point that has been played once, before anybody has judged it. folder: its logs and recordings."""
 
+    point: Point
+    seed: int
+    folder: Path
     star: Star
     """Closed, so that its log is whole."""
     relay: Relay
-    players: list[Player]
+    players: Sequence[Seated]
     members: list[Member]
     window_ns: tuple[int, int]
     stalls: list[tuple[int, int]]
     cpu_s: dict[str, float]
+    began_s: float
+    """By CLOCK_MONOTONIC."""
 
 
 def run(point: Point, seed: int, folder: Path) -> Row:
-    """Run a point once and return the result. Call it from a thread that lives as long as the run.
+    """Run a point once and return its row. Call it from a thread that lives as long as the run.
 
-    folder: gets all logs and recordings, and run.json with the state of the machine. Works where
-    laboratory.star.star.why_not() is None. Raises RunFailed, NetlabError, LocalError (a network that nobody
-    can read), all in words. Nothing is left running, whatever happens.
+    folder: gets all logs and recordings, and run.json with what the machine made of it. Works where
+    laboratory.star.namespaces.why_not() is None. Raises RunFailed, NetlabError, LocalError (a network that
+    nobody can read), all in words. Nothing is left running, whatever happens.
     """
-    started, began_s = datetime.now(UTC), time.monotonic()
     played = perform(point, seed, folder)
-    ended = played.relay.lead_and_shift_ms() or (point.lead_ms or LEAD_START_MS, 0.0)
-    row, state, events = judge(
-        point, seed, folder.resolve(), played.star, played.members, played.window_ns, played.stalls
-    )
-    emulator_s = played.star.ending.cpu_s if played.star.ending else None
-    state |= {
-        "wall_s": time.monotonic() - began_s,
+    lead_ms, shift_ms = played.relay.lead_and_shift_ms() or (point.lead_ms or LEAD_START_MS, 0.0)
+    row, state, events = judge(played)
+    finish(played, state, {"feeder_lag_ms_p99": measure.lag_ms(events, point.ahead_ms, 0.99)})
+    return msgspec.structs.replace(row, lead_ms_last=lead_ms, shift_ms_last=shift_ms)
+
+
+def finish(played: Performance, state: dict[str, Any], more: dict[str, Any]) -> None:
+    """Write run.json from the state that `judge` returned and `more`. Raises RunFailed for a spoiled run."""
+    state |= more | {
+        "wall_s": time.monotonic() - played.began_s,
         "starts": {player.name: player.starts for player in played.players},
-        "feeder_lag_ms_p99": measure.lag_ms(events, point.ahead_ms, 0.99),
-        "cpu_s": played.cpu_s | {"emulator": emulator_s},
+        "cpu_s": played.cpu_s | {"emulator": played.star.ending.cpu_s if played.star.ending else None},
     }
-    (folder / "run.json").write_text(json.dumps(state, indent=1) + "\n")
+    (played.folder / "run.json").write_text(json.dumps(state, indent=1) + "\n")
     health.check(state)
-    return msgspec.structs.replace(
-        row, lead_ms_last=ended[0], shift_ms_last=ended[1], started=started.isoformat(timespec="seconds")
-    )
 
 
 def perform(
@@ -110,6 +112,7 @@ def perform(
     """
     if point.where != "netlab":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a real run is for 'netlab'")
+    began_s = time.monotonic()
     with opened(point, seed, folder) as (star, relay):
         players = [
             Player(
@@ -139,7 +142,19 @@ def perform(
         Member(player.name, slots[player.name], recording.read(player.sent), recording.read(player.handed))
         for player in players
     ]
-    return Performance(star, relay, players, members, (from_ns, to_ns), watch.stalls, cpu_s)
+    return Performance(
+        point,
+        seed,
+        relay.folder,
+        star,
+        relay,
+        players,
+        members,
+        (from_ns, to_ns),
+        watch.stalls,
+        cpu_s,
+        began_s,
+    )
 
 
 @contextlib.contextmanager
@@ -169,24 +184,23 @@ def transport_of(point: Point) -> str:
     return point.transport.partition("-")[0]
 
 
-def judge(
-    point: Point,
-    seed: int,
-    folder: Path,
-    star: Star,
-    members: Sequence[Member],
-    window_ns: tuple[int, int],
-    stalls: Sequence[tuple[int, int]],
-) -> tuple[Row, dict[str, Any], list[Event]]:
-    """Return the row on the notes emitted in the window, further facts worth keeping, and the events.
+def judge(played: Performance) -> tuple[Row, dict[str, Any], list[Event]]:
+    """Return the row of the notes emitted in the window, further figures by name, and their events.
 
-    star: closed, so that its log is whole. Raises RunFailed.
+    Raises RunFailed.
     """
+    point, folder, star, members, stalls = (
+        played.point,
+        played.folder,
+        played.star,
+        played.members,
+        played.stalls,
+    )
     log = read_log(folder / "decisions.log")
     zero_ns = log.header.zero_realtime_ns
     try:
         judged = relaylog.read(folder / "events.jsonl")
-        observed = measure.observe(members, judged, *window_ns, lead_ms=point.lead_ms or 0.0)
+        observed = measure.observe(members, judged, *played.window_ns, lead_ms=point.lead_ms or 0.0)
         events = measure.undisturbed(observed, stalls)
     except (MeasureError, relaylog.LogError) as error:
         raise RunFailed(str(error)) from error
@@ -195,15 +209,15 @@ def judge(
         from_ns, to_ns = (zero_ns + round(at_s * 1e9) for at_s in (cut.from_s, cut.to_s))
         events = measure.cut_off(events, cut.member, from_ns, to_ns)
         away = {number for number, event in enumerate(events) if measure.lives_in(event, from_ns, to_ns)}
-    oracle = Oracle(star.legs, seed=seed)
+    oracle = Oracle(star.legs, seed=played.seed)
     doomed = []
     for number, event in enumerate(events):
         unserved = set(oracle.out_of_reach(event.emission(zero_ns)))
         doomed.append(bool(unserved - {cut.member} if cut and number in away else unserved))
     state: dict[str, Any] = {
         "point": point.name,
-        "seed": seed,
-        "window_s": [(at_ns - zero_ns) / 1e9 for at_ns in window_ns],
+        "seed": played.seed,
+        "window_s": [(at_ns - zero_ns) / 1e9 for at_ns in played.window_ns],
         "events": len(events),
         "disturbed": len(observed) - len(events),
         "disturbed_bad": sum(event.bad for event in observed if measure.is_disturbed(event, stalls)),
@@ -214,9 +228,9 @@ def judge(
         # Not 0: the oracle is wrong, or the emulator did other than the model says.
         "doomed_but_good": sum(lost and not event.bad for lost, event in zip(doomed, events, strict=True)),
     }
-    from_ns, to_ns = window_ns
+    from_ns, to_ns = played.window_ns
     row = Row(
-        **asked(point, seed),
+        **asked(point, played.seed),
         unavoidable=sum(doomed),
         doomed_but_good=state["doomed_but_good"],
         disturbed=state["disturbed"],

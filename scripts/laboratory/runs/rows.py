@@ -196,22 +196,20 @@ def loads(text: str, kind: type[Line], name: str = "rows.csv") -> list[Line]:
     Fields are found by their names: columns may come in any order, and fields with a default may be absent.
     Raises BadRows, in words.
     """
-    whole = text[: text.rfind("\n") + 1]
-    if not whole:
-        return []
-    header, *lines = csv.reader(io.StringIO(whole))
-    if unknown := set(header) - set(kind.__struct_fields__):
-        found = ", ".join(sorted(unknown))
-        raise BadRows(f"{name}: unknown columns {found}; was it written by another version?")
+    lines = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))
+    if unknown := set(lines.fieldnames or ()) - set(kind.__struct_fields__):
+        columns = ", ".join(sorted(unknown))
+        raise BadRows(f"{name}: unknown columns {columns}; was it written by another version?")
     rows = []
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(header):
-            raise BadRows(f"{name}, line {number}: {len(line)} fields, expected {len(header)}")
-        fields = {key: value for key, value in zip(header, line, strict=True) if value or key in TEXTS}
+    for line in lines:
+        found, expected = sum(value is not None for value in line.values()), len(lines.fieldnames or ())
+        if found != expected:
+            raise BadRows(f"{name}, line {lines.line_num}: {found} fields, expected {expected}")
+        fields = {key: value for key, value in line.items() if value or key in TEXTS}
         try:
             rows.append(msgspec.convert(fields, kind, strict=False))
         except msgspec.ValidationError as error:
-            raise BadRows(f"{name}, line {number}: {error}") from error
+            raise BadRows(f"{name}, line {lines.line_num}: {error}") from error
     return rows
 
 
@@ -230,28 +228,21 @@ def append(path: Path, *rows: Line) -> None:
     A line that a killed run left unfinished is cut off before. A file from before a column was added gets it.
     Raises BadRows if it has columns that rows have no more, or other faults.
     """
-    _bring_up_to_date(path, type(rows[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
+    header = line_of(rows[0].__struct_fields__).encode()
     with path.open("a+b") as file:
         file.seek(0)
         content = file.read()
         whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            file.truncate(whole)
-        header = line_of(rows[0].__struct_fields__).encode()
+        if whole and not content.startswith(header):
+            write(path, read(path, type(rows[0])), type(rows[0]))
+            append(path, *rows)
+            return
+        file.truncate(whole)
         lines = "".join(line_of(msgspec.structs.astuple(row)) for row in rows).encode()
         file.write(lines if whole else header + lines)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _bring_up_to_date(path: Path, kind: type[Line]) -> None:
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        header = file.readline()
-    if header.endswith("\n") and header != line_of(kind.__struct_fields__):
-        write(path, read(path, kind), kind)
 
 
 def write(path: Path, rows: Iterable[Line], kind: type[Line]) -> None:

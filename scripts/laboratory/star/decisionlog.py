@@ -28,15 +28,11 @@ ROW = struct.Struct("<HBBBxHIIddddd")
 never)."""
 ROW_BYTES = ROW.size
 ROW_TYPE = np.dtype(
-    {
-        "names": [
-            "leg", "way", "protocol", "fate", "size", "index",
-            "at_s", "arrival_s", "copy_arrival_s", "written_s", "copy_written_s",
-        ],
-        "formats": ["<u2", "u1", "u1", "u1", "<u2", "<u4", "<f8", "<f8", "<f8", "<f8", "<f8"],
-        "offsets": [0, 2, 3, 4, 6, 8, 16, 24, 32, 40, 48],
-        "itemsize": ROW_BYTES,
-    }
+    [
+        ("leg", "<u2"), ("way", "u1"), ("protocol", "u1"), ("fate", "u1"), ("pad", "V1"), ("size", "<u2"),
+        ("index", "<u4"), ("reserved", "<u4"),
+        *((name, "<f8") for name in ("at_s", "arrival_s", "copy_arrival_s", "written_s", "copy_written_s")),
+    ]
 )  # fmt: skip
 
 Rows = np.ndarray[Any, np.dtype[Any]]

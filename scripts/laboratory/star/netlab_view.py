@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from rehearsal.rigs.terminal import table
 from rich.console import Console
-from rich.table import Table
 
 from laboratory.star.selfcheck import SelfCheck
 from laboratory.star.star import Star
@@ -14,10 +14,8 @@ from relay.netmodel.networks import Profile
 
 def show_profiles(profiles: Mapping[str, Profile], console: Console) -> None:
     """Print the named networks with the source of their figures."""
-    table = Table("network", "source of its figures", box=None, pad_edge=False)
     for profile in profiles.values():
-        table.add_row(profile.name, profile.source)
-    console.print(table)
+        console.print(f"[bold]{profile.name}[/]  {profile.source}", highlight=False)
 
 
 def show_reports(reports: Sequence[WayReport], star: Star, console: Console) -> None:
@@ -25,10 +23,8 @@ def show_reports(reports: Sequence[WayReport], star: Star, console: Console) -> 
     if not reports:
         console.print("no datagram went through the network: nothing to check")
         return
-    table = _table("way", "datagrams")
-    for one in reports:
-        table.add_row(one.name, str(one.datagrams), *_cells(one, one.error_ms), _verdict(one.is_ok))
-    console.print(table)
+    rows = [(one.name, _verdict(one), one.datagrams, *_cells(one, one.error_ms)) for one in reports]
+    console.print(table(("way", "verdict", "datagrams", *COLUMNS), rows, words=2))
     for one in reports:
         for fault in one.faults + one.lateness:
             console.print(f"NOT OK  {one.name}: {fault}", markup=False, highlight=False)
@@ -46,6 +42,7 @@ def show_reports(reports: Sequence[WayReport], star: Star, console: Console) -> 
     console.print(LEGEND, highlight=False)
 
 
+COLUMNS = ("asked", "decided", "error", "lost", "bursts", "full/out", "copies", "overtaken")
 LEGEND = (
     "delays in ms, p50/p99: asked = delay and jitter in theory, without queue, spikes, order; decided = what "
     "the model drew; error = done minus decided. Loss in %: asked, got, its 99 % interval (Wilson)."
@@ -61,16 +58,15 @@ WHY_STEADY = (
 
 def show_selfcheck(results: Mapping[str, SelfCheck], seed: int, console: Console) -> None:
     """Print the self-check over networks."""
-    table = _table("network", "way", "per s", "cpu")
-    for name, result in results.items():
-        for number, way in enumerate(result.ways):
-            one = way.report
-            first = (name, f"{result.rate:.0f}", f"{result.cpu_share:.0%}") if number == 0 else ("", "", "")
-            table.add_row(
-                first[0], one.name.rpartition("/")[2], *first[1:], *_cells(one, way.error_ms[:2]),
-                _verdict(one.is_ok),
-            )  # fmt: skip
-    console.print(table)
+    rows = [
+        (
+            name, way.report.name.rpartition("/")[2], _verdict(way.report), f"{result.rate:.0f}",
+            f"{result.cpu_share:.0%}", *_cells(way.report, way.error_ms[:2]),
+        )
+        for name, result in results.items()
+        for way in result.ways
+    ]  # fmt: skip
+    console.print(table(("network", "way", "verdict", "per s", "cpu", *COLUMNS), rows, words=3))
     for name, result in results.items():
         for way in result.ways:
             for fault in way.report.faults + way.report.lateness:
@@ -81,16 +77,6 @@ def show_selfcheck(results: Mapping[str, SelfCheck], seed: int, console: Console
         highlight=False,
     )
     console.print(LEGEND, highlight=False)
-
-
-def _table(*first: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in first:
-        table.add_column(name, justify="left" if name in ("way", "network") else "right", no_wrap=True)
-    for name in ("asked", "decided", "error", "lost", "bursts", "full/out", "copies", "overtaken"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    return table
 
 
 def _cells(one: WayReport, error_ms: tuple[float, ...]) -> tuple[str, ...]:
@@ -117,5 +103,5 @@ def _share(one: Share | None) -> str:
     return f"{asked:.3g} {got:.2g} [{low:.2g}-{high:.2g}]"
 
 
-def _verdict(is_ok: bool) -> str:
-    return "ok" if is_ok else "NOT OK"
+def _verdict(one: WayReport) -> str:
+    return "ok" if one.is_ok else "NOT OK"

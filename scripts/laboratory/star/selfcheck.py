@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rehearsal.rigs.recorder import ANCILLARY_BYTES, SO_RCVBUFFORCE, SO_TIMESTAMPNS, read_ancillary
 
 from laboratory.star.decisionlog import UP, WAYS, Log, read_log
 from laboratory.star.emulator import PRIORITY, Ending
@@ -35,10 +36,7 @@ QUIET_S = 1.5
 """Longer than any way here takes: when nothing has come for so long, all has come."""
 DRAIN_S = 0.005
 RECEIVE_BUFFER = 16 << 20
-SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
-TIMESPEC = struct.Struct("@qq")
 NUMBER = struct.Struct("!I")
-ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 
 Stamps = dict[int, list[int]]
 """Number of a datagram -> when its copies arrived (ns, realtime)."""
@@ -91,16 +89,13 @@ def check(
             sent, came = _converse(star, rate, seconds, tick)
         log = read_log(path)
     assert star.ending is not None
-    ways = [Measured(one, (0.0, 0.0, 0.0)) for one in report(log, even=True)]
     measured = []
-    for one, way in zip(ways, WAYS, strict=True):
-        errors_ms = compare(log, way, sent[way], came[way], one.report.faults)
-        worst = tuple(map(float, np.percentile(errors_ms, [50, 99, 100]))) if len(errors_ms) else (0.0,) * 3
-        if worst[1] >= ERROR_MS_P99_MAX:
-            one.report.lateness.append(
-                f"seen from outside, 1 in 100 was {worst[1]:.2f} ms later than decided"
-            )
-        measured.append(Measured(one.report, (worst[0], worst[1], worst[2])))
+    for one, way in zip(report(log, even=True), WAYS, strict=True):
+        errors_ms = compare(log, way, sent[way], came[way], one.faults) or [0.0]
+        p50, p99, worst = map(float, np.percentile(errors_ms, [50, 99, 100]))
+        if p99 >= ERROR_MS_P99_MAX:
+            one.lateness.append(f"seen from outside, 1 in 100 was {p99:.2f} ms later than decided")
+        measured.append(Measured(one, (p50, p99, worst)))
     if star.unlogged:
         measured[0].report.faults.append(f"the kernel dropped {star.unlogged} datagrams beside the emulator")
     span_s = max((times[-1] for times in sent.values()), default=0) - min(t[0] for t in sent.values())
@@ -192,8 +187,7 @@ def _drain(receivers: dict[str, socket.socket], came: dict[str, Stamps]) -> int:
             except BlockingIOError:
                 break
             (number,) = NUMBER.unpack_from(payload)
-            seconds, nanoseconds = TIMESPEC.unpack(ancillary[0][2])
-            stamps.setdefault(number, []).append(seconds * 1_000_000_000 + nanoseconds)
+            stamps.setdefault(number, []).append(read_ancillary(ancillary)[0])
             count += 1
     return count
 

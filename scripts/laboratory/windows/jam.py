@@ -6,6 +6,7 @@ A window takes its ports without asking, so two on one machine need a network ea
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,27 +23,29 @@ NETWORK = "fibre"
 STATS_S = 10.0
 
 
+@dataclass(eq=False)
 class WindowJam:
-    """Windows of the members `names`, and one of plain Sonic Pi for each of `plain`. A context manager.
+    """Genuine windows in one room. A context manager.
 
-    folder: gets a home for each. Raises NetlabError, StageError, RunFailed, in words.
+    folder: gets a home for each. names: the members. plain: names of windows without a bridge. Raises
+    NetlabError, StageError, RunFailed, in words.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], plain: Sequence[str] = ()) -> None:
-        self.folder = folder.resolve()
-        self.star = Star({name: parse_leg(NETWORK) for name in (*names, *plain)}, seed=1)
+    folder: Path
+    names: Sequence[str]
+    plain: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.resolve()
+        self.star = Star({name: parse_leg(NETWORK) for name in (*self.names, *self.plain)}, seed=1)
         self.stage = Stage()
-        self.relay: Relay | None = None
         self.windows: dict[str, Window] = {}
-        self._names = names
-        self._plain = plain
 
     def __enter__(self) -> "WindowJam":
         self.star.__enter__()
         try:
-            self.relay = Relay(self.star.relay, self.folder, lead_ms=200, repair=True, scheme=Scheme.JUDGED)
-            self.relay.start()
-            for name in (*self._plain, *self._names):
+            Relay(self.star.relay, self.folder, lead_ms=200, repair=True, scheme=Scheme.JUDGED).start()
+            for name in (*self.plain, *self.names):
                 self.open(name)
             for window in self.windows.values():
                 window.wait_shown()
@@ -64,7 +67,7 @@ class WindowJam:
         join: list[str | Path] = [
             BIN / "jambridge", "join", f"{self.star.relay_address}:{RELAY_PORT}", "--name", name, "--",
         ]  # fmt: skip
-        launcher = [] if name in self._plain else join
+        launcher = [] if name in self.plain else join
         window = Window(name, index, home, self.star.member(name), launcher)
         self.stage.add(window)
         window.start()

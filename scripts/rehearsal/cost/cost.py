@@ -31,15 +31,6 @@ SETTLE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """The cost of one process."""
-
-    cpu_percent: float
-    """Of one core."""
-    rss_mb: float
-
-
-@dataclass(frozen=True, slots=True)
 class Delay:
     """A distribution of delays in ms."""
 
@@ -76,20 +67,22 @@ def measure_cost(folder: Path, seconds: float) -> dict[str, Any]:
             "bridge": [jam.bridge_of(name) for name in NAMES],
             "shim": [jam.shim_of(name) for name in NAMES],
             "recorder": [process for name in NAMES for process in recorders(jam, name)],
-            "scsynth": [process for name in NAMES for process in named(jam, name, "scsynth")],
-            "ruby": [process for name in NAMES for process in named(jam, name, "ruby")],
+            **{
+                program: [process for name in NAMES for process in named(jam, name, program)]
+                for program in ("scsynth", "ruby")
+            },
         }
         before = {kind: [cpu_s(process) for process in processes] for kind, processes in watched.items()}
         from_ns, from_s = time.time_ns(), time.monotonic()
         stage.play_for(seconds)
         passed_s, to_ns = time.monotonic() - from_s, time.time_ns()
-        costs = {
-            kind: [
-                Cost(100 * (cpu_s(process) - began_s) / passed_s, process.memory_info().rss / 2**20)
-                for process, began_s in zip(processes, before[kind], strict=True)
-            ]
-            for kind, processes in watched.items()
-        }
+        costs = {}
+        for kind, processes in watched.items():
+            took_s = [cpu_s(each) - began_s for each, began_s in zip(processes, before[kind], strict=True)]
+            costs[kind] = {
+                "cpu_percent": round(100 * statistics.median(took_s) / passed_s, 2),
+                "rss_mb": round(statistics.median(each.memory_info().rss for each in processes) / 2**20, 1),
+            }
         stage.play_for(0.5)
         comparison = compare(jam.recordings(), from_ns, to_ns)
     margins_ms = [margin.margin_ms for result in comparison.members.values() for margin in result.margins]
@@ -97,13 +90,7 @@ def measure_cost(folder: Path, seconds: float) -> dict[str, Any]:
         "seconds": round(passed_s, 2),
         "events_per_s": round(comparison.events / passed_s / len(NAMES), 2),
         "coherent": comparison.coherent,
-        "cost": {
-            kind: {
-                "cpu_percent": round(statistics.median(cost.cpu_percent for cost in found), 2),
-                "rss_mb": round(statistics.median(cost.rss_mb for cost in found), 1),
-            }
-            for kind, found in costs.items()
-        },
+        "cost": costs,
         "in_hand_ms": {
             "p50": round(statistics.median(margins_ms), 1),
             "p1": round(quantile(sorted(margins_ms), 0.01), 1),
