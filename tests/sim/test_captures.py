@@ -4,13 +4,14 @@ import pytest
 from laboratory.runs.tallying import Handed
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
-from laboratory.virtual.net import NETWORKS
-from laboratory.virtual.traffic import Sent, boot, recorded
+from laboratory.virtual.traffic import Sent
 
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from relay.wire.osc import single_message, walk
 from tests.sim.score import assert_coherent, assert_in_time, events
+from tests.worlds.networks import NETWORKS
+from tests.worlds.traffic import boot, recorded
 
 pytestmark = pytest.mark.computes
 

@@ -7,8 +7,7 @@ from typing import get_args
 import pytest
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
-from laboratory.virtual.net import DOWN, NETWORKS, UP
-from laboratory.virtual.traffic import boot, generated
+from laboratory.virtual.net import DOWN, UP
 
 from bridge.effects import (
     Abandon,
@@ -22,6 +21,8 @@ from bridge.effects import (
     ToSonicPi,
     ToSynth,
 )
+from tests.worlds.networks import NETWORKS
+from tests.worlds.traffic import boot, generated
 
 pytestmark = pytest.mark.computes
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 from laboratory.virtual.jam import Jam
-from laboratory.virtual.traffic import boot, generated
 
 from relay.netmodel.networks import parse_leg
 from relay.wire.timetag import seconds, ticks
 from tests.sim.score import assert_in_time, assert_same
+from tests.worlds.traffic import boot, generated
 
 NETWORK = "delay=50,jitter=10,loss=10%"
 SEEDS = (2, 3, 8, 10, 12, 16)

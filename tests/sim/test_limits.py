@@ -9,10 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
-from laboratory.virtual.net import DOWN, NETWORKS, UP
+from laboratory.virtual.net import DOWN, UP
 from laboratory.virtual.synthtree import SynthTree
-from laboratory.virtual.traffic import boot
-from laboratory.virtual.unlike import Unlike, unlike
 
 import relay.room.channel
 from bridge.scsynth.id_space import NODE_BITS
@@ -35,6 +33,9 @@ from tests.sim.mischief import (
     last_due_s,
     meddler,
 )
+from tests.sim.unlike import Unlike, unlike
+from tests.worlds.networks import NETWORKS
+from tests.worlds.traffic import boot
 
 pytestmark = pytest.mark.computes
 

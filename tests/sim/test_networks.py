@@ -3,8 +3,6 @@
 import pytest
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
-from laboratory.virtual.net import NETWORKS
-from laboratory.virtual.traffic import boot, generated, recorded
 
 from relay.netmodel.impairment import Leg
 from tests.sim.score import (
@@ -14,6 +12,8 @@ from tests.sim.score import (
     assert_same,
     events,
 )
+from tests.worlds.networks import NETWORKS
+from tests.worlds.traffic import boot, generated, recorded
 
 pytestmark = pytest.mark.computes
 

@@ -3,14 +3,14 @@
 import pytest
 from laboratory.virtual.host import NEED_S, Member
 from laboratory.virtual.jam import Jam
-from laboratory.virtual.net import NETWORKS
-from laboratory.virtual.traffic import generated
 
 from bridge.scsynth.id_space import NODE_BITS
 from relay.wire.osc import single_message
 from relay.wire.sequence import Flag
 from tests.sim.score import assert_same, events
 from tests.sim.test_networks import MUSIC_AT_S, trio
+from tests.worlds.networks import NETWORKS
+from tests.worlds.traffic import generated
 
 pytestmark = pytest.mark.computes
 

@@ -11,15 +11,16 @@ from functools import cache
 import pytest
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
-from laboratory.virtual.net import DOWN, NETWORKS, UP
-from laboratory.virtual.traffic import boot
+from laboratory.virtual.net import DOWN, UP
 
 from relay.netmodel.impairment import Leg, Way
 from relay.wire.stats import RoomStats
 from tests.sim.score import assert_same
 from tests.sim.test_networks import BOOT_AT_S, CLOCKS, MUSIC_AT_S, trio
 from tests.worlds.hearing import Heard, burst, hear, unbuilt
+from tests.worlds.networks import NETWORKS
 from tests.worlds.steady import Steady, steady
+from tests.worlds.traffic import boot
 
 pytestmark = pytest.mark.computes
 

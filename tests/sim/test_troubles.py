@@ -6,13 +6,15 @@ from dataclasses import replace
 import pytest
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
-from laboratory.virtual.net import DOWN, NETWORKS, UP
-from laboratory.virtual.traffic import Sent, boot, generated
+from laboratory.virtual.net import DOWN, UP
+from laboratory.virtual.traffic import Sent
 
 from relay.wire.osc import encode, single_message
 from relay.wire.sequence import Flag, Kind
 from tests.sim.score import assert_coherent, assert_in_time, assert_same, events
 from tests.sim.test_networks import MUSIC_AT_S, trio
+from tests.worlds.networks import NETWORKS
+from tests.worlds.traffic import boot, generated
 
 pytestmark = pytest.mark.computes
 

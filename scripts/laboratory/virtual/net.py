@@ -5,9 +5,8 @@ dice.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from relay.netmodel.impairment import Impairment, Jitter, JitterKind, Leg, Spikes, Way
+from relay.netmodel.impairment import Impairment, Way
 
 IP_UDP_BYTES = 28
 """The model counts bytes of the IP datagram (IPv4, no options)."""
@@ -48,26 +47,3 @@ class Passage:
         self._control_s = max(arrival_s, at_s + self._delay_s, self._control_s - CONTROL_EXTRA_S)
         self._control_s += CONTROL_EXTRA_S
         return self._control_s
-
-
-def _jittery(delay_ms: float, mean_ms: float) -> Way:
-    """Every datagram for itself, overtaking allowed: harder on the protocol than a queue is."""
-    return Way(delay_ms=delay_ms, jitter=Jitter(JitterKind.EXPONENTIAL, mean_ms), fifo=False)
-
-
-NETWORKS: dict[str, Leg] = {
-    "studio-lan": Leg.both(_jittery(0.3, 0.1)),
-    "hotel-wifi": Leg.both(_jittery(12.0, 4.0)),
-    "asymmetric-20-80": Leg(_jittery(20.0, 1.0), _jittery(80.0, 1.0)),
-    "wifi-spikes": Leg.both(
-        Way(
-            delay_ms=8.0,
-            jitter=Jitter(JitterKind.EXPONENTIAL, 1.0),
-            spikes=Spikes(every_s=1.7, height_ms=25.0),
-        )
-    ),
-    "lossy-2-percent": Leg.both(replace(_jittery(10.0, 1.0), loss=0.02)),
-    "reordering": Leg.both(replace(_jittery(10.0, 1.0), reorder=0.2)),
-    "duplicating": Leg.both(replace(_jittery(10.0, 1.0), duplicate=0.3)),
-}
-"""Small ones that a default lead of 0.2 s must be good for, each with one trouble."""

@@ -1,12 +1,12 @@
 """Classification: what becomes of each message of Sonic Pi."""
 
 import pytest
-from laboratory.virtual.traffic import recorded
 
 from bridge.tap.classify import completes_foundation, is_foundation, route
 from relay.wire.commands import Route
 from relay.wire.meaning import Meaning
 from relay.wire.osc import encode
+from tests.worlds.traffic import recorded
 
 HOME = {70}
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from laboratory.virtual.traffic import recorded
 
 from bridge.scsynth.id_space import LOCAL_BASE, Origin
 from bridge.scsynth.samples import ResourceFolders
@@ -11,6 +10,7 @@ from bridge.tap.tap import Player
 from relay.wire.osc import bundle, encode, single_message
 from relay.wire.write import group_began, group_ended, synth_began, synth_ended
 from tests.worlds.bridge import TAP, Bench, group, instant, note, reading
+from tests.worlds.traffic import recorded
 
 OTHER = ("127.0.0.1", 49_647)
 

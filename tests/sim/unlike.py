@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rehearsal.proof.matching import not_in_order
-
-from bridge.scsynth.id_space import NODE_BITS
 from laboratory.runs.tallying import Handed
 from laboratory.virtual.host import NEED_S, Member
 from laboratory.virtual.synthtree import executed_ns
+from rehearsal.proof.matching import not_in_order
+
+from bridge.scsynth.id_space import NODE_BITS
 from relay.wire.osc import Message, single_message
 
 NEED_NS = round(NEED_S * 1e9)
