@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 
 
 class Laboratory(click.Group):
-    """A group whose commands return their exit status. An error that stops them is shown in words."""
+    """A group whose commands return their exit status. Errors that stop a command are printed in one line."""
 
     def invoke(self, ctx: click.Context) -> None:
         signal.signal(signal.SIGTERM, _interrupt)

@@ -1,8 +1,7 @@
-"""Campaign: many runs, each in a process of its own, some at a time, with the result of each or the reason
-for its failure.
+"""Campaign: many runs, each in a process of its own, some of them at the same time.
 
-A run that crashes, hangs or is killed takes nothing with it but itself, and is reported with its log. Its
-result is handed on the moment it comes, so that a killed campaign loses only what was under way.
+A run that crashes, hangs or is killed harms no other run. It is reported with the end of its log. Each result
+is handed on as soon as it comes, so a campaign that is killed loses only the runs under way.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ Work = Callable[[Path], object]
 """One run: a function that is given a folder of its own and returns a result. It can be pickled."""
 
 PATIENCE = 6.0
-"""A run that takes this many times its planned duration is ended. Short runs get PATIENCE_S more."""
+"""A run is ended after PATIENCE times its expected duration, plus PATIENCE_S for the sake of short runs."""
 PATIENCE_S = 120.0
 GOODBYE_S = 15.0
 """An interrupted run has this long to end its own processes."""
@@ -36,7 +35,8 @@ LOG_LINES = 25
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run. cost_s: about how long it takes, for the time left and for giving it up."""
+    """One run. cost_s: its expected duration (s), for the time left and for the moment at which it is given
+    up."""
 
     name: str
     cost_s: float
@@ -45,7 +45,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run without a result. reason: in a line. folder: holds the files that it left, its log in run.log."""
+    """A run without a result. reason: one line. folder: the files that it left, its log in run.log among
+    them."""
 
     job: Job
     reason: str
@@ -76,12 +77,13 @@ def run_all(
     failed: Callable[[Failure], None] = lambda failure: None,
     within: Path | None = None,
 ) -> list[Failure]:
-    """Run jobs, at most `at_once` at a time, in their order. Return the failures.
+    """Run jobs in their order, at most `at_once` at a time; return the failures.
 
-    within: where runs get their folders, None for the system's temporary one; those of failures stay there.
+    within: the folder in which runs get their folders; None: the system's temporary one. Folders of failures
+    are kept.
 
-    `done` and `failed` are called in this process, one after the other. On KeyboardInterrupt the running jobs
-    are interrupted, waited for, then ended, and it is raised again.
+    `done` and `failed` are called in this process, one after the other. KeyboardInterrupt is passed on to the
+    runs under way; they get time to end, are then ended by force, and the exception is raised again.
     """
     waiting, running, failures = list(jobs)[::-1], list[Running](), list[Failure]()
     try:
@@ -153,7 +155,8 @@ def follow_parent() -> None:
 
 
 def finish(run: Running) -> tuple[object, str | None]:
-    """Return (result, None) or (None, reason) of a run that has sent, or died, or taken too long."""
+    """Return (result, None) or (None, reason) of a run that has sent a result, has died or has taken too
+    long."""
     try:
         if not run.results.poll():
             return None, f"gave up: took more than {PATIENCE:g} times the {run.job.cost_s:.0f} s it should"

@@ -1,9 +1,9 @@
 """Clock run: real bridges with bad local clocks, over a network with lopsided jitter or beside the relay.
 
-A shell. True time is the machine's own clock, which all share. Events handed to scsynth carry timetags made
-by the bridge's session clock, so the relay's due less that timetag is the clock's error. How far each bridge
-says that it may be off comes from the relay's statistics, as people see them; so does the rate by which it
-sees that its local clock is wrong.
+A shell. True time is the machine's own clock, which all processes share. A bridge stamps each message for
+scsynth by its session clock, so the relay's due less that timetag is the error of the session clock. The
+relay's statistics give the two figures that people see as well: each bridge's stated bound of its error, and
+the rate error of its local clock as the bridge estimates it.
 """
 
 import json
@@ -62,10 +62,10 @@ class Asker:
 
 
 def run(setting: Setting, folder: Path, *, seed: int = 1) -> Found:
-    """Let real bridges play and return the errors of the clocks, without the first seconds. Raises RunFailed
-    and more.
+    """Let real bridges play and return the errors of their clocks from `settled_s` on.
 
-    Call it from a thread that lives as long as the run; see laboratory.runs.realrun.run.
+    Call it from a thread that lives as long as the run, as laboratory.runs.realrun.run. Raises RunFailed, and
+    all that `realrun.perform` raises.
     """
     point = Point(
         name="clock", series="clock", x=0.0, where="netlab", network=setting.network,
@@ -92,7 +92,7 @@ def run(setting: Setting, folder: Path, *, seed: int = 1) -> Found:
 
 
 def check_network(star: Star, folder: Path) -> None:
-    """Raise RunFailed if the network wasn't as configured."""
+    """Raise RunFailed if the emulated network differed from the network that was asked for."""
     error_ms = health.emulation_error_ms(read_log(folder / "decisions.log"))
     if error_ms is not None and error_ms > health.EMULATION_MS_MAX:
         raise RunFailed(f"1 % of the datagrams were {error_ms:.1f} ms later than the model says")
@@ -110,7 +110,7 @@ def check_skews(stated: Sequence[Stated], skews_ppm: Mapping[str, float]) -> Non
 
 
 def lock_s(player: Player) -> float:
-    """Return how long after its bridge was let into the room a member's clock was set. Raises RunFailed."""
+    """Return the time (s) from a member's admission to the room until its clock was set. Raises RunFailed."""
     joined, locked = (told_at_s(player, words) for words in (" in room ", CLOCK_SET))
     return (locked - joined) % DAY_S
 

@@ -2,11 +2,13 @@
 
     python -m laboratory.runs.feeder OPTIONS        (see --help)
 
-Standard input says "start UNIX_NS" once, and ends it by ending.
-It boots as Sonic Pi does (its flags, /status, /notify, synthdefs, groups, mixer; every answer waited for)
-and says so on standard output. All feeders of a run get the same instant. A note leaves at its
-instant of the schedule, its timetag counted from that, not from when this process came to send it.
-The log gets a line a note in the recorder's format; t_ns is CLOCK_REALTIME just before it was sent.
+It boots as Sonic Pi does: the same flags, then /status, /notify, synthdefs, groups and mixer, and it waits
+for every answer. It prints a line when it has booted. Then standard input must say "start UNIX_NS", once; all
+feeders of a run get the same instant. The end of standard input ends the feeder.
+
+A note leaves at its instant of the schedule. Its timetag is counted from that instant, not from the moment at
+which this process came to send it. The log gets a line for each note, in the recorder's format; t_ns is
+CLOCK_REALTIME just before the note was sent.
 """
 
 import argparse
@@ -32,7 +34,7 @@ PLAYING = "feeder: playing"
 
 
 class Feeder(Replayer):
-    """A replayer whose traffic comes from the generator, and which keeps a log of it."""
+    """A replayer that plays the generator's schedule and keeps a log of it."""
 
     def __init__(self, port: int, notes: Sequence[Emission], log: Path) -> None:
         super().__init__(Path("/"), port)
@@ -41,7 +43,7 @@ class Feeder(Replayer):
         self.playing = False
 
     def start(self) -> None:
-        """Start scsynth and make the nodes that the notes need. Raises ReplayError, OSError."""
+        """Start scsynth and build the groups and mixer for the notes. Raises ReplayError, OSError."""
         self.start_scsynth()
         opening = [Sent(0.0, message("/status")), Sent(0.0, message("/notify", 1))]
         self.boot([*opening, *(Sent(at_s, datagram) for at_s, datagram in boot())])

@@ -1,9 +1,8 @@
-"""Generator: the messages of a member's Sonic Pi in an experiment, the same in virtual time and with real
-bridges.
+"""Generator: the notes of a member's Sonic Pi in an experiment, in virtual time and with real bridges alike.
 
-Pure: a schedule is a function of its arguments alone. It needs nothing but the standard library and
-relay.wire, so that a feeder's process starts quickly. Every note has an id of its own, by which recordings
-and verdicts are matched with it.
+Pure: a schedule is a function of its arguments alone. The module needs nothing but the standard library and
+relay.wire, so a feeder's process starts quickly. Every note has an id of its own, by which recordings and
+verdicts are matched with it.
 """
 
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from relay.wire.timetag import ticks
 FIRST_NODE = 100
 """Ids below are the boot's."""
 BOOT_SPACING_S = 0.020
-"""About the gap that Sonic Pi 3.2.2 leaves between the groups of its boot."""
+"""Seconds between the groups of a boot, about as Sonic Pi 3.2.2 leaves them."""
 RUN_GROUP = 7
 DITHER = 0.5
 """Share of an event's own interval within which its instant is drawn. An exact grid would keep one phase
 against the heartbeats (50 ms) and the held jitter of a network for a whole run."""
 SYNTHDEFS = "/usr/share/sonic-pi/synthdefs/compiled"
-"""Where Sonic Pi's own are on Debian."""
+"""The folder of Sonic Pi's own synthdefs on Debian."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Emission:
 
 
 def node_of(message: bytes) -> int | None:
-    """Return the node id of a note of this generator, remapped or not; None for any other message."""
+    """Return the node id of one of this generator's notes, remapped or not; None for any other message."""
     return int.from_bytes(message[_NODE_AT : _NODE_AT + 4]) if message.startswith(_NOTE_HEAD) else None
 
 

@@ -1,13 +1,13 @@
 """Genuine run: one point of the laboratory with genuine Sonic Pis, jackd and scsynth in a star of namespaces.
 
-A shell. Each member is a Sonic Pi that plays one of its own examples through `jambridge join`. A recorder
-before the bridge records the messages of Sonic Pi, one behind it those handed to scsynth. The notes are
-judged as in a real run (`realrun.judge`), with the same oracle and without the moments in which this machine
-stood still. Beside it stand the comparison of all messages of the room, by the recorders behind the bridges
-alone (`rehearsal.proof.compare`), and the late messages that the scsynths themselves report.
+A shell. Each member is a Sonic Pi that plays one of its own examples through `jambridge join`. One recorder
+in front of the bridge sees everything that Sonic Pi sends; another one behind it sees everything that scsynth
+is handed. The notes are judged as in a real run (`realrun.judge`): by the same oracle, and without the
+moments in which this machine stood still. Two further judgements stand beside: the comparison of all messages
+of the room by the recorders behind the bridges (`rehearsal.proof.compare`), and the scsynths' own complaints
+of late bundles.
 
-The seed decides the network and the piece that each member plays. Sonic Pi's own dice are the same in each
-run.
+The seed fixes the network, and which piece each member plays. Sonic Pi's own dice are the same in each run.
 """
 
 import time
@@ -95,12 +95,12 @@ class Musician:
         return int(found[-1])
 
     def leave(self) -> None:
-        """End it. Its recorders get time to write their last records."""
+        """End it, with time for its recorders to write everything down."""
         self.performer.end()
 
     @property
     def sent(self) -> Recording:
-        """Messages of Sonic Pi, at the instants at which the recorder passed them on to the bridge."""
+        """Everything that Sonic Pi sent, at the instants at which the recorder passed it on to the bridge."""
         read = recording.read(front_path(self.performer))
         passed = (
             replace(each, t_ns=each.passed_ns[0]) if each.passed_ns is not None else each
@@ -110,12 +110,12 @@ class Musician:
 
     @property
     def handed(self) -> Recording:
-        """The events that its scsynth was handed."""
+        """Everything that its scsynth was handed."""
         return recording.read(self.performer.recording_path)
 
 
 def missing() -> str | None:
-    """Return why genuine runs can't be made here, in words; None if they can."""
+    """Return the reason, in words, why genuine runs can't be made here; None if they can."""
     try:
         find_ruby_server()
     except StageError as error:
@@ -124,12 +124,12 @@ def missing() -> str | None:
 
 
 def piece_of(index: int, seed: int) -> str:
-    """Return the piece that member number `index` (from 0) plays."""
+    """Return the piece of member number `index` (from 0)."""
     return PIECES[(index + seed - 1) % len(PIECES)]
 
 
 def run(point: Point, seed: int, folder: Path) -> GenuineRow:
-    """Run a point once and return the result, like realrun.run. Works where missing() is None."""
+    """Run a point once and return its row, as realrun.run does. Needs: missing() is None."""
     if point.where != "genuine":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a genuine run is for 'genuine'")
     began_s = time.monotonic()

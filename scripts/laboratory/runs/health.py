@@ -1,4 +1,4 @@
-"""Health of a real run: whether the network or this machine made events late, and the CPU time of the run.
+"""Health of a real run: whether the network or this machine made events late, and the CPU time that it took.
 
 A shell in part: `Watch` sleeps, `cpu_by_kind` reads the processes' times.
 """
@@ -19,14 +19,15 @@ from laboratory.star.star import Star
 
 LAG_MS_MAX = 20.0
 EMULATION_MS_MAX = 3.0
-"""At p99: beyond these it was this machine, not the network, that made events late."""
+"""Greatest p99 of a healthy run: of the feeders' lag, and of the emulator's error. Above, this machine made
+events late, not the network."""
 TOO_MUCH = "this machine has too much to do; run fewer at once"
 
 TICK_S = 0.005
 TICKS_A_LOOK = 50
 STALL_NS = 20_000_000
-"""A machine that stood still for so long has added more to events than a network's model may err; a bridge
-has 45 ms in hand for its host's own delays."""
+"""Least pause (ns) that counts as a standstill of this machine. It adds more to events than the network's
+model may err; a bridge has 45 ms in hand for the delays of its own host."""
 STALLED_SHARE_MAX = 0.25
 
 KINDS = (
@@ -37,7 +38,7 @@ KINDS = (
     "sink.py",
     "laboratory.runs.feeder",
 )
-"""Words that identify the processes by their command lines; the first match counts."""
+"""Marks by which command lines are told apart. The first mark that a command line contains is its kind."""
 
 
 class Watch:

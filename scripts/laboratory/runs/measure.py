@@ -1,8 +1,8 @@
-"""Measurement of a real run: the outcome of every event, from feeders, recorders and the relay's log.
+"""Measurement of a real run: the fate of every event, from feeders, recorders and the relay's log.
 
-Pure. The events at a member are taken from its recorder alone, never from its bridge's reports. The relay's
-log gives the room's order and its verdicts. All hosts of a run share one clock, so instants (ns of
-CLOCK_REALTIME) and timetags of different members compare as they are.
+Pure. Only a member's recorder is believed about that member, never its bridge's reports. The relay's log
+gives the room's order and its verdicts. All hosts of a run share one clock, so instants (ns of
+CLOCK_REALTIME) and timetags of different members can be compared directly.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,8 @@ from relay.wire.quantile import quantile
 SAME_NS = 2_000_000
 """Instants nearer than this are readings of one: a feeder's before it sends, a bridge's kernel stamp."""
 AFTER_STALL_NS = 250_000_000
-"""After a stall much has to be done at once, and repeats of that time take a round trip more."""
+"""How long (ns) after a standstill events still count as disturbed: much is done at once then, and repeated
+events need another round trip."""
 RETIMED, MOVED, MISSED = "RETIMED", "MOVED", "MISSED"
 _NODE_MASK = (1 << SLOT_BITS) - 1
 
@@ -31,7 +32,8 @@ class MeasureError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member's recordings: the messages of its feeder, and those handed to its scsynth."""
+    """One member's recordings: the notes that its feeder sent, and the messages that its scsynth was
+    handed."""
 
     name: str
     slot: int
@@ -42,10 +44,10 @@ class Member:
 def observe(
     members: Sequence[Member], judged: Sequence[LoggedEvent], from_ns: int, to_ns: int, *, lead_ms: float
 ) -> list[Event]:
-    """Return the outcome of each note emitted in [from_ns, to_ns), in the order of emission.
+    """Return the fate of the notes emitted in [from_ns, to_ns), in the order of emission.
 
-    judged: the room's log, whole. Raises MeasureError if a recorder lost something, if the log differs from
-    the feeders' messages, or if nothing was sent.
+    judged: the room's whole log. Raises MeasureError if a recorder lost something, if the log contradicts the
+    feeders, or if nothing was sent.
     """
     dropped = {member.name: member.handed.dropped for member in members if member.handed.dropped}
     if dropped:
@@ -71,7 +73,7 @@ def judged_event(
     member: Member, node: int, sent: RecordedMessage, verdicts: Mapping[Key, LoggedEvent],
     handed: Mapping[str, Notes], misplaced: Mapping[str, set[Key]], lead_ns: int,
 ) -> Event:  # fmt: skip
-    """Return the outcome of a note that a member sent."""
+    """Return the fate of a note that a member sent."""
     judged = verdicts.get((member.slot, node))
     if judged is not None and judged.payload != sent.raw:
         raise MeasureError(f"the relay's log has another note as {judged.name} than {member.name} sent")
@@ -86,10 +88,10 @@ def judged_event(
 
 
 def is_unconfirmed(event: Event, judged: LoggedEvent | None) -> bool:
-    """Whether its origin played the note as stamped although the room has it later, or not at all.
+    """Tell whether an origin played its event as stamped although the room has it later, or not at all.
 
-    A note played before its verdict, but in agreement with it, can't be recognized from outside and harms
-    nobody. It isn't counted.
+    An event that was played before its verdict came, but just as the verdict says, isn't counted: from
+    outside it looks like any other, and it harms nobody.
     """
     own = event.held.get(event.origin)
     if own is None or own.timetag_ns is None or abs(own.timetag_ns - event.base_ns) >= SAME_NS:
@@ -102,9 +104,9 @@ def is_unconfirmed(event: Event, judged: LoggedEvent | None) -> bool:
 
 
 def undisturbed(events: Iterable[Event], stalls: Sequence[tuple[int, int]]) -> list[Event]:
-    """Return the events that didn't live while the machine stood still: stalls, (from, to) in ns.
+    """Return the events that didn't live while the machine stood still. stalls: (from, to) in ns.
 
-    The choice depends on the instant of emission alone, not on their outcome.
+    Only an event's instant of emission decides whether it is left out, never its fate.
     """
     return [event for event in events if not is_disturbed(event, stalls)]
 
@@ -115,8 +117,10 @@ def is_disturbed(event: Event, stalls: Iterable[tuple[int, int]]) -> bool:
 
 
 def cut_off(events: Iterable[Event], member: str, from_ns: int, to_ns: int) -> list[Event]:
-    """Return the events from the view of the members that aren't cut off. Of events that live between two
-    instants (ns of CLOCK_REALTIME), those from and at `member` are left out."""
+    """Return the events without the part of a member that was cut off from from_ns to to_ns (CLOCK_REALTIME).
+
+    Of the events that live in that period, the member's own are left out, and the others lose its hearing.
+    """
     seen = []
     for event in events:
         if not lives_in(event, from_ns, to_ns):
@@ -132,7 +136,7 @@ def lives_in(event: Event, from_ns: int, to_ns: int) -> bool:
 
 
 def without(event: Event, member: str) -> Event:
-    """Return an event as if one who only heard it weren't there."""
+    """Return an event without one of its listeners."""
 
     def others(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if name != member)
@@ -146,7 +150,8 @@ def without(event: Event, member: str) -> Event:
 
 
 def notes_of(recording: Recording) -> Notes:
-    """Return the members' notes among those handed to a scsynth. Notes of slot 0 belong to no member."""
+    """Return the members' notes among the messages that a scsynth was handed. Notes of slot 0 are left
+    out."""
     notes: dict[Key, list[tuple[int, Handed]]] = {}
     for message in recording.to_scsynth:
         node = node_at(message)
@@ -163,7 +168,8 @@ def figures(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def clock_errors(event: Event) -> list[tuple[str, Handed, int]]:
-    """Return (member, its copy of the event, by how many ns its clock is ahead of the relay's) of an event.
+    """Return (member, message handed, how many ns its clock is ahead of the relay's) for an event's
+    listeners.
 
     The origin is left out, since it may have played the event as stamped.
     """
@@ -188,7 +194,8 @@ def plain_bytes(members: Iterable[Member], from_ns: int, to_ns: int) -> int:
 
 
 def lag_ms(events: Iterable[Event], ahead_ms: float, share: float) -> float | None:
-    """Return a quantile of the delay with which the feeders sent, which this machine itself added."""
+    """Return a quantile of the feeders' lag (ms): how much later than meant they sent, through this machine's
+    fault."""
     lags = (ahead_ms - (event.stamped_ns - event.at_ns) / 1e6 for event in events)
     return quantile(sorted(lags), share)
 

@@ -1,11 +1,13 @@
 """Oracle: the events that the best possible sender could have delivered in time over the same bad network.
 
-Pure. It knows the networks' time lines: the same model and the same seed give the same bursts, outages,
-spikes and replayed losses as the run itself. It assumes a sender that sends each event without end from its
-emission on, and a relay that passes it on at once to all, also without end. Independent loss and the jitter
-of single datagrams never stop such a sender; a burst or an outage over the whole of the time left does. An
-event that it couldn't deliver is *unavoidable*: no repair, no transport and no code of ours could have saved
-it at that lead. So a result below it shows a fault of the measurement.
+Pure. The oracle knows the networks' time lines. It uses the model and the seed of the run, so it meets the
+same bursts, outages, spikes and replayed losses. It supposes a sender that repeats an event without end from
+its emission on, and a relay that passes it on to all at once, without end too. Independent loss and the
+jitter of single datagrams never stop such a sender. A burst or an outage over the whole of the time left does
+stop it.
+
+An event that it can't deliver is *unavoidable*: no repair, no transport and no code of ours could have saved
+it at that lead. A result with fewer bad events than that shows a fault of the measurement.
 
 Instants are seconds of the emulation (0 = its start), of one true clock.
 """
@@ -16,15 +18,15 @@ from dataclasses import dataclass
 from relay.netmodel.impairment import Impairment, Leg
 
 NEEDED_S = 0.020
-"""An event is in time if scsynth is handed it at least this long before its due."""
+"""An event is in time if scsynth is handed it at least this long (s) before its due."""
 
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """One event as its Sonic Pi sent it.
+    """One event as its Sonic Pi sent it. Instants in seconds of the emulation.
 
-    origin: the member's name, as in the legs. at_s: when it was sent. due_s: the room's base due, which is
-    max(timetag + shift, at + lead): what the relay gives when nothing on the way is late.
+    origin: the member's name, as in the legs. at_s: when the event was sent. due_s: the base due, which the
+    relay gives if nothing is late on the way: max(timetag + shift, at + lead).
     """
 
     origin: str
@@ -55,9 +57,10 @@ class Oracle:
         }
 
     def out_of_reach(self, emission: Emission) -> list[str]:
-        """Return the members whom nobody could have served in time; [] if all could be.
+        """Return the members that no sender could have served in time; [] if all could be served.
 
-        Never the origin: it has its own event without any network. Raises KeyError for an unknown origin.
+        The origin is never among them: it has its own event without any network. Raises KeyError for an
+        unknown origin.
         """
         until_s = emission.due_s - NEEDED_S
         others = [name for name in self._down if name != emission.origin]

@@ -52,7 +52,7 @@ class Relay:
     host: Host
     folder: Path
     lead_ms: float | None
-    """None: it tunes itself."""
+    """None: the lead tunes itself."""
     repair: bool
     scheme: Scheme
     shift_auto: bool = False
@@ -89,7 +89,7 @@ class Relay:
             os.sched_setscheduler(self.process.pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
     def lead_and_shift_ms(self) -> tuple[float, float] | None:
-        """Return the final lead and shift; None if they never changed."""
+        """Return the last lead and shift (ms) that the relay has logged; None if it never changed them."""
         changes = LEAD_CHANGED.findall(self.log.read_text(errors="replace"))
         return (float(changes[-1][0]), float(changes[-1][1])) if changes else None
 
@@ -127,9 +127,9 @@ class Seated(Protocol):
 
 @dataclass
 class Player:
-    """One member. skew_ppm: by how much its bridge's local clock runs faster than the machine's.
+    """One member. skew_ppm: how much faster the local clock of its bridge runs than the machine's clock.
 
-    beside_relay: it is at the relay's own place (`host`), and reaches it by loopback.
+    beside_relay: the member is at the relay's own place (`host`) and reaches it by loopback.
     """
 
     name: str
@@ -184,7 +184,7 @@ class Player:
 
     @property
     def text(self) -> str:
-        """Its output since it was last started."""
+        """The lines it has logged since it was last started."""
         return self.log.read_bytes()[self._log_from :].decode(errors="replace")
 
     @property
@@ -222,7 +222,7 @@ class Player:
 
 
 def skewed(variables: dict[str, str], ppm: float) -> dict[str, str]:
-    """Return an environment in which a bridge's local clock runs so much faster than true."""
+    """Return an environment in which a bridge's local clock runs `ppm` faster than true time."""
     if not ppm:
         return variables
     path = os.pathsep.join([str(SKEW), variables["PYTHONPATH"]])

@@ -1,5 +1,4 @@
-"""Point: one place in the matrix of the laboratory: a network, the experiment on it, and its members'
-legs."""
+"""Point: one place in the laboratory's matrix, a network and the settings tried on it; its members' legs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A member whose network is down for a while, and until when it may take to be whole again.
+    """A period in which a member's network is down, and the time until it may take to recover.
 
-    Seconds of the emulation. Events from and to it in that time aren't counted; the others' events among
-    themselves are.
+    In seconds of the emulation. Events that the member plays or hears in this period aren't counted. Events
+    among the others are.
     """
 
     member: str
@@ -48,10 +47,10 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A run to be made, once for every seed.
+    """A network and settings, to be run once for every seed.
 
-    An event has `due_ms` from emission to due; `lead_ms` is the room's, fixed; None: it tunes itself. The
-    shift is 0, unless it tunes itself too.
+    An event has `due_ms` from emission to due. `lead_ms` is the room's fixed lead; None: the lead tunes
+    itself. The shift is 0 unless it tunes itself too.
     """
 
     name: str
@@ -62,7 +61,8 @@ class Point:
     """Its place on that curve."""
     where: str
     network: str
-    """For `legs_of`: text for parse_leg, for all; then "| ben=..." for each member with another leg."""
+    """Text for `legs_of`: a leg for all members, as parse_leg reads it, then "| ben=..." for each
+    exception."""
     transport: str = "udp"
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED
@@ -72,13 +72,12 @@ class Point:
     ahead_ms: float = 500.0
     members: int = 3
     events_per_s: float = 20.0
-    """Of each member."""
+    """Events a second of each member."""
     seconds: float = 30.0
     """Measured window; warming up comes before and isn't counted."""
     seeds: tuple[int, ...] = (1, 2, 3)
     cut: str = ""
-    """The member that is cut off for a while, as a Cut's text; its events in that time don't count. In netlab
-    alone."""
+    """A Cut's text: a member that is cut off for a while, and not counted then. Only netlab can do it."""
 
     @property
     def due_ms(self) -> float:
@@ -101,7 +100,7 @@ class Point:
 
 
 class Sending(Protocol):
-    """The common key of a Point and a Row, sorted by how events travelled."""
+    """The part of a Point and of a Row that says how events travelled."""
 
     @property
     def transport(self) -> str: ...
@@ -113,7 +112,8 @@ MODES = ("udp-plain", "udp-repair", "tls-cubic", "tls-bbr")
 
 
 def mode_of(sending: Sending) -> str:
-    """Return how events travel, one of MODES: repair means nothing over TLS, TCP repairs by itself."""
+    """Return how events travel, one of MODES. Over TLS the flag `repair` has no meaning: TCP repairs by
+    itself."""
     if sending.transport == "udp":
         return "udp-repair" if sending.repair else "udp-plain"
     return sending.transport

@@ -1,15 +1,15 @@
 """Real run: one point of the laboratory with the real relay and real bridges in a star of namespaces.
 
-A shell. Each member is `jambridge join` with a feeder in Sonic Pi's place and a recording sink in scsynth's;
-all of them in namespaces, so any number of runs may go on at once, each with a folder of its own. The events
+A shell. Each member is `jambridge join` with a feeder in Sonic Pi's place and a recording sink in scsynth's.
+All of them live in namespaces, so several runs may go on at once, each with a folder of its own. The events
 are judged afterwards, from the recordings and the relay's log (`measure`) and from the emulator's log
 (`oracle`).
 
-If this machine itself stood still for a moment (seen by a watch), the notes of that moment show nothing about
-the network. They are left out of the count, whatever their outcome; row and run.json have their number.
+A watch notices when this machine itself stands still. Notes that lived at such a moment say nothing about the
+network, so they are left out of the count. The row and run.json say how many they were.
 
-Time line: start, wait until every clock is set to the room's, SETTLE_S of silence, LEAD_IN_S of notes that
-aren't counted, `seconds` that are, and TAIL_S after the last note is due, for stragglers.
+Time line: start; wait until every clock is set to the room's; SETTLE_S of silence; LEAD_IN_S of notes that
+aren't counted; `seconds` of notes that are; TAIL_S after the last due, for stragglers.
 """
 
 import contextlib
@@ -38,12 +38,13 @@ from relay.lead.keeper import LEAD_START
 from relay.wire.timetag import TICKS_PER_S
 
 READY_S = 60.0
-"""For all members; a TLS handshake takes many tries where a fifth of everything is lost."""
+"""Time (s) for all members to get ready. A TLS handshake takes many tries where 20 % of all datagrams are
+lost."""
 STARTS_MAX = 6
 """`jambridge join` gives up when the relay doesn't answer in 3 s; a person would try again, and so do we."""
 SETTLE_S = 3.0
 NOTICE_S = 0.5
-"""How long before its beginning a feeder must be told, s."""
+"""Notice (s) that a feeder gets before it has to begin."""
 LEAD_IN_S = 2.0
 TAIL_S = 2.0
 END_S = 6.0
@@ -67,15 +68,15 @@ class Performance:
     stalls: list[tuple[int, int]]
     cpu_s: dict[str, float]
     began_s: float
-    """By CLOCK_MONOTONIC."""
+    """Its beginning, by CLOCK_MONOTONIC."""
 
 
 def run(point: Point, seed: int, folder: Path) -> Row:
     """Run a point once and return its row. Call it from a thread that lives as long as the run.
 
-    folder: gets all logs and recordings, and run.json with what the machine made of it. Works where
-    laboratory.star.namespaces.why_not() is None. Raises RunFailed, NetlabError, LocalError (a network that
-    nobody can read), all in words. Nothing is left running, whatever happens.
+    folder: gets all logs and recordings, and run.json with the figures about the machine. Needs:
+    laboratory.star.namespaces.why_not() is None. Raises RunFailed, NetlabError, and LocalError for a network
+    that can't be parsed, all in words. Nothing is left running, whatever happens.
     """
     played = perform(point, seed, folder)
     lead_ms, shift_ms = played.relay.lead_and_shift_ms() or (point.lead_ms or LEAD_START_MS, 0.0)
@@ -104,11 +105,11 @@ def perform(
     beside_relay: str = "",
     look: Callable[[Relay], None] = lambda _: None,
 ) -> Performance:
-    """Let a point's members play, and return the recordings. Arguments and errors are those of `run`.
+    """Let a point's members play and return the recordings. See `run` for the rest.
 
-    skews_ppm: by how much a member's local clock runs faster than true, by name. beside_relay: the member at
-    the relay's own place, which reaches it by loopback, past the emulator. look: called with the relay now
-    and then while they play; it must not take long.
+    skews_ppm: how much faster than true time a member's local clock runs, by name. beside_relay: a member at
+    the relay's own place, which reaches it by loopback, past the emulator. look: is called with the relay now
+    and then while they play, and must not take long.
     """
     if point.where != "netlab":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a real run is for 'netlab'")
@@ -180,7 +181,7 @@ def opened(point: Point, seed: int, folder: Path) -> Iterator[tuple[Star, Relay]
 
 
 def transport_of(point: Point) -> str:
-    """Return the transport of the bridges, without TCP's congestion control."""
+    """Return the transport option of the bridges: the point's, without TCP's congestion control."""
     return point.transport.partition("-")[0]
 
 
@@ -243,10 +244,10 @@ def judge(played: Performance) -> tuple[Row, dict[str, Any], list[Event]]:
 
 
 def repairs(point: Point) -> bool:
-    """Return whether the relay shall ask for missing events.
+    """Tell whether the relay asks for missing events.
 
-    Over TLS always, as by default. TCP repairs by itself, but not the losses of a connection that broke and
-    was opened again.
+    Over TLS it always does, as by default: TCP repairs a connection, but not the loss of a whole connection
+    that is opened again.
     """
     return point.repair or point.transport != "udp"
 
@@ -295,7 +296,7 @@ def check_alive(star: Star, relay: Relay, players: Sequence[Seated]) -> None:
 
 
 def end(relay: Relay, players: Sequence[Seated]) -> None:
-    """Let the members leave, then the relay; who doesn't in time is left to the star."""
+    """Let the members leave, then the relay. The star ends those that don't leave in time."""
     deadline_s = time.monotonic() + END_S
     for player in players:
         player.leave()

@@ -1,4 +1,4 @@
-"""Reporting: how far a campaign is, with the time left, on a terminal and in a log alike."""
+"""Reporting: the progress of a campaign and the time left, on a terminal and in a log alike."""
 
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -10,13 +10,15 @@ from laboratory.runs.campaign import Failure, Job, run_all
 from laboratory.runs.rows import Row
 
 SPEED_OVER_S = 3600.0
-"""The time left is estimated from the actual and the planned durations of the last hour's runs."""
+"""The time left is estimated from the runs of this many seconds: their actual against their expected
+durations."""
 
 
 def run_jobs(
     console: Console, jobs: Sequence[Job], at_once: int, done: Callable[[Job, object], None]
 ) -> list[Failure]:
-    """Run jobs with a progress bar or a line for each; hand on their results, tell and return failures."""
+    """Run jobs with a progress bar or a line for each. Hand on their results; print and return the
+    failures."""
     columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal,

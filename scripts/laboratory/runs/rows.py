@@ -1,7 +1,7 @@
-"""Row: the result of one run of the laboratory, and the CSV file that rows are kept in, one line a run.
+"""Row: the findings of one run of the laboratory; and the CSV of rows, one line a run.
 
-A row is written whole or not at all: a file that was cut off in the middle of a line is still readable, its
-last line is left out and that run is done again.
+A row is written whole or not at all. A file that was cut off in the middle of a line stays readable: its last
+line is left out, and that run is done again.
 """
 
 import csv
@@ -20,8 +20,8 @@ from relay.wire.sequence import Scheme
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one point with one seed. Counts are of events in the measured window.
 
-    An event counts once, whatever went wrong at however many members. In time = handed to scsynth at least
-    20 ms before it was due. Figures that weren't measured are None, an empty field of the CSV; never 0.
+    An event counts once, however many faults it has at however many members. In time: handed to scsynth at
+    least 20 ms before it was due. A figure that wasn't measured is None, an empty field of the CSV, never 0.
     """
 
     point: str
@@ -37,19 +37,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     repair: bool
     scheme: Scheme = Scheme.JUDGED
     lead_ms: float | None = None
-    """None: it tuned itself, and lead_ms_last says how that ended."""
+    """None: the lead tuned itself, and lead_ms_last has its last value."""
     shift_auto: bool = False
     """Whether the shift tuned itself; 0 if not."""
     ahead_ms: float = 500.0
     """Sonic Pi's schedule-ahead."""
     members: int
     events_per_s: float
-    """Of each member."""
+    """Events a second of each member."""
     seconds: float
     """Length of the measured window."""
     seed: int
     cut: str = ""
-    """Whose events weren't counted for a while, since its network was away: laboratory.runs.points.Cut."""
+    """A member whose events weren't counted for a while, as a laboratory.runs.points.Cut."""
 
     events: int
     """Events of all members together in the measured window: the whole that the shares are of."""
@@ -61,16 +61,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     out_of_order: int
     different: int
     missed: int = 0
-    """Judged to have missed their time, so that nobody but their player can have heard them."""
+    """Events that the relay judged to have missed their time. Nobody but their player can have heard them."""
     retimed: int
     """Moved by the relay since the room's sequence was closed already."""
     moved: int
     """Due later than stamped, for any other reason."""
     unconfirmed: int
-    """netlab: played by their origin as stamped although the room has them at another instant, or not at all.
-    Known from recordings alone, and always divergent. virtual: handed to their origin's scsynth before the
-    verdict, whatever that was; divergent only if they were re-timed or moved. In the scheme timestamp nobody
-    waits for a verdict, so only events that the room doesn't have at all count."""
+    """Events that their origin played without a verdict.
+
+    netlab: the origin played it as stamped, although the room has it at another instant or not at all. That
+    is all that recordings can show, and such an event is always divergent. virtual: the origin's scsynth was
+    handed it before its verdict came, whatever that said; it is divergent only if it was re-timed or moved.
+    In the scheme of timestamps nobody waits for a verdict, so only events count that the room doesn't have at
+    all.
+    """
     unavoidable: int | None = None
     """The oracle: events that no sender could have brought to everybody in time."""
     doomed_but_good: int | None = None
@@ -81,7 +85,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Events of the window that are in none of the counts, since this machine stood still while they lived;
     0 in virtual time."""
     disturbed_bad: int | None = None
-    """How many of those were bad, by the same rules; whether network or machine did it, nobody knows."""
+    """How many of those were bad, by the same rules. Nobody knows whether the network or the machine did
+    it."""
 
     margin_ms_p01: float | None = None
     """Time from being handed to scsynth to due, > 0 early; over events and members other than the origin."""
@@ -104,8 +109,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     connection too. virtual: the datagrams of the whole run from the joining on, without the control
     connection."""
     bytes_plain: int | None = None
-    """The bytes that the events alone would take, each sent once. netlab: of the measured window; virtual: of
-    the whole run."""
+    """IP bytes of the events alone, each sent once. netlab: of the measured window; virtual: of the whole
+    run."""
 
     commit: str = ""
     versions: str = ""
@@ -121,22 +126,23 @@ class GenuineRow(Row, frozen=True, kw_only=True):
     """
 
     late_lines: int
-    """How often a scsynth said that a bundle came late, from the first run of code on."""
+    """Complaints of the scsynths that a bundle came late, from the first run of code on."""
     messages: int
     """All messages of the room due in the window, controls and frees included, by the recorders alone."""
     messages_diverging: int
-    """Of those: missing, late, out of order, different or with another timetag at one member at least."""
+    """Of those, the ones that were missing, late, out of order, different or otherwise stamped at any
+    member."""
 
 
 ASKED = (
     "series", "x", "where", "network", "transport", "repair", "scheme", "lead_ms", "shift_auto", "ahead_ms",
     "members", "events_per_s", "seconds", "cut",
 )  # fmt: skip
-"""The common fields of a Point and a Row, by name."""
+"""Names of the fields that a Point and a Row share."""
 
 
 def asked(point: Point, seed: int) -> dict[str, Any]:
-    """Return the fields of a Row that identify the experiment, by which rows are found again."""
+    """Return the fields of a Row that describe the request. Rows are found again by them."""
     given = {name: getattr(point, name) for name in ASKED}
     # As a CSV has them: where a float is meant it isn't an int.
     floats = {name: float(value) for name, value in given.items() if type(value) is int and name != "members"}
@@ -149,7 +155,7 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     seed: int
     seconds: float
-    """Of the whole hour: SpreadPoint.seconds."""
+    """Length of the whole hour: SpreadPoint.seconds."""
     minute: int
     """From 0; WHOLE for all of it."""
     events: int
@@ -161,9 +167,9 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     clock_error_us: float | None = None
     """Greatest, over members, of |session clock - the relay's|: its median in a minute, p99 of the whole."""
     action_to_sound_ms_p50: float | None = None
-    """Of the whole only."""
+    """Only of the whole."""
     free_us: float | None = None
-    """How far apart the members' clocks would be at its end if nobody disciplined them."""
+    """Distance of the members' clocks at its end, if nobody disciplined them."""
     commit: str = ""
     versions: str = ""
     started: str = ""
@@ -254,5 +260,5 @@ def write(path: Path, rows: Iterable[Line], kind: type[Line]) -> None:
 
 
 def latest(rows: Iterable[Row]) -> dict[tuple[str, int], Row]:
-    """Return the last row of each (point, seed), since a repeated run replaces earlier ones."""
+    """Return the last row of each (point, seed): a repeated run replaces the one before."""
     return {(row.point, row.seed): row for row in rows}

@@ -1,4 +1,4 @@
-"""Runs: one run of a point, in whichever laboratory, stamped with the program's version."""
+"""Runs: one run of a point, in whichever lab, stamped with the commit and the versions that made it."""
 
 import platform
 import subprocess
@@ -17,13 +17,13 @@ from laboratory.study.plan import SpreadPoint, cost_s
 
 ROOT = Path(__file__).resolve().parents[3]
 MEASURED = ("relay", "bridge", "clock", "scripts", "pyproject.toml")
-"""The files on which a result depends. Changes elsewhere don't make a commit another one."""
+"""The parts of the repository that a result depends on. Changes elsewhere don't make a commit another one."""
 NAMED_VERSIONS = ("msgspec", "cryptography", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """The program behind a run: the commit, "+changes" if the tree differs from it, and versions."""
+    """The commit of a run ("+changes" where the tree differs from it), and versions of what it used."""
 
     commit: str
     versions: str
@@ -56,7 +56,7 @@ def job_of(point: Point, seed: int, made_by: Stamp) -> Job:
 
 
 def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
-    """Run a point once. Raises the errors of its laboratory, and ValueError if no laboratory can do it."""
+    """Run a point once. Raises the errors of its lab, and ValueError if no lab can run it."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     if point.where == "virtual":
         from laboratory.virtual import run as virtual
@@ -92,7 +92,7 @@ def answers(row: Row, point: Point) -> bool:
 
 
 def missing(points: list[Point], rows: list[Row]) -> list[tuple[Point, int]]:
-    """Return the (point, seed) pairs that aren't in rows yet, in the order of the points."""
+    """Return the (point, seed) pairs that rows don't have yet, in the order of the points."""
     named = {point.name: point for point in points}
     there = {(row.point, row.seed) for row in rows if row.point in named and answers(row, named[row.point])}
     return [(point, seed) for point in points for seed in point.seeds if (point.name, seed) not in there]

@@ -1,8 +1,8 @@
-"""Tallying: the outcome of every note of a run, by one rule for both laboratories. Pure.
+"""Tallying: the fate of every note of a run, and the figures that both labs derive from it. Pure.
 
-Each laboratory finds its notes, the notes handed to every scsynth, and the room's verdicts in its own way:
-`measure` in recordings and the relay's log, `virtual.tally` in a simulated jam. From there on one rule holds
-for both. Instants are ns: of CLOCK_REALTIME with real processes, true ones in virtual time.
+Each lab finds in its own way the notes, the messages that every scsynth was handed, and the room's verdicts:
+`measure` in recordings and the relay's log, `virtual.tally` in a simulated jam. From there on the same rule
+holds for both. Instants are in ns: of CLOCK_REALTIME with real processes, of true time in virtual time.
 """
 
 from collections import Counter
@@ -36,8 +36,11 @@ class Verdict(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A message as it reached a member's scsynth: when, its timetag as an instant (None: a bare one), and the
-    timetag as scsynth sorts by it (0: none). follows: whether it stands behind another in its bundle."""
+    """A message as it reached a member's scsynth.
+
+    at_ns: when it came. timetag_ns: its timetag as an instant, None for a bare message. timetag: the same as
+    scsynth sorts by it, 0 for none. follows: whether it stands behind another message in its bundle.
+    """
 
     at_ns: int
     timetag_ns: int | None
@@ -47,31 +50,31 @@ class Handed:
 
 
 Notes = Mapping[Key, Sequence[tuple[int, Handed]]]
-"""Notes handed to one scsynth: (place in the order of arrival, copy) of each."""
+"""The notes that one scsynth was handed: (place in the order of arrival, copy) of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One note and its outcome. The tuples name members."""
+    """One note and its fate. The tuples contain names of members."""
 
     origin: str
     at_ns: int
-    """When it was emitted."""
+    """Instant of its emission."""
     stamped_ns: int
     """Its own timetag."""
     base_ns: int
     """Its due if nothing on the way is late: never before its own timetag."""
     verdict: Verdict | None
-    """None: it never reached the relay."""
+    """None: the note never reached the relay."""
     held: Mapping[str, Handed]
-    """The events handed to each member's scsynth, by member."""
+    """The note as each member's scsynth was handed it, by member."""
     missing: tuple[str, ...]
     late: tuple[str, ...]
     out_of_order: tuple[str, ...]
     different: tuple[str, ...]
     missed: bool = False
-    """Judged to have missed its time: it has no place in the room's order, and nobody but its player can have
-    heard it."""
+    """Whether the relay judged that it missed its time. It has no place in the room's order then, and nobody
+    but its player can have heard it."""
     retimed: bool = False
     """Moved by the relay since the sequence was closed already."""
     moved: bool = False
@@ -94,7 +97,8 @@ class Event:
 
     @property
     def spread_ns(self) -> int | None:
-        """Greatest difference between members' instants for it; None if fewer than two have it."""
+        """Greatest difference (ns) between members' instants for it; None if fewer than two members have
+        it."""
         dues = [one.timetag_ns for one in self.held.values() if one.timetag_ns is not None]
         return max(dues) - min(dues) if len(dues) > 1 else None
 
@@ -108,10 +112,10 @@ def event_of(
     handed: Mapping[str, Notes], misplaced: Mapping[str, Collection[Key]], expected: bytes | None = None,
     missed: bool, retimed: bool, moved: bool,
 ) -> Event:  # fmt: skip
-    """Return the outcome of a note. handed, misplaced (`out_of_order`): by member.
+    """Return the fate of a note. handed, misplaced (see `out_of_order`): by member.
 
-    expected: the message that each scsynth should be handed; None: the one that most were. A second copy is a
-    difference too: scsynth refuses a node that is there, or plays it twice.
+    expected: the message that a scsynth should be handed; None: the one that most were handed. A second copy
+    is a difference too: scsynth refuses the node, or plays it twice.
     """
     copies = {name: notes[key] for name, notes in handed.items() if key in notes}
     held = {name: each[0][1] for name, each in copies.items()}

@@ -1,4 +1,4 @@
-"""Trials: the runs that scripts/lab offers, from a matrix of networks to repeats of the study's points."""
+"""Trials: the commands of scripts/lab, from a matrix of networks to points of the study run anew."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ def matrix(
     ahead_ms: float, sizes: Sequence[int], events_per_s: float, seconds: float, seeds: int, where: str,
     schemes: Sequence[str] = (Scheme.JUDGED,),
 ) -> list[Point]:  # fmt: skip
-    """Return the points of a matrix. Raises LocalError for a point that can't be run."""
+    """Return the points of a matrix. Raises LocalError for a combination that can't be run."""
     if not networks:
         raise LocalError("no --network given: try --network hotel-wifi, or --help")
     if where == "virtual" and set(transports) != {"udp"}:
@@ -57,10 +57,10 @@ def matrix(
 def run_points(
     console: Console, points: Sequence[Point], path: Path, kind: type[Row], at_once: int, again: bool
 ) -> list[Failure]:
-    """Run the points that aren't in a file of rows yet, and add their rows. Return the failures.
+    """Run the points that a file of rows lacks, and add their rows; return the failures.
 
-    All points run with their first seed, then with the next, so that each has a result if it is stopped
-    early.
+    All points run with their first seed, then all with the next, so a run that is stopped early has some of
+    each.
     """
     asked = [(point, seed) for point in points for seed in point.seeds]
     wanted = asked if again else runs.missing(list(points), rows.read(path, kind))
@@ -73,9 +73,9 @@ def run_points(
 
 
 def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, again: bool) -> int:
-    """Run the missing points, show all results, and return the exit status.
+    """Run the points that are lacking, show all of them, and return the exit status.
 
-    points: all genuine, whose rows are kept in a file of their own, or none.
+    points: either all genuine, whose rows are kept in a file of their own, or none of them.
     """
     genuine = points[0].where == "genuine"
     path, picture = output / "rows.csv", output / "shares.png"
@@ -101,9 +101,10 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
 
 
 def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Sequence[str] = ()) -> int:
-    """Run the missing trials, write the page from all of them, and return the exit status.
+    """Run the trials that are lacking, write the page from all trials, and return the exit status.
 
-    words: only trials with one of them in their title, if there are any. Raises LocalError if none has.
+    words: run only the trials with one of them in their title, if any are given. Raises LocalError if there
+    is none.
     """
     asked = envelope.points(where, words=words)
     if not asked:
@@ -117,7 +118,7 @@ def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Se
 
 
 def run_lead_table(console: Console, at_once: int) -> int:
-    """Run the trials of lead table and accidents, write and show the results, and return the exit status."""
+    """Run the trials of the lead table and of accidents, write the page, and return the exit status."""
     jobs = [*leadtable.jobs(), *accidents.jobs()]
     done: dict[str, object] = {}
     made_by = runs.stamp()
@@ -133,7 +134,7 @@ def run_lead_table(console: Console, at_once: int) -> int:
 
 
 def run_clock(console: Console) -> int:
-    """Watch the clocks of a real run, write and show the results, and return the exit status."""
+    """Watch the clocks of real runs, write the page, and return the exit status."""
     from laboratory.runs import clockrun
 
     if why_not := study.netlab_missing():
@@ -156,14 +157,14 @@ def run_clock(console: Console) -> int:
 
 
 def show_page(console: Console, page: str, path: Path | None) -> None:
-    """Print a page of docs/ as it was written to `path`; None: it was not written, since runs failed."""
+    """Print a page of docs/. path: the file it was written to; None: not written, because runs failed."""
     console.print(page, markup=False, highlight=False, soft_wrap=True)
     if path is not None:
         console.print(f"written: {path}")
 
 
 def refuse_where_it_cannot_work(points: Iterable[Point]) -> None:
-    """Raise LocalError, with their names, if points need something that this machine lacks."""
+    """Raise LocalError with the names of points that this machine can't run."""
     names: dict[str, list[str]] = {}
     for point in points:
         names.setdefault(point.where, []).append(point.name)

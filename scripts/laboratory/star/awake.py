@@ -1,11 +1,13 @@
 """Keeping a machine awake while time is measured on it.
 
-A shell. An idle processor halts, and a host gives a halted virtual processor to others. It comes back late,
-by up to 3 ms here (p99.9 of a sleeper above all else: 2.0 to 2.8 ms; with this 0.2 ms). So each processor
-gets something to do that gives way to everything (SCHED_IDLE). The price: where two processors share a core,
-as on many hosts, neither runs as fast as it could alone. So it is meant for loads that leave them idle most
-of the time. Jams of real processes, two at a time, are better off without it: a tenth of their events met a
-moment in which a process with a bridge's priority waited for 20 ms (measured).
+A shell. An idle processor halts. A virtual one that halts is given away by its host and comes back late, here
+by up to 3 ms (p99.9 of a sleeper above all else: 2.0 to 2.8 ms; with this module 0.2 ms). So each processor
+gets something to do that gives way to everything (SCHED_IDLE).
+
+The price: where two processors share a core, as on many hosts, neither runs at its full speed. So use it only
+for work that leaves the processors idle most of the time. Jams of real processes, two at a time, are better
+off without: with it, a tenth of their events met a moment in which a process with a bridge's priority waited
+for 20 ms.
 """
 
 import contextlib
@@ -18,7 +20,8 @@ from rehearsal.rigs.recorder import die_with_parent
 SPIN = "while True: pass"
 AUTOGROUP = "/proc/self/autogroup"
 AUTOGROUP_NICE = "19"
-"""Where the kernel shares processors between sessions, SCHED_IDLE gives way within its own alone."""
+"""Autogroup value of the spinners. Where the kernel shares processors between sessions, SCHED_IDLE gives way
+only within its own session."""
 
 
 class KeptAwake(contextlib.AbstractContextManager["KeptAwake"]):

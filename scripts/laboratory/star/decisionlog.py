@@ -1,8 +1,9 @@
-"""Log of an emulated network: every decision about every datagram, and when it was carried out.
+"""Log of an emulated network: every decision about every datagram, and the instant of its execution.
 
-A line of JSON (the header), then rows of ROW_BYTES each, in the order in which they were finished. A log that
-was cut short ends with its last whole row. Times are seconds of the emulation. The header has the
-CLOCK_MONOTONIC and CLOCK_REALTIME instants of its start, so that other records can be aligned with it.
+The file is one line of JSON, the header, then rows of ROW_BYTES each, in the order in which they were
+finished. A log that was cut short ends with its last whole row. Times are seconds of the emulation. The
+header gives the CLOCK_MONOTONIC and the CLOCK_REALTIME of second 0, so other records can be lined up with the
+log.
 """
 
 import struct
@@ -39,11 +40,11 @@ Rows = np.ndarray[Any, np.dtype[Any]]
 
 
 class LogError(ValueError):
-    """Not a log of netlab, or one of another version. The text describes the content found."""
+    """Not a log of netlab, or a log of another version. The text names the finding."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The first bytes of a log. names: the legs in the order of their numbers in the rows."""
+    """The first line of a log. names: the legs, in the order of their numbers in the rows."""
 
     jamrelay_netlab: int = LOG_VERSION
     version: str
@@ -129,10 +130,9 @@ def read_log(path: Path | str) -> Log:
 
 
 def first_difference(log: Log, name: str, way: str) -> str | None:
-    """Ask the model again, with the same seed, about the datagrams of one way in the log. Return None if all
-    decisions agree.
+    """Repeat a logged way's decisions with the model and the same seed; return None if all are alike.
 
-    Otherwise return the first decision that differs, in words. They agree if every bit of every arrival does.
+    Otherwise return the first decision that differs, in words. Alike means every bit of every arrival.
     """
     model = Impairment(log.way(name, way), seed=log.header.seed, name=way_name(name, way))
     for logged in log.decisions(name, way):

@@ -1,12 +1,11 @@
-"""The emulator: reads datagrams from TUN devices, lets the model decide their fate, and carries it out in
-time.
+"""The emulator: reads datagrams from TUN devices, asks the model for their fate, and executes it in time.
 
-A process of its own with one thread that matters, under SCHED_FIFO where it may. It is started by `star` with
-the devices' descriptors and a plan on its stdin. The plan's pipe stays open. Its end, also by SIGKILL of the
-star, ends the emulator, which then kills every process left in the star's namespaces.
+It is a process of its own with one thread that matters, under SCHED_FIFO if allowed. `star` starts it with
+the devices' descriptors and a plan on its stdin. The plan's pipe stays open. Its end ends the emulator, also
+after SIGKILL of the star, and the emulator then kills every process left in the star's namespaces.
 
-A star: members send to the relay ("up") and the relay to members ("down"). Anything else has no route here
-and is counted. Only the call that waits for work can block the loop.
+A star: members send to the relay ("up") and the relay to members ("down"). Any other datagram has no route
+and is counted. No call in the loop waits, but for the one that waits for work.
 """
 
 import contextlib
@@ -43,7 +42,7 @@ from laboratory.star.decisionlog import (
 from relay.netmodel.impairment import Decision, Impairment, Leg
 
 PRIORITY = 20
-"""Under SCHED_FIFO: above the programs that it emulates for, below the kernel's own threads (50)."""
+"""Priority under SCHED_FIFO: above the programs it emulates for, below the kernel's own threads (50)."""
 DATAGRAM_BYTES = 65_536
 AT_ONCE = 32
 """Read from one device before due datagrams get their turn."""
@@ -90,7 +89,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     datagrams: int
     """Decided."""
     no_route: int
-    """Between members, to addresses that nobody has, or not IPv4."""
+    """Datagrams between members, to unknown addresses, or not IPv4."""
     refused: int
     """That a device would not take when they were due: an interface that is down."""
     in_flight: int
@@ -100,7 +99,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogWriter:
-    """Writes to the log in a thread, so that a slow disk holds up nobody's datagrams."""
+    """Writes the log in a thread, so that a slow disk delays no datagram."""
 
     def __init__(self, path: str, header: Header) -> None:
         self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by close)
@@ -114,7 +113,7 @@ class LogWriter:
         self._queue.put(rows)
 
     def close(self) -> None:
-        """Write the remaining rows."""
+        """Write the rest and close the file."""
         self._queue.put(None)
         self._thread.join()
         self._file.close()
@@ -144,7 +143,7 @@ class Flight:
     written_s: list[float]
 
     def row(self) -> bytes:
-        """Return the log's row, with the facts known by now."""
+        """Return the log's row, with the facts known so far."""
         decision = self.decision
         first, copy, *_ = *decision.arrivals_s, NEVER, NEVER
         written, copy_written, *_ = *self.written_s, NEVER, NEVER
@@ -185,7 +184,7 @@ class Emulator:
         self.stopped = False
 
     def run(self, lifeline: int) -> None:
-        """Work until the lifeline ends or a signal sets `stopped`. Log the remaining datagrams."""
+        """Work until the lifeline ends or a signal sets `stopped`; then log the rest."""
         descriptors = [self._relay_tun, *self._ups, lifeline]
         while not self.stopped:
             left_s = self._left_s()

@@ -1,9 +1,9 @@
 """Network namespaces with a TUN device each, made and held by file descriptors alone.
 
-Linux only; needs root (or the same capabilities in a user namespace) and /dev/net/tun. Nothing has a name:
-a namespace lives as long as somebody holds one of its descriptors or runs in it, so nothing is left behind
-however a program ends. A namespace belongs to a thread, so one is made, entered and configured in a short
-thread of its own, and the caller's threads stay where they are. Interfaces are configured with pyroute2:
+Linux only. Needs /dev/net/tun and root, or the same capabilities in a user namespace. No namespace has a
+name: it lives as long as a process holds one of its descriptors or runs in it, so nothing is left behind
+however a program ends. A namespace belongs to a thread. So each is made, entered and configured in a short
+thread of its own, and the caller's threads stay outside. Interfaces are configured with pyroute2, since
 iproute2 isn't everywhere. Sources: setns(2), the kernel's Documentation/networking/tuntap.rst.
 """
 
@@ -26,8 +26,8 @@ PREFIX_BITS = 16
 MTU = 1500
 INTERFACE = "jam"
 QUEUE_DATAGRAMS = 20_000
-"""Datagrams that the kernel keeps for an emulator that is a moment late: 4 s at 5,000 a second. The default
-of 500 would lose datagrams that no log knows of."""
+"""Length of the kernel's queue for an emulator that is a moment late: 4 s at 5,000 datagrams a second. The
+default of 500 would lose datagrams that no log knows of."""
 
 REFUSE = "NETLAB_REFUSE"
 """An environment variable: its text stands for the reason why netlab can't work here, to try that case."""
@@ -44,16 +44,16 @@ T = TypeVar("T")
 
 
 class NetlabError(RuntimeError):
-    """Netlab can't work as asked on this machine. The text has the reason and advice."""
+    """Netlab can't do this on this machine. The text gives the finding and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """A network namespace with one TUN device and loopback up.
 
-    net_fd keeps it alive and lets processes in. tun_fd (non-blocking) is the other end of its device:
-    datagrams sent inside are read from it, and those written to it arrive inside. inode tells namespaces
-    apart.
+    net_fd keeps the namespace alive and lets processes in. tun_fd (non-blocking) is the other end of its
+    device: datagrams sent inside are read from it, datagrams written to it arrive inside. inode identifies
+    the namespace.
     """
 
     address: str
@@ -86,8 +86,8 @@ def make(address: str, congestion: str | None = None) -> Namespace:
     """Make a namespace whose TUN device has `address` in NETWORK.
 
     congestion: TCP's congestion control for all connections over that device, as "cubic" or "bbr"; None: the
-    kernel's own choice. It is set on the route. In a namespace the sysctl refuses algorithms that the host
-    doesn't list as allowed, and the host's settings aren't ours to change. Raises NetlabError.
+    kernel's default. It is set on the route: in a namespace the sysctl refuses any that the host doesn't list
+    as allowed, and the host's settings aren't ours to change. Raises NetlabError.
     """
 
     def inside() -> Namespace:
@@ -134,7 +134,7 @@ def set_timer_slack(slack_ns: int) -> None:
 
 
 def lost_at_devices(net_fd: int) -> int:
-    """Return how many datagrams the namespace's TUN device dropped, so that no log knows of them."""
+    """Return how many datagrams the namespace's TUN device has dropped. No log knows of them."""
 
     def read() -> int:
         for line in Path("/proc/thread-self/net/dev").read_text("ascii").splitlines():
@@ -157,10 +157,10 @@ def processes_in(inodes: set[int]) -> list[int]:
 
 
 def end_processes_in(inodes: set[int], number: int = signal.SIGKILL) -> int:
-    """Signal all processes in the namespaces, and return their number.
+    """Signal all processes in the namespaces and return their number.
 
-    Every process there was started by us, or by a process of ours. A process is held by its pidfd and checked
-    again before it is signalled, so that a reused pid can't be hit.
+    All of them were started by us or by our children. A process is held by its pidfd and checked again before
+    it is signalled, so a pid used anew can't be hit.
     """
     count = 0
     for pid in processes_in(inodes):

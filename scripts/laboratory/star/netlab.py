@@ -1,8 +1,8 @@
-"""Netlab's command: runs programs on a bad network within this machine, and reports on the network.
+"""Netlab's command: programs on a bad network of this machine's own, and a report on the network.
 
     scripts/netlab --profile hotel-wifi --members 3 -- jambridge probe {relay}
 
-Exit status: 0, 1 (the network wasn't as asked, or a program failed), 2 (the command line), 3 (not on this
+Exit status: 0; 1 (the network wasn't as asked, or a program failed); 2 (the command line); 3 (not on this
 machine: no root, no /dev/net/tun).
 """
 
@@ -42,25 +42,25 @@ TABLE_COLUMNS = 160
 
 
 class Outcome:
-    """The programs' output and exit statuses, printed as they come."""
+    """The programs' output, printed as it comes, and their exit statuses."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.statuses: dict[str, int] = {}
         self.relay_is_ready = False
-        """Whether the relay has said that it listens."""
+        """Whether the relay has printed that it listens."""
         self._selector = selectors.DefaultSelector()
         self._rest: dict[str, bytes] = {}
 
     def listen(self, name: str, child: "subprocess.Popen[bytes]") -> None:
-        """Print the child's output, with its place's name before each line."""
+        """Print a child's output from now on, with its place's name before each line."""
         assert child.stdout is not None
         os.set_blocking(child.stdout.fileno(), False)
         self._selector.register(child.stdout, selectors.EVENT_READ, name)
         self._rest[name] = b""
 
     def hear(self, timeout_s: float) -> bool:
-        """Print output that has come, or comes within timeout_s. Return whether there was any."""
+        """Print the output that comes within timeout_s; return whether there was any."""
         ready = self._selector.select(timeout_s)
         for key, _ in ready:
             name = key.data
@@ -155,7 +155,7 @@ def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: O
 def check_profiles(
     names: Sequence[str], *, seed: int, rate: float, seconds: float, realtime: bool, console: Console
 ) -> dict[str, selfcheck.SelfCheck]:
-    """Run the self-check over profiles (or networks in parse_leg's words), with a bar for those who wait."""
+    """Run the self-check over profiles, or over networks as parse_leg reads them, with a progress bar."""
     legs = {name: legs_of(name, [selfcheck.MEMBER], [])[selfcheck.MEMBER] for name in names}
     results = {}
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""Netlab's tables: the figures asked for, decided and carried out, and the verdict."""
+"""Netlab's tables: figures as asked, as decided, as executed, and the verdict."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ def show_profiles(profiles: Mapping[str, Profile], console: Console) -> None:
 
 
 def show_reports(reports: Sequence[WayReport], star: Star, console: Console) -> None:
-    """Print one row for each way that saw a datagram, the faults in words, and the emulator's counts."""
+    """Print a row for each way that saw a datagram, its faults in words, and the emulator's counts."""
     if not reports:
         console.print("no datagram went through the network: nothing to check")
         return

@@ -1,8 +1,8 @@
 """Self-check: sends numbered datagrams through a star and compares their arrivals with the log.
 
-Delay is measured from outside, from the clock read before sending to the kernel's own receive stamp, and
-compared with the model's decision. So the emulator's waking up, reading and writing are all in the error.
-Sending is even, on the emulation's own clock, in both directions in turn.
+Delay is measured from outside, from the clock read before sending to the kernel's receive stamp, and compared
+with the model's decision. So the error contains the emulator's waking up, reading and writing. Datagrams
+leave at even intervals of the emulation's own clock, in both directions in turn.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ HEADERS = 28
 START_S = 0.3
 """On the emulation's clock: the same in each run, so that time lines are met at the same instants."""
 QUIET_S = 1.5
-"""Longer than any way here takes: when nothing has come for so long, all has come."""
+"""Longer than the delay of any way here: after this silence (s) everything has arrived."""
 DRAIN_S = 0.005
 RECEIVE_BUFFER = 16 << 20
 NUMBER = struct.Struct("!I")
@@ -52,13 +52,13 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """The findings of one run of the self-check."""
+    """The findings of one self-check."""
 
     ways: list[Measured]
     rate: float
     """Datagrams a second through the star, both directions together, as sent."""
     cpu_share: float
-    """Of one processor, that the emulator used."""
+    """Share of one processor that the emulator used."""
     ending: Ending
 
     @property
@@ -78,7 +78,7 @@ def check(
 ) -> SelfCheck:
     """Send for `seconds` at `rate` (both directions together) and return the findings.
 
-    tick is called with the seconds done, a few times a second. Raises NetlabError.
+    tick: is called with the seconds done, a few times a second. Raises NetlabError.
     """
     with tempfile.TemporaryDirectory(prefix="netlab-") as folder:
         path = Path(folder) / "decisions.log"
@@ -104,9 +104,9 @@ def check(
 
 
 def compare(log: Log, way: str, sent_ns: list[int], came_ns: Stamps, faults: list[str]) -> list[float]:
-    """Return by how many ms each arrival was later than decided. Contradictions to the log go to `faults`.
+    """Return by how many ms each arrival was later than decided; add contradictions of the log to `faults`.
 
-    sent_ns: by number, from 0; the n-th datagram sent is the n-th that the log knows.
+    sent_ns: by number, from 0. The n-th datagram sent is the n-th in the log.
     """
     decisions = log.decisions(MEMBER, way)
     if len(decisions) != len(sent_ns):
@@ -194,7 +194,7 @@ def _drain(receivers: dict[str, socket.socket], came: dict[str, Stamps]) -> int:
 
 @contextlib.contextmanager
 def _in_front(realtime: bool) -> Iterator[None]:
-    """Run this thread in real time, below the emulator, so that it measures the emulator and not itself."""
+    """Run this thread in real time, below the emulator, so that only the emulator's delays are measured."""
     was = os.sched_getscheduler(0), os.sched_getparam(0)
     if realtime:
         set_timer_slack(1)

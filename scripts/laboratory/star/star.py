@@ -38,7 +38,7 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 MEMBERS_MAX = 200
 READY_S = 20.0
 END_S = 5.0
-"""Time for programs to end after SIGTERM, and for the emulator to write its log, s."""
+"""Time (s) for programs to end after SIGTERM, and for the emulator to write its log."""
 POLL_S = 0.02
 
 
@@ -53,10 +53,11 @@ class Host:
         self.children: list[subprocess.Popen[Any]] = []
 
     def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
-        """Start a program inside; arguments as of subprocess.Popen (but preexec_fn).
+        """Start a program inside; arguments as of subprocess.Popen (except preexec_fn).
 
-        It has a session of its own unless told otherwise, and dies (SIGKILL) with the thread that called
-        this: call it from a thread that lives as long as the star. The star ends it when it is closed.
+        The program has a session of its own unless told otherwise. It dies (SIGKILL) with the calling thread,
+        so call this from a thread that lives as long as the star. The star ends the program when it is
+        closed.
         """
         kwargs.setdefault("start_new_session", True)
         child = subprocess.Popen([str(part) for part in command], preexec_fn=self._enter, **kwargs)
@@ -99,7 +100,7 @@ class Star:
             raise NetlabError(f"{len(self.legs)} members: a star has 1 to {MEMBERS_MAX}")
         self.relay_address = "10.77.0.1"
         self.ready: Ready | None = None
-        """When the emulation's time 0 was, once it runs."""
+        """The instant of the emulation's second 0, once it runs."""
         self.ending: Ending | None = None
         """The emulator's counts, once the star is closed."""
         self.unlogged = 0

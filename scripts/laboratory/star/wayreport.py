@@ -1,10 +1,12 @@
-"""Way report: the figures of an emulated way beside those asked for, and the verdict.
+"""Way report: the figures of an emulated way as asked, as decided and as executed, and the verdict.
 
-Pure; from a decision log. Asked are the figures of the Way; decided is what the model drew; done is when the
-emulator wrote to the device. Loss is judged where chance alone decides. Independent loss is judged among the
-datagrams that reached its dice (not those of an outage, a full queue or a burst), for any traffic, TCP
-included. Bursts are judged only for traffic that doesn't react to them (`even`). The seed fixes the dice, so
-what passes once passes again with as many datagrams.
+Pure; from a decision log. Asked: the figures of the Way. Decided: the model's draws. Executed: when the
+emulator wrote to the device.
+
+Loss is judged where chance alone decides. That is independent loss among the datagrams that reached its dice
+(those of an outage, a full queue or a burst did not); it can be judged for any traffic, TCP too. Bursts can
+be judged only for traffic that takes no notice of them (`even`). The seed fixes the dice, so a way that
+passes once passes again with as many datagrams.
 """
 
 import math
@@ -19,17 +21,17 @@ from laboratory.study.intervals import wilson
 from relay.netmodel.impairment import Bursts, Fate, Way, drawer
 
 ERROR_MS_P99_MAX = 1.0
-"""How late the emulator may carry a decision out: issue 4."""
+"""Greatest p99 (ms) of the emulator's lateness: issue 4."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share that chance decided: the value asked for, the value seen, and the interval around it.
+    """A share that chance decided: as asked, as it came, and the interval around it.
 
-    low, high: Wilson's 99 % interval of `got`; the verdict is whether it holds `asked`. n: the trials; for
-    bursts the equivalent number of independent ones.
+    low, high: Wilson's 99 % interval of `got`. The verdict is whether it holds `asked`. n: the number of
+    trials; for bursts the equivalent number of independent ones.
     """
 
     asked: float
@@ -40,7 +42,7 @@ class Share:
 
     @property
     def fits(self) -> bool:
-        """Whether the value asked for lies in the interval of the value seen."""
+        """Whether the asked share lies in the interval."""
         return self.low <= self.asked <= self.high
 
 
@@ -57,7 +59,7 @@ class WayReport:
     """That arrived after one that was sent later."""
     in_flight: int
     delay_asked_ms: tuple[float, float]
-    """Of delay and jitter alone, in theory: queue, spikes and order come on top of it."""
+    """Delay and jitter alone, in theory. Queue, spikes and order come on top of it."""
     delay_decided_ms: tuple[float, float]
     error_ms: tuple[float, float]
     """Written minus decided."""
@@ -65,13 +67,13 @@ class WayReport:
     bursts: Share | None
     copies: Share | None
     faults: list[str] = field(default_factory=list)
-    """Texts on figures that differ from those asked for."""
+    """Deviations from the request, in words."""
     lateness: list[str] = field(default_factory=list)
-    """Texts on lateness, which is this machine's fault; all other differences would be the emulator's."""
+    """Lateness, in words: this machine's fault. The faults above are the emulator's."""
 
     @property
     def is_ok(self) -> bool:
-        """Whether the way behaved as asked, in time."""
+        """Whether the way was as asked, and in time."""
         return not self.faults and not self.lateness
 
 
@@ -126,17 +128,17 @@ def way_report(log: Log, name: str, way: str, *, even: bool = False, replay: boo
 
 
 def share(asked: float, count: float, n: float) -> Share:
-    """Return the share seen in n independent trials, beside `asked`."""
+    """Return the outcome of `asked` in n independent trials."""
     got = count / n if n else 0.0
     low, high = wilson(count, n, 0.99)
     return Share(asked, got, n, low, high)
 
 
 def burst_trials(bursts: Bursts, at_s: Floats) -> float:
-    """Return how many independent trials the datagrams sent at at_s (ascending) are worth.
+    """Return the number of independent trials that the datagrams sent at at_s (ascending) are worth.
 
-    Two instants t apart share their state with correlation exp(-t (1/bad + 1/good)), as in any two-state
-    Markov process; the variance of their mean, over that of one, is the mean of all pairs' correlations.
+    As in any two-state Markov process, the states at two instants t apart have the correlation exp(-t (1/bad
+    + 1/good)). The variance of the mean, over that of one sample, is the mean of all pairs' correlations.
     """
     n = len(at_s)
     if n == 0:
@@ -153,7 +155,7 @@ def burst_trials(bursts: Bursts, at_s: Floats) -> float:
 
 
 def overtaken(written_s: Floats) -> int:
-    """Return how many arrived after one that was sent later; written_s in the order of sending.
+    """Return how many datagrams arrived after a later one. written_s: in the order of sending.
 
     Source: RFC 4737, section 3 (reordered).
     """

@@ -1,1 +1,1 @@
-"""Study: many runs, and the results drawn from them."""
+"""Study: many runs, and the conclusions from them."""

@@ -26,11 +26,11 @@ class Cell:
     retimed: Share
     divergent: Share
     unavoidable: Share | None
-    """None where the oracle wasn't asked in every run."""
+    """None unless the oracle was asked in every run."""
 
     @property
     def first(self) -> Row:
-        """Any row, since the experiment is the same in all."""
+        """Any row: the request is the same in all."""
         return self.rows[0]
 
     def known(self, figure: str) -> list[float]:
@@ -100,10 +100,11 @@ def is_base(cell: Cell) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Up to where a session stays coherent along a curve: between `holds` and `fails`.
+    """The range of x in which a session stays coherent along a curve: it holds at `holds` and fails at
+    `fails`.
 
-    None for `holds`: not even at the first x; None for `fails`: even at the last. `sure`: the upper bound of
-    the interval, not only the share, is below COHERENT at `holds` and before.
+    holds None: it fails at the first x already. fails None: it holds at the last x. sure: at `holds` and
+    before, not only the share but the upper bound of its interval is below COHERENT.
     """
 
     holds: Cell | None
@@ -112,9 +113,9 @@ class Threshold:
 
 
 def threshold(cells: Iterable[Cell]) -> Threshold | None:
-    """Search from the first cell to the first that isn't coherent; None if there are no cells.
+    """Return the threshold between the first cell and the first that isn't coherent; None without cells.
 
-    Give a curve as it is where more of x is worse, and reversed where less of it is.
+    Give a curve as it is if a greater x is worse, and reversed if a smaller x is worse.
     """
     passed: list[Cell] = []
     failed: Cell | None = None
@@ -154,7 +155,7 @@ class Agreement:
 def agreements(cells: Sequence[Cell]) -> list[Agreement]:
     """Return every point that both labs tried, sorted as cells are.
 
-    Where virtual time tried the same network in two experiments, that of the same name is taken.
+    If virtual time tried the same network in two experiments, the one of the same name is taken.
     """
     found = []
     for real in cells:

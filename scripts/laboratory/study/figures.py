@@ -1,4 +1,4 @@
-"""Study figures: the figures of the study, drawn from its data. Experiments without data have none."""
+"""Study figures: the list of the study's figures, drawn from its data. Without data there is no figure."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ NAMES = (
 
 
 def draw_all(cells: Sequence[Cell], minutes: Sequence[Minute], folder: Path) -> set[str]:
-    """Draw the figures that have data. Return the names of the files."""
+    """Draw every figure that has data; return the names of the files."""
     for name in NAMES:
         (folder / f"{name}.png").unlink(missing_ok=True)
     for sweep in SWEEPS:

@@ -1,4 +1,4 @@
-"""Groups: the cells of the study that are shown side by side, and their names. Pure."""
+"""Groups: the cells of the study that stand side by side, and their names. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,12 +28,12 @@ NAMES = {
     "loss at RTT ": "loss {x:g} %, RTT {name} ms",
     "delay": "RTT {x:g} ms",
 }
-"""Beginning of a series -> name of its cells. name: the rest of the series."""
+"""Prefix of a series -> the name of its cells. In the name, `name` is the rest of the series."""
 VARIANTS = {BY_TIMESTAMPS: "by timestamps", BY_ITSELF: "lead by itself"}
 
 
 def described(cell: Cell) -> str:
-    """Return the conditions of a cell in a few words: "loss 5 %", "hotel-wifi, lead 200 ms"."""
+    """Return a cell's conditions in a few words: "loss 5 %", "hotel-wifi, lead 200 ms"."""
     for prefix, words in VARIANTS.items():
         if cell.series.startswith(prefix):
             return f"{described(replace(cell, series=cell.series.removeprefix(prefix)))}, {words}"
@@ -113,7 +113,8 @@ def modes(cells: Sequence[Cell], where: str, one: str, other: str) -> list[Pair]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Pairs whose second has surely less, or surely more, of something than the first; and all of them."""
+    """Pairs of cells compared: those whose second has surely less, those whose second has surely more, and
+    all."""
 
     less: list[Pair]
     more: list[Pair]

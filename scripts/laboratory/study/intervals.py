@@ -99,9 +99,9 @@ def mean_of(values: Sequence[float], confidence: float = 0.95) -> Estimate:
 
 
 def share_of(counts: Sequence[Count], confidence: float = 0.95) -> Share:
-    """Return the share of all runs together with the hull of both intervals; see above.
+    """Return the share of all runs together with the hull of both intervals; see the module.
 
-    Of a single run only Wilson's is known. Runs without events are left out.
+    For a single run only Wilson's interval is known. Runs without events are left out.
     """
     counts = [(bad, events) for bad, events in counts if events]
     bad, events = sum(bad for bad, _ in counts), sum(events for _, events in counts)

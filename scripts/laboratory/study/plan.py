@@ -1,13 +1,12 @@
-"""Study plan: the points of the study, and the time that they take. Pure.
+"""Study plan: the points of the study, and their cost. Pure.
 
 Two parts answer different questions. *virtual* shows the effect of the jam's rules on a network: relay and
 bridges in virtual time, exact clocks, hundreds of points. *netlab* shows the effect of TCP, and whether the
 virtual results hold: real processes, sockets and kernels over an emulated network, in real time.
 
 Every experiment changes one thing against one base: three members, 20 events a second each, 0.5 s
-schedule-ahead, the lead of 200 ms that a room begins with, and 30 ms of round trip between each member and
-the relay. Both parts name an experiment and its x alike where they try the same, so that their results can be
-laid side by side.
+schedule-ahead, the initial lead of 200 ms, and 30 ms of round trip between each member and the relay. Both
+parts give the same experiment the same name and the same x, so their results can be laid side by side.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,8 +19,8 @@ from relay.wire.sequence import Scheme
 BASE_RTT_MS = 30
 BASE_LEAD_MS = 200.0
 """The initial lead of a room, kept. The lead bounds how far ahead the relay closes a room's sequence
-(relay/lead/room_tuning.py), so a larger one means more re-timing: an experiment of its own here, never varied
-along."""
+(relay/lead/room_tuning.py), so a longer lead means more re-timing. It is an experiment of its own here, never
+varied along with others."""
 BASE_AHEAD_MS = 500.0
 """Sonic Pi's own."""
 BASE_SERIES = "loss"
@@ -58,15 +57,15 @@ AHEAD_NETWORKS = (
 )  # fmt: skip
 AHEADS_MS = (40, 60, 80, 100, 150, 200, 300, 400, 500, 700)
 LEADS_MS = (100, 200, 300, 400, 480)
-"""All below BASE_AHEAD_MS, so that due stays the same."""
+"""All below BASE_AHEAD_MS, so that the due stays the same."""
 OTHER_LEAD_MS = 400.0
 """Compared with the base with real processes."""
 SPARSE_PER_S = 2.0
 SPARSE_SECONDS = 250.0
-"""As many events as 25 s of the base have."""
+"""Gives as many events as 25 s of the base."""
 
 BY_TIMESTAMPS = "timestamps "
-"""Begins the series of points whose rooms go by timestamps; the rest is the series they are laid beside."""
+"""Prefix of series whose rooms go by timestamps. The rest names the series that they are compared with."""
 TIMESTAMPS_AT: dict[str, tuple[float, ...]] = {
     "delay": (100, 200, 300, 350, 400, 450, 500),
     "jitter": (10, 20, 40, 60, 80, 120, 160),
@@ -75,7 +74,7 @@ TIMESTAMPS_AT: dict[str, tuple[float, ...]] = {
 }
 
 BY_ITSELF = "auto "
-"""Begins the series of points whose lead and shift tune themselves; the rest is as above."""
+"""Prefix of series whose lead and shift tune themselves. The rest is as above."""
 BY_ITSELF_AT: dict[str, tuple[float, ...]] = {
     "delay": (100, 200, 300, 400, 450),
     "jitter": (10, 20, 40, 80),
@@ -93,7 +92,7 @@ SPREAD_NETWORKS = (
 )
 SPREAD_HOUR_S = 3600.0
 SPREAD_EVENTS_PER_S = 2.0
-"""Of each member, in the hours of clocks."""
+"""Events a second of each member, in the hours of clocks."""
 
 VIRTUAL_SPEED = 6.3
 """Virtual seconds a second of a run, 3 members at 20 events/s each; measured over the whole study, two runs
@@ -102,10 +101,10 @@ VIRTUAL_WARM_UP_S = 6.0
 SPREAD_SPEED = 25.0
 """The same for `laboratory.virtual.spread`, at 2 events/s each."""
 NETLAB_OVERHEAD_S = 20.5
-"""Time to start everything, set the clocks, end it and read the recordings: mean of 120 runs, two at a
+"""Time (s) to start everything, set the clocks, end it and read the recordings: mean of 120 runs, two at a
 time."""
 GENUINE_OVERHEAD_S = 25.0
-"""To boot three genuine Sonic Pis as well, and to end them."""
+"""Time (s) to boot three genuine Sonic Pis as well, and to end them."""
 VIRTUAL_BUDGET_S = 70 * 60.0
 NETLAB_BUDGET_S = 46 * 60.0
 """Wall clock with two jobs."""
@@ -125,7 +124,7 @@ class SpreadPoint:
 
 
 def point(where: str, series: str, x: float, network: str, mode: str, **more: Any) -> Point:
-    """Return a point, named "where/series/mode/x"; more: differences from the base, by Point's names."""
+    """Return a point, named "where/series/mode/x". more: fields of Point that differ from the base."""
     usual: dict[str, Any] = {
         "lead_ms": BASE_LEAD_MS, "ahead_ms": BASE_AHEAD_MS, "seconds": 25.0, "seeds": (1, 2, 3, 4),
     }  # fmt: skip
@@ -140,16 +139,16 @@ def point(where: str, series: str, x: float, network: str, mode: str, **more: An
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One quantity that is changed. what: its name within a sentence. unit: of x, with its space."""
+    """One thing that is changed. what: its name in the middle of a sentence. unit: of x, with its space."""
 
     series: str
     title: str
     what: str
     unit: str
     label: str
-    """Of the figure's axis."""
+    """Label of the figure's axis."""
     base_x: float = 0.0
-    """Where the base, the network that all experiments start from, stands on it."""
+    """The x of the base, the network that all experiments start from."""
 
 
 SWEEPS = (
@@ -265,7 +264,7 @@ def timestamp_points() -> list[Point]:
 
 
 def auto_points() -> list[Point]:
-    """Return points of the sweeps and the named networks whose lead and shift tune themselves."""
+    """Return the points of the sweeps and of the named networks whose lead and shift tune themselves."""
     tried = [(series, x, SWEPT[series](x)) for series, xs in BY_ITSELF_AT.items() for x in xs]
     tried += [(f"profile {name}", 0, name) for name in PROFILE_NAMES]
     return [
@@ -278,7 +277,8 @@ def auto_points() -> list[Point]:
 
 
 def ahead_point(where: str, network: str, ahead_ms: float, mode: str) -> Point:
-    """Return a point whose events have just `ahead_ms` from emission to due; half of it bounds the lead."""
+    """Return a point whose events have just `ahead_ms` from emission to due. Its lead is at most half of
+    that."""
     return point(
         where, f"ahead {network}", ahead_ms, network, mode, lead_ms=min(BASE_LEAD_MS, ahead_ms / 2),
         ahead_ms=ahead_ms, seeds=(1, 2, 3),
@@ -359,13 +359,13 @@ def quick_spread() -> list[SpreadPoint]:
 
 
 REPEATED = ("virtual/loss/udp-plain/5", "netlab/loss/udp-plain/5")
-"""The default of `--repeat`: cheap, and neither 0 nor 1, so that a difference would show."""
+"""The default points of `scripts/lab repeat`: cheap, and neither 0 nor 1, so that a difference would show."""
 
 # -- cost ------------------------------------------------------------------------------------------------
 
 
 def cost_s(made: Point) -> float:
-    """Return about how long one run takes, beside another one."""
+    """Return the approximate duration (s) of one run, beside another one."""
     if made.where == "genuine":
         return GENUINE_OVERHEAD_S + made.seconds
     if made.where == "netlab":
@@ -375,7 +375,7 @@ def cost_s(made: Point) -> float:
 
 
 def spread_cost_s(made: SpreadPoint) -> float:
-    """Return about how long an hour of clocks takes, beside another run."""
+    """Return the approximate duration (s) of an hour of clocks, beside another run."""
     return made.seconds / SPREAD_SPEED
 
 
@@ -385,6 +385,7 @@ def total_s(points: Iterable[Point]) -> float:
 
 
 def estimates_s() -> tuple[float, float]:
-    """Return the duration of (netlab, virtual) in the whole study, each with NETLAB_JOBS runs at a time."""
+    """Return the durations (s) of (netlab, virtual) in the whole study, each with NETLAB_JOBS runs at a
+    time."""
     clocks_s = sum(spread_cost_s(hour) for hour in spread_points())
     return total_s(netlab_points()) / NETLAB_JOBS, (total_s(virtual_points()) + clocks_s) / NETLAB_JOBS

@@ -1,12 +1,12 @@
 """Repeating: points of a committed study run anew with other seeds, and whether they agree. Pure.
 
-Other seeds are used, so that the finding is compared and not a recording of it. Two results agree if the 99 %
-interval of the difference of their shares of bad events, of re-timed ones too, contains 0. The interval is
-the wider of Newcombe's (all events pooled) and Welch's (shares of runs), see `laboratory.study.intervals`:
-events fail in bursts, so pooled ones alone would cry wolf. With two comparisons a point, one point in 50
+The seeds differ, so the findings are compared and not two recordings of one run. Two results agree if the 99
+% intervals of the differences of their shares, of bad events and of re-timed ones, contain 0. The interval is
+the wider of Newcombe's (all events pooled) and Welch's (shares of runs); see `laboratory.study.intervals`.
+Events fail in bursts, so the pooled one alone would cry wolf. With two comparisons a point, one point in 50
 fails by luck alone.
 
-Spread isn't a share: its median may differ by SPREAD_TOLERANCE or SPREAD_TOLERANCE_US, whichever is more.
+Spread isn't a share: its median may differ by SPREAD_TOLERANCE or by SPREAD_TOLERANCE_US, whichever is more.
 """
 
 from collections.abc import Iterable, Sequence

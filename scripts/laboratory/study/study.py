@@ -26,7 +26,7 @@ PARTS = ("netlab", "virtual", "text")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a study is kept."""
+    """The files of a study."""
 
     text: Path
     folder: Path
@@ -55,7 +55,7 @@ def run(
     points: Sequence[Point] | None = None,
     spread: Sequence[SpreadPoint] | None = None,
 ) -> int:
-    """Run the missing parts of a study, write figures and text from all of it, and return the status.
+    """Run the missing points of a study, write figures and text from all points, and return the exit status.
 
     points, spread: another plan than the study's.
     """
@@ -80,14 +80,14 @@ def run(
 
 
 def netlab_missing() -> str | None:
-    """Return why real processes can't be run here, in words; None if they can."""
+    """Return the reason, in words, why real processes can't run here; None if they can."""
     from laboratory.star.namespaces import why_not
 
     return why_not()
 
 
 def genuine_missing() -> str | None:
-    """Return why genuine Sonic Pis can't be run here, in words; None if they can."""
+    """Return the reason, in words, why genuine Sonic Pis can't run here; None if they can."""
     from laboratory.runs.genuine import missing
 
     return missing()
@@ -124,7 +124,7 @@ def is_of(minute: Minute, hour: SpreadPoint) -> bool:
 
 
 def keep(place: Place, job: Job, result: object) -> None:
-    """Add the result of a run to the study's data."""
+    """Add a run's result to the study's data."""
     if isinstance(result, Row):
         rows.append(place.rows, result)
     else:
@@ -152,7 +152,7 @@ def asked_for(found: Sequence[Row], points: Sequence[Point]) -> list[Row]:
 
 
 def write(console: Console, place: Place, points: Sequence[Point], hours: Sequence[SpreadPoint]) -> None:
-    """Write figures and text from the data alone, as far as they belong to these points."""
+    """Write figures and text from those of the data that belong to these points."""
     there = rows.read(place.rows, Row)
     used = asked_for(there, points)
     if not used:
@@ -174,7 +174,7 @@ def write(console: Console, place: Place, points: Sequence[Point], hours: Sequen
 
 
 def show_plan(console: Console) -> None:
-    """Print the parts of the study and their durations."""
+    """Print the parts of the study and their cost."""
     points = studyplan.netlab_points() + studyplan.virtual_points()
     table = Table("part", "experiment", "modes", "x", "runs", "about")
     for part, series in dict.fromkeys((point.where, point.series) for point in points):

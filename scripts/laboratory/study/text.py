@@ -1,7 +1,7 @@
 """Study text: STUDY.md from the data and its template, study.md.j2. Pure, except that it reads the template.
 
-The template has the words, and a table or a line for all data. It states which data are missing. This module
-has the counts and look-ups for it.
+The template has the words, and a table or a line for each kind of data. Where data are missing it says that
+the figure isn't measured. This module counts and looks up.
 """
 
 from collections import Counter
@@ -24,12 +24,12 @@ from relay.wire.sequence import Scheme
 
 KINDS = ("missing", "late", "out_of_order", "different", "retimed", "moved")
 BROKEN = 0.5
-"""A jam with so great a share of bad events has broken down: its kinds say nothing of the others."""
+"""A jam with this share of bad events has broken down. Its kinds of bad events say nothing of other jams."""
 IMPAIRMENTS = {
     "reorder": "reordering", "duplicate": "duplication", "rate": "a limited rate with its queue",
     "outage": "outages", "spikes": "spikes", "up:": "asymmetry", "trace": "recorded traces",
 }  # fmt: skip
-"""Words of a network's text -> the condition that was not tried if no text has them."""
+"""Word in a network's text -> the impairment that wasn't tried if no network's text contains the word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def write_study(study: Study) -> str:
 
 
 def ms_text(value_us: float | None) -> str:
-    """Return microseconds as milliseconds for people; "?" for None, which wasn't measured."""
+    """Return microseconds as milliseconds for people; "?" for a figure that wasn't measured."""
     if value_us is None:
         return "?"
     value_ms = value_us / 1e3
@@ -127,7 +127,7 @@ def dips(cells: Sequence[Cell]) -> list[tuple[studyplan.Experiment, groups.Pair]
 
 
 def bad_kinds(cells: Sequence[Cell], mode: str) -> dict[str, Any] | None:
-    """Return the kinds of bad events of a mode, over its usual cells that are not broken down."""
+    """Return the kinds of a mode's bad events, over its usual cells that haven't broken down."""
     mine = [cell for cell in cells if cell.mode == mode and is_usual(cell)]
     used = [cell for cell in mine if cell.bad.value < BROKEN]
     rows = [row for cell in used for row in cell.rows]
@@ -136,7 +136,7 @@ def bad_kinds(cells: Sequence[Cell], mode: str) -> dict[str, Any] | None:
 
 
 def oracle(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the numbers of events that the oracle judged, and its findings."""
+    """Return the extent of the oracle's questions, and its answers."""
     asked = [cell for cell in cells if cell.unavoidable is not None]
     some = [(cell, best) for cell in asked if (best := cell.unavoidable) and best.bad]
     told = [row for cell in asked for row in cell.rows if row.doomed_but_good is not None]
@@ -149,7 +149,7 @@ def oracle(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def disturbed(cells: Sequence[Cell]) -> dict[str, Any] | None:
-    """Return how many events were left out since the machine stood still; None where no cell knows."""
+    """Return how many events were left out because the machine stood still; None if no cell knows."""
     out = {
         cell.first.point: (sum(row.disturbed or 0 for row in cell.rows), cell)
         for cell in cells
@@ -168,7 +168,7 @@ def disturbed(cells: Sequence[Cell]) -> dict[str, Any] | None:
 
 
 def gaps(study: Study) -> dict[str, Any]:
-    """Return the planned points that are not in the data, and the impairments that no network has."""
+    """Return the planned points that the data lack, and the impairments that no network has."""
     planned = [*studyplan.virtual_points(), *studyplan.netlab_points()]
     seeds = Counter(name for name, _ in {(row.point, row.seed) for c in study.cells for row in c.rows})
     networks = " ".join({cell.first.network for cell in study.cells} | {m.network for m in study.minutes})

@@ -1,7 +1,8 @@
-"""Table of accidents: the effect of a network's standstill of some seconds on a room's lead and shift.
+"""Table of accidents: the effect on a room's lead and shift of a network that stands still for some seconds.
 
-Pure, in virtual time. Everything sent to or by a member during the stall arrives at its end, in order. A run
-has three accidents, MINUTE_S apart, and gives two lines: one accident, and three within ten minutes.
+Pure, in virtual time. Everything that is sent to or by a member during the standstill arrives at its end, in
+order. A run has three accidents, MINUTE_S apart. It gives two lines: after one accident, and after three
+within ten minutes.
 """
 
 import sys
@@ -24,20 +25,21 @@ from relay.wire.timetag import TICKS_PER_S
 TEXT = ROOT / "docs" / "LEADS.md"
 STALLS_S = (1.0, 2.0, 5.0)
 AGES_S = (10.0, 60.0, 600.0)
-"""Of the room, in seconds of music."""
+"""Ages of the room, in seconds of music."""
 MEMBERS, EVENTS_PER_S, AHEAD_MS = 3, 10.0, 480.0
-"""As few as tell: the more is played, the fewer seconds are 256 heartbeats. Of a lead that went by those (as
-at ce49f94) one stall of 2 s after 70 s made 645 ms with 10 events a second, and nothing with 4."""
+"""Few events on purpose: the more is played, the fewer seconds are 256 heartbeats. With a lead that went by
+those, as at ce49f94, one standstill of 2 s after 70 s gave 645 ms at 10 events a second, and no change at
+4."""
 ACCIDENTS, MINUTE_S = 3, 60.0
 FRESH_S = 30.0
 STEP_S = 1.0
 COST_S = 0.05
-"""Of a second of music, about."""
+"""Approximate cost (s) of one second of music."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Accidents: how long the network stands still, how old the room is then, and at how many members."""
+    """Accidents: their duration, the age of the room (both in s), and the number of members they hit."""
 
     stall_s: float
     age_s: float
@@ -47,9 +49,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The effect of so many accidents; leads and shifts as (lead, shift) in ms.
+    """The effect of one or several accidents; (lead, shift) in ms.
 
-    most: the greatest of either in the minute after the last accident began; later: at its end.
+    most: the greatest of either in the minute after the last accident began. later: at the end of that
+    minute.
     """
 
     trial: Trial
@@ -67,7 +70,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """The demand of the rule, and whether it was met."""
+        """The rule's demand, and whether it was met."""
         rose = any(most > before for most, before in zip(self.most, self.before, strict=True))
         if not rose:
             return "holds: nothing rose"
@@ -94,7 +97,7 @@ TRIALS = tuple(
 
 
 def run(trial: Trial, *, accidents: int = ACCIDENTS, seed: int = 1, network: str = CLEAN) -> list[Outcome]:
-    """Return the effect of one accident, and of all `accidents` together."""
+    """Return the effect of one accident, and that of all of them together."""
     legs = legs_of(Point("accident", "lead", 0.0, "virtual", network, members=MEMBERS))
     stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=trial.caution)
     start_s = stage.warm_up()
@@ -134,7 +137,7 @@ def stalled(names: Iterable[str], periods_s: Sequence[tuple[float, float]]) -> M
 
 
 def jobs() -> list[Job]:
-    """Return every trial, as runs whose results are lists of Outcomes."""
+    """Return every trial as a job whose result is a list of Outcomes."""
     return [
         Job(
             f"{trial.stall_s:g} s, room of {trial.age_s:g} s, {trial.members} members, {trial.caution.value}",
@@ -146,7 +149,7 @@ def jobs() -> list[Job]:
 
 
 def page(outcomes: Sequence[leads.Outcome], stricken: Iterable[Outcome], commit: str) -> str:
-    """Return docs/LEADS.md: the lead table, and below it the effect of accidents."""
+    """Return docs/LEADS.md: the lead table, and below it the table of accidents."""
     ordered = sorted(stricken, key=lambda one: (one.trial.age_s, one.accidents))
     broken = sum(not one.holds for one in ordered)
     return render(

@@ -1,6 +1,6 @@
-"""Clock report: the findings of a clock run, judged, drawn and put into words.
+"""Clock report: the verdict, the pictures and the text about clock runs.
 
-Pure, except `write`. An error is positive where a clock is ahead of the relay's: it reaches a due earlier.
+Pure but for `write`. An error is positive if a clock is ahead of the relay's: it reaches a due earlier.
 """
 
 from bisect import bisect_right
@@ -21,10 +21,10 @@ LOCK_S_MAX = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The quantity that is watched, and its limit.
+    """A run of clocks, and the demand on it.
 
-    skews_ppm: by how much each member's local clock runs too fast. settled_s: from the beginning until errors
-    count. p99_us_max: limit of the p99 of their sizes. beside_relay: the member at the relay's own place, who
+    skews_ppm: how much too fast each member's local clock runs. settled_s: errors count from this second on.
+    p99_us_max: the p99 of their sizes must stay below. beside_relay: a member at the relay's own place, which
     alone is judged; the others only play.
     """
 
@@ -40,7 +40,7 @@ class Setting:
 
     @property
     def judged(self) -> list[str]:
-        """Whose clocks are judged."""
+        """The members whose clocks are judged."""
         return [self.beside_relay] if self.beside_relay else list(self.skews_ppm)
 
 
@@ -60,7 +60,7 @@ SETTINGS = (QUEUES, LOOPBACK)
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """How far a member's clock was off at an instant (ns of CLOCK_REALTIME)."""
+    """The error of a member's clock at an instant (ns of CLOCK_REALTIME)."""
 
     member: str
     at_ns: int
@@ -70,13 +70,14 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """How far a member's clock may be off, as the statistics said at an instant."""
+    """The bound of a member's clock error, as the statistics stated it at an instant (ns of
+    CLOCK_REALTIME)."""
 
     member: str
     at_ns: int
     bound_us: float
     rate_ppm: float = 0.0
-    """How much faster than the local clock it runs."""
+    """How much faster than the local clock the session clock runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def write(runs: Sequence[Found], text: Path = TEXT, pictures: Path = PICTURES) -
 
 
 def page(runs: Sequence[Found], pictures: Path = PICTURES) -> str:
-    """Return the text about clock runs, whose pictures are in a folder beside it."""
+    """Return the text about clock runs. pictures: a folder beside the text."""
     return render(
         "clock", {"ms": ms_text, "judged": judge}, runs=runs, pictures=pictures,
         inside_least=INSIDE_LEAST, lock_s_max=LOCK_S_MAX,
@@ -161,7 +162,7 @@ def page(runs: Sequence[Found], pictures: Path = PICTURES) -> str:
 
 
 def draw(found: Found, path: Path) -> None:
-    """Draw every judged clock's error over time beside its limit. Its stated bound is in words."""
+    """Draw every judged clock's error over time beside the demand; its stated bound is written above."""
     first_ns = min((error.at_ns for error in found.errors), default=0)
     verdicts = judge(found)
     asked_ms = found.setting.p99_us_max / 1e3

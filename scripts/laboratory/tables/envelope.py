@@ -1,6 +1,6 @@
-"""Envelope: networks on which the jam promises to lose nothing, with the requirements and the findings.
+"""Envelope: networks on which the jam promises to lose nothing, the requirement there, and the finding.
 
-The meaning of the figures is in the page's template, envelope.md.j2.
+The page's template, envelope.md.j2, explains the figures.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,11 +26,11 @@ UNAVOIDABLE_TIMES = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One network, and the greatest share of bad events there.
+    """One network, and the greatest share of bad events allowed there.
 
-    at_most: the share allowed, given the oracle's unavoidable share. spread_ms: the greatest p99 of the
-    difference between members of the true instant of one event; None where nothing is required of it.
-    cut: who isn't counted for a while.
+    at_most: returns the allowed share for the oracle's unavoidable share. spread_ms: the greatest allowed p99
+    of the difference between members of the true instant of one event; None: not limited. cut: a member that
+    isn't counted for a while.
     """
 
     title: str
@@ -41,7 +41,7 @@ class Trial:
     spread_ms: float | None = None
     cut: Cut | None = None
     shift_auto: bool | None = None
-    """Whether it tunes itself; None: where a note has more than 500 ms."""
+    """Whether the shift tunes itself; None: only if a note has more than 500 ms."""
     like: str | None = None
     """The trial without the trouble: margins, lead and shift must be as there."""
     near_hindsight: bool = False
@@ -59,7 +59,7 @@ class Trial:
 
 
 def fixed(share: float) -> Callable[[float], float]:
-    """Return a limit that doesn't depend on the unavoidable losses."""
+    """Return a limit that is the same for any unavoidable share."""
     return lambda unavoidable: share
 
 
@@ -86,7 +86,7 @@ OUT = Cut("ben", 60.0, 63.0)
 BLOAT = Cut("ben", 60.0, 64.0)
 BLOAT_MS = 350.0
 NEAR_SHARE, NEAR_MS = 0.20, 10.0
-"""How much longer than the least that would have done in hindsight a lead may be on a good network."""
+"""Margin of a lead over the least sufficient one in hindsight, on a good network: share, and ms."""
 MARGIN_MS, LEAD_MS = 5.0, 10.0
 """Margins and leads are alike within these."""
 WAIT_MS = 10.0
@@ -126,7 +126,7 @@ TRIALS = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The findings of a trial. holds: nothing that was required is broken, over all events together."""
+    """The verdict on a trial. holds: all events together meet every requirement."""
 
     trial: Trial
     cell: Cell
@@ -149,7 +149,7 @@ class Verdict:
 
     @property
     def lead_and_shift(self) -> str:
-        """Lead and shift at the end, over the seeds, e.g. "150-175/0-0 ms"."""
+        """The last lead and shift over the seeds, e.g. "150-175/0-0 ms"."""
         lead, shift = (_range(self.cell.known(figure)) for figure in ("lead_ms_last", "shift_ms_last"))
         return f"{lead}/{shift} ms"
 
@@ -189,8 +189,7 @@ def hindsight_ms(row: Row) -> float | None:
 
 
 def is_near_hindsight(row: Row) -> bool:
-    """Whether a run's lead exceeded the least sufficient one by no more than NEAR_SHARE or NEAR_MS, without a
-    shift."""
+    """Tell whether a run had no shift, and a lead no longer than needed plus NEAR_SHARE and NEAR_MS."""
     least, lead_ms, wait_ms = hindsight_ms(row), row.lead_ms_last, row.action_to_sound_ms_max
     if least is None or lead_ms is None or wait_ms is None:
         return False
@@ -199,7 +198,7 @@ def is_near_hindsight(row: Row) -> bool:
 
 
 def holds(trial: Trial, cell: Cell, without: Cell | None = None) -> bool:
-    """Whether a cell meets the requirements of its trial. without: the cell of the trial it must be like."""
+    """Tell whether a cell meets its trial's requirements. without: the cell of the trial it must be like."""
     if trial.near_hindsight and not all(map(is_near_hindsight, cell.rows)):
         return False
     unavoidable = cell.unavoidable.value if cell.unavoidable else 0.0

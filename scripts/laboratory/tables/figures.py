@@ -42,7 +42,7 @@ SCHEMES = {"judged": "udp-repair", "by timestamps": "udp-plain"}
 """Looks like those of the modes, since either scheme is sent the same way."""
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 FLOOR = 1e-4
-"""Least share on the axes, less than a few thousand events can show."""
+"""Least share on the axes: a few thousand events can't show a smaller one."""
 
 # -- parts of figures ------------------------------------------------------------------------------------
 
@@ -87,21 +87,21 @@ def draw_share(ax: Axes, at: float, share: Share, mode: str, *, hollow: bool, ac
 
 
 def error_of(share: Share) -> list[list[float]]:
-    """Return how far the interval reaches below and above where a share is drawn."""
+    """Return how far the interval reaches below and above the drawn share."""
     value = height_of(share)
     low, high = max(share.low, FLOOR / 10), min(max(share.high, FLOOR), 1.0)
     return [[max(0.0, value - low)], [max(0.0, high - value)]]
 
 
 def draw_oracle(ax: Axes, at: float, cell: Cell, *, across: bool = False) -> None:
-    """Mark the share that nobody could have saved, where there is one."""
+    """Mark the unavoidable share, if there is one."""
     if cell.unavoidable is not None and cell.unavoidable.bad:
         value = max(cell.unavoidable.value, FLOOR)
         ax.plot(*((value, at) if across else (at, value)), "x", color=FAINT, zorder=4)
 
 
 def legend_entries(cells: Sequence[Cell]) -> list[Line2D]:
-    """Return the legend entries for these cells."""
+    """Return the legend's entries for these cells."""
     wheres = {cell.where for cell in cells}
     entries = []
     for mode in MODES:
@@ -261,7 +261,7 @@ NETWORK_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
 def network_style(index: int) -> dict[str, Any]:
-    """Return how the line of a figure's n-th network looks."""
+    """Return the look of the line of a figure's n-th network."""
     at = index % len(NETWORK_COLOURS)
     return {"color": NETWORK_COLOURS[at], "marker": NETWORK_MARKERS[at], "linestyle": NETWORK_DASHES[at]}
 

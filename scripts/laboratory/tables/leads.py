@@ -1,8 +1,8 @@
-"""Lead table: the lead to which tuning comes on each network, in virtual time.
+"""Lead table: the final lead of rooms that tune it themselves, on each network, in virtual time.
 
-Pure. Beside it stands the least lead that would have sufficed in hindsight. It is the greatest time, by the
-true clock, that any event took to reach a bridge, plus the release advance and the clock uncertainty. Nobody
-can know it beforehand; a fixed lead as short as that loses something on the next day.
+Pure. Beside it stands the least sufficient lead in hindsight: the greatest true time that any event took
+until a bridge had it, plus the release advance and the uncertainty of the clocks. Nobody can know it
+beforehand, and a fixed lead as short as that loses something on the next day.
 """
 
 from collections.abc import Callable, Iterable
@@ -59,7 +59,7 @@ TRIALS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one run; times in ms."""
+    """The findings of one run; times in ms."""
 
     trial: str
     caution: str
@@ -71,20 +71,19 @@ class Outcome:
     missed: int
     """Missing or late at any member."""
     changes_per_min: float
-    """Of lead or shift."""
+    """Changes of lead or shift."""
     last_change_s: float
     """Since the music began; 0 if there was none."""
     shift_ms_max: float
     margin_ms_min: dict[str, float] = field(default_factory=dict)
-    """By member: how long before its due an event was at its scsynth, at the least."""
+    """By member: the least time (ms) by which an event was early at its scsynth."""
 
 
 def run(
     trial: Trial, *, caution: Caution = Caution.BALANCED, seconds: float | None = None, seed: int = 1,
     members: int = MEMBERS, ahead_ms: float = AHEAD_MS,
 ) -> Outcome:  # fmt: skip
-    """Return the lead and shift of a room after playing over a network, for the trial's duration or
-    `seconds`."""
+    """Return the findings in a room that plays over a network for the trial's time, or for `seconds`."""
     seconds = trial.seconds if seconds is None else seconds
     legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
     stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=caution)
@@ -134,7 +133,7 @@ def hindsight_ms(stage: Stage, events: Iterable[Event]) -> float:
 
 
 def jobs() -> list[Job]:
-    """Return every trial with every profile, as runs whose results are Outcomes."""
+    """Return every trial with every profile as a job whose result is an Outcome."""
     return [
         Job(
             f"{trial.name}, {caution.value}",

@@ -1,6 +1,6 @@
-"""One host of a virtual jam: its clocks, the datagrams handed to its scsynth, and its bridge if that runs.
+"""One host of a virtual jam: its clocks, its bridge while that lives, and the messages of its scsynth.
 
-The process of the bridge is four objects of the real cores; `kill` takes them and leaves the rest.
+The process of the bridge is one core object; `kill` takes it and leaves the rest.
 """
 
 from collections.abc import Callable
@@ -34,11 +34,11 @@ TAP = ("127.0.0.1", 51_000)
 NEED_S, ADVANCE_S = 0.024, 0.049
 """Those of a scsynth with 256 frames a hardware buffer, as netlab's sink says of itself."""
 BOUND_EVERY_NS = 20_000_000
-"""To ask for the bound at every wake-up took more time than the jam itself."""
+"""Period (ns) of asking a clock for its bound. To ask at every wake-up took longer than the jam itself."""
 
 
 class WatchedPlayout(Playout):
-    """A playout whose verdicts and mishaps a test can see."""
+    """A playout that keeps its verdicts for tests, and that can lose a datagram."""
 
     verdicts: list[Judged]
     confirmed_ns: dict[int, int]
@@ -85,7 +85,7 @@ class Member:
     """Its bridge sets its Sonic Pi's schedule-ahead."""
     connection: int | None = None
     connections: int = 0
-    """How many it has opened."""
+    """Connections that it has opened so far."""
     life: int = 0
     wakeups: int = 0
     again: int = 0
@@ -99,11 +99,11 @@ class Member:
     arrived_ns: dict[int, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     remembered: Remember = field(default_factory=lambda: Remember(TAP, False, False))
-    """The last facts that its bridge asked to remember, beside the memory."""
+    """The state that its bridge has put down last, beside the memory."""
     ran: list[str] = field(default_factory=list)
     """Code that its bridge let Sonic Pi run."""
     bounds_s: list[float] = field(default_factory=list)
-    """Of the session clock, as the bridge states it, every BOUND_EVERY_NS."""
+    """Bounds (s) of the session clock as the bridge states them, every BOUND_EVERY_NS."""
     bound_at_ns: int = 0
 
     @property
@@ -138,7 +138,7 @@ class Member:
         return true_duration_ns(wall_ns - START_UNIX_NS - self.wall_offset_ns, self.wall_ppm)
 
     def take_in(self, datagram: bytes, true_ns: int) -> list[bytes]:
-        """Note a datagram handed to its scsynth at a true instant. Return scsynth's answers."""
+        """Note a datagram that its scsynth is handed at a true instant; return scsynth's answers."""
         if node_of(datagram[20:]) is not None and int.from_bytes(datagram[16:20]) == len(datagram) - 20:
             # One note of the generator: walking every one of them would cost a tenth of the whole run.
             timetag = timetag_of(datagram)
@@ -163,7 +163,7 @@ def true_duration_ns(shown_ns: int, ppm: float) -> int:
 
 
 def synth_reply(message: Message) -> bytes | None:
-    """Answers of the virtual scsynth: only those that the cores wait for."""
+    """Return the virtual scsynth's answer: only those that the cores wait for."""
     match message.address:
         case "/d_loadDir":
             return encode("/done", "/d_loadDir")
@@ -177,9 +177,8 @@ def synth_reply(message: Message) -> bytes | None:
 
 
 def first_hello(member: Member) -> control.Hello:
-    """Return the first message of a bridge that starts, from the state that the last one remembered."""
-    memory, member.standing = member.memory, Standing()
-    member.standing.see(Event.HELLO)
+    """Return the Hello of a bridge that starts, from the state that the last one remembered."""
+    memory = member.memory
     return greeting.hello(_identity(member), memory, outs=16, ins=16, next_seq=memory.next_seq)
 
 
@@ -188,7 +187,7 @@ def _identity(member: Member) -> Identity:
 
 
 def start_bridge(member: Member, slot: int, reading: Reading) -> Bridge:
-    """Start the member's bridge, from the state that the one before it remembered."""
+    """Start the member's bridge from the state that the one before it remembered."""
     known = member.remembered
     setup = Setup(
         identity=_identity(member),

@@ -1,6 +1,6 @@
 """Ways of a virtual jam: the fate of a datagram, and of a control message, on a member's leg.
 
-Pure, by the one model of a bad network (relay/netmodel/impairment.py); the same seed and member give the same
+Pure, by the one model of a bad network (relay/netmodel/impairment.py). The same seed and member give the same
 dice.
 """
 
@@ -13,7 +13,7 @@ IP_UDP_BYTES = 28
 CONTROL_EXTRA_S = 0.002
 """TLS over TCP takes a little longer than a bare datagram."""
 CONTROL_PATIENCE_S = 60.0
-"""TCP tries again and again. A way that is dead for longer delivers its backlog after this time."""
+"""TCP tries again and again. A way that is dead for longer than this (s) delivers everything at its end."""
 
 UP, DOWN = 0, 1
 

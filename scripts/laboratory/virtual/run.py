@@ -29,7 +29,7 @@ class ClockWatch:
     jam: Jam
     until_s: float
     errors_ns: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    """By member: (true instant, error > 0: the member's is ahead), while its clock is locked."""
+    """By member: (true instant, error) while its clock is locked. error > 0: the member's clock is ahead."""
 
     def start(self, at_s: float) -> None:
         """Sample from `at_s` on."""
@@ -46,7 +46,7 @@ class ClockWatch:
 
 
 def clock_error_ns(jam: Jam, member: Member) -> int | None:
-    """Return how far a member's session clock is ahead of the relay's; None while it has none."""
+    """Return how far (ns) a member's session clock is ahead of the relay's; None while it isn't locked."""
     timebase = member.timebase
     if timebase is None or not timebase.clock.locked:
         return None
@@ -54,15 +54,15 @@ def clock_error_ns(jam: Jam, member: Member) -> int | None:
 
 
 def run(point: Point, seed: int) -> Row:
-    """Return the result of one run of a point.
+    """Return the row of one run of a point.
 
-    Raises ValueError for a transport other than UDP, and LocalError for a network that nobody can read.
+    Raises ValueError for a transport other than UDP, and LocalError for a network that can't be parsed.
     """
     return run_over(legs_of(point), point, seed)
 
 
 def run_over(legs: Mapping[str, Leg], point: Point, seed: int) -> Row:
-    """Return the result of one run of a point over these legs, by member, in place of its own network."""
+    """Return the row of one run of a point over these legs, by member, in place of its own network."""
     if point.transport != "udp":
         raise ValueError(
             f"point {point.name}: transport {point.transport} in virtual time, expected udp: "

@@ -1,8 +1,8 @@
 """Spread: how far apart the members of a room hear one event, over an hour and more of virtual time.
 
-Pure. Members' crystals are evenly spread over +-50 ppm: if nobody kept their clocks together, the outermost
-would drift apart by 0.36 s in an hour. Measured is the true instant of each event's timetag at each scsynth.
-It includes the clocks, the slewing, the conversions and the paths' asymmetry, but not the sound cards.
+Pure. Members' crystals are evenly spread over +-50 ppm. If nobody kept their clocks together, the outermost
+would drift apart by 0.36 s in an hour. The measure is the true instant of each event's timetag at each
+scsynth. It contains the clocks, the slewing, the conversions and the paths' asymmetry, but no sound cards.
 """
 
 import statistics
@@ -26,10 +26,10 @@ Errors = Mapping[str, Sequence[tuple[int, int]]]
 
 
 def play(hour: SpreadPoint) -> tuple[list[Event], Errors, float]:
-    """Return the outcomes of an hour's events, the clocks' errors, and when the music began (s).
+    """Return the events of an hour, the clocks' errors, and the instant (s) at which the music began.
 
     The first minutes, in which the clocks find each other's rate, are part of it. Raises LocalError for a
-    network that nobody can read.
+    network that can't be parsed.
     """
     legs = legs_of(Point("spread", "spread", 0.0, "virtual", hour.network, members=MEMBERS))
     stage = Stage(legs, seed=hour.seed, lead_ms=BASE_LEAD_MS)
@@ -45,7 +45,7 @@ def play(hour: SpreadPoint) -> tuple[list[Event], Errors, float]:
 
 
 def minutes_of(hour: SpreadPoint, events: Sequence[Event], errors_ns: Errors, start_s: float) -> list[Minute]:
-    """Return the results of the whole hour, and of each minute of it in which somebody played."""
+    """Return the figures of the whole hour, and of each minute in which somebody played."""
 
     def minute_of(at_ns: int) -> int:
         return int((at_ns / 1e9 - start_s) // MINUTE_S)
@@ -69,7 +69,7 @@ def minutes_of(hour: SpreadPoint, events: Sequence[Event], errors_ns: Errors, st
 
 
 def minute(hour: SpreadPoint, index: int, events: Sequence[Event], error_us: float | None) -> Minute:
-    """Return the outcomes of events in one minute, or in the whole hour."""
+    """Return the figures of one minute, or of the whole hour."""
     found = figures(events)
     until_s = hour.seconds if index == WHOLE else min((index + 1) * MINUTE_S, hour.seconds)
     apart_ppm = spread_ppm(MEMBERS - 1, MEMBERS) - spread_ppm(0, MEMBERS)

@@ -24,12 +24,12 @@ JOIN_EVERY_S = 0.05
 BOOT_AFTER_S = 1.0
 WARM_STEP_S = 0.25
 WARM_S_MIN = 4.0
-"""By then a clock that was locked at once has slewed away its first error, too."""
+"""By then a clock that was locked at once has also slewed away its first error."""
 WARM_S_MAX = 20.0
 RUN_IN_S = 2.0
 """Music before the measured window, so that the window has no beginning of its own."""
 RUN_OUT_S = 3.0
-"""Time after the last due. Events that come even later are certainly late."""
+"""Time (s) after the last due. An event that comes even later is late for any purpose."""
 
 
 def spread_ppm(index: int, members: int) -> float:
@@ -64,9 +64,8 @@ class Stage:
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
-        """Bring in one member for every leg. lead_ms: None lets the lead tune itself; the shift is 0 unless
-        that tunes itself.
-        """
+        """Bring in one member for every leg. lead_ms None: the lead tunes itself. shift_auto: so does the
+        shift, which is 0 otherwise."""
         lead_s, shift_s = None if lead_ms is None else lead_ms / 1e3, None if shift_auto else 0.0
         self.jam = Jam(
             seed, lead_s=lead_s, shift_s=shift_s, caution=caution, repair=repair, scheme=scheme,

@@ -1,9 +1,9 @@
 """Stalls of a virtual jam: a process, or a way of the network, that stands still for a while and goes on.
 
-A process that is stopped (SIGSTOP) reads nothing and is woken by nothing, while its clocks go on. Datagrams
-that arrive wait in its sockets with the kernel's receive instants. When it goes on it reads one socket after
-the other, in gulps. Datagrams due on a way that stands still leave it together at the end of the stall, in
-order.
+A stopped process (SIGSTOP) reads nothing and isn't woken, while its clocks go on. Datagrams that come wait in
+its sockets with the kernel's receive instants. When it goes on, it reads one socket after the other, in
+gulps. A way that stands still holds its datagrams back and delivers them in order, all at the end of the
+stall.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class Process:
     """A process that may stand still."""
 
     def __init__(self, settle: Callable[[], None]) -> None:
-        """settle: carries out the effects of the input, and sets the timer anew."""
+        """settle: does the effects of the datagrams that were read, and sets the timer anew."""
         self._settle = settle
         self._until_ns = 0
         self._unread: dict[str, list[Callable[[], None]]] = {}
@@ -38,7 +38,7 @@ class Process:
             self._settle()
 
     def go_on(self) -> None:
-        """Read the waiting datagrams, beginning with the socket that received the first; then wake up."""
+        """Read everything that waits, first the socket that was first to get something; then wake up."""
         unread, self._unread = self._unread, {}
         for waiting in unread.values():
             for start in range(0, len(waiting), GULP):

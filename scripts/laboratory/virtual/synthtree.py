@@ -1,9 +1,9 @@
-"""scsynth's tree of nodes, computed from the messages that it was handed.
+"""scsynth's tree of nodes, from the messages that it was handed.
 
-Pure. It executes messages as scsynth 3.13 does: by timetag and, of equal ones, as they came; bare ones and
-late ones on arrival. A message ends at its first error, such as a missing node. Only /n_order goes on with
-its next node (measured with genuine scsynth, `-N` and /g_dumpTree). Nodes don't end by themselves here, so
-notes are left out of the trees, and `started` says which ever were.
+Pure. It executes messages as scsynth 3.13 does: by timetag, and of equal timetags in the order of arrival;
+bare and late ones on arrival. A message ends at its first error, such as a missing node. Only /n_order goes
+on with its next node (measured with genuine scsynth, `-N` and /g_dumpTree). Nodes don't end by themselves
+here. So the trees leave notes out, and `started` has all that ever began.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ class SynthTree:
         self._nodes = Nodes()
 
     def run(self, handed: Iterable[Handed], until_ns: int) -> "SynthTree":
-        """Execute the handed-over messages up to a true instant. Return the tree itself."""
+        """Execute the messages up to a true instant; return itself."""
         for at_ns, _, _, one in sorted(
             (executed_ns(one), one.timetag, index, one) for index, one in enumerate(handed)
         ):

@@ -1,6 +1,6 @@
-"""Tally of a virtual run: the outcome of every note, by the messages handed to each scsynth and the verdicts.
+"""Tally of a virtual run: the fate of every note, by the scsynths' messages and the verdicts.
 
-Pure. No bridge is believed: not its reports, and of its verdicts only the instant at which they came. The
+Pure. No bridge is believed: no report of it counts, and of its verdicts only their instants of arrival. The
 rules are those of laboratory.runs.tallying, as for real runs.
 """
 
@@ -25,7 +25,7 @@ _NODE_MASK = (1 << NODE_BITS) - 1
 
 
 def events_of(stage: Stage, *, lead_ms: float) -> list[Event]:
-    """Return the outcomes of the measured notes, in the order of emission."""
+    """Return the fate of the measured notes, in the order of emission."""
     verdicts = {
         (event.slot, node): event
         for event in stage.jam.judged

@@ -1,7 +1,7 @@
 """Window demo: two genuine Sonic Pi windows in one room, as two friends would see and hear them.
 
-Each is started by README's own line on a host of its own, and played by keyboard. The proof is the sound of
-each one's sound card, and the content of its window.
+Each window is started by README's own line on a host of its own, and played by keyboard. The judgement goes
+by the sound that reaches each sound card, and by the window's end.
 """
 
 import json
@@ -26,7 +26,7 @@ PARTS = {
     "anna": "live_loop(:a){ play chord(:e3, :m7).tick; sleep 0.25 }",
     "bob": "live_loop(:b){ sample :bd_haus; sleep 0.5 }",
 }
-"""The code that each player types, short enough to be seen whole."""
+"""The code that each member types, short enough to be seen whole."""
 SETTLE_S = 2.0
 FADE_S = 3.0
 ENDS_S = 25.0
@@ -36,7 +36,7 @@ HEARD_DBFS = -60.0
 
 @dataclass(frozen=True)
 class Turn:
-    """One stretch of the demo: the players, and the level at each sound card, in dBFS."""
+    """One stretch of the demo: the players, and the level (dBFS) at each sound card."""
 
     players: str
     heard_dbfs: dict[str, float]
@@ -49,8 +49,7 @@ class Turn:
 
 
 def perform(seconds: float, output: Path, progress: Progress) -> tuple[list[Turn], dict[str, list[str]]]:
-    """Play. Return the turns, and the files and processes that each window left behind after it was
-    closed."""
+    """Play; return the turns, and the processes and files that each window left behind when it was closed."""
     step = progress.add_task("opening two windows", total=None)
     turns = []
     with tempfile.TemporaryDirectory(prefix="windows-") as folder, WindowJam(Path(folder), [*PARTS]) as jam:
@@ -81,7 +80,7 @@ def perform(seconds: float, output: Path, progress: Progress) -> tuple[list[Turn
 
 
 def show(turns: list[Turn], left: dict[str, list[str]], output: Path, console: Console) -> None:
-    """Print the result."""
+    """Print the findings."""
     rows = [
         (
             turn.players, *(f"{turn.heard_dbfs[name]:.1f} dBFS" for name in PARTS),

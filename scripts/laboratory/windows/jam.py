@@ -75,7 +75,7 @@ class WindowJam:
         return window
 
     def members(self) -> dict[str, dict[str, Any]]:
-        """Return the relay's statistics on the members of the room, by name."""
+        """Return the relay's statistics of the members who are in the room, by name."""
         done = self.star.relay.run(
             [BIN / "jamrelay", "stats", f"localhost:{RELAY_PORT}", "--json"],
             env=environment(self.folder), capture_output=True, text=True, timeout=STATS_S, check=True,

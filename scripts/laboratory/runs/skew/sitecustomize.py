@@ -1,6 +1,6 @@
-"""A bridge whose local clock is a bad one: runs LAB_SKEW_PPM faster than the machine's. For clock runs alone.
+"""A bridge with a bad local clock, which runs LAB_SKEW_PPM faster than the machine's. For clock runs alone.
 
-Python imports this by itself where this folder is in PYTHONPATH; it does something in a bridge alone.
+Python imports this module by itself if its folder is in PYTHONPATH. It changes bridges and no other program.
 """
 
 import os
