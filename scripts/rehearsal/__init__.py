@@ -1,8 +1,8 @@
 """Rehearsal: genuine Sonic Pi and scsynth, headless, and recorders that a bridge can't fool.
 
-`stage` boots and ends the programs, `recorder` stands in front of scsynth, `recording` reads its files,
-`compare` proves sameness, `sound`, `livetake`, `offline` and `picture` make it audible and visible. Nothing
-here imports `relay` or `bridge`, so that the proof shares no code with the program under test.
+`rigs` boots and ends the programs, records them, and shows and plays their sound. `proof` proves sameness
+from the recordings. Nothing in `rigs` or `proof` imports `relay` or `bridge`: the proof shares no code with
+the product that it proves.
 """
 
 from pathlib import Path

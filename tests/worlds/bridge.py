@@ -1,4 +1,4 @@
-"""What the tests of the bridge's cores share: readings, judged events, a playout that records."""
+"""Shared by the tests of the bridge's cores: readings, judged events, a playout that records."""
 
 from dataclasses import dataclass, field
 
@@ -52,7 +52,7 @@ def judged(
     flags: Flag = Flag.NONE,
     judged_s: float | None = None,
 ) -> Judged:
-    """Return a verdict, given when it is due if nothing else is said; without a payload a slot reset."""
+    """Return a verdict, given at its due unless told otherwise; without a payload a slot reset."""
     kind = kind if kind is not None else (Kind.TIMED if payload else Kind.RESET)
     at = instant(due_s if judged_s is None else judged_s)
     return Judged(number, slot, seq if seq is not None else number, instant(due_s), at, kind, flags, payload)
@@ -105,8 +105,10 @@ class Bench:
         self.playout.hold_own(event, at, home=remap(single_message(payload), Origin(1)))
 
     def release(self, at_s: float, ready: int = 0) -> list[tuple[float, bytes]]:
-        """Release what is due, and what is near and has a number up to `ready`; return (due in seconds,
-        message) of the bundles for scsynth."""
+        """Release the events that are due, and those that are near and have a number up to `ready`.
+
+        Return the bundles for scsynth as (timetag in seconds after `instant(0)`, message).
+        """
         self.playout.release(reading(at_s), ready)
         return bundles(self.playout.drain())
 
@@ -116,7 +118,7 @@ class Bench:
         return [one for step in range(steps + 1) for one in self.release(from_s + step * 0.02, ready)]
 
     def counts(self) -> dict[str, int]:
-        """Return what everybody has counted beside the ledger's own figures; what is 0 isn't there."""
+        """Return all counts beside the ledger's own figures, without those that are 0."""
         totals = [one for named in self.ledger.counters for one in named().items()]
         return {name: total for name, total in totals if total}
 

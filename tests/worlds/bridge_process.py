@@ -1,6 +1,6 @@
-"""The genuine bridge process between sockets of the test: one in Sonic Pi's place, one in scsynth's.
+"""The genuine bridge process between two sockets of the test: one in Sonic Pi's place, one in scsynth's.
 
-For the tests of several files; everything started is ended.
+For the tests of several files. Everything started is ended.
 """
 
 import contextlib

@@ -6,7 +6,8 @@ from relay.wire.outbox import Outbox
 
 
 def much(meter: LossMeter) -> None:
-    """Let so much have been sent before number 1, none of it asked for, that the way is known."""
+    """Let KNOWN_FROM events before number 1 be sent, none of them asked for again, so that the way is
+    known."""
     for number in range(1 - KNOWN_FROM, 1):
         meter.sent(number)
 

@@ -89,7 +89,7 @@ class World:
         return (self.now_ns - BOOTED_NS) / NS_PER_S
 
     def error_s(self, after_s: float = 0.0) -> float:
-        """How far the session clock is ahead of the truth, a little after the present."""
+        """Return how far (s) the session clock is ahead of true time, after_s after the present."""
         at_ns = self.now_ns + round(after_s * NS_PER_S)
         return ns_from_ticks(self.clock.session_from_local(at_ns) - self.true_session(at_ns)) / NS_PER_S
 

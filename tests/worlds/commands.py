@@ -1,4 +1,4 @@
-"""Running our commands as people do; everything started is ended. For the tests of both."""
+"""Runs our commands as people do, for the tests of both. Everything started is ended."""
 
 import asyncio
 import contextlib

@@ -1,7 +1,7 @@
-"""What may be heard of a stall: how close notes lie, chords, who hears what when, structure. Pure.
+"""Signs of a stall in what is heard: crowded notes, torn chords, echoes, gaps. Pure.
 
 For recordings of virtual jams and of real ones alike. A sound's key is its message without the member's own
-numbers; it sounds at the later of the instant at which scsynth was handed it and its timetag.
+numbers. It sounds at its timetag, or later when scsynth is handed it.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 
 def crowds(instants_ns: Iterable[int], within_ns: int) -> int:
-    """Return how many of the instants, at the most, lie less than `within_ns` from the first to the last."""
+    """Return the greatest number of instants that lie within less than `within_ns`."""
     ordered = sorted(instants_ns)
     most = first = 0
     for last, instant_ns in enumerate(ordered):
@@ -27,7 +27,7 @@ def torn(chords: Iterable[Sequence[Hashable]], heard: Mapping[Hashable, int]) ->
 def echoes(
     own: Mapping[Hashable, int], heard: Mapping[Hashable, int], after_ns: int
 ) -> list[tuple[Hashable, int]]:
-    """Return what was heard more than `after_ns` later than by its player, who heard it too; and how much."""
+    """Return (note, lateness in ns) of the notes heard more than `after_ns` later than by their player."""
     return [
         (note, at_ns - own[note])
         for note, at_ns in heard.items()

@@ -1,4 +1,4 @@
-"""What one member heard of one player's steady music, from what a recorder at its scsynth saw. Pure."""
+"""One player's steady music as one member heard it, from the recorder at its scsynth. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ WITHIN_NS = 10_000_000
 CROWD_MAX = 5
 """Notes of one player within WITHIN_NS, at anybody. One is usual."""
 ECHO_NS = 500_000_000
-"""What its player heard is heard by others at most so much later."""
+"""Greatest lateness (ns) at which others may hear a note that its player heard."""
 ABOUT_NODES = ("/s_new", "/g_new", "/n_free", "/n_set")
 
 Seen = tuple[int, int | None, int, bytes]
@@ -27,14 +27,14 @@ class Heard:
     notes: dict[int, int]
     twice: list[int]
     structure: list[Key]
-    """As scsynth executed it."""
+    """In the order in which scsynth executed it."""
     settings: list[Key]
 
 
 def hear(seen: Iterable[Seen], slot: int, music: Steady) -> Heard:
-    """Return what became of a player's music at one scsynth; slot: the player's.
+    """Return a player's music as one scsynth played it. slot: the player's.
 
-    scsynth executes what is late at once, and the rest by timetag; equal instants as they came.
+    scsynth executes a late message at once and the others by timetag, equal ones in the order of arrival.
     """
     executed = sorted(
         (
@@ -75,9 +75,9 @@ def crowd(heard: Heard) -> int:
 
 
 def burst(who: str, heard: Heard, own: Heard, music: Steady, *, is_owner: bool) -> list[str]:
-    """Return, in words, what notes one member heard that nobody should: at once, twice, late, half a chord.
+    """Return, in words, the notes that a member should not have heard: crowded, twice, late, half a chord.
 
-    own: what the player heard.
+    own: the music as its player heard it.
     """
     found = []
     if crowd(heard) > CROWD_MAX:
@@ -93,7 +93,7 @@ def burst(who: str, heard: Heard, own: Heard, music: Steady, *, is_owner: bool) 
 
 
 def unbuilt(who: str, heard: Heard, music: Steady) -> list[str]:
-    """Return, in words, what one member lacks of groups, FX, settings and frees, or has in another order."""
+    """Return, in words, the groups, FX, settings and frees that one member lacks or has in another order."""
     found = []
     for what, got, sent in (
         ("structure", heard.structure, music.structure),

@@ -1,6 +1,6 @@
 """A scene for tests of hostile members: a relay's real core, three members, one of them with a real playout.
 
-Every datagram is sealed and opened; time is virtual. BAD is what a member must not be able to do to others.
+Every datagram is sealed and opened; time is virtual. BAD has the messages that must do no harm to others.
 """
 
 import math
@@ -43,14 +43,14 @@ KILLERS: dict[str, tuple[str, str, float]] = {
 }
 """Synthdef, control, value: each of these notes ended a genuine scsynth 3.13."""
 STEP_S = 0.05
-"""A bridge that wakes up less often stands still: it drops what it comes to too late."""
+"""Step (s) of time. A bridge that wakes up less often stands still, and drops late events."""
 LATE_S = 0.6
 """Ample time for an event with the usual timetag to be handed over."""
 
 
 @dataclass
 class Victim:
-    """A member whose bridge's playout is fed with what the relay sends it."""
+    """A member whose bridge's playout gets everything that the relay sends it."""
 
     jam: Jam
     name: str
@@ -59,7 +59,7 @@ class Victim:
     taken: int = 0
     told: int = 0
     at_first: list[bytes] = field(default_factory=list)
-    """What its scsynth was handed when it joined."""
+    """The datagrams that its scsynth was handed when it joined."""
 
     def __post_init__(self) -> None:
         self.bridge = self.jam.join(self.name)
@@ -73,7 +73,7 @@ class Victim:
         return Reading(to_unix_ns(self.jam.now), to_unix_ns(self.jam.now))
 
     def hear(self) -> list[bytes]:
-        """Take in what came and release what is due; return what scsynth was handed."""
+        """Receive everything that came and release everything that is due; return scsynth's datagrams."""
         for event in self.bridge.judged[self.taken :]:
             self.playout.judged(event, self.reading())
         self.taken = len(self.bridge.judged)
@@ -103,7 +103,7 @@ class Scene:
     bob: FakeBridge
 
     def after(self, seconds: float = LATE_S) -> list[bytes]:
-        """Let time pass; return what ann's scsynth was handed meanwhile."""
+        """Let time pass; return the datagrams that ann's scsynth was handed meanwhile."""
         handed: list[bytes] = []
         for _ in range(max(1, round(seconds / STEP_S))):
             self.jam.advance(STEP_S)
@@ -127,7 +127,7 @@ class Scene:
         return self.bob.welcome.slot
 
     def refused_at_the_relay(self) -> int:
-        """Return what the statistics say about mallory's refused frames and events."""
+        """Return the statistics' count of mallory's refused frames and events."""
         [room] = self.jam.hub.stats("main", self.jam.now).rooms
         return next(member.refused for member in room.members if member.slot == self.mallory.welcome.slot)
 

@@ -22,7 +22,7 @@ def row(point: Point, seed: int = 1, *, bad: int = 0, retimed: int = 0, unavoida
 
 
 def curve(where: str, series: str, mode: str, bad: dict[float, int], network: str = "delay=15") -> list[Row]:
-    """Return three equal runs at every x of a curve, with so many bad events in each."""
+    """Return three equal runs at every x of a curve. bad: x -> bad events of each run."""
     scheme = Scheme.TIMESTAMP if series.startswith(BY_TIMESTAMPS) else Scheme.JUDGED
     return [
         row(planned(where, series, x, f"{network},loss={x:g}%", mode, scheme=scheme), seed, bad=count)

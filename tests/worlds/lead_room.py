@@ -40,7 +40,7 @@ class Room:
         events_per_s: int = 60,
         silent: bool = False,
     ) -> None:
-        """Let the room need so much for a while."""
+        """Let the room need `need_s` for some seconds."""
         demand = Demand(
             None if need_s is None else ticks(need_s), ticks(path_s), ticks(usual_s),
             None if settled_s is None else ticks(settled_s),

@@ -47,7 +47,7 @@ def rough(
 
 @dataclass
 class Truth:
-    """What became of one datagram: when it was sent (s by the prober's clock, from the start), its delay."""
+    """The fate of one datagram. sent_s: by the prober's clock, from the start. delay_ms None: lost."""
 
     sent_s: float
     delay_ms: float | None
@@ -64,9 +64,9 @@ class ProbeWorld:
     seconds: float = 10.0
     drift_ppm: float = 0.0
     served_ms: float = 0.0
-    """How long the relay has a datagram before it gets round to it."""
+    """How long (ms) a datagram waits at the relay."""
     late_s: Callable[[Random], float] = lambda random: 0.0
-    """How late the prober is woken."""
+    """How late (s) the prober is woken."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)

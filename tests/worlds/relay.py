@@ -24,7 +24,7 @@ GROUP = encode("/g_new", 5, 0, 2)
 
 
 class FakeBridge:
-    """A bridge as the hub sees it, doing only what a test tells it to."""
+    """A bridge as the hub sees it. It does only what a test calls for."""
 
     def __init__(self, jam: "Jam", name: str = "ann", room: str = "main") -> None:
         self.jam = jam
@@ -119,7 +119,7 @@ class FakeBridge:
 
     @property
     def judged(self) -> list[Judged]:
-        """The judged events received so far, each once: what comes again is for a bridge that missed it."""
+        """The judged events received so far, each once. A repeated one is for a bridge that missed it."""
         events = [frame for frame in self.frames if isinstance(frame, Judged)]
         return list({event.number: event for event in events}.values())
 
@@ -168,7 +168,7 @@ class Jam:
         return bridge
 
     def datagram(self, payload: bytes, source: object) -> list[Effect]:
-        """Let a datagram arrive now; return what was answered at once."""
+        """Let a datagram arrive now; return the answers sent at once."""
         effects = self.hub.receive_datagram(payload, source, received=self.now, now=self.now)
         self.do(effects)
         self.settle()
@@ -196,7 +196,7 @@ class Jam:
                             bridge.hang_up()
 
     def settle(self) -> None:
-        """Send what waits, as the shell does after everything."""
+        """Flush the hub, as the shell does after everything."""
         self.do(self.hub.flush(self.now))
 
     def wake(self) -> None:

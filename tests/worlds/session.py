@@ -24,7 +24,7 @@ class Relay:
         self.ahead_ns = round(ahead_s * 1e9)
         self.at_s = 0.0
         self.handed: list[bytes] = []
-        """What the member's scsynth was handed."""
+        """The datagrams that the member's scsynth was handed."""
 
     def welcome(
         self, *, at_s: float, epoch: bytes = EPOCH, resumed: bool = False, number: int = 0, slot: int = 1
@@ -64,7 +64,7 @@ class Relay:
         return sent, others
 
     def lock(self, from_s: float) -> list[frames.Frame]:
-        """Answer the clock's questions at once until it is locked; return what else was sent up."""
+        """Answer the clock's questions at once until it is locked; return the other frames sent up."""
         sent: list[frames.Frame] = []
         for count in range(12):
             at_s = from_s + count * 0.025

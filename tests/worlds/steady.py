@@ -1,6 +1,6 @@
-"""What a player of steady notes sends, with groups, FX, settings and frees between. Pure.
+"""A player of steady notes, with groups, FX, settings and frees between. Pure.
 
-Notes lie on an exact grid: without a stall they sound an interval apart, whoever looks.
+Notes lie on an exact grid: without a stall they sound one interval apart at everybody.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Key = tuple[str, int, float]
 
 @dataclass
 class Steady:
-    """The performance: what is sent, and what of it is what."""
+    """The performance: the datagrams, and an index of their notes, structure and settings."""
 
     sent: list[Sent] = field(default_factory=list)
     chords: list[tuple[int, ...]] = field(default_factory=list)
@@ -47,9 +47,9 @@ def steady(
     offset_s: float = 0.0,
     first_id: int = 1000,
 ) -> Steady:
-    """Return `per_s` notes, or chords of notes, a second. It presumes the groups of a boot.
+    """Return `per_s` notes, or chords of notes, a second. They need the groups of a boot.
 
-    offset_s: by how much the grid of notes begins later, so that two players' don't fall together.
+    offset_s: delays the grid of notes, so that the notes of two players don't fall together.
     """
     ids = iter(range(first_id, first_id + 1_000_000))
     run, mixer = next(ids), next(ids)

@@ -1,4 +1,4 @@
-"""The help of the scripts whose commands have one of their own: kept as text, for where nothing is set up.
+"""The help of the scripts whose commands have one of their own, kept as text for a fresh checkout.
 
 python -m tests.worlds.usage writes the texts anew (with scripts/ in PYTHONPATH).
 """
@@ -19,16 +19,16 @@ COMMANDS: dict[str, click.Command] = {
     **{f"lab {name}": command for name, command in lab.main.commands.items()},
     "netlab": netlab.main, "test --long": soak.main,
 }  # fmt: skip
-"""By the words that are typed."""
+"""By the words that a person types."""
 
 
 def written(name: str) -> Path:
-    """Where a script's help is kept."""
+    """Return the file of a script's help."""
     return SCRIPTS / "usage" / f"{name.replace(' ', '')}.txt"
 
 
 def help_of(name: str) -> str:
-    """Return what a script's command says of itself, as it is kept."""
+    """Return the help of a script's command, as it is kept."""
     context = click.Context(
         COMMANDS[name], info_name=f"scripts/{name}", terminal_width=79, **COMMANDS[name].context_settings
     )

@@ -1,1 +1,1 @@
-"""Cost: the load of a jam on a machine, and its endurance."""
+"""Cost: the CPU, memory and delay of a jam, and its endurance."""

@@ -1,7 +1,7 @@
-"""The bench: what a jam costs in CPU and memory, and the delay that relay and bridge add.
+"""The bench: the CPU time and memory of a jam, and the delay that relay and bridge add.
 
-Cost: three genuine Sonic Pis at 20 events a second each, through one relay; CPU time of each process over
-the time of playing. Plain scsynth's path, a recorder, stands beside it.
+Cost: three genuine Sonic Pis at 20 events a second each, through one relay; the CPU time of each process over
+the time of playing. A recorder, which is in plain scsynth's path too, stands beside it for comparison.
 
 Delay: measured from outside, with kernel receive timestamps and a member of our own that speaks the sealed
 protocol over the loopback (the one part of the rehearsal that uses the product's code):
@@ -9,9 +9,9 @@ protocol over the loopback (the one part of the rehearsal that uses the product'
     echo       plain UDP there and back: the network and this host, to be subtracted
     relay      our event -> its verdict at our socket, less echo
     bridge up  a datagram at the tap -> the judged event at our socket, less the same of the relay
-    bridge down  our event -> the bridge's scsynth, which is overdue at once, less the relay's way down
+    bridge down  our event -> the bridge's scsynth, which is overdue at once, less the relay's downlink
 
-And in hand: how long before its due an event of the jam lies at scsynth, where nothing delays it any more.
+In hand: the time before its due that an event of the jam lies at scsynth, where nothing delays it any more.
 Delays are differences of quantiles: exact for medians, an upper bound above them.
 """
 
@@ -51,7 +51,7 @@ from relay.wire.version import PROTOCOL_VERSION
 
 PROBES_PER_S = 40
 LEAD_MS = 40
-"""Below the release advance of 49 ms, so that everything is handed over the moment it comes, gap or not."""
+"""Below the release advance of 49 ms, so every event is handed over as soon as it comes, gap or not."""
 
 
 # -- delay -----------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ class Probe:
         self.sock.send(self.sealer.seal(frames.encode(Stamped(self.seq, now, now, Kind.TIMED, payload))))
 
     def receive(self) -> None:
-        """Process the datagrams that have come."""
+        """Receive the datagrams that have come."""
         while True:
             try:
                 payload, ancillary, _, _ = self.sock.recvmsg(2048, ANCILLARY_BYTES)
@@ -201,7 +201,7 @@ class Echo:
         self.far.close()
 
     def there_and_back_ns(self) -> int:
-        """Return how long a datagram of ordinary size took both ways."""
+        """Return the time (ns) that a datagram of ordinary size took both ways."""
         began_ns = time.time_ns()
         self.near.send(bytes(150))
         self.far.send(self.far.recv(2048))
@@ -210,7 +210,7 @@ class Echo:
 
 
 def handed_over(path: Path, slot: int) -> Iterable[tuple[int, int]]:
-    """Yield (the sender's node, receive instant in ns) of each event of a slot that the sink was handed."""
+    """Yield (the sender's node, receive instant in ns) of each note of a slot that the sink was handed."""
     for message in recording.read(path).to_scsynth:
         node = message.args[1] if message.address == "/s_new" else None
         if isinstance(node, int) and node >> 26 == slot:

@@ -1,7 +1,7 @@
-"""Cost: the load of a jam on this machine, by kind of process, and distributions of delays.
+"""Cost: the CPU time and memory of a jam by kind of process; and distributions of delays.
 
-Three genuine Sonic Pis at 20 events a second each, through one relay; CPU time of each process over the time
-of playing. Plain scsynth's path, a recorder, stands beside it.
+Three genuine Sonic Pis play 20 events a second each, through one relay. The cost is the CPU time of each
+process over the time of playing. A recorder, which is in plain scsynth's path too, stands beside it.
 """
 
 import statistics
@@ -20,7 +20,7 @@ from rehearsal.rigs.stage import Stage
 
 NAMES = ("anna", "bob", "cleo")
 PER_S = 20
-"""Events a second and player, as of a busy Sonic Pi."""
+"""Events a second of each player, as many as a busy Sonic Pi sends."""
 CODE = f"""
 live_loop :steady do
   synth :beep, release: 0.02, amp: 0.1
@@ -48,12 +48,13 @@ def delay_of(delays_ns: Iterable[int]) -> Delay:
 
 
 def less(delay: Delay, base: Delay) -> Delay:
-    """Return the delay that a path adds to a shorter one: medians subtracted, and the median from the p99."""
+    """Return the delay that a path adds to a shorter one: the shorter one's median, taken from median and
+    p99."""
     return Delay(delay.p50_ms - base.p50_ms, delay.p99_ms - base.p50_ms, delay.samples)
 
 
 def measure_cost(folder: Path, seconds: float) -> dict[str, Any]:
-    """Play at a steady rate and return cost by kind of process, rate, and how early events come."""
+    """Play at a steady rate; return cost by kind of process, rate, and the events' time in hand."""
     with Stage() as stage:
         jam = Jam(stage, folder, NAMES)
         jam.start_relay()

@@ -1,17 +1,17 @@
 """The soak: three genuine Sonic Pis for half an hour, other examples every minute, stopped and started.
 
-Each cycle plays, stops, lets everything fade and is compared by the recorders on its own, so that memory here
-stays small however long it runs. In the silence between cycles the counts that must stay flat are taken:
-memory and file handles of relay, bridges and shims, nodes in each scsynth, buses and buffers in use by the
+Each cycle plays, stops, lets everything fade and is compared by the recorders on its own, so memory here
+stays small however long it runs. In the silence between cycles it takes the counts that must stay flat:
+memory and file handles of relay, bridges and shims; nodes in each scsynth; buses and buffers in use by the
 recordings.
 
-Sonic Pi 3.2.2 itself leaves runs behind: at a stop a thread of it may end with PromiseAlreadyDeliveredError
-(runtime.rb), and then it never frees that run's group and mixer, with scsynth alone too. Such nodes, which
-Sonic Pi never asked to be freed, are counted apart (`kept`), and its log lines on them are in the report.
-Growth beyond them is ours and fails.
+Sonic Pi 3.2.2 itself leaves runs behind. At a stop a thread of it may end with PromiseAlreadyDeliveredError
+(runtime.rb). Then it never frees that run's group and mixer, with scsynth alone too. Such nodes are counted
+apart (`kept`): those that Sonic Pi never asked to be freed. The report has the errors in its log beside them.
+Growth beyond these nodes is ours and fails.
 
-Late events fail the soak. If the machine itself stood still (stillwatch.py), the report says so, with the
-processor time that a virtual machine's host kept for others.
+A late event fails. But the report says how many late events met a standstill of the whole machine
+(stillwatch.py), and how much of its processors' time the host of a virtual machine kept for others.
 """
 
 import json
@@ -48,9 +48,9 @@ LEAD_MS = 250.0
 """That of a safe room (`jamrelay serve --profile safe`), fixed: half an hour that must not fail."""
 CYCLE_S = 60.0
 QUIET_S = 14.0
-"""Of each cycle: Sonic Pi's longest kill_delay is 8 s, its own fade 1.7 s."""
+"""Silent part of each cycle (s). Sonic Pi's longest kill_delay is 8 s, its own fade 1.7 s."""
 RESTART_AT = 0.5
-"""In the middle of the playing part one member stops and starts again."""
+"""Share of the playing part after which one member stops and starts again."""
 STALL_REACH_S = 0.3
 """From emission to due of an untimed event are 200 ms; and scsynth wants it a little before."""
 SONIC_PI_ERROR = "PromiseAlreadyDeliveredError"
@@ -58,7 +58,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 
 
 KEPT = {"synths": "kept_synths", "groups": "kept_groups", "buses_in_use": "kept_buses"}
-"""Count -> how many of it Sonic Pi itself keeps."""
+"""Count -> the count of those that Sonic Pi itself keeps."""
 FLAT = ("memory_mb", "handles", "synths", "groups", "buses_in_use", "buffers_loaded")
 """The counts that must stay flat, by name: of each process or scsynth in the silence after a cycle."""
 FAULTS = ("missing", "late", "out_of_order", "different")
@@ -137,7 +137,7 @@ def nodes_of(port: int) -> tuple[int, int]:
 
 
 def soak(minutes: float, progress: Progress) -> list[Cycle]:
-    """Play for so long and return the cycles."""
+    """Play for so many minutes and return the cycles."""
     cycles: list[Cycle] = []
     shipped = list(examples().values())
     step = progress.add_task("booting three Sonic Pis", total=minutes * 60)
@@ -275,7 +275,7 @@ def draw(cycles: list[Cycle], path: Path) -> None:
 
 
 def summary(cycles: list[Cycle]) -> dict[str, Any]:
-    """Return the sums of all cycles, and how much each count grew from the second cycle to the last."""
+    """Return the sums over all cycles, and the growth of each count from the second cycle to the last."""
 
     def sum_of(key: str) -> float:
         return sum(cycle.found[key] for cycle in cycles)

@@ -1,9 +1,9 @@
-"""Still-watch: writes down when this machine stood still: a sleeper above all but sound that woke up late.
+"""Still-watch: writes down the moments at which this machine stood still, by a sleeper that woke up late.
 
-    stillwatch.py       a line a stall on stdout: from when to when, ns since 1970
+    stillwatch.py       a line a standstill on stdout: from, to, in ns since 1970
 
-A virtual machine whose host gives its processors to others for a while stands still as a whole. Nothing in it
-can be in time then, and only a sleeper notices it. Standard library only.
+A virtual machine stands still as a whole while its host gives its processors to others. Nothing in it can be
+in time then, and only a sleeper can notice. This one runs above everything but sound. Standard library only.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ TICK_S = 0.005
 STALL_NS = 20_000_000
 """A bridge has 45 ms in hand for its host's own delays; half of that is worth writing down."""
 PRIORITY = 3
-"""Above the bridges (2), below jackd and its clients."""
+"""Real-time priority: above the bridges (2), below jackd and its clients."""
 
 
 def main() -> None:

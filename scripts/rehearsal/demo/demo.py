@@ -2,7 +2,7 @@
 
 If Sonic Pi or scsynth is missing, stand-ins take their places (embedded/), and the demo reports that.
 
-Sameness is judged by the recorders alone (compare.py). Facts that only relay and bridges know (re-timed,
+Only the recorders judge sameness (compare.py). Figures that only relay and bridges can know (re-timed,
 unconfirmed, silent here) come from `jamrelay stats`. The two must not contradict each other.
 """
 
@@ -34,7 +34,7 @@ from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.terminal import SETTINGS, progress_on, told_in_words
 
 PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
-"""The example of Sonic Pi that each player plays: samples, FX and synths among them."""
+"""Member -> the one of Sonic Pi's own examples that it plays: samples, FX and synths among them."""
 
 SETTLE_S = 2.0
 """Silence after booting: clocks lock, and the comparison's window begins in it."""
@@ -55,7 +55,7 @@ def perform(
     embedded: bool = False,
     transport: str = "udp",
 ) -> Outcome:
-    """Play the jam and return the outcome. WAV files and picture go to `output`.
+    """Play the jam and return the findings. WAV files and picture go to `output`.
 
     embedded: with stand-ins for Sonic Pi and scsynth. Raises StageError, SoundError, LogError.
     """
@@ -131,7 +131,7 @@ def perform(
 
 
 def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
-    """Let every scsynth write its sound, NAME.wav, and its own member's part of it, NAME-stem.wav."""
+    """Let every scsynth write all that it plays to NAME.wav, and its own member's part to NAME-stem.wav."""
     takes = []
     for name, recording in jam.recordings().items():
         port, stem = recording.scsynth_port, output / f"{name}-stem.wav"
@@ -141,7 +141,7 @@ def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
 
 
 def proof_of(jam: Jam, room: dict[str, Any], output: Path, progress: Callable[[], None]) -> Proof:
-    """Prove the piece just played, with any engine that can render here. Raises StageError, LogError."""
+    """Prove the jam that was just played, rendered if that can be done here. Raises StageError, LogError."""
     slots = {member["name"]: int(member["slot"]) for member in room["members"]}
     if not isinstance(jam, EmbeddedJam):
         return prove_jam(jam, slots, renderer(), "", output, progress)
@@ -160,7 +160,7 @@ def last_words(jam: Jam, early: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def retimed_so_far(room: dict[str, Any]) -> int:
-    """Return how many events the judge has re-timed since the members joined."""
+    """Return the number of events that the judge has re-timed since the members joined."""
     return sum(int(member["retimed"]) for member in room["members"])
 
 

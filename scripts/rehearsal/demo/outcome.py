@@ -1,7 +1,7 @@
-"""Outcome of a demo: all findings, the broken promises, and their display.
+"""Outcome of a demo: all findings, the reasons why it is not as promised, and its display.
 
-Pure, except for printing. The recorders' comparison, the relay's statistics and, if asked for, the proof
-stand beside each other; any of them alone can spoil the outcome.
+Pure but for printing. The recorders' comparison, the relay's statistics and, if asked for, the proof stand
+beside each other. Any of them alone can spoil the outcome.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Outcome:
     seconds: float
     bounds_us: list[float]
     relay_trouble: str = ""
-    """Why the relay died, if it did. Music then goes on at home, but not as one jam."""
+    """How the relay ended, if it did: each member goes on playing at home, but not as one jam."""
     embedded: bool = False
     proof: Proof | None = None
     """None: not asked for."""
@@ -177,7 +177,7 @@ def show(outcome: Outcome, output: Path, console: Console) -> None:
 
 
 def proof_line(proof: Proof) -> str:
-    """Return the line on a successful proof."""
+    """Return the line about a successful proof."""
     matched = f"proved: {proof.events} events of the relay's log, one by one, in every recording"
     if not proof.rendered:
         return f"{matched}; sequence only: no sound was rendered here ({proof.why_silent})"

@@ -45,7 +45,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "o": {"ms": 9, "mfc": "white", "mec": VERMILION, "mew": 2.0},
     "|": {"ms": 10, "mec": MARGIN_COLOURS(0.8), "mew": 1.6},
 }
-"""How each marker is drawn."""
+"""Look of each marker."""
 
 
 def draw(
@@ -104,7 +104,7 @@ def draw_lane(
     axes: Axes, comparison: Comparison, result: MemberResult, slots: Sequence[int], scale: Normalize,
     names: Mapping[int, str],
 ) -> None:  # fmt: skip
-    """Draw the events that one member's scsynth was handed, and those that it lacked."""
+    """Draw the events that one member's scsynth was handed, and the events that it lacks."""
 
     def second(due_ns: int) -> float:
         return (due_ns - comparison.from_ns) / 1e9

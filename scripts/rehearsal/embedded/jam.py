@@ -24,7 +24,7 @@ def traffic() -> dict[str, Path]:
 
 
 def traffic_s() -> float:
-    """Return for how long, in whole seconds, every recorded run plays before its stop."""
+    """Return the time (whole seconds) that every recorded run plays before its stop."""
     stops = []
     for path in traffic().values():
         entries = [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
@@ -35,7 +35,7 @@ def traffic_s() -> float:
 class StandIn(Performer):
     """A replayer in Sonic Pi's place and a sink in scsynth's; otherwise used like any performer.
 
-    root: stands for Sonic Pi's folder. It needs no jackd, no namespaces and no rights.
+    root: the folder that it takes for Sonic Pi's own. It needs no jackd, no namespaces and no rights.
     """
 
     def __init__(self, name: str, index: int, home: Path, launcher: list[str | Path], root: Path) -> None:

@@ -1,14 +1,16 @@
-"""Replayer: a stand-in for Sonic Pi that sends a genuine one's messages, at the same pace.
+"""Replayer: a stand-in for Sonic Pi that repeats the datagrams of a genuine one at the same pace.
 
     replayer.py ROOT BOOT PORT
 
-Starts `scsynth` from PATH with Sonic Pi's own flags, waits until it is ready, sends the boot (BOOT, a file of
-recorded traffic) and waits for the answers that Sonic Pi waits for. Then it does what its standard input
-says: "play FILE" sends a recorded run, "stop" the recorded end of that run; at the end of the input it
-quits, as Sonic Pi does. Every message leaves at its recorded instant moved to now, and its timetag is
-moved by the same amount, so its lead is the genuine one. Sonic Pi's folder in paths becomes ROOT.
+It starts `scsynth` from PATH with Sonic Pi's own flags and waits until it is ready. It sends the boot (BOOT,
+a file of recorded traffic) and waits for the answers that Sonic Pi waits for. Then it obeys its standard
+input: "play FILE" sends a recorded run, "stop" the recorded end of that run. At the end of the input it
+quits, as Sonic Pi does.
 
-Standard library only. Traffic: JSON lines {"t": seconds, "hex": datagram}, timetags counted from t = 0; the
+Every message leaves at its recorded instant moved to now. Its timetag is moved by the same amount, so its
+lead is the genuine one. Sonic Pi's folder in paths becomes ROOT.
+
+Standard library only. Traffic: JSON lines {"t": seconds, "hex": datagram}, timetags counted from t = 0. The
 line with "stop" begins the end of the run.
 """
 
@@ -50,7 +52,7 @@ ANSWERS = {
     "/b_allocRead": "/done",
     "/b_query": "/b_info",
 }
-"""The answers that Sonic Pi's start waits for."""
+"""Command -> the answer to it that Sonic Pi's start waits for."""
 SERVER_INFO = "/sonic-pi/server-info"
 
 
@@ -89,7 +91,7 @@ def moved_path(datagram: bytes, root: Path) -> bytes:
 
 
 def moved(datagram: bytes, ticks: int) -> bytes:
-    """Return a datagram whose timetag, if it has one, is so many 2**-32 s later."""
+    """Return a datagram whose timetag, if it has one, is `ticks` times 2**-32 s later."""
     if not datagram.startswith(BUNDLE):
         return datagram
     (timetag,) = struct.unpack_from(">Q", datagram, 8)
@@ -136,7 +138,7 @@ class Replayer:
             os.write(1, more)
 
     def boot(self, entries: list[Sent]) -> None:
-        """Send the boot and wait for the same answers as Sonic Pi. Raises ReplayError."""
+        """Send the boot and wait for the answers that Sonic Pi waits for. Raises ReplayError."""
         sent_at_s = entries[0].at_s
         for entry in entries:
             time.sleep(max(0.0, entry.at_s - sent_at_s))
@@ -173,7 +175,7 @@ class Replayer:
         self.schedule(entries[:end])
 
     def stop(self) -> None:
-        """Send the end of the run now, in place of its remaining messages."""
+        """Send the end of the run now, in place of the rest of the run."""
         if not self.ends:
             return  # nothing runs, or its end is under way
         self.waiting.clear()
@@ -190,7 +192,7 @@ class Replayer:
         )
 
     def run(self) -> None:
-        """Follow the commands on standard input until it ends, or scsynth does."""
+        """Obey standard input until it ends, or scsynth does."""
         assert self.child is not None
         assert self.child.stdout is not None
         out = self.child.stdout.fileno()

@@ -1,17 +1,17 @@
 """Sink: a stand-in for scsynth that takes everything, makes no sound and gives plausible answers.
 
-    sink -v                  says what it is
+    sink -v                  prints its version
     sink -u PORT FLAGS...    listens on UDP PORT of -B (127.0.0.1) until /quit or SIGTERM
 
-Environment: REHEARSAL_SINK_RECORDING, a file to which it appends what came when, as a recorder does.
+Environment: REHEARSAL_SINK_RECORDING, a file to which it appends every datagram, as a recorder does. An
+experiment with up to 16 members on one machine, or one that measures a program's delay, saves a process that
+way; the timestamps are the kernel's as well.
 
-It keeps a tree of groups and synths, so that clients that asked by /notify get /n_go, /n_end and /fail.
-Like scsynth with jackd at 256 frames it takes a bundle LATENCY_S before its timetag; it never complains of
-late ones, because this program's own delays prove nothing: the recorder in front of it has the kernel's
-timestamps. Synths end when their envelope should; FX and mixers when freed. Where an experiment has up to 16
-members on one machine, or a program's delay is to be measured, it writes the recording itself: one process
-instead of two, with the kernel's timestamps as well. Standard library only: it starts as fast as the genuine
-one.
+It keeps a tree of groups and synths, so that clients of /notify get /n_go, /n_end and /fail. Synths end when
+their envelope should, FX and mixers when they are freed. Like scsynth with jackd at 256 frames it takes a
+bundle LATENCY_S before its timetag. It never complains of late ones, because this program's own delays prove
+nothing; the recorder in front of it has the kernel's timestamps. Standard library only: it starts as fast as
+the genuine one.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ GREETING = (
 LATENCY_S = 0.016
 """Three blocks of 256 frames at 48 kHz."""
 SYNTH_S = 1.0
-"""How long a synth sounds that doesn't say."""
+"""Duration (s) of a synth without an envelope of its own."""
 ENVELOPE = ("attack", "decay", "sustain", "release")
 STAYING = ("-fx_", "-mixer", "-basic_mixer", "-scope", "-recorder", "-amp_stereo_monitor")
 """Parts of the names of synthdefs that play until they are freed."""
@@ -53,7 +53,7 @@ Address = tuple[str, int]
 
 
 class RecordingSocket(socket.socket):
-    """A socket that records its datagrams, like `rehearsal.rigs.recorder`."""
+    """A socket that writes down every datagram it receives, as `rehearsal.rigs.recorder` does."""
 
     def __init__(self, sock: socket.socket, path: Path, meta: dict[str, object]) -> None:
         """Take over a socket, and append to the file at `path`. Raises OSError."""
@@ -78,7 +78,7 @@ class RecordingSocket(socket.socket):
 
 
 class Sink:
-    """A server without sound. record: the file to append its datagrams to; None: no recording."""
+    """A server without sound. record: the file to which every datagram is appended; None: no file."""
 
     def __init__(self, port: int, flags: dict[str, str], record: Path | None = None) -> None:
         self.flags = flags

@@ -1,11 +1,11 @@
 """Sounds without Sonic Pi: its synthdefs and samples from npm, and an engine from PyPI to render with.
 
-    python -m rehearsal.embedded.sounds      fetches what is missing into .cache/ (scripts/prepare does)
+    python -m rehearsal.embedded.sounds      fetches missing files into .cache/ (scripts/prepare does)
 
-Synthdefs: npm's supersonic-scsynth-synthdefs (MIT); samples: supersonic-scsynth-samples (CC0), both by Sonic
-Pi's author. Engine: nanosynth (scsynth 3.14 as a Python module, GPL; the extra `render`). Nothing of these
-is part of this repository. The engine reads no FLAC, so samples are kept as WAV. Sonic Pi's rand-stream.wav
-is in neither package: the file of that name here is another stream of random numbers.
+Synthdefs: npm's supersonic-scsynth-synthdefs (MIT). Samples: supersonic-scsynth-samples (CC0). Both are by
+Sonic Pi's author. Engine: nanosynth (scsynth 3.14 as a Python module, GPL; the extra `render`). None of them
+is part of this repository. The engine reads no FLAC, so samples are kept as WAV. Neither package has Sonic
+Pi's rand-stream.wav: the file of that name here is another stream of random numbers.
 """
 
 import importlib.util
@@ -79,7 +79,7 @@ def root(folder: Path) -> Path:
 
 
 def engine() -> tuple[Engine | None, str]:
-    """Return an engine that renders here; None with the reason if there is none, or nothing to render."""
+    """Return an engine that renders here and ""; without engine, synthdefs or samples None and the reason."""
     if not is_complete(CACHE):
         return None, "no synthdefs and samples; scripts/prepare --embedded fetches them if npm is there"
     if importlib.util.find_spec("nanosynth") is None:

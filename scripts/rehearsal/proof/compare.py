@@ -1,8 +1,8 @@
 """Comparison: did all scsynths of a room get the same events, in the same order, in time?
 
-Pure. Input are the recorders' recordings alone. Room messages are those about nodes or buffers of a slot
-from 1 on (see rooms.py). scsynth's order is (timetag, then arrival). The timetag itself is masked when
-bytes are compared; how far the members' timetags lie apart is reported and bounded on its own.
+Pure. The only input are the recorders' recordings. Room messages are those about nodes or buffers of a slot
+from 1 on (see slots.py). scsynth's order is (timetag, then arrival). The timetag is masked when bytes are
+compared. The distance between the members' timetags is reported and bounded on its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,8 @@ from rehearsal.rigs.recording import RecordedMessage, Recording
 NEEDED_MS = 20.0
 """scsynth takes a bundle up to 17 ms early with jackd at 256 frames, 63 ms at 1024 (measured)."""
 CLOCK_BOUND_MS = 5.0
-"""How far the members' timetags of one event may lie apart by default; pass the bound their clocks state."""
+"""Default bound (ms) of the distance between members' timetags of one event. Pass the clocks' stated
+bound."""
 MATCH_MS = 20.0
 """Equal bytes within this are the same event. Sonic Pi repeats no message faster for one node (measured)."""
 NAMED_IN_REPORT = 5
@@ -26,7 +27,7 @@ NAMED_IN_REPORT = 5
 def quantile(ordered: Sequence[float], share: float) -> float:
     """Return the nearest-rank quantile: the least value that at least `share` of all don't exceed.
 
-    It equals relay.wire.quantile, which is not imported here. Raises IndexError if there is no value.
+    The definition is relay.wire.quantile's, the code is not. Raises IndexError without values.
     """
     return ordered[max(0, ceil(share * len(ordered) - 1e-9) - 1)]
 
@@ -43,7 +44,7 @@ class Margin:
 
 @dataclass(frozen=True, slots=True)
 class MemberResult:
-    """The events of one member's scsynth, compared with all others'. Events are named, not only counted."""
+    """The messages of one member's scsynth, held against all others. Events are named, not only counted."""
 
     member: str
     received: int
@@ -59,7 +60,7 @@ class MemberResult:
     timetag_spread_us: float
     """Greatest distance of one of its timetags from another member's."""
     margins: tuple[Margin, ...] = field(repr=False)
-    """In the order of their dues; bare messages have none."""
+    """In the order of their dues. Bare messages have none."""
 
     @property
     def margin_ms_min(self) -> float:
@@ -156,10 +157,10 @@ def compare(
     clock_bound_ms: float = CLOCK_BOUND_MS,
     is_room: Callable[[RecordedMessage], bool] = lambda message: slot_of(message) > 0,
 ) -> Comparison:
-    """Compare the members' scsynths by the events due in [from_ns, to_ns) (Unix ns).
+    """Compare the members' scsynths over the events due in [from_ns, to_ns) (Unix ns).
 
-    Events are matched over a wider stretch and cut to the window afterwards, so that no edge tears one
-    apart. Bare messages count if any member got theirs within the window.
+    Events are matched over a wider stretch and cut to the window afterwards, so that no edge tears one apart.
+    A bare message counts if any member got it within the window.
     """
     match_ns = round(max(MATCH_MS, 2 * clock_bound_ms) * 1e6)
     timed: dict[str, list[RecordedMessage]] = {}
@@ -252,8 +253,8 @@ def off_others_ns(event: Event, member: str) -> int:
 def out_of_order(events: Sequence[Event], members: Sequence[str]) -> dict[str, list[Event]]:
     """Return for each member the events that stand elsewhere than in the common order.
 
-    The common order is that member's order that leaves the others the fewest moves; among equals, the
-    first's. An event that the member never got has no place in it and is not judged.
+    The common order is the member's order that leaves the others the fewest moves; among equals, the first
+    member's. An event that this member never got has no place in it and isn't judged.
     """
     orders = {member: scsynth_order(events, member) for member in members}
     best: dict[str, list[int]] | None = None

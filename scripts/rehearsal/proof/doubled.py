@@ -1,7 +1,7 @@
 """Doubled recording: a recorder in front of a member's bridge and one behind it, in the same run.
 
-The front one has the messages of Sonic Pi, the very stream that plain Sonic Pi would have played. The back
-one has the messages handed to scsynth instead. Their kernel timestamps are of one clock.
+The front recorder holds the messages of Sonic Pi, as plain scsynth would have played them. The back recorder
+holds the messages that scsynth was handed instead. Their kernel timestamps are of one clock.
 
     Sonic Pi -> front recorder -> the bridge's shim and bridge -> back recorder -> genuine scsynth
 
@@ -19,7 +19,7 @@ from rehearsal.rigs.performer import Performer
 
 FRONT = "front.jsonl"
 BACK = "recording.jsonl"
-"""Where Performer looks for its recording."""
+"""The recording's name, as Performer expects it."""
 
 
 class DoubledJam(Jam):
@@ -43,7 +43,7 @@ def front_path(performer: Performer) -> Path:
 
 
 def write_scripts(home: Path) -> tuple[Path, Path]:
-    """Write the scripts that put the recorders in place. Return (command to join with, launcher)."""
+    """Write the scripts that put the recorders in place; return (program for --scsynth, launcher)."""
     recorder = shlex.quote(str(RECORDER))
     folder = home / "doubled"
     front = folder / "front" / "scsynth"

@@ -19,7 +19,7 @@ from rehearsal.rigs.machine import StageError
 from rehearsal.rigs.recording import Recording, timetag_at
 
 QUIET_S = 1.0
-"""Nothing may have been due for this long, so that all earlier events have reached the recordings."""
+"""No event may have been due for this long (s): then the recordings have everything that was due."""
 FLUSH_S = 0.5
 """A recorder writes within 0.2 s."""
 QUIET_S_MAX = 20.0
@@ -83,10 +83,9 @@ def prove_jam(
     output: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> Proof:
-    """Prove the piece that has just been played. slots: by name, of all who play. The rendered mix
-    is kept as proof.wav in `output`.
+    """Prove the jam that has just been played. slots: by name, of all players.
 
-    Raises StageError, LogError.
+    The rendered mix is kept as proof.wav in `output`. Raises StageError, LogError.
     """
     recordings, log = settled(jam)
     proof = prove(recordings, slots, log, render, jam.folder, progress, why_silent)

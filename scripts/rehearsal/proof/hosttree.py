@@ -1,6 +1,6 @@
 """The host's own part of a scsynth's tree: one root group and one mixer strip for each slot, in slot order.
 
-Pure. The order of joining decides the order and the add actions by which a bridge builds it; only the
+Pure. A bridge builds this part in an order, and with add actions, that depend on who joined first. Only the
 resulting tree counts. So the proof checks that tree, and renders a canonical one with taps for the stems.
 """
 
@@ -45,7 +45,7 @@ def is_host_message(message: RecordedMessage) -> bool:
 
 
 def check(messages: Iterable[RecordedMessage], slots: Iterable[int]) -> None:
-    """Build the tree of the messages. Raises HostTreeError unless it is the tree of these slots."""
+    """Build the tree of these messages. Raises HostTreeError unless it is the tree of these slots."""
     wanted, tree = sorted(slots), Nodes()
     for message in messages:
         is_strip = message.address == "/s_new"

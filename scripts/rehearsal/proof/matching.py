@@ -1,9 +1,9 @@
-"""Matching: which message of one member's recording is which of another's.
+"""Matching: pairs each message of one member's recording with the same message of another's.
 
-Pure. Recordings carry no event numbers (those would be the bridge's word), so equality is judged from the
-bytes without their timetag, and nearness in time tells repeated equal bytes apart. Doubt is never settled
-in the bridge's favour: a message is joined to another across more than `match_ns` only if its bytes can
-exist once (it creates a node, and node ids are never used twice).
+Pure. Recordings carry no event numbers, since those would be the bridge's word. So equality is judged from
+the bytes without their timetag, and nearness in time tells repeated equal bytes apart. Doubt is never settled
+in the bridge's favour: a message is joined to another across more than `match_ns` only if its bytes can exist
+once (it creates a node, and node ids are never used twice).
 """
 
 from bisect import bisect_left
@@ -18,12 +18,12 @@ from rehearsal.rigs.recording import RecordedMessage
 
 CREATIONS = ("/s_new", "/g_new")
 FAR_NS = 2_000_000_000
-"""How far apart two members may have been told to execute one and the same creation."""
+"""Greatest distance (ns) between two members' instants of one and the same creation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of the room, with the copy that each member's scsynth got."""
+    """One event of the room: the message that each member's scsynth got for it."""
 
     held: Mapping[str, RecordedMessage]
 
@@ -58,9 +58,9 @@ def match_timed(
 ) -> list[Event]:
     """Return the events of the members' bundles, in the order of their dues.
 
-    Equal bytes within match_ns of each other are one event, nearest first, one for each member; then equal
-    creations at any distance up to FAR_NS; then messages with the same address and node within bound_ns but
-    other bytes. (Messages with another node never match, since that could hide two misses in one difference.)
+    Three passes join messages of different members to one event: equal bytes within match_ns, the nearest
+    first; equal creations within FAR_NS; and other bytes with the same address and node within bound_ns.
+    (Messages about different nodes are never joined: that could hide two misses in one difference.)
     """
     flat = [(message, member) for member, messages in recordings.items() for message in messages]
     flat.sort(key=lambda entry: entry[0].due_ns)
@@ -128,8 +128,7 @@ def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[Even
 
 
 def bare_key(message: RecordedMessage) -> Hashable:
-    """Return the part of a bare message that must be equal: all of it, but of a file only the name, without
-    its folder."""
+    """Return the part of a bare message that must be equal: all of it, but a file without its folder."""
     if message.address.startswith("/b_"):
         reduced = (
             PurePosixPath(arg).name if isinstance(arg, str) and "/" in arg else arg for arg in message.args
@@ -141,7 +140,7 @@ def bare_key(message: RecordedMessage) -> Hashable:
 def not_in_order(sequence: Sequence[int]) -> list[int]:
     """Return the fewest elements whose removal leaves the sequence increasing, in their order.
 
-    The elements are different. Source: longest increasing subsequence by patience sorting.
+    The elements must differ. Source: longest increasing subsequence by patience sorting.
     """
     if all(a < b for a, b in pairwise(sequence)):
         return []

@@ -1,8 +1,9 @@
 """Offline: a session rendered by scsynth without real time (`scsynth -N`), the same bits every time.
 
-All random generators of Sonic Pi's synthdefs use scsynth's generator 0, so one synth that seeds it at the
-start makes every render of the same score by the same scsynth bit-identical (measured, 93 of 93 synthdefs).
-Renders of different scsynth versions must not be compared. int16: a float WAV carries a time of day.
+All random generators of Sonic Pi's synthdefs use scsynth's generator 0. One synth seeds it at the start,
+which makes every render of the same score by the same scsynth bit-identical (measured, 93 of 93 synthdefs).
+Renders of different scsynth versions must not be compared. WAV files are int16: a float WAV carries a time of
+day.
 """
 
 import contextlib
@@ -30,7 +31,8 @@ OPENING_SAMPLES = 512
 SEED_DEF = "rehearsal-seed"
 
 Engine = Callable[[Path, Path, int, int], None]
-"""Renders a score file to a WAV with a sample rate (Hz) and so many channels. Raises RenderError."""
+"""Renders a score file to a WAV file; arguments: both paths, sample rate (Hz), channels. Raises
+RenderError."""
 
 HARMFUL_DEFS = ("sonic-pi-scope", "sonic-pi-fx_scope_out", "sonic-pi-recorder", "sonic-pi-server-info")
 """ScopeOut2 crashes scsynth -N (3.13, measured); the recorder would write files."""
@@ -50,7 +52,7 @@ MUSICAL = (
     *("/n_before", "/n_after", "/g_freeAll", "/g_deepFree", "/g_head", "/g_tail", "/c_set"),
     *("/b_alloc", "/b_allocRead", "/b_free", "/b_zero", "/b_set", "/b_fill", "/d_recv", "/d_load"),
 )
-"""All else is about the server or about files: it makes no sound here, or worse."""
+"""Commands that are rendered. All others are about the server or about files: without sound, or harmful."""
 
 
 class RenderError(RuntimeError):
@@ -91,9 +93,11 @@ def seed_synthdef() -> bytes:
 
 
 def score_of(messages: Iterable[RecordedMessage], start_ns: int) -> list[tuple[float, bytes]]:
-    """Return (time_s, message) for `render`: at their timetags, bare ones at their arrival, from start_ns.
+    """Return (time_s, message) for `render`, in seconds from start_ns: at timetags, or at a bare message's
+    arrival.
 
-    Sorted as scsynth would run them, stably. Messages before start_ns come at 0, still in order.
+    They are sorted as scsynth would run them, stably. A message from before start_ns comes at 0, still in
+    order.
     """
     ordered = sorted(messages, key=lambda each: (each.due_ns, each.index))
     return [(max(0.0, (each.due_ns - start_ns) / 1e9), each.raw) for each in ordered]
@@ -141,9 +145,9 @@ def render(
 ) -> str:
     """Render (time_s, OSC message) pairs to an int16 WAV and return the SHA-256 of its samples.
 
-    Times are seconds from the start, >= 0; pairs of equal time run in the order given. Messages that
-    is_musical refuses are left out. The WAV begins OPENING_SAMPLES before time 0 and ends TAIL_S after the
-    last message. Raises RenderError if the engine fails, ValueError for a negative time.
+    Times are seconds from the start, >= 0. Pairs of equal time run in the order given. Messages that aren't
+    musical (`is_musical`) are left out. The WAV begins OPENING_SAMPLES before time 0 and ends TAIL_S after
+    the last message. Raises RenderError if the engine fails, ValueError for a negative time.
     """
     kept = sorted(((at_s, raw) for at_s, raw in messages if is_musical(raw)), key=lambda pair: pair[0])
     if kept and kept[0][0] < 0:

@@ -1,15 +1,14 @@
 """Proof: each member's recording held against the relay's log, message by message, and then rendered.
 
-Pure, except for the given renderer. scsynth's order (timetag, then arrival) must be the log's order
-(due, number), and every message the event that stands there. Each takes its due from the log, by
-position, since the clocks' last microseconds would move a note across one of scsynth's blocks; then equal
-recordings must give equal samples. A recording that doesn't match is not rendered: its first mismatch is
-named.
+Pure but for the renderer that it is given. scsynth's order (timetag, then arrival) must be the log's order
+(due, number), and every message must be the event at that place. For the render each message takes its due
+from the log, by position, because the clocks' last microseconds would move a note across one of scsynth's
+blocks. Then equal recordings must give equal samples. A recording that doesn't match isn't rendered: its
+first mismatch is named.
 
-A member who joined while others booted got their groups, mixers and buffers by other means. Nodes that others
-made before its own scsynth had the synthdefs were made then. So these messages come bare, or behind a reset
-that was still to come. Only such events may come that way, or be missing if they were undone since; never
-music.
+A member who joins while others boot learns of their groups, mixers and buffers by other means. It builds
+everything at once when its own scsynth has the synthdefs. So messages for such events come bare, or behind a
+reset that was still to come, or not at all if they were undone since. Only such events may: never music.
 """
 
 from collections import defaultdict
@@ -49,11 +48,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class MemberProof:
-    """The proofs about one member."""
+    """The proof of one member."""
 
     match: Match
     sha256: str | None = None
-    """Of the rendered samples, all channels; None if there was no render."""
+    """SHA-256 of the rendered samples, all channels; None without a render."""
     stem_dbfs: float | None = None
     """Level of this member's own sound in the render of its own recording."""
     error: str | None = None
@@ -83,7 +82,7 @@ class Proof:
 
     @property
     def troubles(self) -> list[str]:
-        """Return the failed proofs in words."""
+        """The reasons, in words, why this is no proof."""
         found = [member.trouble for member in self.members.values() if member.trouble]
         if not self.members or not self.events:
             found.append("nothing was proved: no event in the relay's log")
@@ -173,8 +172,11 @@ def match_from(
     joined_after: int,
     built_after: int,
 ) -> Match:
-    """Match the room's messages of a member that came after event number `joined_after`, and built at one
-    time the foundations of the others up to `built_after`."""
+    """Match the room's messages of a member with the log.
+
+    joined_after: number of the last event before the member came. built_after: number of the last event of
+    others' foundations that it built all at once.
+    """
     played = [
         event
         for event in relaylog.executed(log)
@@ -233,7 +235,7 @@ def pair_up(
 
 
 def name_mismatch(events: Sequence[LoggedEvent], messages: Sequence[RecordedMessage]) -> str | None:
-    """Return the fault of the first message; None if it is the first of the events.
+    """Return why the first of the messages is not the first of the events, None if it is.
 
     The seconds of both, if any, tell missing, extra and swapped apart.
     """
@@ -269,7 +271,8 @@ def score(found: Match, log: Sequence[LoggedEvent], slots: Sequence[int]) -> lis
 
 
 Renderer = Callable[[Sequence[tuple[float, bytes]], Path, int], tuple[str, list[float]]]
-"""Renders a score to a WAV with so many channels; returns the samples' sha256 and each pair's level, dBFS."""
+"""Renders a score to a WAV file with so many channels; returns the SHA-256 of the samples and the level
+(dBFS) of each pair of channels."""
 
 
 def prove(
@@ -283,7 +286,7 @@ def prove(
 ) -> Proof:
     """Match all recordings and render those that match, as NAME-proof.wav in `folder`.
 
-    render: None where nothing can be rendered, for the reason why_silent. `progress` is called as each
+    render: None if nothing can be rendered; why_silent then gives the reason. `progress` is called as each
     member is done.
     """
     members: dict[str, MemberProof] = {}

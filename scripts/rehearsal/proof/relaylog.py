@@ -1,6 +1,6 @@
 """The relay's log of judged events, read back, and the order in which every scsynth must execute them.
 
-Pure, except `read`. Written by `jamrelay serve --event-log FILE`, a JSON object a line: room, number, slot,
+Pure but for `read`. `jamrelay serve --event-log FILE` writes it, a JSON object a line: room, number, slot,
 seq, due (NTP integer, session time), kind, flags, payload (hex of the sender's own message; "" for a reset).
 """
 
@@ -18,7 +18,7 @@ FOUNDATION, SILENCED, MISSED = "FOUNDATION", "SILENCED", "MISSED"
 LOADS = ("/b_alloc", "/b_allocRead")
 CREATES = ("/g_new", "/s_new")
 RESET_SPARES = 1 << 32
-"""One second. Events due sooner after a reset may be at a scsynth already."""
+"""One second. Events due sooner after a reset may be in a scsynth's hands already."""
 
 
 class LogError(ValueError):
@@ -94,8 +94,8 @@ def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
 def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
     """Return the events that scsynth is handed with a timetag, in the room's order.
 
-    Loads travel on their own, and nobody is handed an event that missed its time. An event sent before a
-    reset of its slot, but due more than RESET_SPARES after it, is dropped everywhere.
+    Loads travel on their own, and nobody is handed an event that missed its time. A reset drops everywhere
+    the events that their sender sent before it and that are due more than RESET_SPARES after it.
     """
     handed = (event for event in events if event.kind != RESOURCE and MISSED not in event.flags)
     played = sorted(handed, key=lambda event: event.key)
@@ -113,9 +113,9 @@ def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
 
 
 def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedEvent]]:
-    """Return, by slot, the foundation events up to `until` that a relay sends to a member who joins after it.
+    """Return, by slot, the events before number `until` that a relay repeats for a member who joins after it.
 
-    The newest creation of every foundation node and the newest load of every buffer, in order.
+    They are the newest creation of every foundation node and the newest load of every buffer, in order.
     """
     kept: dict[int, dict[tuple[str, object], LoggedEvent]] = defaultdict(dict)
     for event in events[:until]:
@@ -136,10 +136,10 @@ def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedE
 
 
 def founds(event: LoggedEvent) -> bool:
-    """Return whether an event makes something that its Sonic Pi never frees."""
+    """Tell whether an event builds a part of its boot, which its Sonic Pi never frees."""
     return event.kind != RESOURCE and FOUNDATION in event.flags
 
 
 def may_be_missed(event: LoggedEvent) -> bool:
-    """Tell whether a member who came after the event lacks nothing without it: no music, only boots."""
+    """Tell whether a member who came after the event can do without it: a boot, not music."""
     return event.kind in (RESET, RESOURCE) or FOUNDATION in event.flags

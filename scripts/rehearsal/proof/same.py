@@ -1,9 +1,9 @@
-"""Sameness of one message: is the recorded message the event that the relay's log names?
+"""Sameness of one message: is a recorded message the event that the relay's log names?
 
 Pure, and written from scsynth's command reference and the published map of numbers, not from the bridge's
-tables. Ids must be the sender's own within its slot; everything else must be equal bit for bit, types
-included. Controls that a bridge makes explicit (a bus or buffer that the sender left to its default) may
-follow.
+tables. Ids must be the sender's own within its slot. Everything else must be equal bit for bit, types
+included. One addition may follow: a bus or buffer that the sender left to its default and that the bridge
+makes explicit.
 """
 
 import struct

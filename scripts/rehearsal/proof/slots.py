@@ -24,7 +24,8 @@ NODE_FIRST = ("/n_", "/g_", "/p_", "/s_")
 
 
 def slot_of(message: RecordedMessage) -> int:
-    """Return the slot whose node or buffer the message is about; 0: host-local, a query, or about neither."""
+    """Return the slot whose node or buffer the message is about; 0 for local messages, queries and all
+    others."""
     if message.address in QUERIES:
         return 0
     if message.address.startswith("/b_"):
@@ -42,7 +43,7 @@ def node_of(message: RecordedMessage) -> int | None:
 
 
 def identity_of(message: RecordedMessage) -> tuple[str, int | None]:
-    """Return the identity of a message apart from its values: its address and its node or buffer number."""
+    """Return the identity of a message, apart from its values: its address and its node or buffer number."""
     if message.address.startswith("/b_"):
         return message.address, number_at(message.args, 0)
     return message.address, node_of(message)

@@ -1,8 +1,8 @@
-"""Streams: the messages of one Sonic Pi, compared with those handed to its scsynth.
+"""Streams: the messages of one Sonic Pi, held against the messages that its scsynth was handed for them.
 
 Pure. Both become messages in Sonic Pi's own numbers (`read_plain`, `read_slot`) and are paired by bytes: the
-k-th message of some content in the one stream is the k-th of that content in the other, each in its
-scsynth's order. Written from docs/way-of-an-event.md, not with the bridge's code.
+k-th message of some content in the one stream is the k-th of that content in the other, each in its scsynth's
+order. Written from docs/way-of-an-event.md, not with the bridge's code.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ from rehearsal.rigs.recording import Argument, RecordedMessage, Recording
 
 NODE_BITS = SLOT_BITS
 HOME_BASE = 1 << 25
-"""In slot 0: nodes of the local player that only its own host has."""
+"""First node of slot 0 for the local player's nodes that only its own host has."""
 OUTPUT_BUSES = 64
 PRIVATE_OUTPUTS = 2
 PLAIN_OUTPUTS = 16
@@ -38,7 +38,8 @@ OUTPUT = "output"
 UNHEARD = 0.0
 """Stands for a channel that no sound card has."""
 PIECE_BYTES = 1000
-"""The first piece of a call too long for one event is longer than this. The rest follows at once."""
+"""The first piece of a call too long for one event is longer than this (bytes). The rest of it follows at
+once."""
 LOADS = frozenset({"/b_alloc", "/b_allocRead"})
 """Handed to the own scsynth at once: a thread of Sonic Pi waits for the answer."""
 
@@ -62,7 +63,7 @@ class Said:
 
     @property
     def came_ns(self) -> int:
-        """When it came to whatever is behind the recorder, so without the recorder's own delay."""
+        """Instant (Unix ns) at which it left the recorder, so without the recorder's own delay."""
         return self.message.passed_ns[0] if self.message.passed_ns else self.message.t_ns
 
     @property
@@ -72,7 +73,7 @@ class Said:
 
     @property
     def plays_at_ns(self) -> int:
-        """When plain scsynth would play it: at its timetag, but not before it is there."""
+        """Instant at which plain scsynth would play it: at its timetag, but not before it is there."""
         return max(self.stated_ns, self.came_ns)
 
     @property
@@ -98,7 +99,8 @@ class Pair:
 
     @property
     def moved_ns(self) -> int:
-        """How much later it is to be played than in plain scsynth (for a bare message: than it came)."""
+        """How much later (ns) scsynth is to play it than plain scsynth would; for a bare one, than it
+        came."""
         return self.out.message.due_ns - self.front.stated_ns
 
     @property
@@ -213,9 +215,9 @@ def own_buffer(buffer: Argument, slot: int) -> float | None:
 
 
 def answers_ns(recording: Recording) -> list[int]:
-    """Return how long each group took from its /g_new to its /n_go, which a thread of Sonic Pi waits for.
+    """Return the time (ns) from each group's /g_new to its /n_go, for which a thread of Sonic Pi waits.
 
-    Raises ValueError for one that was never answered.
+    Raises ValueError for a group that was never answered.
     """
     started: dict[Argument, int] = {}
     for each in recording.from_scsynth:
@@ -243,9 +245,9 @@ def loads_ns(recording: Recording) -> list[tuple[int, int]]:
 
 
 def pair_up(front: Iterable[Said], out: Iterable[Said]) -> Pairing:
-    """Match the messages of Sonic Pi with those handed to scsynth.
+    """Match the messages of Sonic Pi with the messages that scsynth was handed.
 
-    Contents are equal, except that a note may have got the buses and buffers that it left to their defaults.
+    Contents must be equal. Only a note may have more: buses and buffers that it left to their defaults.
     """
     waiting: dict[Content, list[Said]] = defaultdict(list)
     for said in sorted(out, key=lambda each: (each.message.due_ns, each.message.index)):
@@ -268,7 +270,8 @@ def key_of(said: Said) -> Content:
 
 
 def same(front: Said, out: Said) -> bool:
-    """Return whether a note is the one sent. If a long one came in pieces, their order doesn't matter."""
+    """Tell whether a note is the one that was sent. For a long one that came in pieces the order doesn't
+    matter."""
     if not front.is_note:
         return front.content == out.content
     sent, handed = front.controls, out.controls
@@ -293,9 +296,9 @@ def is_folded(control: Argument, sent: Argument, handed: Argument) -> bool:
 
 
 def inversions(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair, int]]:
-    """Return neighbours that scsynth runs in another order than plain scsynth, and how far apart, in ns.
+    """Return neighbours that scsynth runs in another order than plain scsynth, and their distance (ns).
 
-    Pairs are walked in the out stream's order; each is held against the latest before it.
+    Pairs are walked in the out stream's order. Each is held against the latest before it.
     """
     found = []
     latest: Pair | None = None
@@ -309,12 +312,12 @@ def inversions(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair, int]]:
 
 
 def out_score(out: Recording, pairs: Iterable[Pair], start_ns: int) -> list[tuple[float, bytes]]:
-    """Return the messages handed to scsynth as a score for `offline.render`, in plain scsynth's time from
-    start_ns.
+    """Return the messages that scsynth was handed as a score for `offline.render`, in plain scsynth's time
+    from start_ns.
 
-    Every message takes its time from the one that Sonic Pi sent for it: the clocks' last microseconds would
-    move a note across a block of samples. Order among equal times is that of the out stream. Nodes that the
-    host adds (root groups, strips) come with the message that they follow.
+    Every message takes its time from the one that Sonic Pi sent for it, because the clocks' last microseconds
+    would move a note across a block of samples. Order among equal times is that of the out stream. A message
+    that the host adds (root groups, strips) comes right after the message before it.
     """
     time_of = {pair.out.message.index: pair.front.plays_at_ns for pair in pairs}
     score, at_ns = [], start_ns
@@ -325,7 +328,7 @@ def out_score(out: Recording, pairs: Iterable[Pair], start_ns: int) -> list[tupl
 
 
 def front_score(front: Iterable[Said], start_ns: int) -> list[tuple[float, bytes]]:
-    """Return the messages of Sonic Pi as a score for `offline.render`, as plain scsynth would play it."""
+    """Return the messages of Sonic Pi as a score for `offline.render`, as plain scsynth would play them."""
     ordered = sorted(front, key=lambda each: (each.plays_at_ns, each.message.index))
     return [(max(0.0, (each.plays_at_ns - start_ns) / 1e9), each.message.raw) for each in ordered]
 
@@ -333,7 +336,7 @@ def front_score(front: Iterable[Said], start_ns: int) -> list[tuple[float, bytes
 def freed_before(stream: Iterable[Said]) -> set[int]:
     """Return the notes (node ids) whose group has been freed when they are due, in plain Sonic Pi.
 
-    A model of the tree, fed in the order in which plain scsynth runs the messages. Nodes that end by
+    It models the tree, fed in the order in which plain scsynth runs the messages. Nodes that end by
     themselves don't matter: nothing is put into a synth, and Sonic Pi's groups end by /n_free only.
     """
     nodes, lost = Nodes(), set[int]()

@@ -1,1 +1,1 @@
-"""Rigs: genuine Sonic Pis, their screens and sound cards, and the recorders."""
+"""Rigs: genuine Sonic Pis, their screens and sound cards, and recorders of their messages and sound."""

@@ -1,7 +1,7 @@
-"""Cues: MIDI and OSC that a Sonic Pi gets from outside, at given instants of a program.
+"""Cues: MIDI and OSC messages that come to a Sonic Pi from outside, at given instants of a program.
 
 A cue file has a line for each: seconds after the run, address, arguments (numbers or words). Empty lines and
-those that begin with # are passed over.
+lines that begin with # are skipped.
 
     0.5 /midi:keys:0:1/note_on 60 100
     1.0 /osc-controller/fader 0.7
@@ -17,7 +17,7 @@ from rehearsal.rigs.performer import Performer
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """One message from outside, due so many seconds after the run."""
+    """One message from outside. at_s: its due, in seconds after the run."""
 
     at_s: float
     address: str

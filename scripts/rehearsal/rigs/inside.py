@@ -1,8 +1,9 @@
-"""PID 1 of one instance's namespaces: mounts, starts jackd and Sonic Pi, and takes all along when it ends.
+"""PID 1 of one instance's namespaces: it mounts, starts jackd and Sonic Pi, and ends everything at its end.
 
-Standard library only. Started by `stage` inside `unshare --mount --pid --fork --kill-child`; its stdin is a
-pipe that the stage holds open and never writes to. Its end (also by SIGKILL of the stage) ends everything,
-because the kernel kills a PID namespace with its PID 1. So nothing has to be remembered or hunted down.
+Standard library only. `performer` starts it inside `unshare --mount --pid --fork --kill-child`. Its stdin is
+a pipe that the performer's owner holds open and never writes to. The end of that pipe, also by SIGKILL of the
+owner, ends everything, because the kernel kills a PID namespace with its PID 1. So no process has to be
+remembered or hunted down.
 """
 
 import ctypes
@@ -18,7 +19,7 @@ from typing import Any
 
 JACK_READY_S = 10.0
 END_GRACE_S = 1.0
-"""Time for processes, after SIGTERM, to flush their files before the namespace goes, s."""
+"""Time (s) for processes to flush their files after SIGTERM, before the namespace goes."""
 POLL_S = 0.1
 PR_SET_PDEATHSIG = 1
 
@@ -76,7 +77,7 @@ def wait_for_end(sonic_pi: "subprocess.Popen[bytes]") -> int:
 
 
 def reap_orphans(but: int) -> None:
-    """Reap the orphans handed to PID 1, but leave Sonic Pi's own status to its Popen."""
+    """Reap processes that were handed to PID 1, but leave Sonic Pi's own status to its Popen."""
     while True:
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

@@ -29,7 +29,7 @@ RELAY_READY = "relay ready on port "
 HERE_S = 15.0
 STATS_S = 10.0
 LATE = re.compile(r"(?:^|\s)late \d")
-"""As scsynth prints it; a recorder puts the time before."""
+"""scsynth's words for a late bundle; a recorder puts the time before them."""
 
 
 @dataclass(eq=False)
@@ -49,9 +49,9 @@ class Jam:
     impair: str | None = None
     """The bad network that every bridge's datagrams meet (`jambridge join --impair`)."""
     event_log: Path | None = None
-    """The file for the relay's judged events (see relaylog.py)."""
+    """The file in which the relay logs judged events (see relaylog.py)."""
     transport: str = "udp"
-    """The transport of the bridges' events: "udp" or "tls"."""
+    """The bridges' transport of events: "udp" or "tls"."""
     tuned: Collection[str] = ()
     """The members whose bridge sets the schedule-ahead of their Sonic Pi."""
     listened: bool = False

@@ -1,12 +1,12 @@
 """Live take: the sound of a performer's sound card, sample by sample, with the wall time of every block.
 
-As a program it is a client of the jackd that JACK_DEFAULT_SERVER names: it listens to whatever is connected
-to `system:playback_1` and `_2`, from its start until SIGTERM, and follows new connections. So it records all
-sound for the sound card, whoever plays it and on whatever bus. A take of `sound` records a bus in scsynth,
-and can't show faults behind it. `stage` starts one beside each performer that asks for it.
+As a program it is a client of the jackd that JACK_DEFAULT_SERVER names. It listens to everything connected to
+`system:playback_1` and `_2`, from its start until SIGTERM, and follows new connections. So it hears the sound
+card's input, whoever plays it and on whatever bus. A take of `sound` looks at a bus in scsynth, and can't
+hear faults behind it. `performer` starts one for each performer that asks for it.
 
-LiveTake reads the file, while it is still being written too. Nothing is lost without being known: every block
-carries JACK's own count of frames. (On two cores, with jackd at 256 frames: 2 % of one, no block lost.)
+LiveTake reads the file, also while it is being written. No loss goes unnoticed: every block carries JACK's
+own count of frames. (On two cores, with jackd at 256 frames: 2 % of one core, no block lost.)
 """
 
 import contextlib
@@ -32,14 +32,14 @@ CHANNELS = len(SOUND_CARD)
 SILENCE_DBFS = -120.0
 WRITE_S = 0.05
 LOST_SHARE_MAX = 0.01
-"""Greatest share of a stretch that may be missing for its level to count: 1 % changes it by 0.04 dB."""
+"""Greatest share of a stretch that may be lost for its level to count: 1 % changes it by 0.04 dB."""
 EDGE_NS = 100_000_000
-"""A block's instant is when JACK asked for it, later if the machine was busy: so much may be missing at the
-edges of a stretch."""
+"""Tolerance (ns) at the edges of a stretch. A block's instant is that of JACK's request, later if the machine
+was busy."""
 
 
 class TakeError(RuntimeError):
-    """The take lacks the requested stretch. The text describes its content."""
+    """The take lacks the stretch. The text says which part it has."""
 
 
 @dataclass(frozen=True)

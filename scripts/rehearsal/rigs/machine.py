@@ -1,6 +1,6 @@
-"""This machine: which programs of Sonic Pi it has, which ports are free, how a child dies with its parent.
+"""This machine: its programs of Sonic Pi, free ports, and the ends of children and logs.
 
-Everything `stage` needs to know before it starts an instance.
+Everything that a performer needs to know before it starts.
 """
 
 import contextlib
@@ -27,14 +27,15 @@ APT = "apt-get install sonic-pi-server sonic-pi-samples supercollider-server jac
 
 FIRST_PORT = 20_000
 PORTS_EACH = 9
-"""Below Linux's ephemeral ports (32768 and up), which any socket might take between look and use."""
+"""Ports that an instance takes in a row from FIRST_PORT on: below Linux's ephemeral ports (32768 and up),
+which any socket might take between look and use."""
 LOG_TAIL_LINES = 15
 END_S = 3.0
-"""Time for a child after SIGTERM, or for an instance after its pipe was closed, before SIGKILL, s."""
+"""Time (s) for a child after SIGTERM, or for an instance after its pipe was closed, before SIGKILL."""
 
 
 class StageError(RuntimeError):
-    """A program is missing, didn't boot in time or ended by itself. The text has the details."""
+    """A program is missing, didn't boot in time or ended by itself. The text gives the finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Ports:
 
 
 class Place(Protocol):
-    """Where a performer lives: a network of its own, or this machine's."""
+    """The network in which a performer lives: one of its own, or this machine's."""
 
     def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
         """Start a program there that dies with us; arguments as of subprocess.Popen (but preexec_fn)."""

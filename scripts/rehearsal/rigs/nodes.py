@@ -15,7 +15,7 @@ class NoSuchPlace(Exception):
 
 @dataclass(slots=True, eq=False)
 class LiveNode:
-    """One node. inside: of a group its nodes in scsynth's order; None: it is a synth."""
+    """One node. inside: a group's nodes in scsynth's order; None for a synth."""
 
     id: int
     name: str

@@ -1,12 +1,12 @@
 """Performer: one genuine Sonic Pi with jackd and scsynth, in namespaces of its own.
 
-It lives in a mount and PID namespace (`unshare`; as root, or with user namespaces for everybody else), since
-jackd's server names in /dev/shm are few per machine, and a PID namespace ends as a whole. The network is the
+It lives in a mount and PID namespace (`unshare`; as root, or with user namespaces), because jackd's server
+names in /dev/shm are few per machine, and because a PID namespace ends as a whole. The network is the
 machine's, or its place's. Two chains end the namespace when the performer's owner dies, even by SIGKILL: its
 PID 1 watches a pipe that only the owner holds open (`inside.py`), and the kernel kills `unshare` with its
 parent and PID 1 with `unshare`.
 
-Synchronous and without threads: call `poll` (or any waiting method) now and then, so that Sonic Pi's messages
+Synchronous and without threads. Call `poll` (or any waiting method) now and then, so that Sonic Pi's messages
 to its GUI don't fill the socket's buffer.
 """
 
@@ -57,13 +57,13 @@ class Performer:
     index: int
     home: Path
     path_prefix: Path | None = None
-    """A folder whose `scsynth` Sonic Pi shall start (see make_shim); None: the genuine one."""
+    """A folder whose `scsynth` Sonic Pi starts (see make_shim); None: the genuine one."""
     env: dict[str, str] = field(default_factory=dict)
     """Set last, on top of the stage's environment without its XDG folders and with HOME = home."""
     launcher: Sequence[str | Path] = ()
     """A command that starts Sonic Pi's own command, which is put behind it (`jambridge join ... --`)."""
     place: Place = field(default_factory=ThisMachine)
-    """Whose network it has; its ports are looked for on this machine all the same."""
+    """Its network. Its ports are looked for on this machine all the same."""
     listened: bool = False
     """Whether its sound card is recorded (see `take`)."""
 
@@ -81,7 +81,7 @@ class Performer:
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at_s = 0.0
         self.boot_s: float | None = None
-        """From start to booted, in seconds; None until then."""
+        """Time from start to booted (s); None until then."""
         self._gui: socket.socket | None = None
 
     def start(self) -> None:
@@ -139,7 +139,7 @@ class Performer:
 
     @property
     def take(self) -> livetake.LiveTake:
-        """The sound that its sound card was given so far, from jackd's start on."""
+        """The sound of its sound card so far, from jackd's start on."""
         return livetake.LiveTake(self.take_path)
 
     def _environment(self, jack_name: str) -> dict[str, str]:
@@ -165,7 +165,7 @@ class Performer:
         return self.process is not None and self.process.poll() is None
 
     def poll(self) -> bool:
-        """Collect Sonic Pi's messages to its GUI. Return whether it has booted."""
+        """Collect Sonic Pi's messages to its GUI; return whether it has booted."""
         while self._gui is not None:
             try:
                 payload = self._gui.recv(65_536)
@@ -212,8 +212,7 @@ class Performer:
         self._send("/stop-all-jobs")
 
     def exit(self, timeout_s: float = EXIT_S) -> None:
-        """Ask Sonic Pi to end, as closing its window does, and end all remaining processes after
-        timeout_s."""
+        """Ask Sonic Pi to end, as closing its window does; end the rest of it after timeout_s."""
         if self.is_alive:
             self._send("/exit")
             assert self.process is not None
@@ -256,7 +255,7 @@ class Performer:
         return found
 
     def log_text(self) -> str:
-        """Return the server's output and its log for the GUI, one message a line."""
+        """Return the server's output and its messages to the GUI, one message a line."""
         with contextlib.suppress(OSError):
             return self.server_log_path.read_text(errors="replace") + "\n".join(self.gui_lines())
         return "\n".join(self.gui_lines())

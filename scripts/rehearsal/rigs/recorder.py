@@ -1,23 +1,23 @@
-"""Recorder: a program in scsynth's place that starts the genuine one and records all datagrams between.
+"""Recorder: a program in scsynth's place that starts the genuine one and writes down all traffic.
 
     recorder -v                     passes through to the genuine scsynth
     recorder -u PORT FLAGS...       listens on UDP PORT of -B (127.0.0.1), starts scsynth with FLAGS on a free
                                     port of 127.0.0.1
 
-Environment: REHEARSAL_RECORDING, the file to append to (nothing is written if unset); REHEARSAL_SCSYNTH, the
-program to start as scsynth, a bridge's shim for example (default: the genuine one, which is the first real
-executable of that name in PATH).
+Environment: REHEARSAL_RECORDING, the file to append to (unset: no file). REHEARSAL_SCSYNTH, the program to
+start as scsynth, for example a bridge's shim (unset: the genuine one, the first real executable of that name
+in PATH).
 
-The recording is JSON lines. First {"meta": {pid, scsynth_pid, port, scsynth_port, flags}}; then a line a
-datagram, {"t_ns", "dir": "to" | "from", "hex"}. t_ns is the kernel's receive timestamp (CLOCK_REALTIME, ns),
-so that a busy recorder can't make anything look late. "passed_ns", for "to", are two readings of that clock
-between which it was passed on. {"dropped": n} follows if the kernel ever had to drop datagrams in front of
-the recorder. scsynth's own output goes to stdout and, with the Unix time before each line, to
-REHEARSAL_RECORDING + ".scsynth.log".
+The recording is JSON lines. The first is {"meta": {pid, scsynth_pid, port, scsynth_port, flags}}. Then a line
+a datagram follows, {"t_ns", "dir": "to" | "from", "hex"}. t_ns is the kernel's receive timestamp
+(CLOCK_REALTIME, ns), so a busy recorder can't make anything look late. A datagram "to" scsynth also has
+"passed_ns": two readings of that clock between which it was passed on. {"dropped": n} follows whenever the
+kernel had to drop datagrams in front of the recorder. scsynth's own output goes to stdout and, with the Unix
+time before each line, to REHEARSAL_RECORDING + ".scsynth.log".
 
-Standard library only, and nothing of ours: it must start fast on any Python from 3.11 on.
-Every client address has an upstream socket of its own, because scsynth answers to the sender and
-binds /notify to it. At most MAX_CLIENTS: the one silent for longest is forgotten first.
+Standard library only, and nothing of ours: it must start fast on any Python from 3.11 on. Every client
+address has an upstream socket of its own, because scsynth answers to the sender and binds /notify to it.
+There are at most MAX_CLIENTS: the one silent for longest is forgotten first.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ MAX_DATAGRAM = 65_536
 MAX_CLIENTS = 256
 FLUSH_S = 0.2
 END_GRACE_S = 2.0
-"""How long scsynth may take to end after SIGTERM before it is killed."""
+"""Time (s) for scsynth to end after SIGTERM before it is killed."""
 RECEIVE_BUFFER = 8 << 20
 """Bytes. A burst of thousands of datagrams must wait in the kernel, not be lost."""
 
@@ -57,9 +57,9 @@ Address = tuple[str, int]
 
 
 def genuine_scsynth() -> str:
-    """Return the path of the real scsynth: the named one, else an ELF executable, no shim of the same name.
+    """Return the path of the real scsynth: REHEARSAL_SCSYNTH if set, else the first ELF executable in PATH.
 
-    Raises SystemExit with advice if there is none.
+    A shim of the same name is no ELF file. Raises SystemExit with advice if there is none.
     """
     named = os.environ.get("REHEARSAL_SCSYNTH")
     folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/usr/local/bin"]
@@ -95,7 +95,7 @@ def read_ancillary(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, in
 
 
 def bound_to(flags: list[str]) -> str:
-    """Return the address that scsynth's flags (-B) tell it to listen on."""
+    """Return the address on which scsynth's flags (-B) tell it to listen."""
     return flags[flags.index("-B") + 1] if "-B" in flags[:-1] else LOOPBACK
 
 

@@ -1,9 +1,8 @@
-"""Recordings of scsynth's input, read back as single messages with their timetags.
+"""Recordings of the messages to scsynth, read back one by one with their timetags.
 
-Pure, except `read`. The OSC reader is a small tolerant one of its own, since the proof of sameness must not
-share code with the program under test, and python-osc loses timetags. Datagrams that can't be parsed are kept
-as bytes. Instants are ns of CLOCK_REALTIME since 1970; timetags are converted to it, rounded to the nearest
-ns.
+Pure but for `read`. The OSC reader is a small tolerant one of its own: the proof of sameness must not share
+code with the product, and python-osc loses timetags. Messages that can't be parsed are kept as bytes.
+Instants are ns of CLOCK_REALTIME since 1970. Timetags are converted to it, rounded to the nearest ns.
 """
 
 import json
@@ -34,13 +33,13 @@ class RecordedMessage:
     raw: bytes
     args: tuple[Argument, ...]
     index: int = 0
-    """Position in the recording's sequence; ties in t_ns are told apart by it."""
+    """Position in the recording. It tells messages with the same t_ns apart."""
     passed_ns: tuple[int, int] | None = None
     """Two instants between which the recorder passed it on to scsynth; None if it doesn't say."""
 
     @property
     def due_ns(self) -> int:
-        """When it is to sound, as Unix ns; for a bare message the instant of its arrival."""
+        """Instant at which it is to sound, as Unix ns; for a bare message the instant of its arrival."""
         return self.t_ns if self.timetag is None else unix_ns(self.timetag)
 
 
@@ -117,7 +116,7 @@ def walk(datagram: bytes, timetag: int | None = None, depth: int = 0) -> Iterabl
 
 
 def parse_message(raw: bytes) -> tuple[str, tuple[Argument, ...]]:
-    """Return (address, arguments) of one message. Bytes behind an error are left out."""
+    """Return (address, arguments) of one message, without the arguments from an error on."""
     address, at = take_string(raw, 0)
     tags, at = take_string(raw, at)
     args: list[Argument] = []

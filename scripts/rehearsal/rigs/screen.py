@@ -1,6 +1,6 @@
 """Screen: a virtual X display with a window manager, pictures of it, and a hand for keys and mouse.
 
-Xvfb and openbox run beside the program that shows something. All other programs on this machine reach the
+Xvfb and openbox run beside the program that has the window. All other programs on this machine reach the
 display by its socket in /tmp. xdotool types and clicks, Pillow takes the pictures.
 """
 
@@ -21,7 +21,7 @@ SOCKETS = Path("/tmp/.X11-unix")
 TOOL_S = 15.0
 POLL_S = 0.1
 KEY_MS = 12
-"""Time between two typed letters, since Qt's editor drops some that come faster."""
+"""Pause (ms) between two typed letters: Qt's editor drops some letters that come faster."""
 
 
 class Screen:
@@ -36,7 +36,7 @@ class Screen:
 
     @property
     def command(self) -> list[str]:
-        """Programs that must run before anything can be shown."""
+        """The command that must run before anything can be shown."""
         size = f"{WIDTH}x{HEIGHT}x24"
         return ["Xvfb", f":{self.number}", "-screen", "0", size, "-nolisten", "tcp"]
 
@@ -54,7 +54,7 @@ class Screen:
     # -- eyes ----------------------------------------------------------------------------------------
 
     def picture(self, box: tuple[int, int, int, int] | None = None) -> Image.Image:
-        """Return a picture of the screen, or of a box of it (left, top, right, bottom)."""
+        """Return the picture of the screen, all of it or a box (left, top, right, bottom)."""
         whole = ImageGrab.grab(xdisplay=self.env["DISPLAY"])
         return whole if box is None else whole.crop(box)
 
@@ -100,7 +100,7 @@ class Screen:
 
 
 def wait_until(seen: Callable[[], str], what: str, timeout_s: float) -> str:
-    """Wait until `seen` returns a text that isn't empty, and return that. Raises StageError."""
+    """Return the first result of `seen` that isn't empty. Raises StageError."""
     deadline_s = time.monotonic() + timeout_s
     while not (found := seen()):
         if time.monotonic() > deadline_s:
@@ -110,7 +110,7 @@ def wait_until(seen: Callable[[], str], what: str, timeout_s: float) -> str:
 
 
 def _take(number: int) -> bool:
-    """Take a display for ourselves, if nobody has it; Xvfb replaces a lock without a process in it."""
+    """Take a display for ourselves, if nobody has it. Xvfb replaces a lock without a process in it."""
     try:
         os.close(os.open(_lock(number), os.O_CREAT | os.O_EXCL))
     except OSError:

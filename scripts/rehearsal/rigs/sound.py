@@ -1,8 +1,8 @@
-"""Sound: WAV files of a scsynth's sound, written by scsynth itself in real time.
+"""Sound: WAV files of a scsynth's output, written by scsynth itself in real time.
 
 Talks straight to the genuine scsynth's port (Recording.scsynth_port), past the recorder and the bridge, with
 numbers of slot 0, which is host-local. Uses the synthdef `sonic-pi-recorder` that Sonic Pi has loaded. The
-recorder sits at the tail of the root group, so it records everything written to its bus before.
+recorder synth sits at the tail of the root group, so it hears all that is written to its bus before.
 """
 
 import socket
@@ -19,19 +19,20 @@ from rehearsal.rigs.osc import ANSWER_S, message
 from rehearsal.rigs.recording import parse_message
 
 BUFFER = 4000
-"""In slot 0's range (0..4095), far above the numbers that Sonic Pi assigns in a rehearsal."""
+"""Number of the first buffer: in slot 0's range (0..4095), far above those that Sonic Pi uses in a
+rehearsal."""
 NODE = 900
 BUFFER_FRAMES = 131_072
 """2.7 s at 48 kHz: DiskOut writes half a buffer at a time and drops sound if the disk is slower."""
 
 
 class SoundError(RuntimeError):
-    """scsynth refused or didn't answer. The text names the request."""
+    """scsynth refused a command or didn't answer. The text names the command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A running recording, with the facts that `stop` needs to end it."""
+    """A recording that runs, with all that `stop` needs to end it."""
 
     port: int
     path: Path
@@ -67,7 +68,7 @@ def stop(take: Take) -> Path:
 
 
 class Connection:
-    """A socket to scsynth whose call sends one command and waits until it has been done."""
+    """A socket to scsynth. Its call sends one command and waits until the command has been done."""
 
     def __init__(self, port: int) -> None:
         self.port = port

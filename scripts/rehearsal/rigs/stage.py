@@ -46,7 +46,8 @@ class Stage:
     def spawn(
         self, command: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None = None
     ) -> "subprocess.Popen[bytes]":
-        """Start another program whose output goes to `log`, and own it. env: on top of the stage's own."""
+        """Start another program whose output goes to `log`, and own it. env: added to the stage's own
+        environment."""
         with log.open("ab") as output:
             child = subprocess.Popen(
                 [str(part) for part in command],

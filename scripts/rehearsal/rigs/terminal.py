@@ -1,4 +1,4 @@
-"""Terminal: the common settings, endings, progress bars and tables of the commands in scripts/."""
+"""Terminal: the common parts of scripts/ commands: settings, endings, progress bars and tables."""
 
 import signal
 import sys
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "show_default": True}
-"""Of a click command."""
+"""Settings of a click command."""
 
 
 @contextmanager

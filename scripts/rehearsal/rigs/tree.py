@@ -1,4 +1,4 @@
-"""Tree of nodes of a scsynth at this moment, asked past recorder and bridge.
+"""Tree of nodes: the nodes of a running scsynth, asked for past recorder and bridge.
 
 Source: Server Command Reference, /g_queryTree.
 """

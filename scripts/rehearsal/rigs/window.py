@@ -27,14 +27,14 @@ PROGRAMS = ("sonic-pi", "Xvfb", "openbox", "xdotool")
 APT = "apt-get install sonic-pi xvfb openbox xdotool"
 SHOWN_S = 30.0
 SETTLE_S = 0.5
-"""Time until the window has drawn the change of a click or key."""
+"""Time (s) until the window has drawn the effect of a click or key."""
 
 # Where things are in the window of 3.2.2 when it fills the screen.
 EDITOR = (400, 300)
 SCOPE_BOX = (895, 92, 1275, 182)
 PREFERENCES_BOX = (760, 130, WIDTH, 480)
 KNOB_COLOUR = (255, 20, 147)
-"""Of the volume slider's knob, and of nothing else as tall in the preferences' left half."""
+"""Colour of the volume slider's knob, and of nothing else as tall in the preferences' left half."""
 SLIDER_Y = (192, 434)
 """The knob's middle at the greatest volume and at none."""
 
@@ -51,7 +51,8 @@ ls /dev/shm >>"$left.part"
 mv "$left.part" "$left"
 exit $status
 """
-"""Starts the given command as soon as there is a display, and records what remains once it has ended."""
+"""Shell code that starts a command as soon as there is a display, and lists what is left once it has
+ended."""
 
 
 class Window(Performer):
@@ -78,7 +79,8 @@ class Window(Performer):
         return [*words, *map(str, self.launcher), "sonic-pi"]
 
     def log_text(self) -> str:
-        """Return the output of the started command, and of the Ruby server that the window started."""
+        """Return the output of everything that was started, and of the Ruby server that the window
+        started."""
         served = ""
         with contextlib.suppress(OSError):
             served = (self.home / ".sonic-pi/log/server-output.log").read_text(errors="replace")
@@ -100,7 +102,7 @@ class Window(Performer):
     # -- what a person does ------------------------------------------------------------------------------
 
     def run_code(self, code: str) -> None:
-        """Replace the editor's content with code of one line, and run it."""
+        """Type code, of one line, in place of the editor's content, and run it."""
         self.screen.click(*EDITOR)
         self.screen.key("alt+a", "BackSpace")
         self.screen.type(code)
@@ -164,8 +166,8 @@ class Window(Performer):
     # -- what is left ------------------------------------------------------------------------------------
 
     def wait_gone(self, timeout_s: float) -> list[str]:
-        """Wait until the started command has ended. Return the processes and files in shared memory that it
-        has left behind."""
+        """Wait until everything has ended; return the processes and the files in shared memory that are
+        left."""
         assert self.process is not None
         with contextlib.suppress(Exception):
             self.process.wait(timeout_s)

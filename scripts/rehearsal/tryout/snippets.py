@@ -1,7 +1,7 @@
 """Snippets: pieces of code played on several Sonic Pis in step, each stopped and perhaps started again.
 
-Instants are kept as Unix ns, the time of the recorders. Also kept are the trees of all scsynths after every
-stop, and the output of each Sonic Pi.
+Kept are the instants (Unix ns, the recorders' clock), the trees of all scsynths after every stop, and each
+Sonic Pi's output.
 """
 
 import re
@@ -15,17 +15,17 @@ from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.tree import Node, query
 
 NEXT = "#---NEXT\n"
-"""Divides a snippet: the second part is run at half time, while the first one plays."""
+"""Divides a snippet. The second part is run at half time, while the first part plays."""
 QUIET_S = 2.6
 """After a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
 
 RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
-"""Run, and its duration so far in s, in Sonic Pi's messages to its GUI."""
+"""A run, and its age in s, in a message of Sonic Pi to its GUI."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Code and how long to play it, in seconds: first, and after the stop once more (0: not again)."""
+    """Code, and the times (s) to play it: first, and once more after the stop (0: not again)."""
 
     name: str
     code: str
@@ -43,16 +43,16 @@ class Turn:
     stop_ns: int
     to_ns: int
     tree: Node
-    """The nodes left in its scsynth at the end."""
+    """The nodes of its scsynth at the end."""
     said: tuple[str, ...]
-    """Messages from Sonic Pi to its GUI meanwhile."""
+    """The messages of Sonic Pi to its GUI meanwhile."""
 
     @property
     def name(self) -> str:
         return f"{self.snippet}{' again' if self.again else ''}"
 
     def runs(self, what: str) -> set[str]:
-        """Return the numbers of the runs of which Sonic Pi said "Stopping run" or "Completed run"."""
+        """Return the numbers of the runs with a message "Stopping run" or "Completed run"."""
         return runs(self.said, what)
 
     @property
@@ -62,27 +62,27 @@ class Turn:
 
     @property
     def seconds_behind(self) -> int:
-        """In how many seconds of its runs it fell behind."""
+        """Number of seconds of its runs in which it fell behind."""
         return seconds_behind(self.warnings)
 
 
 def runs(said: Iterable[str], what: str) -> set[str]:
-    """Return the numbers of the runs of which Sonic Pi said "Stopping run" or "Completed run"."""
+    """Return the numbers of the runs with a message "Stopping run" or "Completed run"."""
     lines = (line.rpartition(f"{what} run ") for line in said)
     return {number.strip() for _, found, number in lines if found}
 
 
 def seconds_behind(warnings: Sequence[str]) -> int:
-    """Return in how many seconds warnings were given: a thread warns at every sleep until it has caught up.
+    """Return the number of seconds with warnings: a thread warns at every sleep until it has caught up.
 
-    One that names no time counts by itself.
+    A warning that names no time counts by itself.
     """
     found = [RUN_TIME.match(line) for line in warnings]
     return found.count(None) + len({(match[1], int(float(match[2]))) for match in found if match})
 
 
 def load(folder: Path, lengths_s: Mapping[str, tuple[float, float]]) -> list[Snippet]:
-    """Return snippets of a folder; lengths_s: how long to play each, by its name: (first, again)."""
+    """Return snippets of a folder. lengths_s: name -> times (s) to play it (first, again)."""
     return [
         Snippet(name, (folder / f"{name}.rb").read_text(encoding="utf-8"), *lengths)
         for name, lengths in lengths_s.items()

@@ -1,8 +1,8 @@
 """Theatre: a plain Sonic Pi and a jam of two on one booted stage, that play one program after the other.
 
-Three genuine Sonic Pis: a plain one, anna in a jam, and bob who listens there. Every program runs on the
-plain one and on anna's at the same time. Recorders in front of her bridge, behind it and behind bob's show
-its outcome, and all three scsynths record their sound.
+There are three genuine Sonic Pis: a plain one, anna in a jam, and bob who listens there. Every program runs
+on the plain one and on anna's at the same time. Recorders in front of her bridge, behind it and behind bob's
+see all messages, and all three scsynths write down their sound.
 """
 
 import json
@@ -40,7 +40,7 @@ from rehearsal.tryout.trial import (
 PLAYER, LISTENER = "anna", "bob"
 WINDOW_S = 4.0
 WINDOW_EARLY_S = 0.05
-"""Windows begin so long before the first note, lest a beat stand on their edge."""
+"""Windows of level begin this long (s) before the first note, lest a beat stand on their edge."""
 SETTLE_S = 2.0
 FADE_S = 3.0
 """After a stop: Sonic Pi fades for 1.1 s and frees."""
@@ -50,27 +50,26 @@ REPORT_S = 4.5
 """Seconds are reported half a second after they ended, and compared soon after."""
 AFRESH_S = 3.0
 RUN_CODE_BYTES = 16_000
-"""Sonic Pi 3.2 cuts code at 16,384 bytes. Longer programs are run as a file."""
+"""Sonic Pi 3.2 cuts the code of a run at 16,384 bytes. Longer code is run as a file."""
 AFRESH = "set_sched_ahead_time! 0.5\nset_volume! 1\nreset_mixer!\nset_cent_tuning! 0\n"
-"""Settings that one program leaves behind for the next. AFRESH_S: until this run's own mixer has been
-freed."""
+"""Sets back what a program may have left set. AFRESH_S (s): until the mixer of this run has been freed."""
 
 COUNTED = (
     *("refused", "local_only", "silent_here", "moved", "retimed", "overtaken", "unconfirmed"),
     *("missing", "late", "out_of_order", "different", "not_heard", "stood_in"),
 )
-"""Figures of `jamrelay stats` that tell of something that wasn't as sent."""
+"""Figures of `jamrelay stats` that count deviations from the messages as sent."""
 BRIDGE_SAYS = " bridge: "
 
 OWN_GROUPS = (4, 3, 2, 5)
 """Sonic Pi's groups for synths, FX, mixers, monitors."""
 KEPT = frozenset({"sonic-pi-mixer", "sonic-pi-scope"})
-"""Nodes that Sonic Pi itself has in these groups from its start on."""
+"""Synthdefs of the nodes that Sonic Pi itself has in these groups from its start on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A file of Sonic Pi code, and its cues from outside while it plays (FILE.cues beside it)."""
+    """A file of Sonic Pi code, and its cues: messages from outside while it plays (FILE.cues beside it)."""
 
     path: Path
     cues: tuple[Cue, ...] = ()
@@ -88,23 +87,23 @@ class Program:
 
     @property
     def code(self) -> str:
-        """The code to run, or a line that runs its file if it is too long."""
+        """The code to run: the file's own, or, if that is too long, a line that runs the file."""
         text = self.path.read_text(encoding="utf-8")
         return text if len(text.encode()) < RUN_CODE_BYTES else f"run_file {json.dumps(str(self.path))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The record of one run, most of it by WHERE. Instants are Unix ns."""
+    """The observations and recordings of one run, most of them by WHERE. Instants are Unix ns."""
 
     from_ns: int
     stop_ns: int
     to_ns: int
     wavs: Mapping[str, Sequence[tuple[Path, int]]]
-    """Recorded WAV files, with the instants (ns) at which they begin."""
+    """Sound files, each with the instant at which it began."""
     left_over: Mapping[str, tuple[str, ...]]
     said: Mapping[str, Sequence[str]]
-    """Messages from Sonic Pi to its GUI."""
+    """Sonic Pi's messages to its GUI."""
     told: tuple[str, ...]
     before: Mapping[str, Mapping[str, Any]]
     after: Mapping[str, Mapping[str, Any]]
@@ -118,7 +117,7 @@ class Theatre:
         self.stage = stage
         self.folder = folder
         self.pairs = pairs
-        """So many pairs of outputs are recorded."""
+        """Number of pairs of outputs that are recorded."""
         (folder / "plain").mkdir(parents=True)
         home = folder / "plain"
         self.plain = stage.add(Performer("plain", 0, home, make_shim(home / "shim")))
@@ -138,7 +137,7 @@ class Theatre:
         stage.play_for(SETTLE_S)
 
     def try_out(self, program: Program, seconds: float) -> Trial:
-        """Play one program and return the findings. Raises StageError, SoundError if something ended."""
+        """Play one program and return its trial. Raises StageError, SoundError if something ended."""
         heard = {name: len(self.performers[name].gui_messages) for name in WHERE}
         told_at = len(self.bridge_lines())
         before = self.jam.members()
@@ -224,7 +223,7 @@ class Theatre:
         )
 
     def play(self, from_outside: Sequence[Cue], seconds: float) -> None:
-        """Let all play on, and send each cue to both players at its time."""
+        """Let all play on, and send the cues to both players at their time."""
         began_s = time.monotonic()
         for cue in (each for each in from_outside if each.at_s < seconds):
             self.stage.play_for(began_s + cue.at_s - time.monotonic())
@@ -247,9 +246,9 @@ class Theatre:
         return started
 
     def wait_freed(self, old: Mapping[str, Sequence[Node]]) -> dict[str, tuple[str, ...]]:
-        """Wait until no node of the program is left anywhere, at most FREED_S_MAX. Return those left.
+        """Wait, at most FREED_S_MAX, until every scsynth is rid of the program's nodes; return the rest.
 
-        old: nodes left over from earlier programs.
+        old: the nodes left over from earlier programs.
         """
         known = {name: {node.id for node in nodes} for name, nodes in old.items()}
         deadline_s = time.monotonic() + FREED_S_MAX
@@ -275,22 +274,21 @@ class Theatre:
         self.stage.play_for(AFRESH_S)
 
     def bridge_lines(self) -> list[str]:
-        """Return the output of the player's bridge so far."""
+        """Return the lines that the player's bridge has logged so far."""
         lines = self.player.server_log_path.read_text(errors="replace").splitlines()
         return [line.partition(BRIDGE_SAYS)[2] for line in lines if BRIDGE_SAYS in line]
 
 
 def counted_in(member: Mapping[str, Any]) -> list[str]:
-    """Return the figures of a member that count deviations from the messages sent, tables of reasons
-    included."""
+    """Return the figures of a member that count deviations, tables of reasons included."""
     return [name for name in member if name in COUNTED or isinstance(member[name], Mapping)]
 
 
 def during(pairing: stream.Pairing, run: Run) -> stream.Pairing:
     """Return the part of a pairing of whole recordings that Sonic Pi sent during a run.
 
-    Sonic Pi gives no number twice, so messages find their partners across runs. Messages handed over at the
-    begin of a run may have been sent before it.
+    Sonic Pi gives no number twice, so messages find their partners across runs. A message that is handed over
+    at the beginning of a run may have been sent before it.
     """
 
     def was(said: stream.Said) -> bool:

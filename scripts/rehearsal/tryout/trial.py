@@ -1,8 +1,9 @@
 """Trial: one program played at the same time by a plain Sonic Pi and in a jam, and the differences.
 
-Pure. Plain and jam are compared by the sounds (synth, sample, controls without numbers) and their times,
-since two Sonic Pis number their nodes as they like. Within the jam the messages themselves are paired
-(`stream.pair_up`): Sonic Pi's own, the one handed to its own scsynth, and the one handed to another's.
+Pure. Plain and jam are compared by sounds (synth, sample, controls without numbers) and times, because two
+Sonic Pis number their nodes as they like. Within the jam the messages themselves are paired
+(`stream.pair_up`): those that Sonic Pi sent, those that its own scsynth was handed for them, and those that
+another member's scsynth was handed.
 """
 
 import re
@@ -22,16 +23,17 @@ MS = 1_000_000
 SAME_NS = 3 * MS
 """Between two runs of Sonic Pi (with 3.2.2: the same to the ms, measured)."""
 SAME_CUED_NS = 30 * MS
-"""The same where cues from outside set the time, since each Sonic Pi processes a cue at its own pace."""
+"""Tolerance (ns) if cues set the time: two Sonic Pis take in a cue when they come to it."""
 EDGE_NS = 300 * MS
-"""So much before a stop notes are no longer compared: two Sonic Pis don't stop at the same instant."""
+"""Notes of the last so many ns before a stop aren't compared: two Sonic Pis don't stop at the same
+instant."""
 MOVED_NS = 1 * MS
-"""A note played less than this after its time doesn't count as moved, since two clocks differ by as much."""
+"""A note that plays less than this (ns) after its time isn't moved: two clocks differ by as much."""
 LEVEL_DB = 1.0
 QUIET_DBFS = -60.0
 """Two windows below this are equally quiet."""
 TIMES = ("moved", "retimed", "overtaken", "unconfirmed")
-"""Figures that tell of notes that sound at another time: no reason for one that doesn't sound."""
+"""Figures that count notes at another time. They don't explain a note that doesn't sound."""
 MIXERS = frozenset({"sonic-pi-mixer", "sonic-pi-basic_mixer"})
 PATH_WORDS = re.compile(r"\S*/(\S+)")
 JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
@@ -47,7 +49,7 @@ Sound = tuple[Argument, ...]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A requested synth or FX: its kind, and its time in ns after the first one."""
+    """A synth or FX that was asked for: its sound, and its time in ns after the first one."""
 
     sound: Sound
     at_ns: int
@@ -68,9 +70,9 @@ class NoteDifference:
     plain: int
     jam: int
     lacking: Mapping[str, int]
-    """In plain, but not in the jam: by name."""
+    """Notes in plain, but not in the jam, by name."""
     extra: Mapping[str, int]
-    """In the jam, but not in plain."""
+    """Notes in the jam, but not in plain, by name."""
 
     @property
     def same(self) -> bool:
@@ -79,7 +81,7 @@ class NoteDifference:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """The messages of the player's Sonic Pi as one scsynth was handed them."""
+    """The messages that one scsynth was handed for those of the player's Sonic Pi."""
 
     messages: int
     notes: int
@@ -87,7 +89,7 @@ class Handed:
     """Messages sent, but not handed to it, by kind."""
     extra: Mapping[str, int]
     stands_in: Mapping[str, int]
-    """Another synthdef in place of the one sent, as "one for other", and how often."""
+    """Another synthdef in the place of the one sent: "this for that", and how often."""
     moved: int
     moved_ms_max: float
     out_of_order: int
@@ -102,7 +104,7 @@ class Levels:
     windows: tuple[float, ...]
 
     def apart_db(self, other: "Levels") -> float:
-        """Return by how much two differ at most, over all or in any window that isn't quiet in both."""
+        """Return the greatest difference in dB, over all or in any window that isn't quiet in both."""
         pairs = [(self.whole, other.whole), *zip(self.windows, other.windows, strict=False)]
         return max(
             (abs(one - two) for one, two in pairs if max(one, two) > QUIET_DBFS),
@@ -112,13 +114,13 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """All that was seen of one program."""
+    """All observations of one program."""
 
     program: str
     lines: int
     seconds: float
     sent: NoteDifference = NoteDifference(0, 0, {}, {})
-    """The messages of the jam's Sonic Pi, compared with the plain one's."""
+    """The notes of the jam's Sonic Pi, against those of the plain one."""
     home: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
     elsewhere: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
     levels: Mapping[str, Levels] = field(
@@ -129,22 +131,22 @@ class Trial:
     """By WHERE: nodes of the program that are still there after the stop."""
     uncompleted: Mapping[str, int] = field(default_factory=dict)
     """By "plain" and "jam": runs that Sonic Pi stopped and never called completed. That is a race of its own,
-    and it never frees such a run's group and mixer, in plain either."""
+    in plain too, and it never frees such a run's group and mixer."""
     errors: Mapping[str, Counter[str]] = field(default_factory=lambda: {"plain": Counter(), "jam": Counter()})
-    """Errors that Sonic Pi reported, by "plain" and "jam"."""
+    """By "plain" and "jam": messages that Sonic Pi called an error."""
     seconds_behind: Mapping[str, int] = field(default_factory=dict)
     late: Mapping[str, int] = field(default_factory=dict)
     """Bundles that came late, by each scsynth's own word."""
     counted: Mapping[str, float] = field(default_factory=dict)
-    """The figures that rose in `jamrelay stats`, by "member figure"."""
+    """Figures of `jamrelay stats` that rose, by "member figure"."""
     told: tuple[str, ...] = ()
-    """The player's bridge's output meanwhile."""
+    """Lines that the player's bridge logged meanwhile."""
     ended: str = ""
     """Why it couldn't be played to its end."""
 
     @property
     def faults(self) -> list[str]:
-        """Return the differences from plain Sonic Pi in words."""
+        """The deviations from plain Sonic Pi, in words; [] if there are none."""
         if self.ended:
             return [self.ended]
         found = []
@@ -180,7 +182,7 @@ class Trial:
 
     @property
     def reasons(self) -> list[str]:
-        """Return the counts and messages about all this."""
+        """The figures and messages that may explain them."""
         counted = [f"{name} {amount:g}" for name, amount in self.counted.items()]
         return counted + [f"bridge: {line}" for line in self.told]
 
@@ -252,12 +254,12 @@ def notes_of(stream: Sequence[Said], from_ns: int, to_ns: int) -> list[Note]:
 
 
 def is_counted(said: Said) -> bool:
-    """Return whether a message makes a synth or FX at a given time, which is compared as a note."""
+    """Tell whether a message makes a synth or FX at a given time. Only those are compared as notes."""
     return said.is_note and said.message.timetag is not None and said.content[1] not in MIXERS
 
 
 def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
-    """Return the sound of a synth: name, sample, and controls without numbers of buses and buffers."""
+    """Return the sound of a synth: name, sample, and controls except for numbers of buses and buffers."""
     ids = AUDIO_BUSES | BUFFERS
     controls = sorted((str(name), value) for name, value in said.controls.items() if name not in ids)
     sample = buffers.get(said.controls.get("buf"), "")
@@ -268,10 +270,9 @@ def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
 def compare_notes(
     plain: Sequence[Note], jam: Sequence[Note], until_ns: int, same_ns: int = SAME_NS
 ) -> NoteDifference:
-    """Match the notes of two Sonic Pis up to an instant after the first note, and list those without a
-    partner.
+    """Match the notes of two Sonic Pis up to an instant after the first note; return those without a partner.
 
-    Order is not compared. It follows from the times, and among equal times Ruby chooses it.
+    Order needs no check of its own: it follows from the times, and among equal times it is Ruby's to choose.
     """
     plain, jam = ([note for note in notes if note.at_ns < until_ns] for notes in (plain, jam))
     waiting: dict[Sound, list[int]] = defaultdict(list)
@@ -292,7 +293,7 @@ def compare_notes(
 
 
 def handed_of(pairing: Pairing, shift_ns: int = 0) -> Handed:
-    """Sum up how a scsynth was handed the messages of Sonic Pi. Loads of buffers have no time of their
+    """Sum up the messages that a scsynth was handed for Sonic Pi's. Loads of buffers have no time of their
     own."""
     others = {said.content[2]: said for said in pairing.out_only if said.is_note}
     lacking, stands_in = Counter[str](), Counter[str]()
@@ -331,7 +332,8 @@ def short(said: Said) -> str:
 
 
 def error_lines(said: Iterable[str]) -> Counter[str]:
-    """Return the errors that Sonic Pi told its GUI, less numbers of runs, lines, buffers, and how often."""
+    """Return the errors that Sonic Pi sent to its GUI, and how often, without numbers of runs, lines,
+    buffers."""
     found: Counter[str] = Counter()
     for line in said:
         if line.startswith(("/error", "/syntax_error")):
@@ -342,7 +344,7 @@ def error_lines(said: Iterable[str]) -> Counter[str]:
 
 
 def risen(before: Mapping[str, Any], after: Mapping[str, Any], what: Iterable[str]) -> dict[str, float]:
-    """Return by how much figures of a member's statistics rose. A figure may be a table of figures."""
+    """Return the rise of each figure of a member's statistics. A figure may be a table of figures."""
     found: dict[str, float] = {}
     for name in what:
         old, new = before.get(name, 0), after.get(name, 0)

@@ -42,7 +42,7 @@ def play_all(
 
 
 def show(trials: Sequence[Trial], console: Console) -> None:
-    """Print a line for each program and, below, the differences from plain Sonic Pi with their reasons."""
+    """Print a line for each program and, below, its deviations from plain Sonic Pi and their explanations."""
     rows = [
         (
             trial.program, trial.verdict + (", dies in plain" if trial.dies_in_plain else ""),
