@@ -178,7 +178,8 @@ def synth_reply(message: Message) -> bytes | None:
 
 def first_hello(member: Member) -> control.Hello:
     """Return the Hello of a bridge that starts, from the state that the last one remembered."""
-    memory = member.memory
+    memory, member.standing = member.memory, Standing()
+    member.standing.see(Event.HELLO)
     return greeting.hello(_identity(member), memory, outs=16, ins=16, next_seq=memory.next_seq)
 
 
