@@ -15,7 +15,7 @@ from statistics import median
 
 import pytest
 from rehearsal.proof.compare import Comparison, compare
-from rehearsal.proof.matching import Event
+from rehearsal.proof.matching import MatchedEvent
 from rehearsal.rigs.jam import Jam
 from rehearsal.rigs.stage import Stage
 
@@ -99,7 +99,7 @@ def torn(compared: Comparison) -> list[str]:
     return found
 
 
-def _apart_ms(event: Event) -> float:
+def _apart_ms(event: MatchedEvent) -> float:
     first, second = (event.held[name].due_ns for name in NAMES)
     return (first - second) / 1e6
 

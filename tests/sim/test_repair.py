@@ -2,8 +2,8 @@
 
 import pytest
 from laboratory.runs.points import Point, legs_of
-from laboratory.runs.tallying import Event
-from laboratory.virtual.stage import Stage
+from laboratory.runs.tallying import TalliedNote
+from laboratory.virtual.stage import VirtualStage
 from laboratory.virtual.tally import events_of
 
 from relay.wire import frames
@@ -19,11 +19,13 @@ SECONDS = 12.0
 LOSSY = "delay=50,jitter=10,loss=10%"
 
 
-def jam(network: str, *, ahead_ms: float = 500.0, seed: int = 1) -> tuple[Stage, list[Event], list[float]]:
+def jam(
+    network: str, *, ahead_ms: float = 500.0, seed: int = 1
+) -> tuple[VirtualStage, list[TalliedNote], list[float]]:
     """Play over ways that are known; return the stage, its events, and bytes per second: up and down of each
     member."""
     legs = legs_of(Point("p", "s", 0.0, "virtual", network))
-    stage = Stage(legs, seed=seed, lead_ms=200.0)
+    stage = VirtualStage(legs, seed=seed, lead_ms=200.0)
     start_s = stage.warm_up()
     carried.much_to_all(stage.jam.hub)
     for host in stage.jam.members.values():

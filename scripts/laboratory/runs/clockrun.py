@@ -20,7 +20,7 @@ from laboratory.runs.points import Point
 from laboratory.runs.runs import stamp
 from laboratory.star.decisionlog import read_log
 from laboratory.star.star import Star
-from laboratory.tables.clockreport import Error, Found, Setting, Stated
+from laboratory.tables.clockreport import ClockSetting, Error, Found, Stated
 
 ASK_S = 2.0
 RATE_PPM_OFF_MAX = 15.0
@@ -61,7 +61,7 @@ class Asker:
             self.stated.append(Stated(member["name"], time.time_ns(), bound_us, rate_ppm))
 
 
-def run(setting: Setting, folder: Path, *, seed: int = 1) -> Found:
+def run(setting: ClockSetting, folder: Path, *, seed: int = 1) -> Found:
     """Let real bridges play and return the errors of their clocks from `settled_s` on.
 
     Call it from a thread that lives as long as the run, as laboratory.runs.realrun.run. Raises RunFailed, and

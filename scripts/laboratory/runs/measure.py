@@ -14,7 +14,7 @@ from rehearsal.proof.slots import SLOT_BITS
 from rehearsal.rigs.recording import RecordedMessage, Recording, parse_message, unix_ns
 
 from laboratory.runs import tallying
-from laboratory.runs.tallying import Event, Handed, Key, Notes, event_of, out_of_order
+from laboratory.runs.tallying import Handed, Key, Notes, TalliedNote, event_of, out_of_order
 from relay.wire.quantile import quantile
 
 SAME_NS = 2_000_000
@@ -43,7 +43,7 @@ class Member:
 
 def observe(
     members: Sequence[Member], judged: Sequence[LoggedEvent], from_ns: int, to_ns: int, *, lead_ms: float
-) -> list[Event]:
+) -> list[TalliedNote]:
     """Return the fate of the notes emitted in [from_ns, to_ns), in the order of emission.
 
     judged: the room's whole log. Raises MeasureError if a recorder lost something, if the log contradicts the
@@ -72,7 +72,7 @@ def observe(
 def judged_event(
     member: Member, node: int, sent: RecordedMessage, verdicts: Mapping[Key, LoggedEvent],
     handed: Mapping[str, Notes], misplaced: Mapping[str, set[Key]], lead_ns: int,
-) -> Event:  # fmt: skip
+) -> TalliedNote:  # fmt: skip
     """Return the fate of a note that a member sent."""
     judged = verdicts.get((member.slot, node))
     if judged is not None and judged.payload != sent.raw:
@@ -87,7 +87,7 @@ def judged_event(
     return replace(event, unconfirmed=is_unconfirmed(event, judged))
 
 
-def is_unconfirmed(event: Event, judged: LoggedEvent | None) -> bool:
+def is_unconfirmed(event: TalliedNote, judged: LoggedEvent | None) -> bool:
     """Tell whether an origin played its event as stamped although the room has it later, or not at all.
 
     An event that was played before its verdict came, but just as the verdict says, isn't counted: from
@@ -103,7 +103,7 @@ def is_unconfirmed(event: Event, judged: LoggedEvent | None) -> bool:
     return elsewhere and (event.retimed or event.moved)
 
 
-def undisturbed(events: Iterable[Event], stalls: Sequence[tuple[int, int]]) -> list[Event]:
+def undisturbed(events: Iterable[TalliedNote], stalls: Sequence[tuple[int, int]]) -> list[TalliedNote]:
     """Return the events that didn't live while the machine stood still. stalls: (from, to) in ns.
 
     Only an event's instant of emission decides whether it is left out, never its fate.
@@ -111,12 +111,12 @@ def undisturbed(events: Iterable[Event], stalls: Sequence[tuple[int, int]]) -> l
     return [event for event in events if not is_disturbed(event, stalls)]
 
 
-def is_disturbed(event: Event, stalls: Iterable[tuple[int, int]]) -> bool:
+def is_disturbed(event: TalliedNote, stalls: Iterable[tuple[int, int]]) -> bool:
     """Tell whether an event lived while the machine stood still, or just after."""
     return any(lives_in(event, from_ns, to_ns + AFTER_STALL_NS) for from_ns, to_ns in stalls)
 
 
-def cut_off(events: Iterable[Event], member: str, from_ns: int, to_ns: int) -> list[Event]:
+def cut_off(events: Iterable[TalliedNote], member: str, from_ns: int, to_ns: int) -> list[TalliedNote]:
     """Return the events without the part of a member that was cut off from from_ns to to_ns (CLOCK_REALTIME).
 
     Of the events that live in that period, the member's own are left out, and the others lose its hearing.
@@ -130,12 +130,12 @@ def cut_off(events: Iterable[Event], member: str, from_ns: int, to_ns: int) -> l
     return seen
 
 
-def lives_in(event: Event, from_ns: int, to_ns: int) -> bool:
+def lives_in(event: TalliedNote, from_ns: int, to_ns: int) -> bool:
     """Tell whether an event is under way at any instant of a period."""
     return event.at_ns < to_ns and event.base_ns > from_ns
 
 
-def without(event: Event, member: str) -> Event:
+def without(event: TalliedNote, member: str) -> TalliedNote:
     """Return an event without one of its listeners."""
 
     def others(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -161,13 +161,13 @@ def notes_of(recording: Recording) -> Notes:
     return notes
 
 
-def figures(events: Sequence[Event]) -> dict[str, Any]:
+def figures(events: Sequence[TalliedNote]) -> dict[str, Any]:
     """Return the fields of a Row that follow from the events alone, by name; see laboratory.runs.rows."""
     errors_us = sorted(abs(by_ns) / 1e3 for event in events for _, _, by_ns in clock_errors(event))
     return {**tallying.figures(events), "clock_error_us_p99": quantile(errors_us, 0.99)}
 
 
-def clock_errors(event: Event) -> list[tuple[str, Handed, int]]:
+def clock_errors(event: TalliedNote) -> list[tuple[str, Handed, int]]:
     """Return (member, message handed, how many ns its clock is ahead of the relay's) for an event's
     listeners.
 
@@ -193,7 +193,7 @@ def plain_bytes(members: Iterable[Member], from_ns: int, to_ns: int) -> int:
     )
 
 
-def lag_ms(events: Iterable[Event], ahead_ms: float, share: float) -> float | None:
+def lag_ms(events: Iterable[TalliedNote], ahead_ms: float, share: float) -> float | None:
     """Return a quantile of the feeders' lag (ms): how much later than meant they sent, through this machine's
     fault."""
     lags = (ahead_ms - (event.stamped_ns - event.at_ns) / 1e6 for event in events)

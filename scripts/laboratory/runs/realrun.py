@@ -31,7 +31,7 @@ from laboratory.runs.oracle import Oracle
 from laboratory.runs.players import POLL_S, Player, Relay, RunFailed, Seated
 from laboratory.runs.points import Cut, Point, legs_of
 from laboratory.runs.rows import Row, asked
-from laboratory.runs.tallying import Event
+from laboratory.runs.tallying import TalliedNote
 from laboratory.star.decisionlog import read_log
 from laboratory.star.star import Star
 from relay.lead.keeper import LEAD_START
@@ -185,7 +185,7 @@ def transport_of(point: Point) -> str:
     return point.transport.partition("-")[0]
 
 
-def judge(played: Performance) -> tuple[Row, dict[str, Any], list[Event]]:
+def judge(played: Performance) -> tuple[Row, dict[str, Any], list[TalliedNote]]:
     """Return the row of the notes emitted in the window, further figures by name, and their events.
 
     Raises RunFailed.
@@ -203,7 +203,7 @@ def judge(played: Performance) -> tuple[Row, dict[str, Any], list[Event]]:
         judged = relaylog.read(folder / "events.jsonl")
         observed = measure.observe(members, judged, *played.window_ns, lead_ms=point.lead_ms or 0.0)
         events = measure.undisturbed(observed, stalls)
-    except (MeasureError, relaylog.LogError) as error:
+    except (MeasureError, relaylog.RelayLogError) as error:
         raise RunFailed(str(error)) from error
     away = set[int]()
     if cut := Cut.parse(point.cut):

@@ -54,7 +54,7 @@ Notes = Mapping[Key, Sequence[tuple[int, Handed]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TalliedNote:
     """One note and its fate. The tuples contain names of members."""
 
     origin: str
@@ -111,7 +111,7 @@ def event_of(
     origin: str, key: Key, *, at_ns: int, stamped_ns: int, base_ns: int, verdict: Verdict | None,
     handed: Mapping[str, Notes], misplaced: Mapping[str, Collection[Key]], expected: bytes | None = None,
     missed: bool, retimed: bool, moved: bool,
-) -> Event:  # fmt: skip
+) -> TalliedNote:  # fmt: skip
     """Return the fate of a note. handed, misplaced (see `out_of_order`): by member.
 
     expected: the message that a scsynth should be handed; None: the one that most were handed. A second copy
@@ -121,7 +121,7 @@ def event_of(
     held = {name: each[0][1] for name, each in copies.items()}
     if expected is None and held:
         expected = Counter(one.message for one in held.values()).most_common(1)[0][0]
-    return Event(
+    return TalliedNote(
         origin, at_ns, stamped_ns, base_ns, verdict, held,
         missing=tuple(name for name in handed if name not in held),
         late=tuple(
@@ -148,7 +148,7 @@ def out_of_order(notes: Notes, verdicts: Mapping[Key, Verdict]) -> set[Key]:
     return {keys[place] for place in not_in_order([place for _, place in sorted(firsts)])}
 
 
-def figures(events: Collection[Event]) -> dict[str, Any]:
+def figures(events: Collection[TalliedNote]) -> dict[str, Any]:
     """Return the fields of a Row that follow from the events alone, by name; see laboratory.runs.rows."""
     heard = [
         (event, name, one.at_ns, one.timetag_ns)

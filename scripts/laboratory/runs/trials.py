@@ -17,7 +17,7 @@ from laboratory.runs.view import lead_text, table_of, table_of_runs
 from laboratory.study import plan as studyplan
 from laboratory.study import repeat, study
 from laboratory.study.cells import Cell, cells_of
-from laboratory.tables import accidents, clockreport, envelope, figures
+from laboratory.tables import accidents, clockreport, envelope, plots
 from laboratory.tables import leads as leadtable
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
@@ -95,7 +95,7 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
             tried = f"{row.network}\nlead {lead_text(row)}, {row.members} members"
             tried += "" if row.scheme is Scheme.JUDGED else f", by {row.scheme}"
             groups.setdefault(tried, []).append(cell)
-        figures.dots(list(groups.items()), "Bad events by network", picture)
+        plots.dots(list(groups.items()), "Bad events by network", picture)
         console.print(f"rows in {path}, figure in {picture}")
     return 1 if failures else 0
 
@@ -124,7 +124,7 @@ def run_lead_table(console: Console, at_once: int) -> int:
     made_by = runs.stamp()
     failures = run_jobs(console, jobs, at_once, lambda job, found: done.update({job.name: found}))
     found = [done[job.name] for job in jobs if job.name in done]
-    outcomes = [one for one in found if isinstance(one, leadtable.Outcome)]
+    outcomes = [one for one in found if isinstance(one, leadtable.LeadOutcome)]
     stricken = [one for several in found if isinstance(several, list) for one in several]
     page = accidents.page(outcomes, stricken, made_by.commit)
     if not failures:

@@ -39,7 +39,7 @@ ROW_TYPE = np.dtype(
 Rows = np.ndarray[Any, np.dtype[Any]]
 
 
-class LogError(ValueError):
+class DecisionLogError(ValueError):
     """Not a log of netlab, or a log of another version. The text names the finding."""
 
 
@@ -106,7 +106,7 @@ def header_line(header: Header) -> bytes:
 
 
 def loads(data: bytes) -> Log:
-    """Return the log in `data`; half a row at its end is left out. Raises LogError."""
+    """Return the log in `data`; half a row at its end is left out. Raises DecisionLogError."""
     line, newline, body = data.partition(b"\n")
     try:
         if not newline:
@@ -116,17 +116,17 @@ def loads(data: bytes) -> Log:
             raise msgspec.ValidationError(f"no header of version {LOG_VERSION}")
         header = msgspec.convert(found, Header)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LogError(f"not a log of netlab: {error}; it began with {line[:60]!r}") from error
+        raise DecisionLogError(f"not a log of netlab: {error}; it began with {line[:60]!r}") from error
     rows = np.frombuffer(body, dtype=ROW_TYPE, count=len(body) // ROW_BYTES)
     return Log(header, rows[np.lexsort((rows["index"], rows["way"], rows["leg"]))])
 
 
 def read_log(path: Path | str) -> Log:
-    """Return the log in a file. Raises OSError, LogError."""
+    """Return the log in a file. Raises OSError, DecisionLogError."""
     try:
         return loads(Path(path).read_bytes())
-    except LogError as error:
-        raise LogError(f"{path}: {error}") from error
+    except DecisionLogError as error:
+        raise DecisionLogError(f"{path}: {error}") from error
 
 
 def first_difference(log: Log, name: str, way: str) -> str | None:

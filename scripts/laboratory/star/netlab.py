@@ -41,7 +41,7 @@ TABLE_COLUMNS = 160
 """Wide as the widest table: better that a narrow terminal wraps than that figures are cut."""
 
 
-class Outcome:
+class Programs:
     """The programs' output, printed as it comes, and their exit statuses."""
 
     def __init__(self, console: Console) -> None:
@@ -99,7 +99,7 @@ def legs_of(profile: str, members: Sequence[str], exceptions: Sequence[str]) -> 
         raise click.UsageError(f"{error} (--list shows the profiles)") from error
 
 
-def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: Outcome) -> None:
+def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: Programs) -> None:
     """Run the relay's and the members' programs to the members' end, or to Ctrl-C."""
     settings = os.environ | {"NETLAB_RELAY": star.relay_address}
     paths = f"{Path(sys.executable).parent}{os.pathsep}{settings.get('PATH', '')}"
@@ -274,7 +274,7 @@ def main(
         with tempfile.TemporaryDirectory(prefix="netlab-") as folder:
             path = log or Path(folder) / "decisions.log"
             star = Star(legs, seed=seed, log=path, congestion=congestion, realtime=realtime)
-            outcome = Outcome(console)
+            outcome = Programs(console)
             with star:
                 run(star, relay, command, Path(folder) / "relay", outcome)
             reports = report(read_log(path))

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from laboratory.star.selfcheck import SelfCheck
 from laboratory.star.star import Star
-from laboratory.star.wayreport import Share, WayReport
+from laboratory.star.wayreport import AskedShare, WayReport
 from relay.netmodel.networks import Profile
 
 
@@ -96,7 +96,7 @@ def _pair(values: tuple[float, ...], places: int = 1) -> str:
     return "/".join("-" if math.isnan(value) else f"{value:.{places}f}" for value in values)
 
 
-def _share(one: Share | None) -> str:
+def _share(one: AskedShare | None) -> str:
     if one is None or (one.asked == 0.0 and one.got == 0.0):
         return "-"
     asked, got, low, high = (100 * value for value in (one.asked, one.got, one.low, one.high))

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class AskedShare:
     """A share that chance decided: as asked, as it came, and the interval around it.
 
     low, high: Wilson's 99 % interval of `got`. The verdict is whether it holds `asked`. n: the number of
@@ -63,9 +63,9 @@ class WayReport:
     delay_decided_ms: tuple[float, float]
     error_ms: tuple[float, float]
     """Written minus decided."""
-    loss: Share
-    bursts: Share | None
-    copies: Share | None
+    loss: AskedShare
+    bursts: AskedShare | None
+    copies: AskedShare | None
     faults: list[str] = field(default_factory=list)
     """Deviations from the request, in words."""
     lateness: list[str] = field(default_factory=list)
@@ -127,11 +127,11 @@ def way_report(log: Log, name: str, way: str, *, even: bool = False, replay: boo
     return result
 
 
-def share(asked: float, count: float, n: float) -> Share:
+def share(asked: float, count: float, n: float) -> AskedShare:
     """Return the outcome of `asked` in n independent trials."""
     got = count / n if n else 0.0
     low, high = wilson(count, n, 0.99)
-    return Share(asked, got, n, low, high)
+    return AskedShare(asked, got, n, low, high)
 
 
 def burst_trials(bursts: Bursts, at_s: Floats) -> float:
@@ -185,7 +185,7 @@ def delay_asked_ms(way: Way) -> tuple[float, float]:
     return p50, p99
 
 
-def _bursts(asked: Way, rows: "NDArray[np.void]", fates: dict[str, int]) -> Share | None:
+def _bursts(asked: Way, rows: "NDArray[np.void]", fates: dict[str, int]) -> AskedShare | None:
     if asked.bursts is None or asked.bursts.share == 0.0:
         return None
     before = (rows["fate"] != FATES.index(Fate.OUTAGE)) & (rows["fate"] != FATES.index(Fate.QUEUE_FULL))

@@ -14,7 +14,7 @@ from laboratory.study.groups import (
     variants,
 )
 from laboratory.study.plan import BY_TIMESTAMPS, SWEEPS
-from laboratory.tables import figures
+from laboratory.tables import plots
 
 TABLES = {
     "grid": (
@@ -49,7 +49,7 @@ def draw_all(cells: Sequence[Cell], minutes: Sequence[Minute], folder: Path) -> 
         (folder / f"{name}.png").unlink(missing_ok=True)
     for sweep in SWEEPS:
         if any(cell.series == sweep.series for cell in cells):
-            figures.sweep(
+            plots.sweep(
                 cells, sweep.series, f"{sweep.title}: what becomes of events", sweep.label,
                 folder / f"{sweep.series}.png", symlog=sweep.unit == " %",
             )  # fmt: skip
@@ -68,23 +68,23 @@ def draw_all(cells: Sequence[Cell], minutes: Sequence[Minute], folder: Path) -> 
     ]
     if panels:
         title = "A judge, or timestamps alone: bad and divergent events, UDP with repair"
-        figures.schemes(panels, title, folder / "schemes.png")
+        plots.schemes(panels, title, folder / "schemes.png")
     for name, groups, title in (
         ("profiles", profile_groups(cells), "Named networks in virtual time"),
         ("transports", transport_groups(cells), "UDP and TCP with real processes (netlab)"),
     ):
         if groups:
-            figures.dots(groups, f"{title}: bad and re-timed events", folder / f"{name}.png")
+            plots.dots(groups, f"{title}: bad and re-timed events", folder / f"{name}.png")
     if sizes := lines_of(cells, "members "):
         title = "Size of the room: bad events and spread, UDP with repair"
-        figures.sizes(sizes, title, folder / "members.png")
+        plots.sizes(sizes, title, folder / "members.png")
     if any(minute.minute != WHOLE for minute in minutes):
         title = "An hour of clocks at +-50 ppm: spread of events, errors of clocks"
-        figures.hour(minutes, title, folder / "spread.png")
+        plots.hour(minutes, title, folder / "spread.png")
     return {f"{name}.png" for name in NAMES if (folder / f"{name}.png").exists()}
 
 
 def draw_table(name: str, lines: Sequence[Line], folder: Path) -> None:
     title, label = TABLES[name]
     columns = sorted({cell.x for _, line in lines for cell in line})
-    figures.table_of_shares(lines, columns, title, label, folder / f"{name}.png", reverse=name == "ahead")
+    plots.table_of_shares(lines, columns, title, label, folder / f"{name}.png", reverse=name == "ahead")

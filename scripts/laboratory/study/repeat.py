@@ -26,7 +26,7 @@ SPREAD_TOLERANCE_US = 150.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RepeatVerdict:
     """Whether one figure of a point agrees with the committed one, and the sentence that says so."""
 
     point: str
@@ -55,7 +55,7 @@ def point_of(group: Sequence[Row]) -> Point:
     return Point(name=group[0].point, seeds=seeds, **{name: getattr(group[0], name) for name in ASKED})
 
 
-def judge(committed: Iterable[Row], found: Iterable[Row]) -> list[Verdict]:
+def judge(committed: Iterable[Row], found: Iterable[Row]) -> list[RepeatVerdict]:
     """Return the verdicts on every point that was found anew."""
     before = {cell.first.point: cell for cell in cells_of(committed)}
     return [
@@ -69,7 +69,7 @@ def judge(committed: Iterable[Row], found: Iterable[Row]) -> list[Verdict]:
     ]
 
 
-def share_verdict(before: Cell, anew: Cell, what: str) -> Verdict:
+def share_verdict(before: Cell, anew: Cell, what: str) -> RepeatVerdict:
     figure = "bad" if what == "bad" else "retimed"
     old, new = getattr(before, figure), getattr(anew, figure)
     difference = difference_of(counts(anew, figure), counts(before, figure))
@@ -79,10 +79,10 @@ def share_verdict(before: Cell, anew: Cell, what: str) -> Verdict:
         f"of {old.events}; difference {difference.value * 100:+.2f} points, 99 % interval "
         f"{difference.low * 100:+.2f} to {difference.high * 100:+.2f}: {'agrees' if agrees else 'DIFFERS'}"
     )
-    return Verdict(before.first.point, agrees, text)
+    return RepeatVerdict(before.first.point, agrees, text)
 
 
-def spread_verdict(before: Cell, anew: Cell) -> list[Verdict]:
+def spread_verdict(before: Cell, anew: Cell) -> list[RepeatVerdict]:
     """Return the verdict on the median spread; none where it wasn't measured."""
     old, new = (cell.mean("spread_us_p50") for cell in (before, anew))
     if old is None or new is None:
@@ -93,4 +93,4 @@ def spread_verdict(before: Cell, anew: Cell) -> list[Verdict]:
         f"{before.first.point}: spread p50 {new:.0f} us, committed {old:.0f} us +- {tolerance_us:.0f} us: "
         f"{'agrees' if agrees else 'DIFFERS'}"
     )
-    return [Verdict(before.first.point, agrees, text)]
+    return [RepeatVerdict(before.first.point, agrees, text)]

@@ -17,8 +17,8 @@ from laboratory.study import groups
 from laboratory.study import plan as studyplan
 from laboratory.study.cells import COHERENT, Cell, agreements, curve, sweep_curve, threshold
 from laboratory.study.intervals import percent
-from laboratory.tables.figures import LABELS
 from laboratory.tables.pages import render
+from laboratory.tables.plots import LABELS
 from relay.netmodel.networks import PROFILES
 from relay.wire.sequence import Scheme
 

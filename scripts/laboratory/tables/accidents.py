@@ -17,7 +17,7 @@ from laboratory.tables import leads
 from laboratory.tables.leads import CLEAN
 from laboratory.tables.pages import render
 from laboratory.virtual.net import Meddler
-from laboratory.virtual.stage import RUN_OUT_S, Stage
+from laboratory.virtual.stage import RUN_OUT_S, VirtualStage
 from relay.lead.delivery_times import BLOCK
 from relay.lead.keeper import Caution
 from relay.wire.timetag import TICKS_PER_S
@@ -38,7 +38,7 @@ COST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class AccidentTrial:
     """Accidents: their duration, the age of the room (both in s), and the number of members they hit."""
 
     stall_s: float
@@ -48,14 +48,14 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AccidentOutcome:
     """The effect of one or several accidents; (lead, shift) in ms.
 
     most: the greatest of either in the minute after the last accident began. later: at the end of that
     minute.
     """
 
-    trial: Trial
+    trial: AccidentTrial
     accidents: int
     before: tuple[int, int]
     most: tuple[int, int]
@@ -88,7 +88,7 @@ class Outcome:
 
 
 TRIALS = tuple(
-    Trial(stall_s, age_s, members, caution)
+    AccidentTrial(stall_s, age_s, members, caution)
     for age_s in AGES_S
     for members in (1, 2)
     for stall_s in STALLS_S
@@ -96,10 +96,12 @@ TRIALS = tuple(
 )
 
 
-def run(trial: Trial, *, accidents: int = ACCIDENTS, seed: int = 1, network: str = CLEAN) -> list[Outcome]:
+def run(
+    trial: AccidentTrial, *, accidents: int = ACCIDENTS, seed: int = 1, network: str = CLEAN
+) -> list[AccidentOutcome]:
     """Return the effect of one accident, and that of all of them together."""
     legs = legs_of(Point("accident", "lead", 0.0, "virtual", network, members=MEMBERS))
-    stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=trial.caution)
+    stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=trial.caution)
     start_s = stage.warm_up()
     first_s = start_s + trial.age_s
     instants_s = [first_s + index * MINUTE_S for index in range(accidents)]
@@ -120,7 +122,7 @@ def run(trial: Trial, *, accidents: int = ACCIDENTS, seed: int = 1, network: str
             lead_ms, shift_ms = _at(stage, now_s)
             most = max(most[0], lead_ms), max(most[1], shift_ms)
         if count in (1, accidents):
-            outcomes.append(Outcome(trial, count, before, most, _at(stage, now_s)))
+            outcomes.append(AccidentOutcome(trial, count, before, most, _at(stage, now_s)))
     return outcomes
 
 
@@ -148,7 +150,7 @@ def jobs() -> list[Job]:
     ]
 
 
-def page(outcomes: Sequence[leads.Outcome], stricken: Iterable[Outcome], commit: str) -> str:
+def page(outcomes: Sequence[leads.LeadOutcome], stricken: Iterable[AccidentOutcome], commit: str) -> str:
     """Return docs/LEADS.md: the lead table, and below it the table of accidents."""
     ordered = sorted(stricken, key=lambda one: (one.trial.age_s, one.accidents))
     broken = sum(not one.holds for one in ordered)
@@ -158,7 +160,7 @@ def page(outcomes: Sequence[leads.Outcome], stricken: Iterable[Outcome], commit:
     )  # fmt: skip
 
 
-def _at(stage: Stage, true_s: float) -> tuple[int, int]:
+def _at(stage: VirtualStage, true_s: float) -> tuple[int, int]:
     """Lead and shift (ms) at a true instant."""
     stage.jam.run(true_s)
     timing = stage.jam.hub.rooms["main"].tuning.keeper.timing

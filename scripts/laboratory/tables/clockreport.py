@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from laboratory.runs.runs import ROOT
-from laboratory.tables import figures
+from laboratory.tables import plots
 from laboratory.tables.pages import render
 from relay.wire.quantile import quantile
 
@@ -20,7 +20,7 @@ LOCK_S_MAX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ClockSetting:
     """A run of clocks, and the demand on it.
 
     skews_ppm: how much too fast each member's local clock runs. settled_s: errors count from this second on.
@@ -44,14 +44,14 @@ class Setting:
         return [self.beside_relay] if self.beside_relay else list(self.skews_ppm)
 
 
-QUEUES = Setting(
+QUEUES = ClockSetting(
     "queues", "Ten minutes over lopsided queues",
     "up:delay=40,jitter=20,kind=lognormal;down:delay=40,jitter=8,kind=lognormal",
     {"anna": 50.0, "ben": -50.0, "carla": 0.0}, events_per_s=2.0, seconds=660.0, settled_s=60.0,
     p99_us_max=2_000.0,
 )  # fmt: skip
 """40 ms each way, and queues of 20 and 8 ms on average, drawn for every datagram."""
-LOOPBACK = Setting(
+LOOPBACK = ClockSetting(
     "loopback", "A bridge beside the relay, by loopback", "loopback", {"anna": 50.0, "ben": 0.0},
     events_per_s=20.0, seconds=110.0, settled_s=10.0, p99_us_max=100.0, beside_relay="anna",
 )  # fmt: skip
@@ -84,7 +84,7 @@ class Stated:
 class Found:
     """A clock run. lock_s: from Welcome to session time, by member."""
 
-    setting: Setting
+    setting: ClockSetting
     commit: str
     errors: Sequence[Error]
     stated: Sequence[Stated]
@@ -92,7 +92,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ClockVerdict:
     """One member's clock. inside: of the errors with a bound that was stated before them, those within it."""
 
     member: str
@@ -118,12 +118,12 @@ class Verdict:
         )
 
 
-def judge(found: Found) -> list[Verdict]:
+def judge(found: Found) -> list[ClockVerdict]:
     """Return the verdict on every clock that is judged."""
     return [judged_member(found, name) for name in found.setting.judged]
 
 
-def judged_member(found: Found, name: str) -> Verdict:
+def judged_member(found: Found, name: str) -> ClockVerdict:
     errors = [error for error in found.errors if error.member == name]
     stated = sorted((one.at_ns, one.bound_us) for one in found.stated if one.member == name)
     sizes = sorted(abs(error.us) for error in errors)
@@ -133,7 +133,7 @@ def judged_member(found: Found, name: str) -> Verdict:
         if before:
             judged += 1
             inside += abs(error.us) <= stated[before - 1][1]
-    return Verdict(
+    return ClockVerdict(
         name, found.setting.skews_ppm[name], len(errors), quantile(sizes, 0.5) or 0.0,
         quantile(sizes, 0.99) or 0.0,
         quantile(sorted(bound_us for _, bound_us in stated), 0.5) or 0.0, inside, judged, found.lock_s[name],
@@ -169,18 +169,18 @@ def draw(found: Found, path: Path) -> None:
     most_ms = max(
         (abs(error.us) / 1e3 for error in found.errors if error.member in found.setting.judged), default=0.0
     )
-    figure = figures.new_figure(
+    figure = plots.new_figure(
         7.6, 1.2 + 1.4 * len(verdicts), f"Errors of clocks; dashed: p99 of {asked_ms:g} ms, as asked for"
     )
     axes = figure.subplots(len(verdicts), 1, sharex=True, sharey=True, squeeze=False)
     for ax, verdict in zip(axes.flat, verdicts, strict=True):
-        figures.tidy(ax)
+        plots.tidy(ax)
         mine = [error for error in found.errors if error.member == verdict.member]
         for edge_ms in (-asked_ms, asked_ms):
             ax.axhline(edge_ms, color="#6B7280", linewidth=0.8, linestyle="--")
         ax.plot(
             [(error.at_ns - first_ns) / 1e9 for error in mine], [error.us / 1e3 for error in mine],
-            ".", markersize=2, color=figures.COLOURS["udp-repair"],
+            ".", markersize=2, color=plots.COLOURS["udp-repair"],
         )  # fmt: skip
         ax.set_title(
             f"says of itself: within {ms_text(verdict.bound_us)}", loc="right", fontsize=8, color="#6B7280"
@@ -188,4 +188,4 @@ def draw(found: Found, path: Path) -> None:
         ax.set_ylabel(f"{verdict.member}, {verdict.skew_ppm:+g} ppm\nms", fontsize=9)
     axes[0, 0].set_ylim(-1.25 * max(most_ms, asked_ms), 1.25 * max(most_ms, asked_ms))
     axes[-1, 0].set_xlabel(f"s, after the first {found.setting.settled_s:g}")
-    figures.save(figure, path)
+    plots.save(figure, path)

@@ -25,7 +25,7 @@ UNAVOIDABLE_TIMES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class EnvelopeTrial:
     """One network, and the greatest share of bad events allowed there.
 
     at_most: returns the allowed share for the oracle's unavoidable share. spread_ms: the greatest allowed p99
@@ -94,28 +94,30 @@ WAIT_MS = 10.0
 UNEVEN = f"{network(100, jitter_ms=20, loss=5)} | ben={network(100, jitter_ms=20, loss=20)}"
 
 TRIALS = (
-    Trial(
+    EnvelopeTrial(
         CALM_TITLE, CALM, 500, "0; shift 0; lead near hindsight", fixed(0.0), shift_auto=True,
         near_hindsight=True,
     ),
-    Trial("RTT 60, jitter 15, loss 5 %", network(60, jitter_ms=15, loss=5), 500, "0", fixed(0.0)),
-    Trial(
+    EnvelopeTrial("RTT 60, jitter 15, loss 5 %", network(60, jitter_ms=15, loss=5), 500, "0", fixed(0.0)),
+    EnvelopeTrial(
         "RTT 100, jitter 10, loss 10 %", network(100, jitter_ms=10, loss=10), 500, "<= 0.03 %", fixed(3e-4)
     ),
-    Trial("RTT 100, jitter 20, loss 5 %, one member 20 %", UNEVEN, 500, "<= 0.2 %", fixed(2e-3)),
-    Trial("RTT 100, jitter 20, loss 5 %, one member 20 %", UNEVEN, 1000, "<= 0.01 %", fixed(1e-4)),
-    Trial("bursts 5 %, RTT 30", network(30, bursts=5), 500, "<= 3 x unavoidable", times_unavoidable),
-    Trial("bursts 10 %, RTT 100", network(100, bursts=10), 1000, "<= 3 x unavoidable", times_unavoidable),
-    Trial(
+    EnvelopeTrial("RTT 100, jitter 20, loss 5 %, one member 20 %", UNEVEN, 500, "<= 0.2 %", fixed(2e-3)),
+    EnvelopeTrial("RTT 100, jitter 20, loss 5 %, one member 20 %", UNEVEN, 1000, "<= 0.01 %", fixed(1e-4)),
+    EnvelopeTrial("bursts 5 %, RTT 30", network(30, bursts=5), 500, "<= 3 x unavoidable", times_unavoidable),
+    EnvelopeTrial(
+        "bursts 10 %, RTT 100", network(100, bursts=10), 1000, "<= 3 x unavoidable", times_unavoidable
+    ),
+    EnvelopeTrial(
         "one member RTT 200, the others 20", f"{network(20)} | ben={network(200)}", 500, "0; spread < 2 ms",
         fixed(0.0), spread_ms=2.0, shift_auto=True,
     ),
-    Trial(
+    EnvelopeTrial(
         f"{CALM_TITLE}; one member away for 2 s", f"{CALM} | {OUT.member}={CALM},outage=60-62", 500,
         "0 among the others, and for all 1 s after its return; lead, shift and margins as without it",
         fixed(0.0), cut=OUT, shift_auto=True, like=CALM_TITLE, wheres=("netlab",),
     ),
-    Trial(
+    EnvelopeTrial(
         f"{CALM_TITLE}; 3 s of bufferbloat at one member",
         f"{CALM} | {BLOAT.member}={CALM},bloat=60-63:{BLOAT_MS:g}", 500,
         "0 among the others; lead, shift and margins as without it", fixed(0.0), cut=BLOAT, shift_auto=True,
@@ -125,10 +127,10 @@ TRIALS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class EnvelopeVerdict:
     """The verdict on a trial. holds: all events together meet every requirement."""
 
-    trial: Trial
+    trial: EnvelopeTrial
     cell: Cell
     holds: bool
 
@@ -172,11 +174,13 @@ def points(where: str, words: Sequence[str] = ()) -> list[Point]:
     ]
 
 
-def judge(found: Iterable[Row]) -> list[Verdict]:
+def judge(found: Iterable[Row]) -> list[EnvelopeVerdict]:
     """Return the verdict on every trial that has rows."""
     cells = {(cell.series, cell.x, cell.where): cell for cell in cells_of(found)}
     return [
-        Verdict(trial, cell, holds(trial, cell, cells.get((f"envelope {trial.like}", trial.ahead_ms, where))))
+        EnvelopeVerdict(
+            trial, cell, holds(trial, cell, cells.get((f"envelope {trial.like}", trial.ahead_ms, where)))
+        )
         for trial in TRIALS
         for where in trial.wheres
         if (cell := cells.get((f"envelope {trial.title}", trial.ahead_ms, where)))
@@ -197,7 +201,7 @@ def is_near_hindsight(row: Row) -> bool:
     return lead_ms <= (1 + NEAR_SHARE) * least + NEAR_MS and never_shifted
 
 
-def holds(trial: Trial, cell: Cell, without: Cell | None = None) -> bool:
+def holds(trial: EnvelopeTrial, cell: Cell, without: Cell | None = None) -> bool:
     """Tell whether a cell meets its trial's requirements. without: the cell of the trial it must be like."""
     if trial.near_hindsight and not all(map(is_near_hindsight, cell.rows)):
         return False
@@ -224,7 +228,7 @@ def is_like(cell: Cell, without: Cell) -> bool:
     return True
 
 
-def write(path: Path, data: Path) -> list[Verdict]:
+def write(path: Path, data: Path) -> list[EnvelopeVerdict]:
     """Write the text from the data alone; return the verdicts."""
     verdicts = judge(rows.read(data, Row))
     path.write_text(render("envelope", verdicts=verdicts, data=data), encoding="utf-8")

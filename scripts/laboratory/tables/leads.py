@@ -11,10 +11,10 @@ from functools import partial
 
 from laboratory.runs.campaign import Job, folderless
 from laboratory.runs.points import Point, legs_of, names_of
-from laboratory.runs.tallying import Event
+from laboratory.runs.tallying import TalliedNote
 from laboratory.virtual.host import ADVANCE_S
 from laboratory.virtual.net import DOWN
-from laboratory.virtual.stage import RUN_OUT_S, Stage
+from laboratory.virtual.stage import RUN_OUT_S, VirtualStage
 from laboratory.virtual.tally import events_of
 from relay.lead.keeper import Caution
 from relay.netmodel.networks import PROFILES
@@ -31,7 +31,7 @@ BLOAT_AT_S, BLOAT_S, BLOAT_MS = 60.0, 3.0, 350.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class LeadTrial:
     """One line of the table. bloat: whether one member's way down is bloated once, for BLOAT_S.
 
     cautions: the profiles that are tried.
@@ -46,19 +46,19 @@ class Trial:
 
 
 TRIALS = (
-    Trial("RTT 30, jitter 3, loss 0.1 %", CLEAN),
-    Trial("the same, 3 s of bufferbloat at one member", CLEAN, bloat=True),
-    Trial("RTT 60, jitter 15, loss 5 %", "delay=30,jitter=15,loss=5%"),
-    Trial("RTT 100, jitter 10, loss 10 %", "delay=50,jitter=10,loss=10%"),
-    Trial("one member RTT 200, the others 20", "delay=10,jitter=1 | ben=delay=100,jitter=3"),
-    Trial("fibre, a quiet hour", "fibre", seconds=3600.0, events_per_s=1.0, cautions=(Caution.BALANCED,)),
-    *(Trial(name, name) for name in PROFILES),
+    LeadTrial("RTT 30, jitter 3, loss 0.1 %", CLEAN),
+    LeadTrial("the same, 3 s of bufferbloat at one member", CLEAN, bloat=True),
+    LeadTrial("RTT 60, jitter 15, loss 5 %", "delay=30,jitter=15,loss=5%"),
+    LeadTrial("RTT 100, jitter 10, loss 10 %", "delay=50,jitter=10,loss=10%"),
+    LeadTrial("one member RTT 200, the others 20", "delay=10,jitter=1 | ben=delay=100,jitter=3"),
+    LeadTrial("fibre, a quiet hour", "fibre", seconds=3600.0, events_per_s=1.0, cautions=(Caution.BALANCED,)),
+    *(LeadTrial(name, name) for name in PROFILES),
 )
 """The named networks, and some of the envelope's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LeadOutcome:
     """The findings of one run; times in ms."""
 
     trial: str
@@ -80,13 +80,13 @@ class Outcome:
 
 
 def run(
-    trial: Trial, *, caution: Caution = Caution.BALANCED, seconds: float | None = None, seed: int = 1,
+    trial: LeadTrial, *, caution: Caution = Caution.BALANCED, seconds: float | None = None, seed: int = 1,
     members: int = MEMBERS, ahead_ms: float = AHEAD_MS,
-) -> Outcome:  # fmt: skip
+) -> LeadOutcome:  # fmt: skip
     """Return the findings in a room that plays over a network for the trial's time, or for `seconds`."""
     seconds = trial.seconds if seconds is None else seconds
     legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
-    stage = Stage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=caution)
+    stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=caution)
     start_s = stage.warm_up()
     if trial.bloat:
         stage.jam.meddle = _bloat(names_of(members)[-1], start_s + BLOAT_AT_S)
@@ -104,7 +104,7 @@ def run(
             changes.append(now_s)
         shift_max = max(shift_max, keeper.timing.shift)
     events = events_of(stage, lead_ms=_ms(keeper.timing.lead))
-    return Outcome(
+    return LeadOutcome(
         trial=trial.name,
         caution=caution.value,
         lead_ms=_ms(keeper.timing.lead),
@@ -120,7 +120,7 @@ def run(
     )
 
 
-def hindsight_ms(stage: Stage, events: Iterable[Event]) -> float:
+def hindsight_ms(stage: VirtualStage, events: Iterable[TalliedNote]) -> float:
     """Return the least lead with which all events that came would have been in time everywhere."""
     greatest_ns = 0
     for event in events:
@@ -133,7 +133,7 @@ def hindsight_ms(stage: Stage, events: Iterable[Event]) -> float:
 
 
 def jobs() -> list[Job]:
-    """Return every trial with every profile as a job whose result is an Outcome."""
+    """Return every trial with every profile as a job whose result is an LeadOutcome."""
     return [
         Job(
             f"{trial.name}, {caution.value}",
@@ -157,7 +157,7 @@ def _bloat(name: str, from_s: float) -> Callable[[str, int, float], float | None
     return meddle
 
 
-def _margins_ms(events: Iterable[Event]) -> dict[str, float]:
+def _margins_ms(events: Iterable[TalliedNote]) -> dict[str, float]:
     least: dict[str, float] = {}
     for event in events:
         for name, handed in event.held.items():

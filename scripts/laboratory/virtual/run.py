@@ -14,7 +14,7 @@ from laboratory.runs.rows import Row, asked
 from laboratory.runs.tallying import figures, plain_bytes
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
-from laboratory.virtual.stage import RUN_OUT_S, Stage
+from laboratory.virtual.stage import RUN_OUT_S, VirtualStage
 from laboratory.virtual.tally import events_of
 from relay.netmodel.impairment import Leg
 from relay.wire.quantile import quantile
@@ -68,7 +68,7 @@ def run_over(legs: Mapping[str, Leg], point: Point, seed: int) -> Row:
             f"point {point.name}: transport {point.transport} in virtual time, expected udp: "
             'TCP isn\'t modelled there, so use where="netlab"'
         )
-    stage = Stage(
+    stage = VirtualStage(
         legs,
         seed=seed,
         lead_ms=point.lead_ms,

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from laboratory.runs.points import Point, legs_of
 from laboratory.runs.rows import WHOLE, Minute
-from laboratory.runs.tallying import Event, figures
+from laboratory.runs.tallying import TalliedNote, figures
 from laboratory.study.plan import BASE_AHEAD_MS, BASE_LEAD_MS, SPREAD_EVENTS_PER_S, SpreadPoint
 from laboratory.virtual.run import ClockWatch
-from laboratory.virtual.stage import RUN_OUT_S, Stage, spread_ppm
+from laboratory.virtual.stage import RUN_OUT_S, VirtualStage, spread_ppm
 from laboratory.virtual.tally import events_of
 from relay.wire.quantile import quantile
 
@@ -25,14 +25,14 @@ Errors = Mapping[str, Sequence[tuple[int, int]]]
 """By member: (true instant, error of its clock in ns, > 0: ahead of the relay's), as in ClockWatch."""
 
 
-def play(hour: SpreadPoint) -> tuple[list[Event], Errors, float]:
+def play(hour: SpreadPoint) -> tuple[list[TalliedNote], Errors, float]:
     """Return the events of an hour, the clocks' errors, and the instant (s) at which the music began.
 
     The first minutes, in which the clocks find each other's rate, are part of it. Raises LocalError for a
     network that can't be parsed.
     """
     legs = legs_of(Point("spread", "spread", 0.0, "virtual", hour.network, members=MEMBERS))
-    stage = Stage(legs, seed=hour.seed, lead_ms=BASE_LEAD_MS)
+    stage = VirtualStage(legs, seed=hour.seed, lead_ms=BASE_LEAD_MS)
     start_s = stage.warm_up()
     end_s = stage.perform(
         start_s=start_s, events_per_s=SPREAD_EVENTS_PER_S, seconds=hour.seconds, ahead_ms=BASE_AHEAD_MS,
@@ -44,13 +44,15 @@ def play(hour: SpreadPoint) -> tuple[list[Event], Errors, float]:
     return events_of(stage, lead_ms=BASE_LEAD_MS), watch.errors_ns, start_s
 
 
-def minutes_of(hour: SpreadPoint, events: Sequence[Event], errors_ns: Errors, start_s: float) -> list[Minute]:
+def minutes_of(
+    hour: SpreadPoint, events: Sequence[TalliedNote], errors_ns: Errors, start_s: float
+) -> list[Minute]:
     """Return the figures of the whole hour, and of each minute in which somebody played."""
 
     def minute_of(at_ns: int) -> int:
         return int((at_ns / 1e9 - start_s) // MINUTE_S)
 
-    played: dict[int, list[Event]] = defaultdict(list)
+    played: dict[int, list[TalliedNote]] = defaultdict(list)
     for event in events:
         played[minute_of(event.at_ns)].append(event)
     errors: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -68,7 +70,7 @@ def minutes_of(hour: SpreadPoint, events: Sequence[Event], errors_ns: Errors, st
     ]
 
 
-def minute(hour: SpreadPoint, index: int, events: Sequence[Event], error_us: float | None) -> Minute:
+def minute(hour: SpreadPoint, index: int, events: Sequence[TalliedNote], error_us: float | None) -> Minute:
     """Return the figures of one minute, or of the whole hour."""
     found = figures(events)
     until_s = hour.seconds if index == WHOLE else min((index + 1) * MINUTE_S, hour.seconds)

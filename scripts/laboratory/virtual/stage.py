@@ -50,7 +50,7 @@ class Note:
     measured: bool
 
 
-class Stage:
+class VirtualStage:
     """A jam, ready to be played."""
 
     def __init__(

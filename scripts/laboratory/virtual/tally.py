@@ -12,9 +12,9 @@ from bridge.scsynth.remap import remap
 from clock.model import ns_from_ticks
 from laboratory.runs.generator import node_of
 from laboratory.runs.oracle import base_due_s
-from laboratory.runs.tallying import Event, Handed, Key, Notes, event_of, out_of_order
+from laboratory.runs.tallying import Handed, Key, Notes, TalliedNote, event_of, out_of_order
 from laboratory.virtual.host import Member
-from laboratory.virtual.stage import Note, Stage
+from laboratory.virtual.stage import Note, VirtualStage
 from relay.wire.osc import single_message
 from relay.wire.sequence import Flag, Judged, Scheme
 from relay.wire.timetag import ticks
@@ -24,7 +24,7 @@ MOVED_NOISE_NS = 5_000_000
 _NODE_MASK = (1 << NODE_BITS) - 1
 
 
-def events_of(stage: Stage, *, lead_ms: float) -> list[Event]:
+def events_of(stage: VirtualStage, *, lead_ms: float) -> list[TalliedNote]:
     """Return the fate of the measured notes, in the order of emission."""
     verdicts = {
         (event.slot, node): event
@@ -49,7 +49,7 @@ def events_of(stage: Stage, *, lead_ms: float) -> list[Event]:
 def _event(
     origin: Member, slot: int, note: Note, verdicts: Mapping[Key, Judged], handed: Mapping[str, Notes],
     misplaced: Mapping[str, set[Key]], lead_ms: float, scheme: Scheme,
-) -> Event:  # fmt: skip
+) -> TalliedNote:  # fmt: skip
     key = (slot, note.emission.node)
     verdict = verdicts.get(key)
     at_s, stamped_s = note.at_ns / 1e9, note.at_ns / 1e9 + note.emission.ahead_s

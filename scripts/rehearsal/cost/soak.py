@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from rehearsal.proof.compare import compare
-from rehearsal.proof.matching import Event
+from rehearsal.proof.matching import MatchedEvent
 from rehearsal.proof.slots import node_of, number_at, slot_of
 from rehearsal.rigs import recording
 from rehearsal.rigs.jam import Jam, late_lines
@@ -216,7 +216,7 @@ def stalls_of(log: Path, from_ns: int) -> list[tuple[int, int]]:
     return [(int(at), int(to)) for at, to in (pair for pair in pairs if len(pair) == 2) if int(to) >= from_ns]
 
 
-def is_in(event: Event, stalls: list[tuple[int, int]]) -> bool:
+def is_in(event: MatchedEvent, stalls: list[tuple[int, int]]) -> bool:
     """Tell whether an event was due in such a moment, or soon after it."""
     return any(at <= event.due_ns <= to + round(STALL_REACH_S * 1e9) for at, to in stalls)
 

@@ -19,14 +19,14 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from rehearsal.demo.outcome import STAND_INS, Outcome, show
+from rehearsal.demo.outcome import STAND_INS, DemoOutcome, show
 from rehearsal.demo.picture import draw
 from rehearsal.embedded import sounds
 from rehearsal.embedded.jam import EmbeddedJam, traffic, traffic_s
 from rehearsal.proof.compare import compare
 from rehearsal.proof.evidence import prove_jam, renderer
 from rehearsal.proof.prove import Proof
-from rehearsal.proof.relaylog import LogError
+from rehearsal.proof.relaylog import RelayLogError
 from rehearsal.rigs import sound
 from rehearsal.rigs.jam import Jam, late_lines
 from rehearsal.rigs.machine import StageError, examples, find_ruby_server
@@ -54,10 +54,10 @@ def perform(
     with_proof: bool = False,
     embedded: bool = False,
     transport: str = "udp",
-) -> Outcome:
+) -> DemoOutcome:
     """Play the jam and return the findings. WAV files and picture go to `output`.
 
-    embedded: with stand-ins for Sonic Pi and scsynth. Raises StageError, SoundError, LogError.
+    embedded: with stand-ins for Sonic Pi and scsynth. Raises StageError, SoundError, RelayLogError.
     """
     step = progress.add_task("starting the relay", total=None)
     shipped = traffic() if embedded else examples()
@@ -98,13 +98,13 @@ def perform(
                 proof = proof_of(jam, early, output, lambda: progress.advance(step))
             stage.play_for(reported_at_s - time.monotonic())
             room, relay_trouble = last_words(jam, early)
-        except (StageError, LogError):
+        except (StageError, RelayLogError):
             _keep_logs(folder, output)
             raise
         progress.update(step, description="comparing")
         bounds_us = [member["clock_bound_ms"] * 1e3 for member in room["members"]]
         comparison = compare(jam.recordings(), from_ns, to_ns)
-        outcome = Outcome(
+        outcome = DemoOutcome(
             comparison=comparison,
             room=room,
             retimed_later=retimed_so_far(room) - retimed_so_far(early),
@@ -141,7 +141,10 @@ def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
 
 
 def proof_of(jam: Jam, room: dict[str, Any], output: Path, progress: Callable[[], None]) -> Proof:
-    """Prove the jam that was just played, rendered if that can be done here. Raises StageError, LogError."""
+    """Prove the jam that was just played, rendered if that can be done here.
+
+    Raises StageError, RelayLogError.
+    """
     slots = {member["name"]: int(member["slot"]) for member in room["members"]}
     if not isinstance(jam, EmbeddedJam):
         return prove_jam(jam, slots, renderer(), "", output, progress)
@@ -221,7 +224,7 @@ def main(
         click.echo(f"the recorded traffic lasts {traffic_s():.0f} s: playing no longer than that", err=True)
         seconds = traffic_s()
     console = Console(stderr=as_json)
-    failures, advice = (StageError, sound.SoundError, LogError), f"\nlogs, if any, are in {output}"
+    failures, advice = (StageError, sound.SoundError, RelayLogError), f"\nlogs, if any, are in {output}"
     with told_in_words(*failures, advice=advice), progress_on() as progress:
         outcome = perform(
             seconds, output, progress, with_proof=with_proof, embedded=embedded, transport=transport

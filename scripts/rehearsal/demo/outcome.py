@@ -36,7 +36,7 @@ STAND_INS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoOutcome:
     """Everything that the demo found."""
 
     comparison: Comparison
@@ -141,7 +141,7 @@ def rounded(level_dbfs: float | None) -> float | None:
     return None if level_dbfs is None else round(level_dbfs, 1)
 
 
-def show(outcome: Outcome, output: Path, console: Console) -> None:
+def show(outcome: DemoOutcome, output: Path, console: Console) -> None:
     """Print the outcome for people."""
     report = outcome.as_json()
     title = f"{report['events']} events in {outcome.seconds:.0f} s, by the recorders"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from statistics import median_low
 
-from rehearsal.proof.matching import FAR_NS, Event, match_bare, match_timed, not_in_order
+from rehearsal.proof.matching import FAR_NS, MatchedEvent, match_bare, match_timed, not_in_order
 from rehearsal.proof.slots import slot_of
 from rehearsal.rigs.recording import RecordedMessage, Recording
 
@@ -39,7 +39,7 @@ class Margin:
     due_ns: int
     margin_ms: float
     """Timetag minus arrival; > 0 is early. An event with less than `needed_ms` is late."""
-    event: Event
+    event: MatchedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class MemberResult:
 
     member: str
     received: int
-    missing: tuple[Event, ...]
+    missing: tuple[MatchedEvent, ...]
     """Others got it, this one didn't."""
-    late: tuple[Event, ...]
-    out_of_order: tuple[Event, ...]
+    late: tuple[MatchedEvent, ...]
+    out_of_order: tuple[MatchedEvent, ...]
     """The fewest events that would have to move to give the common order."""
-    different: tuple[Event, ...]
+    different: tuple[MatchedEvent, ...]
     """Other bytes than the most members got."""
-    mistimed: tuple[Event, ...]
+    mistimed: tuple[MatchedEvent, ...]
     """Timetag further than the clock bound from the members' median."""
     timetag_spread_us: float
     """Greatest distance of one of its timetags from another member's."""
@@ -80,7 +80,7 @@ class MemberResult:
         return quantile(ordered, share) if ordered else float("nan")
 
     @property
-    def faults(self) -> dict[str, tuple[Event, ...]]:
+    def faults(self) -> dict[str, tuple[MatchedEvent, ...]]:
         """Return the kinds of fault and their events, worst first."""
         return {
             "missing": self.missing,
@@ -184,8 +184,8 @@ def compare(
 
 
 def judge(
-    timed: Sequence[Event],
-    bare: Sequence[Event],
+    timed: Sequence[MatchedEvent],
+    bare: Sequence[MatchedEvent],
     recordings: Mapping[str, Recording],
     from_ns: int,
     to_ns: int,
@@ -234,23 +234,23 @@ def judge(
     )
 
 
-def is_different(event: Event, member: str) -> bool:
+def is_different(event: MatchedEvent, member: str) -> bool:
     held = event.held.get(member)
     return held is not None and held.raw != event.reference.raw
 
 
-def off_median_ns(event: Event, member: str) -> int:
+def off_median_ns(event: MatchedEvent, member: str) -> int:
     held = event.held.get(member)
     dues = [message.due_ns for message in event.held.values()]
     return 0 if held is None else abs(held.due_ns - median_low(dues))
 
 
-def off_others_ns(event: Event, member: str) -> int:
+def off_others_ns(event: MatchedEvent, member: str) -> int:
     held = event.held.get(member)
     return 0 if held is None else max(abs(held.due_ns - other.due_ns) for other in event.held.values())
 
 
-def out_of_order(events: Sequence[Event], members: Sequence[str]) -> dict[str, list[Event]]:
+def out_of_order(events: Sequence[MatchedEvent], members: Sequence[str]) -> dict[str, list[MatchedEvent]]:
     """Return for each member the events that stand elsewhere than in the common order.
 
     The common order is the member's order that leaves the others the fewest moves; among equals, the first
@@ -271,7 +271,7 @@ def out_of_order(events: Sequence[Event], members: Sequence[str]) -> dict[str, l
     return {member: [events[at] for at in (best or {}).get(member, [])] for member in members}
 
 
-def scsynth_order(events: Sequence[Event], member: str) -> list[int]:
+def scsynth_order(events: Sequence[MatchedEvent], member: str) -> list[int]:
     """Return the positions (in `events`) of the member's events, in the order in which its scsynth runs
     them."""
 

@@ -22,7 +22,7 @@ FAR_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class MatchedEvent:
     """One event of the room: the message that each member's scsynth got for it."""
 
     held: Mapping[str, RecordedMessage]
@@ -55,7 +55,7 @@ class Event:
 
 def match_timed(
     recordings: Mapping[str, Sequence[RecordedMessage]], match_ns: int, bound_ns: int
-) -> list[Event]:
+) -> list[MatchedEvent]:
     """Return the events of the members' bundles, in the order of their dues.
 
     Three passes join messages of different members to one event: equal bytes within match_ns, the nearest
@@ -72,7 +72,8 @@ def match_timed(
     rest = join(rest, identity_of, bound_ns)
     order = {member: at for at, member in enumerate(recordings)}
     events = [
-        Event(dict(sorted(group.items(), key=lambda held: order[held[0]]))) for group in (*whole, *rest)
+        MatchedEvent(dict(sorted(group.items(), key=lambda held: order[held[0]])))
+        for group in (*whole, *rest)
     ]
     return sorted(events, key=lambda event: event.due_ns)
 
@@ -111,7 +112,7 @@ def group_due_ns(group: Mapping[str, RecordedMessage]) -> int:
     return next(iter(group.values())).due_ns
 
 
-def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[Event]:
+def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[MatchedEvent]:
     """Return the events of messages without a timetag, in the order of their first arrival.
 
     They have no common time, so equal ones (paths reduced to their file name) are matched by their count
@@ -124,7 +125,7 @@ def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[Even
             key = bare_key(message)
             groups.setdefault((key, seen[key]), {})[member] = message
             seen[key] += 1
-    return sorted(map(Event, groups.values()), key=lambda event: event.due_ns)
+    return sorted(map(MatchedEvent, groups.values()), key=lambda event: event.due_ns)
 
 
 def bare_key(message: RecordedMessage) -> Hashable:

@@ -21,7 +21,7 @@ RESET_SPARES = 1 << 32
 """One second. Events due sooner after a reset may be in a scsynth's hands already."""
 
 
-class LogError(ValueError):
+class RelayLogError(ValueError):
     """The log can't be read, or is incomplete. The text has the place."""
 
 
@@ -55,13 +55,13 @@ class LoggedEvent:
 
 
 def read(path: Path, room: str = "main") -> list[LoggedEvent]:
-    """Return a room's events by number. Raises OSError, LogError."""
+    """Return a room's events by number. Raises OSError, RelayLogError."""
     with path.open(encoding="utf-8") as lines:
         return parse(lines, room)
 
 
 def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
-    """Return the events of `room` by number. Raises LogError for a bad line or a hole in the numbers."""
+    """Return the events of `room` by number. Raises RelayLogError for a bad line or a hole in the numbers."""
     events: list[LoggedEvent] = []
     for at, line in enumerate(lines, start=1):
         if not line.endswith("\n"):
@@ -80,14 +80,16 @@ def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
                 payload=bytes.fromhex(entry["payload"]),
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise LogError(f"line {at} of the relay's log can't be read: {error}") from error
+            raise RelayLogError(f"line {at} of the relay's log can't be read: {error}") from error
         if event.kind not in KINDS:
-            raise LogError(f"line {at} of the relay's log: kind {event.kind!r}, expected one of {KINDS}")
+            raise RelayLogError(f"line {at} of the relay's log: kind {event.kind!r}, expected one of {KINDS}")
         events.append(event)
     events.sort(key=lambda event: event.number)
     for expected, event in enumerate(events, start=1):
         if event.number != expected:
-            raise LogError(f"the relay's log has no event {expected} of room {room!r}, only {event.number}")
+            raise RelayLogError(
+                f"the relay's log has no event {expected} of room {room!r}, only {event.number}"
+            )
     return events
 
 

@@ -80,7 +80,7 @@ class NoteDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class HandedSummary:
     """The messages that one scsynth was handed for those of the player's Sonic Pi."""
 
     messages: int
@@ -121,8 +121,8 @@ class Trial:
     seconds: float
     sent: NoteDifference = NoteDifference(0, 0, {}, {})
     """The notes of the jam's Sonic Pi, against those of the plain one."""
-    home: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
-    elsewhere: Handed = Handed(0, 0, {}, {}, {}, 0, 0.0, 0)
+    home: HandedSummary = HandedSummary(0, 0, {}, {}, {}, 0, 0.0, 0)
+    elsewhere: HandedSummary = HandedSummary(0, 0, {}, {}, {}, 0, 0.0, 0)
     levels: Mapping[str, Levels] = field(
         default_factory=lambda: dict.fromkeys(WHERE, Levels(SILENCE_DBFS, ()))
     )
@@ -292,7 +292,7 @@ def compare_notes(
     return NoteDifference(len(plain), len(jam), lacking, extra)
 
 
-def handed_of(pairing: Pairing, shift_ns: int = 0) -> Handed:
+def handed_of(pairing: Pairing, shift_ns: int = 0) -> HandedSummary:
     """Sum up the messages that a scsynth was handed for Sonic Pi's. Loads of buffers have no time of their
     own."""
     others = {said.content[2]: said for said in pairing.out_only if said.is_note}
@@ -310,7 +310,7 @@ def handed_of(pairing: Pairing, shift_ns: int = 0) -> Handed:
     kept = [pair for pair, by_ns in zip(timed, moved_ns, strict=True) if by_ns <= MOVED_NS]
     bare = [pair for pair in pairing.pairs if not pair.is_timed and not pair.is_load]
     late_ns = [by_ns for by_ns in moved_ns if by_ns > MOVED_NS]
-    return Handed(
+    return HandedSummary(
         messages=len(pairing.pairs),
         notes=sum(is_counted(pair.front) for pair in pairing.pairs),
         lacking=lacking,

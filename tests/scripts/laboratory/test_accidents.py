@@ -2,11 +2,11 @@
 
 import pytest
 from laboratory.tables import accidents
-from laboratory.tables.accidents import ACCIDENTS, TRIALS, Outcome, Trial, run, stalled
+from laboratory.tables.accidents import ACCIDENTS, TRIALS, AccidentOutcome, AccidentTrial, run, stalled
 
 from relay.lead.keeper import Caution
 
-TRIAL = Trial(2.0, 60.0, 1, Caution.BALANCED)
+TRIAL = AccidentTrial(2.0, 60.0, 1, Caution.BALANCED)
 
 
 def test_what_is_sent_while_a_network_stands_still_arrives_when_it_goes_on() -> None:
@@ -18,12 +18,12 @@ def test_what_is_sent_while_a_network_stands_still_arrives_when_it_goes_on() -> 
 @pytest.mark.parametrize(
     "trial",
     [
-        Trial(2.0, 70.0, 1, Caution.BALANCED),
-        Trial(5.0, 30.0, 2, Caution.SAFE),
-        Trial(1.0, 10.0, 1, Caution.QUICK),
+        AccidentTrial(2.0, 70.0, 1, Caution.BALANCED),
+        AccidentTrial(5.0, 30.0, 2, Caution.SAFE),
+        AccidentTrial(1.0, 10.0, 1, Caution.QUICK),
     ],
 )
-def test_one_accident_raises_neither_lead_nor_shift(trial: Trial) -> None:
+def test_one_accident_raises_neither_lead_nor_shift(trial: AccidentTrial) -> None:
     (outcome,) = run(trial, accidents=1)
     assert outcome.verdict == "holds: nothing rose", outcome
 
@@ -31,7 +31,7 @@ def test_one_accident_raises_neither_lead_nor_shift(trial: Trial) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", TRIALS, ids=str)
-def test_the_rule_holds_in_every_line_of_the_table(trial: Trial) -> None:
+def test_the_rule_holds_in_every_line_of_the_table(trial: AccidentTrial) -> None:
     outcomes = run(trial)
     assert [outcome.accidents for outcome in outcomes] == [1, ACCIDENTS]
     assert [outcome for outcome in outcomes if not outcome.holds] == []
@@ -40,8 +40,8 @@ def test_the_rule_holds_in_every_line_of_the_table(trial: Trial) -> None:
 def outcome(
     *, age_s: float = 60.0, caution: Caution = Caution.BALANCED, accidents: int = 1,
     most: tuple[int, int] = (200, 0), later: tuple[int, int] = (200, 0),
-) -> Outcome:  # fmt: skip
-    return Outcome(Trial(2.0, age_s, 1, caution), accidents, (200, 0), most, later)
+) -> AccidentOutcome:  # fmt: skip
+    return AccidentOutcome(AccidentTrial(2.0, age_s, 1, caution), accidents, (200, 0), most, later)
 
 
 def test_a_rise_breaks_the_rule_but_in_a_fresh_room_that_is_back_and_for_weather() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from laboratory.tables import clockreport
-from laboratory.tables.clockreport import Error, Found, Setting, Stated
+from laboratory.tables.clockreport import ClockSetting, Error, Found, Stated
 
 S = 1_000_000_000
-SETTING = Setting("x", "Queues", "delay=40", {"anna": 50.0}, 1.0, 660.0, 60.0, p99_us_max=2_000.0)
+SETTING = ClockSetting("x", "Queues", "delay=40", {"anna": 50.0}, 1.0, 660.0, 60.0, p99_us_max=2_000.0)
 
 
 def found(

@@ -12,11 +12,11 @@ from laboratory.tables import envelope
 from tests.worlds.lab_rows import row
 
 
-def trial(title: str, ahead_ms: float = 500) -> envelope.Trial:
+def trial(title: str, ahead_ms: float = 500) -> envelope.EnvelopeTrial:
     return next(one for one in envelope.TRIALS if (one.title, one.ahead_ms) == (title, ahead_ms))
 
 
-def found(one: envelope.Trial, **figures: object) -> list[rows.Row]:
+def found(one: envelope.EnvelopeTrial, **figures: object) -> list[rows.Row]:
     point = one.point("virtual")
     return [msgspec.structs.replace(row(point, seed), **figures) for seed in point.seeds]
 

@@ -2,7 +2,7 @@
 
 import pytest
 from laboratory.tables import accidents
-from laboratory.tables.leads import BLOAT_MS, TRIALS, Outcome, Trial, run
+from laboratory.tables.leads import BLOAT_MS, TRIALS, LeadOutcome, LeadTrial, run
 
 pytestmark = pytest.mark.computes
 
@@ -11,12 +11,12 @@ FAR = next(trial for trial in TRIALS if trial.name.startswith("one member RTT 20
 
 
 @pytest.fixture(scope="module")
-def clean() -> Outcome:
+def clean() -> LeadOutcome:
     return run(CLEAN, seconds=170.0)
 
 
 @pytest.mark.slow
-def test_on_a_good_network_the_lead_is_near_the_least_that_would_have_done(clean: Outcome) -> None:
+def test_on_a_good_network_the_lead_is_near_the_least_that_would_have_done(clean: LeadOutcome) -> None:
     assert (clean.retimed, clean.missed) == (0, 0)
     assert (clean.shift_ms, clean.shift_ms_max) == (0.0, 0.0)
     assert clean.lead_ms <= 1.2 * clean.hindsight_ms + 10.0
@@ -24,7 +24,7 @@ def test_on_a_good_network_the_lead_is_near_the_least_that_would_have_done(clean
 
 
 @pytest.mark.slow
-def test_three_seconds_of_bufferbloat_at_one_member_leave_the_others_as_they_are(clean: Outcome) -> None:
+def test_three_seconds_of_bufferbloat_at_one_member_leave_the_others_as_they_are(clean: LeadOutcome) -> None:
     bloat = run(BLOAT, seconds=170.0)
     assert (bloat.shift_ms_max, bloat.retimed) == (0.0, 0)
     # Not the very lead: the episode takes one of the places that the worst moments of the others have.
@@ -41,14 +41,14 @@ def test_one_member_far_away_costs_nobody_an_event() -> None:
 
 
 def test_hindsight_knows_the_least_that_would_have_done() -> None:
-    outcome = run(Trial("constant", "delay=40", seconds=5.0), members=2)
+    outcome = run(LeadTrial("constant", "delay=40", seconds=5.0), members=2)
     # Both ways, 49 ms of release advance, and what the clocks may stray.
     assert 129.0 <= outcome.hindsight_ms <= 132.0
     assert (outcome.events, outcome.missed, outcome.retimed) == (100, 0, 0)
 
 
 def test_the_page_has_a_line_for_each_run_and_says_what_made_it() -> None:
-    outcome = Outcome("hotel-wifi", "safe", 455.2, 0.0, 401.0, 100, 1, 2, 0.5, 30.0, 0.0)
+    outcome = LeadOutcome("hotel-wifi", "safe", 455.2, 0.0, 401.0, 100, 1, 2, 0.5, 30.0, 0.0)
     text = accidents.page([outcome], [], "abc123")
     assert "\n| hotel-wifi | safe | 455 | 0 | 401 | 100 | 1 | 2 | 0.5 | 30 s |\n" in text
     assert text.endswith("\n\nAt abc123.\n")

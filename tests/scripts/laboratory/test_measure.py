@@ -9,7 +9,7 @@ from laboratory.runs import measure
 from laboratory.runs.generator import FIRST_NODE
 from laboratory.runs.measure import MeasureError, Member, observe
 from laboratory.runs.rows import Row
-from laboratory.runs.tallying import Event
+from laboratory.runs.tallying import TalliedNote
 from rehearsal.proof.relaylog import LoggedEvent
 from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import Recording, parse, timetag_at
@@ -103,7 +103,7 @@ def judged(notes: list[Note]) -> list[LoggedEvent]:
 
 def observed(
     notes: list[Note], lead_ms: float = LEAD_MS, from_ms: float = 0, to_ms: float = 1e4
-) -> list[Event]:
+) -> list[TalliedNote]:
     window = (START_NS + round(from_ms * MS), START_NS + round(to_ms * MS))
     return observe(members(notes), judged(notes), *window, lead_ms=lead_ms)
 

@@ -6,7 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from laboratory.star import decisionlog
-from laboratory.star.decisionlog import FATES, NEVER, PROTOCOLS, ROW, ROW_BYTES, WAYS, Header, LogError
+from laboratory.star.decisionlog import (
+    FATES,
+    NEVER,
+    PROTOCOLS,
+    ROW,
+    ROW_BYTES,
+    WAYS,
+    DecisionLogError,
+    Header,
+)
 from laboratory.star.wayreport import burst_trials, delay_asked_ms, overtaken, report, share
 
 from relay.netmodel.impairment import Bursts, Impairment, Jitter, JitterKind, Leg, Way
@@ -78,7 +87,7 @@ def test_log_that_was_cut_short_ends_with_its_last_whole_row() -> None:
 def test_what_is_no_log_is_refused_in_words(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_bytes(data)
-    with pytest.raises(LogError, match=r"x\.log: not a log of netlab"):
+    with pytest.raises(DecisionLogError, match=r"x\.log: not a log of netlab"):
         decisionlog.read_log(path)
 
 

@@ -12,7 +12,7 @@ from laboratory.runs.rows import Row
 from laboratory.virtual.host import START_UNIX_NS, Member
 from laboratory.virtual.net import Passage
 from laboratory.virtual.run import run, run_over
-from laboratory.virtual.stage import Stage
+from laboratory.virtual.stage import VirtualStage
 from laboratory.virtual.tally import events_of
 
 from relay.netmodel.impairment import Bursts, Leg, Way
@@ -99,7 +99,7 @@ def test_the_oracle_counts_exactly_what_an_outage_makes_impossible() -> None:
     plain = Leg(Way(delay_ms=up_s * 1e3), Way(delay_ms=down_s * 1e3))
     broken = replace(plain, down=replace(plain.down, outages=((from_s, to_s),)))
     legs = {"anna": plain, "ben": broken, "carla": plain}
-    stage = Stage(legs, seed=2, lead_ms=400.0)
+    stage = VirtualStage(legs, seed=2, lead_ms=400.0)
     end_s = stage.perform(start_s=stage.warm_up(), events_per_s=20.0, seconds=4.0, ahead_ms=ahead_s * 1e3)
     stage.jam.run(end_s + 4.0)
     events = events_of(stage, lead_ms=400.0)
@@ -127,7 +127,7 @@ def test_the_oracle_counts_exactly_what_an_outage_makes_impossible() -> None:
 def test_what_the_oracle_calls_out_of_reach_is_bad_event_by_event() -> None:
     way = Way(delay_ms=60.0, bursts=Bursts(share=0.2, mean_s=0.3))
     legs = dict.fromkeys(("anna", "ben", "carla"), Leg.both(way))
-    stage = Stage(legs, seed=4, lead_ms=400.0)
+    stage = VirtualStage(legs, seed=4, lead_ms=400.0)
     end_s = stage.perform(start_s=stage.warm_up(), events_per_s=20.0, seconds=8.0, ahead_ms=500.0)
     stage.jam.run(end_s + 4.0)
     events = events_of(stage, lead_ms=400.0)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 from laboratory.runs.points import Point, legs_of
-from laboratory.runs.tallying import Event
+from laboratory.runs.tallying import TalliedNote
 from laboratory.virtual.net import UP
 from laboratory.virtual.run import run
-from laboratory.virtual.stage import Stage
+from laboratory.virtual.stage import VirtualStage
 from laboratory.virtual.tally import events_of
 
 from relay.wire.sequence import Scheme
@@ -19,10 +19,10 @@ SPIKE_S = 0.430
 NETWORK = "delay=15 | carla=delay=60"
 
 
-def with_a_spike_on_the_way_up(scheme: Scheme) -> list[Event]:
+def with_a_spike_on_the_way_up(scheme: Scheme) -> list[TalliedNote]:
     """Return what became of the events that anna played while her way up took SPIKE_S longer."""
     legs = legs_of(Point("p", "s", 0, "virtual", NETWORK))
-    stage = Stage(legs, seed=4, lead_ms=200.0, scheme=scheme)
+    stage = VirtualStage(legs, seed=4, lead_ms=200.0, scheme=scheme)
     start_s = stage.warm_up()
     end_s = stage.perform(start_s=start_s, events_per_s=20.0, seconds=4.0, ahead_ms=500.0)
     from_s, to_s, healed_s = end_s - 2.0, end_s - 1.5, end_s - 1.0  # what was sent last is repaired sooner

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 from laboratory.runs.rows import WHOLE
-from laboratory.runs.tallying import Event
+from laboratory.runs.tallying import TalliedNote
 from laboratory.study.plan import SpreadPoint
 from laboratory.virtual.spread import minutes_of, play
 
@@ -60,6 +60,6 @@ def test_minutes_count_from_the_music_and_take_the_median_error_of_each_member()
     assert minutes[0].spread_us_p50 is None
 
 
-def event(at_s: float) -> Event:
+def event(at_s: float) -> TalliedNote:
     """Return an event that one member misses."""
-    return Event("anna", round(at_s * 1e9), 0, 0, None, {}, ("ben",), (), (), ())
+    return TalliedNote("anna", round(at_s * 1e9), 0, 0, None, {}, ("ben",), (), (), ())

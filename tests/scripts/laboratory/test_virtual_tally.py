@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 from laboratory.runs.points import Point, legs_of
-from laboratory.runs.tallying import Event, Handed, figures
+from laboratory.runs.tallying import Handed, TalliedNote, figures
 from laboratory.virtual.host import Member
-from laboratory.virtual.stage import Stage
+from laboratory.virtual.stage import VirtualStage
 from laboratory.virtual.tally import events_of
 
 from relay.wire.sequence import Flag
@@ -17,15 +17,17 @@ Change = Callable[[list[Handed]], None]
 
 
 @pytest.fixture(scope="module")
-def stage() -> Stage:
+def stage() -> VirtualStage:
     """Three members over a good network, two seconds measured, all well."""
-    made = Stage(legs_of(Point("p", "s", 0.0, "virtual", "delay=5", members=3)), seed=7, lead_ms=LEAD_MS)
+    made = VirtualStage(
+        legs_of(Point("p", "s", 0.0, "virtual", "delay=5", members=3)), seed=7, lead_ms=LEAD_MS
+    )
     end_s = made.perform(start_s=made.warm_up(), events_per_s=10.0, seconds=2.0, ahead_ms=500.0)
     made.jam.run(end_s + 3.0)
     return made
 
 
-def tally(stage: Stage, change: Change, name: str = "ben") -> list[Event]:
+def tally(stage: VirtualStage, change: Change, name: str = "ben") -> list[TalliedNote]:
     """Return the events as if a member's scsynth had been handed something else."""
     member = next(member for member in stage.members if member.name == name)
     genuine = list(member.handed)
@@ -36,7 +38,7 @@ def tally(stage: Stage, change: Change, name: str = "ben") -> list[Event]:
         member.handed[:] = genuine
 
 
-def place(stage: Stage, handed: list[Handed], origin: str, nth: int = 3) -> int:
+def place(stage: VirtualStage, handed: list[Handed], origin: str, nth: int = 3) -> int:
     """Return where in `handed` the nth measured note of a member is."""
     slot = next(member.memory.slot for member in stage.members if member.name == origin)
     notes = [note for note in stage.notes if note.measured and note.origin == origin]
@@ -44,25 +46,25 @@ def place(stage: Stage, handed: list[Handed], origin: str, nth: int = 3) -> int:
     return next(at for at, one in enumerate(handed) if one.message[40:44] == node)
 
 
-def bad(events: list[Event]) -> list[Event]:
+def bad(events: list[TalliedNote]) -> list[TalliedNote]:
     return [event for event in events if event.bad]
 
 
-def test_a_good_run_has_every_note_of_the_window_once_and_nothing_bad(stage: Stage) -> None:
+def test_a_good_run_has_every_note_of_the_window_once_and_nothing_bad(stage: VirtualStage) -> None:
     events = tally(stage, lambda handed: None)
     assert len(events) == 3 * 10 * 2
     assert bad(events) == []
     assert all(set(event.held) == {"anna", "ben", "carla"} for event in events)
 
 
-def test_what_a_scsynth_was_not_handed_is_missing_whatever_its_bridge_says(stage: Stage) -> None:
+def test_what_a_scsynth_was_not_handed_is_missing_whatever_its_bridge_says(stage: VirtualStage) -> None:
     events = tally(stage, lambda handed: handed.pop(place(stage, handed, "carla")) and None)
     (lost,) = bad(events)
     assert (lost.origin, lost.missing, lost.late, lost.different) == ("carla", ("ben",), (), ())
     assert figures(events)["missing"] == figures(events)["divergent"] == figures(events)["bad"] == 1
 
 
-def test_less_than_20_ms_before_its_due_is_late(stage: Stage) -> None:
+def test_less_than_20_ms_before_its_due_is_late(stage: VirtualStage) -> None:
     def delay(by_ms: float) -> Change:
         def change(handed: list[Handed]) -> None:
             at = place(stage, handed, "anna")
@@ -77,7 +79,7 @@ def test_less_than_20_ms_before_its_due_is_late(stage: Stage) -> None:
     assert late.late == ("ben",)
 
 
-def test_another_message_and_a_second_copy_are_different(stage: Stage) -> None:
+def test_another_message_and_a_second_copy_are_different(stage: VirtualStage) -> None:
     def alter(handed: list[Handed]) -> None:
         at = place(stage, handed, "anna")
         handed[at] = replace(handed[at], message=handed[at].message[:-1] + b"\x01")
@@ -90,7 +92,7 @@ def test_another_message_and_a_second_copy_are_different(stage: Stage) -> None:
         assert (odd.different, odd.missing, odd.out_of_order) == (("ben",), (), ())
 
 
-def test_two_notes_that_change_places_are_one_out_of_order(stage: Stage) -> None:
+def test_two_notes_that_change_places_are_one_out_of_order(stage: VirtualStage) -> None:
     def swap(handed: list[Handed]) -> None:
         at, other = place(stage, handed, "anna", 3), place(stage, handed, "anna", 4)
         one, two = handed[at], handed[other]
@@ -102,7 +104,7 @@ def test_two_notes_that_change_places_are_one_out_of_order(stage: Stage) -> None
     assert all(event.missing == () for event in events)
 
 
-def test_spread_is_the_greatest_difference_of_true_instants(stage: Stage) -> None:
+def test_spread_is_the_greatest_difference_of_true_instants(stage: VirtualStage) -> None:
     def late_by_3_ms(handed: list[Handed]) -> None:
         at = place(stage, handed, "anna")
         handed[at] = replace(handed[at], timetag_ns=(handed[at].timetag_ns or 0) + 3_000_000)
@@ -112,7 +114,7 @@ def test_spread_is_the_greatest_difference_of_true_instants(stage: Stage) -> Non
     assert spreads[-2] < 150_000
 
 
-def test_an_own_note_handed_over_before_its_verdict_is_unconfirmed(stage: Stage) -> None:
+def test_an_own_note_handed_over_before_its_verdict_is_unconfirmed(stage: VirtualStage) -> None:
     def early(handed: list[Handed]) -> None:
         at = place(stage, handed, "ben")
         handed[at] = replace(handed[at], at_ns=handed[at].at_ns - 490_000_000)
@@ -121,7 +123,7 @@ def test_an_own_note_handed_over_before_its_verdict_is_unconfirmed(stage: Stage)
     assert not any(event.unconfirmed for event in tally(stage, lambda handed: None))
 
 
-def test_a_re_timed_verdict_is_bad_though_everybody_has_it_alike(stage: Stage) -> None:
+def test_a_re_timed_verdict_is_bad_though_everybody_has_it_alike(stage: VirtualStage) -> None:
     verdicts = stage.jam.verdicts
     at = len(verdicts) - 5
     room, genuine = verdicts[at]
@@ -135,7 +137,7 @@ def test_a_re_timed_verdict_is_bad_though_everybody_has_it_alike(stage: Stage) -
         verdicts[at] = room, genuine
 
 
-def test_a_note_that_missed_its_time_has_no_place_in_the_order(stage: Stage) -> None:
+def test_a_note_that_missed_its_time_has_no_place_in_the_order(stage: VirtualStage) -> None:
     verdicts = stage.jam.verdicts
     at = len(verdicts) - 5
     room, genuine = verdicts[at]
@@ -147,7 +149,7 @@ def test_a_note_that_missed_its_time_has_no_place_in_the_order(stage: Stage) -> 
         verdicts[at] = room, genuine
 
 
-def test_an_origin_that_plays_a_moved_note_before_its_verdict_makes_it_divergent(stage: Stage) -> None:
+def test_an_origin_that_plays_a_moved_note_before_its_verdict_makes_it_divergent(stage: VirtualStage) -> None:
     def early(handed: list[Handed]) -> None:
         at = place(stage, handed, "ben")
         handed[at] = replace(handed[at], at_ns=handed[at].at_ns - 490_000_000)
@@ -160,7 +162,9 @@ def test_an_origin_that_plays_a_moved_note_before_its_verdict_makes_it_divergent
 
 
 def test_a_bridge_that_loses_a_note_and_reports_it_handed_over_is_found_out() -> None:
-    stage = Stage(legs_of(Point("p", "s", 0.0, "virtual", "delay=5", members=3)), seed=8, lead_ms=LEAD_MS)
+    stage = VirtualStage(
+        legs_of(Point("p", "s", 0.0, "virtual", "delay=5", members=3)), seed=8, lead_ms=LEAD_MS
+    )
     start_s = stage.warm_up()
     end_s = stage.perform(start_s=start_s, events_per_s=5.0, seconds=2.0, ahead_ms=500.0)
     ben: Member = stage.members[1]

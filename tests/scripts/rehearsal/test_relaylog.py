@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rehearsal.proof import relaylog
-from rehearsal.proof.relaylog import RESET, LogError, LoggedEvent
+from rehearsal.proof.relaylog import RESET, LoggedEvent, RelayLogError
 
 from tests.scripts.rehearsal.test_prove import log
 
@@ -25,11 +25,11 @@ def test_the_log_is_read_by_number_and_room_and_a_line_being_written_is_left_out
 
 def test_a_log_with_a_hole_or_a_bad_line_is_refused() -> None:
     lines = [as_line(event) for event in log()]
-    with pytest.raises(LogError, match="has no event 4"):
+    with pytest.raises(RelayLogError, match="has no event 4"):
         relaylog.parse([*lines[:3], *lines[4:]])
-    with pytest.raises(LogError, match="line 2"):
+    with pytest.raises(RelayLogError, match="line 2"):
         relaylog.parse([lines[0], "{}\n", *lines[1:]])
-    with pytest.raises(LogError, match="kind 'PARTY'"):
+    with pytest.raises(RelayLogError, match="kind 'PARTY'"):
         relaylog.parse([lines[0].replace(RESET, "PARTY")])
 
 

@@ -3,18 +3,18 @@
 from pathlib import Path
 
 from rehearsal.cost.soak import STALL_REACH_S, is_in, stalls_of
-from rehearsal.proof.matching import Event
+from rehearsal.proof.matching import MatchedEvent
 from rehearsal.rigs.recording import RecordedMessage
 
 SECOND = 1_000_000_000
 
 
-def due_at(ns: int) -> Event:
+def due_at(ns: int) -> MatchedEvent:
     class Message:
         due_ns = ns
 
     message: RecordedMessage = Message()  # type: ignore[assignment]  # a stand-in
-    return Event({"ann": message})
+    return MatchedEvent({"ann": message})
 
 
 def test_stalls_of_a_cycle_are_read_and_a_line_that_is_being_written_is_left(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rehearsal.rigs import cues, sound
 from rehearsal.rigs.osc import message as osc
 from rehearsal.rigs.recording import RecordedMessage, timetag_at
 from rehearsal.tryout.trial import (
-    Handed,
+    HandedSummary,
     Levels,
     Note,
     NoteDifference,
@@ -45,7 +45,7 @@ def notes(*stream: Said) -> list[Note]:
     return notes_of(stream, START_NS - 10**9, START_NS + 10**12)
 
 
-HANDED = Handed(3, 2, {}, {}, {}, 0, 0.0, 0)
+HANDED = HandedSummary(3, 2, {}, {}, {}, 0, 0.0, 0)
 LOUD = Levels(-20.0, (-20.0, -21.0))
 TRIAL = Trial(
     program="some.rb",
