@@ -39,6 +39,20 @@ def next_round(turn: int, begin: int, now: int) -> int:
     return now + HOUSEKEEPING - (now - phase) % HOUSEKEEPING
 
 
+class Rounds:
+    """The instants of one room's housekeeping. turn, begin: as `next_round` takes them."""
+
+    def __init__(self, turn: int = 0, begin: int = 0, now: int = 0) -> None:
+        self._turn = turn
+        self._begin = begin
+        self.due_at = 0
+        self.hold(now)
+
+    def hold(self, now: int) -> None:
+        """Note that the housekeeping is done now."""
+        self.due_at = next_round(self._turn, self._begin, now)
+
+
 class DueWork:
     """The places of one relay that have something to do now, and when the others have."""
 

@@ -15,7 +15,7 @@ before their turn, are remembered.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from relay.room.unheard import Why
+from relay.room.why import Why
 from relay.wire.catchup import BEHIND_MAX, ORDER_WAIT, Chords
 from relay.wire.guard import Guard
 from relay.wire.sequence import (

@@ -1,40 +1,32 @@
-"""A room: its seats (one a slot), its judge, its ring of judged events and its book of coherence.
+"""A room: its seats (one a slot), its judge, its ring of judged events, its heartbeat and its facets.
 
-Pure. A seat outlives its connection: a bridge that died finds its slot again by its ticket. All
-instants are session timetags, durations ticks.
+Pure. All instants are session timetags, durations ticks. What a room does beside judging and passing on is in
+its facets; the room calls them all and names none.
 """
 
-import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
-from relay.due_work import HOUSE, ROOM, DueWork, next_round
-from relay.lead.keeper import LeadPolicy
-from relay.lead.member_paths import WAY_GUESS, Ways
-from relay.lead.recent import Recent
-from relay.lead.room_tuning import Path, RoomTuning, Tuned
+from msgspec import Struct
+
+from relay.due_work import HOUSE, ROOM, DueWork, Rounds
+from relay.effects import Effect, SendControl
 from relay.room.channel import Channel
-from relay.room.coherence import CoherenceLedger
+from relay.room.describe import described
+from relay.room.facet import Facet, FacetKind, hooks
 from relay.room.heartbeat import Heartbeat
 from relay.room.judge import Judge
-from relay.room.unheard import Unheard, Why
+from relay.room.seat import Seat
+from relay.room.why import Why
 from relay.wire import frames
-from relay.wire.control import Member, Report
-from relay.wire.errors import RemoteError
-from relay.wire.foundation import FoundationStore
+from relay.wire.control import Member, Report, Roster, Settings
 from relay.wire.recovery import SendRing
-from relay.wire.sequence import Flag, Judged, Kind, Scheme, Stamped, raises_floor
-from relay.wire.timetag import TICKS_PER_S, ms, ticks
-
-log = logging.getLogger(__name__)
+from relay.wire.sequence import Judged, Scheme, Stamped, Timing, raises_floor
+from relay.wire.timetag import TICKS_PER_S, ticks
 
 RING_EVENTS = 8192
 RING_KEEP_S = 30.0
 """A bridge that was killed asks for what it had in hand: at most what time_warp puts ahead."""
-
-LOSSY_SHARE = 0.001
-LOSSY_FRAMES = 2
-"""A path that loses as much as this is repaired now and then."""
 
 RESERVED_FOR = ticks(300.0)
 """A slot waits this long for its ticket."""
@@ -44,96 +36,67 @@ silent everywhere within 10 s."""
 SILENCE = ticks(7.0)
 """Without any sealed datagram, although the connection stands."""
 
-DESCRIBED_CHARACTERS = 60
-MARGINS_KEPT = 4096
+FIRST_TIMING, FIRST_HORIZON = Timing(lead=ticks(0.200), shift=0), ticks(0.020)
+"""Until a facet sets others."""
 
-
-@dataclass(slots=True)
-class Seat:
-    """A member's place in a room."""
-
-    slot: int
-    name: str
-    ticket: bytes
-    outs: int
-    ins: int
-    release_advance: int
-    channel: Channel | None = None
-    ways: Ways = field(default_factory=Ways)
-    left_at: int | None = None
-    silenced: bool = False
-    foundation: FoundationStore = field(default_factory=FoundationStore)
-    last_report: Report | None = None
-    margins_ms: Recent = field(default_factory=lambda: Recent(MARGINS_KEPT))
-    margin_ms_worst: float | None = None
-    refused: int = 0
-    local_only: int = 0
-    unfounded: int = 0
-    unplayed: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    sent: int = 0
-
-    @property
-    def present(self) -> bool:
-        """Tell whether a bridge is connected for this seat."""
-        return self.channel is not None
-
-    def member(self) -> Member:
-        """Return the seat's line of the roster."""
-        return Member(slot=self.slot, name=self.name, outs=self.outs, ins=self.ins, present=self.present)
+F = TypeVar("F", bound=Facet)
 
 
 class Room:
-    """One room of a relay."""
+    """One room of a relay. It imports 12 modules and more: here the parts of a room are put together."""
 
     def __init__(
         self,
         name: str,
         epoch: bytes,
-        policy: LeadPolicy,
-        verdicts: list[tuple[str, Judged]] | None = None,
+        kinds: Iterable[FacetKind] = (),
         *,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
         work: DueWork | None = None,
-        turn: int = 0,
-        begin: int = 0,
-        now: int = 0,
+        rounds: Rounds | None = None,
     ) -> None:
-        """work: where the room says what of it has something to do. turn, begin: when its house is kept, as
-        `next_round` takes them."""
+        """work: where the room says which of its places have something to do. rounds: when its facets are
+        woken and its seats looked after."""
         self.name = name
-        self._work = DueWork() if work is None else work
-        self._turn, self._begin = turn, begin
-        self.house_at = next_round(turn, begin, now)
-        """When its house is to be kept."""
-        self.repair = repair
-        self._verdicts = verdicts
         self.epoch = epoch
+        self.repair = repair
         self.seats: dict[int, Seat] = {}
-        self.tuning = RoomTuning(policy)
         self.judge = Judge(
-            self.tuning.keeper.timing,
-            horizon=self.tuning.horizon,
+            FIRST_TIMING,
+            horizon=FIRST_HORIZON,
             scheme=scheme,
             on_verdict=self._judged,
             on_refused=self._refused,
         )
-        self.unheard = Unheard()
         self.ring = SendRing(RING_EVENTS, RING_KEEP_S)
-        self.ledger = CoherenceLedger(self.describe, self.name_of)
         self.heartbeat = Heartbeat()
+        self._work = DueWork() if work is None else work
+        self._rounds = Rounds(0, 0, 0) if rounds is None else rounds
+        self.facets: dict[FacetKind, Facet] = {}
+        for kind in kinds:
+            self.facets[kind] = kind.begin(self)
+        self._hooks = hooks(self.facets.values())
+        self._told = self.settings()
         self._work.stir(name, HOUSE)
         self._work.stir(name, ROOM)
+
+    def facet(self, wanted: type[F]) -> F:
+        """Return the facet of that type, for whoever looks on. Raises LookupError if there is none."""
+        for facet in self.facets.values():
+            if isinstance(facet, wanted):
+                return facet
+        raise LookupError(f"room {self.name} has no {wanted.__name__}")
+
+    # -- work that is due ------------------------------------------------------------------------------
 
     def stir(self, slot: int) -> None:
         """Note that something happened to a member's channel."""
         self._work.stir(self.name, slot)
 
-    def end_round(self, now: int) -> None:
-        """Note that the house is kept now; lead and horizon may change by that, and with them what waits."""
-        self.house_at = next_round(self._turn, self._begin, now)
-        self._work.stir(self.name, ROOM)
+    def stir_round(self) -> None:
+        """Note that a facet may want to be woken at another instant."""
+        self._work.stir(self.name, HOUSE)
 
     def wake(self, now: int) -> None:
         """Give up gaps that can't be waited for any longer, and beat, if it is time for that."""
@@ -150,6 +113,25 @@ class Room:
         gap_at = self.judge.next_wakeup()
         return self.heartbeat.due_at if gap_at is None else min(self.heartbeat.due_at, gap_at)
 
+    def round_at(self) -> int:
+        """Return the session instant of the next round, or of a facet that can't wait for it."""
+        wakeups = [facet.next_wakeup() for facet in self.facets.values()]
+        return min([self._rounds.due_at, *(at for at in wakeups if at is not None)])
+
+    def end_round(self, now: int) -> None:
+        """Note that the round is held now. Lead and horizon may change by it, and with them what waits."""
+        self._rounds.hold(now)
+        self._work.stir(self.name, ROOM)
+
+    def wake_facets(self, now: int) -> list[Effect]:
+        """Let the facets do what time asks for; return what members are told, new settings first."""
+        effects: list[Effect] = []
+        for facet in self.facets.values():
+            effects += facet.wake(now)
+        return [*self.settings_news(), *effects]
+
+    # -- who is in, and what they are told ---------------------------------------------------------------
+
     def channels(self) -> Iterator[tuple[Seat, Channel]]:
         """Yield the seats that a bridge is connected for, in slot order."""
         for slot in sorted(self.seats):
@@ -161,6 +143,42 @@ class Room:
         """Return the roster, in slot order."""
         return [self.seats[slot].member() for slot in sorted(self.seats)]
 
+    def tell(self, seat: Seat | None, message: Struct) -> list[Effect]:
+        """Return the effect that tells a member something; none if it isn't there."""
+        channel = None if seat is None else seat.channel
+        return [] if channel is None else [SendControl(channel.connection, message)]
+
+    def tell_all(self, message: Struct, *, but: Seat | None = None) -> list[Effect]:
+        """Return the effects that tell something to all who are in, in slot order, but one."""
+        return [
+            SendControl(channel.connection, message) for seat, channel in self.channels() if seat is not but
+        ]
+
+    def roster(self) -> list[Effect]:
+        """Return the effects that tell everybody who is in."""
+        return self.tell_all(Roster(members=self.members()))
+
+    def settings(self) -> Settings:
+        """Return lead, shift and horizon as members are told them."""
+        timing = self.judge.timing
+        return Settings(
+            lead=timing.lead,
+            shift=timing.shift,
+            lead_was=timing.lead_was,
+            shift_was=timing.shift_was,
+            horizon=self.judge.horizon,
+            repair=self.repair,
+            scheme=self.judge.scheme,
+        )
+
+    def settings_news(self) -> list[Effect]:
+        """Return the effects that tell everybody the settings, if they have changed since they were told."""
+        settings = self.settings()
+        if settings == self._told:
+            return []
+        self._told = settings
+        return self.tell_all(settings)
+
     def name_of(self, slot: int) -> str:
         """Return the name of whoever has `slot`."""
         seat = self.seats.get(slot)
@@ -168,17 +186,9 @@ class Room:
 
     def describe(self, event: Judged) -> str:
         """Return a judged event in words, for people."""
-        if event.kind is Kind.RESET:
-            what = "slot reset"
-        else:
-            try:
-                message = event.meaning.message
-                what = " ".join([message.address, *(str(argument) for argument in message.args[:2])])
-            except RemoteError:
-                what = "an event that can't be read"
-        # A member's own bytes, on their way to somebody else's terminal.
-        clean = "".join(character if character.isprintable() else "?" for character in what)
-        return f"#{event.number} {clean[:DESCRIBED_CHARACTERS]} of {self.name_of(event.slot)}"
+        return f"{described(event)} of {self.name_of(event.slot)}"
+
+    # -- seats -------------------------------------------------------------------------------------------
 
     def free_slot(self, wanted: int | None, members_max: int) -> int | None:
         """Return a slot that nobody holds: the wanted one if it can be, else the lowest; None if full."""
@@ -188,58 +198,46 @@ class Room:
             return wanted
         return next((slot for slot in range(1, 32) if slot not in self.seats), None)
 
-    def unique_name(self, name: str, slot: int | None = None) -> str:
+    def seat_of(self, ticket: bytes | None) -> Seat | None:
+        """Return the seat that a ticket claims, None if it claims none."""
+        return next((seat for seat in self.seats.values() if seat.ticket == ticket), None)
+
+    def unique_name(self, name: str) -> str:
         """Return `name`, with a number behind it if another seat has it already."""
-        taken = {seat.name for seat in self.seats.values() if seat.slot != slot}
+        taken = {seat.name for seat in self.seats.values()}
         if name not in taken:
             return name
         return next(
             candidate for count in range(2, 100) if (candidate := f"{name[:28]}-{count}") not in taken
         )
 
-    def tune_horizon(self, now: int) -> bool:
-        """Set H to what those need who are in now; return whether members must hear of it."""
-        changed = self.tuning.set_horizon(self.paths(), now)
-        self.judge.tune(self.tuning.keeper.timing, self.tuning.horizon)
-        return changed
+    def take(self, seat: Seat) -> None:
+        """Give a slot to somebody new."""
+        self.judge.forget(seat.slot)
+        self.seats[seat.slot] = seat
 
-    def tune(self, now: int) -> Tuned:
-        """Set lead, shift and H to what events need; return what changed."""
-        was = self.judge.timing
-        tuned = self.tuning.tune(self.paths(), self.judge.last_due, now)
-        if tuned.changed:
-            timing = self.tuning.keeper.timing
-            self.judge.tune(timing, self.tuning.horizon)
-            if (timing.lead, timing.shift) != (was.lead, was.shift):
-                log.info(
-                    "lead changed room=%s lead_ms=%.0f was_ms=%.0f shift_ms=%.0f was_ms=%.0f",
-                    self.name, *(ms(one) for one in (timing.lead, was.lead, timing.shift, was.shift)),
-                )  # fmt: skip
-        return tuned
+    def silence(self, seat: Seat, now: int) -> None:
+        """Free the sound of a member that is away; its foundation is kept for its return."""
+        seat.silenced = True
+        self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
 
-    def paths(self) -> list[Path]:
-        """Return what is known of the paths of those who are in."""
-        return [_path(seat, channel) for seat, channel in self.channels()]
+    def remove(self, seat: Seat, now: int) -> None:
+        """Free the slot of a member that left for good."""
+        if not seat.silenced:
+            self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
+        del self.seats[seat.slot]
+        self.judge.forget(seat.slot)
+        for facet in self.facets.values():
+            facet.left(seat.slot)
+        self.stir_round()
 
-    def publish(self, events: list[Judged], now: int) -> None:
-        """Number the events into ring, book and foundations, and put them into every outbox."""
-        self._work.stir(self.name, ROOM)
-        channels = list(self.channels()) if events else []
-        for seat, _ in channels:
-            self.stir(seat.slot)
-        now_s = now / TICKS_PER_S
-        for event in events:
-            encoded = frames.encode(event)
-            self.ring.append(event.number, encoded, now_s)
-            self.ledger.expect(event)
-            self._found(event)
-            due_s, always = event.due / TICKS_PER_S, raises_floor(event.kind)
-            for _, channel in channels:
-                channel.outbox.put(event.number, encoded, now_s, due_s=due_s, always=always)
-        if events:
-            self.heartbeat.published(now)
-        if self._verdicts is not None:
-            self._verdicts += [(self.name, event) for event in events]
+    def report(self, seat: Seat, report: Report, now: int) -> None:
+        """Take in a member's report of one second."""
+        seat.report(report, now)
+        for facet in self.facets.values():
+            facet.report(seat, report, now)
+
+    # -- events ------------------------------------------------------------------------------------------
 
     def submit(self, seat: Seat, channel: Channel, event: Stamped, now: int) -> bool:
         """Judge one event of a seat and publish what can be; return False where it floods the room.
@@ -255,7 +253,8 @@ class Room:
                 return False
         usual = channel.usual_way()
         if channel.tells_its_way(event, now):
-            self.tuning.needs.came(seat.slot, event, now)
+            for note in self._hooks.came:
+                note(seat, event, now)
             channel.event_came(event, now)
         self.publish(self.judge.judge(seat.slot, event, now, usual=usual), now)
         return True
@@ -263,68 +262,37 @@ class Room:
     def give_up(self, seat: Seat, channel: Channel, seqs: list[int], now: int) -> None:
         """Note that events of a seat never came, though they were asked for."""
         if seqs:
-            self.tuning.needs.lost(seat.slot, len(seqs), now)
+            for facet in self.facets.values():
+                facet.never_came(seat.slot, len(seqs), now)
             self.publish(self.judge.give_up(seat.slot, seqs, now, counts=channel.was_in_the_room), now)
 
-    def silence(self, seat: Seat, now: int) -> None:
-        """Free the sound of a member that is away; its foundation is kept for its return."""
-        seat.silenced = True
-        self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
-
-    def remove(self, seat: Seat, now: int) -> None:
-        """Free the slot of a member that left for good."""
-        if not seat.silenced:
-            self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
-        del self.seats[seat.slot]
-        self.judge.forget(seat.slot)
-        self.ledger.forget(seat.slot)
-        self.tuning.forget(seat.slot)
-        self.unheard.forget(seat.slot)
+    def publish(self, events: list[Judged], now: int) -> None:
+        """Put judged events into the ring and into every outbox; then show them to the facets."""
+        self._work.stir(self.name, ROOM)
+        if not events:
+            return
+        channels = list(self.channels())
+        for seat, _ in channels:
+            self.stir(seat.slot)
+        now_s = now / TICKS_PER_S
+        for event in events:
+            encoded = frames.encode(event)
+            self.ring.append(event.number, encoded, now_s)
+            due_s, always = event.due / TICKS_PER_S, raises_floor(event.kind)
+            for _, channel in channels:
+                channel.outbox.put(event.number, encoded, now_s, due_s=due_s, always=always)
+        self.heartbeat.published(now)
+        for note in self._hooks.published:
+            note(events, now)
 
     def pending(self, now: int) -> bool:
         """Tell whether something is still due, so that the heartbeat must be quick."""
         return self.judge.last_due > now
 
-    def _judged(self, event: Stamped, judged: Judged) -> None:
-        self.tuning.verdict(event, judged)
-        if Flag.MISSED in judged.flags:
-            self.unheard.note(judged.slot, Why.MISSED)
+    def _judged(self, stamped: Stamped, event: Judged) -> None:
+        for note in self._hooks.judged:
+            note(stamped, event)
 
     def _refused(self, slot: int, why: Why, events: int, now: int) -> None:
-        """Note what of a slot nobody else hears."""
-        self.unheard.note(slot, why, events)
-        self.ledger.unheard(slot, why.value, events, now)
-
-    def _found(self, event: Judged) -> None:
-        seat = self.seats.get(event.slot)
-        if seat is None:
-            return
-        if event.kind is Kind.RESET:
-            if Flag.SILENCED not in event.flags:
-                seat.foundation.clear()
-            return
-        try:
-            if seat.foundation.concerns(event.kind, event.meaning, founds=Flag.FOUNDATION in event.flags):
-                seat.foundation.apply(event.meaning, number=event.number, due=event.due)
-        except RemoteError:
-            seat.refused += 1
-
-
-def _path(seat: Seat, channel: Channel) -> Path:
-    report, ways = seat.last_report, seat.ways
-    expected, lost = channel.up.counts.expected, channel.up.counts.lost
-    if report is not None:
-        expected, lost = expected + report.frames_expected, lost + report.frames_lost
-    # Before the first report, which comes after two seconds, the way back is taken to be like the way up.
-    up_p50, up_p90 = ways.up_p50.usual(WAY_GUESS), ways.up_p90.usual(WAY_GUESS)
-    return Path(
-        seat.slot,
-        seat.name,
-        seat.release_advance,
-        up_p50=up_p50,
-        up_p90=up_p90,
-        down_p50=ways.down_p50.usual(up_p50),
-        down_p99=ways.down_p99.usual(up_p90),
-        lossy=lost >= max(LOSSY_FRAMES, LOSSY_SHARE * expected),
-        uncertain=ways.uncertain.usual(0),
-    )
+        for facet in self.facets.values():
+            facet.unheard(slot, why, events, now)

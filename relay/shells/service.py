@@ -21,10 +21,11 @@ import platformdirs
 from clock import sources
 from clock.model import ns_from_ticks, ticks_from_ns
 from relay.effects import CloseControl, Effect, SendControl, SendDatagram
-from relay.hub.admission import not_understood
+from relay.hub.admission import connection_refused, not_understood
 from relay.hub.hub import RelayHub
 from relay.lead.keeper import LeadPolicy
-from relay.limits import CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, HubLimits
+from relay.limits import HubLimits
+from relay.room.facets.standard import standard
 from relay.shells.event_log import EventLog
 from relay.shells.ntp_check import check_forever
 from relay.shells.tls_identity import TlsIdentity
@@ -99,18 +100,17 @@ class RelayService:
         self._verdicts: list[tuple[str, Judged]] = []
         self._observers = Observers()
         self.hub = RelayHub(
-            policy=settings.policy,
+            facets=standard(settings.policy, self._verdicts if self._event_log is not None else None),
             limits=settings.limits,
             entropy=os.urandom,
             now=self._time.now(),
             software=settings.software,
-            verdicts=self._verdicts if self._event_log is not None else None,
             repair=settings.repair,
             scheme=settings.scheme,
         )
-        self.hub.off = self._observers.off
+        self.hub.figures.off = self._observers.off
         self._socket = DatagramSocket(self._on_datagrams)
-        self.hub.udp_counts = partial(self._socket.counts.named, "udp")
+        self.hub.figures.udp_counts = partial(self._socket.counts.named, "udp")
         self._streams: dict[int, ControlStream] = {}
         self._networks: Counter[str] = Counter()
         """The number of open connections of each network."""
@@ -160,14 +160,14 @@ class RelayService:
             self._observers.tell(EVENT_LOG, self._event_log.close)
 
     def _on_ntp(self, offset_ms: float) -> None:
-        self.hub.ntp_offset_ms = offset_ms
+        self.hub.figures.ntp_offset_ms = offset_ms
 
     async def _on_stream(self, stream: ControlStream) -> None:
         network = network_of(stream.peer.host)
-        text = self._no_place(network)
-        if text is not None:
+        refused = connection_refused(self._networks[network], len(self._streams))
+        if refused is not None:
             if not stream.carries_events:
-                stream.send(control.encode(control.Refused(reason="connections", text=text)))
+                stream.send(control.encode(refused))
             return
         self._connections += 1
         connection = self._connections
@@ -189,20 +189,12 @@ class RelayService:
             self._do(self.hub.control_closed(connection, now))
             self._settle(now)
 
-    def _no_place(self, network: str) -> str | None:
-        """Return why a new connection can't be served; None if it can."""
-        if self._networks[network] >= CONNECTIONS_PER_ADDRESS:
-            return f"this relay serves {CONNECTIONS_PER_ADDRESS} connections of one address at once; end some"
-        if len(self._streams) >= CONNECTIONS_MAX:
-            return f"this relay serves {CONNECTIONS_MAX} connections at once; try again later"
-        return None
-
     async def _converse(self, stream: ControlStream, connection: int, patience: asyncio.Timeout) -> None:
         """Receive control messages until the connection ends or one is malformed."""
         asked = False
         while (payload := await stream.receive()) is not None:
             try:
-                message = control.decode_up(payload)
+                message = self.hub.codec.decode_up(payload)
             except MalformedControl as error:
                 stream.send(control.encode(not_understood(payload, error)))
                 return
@@ -219,10 +211,10 @@ class RelayService:
         """Receive sealed datagrams over TLS. The first must be a member's; then all is as over UDP."""
         taken = 0
         while (payload := await stream.receive()) is not None:
-            refused = self.hub.datagrams_refused
+            refused = self.hub.figures.datagrams_refused
             now = self._time.now()
             self._do(self.hub.receive_datagram(payload, address, received=now, now=now))
-            if not taken and self.hub.datagrams_refused > refused:
+            if not taken and self.hub.figures.datagrams_refused > refused:
                 log.info("stream closed peer=%s reason=no-member", stream.peer)
                 return
             patience.reschedule(None)

@@ -3,7 +3,7 @@
 Pure.
 """
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from relay.wire.sequence import Scheme
 
@@ -66,7 +66,8 @@ class RoomStats(Struct, frozen=True, kw_only=True):
     divergence, retimed_share: shares of events, 0 to 1. incidents: texts on the newest events that were not
     the same everywhere, newest last. events, divergent: include events that only their player can have heard;
     missed: those of them that came when their time was over. lead_why: text that names the member with the
-    greatest need. timing_changes: number of automatic changes of lead or shift.
+    greatest need. timing_changes: number of automatic changes of lead or shift. facets: figures, by name, of
+    facets that have no field here; left out if there are none.
     """
 
     name: str
@@ -78,18 +79,19 @@ class RoomStats(Struct, frozen=True, kw_only=True):
     shift_auto: bool = False
     lead_why: str = ""
     timing_changes: int = 0
-    seconds_compared: int
-    events: int
-    divergent: int
-    divergence: float
-    retimed: int
-    retimed_share: float
+    seconds_compared: int = 0
+    events: int = 0
+    divergent: int = 0
+    divergence: float = 0.0
+    retimed: int = 0
+    retimed_share: float = 0.0
     overtaken: int
     moved: int
     missed: int = 0
     members: list[MemberStats]
-    incidents: list[str]
+    incidents: list[str] = []
     scheme: Scheme = Scheme.JUDGED
+    facets: dict[str, str | int | float] | UnsetType = UNSET
 
 
 class ProbeStats(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from bridge.scsynth.host_tree import JAM, STRIPS
 from bridge.scsynth.samples import SLOT_SAMPLES_MAX, ResourceFolders
 from relay.lead.keeper import LeadPolicy
 from relay.limits import CONTROLS_BURST, EVENTS_BURST
+from relay.room.facets.coherence import Coherence
 from relay.room.judge import WAITING_MAX
 from relay.transports.tls import PAYLOAD_BYTES_MAX
 from relay.wire import control
@@ -213,10 +214,10 @@ def test_gaps_on_purpose_hold_up_nobody_else_and_are_bounded(scene: Scene) -> No
 
 def test_a_replayed_datagram_is_refused_and_plays_once(scene: Scene) -> None:
     sealed = scene.mallory.send(scene.mallory.stamp(NOTE))
-    refused = scene.jam.hub.datagrams_refused
+    refused = scene.jam.hub.figures.datagrams_refused
     for _ in range(5):
         scene.jam.datagram(sealed, ("203.0.113.9", 9))
-    assert scene.jam.hub.datagrams_refused == refused + 5
+    assert scene.jam.hub.figures.datagrams_refused == refused + 5
     assert sum(b"sonic-pi-beep" in datagram for datagram in scene.after()) == 1
     assert not [one for one in scene.jam.strangers if one.to == ("203.0.113.9", 9)]
 
@@ -260,7 +261,7 @@ def test_a_giant_report_is_not_understood(changes: dict[str, object]) -> None:
 
 
 def test_reports_about_far_seconds_take_no_room(scene: Scene) -> None:
-    ledger = scene.jam.hub.rooms["main"].ledger
+    ledger = scene.jam.hub.rooms["main"].facet(Coherence).ledger
     before, second = len(ledger._seconds), scene.jam.now // TICKS_PER_S
     for away in (-(10**6), -1000, -40, 2, 100, 10**6, 2**62):
         scene.mallory.say(report(second + away))
@@ -279,13 +280,13 @@ def test_sums_of_the_greatest_counts_still_fit_the_statistics(scene: Scene) -> N
 def test_details_that_nobody_asked_for_change_nothing(scene: Scene) -> None:
     room = scene.jam.hub.rooms["main"]
     scene.after(3.0)
-    incidents = list(room.ledger.incidents)
+    incidents = list(room.facet(Coherence).ledger.incidents)
     details = [(number, bytes(32)) for number in range(4096)]
     for away in range(-30, 5):
         second = scene.jam.now // TICKS_PER_S + away
         scene.mallory.say(control.DigestDetail(second=second, events=details))
-    assert not [second for second in room.ledger._seconds.values() if second.details]
-    assert list(room.ledger.incidents) == incidents
+    assert not [second for second in room.facet(Coherence).ledger._seconds.values() if second.details]
+    assert list(room.facet(Coherence).ledger.incidents) == incidents
 
 
 def test_a_lying_report_costs_nobody_else_their_good_name(scene: Scene) -> None:

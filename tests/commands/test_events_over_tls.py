@@ -12,6 +12,7 @@ import pytest
 
 from bridge.shells.connection import Connection
 from clock.exchange import client_request, parse_answer
+from relay.hub import admission
 from relay.lead.keeper import LeadPolicy
 from relay.limits import HubLimits
 from relay.shells import service
@@ -127,7 +128,7 @@ async def test_whoever_is_no_member_is_hung_up_on_and_heard_by_nobody(
         stranger = await tls.connect(endpoint, pins=pins, events=True)
         stranger.send(Sealer(bytes(32), 7).seal(frames.encode(frames.BeatUp(0, 0, 1 << 63))))
         assert await stranger.receive() is None
-        assert relay.hub.datagrams_refused == 1
+        assert relay.hub.figures.datagrams_refused == 1
         stranger.abort()
 
 
@@ -260,7 +261,7 @@ async def test_a_first_word_that_can_not_be_read_is_told_of_its_version_if_it_is
 async def test_one_address_does_not_take_all_places(
     relay: RelayService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "CONNECTIONS_PER_ADDRESS", 2)
+    monkeypatch.setattr(admission, "CONNECTIONS_PER_ADDRESS", 2)
     async with asyncio.timeout(LIMIT_S):
         endpoint, pins = Endpoint("127.0.0.1", relay.port), KnownRelays(tmp_path / "known")
         streams = [await tls.connect(endpoint, pins=pins) for _ in range(3)]

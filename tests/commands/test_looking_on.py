@@ -9,6 +9,7 @@ import pytest
 
 from relay.lead.keeper import LeadPolicy
 from relay.limits import HubLimits
+from relay.room.facets.verdict_log import VerdictLog
 from relay.shells import service
 from relay.shells.event_log import EventLog
 from relay.shells.service import RelayService, RelaySettings
@@ -70,7 +71,8 @@ def test_nothing_is_collected_where_nobody_looks_on() -> None:
     jam = Jam()
     ann = jam.join("ann")
     ann.play()
-    assert jam.hub.rooms["main"]._verdicts is None
+    with pytest.raises(LookupError):
+        jam.hub.rooms["main"].facet(VerdictLog)
     assert len(ann.judged) == 1
 
 
@@ -121,7 +123,7 @@ async def test_a_check_of_the_clock_that_fails_leaves_the_relay_running_until_it
     relay = RelayService(replace(SETTINGS, ntp_server="localhost"), load_or_create(tmp_path / "relay"))
     await relay.start()
     async with asyncio.timeout(LIMIT_S):
-        while not relay.hub.off:
+        while not relay.hub.figures.off:
             await asyncio.sleep(0)
-    assert relay.hub.off == ["the check of the clock"]
+    assert relay.hub.figures.off == ["the check of the clock"]
     await relay.stop()

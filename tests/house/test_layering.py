@@ -52,8 +52,8 @@ ARROWS: dict[str, dict[str, set[str]]] = {
     },
     "relay": {
         "cli": {"lead", "limits", "shells", "stats", "transports", "wire"},
-        "shells": {"effects", "hub", "lead", "limits", "transports", "wire"},
-        "hub": {"due_work", "effects", "lead", "limits", "room", "stats", "wire"},
+        "shells": {"effects", "hub", "lead", "limits", "room", "transports", "wire"},
+        "hub": {"due_work", "effects", "limits", "room", "stats", "wire"},
         "stats": {"lead", "limits", "room", "wire"},
         "room": {"due_work", "effects", "lead", "limits", "wire"},
         "lead": {"wire"},

@@ -89,13 +89,13 @@ def test_one_room_is_tuned_in_a_wake_up_though_all_are_late(monkeypatch: pytest.
     jam, _ = full_house()
     jam.now += ticks(5.0)
     kept: list[str] = []
-    tune = Room.tune
+    wake_facets = Room.wake_facets
 
     def noting(room: Room, now: int) -> Any:
         kept.append(room.name)
-        return tune(room, now)
+        return wake_facets(room, now)
 
-    monkeypatch.setattr(Room, "tune", noting)
+    monkeypatch.setattr(Room, "wake_facets", noting)
     for done in range(1, ROOMS + 1):
         assert jam.hub.next_wakeup() <= jam.now
         jam.wake()
@@ -120,7 +120,7 @@ def next_of_all(hub: RelayHub) -> int:
     """Return the next wake-up, of all that there is."""
     instants = [NEVER]
     for room in hub.rooms.values():
-        instants += [room.house_at, room.next_wakeup()]
+        instants += [room.round_at(), room.next_wakeup()]
         instants += [at for _, channel in room.channels() if (at := channel.next_wakeup()) is not None]
     return min(instants)
 

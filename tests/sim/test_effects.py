@@ -32,7 +32,7 @@ MUSIC_AT_S, DEAD_AT_S, DEAD_S, END_S = 4.0, 12.0, 30.0, 28.0
 WORKED: dict[type, Callable[[Jam, Member, Member], bool]] = {
     ToSynth: lambda _, ann, bob: bool(ann.handed),
     ToSonicPi: lambda _, ann, bob: bool(ann.heard),
-    SendDatagram: lambda jam, ann, bob: jam.hub.datagrams_in > 0,
+    SendDatagram: lambda jam, ann, bob: jam.hub.figures.datagrams_in > 0,
     SendControl: lambda jam, ann, bob: jam.stats().seconds_compared > 0,
     Tell: lambda _, ann, bob: bool(ann.told),
     RunCode: lambda _, ann, bob: bool(ann.ran),

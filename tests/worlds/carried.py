@@ -19,5 +19,5 @@ def much_by(outbox: Outbox) -> None:
 
 def much_to_all(hub: RelayHub) -> None:
     """Let a relay know its ways to all members."""
-    for _, _, channel in hub._channels.values():
+    for _, _, channel in hub._rooms.by_channel.values():
         much_by(channel.outbox)

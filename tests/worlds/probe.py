@@ -12,6 +12,7 @@ from relay.effects import CloseControl, Effect, SendControl, SendDatagram
 from relay.hub.hub import RelayHub
 from relay.lead.keeper import LeadPolicy
 from relay.limits import HubLimits
+from relay.room.facets.standard import standard
 from relay.wire import control
 from relay.wire.timetag import ticks
 from relay.wire.trace import Trace
@@ -72,7 +73,7 @@ class ProbeWorld:
         self.random = Random(self.seed)
         self.now_ns = BOOTED_NS
         self.hub = RelayHub(
-            policy=LeadPolicy(ticks(0.2), 0),
+            facets=standard(LeadPolicy(ticks(0.2), 0)),
             limits=HubLimits(rooms_max=4, members_max=4),
             entropy=self.random.randbytes,
             now=EPOCH,

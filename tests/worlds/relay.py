@@ -3,12 +3,15 @@
 Everything goes through bytes: control messages are encoded and decoded, datagrams sealed and opened.
 """
 
+from collections.abc import Sequence
 from random import Random
 
 from relay.effects import CloseControl, Effect, SendControl, SendDatagram
 from relay.hub.hub import RelayHub
 from relay.lead.keeper import LeadPolicy
 from relay.limits import HubLimits
+from relay.room.facet import FacetKind
+from relay.room.facets.standard import standard
 from relay.wire import control, frames
 from relay.wire.datagram import Opener, Sealer
 from relay.wire.osc import encode
@@ -69,7 +72,7 @@ class FakeBridge:
 
     def say(self, message: control.Up) -> None:
         """Say something over the connection."""
-        decoded = control.decode_up(control.encode(message))
+        decoded = self.jam.hub.codec.decode_up(control.encode(message))
         effects = self.jam.hub.receive_control(self.connection, decoded, self.jam.now, host=self.address[0])
         self.jam.do(effects)
         self.jam.settle()
@@ -141,17 +144,20 @@ class Jam:
         scheme: Scheme = Scheme.JUDGED,
         policy: LeadPolicy | None = None,
         verdicts: list[tuple[str, Judged]] | None = None,
+        more_facets: Sequence[FacetKind] = (),
     ) -> None:
         """Lead and shift are fixed unless a policy says something else."""
         self.random = Random(7)
         self.now = EPOCH
         self.hub = RelayHub(
-            policy=policy or LeadPolicy(ticks(lead_s), ticks(shift_s)),
+            facets=[
+                *standard(policy or LeadPolicy(ticks(lead_s), ticks(shift_s)), verdicts),
+                *more_facets,
+            ],
             limits=HubLimits(rooms_max=rooms_max, members_max=members_max),
             entropy=self.random.randbytes,
             now=self.now,
             software="jamrelay test",
-            verdicts=verdicts,
             scheme=scheme,
         )
         self.connections = 0
@@ -186,7 +192,7 @@ class Jam:
                     elif bridge.alive:
                         bridge.frames += frames.decode(bridge.opener.open(payload))
                 case SendControl(connection, message):
-                    decoded = control.decode_down(control.encode(message))
+                    decoded = self.hub.codec.decode_down(control.encode(message))
                     for bridge in self.bridges:
                         if bridge.connection == connection and not bridge.closed:
                             bridge.said.append(decoded)

@@ -20,6 +20,7 @@ from laboratory.virtual.net import Meddler
 from laboratory.virtual.stage import RUN_OUT_S, VirtualStage
 from relay.lead.delivery_times import BLOCK
 from relay.lead.keeper import Caution
+from relay.room.facets.lead import Lead
 from relay.wire.timetag import TICKS_PER_S
 
 TEXT = ROOT / "docs" / "LEADS.md"
@@ -163,5 +164,5 @@ def page(outcomes: Sequence[leads.LeadOutcome], stricken: Iterable[AccidentOutco
 def _at(stage: VirtualStage, true_s: float) -> tuple[int, int]:
     """Lead and shift (ms) at a true instant."""
     stage.jam.run(true_s)
-    timing = stage.jam.hub.rooms["main"].tuning.keeper.timing
+    timing = stage.jam.hub.rooms["main"].facet(Lead).tuning.keeper.timing
     return round(timing.lead / TICKS_PER_S * 1e3), round(timing.shift / TICKS_PER_S * 1e3)

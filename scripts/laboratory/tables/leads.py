@@ -18,6 +18,7 @@ from laboratory.virtual.stage import RUN_OUT_S, VirtualStage
 from laboratory.virtual.tally import events_of
 from relay.lead.keeper import Caution
 from relay.netmodel.networks import PROFILES
+from relay.room.facets.lead import Lead
 from relay.wire.timetag import TICKS_PER_S
 
 MEMBERS = 3
@@ -93,7 +94,7 @@ def run(
     end_s = stage.perform(
         start_s=start_s, events_per_s=trial.events_per_s, seconds=seconds, ahead_ms=ahead_ms, run_in_s=0.0
     )
-    keeper = stage.jam.hub.rooms["main"].tuning.keeper
+    keeper = stage.jam.hub.rooms["main"].facet(Lead).tuning.keeper
     changes, now_s = [start_s], start_s
     shift_max = 0
     while now_s < end_s + ahead_ms / 1e3 + RUN_OUT_S:
@@ -128,7 +129,7 @@ def hindsight_ms(stage: VirtualStage, events: Iterable[TalliedNote]) -> float:
             local_ns = member.arrived_ns.get(event.verdict.number) if event.verdict is not None else None
             if local_ns is not None:
                 greatest_ns = max(greatest_ns, member.true_ns(local_ns) - event.at_ns)
-    strays = sorted(path.uncertain for path in stage.jam.hub.rooms["main"].paths())
+    strays = sorted(path.uncertain for path in stage.jam.hub.rooms["main"].facet(Lead).paths())
     return greatest_ns / 1e6 + ADVANCE_S * 1e3 + _ms(sum(strays[-2:]))
 
 

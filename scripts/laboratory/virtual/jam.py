@@ -48,6 +48,7 @@ from relay.hub.hub import RelayHub
 from relay.lead.keeper import Caution, LeadPolicy
 from relay.limits import HubLimits
 from relay.netmodel.impairment import Leg
+from relay.room.facets.standard import standard
 from relay.wire import control
 from relay.wire.sequence import Judged, Scheme
 from relay.wire.stats import RoomStats
@@ -152,12 +153,11 @@ class Jam:
     def start_relay(self) -> None:
         """Start a relay that knows nothing: a new epoch."""
         self.hub = RelayHub(
-            policy=self.policy,
+            facets=standard(self.policy, self.verdicts),
             limits=HubLimits(),
             entropy=self.dice.randbytes,
             now=self.now,
             software="sim",
-            verdicts=self.verdicts,
             repair=self.repair,
             scheme=self.scheme,
         )

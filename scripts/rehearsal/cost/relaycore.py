@@ -8,6 +8,7 @@ from relay.effects import SendControl
 from relay.hub.hub import RelayHub
 from relay.lead.keeper import LeadPolicy
 from relay.limits import HubLimits
+from relay.room.facets.standard import standard
 from relay.wire import control, frames
 from relay.wire.datagram import Sealer
 from relay.wire.osc import encode
@@ -27,7 +28,7 @@ def cost_us(rooms: int, members: int, events_per_s: float, seconds: float) -> fl
     """Return the microseconds of CPU time that an event costs, heartbeats and all else included."""
     dice, now = random.Random(1), EPOCH
     hub = RelayHub(
-        policy=LeadPolicy(ticks(0.2), 0), limits=HubLimits(rooms, members), entropy=dice.randbytes,
+        facets=standard(LeadPolicy(ticks(0.2), 0)), limits=HubLimits(rooms, members), entropy=dice.randbytes,
         now=now, software="bench",
     )  # fmt: skip
     sealers: list[Sealer] = []

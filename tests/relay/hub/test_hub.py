@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from clock.exchange import client_request, parse_answer
 from relay.effects import SendDatagram
 from relay.limits import NTP_BURST, OUTBOX_FRAMES
+from relay.room.facets.lead import Lead
 from relay.wire import control, frames
 from relay.wire.budget import BURST_BYTES, IP_UDP_BYTES, RATE_BYTES_PER_S
 from relay.wire.datagram import Sealer
@@ -52,10 +53,10 @@ def test_a_replayed_datagram_has_no_effect() -> None:
     jam = Jam()
     ann = jam.join("ann")
     datagram = ann.send(ann.stamp())
-    refused = jam.hub.datagrams_refused
+    refused = jam.hub.figures.datagrams_refused
     jam.datagram(datagram, ("203.0.113.9", 9))
     assert len(ann.judged) == 1
-    assert jam.hub.datagrams_refused == refused + 1
+    assert jam.hub.figures.datagrams_refused == refused + 1
     jam.advance(0.3)
     assert jam.strangers == []
 
@@ -199,7 +200,7 @@ def test_datagrams_are_limited_by_rate() -> None:
     ann = jam.join("ann")
     for _ in range(3100):
         ann.beat()
-    assert jam.hub.datagrams_refused == 101
+    assert jam.hub.figures.datagrams_refused == 101
 
 
 def test_a_member_whose_udp_never_arrives_costs_bounded_memory() -> None:
@@ -371,7 +372,7 @@ def test_before_hello_nothing_is_done_but_the_reason_is_said(message: control.Up
 def test_what_waited_for_the_clock_before_a_member_could_send_says_nothing_about_its_way() -> None:
     jam = Jam()
     ann = jam.join("ann")
-    needs = jam.hub.rooms["main"].tuning.needs
+    needs = jam.hub.rooms["main"].facet(Lead).tuning.needs
     long_ago = ann.stamp(emitted=jam.now - ticks(0.24))
     ann.send(long_ago, ann.stamp(emitted=jam.now - ticks(0.2)))
     assert len(ann.judged) == 2

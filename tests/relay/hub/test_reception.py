@@ -2,8 +2,9 @@
 
 import pytest
 
-from relay.hub.admission import SendControl
+from relay.effects import SendControl
 from relay.lead.keeper import LeadPolicy
+from relay.room.facets.lead import Lead
 from relay.wire import control, frames
 from relay.wire.osc import encode
 from relay.wire.sequence import Flag, Kind
@@ -321,11 +322,11 @@ def test_before_the_first_report_a_way_back_is_taken_to_be_like_the_way_up() -> 
     ann = jam.join("ann")
     ann.send(frames.BeatUp(0, 0, jam.now - ticks(0.12)))
     (room,) = jam.hub.rooms.values()
-    (path,) = room.paths()
+    (path,) = room.facet(Lead).paths()
     ways = (path.up_p50, path.up_p90, path.down_p50, path.down_p99)
     assert ways == (ticks(0.12),) * 4
     ann.say(report(jam, 80.0, 30.0))
-    (path,) = room.paths()
+    (path,) = room.facet(Lead).paths()
     assert (path.up_p50, path.down_p50, path.down_p99) == (ticks(0.12), ticks(0.03), ticks(0.08))
 
 

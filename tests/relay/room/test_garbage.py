@@ -8,7 +8,9 @@ import gc
 import random
 
 from relay.lead.delivery_times import BLOCKS_KEPT, WAYS_KEPT
-from relay.room.room import MARGINS_KEPT, Room
+from relay.room.facets.lead import Lead
+from relay.room.room import Room
+from relay.room.seat import MARGINS_KEPT
 from relay.wire import control
 from relay.wire.sequence import Flag, Judged, Kind, Stamped
 from relay.wire.timetag import ticks
@@ -37,7 +39,7 @@ def looked_at(root: object) -> int:
 def fill(room: Room) -> None:
     """Put ten minutes of music into the books of a room."""
     dice = random.Random(4)
-    number, needs = 0, room.tuning.needs
+    number, needs = 0, room.facet(Lead).tuning.needs
     for second in range(10 * BLOCKS_KEPT):
         for slot in range(1, MEMBERS + 1):
             number += 1
@@ -45,13 +47,13 @@ def fill(room: Room) -> None:
             stamped = Stamped(number, now - ticks(dice.random() / 20), now + ticks(0.4), Kind.TIMED, NOTE)
             judged = Judged(number, slot, number, now + ticks(0.4), now, Kind.TIMED, Flag.NONE, NOTE)
             needs.came(slot, stamped, now)
-            room.tuning.verdict(stamped, judged)
+            room.facet(Lead).tuning.verdict(stamped, judged)
             room.ring.append(number, bytes([dice.randrange(256)]) * 40, second / 600)
         for slot, seat in room.seats.items():
             numbers = range(number - 3, number + 1)
             ways = [(one, dice.randrange(900)) for one in numbers] * (WAYS_KEPT // 40)
             needs.reported(slot, ways, [])
-            seat.margins_ms.add([500 * dice.random() for _ in range(MARGINS_KEPT // 600 + 1)])
+            seat.told.margins_ms.add([500 * dice.random() for _ in range(MARGINS_KEPT // 600 + 1)])
             for _ in range(4):
                 seat.ways.beat(ticks(dice.random() / 20), now)
             seat.ways.report(
@@ -66,7 +68,11 @@ def test_ten_minutes_of_music_leave_the_collector_little_to_look_through() -> No
     room = jam.hub.rooms["main"]
     fill(room)
     gc.collect()  # tuples and dicts of plain numbers are left out from now on
-    books = (room.tuning, room.ring, [(seat.margins_ms, seat.ways) for seat in room.seats.values()])
-    assert room.tuning.needs.events == 10 * BLOCKS_KEPT * MEMBERS
-    assert all(len(seat.margins_ms) == MARGINS_KEPT for seat in room.seats.values())
+    books = (
+        room.facet(Lead).tuning,
+        room.ring,
+        [(seat.told.margins_ms, seat.ways) for seat in room.seats.values()],
+    )
+    assert room.facet(Lead).tuning.needs.events == 10 * BLOCKS_KEPT * MEMBERS
+    assert all(len(seat.told.margins_ms) == MARGINS_KEPT for seat in room.seats.values())
     assert looked_at(books) < LOOKED_AT_MAX

@@ -4,7 +4,9 @@ import pytest
 
 from relay.lead.keeper import LeadPolicy
 from relay.lead.room_tuning import H_MIN
-from relay.room.room import Room, Seat
+from relay.room.facets.standard import standard
+from relay.room.room import Room
+from relay.room.seat import Seat
 from relay.wire.osc import encode
 from relay.wire.sequence import Flag, Judged, Kind
 from relay.wire.timetag import ticks
@@ -14,7 +16,7 @@ POLICY = LeadPolicy(ticks(0.2), 0)
 
 
 def a_room(*slots: int) -> Room:
-    room = Room("main", bytes(16), POLICY)
+    room = Room("main", bytes(16), standard(POLICY))
     for slot in slots:
         room.seats[slot] = Seat(slot, f"name-{slot}", bytes(16), 16, 16, ticks(0.02))
     return room
@@ -53,13 +55,13 @@ def test_an_event_is_described_by_number_command_and_sender() -> None:
 
 def test_an_empty_rooms_horizon_is_the_least() -> None:
     room = a_room(1)
-    room.tune_horizon(EPOCH)
+    room.wake_facets(EPOCH)
     assert room.judge.horizon == H_MIN
 
 
 def test_what_was_judged_goes_to_ring_book_and_log_once() -> None:
     verdicts: list[tuple[str, Judged]] = []
-    room = Room("main", bytes(16), POLICY, verdicts)
+    room = Room("main", bytes(16), standard(POLICY, verdicts))
     room.publish(
         [room.judge.reset(1, EPOCH, silenced=True), room.judge.reset(1, EPOCH, silenced=True)], EPOCH
     )

@@ -5,8 +5,9 @@ import pytest
 import relay.room.channel
 from relay.limits import EVENTS_BURST, STRUCTURE_BURST, STRUCTURE_PER_S
 from relay.room.channel import UP_KEEP_S
+from relay.room.facets.unheard import TELL_EVERY, Unheard, words
 from relay.room.judge import Judge
-from relay.room.unheard import TELL_EVERY, Unheard, Why
+from relay.room.why import Why
 from relay.wire import control
 from relay.wire.osc import encode
 from relay.wire.sequence import Flag, Judged, Kind, Stamped, Timing
@@ -39,26 +40,30 @@ def notices(bridge: FakeBridge) -> list[str]:
 
 
 def test_a_member_is_told_at_once_and_then_once_a_minute_what_came_together() -> None:
-    unheard = Unheard()
-    unheard.note(1, Why.RATE, 3)
-    assert list(unheard.news(EPOCH)) == [1]
-    unheard.note(1, Why.RATE)
-    unheard.note(1, Why.MISSED, 2)
-    assert unheard.news(EPOCH + TELL_EVERY - 1) == {}
-    first, second = unheard.news(EPOCH + TELL_EVERY)[1]
+    jam = Jam()
+    jam.join("ann")
+    unheard = jam.hub.rooms["main"].facet(Unheard)
+
+    def told(now: int) -> list[str]:
+        return [effect.message.text for effect in unheard.wake(now)]
+
+    unheard.unheard(1, Why.RATE, 3, EPOCH)
+    assert len(told(EPOCH)) == 1
+    unheard.unheard(1, Why.RATE, 1, EPOCH)
+    unheard.unheard(1, Why.FAR, 2, EPOCH)
+    assert told(EPOCH + TELL_EVERY - 1) == []
+    first, second = told(EPOCH + TELL_EVERY)
     assert "1 event of yours can't be passed on" in first
-    assert "2 events of yours came to the relay so late" in second
-    assert unheard.news(EPOCH + 9 * TELL_EVERY) == {}
-    assert (unheard.total(1), unheard.count(1, Why.RATE)) == (6, 4)
-    unheard.forget(1)
-    assert unheard.total(1) == 0
+    assert "2 events of yours can't be passed on" in second
+    assert told(EPOCH + 9 * TELL_EVERY) == []
+    unheard.unheard(1, Why.RATE, 1, EPOCH)
+    unheard.left(1)
+    assert told(EPOCH + 99 * TELL_EVERY) == []
 
 
 @pytest.mark.parametrize("why", Why)
 def test_every_reason_has_its_words_within_a_notice(why: Why) -> None:
-    unheard = Unheard()
-    unheard.note(1, why, 123_456)
-    ((text,),) = unheard.news(EPOCH).values()
+    text = words(why, 123_456)
     assert text.startswith("123456 events of yours")
     assert len(text) < control.room.MAX_NOTICE
 

@@ -3,6 +3,7 @@
 import pytest
 
 from relay.limits import STATS_BURST
+from relay.room.facets.coherence import Coherence
 from relay.wire import control
 from relay.wire.osc import encode
 from relay.wire.sequence import Scheme
@@ -99,7 +100,7 @@ def test_statistics_of_a_full_relay_fit_one_control_payload() -> None:
         for member in range(31):
             jam.bridges.clear()
             jam.join(f"{member:02d}" + "ü" * 30, f"room-{room:02d}")
-        jam.hub.rooms[f"room-{room:02d}"].ledger.incidents.extend(["x" * 150] * 20)
+        jam.hub.rooms[f"room-{room:02d}"].facet(Coherence).ledger.incidents.extend(["x" * 150] * 20)
     stats = jam.hub.stats(None, jam.now)
     assert stats.members == 35 * 31
     assert len(stats.rooms) == 32

@@ -7,7 +7,7 @@ import pytest
 from bridge.playout.seconds_ledger import PathFigures
 from bridge.tap.tap import Player
 from relay.room.judge import AHEAD_MAX, GAP_GUARD, Judge
-from relay.room.unheard import Why
+from relay.room.why import Why
 from relay.wire.catchup import (
     BEHIND_MAX,
     CHORDS_KEPT,

@@ -99,7 +99,7 @@ def test_a_member_that_counts_ever_new_things_fills_neither_memory_nor_an_answer
     stats = jam.hub.stats(None, jam.now)
     assert all(len(one.counts) >= control.report.COUNTS_MAX for room in stats.rooms for one in room.members)
     assert all(
-        len(seat.counts) == control.report.COUNTS_MAX for seat in jam.hub.rooms["room 0"].seats.values()
+        len(seat.told.counts) == control.report.COUNTS_MAX for seat in jam.hub.rooms["room 0"].seats.values()
     )
     assert len(control.encode(stats)) < 1 << 20
     jam.join("one more", "room 4")
@@ -109,7 +109,7 @@ def test_a_member_that_counts_ever_new_things_fills_neither_memory_nor_an_answer
 def test_what_the_relays_socket_counts_is_in_its_statistics() -> None:
     jam = Jam()
     counts = SocketCounts(received=7, would_block=2)
-    jam.hub.udp_counts = lambda: counts.named("udp")
+    jam.hub.figures.udp_counts = lambda: counts.named("udp")
     told = msgspec.json.decode(msgspec.json.encode(jam.hub.stats(None, jam.now)))
     assert told["udp"] == {f"udp_{name}": count for name, count in asdict(counts).items()}
     assert (told["udp"]["udp_received"], told["udp"]["udp_would_block"]) == (7, 2)

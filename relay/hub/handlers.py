@@ -1,0 +1,152 @@
+"""Handlers: what the hub does with each type of control message, as one table.
+
+Pure. A row says who may send the type, what limits it, and who takes it in. A facet of a room brings rows of
+its own. A message without a row, or from somebody who may not send it, ends in `Handlers._unexpected`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, Flag, auto
+from typing import Any
+
+from msgspec import Struct
+
+from relay.effects import Effect, SendControl, refuse
+from relay.hub.path_probes import Probing
+from relay.hub.rooms import Rooms, Seated
+from relay.limits import STATS_BURST, STATS_PER_S, AddressBuckets
+from relay.room.facet import FacetKind, TakeIn
+from relay.wire.control import Refused
+
+
+class Caller(Flag):
+    """Whose connection a message comes on."""
+
+    STRANGER = auto()
+    """Of somebody who is neither of the others yet."""
+    MEMBER = auto()
+    PROBER = auto()
+    ANYBODY = STRANGER | MEMBER | PROBER
+
+
+class Bucket(Enum):
+    """What limits how often a type may come."""
+
+    NONE = auto()
+    MEMBER = auto()
+    """All such messages of one member. One too many is ignored, and counted at the member."""
+    STATISTICS = auto()
+    """All such messages of one address. One too many is answered with Refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One control message.
+
+    message: of the row's type. host: the address that it came from. now: session instant. seated: the member
+    whose connection it is, if it is one's.
+    """
+
+    connection: int
+    message: Any
+    host: str
+    now: int
+    seated: Seated | None
+
+    @property
+    def member(self) -> Seated:
+        """The member that sent it; only for rows that members alone may send."""
+        assert self.seated is not None, "the table lets only members through"
+        return self.seated
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A row of the table. callers: who may send it. bucket: what limits it. run: takes it in."""
+
+    callers: Caller
+    bucket: Bucket
+    run: Callable[[Call], list[Effect]]
+
+
+UNKNOWN = Handler(Caller(0), Bucket.MEMBER, lambda call: [])
+"""The row of every type that has none: nobody may send it."""
+
+
+class Handlers:
+    """The table, and who is who on the connections."""
+
+    def __init__(
+        self,
+        rows: Mapping[type[Struct], Handler],
+        kinds: Iterable[FacetKind],
+        rooms: Rooms,
+        probing: Probing,
+    ) -> None:
+        """rows: the hub's own. kinds: of every room's facets, which bring rows besides."""
+        self._rows = dict(rows)
+        for kind in kinds:
+            self._rows |= {
+                one: Handler(Caller.MEMBER, Bucket.MEMBER, _facets_own(kind, take_in))
+                for one, take_in in kind.handlers.items()
+            }
+        self._rooms = rooms
+        self._probing = probing
+        self._statistics = AddressBuckets(STATS_PER_S, STATS_BURST)
+
+    def receive(self, connection: int, message: Struct, now: int, *, host: str) -> list[Effect]:
+        """Take in one control message. host: the address that it came from."""
+        call = Call(connection, message, host, now, self._rooms.by_connection.get(connection))
+        handler = self._rows.get(type(message), UNKNOWN)
+        beyond = self._beyond(handler.bucket, call)
+        if beyond is not None:
+            return beyond
+        caller = self._caller(call)
+        return handler.run(call) if caller in handler.callers else self._unexpected(caller, call)
+
+    def _caller(self, call: Call) -> Caller:
+        if call.seated is not None:
+            return Caller.MEMBER
+        return Caller.PROBER if self._probing.serves(call.connection) else Caller.STRANGER
+
+    def _beyond(self, bucket: Bucket, call: Call) -> list[Effect] | None:
+        """Return what follows if this is one too many, None if it isn't."""
+        if bucket is Bucket.MEMBER and call.seated is not None:
+            room, seat, channel = call.seated
+            room.stir(seat.slot)
+            if not channel.controls.take(call.now):
+                seat.refused += 1
+                return []
+        elif bucket is Bucket.STATISTICS and not self._statistics.take(call.host, call.now):
+            return too_often(call)
+        return None
+
+    def _unexpected(self, caller: Caller, call: Call) -> list[Effect]:
+        """Return what follows of a message from somebody who may not send it."""
+        name = type(call.message).__name__
+        if caller is Caller.MEMBER:
+            call.member.seat.refused += 1
+            return []
+        if caller is Caller.PROBER:
+            text = f"{name} from a prober: it has nothing more to say"
+            return refuse(call.connection, Refused(reason="second-hello", text=text, final=True))
+        text = f"{name} before Hello: say Hello first"
+        return refuse(call.connection, Refused(reason="no-hello", text=text, final=True))
+
+
+def too_often(call: Call) -> list[Effect]:
+    """Return the answer to a question for statistics that is one too many."""
+    text = f"this relay gives you statistics {STATS_PER_S} times a second at most: try again soon"
+    return [SendControl(call.connection, Refused(reason="rate", text=text))]
+
+
+def _facets_own(kind: FacetKind, take_in: TakeIn) -> Callable[[Call], list[Effect]]:
+    """Return what hands a member's message to the facet of this kind in its room."""
+
+    def run(call: Call) -> list[Effect]:
+        room, seat, _ = call.member
+        effects = take_in(room.facets[kind], seat, call.message, call.now)
+        room.stir_round()
+        return effects
+
+    return run

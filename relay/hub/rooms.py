@@ -1,0 +1,74 @@
+"""Rooms: those that are open on one relay, and who is in them, by channel and by connection.
+
+Pure.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from relay.due_work import DueWork, Rounds
+from relay.room.channel import Channel
+from relay.room.facet import FacetKind
+from relay.room.room import Room
+from relay.room.seat import Seat
+from relay.wire.sequence import Scheme
+
+
+class Seated(NamedTuple):
+    """A member that is connected: its room, its seat there, its channel."""
+
+    room: Room
+    seat: Seat
+    channel: Channel
+
+
+class Rooms:
+    """The rooms of one relay."""
+
+    def __init__(
+        self,
+        kinds: Iterable[FacetKind],
+        *,
+        entropy: Callable[[int], bytes],
+        work: DueWork,
+        begin: int,
+        repair: bool,
+        scheme: Scheme,
+    ) -> None:
+        """kinds: of every room's facets. begin: the session instant from which the rooms' rounds count."""
+        self.open: dict[str, Room] = {}
+        self.by_channel: dict[int, Seated] = {}
+        self.by_connection: dict[int, Seated] = {}
+        self._kinds = tuple(kinds)
+        self._entropy = entropy
+        self._work = work
+        self._begin = begin
+        self._repair = repair
+        self._scheme = scheme
+        self._made = 0
+
+    def new(self, name: str, now: int) -> Room:
+        """Return a room without members. It isn't open before a member has a seat in it."""
+        rounds = Rounds(self._made, self._begin, now)
+        self._made += 1
+        return Room(
+            name,
+            self._entropy(16),
+            self._kinds,
+            repair=self._repair,
+            scheme=self._scheme,
+            work=self._work,
+            rounds=rounds,
+        )
+
+    def connected(self, room: Room, seat: Seat, channel: Channel) -> None:
+        """Note that a bridge is connected for a seat, so that the room is open."""
+        self.open[room.name] = room
+        seat.channel, seat.left_at = channel, None
+        self.by_channel[channel.number] = self.by_connection[channel.connection] = Seated(room, seat, channel)
+
+    def disconnected(self, seat: Seat, channel: Channel, now: int) -> None:
+        """Note that the bridge of a seat is gone; the seat stays."""
+        seat.channel, seat.left_at = None, now
+        self.by_channel.pop(channel.number, None)
+        self.by_connection.pop(channel.connection, None)

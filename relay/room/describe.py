@@ -1,0 +1,23 @@
+"""Describe: a judged event in words, for people.
+
+Pure. The bytes are a member's own, on their way to somebody else's terminal: only what can be shown stays.
+"""
+
+from relay.wire.errors import RemoteError
+from relay.wire.sequence import Judged, Kind
+
+CHARACTERS_MAX = 60
+
+
+def described(event: Judged) -> str:
+    """Return number, command and first two arguments of an event."""
+    if event.kind is Kind.RESET:
+        what = "slot reset"
+    else:
+        try:
+            message = event.meaning.message
+            what = " ".join([message.address, *(str(argument) for argument in message.args[:2])])
+        except RemoteError:
+            what = "an event that can't be read"
+    clean = "".join(character if character.isprintable() else "?" for character in what)
+    return f"#{event.number} {clean[:CHARACTERS_MAX]}"

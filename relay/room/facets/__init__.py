@@ -1,0 +1,1 @@
+"""The facets that a room has today, one module each."""

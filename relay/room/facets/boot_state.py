@@ -1,0 +1,87 @@
+"""Boot state: what each member's Sonic Pi has built and set, kept for those who join later.
+
+Pure. It is made of the events that say so, and of what members tell besides after the relay was started anew.
+"""
+
+from collections.abc import Sequence
+
+from relay.effects import Effect
+from relay.room.facet import Facet, FacetKind
+from relay.room.room import Room
+from relay.room.seat import Seat
+from relay.wire.control import Foundation
+from relay.wire.control.foundation import FAMILY
+from relay.wire.errors import RemoteError
+from relay.wire.foundation import FoundationStore
+from relay.wire.meaning import Meaning
+from relay.wire.sequence import Flag, Judged, Kind
+
+
+class BootState(Facet):
+    """The boot state of one room's members, by slot."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._stores: dict[int, FoundationStore] = {}
+
+    def newcomer(self, seat: Seat) -> list[Effect]:
+        """Tell the newcomer of everybody whose sound is there, itself included; and, if its own was freed
+        meanwhile, tell all others of it too."""
+        effects: list[Effect] = []
+        for other in self._room.seats.values():
+            returns = other is seat and seat.silenced
+            store = self._stores.get(other.slot)
+            if store is None or not len(store) or (other.silenced and not returns):
+                continue
+            message = self._told(other.slot, store)
+            effects += self._room.tell_all(message) if returns else self._room.tell(seat, message)
+        return effects
+
+    def left(self, slot: int) -> None:
+        """Forget what was built in the slot."""
+        self._stores.pop(slot, None)
+
+    def published(self, events: Sequence[Judged], now: int) -> None:
+        """Take in what events build, load, set and free."""
+        for event in events:
+            seat = self._room.seats.get(event.slot)
+            if seat is not None:
+                self._take_in(seat, event)
+
+    def told(self, seat: Seat, message: Foundation, now: int) -> list[Effect]:
+        """Take in what a member's Sonic Pi built before this epoch; if it is news, tell all others the whole.
+
+        What is told as of an event holds all up to it: somebody may lack an event of it still.
+        """
+        judge = self._room.judge
+        guard, at = judge.guard(seat.slot), judge.last_due
+        messages = [one for one in message.messages if guard.passes(Meaning(one), at)]
+        # Nothing of it is an event of this epoch: what is, counts for more.
+        values = [(0, one) for _, one in message.values if guard.passes(Meaning(one), at)]
+        store = self._store(seat.slot)
+        fresh, refused = store.learn(messages, values, 0)
+        seat.refused += refused + len(message.messages + message.values) - len(messages + values)
+        return self._room.tell_all(self._told(seat.slot, store), but=seat) if fresh else []
+
+    def _take_in(self, seat: Seat, event: Judged) -> None:
+        store = self._store(seat.slot)
+        if event.kind is Kind.RESET:
+            if Flag.SILENCED not in event.flags:
+                store.clear()
+            return
+        try:
+            if store.concerns(event.kind, event.meaning, founds=Flag.FOUNDATION in event.flags):
+                store.apply(event.meaning, number=event.number, due=event.due)
+        except RemoteError:
+            seat.refused += 1
+
+    def _store(self, slot: int) -> FoundationStore:
+        return self._stores.setdefault(slot, FoundationStore())
+
+    def _told(self, slot: int, store: FoundationStore) -> Foundation:
+        """Return the message that tells of a slot, as of the room's last event."""
+        told, number = store.told(), self._room.judge.number
+        return Foundation(slot=slot, number=number, messages=told.messages, values=told.values)
+
+
+KIND = FacetKind(BootState, FAMILY, {Foundation: BootState.told})

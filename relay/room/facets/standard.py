@@ -1,0 +1,20 @@
+"""The standard facets: those that every room of a relay has.
+
+Pure.
+"""
+
+from relay.lead.keeper import LeadPolicy
+from relay.room.facet import FacetKind
+from relay.room.facets import boot_state, coherence, unheard
+from relay.room.facets.lead import lead
+from relay.room.facets.verdict_log import Verdicts, verdict_log
+
+
+def standard(policy: LeadPolicy, verdicts: Verdicts | None = None) -> tuple[FacetKind, ...]:
+    """Return them in the order in which they are called.
+
+    policy: what the relay was told of its rooms' leads. verdicts: where verdicts are put for whoever looks
+    on.
+    """
+    kinds = (boot_state.KIND, lead(policy), unheard.KIND, coherence.KIND)
+    return kinds if verdicts is None else (*kinds, verdict_log(verdicts))

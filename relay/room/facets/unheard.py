@@ -1,0 +1,76 @@
+"""Unheard: tells a member which of its events no other member hears, and why.
+
+Pure; `now` is a session instant. The member's own bridge plays an event without a verdict as it was stamped,
+so the member hears it.
+"""
+
+from collections import Counter
+
+from relay.effects import Effect
+from relay.limits import EVENTS_PER_S
+from relay.room.facet import Facet, FacetKind
+from relay.room.room import Room
+from relay.room.why import Why
+from relay.wire.control import Notice
+from relay.wire.counted import counted
+from relay.wire.sequence import Flag, Judged, Stamped
+from relay.wire.timetag import ticks
+
+TELL_EVERY = ticks(60.0)
+"""A member is told at once, then at most so often."""
+
+_TEXTS = {
+    Why.LOST: "{} of yours never reached the relay, so only you heard {them}: the network lost too much, or "
+    "your connection broke",
+    Why.MISSED: "{} of yours came to the relay so late that nobody else was given {them}: something on the "
+    "way there stood still",
+    Why.RATE: "{} of yours can't be passed on, and only you hear {them}: your Sonic Pi sends more than the "
+    f"{EVENTS_PER_S} messages a second that the relay takes of a member; groups, FX and frees still are",
+    Why.FAR: "{} of yours can't be passed on, and only you hear {them}: the relay keeps nothing that is due "
+    "more than 60 s ahead (time_warp, use_sched_ahead_time)",
+    Why.RANGE: "{} of yours can't be passed on: what they set is out of range and might end a scsynth",
+}
+
+
+class Unheard(Facet):
+    """The events of one room's members that nobody else hears, by slot, until their members are told."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._untold: dict[int, Counter[Why]] = {}
+        self._told_at: dict[int, int] = {}
+
+    def left(self, slot: int) -> None:
+        """Forget the member that had the slot."""
+        self._untold.pop(slot, None)
+        self._told_at.pop(slot, None)
+
+    def judged(self, stamped: Stamped, event: Judged) -> None:
+        """Count a note that missed its time."""
+        if Flag.MISSED in event.flags:
+            self._count(event.slot, Why.MISSED, 1)
+
+    def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
+        """Count events without a verdict."""
+        self._count(slot, why, events)
+
+    def wake(self, now: int) -> list[Effect]:
+        """Tell the members that it is time to tell."""
+        effects: list[Effect] = []
+        due = [slot for slot in self._untold if now >= self._told_at.get(slot, -TELL_EVERY) + TELL_EVERY]
+        for slot in due:
+            self._told_at[slot] = now
+            for why, events in self._untold.pop(slot).items():
+                effects += self._room.tell(self._room.seats.get(slot), Notice(text=words(why, events)))
+        return effects
+
+    def _count(self, slot: int, why: Why, events: int) -> None:
+        self._untold.setdefault(slot, Counter())[why] += events
+
+
+def words(why: Why, events: int) -> str:
+    """Return the text for the member whose events they are."""
+    return _TEXTS[why].format(counted(events, "event"), them="it" if events == 1 else "them")
+
+
+KIND = FacetKind(Unheard)

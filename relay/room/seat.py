@@ -1,0 +1,82 @@
+"""Seat: a member's place in a room, and what the member has told of itself.
+
+Pure; instants are session timetags. A seat outlives its connection: a bridge that died finds its slot again
+by its ticket.
+"""
+
+from dataclasses import dataclass, field
+
+from relay.lead.member_paths import Ways
+from relay.lead.recent import Recent
+from relay.room.channel import Channel
+from relay.wire.control import Member, Report
+from relay.wire.control.report import COUNTS_MAX
+
+MARGINS_KEPT = 4096
+
+
+@dataclass(slots=True)
+class ReportSums:
+    """Sums of all reports of a member, and its last report."""
+
+    last: Report | None = None
+    margins_ms: Recent = field(default_factory=lambda: Recent(MARGINS_KEPT))
+    margin_ms_worst: float | None = None
+    local_only: int = 0
+    unfounded: int = 0
+    unplayed: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, report: Report) -> None:
+        """Take in a report."""
+        self.last = report
+        self.local_only += report.local_only
+        self.unfounded += report.unfounded
+        self.unplayed += report.unplayed
+        for name, count in report.counts.items():
+            if name in self.counts or len(self.counts) < COUNTS_MAX:
+                self.counts[name] = self.counts.get(name, 0) + count
+        self.margins_ms.add(report.margins_ms)
+        worst = report.margin_ms_min
+        if worst is not None and (self.margin_ms_worst is None or worst < self.margin_ms_worst):
+            self.margin_ms_worst = worst
+
+
+@dataclass(slots=True)
+class Seat:
+    """A member's place. More than 12 attributes, since each is one plain fact that others read or set.
+
+    outs, ins: hardware channels of its Sonic Pi. release_advance: ticks that its scsynth needs. refused,
+    sent: events and messages of its own. silenced: its sound was freed everywhere since its connection broke.
+    """
+
+    slot: int
+    name: str
+    ticket: bytes
+    outs: int
+    ins: int
+    release_advance: int
+    channel: Channel | None = None
+    left_at: int | None = None
+    silenced: bool = False
+    ways: Ways = field(default_factory=Ways)
+    told: ReportSums = field(default_factory=ReportSums)
+    refused: int = 0
+    sent: int = 0
+
+    @property
+    def present(self) -> bool:
+        """Tell whether a bridge is connected for this seat."""
+        return self.channel is not None
+
+    def member(self) -> Member:
+        """Return the seat's line of the roster."""
+        return Member(slot=self.slot, name=self.name, outs=self.outs, ins=self.ins, present=self.present)
+
+    def report(self, report: Report, now: int) -> None:
+        """Take in the member's report of one second."""
+        self.told.add(report)
+        self.refused += report.refused
+        self.ways.report(report, now)
+        if self.channel is not None:
+            self.channel.outbox.rtt_s = report.rtt_ms / 1e3

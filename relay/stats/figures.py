@@ -1,0 +1,46 @@
+"""Figures of a relay as a whole, beside those of its rooms.
+
+Pure.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from relay.room.room import Room
+from relay.wire.stats import ProbeStats, RoomStats, Stats
+from relay.wire.timetag import TICKS_PER_S
+
+
+@dataclass(slots=True)
+class RelayFigures:
+    """The figures, set by the hub and its shell.
+
+    started_at: session instant. ntp_offset_ms: > 0 if the NTP server is ahead; None before it was asked. off:
+    what has failed beside the music. udp_counts: returns what the shell's socket has counted.
+    """
+
+    software: str
+    started_at: int
+    datagrams_in: int = 0
+    datagrams_refused: int = 0
+    ntp_offset_ms: float | None = None
+    off: list[str] = field(default_factory=list)
+    udp_counts: Callable[[], dict[str, int]] = dict
+
+    def stats(self, asked: Iterable[Room], rooms: list[RoomStats], probes: ProbeStats, now: int) -> Stats:
+        """Return the answer to a question for statistics.
+
+        asked: the rooms that were asked for. rooms: their statistics, as far as they fit one answer.
+        """
+        return Stats(
+            software=self.software,
+            uptime_s=(now - self.started_at) / TICKS_PER_S,
+            members=sum(seat.present for room in asked for seat in room.seats.values()),
+            rooms=rooms,
+            datagrams_in=self.datagrams_in,
+            datagrams_refused=self.datagrams_refused,
+            ntp_offset_ms=self.ntp_offset_ms,
+            off=self.off,
+            udp=self.udp_counts(),
+            probes=probes,
+        )
