@@ -13,10 +13,11 @@ doesn't look into those.
 """
 
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import add
+from typing import NamedTuple
 
 from relay.wire.control.report import TENTHS_PER_S
 from relay.wire.sequence import Judged, Stamped
@@ -54,6 +55,18 @@ class Peak:
     receiver: int = 0
 
 
+class _Added(NamedTuple):
+    """The most added to any delay for its sender, for its receiver, and to that of an own event, in ticks.
+
+    advances: what is added to an own event, by slot.
+    """
+
+    sender: int
+    receiver: int
+    advance: int
+    advances: Mapping[int, int]
+
+
 @dataclass(slots=True)
 class _Block:
     index: int
@@ -72,6 +85,8 @@ class _Block:
     """The receivers, the one with the greatest of `tops` first; empty: to be sorted again."""
     own: dict[int, int] = field(default_factory=dict)
     """The same as `others` for a member's own events."""
+    own_top: int = NONE
+    """No own event's is greater."""
     ways: "dict[int, array[int]]" = field(default_factory=dict)
     """Downlink delays by receiver, while the block is open."""
     tails: dict[int, int] = field(default_factory=dict)
@@ -81,6 +96,7 @@ class _Block:
         """Note the uplink plus downlink delay of an event."""
         if sender == receiver:
             self.own[sender] = max(delay, self.own.get(sender, NONE))
+            self.own_top = max(delay, self.own_top)
             return
         row = self.others.setdefault(receiver, array("q"))
         row.extend([NONE] * (sender + 1 - len(row)))
@@ -107,30 +123,28 @@ class _Block:
                     self.tops[receiver] = max(row)
         self.order, self.up_peak = [], None
 
-    def peak(
-        self, senders: Sequence[int], receivers: Mapping[int, int], advances: Mapping[int, int]
-    ) -> Peak | None:
+    def peak(self, senders: Sequence[int], receivers: Mapping[int, int], most: "_Added") -> Peak | None:
         """Return the greatest need of this block, see `DeliveryTimes.peaks`.
 
         senders: by slot, ticks added to the delay of a pair for its sender; NONE: that one doesn't count.
-        receivers: the same for its receiver. advances: ticks added to the delay of an own event.
+        receivers: the same for its receiver. most: the most of these, and of what is added to own events.
         """
         if not self.order:
             self.order = sorted(self.tops, key=self.tops.__getitem__, reverse=True)
-        most_sender, most_receiver = max(senders), max(receivers.values(), default=NONE)
         found, pair = NONE, (0, 0)
         for receiver in self.order:
-            top = self.tops[receiver] + most_sender
-            if top + most_receiver <= found:
+            top = self.tops[receiver] + most.sender
+            if top + most.receiver <= found:
                 break
             if receiver in receivers and top + receivers[receiver] > found:
                 needs = list(map(add, self.others[receiver], senders))
                 need = max(needs)
                 if need + receivers[receiver] > found:
                     found, pair = need + receivers[receiver], (needs.index(need), receiver)
-        for slot, delay in self.own.items():
-            if slot in advances and delay + advances[slot] > found:
-                found, pair = delay + advances[slot], (slot, slot)
+        if self.own_top + most.advance > found:
+            for slot, delay in self.own.items():
+                if slot in most.advances and delay + most.advances[slot] > found:
+                    found, pair = delay + most.advances[slot], (slot, slot)
         return Peak(self.index, found, *pair) if found >= 0 else None
 
 
@@ -151,6 +165,8 @@ class DeliveryTimes:
         """SLOTS * block + sender by the room's number."""
         self._gone: dict[int, int] = {}
         """By slot the last number that may be of a member that had it before."""
+        self._played: Counter[int] = Counter()
+        """In how many blocks each sender played."""
         self._tails: dict[int, dict[int, int]] = {}
         """TAIL of the downlink delays by receiver and closed block."""
         self._beyond: dict[int, dict[int, int]] = {}
@@ -176,6 +192,8 @@ class DeliveryTimes:
         if up > self._most:
             self._slow(event.slot, index)
             return
+        if event.slot not in block.up:
+            self._played[event.slot] += 1
         if up > block.up.get(event.slot, NONE):
             block.up[event.slot], block.up_peak = up, None
         self._ups[event.number], self._origins[event.number] = up, SLOTS * index + event.slot
@@ -220,6 +238,7 @@ class DeliveryTimes:
             block.forget(slot)
         self._tails.pop(slot, None)
         self._beyond.pop(slot, None)
+        del self._played[slot]
         self._gone[slot] = next(reversed(self._ups), 0)
         self._unjudged = {key: up for key, up in self._unjudged.items() if key[0] != slot}
 
@@ -233,7 +252,13 @@ class DeliveryTimes:
         strays = strays or {}
         senders = [strays.get(slot, 0) if slot in advances else NONE for slot in range(SLOTS)]
         receivers = {slot: advance + strays.get(slot, 0) for slot, advance in advances.items()}
-        peaks = (block.peak(senders, receivers, advances) for block in self._blocks.values())
+        most = _Added(
+            max(senders),
+            max(receivers.values(), default=NONE),
+            max(advances.values(), default=NONE),
+            advances,
+        )
+        peaks = (block.peak(senders, receivers, most) for block in self._blocks.values())
         return [peak for peak in peaks if peak is not None]
 
     def up_peaks(self, senders: Iterable[int]) -> list[Peak]:
@@ -279,7 +304,7 @@ class DeliveryTimes:
 
     def blocks_of(self, sender: int) -> int:
         """Return the number of blocks in which `sender` played."""
-        return sum(sender in block.up for block in self._blocks.values())
+        return self._played[sender]
 
     def _arrived(self, slot: int, downs: Mapping[int, Sequence[int]]) -> None:
         """Note the downlink delays of one report, by block.
@@ -319,7 +344,7 @@ class DeliveryTimes:
                     self._close(one)
             while len(self._blocks) > BLOCKS_KEPT:
                 oldest = next(iter(self._blocks))
-                del self._blocks[oldest]
+                self._played.subtract(self._blocks.pop(oldest).up.keys())
                 for by_block in (*self._tails.values(), *self._beyond.values()):
                     by_block.pop(oldest, None)
         return block

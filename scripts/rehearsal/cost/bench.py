@@ -31,7 +31,7 @@ from rich.console import Console
 
 from rehearsal.cost.cost import Delay, delay_of, less, measure_cost
 from rehearsal.cost.relaybench import measure_relay, show_relay
-from rehearsal.cost.relaycore import cost_us
+from rehearsal.cost.relaycore import TURNS_OF, cost_us, turns_ms
 from rehearsal.embedded import SINK, SINK_RECORDING
 from rehearsal.rigs import recording
 from rehearsal.rigs.jam import BIN, RELAY_READY
@@ -239,6 +239,17 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.print(f"in hand before its due, ms: p50 {in_hand['p50']:.0f}, p1 {in_hand['p1']:.0f}")
 
 
+def show_turns(longest: dict[tuple[int, int], dict[str, tuple[float, float]]], console: Console) -> None:
+    """Print the longest turns of the relay's core for people."""
+    calls = list(dict.fromkeys(call for found in longest.values() for call in found))
+    rows = [
+        (f"{rooms} x {members}", *("{:.2f} / {:.2f}".format(*found[call]) for call in calls))
+        for (rooms, members), found in longest.items()
+    ]
+    title = "turns of the relay's core, ms of CPU time: 99.9th percentile / longest"
+    console.print(table(("rooms x members", *calls), rows, title=title))
+
+
 @click.command(context_settings=SETTINGS)
 @click.option(
     "--seconds",
@@ -248,6 +259,12 @@ def show(report: dict[str, Any], console: Console) -> None:
 )
 @click.option("--relay", is_flag=True, help="Measure the relay alone, with many rooms of made traffic.")
 @click.option(
+    "--turns",
+    is_flag=True,
+    help="Measure the longest turns of the relay's core, with ten minutes of music in its books; "
+    "takes some minutes.",
+)
+@click.option(
     "--against",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="With --relay: another checkout, whose relay is measured in turn with this one.",
@@ -256,12 +273,20 @@ def show(report: dict[str, Any], console: Console) -> None:
     "--pairs", default=1, type=click.IntRange(1, 20), help="With --relay: how often each case runs."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def main(seconds: float, relay: bool, against: Path | None, pairs: int, as_json: bool) -> None:
+def main(seconds: float, relay: bool, turns: bool, against: Path | None, pairs: int, as_json: bool) -> None:
     """Measure the cost of relay and bridge on this machine, and the delay they add."""
     with told_in_words(StageError), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-bench-")))
+        if turns:
+            longest = {shape: turns_ms(*shape) for shape in TURNS_OF}
+            if as_json:
+                named = {f"{rooms} x {members}": found for (rooms, members), found in longest.items()}
+                click.echo(json.dumps(named))
+            else:
+                show_turns(longest, Console())
+            return
         if relay:
-            one_us, many_us = cost_us(1, 4, 20.0, 20.0), cost_us(64, 4, 20.0, 2.0)
+            one_us, many_us = cost_us(1, 4, 20.0, 40.0), cost_us(64, 4, 20.0, 2.0)
             click.echo(
                 f"core alone, an event of one room of 4: {one_us:.0f} us; of 64 such rooms: "
                 f"{many_us:.0f} us, {many_us / one_us:.2f} times as much",
