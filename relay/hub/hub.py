@@ -38,7 +38,7 @@ FAMILIES = tuple(
 
 
 class RelayHub:
-    """All rooms of one relay. It imports more than 12 own modules: here the parts of a relay are joined."""
+    """All rooms of one relay."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ TICKET_BYTES = 16
 
 
 class Reception:
-    """The reception of one relay. It imports 12 modules and more: here a member's parts are put together."""
+    """The reception of one relay."""
 
     def __init__(self, rooms: Rooms, limits: HubLimits, entropy: Callable[[int], bytes]) -> None:
         self._rooms = rooms

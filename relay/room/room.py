@@ -43,7 +43,7 @@ F = TypeVar("F", bound=Facet)
 
 
 class Room:
-    """One room of a relay. It imports 12 modules and more: here the parts of a room are put together."""
+    """One room of a relay."""
 
     def __init__(
         self,

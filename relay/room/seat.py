@@ -44,7 +44,7 @@ class ReportSums:
 
 @dataclass(slots=True)
 class Seat:
-    """A member's place. More than 12 attributes, since each is one plain fact that others read or set.
+    """A member's place.
 
     outs, ins: hardware channels of its Sonic Pi. release_advance: ticks that its scsynth needs. refused,
     sent: events and messages of its own. silenced: its sound was freed everywhere since its connection broke.

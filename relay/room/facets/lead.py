@@ -27,7 +27,7 @@ LOSSY_FRAMES = 2
 
 
 class Lead(Facet):
-    """The tuning of one room. It imports 12 modules and more: it joins two folders."""
+    """The tuning of one room."""
 
     def __init__(self, room: Room, policy: LeadPolicy) -> None:
         self._room = room
