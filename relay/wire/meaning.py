@@ -31,7 +31,8 @@ class Meaning:
     where its arguments are not those of its command. What can't be read at all is a message of no command."""
 
     __slots__ = (
-        *("_creates", "_is_note", "_message", "_names", "_needs", "_synthdef", "act", "command", "payload"),
+        *("_creates", "_is_note", "_message", "_names", "_needs", "_synthdef", "act", "command"),
+        *("makes_synth", "payload"),
     )
 
     def __init__(self, payload: bytes, message: Message | None = None) -> None:
@@ -39,6 +40,8 @@ class Meaning:
         self.payload = payload
         self.command: Command | None = _COMMAND_OF.get(payload[: payload.find(0) + 4 & -4])
         self.act = Act.OTHER if self.command is None else self.command.act
+        self.makes_synth = self.act is Act.NEW_SYNTH
+        """Whether it makes a synth, a note or not."""
         self._message = message
         self._is_note: bool | None = None
         self._creates: tuple[New, ...] | None = None
@@ -52,11 +55,6 @@ class Meaning:
         if self._message is None:
             self._message = single_message(self.payload)
         return self._message
-
-    @property
-    def makes_synth(self) -> bool:
-        """Whether it makes a synth, a note or not."""
-        return self.act is Act.NEW_SYNTH
 
     @property
     def is_note(self) -> bool:
