@@ -146,4 +146,6 @@ class Probing:
 
     def next_wakeup(self) -> int | None:
         """Return the session instant of the next `wake`; None while nothing is measured."""
-        return min((min(probe.report_at, probe.ends_at) for probe in self._by_channel.values()), default=None)
+        if not self._by_channel:  # as nearly always: it is asked for after every datagram
+            return None
+        return min(min(probe.report_at, probe.ends_at) for probe in self._by_channel.values())

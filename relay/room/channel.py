@@ -135,8 +135,9 @@ class Channel:
 
     def next_wakeup(self) -> int | None:
         """Return the session instant at which there is something to ask for or to copy."""
-        copy_at_s = self.outbox.next_wakeup_s() if self._address is not None else None
+        at_s = self.outbox.next_wakeup_s() if self._address is not None else None
         asks_at_s = self.up.next_wakeup_s(self.outbox.rtt_s)
         if asks_at_s is not None:
             asks_at_s = max(asks_at_s, self.outbox.asks_from_s())
-        return min((ticks(at_s) for at_s in (copy_at_s, asks_at_s) if at_s is not None), default=None)
+            at_s = asks_at_s if at_s is None else min(at_s, asks_at_s)
+        return None if at_s is None else ticks(at_s)

@@ -207,12 +207,11 @@ class GapTracker:
 
     def next_wakeup_s(self, rtt_s: float) -> float | None:
         """Return the instant (s) at which `due_requests` next has work; None if nothing is missing."""
+        if not self._missing:
+            return None
         if not self.asks:
-            return min((gap.since_s + self._keep_s for gap in self._missing.values()), default=None)
-        return min(
-            (min(_due_at_s(gap, rtt_s), gap.since_s + self._keep_s) for gap in self._missing.values()),
-            default=None,
-        )
+            return min(gap.since_s + self._keep_s for gap in self._missing.values())
+        return min(min(_due_at_s(gap, rtt_s), gap.since_s + self._keep_s) for gap in self._missing.values())
 
     def gave_up(self) -> list[int]:
         """Return the numbers given up since the last call, in the order of giving up."""

@@ -30,7 +30,7 @@ import click
 from rich.console import Console
 
 from rehearsal.cost.cost import Delay, delay_of, less, measure_cost
-from rehearsal.cost.relaybench import measure_relay, show_relay
+from rehearsal.cost.relaybench import measure_brokers, measure_relay, show_relay
 from rehearsal.cost.relaycore import TURNS_OF, cost_us, turns_ms
 from rehearsal.embedded import SINK, SINK_RECORDING
 from rehearsal.rigs import recording
@@ -292,7 +292,7 @@ def main(seconds: float, relay: bool, turns: bool, against: Path | None, pairs: 
                 f"{many_us:.0f} us, {many_us / one_us:.2f} times as much",
                 err=True,
             )
-            rows = measure_relay(folder, seconds, against, pairs)
+            rows = measure_relay(folder, seconds, against, pairs) + measure_brokers(folder, seconds, pairs)
             if as_json:
                 click.echo(json.dumps(rows))
             else:

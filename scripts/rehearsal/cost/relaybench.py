@@ -6,7 +6,6 @@ measured in turn, so that other load of the machine affects both.
 """
 
 import asyncio
-import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal.cost.relayload import Traffic
+from rehearsal.cost.relayload import Load, Traffic
+from rehearsal.cost.relaypeers import installed, measure_broker
 from rehearsal.rigs.jam import RELAY_READY
 from rehearsal.rigs.stage import Stage, wait_for_text
 from relay.wire.quantile import quantile
@@ -35,7 +35,7 @@ SERVE = "from relay.cli import main; main()"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The result of one case: medians over the runs, with the p99 of the worst run."""
+    """The result of one case: medians over the runs, with the p99 of the worst run. tree: or the broker."""
 
     case: str
     tree: str
@@ -46,6 +46,8 @@ class Row:
     sent: int
     missing: int
     retimed: int
+    deliveries_per_cpu_s: int
+    """Events times members who got them, by the CPU time of the relay's process."""
 
 
 def measure_relay(folder: Path, seconds: float, against: Path | None, pairs: int) -> list[dict[str, Any]]:
@@ -53,31 +55,53 @@ def measure_relay(folder: Path, seconds: float, against: Path | None, pairs: int
     trees = {"this": HERE} | ({"other": against.resolve()} if against is not None else {})
     rows = []
     for case, rooms, members, events_per_s in CASES:
-        loads: dict[str, list[Any]] = {name: [] for name in trees}
+        loads: dict[str, list[Load]] = {name: [] for name in trees}
         for pair in range(pairs):
             for name in sorted(trees, reverse=bool(pair % 2)):
                 place = folder / f"{rooms}-{members}-{events_per_s:.0f}-{pair}-{name}"
                 place.mkdir()
                 # A checkout whose bridges report all at once is measured with reports that come all at once.
-                spread = (trees[name] / "relay" / "duework.py").exists()
+                spread = any((trees[name] / "relay").glob("due*work.py"))
                 traffic = (rooms, members, events_per_s, SPREAD_S if spread else 0.0)
                 loads[name].append(_run(place, trees[name], seconds, *traffic))
-        for name, found in loads.items():
-            p99 = [quantile(sorted(load.delays_ms), 0.99) or 0.0 for load in found]
-            rows.append(
-                asdict(
-                    Row(
-                        case, name,
-                        round(median(load.cpu_percent for load in found), 1),
-                        round(median(quantile(sorted(load.delays_ms), 0.5) or 0.0 for load in found), 2),
-                        round(median(p99), 2), round(max(p99), 2),
-                        sum(load.sent for load in found),
-                        sum(load.missing for load in found),
-                        sum(load.retimed for load in found),
-                    )
-                )
-            )  # fmt: skip
+        rows += [_row(case, name, found, members, seconds) for name, found in loads.items()]
     return rows
+
+
+def measure_brokers(folder: Path, seconds: float, pairs: int) -> list[dict[str, Any]]:
+    """Return a row for each case of one room and each broker that is installed."""
+    rows = []
+    for case, rooms, members, events_per_s in CASES:
+        for broker in installed() if rooms == 1 else []:
+            loads = []
+            for pair in range(pairs):
+                place = folder / f"{members}-{pair}-{broker.program}"
+                place.mkdir()
+                loads.append(measure_broker(broker, place, members, events_per_s, seconds))
+            rows.append(_row(case, broker.program, loads, members, seconds))
+    return rows
+
+
+def _row(case: str, tree: str, found: list[Load], members: int, seconds: float) -> dict[str, Any]:
+    p99 = [quantile(sorted(load.delays_ms), 0.99) or 0.0 for load in found]
+    row = Row(
+        case,
+        tree,
+        round(median(load.cpu_percent for load in found), 1),
+        round(median(quantile(sorted(load.delays_ms), 0.5) or 0.0 for load in found), 2),
+        round(median(p99), 2),
+        round(max(p99), 2),
+        sum(load.sent for load in found),
+        sum(load.missing for load in found),
+        sum(load.retimed for load in found),
+        round(
+            median(
+                members * (load.sent - load.missing) / (seconds * max(load.cpu_percent, 0.1) / 100)
+                for load in found
+            )
+        ),
+    )
+    return asdict(row)
 
 
 def _run(
@@ -108,13 +132,12 @@ def show_relay(rows: list[dict[str, Any]], console: Console) -> None:
         "sent",
         "missing",
         "re-timed",
+        "deliveries / CPU-s",
     )
     for heading in headings:
         table.add_column(heading, justify="left" if heading in headings[:2] else "right")
     for row in rows:
         table.add_row(*map(str, row.values()))
     console.print(table)
-    peers = [name for name in ("redis-server", "nats-server", "mosquitto") if shutil.which(name)]
-    console.print(
-        f"peers installed here: {', '.join(peers) or 'none'}; they are not measured by this bench yet"
-    )
+    if not installed():
+        console.print("no broker to compare with: install redis-server or mosquitto for that")

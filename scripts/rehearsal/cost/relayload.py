@@ -32,6 +32,8 @@ REPORT_AFTER_S = 0.5
 PAYLOAD = encode("/s_new", "sonic-pi-beep", 1001, 0, 4, *(("note", 60.0) * 8))
 WARM_S = 5.0
 """Of a room of four at 20 events/s the first 300 events all travel three times: see `relay.wire.loss`."""
+GRAIN_S = 0.001
+"""What is due within so short a time is sent in one turn, so that many rooms don't keep the sender busy."""
 NTP_REQUEST = b"\x23" + bytes(39)
 """Version 4, client; the instant of sending follows."""
 
@@ -135,7 +137,7 @@ class Traffic:
         heapq.heapify(planned)
         while planned[0][0] < end_s:
             # Never without a turn for what was received.
-            await asyncio.sleep(max(0.0, planned[0][0] - time.monotonic()))
+            await asyncio.sleep(max(GRAIN_S, planned[0][0] - time.monotonic()))
             until_s = time.monotonic()
             while planned[0][0] <= until_s:
                 at_s, at, what = heapq.heappop(planned)

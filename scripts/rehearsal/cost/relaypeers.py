@@ -1,0 +1,146 @@
+"""Message brokers beside the relay: the CPU time that redis and mosquitto take to pass the same events on.
+
+Each member is subscribed to its room's one channel and publishes there. Brokers neither seal, judge, number,
+repair nor compare. Optional: only those that are installed are measured.
+"""
+
+import asyncio
+import random
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.cost.relayload import GRAIN_S, PAYLOAD, Load, cpu_ns
+from rehearsal.rigs.machine import find_ports
+from rehearsal.rigs.stage import Stage
+
+CHANNEL = b"room"
+STAMP = re.compile(rb"@jam(\d{19})@")
+STAMP_BYTES = 24
+WARM_S = 1.0
+CONNECT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """How to start a broker on a port, in a folder of its own, and what its clients send."""
+
+    program: str
+    start: Callable[[str, Path], list[str]]
+    subscribe: bytes
+    """Sent first, by a member that listens."""
+    greet: bytes
+    """Sent first, by a member that publishes."""
+    publish: Callable[[bytes], bytes]
+
+
+def _redis(*words: bytes) -> bytes:
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def _mqtt(kind: int, body: bytes) -> bytes:
+    size, length = len(body), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([kind]) + length + bytes([size]) + body
+
+
+def _mqtt_text(text: bytes) -> bytes:
+    return len(text).to_bytes(2) + text
+
+
+# An empty client id: the broker gives one.
+_MQTT_CONNECT = _mqtt(0x10, _mqtt_text(b"MQTT") + b"\x04\x02\x00\x00" + _mqtt_text(b""))
+
+BROKERS = (
+    Broker(
+        "redis-server",
+        lambda port, place: ["--port", port, "--save", "", "--appendonly", "no", "--dir", str(place)],
+        _redis(b"SUBSCRIBE", CHANNEL),
+        b"",
+        lambda payload: _redis(b"PUBLISH", CHANNEL, payload),
+    ),
+    Broker(
+        "mosquitto",
+        lambda port, place: ["-p", port],
+        _MQTT_CONNECT + _mqtt(0x82, b"\x00\x01" + _mqtt_text(CHANNEL) + b"\x00"),
+        _MQTT_CONNECT,
+        lambda payload: _mqtt(0x30, _mqtt_text(CHANNEL) + payload),
+    ),
+)
+"""Sources: redis.io, RESP; OASIS, MQTT 3.1.1."""
+
+
+def installed() -> list[Broker]:
+    """Return the brokers that this machine has."""
+    return [broker for broker in BROKERS if shutil.which(broker.program)]
+
+
+def measure_broker(broker: Broker, place: Path, members: int, events_per_s: float, seconds: float) -> Load:
+    """Return what came of `members` who send `events_per_s` each to each other through a broker."""
+    port = find_ports(1).scsynth
+    with Stage() as stage:
+        command = [shutil.which(broker.program) or "", *broker.start(str(port), place)]
+        process = stage.spawn(command, place / "broker.log")
+        return asyncio.run(_play(broker, port, members, events_per_s, seconds, process.pid))
+
+
+async def _play(
+    broker: Broker, port: int, members: int, events_per_s: float, seconds: float, pid: int
+) -> Load:
+    load, dice, counts = Load(), random.Random(1), [False]
+    writers, readers = [], []
+    for member in range(members):
+        reader, subscriber = await _connect(port)
+        subscriber.write(broker.subscribe)
+        readers.append(asyncio.create_task(_listen(reader, None if member else load, counts)))
+        replies, writer = await _connect(port)
+        writer.write(broker.greet)
+        readers.append(asyncio.create_task(_listen(replies, None, counts)))
+        writers += [subscriber, writer]
+    publishers = writers[1::2]
+    began_s = time.monotonic()
+    next_s = began_s
+    before_ns = 0
+    while next_s < began_s + WARM_S + seconds:
+        await asyncio.sleep(max(GRAIN_S, next_s - time.monotonic()))
+        if not counts[0] and next_s >= began_s + WARM_S:
+            counts[0], before_ns = True, cpu_ns(pid)
+        while next_s <= time.monotonic():
+            stamp = b"@jam%019d@" % time.time_ns()
+            dice.choice(publishers).write(broker.publish(stamp + PAYLOAD))
+            load.sent += counts[0]
+            next_s += dice.expovariate(events_per_s * members)
+    load.cpu_percent = (cpu_ns(pid) - before_ns) / 1e7 / (time.monotonic() - began_s - WARM_S)
+    await asyncio.sleep(0.5)
+    load.missing = max(0, load.sent - len(load.delays_ms))
+    for task in readers:
+        task.cancel()
+    for one in writers:
+        one.close()
+    return load
+
+
+async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async with asyncio.timeout(CONNECT_S):
+        while True:
+            try:
+                return await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
+
+
+async def _listen(reader: asyncio.StreamReader, load: Load | None, counts: list[bool]) -> None:
+    """Read all that comes; note its delays if `load` is given and it is counted."""
+    rest = b""
+    while data := await reader.read(1 << 16):
+        if load is None:
+            continue
+        came_ns, data = time.time_ns(), rest + data
+        found = list(STAMP.finditer(data))
+        if counts[0]:
+            load.delays_ms += [(came_ns - int(one[1])) / 1e6 for one in found]
+        rest = data[max(found[-1].end() if found else 0, len(data) - STAMP_BYTES) :]
