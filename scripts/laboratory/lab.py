@@ -19,7 +19,7 @@ from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
 
 LOG_WIDTH = 160
-"""Columns where there is no terminal: tables aren't squeezed."""
+"""Columns of output that is no terminal, enough for every table."""
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 

@@ -24,7 +24,7 @@ QUICK = (
     "from bridge.shells import asides, retries, service\nretries.FIRST_S = retries.LONGEST_S = 0.1\n"
     "{changes}\nservice.main()"
 )
-"""The bridge, which waits a second and more between two tries as a rule."""
+"""A program that runs the bridge with 0.1 s between two tries, where it would wait a second and more."""
 
 
 class Bridge:

@@ -20,7 +20,7 @@ from relay.wire.version import PROTOCOL_VERSION
 BIN = Path(sys.executable).parent
 READY = re.compile(r"relay ready on port (\d+)")
 ENDS_S = 60.0
-"""Generous: a busy machine takes a second to start Python."""
+"""Generous time (s) for a program: a busy machine takes a second to start Python."""
 
 Process = subprocess.Popen[str]
 

@@ -11,7 +11,7 @@ from tests.worlds.steady import NOTE, Key, Steady, key_of
 
 WITHIN_NS = 10_000_000
 CROWD_MAX = 5
-"""Notes of one player within WITHIN_NS, at anybody. One is usual."""
+"""Most notes of one player that may sound within WITHIN_NS at anybody. One is usual."""
 ECHO_NS = 500_000_000
 """Greatest lateness (ns) at which others may hear a note that its player heard."""
 ABOUT_NODES = ("/s_new", "/g_new", "/n_free", "/n_set")

@@ -25,4 +25,4 @@ NETWORKS: dict[str, Leg] = {
     "reordering": Leg.both(replace(_jittery(10.0, 1.0), reorder=0.2)),
     "duplicating": Leg.both(replace(_jittery(10.0, 1.0), duplicate=0.3)),
 }
-"""Small ones that a default lead of 0.2 s must be good for, each with one trouble."""
+"""Small networks that a default lead of 0.2 s must be good for, each with one trouble."""

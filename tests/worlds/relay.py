@@ -37,7 +37,7 @@ class FakeBridge:
         self.connection = 0
         self.closed = True
         self.alive = True
-        """While it is, it sends a heartbeat every 250 ms by itself."""
+        """Whether it sends a heartbeat every 250 ms by itself."""
         self.said: list[control.Down] = []
         self.frames: list[frames.Frame] = []
         self.next_seq = 1

@@ -13,14 +13,14 @@ from relay.wire.osc import bundle, encode, single_message
 from relay.wire.timetag import ticks
 
 CHORD_SPREAD_S = 0.0002
-"""Between two notes of a chord as Sonic Pi sends them; their timetag is one."""
+"""Time (s) between two notes of a chord as Sonic Pi sends them; their timetag is one."""
 STRUCTURE_EVERY_S = 0.5
 FX_LIVES_S = 0.35
 SETTING_AHEAD_S = 0.5
 NOTE = b"sonic-pi-beep"
 
 Key = tuple[str, int, float]
-"""Address, Sonic Pi's own node id, and of a setting the value (0.0 else)."""
+"""Address, Sonic Pi's own node id, and the value of a setting (0.0 for all others)."""
 
 
 @dataclass
@@ -29,13 +29,13 @@ class Steady:
 
     sent: list[Sent] = field(default_factory=list)
     chords: list[tuple[int, ...]] = field(default_factory=list)
-    """Sonic Pi's own ids of the notes that have one timetag; of one note each where they are single."""
+    """Sonic Pi's own ids of the notes with one timetag. A single note is a chord of one."""
     emitted_s: dict[int, float] = field(default_factory=dict)
     """Each note's instant after the start, by id."""
     structure: list[Key] = field(default_factory=list)
     """Groups, FX, mixers and frees, in the order of their sending."""
     settings: list[Key] = field(default_factory=list)
-    """Timed ones, in the order of their timetags."""
+    """Timed settings, in the order of their timetags."""
 
 
 def steady(

@@ -12,7 +12,7 @@ from relay.wire.osc import bundle, encode
 from relay.wire.timetag import ticks
 
 FIRST_NODE = 100
-"""Ids below are the boot's."""
+"""First node id of the notes. The boot uses lower ids."""
 BOOT_SPACING_S = 0.020
 """Seconds between the groups of a boot, about as Sonic Pi 3.2.2 leaves them."""
 RUN_GROUP = 7
@@ -86,7 +86,8 @@ def schedule(
 
 _NOTE_HEAD = encode("/s_new", "sonic-pi-beep", 0, 0, 0, *("note", 0.0) * 4)[:40]
 _NODE_AT = len(_NOTE_HEAD)
-"""Address, tags and name stand before it: found without taking the message apart."""
+"""Offset of a note's node id. Address, tags and name before it are always the same, so no note has to be
+parsed."""
 
 
 def _note(node: int, dice: Random) -> bytes:

@@ -35,7 +35,7 @@ from laboratory.star.namespaces import why_not
 from laboratory.star.star import Host
 
 PIECES = ("tilburg_2", "shufflit", "acid", "rerezzed", "driving_pulse", "blimp_zones", "monday_blues")
-"""Busy ones among Sonic Pi's own examples that sound from their first second on: samples, FX, slides."""
+"""Busy ones among Sonic Pi's own examples, with sound from their first second on: samples, FX, slides."""
 OWN_AHEAD_MS = 500.0
 
 

@@ -46,7 +46,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.stalls: list[tuple[int, int]] = []
-        """From when to when, ns of CLOCK_REALTIME."""
+        """Standstills of the machine: (from, to) in ns of CLOCK_REALTIME."""
 
     def sleep_until(self, at_ns: int, look: Callable[[], None]) -> None:
         """Sleep until an instant of CLOCK_REALTIME; `look` is called now and then, and may raise."""

@@ -18,7 +18,8 @@ from laboratory.runs.tallying import Handed, Key, Notes, TalliedNote, event_of, 
 from relay.wire.quantile import quantile
 
 SAME_NS = 2_000_000
-"""Instants nearer than this are readings of one: a feeder's before it sends, a bridge's kernel stamp."""
+"""Tolerance (ns) between two readings of one instant: a feeder's before it sends, and a bridge's kernel
+stamp."""
 AFTER_STALL_NS = 250_000_000
 """How long (ns) after a standstill events still count as disturbed: much is done at once then, and repeated
 events need another round trip."""

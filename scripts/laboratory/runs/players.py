@@ -24,7 +24,7 @@ from relay.wire.sequence import Scheme
 
 BIN = Path(sys.executable).parent
 SKEW = Path(__file__).resolve().parent / "skew"
-"""Holds a sitecustomize.py, which Python imports by itself."""
+"""Folder of a sitecustomize.py, which Python imports by itself."""
 SKEW_ENV = "LAB_SKEW_PPM"
 HERE = Path(__file__).resolve().parents[1]
 PYTHONPATH = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
@@ -37,7 +37,7 @@ LEAD_CHANGED = re.compile(r"lead changed room=\S+ lead_ms=(\d+) was_ms=\d+ shift
 CLOCK_SET = "clock set to the room's"
 SLOT = re.compile(r"bridge up slot=(\d+)")
 SCSYNTH_PORT = 4556
-"""The same for all: each has a loopback of its own."""
+"""The same port for all members: each has a loopback of its own."""
 POLL_S = 0.05
 
 

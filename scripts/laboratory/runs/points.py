@@ -54,9 +54,9 @@ class Point:
     """
 
     name: str
-    """Unique; the same name means the same point for ever (rows are resumed by (name, seed))."""
+    """Unique. The same name means the same point for ever: rows are found again by (name, seed)."""
     series: str
-    """The experiment that it belongs to, e.g. "loss"; with `mode_of` it makes one curve."""
+    """The experiment of the point, e.g. "loss". A series and a mode (`mode_of`) make one curve."""
     x: float
     """Its place on that curve."""
     where: str
@@ -74,7 +74,7 @@ class Point:
     events_per_s: float = 20.0
     """Events a second of each member."""
     seconds: float = 30.0
-    """Measured window; warming up comes before and isn't counted."""
+    """Length of the measured window (s). Warming up comes before it and isn't counted."""
     seeds: tuple[int, ...] = (1, 2, 3)
     cut: str = ""
     """A Cut's text: a member that is cut off for a while, and not counted then. Only netlab can do it."""

@@ -41,7 +41,7 @@ READY_S = 60.0
 """Time (s) for all members to get ready. A TLS handshake takes many tries where 20 % of all datagrams are
 lost."""
 STARTS_MAX = 6
-"""`jambridge join` gives up when the relay doesn't answer in 3 s; a person would try again, and so do we."""
+"""`jambridge join` gives up if the relay doesn't answer in 3 s. A person would try again, and so do we."""
 SETTLE_S = 3.0
 NOTICE_S = 0.5
 """Notice (s) that a feeder gets before it has to begin."""

@@ -39,20 +39,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     lead_ms: float | None = None
     """None: the lead tuned itself, and lead_ms_last has its last value."""
     shift_auto: bool = False
-    """Whether the shift tuned itself; 0 if not."""
+    """Whether the shift tuned itself. If not, it is 0."""
     ahead_ms: float = 500.0
     """Sonic Pi's schedule-ahead."""
     members: int
     events_per_s: float
     """Events a second of each member."""
     seconds: float
-    """Length of the measured window."""
+    """Length of the measured window (s)."""
     seed: int
     cut: str = ""
     """A member whose events weren't counted for a while, as a laboratory.runs.points.Cut."""
 
     events: int
-    """Events of all members together in the measured window: the whole that the shares are of."""
+    """Events of all members in the measured window: the whole that the shares are of."""
     divergent: int
     """Events that at least one member missed, got late, out of order or differently, or that their origin
     played as stamped while the others have them re-timed or moved."""
@@ -63,9 +63,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     missed: int = 0
     """Events that the relay judged to have missed their time. Nobody but their player can have heard them."""
     retimed: int
-    """Moved by the relay since the room's sequence was closed already."""
+    """Events that the relay moved because the room's sequence was closed already."""
     moved: int
-    """Due later than stamped, for any other reason."""
+    """Events due later than stamped, for any other reason."""
     unconfirmed: int
     """Events that their origin played without a verdict.
 
@@ -82,14 +82,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     bad: int
     """Events that are divergent, re-timed or moved."""
     disturbed: int | None = None
-    """Events of the window that are in none of the counts, since this machine stood still while they lived;
-    0 in virtual time."""
+    """Events of the window that were left out of all counts because this machine stood still while they
+    lived. 0 in virtual time."""
     disturbed_bad: int | None = None
     """How many of those were bad, by the same rules. Nobody knows whether the network or the machine did
     it."""
 
     margin_ms_p01: float | None = None
-    """Time from being handed to scsynth to due, > 0 early; over events and members other than the origin."""
+    """Time from a scsynth's receipt of an event to its due; > 0 is early. Over events and members other than
+    the origin."""
     margin_ms_p50: float | None = None
     in_hand_ms_max: float | None = None
     """Greatest time from an event's emission until a scsynth was handed it, its own player's included."""
@@ -97,16 +98,16 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Greatest difference between members of the true instant of one event."""
     spread_us_p99: float | None = None
     action_to_sound_ms_p50: float | None = None
-    """From emission to due."""
+    """Time from emission to due."""
     action_to_sound_ms_max: float | None = None
-    """The greatest: a shift of the room shows, however short it lasted."""
+    """Greatest time from emission to due. It shows a shift of the room, however short it lasted."""
     clock_error_us_p99: float | None = None
-    """Greatest |session clock of a member - the relay's|."""
+    """p99 of the distance between a member's session clock and the relay's."""
     lead_ms_last: float | None = None
     shift_ms_last: float | None = None
     bytes_up: int | None = None
-    """IP bytes of all members' ways up. netlab: all that was sent in the measured window, the control
-    connection too. virtual: the datagrams of the whole run from the joining on, without the control
+    """IP bytes of all members' uplinks. netlab: everything sent in the measured window, the control
+    connection included. virtual: the datagrams of the whole run from the joining on, without the control
     connection."""
     bytes_plain: int | None = None
     """IP bytes of the events alone, each sent once. netlab: of the measured window; virtual: of the whole
@@ -114,9 +115,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     commit: str = ""
     versions: str = ""
-    """"python 3.11.9, linux 6.18, ..." """
+    """Versions as "python 3.11.9, linux 6.18", joined by semicolons."""
     started: str = ""
-    """ISO 8601, UTC."""
+    """Start of the run: ISO 8601, UTC."""
 
 
 class GenuineRow(Row, frozen=True, kw_only=True):
@@ -157,7 +158,7 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     """Length of the whole hour: SpreadPoint.seconds."""
     minute: int
-    """From 0; WHOLE for all of it."""
+    """Number of the minute, from 0; WHOLE for the whole hour."""
     events: int
     bad: int
     spread_us_p50: float | None = None
@@ -165,7 +166,8 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     spread_us_p99: float | None = None
     spread_us_max: float | None = None
     clock_error_us: float | None = None
-    """Greatest, over members, of |session clock - the relay's|: its median in a minute, p99 of the whole."""
+    """Greatest distance, over members, between session clock and the relay's: its median in a minute, the p99
+    of the whole hour."""
     action_to_sound_ms_p50: float | None = None
     """Only of the whole."""
     free_us: float | None = None
@@ -220,7 +222,7 @@ def loads(text: str, kind: type[Line], name: str = "rows.csv") -> list[Line]:
 
 
 TEXTS = frozenset({"commit", "versions", "started"})
-"""May be empty and still are texts, not figures that are absent."""
+"""Fields that are texts: an empty one is an empty text, not a figure that is absent."""
 
 
 def read(path: Path, kind: type[Line]) -> list[Line]:

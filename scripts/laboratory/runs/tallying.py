@@ -61,9 +61,9 @@ class TalliedNote:
     at_ns: int
     """Instant of its emission."""
     stamped_ns: int
-    """Its own timetag."""
+    """Instant of its own timetag."""
     base_ns: int
-    """Its due if nothing on the way is late: never before its own timetag."""
+    """Due of the event if nothing on the way is late. It is never before its own timetag."""
     verdict: Verdict | None
     """None: the note never reached the relay."""
     held: Mapping[str, Handed]
@@ -76,11 +76,12 @@ class TalliedNote:
     """Whether the relay judged that it missed its time. It has no place in the room's order then, and nobody
     but its player can have heard it."""
     retimed: bool = False
-    """Moved by the relay since the sequence was closed already."""
+    """Whether the relay moved it because the sequence was closed already."""
     moved: bool = False
-    """Moved by the relay for any other reason; not where the lead itself asks for a later due."""
+    """Whether the relay moved it for any other reason than the lead's demand for a later due."""
     unconfirmed: bool = False
-    """Played by its origin without a verdict, as far as the lab can know: see laboratory.runs.rows.Row."""
+    """Whether its origin played it without a verdict, as far as the lab can know; see
+    laboratory.runs.rows.Row."""
 
     @property
     def divergent(self) -> bool:

@@ -25,8 +25,8 @@ PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 NEVER = float("nan")
 
 ROW = struct.Struct("<HBBBxHIIddddd")
-"""leg, way, protocol, fate, size, index, (reserved), at, arrival, its copy's, written, the copy's (s, NaN:
-never)."""
+"""leg, way, protocol, fate, size, index, (reserved); then in s, NaN for never: at, arrival, arrival of the
+copy, written, written of the copy."""
 ROW_BYTES = ROW.size
 ROW_TYPE = np.dtype(
     [

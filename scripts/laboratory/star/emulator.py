@@ -45,12 +45,13 @@ PRIORITY = 20
 """Priority under SCHED_FIFO: above the programs it emulates for, below the kernel's own threads (50)."""
 DATAGRAM_BYTES = 65_536
 AT_ONCE = 32
-"""Read from one device before due datagrams get their turn."""
+"""Datagrams read from one device before due datagrams get their turn."""
 IDLE_S = 0.2
 FLUSH_ROWS = 1_000
 ROWS_AT_ONCE = 32
 ROWS_TAKE_S = 0.000_1
-"""Rows are made in the gaps: after a blocked way drains, hundreds of datagrams are due at one instant."""
+"""Time (s) for a few rows. They are made in the gaps, because hundreds of datagrams are due at one instant
+after a blocked way drains."""
 FINISHED_MAX = 50_000
 FLUSH_S = 0.5
 TIMER_SLACK_NS = 1
@@ -70,7 +71,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tuns: list[int]
     legs: list[Leg]
     inodes: list[int]
-    """The namespaces to be swept at the end."""
+    """The namespaces whose processes are killed at the end."""
     log: str | None
     realtime: bool
 
@@ -87,13 +88,13 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """The emulator's last word."""
 
     datagrams: int
-    """Decided."""
+    """Datagrams decided."""
     no_route: int
     """Datagrams between members, to unknown addresses, or not IPv4."""
     refused: int
-    """That a device would not take when they were due: an interface that is down."""
+    """Datagrams that a device refused when they were due, because its interface was down."""
     in_flight: int
-    """Not yet due at the end."""
+    """Datagrams not yet due at the end."""
     cpu_s: float
     seconds: float
 
@@ -155,7 +156,7 @@ class Flight:
 
 
 Heap = list[tuple[float, int, Flight, int]]
-"""(due, serial, flight, which of its arrivals)"""
+"""(due, serial, flight, index of the arrival)"""
 
 
 class Emulator:

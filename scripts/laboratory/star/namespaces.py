@@ -30,7 +30,7 @@ QUEUE_DATAGRAMS = 20_000
 default of 500 would lose datagrams that no log knows of."""
 
 REFUSE = "NETLAB_REFUSE"
-"""An environment variable: its text stands for the reason why netlab can't work here, to try that case."""
+"""Environment variable. Its text is taken as the reason why netlab can't work here, to try that case."""
 
 TUN_DEVICE = Path("/dev/net/tun")
 CLONE_NEWNET = 0x40000000

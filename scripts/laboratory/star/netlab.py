@@ -38,7 +38,7 @@ NAMES = ("anna", "bob", "cleo", "dora", "emil", "frida", "gus", "hanna")
 LISTEN_S = 10.0
 FAREWELL_S = 5.0
 TABLE_COLUMNS = 160
-"""Wide as the widest table: better that a narrow terminal wraps than that figures are cut."""
+"""Width of the widest table. A narrow terminal had better wrap it than cut its figures."""
 
 
 class Programs:

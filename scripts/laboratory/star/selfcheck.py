@@ -28,10 +28,11 @@ from relay.netmodel.impairment import Leg
 MEMBER = "anna"
 PORT = 7707
 SIZE = 64
-"""Bytes of the IP datagram: small, so that slow lines aren't full of it."""
+"""Bytes of the IP datagram, few so that slow lines aren't full of it."""
 HEADERS = 28
 START_S = 0.3
-"""On the emulation's clock: the same in each run, so that time lines are met at the same instants."""
+"""First instant of sending (s of the emulation), the same in each run, so that time lines are met at the same
+instants."""
 QUIET_S = 1.5
 """Longer than the delay of any way here: after this silence (s) everything has arrived."""
 DRAIN_S = 0.005
@@ -39,7 +40,7 @@ RECEIVE_BUFFER = 16 << 20
 NUMBER = struct.Struct("!I")
 
 Stamps = dict[int, list[int]]
-"""Number of a datagram -> when its copies arrived (ns, realtime)."""
+"""Number of a datagram -> arrivals of its copies (ns, realtime)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class SelfCheck:
 
     ways: list[Measured]
     rate: float
-    """Datagrams a second through the star, both directions together, as sent."""
+    """Datagrams sent a second, both directions together."""
     cpu_share: float
     """Share of one processor that the emulator used."""
     ending: Ending

@@ -51,18 +51,18 @@ class WayReport:
     """One direction of one leg. Delays and errors are (p50, p99), in ms; NaN if nothing passed."""
 
     name: str
-    """As "anna/up"."""
+    """Name of the way, as "anna/up"."""
     datagrams: int
     fates: dict[str, int]
     copied: int
     overtaken: int
-    """That arrived after one that was sent later."""
+    """Datagrams that arrived after one that was sent later."""
     in_flight: int
     delay_asked_ms: tuple[float, float]
     """Delay and jitter alone, in theory. Queue, spikes and order come on top of it."""
     delay_decided_ms: tuple[float, float]
     error_ms: tuple[float, float]
-    """Written minus decided."""
+    """Written minus decided arrival."""
     loss: AskedShare
     bursts: AskedShare | None
     copies: AskedShare | None

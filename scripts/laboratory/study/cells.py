@@ -10,7 +10,7 @@ from laboratory.study.intervals import Count, Estimate, Share, difference_of, sh
 from laboratory.study.plan import BASE_SERIES, Experiment
 
 COHERENT = 1e-3
-"""A session is called coherent below this share of bad events."""
+"""A session with a share of bad events below this is called coherent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Agreement:
     virtual: Cell
     netlab: Cell
     difference: Estimate
-    """netlab - virtual, 99 %."""
+    """netlab minus virtual, with the 99 % interval."""
 
     @property
     def agrees(self) -> bool:

@@ -30,7 +30,7 @@ TABLES = {
         "lead, ms, with 500 ms of schedule-ahead; framed: the most that is coherent from the left",
     ),
 }
-"""Title and label of x of the tables of shares."""
+"""Tables of shares: name -> (title, label of x)."""
 NAMES = (
     *(sweep.series for sweep in SWEEPS),
     *TABLES,
@@ -40,7 +40,7 @@ NAMES = (
     "members",
     "spread",
 )
-"""Every figure that the study can have; in the folder of its data each is NAME.png."""
+"""Every figure that the study can have. Its file is NAME.png in the folder of the study's data."""
 
 
 def draw_all(cells: Sequence[Cell], minutes: Sequence[Minute], folder: Path) -> set[str]:

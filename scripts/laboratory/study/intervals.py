@@ -23,7 +23,7 @@ Count = tuple[int, int]
 """(events that went wrong, all events) of one run."""
 
 RULE_OF_THREE = 3.0
-"""0 of n: the 95 % upper bound is 3 / n. Source: Hanley and Lippman-Hand, JAMA 249 (1983)."""
+"""For 0 of n the 95 % upper bound is 3 / n. Source: Hanley and Lippman-Hand, JAMA 249 (1983)."""
 
 
 @dataclass(frozen=True, slots=True)

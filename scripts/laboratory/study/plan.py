@@ -22,11 +22,11 @@ BASE_LEAD_MS = 200.0
 (relay/lead/room_tuning.py), so a longer lead means more re-timing. It is an experiment of its own here, never
 varied along with others."""
 BASE_AHEAD_MS = 500.0
-"""Sonic Pi's own."""
+"""Sonic Pi's own schedule-ahead."""
 BASE_SERIES = "loss"
-"""Its x = 0 is the base."""
+"""The series whose x = 0 is the base."""
 HOLD_MS = 20
-"""Jitter of real paths comes from queues, so it is alike for datagrams close in time."""
+"""Hold of jitter (ms): jitter of real paths comes from queues, so it is alike for datagrams close in time."""
 
 RTTS_MS = (10, 100, 200, 300, 350, 375, 400, 425, 450, 500)
 JITTERS_MS = (0, 5, 10, 20, 40, 60, 80, 120, 160)
@@ -44,7 +44,7 @@ ALONE = (
     "delay=15,outage=15-16",
     "asymmetric-20-80",
 )
-"""Tried at one value each; outages lie within the measured time."""
+"""Impairments with one value each. Outages lie within the measured time."""
 SIZES = (3, 5, 8, 16)
 SIZE_NETWORKS = ("hotel-wifi", "delay=15,loss=2%")
 PROFILE_NAMES = (
@@ -59,7 +59,7 @@ AHEADS_MS = (40, 60, 80, 100, 150, 200, 300, 400, 500, 700)
 LEADS_MS = (100, 200, 300, 400, 480)
 """All below BASE_AHEAD_MS, so that the due stays the same."""
 OTHER_LEAD_MS = 400.0
-"""Compared with the base with real processes."""
+"""Lead that is compared with the base's, with real processes."""
 SPARSE_PER_S = 2.0
 SPARSE_SECONDS = 250.0
 """Gives as many events as 25 s of the base."""
@@ -82,7 +82,7 @@ BY_ITSELF_AT: dict[str, tuple[float, ...]] = {
     "bursts": (1, 2, 5, 10),
 }
 BY_ITSELF_SECONDS = 100.0
-"""A lead begins at 200 ms and may fall after a minute and a half of music."""
+"""Long enough for a lead to fall: it begins at 200 ms and may fall after a minute and a half of music."""
 
 SPREAD_NETWORKS = (
     "fibre",
@@ -107,9 +107,9 @@ GENUINE_OVERHEAD_S = 25.0
 """Time (s) to boot three genuine Sonic Pis as well, and to end them."""
 VIRTUAL_BUDGET_S = 70 * 60.0
 NETLAB_BUDGET_S = 46 * 60.0
-"""Wall clock with two jobs."""
+"""Wall-clock time (s) of the netlab part with two jobs."""
 NETLAB_SECONDS = 25.0
-"""Three runs have 4,500 events: none bad is shown to be below 1 in 1,000."""
+"""Three runs have 4,500 events then. If none of them is bad, the share is shown to be below 1 in 1,000."""
 NETLAB_SEEDS = (1, 2, 3)
 NETLAB_JOBS = 2
 
@@ -189,7 +189,7 @@ def bursts(percent: float) -> str:
 SWEPT: dict[str, Callable[[float], str]] = {
     "delay": delay, "jitter": jitter, "loss": loss, "bursts": bursts,
 }  # fmt: skip
-"""The network at an x of each sweep."""
+"""Sweep -> the function from its x to a network."""
 
 
 def jitter_and_loss(mean_ms: float, percent: float) -> str:

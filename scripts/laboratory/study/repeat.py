@@ -22,7 +22,7 @@ SEED_STEP = 1000
 """Added to the seeds of the committed runs."""
 SPREAD_TOLERANCE = 0.5
 SPREAD_TOLERANCE_US = 150.0
-"""Another seed draws other asymmetries of delay, which no clock can see."""
+"""Tolerance of the spread (us): another seed draws other asymmetries of delay, which no clock can see."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Place:
 
 
 NOT_RUN = 3
-"""Exit status where netlab can't work: no failure, but not all that was asked for."""
+"""Exit status if netlab can't work: no failure, but not everything that was asked for."""
 COMMITTED = Place(ROOT / "docs" / "STUDY.md", ROOT / "docs" / "study")
 
 

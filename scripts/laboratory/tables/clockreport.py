@@ -50,7 +50,7 @@ QUEUES = ClockSetting(
     {"anna": 50.0, "ben": -50.0, "carla": 0.0}, events_per_s=2.0, seconds=660.0, settled_s=60.0,
     p99_us_max=2_000.0,
 )  # fmt: skip
-"""40 ms each way, and queues of 20 and 8 ms on average, drawn for every datagram."""
+"""40 ms each way, and queues of 20 ms (up) and 8 ms (down) on average, drawn for every datagram."""
 LOOPBACK = ClockSetting(
     "loopback", "A bridge beside the relay, by loopback", "loopback", {"anna": 50.0, "ben": 0.0},
     events_per_s=20.0, seconds=110.0, settled_s=10.0, p99_us_max=100.0, beside_relay="anna",
@@ -65,7 +65,7 @@ class Error:
     member: str
     at_ns: int
     us: float
-    """The relay's due less the instant that scsynth was given for it."""
+    """Error (us): the relay's due less the instant that scsynth was given for it."""
 
 
 @dataclass(frozen=True, slots=True)

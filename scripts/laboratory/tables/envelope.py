@@ -20,7 +20,7 @@ DATA = ROOT / "docs" / "study" / "envelope.csv"
 TEXT = ROOT / "docs" / "ENVELOPE.md"
 SEEDS = (1, 2, 3, 4, 5)
 SECONDS = 167.0
-"""10,000 events of the room at 60 a second."""
+"""Long enough for 10,000 events of the room, at 60 a second."""
 UNAVOIDABLE_TIMES = 3.0
 
 
@@ -43,9 +43,9 @@ class EnvelopeTrial:
     shift_auto: bool | None = None
     """Whether the shift tunes itself; None: only if a note has more than 500 ms."""
     like: str | None = None
-    """The trial without the trouble: margins, lead and shift must be as there."""
+    """Title of the trial without the trouble. Margins, lead and shift must be as there."""
     near_hindsight: bool = False
-    """Whether the lead must be about the least that would have done, and the shift 0 although it is free."""
+    """Whether the lead must be about the least sufficient one, and the shift 0 although it is free."""
     wheres: tuple[str, ...] = ("virtual", "netlab")
 
     def point(self, where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> Point:
@@ -82,15 +82,16 @@ def network(rtt_ms: float, *, jitter_ms: float = 0, loss: float = 0, bursts: flo
 
 CALM_TITLE, CALM = "RTT 30, jitter 3 ms, loss 0.1 %", network(30, jitter_ms=3, loss=0.1)
 OUT = Cut("ben", 60.0, 63.0)
-"""Two seconds, and one to be whole again."""
+"""An outage of two seconds, and one second to recover."""
 BLOAT = Cut("ben", 60.0, 64.0)
 BLOAT_MS = 350.0
 NEAR_SHARE, NEAR_MS = 0.20, 10.0
 """Margin of a lead over the least sufficient one in hindsight, on a good network: share, and ms."""
 MARGIN_MS, LEAD_MS = 5.0, 10.0
-"""Margins and leads are alike within these."""
+"""Tolerances (ms) within which margins and leads are alike."""
 WAIT_MS = 10.0
-"""No event is later after it was played, by more than clocks and machine may err: there was no shift."""
+"""Tolerance (ms) of clocks and machine. If no event is due later than this after its schedule-ahead, there
+was no shift."""
 UNEVEN = f"{network(100, jitter_ms=20, loss=5)} | ben={network(100, jitter_ms=20, loss=20)}"
 
 TRIALS = (

@@ -70,11 +70,11 @@ class LeadOutcome:
     events: int
     retimed: int
     missed: int
-    """Missing or late at any member."""
+    """Events missing or late at any member."""
     changes_per_min: float
     """Changes of lead or shift."""
     last_change_s: float
-    """Since the music began; 0 if there was none."""
+    """Seconds from the beginning of the music to the last change; 0 without a change."""
     shift_ms_max: float
     margin_ms_min: dict[str, float] = field(default_factory=dict)
     """By member: the least time (ms) by which an event was early at its scsynth."""

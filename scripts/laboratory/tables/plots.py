@@ -39,7 +39,7 @@ COLOURS = {"udp-repair": "#0072B2", "udp-plain": "#D55E00", "tls-cubic": "#009E7
 MARKERS = {"udp-repair": "o", "udp-plain": "s", "tls-cubic": "^", "tls-bbr": "D"}
 DASHES: dict[str, Any] = {"udp-repair": "-", "udp-plain": "--", "tls-cubic": "-.", "tls-bbr": ":"}
 SCHEMES = {"judged": "udp-repair", "by timestamps": "udp-plain"}
-"""Looks like those of the modes, since either scheme is sent the same way."""
+"""Scheme -> the mode whose look it borrows, since either scheme is sent the same way."""
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 FLOOR = 1e-4
 """Least share on the axes: a few thousand events can't show a smaller one."""

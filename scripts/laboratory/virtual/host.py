@@ -32,7 +32,8 @@ START_UNIX_NS = 1_795_000_000_000_000_000
 FOLDERS = ResourceFolders()
 TAP = ("127.0.0.1", 51_000)
 NEED_S, ADVANCE_S = 0.024, 0.049
-"""Those of a scsynth with 256 frames a hardware buffer, as netlab's sink says of itself."""
+"""Need and release advance (s) for a scsynth with 256 frames a hardware buffer, as netlab's sink reports
+itself."""
 BOUND_EVERY_NS = 20_000_000
 """Period (ns) of asking a clock for its bound. To ask at every wake-up took longer than the jam itself."""
 
@@ -44,9 +45,9 @@ class WatchedPlayout(Playout):
     confirmed_ns: dict[int, int]
     """Local instant of the first verdict on each own event, by the sender's number."""
     arrived_ns: dict[int, int]
-    """Local instant at which each event was first there, by the room's number."""
+    """Local instant at which the bridge first had each event, by the room's number."""
     swallow: Callable[[bytes], bool] | None = None
-    """Given a datagram for scsynth: True loses it, although the ledger has it as handed over."""
+    """Gets each datagram for scsynth. True loses it, although the ledger has it as handed over."""
 
     def judged(self, event: Judged, reading: Reading) -> None:
         """Note the verdict, then go on."""
@@ -79,17 +80,17 @@ class Member:
     """Rate error of the wall clock; `rate_ppm` is the local clock's."""
     memory: Memory = field(default_factory=Memory)
     standing: Standing = field(default_factory=Standing)
-    """Its bridge's, from its first word on."""
+    """Standing of its bridge, from the first Hello on."""
     bridge: Bridge | None = None
     tunes: bool = False
-    """Its bridge sets its Sonic Pi's schedule-ahead."""
+    """Whether its bridge sets its Sonic Pi's schedule-ahead."""
     connection: int | None = None
     connections: int = 0
     """Connections that it has opened so far."""
     life: int = 0
     wakeups: int = 0
     again: int = 0
-    """Wake-ups in a row that asked for another one at once."""
+    """Number of wake-ups in a row that asked for another one at once."""
     timer: int = 0
     unread: list[tuple[bytes, int]] = field(default_factory=list)
     handed: list[Handed] = field(default_factory=list)

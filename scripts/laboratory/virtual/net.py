@@ -9,9 +9,9 @@ from collections.abc import Callable
 from relay.netmodel.impairment import Impairment, Way
 
 IP_UDP_BYTES = 28
-"""The model counts bytes of the IP datagram (IPv4, no options)."""
+"""Header bytes: the model counts bytes of the IP datagram (IPv4, no options)."""
 CONTROL_EXTRA_S = 0.002
-"""TLS over TCP takes a little longer than a bare datagram."""
+"""Extra delay (s) of a control message: TLS over TCP takes a little longer than a bare datagram."""
 CONTROL_PATIENCE_S = 60.0
 """TCP tries again and again. A way that is dead for longer than this (s) delivers everything at its end."""
 

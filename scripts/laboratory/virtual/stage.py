@@ -18,7 +18,7 @@ from relay.wire.sequence import Scheme
 from relay.wire.timetag import from_unix_ns
 
 RATE_PPM_MAX = 50.0
-"""A cheap crystal's; the members' clocks are spread evenly over +- this."""
+"""Rate error (ppm) of a cheap crystal. The members' clocks are spread evenly over +- this."""
 WALL_OFFSET_S_MAX = 5.0
 JOIN_EVERY_S = 0.05
 BOOT_AFTER_S = 1.0
@@ -27,7 +27,7 @@ WARM_S_MIN = 4.0
 """By then a clock that was locked at once has also slewed away its first error."""
 WARM_S_MAX = 20.0
 RUN_IN_S = 2.0
-"""Music before the measured window, so that the window has no beginning of its own."""
+"""Music (s) before the measured window, so that the window doesn't contain the beginning."""
 RUN_OUT_S = 3.0
 """Time (s) after the last due. An event that comes even later is late for any purpose."""
 
@@ -46,7 +46,7 @@ class Note:
     at_ns: int
     """True instant at which its Sonic Pi sent it."""
     session_at: int
-    """The same as its bridge stamps it."""
+    """The same instant as its bridge stamps it (session ticks)."""
     measured: bool
 
 
@@ -73,7 +73,7 @@ class VirtualStage:
         )  # fmt: skip
         self.members: list[Member] = []
         self.notes: list[Note] = []
-        """In the order of emission."""
+        """All notes, in the order of emission."""
         self._size = len(legs)
         dice = Random(f"stage {seed}")
         for index, (name, leg) in enumerate(legs.items()):

@@ -20,7 +20,7 @@ from relay.wire.sequence import Flag, Judged, Scheme
 from relay.wire.timetag import ticks
 
 MOVED_NOISE_NS = 5_000_000
-"""A due is moved by tens of ms or not at all; below this it is the grain of the stamps."""
+"""Noise (ns) of the stamps. A due is moved by tens of ms or not at all."""
 _NODE_MASK = (1 << NODE_BITS) - 1
 
 

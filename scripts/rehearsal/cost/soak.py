@@ -45,14 +45,15 @@ from matplotlib.figure import Figure
 
 NAMES = ("anna", "bob", "cleo")
 LEAD_MS = 250.0
-"""That of a safe room (`jamrelay serve --profile safe`), fixed: half an hour that must not fail."""
+"""The lead of a safe room (`jamrelay serve --profile safe`), fixed for half an hour that must not fail."""
 CYCLE_S = 60.0
 QUIET_S = 14.0
 """Silent part of each cycle (s). Sonic Pi's longest kill_delay is 8 s, its own fade 1.7 s."""
 RESTART_AT = 0.5
 """Share of the playing part after which one member stops and starts again."""
 STALL_REACH_S = 0.3
-"""From emission to due of an untimed event are 200 ms; and scsynth wants it a little before."""
+"""Reach (s) of a standstill. An untimed event is due 200 ms after its emission, and scsynth wants it a little
+before."""
 SONIC_PI_ERROR = "PromiseAlreadyDeliveredError"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 
@@ -88,7 +89,8 @@ class Tail:
         self._path = path
         self._at = 0
         self.live: dict[int, int] = {}
-        """synth -> the internal bus it reads from: an FX or a mixer that keeps a bus of Sonic Pi's taken."""
+        """synth -> the internal bus it reads from. Such an FX or mixer keeps one of Sonic Pi's buses
+        taken."""
         self.buffers: set[int] = set()
         self.kept: dict[int, str] = {}
         """node -> address that made it: groups and mixers that Sonic Pi has not asked to be freed."""

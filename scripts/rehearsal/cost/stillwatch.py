@@ -13,7 +13,8 @@ import time
 
 TICK_S = 0.005
 STALL_NS = 20_000_000
-"""A bridge has 45 ms in hand for its host's own delays; half of that is worth writing down."""
+"""Least standstill (ns) that is written down. A bridge has 45 ms in hand for the delays of its own host; this
+is about half of it."""
 PRIORITY = 3
 """Real-time priority: above the bridges (2), below jackd and its clients."""
 

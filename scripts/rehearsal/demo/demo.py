@@ -37,13 +37,15 @@ PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
 """Member -> the one of Sonic Pi's own examples that it plays: samples, FX and synths among them."""
 
 SETTLE_S = 2.0
-"""Silence after booting: clocks lock, and the comparison's window begins in it."""
+"""Silence (s) after booting. Clocks lock in it, and the comparison's window begins in it."""
 FIRST_SECOND_S = 1.0
-"""Re-timing is allowed in the first second of a run (Sonic Pi's own first-use delays)."""
+"""Time (s) from the first run on in which re-timing is allowed: Sonic Pi has delays when it uses anything
+first."""
 FADE_S = 4.0
-"""After stop: Sonic Pi fades out for 1.7 s and frees; then everything has arrived."""
+"""Time (s) after the stop: Sonic Pi fades out for 1.7 s and frees, then everything has arrived."""
 REPORT_S = 4.5
-"""Seconds are reported half a second after they ended, and compared soon after."""
+"""Time (s) for the last reports. A second is reported half a second after its end, and compared soon
+after."""
 
 
 def perform(

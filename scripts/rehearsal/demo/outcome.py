@@ -44,7 +44,7 @@ class DemoOutcome:
     retimed_later: int
     late_lines: dict[str, int]
     levels_dbfs: dict[str, float]
-    """Each member's own sound as heard in real time; empty where nothing sounds."""
+    """Level of each member's own sound in real time; empty if nothing sounds."""
     seconds: float
     bounds_us: list[float]
     relay_trouble: str = ""

@@ -39,7 +39,7 @@ BOOTED = "replayer: booted"
 SONIC_PIS_FOLDER = "/usr/share/sonic-pi"
 READY = "SuperCollider 3 server ready"
 READY_S = 60.0
-"""Sonic Pi's own patience, here and below."""
+"""Patience (s), here and below: Sonic Pi's own."""
 STATUS_S = 30.0
 ANSWER_S = 10.0
 QUIT_S = 2.0

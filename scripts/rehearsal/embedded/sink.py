@@ -42,7 +42,7 @@ GREETING = (
     "SuperCollider 3 server ready."
 )
 LATENCY_S = 0.016
-"""Three blocks of 256 frames at 48 kHz."""
+"""Time (s) by which a bundle is taken before its timetag: three blocks of 256 frames at 48 kHz."""
 SYNTH_S = 1.0
 """Duration (s) of a synth without an envelope of its own."""
 ENVELOPE = ("attack", "decay", "sustain", "release")

@@ -15,12 +15,14 @@ from rehearsal.proof.slots import slot_of
 from rehearsal.rigs.recording import RecordedMessage, Recording
 
 NEEDED_MS = 20.0
-"""scsynth takes a bundle up to 17 ms early with jackd at 256 frames, 63 ms at 1024 (measured)."""
+"""Least time (ms) before its due. scsynth takes a bundle up to 17 ms early with jackd at 256 frames, 63 ms at
+1024 (measured)."""
 CLOCK_BOUND_MS = 5.0
 """Default bound (ms) of the distance between members' timetags of one event. Pass the clocks' stated
 bound."""
 MATCH_MS = 20.0
-"""Equal bytes within this are the same event. Sonic Pi repeats no message faster for one node (measured)."""
+"""Distance (ms) within which equal bytes are the same event. Sonic Pi repeats no message faster for one node
+(measured)."""
 NAMED_IN_REPORT = 5
 
 
@@ -49,18 +51,18 @@ class MemberResult:
     member: str
     received: int
     missing: tuple[MatchedEvent, ...]
-    """Others got it, this one didn't."""
+    """Events that others got and this member didn't."""
     late: tuple[MatchedEvent, ...]
     out_of_order: tuple[MatchedEvent, ...]
     """The fewest events that would have to move to give the common order."""
     different: tuple[MatchedEvent, ...]
-    """Other bytes than the most members got."""
+    """Events with other bytes than most members got."""
     mistimed: tuple[MatchedEvent, ...]
-    """Timetag further than the clock bound from the members' median."""
+    """Events with a timetag further than the clock bound from the members' median."""
     timetag_spread_us: float
     """Greatest distance of one of its timetags from another member's."""
     margins: tuple[Margin, ...] = field(repr=False)
-    """In the order of their dues. Bare messages have none."""
+    """Margins in the order of the dues. Bare messages have none."""
 
     @property
     def margin_ms_min(self) -> float:
@@ -107,7 +109,7 @@ class Comparison:
     """Events with a fault at one member at least."""
     timetag_spread_us: float
     dropped: int
-    """Datagrams lost in front of a recorder: with any, the recordings prove nothing."""
+    """Datagrams lost in front of a recorder. If there are any, the recordings prove nothing."""
 
     @property
     def events(self) -> int:

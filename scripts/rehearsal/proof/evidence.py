@@ -21,9 +21,9 @@ from rehearsal.rigs.recording import Recording, timetag_at
 QUIET_S = 1.0
 """No event may have been due for this long (s): then the recordings have everything that was due."""
 FLUSH_S = 0.5
-"""A recorder writes within 0.2 s."""
+"""Time (s) for a recorder to write: it does so within 0.2 s."""
 QUIET_S_MAX = 20.0
-"""Sonic Pi frees the last FX up to 8 s after a stop."""
+"""Longest wait (s) for quiet: Sonic Pi frees the last FX up to 8 s after a stop."""
 
 
 def settled(jam: Jam) -> tuple[dict[str, Recording], list[LoggedEvent]]:

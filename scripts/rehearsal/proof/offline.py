@@ -22,12 +22,13 @@ from rehearsal.rigs.recording import RecordedMessage, parse_message
 SYNTHDEFS = Path("/usr/share/sonic-pi/synthdefs/compiled")
 SAMPLE_RATE = 48_000
 TAIL_S = 1.0
-"""Rendered after the last message."""
+"""Time (s) rendered after the last message."""
 TIMEOUT_S = 300.0
 BIG = ("-a", "65536", "-b", "65536", "-n", "16384", "-m", "524288", "-d", "4096", "-w", "256")
-"""Room for the ids and buses of 16 slots; big id spaces cost nothing (measured)."""
+"""Options of scsynth: room for the ids and buses of 16 slots. Big id spaces cost nothing (measured)."""
 OPENING_SAMPLES = 512
-"""Whole blocks before time 0, so that the seed has run even if the session begins by freeing everything."""
+"""Samples before time 0, in whole blocks: the seed has run then even if the session begins by freeing
+everything."""
 SEED_DEF = "rehearsal-seed"
 
 Engine = Callable[[Path, Path, int, int], None]
@@ -35,7 +36,8 @@ Engine = Callable[[Path, Path, int, int], None]
 RenderError."""
 
 HARMFUL_DEFS = ("sonic-pi-scope", "sonic-pi-fx_scope_out", "sonic-pi-recorder", "sonic-pi-server-info")
-"""ScopeOut2 crashes scsynth -N (3.13, measured); the recorder would write files."""
+"""Synthdefs that aren't rendered. ScopeOut2 crashes scsynth -N (3.13, measured), and the recorder would write
+files."""
 MUSICAL = (
     *(
         "/s_new",

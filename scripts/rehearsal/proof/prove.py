@@ -24,10 +24,10 @@ from rehearsal.proof.slots import describe, node_of, slot_of
 from rehearsal.rigs.recording import RecordedMessage, Recording
 
 AT_HOME_ONLY = ("/b_write", "/b_close", "/b_read", "/b_readChannel", "/b_allocReadChannel")
-"""Files of the member's own Sonic Pi: no events of the room."""
+"""Commands about files of the member's own Sonic Pi: no events of the room."""
 TICKS_PER_S = 1 << 32
 STEM_DBFS_MIN = -50.0
-"""A member's own sound below this counts as silent; the demo's examples lie above -35."""
+"""A member's own sound below this level is silent. The demo's examples lie above -35."""
 
 Pair = tuple[LoggedEvent, RecordedMessage]
 
@@ -39,11 +39,11 @@ class Match:
     member: str
     slot: int
     pairs: tuple[Pair, ...]
-    """Matched so far, loads included; all of them if there is no mismatch."""
+    """The pairs matched so far, loads included; all of them without a mismatch."""
     mismatch: str | None
     """The first difference from the log, by name."""
     missed: int = 0
-    """Events of others' boots before this member came."""
+    """Number of events of others' boots before this member came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Proof:
     events: int
     rendered: bool
     why_silent: str = ""
-    """Why nothing was rendered."""
+    """Reason why nothing was rendered."""
 
     @property
     def sha256(self) -> str | None:

@@ -19,7 +19,7 @@ NODE_AT = {
 QUERIES = frozenset(
     {"/b_query", "/b_get", "/b_getn", "/n_query", "/s_get", "/s_getn", "/g_queryTree", "/g_dumpTree"}
 )
-"""These change nothing, and only the host that asks has them."""
+"""Commands that change nothing. Only the host that asks has them."""
 NODE_FIRST = ("/n_", "/g_", "/p_", "/s_")
 
 

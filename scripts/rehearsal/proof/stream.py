@@ -30,18 +30,18 @@ OUTPUT_BUSES = 64
 PRIVATE_OUTPUTS = 2
 PLAIN_OUTPUTS = 16
 PLAIN_CHANNELS = 32
-"""Sonic Pi 3 sees 16 outputs and 16 inputs; its own buses follow."""
+"""Inputs and outputs before Sonic Pi's own buses: Sonic Pi 3 sees 16 of each."""
 
 AUDIO_BUSES, BUFFERS = frozenset(BUS_CONTROLS), frozenset(BUFFER_CONTROLS)
 OUTPUT = "output"
 """The control that names a channel of the sound card, from 1. Only its own host has more than two."""
 UNHEARD = 0.0
-"""Stands for a channel that no sound card has."""
+"""Output number for a channel that no sound card has."""
 PIECE_BYTES = 1000
 """The first piece of a call too long for one event is longer than this (bytes). The rest of it follows at
 once."""
 LOADS = frozenset({"/b_alloc", "/b_allocRead"})
-"""Handed to the own scsynth at once: a thread of Sonic Pi waits for the answer."""
+"""Commands that the own scsynth is handed at once, because a thread of Sonic Pi waits for the answer."""
 
 Content = tuple[Argument, ...]
 

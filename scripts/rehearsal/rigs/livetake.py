@@ -25,8 +25,8 @@ import numpy
 
 MAGIC = b"LIVE"
 HEADER = struct.Struct("<4sII")
-"""Magic, frames a second, frames a block. Then blocks: instant (Unix ns), JACK's frame (both i8), and the two
-channels one after the other (f4)."""
+"""The file's head: magic, frames a second, frames a block. Then come the blocks: instant (Unix ns) and JACK's
+frame (both i8), and the two channels one after the other (f4)."""
 SOUND_CARD = ("system:playback_1", "system:playback_2")
 CHANNELS = len(SOUND_CARD)
 SILENCE_DBFS = -120.0

@@ -51,7 +51,7 @@ class Ports:
     midi_in: int
     websocket: int
     spare: int
-    """Free for a program beside this performer, such as the local port of its bridge."""
+    """A free port for a program beside this performer, such as the local port of its bridge."""
 
 
 class Place(Protocol):

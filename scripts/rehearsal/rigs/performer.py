@@ -59,9 +59,10 @@ class Performer:
     path_prefix: Path | None = None
     """A folder whose `scsynth` Sonic Pi starts (see make_shim); None: the genuine one."""
     env: dict[str, str] = field(default_factory=dict)
-    """Set last, on top of the stage's environment without its XDG folders and with HOME = home."""
+    """Variables that are set last, on top of the stage's environment without its XDG folders and with HOME =
+    home."""
     launcher: Sequence[str | Path] = ()
-    """A command that starts Sonic Pi's own command, which is put behind it (`jambridge join ... --`)."""
+    """A command that starts Sonic Pi's own command, which is appended to it (`jambridge join ... --`)."""
     place: Place = field(default_factory=ThisMachine)
     """Its network. Its ports are looked for on this machine all the same."""
     listened: bool = False

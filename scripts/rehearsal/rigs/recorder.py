@@ -44,7 +44,7 @@ FLUSH_S = 0.2
 END_GRACE_S = 2.0
 """Time (s) for scsynth to end after SIGTERM before it is killed."""
 RECEIVE_BUFFER = 8 << 20
-"""Bytes. A burst of thousands of datagrams must wait in the kernel, not be lost."""
+"""Receive buffer (bytes): a burst of thousands of datagrams must wait in the kernel and not be lost."""
 
 # Linux constants that Python's socket module doesn't name (asm-generic/socket.h, linux/prctl.h).
 SO_TIMESTAMPNS = 35

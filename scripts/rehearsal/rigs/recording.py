@@ -51,7 +51,8 @@ class Recording:
     to_scsynth: tuple[RecordedMessage, ...]
     from_scsynth: tuple[RecordedMessage, ...]
     dropped: int = 0
-    """Datagrams that the kernel had to drop in front of the recorder; not 0: this proves nothing."""
+    """Datagrams that the kernel had to drop in front of the recorder. If there are any, the recording proves
+    nothing."""
     unreadable: tuple[str, ...] = field(default=())
     """Lines that could not be parsed (the last one of a killed recorder may be torn)."""
 

@@ -23,7 +23,8 @@ BUFFER = 4000
 rehearsal."""
 NODE = 900
 BUFFER_FRAMES = 131_072
-"""2.7 s at 48 kHz: DiskOut writes half a buffer at a time and drops sound if the disk is slower."""
+"""Frames of a buffer: 2.7 s at 48 kHz. DiskOut writes half a buffer at a time and drops sound if the disk is
+slower."""
 
 
 class SoundError(RuntimeError):

@@ -19,7 +19,7 @@ class Node:
 
     id: int
     name: str
-    """Its synthdef; GROUP for a group."""
+    """The synthdef of a synth; GROUP for a group."""
     children: tuple["Node", ...] = ()
 
     def below(self) -> Iterator["Node"]:

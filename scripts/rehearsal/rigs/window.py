@@ -36,7 +36,7 @@ PREFERENCES_BOX = (760, 130, WIDTH, 480)
 KNOB_COLOUR = (255, 20, 147)
 """Colour of the volume slider's knob, and of nothing else as tall in the preferences' left half."""
 SLIDER_Y = (192, 434)
-"""The knob's middle at the greatest volume and at none."""
+"""y of the knob's middle: at the greatest volume, and at none."""
 
 AFTERWARDS = "left.txt"
 WRAPPER = """

@@ -17,7 +17,7 @@ from rehearsal.rigs.tree import Node, query
 NEXT = "#---NEXT\n"
 """Divides a snippet. The second part is run at half time, while the first part plays."""
 QUIET_S = 2.6
-"""After a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
+"""Time (s) after a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
 
 RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
 """A run, and its age in s, in a message of Sonic Pi to its GUI."""

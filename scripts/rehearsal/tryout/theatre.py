@@ -43,11 +43,12 @@ WINDOW_EARLY_S = 0.05
 """Windows of level begin this long (s) before the first note, lest a beat stand on their edge."""
 SETTLE_S = 2.0
 FADE_S = 3.0
-"""After a stop: Sonic Pi fades for 1.1 s and frees."""
+"""Time (s) after a stop: Sonic Pi fades for 1.1 s and frees."""
 FREED_S_MAX = 9.0
-"""It frees the last FX up to 8 s after that."""
+"""Longest wait (s) for the last FX: Sonic Pi frees it up to 8 s after the fade."""
 REPORT_S = 4.5
-"""Seconds are reported half a second after they ended, and compared soon after."""
+"""Time (s) for the last reports. A second is reported half a second after its end, and compared soon
+after."""
 AFRESH_S = 3.0
 RUN_CODE_BYTES = 16_000
 """Sonic Pi 3.2 cuts the code of a run at 16,384 bytes. Longer code is run as a file."""
@@ -107,7 +108,7 @@ class Run:
     told: tuple[str, ...]
     before: Mapping[str, Mapping[str, Any]]
     after: Mapping[str, Mapping[str, Any]]
-    """The members' statistics."""
+    """The members' statistics afterwards."""
 
 
 class Theatre:

@@ -21,7 +21,7 @@ from rehearsal.rigs.recording import Argument
 
 MS = 1_000_000
 SAME_NS = 3 * MS
-"""Between two runs of Sonic Pi (with 3.2.2: the same to the ms, measured)."""
+"""Tolerance (ns) between two runs of Sonic Pi (with 3.2.2 they are the same to the ms, measured)."""
 SAME_CUED_NS = 30 * MS
 """Tolerance (ns) if cues set the time: two Sonic Pis take in a cue when they come to it."""
 EDGE_NS = 300 * MS
@@ -31,7 +31,7 @@ MOVED_NS = 1 * MS
 """A note that plays less than this (ns) after its time isn't moved: two clocks differ by as much."""
 LEVEL_DB = 1.0
 QUIET_DBFS = -60.0
-"""Two windows below this are equally quiet."""
+"""Windows of which both are below this level are equally quiet."""
 TIMES = ("moved", "retimed", "overtaken", "unconfirmed")
 """Figures that count notes at another time. They don't explain a note that doesn't sound."""
 MIXERS = frozenset({"sonic-pi-mixer", "sonic-pi-basic_mixer"})
@@ -41,7 +41,7 @@ JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
 ERROR_LINES = 3
 NAMED = 4
 NODES_EACH = 2
-"""A run's own group, with all its FX, and its mixer."""
+"""Nodes that one run leaves in this case: its own group, with all its FX, and its mixer."""
 
 WHERE = ("plain", "home", "elsewhere")
 Sound = tuple[Argument, ...]
@@ -93,7 +93,7 @@ class HandedSummary:
     moved: int
     moved_ms_max: float
     out_of_order: int
-    """Neighbours that it runs the other way round than plain scsynth would."""
+    """Pairs of neighbours that it runs the other way round than plain scsynth would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +136,13 @@ class Trial:
     """By "plain" and "jam": messages that Sonic Pi called an error."""
     seconds_behind: Mapping[str, int] = field(default_factory=dict)
     late: Mapping[str, int] = field(default_factory=dict)
-    """Bundles that came late, by each scsynth's own word."""
+    """Bundles that came late, by each scsynth's own complaints."""
     counted: Mapping[str, float] = field(default_factory=dict)
     """Figures of `jamrelay stats` that rose, by "member figure"."""
     told: tuple[str, ...] = ()
     """Lines that the player's bridge logged meanwhile."""
     ended: str = ""
-    """Why it couldn't be played to its end."""
+    """Reason why the program couldn't be played to its end."""
 
     @property
     def faults(self) -> list[str]:
