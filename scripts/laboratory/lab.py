@@ -20,7 +20,11 @@ from relay.wire.sequence import Scheme
 
 LOG_WIDTH = 160
 """Columns of output that is no terminal, enough for every table."""
-SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+SETTINGS: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 110,
+    "show_default": True,
+}
 
 
 class Laboratory(click.Group):
@@ -48,12 +52,10 @@ def console() -> Console:
     return here if here.is_terminal else Console(highlight=False, width=LOG_WIDTH)
 
 
-jobs = click.option(
-    "--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Runs at a time."
-)
+jobs = click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Runs at a time.")
 again = click.option("--again", is_flag=True, help="Run even what is there already.")
 where = click.option(
-    "--where", type=click.Choice(["virtual", "netlab"]), default="virtual", show_default=True,
+    "--where", type=click.Choice(["virtual", "netlab"]), default="virtual",
     help="In virtual time, or with real processes over an emulated network (root, /dev/net/tun).",
 )  # fmt: skip
 
@@ -104,7 +106,6 @@ Examples:
     "--repair",
     type=click.Choice(["on", "off", "both"]),
     default="on",
-    show_default=True,
     help="Of events over UDP.",
 )
 @several(
@@ -125,7 +126,6 @@ Examples:
     "--ahead-ms",
     type=click.FloatRange(min=0),
     default=500.0,
-    show_default=True,
     help="Sonic Pi's schedule-ahead, in milliseconds.",
 )
 @several("--members", "sizes", type=click.IntRange(1, 16), default=(3,), help="Players in the room")
@@ -133,12 +133,9 @@ Examples:
     "--events-per-s",
     type=click.FloatRange(min=0.1),
     default=20.0,
-    show_default=True,
     help="Events a second of each player.",
 )
-@click.option(
-    "--seconds", type=click.FloatRange(min=1), default=25.0, show_default=True, help="Measured time of a run."
-)
+@click.option("--seconds", type=click.FloatRange(min=1), default=25.0, help="Measured time of a run.")
 @click.option(
     "--seeds", type=click.IntRange(1, 100), show_default="3; with --real 1", help="Runs of each point."
 )
@@ -154,7 +151,6 @@ Examples:
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("lab-output"),
-    show_default=True,
     help="Folder of rows.csv and the figure; what is there already isn't run again.",
 )
 @again

@@ -14,7 +14,6 @@ CLOCK_REALTIME just before the note was sent.
 import argparse
 import json
 import os
-import signal
 import socket
 import sys
 import time
@@ -22,9 +21,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rehearsal.embedded.replayer import Replayer, ReplayError, Sent
+from rehearsal.embedded.replayer import Replayer, Sent, serve
 from rehearsal.rigs.osc import message
-from rehearsal.rigs.recorder import die_with_parent
 from rehearsal.rigs.recording import timetag_at
 
 from laboratory.runs.generator import Emission, boot, schedule
@@ -42,11 +40,11 @@ class Feeder(Replayer):
         self.log = log.open("w", encoding="ascii", buffering=1)
         self.playing = False
 
-    def start(self) -> None:
-        """Start scsynth and build the groups and mixer for the notes. Raises ReplayError, OSError."""
-        self.start_scsynth()
-        opening = [Sent(0.0, message("/status")), Sent(0.0, message("/notify", 1))]
-        self.boot([*opening, *(Sent(at_s, datagram) for at_s, datagram in boot())])
+    def run(self) -> None:
+        """Play as a replayer does, in real time: Sonic Pi stamps with the instant it meant, and so do we."""
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        super().run()
 
     def obey(self, line: str) -> None:
         word, _, rest = line.partition(" ")
@@ -84,29 +82,13 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 def main(arguments: list[str]) -> int:
     given = options(arguments)
-    die_with_parent(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     notes = schedule(
-        seed=given.seed,
-        member=given.member,
-        events_per_s=given.events_per_s,
-        seconds=given.seconds,
+        seed=given.seed, member=given.member, events_per_s=given.events_per_s, seconds=given.seconds,
         ahead_ms=given.ahead_ms,
-    )
-    feeder = Feeder(given.port, notes, given.log)
-    try:
-        feeder.start()
-        print(BOOTED, flush=True)
-        with suppress(OSError):
-            # Sonic Pi stamps with the instant it meant; here too, being scheduled away shall be rare.
-            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-        feeder.run()
-    except (ReplayError, OSError) as error:
-        print(f"feeder: {error}", flush=True)
-        return 1
-    finally:
-        feeder.quit()
-    return 0
+    )  # fmt: skip
+    opening = [Sent(0.0, message("/status")), Sent(0.0, message("/notify", 1))]
+    messages = [*opening, *(Sent(at_s, datagram) for at_s, datagram in boot())]
+    return serve(Feeder(given.port, notes, given.log), "feeder", messages)
 
 
 if __name__ == "__main__":

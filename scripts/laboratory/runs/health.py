@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from rehearsal.cost.stillwatch import naps
 
 from laboratory.runs.players import RunFailed
 from laboratory.star.decisionlog import UP, Log
@@ -23,11 +24,7 @@ EMULATION_MS_MAX = 3.0
 events late, not the network."""
 TOO_MUCH = "this machine has too much to do; run fewer at once"
 
-TICK_S = 0.005
 TICKS_A_LOOK = 50
-STALL_NS = 20_000_000
-"""Least pause (ns) that counts as a standstill of this machine. It adds more to events than the network's
-model may err; a bridge has 45 ms in hand for the delays of its own host."""
 STALLED_SHARE_MAX = 0.25
 
 KINDS = (
@@ -53,13 +50,10 @@ class Watch:
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         try:
-            tick = 0
-            while (asleep_ns := time.time_ns()) < at_ns:
-                time.sleep(TICK_S)
-                awake_ns = time.time_ns()
-                if awake_ns - asleep_ns > TICK_S * 1e9 + STALL_NS:
-                    self.stalls.append((asleep_ns, awake_ns))
-                tick += 1
+            for tick, stall in enumerate(naps(), 1):
+                self.stalls += [stall] if stall else []
+                if time.time_ns() >= at_ns:
+                    break
                 if tick % TICKS_A_LOOK == 0:
                     look()
         finally:

@@ -14,6 +14,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from rehearsal.rigs.recorder import die_with_parent
 
@@ -24,23 +25,20 @@ AUTOGROUP_NICE = "19"
 only within its own session."""
 
 
-class KeptAwake(contextlib.AbstractContextManager["KeptAwake"]):
-    """One process that spins on every processor this one may use; they end with it, or with the thread that
-    entered it."""
+@contextlib.contextmanager
+def kept_awake() -> Iterator[None]:
+    """Keep one process spinning on every processor this one may use.
 
-    def __init__(self) -> None:
-        self._spinning: list[subprocess.Popen[bytes]] = []
-
-    def __enter__(self) -> "KeptAwake":
-        if hasattr(os, "SCHED_IDLE"):
-            self._spinning = [spin(processor) for processor in sorted(os.sched_getaffinity(0))]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for process in self._spinning:
+    The processes end with the context, or with the thread that entered it.
+    """
+    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "SCHED_IDLE") else []
+    spinning = [spin(processor) for processor in processors]
+    try:
+        yield
+    finally:
+        for process in spinning:
             process.kill()
             process.wait()
-        self._spinning.clear()
 
 
 def spin(processor: int) -> "subprocess.Popen[bytes]":

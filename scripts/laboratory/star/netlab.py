@@ -19,8 +19,8 @@ from pathlib import Path
 
 import click
 import msgspec
+from rehearsal.rigs.terminal import SETTINGS, progress_on
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from laboratory.runs.players import RELAY_PORT, RELAY_READY
 from laboratory.runs.points import legs_over
@@ -158,8 +158,7 @@ def check_profiles(
     """Run the self-check over profiles, or over networks as parse_leg reads them, with a progress bar."""
     legs = {name: legs_of(name, [selfcheck.MEMBER], [])[selfcheck.MEMBER] for name in names}
     results = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with progress_on(console) as progress:
         each_s = seconds + selfcheck.QUIET_S
         task = progress.add_task("checking", total=each_s * len(names))
         for number, (name, leg) in enumerate(legs.items()):
@@ -180,24 +179,21 @@ def as_json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(context_settings={**SETTINGS, "max_content_width": 100})
 @click.option(
     "--profile",
     metavar="NETWORK",
     help='Network of every member: a profile (--list), or as "delay=50,jitter=10,loss=5%", '
     '"hotel-wifi,loss=5%", "up:dsl;down:cable", "trace:FILE".',
 )
-@click.option(
-    "--members", default="3", show_default=True, metavar="N|NAMES", help="How many, or their names."
-)
+@click.option("--members", default="3", metavar="N|NAMES", help="How many, or their names.")
 @click.option(
     "--leg", "exceptions", multiple=True, metavar="NAME=NETWORK", help="Give one member another network."
 )
-@click.option("--seed", default=1, show_default=True, help="Fixes what chance decides.")
+@click.option("--seed", default=1, help="Fixes what chance decides.")
 @click.option(
     "--relay",
     default="serve",
-    show_default=True,
     metavar="serve|none|COMMAND",
     help="What runs in the middle: jamrelay serve with a key of its own, nothing, or a command.",
 )
@@ -216,21 +212,18 @@ def as_json(value: object) -> str:
 @click.option(
     "--rate",
     default=5000.0,
-    show_default=True,
     type=click.FloatRange(10, 50_000),
     help="With --selfcheck: datagrams a second, both directions together.",
 )
 @click.option(
     "--seconds",
     default=10.0,
-    show_default=True,
     type=click.FloatRange(1, 3600),
     help="With --selfcheck: so long for each network.",
 )
 @click.option(
     "--realtime/--no-realtime",
     default=True,
-    show_default=True,
     help="Run the emulator before all else (SCHED_FIFO); without, on a machine that others need.",
 )
 @click.option("--list", "listing", is_flag=True, help="Show the profiles and where their figures come from.")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rehearsal.rigs.recorder import ANCILLARY_BYTES, SO_RCVBUFFORCE, SO_TIMESTAMPNS, read_ancillary
+from rehearsal.rigs.recorder import ANCILLARY_BYTES, read_ancillary, stamping
 
 from laboratory.star.decisionlog import UP, WAYS, Log, read_log
 from laboratory.star.emulator import PRIORITY, Ending
@@ -36,7 +36,6 @@ instants."""
 QUIET_S = 1.5
 """Longer than the delay of any way here: after this silence (s) everything has arrived."""
 DRAIN_S = 0.005
-RECEIVE_BUFFER = 16 << 20
 NUMBER = struct.Struct("!I")
 
 Stamps = dict[int, list[int]]
@@ -169,13 +168,7 @@ def _converse(
 
 def _socket(star: Star, name: str | None) -> socket.socket:
     host = star.relay if name is None else star.member(name)
-    sock = host.socket()
-    sock.bind((host.address, PORT))
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-    return sock
+    return stamping(host.socket(), PORT, host.address)
 
 
 def _drain(receivers: dict[str, socket.socket], came: dict[str, Stamps]) -> int:

@@ -29,7 +29,7 @@ import msgspec
 from rehearsal.rigs.recorder import die_with_parent
 
 from laboratory.star import namespaces
-from laboratory.star.awake import KeptAwake
+from laboratory.star.awake import kept_awake
 from laboratory.star.emulator import Ending, Plan, Ready
 from laboratory.star.namespaces import Namespace, NetlabError
 from relay.netmodel.impairment import Leg
@@ -112,7 +112,7 @@ class Star:
 
     def __enter__(self) -> "Star":
         if self.awake:
-            self._awake.enter_context(KeptAwake())
+            self._awake.enter_context(kept_awake())
         try:
             self._make()
             self._start_emulator()

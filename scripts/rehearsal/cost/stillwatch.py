@@ -10,6 +10,7 @@ import contextlib
 import gc
 import os
 import time
+from collections.abc import Iterator
 
 TICK_S = 0.005
 STALL_NS = 20_000_000
@@ -19,18 +20,26 @@ PRIORITY = 3
 """Real-time priority: above the bridges (2), below jackd and its clients."""
 
 
+def naps() -> Iterator[tuple[int, int] | None]:
+    """Sleep for TICK_S again and again; yield (from, to), in Unix ns, for a nap that took STALL_NS longer."""
+    while True:
+        asleep_ns = time.time_ns()
+        time.sleep(TICK_S)
+        awake_ns = time.time_ns()
+        yield (asleep_ns, awake_ns) if awake_ns - asleep_ns > TICK_S * 1e9 + STALL_NS else None
+
+
 def main() -> None:
     """Watch until the parent is gone."""
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
     gc.disable()
     parent = os.getppid()
-    while os.getppid() == parent:
-        asleep_ns = time.time_ns()
-        time.sleep(TICK_S)
-        awake_ns = time.time_ns()
-        if awake_ns - asleep_ns > TICK_S * 1e9 + STALL_NS:
-            print(asleep_ns, awake_ns, flush=True)
+    for stall in naps():
+        if stall:
+            print(*stall, flush=True)
+        if os.getppid() != parent:
+            return
 
 
 if __name__ == "__main__":

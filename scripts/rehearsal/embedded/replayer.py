@@ -251,25 +251,29 @@ class Replayer:
         self.child.wait()
 
 
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 3:
-        raise SystemExit("usage: replayer.py ROOT BOOT PORT")
+def serve(replayer: Replayer, name: str, boot: list[Sent]) -> int:
+    """Boot a replayer, print "NAME: booted", let it run to its end, and return the exit status."""
     die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    root, boot, port = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
-    print("replayer: a stand-in for Sonic Pi, sending what a genuine one once sent", flush=True)
-    replayer = Replayer(root, port)
     try:
         replayer.start_scsynth()
-        replayer.boot(read(boot, root))
-        print(BOOTED, flush=True)
+        replayer.boot(boot)
+        print(f"{name}: booted", flush=True)
         replayer.run()
     except (ReplayError, OSError) as error:
-        print(f"replayer: {error}", flush=True)
+        print(f"{name}: {error}", flush=True)
         return 1
     finally:
         replayer.quit()
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 3:
+        raise SystemExit("usage: replayer.py ROOT BOOT PORT")
+    root, boot, port = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
+    print("replayer: a stand-in for Sonic Pi, sending what a genuine one once sent", flush=True)
+    return serve(Replayer(root, port), "replayer", read(boot, root))
 
 
 if __name__ == "__main__":

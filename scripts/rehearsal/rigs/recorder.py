@@ -101,7 +101,11 @@ def bound_to(flags: list[str]) -> str:
 
 def open_socket(port: int = 0, host: str = LOOPBACK) -> socket.socket:
     """Return a non-blocking UDP socket on the loopback that reports kernel receive timestamps."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    return stamping(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), port, host)
+
+
+def stamping(sock: socket.socket, port: int, host: str) -> socket.socket:
+    """Bind a UDP socket, and return it non-blocking and with kernel receive timestamps."""
     sock.bind((host, port))
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
