@@ -22,7 +22,7 @@ from rehearsal.rigs.recording import RecordedMessage, parse_message
 SYNTHDEFS = Path("/usr/share/sonic-pi/synthdefs/compiled")
 SAMPLE_RATE = 48_000
 TAIL_S = 1.0
-"""Time (s) rendered after the last message."""
+"""Time (s) rendered after the last message, unless a length is given."""
 TIMEOUT_S = 300.0
 BIG = ("-a", "65536", "-b", "65536", "-n", "16384", "-m", "524288", "-d", "4096", "-w", "256")
 """Options of scsynth: room for the ids and buses of 16 slots. Big id spaces cost nothing (measured)."""
@@ -141,6 +141,7 @@ def render(
     wav: Path,
     seed: int = 1,
     *,
+    length_s: float | None = None,
     synthdefs: Path = SYNTHDEFS,
     channels: int = 2,
     engine: Engine = run_scsynth,
@@ -148,13 +149,13 @@ def render(
     """Render (time_s, OSC message) pairs to an int16 WAV and return the SHA-256 of its samples.
 
     Times are seconds from the start, >= 0. Pairs of equal time run in the order given. Messages that aren't
-    musical (`is_musical`) are left out. The WAV begins OPENING_SAMPLES before time 0 and ends TAIL_S after
-    the last message. Raises RenderError if the engine fails, ValueError for a negative time.
+    musical (`is_musical`) are left out. The WAV begins OPENING_SAMPLES before time 0. It ends at
+    length_s, by default TAIL_S after the last message. Raises RenderError if the engine fails, ValueError for a negative time.
     """
     kept = sorted(((at_s, raw) for at_s, raw in messages if is_musical(raw)), key=lambda pair: pair[0])
     if kept and kept[0][0] < 0:
         raise ValueError(f"time {kept[0][0]} s: a score starts at 0")
-    end_s = (kept[-1][0] if kept else 0.0) + TAIL_S
+    end_s = length_s if length_s is not None else (kept[-1][0] if kept else 0.0) + TAIL_S
     opening = [
         message("/d_loadDir", str(synthdefs)),
         message("/d_recv", seed_synthdef()),
@@ -162,7 +163,7 @@ def render(
     ]
     opening_s = OPENING_SAMPLES / SAMPLE_RATE
     pairs = [(0.0, raw) for raw in opening]
-    pairs += [(opening_s + at_s, raw) for at_s, raw in kept]
+    pairs += [(opening_s + at_s, raw) for at_s, raw in kept if at_s <= end_s]
     # Without the last free, scsynth 3.14 crashes on its way out (measured).
     pairs.append((opening_s + end_s, message("/g_freeAll", 0)))
     wav.unlink(missing_ok=True)
