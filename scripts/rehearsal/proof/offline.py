@@ -150,7 +150,8 @@ def render(
 
     Times are seconds from the start, >= 0. Pairs of equal time run in the order given. Messages that aren't
     musical (`is_musical`) are left out. The WAV begins OPENING_SAMPLES before time 0. It ends at
-    length_s, by default TAIL_S after the last message. Raises RenderError if the engine fails, ValueError for a negative time.
+    length_s, by default TAIL_S after the last message. Raises RenderError if the engine fails, ValueError for
+    a negative time.
     """
     kept = sorted(((at_s, raw) for at_s, raw in messages if is_musical(raw)), key=lambda pair: pair[0])
     if kept and kept[0][0] < 0:

@@ -34,6 +34,8 @@ QUIET_DBFS = -60.0
 """Windows of which both are below this level are equally quiet."""
 TIMES = ("moved", "retimed", "overtaken", "unconfirmed")
 """Figures that count notes at another time. They don't explain a note that doesn't sound."""
+TRAFFIC = ("received", "sent", "expected", "duplicates", "reordered", "lost", "recovered", "would_block")
+"""Endings of traffic counters. They also count losses that repair made good, so they show no deviation."""
 MIXERS = frozenset({"sonic-pi-mixer", "sonic-pi-basic_mixer"})
 PATH_WORDS = re.compile(r"\S*/(\S+)")
 JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
@@ -350,7 +352,8 @@ def risen(before: Mapping[str, Any], after: Mapping[str, Any], what: Iterable[st
         old, new = before.get(name, 0), after.get(name, 0)
         if isinstance(new, Mapping):
             old = old if isinstance(old, Mapping) else {}
-            found |= {f"{name} ({part})": by for part, by in risen(old, new, new).items()}
+            parts = (part for part in new if not part.endswith(TRAFFIC))
+            found |= {f"{name} ({part})": by for part, by in risen(old, new, parts).items()}
         elif isinstance(new, int | float) and new > (old or 0):
             found[name] = new - (old or 0)
     return found

@@ -185,6 +185,12 @@ def test_figures_that_rose_are_named_in_tables_too() -> None:
     assert risen(before, after, ["refused", "why"]) == {"refused": 1, "why (too-long)": 2}
 
 
+def test_traffic_that_rises_explains_nothing() -> None:
+    before = {"counts": {"udp_received": 1, "tap_malformed": 0}}
+    after = {"counts": {"udp_received": 9, "tap_malformed": 1, "down_expected": 4, "down_lost": 1}}
+    assert risen(before, after, ["counts"]) == {"counts (tap_malformed)": 1}
+
+
 def test_levels_are_of_windows_and_add_the_pairs_of_channels(tmp_path: Path) -> None:
     loud, quiet = numpy.full((48_000, 2), 0.5), numpy.zeros((48_000, 2))
     one, other = tmp_path / "1.wav", tmp_path / "3.wav"
