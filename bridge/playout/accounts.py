@@ -1,4 +1,4 @@
-"""Accounts: what became of each event here, for the reports to the room and for the statistics.
+"""Accounts: the fate of each event at this host, for the reports to the room and for the statistics.
 
 Pure. An own event that is handed over before its verdict has come is entered once the verdict is here.
 """
@@ -15,12 +15,12 @@ from relay.wire.sequence import Judged
 from relay.wire.timetag import seconds
 
 DROPPED, REFUSED, RESET = b"dropped", b"refused", b"reset"
-"""What stands, in its digest, for the message of an event that wasn't handed over, and of a slot reset."""
+"""Digests hold these in place of a message: for an event that was not handed over, and for a slot reset."""
 
 
 @dataclass(slots=True)
 class PlayoutCounts:
-    """What happened here, for the log and for people; reports count by second."""
+    """Counts since the start, for the log and for people. The reports count by second."""
 
     missed: int = 0
     """Notes that weren't played, since this host came to them far too late."""
@@ -41,21 +41,21 @@ class Accounts:
         self._unconfirmed = Unconfirmed()
 
     def named(self) -> dict[str, int]:
-        """Return by name what the reports have no figure of their own for."""
+        """Return the counts by name, for the statistics."""
         return self.counts.named()
 
     def refuse(self, error: RemoteError) -> None:
-        """Enter a message that was not handed over, since it may not be or can't be read."""
+        """Enter a message that was refused: it is forbidden, or no message at all."""
         self.refuse_for(getattr(error, "reason", type(error).__name__), 1)
 
     def refuse_for(self, reason: str, count: int) -> None:
-        """Enter as many messages that were refused for one reason."""
+        """Enter `count` messages that were refused for one reason."""
         if count:
             self.counts.refused[reason] += count
             self._ledger.refused += count
 
     def miss(self) -> None:
-        """Enter a note that was not handed over because its time was over."""
+        """Enter a note that was dropped here because its time was over."""
         self.counts.missed += 1
 
     def silent(self, number: int, due: int) -> None:
@@ -79,7 +79,7 @@ class Accounts:
         margin: int | None = None,
         out_of_order: bool = False,
     ) -> None:
-        """Enter an event that leaves the hold-back queue; body: as all members play it.
+        """Enter an event that leaves the hold-back queue. body: the message as all members play it.
 
         timetag: the session instant that scsynth was given for it. margin: ticks that it came before scsynth
         needed it, less than 0 if it is late; None where nothing was to be in time.
@@ -104,7 +104,7 @@ class Accounts:
         )
 
     def tally(self, event: Judged, body: bytes) -> None:
-        """Enter an event that scsynth is not handed at its due."""
+        """Enter an event that has a number but is not handed over at its due."""
         self._ledger.hand_over(
             number=event.number,
             due=event.due,
@@ -116,7 +116,7 @@ class Accounts:
     # -- own events without a verdict ----------------------------------------------------------------
 
     def confirm(self, event: Judged) -> bool:
-        """Enter an own event that was handed over without its verdict; False if there was none such."""
+        """Enter an own event that was handed over before its verdict. Return False if it is unknown."""
         played = self._unconfirmed.confirm(event.seq)
         if played is None:
             return False
@@ -134,18 +134,18 @@ class Accounts:
         return True
 
     def confirm_alone(self, event: Judged) -> None:
-        """Enter, if it was handed over, an own event that the others are never given."""
+        """Enter an own event that only this host has played, if this host has played it."""
         if self._unconfirmed.confirm(event.seq):
             self._ledger.alone(event.due)
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """Return the newest own numbers that were handed over and have no verdict."""
+        """Return the newest own numbers that were handed over and lack a verdict."""
         return self._unconfirmed.numbers
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Give what has no verdict new instants: the clock was set."""
+        """Convert the instants of events that lack a verdict: the clock was set."""
         self._unconfirmed.convert(instant_of)
 
     def unconfirmed_due(self, seq: int) -> int | None:
-        """Return the due as stamped of such an event."""
+        """Return the due, as stamped, of an event that lacks a verdict; None if it is unknown."""
         return self._unconfirmed.due(seq)

@@ -1,4 +1,4 @@
-"""Bodies: each event's message in the numbers of the scsynth that plays the jam, if that may be handed it.
+"""Bodies: each event's message in the numbers of this host's scsynth, or its refusal.
 
 Pure, and the same at every member.
 """
@@ -17,7 +17,7 @@ _LOADS = LOADS | {Act.READ_FILE}
 
 
 class Bodies:
-    """What each event is at scsynth."""
+    """Turns held events into messages for scsynth."""
 
     def __init__(self, own_slot: int, members: Members, accounts: Accounts) -> None:
         self._own_slot = own_slot

@@ -1,7 +1,7 @@
 """Delivery: hands scsynth the events that leave the hold-back queue, one by one.
 
-Pure. An event goes as its message, or not at all: a slot reset has dropped it, its time is over, it may not
-be played, or what it builds is built in another way. Whatever becomes of it is entered in the accounts.
+Pure. An event is handed over as a message, or not at all: a slot reset has dropped it, its time is over, it
+is refused, or it will be built with the rest of a boot state. Its fate is entered in the accounts.
 """
 
 from bridge.playout.accounts import REFUSED, RESET, Accounts
@@ -55,7 +55,7 @@ class Delivery:
         self._fault.arm(kind)
 
     def run(self, now: int) -> int:
-        """Note what scsynth has run by now; return how many events it holds that it was handed before."""
+        """Note that time has come to `now`. Return how many events scsynth still holds."""
         self._at_synth.run(now + self._need)
         return len(self._at_synth)
 

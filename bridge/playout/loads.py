@@ -1,4 +1,4 @@
-"""Loads: the buffers and synthdefs of this host's scsynth, those of the others included.
+"""Loads: the buffers and synthdefs in this host's scsynth, other members' buffers included.
 
 Pure, but for the look at the file system that `samples` takes.
 """
@@ -17,7 +17,7 @@ from relay.wire.meaning import Meaning
 
 
 class Loads:
-    """What is loaded, and what is to be."""
+    """The buffers and synthdefs, and the loads of other members' samples."""
 
     def __init__(self, folders: ResourceFolders, out: Outgoing, accounts: Accounts) -> None:
         self._folders = folders
@@ -27,11 +27,11 @@ class Loads:
         self.absent = Absent()
 
     def news(self) -> list[Tell]:
-        """Take out what to tell the person."""
+        """Remove and return the messages to the person."""
         return self.absent.news()
 
     def named(self) -> dict[str, int]:
-        """Return by name what can't be loaded here, for the statistics."""
+        """Return by name how many loads failed here, for the statistics."""
         return self.absent.named()
 
     def synthdefs_loaded(self) -> None:
@@ -39,17 +39,17 @@ class Loads:
         self.buffers.synthdefs_loaded = True
 
     def loaded(self, buffer: int) -> None:
-        """Note that scsynth says, or said to the bridge before this one, that a buffer is loaded."""
+        """Note that scsynth has loaded a buffer. The number is scsynth's."""
         self.buffers.note_loaded(buffer)
 
     def loaded_before(self, payloads: list[bytes], own: Origin) -> None:
-        """Note what the local player has loaded, by messages of his foundation: his scsynth has it all."""
+        """Note the local player's loads among the messages of his boot state: his scsynth has them all."""
         for meaning in map(Meaning, payloads):
             if meaning.loads is not None:
                 self.loaded(own.buffer(meaning.loads))
 
     def load(self, meaning: Meaning, origin: Origin) -> None:
-        """Load a buffer of another member's, if that may be and the file is here."""
+        """Load a buffer of another member. Refusals and missing files are counted."""
         try:
             load = load_to_local(meaning, self._folders)
             if load is None:
@@ -64,7 +64,7 @@ class Loads:
             self._accounts.refuse(error)
 
     def handed_over(self, held: Held, origin: Origin) -> None:
-        """Note what frees a buffer, and the buffers that a note plays."""
+        """Note the buffer that an event frees, or the buffers that a note plays."""
         if held.sub or not held.counted:  # in the jam's numbers already, and nobody else's business
             return
         meaning = held.meaning

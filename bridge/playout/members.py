@@ -1,4 +1,4 @@
-"""Members: the place of each in this host's scsynth, and what their Sonic Pis have built in it.
+"""Members: the place of each member in this host's scsynth, and the nodes of their boot states.
 
 Pure. What was built before the music goes in before what plays in it; the store is `boot_states`.
 """
@@ -32,11 +32,11 @@ class Members:
         self._guards = Guards()
 
     def guard(self, slot: int) -> Guard:
-        """Return the guard of a slot; the own one's is the tap's: no relay may play here what it may not."""
+        """Return the guard of a slot. The tap uses the own slot's guard too, so no relay gets around it."""
         return self._guards[slot]
 
     def origin(self, slot: int) -> Origin:
-        """Return whose numbers a slot's are."""
+        """Return the origin of a slot, which maps its numbers."""
         return self.places.of(slot)
 
     def meet(self, origin: Origin) -> None:
@@ -54,7 +54,7 @@ class Members:
         self.places.synthdefs_loaded()
 
     def found(self, slot: int, told: Told, number: int, now: int, reading: Reading) -> None:
-        """Take in what another member had built and set as of event `number`; what is there is left alone."""
+        """Take in the boot state of another member as of event `number`. Only what is new in it is built."""
         news, refused = self.founded.learn(slot, told, number)
         self._accounts.refuse_for("not-a-foundation", refused)
         for meaning in loads_of(news):
@@ -63,12 +63,12 @@ class Members:
             self._build(slot, nodes_of(news), now, reading)
 
     def load(self, event: Judged) -> None:
-        """Load a buffer of another member's, unless it was told of already."""
+        """Load a buffer of another member, unless a boot state held it already."""
         if self.founded.load(event):
             self._loads.load(event.meaning, self.origin(event.slot))
 
     def rise(self, now: int, reading: Reading) -> None:
-        """Build what can stand now, and ask for what should."""
+        """Build the boot states that can stand now, and ask scsynth for nodes that should be there."""
         if self.have_synthdefs:
             for slot, told in self.founded.rise(self.places.certain()):
                 self._build(slot, told, now, reading)
@@ -77,11 +77,11 @@ class Members:
         self._accounts.unfound(silent)
 
     def next_question(self) -> int | None:
-        """Return the session instant at which scsynth is asked again for what should stand."""
+        """Return the session instant of the next question to scsynth, None if there is none."""
         return self.founded.next_question()
 
     def answered(self, node: int, *, there: bool) -> None:
-        """Take in scsynth's word on a node that it was asked for."""
+        """Take in scsynth's answer about a node."""
         self._accounts.unfound(self.founded.is_missing(node, there=there))
 
     def takes_now(self, held: Held) -> bool:
@@ -89,25 +89,25 @@ class Members:
         return self.founded.is_handed_over(held)
 
     def founds(self, held: Held, now: int) -> None:
-        """Note that an event that builds what is never freed was handed over."""
+        """Note that an event of a boot state was handed over: scsynth will be asked for its nodes."""
         self.founded.ask_for(held, self.origin(held.slot), now)
 
     def reset(self, held: Held, now: int, reading: Reading) -> None:
-        """Build behind another member's slot reset, which is handed over, what is to stand again."""
+        """Build another member's boot state again, behind a slot reset that was handed over."""
         self._guards[held.slot].reset(held.due)
         self._build(held.slot, self.founded.reset(held), now, reading)
 
     def enter_epoch(self) -> None:
-        """Forget what only the former epoch's numbers and instants gave a meaning."""
+        """Forget the numbers and instants of the former epoch."""
         self.founded.enter_epoch()
         self._resets.clear()
 
     def clock_was_set(self) -> None:
-        """Note that session time is another."""
+        """Note that session time was set: dues before it mean nothing any more."""
         self._guards.clock_was_set()
 
     def _build(self, slot: int, told: Told, now: int, reading: Reading) -> None:
-        """Hand scsynth nodes that a member founded, and what was set on them."""
+        """Hand over a member's boot state: its nodes with the values that were set on them."""
         after = self._resets.over_at(slot)
         check = self._guards[slot].check
         built = erect(told, self.origin(slot), check, now=now, after=after if after > now else None)

@@ -1,4 +1,4 @@
-"""Outgoing: what is on its way to this host's scsynth, in the order in which it is handed over.
+"""Outgoing: the datagrams on their way to this host's scsynth, in the order of handing over.
 
 Pure.
 """
@@ -17,18 +17,18 @@ class Outgoing:
         self._datagrams: list[bytes] = []
 
     def add(self, messages: list[bytes]) -> None:
-        """Hand over messages one by one, each to be run as it comes."""
+        """Hand over messages in separate datagrams. scsynth runs each on arrival."""
         self._datagrams += messages
 
     def add_as_one(self, messages: list[bytes]) -> None:
-        """Hand over messages that are run as they come, with nothing between them."""
+        """Hand over messages in one datagram. scsynth runs them on arrival, with nothing between them."""
         self._datagrams.append(messages[0] if len(messages) == 1 else bundle(IMMEDIATELY, *messages))
 
     def add_at(self, due: int, messages: list[bytes], reading: Reading) -> None:
-        """Hand over messages that are run together at a session instant."""
+        """Hand over messages in one bundle. scsynth runs them together at the session instant `due`."""
         self._datagrams.append(bundle(self._timebase.wall_of_session(due, reading), *messages))
 
     def drain(self) -> list[bytes]:
-        """Take out what is there."""
+        """Remove and return the datagrams."""
         datagrams, self._datagrams = self._datagrams, []
         return datagrams

@@ -52,7 +52,7 @@ class Playout:
         self.own = own
         self.release_advance = release_advance
         self.taken_over: HandedOver | None = None
-        """What a bridge that died had handed over; it is not handed over again."""
+        """The events that a bridge before this one had handed over. They are not handed over again."""
         self._wait_until_before = release_advance
         self._timebase = timebase
         self._queue = HoldbackQueue(own.slot)
@@ -75,7 +75,7 @@ class Playout:
         return self._out.drain()
 
     def news(self) -> list[Tell]:
-        """Take out what to tell the person."""
+        """Remove and return the messages to the person."""
         return self._loads.news()
 
     # -- who is there, and what is loaded ------------------------------------------------------------
@@ -85,7 +85,7 @@ class Playout:
         self._members.meet(origin)
 
     def found(self, told: Foundation, reading: Reading) -> None:
-        """Take in what a member had built and set before; what is there already is left alone."""
+        """Take in the boot state of a member. Only what is new in it is built."""
         if told.slot == self.own.slot:  # after a restart: our own scsynth has it all
             self._loads.loaded_before(told.messages, self.own)
             return
@@ -93,7 +93,7 @@ class Playout:
         self._members.found(told.slot, Told(told.messages, told.values), told.number, now, reading)
 
     def answered(self, node: int, *, there: bool) -> None:
-        """Take in scsynth's word on a node that it was asked for."""
+        """Take in scsynth's answer about a node."""
         self._members.answered(node, there=there)
 
     @property
@@ -102,7 +102,7 @@ class Playout:
         return self._members.have_synthdefs
 
     def synthdefs_loaded(self) -> None:
-        """Sonic Pi's synthdefs are in scsynth: strips can be made."""
+        """Note that Sonic Pi's synthdefs are in scsynth, and make the strips."""
         self._members.synthdefs_loaded()
 
     def buffer_loaded(self, buffer: int) -> None:
@@ -110,13 +110,13 @@ class Playout:
         self._loads.loaded(buffer)
 
     def own_guard(self) -> Guard:
-        """Return the guard of the own slot, for the tap: what the relay tells of that slot goes by it too."""
+        """Return the guard of the own slot, for the tap. The relay's events of that slot meet it too."""
         return self._members.guard(self.own.slot)
 
     # -- other times ---------------------------------------------------------------------------------
 
     def take_over(self, before: HandedOver | None) -> None:
-        """Note what the bridge before this one has handed to the scsynth that still runs."""
+        """Note the events that a bridge before this one has handed to the running scsynth."""
         self.taken_over = before
 
     def follow(self, scheme: Scheme) -> None:
@@ -124,28 +124,28 @@ class Playout:
         self._behind.follow(scheme)
 
     def enter_epoch(self) -> None:
-        """Forget what only the former epoch's numbers and instants gave a meaning."""
+        """Forget the numbers and instants of the former epoch."""
         self._queue.enter_epoch()
         self._members.enter_epoch()
         self.taken_over = None
         self.clock_was_set()
 
     def convert(self, instant_of: Callable[[int], int]) -> int:
-        """Give own events new instants, since session time was set in one step; return how many were held."""
+        """Convert the instants of own events: session time was set in one step. Return how many are held."""
         moved = self._queue.convert(instant_of)
         self._accounts.convert(instant_of)
         self.clock_was_set()
         return moved
 
     def clock_was_set(self) -> None:
-        """Note that session time was set in one step, so that what scsynth has was due by another one."""
+        """Note that session time was set in one step: scsynth holds events by the former one."""
         self._delivery.clock_was_set()
         self._members.clock_was_set()
         self._behind.clock_was_set()
         self._loads.clock_was_set()
 
     def came(self, left: int, reading: Reading) -> None:
-        """Note that what left the relay at the session instant `left` is looked at now."""
+        """Note that a datagram is processed now which left the relay at the session instant `left`."""
         self._behind.came(left, reading)
 
     # -- events --------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Playout:
     def misses_at_tap(
         self, meaning: Meaning, timetag: int | None, received_local_ns: int, reading: Reading
     ) -> bool:
-        """Tell whether a note of the local player lay unread until its time was over; see `Behind`."""
+        """Return whether a note of the local player lay unread until its time was over. See `Behind`."""
         return self._behind.misses_at_tap(meaning, timetag, received_local_ns, reading)
 
     def hold_own(
@@ -163,8 +163,10 @@ class Playout:
         self._queue.push(Held(due, self.own.slot, event.seq, event.kind, event.meaning, body=body, home=home))
 
     def hold_home(self, home: bytes, meaning: Meaning, kind: Kind, due: int, *, after: int) -> None:
-        """Take in what is played here only, after the own event `after`. home: the message in the jam's
-        numbers; meaning: of the message as it was sent."""
+        """Take in a message that only this host plays, after the own event `after`.
+
+        home: the message in scsynth's numbers. meaning: of the message as it was sent.
+        """
         self._queue.push(Held(due, self.own.slot, after, kind, meaning, self._queue.next_sub(), home=home))
 
     def judged(self, event: Judged, reading: Reading) -> None:
@@ -214,11 +216,11 @@ class Playout:
     # -- what is in hand -----------------------------------------------------------------------------
 
     def held_numbers(self) -> list[int]:
-        """Return the room's numbers that are here and were not handed over yet, in no order."""
+        """Return the room's numbers that are held, in no order."""
         return self._queue.numbers()
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """Return the newest own numbers that were handed over and have no verdict."""
+        """Return the newest own numbers that were handed over and lack a verdict."""
         return self._accounts.unconfirmed()
 
     def due_unjudged(self, seq: int) -> int | None:
@@ -229,12 +231,12 @@ class Playout:
         return self._accounts.unconfirmed_due(seq)
 
     def is_ahead(self, seq: int, now: int) -> bool:
-        """Tell whether an own event without a verdict will leave the hold-back queue only after `now`."""
+        """Return whether an own event without a verdict stays in the hold-back queue beyond `now`."""
         return (self.due_unjudged(seq) or 0) > now + self.release_advance
 
     @property
     def counts(self) -> PlayoutCounts:
-        """What happened here."""
+        """Counts since the start."""
         return self._accounts.counts
 
     def plant(self, kind: FaultKind) -> None:

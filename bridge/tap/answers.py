@@ -1,7 +1,7 @@
-"""Answers: what the local Sonic Pi is told, by the bridge itself and by its scsynth.
+"""Answers: the replies to the local Sonic Pi, from the bridge and from its scsynth.
 
-Pure. Groups are answered before scsynth has made them, and what is refused as if it had been played: else
-Sonic Pi would wait for ever, and keep its FX and their buses.
+Pure. Groups are answered before scsynth has made them. Refused messages are answered as if they had been
+played: Sonic Pi would wait for ever otherwise, and keep its FX and their buses.
 """
 
 from collections.abc import Callable
@@ -33,12 +33,12 @@ class Answer:
 
 
 class Answers:
-    """What is on its way to Sonic Pi."""
+    """The replies on their way to Sonic Pi."""
 
     def __init__(
         self, playout: Playout, nodes: NodeTracker, pacer: Pacer, ended: Callable[[int], None]
     ) -> None:
-        """ended: is told each node of Sonic Pi's that is gone."""
+        """ended: called with each node of Sonic Pi's that has ended."""
         self._playout = playout
         self._own = playout.own
         self._nodes = nodes
@@ -48,21 +48,21 @@ class Answers:
         self._at_once: list[Answer] = []
 
     def drain(self) -> list[Answer]:
-        """Take out what leaves at once."""
+        """Remove and return the answers that leave at once."""
         drained, self._at_once = self._at_once, []
         return drained
 
     def status_asked(self, source: Address) -> None:
-        """Note which socket asks how scsynth is."""
+        """Note the socket that asks for scsynth's status."""
         self._asked_status = source
 
     def tell(self, *replies: bytes) -> None:
-        """Tell Sonic Pi something, in its turn."""
+        """Put replies at the end of the paced queue."""
         for reply in replies:
             self._pacer.push(reply)
 
     def as_played(self, meaning: Meaning) -> None:
-        """Give Sonic Pi the answers that it waits for, of something that isn't played."""
+        """Answer a message that isn't played as if it had been."""
         try:
             replies = self._nodes.refused(meaning.creates, groups=not meaning.makes_synth)
         except (Refused, LocalError):  # no numbers, or none that an answer could name
@@ -70,9 +70,9 @@ class Answers:
         self.tell(*replies)
 
     def synth_says(self, message: Message) -> bool:
-        """Take in a message of the own scsynth; return whether something follows from it.
+        """Take in a message of the own scsynth. Return whether it concerns this host.
 
-        Most say what became of other members' nodes, and concern nobody here.
+        Most messages are about other members' nodes, and concern nobody here.
         """
         kind = REPLIES.get(message.address)
         if kind is ReplyKind.STATUS:

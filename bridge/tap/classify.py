@@ -1,7 +1,7 @@
-"""Classification: what becomes of each message that Sonic Pi sends to scsynth.
+"""Classification: the route of each message that Sonic Pi sends to scsynth.
 
-Pure. What the command table says of a command (relay/wire/commands.py), and where its arguments make a
-difference: which node it is about, and which synthdef.
+Pure. The command table (relay/wire/commands.py) has a route for each command. Some routes also depend on the
+nodes that a message is about, or on the synthdef that it plays.
 """
 
 from collections.abc import Container
@@ -14,7 +14,7 @@ SERVER_INFO = "sonic-pi-server-info"
 
 
 def route(meaning: Meaning, home_nodes: Container[int]) -> Route:
-    """Return where a message of the local player goes.
+    """Return the route of a message of the local player.
 
     home_nodes: Sonic Pi's ids of nodes that only this host has (scopes, recorders, live audio).
     """
@@ -35,14 +35,16 @@ def route(meaning: Meaning, home_nodes: Container[int]) -> Route:
 
 
 def is_home_synth(meaning: Meaning) -> bool:
-    """Tell whether a synth is made that only its own host has, nothing standing for it elsewhere: it hears a
-    microphone, writes a file, shows a scope, or is of a synthdef of the player's own."""
+    """Return whether a synth is played here only, without a stand-in elsewhere.
+
+    Such a synth hears a microphone, writes a file, shows a scope, or is the player's own.
+    """
     known = home_only(meaning)
     return known is not None and known.elsewhere is None
 
 
 def is_foundation(meaning: Meaning, *, complete: bool) -> bool:
-    """Tell whether a creation belongs to what Sonic Pi builds at its start and never frees.
+    """Return whether a message makes a part of the boot state, which Sonic Pi never frees.
 
     complete: the master mixer has been made since the last slot reset.
     """
@@ -50,7 +52,7 @@ def is_foundation(meaning: Meaning, *, complete: bool) -> bool:
 
 
 def completes_foundation(meaning: Meaning) -> bool:
-    """Tell whether this is the last creation of Sonic Pi's start."""
+    """Return whether this is the last message of the boot state."""
     return meaning.makes_synth and meaning.synthdef == MASTER_MIXER
 
 
@@ -60,7 +62,7 @@ def _only_root(meaning: Meaning) -> bool:
 
 
 def _concerns_only(meaning: Meaning, home_nodes: Container[int]) -> bool:
-    """Tell whether what a message acts upon exists at home only; targets don't count."""
+    """Return whether all nodes that a message acts upon exist at home only. Targets don't count."""
     if meaning.creates:
         return False
     nodes = meaning.names[1:] if meaning.act is Act.ORDER else meaning.names

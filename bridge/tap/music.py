@@ -1,7 +1,7 @@
-"""Music: what becomes of the messages of the local Sonic Pi that play something, or load it.
+"""Music: plays the local Sonic Pi's messages here, and emits them to the room.
 
-Pure. A message travels as it is, or as what stands for it, or not at all; at home it is played in any case.
-What only this host plays keeps its place among the own events.
+Pure. A message travels as it is, or a stand-in travels for it, or nothing does. At home it is played in any
+case. A message that only this host plays keeps its place among the own events.
 """
 
 from dataclasses import dataclass
@@ -34,17 +34,17 @@ class Tapped:
 
     @property
     def kind(self) -> Kind:
-        """What it is to the room's rule, as an event."""
+        """The kind of event that it becomes."""
         return Kind.UNTIMED if self.timetag is None else Kind.TIMED
 
 
 class Music:
-    """What the local Sonic Pi plays, here and elsewhere."""
+    """The local Sonic Pi's music."""
 
     def __init__(self, session: Emission, own: Origin, folders: ResourceFolders, nodes: NodeTracker) -> None:
-        """nodes: what Sonic Pi is told of those that are made."""
+        """nodes: decides what Sonic Pi is told of its nodes, and when."""
         self.boot_state_complete = False
-        """Whether Sonic Pi has built its last at its start; what it builds later comes and goes."""
+        """Whether Sonic Pi's boot state is complete. Nodes that it builds later come and go."""
         self._session = session
         self._own = own
         self._folders = folders
@@ -55,12 +55,12 @@ class Music:
         self._to_synth: list[bytes] = []
 
     def drain(self) -> list[bytes]:
-        """Take out the datagrams for the own scsynth that don't wait for anything."""
+        """Remove and return the datagrams for the own scsynth that wait for nothing."""
         drained, self._to_synth = self._to_synth, []
         return drained
 
     def route(self, meaning: Meaning) -> Route:
-        """Return where a message goes."""
+        """Return the route of a message."""
         return route(meaning, self._home_nodes)
 
     def ended(self, node: int) -> None:
@@ -76,7 +76,7 @@ class Music:
         self._emit(tapped, Kind.RESET, NOTHING, wall_timetag=None)
 
     def play(self, tapped: Tapped) -> list[bytes]:
-        """Play a message here and elsewhere; return what Sonic Pi is told at once. Raises Refused."""
+        """Play a message here and elsewhere. Return the replies for Sonic Pi. Raises Refused."""
         meaning = tapped.meaning
         travels = self._stand_ins.travelling(meaning)
         if not travels.parts:
@@ -107,7 +107,7 @@ class Music:
         return replies
 
     def load(self, tapped: Tapped) -> None:
-        """Load a buffer, at home at once: a thread of Sonic Pi waits for it. Raises Refused."""
+        """Load a buffer. At home that is done at once: a thread of Sonic Pi waits for it. Raises Refused."""
         meaning = tapped.meaning
         travelling = load_to_wire(meaning, self._folders)
         self._to_synth.append(remap(meaning.message, self._own))
@@ -117,7 +117,7 @@ class Music:
         self._emit(tapped, Kind.RESOURCE, travelling, wall_timetag=None)
 
     def play_at_home(self, tapped: Tapped) -> None:
-        """Play what travels neither as it is nor by anything that stands for it. Raises Refused."""
+        """Play a message here only. Raises Refused."""
         meaning = tapped.meaning
         if meaning.makes_synth:
             home = self._home_synth(meaning)
@@ -184,7 +184,7 @@ class Music:
         )
 
     def _at_home(self, meaning: Meaning, part: Meaning, travels: Travelling) -> bytes | None:
-        """Return what the own scsynth is handed instead of a part that travels, None if that is the same."""
+        """Return the message for the own scsynth if it differs from the part that travels, else None."""
         if travels.differs:
             return remap(meaning.message, self._own, at_home=True)
         return remap(part.message, self._own, at_home=True) if OUTPUT_CONTROL in part.payload else None

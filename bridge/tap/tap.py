@@ -1,7 +1,7 @@
-"""Player: the local Sonic Pi as seen at the tap; what it sends, and what it is told.
+"""Player: the tap on the local Sonic Pi. It takes in every message from and to Sonic Pi.
 
-Pure. Every datagram is validated before anything else happens; nothing malformed goes on, not even to the
-own scsynth. What a message means is found here, once, and goes on with it.
+Pure. Every datagram is validated first. Nothing malformed is passed on, not even to the own scsynth. The
+meaning of a message is found here, once, and goes with it.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ _EVER = 1 << 64
 
 @dataclass(slots=True)
 class PlayerCounts:
-    """What the tap did, for the log and for people."""
+    """Counts since the start, for the log and for people."""
 
     messages: int = 0
     malformed: int = 0
@@ -38,7 +38,7 @@ class PlayerCounts:
     """Messages that show that a run began or that none is left: /n_run 0, and the mixer of each run."""
 
     def named(self) -> dict[str, int]:
-        """Return what the statistics have no figure of their own for."""
+        """Return the counts by name, for the statistics."""
         refused = {f"tap_refused_{reason}": count for reason, count in self.refused.items()}
         return {"tap_malformed": self.malformed} | refused
 
@@ -55,14 +55,14 @@ class Player:
         self._playout = playout
         self._guard = playout.own_guard()
         self._told: set[tuple[str, str]] = set()
-        """Synthdef and control that the player knows to be out of range."""
+        """The (synthdef, control) pairs of which the player was told that they are out of range."""
         nodes = NodeTracker()
         self._music = Music(session, playout.own, folders, nodes)
         self._answers = Answers(playout, nodes, self.pacer, self._music.ended)
 
     @property
     def foundation_complete(self) -> bool:
-        """Whether Sonic Pi has built its last at its start; what it builds later comes and goes."""
+        """Whether Sonic Pi's boot state is complete. Nodes that it builds later come and go."""
         return self._music.boot_state_complete
 
     @foundation_complete.setter
@@ -70,7 +70,7 @@ class Player:
         self._music.boot_state_complete = complete
 
     def drain(self) -> tuple[list[Answer], list[bytes]]:
-        """Take out the answers that leave at once, and the datagrams for the own scsynth."""
+        """Remove and return the answers that leave at once, and the datagrams for the own scsynth."""
         return self._answers.drain(), self._music.drain()
 
     # -- from Sonic Pi -------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class Player:
     # -- from scsynth --------------------------------------------------------------------------------
 
     def reply(self, datagram: bytes) -> bool:
-        """Take in one datagram from the own scsynth; return whether something follows from it."""
+        """Take in one datagram from the own scsynth. Return whether it concerns this host."""
         try:
             parts = walk(datagram)
         except MalformedOsc:

@@ -27,18 +27,18 @@ class CommandClass(StrEnum):
 
 
 class Act(StrEnum):
-    """What a command does, as far as anything of ours depends on it."""
+    """The effect of a command, as far as our code depends on it."""
 
     NEW_SYNTH = "new_synth"
     NEW_GROUP = "new_group"
     NEW_PARALLEL_GROUP = "new_parallel_group"
     FREE = "free"
     EMPTY = "empty"
-    """Frees what a group holds."""
+    """Frees all nodes in a group."""
     SET = "set"
     """Sets controls of a node, each with one value."""
     SET_RUN = "set_run"
-    """Sets as many controls of a node as it counts, from a named one on."""
+    """Sets a counted run of controls of a node, from a named one on."""
     MAP = "map"
     """Lets controls of a node follow buses."""
     PAUSE = "pause"
@@ -51,7 +51,7 @@ class Act(StrEnum):
     """Puts nodes, in their order, beside or into another."""
     ALLOCATE = "allocate"
     LOAD_FILE = "load_file"
-    """Makes a buffer of a file: what a sample's load is."""
+    """Makes a buffer from a file, such as a sample."""
     READ_FILE = "read_file"
     """Fills a buffer from a file, in another way."""
     WRITE_FILE = "write_file"
@@ -60,10 +60,10 @@ class Act(StrEnum):
     LOAD_SYNTHDEFS = "load_synthdefs"
     """Loads a folder of synthdefs."""
     REGISTER = "register"
-    """Asks scsynth to tell of nodes."""
+    """Makes scsynth tell its sender of all nodes."""
     ASK_STATUS = "ask_status"
     ASK_SERVER = "ask_server"
-    """Any other question whose answer has no number that a slot maps."""
+    """Asks another question whose answer holds no mapped number."""
     ASK_NODE = "ask_node"
     OTHER = "other"
 
@@ -71,11 +71,11 @@ class Act(StrEnum):
 MAKES_GROUPS = frozenset({Act.NEW_GROUP, Act.NEW_PARALLEL_GROUP})
 MOVES = frozenset({Act.MOVE_BESIDE, Act.MOVE_INTO, Act.ORDER})
 LOADS = frozenset({Act.ALLOCATE, Act.LOAD_FILE})
-"""What loads a buffer as a resource of the room."""
+"""The acts that load a buffer as a resource of the room."""
 
 
 class Family(StrEnum):
-    """What a command is about, by the first letter of its name."""
+    """The subject of a command, by the first letter of its name."""
 
     NODE = "node"
     BUFFER = "buffer"
@@ -86,7 +86,7 @@ class Family(StrEnum):
 
 
 class Route(StrEnum):
-    """Where what the local Sonic Pi sends goes."""
+    """The way of a message from the local Sonic Pi."""
 
     ROOM = "room"
     """An event of the room, timed or not."""
@@ -109,7 +109,7 @@ class Route(StrEnum):
 
 
 class ReplyKind(StrEnum):
-    """What a message of scsynth says."""
+    """The content of a message from scsynth."""
 
     DONE = "done"
     FAILED = "failed"
@@ -183,14 +183,14 @@ class Command:
     act: Act
     family: Family
     route: Route
-    """Where it goes when the local Sonic Pi sends it, whatever its arguments are."""
+    """Its way from the local Sonic Pi; `classify` makes exceptions by its arguments."""
     args: tuple[Field, ...]
     repeat: tuple[Field, ...]
     trailing: Field | None
     why: str
     """Why it is forbidden or local; may be empty."""
     unsupported: str
-    """Why it is refused, although nothing forbids it; empty where it isn't."""
+    """Why it is refused although its class allows it. Empty if it isn't."""
     creates: bool
     """It makes nodes."""
 
@@ -320,7 +320,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 REPLIES: Mapping[str, ReplyKind] = MappingProxyType(
     {address: ReplyKind(kind) for address, kind in _TABLE["replies"].items()}
 )
-"""By address: what scsynth says, but for what synthdefs say by names of their own."""
+"""By address: the messages of scsynth itself. Synthdefs send others, by names of their own."""
 
 CONTROL_ROLES: Mapping[str, Role] = MappingProxyType(
     {name: Role(role) for name, role in _TABLE["controls_by_name"].items()}

@@ -1,4 +1,4 @@
-"""Meaning: what one message is to the music, found once and carried by the event that it travels in.
+"""Meaning: one message's effect on the music, found once and carried by its event.
 
 Pure. Each thing is read when it is first asked for, and then kept. So a bridge walks a message once. The
 relay asks whether it is a note, and that takes no walk. The command table (relay/wire/commands.py) says what
@@ -23,12 +23,15 @@ FRAMES_MAX = 1 << 26
 """Samples times channels of an empty buffer: 256 MiB of memory at every member."""
 
 New = tuple[int, int, int]
-"""A node that is made: (id, add action, target)."""
+"""A new node: (id, add action, target)."""
 
 
 class Meaning:
-    """What one message is. Raises MalformedOsc, from whatever needs the whole message, if it is none; Refused
-    where its arguments are not those of its command. What can't be read at all is a message of no command."""
+    """The meaning of one message.
+
+    Bytes that can't be read have no command. Properties that need the whole message raise MalformedOsc if it
+    is malformed, and Refused if the arguments don't fit the command.
+    """
 
     __slots__ = (
         *("_creates", "_is_note", "_message", "_names", "_needs", "_synthdef", "act", "command"),
@@ -36,7 +39,7 @@ class Meaning:
     )
 
     def __init__(self, payload: bytes, message: Message | None = None) -> None:
-        """payload: the bytes of one message. message: what the walk made of them, if they were walked."""
+        """payload: the bytes of one message. message: the result of the walk, if there was one."""
         self.payload = payload
         self.command: Command | None = _COMMAND_OF.get(payload[: payload.find(0) + 4 & -4])
         self.act = Act.OTHER if self.command is None else self.command.act
@@ -59,7 +62,7 @@ class Meaning:
     @property
     def is_note(self) -> bool:
         """Whether it is a note: a synth that is neither FX nor mixer. Nothing else depends on a note, and
-        nobody wants it late. Read without a walk; what can't be read is none."""
+        nobody wants it late. This takes no walk. Bytes that can't be read are no note."""
         if self._is_note is None:
             self._is_note = self.makes_synth and _plays_note(self.payload)
         return self._is_note
@@ -76,7 +79,7 @@ class Meaning:
 
     @property
     def creates(self) -> tuple[New, ...]:
-        """The nodes that it makes; () where it makes none.
+        """The nodes that it makes; () if it makes none.
 
         Raises Refused where the ids are no whole numbers or some are missing.
         """
@@ -86,7 +89,7 @@ class Meaning:
 
     @property
     def names(self) -> tuple[int, ...]:
-        """All nodes and groups that it names without making any; () where it makes some, or can't be read."""
+        """All nodes and groups that it names. () if it makes any, or has no command."""
         if self._names is None:
             named = self.command is not None and not self._is_creator
             self._names = _named(self.message) if named else ()
@@ -99,20 +102,22 @@ class Meaning:
 
     @property
     def needs(self) -> tuple[int, ...]:
-        """The buffers that the synth which it makes is given. One that is left out isn't there, although that
-        means buffer 0; where a control is given twice, the last one counts."""
+        """The buffers of the synth that it makes. If a control is given twice, the last value counts.
+
+        Omitted controls are not included, although they mean buffer 0.
+        """
         if self._needs is None:
             self._needs = _buffers(self.message) if self.makes_synth else ()
         return self._needs
 
     @property
     def loads(self) -> int | None:
-        """The buffer that it loads."""
+        """The buffer that it loads, None for any other message."""
         return whole(self.message, 0) if self.act in LOADS else None
 
     @property
     def samples(self) -> int:
-        """How many samples of memory it takes to make an empty buffer; 0 for anything else.
+        """The memory, in samples, of the empty buffer that it makes; 0 for any other message.
 
         Raises Refused if that is no size, or above FRAMES_MAX.
         """
@@ -120,7 +125,7 @@ class Meaning:
 
     @property
     def unloads(self) -> int | None:
-        """The buffer that it frees."""
+        """The buffer that it frees, None for any other message."""
         return whole(self.message, 0) if self.act is Act.UNLOAD else None
 
     @property
@@ -129,7 +134,7 @@ class Meaning:
 
 
 NOTHING = Meaning(b"")
-"""Of an event without a message: a slot reset."""
+"""The meaning of an event without a message: a slot reset."""
 
 
 def meaning_of(message: Message) -> Meaning:

@@ -1,6 +1,6 @@
-"""Writing: the commands and the replies that are ours, as OSC messages.
+"""Writing: our own commands and replies, as OSC messages.
 
-Pure. Nobody else in relay or bridge writes the name of a command; numbers are those of whoever reads it.
+Pure. No other module of relay or bridge names a command. The numbers are the reader's.
 Source: Server Command Reference of scsynth 3.13.
 """
 
@@ -11,7 +11,7 @@ from relay.wire.osc import Arg, encode, encode_string
 _SET = "/n_set"
 _INT = struct.Struct(">i")
 NO_NODE = -1
-"""Stands for a neighbour that isn't there, or isn't told."""
+"""In place of a neighbour that doesn't exist, or that the reader isn't told."""
 
 
 def new_group(node: int, action: int, target: int) -> bytes:
@@ -30,7 +30,7 @@ def set_controls(node: Arg, *controls: Arg) -> bytes:
 
 
 def set_as_sent(node: int, tags: str, body: bytes) -> bytes:
-    """Return the same of controls whose bytes are known, with their type tags."""
+    """Return the same command. tags, body: the type tags and the bytes of the controls."""
     return encode_string(_SET) + encode_string(f",i{tags}") + _INT.pack(node) + body
 
 
@@ -50,7 +50,7 @@ def ask_node(node: int) -> bytes:
 
 
 def register() -> bytes:
-    """Return the command by which scsynth tells the sender of all nodes."""
+    """Return the command that makes scsynth tell its sender of all nodes."""
     return encode("/notify", 1)
 
 
@@ -60,7 +60,7 @@ def end_synth() -> bytes:
 
 
 def registered() -> bytes:
-    """Return the reply to `register`: the first client of one."""
+    """Return the reply to `register`: client 0, of one client."""
     return encode("/done", "/notify", 0, 1)
 
 
