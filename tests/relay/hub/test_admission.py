@@ -3,12 +3,15 @@
 import msgspec
 import pytest
 
-from relay.hub.admission import not_understood
+from relay.hub.admission import Admitted, connection_refused, decide, not_understood
+from relay.limits import CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, HubLimits
 from relay.wire import control
 from relay.wire.errors import MalformedControl
 from relay.wire.version import PROTOCOL_VERSION, UPDATE
 from tests.worlds.places import ROOT
 from tests.worlds.relay import FakeBridge, Jam
+
+LIMITS = HubLimits(rooms_max=4, members_max=4)
 
 
 def refusal(bridge: FakeBridge, **changes: object) -> control.Refused:
@@ -135,3 +138,71 @@ def test_a_second_hello_on_a_connection_is_refused() -> None:
     ann = jam.join("ann")
     ann.say(control.Hello(protocol=PROTOCOL_VERSION, software="", room="main", name="ann"))
     assert ann.heard(control.Refused)[0].reason == "second-hello"
+
+
+# -- the decision by itself ----------------------------------------------------------------------------
+
+
+def hello(name: str, room: str = "main", **changes: object) -> control.Hello:
+    known = {"protocol": PROTOCOL_VERSION, "software": "s", "room": room, "name": name}
+    return control.Hello(**(known | changes))
+
+
+@pytest.mark.parametrize(
+    ("room", "wanted", "slot"),
+    [("main", None, 2), ("main", 1, 2), ("main", 3, 3), ("new", None, 1), ("new", 1, 1), ("new", 3, 3)],
+)
+def test_the_place_that_is_decided_is_the_place_that_is_taken(
+    room: str, wanted: int | None, slot: int
+) -> None:
+    jam = Jam()
+    jam.join("ann")
+    decision = decide(hello("bob", room, slot_wanted=wanted), jam.hub.rooms, LIMITS)
+    assert isinstance(decision, Admitted)
+    assert (decision.room, decision.seat, decision.slot) == (jam.hub.rooms.get(room), None, slot)
+    bob = FakeBridge(jam, "bob", room)
+    bob.hello(slot_wanted=wanted)
+    assert (bob.welcome.slot, bob.welcome.resumed) == (slot, False)
+
+
+def test_a_ticket_decides_on_its_seat_also_in_a_full_room_and_not_in_another_epoch() -> None:
+    jam = Jam(members_max=2)
+    ann, _ = jam.join("ann"), jam.join("bob")
+    ticket = {"ticket": ann.welcome.ticket, "epoch": ann.welcome.epoch}
+    limits = HubLimits(rooms_max=4, members_max=2)
+    decision = decide(hello("ann", **ticket), jam.hub.rooms, limits)
+    assert isinstance(decision, Admitted)
+    assert decision.seat is jam.hub.rooms["main"].seats[decision.slot]
+    other = decide(hello("ann", **(ticket | {"epoch": bytes(16)})), jam.hub.rooms, limits)
+    assert isinstance(other, control.Refused)
+    assert other.reason == "room-full"
+
+
+def test_to_decide_changes_nothing_and_rolls_no_dice() -> None:
+    jam = Jam(rooms_max=1)
+    jam.join("ann")
+    before, dice = control.encode(jam.hub.stats(None, jam.now)), jam.random.getstate()
+    for asked in (hello("bob"), hello("bob", "other"), hello("bob", protocol=0), hello("bob", "\x1b")):
+        once, twice = (decide(asked, jam.hub.rooms, HubLimits(rooms_max=1)) for _ in range(2))
+        assert once == twice
+    assert control.encode(jam.hub.stats(None, jam.now)) == before
+    assert jam.random.getstate() == dice
+
+
+@pytest.mark.parametrize(
+    ("of_address", "in_all", "words"),
+    [
+        (0, 0, None),
+        (CONNECTIONS_PER_ADDRESS - 1, CONNECTIONS_MAX - 1, None),
+        (CONNECTIONS_PER_ADDRESS, CONNECTIONS_PER_ADDRESS, "connections of one address"),
+        (0, CONNECTIONS_MAX, "try again later"),
+    ],
+)
+def test_a_connection_is_refused_where_its_address_or_all_have_as_many_as_they_may(
+    of_address: int, in_all: int, words: str | None
+) -> None:
+    refused = connection_refused(of_address, in_all)
+    assert (refused is None) == (words is None)
+    if refused is not None and words is not None:
+        assert (refused.reason, refused.final) == ("connections", False)
+        assert words in refused.text
