@@ -9,18 +9,7 @@ from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
 from laboratory.virtual.net import DOWN, UP
 
-from bridge.effects import (
-    Abandon,
-    Effect,
-    NextWake,
-    Remember,
-    RunCode,
-    SendControl,
-    SendDatagram,
-    Tell,
-    ToSonicPi,
-    ToSynth,
-)
+from bridge import effects
 from tests.worlds.networks import NETWORKS
 from tests.worlds.traffic import boot, generated
 
@@ -30,20 +19,20 @@ MUSIC_AT_S, DEAD_AT_S, DEAD_S, END_S = 4.0, 12.0, 30.0, 28.0
 
 
 WORKED: dict[type, Callable[[Jam, Member, Member], bool]] = {
-    ToSynth: lambda _, ann, bob: bool(ann.handed),
-    ToSonicPi: lambda _, ann, bob: bool(ann.heard),
-    SendDatagram: lambda jam, ann, bob: jam.hub.figures.datagrams_in > 0,
-    SendControl: lambda jam, ann, bob: jam.stats().seconds_compared > 0,
-    Tell: lambda _, ann, bob: bool(ann.told),
-    RunCode: lambda _, ann, bob: bool(ann.ran),
-    Abandon: lambda _, ann, bob: ann.connections > 1,
-    Remember: lambda _, ann, bob: ann.remembered.synthdefs_loaded,
-    NextWake: lambda _, ann, bob: ann.wakeups > 0,
+    effects.ToSynth: lambda _, ann, bob: bool(ann.handed),
+    effects.ToSonicPi: lambda _, ann, bob: bool(ann.heard),
+    effects.SendDatagram: lambda jam, ann, bob: jam.relay.hub.figures.datagrams_in > 0,
+    effects.SendControl: lambda jam, ann, bob: jam.stats().seconds_compared > 0,
+    effects.Tell: lambda _, ann, bob: bool(ann.told),
+    effects.RunCode: lambda _, ann, bob: bool(ann.ran),
+    effects.Abandon: lambda _, ann, bob: ann.connections > 1,
+    effects.Remember: lambda _, ann, bob: ann.remembered.synthdefs_loaded,
+    effects.NextWake: lambda _, ann, bob: ann.wakeups > 0,
 }
 """By effect: what can only be so if it is done."""
 
 
-def perform(undone: type[Effect] | None = None) -> tuple[Jam, Member, Member]:
+def perform(undone: type[effects.Effect] | None = None) -> tuple[Jam, Member, Member]:
     """Let two play, and then one of them lose its network, control and all, without a word."""
     jam = Jam(seed=3)
     jam.leaves_undone = () if undone is None else (undone,)
@@ -60,7 +49,7 @@ def perform(undone: type[Effect] | None = None) -> tuple[Jam, Member, Member]:
 
 
 def test_every_effect_is_known_here() -> None:
-    assert WORKED.keys() == set(get_args(Effect))
+    assert WORKED.keys() == set(get_args(effects.Effect))
 
 
 def test_where_all_is_done_all_works() -> None:
@@ -69,5 +58,5 @@ def test_where_all_is_done_all_works() -> None:
 
 
 @pytest.mark.parametrize("undone", WORKED, ids=lambda effect: effect.__name__)
-def test_an_effect_that_is_not_done_is_missed(undone: type[Effect]) -> None:
+def test_an_effect_that_is_not_done_is_missed(undone: type[effects.Effect]) -> None:
     assert not WORKED[undone](*perform(undone))

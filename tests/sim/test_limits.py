@@ -136,7 +136,7 @@ def perform(
             players.append(player)
             jam.play(here[-1], player.sent, MUSIC_AT_S)
             last_s = max(last_s, last_due_s(player.sent))
-        jam.meddle = meddler(
+        jam.wires.meddle = meddler(
             [Trouble(t.member, t.way, MUSIC_AT_S + t.from_s, t.lasts_s, t.delay_s) for t in troubles]
         )
         end_s = MUSIC_AT_S + last_s + SETTLES_S

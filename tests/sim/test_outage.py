@@ -40,7 +40,9 @@ def least_margin_s(member: Member, slots: set[int], from_s: float) -> float:
 def test_an_outage_of_one_member_is_unnoticed_by_the_others_and_over_a_second_after_its_end() -> None:
     jam = Jam(seed=21)
     ada, bob, cleo = trio(jam, NETWORKS["studio-lan"])
-    jam.meddle = lambda who, way, at_s: None if who == "bob" and OUT_AT_S < at_s < OUT_AT_S + OUT_S else 0.0
+    jam.wires.meddle = lambda who, way, at_s: (
+        None if who == "bob" and OUT_AT_S < at_s < OUT_AT_S + OUT_S else 0.0
+    )
     for index, member in enumerate((ada, bob, cleo)):
         jam.play(member, generated(40 + index, seconds=8.0), MUSIC_AT_S)
     jam.run(MUSIC_AT_S + 14.0)

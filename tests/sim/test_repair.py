@@ -27,7 +27,7 @@ def jam(
     legs = legs_of(Point("p", "s", 0.0, "virtual", network))
     stage = VirtualStage(legs, seed=seed, lead_ms=200.0)
     start_s = stage.warm_up()
-    carried.much_to_all(stage.jam.hub)
+    carried.much_to_all(stage.jam.relay.hub)
     for host in stage.jam.members.values():
         assert host.bridge is not None
         carried.much_by(host.bridge.session.emission.uplink.outbox)

@@ -294,7 +294,9 @@ def test_five_seconds_after_a_way_became_longer_for_good_all_hear_all_again(
     name = members[0 if who == "the player's" else 2].name
     music = {"ada": steady(BEFORE_S + 12.0, ahead_s=ahead_s)}
     jam.play(members[0], music["ada"].sent, MUSIC_AT_S)
-    jam.meddle = lambda member, way, at_s: LONGER_S if member == name and way in ways and at_s > AT_S else 0.0
+    jam.wires.meddle = lambda member, way, at_s: (
+        LONGER_S if member == name and way in ways and at_s > AT_S else 0.0
+    )
     jam.run(MUSIC_AT_S + BEFORE_S + 16.0)
     for member, one in judged(jam, members, music, 0.0).heard["ada"].items():
         lost_s = [at_s for note, at_s in music["ada"].emitted_s.items() if note not in one.notes]

@@ -47,7 +47,7 @@ def test_a_late_uplink_gives_one_due_to_all_and_is_counted_retimed() -> None:
             return 0.060  # so that the room waits for more than bob's own verdict needs
         return 0.130 if who == "bob" and way == UP and 4.0 < at_s < 5.0 else 0.0
 
-    jam.meddle = meddle
+    jam.wires.meddle = meddle
     played = [replace(one, ahead=int((one.at_s + 0.2) * 2**32)) for one in notes(generated(2, seconds=3.0))]
     for member in members:
         jam.play(member, played, MUSIC_AT_S)
@@ -63,7 +63,9 @@ def test_a_late_uplink_gives_one_due_to_all_and_is_counted_retimed() -> None:
 def test_a_lost_verdict_plays_as_stamped_is_counted_and_matched_afterwards() -> None:
     jam = Jam(seed=2)
     members = trio(jam, LAN)
-    jam.meddle = lambda who, way, at_s: None if who == "ada" and way == DOWN and 4.0 < at_s < 4.8 else 0.0
+    jam.wires.meddle = lambda who, way, at_s: (
+        None if who == "ada" and way == DOWN and 4.0 < at_s < 4.8 else 0.0
+    )
     jam.play(members[0], notes(generated(2, seconds=3.0)), MUSIC_AT_S)
     jam.run(11.0)
     assert assert_same(jam, *members) > 25
@@ -78,7 +80,9 @@ def test_a_lost_verdict_plays_as_stamped_is_counted_and_matched_afterwards() -> 
 def test_what_others_play_while_a_way_down_is_cut_comes_late_and_is_named() -> None:
     jam = Jam(seed=3)
     members = trio(jam, LAN)
-    jam.meddle = lambda who, way, at_s: None if who == "ada" and way == DOWN and 4.0 < at_s < 4.8 else 0.0
+    jam.wires.meddle = lambda who, way, at_s: (
+        None if who == "ada" and way == DOWN and 4.0 < at_s < 4.8 else 0.0
+    )
     jam.play(members[1], notes(generated(2, seconds=3.0)), MUSIC_AT_S)
     jam.run(11.0)
     assert beeps(members[0], 2) == beeps(members[1], 2)
@@ -95,7 +99,7 @@ def test_a_relay_that_is_started_anew_finds_everybody_in_their_slots_and_the_mus
     for member, sent in zip(members, music, strict=True):
         jam.play(member, sent, MUSIC_AT_S)
     jam.at_s(5.0, jam.stop_relay)
-    jam.at_s(6.2, jam.start_relay)
+    jam.at_s(6.2, jam.relay.start)
     jam.run(16.0)
     assert [member.slot for member in jam.stats().members] == [1, 2, 3]
     for slot, (member, sent) in enumerate(zip(members, music, strict=True), 1):
@@ -116,7 +120,7 @@ def test_groups_made_while_the_relay_was_away_reach_the_others_afterwards() -> N
     jam = Jam(seed=5)
     members = trio(jam, LAN)
     jam.at_s(4.0, jam.stop_relay)
-    jam.at_s(6.0, jam.start_relay)
+    jam.at_s(6.0, jam.relay.start)
     music = generated(1, seconds=4.0)
     jam.play(members[0], music, 5.0)  # the run's group and mixer are made at 5.0
     jam.run(12.0)
@@ -140,8 +144,8 @@ def test_a_relay_whose_clock_is_another_after_its_restart_costs_nobody_a_note_of
     jam.at_s(5.0, jam.stop_relay)
 
     def start() -> None:
-        jam.relay_skew_ns = -7_000_000_000
-        jam.start_relay()
+        jam.relay.skew_ns = -7_000_000_000
+        jam.relay.start()
 
     jam.at_s(5.5, start)
     jam.run(14.0)
@@ -293,12 +297,11 @@ def test_a_player_who_began_alone_plays_on_while_joining_a_room_of_another_time(
     ada = jam.join("ada", LAN, wall_offset_s=0.0)
     jam.play(ada, boot(), 0.5)
     jam.run(3.0)
-    jam.relay_down = True
+    jam.relay.down = True
     bob = jam.join("bob", LAN, wall_offset_s=4.2, rate_ppm=40.0)
     bob.memory.slot = 2
     jam.start_alone(bob)
-    jam.settle(bob)
-    jam.relay_down = False
+    jam.relay.down = False
     music = generated(1, seconds=6.0)
     jam.play(bob, boot(), 3.02)
     jam.play(bob, music, 5.5)

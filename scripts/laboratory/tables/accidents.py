@@ -106,7 +106,7 @@ def run(
     start_s = stage.warm_up()
     first_s = start_s + trial.age_s
     instants_s = [first_s + index * MINUTE_S for index in range(accidents)]
-    stage.jam.meddle = stalled(
+    stage.jam.wires.meddle = stalled(
         names_of(MEMBERS)[-trial.members :], [(at_s, at_s + trial.stall_s) for at_s in instants_s]
     )
     end_s = instants_s[-1] + MINUTE_S
@@ -164,5 +164,5 @@ def page(outcomes: Sequence[leads.LeadOutcome], stricken: Iterable[AccidentOutco
 def _at(stage: VirtualStage, true_s: float) -> tuple[int, int]:
     """Lead and shift (ms) at a true instant."""
     stage.jam.run(true_s)
-    timing = stage.jam.hub.rooms["main"].facet(Lead).tuning.keeper.timing
+    timing = stage.jam.relay.hub.rooms["main"].facet(Lead).tuning.keeper.timing
     return round(timing.lead / TICKS_PER_S * 1e3), round(timing.shift / TICKS_PER_S * 1e3)

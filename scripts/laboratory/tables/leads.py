@@ -90,11 +90,11 @@ def run(
     stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=caution)
     start_s = stage.warm_up()
     if trial.bloat:
-        stage.jam.meddle = _bloat(names_of(members)[-1], start_s + BLOAT_AT_S)
+        stage.jam.wires.meddle = _bloat(names_of(members)[-1], start_s + BLOAT_AT_S)
     end_s = stage.perform(
         start_s=start_s, events_per_s=trial.events_per_s, seconds=seconds, ahead_ms=ahead_ms, run_in_s=0.0
     )
-    keeper = stage.jam.hub.rooms["main"].facet(Lead).tuning.keeper
+    keeper = stage.jam.relay.hub.rooms["main"].facet(Lead).tuning.keeper
     changes, now_s = [start_s], start_s
     shift_max = 0
     while now_s < end_s + ahead_ms / 1e3 + RUN_OUT_S:
@@ -129,7 +129,7 @@ def hindsight_ms(stage: VirtualStage, events: Iterable[TalliedNote]) -> float:
             local_ns = member.arrived_ns.get(event.verdict.number) if event.verdict is not None else None
             if local_ns is not None:
                 greatest_ns = max(greatest_ns, member.true_ns(local_ns) - event.at_ns)
-    strays = sorted(path.uncertain for path in stage.jam.hub.rooms["main"].facet(Lead).paths())
+    strays = sorted(path.uncertain for path in stage.jam.relay.hub.rooms["main"].facet(Lead).paths())
     return greatest_ns / 1e6 + ADVANCE_S * 1e3 + _ms(sum(strays[-2:]))
 
 

@@ -12,21 +12,20 @@ from tests.worlds.places import ROOT
 
 pytestmark = pytest.mark.computes
 
-SHELLS = ("bridge/shells/service.py",)
+SHELLS = ("bridge/shells/service.py", "scripts/laboratory/virtual/shell.py")
 EFFECTS = {effect.__name__ for effect in get_args(Effect)}
 
 
 def cases_of(source: str) -> dict[str, ast.match_case]:
-    """Return the cases of the one match over effects, by the effect."""
-    (match,) = [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Match) and ast.unparse(node.subject) == "effect"
-    ]
+    """Return the cases of a match over a bridge's effects, by the effect."""
     return {
-        ast.unparse(case.pattern.cls).removeprefix("effects."): case
+        case.pattern.cls.attr: case
+        for match in ast.walk(ast.parse(source))
+        if isinstance(match, ast.Match)
         for case in match.cases
         if isinstance(case.pattern, ast.MatchClass)
+        and isinstance(case.pattern.cls, ast.Attribute)
+        and ast.unparse(case.pattern.cls).startswith("effects.")
     }
 
 

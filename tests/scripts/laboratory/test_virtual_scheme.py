@@ -26,7 +26,7 @@ def with_a_spike_on_the_way_up(scheme: Scheme) -> list[TalliedNote]:
     start_s = stage.warm_up()
     end_s = stage.perform(start_s=start_s, events_per_s=20.0, seconds=4.0, ahead_ms=500.0)
     from_s, to_s, healed_s = end_s - 2.0, end_s - 1.5, end_s - 1.0  # what was sent last is repaired sooner
-    stage.jam.meddle = lambda name, way, at_s: (
+    stage.jam.wires.meddle = lambda name, way, at_s: (
         SPIKE_S if (name, way) == ("anna", UP) and from_s <= at_s < healed_s else 0.0
     )
     stage.jam.run(end_s + 4.0)
