@@ -167,8 +167,12 @@ class SecondsLedger:
         self.totals["silent_here"] += 1
 
     def alone(self, due: int) -> None:
-        """Note that an own note was played that nobody else is given, by the verdict under `due`."""
-        self._seconds.setdefault(due // TICKS_PER_S, _Second()).alone += 1
+        """Note that an own note was played that nobody else is given, by the verdict under `due`.
+
+        A verdict on what missed its time comes late: if that second is reported already, the next one has it.
+        """
+        number = max(due // TICKS_PER_S, self._reported_up_to + 1)
+        self._seconds.setdefault(number, _Second()).alone += 1
 
     def next_arrival(self) -> int:
         """Return the place of what is handed to scsynth now, after all that was before."""

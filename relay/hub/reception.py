@@ -132,7 +132,6 @@ def _channel(
         connection,
         keys.sealer(),
         keys.opener(),
-        joined_at=now,
         heard_at=now,
         fetch=room.ring.get,
         repair=room.repair,

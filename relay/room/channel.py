@@ -44,7 +44,6 @@ class Channel:
     connection: int
     sealer: Sealer
     opener: Opener
-    joined_at: int
     fetch: Callable[[Iterable[int], float], list[bytes]]
     repair: bool
     heard_at: int = 0

@@ -239,9 +239,10 @@ class CoherenceLedger:
                 self.incidents.append(
                     f"{counted(events, 'event')} of {self._name_of(slot)} at nobody else: {why}"
                 )
-        if total:
+        if len(whole) > 1:  # a report may have it a second later than the verdict
             for slot, report in whole.items():
                 self.sums[slot].alone += report.alone
+        if total:
             self._name(MISSED, [self._describe(event) for event in second.missed])
         return total
 

@@ -21,7 +21,7 @@ ATTRIBUTES = {
     "bridge.playout.seconds_ledger.SecondsLedger": (
         19, "the book of a report: an attribute for each figure, and for how far the reports have come",
     ),
-    "relay.room.channel.Channel": (20, "a connection's facts: keys, limits, outbox, gaps, usual delays"),
+    "relay.room.channel.Channel": (19, "a connection's facts: keys, limits, outbox, gaps, usual delays"),
     "relay.room.seat.Seat": (13, "a member's plain facts, which the room's parts read and set"),
 }  # fmt: skip
 IMPORTED = {

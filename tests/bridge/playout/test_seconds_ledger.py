@@ -174,3 +174,12 @@ def test_memory_is_bounded_and_another_epoch_starts_empty() -> None:
     ledger.enter_epoch()
     assert ledger.detail(BASE + 198).events == []
     assert ticks(1.0) == 1 << 32
+
+
+def test_what_was_played_alone_is_in_the_report_of_its_second_or_in_the_next_one_if_that_is_over() -> None:
+    ledger = started()
+    ledger.alone(instant(10.2))
+    assert report_of(ledger, 10).alone == 1
+    ledger.alone(instant(10.8))
+    ledger.alone(instant(13.5))
+    assert [report_of(ledger, second).alone for second in (11, 12, 13, 14)] == [1, 0, 1, 0]

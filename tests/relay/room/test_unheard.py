@@ -200,6 +200,14 @@ def test_who_had_played_it_is_the_only_one_that_heard_it() -> None:
     assert {slot: sums.alone for slot, sums in book.ledger.sums.items()} == {1: 0, 2: 1, 3: 0}
 
 
+def test_what_its_player_reports_a_second_later_than_the_verdict_counts_too() -> None:
+    book = Book()
+    rows = book.second(0)
+    book.report(0, rows, alone=1)
+    book.settle(0, rows)
+    assert {slot: sums.alone for slot, sums in book.ledger.sums.items()} == {1: 0, 2: 1, 3: 0}
+
+
 def test_many_that_missed_their_time_in_one_second_leave_room_for_other_incidents() -> None:
     book = Book()
     rows = book.second(0)
