@@ -19,7 +19,7 @@ from bridge.scsynth.samples import ResourceFolders
 from bridge.session.session import JamSession
 from bridge.session.standing import Standing
 from bridge.sonicpi.schedule_ahead import AheadTuner
-from bridge.tap.answers import Address
+from bridge.tap.answers import Address, Answer
 from bridge.tap.tap import Player
 from clock.model import Reading
 from relay.wire import control, write
@@ -59,24 +59,25 @@ class Bridge:
 
     def __init__(self, setup: Setup, reading: Reading, *, playout: type[Playout] = Playout) -> None:
         """playout: a subclass, for who wants to look on."""
-        setup.memory.slot = setup.own.slot
+        identity, own, memory = setup.identity, setup.own, setup.memory
+        memory.slot = own.slot
         self.timebase = Timebase(reading)
         self.ledger = SecondsLedger()
         self.playout = playout(
-            setup.own, self.timebase, setup.folders, self.ledger,
-            need=setup.need, release_advance=setup.identity.release_advance,
+            own, self.timebase, setup.folders, self.ledger,
+            need=setup.need, release_advance=identity.release_advance,
         )  # fmt: skip
         self.session = JamSession(
-            setup.identity, self.playout, self.timebase, self.ledger, DEFAULT_TIMING, setup.memory, reading,
+            identity, self.playout, self.timebase, self.ledger, DEFAULT_TIMING, memory, reading,
             carrier=setup.carrier, standing=setup.standing,
         )  # fmt: skip
         self.player = Player(self.session.emission, self.playout, setup.folders)
-        self.ledger.counters.append(self.player.counts.named)
+        self.ledger.count(self.player.named)
         self.player.client = setup.client
         self.player.foundation_complete = setup.foundation_complete
         self._tuner = AheadTuner(reading.local_s, restarted=setup.restarted) if setup.tunes else None
         self._effects: list[Effect] = [ToSynth(write.register())]
-        self._answers: list[Effect] = []
+        self._answers: list[Answer] = []
         if setup.synthdefs_loaded:
             self.playout.synthdefs_loaded()
 
@@ -109,12 +110,11 @@ class Bridge:
     @property
     def asks_unread(self) -> int | None:
         """The port of Sonic Pi's socket, if it matters now how much lies unread there; see `unread`."""
-        client = self.player.client
-        return client[1] if client is not None and self.player.pacer.asks else None
+        return self.player.asks_unread
 
     def unread(self, unread_bytes: int, reading: Reading) -> None:
         """Take note of how many bytes lie unread in Sonic Pi's socket."""
-        self.player.pacer.unread(unread_bytes, reading.local_ns)
+        self.player.unread(unread_bytes, reading.local_ns)
 
     def leave(self) -> list[Effect]:
         """Note that the player leaves; return what is still to be done when the bridge goes."""
@@ -128,7 +128,7 @@ class Bridge:
 
     def count(self, *named: Callable[[], Mapping[str, int]]) -> None:
         """Report what the shell counts, too: each returns totals by name."""
-        self.ledger.counters += named
+        self.ledger.count(*named)
 
     def plant(self, kind: FaultKind) -> None:
         """Plant a fault, for the tests that show that it is noticed."""
@@ -141,7 +141,7 @@ class Bridge:
         self.session.wake(reading)
         answers, own = self.player.drain()
         self._effects += [ToSynth(payload) for payload in own]
-        self._answers += [ToSonicPi(answer.to, answer.payload) for answer in answers]
+        self._answers += answers
 
     def flush(self, reading: Reading) -> list[Effect]:
         """Return all effects since the last flush, in the order in which they are to be done; the last says
@@ -149,18 +149,16 @@ class Bridge:
         is stamped with that."""
         effects, self._effects = self._effects, []
         effects += self.session.flush(reading)
-        effects += self._answers
-        self._answers = []
-        client = self.player.client
-        for payload in self.player.pacer.due(reading.local_ns):
-            effects += [ToSonicPi(client, payload)] if client is not None else []
+        answers, self._answers = self._answers, []
+        answers += self.player.replies(reading.local_ns)
+        effects += [ToSonicPi(answer.to, answer.payload) for answer in answers]
         if self._tuner is not None:
             counts = self.player.counts
             effects += self._tuner.wake(
                 lead_s=self.session.lead_s, heard=counts.messages, runs=counts.runs, now_s=reading.local_s
             )
         effects.append(self._memory())
-        wakeups = [self.session.next_wakeup_ns(reading), self.player.pacer.next_wakeup_ns()]
+        wakeups = [self.session.next_wakeup_ns(reading), self.player.next_wakeup_ns()]
         effects.append(NextWake(min(at_ns for at_ns in wakeups if at_ns is not None)))
         return effects
 

@@ -66,9 +66,7 @@ class Playout:
             own.slot, self._out, self._accounts, self._loads, resets, self._members, self._behind,
             need=need,
         )  # fmt: skip
-        ledger.counters += [
-            self._accounts.named, self._loads.named, self._queue.named, timebase.named,
-        ]  # fmt: skip
+        ledger.count(self._accounts.named, self._loads.named, self._queue.named, timebase.named)
 
     def drain(self) -> list[bytes]:
         """Take out the datagrams for scsynth, in order."""

@@ -104,12 +104,20 @@ class SecondsLedger:
         """Groups and mixers of other members that scsynth says it hasn't got, since the last report."""
         self.unplayed = 0
         """Own notes that came to the tap's reader when their time was over, since the last report."""
-        self.counters: list[Callable[[], Mapping[str, int]]] = []
+        self._counters: list[Callable[[], Mapping[str, int]]] = []
         """Whoever counts something beside: returns totals by name; each report tells how they grew."""
         self._counted: dict[str, int] = {}
         self.totals: dict[str, int] = dict.fromkeys(
             ("events", "late", "unconfirmed", "out_of_order", "silent_here", "missing"), 0
         )
+
+    def count(self, *named: Callable[[], Mapping[str, int]]) -> None:
+        """Report what somebody counts beside: each returns totals by name."""
+        self._counters += named
+
+    def counts(self) -> dict[str, int]:
+        """Return all that is counted beside, by name, since the bridge began."""
+        return {name: total for named in self._counters for name, total in named().items()}
 
     def start(self, session_now: int, *, slot: int) -> None:
         """Joined (again), or the clock was stepped: only seconds that begin from now on are whole."""
@@ -219,9 +227,7 @@ class SecondsLedger:
 
     def _counts(self) -> dict[str, int]:
         """Return how the totals grew since the last report."""
-        before, self._counted = self._counted, {}
-        for totals in self.counters:
-            self._counted.update(totals())
+        before, self._counted = self._counted, self.counts()
         grew = ((name, total - before.get(name, 0)) for name, total in self._counted.items())
         return dict([(_fit(name), by) for name, by in grew if by > 0][:COUNTS_MAX])
 

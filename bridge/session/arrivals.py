@@ -28,6 +28,7 @@ class Arrivals:
     ) -> None:  # fmt: skip
         """uplink: learns which own events have a verdict; questions for missing events leave with it."""
         self._playout = playout
+        self._own = playout.own
         self._timebase = timebase
         self._ledger = ledger
         self._memory = memory
@@ -35,7 +36,7 @@ class Arrivals:
         self._uplink = uplink
         self._outbox = uplink.outbox
         self._downlink = Downlink(memory.complete_number)
-        ledger.counters.append(self._downlink.named)
+        ledger.count(self._downlink.named)
         playout.take_over(memory.handed_over())
 
     # -- what comes ----------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ class Arrivals:
 
     def told(self, told: control.Foundation, reading: Reading) -> None:
         """Take in what is told of a member's boot state."""
-        if self._standing.state is State.IN_TIME or told.slot == self._playout.own.slot:
+        if self._standing.state is State.IN_TIME or told.slot == self._own.slot:
             self._playout.found(told, reading)
         else:
             self._downlink.keep_told(told)
@@ -90,7 +91,7 @@ class Arrivals:
     def count_from(self, session_now: int) -> None:
         """Count from now on; after a bridge that died, from where it can't have handed anything over."""
         after = 0 if self._playout.taken_over is None else HANDED_AHEAD_MAX
-        self._ledger.start(session_now + after, slot=self._playout.own.slot)
+        self._ledger.start(session_now + after, slot=self._own.slot)
 
     # -- what is said of it --------------------------------------------------------------------------
 
@@ -145,7 +146,7 @@ class Arrivals:
 
     def _take_in(self, event: Judged, reading: Reading) -> None:
         # A reset by the relay has a number that we may have given to an event of ours meanwhile.
-        if event.slot == self._playout.own.slot and Flag.SILENCED not in event.flags:
+        if event.slot == self._own.slot and Flag.SILENCED not in event.flags:
             self._uplink.settle(event.seq)
         until = self._timebase.session_at(reading.local_ns) + self._playout.release_advance
         if event.due > until or not self._downlink.is_past(event):  # else over before this host came

@@ -12,7 +12,7 @@ from relay.wire import frames
 from relay.wire.control import Foundation
 from relay.wire.errors import MalformedDatagram
 from relay.wire.outbox import Outbox
-from relay.wire.recovery import GapTracker
+from relay.wire.recovery import GapCounts, GapTracker
 from relay.wire.sequence import Judged
 
 GAP_KEEP_S = 5.0
@@ -66,18 +66,13 @@ class Downlink:
         return 0 if self._past.missing() else self.complete_number
 
     @property
-    def expected(self) -> int:
-        """How many events are known to have been sent."""
-        return self._gaps.counts.expected
-
-    @property
-    def lost(self) -> int:
-        """How many of them did not come at first sight."""
-        return self._gaps.counts.lost
+    def counts(self) -> GapCounts:
+        """What became of the room's numbers."""
+        return self._gaps.counts
 
     def named(self) -> dict[str, int]:
         """Return what became of the room's numbers, for the statistics."""
-        return {f"down_{name}": count for name, count in asdict(self._gaps.counts).items()}
+        return {f"down_{name}": count for name, count in asdict(self.counts).items()}
 
     def is_past(self, event: Judged) -> bool:
         """Tell whether an event was judged before this host came in."""

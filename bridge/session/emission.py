@@ -16,7 +16,7 @@ from bridge.session.standing import Standing
 from bridge.session.states import State
 from bridge.session.uplink import Uplink
 from clock.model import Reading
-from relay.wire import control, frames
+from relay.wire import control
 from relay.wire.meaning import Meaning
 from relay.wire.sequence import Kind, Stamped, Timing
 from relay.wire.timetag import seconds
@@ -37,7 +37,8 @@ class Emission:
         self._ledger = ledger
         self._memory = memory
         self._standing = standing
-        self._boot_state = OwnFoundation(playout.own.slot, uplink.unjudged)
+        own = playout.own
+        self._boot_state = OwnFoundation(own.slot, uplink.unjudged)
         self._copies = copies
         self._news: list[Tell] = []
 
@@ -137,9 +138,9 @@ class Emission:
         """Return what a relay is told that knows nothing of the own boot state."""
         return self._boot_state.told(self._is_ahead(session_now))
 
-    def send_again(self, nack: frames.Nack, reading: Reading) -> None:
+    def send_again(self, ranges: tuple[tuple[int, int], ...], reading: Reading) -> None:
         """Send what the relay asks for. Raises Refused if that is too much."""
-        self.uplink.send_again(nack.ranges, reading.local_s)
+        self.uplink.send_again(ranges, reading.local_s)
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
         """Give what has no verdict new instants: the clock was set."""

@@ -15,13 +15,13 @@ BOUND_MS_UNKNOWN = 1e6
 
 def path_figures(timebase: Timebase, downlink: Downlink, reading: Reading) -> PathFigures:
     """Return what is known now."""
-    clock = timebase.clock
+    clock, counts = timebase.clock, downlink.counts
     ahead = timebase.session_at(reading.local_ns) - from_unix_ns(reading.wall_ns)
     return PathFigures(
         rtt_ms=clock.rtt_s * 1e3,
         jitter_ms=clock.jitter_s * 1e3,
-        frames_expected=downlink.expected,
-        frames_lost=downlink.lost,
+        frames_expected=counts.expected,
+        frames_lost=counts.lost,
         clock_offset_ms=seconds(ahead) * 1e3,
         clock_bound_ms=min(clock.error_bound_s * 1e3, BOUND_MS_UNKNOWN),
         clock_rate_ppm=clock.rate_ppm,

@@ -43,12 +43,21 @@ class Event(Enum):
     WELCOME_ELSEWHERE = "Welcome to another slot"
     REFUSED = "Refused for now"
     REFUSED_FOR_GOOD = "Refused for good"
-    NEWS = "any other message"
+    NEWS = "news of the room"
     """Roster, Settings, Notice, Foundation or DigestRequest."""
+    UNASKED = "an answer to what no bridge asks"
+    """Statistics, an Admission, or a ProbeWelcome."""
 
 
 OF_THE_RELAY = frozenset(
-    {Event.WELCOME, Event.WELCOME_ELSEWHERE, Event.REFUSED, Event.REFUSED_FOR_GOOD, Event.NEWS}
+    {
+        Event.WELCOME,
+        Event.WELCOME_ELSEWHERE,
+        Event.REFUSED,
+        Event.REFUSED_FOR_GOOD,
+        Event.NEWS,
+        Event.UNASKED,
+    }
 )
 """The events that are control messages. All others are ours."""
 

@@ -41,11 +41,11 @@ class Tapped:
 class Music:
     """The local Sonic Pi's music."""
 
-    def __init__(self, session: Emission, own: Origin, folders: ResourceFolders, nodes: NodeTracker) -> None:
+    def __init__(self, emission: Emission, own: Origin, folders: ResourceFolders, nodes: NodeTracker) -> None:
         """nodes: decides what Sonic Pi is told of its nodes, and when."""
         self.boot_state_complete = False
         """Whether Sonic Pi's boot state is complete. Nodes that it builds later come and go."""
-        self._session = session
+        self._emission = emission
         self._own = own
         self._folders = folders
         self._nodes = nodes
@@ -112,7 +112,7 @@ class Music:
         travelling = load_to_wire(meaning, self._folders)
         self._to_synth.append(remap(meaning.message, self._own))
         if travelling is None:
-            self._session.note_local_only(self._missed.file(PurePath(str(meaning.message.arg(1))).name))
+            self._emission.note_local_only(self._missed.file(PurePath(str(meaning.message.arg(1))).name))
             return
         self._emit(tapped, Kind.RESOURCE, travelling, wall_timetag=None)
 
@@ -124,8 +124,8 @@ class Music:
         else:
             home = remap(meaning.message, self._own, self._home_nodes, at_home=True)
             if len(meaning.payload) > MAX_PAYLOAD_BYTES:
-                self._session.note_local_only(self._missed.other(meaning.message.address))
-        self._session.emit_home(
+                self._emission.note_local_only(self._missed.other(meaning.message.address))
+        self._emission.emit_home(
             home,
             meaning,
             wall_timetag=tapped.timetag,
@@ -172,7 +172,7 @@ class Music:
         home: bytes | None = None,
         foundation: bool = False,
     ) -> None:
-        self._session.emit(
+        self._emission.emit(
             kind,
             meaning,
             wall_timetag=wall_timetag,
@@ -217,4 +217,4 @@ class Music:
 
     def _note_missed(self, meaning: Meaning, known: HomeOnly | None) -> None:
         if known is None or known.is_missed:
-            self._session.note_local_only(self._missed.synth(meaning.synthdef, known))
+            self._emission.note_local_only(self._missed.synth(meaning.synthdef, known))

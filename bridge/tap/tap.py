@@ -46,19 +46,19 @@ class PlayerCounts:
 class Player:
     """The tap's core."""
 
-    def __init__(self, session: Emission, playout: Playout, folders: ResourceFolders) -> None:
+    def __init__(self, emission: Emission, playout: Playout, folders: ResourceFolders) -> None:
         self.counts = PlayerCounts()
-        self.pacer = Pacer()
+        self._pacer = Pacer()
         self.client: Address | None = None
         self.left = False
-        self._session = session
+        self._emission = emission
         self._playout = playout
         self._guard = playout.own_guard()
         self._told: set[tuple[str, str]] = set()
         """The (synthdef, control) pairs of which the player was told that they are out of range."""
         nodes = NodeTracker()
-        self._music = Music(session, playout.own, folders, nodes)
-        self._answers = Answers(playout, nodes, self.pacer, self._music.ended)
+        self._music = Music(emission, playout.own, folders, nodes)
+        self._answers = Answers(playout, nodes, self._pacer, self._music.ended)
 
     @property
     def foundation_complete(self) -> bool:
@@ -69,9 +69,31 @@ class Player:
     def foundation_complete(self, complete: bool) -> None:
         self._music.boot_state_complete = complete
 
+    def named(self) -> dict[str, int]:
+        """Return what the tap counted, by name, for the statistics."""
+        return self.counts.named()
+
     def drain(self) -> tuple[list[Answer], list[bytes]]:
         """Remove and return the answers that leave at once, and the datagrams for the own scsynth."""
         return self._answers.drain(), self._music.drain()
+
+    @property
+    def asks_unread(self) -> int | None:
+        """The port of Sonic Pi's socket, if it matters now how much lies unread there; see `unread`."""
+        return self.client[1] if self.client is not None and self._pacer.asks else None
+
+    def unread(self, unread_bytes: int, local_ns: int) -> None:
+        """Take note of how many bytes lie unread in Sonic Pi's socket (local ns)."""
+        self._pacer.unread(unread_bytes, local_ns)
+
+    def replies(self, local_ns: int) -> list[Answer]:
+        """Take out the replies whose turn it is (local ns)."""
+        due = self._pacer.due(local_ns)
+        return [] if self.client is None else [Answer(self.client, payload) for payload in due]
+
+    def next_wakeup_ns(self) -> int | None:
+        """Return when the next reply may go (local ns), None if none waits."""
+        return self._pacer.next_wakeup_ns()
 
     # -- from Sonic Pi -------------------------------------------------------------------------------
 
@@ -81,7 +103,7 @@ class Player:
             parts = walk(datagram)
         except MalformedOsc:
             self.counts.malformed += 1
-            self._session.note_refused()
+            self._emission.note_refused()
             return
         for timetag, message in parts:
             tapped = Tapped(meaning_of(message), timetag, received_local_ns, reading)
@@ -102,7 +124,7 @@ class Player:
             # By the order alone: one's own Sonic Pi gives no node the number of another that still lives.
             self._guard.check(meaning, _EVER, players=True)
             if self._misses(tapped):
-                self._session.note_unplayed()
+                self._emission.note_unplayed()
                 self._answers.as_played(meaning)
                 return
         match where:
@@ -139,9 +161,9 @@ class Player:
         self.counts.refused[error.reason] += 1
         if isinstance(error, OutOfRange) and (error.synthdef, error.control) not in self._told:
             self._told.add((error.synthdef, error.control))
-            self._session.note_refused(out_of_range(error))
+            self._emission.note_refused(out_of_range(error))
         else:
-            self._session.note_refused()
+            self._emission.note_refused()
         self._answers.as_played(meaning)
 
     # -- from scsynth --------------------------------------------------------------------------------

@@ -223,7 +223,7 @@ class Host:
         self.session.wake(self.reading)
         _, own = self.player.drain()
         self.session.flush(self.reading)  # empty: what it has for scsynth was drained with the playout
-        self.player.pacer.due(self.reading.local_ns)
+        self.player.replies(self.reading.local_ns)
         return own + self.playout.drain()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.house.test_layering import IMPORTS, SOURCES, ours, within
 
-SCOPE = ("bridge.playout", "bridge.tap")
+SCOPE = ("bridge.core", "bridge.playout", "bridge.session", "bridge.tap")
 """The modules that are looked at; a package's name stands for all in it."""
 SIZED = (*SCOPE, "relay.hub", "relay.room", "relay.stats")
 """Those whose classes and imports are counted besides."""
@@ -25,6 +25,17 @@ ATTRIBUTES = {
     "relay.room.seat.Seat": (13, "a member's plain facts, which the room's parts read and set"),
 }  # fmt: skip
 IMPORTED = {
+    "bridge.core": (19, "the one place where a bridge's parts are put together"),
+    "bridge.session.session": (22, "the face: it alone makes the parts of a session"),
+    "bridge.session.arrivals": (
+        14,
+        "an event on its way: numbers, clock, playout, ledger, memory",
+    ),
+    "bridge.session.emission": (
+        14,
+        "a message on its way: stamp, number, playout, boot state",
+    ),
+    "bridge.session.conversation": (13, "one message of the relay concerns each part of a session"),
     "bridge.playout.playout": (
         21,
         "the face: it alone makes the parts, and names whatever passes through it",

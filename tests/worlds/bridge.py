@@ -119,8 +119,7 @@ class Bench:
 
     def counts(self) -> dict[str, int]:
         """Return all counts beside the ledger's own figures, without those that are 0."""
-        totals = [one for named in self.ledger.counters for one in named().items()]
-        return {name: total for name, total in totals if total}
+        return {name: total for name, total in self.ledger.counts().items() if total}
 
     def digest(self, second: int) -> list[tuple[int, bytes]]:
         """Return the ledger's (number, digest) of a second after `instant(0)`."""

@@ -43,7 +43,7 @@ def send(player_at: Bench, *payloads: bytes) -> list[Tell]:
     player = player_at.player()
     for payload in payloads:
         player.receive(payload, TAP, received_local_ns=0, reading=reading(0.0))
-    return player._session.news()
+    return player._emission.news()
 
 
 def released(bench: Bench, until_s: float = 60.0) -> list[bytes]:

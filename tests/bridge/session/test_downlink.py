@@ -49,7 +49,7 @@ def test_a_newcomer_asks_for_the_last_of_the_past_too_but_misses_none_of_it() ->
     assert [downlink.saw(event(number), 1.1) for number in (999, 999, 1001)] == [True, False, True]
     asked(downlink, 1.0 + PAST_KEEP_S)
     assert downlink.gave_up() == []
-    assert (downlink.expected, downlink.lost) == (1, 0), "the past is no loss"
+    assert (downlink.counts.expected, downlink.counts.lost) == (1, 0), "the past is no loss"
     assert downlink.asks_at_s(Outbox(lambda numbers, now_s: [])) is None
 
 

@@ -22,8 +22,8 @@ def send(player: Player, datagram: bytes, at_s: float = 1.0, source: tuple[str, 
 
 def told(player: Player) -> list[bytes]:
     """All that Sonic Pi is told, without the pacing."""
-    return player.pacer.due(10**15) + [
-        reply for at in range(1, 2000) for reply in player.pacer.due(10**15 + at * 10**6)
+    return player._pacer.due(10**15) + [
+        reply for at in range(1, 2000) for reply in player._pacer.due(10**15 + at * 10**6)
     ]
 
 
@@ -171,7 +171,7 @@ def test_the_boot_of_3_2_2_makes_its_tree_in_the_members_slot_and_the_scope_at_h
         ("/s_new", LOCAL_BASE + 7),
     ]
     founded = [
-        single_message(payload) for payload in player._session._boot_state.told(lambda _: False)[0].messages
+        single_message(payload) for payload in player._emission._boot_state.told(lambda _: False)[0].messages
     ]
     assert [m.address for m in founded][:5] == ["/g_new"] * 4 + ["/s_new"]
     assert founded[4].arg(0) == "sonic-pi-mixer"
@@ -186,7 +186,7 @@ def test_a_bridge_started_again_takes_no_run_for_a_foundation() -> None:
     again = Bench().player()
     again.foundation_complete = True  # from the journal
     send(again, group(20), 2.0)
-    assert again._session._boot_state.told(lambda _: False) == []
+    assert again._emission._boot_state.told(lambda _: False) == []
 
 
 def test_scsynths_word_on_what_others_founded_stays_in_the_bridge() -> None:
@@ -199,7 +199,7 @@ def test_scsynths_word_on_what_others_founded_stays_in_the_bridge() -> None:
     assert not player.reply(encode("/n_info", node, Origin(2).node(2), -1, -1, 0))
     assert not player.reply(encode("/fail", "/n_query", f"Node {node + 1} not found"))
     assert bench.playout._members.founded.next_question() is None
-    assert player.pacer.due(10**12) == []
+    assert player._pacer.due(10**12) == []
     assert not bench.playout._members.founded.stands(2), "what is missing is built again"
 
 
@@ -239,5 +239,5 @@ def test_500_replies_of_a_stop_are_paced() -> None:
     root = Origin(1).root
     for node in range(500):
         player.reply(encode("/n_end", root + 100 + node, root + 4, -1, -1, 0))
-    assert len(player.pacer.due(10**12)) <= 3
-    assert len(player.pacer.due(10**12 + 10 * 10**6)) <= 11
+    assert len(player._pacer.due(10**12)) <= 3
+    assert len(player._pacer.due(10**12 + 10 * 10**6)) <= 11

@@ -20,16 +20,16 @@ OWN_FX = encode("/s_new", "twist", 20, 1, 8, "in_bus", 40.0, "out_bus", 34.0, "t
 
 
 def tells(player: Player) -> list[str]:
-    return [tell.text for tell in player._session.news()]
+    return [tell.text for tell in player._emission.news()]
 
 
 def travelled(player: Player) -> list[bytes]:
     """What waits for the relay, as it would be sent."""
-    return [event.payload for event in player._session.uplink._pending.values()]
+    return [event.payload for event in player._emission.uplink._pending.values()]
 
 
 def local_only(player: Player) -> int:
-    return player._session._ledger.local_only
+    return player._emission._ledger.local_only
 
 
 def verdict_on(payload: bytes, seq: int, due_s: float) -> Judged:

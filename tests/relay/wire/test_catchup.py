@@ -357,7 +357,7 @@ def test_a_note_that_lay_unread_until_its_time_was_over_is_not_played(
     host = Bench()
     player = host.player()
     lay_unread(player, note(20), timetag_s=timetag_s, from_s=1.0, until_s=until_s)
-    assert len(player._session.uplink.unjudged()) == (not dropped)
+    assert len(player._emission.uplink.unjudged()) == (not dropped)
     assert host.ledger.unplayed == dropped
     assert (len(told(player)) > 0) == dropped, "Sonic Pi waits for its answers"
     assert host.ledger.refused == 0
@@ -368,11 +368,11 @@ def test_a_note_that_lay_unread_until_its_time_was_over_is_not_played(
 def test_what_others_need_is_sent_however_long_it_lay_there(payload: bytes, timetag_s: float | None) -> None:
     player = Bench().player()
     lay_unread(player, payload, timetag_s=timetag_s, from_s=1.0, until_s=6.0)
-    assert [one.payload for one in player._session.uplink.unjudged()] == [payload]
+    assert [one.payload for one in player._emission.uplink.unjudged()] == [payload]
 
 
 def test_an_fx_of_the_players_own_is_sent_however_long_it_lay_there() -> None:
     player = Bench().player()
     own = encode("/s_new", "my_chorus", 30, 0, 4, "in_bus", 40.0, "out_bus", 34.0)
     lay_unread(player, own, timetag_s=1.5, from_s=1.0, until_s=6.0)
-    assert len(player._session.uplink.unjudged()) == 1
+    assert len(player._emission.uplink.unjudged()) == 1

@@ -119,7 +119,7 @@ def test_whatever_is_counted_by_whatever_name_the_report_can_be_read() -> None:
     ledger = Bench().ledger
     names = ["playout_refused_MalformedOsc", "tap_refused_\u00e9 \n!", "x" * 99]
     names += [f"n{at}" for at in range(99)]
-    ledger.counters.append(lambda: dict.fromkeys(names, 1))
+    ledger.count(lambda: dict.fromkeys(names, 1))
     ledger.start(instant(0.0), slot=1)
     (report, *_) = ledger.due_reports(instant(4.0), PathFigures())
     assert "playout_refused_malformedosc" in report.counts

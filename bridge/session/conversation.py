@@ -1,0 +1,158 @@
+"""Conversation: what bridge and relay say to each other by control messages, from Hello to Leave.
+
+Pure. A message that no relay says where this bridge stands (`bridge/session/states.py`) raises
+MalformedControl, and changes nothing.
+"""
+
+from bridge import messages
+from bridge.effects import Abandon, Effect, SendControl, Tell
+from bridge.playout.playout import Playout
+from bridge.session.arrivals import Arrivals
+from bridge.session.emission import Emission
+from bridge.session.membership import Membership
+from bridge.session.room_clock import RoomClock
+from bridge.session.sealed_path import SealedPath
+from bridge.session.silence_watch import QuietWatch
+from bridge.session.standing import Standing
+from bridge.session.states import CONNECTED, JOINED, Event
+from clock.model import Reading
+from relay.wire import control
+
+News = control.Roster | control.Settings | control.Notice | control.Foundation | control.DigestRequest
+
+
+class Conversation:
+    """One connection after the other with the relay."""
+
+    def __init__(
+        self, standing: Standing, quiet: QuietWatch, membership: Membership, path: SealedPath,
+        clock: RoomClock, emission: Emission, arrivals: Arrivals, playout: Playout, *, local_ns: int,
+    ) -> None:  # fmt: skip
+        self._standing = standing
+        self._quiet = quiet
+        self._membership = membership
+        self._path = path
+        self._clock = clock
+        self._emission = emission
+        self._arrivals = arrivals
+        self._playout = playout
+        self._awake_local_ns = local_ns
+
+    def awake(self, reading: Reading) -> None:
+        """Note that it is now."""
+        self._awake_local_ns = reading.local_ns
+
+    # -- the connection ------------------------------------------------------------------------------
+
+    def hello(self, reading: Reading) -> control.Hello:
+        """Return the first word of a new connection."""
+        self._standing.see(Event.HELLO)
+        self.awake(reading)
+        self._quiet.restart(reading.local_ns)
+        return self._membership.hello(self._emission.first_wanted(self._clock.session_at(reading.local_ns)))
+
+    def disconnected(self) -> list[Tell]:
+        """Note that the connection ended; return what to tell."""
+        told = self._standing.ended(self._awake_local_ns)
+        self._path.close()
+        return told
+
+    def leave(self) -> list[Effect]:
+        """Note that the player leaves for good; return the last word to the relay."""
+        said: list[Effect] = [SendControl(control.Leave())] if self._standing.state in CONNECTED else []
+        self._standing.see(Event.LEFT)
+        self._path.close()
+        return said
+
+    def heard(self, reading: Reading) -> list[Tell]:
+        """Note that a datagram of the relay came; return what to tell: where the player is, if he is back."""
+        self._quiet.heard(reading.local_ns)
+        return self._standing.inside(self._membership.where()) if self._standing.is_out else []
+
+    def given_up(self, reading: Reading) -> list[Effect]:
+        """Return what is to be done about a relay that isn't heard on any way."""
+        if self._standing.state in CONNECTED and self._quiet.gives_up(reading.local_ns):
+            return [*self._standing.out(messages.NOTHING, reading.local_ns), Abandon()]
+        return []
+
+    def complaints(self, reading: Reading) -> list[Tell]:
+        """Return what to tell of a relay of which no datagram comes."""
+        return self._standing.out(self._quiet.news(reading.local_ns), reading.local_ns)
+
+    # -- what the relay says -------------------------------------------------------------------------
+
+    def take_in(self, message: control.Down, reading: Reading) -> list[Effect]:
+        """Take in one control message; return what is to be done. Raises MalformedControl."""
+        self._quiet.said(reading.local_ns)
+        match message:
+            case control.Welcome():
+                return self._welcome(message, reading)
+            case control.Refused():
+                told = self._standing.refused(message, reading.local_ns)
+                if message.final:
+                    self._path.close()
+                return [*told]
+            case (
+                control.Roster()
+                | control.Settings()
+                | control.Notice()
+                | control.Foundation()
+                | control.DigestRequest()
+            ):
+                self._standing.see(Event.NEWS)
+                return self._news(message, reading) if self._standing.state in JOINED else []
+            case _:
+                self._standing.see(Event.UNASKED)
+                return []
+
+    def _welcome(self, welcome: control.Welcome, reading: Reading) -> list[Effect]:
+        if not self._membership.is_ours(welcome):
+            self._standing.see(Event.WELCOME_ELSEWHERE)
+            return [SendControl(control.Leave()), self._membership.place_lost()]
+        self._standing.see(Event.WELCOME)
+        now = self._clock.session_at(reading.local_ns)
+        self._path.open(welcome)
+        self._follow(welcome)
+        said = [] if self._membership.enter(welcome) else self._enter(welcome.number, reading)
+        self._clock.restart(reading)
+        self._emission.number_from(welcome.next_seq)
+        self._clock.begin_if_in_time(reading)
+        self._arrivals.count_from(now)
+        self._quiet.restart(reading.local_ns)
+        self._membership.follow(welcome.members)  # whoever is there already is no news
+        self._meet()
+        if not self._standing.is_out:  # else it isn't over before a datagram has come
+            said += self._standing.inside(self._membership.where())
+        return said
+
+    def _enter(self, number: int, reading: Reading) -> list[Effect]:
+        """Come into a room anew, or into another epoch of the relay: its numbers and instants are others."""
+        self._arrivals.enter(number, reading)
+        self._clock.relock()
+        boot_state = self._emission.boot_state(self._clock.session_at(self._awake_local_ns))
+        return [SendControl(one) for one in boot_state]
+
+    def _news(self, message: News, reading: Reading) -> list[Effect]:
+        match message:
+            case control.Roster():
+                told = self._membership.follow(message.members)
+                self._meet()
+                return [*told]
+            case control.Settings():
+                self._follow(message)
+            case control.Notice():
+                return [Tell(message.text, warning=True)]
+            case control.Foundation():
+                self._emission.learn(message)
+                self._arrivals.told(message, reading)
+            case control.DigestRequest():
+                return [SendControl(self._arrivals.detail(message.second))]
+        return []
+
+    def _follow(self, room: control.Welcome | control.Settings) -> None:
+        self._emission.follow(room)
+        self._arrivals.follow(room)
+
+    def _meet(self) -> None:
+        for origin in self._membership.others():
+            self._playout.meet(origin)

@@ -1,0 +1,94 @@
+"""Room clock: session time of one session, asked of the relay, and what follows where it is set in one step.
+
+Pure. Instants of this host's own reckoning then move with it, so that they stay where they are in local time.
+"""
+
+from collections.abc import Callable
+
+from bridge import messages
+from bridge.clocks.clock_client import Timekeeper
+from bridge.clocks.timebase import Timebase
+from bridge.effects import Tell
+from bridge.playout.playout import Playout
+from bridge.session.arrivals import Arrivals
+from bridge.session.emission import Emission
+from bridge.session.standing import Standing
+from bridge.session.states import Event, State
+from clock.model import Reading
+from relay.wire.frames import Clock
+
+
+class RoomClock:
+    """The clock that a session keeps, and that starts the traffic of events."""
+
+    def __init__(
+        self, timekeeper: Timekeeper, timebase: Timebase, playout: Playout, emission: Emission,
+        arrivals: Arrivals, standing: Standing,
+    ) -> None:  # fmt: skip
+        self._timekeeper = timekeeper
+        self._timebase = timebase
+        self._playout = playout
+        self._emission = emission
+        self._arrivals = arrivals
+        self._standing = standing
+
+    @property
+    def next_poll_local_ns(self) -> int:
+        """When the relay is asked next (local ns)."""
+        return self._timekeeper.next_poll_local_ns
+
+    @property
+    def rtt_s(self) -> float | None:
+        """The round trip (s), None if it isn't known."""
+        return self._timebase.rtt_s if self._standing.state is State.IN_TIME else None
+
+    def session_at(self, local_ns: int) -> int:
+        """Return the session instant of a local one (ns)."""
+        return self._timebase.session_at(local_ns)
+
+    def local_at(self, session: int) -> int:
+        """Return the local instant (ns) of a session instant."""
+        return self._timebase.local_at(session)
+
+    def watch(self, reading: Reading) -> list[Tell]:
+        """Look whether the wall clock was set; return what to tell."""
+        return messages.wall_moved(self._timekeeper.watch(reading))
+
+    def relock(self) -> None:
+        """Forget another relay's time."""
+        self._timekeeper.relock()
+
+    def restart(self, reading: Reading) -> None:
+        """Ask in a burst: another connection."""
+        self._timekeeper.restart(reading)
+
+    def begin_if_in_time(self, reading: Reading) -> None:
+        """Let events go both ways at once if session time is the room's still."""
+        if self._timebase.in_time:
+            self._begin(reading)
+
+    def lock_if_ready(self, reading: Reading) -> list[Tell]:
+        """Set the clock if part of a burst was lost and the rest has to do; return what to tell."""
+        return self._follow(self._timekeeper.lock_if_ready(reading), reading)
+
+    def answer(self, clock: Clock, received_local_ns: int, reading: Reading) -> list[Tell]:
+        """Take in an answer of the relay; return what to tell. Raises MalformedDatagram."""
+        return self._follow(self._timekeeper.answer(clock.ntp, received_local_ns, reading), reading)
+
+    def _follow(self, convert: Callable[[int], int] | None, reading: Reading) -> list[Tell]:
+        if convert is None:
+            return []
+        moved = self._playout.convert(convert)
+        self._emission.convert(convert)
+        self._arrivals.count_from(self._timebase.session_at(reading.local_ns))
+        if self._standing.state is State.IN_TIME:
+            self._standing.see(Event.CLOCK_SET)
+        else:
+            self._begin(reading)
+        return [messages.clock_set(self._timebase.error_bound_s, moved)]
+
+    def _begin(self, reading: Reading) -> None:
+        """Joined and in time: send what waits, and take in what came early."""
+        self._standing.see(Event.CLOCK_SET)
+        self._emission.begin(reading)
+        self._arrivals.begin(reading)
