@@ -19,8 +19,9 @@ from rehearsal.rigs.machine import make_shim
 from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.recording import Recording
 from rehearsal.rigs.stage import Stage
-from rehearsal.tryout import snippets
-from rehearsal.tryout.snippets import Turn
+
+from tests.worlds import snippets, streams
+from tests.worlds.snippets import Turn
 
 ROOMS = {"lead": (150, 0), "shift": (200, 200)}
 """Name -> lead and shift, in ms."""
@@ -181,8 +182,8 @@ def perform(folder: Path, programme: str) -> Concert:
             stream.read_plain(out),
             out,
             late_lines(plain),
-            stream.answers_ns(out),
-            stream.loads_ns(out),
+            streams.answers_ns(out),
+            streams.loads_ns(out),
         )
     waits = [
         (message.t_ns, message.passed_ns[0] - message.t_ns)
@@ -206,6 +207,6 @@ def take_of(name: str, jam: DoubledJam) -> Take:
     pairing = stream.pair_up(front, stream.read_slot(out, slot))
     lead_ns, shift_ns = round(jam.lead_ms * MS), round(jam.shift_ms * MS)
     return Take(
-        name, front, out, late_lines(performer), stream.answers_ns(read), stream.loads_ns(read), pairing,
+        name, front, out, late_lines(performer), streams.answers_ns(read), streams.loads_ns(read), pairing,
         lead_ns, shift_ns, slot, member,
     )  # fmt: skip

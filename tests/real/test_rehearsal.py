@@ -130,8 +130,9 @@ def test_nothing_is_left_after_an_exit(session: Session) -> None:
 def test_a_captured_session_renders_bit_identically_and_not_to_silence(
     session: Session, tmp_path: Path
 ) -> None:
-    messages = session.recording.to_scsynth
-    score = offline.score_of(messages, messages[0].t_ns)
+    messages = sorted(session.recording.to_scsynth, key=lambda each: (each.due_ns, each.index))
+    start_ns = session.recording.to_scsynth[0].t_ns
+    score = [(max(0.0, (each.due_ns - start_ns) / 1e9), each.raw) for each in messages]
     first, again, other = (
         offline.render(score, tmp_path / f"{name}.wav", seed)
         for name, seed in (("first", 7), ("again", 7), ("other", 8))

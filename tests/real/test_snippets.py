@@ -19,9 +19,10 @@ from rehearsal.proof.stream import Pair, Said
 from rehearsal.rigs import sound
 from rehearsal.rigs.recording import Argument
 from rehearsal.rigs.tree import Node
-from rehearsal.tryout.snippets import Turn
 
 from tests.real.concert import CLOCK_NS, MS, STALL_NS_MIN, Concert, Take, perform
+from tests.worlds import streams
+from tests.worlds.snippets import Turn
 
 SAME_NS = 3 * MS
 """Between two runs: as in the measurements that this test repeats (with 3.2.2: the same to the ms)."""
@@ -62,7 +63,7 @@ def test_every_note_sounds_but_those_whose_group_a_stop_had_freed_in_plain_sonic
     notes = {pair.front.content[2] for pair in jam.pairing.pairs if pair.front.is_note}
     assert len(notes) > 400
     silent = notes - jam.sounding
-    assert silent <= stream.freed_before(jam.front)
+    assert silent <= streams.freed_before(jam.front)
 
 
 def test_nothing_plays_before_its_lead_has_passed(jam: Take) -> None:
@@ -146,8 +147,8 @@ def test_with_shift_equal_to_lead_the_offline_render_is_bit_identical(
     take = concert.jams["shift"]
     start_ns = take.front[0].message.t_ns
     scores = {
-        "plain": stream.front_score(take.front, start_ns),
-        "jam": stream.out_score(take.out, take.pairing.pairs, start_ns),
+        "plain": streams.front_score(take.front, start_ns),
+        "jam": streams.out_score(take.out, take.pairing.pairs, start_ns),
     }
     end_s = (concert.turns["shift"][-1].to_ns - start_ns) / 1e9
     with ThreadPoolExecutor() as pool:

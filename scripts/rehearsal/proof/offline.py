@@ -13,11 +13,11 @@ import struct
 import subprocess
 import tempfile
 import wave
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rehearsal.rigs.osc import message
-from rehearsal.rigs.recording import RecordedMessage, parse_message
+from rehearsal.rigs.recording import parse_message
 
 SYNTHDEFS = Path("/usr/share/sonic-pi/synthdefs/compiled")
 SAMPLE_RATE = 48_000
@@ -92,17 +92,6 @@ def seed_synthdef() -> bytes:
         )
     )
     return b"SCgf" + struct.pack(">ih", 1, 1) + definition
-
-
-def score_of(messages: Iterable[RecordedMessage], start_ns: int) -> list[tuple[float, bytes]]:
-    """Return (time_s, message) for `render`, in seconds from start_ns: at timetags, or at a bare message's
-    arrival.
-
-    They are sorted as scsynth would run them, stably. A message from before start_ns comes at 0, still in
-    order.
-    """
-    ordered = sorted(messages, key=lambda each: (each.due_ns, each.index))
-    return [(max(0.0, (each.due_ns - start_ns) / 1e9), each.raw) for each in ordered]
 
 
 def is_musical(raw: bytes) -> bool:

@@ -22,7 +22,7 @@ from rehearsal.rigs.machine import make_shim
 from rehearsal.rigs.performer import TIMING_WARNING, Performer
 from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.tree import Node, query
-from rehearsal.tryout.snippets import runs, seconds_behind
+from rehearsal.tryout.run_messages import runs, seconds_behind
 from rehearsal.tryout.trial import (
     EDGE_NS,
     SAME_CUED_NS,

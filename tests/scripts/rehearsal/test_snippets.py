@@ -1,7 +1,7 @@
 """Snippets: in how many seconds Sonic Pi fell behind, going by what it warns of."""
 
 import pytest
-from rehearsal.tryout.snippets import seconds_behind
+from rehearsal.tryout.run_messages import seconds_behind
 
 
 def warning(at_s: float, thread: str = "live_loop_tight", run: int = 7) -> str:

@@ -12,6 +12,8 @@ from rehearsal.rigs.recording import Recording, parse, timetag_at
 from rehearsal.rigs.tree import Node
 from rehearsal.rigs.tree import parse as parse_tree
 
+from tests.worlds import streams
+
 START_NS = 1_795_000_000_000_000_000
 MS = 1_000_000
 LEAD_MS = 150
@@ -207,8 +209,8 @@ def test_a_swap_in_scsynths_order_is_an_inversion_and_named_with_its_distance() 
 
 def test_the_scores_of_a_stream_and_of_its_copy_hold_the_same_times() -> None:
     front, pairing = stream.read_plain(recorded(FRONT)), paired()
-    plain = stream.front_score(front, START_NS)
-    ours = stream.out_score(recorded(OUT), pairing.pairs, START_NS)
+    plain = streams.front_score(front, START_NS)
+    ours = streams.out_score(recorded(OUT), pairing.pairs, START_NS)
     assert len(ours) == len(plain) + 2
     assert sorted(at_s for at_s, _ in ours)[2:] == [at_s for at_s, _ in plain]
     # A note that came after its timetag plays when it came.
@@ -223,7 +225,7 @@ def test_a_note_due_after_its_group_was_freed_is_lost_in_plain_sonic_pi_and_no_o
     def note(node: int, group: int) -> bytes:
         return osc("/s_new", "sonic-pi-beep", node, 1, group)
 
-    found = stream.freed_before(
+    found = streams.freed_before(
         said_at(
             (0.0, None, osc("/g_new", 8, 1, 0)),
             (1.0, None, osc("/g_new", 9, 1, 8)),
@@ -241,9 +243,9 @@ def test_a_group_is_waited_for_from_its_coming_to_its_start_and_must_be_answered
     start = osc("/n_go", 8, 4, -1, -1, 1, -1, -1)
     answer = json.dumps({"t_ns": START_NS + 5 * MS, "dir": "from", "hex": start.hex()})
     answered = replace(asked, from_scsynth=parse([answer]).from_scsynth)
-    assert stream.answers_ns(answered) == [4 * MS]
+    assert streams.answers_ns(answered) == [4 * MS]
     with pytest.raises(ValueError, match="1 groups without /n_go"):
-        stream.answers_ns(asked)
+        streams.answers_ns(asked)
 
 
 def test_a_load_lasts_from_its_coming_to_its_own_answer() -> None:
@@ -264,9 +266,9 @@ def test_a_load_lasts_from_its_coming_to_its_own_answer() -> None:
         )
     ]
     answered = replace(asked, from_scsynth=parse(answers).from_scsynth)
-    found = [(from_ns - START_NS, to_ns - START_NS) for from_ns, to_ns in stream.loads_ns(answered)]
+    found = [(from_ns - START_NS, to_ns - START_NS) for from_ns, to_ns in streams.loads_ns(answered)]
     assert found == [(1 * MS, 5 * MS), (2 * MS, 8 * MS), (9 * MS, 12 * MS)]
-    assert stream.loads_ns(asked) == []
+    assert streams.loads_ns(asked) == []
 
 
 def test_a_tree_is_read_with_its_groups_and_synthdefs() -> None:

@@ -4,23 +4,20 @@ Kept are the instants (Unix ns, the recorders' clock), the trees of all scsynths
 Sonic Pi's output.
 """
 
-import re
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.rigs.performer import TIMING_WARNING, Performer
 from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.tree import Node, query
+from rehearsal.tryout.run_messages import runs, seconds_behind
 
 NEXT = "#---NEXT\n"
 """Divides a snippet. The second part is run at half time, while the first part plays."""
 QUIET_S = 2.6
 """Time (s) after a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
-
-RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
-"""A run, and its age in s, in a message of Sonic Pi to its GUI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +61,6 @@ class Turn:
     def seconds_behind(self) -> int:
         """Number of seconds of its runs in which it fell behind."""
         return seconds_behind(self.warnings)
-
-
-def runs(said: Iterable[str], what: str) -> set[str]:
-    """Return the numbers of the runs with a message "Stopping run" or "Completed run"."""
-    lines = (line.rpartition(f"{what} run ") for line in said)
-    return {number.strip() for _, found, number in lines if found}
-
-
-def seconds_behind(warnings: Sequence[str]) -> int:
-    """Return the number of seconds with warnings: a thread warns at every sleep until it has caught up.
-
-    A warning that names no time counts by itself.
-    """
-    found = [RUN_TIME.match(line) for line in warnings]
-    return found.count(None) + len({(match[1], int(float(match[2]))) for match in found if match})
 
 
 def load(folder: Path, lengths_s: Mapping[str, tuple[float, float]]) -> list[Snippet]:

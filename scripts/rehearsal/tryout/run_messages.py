@@ -1,0 +1,22 @@
+"""Sonic Pi's messages to its GUI about its runs: which were stopped or ended, and which fell behind."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
+"""A run, and its age in s, in a message of Sonic Pi to its GUI."""
+
+
+def runs(said: Iterable[str], what: str) -> set[str]:
+    """Return the numbers of the runs with a message "Stopping run" or "Completed run"."""
+    lines = (line.rpartition(f"{what} run ") for line in said)
+    return {number.strip() for _, found, number in lines if found}
+
+
+def seconds_behind(warnings: Sequence[str]) -> int:
+    """Return the number of seconds with warnings: a thread warns at every sleep until it has caught up.
+
+    A warning that names no time counts by itself.
+    """
+    found = [RUN_TIME.match(line) for line in warnings]
+    return found.count(None) + len({(match[1], int(float(match[2]))) for match in found if match})
