@@ -3,7 +3,6 @@
 Notes lie on an exact grid: without a stall they sound one interval apart at everybody.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from laboratory.virtual.traffic import Sent
@@ -86,16 +85,6 @@ def steady(
     all_of_it.sent.sort(key=lambda one: one.at_s)
     all_of_it.structure = [key_of(one.datagram) for one in all_of_it.sent if one.ahead is None]
     return all_of_it
-
-
-def boots_and_plays(boot: Sequence[tuple[float, bytes]], music: Steady, music_at_s: float) -> list[Sent]:
-    """Return a boot's bare messages and the music from `music_at_s` on, in one list."""
-    shift = ticks(music_at_s)
-    later = [
-        Sent(one.at_s + music_at_s, one.datagram, None if one.ahead is None else one.ahead + shift)
-        for one in music.sent
-    ]
-    return [*(Sent(at_s, message, None) for at_s, message in boot), *later]
 
 
 def key_of(message: bytes) -> Key:
