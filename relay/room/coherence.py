@@ -99,7 +99,7 @@ class CoherenceLedger:
         """
         age = now // TICKS_PER_S - report.second
         if self._settled_up_to < report.second and 0 <= age < SECONDS_KEPT:
-            self._seconds.setdefault(report.second, _Second()).reports[slot] = report
+            self._seconds.setdefault(report.second, _Second()).reports[slot] = report.without_samples()
 
     def detail(self, slot: int, detail: DigestDetail) -> None:
         """Take in the per-event digests that a member was asked for."""

@@ -29,7 +29,7 @@ class ReportSums:
 
     def add(self, report: Report) -> None:
         """Take in a report."""
-        self.last = report
+        self.last = report.without_samples()
         self.local_only += report.local_only
         self.unfounded += report.unfounded
         self.unplayed += report.unplayed

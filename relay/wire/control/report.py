@@ -6,6 +6,7 @@ Pure.
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from relay.wire.control.family import Family
 from relay.wire.control.fields import Count, Digest
@@ -80,6 +81,13 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     clock_rate_ppm: Milliseconds = 0.0
     clock_steps: Tally = 0
     counts: Annotated[dict[CountName, Tally], Meta(max_length=COUNTS_MAX)] = {}
+
+    def without_samples(self) -> "Report":
+        """Return the report without its lists of margins and delays, for whoever keeps it.
+
+        Kept by everybody, these are a thousand objects a member for Python's garbage collector to look into.
+        """
+        return replace(self, ways_down=[], margins_ms=[])
 
 
 FAMILY = Family(up=(Report,))

@@ -25,6 +25,8 @@ CASES = (
     ("one room of 4 at 20/s", 1, 4, 20.0),
     ("one room of 31 at 20/s", 1, 31, 20.0),
     ("64 silent rooms of 4", 64, 4, 0.0),
+    ("16 rooms of 4 at 20/s", 16, 4, 20.0),
+    ("32 rooms of 4 at 20/s", 32, 4, 20.0),
     ("64 rooms of 4 at 20/s", 64, 4, 20.0),
 )
 SPREAD_S = 0.25
