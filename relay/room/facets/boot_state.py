@@ -76,7 +76,10 @@ class BootState(Facet):
             seat.refused += 1
 
     def _store(self, slot: int) -> FoundationStore:
-        return self._stores.setdefault(slot, FoundationStore())
+        store = self._stores.get(slot)
+        if store is None:
+            store = self._stores[slot] = FoundationStore()
+        return store
 
     def _told(self, slot: int, store: FoundationStore) -> Foundation:
         """Return the message that tells of a slot, as of the room's last event."""
