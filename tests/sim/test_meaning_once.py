@@ -73,7 +73,7 @@ def jam_in_trouble(network: str) -> tuple[Jam, list[Member], list[list[Sent]]]:
         away = who == "ada" and way == UP and AWAY_S[0] < at_s < AWAY_S[1]
         return None if late or away else 0.0
 
-    jam.meddle = meddle
+    jam.wires.meddle = meddle
     played = [
         generated(1, seconds=6.0),
         generated(2, seconds=6.0),
