@@ -123,7 +123,8 @@ def test_the_relay_walks_no_note_but_to_name_it_to_people_and_then_once(
     walks = Walks(monkeypatch)
     jam, _, played = jam_in_trouble("lossy-2-percent")
     notes = set[bytes]().union(*map(notes_of, played))
-    walked = {raw: times for (worker, raw), times in walks.by.items() if worker is jam.hub and raw in notes}
+    hub = jam.relay.hub
+    walked = {raw: times for (worker, raw), times in walks.by.items() if worker is hub and raw in notes}
     assert walked.keys() == named & notes
     assert set(walked.values()) == {1}
 
