@@ -169,6 +169,7 @@ class Core:
         new = [number for number in numbers if number > member.reported][-WAYS_MAX:]
         member.reported = numbers[-1] if numbers else 0
         second = self.now // TICKS_PER_S - 1
+        self._due.pop((member.room, second - 5), None)
         way_ms = 1e3 * member.up_s
         report = control.Report(
             second=second, whole=True, events=self._due[member.room, second], digest=bytes(16),
