@@ -104,6 +104,34 @@ async def test_each_refusal_is_told_once_however_often_it_comes_and_its_change_a
     ]
 
 
+async def test_a_relay_that_says_what_no_relay_says_there_is_left_and_asked_again(tmp_path: Path) -> None:
+    welcome = control.Welcome(
+        slot=1, name="bob", ticket=bytes(16), epoch=bytes(16), channel=1, key_up=bytes(32),
+        key_down=bytes(32), number=0, next_seq=1, resumed=False, lead=0, shift=0, horizon=0, members=[],
+    )  # fmt: skip
+    hellos = 0
+
+    async def answer(stream: ControlStream) -> None:
+        nonlocal hellos
+        if await stream.receive() is not None:
+            hellos += 1
+            for _ in range(2):
+                stream.send(control.encode(welcome))
+            await stream.receive()
+
+    server = await tls.serve("127.0.0.1", 0, load_or_create(tmp_path / "relay"), answer)
+    try:
+        with bridge(tmp_path, server.port) as joined:
+            async with asyncio.timeout(ENDS_S):
+                while hellos < 3:
+                    await asyncio.sleep(0.02)
+            joined.leave()
+    finally:
+        await server.close()
+    why = "the relay can't be understood: Welcome where a bridge is in the room, not in time"
+    assert sum(why in line for line in joined.warnings()) == 1
+
+
 def test_a_disk_without_room_for_log_and_journal_costs_no_note(env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "bridge.log").symlink_to("/dev/full")
     with (

@@ -54,3 +54,7 @@ def test_mypy_misses_the_case_of_any_effect_that_is_taken_out_of_a_shell(shell: 
     missed = {Path(line.partition(":")[0]).stem for line in errors if '"assert_never"' in line}
     assert missed == {f"without_{name}" for name in EFFECTS}, found
     assert len(errors) == len(EFFECTS), found
+
+
+def test_the_service_stays_under_two_hundred_lines() -> None:
+    assert len((ROOT / SHELLS[0]).read_text("utf-8").splitlines()) < 200, "who decides is a core"
