@@ -33,10 +33,10 @@ from relay.wire.errors import LocalError
 from relay.wire.names import clean_name, clean_room
 
 GRACE_S = 6.0
-"""After Ctrl-C: how long the command may take to end by itself."""
+"""How long the command may take to end by itself after Ctrl-C, s."""
 LINGER_S = 6.0
-"""After COMMAND has ended by itself: how long what it started may take to do so too. Sonic Pi 3.2's server
-takes up to 3 s when its window is closed."""
+"""How long the command's descendants may take to end after it has ended by itself, s. Sonic Pi 3.2's server
+takes up to 3 s after its window is closed."""
 POLL_S = 0.1
 
 
@@ -153,7 +153,10 @@ def _who_is_there(endpoint: Endpoint, admission: Admission) -> str:
 
 @contextlib.contextmanager
 def _join_folder() -> Iterator[Path]:
-    """A folder for the shim, the journal and the log; gone afterwards. Raises LocalError without room."""
+    """Yield a folder for the shim, the journal and the log, and remove it afterwards.
+
+    Raises LocalError if it can't be made.
+    """
     with contextlib.ExitStack() as kept:
         with _room_needed():
             made = tempfile.TemporaryDirectory(prefix="jambridge-", ignore_cleanup_errors=True)
@@ -171,7 +174,7 @@ def _join_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _room_needed() -> Iterator[None]:
-    """Raise LocalError in words if what is written meanwhile can't be."""
+    """Raise LocalError, in words, if a file can't be written within this context."""
     try:
         yield
     except OSError as error:
@@ -186,7 +189,7 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
         config.save(settings, folder / "join.json")
     path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     interrupted: list[float] = []
-    ending = False  # from then on nothing may be interrupted any more
+    ending = False  # set once nothing may be interrupted any more
 
     def interrupt(number: int, _frame: object) -> None:
         interrupted.append(time.monotonic())
@@ -233,7 +236,8 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
 
 
 def _say_if_not_started(starting: StartWatch | None, folder: Path, *, ended: bool = False) -> None:
-    """Tell the player, once, if the command doesn't play through us: a shim that runs has a file here."""
+    """Tell the player, once, if the command doesn't play through us. A running shim has a file in
+    `folder`."""
     if starting is not None:
         started = any(folder.glob("shim-*.pid"))
         for line in starting.news(time.monotonic(), started=started, ended=ended):
@@ -250,7 +254,7 @@ def _shims(folder: Path) -> list[int]:
 
 
 def end_shims(folder: Path) -> None:
-    """End what our shims still run, if Sonic Pi went without ending its scsynth."""
+    """End the shims that still run because Sonic Pi went without ending its scsynth."""
     pids = _shims(folder)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
@@ -273,7 +277,7 @@ def _runs(pid: int) -> bool:
 
 
 class _Story:
-    """What the bridge logs, shown as it comes."""
+    """Shows the bridge's log on the terminal as it grows."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

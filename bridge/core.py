@@ -1,8 +1,8 @@
-"""Bridge: one member's bridge as a whole, the only place where its parts are put together.
+"""Bridge: one member's bridge as a whole. Its parts are put together only here.
 
-Pure: fed with bytes and readings of the clocks, it returns one list of effects. Whoever runs a bridge runs
-this: the service, the virtual laboratory, the fuzzer, the tests. Between two calls of `flush` any number of
-things may come in; nothing leaves before it.
+Pure: it takes bytes and clock readings and returns one list of effects. The service, the virtual laboratory,
+the fuzzer and the tests all use it. Any number of inputs may come between two calls of `flush`; effects leave
+only there.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,16 +28,16 @@ from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
 
 DEFAULT_TIMING = Timing(lead=ticks(0.200), shift=0)
-"""Until a relay has said otherwise."""
+"""Lead and shift until a relay has sent others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a bridge is at its start.
+    """The state of a bridge at its start.
 
-    own: slot and channels. need: ticks that scsynth needs a bundle before its timetag. memory: what the
-    bridge before this one left, and this one keeps up to date. tunes: it sets Sonic Pi's schedule-ahead.
-    client, synthdefs_loaded, foundation_complete: as the bridge before this one has last remembered them.
+    own: slot and channels. need: ticks that scsynth needs a bundle before its timetag. memory: left by the
+    previous bridge, and kept up to date by this one. tunes: whether it sets Sonic Pi's schedule-ahead.
+    client, synthdefs_loaded, foundation_complete: as last remembered by the previous bridge.
     """
 
     identity: Identity
@@ -55,10 +55,10 @@ class Setup:
 
 
 class Bridge:
-    """A member's bridge: tap, session, playout, paced replies, schedule-ahead, and what it remembers."""
+    """A member's bridge: tap, session, playout, paced replies, schedule-ahead, and its restart state."""
 
     def __init__(self, setup: Setup, reading: Reading, *, playout: type[Playout] = Playout) -> None:
-        """playout: a subclass, for who wants to look on."""
+        """playout: a subclass, for tests that observe it."""
         identity, own, memory = setup.identity, setup.own, setup.memory
         memory.slot = own.slot
         self.timebase = Timebase(reading)
@@ -84,23 +84,23 @@ class Bridge:
     # -- what comes in -------------------------------------------------------------------------------
 
     def tap(self, datagram: bytes, source: Address, *, received_local_ns: int, reading: Reading) -> None:
-        """Take in one datagram of the local Sonic Pi."""
+        """Process one datagram of the local Sonic Pi."""
         self.player.receive(datagram, source, received_local_ns=received_local_ns, reading=reading)
 
     def synth_says(self, datagram: bytes) -> bool:
-        """Take in one datagram of the local scsynth; return whether something follows from it."""
+        """Process one datagram of the local scsynth. Return whether it has effects."""
         return self.player.reply(datagram)
 
     def relay_says(self, message: control.Down, reading: Reading) -> None:
-        """Take in one control message. Raises MalformedControl if no relay says that there."""
+        """Process one control message. Raises MalformedControl if it is illegal in the present state."""
         self.session.receive_control(message, reading)
 
     def datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
-        """Take in one datagram of the relay."""
+        """Process one datagram of the relay."""
         self.session.receive_datagram(payload, received_local_ns=received_local_ns, reading=reading)
 
     def hello(self, reading: Reading) -> control.Hello:
-        """Return the first word of a new connection."""
+        """Return the first message of a new connection."""
         return self.session.hello(reading)
 
     def disconnected(self) -> None:
@@ -109,15 +109,15 @@ class Bridge:
 
     @property
     def asks_unread(self) -> int | None:
-        """The port of Sonic Pi's socket, if it matters now how much lies unread there; see `unread`."""
+        """The port of Sonic Pi's socket if its unread bytes matter now, else None; see `unread`."""
         return self.player.asks_unread
 
     def unread(self, unread_bytes: int, reading: Reading) -> None:
-        """Take note of how many bytes lie unread in Sonic Pi's socket."""
+        """Note how many bytes lie unread in Sonic Pi's socket."""
         self.player.unread(unread_bytes, reading.local_ns)
 
     def leave(self) -> list[Effect]:
-        """Note that the player leaves; return what is still to be done when the bridge goes."""
+        """Note that the player leaves. Return the last effects of the bridge."""
         tuned = [] if self._tuner is None or self.player.left else self._tuner.leave()
         return [*tuned, *self.session.leave()]
 
@@ -127,7 +127,7 @@ class Bridge:
         return self.player.left
 
     def count(self, *named: Callable[[], Mapping[str, int]]) -> None:
-        """Report what the shell counts, too: each returns totals by name."""
+        """Add counts of the shell to the reports. Each function returns totals by name."""
         self.ledger.count(*named)
 
     def plant(self, kind: FaultKind) -> None:
@@ -137,16 +137,18 @@ class Bridge:
     # -- time and what goes out ----------------------------------------------------------------------
 
     def wake(self, reading: Reading) -> None:
-        """Do what time asks for."""
+        """Do the work that is due by the clocks."""
         self.session.wake(reading)
         answers, own = self.player.drain()
         self._effects += [ToSynth(payload) for payload in own]
         self._answers += answers
 
     def flush(self, reading: Reading) -> list[Effect]:
-        """Return all effects since the last flush, in the order in which they are to be done; the last says
-        when to wake up next. Call it right after `wake`, with the clocks read anew: what leaves for the relay
-        is stamped with that."""
+        """Return all effects since the last flush, in the order of carrying them out.
+
+        The last effect is the next wake-up. Call this right after `wake`, with a new reading of the clocks,
+        since datagrams to the relay are stamped with it.
+        """
         effects, self._effects = self._effects, []
         effects += self.session.flush(reading)
         answers, self._answers = self._answers, []

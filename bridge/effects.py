@@ -1,4 +1,4 @@
-"""Effects: what a bridge asks its shell to do.
+"""Effects: the actions that a bridge asks its shell to do.
 
 Pure.
 """
@@ -10,7 +10,7 @@ from relay.wire import control
 
 @dataclass(frozen=True, slots=True)
 class SendDatagram:
-    """Send `payload` to the relay the way events go: over UDP, or TLS."""
+    """Send `payload` to the relay by the carrier of the events, UDP or TLS."""
 
     payload: bytes
 
@@ -31,7 +31,7 @@ class ToSynth:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Something a person should read."""
+    """A message for the player."""
 
     text: str
     warning: bool = False
@@ -39,7 +39,7 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Close the connection to the relay, and open another one: nobody is heard on it any more."""
+    """Close the connection to the relay and open another one, since nothing comes on it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,18 @@ class ToSonicPi:
 
 @dataclass(frozen=True, slots=True)
 class RunCode:
-    """Let the local Sonic Pi run `code`."""
+    """Make the local Sonic Pi run `code`."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """Put down the memory as it is now, and with it Sonic Pi's socket, whether its synthdefs are in scsynth,
-    and whether it has built its last at its start."""
+    """Save the restart state as it is now, with these facts.
+
+    client: Sonic Pi's socket. synthdefs_loaded: whether its synthdefs are in scsynth. foundation_complete:
+    whether it has made the last node of its start.
+    """
 
     client: tuple[str, int] | None
     synthdefs_loaded: bool
@@ -69,7 +72,7 @@ class Remember:
 
 @dataclass(frozen=True, slots=True)
 class NextWake:
-    """Wake the bridge at that local instant (ns), if nothing comes before; earlier ones are off."""
+    """Wake the bridge at this local instant (ns), unless an input comes before. It replaces earlier ones."""
 
     local_ns: int
 

@@ -1,8 +1,8 @@
-"""Due work: which places of a relay have something to do, so that nobody looks at the others.
+"""Due work: the places of a relay that have something to do, so that the others aren't looked at.
 
-Pure; instants are session timetags. A place is a room, a member's channel in it, or a room's housekeeping.
-It is stirred when anything happened to it, and comes up by itself at the instant that it was set to.
-Bound: a few heap entries a place; stale ones are swept out.
+Pure; instants are session timetags. A place is a room, a member's channel in it, or a room's housekeeping. It
+is stirred when anything happens to it, and it also comes up at the instant to which it was set. Bound: a few
+heap entries a place; stale ones are swept out.
 """
 
 from heapq import heapify, heappop, heappush
@@ -10,37 +10,38 @@ from heapq import heapify, heappop, heappush
 from relay.wire.timetag import ticks
 
 Place = tuple[str, int]
-"""A room's name, and a slot in it, ROOM or HOUSE. In this order a room's verdicts and heartbeat come before
-its channels, and its housekeeping after them."""
+"""A room's name, and a slot in it, ROOM or HOUSE. This order puts a room's verdicts and heartbeat before its
+channels, and its housekeeping after them."""
 
 ROOM = 0
 HOUSE = 32
-"""The slots are 1 to 31."""
+"""Beyond the slots, which are 1 to 31."""
 
 HOUSEKEEPING = ticks(0.250)
 
 NEVER = 1 << 64
-"""No timetag is so late."""
+"""Later than every timetag."""
 
 STALE_PER_PLACE = 4
 STALE_MIN = 64
 
 GOLDEN = 0x9E3779B9
-"""2**32 divided by the golden ratio: its multiples lie evenly in a circle, however many they are."""
+"""2**32 divided by the golden ratio. Its multiples are spread evenly over a circle, however many there
+are."""
 
 
 def next_round(turn: int, begin: int, now: int) -> int:
-    """Return the next instant after `now` of a room's housekeeping, every HOUSEKEEPING.
+    """Return the next instant after `now` of a room's housekeeping, which happens every HOUSEKEEPING.
 
-    turn: how many rooms were opened before it; each has another phase, so that they come one at a time.
-    begin: an instant of the first room's.
+    turn: number of rooms opened before it. It gives each room a phase of its own, so that they come one at a
+    time. begin: an instant of the first room's housekeeping.
     """
     phase = begin + (turn * GOLDEN % 2**32) * HOUSEKEEPING // 2**32
     return now + HOUSEKEEPING - (now - phase) % HOUSEKEEPING
 
 
 class Rounds:
-    """The instants of one room's housekeeping. turn, begin: as `next_round` takes them."""
+    """The schedule of one room's housekeeping. turn, begin: as for `next_round`."""
 
     def __init__(self, turn: int = 0, begin: int = 0, now: int = 0) -> None:
         self._turn = turn
@@ -49,26 +50,26 @@ class Rounds:
         self.hold(now)
 
     def hold(self, now: int) -> None:
-        """Note that the housekeeping is done now."""
+        """Note that housekeeping is done now. now: session ticks."""
         self.due_at = next_round(self._turn, self._begin, now)
 
 
 class DueWork:
-    """The places of one relay that have something to do now, and when the others have."""
+    """The places of one relay that have something to do now, and the instants of the others."""
 
     def __init__(self) -> None:
         self.stirred: set[Place] = set()
-        """Not yet set to an instant since something happened to them."""
+        """Places not yet set to an instant since something happened to them."""
         self._at: dict[Place, int] = {}
         self._heap: list[tuple[int, Place]] = []
-        """Of these an entry counts if `_at` says the same."""
+        """Entries are valid only if `_at` has the same instant."""
 
     def stir(self, room: str, slot: int) -> None:
         """Note that something happened to a place."""
         self.stirred.add((room, slot))
 
     def take(self, now: int) -> list[Place]:
-        """Return the places that are stirred or whose instant has come, in order; they stay stirred."""
+        """Return the places that are stirred or whose instant has come, in order. They stay stirred."""
         while self._heap and self._heap[0][0] <= now:
             at, place = heappop(self._heap)
             if self._at.get(place) == at:
@@ -77,7 +78,7 @@ class DueWork:
         return sorted(self.stirred)
 
     def settle(self, place: Place, at: int | None) -> None:
-        """Let a place come up by itself at that instant, or not at all."""
+        """Set the instant at which a place comes up by itself; None: never."""
         self.stirred.discard(place)
         if at is None:
             self._at.pop(place, None)
@@ -89,7 +90,7 @@ class DueWork:
                 heapify(self._heap)
 
     def next_at(self) -> int:
-        """Return the first instant that a place is set to; NEVER if none is."""
+        """Return the first instant to which a place is set; NEVER if there is none."""
         while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else NEVER

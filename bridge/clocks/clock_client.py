@@ -52,7 +52,7 @@ class Timekeeper:
         self._poller.restart_burst(reading.local_ns)
 
     def relock(self) -> None:
-        """Forget another relay's time: the next burst sets the clock in one step."""
+        """Forget another relay's time, so that the next burst sets the clock in one step."""
         if self._timebase.clock.locked:
             self._timebase.clock.relock()
 

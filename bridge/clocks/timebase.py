@@ -30,17 +30,17 @@ class Timebase:
 
     @property
     def in_time(self) -> bool:
-        """Whether session time is the relay's: until then its dues mean nothing here, nor ours there."""
+        """Whether session time is the relay's. Until then the two hosts' dues mean nothing to each other."""
         return self.clock.locked and not self.clock.relocking
 
     @property
     def rtt_s(self) -> float:
-        """The lowest round trip to the relay of late, s."""
+        """The least recent round trip to the relay, s."""
         return self.clock.rtt_s
 
     @property
     def error_bound_s(self) -> float:
-        """How far session time may be off from the relay's, s."""
+        """Greatest possible error of session time against the relay's, s."""
         return self.clock.error_bound_s
 
     def session_at(self, local_ns: int) -> int:

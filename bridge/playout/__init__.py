@@ -1,1 +1,1 @@
-"""Playout: what the local scsynth is handed, and when."""
+"""Playout: which events the local scsynth is handed, and when."""

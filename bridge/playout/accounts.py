@@ -23,17 +23,17 @@ class PlayoutCounts:
     """Counts since the start, for the log and for people. The reports count by second."""
 
     missed: int = 0
-    """Notes that weren't played, since this host came to them far too late."""
+    """Notes that weren't played because this host processed them far too late."""
     refused: Counter[str] = field(default_factory=Counter)
 
     def named(self) -> dict[str, int]:
-        """Return all by name, for the statistics."""
+        """Return all counts by name, for the statistics."""
         refused = {f"playout_refused_{reason}": count for reason, count in self.refused.items()}
         return {"missed_here": self.missed} | refused
 
 
 class Accounts:
-    """The book that the playout keeps."""
+    """The record of the playout."""
 
     def __init__(self, ledger: SecondsLedger) -> None:
         self.counts = PlayoutCounts()
@@ -59,11 +59,11 @@ class Accounts:
         self.counts.missed += 1
 
     def silent(self, number: int, due: int) -> None:
-        """Enter a note that found nothing to play at its due."""
+        """Enter a note whose buffers or synthdef were missing at its due (session ticks)."""
         self._ledger.silent(number, due)
 
     def unfound(self, nodes: int) -> None:
-        """Enter nodes of other members' foundations that scsynth hasn't got."""
+        """Enter nodes of other members' foundations that scsynth lacks."""
         self._ledger.unfounded += nodes
 
     def drop(self, held: Held) -> None:

@@ -13,7 +13,7 @@ from relay.wire.errors import Refused, RemoteError
 from relay.wire.sequence import Kind
 
 _LOADS = LOADS | {Act.READ_FILE}
-"""What takes memory or reads files comes as a resource, with all that is checked there, or not at all."""
+"""Messages that take memory or read files. They must come as a resource, which is checked, or are refused."""
 
 
 class Bodies:

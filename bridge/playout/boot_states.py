@@ -1,14 +1,14 @@
-"""Founded: what the other members' Sonic Pis built before the music, and whether this host's scsynth has it.
+"""Boot states: the foundations of the other members' Sonic Pis, and whether this host's scsynth has them.
 
-Pure. Whatever is founded goes into a member's store first, told by the relay or as an event of the room. It
-is built, in its order, once it can stand: the synthdefs are loaded, the member's channels known. Until then
-it waits here, and so does what is set on it meanwhile. Then scsynth is asked for each node by its number,
-since `/fail` names none. Where one is missing (its group came after it) all is built once more, of which what
-is there takes no notice; what is missing still is counted.
+Pure. Every part of a foundation goes into its member's store first, whether the relay reports it or it comes
+as an event. It is built, in order, once the synthdefs are loaded and the member's channels known. Until then
+it waits here, with later settings of it. After building scsynth is asked for each node by its number, since
+`/fail` names none. If one is missing, because its group came after it, everything is built once more;
+existing nodes are not affected. Nodes still missing are counted.
 
-What was told as of event N holds all that came up to N: of those events nothing founded is handed over again.
-A reset frees whatever its member has; what came after it, or was told since, is built again behind it.
-Bounds: those of a store for each slot; QUESTIONS_MAX questions at once.
+A foundation reported as of event N includes all events up to N, so none of these that found anything is
+handed over again. A reset frees all nodes of its member. Parts that came after it, or were reported since,
+are built again behind it. Bounds: those of a store for each slot; QUESTIONS_MAX questions at once.
 """
 
 import contextlib
@@ -26,34 +26,35 @@ from relay.wire.sequence import Flag, Judged
 from relay.wire.timetag import ticks
 
 ASKED_AFTER = ticks(0.5)
-"""After it was due; and so much later again, should the answer be lost."""
+"""Time from the due of a creation until scsynth is asked for the node; also the time until the question is
+repeated."""
 ASKED_TIMES = 3
-"""What scsynth then hasn't said a word of counts as missing."""
+"""Questions about a node. A node about which scsynth has said nothing by then counts as missing."""
 QUESTIONS_MAX = 64
-"""At once: they are answered one by one."""
+"""Questions at once, since scsynth answers them one by one."""
 
 
 @dataclass(slots=True)
 class _Question:
     slot: int
     at: int
-    """When it is asked next."""
+    """The session instant of the next question."""
     again: bool
-    """It was built once more already."""
+    """Whether the node was built a second time already."""
     times: int = 0
 
 
 class Founded:
-    """The foundations of the other members, by slot; `now` and dues are session instants."""
+    """The foundations of the other members, by slot. `now` and dues are session ticks."""
 
     def __init__(self) -> None:
         self._stores: dict[int, FoundationStore] = {}
         self._told: dict[int, int] = {}
-        """Slot -> number of the room as of which it was told last."""
+        """Slot -> the room's number as of which its foundation was last reported."""
         self._standing: set[int] = set()
         """Slots whose whole store has been handed to scsynth."""
         self._again: set[int] = set()
-        """Slots whose store has been, or is to be, handed over once more since their last reset."""
+        """Slots whose store was, or will be, handed over a second time since their last reset."""
         self._questions: dict[int, _Question] = {}
         """By node, in scsynth's numbers."""
 
@@ -61,25 +62,25 @@ class Founded:
         return sum(map(len, self._stores.values()))
 
     def learn(self, slot: int, told: Told, number: int) -> tuple[Told, int]:
-        """Take in what the relay tells as of event `number`; return what is new, and how much was refused."""
+        """Merge a foundation reported as of event `number`. Return its new part, and the number refused."""
         self._told[slot] = max(self._told.get(slot, BEFORE_ALL_NUMBERS), number)
         return self._store(slot).learn(told.messages, told.values, number)
 
     def is_told(self, event: Held | Judged) -> bool:
-        """Tell whether what was told holds the event already."""
+        """Return whether the reported foundation includes the event already."""
         return event.number is not None and event.number <= self._told.get(event.slot, BEFORE_ALL_NUMBERS)
 
     def load(self, event: Judged) -> bool:
-        """Take in a load; return whether it is to be done, since nobody has told of it."""
+        """Add a load event. Return whether to carry it out: no report has contained it."""
         if self.is_told(event):
             return False
         self._apply(event.slot, event.meaning, event.number, event.due)
         return True
 
     def is_handed_over(self, held: Held) -> bool:
-        """Take in an event that scsynth is about to be handed; return whether it is to be handed over now.
+        """Add an event that is about to be handed to scsynth. Return whether to hand it over now.
 
-        If not, it is told already, or will be built with the rest.
+        False if it was reported already, or will be built with the rest.
         """
         store = self._stores.get(held.slot)
         founds = Flag.FOUNDATION in held.flags
@@ -90,7 +91,7 @@ class Founded:
         try:
             if not store.concerns(held.kind, held.meaning, founds=founds):
                 return True
-        except RemoteError:  # remap will say the same, and count it
+        except RemoteError:  # remap raises the same error, which is then counted
             return True
         if self.is_told(held):
             return False
@@ -98,7 +99,7 @@ class Founded:
         return held.slot in self._standing or held.meaning.act is Act.UNLOAD
 
     def reset(self, held: Held) -> Told:
-        """Take in a reset that was handed over; return what is to be built behind it."""
+        """Apply a reset that was handed over. Return the part to build behind it."""
         slot = held.slot
         self._questions = {node: one for node, one in self._questions.items() if one.slot != slot}
         self._again.discard(slot)
@@ -109,17 +110,17 @@ class Founded:
         return nodes_of(store.told()) if slot in self._standing else Told([], [])
 
     def rise(self, slots: Iterable[int]) -> list[tuple[int, Told]]:
-        """Return (slot, its foundation) of those of `slots`, which can stand now, that didn't yet."""
+        """Return (slot, foundation) of those of `slots` that can be built now and weren't yet."""
         risen = sorted(set(slots) - self._standing)
         self._standing.update(risen)
         return [(slot, nodes_of(self._stores[slot].told())) for slot in risen if slot in self._stores]
 
     def stands(self, slot: int) -> bool:
-        """Tell whether what is new of this slot can be handed over as it comes."""
+        """Return whether new parts of this slot's foundation can be handed over at once."""
         return slot in self._standing
 
     def enter_epoch(self) -> None:
-        """Forget what only the former epoch's numbers and instants gave a meaning; what stands, stands."""
+        """Forget facts tied to the former epoch's numbers and instants. Nodes that exist stay."""
         self._told.clear()
         for store in self._stores.values():
             store.enter_epoch()
@@ -127,17 +128,18 @@ class Founded:
     # -- evidence ------------------------------------------------------------------------------------
 
     def ask(self, slot: int, nodes: Iterable[int], due: int) -> None:
-        """Note that scsynth was handed the creation of these nodes (its own numbers) for that instant."""
+        """Note that scsynth was handed the creation of these nodes (its own numbers) for the instant
+        `due`."""
         for node in nodes:
             self._questions[node] = _Question(slot, due + ASKED_AFTER, slot in self._again)
 
     def ask_for(self, held: Held, origin: Origin, now: int) -> None:
-        """Note that scsynth was handed an event that founds something; a late one is run at once."""
+        """Note that scsynth was handed an event that founds something. A late one is run at once."""
         nodes = [origin.node(node) for node, _, _ in held.meaning.creates]
         self.ask(held.slot, nodes, max(held.due, now))
 
     def questions(self, now: int) -> tuple[list[int], int]:
-        """Return the nodes that scsynth is to be asked for, and how many it keeps silent about."""
+        """Return the nodes to ask scsynth for, and the number of nodes that it has stayed silent about."""
         asked = [node for node, one in self._questions.items() if one.at <= now][:QUESTIONS_MAX]
         silent = [node for node in asked if self._questions[node].times == ASKED_TIMES]
         for node in silent:
@@ -149,11 +151,11 @@ class Founded:
         return nodes, len(silent)
 
     def next_question(self) -> int | None:
-        """Return when there are questions."""
+        """Return the session instant of the next question; None if there is none."""
         return min((one.at for one in self._questions.values()), default=None)
 
     def is_missing(self, node: int, *, there: bool) -> bool:
-        """Take in scsynth's answer; return whether a founded node is missing for good."""
+        """Process scsynth's answer on a node. Return whether a founded node is missing for good."""
         question = self._questions.pop(node, None)
         if question is None or there or question.again:
             return question is not None and not there
@@ -172,33 +174,33 @@ class Founded:
 
 
 def nodes_of(told: Told) -> Told:
-    """Return it without the loads: they depend on nothing, and are done as they come."""
+    """Return the foundation without its loads, which depend on nothing and are done at once."""
     return Told([one for one in told.messages if Meaning(one).act not in LOADS], told.values)
 
 
 def loads_of(told: Told) -> list[Meaning]:
-    """Return the loads of what was told."""
+    """Return the loads of a foundation."""
     return [one for one in map(Meaning, told.messages) if one.act in LOADS]
 
 
 @dataclass(slots=True)
 class Erection:
-    """What of a foundation is handed to scsynth: (due, messages for that instant), None for at once."""
+    """The part of a foundation to hand to scsynth: (due, messages for that instant), None for at once."""
 
     steps: list[tuple[int | None, list[bytes]]] = field(default_factory=list)
     nodes: list[int] = field(default_factory=list)
-    """Those that it creates, in scsynth's numbers."""
+    """The nodes that it creates, in scsynth's numbers."""
     refused: list[RemoteError] = field(default_factory=list)
 
 
 def erect(
     told: Told, origin: Origin, check: Callable[[Meaning, int], None], *, now: int, after: int | None
 ) -> Erection:
-    """Return how nodes and values of a member come into scsynth.
+    """Return the steps that bring a member's nodes and values into scsynth.
 
-    check: of its slot's guard. after: not before this instant, since a reset is to come; None: at once. A
-    node and what was set on it go together, so that it has its values from its first block on and slides to
-    none of them; what is due later is set when it is due.
+    check: that of the slot's guard. now: session ticks. after: not before this instant, since a reset is to
+    come; None: at once. A node and its settings go together, so that it starts with its values and doesn't
+    slide to them. Settings due later are applied at their due.
     """
     found = Erection()
     at = now if after is None else after
@@ -233,7 +235,7 @@ def _guarded(
     at: int,
     refused: list[RemoteError],
 ) -> list[tuple[int, Meaning]]:
-    """Return what of (due, message) the guard lets pass; the rest goes into `refused`."""
+    """Return the (due, message) pairs that the guard accepts. Errors about the rest go into `refused`."""
     passed = []
     for due, meaning in dated:
         try:

@@ -20,7 +20,7 @@ from relay.wire.sequence import Flag, Kind
 
 
 class Delivery:
-    """The last steps of an event; `now` is a session instant."""
+    """The last steps of an event. `now` is session ticks."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Delivery:
         *,
         need: int,
     ) -> None:
-        """need: ticks that scsynth needs a bundle before its timetag."""
+        """own_slot: that of this member. need: ticks that scsynth needs a bundle before its timetag."""
         self._own_slot = own_slot
         self._need = need
         self._out = out
@@ -49,7 +49,7 @@ class Delivery:
         self._fault: FaultPlanter | None = None
 
     def plant(self, kind: FaultKind) -> None:
-        """Plant a fault, for the tests that show that it is noticed."""
+        """Arm a fault, for the tests that show that faults are noticed."""
         if self._fault is None:
             self._fault = FaultPlanter()
         self._fault.arm(kind)
@@ -60,7 +60,7 @@ class Delivery:
         return len(self._at_synth)
 
     def ahead_count(self) -> int:
-        """Return how many events scsynth holds, as far as is known."""
+        """Return the number of events that scsynth holds, as far as known."""
         return len(self._at_synth)
 
     def hand_over(self, batch: list[Held], now: int, reading: Reading) -> None:
@@ -72,7 +72,7 @@ class Delivery:
         self._loads.run(now + self._need)
 
     def clock_was_set(self) -> None:
-        """Note that session time was set in one step, so that what scsynth has was due by another one."""
+        """Note that session time was set in one step, so events at scsynth have dues of the old time."""
         self._at_synth.forget()
         self._redo.forget()
 

@@ -1,9 +1,8 @@
-"""Planted faults: one event at one member dropped, swapped, altered or delayed, for the tests that show
-that this is noticed.
+"""Fault injection: drops, swaps, alters or delays an event at one member, for tests that faults are noticed.
 
-Pure. Does nothing unless the bridge was started with JAMBRIDGE_FAULT and then told to
-(bridge/shells/service.py). The fault hits what is handed to scsynth, and the digests are taken from what is
-handed over: so what is planted is seen by the relay's book as well as by a recorder behind the bridge.
+Pure. It does nothing unless the bridge was started with JAMBRIDGE_FAULT and then told to
+(bridge/shells/service.py). The fault affects the message handed to scsynth, and the digests are taken from
+that message. So the relay's ledger sees the fault as well as a recorder behind the bridge.
 """
 
 from enum import StrEnum
@@ -13,13 +12,13 @@ from relay.wire.sequence import Kind
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 DELAY = ticks(0.08)
-"""After its due."""
+"""Time after its due at which a delayed note is handed over."""
 PARTNER_WAIT = ticks(0.1)
-"""A note whose partner for a swap has not come so long before its due goes unswapped."""
+"""A note whose partner for a swap is still missing this long before its due is handed over unswapped."""
 
 
 class FaultKind(StrEnum):
-    """What happens to the next note."""
+    """The treatment of the next note."""
 
     DROP = "drop"
     SWAP = "swap"
@@ -28,7 +27,7 @@ class FaultKind(StrEnum):
 
 
 class FaultPlanter:
-    """Plants at most one fault each time it is armed."""
+    """Injects at most one fault each time it is armed."""
 
     def __init__(self) -> None:
         self._kind: FaultKind | None = None
@@ -36,14 +35,15 @@ class FaultPlanter:
         self._first: Held | None = None
         """The first note of a swap, until the second comes."""
         self.planted: list[tuple[FaultKind, int]] = []
-        """What was done, and to which room number."""
+        """The faults injected so far, with the room numbers of their events."""
 
     def arm(self, kind: FaultKind) -> None:
-        """Do this to the next judged note; to swap, to the next two of one second that have two dues."""
+        """Apply this fault to the next judged note. A swap takes the next two of one second with different
+        dues."""
         self._kind = kind
 
     def pass_on(self, batch: list[Held], now: int) -> list[Held]:
-        """Return what is to be handed over now of what would be. now: session instant."""
+        """Return the events to hand over now, given those that would be. now: session ticks."""
         passed: list[Held] = []
         for held in batch:
             if self._kind is FaultKind.SWAP and _makes_synth(held):
@@ -79,7 +79,7 @@ class FaultPlanter:
         return [first, second]
 
     def alter(self, held: Held, body: bytes) -> bytes:
-        """Return the body to hand over, its last bit turned if armed to (of a float's mantissa)."""
+        """Return the body to hand over. If armed, its last bit is flipped (in a float's mantissa)."""
         if self._kind is not FaultKind.ALTER or not _makes_synth(held):
             return body
         self._done(FaultKind.ALTER, held)

@@ -1,13 +1,12 @@
 """Hold-back queue: events until scsynth is handed them.
 
-Pure. scsynth keeps what it is handed until its timetag, sorted, and equal timetags as they came. So what the
-relay has judged goes by its number, as soon as all numbers before it are in hand: no delay of this host or
-of the network can touch it any more, and the order is the room's, (due, number). Only what is due far ahead
-waits. What stands behind a gap, and own events without a verdict, wait until the release advance before their
-due; at that time nothing waits any longer: what is there goes, and a straggler goes the moment it comes. An
-event is released at most once.
-Bounds: CAPACITY events, on top of which no note is taken, and of a slot only what makes STRUCTURE_CAPACITY. A
-note that is dropped is missed once; a group or a free would be missed by all that follows.
+Pure. scsynth sorts events by timetag, and keeps equal timetags in order of arrival. Therefore judged events
+leave by number, as soon as all numbers before them have arrived. Then no delay of this host or the network
+can affect them any more, and their order is the room's, (due, number). Only events due far ahead wait longer.
+Events behind a gap, and own events without a verdict, wait until the release advance before their due. At
+that time nothing waits any longer: the events at hand leave, and a late one leaves on arrival. An event is
+released at most once. Bounds: CAPACITY events. Beyond it notes are dropped, and of a slot other events beyond
+STRUCTURE_CAPACITY. A dropped note is missed once; a group or free would be missed by all later events.
 """
 
 import heapq
@@ -20,21 +19,23 @@ from relay.wire.sequence import Flag, Judged, Kind, OrderKey
 
 CAPACITY = 20_000
 STRUCTURE_CAPACITY = 8_000
-"""Of one slot, so that nobody takes the others' room. A payload has 1.1 kB at most: 9 MB a slot, and twice
-that for own events, whose bodies are kept, too."""
+"""Per slot, so that no slot uses up another's room. A payload has at most 1.1 kB: 9 MB a slot, and twice that
+for own events, whose bodies are kept too."""
 UNNUMBERED = 2**64
-"""Of equal dues, what has no number yet comes last: it will have a higher one than all that is known."""
+"""Sorts an event without a number last among equal dues, since its number will be higher than all known
+ones."""
 
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """An event in hand.
+    """An event in the queue.
 
-    meaning: of its message, in the sender's numbers. number: the room's, None while unconfirmed or for what
-    only this host plays. sub: > 0 for what is played at home only, after the own event `seq`. body: the
-    message remapped, if that is known already. home: what this host's scsynth is handed instead of what all
-    others are. expected: session instant at which its verdict is usually here; 0 where none was waited for.
-    counted: False for what a former epoch of the relay judged: it is played, but is no part of this one.
+    due: session ticks. meaning: that of its message, in the sender's numbers. number: the room's; None while
+    unconfirmed, and for messages played on this host only. sub: > 0 for a message played on this host only,
+    after the own event `seq`. body: the remapped message, if known. home: the message for this host's
+    scsynth, if it differs from the others'. expected: session instant at which its verdict usually arrives; 0
+    if none is awaited. counted: False if a former epoch of the relay judged it; it is then played but not
+    counted.
     """
 
     due: int
@@ -66,11 +67,11 @@ class HoldbackQueue:
         self._by_due: list[tuple[int, int, int, int, int, Held]] = []
         self._by_number: list[tuple[int, int, Held]] = []
         self._far: list[tuple[int, int, Held]] = []
-        """Nothing is missing before them, but they are due too far ahead: (due, number, event)."""
+        """Events with no gap before them that are due too far ahead: (due, number, event)."""
         self._home: dict[tuple[int, int, int], Held] = {}
-        """What is played at home only, as it was sent."""
+        """Messages played on this host only, by place."""
         self.overflows = 0
-        """Events that were dropped, as there was no room."""
+        """The number of events dropped because the queue was full."""
         self._own_gone = 0
         """The highest own seq that was released."""
         self._of_slot = Counter[int]()
@@ -79,12 +80,14 @@ class HoldbackQueue:
         return len(self._live)
 
     def named(self) -> dict[str, int]:
-        """Return what was dropped by a name, for the statistics."""
+        """Return the number of dropped events, by name, for the statistics."""
         return {"overflowed": self.overflows}
 
     def push(self, held: Held) -> bool:
-        """Put an event in; one of the same slot, seq and sub replaces what was held. Return False where it
-        was dropped, as there is no room: it will never be released."""
+        """Add an event. It replaces one with the same slot, seq and sub.
+
+        Return False if it was dropped because the queue is full; then it will never be released.
+        """
         place = (held.slot, held.seq, held.sub)
         if len(self._live) >= CAPACITY and place not in self._live and not self._is_kept(held):
             self.overflows += 1
@@ -104,7 +107,7 @@ class HoldbackQueue:
         return self._live.get((self.own_slot, seq, 0))
 
     def confirm_own(self, event: Judged) -> bool:
-        """Give the own event its verdict; return whether it is still held."""
+        """Give the own event its verdict. Return whether it is still held."""
         held = self.own(event.seq)
         if held is None:
             return False
@@ -113,28 +116,29 @@ class HoldbackQueue:
         return True
 
     def next_sub(self) -> int:
-        """Return the place behind its own event of what is played at home only, after all before it."""
+        """Return the `sub` that sorts a message played on this host only after all earlier ones."""
         return self._entries + 1
 
     def take_own(self, seq: int) -> Held | None:
-        """Take out the own event `seq` if it is still held."""
+        """Remove and return the own event `seq` if it is still held."""
         held = self.own(seq)
         if held is not None:
             self._remove(held)
         return held
 
     def held(self) -> list[Held]:
-        """Return what is in the queue, in no order."""
+        """Return all held events, in no order."""
         return list(self._live.values())
 
     def release(
         self, until: int, *, ready: int = 0, ahead: int = 0, room: int = CAPACITY, now: int = 0
     ) -> list[Held]:
-        """Take out, in this order: what is due at or before `ahead` and has a number up to `ready`, by number
-        and at most `room` events; then what is due at or before `until`, by due.
+        """Remove and return the events to hand over now.
 
-        ready: every event up to this number has come. now: what is due before it scsynth runs as it comes, so
-        that goes first, by due. What is played at home only follows its own event.
+        First, at most `room` events with number <= `ready` and due <= `ahead`, by number. Then every event
+        with due <= `until`, by due. ready: all events up to this number have arrived. now: events due before
+        it run on arrival, so they go first, by due. A message played on this host only leaves right after the
+        own event it followed.
         """
         released = self._release_ready(ready, ahead, room, now)
         while self._is_due(until):
@@ -144,12 +148,13 @@ class HoldbackQueue:
         return released
 
     def next_due(self) -> int | None:
-        """Return the earliest due in the queue."""
+        """Return the earliest due in the queue (session ticks); None if it is empty."""
         self._drop_stale()
         return self._by_due[0][0] if self._by_due else None
 
     def next_far(self) -> int | None:
-        """Return the earliest due of what waits for nothing but its time."""
+        """Return the earliest due (session ticks) among events with no gap before them; None if there are
+        none."""
         while self._far:
             due, number, held = self._far[0]
             if self._is_live(held) and (held.due, held.number) == (due, number):
@@ -158,7 +163,8 @@ class HoldbackQueue:
         return self._far[0][0] if self._far else None
 
     def drop_before(self, slot: int, seq: int, due: int) -> list[Held]:
-        """Take out what `slot` sent before `seq` and is due after `due` (its slot was reset), in order."""
+        """Remove and return, in order, the events of `slot` before `seq` that are due after `due`: it was
+        reset."""
         dropped = [
             held for held in self._live.values() if held.slot == slot and held.seq < seq and held.due > due
         ]
@@ -167,14 +173,14 @@ class HoldbackQueue:
         return sorted(dropped, key=lambda held: (*held.key, held.seq, held.sub))
 
     def next_reset(self, slot: int) -> int:
-        """Return the latest due of a slot reset that is still held for `slot`, 0 if there is none."""
+        """Return the latest due of a held slot reset of `slot`; 0 if there is none."""
         return max(
             (held.due for held in self._live.values() if held.slot == slot and held.kind is Kind.RESET),
             default=0,
         )
 
     def enter_epoch(self) -> None:
-        """Forget the numbers: they were given by a relay that is no more."""
+        """Forget the numbers, since the relay that gave them is gone."""
         self._by_number.clear()
         self._far.clear()
         for held in self._live.values():
@@ -186,9 +192,9 @@ class HoldbackQueue:
         return [held.number for held in self._live.values() if held.number is not None]
 
     def convert(self, due_of: Callable[[int], int]) -> int:
-        """Give every event without a verdict of this epoch a new due; return how many.
+        """Give every event without a verdict of this epoch a new due. Return their number.
 
-        Judged dues are session instants of the relay and need none.
+        Judged dues are session instants of the relay and stay.
         """
         affected = [held for held in self._live.values() if held.number is None]
         for held in affected:
@@ -201,7 +207,7 @@ class HoldbackQueue:
     # ------------------------------------------------------------------------------------------------
 
     def _release_ready(self, ready: int, ahead: int, room: int, now: int) -> list[Held]:
-        """Take out what nothing is missing before, by number."""
+        """Remove and return the events with no gap before them, by number."""
         while self._by_number and self._by_number[0][0] <= ready:
             number, _, held = heapq.heappop(self._by_number)
             if self._is_live(held) and held.number == number:
@@ -222,7 +228,7 @@ class HoldbackQueue:
         return released
 
     def _take_home(self, seq: int, ahead: int) -> list[Held]:
-        """Take out what is played at home only, after an own event up to `seq`."""
+        """Remove and return messages played on this host only that follow an own event up to `seq`."""
         taken = [held for held in self._home.values() if held.seq <= seq and held.due <= ahead]
         for held in taken:
             self._remove(held)
@@ -253,7 +259,7 @@ class HoldbackQueue:
     def _drop_stale(self) -> None:
         while self._by_due:
             due, number, *_, held = self._by_due[0]
-            # An event that has no number any more (another epoch) is where it was.
+            # An event that lost its number (another epoch) keeps its old entry.
             if self._is_live(held) and held.due == due and (held.number in (number, None)):
                 return
             heapq.heappop(self._by_due)

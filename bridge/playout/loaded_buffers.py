@@ -1,8 +1,8 @@
-"""Buffers: what this host's scsynth has loaded, and which notes found nothing to play.
+"""Loaded buffers: the buffers of this host's scsynth, and the notes that lacked theirs.
 
-Pure; buffers go by scsynth's own numbers, instants are session timetags. A note is handed over long before
-its due, and what it plays may still be loaded in between: so whether it was silent here is known at its due.
-Bound: as many notes as are handed over ahead of their dues.
+Pure. Buffers go by scsynth's own numbers, instants are session timetags. A note is handed over long before
+its due, and its buffers may still be loaded in between. So only at its due is it known whether it was silent
+here. Bound: as many notes as are handed over ahead of their dues.
 """
 
 import heapq
@@ -18,20 +18,20 @@ class Buffers:
         self.synthdefs_loaded = False
         self._memory = BufferMemory()
         self._unsure: list[tuple[int, int, list[int]]] = []
-        """(due, number, buffers) of notes handed over while what they need wasn't there for sure."""
+        """(due, number, buffers) of notes handed over while a buffer or synthdef was not surely loaded."""
         self._frees: list[tuple[int, int]] = []
-        """(due, buffer) of those that scsynth was told to free but hasn't yet."""
+        """(due, buffer) of those that scsynth was told to free but hasn't freed yet."""
 
     def note_loaded(self, buffer: int) -> None:
         """Note that a buffer is loaded."""
         self.loaded.add(buffer)
 
     def claim(self, buffer: int, samples: int) -> None:
-        """Note a load of so many samples that is about to be handed over. Raises Refused (buffer-memory)."""
+        """Note a load of `samples` samples before its hand-over. Raises Refused (buffer-memory)."""
         self._memory.claim(buffer, samples)
 
     def free(self, buffer: int, due: int) -> None:
-        """Note that scsynth is told to free a buffer at that instant."""
+        """Note that scsynth is told to free a buffer at the session instant `due`."""
         heapq.heappush(self._frees, (due, buffer))
         self._memory.free(buffer)
 
@@ -52,7 +52,7 @@ class Buffers:
         return found
 
     def clear_notes(self) -> None:
-        """Forget the notes: their dues mean nothing any more."""
+        """Forget the notes, since their dues are no longer valid."""
         self._unsure.clear()
         while self._frees:
             self.loaded.discard(heapq.heappop(self._frees)[1])

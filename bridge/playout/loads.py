@@ -65,7 +65,7 @@ class Loads:
 
     def handed_over(self, held: Held, origin: Origin) -> None:
         """Note the buffer that an event frees, or the buffers that a note plays."""
-        if held.sub or not held.counted:  # in the jam's numbers already, and nobody else's business
+        if held.sub or not held.counted:  # has the jam's numbers already, and is not reported
             return
         meaning = held.meaning
         if meaning.unloads is not None:
@@ -76,10 +76,10 @@ class Loads:
             )
 
     def run(self, until: int) -> None:
-        """Enter the notes due at or before a session instant that found nothing to play."""
+        """Enter the notes due at or before a session instant that lacked a buffer or synthdef."""
         for number, due in self.buffers.silent(until):
             self._accounts.silent(number, due)
 
     def clock_was_set(self) -> None:
-        """Forget the notes: their dues mean nothing any more."""
+        """Forget the notes, since their dues are no longer valid."""
         self.buffers.clear_notes()

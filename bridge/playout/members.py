@@ -19,7 +19,7 @@ from relay.wire.sequence import Judged
 
 
 class Members:
-    """The members of the room, this one included; `now` is a session instant."""
+    """The members of the room, this one included. `now` is session ticks."""
 
     def __init__(self, own: Origin, out: Outgoing, accounts: Accounts, loads: Loads, resets: Resets) -> None:
         self._own = own
@@ -45,11 +45,11 @@ class Members:
 
     @property
     def have_synthdefs(self) -> bool:
-        """Whether Sonic Pi's synthdefs are in scsynth, as far as is known."""
+        """Whether Sonic Pi's synthdefs are in scsynth, as far as known."""
         return self.places.have_synthdefs
 
     def synthdefs_loaded(self) -> None:
-        """Make the strips, which could not be made before the synthdefs were there."""
+        """Note that the synthdefs are loaded, and make the strips that waited for them."""
         self._loads.synthdefs_loaded()
         self.places.synthdefs_loaded()
 
@@ -85,7 +85,7 @@ class Members:
         self._accounts.unfound(self.founded.is_missing(node, there=there))
 
     def takes_now(self, held: Held) -> bool:
-        """Take in an event of another member; return whether it is to be handed over now."""
+        """Add an event of another member. Return whether to hand it over now."""
         return self.founded.is_handed_over(held)
 
     def founds(self, held: Held, now: int) -> None:

@@ -1,4 +1,5 @@
-"""Absent: samples of the others that this machine has not, or can't read; the first TOLD_MAX are told, once.
+"""Missing samples: samples of other members that this host lacks or can't read. The first TOLD_MAX are
+announced.
 
 Pure. Bound: NAMES_MAX names.
 """
@@ -8,16 +9,16 @@ from bridge.effects import Tell
 
 NAMES_MAX = 256
 TOLD_MAX = 16
-"""Names: the others choose them, and should fill nobody's screen."""
+"""Names announced. The others choose the names, so they must not be able to fill the player's screen."""
 
 
 class Absent:
-    """What this host can't load of what the others play."""
+    """The samples of other members that this host can't load."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, int] = {}
         self.loads = 0
-        """All of them, those of names beyond NAMES_MAX included."""
+        """The number of failed loads, those of names beyond NAMES_MAX included."""
         self._news: list[Tell] = []
 
     def note(self, name: str) -> None:
@@ -31,10 +32,10 @@ class Absent:
         self.by_name[name] = self.by_name.get(name, 0) + 1
 
     def named(self) -> dict[str, int]:
-        """Return the loads by a name, for the statistics."""
+        """Return the number of failed loads, by name, for the statistics."""
         return {"absent_samples": self.loads}
 
     def news(self) -> list[Tell]:
-        """Take out what to tell."""
+        """Return new messages for the player, each once."""
         news, self._news = self._news, []
         return news

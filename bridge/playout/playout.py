@@ -1,9 +1,10 @@
-"""Playout: hands every event of the room to this host's scsynth before its due, so that it runs their order.
+"""Playout: hands every event of the room to this host's scsynth before its due, so that scsynth runs their
+order.
 
-Pure. Judged events come from the session, own ones as stamped from the tap; what leaves are bytes for
-scsynth. At release time nothing waits; a straggler goes the moment it comes, counted and named. This is the
-face of the package: whoever else is in the bridge asks the playout, and nothing inside it.
-Bound: AHEAD_COUNT_MAX judged events are at scsynth ahead of the release advance.
+Pure. Judged events come from the session, own ones as stamped from the tap. The output is bytes for scsynth.
+Events never wait beyond their release time. A late one leaves on arrival, is counted and named. This class is
+the face of the package: the rest of the bridge uses it, and nothing inside. Bound: AHEAD_COUNT_MAX judged
+events are at scsynth ahead of the release advance.
 """
 
 from collections.abc import Callable
@@ -31,11 +32,12 @@ from relay.wire.meaning import Meaning
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Scheme, Stamped
 
 AHEAD_COUNT_MAX = 1024
-"""scsynth's own queue holds 2048 bundles and then drops silently; Sonic Pi's boots and others want room."""
+"""scsynth's own queue holds 2048 bundles and then drops silently. Others, such as a booting Sonic Pi, need
+room too."""
 
 
 class Playout:
-    """The way from judged events to scsynth."""
+    """The path from judged events to scsynth."""
 
     def __init__(
         self,
@@ -47,8 +49,10 @@ class Playout:
         need: int,
         release_advance: int,
     ) -> None:
-        """need: ticks that scsynth needs a bundle before its timetag. release_advance: ticks before its due
-        at which an event leaves the hold-back queue at the latest."""
+        """need: ticks that scsynth needs a bundle before its timetag.
+
+        release_advance: ticks before its due at which an event leaves the hold-back queue at the latest.
+        """
         self.own = own
         self.release_advance = release_advance
         self.taken_over: HandedOver | None = None
@@ -69,7 +73,7 @@ class Playout:
         ledger.count(self._accounts.named, self._loads.named, self._queue.named, timebase.named)
 
     def drain(self) -> list[bytes]:
-        """Take out the datagrams for scsynth, in order."""
+        """Return the datagrams for scsynth, in order, and remove them."""
         return self._out.drain()
 
     def news(self) -> list[Tell]:
@@ -84,7 +88,7 @@ class Playout:
 
     def found(self, told: Foundation, reading: Reading) -> None:
         """Take in the boot state of a member. Only what is new in it is built."""
-        if told.slot == self.own.slot:  # after a restart: our own scsynth has it all
+        if told.slot == self.own.slot:  # after a restart; the own scsynth has all of it
             self._loads.loaded_before(told.messages, self.own)
             return
         now = self._timebase.session_at(reading.local_ns)
@@ -96,7 +100,7 @@ class Playout:
 
     @property
     def has_synthdefs(self) -> bool:
-        """Whether Sonic Pi's synthdefs are in scsynth, as far as is known."""
+        """Whether Sonic Pi's synthdefs are in scsynth, as far as known."""
         return self._members.have_synthdefs
 
     def synthdefs_loaded(self) -> None:
@@ -104,7 +108,7 @@ class Playout:
         self._members.synthdefs_loaded()
 
     def buffer_loaded(self, buffer: int) -> None:
-        """Note that scsynth has loaded a buffer; the number is its own."""
+        """Note that scsynth has loaded a buffer, by scsynth's number."""
         self._loads.loaded(buffer)
 
     def own_guard(self) -> Guard:
@@ -118,7 +122,7 @@ class Playout:
         self.taken_over = before
 
     def follow(self, scheme: Scheme) -> None:
-        """Go by the room's scheme."""
+        """Follow the room's scheme."""
         self._behind.follow(scheme)
 
     def enter_epoch(self) -> None:
@@ -157,7 +161,7 @@ class Playout:
     def hold_own(
         self, event: Stamped, due: int, *, body: bytes | None = None, home: bytes | None = None
     ) -> None:
-        """Take in an own event as stamped. body, home: as in `Held`."""
+        """Add an own event as stamped. due: session ticks. body, home: as in `Held`."""
         self._queue.push(Held(due, self.own.slot, event.seq, event.kind, event.meaning, body=body, home=home))
 
     def hold_home(self, home: bytes, meaning: Meaning, kind: Kind, due: int, *, after: int) -> None:
@@ -168,10 +172,10 @@ class Playout:
         self._queue.push(Held(due, self.own.slot, after, kind, meaning, self._queue.next_sub(), home=home))
 
     def judged(self, event: Judged, reading: Reading) -> None:
-        """Take in the relay's verdict on an event of any member, this one included."""
+        """Process the relay's verdict on an event of any member, this one included."""
         own = event.slot == self.own.slot
         if own and Flag.SILENCED in event.flags:
-            # Our own music never stops; but it belongs to the sequence that everybody counts.
+            # The own music never stops, but the reset belongs to the sequence that everybody counts.
             self._accounts.tally(event, RESET)
         elif self.taken_over is not None and self.taken_over.covers(event, own=own):
             return
@@ -188,8 +192,12 @@ class Playout:
             self._queue.push(held)
 
     def release(self, reading: Reading, ready: int = 0, *, alone: bool = False) -> None:
-        """Hand over what has a number up to `ready`, before which nothing is missing, and what is due within
-        the release advance; without a relay (alone) all that is near, since there is nothing to wait for."""
+        """Hand over the events whose time has come.
+
+        These are events with a number up to `ready`, before which there is no gap, and all events due within
+        the release advance. alone: without a relay every event due soon is handed over, since no verdict will
+        come.
+        """
         now = self._timebase.session_at(reading.local_ns)
         self._members.rise(now, reading)
         self._wait_until_before = HANDED_AHEAD_MAX if alone else self.release_advance
@@ -199,7 +207,7 @@ class Playout:
         self._deliver(batch, now, reading)
 
     def next_release(self) -> int | None:
-        """Return the session instant of the next release, None if nothing is held."""
+        """Return the session instant of the next release; None if nothing is held."""
         due, far = self._queue.next_due(), self._queue.next_far()
         instants = [] if due is None else [due - self._wait_until_before]
         if far is not None and self._delivery.ahead_count() < AHEAD_COUNT_MAX:
@@ -222,7 +230,8 @@ class Playout:
         return self._accounts.unconfirmed()
 
     def due_unjudged(self, seq: int) -> int | None:
-        """Return the due of an own event as stamped, played or not; None if it has a verdict or is over."""
+        """Return the due of an own event as stamped, played or not; None if it has a verdict or is
+        unknown."""
         held = self._queue.own(seq)
         if held is not None:
             return held.due if held.number is None else None
@@ -238,5 +247,5 @@ class Playout:
         return self._accounts.counts
 
     def plant(self, kind: FaultKind) -> None:
-        """Plant a fault, for the tests that show that it is noticed."""
+        """Arm a fault, for the tests that show that faults are noticed."""
         self._delivery.plant(kind)

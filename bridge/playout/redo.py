@@ -1,12 +1,12 @@
-"""Redo: what must follow a member's group or FX again that comes when it should have run already.
+"""Redo: repeats later messages behind a member's group or FX that comes after they have run.
 
-Pure. A group that comes after its free would stay for ever, and one that comes after its FX would leave that
-out: scsynth has refused it. Both happen where one of them had to be sent again. So of what was sent after it
-and has run, what is about its nodes, or about what was made inside them, is handed over once more behind it,
-in the order in which it ran. A slot reset that comes late is followed by all that was begun since, and what
-comes after its slot's reset is freed at once. scsynth refuses to make what is there and to free what is gone,
-so only what was in the wrong order changes.
-Bounds: KEPT events a slot, for KEPT_FOR after their due; WORK_MAX late events and repeats of a slot in it.
+Pure. A group that comes after its free would stay for ever. An FX that comes before its group is refused by
+scsynth and would be missing. Both happen when one of them had to be sent again. Therefore messages that were
+sent after the late one and have run are repeated behind it, in the order in which they ran, if they concern
+its nodes or nodes made inside them. A late slot reset is followed by everything begun since. A node that
+comes after its slot's reset is freed at once. scsynth refuses to make existing nodes and to free missing
+ones, so only wrongly ordered messages have an effect. Bounds: KEPT events a slot, for KEPT_FOR after their
+due; WORK_MAX late events and repeats of a slot in that time.
 """
 
 from bisect import insort
@@ -23,7 +23,8 @@ from relay.wire.timetag import ticks
 KEPT = 4096
 KEPT_FOR = ticks(10.0)
 WORK_MAX = 1_000
-"""A run has some ten groups and FX; nobody shall make others work by sending in a wrong order."""
+"""A run has some ten groups and FX. The limit keeps a member from making others work by sending in a wrong
+order."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,22 +33,22 @@ class _Done:
     seq: int
     message: bytes
     made: tuple[tuple[int, int], ...] = field(compare=False)
-    """(node, where it was put) of each node that it makes, in its sender's numbers; likewise `about`."""
+    """(node, its target) of each node that it makes, in its sender's numbers, like `about`."""
     about: frozenset[int] = field(compare=False)
 
 
 @dataclass(slots=True)
 class _Slot:
     done: list[_Done] = field(default_factory=list)
-    """In the order in which it runs."""
+    """In the order in which scsynth runs it."""
     reset: tuple[int, int] = (0, 0)
     """The newest reset that was handed over: (due, seq)."""
     work: int = 0
-    """Late events and repeats since `work_from`."""
+    """Number of late events and repeats since `work_from`."""
     work_from: int = 0
 
     def may_work(self, now: int) -> bool:
-        """Tell whether one more late event may be looked at, or handed over again."""
+        """Return whether one more late event may be examined, or one more message repeated."""
         if now > self.work_from + KEPT_FOR:
             self.work_from, self.work = now, 0
         self.work += 1
@@ -55,17 +56,17 @@ class _Slot:
 
 
 class Redo:
-    """The structure that scsynth was handed lately, by slot."""
+    """The groups, FX and settings that scsynth was handed lately, by slot."""
 
     def __init__(self) -> None:
         self._slots: dict[int, _Slot] = {}
 
     def forget(self) -> None:
-        """Forget it all: the clock was set, or the relay is another one."""
+        """Forget everything: the clock was set, or the relay is another one."""
         self._slots.clear()
 
     def hand_over(self, held: Held, message: bytes, now: int, *, late: bool) -> list[list[bytes]]:
-        """Return the messages to hand over for an event, by bundle: its own, and what must follow it again.
+        """Return the messages to hand over for an event, by bundle: its own, and those to repeat behind it.
 
         late: scsynth can't run it at its due any more.
         """
@@ -73,7 +74,7 @@ class Redo:
         if held.sub or held.meaning.is_note:
             return bundles
         slot, one = self._slots.setdefault(held.slot, _Slot()), _done(held, message)
-        # What is overtaken and timed may still run at its own time, and then it has its place.
+        # A timed event that was overtaken may still run at its own time, and then it is in its place.
         overtaken = Flag.OVERTAKEN in held.flags and (
             held.kind is not Kind.TIMED or Flag.RETIMED in held.flags
         )
@@ -93,7 +94,7 @@ class Redo:
 
 
 def _behind(slot: _Slot, held: Held, late: _Done, *, runs: int, overtaken: bool) -> Iterator[bytes]:
-    """Yield what must follow a late event again."""
+    """Yield the messages to repeat behind a late event."""
     reset_due, reset_seq = slot.reset
     if held.kind is not Kind.RESET and held.seq < reset_seq and reset_due <= runs:
         yield from (write.free_node(Origin(held.slot).node(node)) for node, _ in late.made)

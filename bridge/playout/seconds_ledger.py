@@ -1,8 +1,8 @@
-"""Reports: what this host handed to its scsynth, second by second of session time, for the relay.
+"""Seconds ledger: the events handed to this host's scsynth, second by second of session time, for the relay.
 
-Pure. A second is reported SETTLED after it ended, and a little later by slot, so that the relay gets one
-report at a time. The digest runs over (number, message without its
-timetag) in scsynth's order: by timetag, then by arrival. Bounds: SECONDS_KEPT seconds, WAYS_KEPT ways down.
+Pure. A second is reported SETTLED after its end, and slightly later by slot, so that the relay gets one
+report at a time. The digest runs over (number, message without its timetag) in scsynth's order: by timetag,
+then by arrival. Bounds: SECONDS_KEPT seconds, WAYS_KEPT downlink delays.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ from relay.wire.sequence import Scheme
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 SETTLED = ticks(0.5)
-"""After a second has ended: what comes later than this was late anyway. What differs is to be named within
-three seconds of what happened to it, which is at most a second before its due."""
+"""Time from the end of a second to its report; events that come even later were late anyway. A difference
+must be named within three seconds of its cause, which lies at most a second before the due."""
 SPREAD = ticks(0.25)
-"""Between the reports of slot 0 and of slot 32, of one second. Taking in those of 31 members stops the relay
-for 18 ms if they come together. No wider: a report comes too late to name what differs in time."""
+"""Time between the reports of slot 0 and slot 32 on one second. If the reports of 31 members come together,
+they stop the relay for 18 ms. A wider spread would be too late to name differences in time."""
 SLOTS = 32
 SECONDS_KEPT = 15
 DIGEST_BYTES = 16
@@ -39,7 +39,7 @@ MARGINS_LISTED = 256
 DOWN_SAMPLES = 512
 COUNT_NAME_MAX = 40
 WAYS_KEPT = 8 * WAYS_MAX
-"""Between two reports; while none can be sent the oldest are forgotten."""
+"""Between two reports. While none can be sent, the oldest are forgotten."""
 
 
 def event_digest(number: int, message: bytes) -> bytes:
@@ -64,7 +64,7 @@ class _Second:
 
 @dataclass(frozen=True, slots=True)
 class PathFigures:
-    """What the session knows of path and clock when a report is made; milliseconds.
+    """The session's figures on path and clock for a report. Names carry the units.
 
     clock_offset_ms > 0: the room's clock is ahead of this host's wall clock.
     """
@@ -80,12 +80,12 @@ class PathFigures:
 
 
 class SecondsLedger:
-    """The book that a bridge keeps of its own hand-overs."""
+    """A bridge's record of its hand-overs."""
 
     def __init__(self) -> None:
         self._seconds: dict[int, _Second] = {}
         self._settled = SETTLED
-        """Of this slot."""
+        """Time from the end of a second to this slot's report, ticks."""
         self._whole_from = 0
         self._reported_up_to = 0
         self._arrivals = 0
@@ -93,19 +93,20 @@ class SecondsLedger:
         self._down_s: deque[float] = deque(maxlen=DOWN_SAMPLES)
         self._ways: deque[tuple[int, int]] = deque(maxlen=WAYS_KEPT)
         self.report_at = 0
-        """Session instant of the next report."""
+        """The session instant of the next report."""
         self.missing: list[int] = []
         self._missing_count = 0
         self.unconfirmed = 0
-        """Own events handed over without a verdict since the last report; numbers come later, if at all."""
+        """Own events handed over without a verdict since the last report. Their numbers come later, if at
+        all."""
         self.refused = 0
         self.local_only = 0
         self.unfounded = 0
-        """Groups and mixers of other members that scsynth says it hasn't got, since the last report."""
+        """Other members' groups and mixers that this scsynth lacks, by its answers since the last report."""
         self.unplayed = 0
-        """Own notes that came to the tap's reader when their time was over, since the last report."""
+        """Own notes that reached the tap when their time was over, since the last report."""
         self._counters: list[Callable[[], Mapping[str, int]]] = []
-        """Whoever counts something beside: returns totals by name; each report tells how they grew."""
+        """Sources of further counts. Each returns totals by name; reports contain their growth."""
         self._counted: dict[str, int] = {}
         self.totals: dict[str, int] = dict.fromkeys(
             ("events", "late", "unconfirmed", "out_of_order", "silent_here", "missing"), 0
@@ -120,18 +121,18 @@ class SecondsLedger:
         return {name: total for named in self._counters for name, total in named().items()}
 
     def start(self, session_now: int, *, slot: int) -> None:
-        """Joined (again), or the clock was stepped: only seconds that begin from now on are whole."""
+        """Begin to count whole seconds from now on. Call it after a join and after a step of the clock."""
         self._settled = SETTLED + SPREAD * slot // SLOTS
         self._whole_from = session_now // TICKS_PER_S + 1
         self._reported_up_to = self._whole_from - 1
         self.report_at = self._next_report(session_now)
 
     def follow(self, scheme: Scheme) -> None:
-        """Count by the room's scheme: in TIMESTAMP a verdict changes nothing, so none is missed."""
+        """Follow the room's scheme. In TIMESTAMP no verdict is awaited, so no event counts as unconfirmed."""
         self._awaits_verdicts = scheme is Scheme.JUDGED
 
     def enter_epoch(self) -> None:
-        """Forget all seconds: another relay counts them, by another clock."""
+        """Forget all seconds, since another relay counts them by another clock."""
         self._seconds.clear()
         self._ways.clear()
 
@@ -148,10 +149,10 @@ class SecondsLedger:
         unconfirmed: bool = False,
         out_of_order: bool = False,
     ) -> None:
-        """Note one room event. timetag: session instant that scsynth was given for it.
+        """Note one event of the room. timetag: the session instant that scsynth was given for it.
 
-        margin_s: due minus hand-over, less what scsynth needs; None where nothing was to be in time.
-        arrival: its place at scsynth, of `next_arrival`, if it was handed over before.
+        margin_s: due minus hand-over, less scsynth's need; > 0 is early; None if the event had no time to
+        keep. arrival: its place at scsynth by `next_arrival`, if it was handed over before.
         """
         second = self._seconds.setdefault(due // TICKS_PER_S, _Second())
         arrival = self.next_arrival() if arrival is None else arrival
@@ -170,7 +171,7 @@ class SecondsLedger:
             second.margins_ms.append(margin_s * 1e3)
 
     def silent(self, number: int, due: int) -> None:
-        """Note that a note that was handed over found nothing to play at its due."""
+        """Note that a handed-over note lacked a buffer or synthdef at its due (session ticks)."""
         self._seconds.setdefault(due // TICKS_PER_S, _Second()).silent.append(number)
         self.totals["silent_here"] += 1
 
@@ -183,32 +184,32 @@ class SecondsLedger:
         self._seconds.setdefault(number, _Second()).alone += 1
 
     def next_arrival(self) -> int:
-        """Return the place of what is handed to scsynth now, after all that was before."""
+        """Return the place at scsynth of a message handed over now, behind all earlier ones."""
         self._arrivals += 1
         return self._arrivals
 
     def one_way_down(self, seconds: float) -> None:
-        """Note how long a heartbeat took from the relay."""
+        """Note the delay (s) of a heartbeat from the relay."""
         self._down_s.append(seconds)
 
     def way_down(self, number: int, seconds: float) -> None:
-        """Note how long an event took from its judging to its first arrival here."""
+        """Note the time (s) of an event from its judging to its first arrival here."""
         self._ways.append((number, min(max(0, round(seconds * TENTHS_PER_S)), WAY_TENTHS_MAX)))
 
     def play_unconfirmed(self) -> None:
-        """Note an own event that is played as stamped, since its verdict hasn't come."""
+        """Note an own event that is played as stamped because its verdict hasn't come."""
         if self._awaits_verdicts:
             self.unconfirmed += 1
             self.totals["unconfirmed"] += 1
 
     def give_up(self, first: int, last: int) -> None:
-        """Note that the events first..last did not come although asked for."""
+        """Note that the events first..last did not come although they were asked for."""
         self.missing += range(first, min(last, first + MAX_LISTED - 1) + 1)
         self._missing_count += last - first + 1
         self.totals["missing"] += last - first + 1
 
     def due_reports(self, session_now: int, figures: PathFigures) -> list[Report]:
-        """Return the reports of the seconds that ended so long ago, and forget what is too old."""
+        """Return the reports that are due, and forget seconds that are too old."""
         self.report_at = self._next_report(session_now)
         last = (session_now - self._settled) // TICKS_PER_S - 1
         reports = [
@@ -226,7 +227,7 @@ class SecondsLedger:
         return DigestDetail(second=second, events=known.in_order()[:4096], late=known.late[:4096])
 
     def _counts(self) -> dict[str, int]:
-        """Return how the totals grew since the last report."""
+        """Return the growth of the totals since the last report, by name."""
         before, self._counted = self._counted, self.counts()
         grew = ((name, total - before.get(name, 0)) for name, total in self._counted.items())
         return dict([(_fit(name), by) for name, by in grew if by > 0][:COUNTS_MAX])
@@ -248,7 +249,7 @@ class SecondsLedger:
             digest.update(event_number.to_bytes(8) + one)
         down = sorted(self._down_s)
         ways = list(self._ways)
-        if len(ways) > WAYS_MAX:  # the longest are what the lead must be good for
+        if len(ways) > WAYS_MAX:  # the longest are kept, since the lead must suffice for them
             ways = heapq.nlargest(WAYS_MAX, ways, key=lambda way: way[1])
         self._ways.clear()
         return Report(
@@ -289,5 +290,6 @@ class SecondsLedger:
 
 
 def _fit(name: str) -> str:
-    """Return a name as the protocol takes it: a bridge whose report can't be read is put out."""
+    """Return a name in the form that the protocol allows. The relay puts out a bridge whose report it can't
+    decode."""
     return re.sub("[^a-z0-9_-]", "-", name.lower())[:COUNT_NAME_MAX]

@@ -1,8 +1,8 @@
-"""Resets: what a member's slot resets drop, and after when its foundation may stand again.
+"""Slot resets: the events that a member's resets drop, and when its foundation may be built again.
 
-Pure; instants are session timetags. What its sender sent before a reset and is due more than HANDED_AHEAD_MAX
-after it is dropped: no scsynth can have been handed that already, so it is dropped everywhere alike.
-Bound: RESETS_KEPT resets a slot.
+Pure; instants are session timetags. A reset drops earlier events of its sender that are due more than
+HANDED_AHEAD_MAX after it. No scsynth can have been handed one of these already, so they are dropped
+everywhere alike. Bound: RESETS_KEPT resets a slot.
 """
 
 from bridge.playout.holdback_queue import Held, HoldbackQueue
@@ -11,37 +11,40 @@ from relay.wire.timetag import ticks
 
 RESETS_KEPT = 64
 AFTER_RESET = ticks(0.001)
-"""What is built anew after a slot reset is due this much later: scsynth takes equal timetags as they come."""
+"""A foundation is rebuilt this much after the slot reset, since scsynth runs equal timetags in order of
+arrival."""
 
 
 class Resets:
-    """The resets that were handed over, by slot, and those that are held still."""
+    """The resets that were handed over, by slot, and those still in the queue."""
 
     def __init__(self, queue: HoldbackQueue) -> None:
         self._queue = queue
         self._marks: dict[int, list[tuple[int, int]]] = {}
 
     def clear(self) -> None:
-        """Forget them: another epoch."""
+        """Forget the resets, since another epoch began."""
         self._marks.clear()
 
     def take(self, reset: Held) -> list[Held]:
-        """Note a reset that is handed over; take out what it drops of the queue, and return that in order."""
+        """Note a reset that is handed over. Remove and return, in order, the queued events that it drops."""
         marks = self._marks.setdefault(reset.slot, [])
         marks.append((reset.due, reset.seq))
         del marks[:-RESETS_KEPT]
         return self._queue.drop_before(reset.slot, reset.seq, reset.due + HANDED_AHEAD_MAX)
 
     def drop(self, held: Held) -> bool:
-        """Tell whether a reset that its sender sent later drops the event."""
+        """Return whether a later reset of its sender drops the event."""
         return any(
             held.seq < seq and held.due > due + HANDED_AHEAD_MAX
             for due, seq in self._marks.get(held.slot, ())
         )
 
     def over_at(self, slot: int) -> int:
-        """Return the session instant from which on the slot's foundation may stand: all its resets, those to
-        come included, are over then."""
+        """Return the session instant from which the slot's foundation may be built.
+
+        All its resets, queued ones included, are over by then.
+        """
         marks = self._marks.get(slot)
         last_due = marks[-1][0] if marks else 0
         return max(self._queue.next_reset(slot), last_due) + AFTER_RESET

@@ -1,6 +1,6 @@
-"""Unconfirmed: own events that scsynth was handed as stamped, before their verdict came, if it ever does.
+"""Unconfirmed: own events that scsynth was handed as stamped, before their verdict came.
 
-Pure. Bounds: PLAYED_KEPT events to match with a late verdict; LISTED_MAX for the bridge after this one.
+Pure. Bounds: PLAYED_KEPT events to match with a late verdict; LISTED_MAX seqs for the next bridge.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ class Played:
 
 
 class Unconfirmed:
-    """What was played as stamped, by the sender's number."""
+    """Own events that were played as stamped, by seq."""
 
     def __init__(self) -> None:
         self._played: dict[int, Played] = {}
@@ -33,30 +33,30 @@ class Unconfirmed:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The newest numbers whose verdict hasn't come."""
+        """The newest seqs whose verdict hasn't come."""
         return tuple(self._listed)
 
     def play(self, seq: int, played: Played) -> None:
-        """Note that an event went."""
+        """Note that an event was handed over."""
         self._played[seq] = played
         self._listed.append(seq)
         while len(self._played) > PLAYED_KEPT:
             del self._played[next(iter(self._played))]
 
     def confirm(self, seq: int) -> Played | None:
-        """Take out an event whose verdict has come; None if it isn't known."""
+        """Remove and return an event whose verdict has come; None if it is unknown."""
         played = self._played.pop(seq, None)
         if played is not None and seq in self._listed:
             self._listed.remove(seq)
         return played
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Give them new instants: the clock was set."""
+        """Convert the instants of all events, since the clock was set."""
         for seq, played in self._played.items():
             due, timetag = instant_of(played.due), instant_of(played.timetag)
             self._played[seq] = replace(played, due=due, timetag=timetag)
 
     def due(self, seq: int) -> int | None:
-        """Return the due as stamped of an event whose verdict hasn't come."""
+        """Return the due (session ticks) as stamped of an event without a verdict; None if unknown."""
         played = self._played.get(seq)
         return None if played is None else played.due

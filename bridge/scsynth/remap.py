@@ -44,7 +44,7 @@ _HEAD, _TAIL = 0, 1
 _MAX_ADD_ACTION = 4
 _MAX_ADD_ACTION_OF_ORDER = 3
 _ONE_CONTROL = (Act.SET_RUN, Act.MAP)
-"""What may set, or let follow a bus, one control at a time."""
+"""Commands that may set, or map to a bus, only one control at a time."""
 _SAFE_BUFGENS = frozenset(
     {"sine1", "sine2", "sine3", "cheby", "normalize", "wnormalize", "env", "cantorFill"}
 )
@@ -116,7 +116,8 @@ class _Patch:
         self.added_tags = b""
 
     def new_synth(self) -> None:
-        """Patch like `by_table` and add the defaults. A path of its own: nearly all traffic makes synths."""
+        """Patch a new synth like `by_table` and add the defaults. A path of its own, since nearly all traffic
+        is this."""
         message = self.message
         raw, tags, offsets = message.raw, message.tags, message.offsets
         if tags[:1] != "s" or len(tags) < FIRST_CONTROL:

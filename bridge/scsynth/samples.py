@@ -130,7 +130,7 @@ def load_to_local(meaning: Meaning, folders: ResourceFolders) -> Load | None:
 
 
 def _path(meaning: Meaning) -> str:
-    """Return the file that a load reads. Raises Refused if the message is no load of a file."""
+    """Return the file that a load reads. Raises Refused if the message isn't a load of a file."""
     message = meaning.message
     if meaning.act is not Act.LOAD_FILE or message.tags[1:2] != "s":
         raise Refused("not-allowed", f"{message.address} is no load of a file")

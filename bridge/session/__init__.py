@@ -1,1 +1,1 @@
-"""Session: a bridge in its room: up to the relay, down from it, what people are told."""
+"""Session: a bridge's membership in a room: uplink, downlink, and messages to the player."""

@@ -1,7 +1,7 @@
-"""Arrivals: the room's events on their way from the relay's frames to this host's playout.
+"""Arrivals: takes the room's events from the relay's frames to this host's playout.
 
-Pure. Before the bridge is in time what comes waits. What was judged before this host came in is taken in only
-if it is still to be played.
+Pure. Until the bridge is in time events wait here. Events judged before this host entered are accepted only
+if they are still to be played.
 """
 
 from bridge.clocks.timebase import Timebase
@@ -20,13 +20,13 @@ from relay.wire.timetag import seconds
 
 
 class Arrivals:
-    """What came of the room, and what the relay is told of that."""
+    """The events that have come from the room, and the reports on them to the relay."""
 
     def __init__(
         self, uplink: Uplink, playout: Playout, timebase: Timebase, ledger: SecondsLedger, memory: Memory,
         standing: Standing,
     ) -> None:  # fmt: skip
-        """uplink: learns which own events have a verdict; questions for missing events leave with it."""
+        """uplink: is told which own events have a verdict, and sends the requests for missing events."""
         self._playout = playout
         self._own = playout.own
         self._timebase = timebase
@@ -42,7 +42,7 @@ class Arrivals:
     # -- what comes ----------------------------------------------------------------------------------
 
     def event(self, event: Judged, received_local_ns: int, reading: Reading) -> None:
-        """Take in a judged event."""
+        """Process a judged event."""
         if not self._downlink.saw(event, reading.local_s):
             return
         if self._standing.state is not State.IN_TIME:
@@ -53,13 +53,13 @@ class Arrivals:
         self._take_in(event, reading)
 
     def beat(self, beat: frames.BeatDown, received_local_ns: int, reading: Reading) -> None:
-        """Take in a heartbeat."""
+        """Process a heartbeat."""
         self._downlink.announce(beat.number, reading.local_s)
         if self._standing.state is State.IN_TIME:
             self._ledger.one_way_down(self._took_s(beat.sent, received_local_ns, reading))
 
     def told(self, told: control.Foundation, reading: Reading) -> None:
-        """Take in what is told of a member's boot state."""
+        """Process another member's boot state."""
         if self._standing.state is State.IN_TIME or told.slot == self._own.slot:
             self._playout.found(told, reading)
         else:
@@ -68,19 +68,19 @@ class Arrivals:
     # -- the room, and the clock ---------------------------------------------------------------------
 
     def follow(self, room: control.Welcome | control.Settings) -> None:
-        """Go by the room's settings."""
+        """Follow the room's settings."""
         self._downlink.repair(room.repair)
         self._ledger.follow(room.scheme)
         self._playout.follow(room.scheme)
 
     def enter(self, number: int, reading: Reading) -> None:
-        """Come into a room anew, or into another epoch of the relay, whose last number so far is `number`."""
+        """Enter a room, or another epoch of the relay, whose last number so far is `number`."""
         self._downlink.enter(number, reading.local_s)
         self._playout.enter_epoch()
         self._ledger.enter_epoch()
 
     def begin(self, reading: Reading) -> None:
-        """The bridge is in time: take in what came early."""
+        """Accept the events that came early, since the bridge is in time now."""
         now = self._timebase.session_at(reading.local_ns)
         told, early = self._downlink.take_early(now if self._playout.taken_over is None else 0)
         for one in told:
@@ -97,22 +97,22 @@ class Arrivals:
 
     @property
     def ready_number(self) -> int:
-        """Nothing is missing before the events up to this number; 0 while those that came may wait."""
+        """The number up to which there is no gap; 0 while the bridge isn't in time."""
         return self._downlink.ready_number if self._timebase.in_time else 0
 
     @property
     def complete_number(self) -> int:
-        """Every event up to this number has come, or is given up."""
+        """The number up to which every event has arrived or was given up."""
         return self._downlink.complete_number
 
     def ask(self, reading: Reading) -> None:
-        """Ask for what is missing, if that is due."""
+        """Ask for missing events, if that is due."""
         self._downlink.ask(self._outbox, reading.local_s)
         for missing in self._downlink.gave_up():
             self._ledger.give_up(*missing)
 
     def asks_at_s(self) -> float | None:
-        """Return the local instant (s) of the next question, None if nothing is missing."""
+        """Return the local instant (s) of the next request; None if nothing is missing."""
         return self._downlink.asks_at_s(self._outbox)
 
     @property
@@ -128,11 +128,11 @@ class Arrivals:
         return self._ledger.due_reports(now, path_figures(self._timebase, self._downlink, reading))
 
     def detail(self, second: int) -> control.DigestDetail:
-        """Return what a second consisted of."""
+        """Return the per-event digests of a second."""
         return self._ledger.detail(second)
 
     def remember(self) -> None:
-        """Put down what the next bridge needs, should this one be killed."""
+        """Record the facts that the next bridge needs if this one is killed."""
         before = self._playout.taken_over
         self._memory.remember_unconfirmed(self._playout.unconfirmed(), before)
         self._downlink.remember(self._memory, self._playout.held_numbers(), before)
@@ -140,7 +140,7 @@ class Arrivals:
     # ------------------------------------------------------------------------------------------------
 
     def _took_s(self, left: int, received_local_ns: int, reading: Reading) -> float:
-        """Return how long (s) something took that left the relay at a session instant."""
+        """Return how long (s) a frame took that left the relay at the session instant `left`."""
         self._playout.came(left, reading)
         return seconds(self._timebase.session_at(received_local_ns) - left)
 

@@ -1,7 +1,7 @@
-"""Bygone: what was made and freed again while the relay was away, so that nobody needs to hear of it.
+"""Cancelled: events made and freed again while the relay was away, which the others don't need.
 
-Pure. A player who opens an FX twice a second leaves a hundred such messages in ten seconds; at the relay's
-return every member would be given those of all the others at once, for nothing.
+Pure. A player who opens an FX twice a second makes a hundred such messages in ten seconds. Without this,
+every member would get those of all the others at once when the relay returns.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,13 +15,13 @@ _INSIDE = (0, 1)
 
 
 def bygone(events: Iterable[Stamped], is_over: Callable[[Stamped], bool]) -> set[int]:
-    """Return the numbers of those events that act on nothing but what one of them, over by now, has freed.
+    """Return the seqs of events that act only on nodes which a later event, due by now, has freed.
 
-    events: in the sender's order, none of which anybody has been told. is_over: whether it has been due here.
+    events: unsent ones, in the sender's order. is_over: tells whether an event's due has passed on this host.
     """
     known = [event for event in events if event.kind in (Kind.TIMED, Kind.UNTIMED)]
     if any(_is_moved(event.meaning) for event in known):
-        return set()  # Sonic Pi never does that, and where a node lives then is another question
+        return set()  # Sonic Pi never moves nodes, and a moved node's group isn't known
     over = [event.meaning for event in known if is_over(event)]
     made = {node for meaning in over for node, _, _ in meaning.creates}
     gone: set[int] = set()
@@ -36,7 +36,7 @@ def bygone(events: Iterable[Stamped], is_over: Callable[[Stamped], bool]) -> set
 
 
 def _is_moved(meaning: Meaning) -> bool:
-    """Tell whether a node is put elsewhere than into the group that is named, or several are made at once."""
+    """Return whether a node is placed elsewhere than into the named group, or several are made at once."""
     created = meaning.creates
     moves = meaning.act in MOVES or any(action not in _INSIDE for _, action, _ in created)
     return moves or len(created) > 1

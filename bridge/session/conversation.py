@@ -119,14 +119,14 @@ class Conversation:
         self._clock.begin_if_in_time(reading)
         self._arrivals.count_from(now)
         self._quiet.restart(reading.local_ns)
-        self._membership.follow(welcome.members)  # whoever is there already is no news
+        self._membership.follow(welcome.members)  # members already present are no news
         self._meet()
-        if not self._standing.is_out:  # else it isn't over before a datagram has come
+        if not self._standing.is_out:  # otherwise only a datagram shows that the trouble is over
             said += self._standing.inside(self._membership.where())
         return said
 
     def _enter(self, number: int, reading: Reading) -> list[Effect]:
-        """Come into a room anew, or into another epoch of the relay: its numbers and instants are others."""
+        """Enter a room, or another epoch of the relay, whose numbers and instants are different."""
         self._arrivals.enter(number, reading)
         self._clock.relock()
         boot_state = self._emission.boot_state(self._clock.session_at(self._awake_local_ns))

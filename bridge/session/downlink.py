@@ -1,7 +1,7 @@
-"""Downlink: which of the room's events have come, which must be asked for, and what came too early to use.
+"""Downlink: the room's events that have arrived, that must be asked for, and that came too early to use.
 
-Pure. Gaps are timed by the local clock (s), since session time may be set in one step. A host that comes in
-anew asks for the last PAST_NUMBERS events before it as well: some of them are due only afterwards.
+Pure. Gaps are timed by the local clock (s), since session time may be set in one step. A host that newly
+enters also asks for the last PAST_NUMBERS events before that, since some of them are due only afterwards.
 Bound: EARLY_MAX events and TOLD_MAX foundations wait for session time.
 """
 
@@ -16,12 +16,12 @@ from relay.wire.recovery import GapCounts, GapTracker
 from relay.wire.sequence import Judged
 
 GAP_KEEP_S = 5.0
-"""How long a missing event is asked for: a Wi-Fi is away for seconds at times, and a /n_free that never
-comes leaves a note standing."""
+"""How long a missing event is asked for, s. A Wi-Fi is away for seconds at times, and a /n_free that never
+comes leaves a note sounding."""
 
 PAST_NUMBERS = 256
 PAST_KEEP_S = 1.0
-"""How long those from before are asked for; the relay doesn't keep them for ever."""
+"""How long past events are asked for, s. The relay doesn't keep them for ever."""
 
 EARLY_MAX = 4096
 TOLD_MAX = 64
@@ -29,7 +29,7 @@ TOLD_MAX = 64
 
 
 class Downlink:
-    """The room's numbers as seen here. Every event is taken in once at most."""
+    """The room's numbers as received here. Every event is accepted at most once."""
 
     def __init__(self, complete_number: int) -> None:
         self._gaps = GapTracker(complete_number + 1, keep_s=GAP_KEEP_S)
@@ -41,7 +41,7 @@ class Downlink:
         self._leapt: list[tuple[int, int]] = []
 
     def enter(self, number: int, now_s: float) -> None:
-        """Come into a room, or another epoch of it, whose last number so far is `number`."""
+        """Enter a room, or another epoch of it, whose last number so far is `number`. now_s: local clock."""
         self._gaps.expect(number + 1)
         self._past = GapTracker(max(1, number + 1 - PAST_NUMBERS), keep_s=PAST_KEEP_S)
         self._past.asks = self._asks
@@ -51,18 +51,20 @@ class Downlink:
         self._told.clear()
 
     def repair(self, asks: bool) -> None:
-        """Ask for what is missing, or don't: a room's setting."""
+        """Set whether missing events are asked for, which is a setting of the room."""
         self._gaps.asks = self._past.asks = self._asks = asks
 
     @property
     def complete_number(self) -> int:
-        """Every event up to this number has come, or is given up."""
+        """The number up to which every event has arrived or was given up."""
         return self._gaps.contiguous
 
     @property
     def ready_number(self) -> int:
-        """Nothing is missing before the events up to this number, so that they can go by number; 0 while what
-        was before this host came is asked for."""
+        """The number up to which there is no gap, so that events can be released by number.
+
+        0 while past events are being asked for.
+        """
         return 0 if self._past.missing() else self.complete_number
 
     @property
@@ -71,15 +73,15 @@ class Downlink:
         return self._gaps.counts
 
     def named(self) -> dict[str, int]:
-        """Return what became of the room's numbers, for the statistics."""
+        """Return the counts of the room's numbers, by name, for the statistics."""
         return {f"down_{name}": count for name, count in asdict(self.counts).items()}
 
     def is_past(self, event: Judged) -> bool:
-        """Tell whether an event was judged before this host came in."""
+        """Return whether an event was judged before this host entered."""
         return event.number <= self._joined_number
 
     def saw(self, event: Judged, now_s: float) -> bool:
-        """Note that an event came; return whether it is to be taken in."""
+        """Note that an event came. Return whether to accept it."""
         if self.is_past(event):
             return self._past.saw(event.number, now_s)
         try:
@@ -89,7 +91,7 @@ class Downlink:
             return self._gaps.saw(event.number, now_s)
 
     def announce(self, number: int, now_s: float) -> None:
-        """Note that the room has come as far as `number`."""
+        """Note that the room has reached `number`."""
         try:
             self._gaps.announce(number, now_s)
         except MalformedDatagram:
@@ -101,49 +103,52 @@ class Downlink:
             self._early.append(event)
 
     def keep_told(self, told: Foundation) -> None:
-        """Keep what was told of a member, until session time is known: the dues in it are by that."""
+        """Keep a member's foundation until session time is known, since its dues are session instants."""
         if len(self._told) < TOLD_MAX:
             self._told.append(told)
 
     def take_early(self, now: int) -> tuple[list[Foundation], list[Judged]]:
-        """Take out what was kept, as it came, but for notes that are over at the session instant `now`: they
-        would all sound at once."""
+        """Return the kept foundations and events, in order of arrival, and remove them.
+
+        Notes whose due is over at the session instant `now` are left out, since they would all sound at once.
+        """
         early = [event for event in self._early if event.due > now or not event.meaning.is_note]
         told, self._told, self._early = self._told, [], []
         return told, early
 
     def ask(self, outbox: Outbox, now_s: float) -> None:
-        """Ask for what is missing, if that is due and the way up may carry it."""
+        """Ask for missing events, if that is due and the uplink can carry it."""
         if outbox.asks_from_s() > now_s:
             return
         rtt_s = outbox.rtt_s
         ranges = self._past.due_requests(now_s, rtt_s) + self._gaps.due_requests(now_s, rtt_s)
-        self._past.gave_up()  # the relay has them no more, so they were not due after we came
+        self._past.gave_up()  # the relay no longer has them, so they were due before this host entered
         if ranges:
             outbox.say(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
 
     def asks_at_s(self, outbox: Outbox) -> float | None:
-        """Return the local instant (s) of the next question, None if nothing is missing."""
+        """Return the local instant (s) of the next request; None if nothing is missing."""
         instants = [gaps.next_wakeup_s(outbox.rtt_s) for gaps in (self._past, self._gaps)]
         asks_at_s = min((instant for instant in instants if instant is not None), default=None)
         return None if asks_at_s is None else max(asks_at_s, outbox.asks_from_s())
 
     def gave_up(self) -> list[tuple[int, int]]:
-        """Return the ranges (first, last) of numbers that will never come, since the last call."""
+        """Return the ranges (first, last) of numbers that were given up since the last call."""
         ranges, self._leapt = self._leapt, []
         return [*ranges, *((number, number) for number in self._gaps.gave_up())]
 
     def remember(self, memory: Memory, held: list[int], before: HandedOver | None = None) -> None:
-        """Put down how far this host has come. held: the numbers in hand that were not handed over yet.
+        """Record this host's progress in `memory`.
 
-        before: what the bridge before this one had handed over.
+        held: numbers that have arrived and were not handed over yet. before: the previous bridge's
+        hand-overs.
         """
         unplayed = [*held, *(event.number for event in self._early if not self.is_past(event))]
         memory.complete_number = min([self._gaps.contiguous, *(number - 1 for number in unplayed)])
         memory.remember_missing(self._gaps.highest, [*self._gaps.missing(), *unplayed], before)
 
     def _leap(self, number: int) -> None:
-        """More is missing than can be asked for: it is lost; go on from `number`."""
+        """Give up all missing numbers, which are too many to ask for, and continue at `number`."""
         self._leapt += [(missing, missing) for missing in self._gaps.missing()]
         self._leapt.append((self._gaps.highest + 1, number - 1))
         self._gaps.expect(number)

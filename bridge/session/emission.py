@@ -1,7 +1,7 @@
-"""Emission: the player's messages from the tap to the room, and to this host's own playout.
+"""Emission: takes the player's messages from the tap to the room, and to this host's own playout.
 
 Pure. A message is stamped in session time, held back here as stamped, and sent while the bridge is in time.
-What has no verdict is sent again under its number when the bridge is in time again.
+When the bridge is in time again, events without a verdict are sent again under their numbers.
 """
 
 from collections.abc import Callable
@@ -23,13 +23,13 @@ from relay.wire.timetag import seconds
 
 
 class Emission:
-    """What the local player has emitted and the relay hasn't judged."""
+    """The local player's events that the relay hasn't judged."""
 
     def __init__(
         self, uplink: Uplink, playout: Playout, timebase: Timebase, ledger: SecondsLedger, memory: Memory,
         standing: Standing, timing: Timing, *, copies: bool,
     ) -> None:  # fmt: skip
-        """timing: lead and shift until a room says others. copies: events may be sent twice unasked."""
+        """timing: lead and shift until a room sets others. copies: events may be sent twice unasked."""
         self.timing = timing
         self.uplink = uplink
         self._playout = playout
@@ -56,7 +56,7 @@ class Emission:
         home: bytes | None = None,
         foundation: bool = False,
     ) -> None:
-        """Stamp a message of the local player, hold it back here (`Held`), send it to the relay."""
+        """Stamp a message of the local player, hold it back here (`Held`), and send it to the relay."""
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         event = self.uplink.stamp(kind, meaning, emitted=emitted, timetag=timetag, foundation=foundation)
         self._memory.next_seq = self.uplink.next_seq
@@ -103,52 +103,52 @@ class Emission:
         self._news += [] if tell is None else [tell]
 
     def news(self) -> list[Tell]:
-        """Take out what to tell the player."""
+        """Return new messages for the player, each once."""
         news, self._news = self._news, []
         return news
 
     # -- the room ------------------------------------------------------------------------------------
 
     def first_wanted(self, session_now: int) -> int:
-        """Return the lowest own number that may still be sent, for Hello."""
+        """Return the lowest own seq that may still be sent, for Hello."""
         pending = self.uplink.pending(self._is_ahead(session_now), now=session_now)
         return pending[0].seq if pending else self.uplink.next_seq
 
     def number_from(self, next_seq: int) -> None:
-        """Go on from the number that the relay expects, if that is higher."""
+        """Continue at the seq that the relay expects, if that is higher."""
         self.uplink.next_seq = max(self.uplink.next_seq, next_seq)
         self._memory.next_seq = self.uplink.next_seq
 
     def follow(self, room: control.Welcome | control.Settings) -> None:
-        """Go by the room's settings."""
+        """Follow the room's settings."""
         self.timing = Timing(room.lead, room.shift, room.lead_was, room.shift_was)
         self.uplink.follow(room.scheme)
         self.uplink.repair(copies=self._copies and room.repair, ahead_s=seconds(room.horizon))
 
     def begin(self, reading: Reading) -> None:
-        """The bridge is in time: send what waits."""
+        """Send the waiting events, since the bridge is in time now."""
         now = self._timebase.session_at(reading.local_ns)
         self.uplink.send_pending(self._is_ahead(now), self.timing, now=now, now_s=reading.local_s)
 
     def learn(self, told: control.Foundation) -> None:
-        """Take in what the relay remembers of the own boot state."""
+        """Merge the relay's record of the own boot state."""
         self._boot_state.learn(told)
 
     def boot_state(self, session_now: int) -> list[control.Foundation]:
-        """Return what a relay is told that knows nothing of the own boot state."""
+        """Return the own boot state for a relay that doesn't know it."""
         return self._boot_state.told(self._is_ahead(session_now))
 
     def send_again(self, ranges: tuple[tuple[int, int], ...], reading: Reading) -> None:
-        """Send what the relay asks for. Raises Refused if that is too much."""
+        """Send the events that the relay asks for. Raises Refused if it asks for too much."""
         self.uplink.send_again(ranges, reading.local_s)
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Give what has no verdict new instants: the clock was set."""
+        """Convert the instants of events without a verdict, since the clock was set."""
         self.uplink.convert(instant_of)
 
     @property
     def lead_s(self) -> float:
-        """The lead (s) that events are emitted with."""
+        """The lead (s) with which events are emitted."""
         return seconds(self.timing.lead)
 
     @property
@@ -162,6 +162,6 @@ class Emission:
         self.uplink.beat(complete_number, now=now, now_s=reading.local_s)
 
     def _is_ahead(self, session_now: int) -> Callable[[Stamped], bool]:
-        """Return what tells whether an event without a verdict is still to be played, so that the others can
-        hear it."""
+        """Return a function that tells whether an unjudged event is still to be played, and so can be heard
+        elsewhere."""
         return lambda event: self._playout.is_ahead(event.seq, session_now)

@@ -1,4 +1,4 @@
-"""Greeting: the first word of a bridge on every connection, and which slot it plays with.
+"""Greeting: the first message of a bridge on every connection, and the slot that it plays with.
 
 Pure.
 """
@@ -10,12 +10,12 @@ from relay.wire import control
 from relay.wire.version import PROTOCOL_VERSION
 
 HOME_SLOTS = range(17, 32)
-"""Where a player who has not met any relay yet plays: a slot that the relay is not likely to have given to
-somebody else when it is there at last, as it gives out the lowest first."""
+"""Slots for a player who has not met any relay yet. The relay assigns the lowest slots first, so it has
+hardly given one of these to somebody else by the time it is reached."""
 
 
 def hello(identity: Identity, memory: Memory, *, outs: int, ins: int, next_seq: int) -> control.Hello:
-    """Return Hello: who this bridge is and what it remembers. next_seq: the lowest it may still send."""
+    """Return Hello with this bridge's identity and restart state. next_seq: the lowest it may still send."""
     return control.Hello(
         protocol=PROTOCOL_VERSION,
         software=identity.software,
@@ -32,9 +32,9 @@ def hello(identity: Identity, memory: Memory, *, outs: int, ins: int, next_seq: 
 
 
 def slot_of(welcome: control.Welcome | None, memory: Memory, dice: Callable[[], float]) -> int:
-    """Return the slot of a bridge: the relay's, else that of the bridge before it, else one by chance.
+    """Return the slot of a bridge: the relay's, else the previous bridge's, else one by chance.
 
-    dice: returns a number from 0 up to 1.
+    dice: returns a number from 0 (included) to 1 (excluded).
     """
     if welcome is not None:
         return welcome.slot

@@ -1,4 +1,4 @@
-"""Membership: this bridge among the members of its room, by what the relay says of them.
+"""Membership: this bridge among the members of its room, by the relay's messages.
 
 Pure.
 """
@@ -12,10 +12,10 @@ from relay.wire import control
 
 
 class Membership:
-    """The place of this bridge in a room, and who else is there."""
+    """The place of this bridge in a room, and the other members."""
 
     def __init__(self, identity: Identity, memory: Memory, own: Origin) -> None:
-        """own: the slot and the channels that this bridge plays with, whatever the relay says."""
+        """own: the slot and channels that this bridge plays with, also if the relay assigns another slot."""
         self._identity = identity
         self._memory = memory
         self._own = own
@@ -23,20 +23,20 @@ class Membership:
         self._members: list[control.Member] = []
 
     def hello(self, next_seq: int) -> control.Hello:
-        """Return the first word of a connection. next_seq: the lowest own number that may still be sent."""
+        """Return the first message of a connection. next_seq: the lowest own seq that may still be sent."""
         own = self._own
         return greeting.hello(self._identity, self._memory, outs=own.outs, ins=own.ins, next_seq=next_seq)
 
     def is_ours(self, welcome: control.Welcome) -> bool:
-        """Tell whether the relay gives this bridge the slot that it plays with."""
+        """Return whether the relay gives this bridge the slot that it plays with."""
         return welcome.slot == self._own.slot
 
     def place_lost(self) -> Tell:
-        """Return what to tell where the relay gives it another one."""
+        """Return the message that the relay gives it another slot."""
         return messages.place_lost(self._own.slot, self._identity.room)
 
     def enter(self, welcome: control.Welcome) -> bool:
-        """Remember the place; return whether room and epoch are those that this bridge was in before."""
+        """Remember the place. Return whether room and epoch are the same as before."""
         is_same = welcome.resumed and welcome.epoch == self._memory.epoch
         self._name = welcome.name
         self._memory.slot, self._memory.ticket = welcome.slot, welcome.ticket
@@ -44,13 +44,13 @@ class Membership:
         return is_same
 
     def follow(self, members: list[control.Member]) -> list[Tell]:
-        """Take in the roster; return what of it is news to the player."""
+        """Adopt the roster. Return messages on its changes."""
         news = messages.roster_news(self._members, members, self._own.slot)
         self._members = members
         return news
 
     def others(self) -> list[Origin]:
-        """Return slots and channels of the other members."""
+        """Return the origins (slot, channels) of the other members."""
         return [
             Origin(member.slot, member.outs, member.ins)
             for member in self._members
@@ -58,5 +58,5 @@ class Membership:
         ]
 
     def where(self) -> str:
-        """Return where this bridge is, and who else is there, in words."""
+        """Return a text that names the room and its members."""
         return messages.inside(self._identity.room, self._name, self._own.slot, self._members)

@@ -1,7 +1,7 @@
-"""Foundation of the local Sonic Pi: what a relay that knows nothing is told of it.
+"""Own boot state: the foundation of the local Sonic Pi, for a relay that doesn't know it.
 
-Pure. Kept by the own numbers of the events, in the store that the relay has as well. A relay that was started
-anew, or is met only after Sonic Pi, is told all of it, less what comes to it as an event anyway.
+Pure. It is kept by the own seqs of the events, in the same store as at the relay. A relay that was restarted,
+or is reached only after Sonic Pi's start, gets all of it, except settings that it will get as events anyway.
 """
 
 import contextlib
@@ -14,27 +14,28 @@ from relay.wire.sequence import Kind, Stamped
 
 
 class OwnFoundation:
-    """What the local Sonic Pi built at its start and never frees, its buffers, and what was set since."""
+    """The nodes that the local Sonic Pi made at its start and never frees, its buffers, and later
+    settings."""
 
     def __init__(self, slot: int, unjudged: Callable[[], list[Stamped]]) -> None:
-        """unjudged: gives the events of the player that have no verdict yet."""
+        """unjudged: returns the player's events that have no verdict yet."""
         self._slot = slot
         self._unjudged = unjudged
         self._store = FoundationStore()
 
     def note(self, event: Stamped) -> None:
-        """Take in one event of the player."""
+        """Apply one event of the player."""
         if event.kind is Kind.RESET:
             self._store.clear()
         elif self._store.concerns(event.kind, event.meaning, founds=event.foundation):
-            with contextlib.suppress(RemoteError):  # full: the relay has room for no more either
+            with contextlib.suppress(RemoteError):  # full, as the relay's store will be too
                 self._store.apply(event.meaning, number=event.seq)
 
     def learn(self, told: Foundation) -> None:
-        """Take in what the relay remembers of this slot: this bridge was started again, Sonic Pi was not.
+        """Merge the relay's record of this slot, after this bridge was restarted and Sonic Pi wasn't.
 
-        What was sent since has no verdict yet: no relay can have told of it. What is told of another slot is
-        none of this one's.
+        Events sent since then have no verdict yet, so the record can't contain them; they are applied again.
+        A record of another slot is ignored.
         """
         if told.slot != self._slot:
             return
@@ -43,10 +44,10 @@ class OwnFoundation:
             self.note(event)
 
     def told(self, is_ahead: Callable[[Stamped], bool]) -> list[Foundation]:
-        """Return what a relay is told that knows nothing, if there is anything.
+        """Return the foundation for a relay that knows nothing; an empty list if there is none.
 
-        is_ahead: whether an event is still to be sent and to be played. What such an event sets is left out:
-        nobody is to have it before it is due.
+        is_ahead: tells whether an event is still to be sent and played. Settings by such events are left out,
+        since nobody may apply them before their due.
         """
         ahead = {event.seq for event in self._unjudged() if is_ahead(event)}
         told = self._store.told(without=ahead.__contains__)

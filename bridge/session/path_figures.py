@@ -1,4 +1,4 @@
-"""Figures of path and clock, as a bridge reports them.
+"""Path figures: a bridge's figures of path and clock for its reports.
 
 Pure.
 """
@@ -10,11 +10,11 @@ from clock.model import Reading
 from relay.wire.timetag import from_unix_ns, seconds
 
 BOUND_MS_UNKNOWN = 1e6
-"""Reported while the clock is being locked: its bound is infinite then."""
+"""Reported while the clock is being locked, when its bound is infinite."""
 
 
 def path_figures(timebase: Timebase, downlink: Downlink, reading: Reading) -> PathFigures:
-    """Return what is known now."""
+    """Return the present figures of path (from `downlink`) and clock (from `timebase`)."""
     clock, counts = timebase.clock, downlink.counts
     ahead = timebase.session_at(reading.local_ns) - from_unix_ns(reading.wall_ns)
     return PathFigures(

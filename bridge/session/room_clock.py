@@ -88,7 +88,7 @@ class RoomClock:
         return [messages.clock_set(self._timebase.error_bound_s, moved)]
 
     def _begin(self, reading: Reading) -> None:
-        """Joined and in time: send what waits, and take in what came early."""
+        """Send waiting events and accept early ones, since the bridge is now in the room and in time."""
         self._standing.see(Event.CLOCK_SET)
         self._emission.begin(reading)
         self._arrivals.begin(reading)

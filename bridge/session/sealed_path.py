@@ -1,6 +1,6 @@
 """Sealed path: datagrams to and from the relay, under the keys of the present connection.
 
-Pure. What no key of the present connection has sealed is refused.
+Pure. Datagrams that aren't sealed with a key of the present connection are refused.
 """
 
 from bridge.clocks.clock_client import Timekeeper
@@ -14,19 +14,19 @@ from relay.wire.outbox import RTT_GUESS_S, Outbox
 
 
 class SealedPath:
-    """The path for datagrams of one connection after the other; between two there is none."""
+    """The path for datagrams of successive connections. Between two of them there is no path."""
 
     def __init__(self, outbox: Outbox, timekeeper: Timekeeper) -> None:
-        """outbox: holds what leaves, but for the questions of the clock."""
+        """outbox: holds all frames that leave, except clock requests."""
         self.refused = 0
-        """Datagrams and frames that no relay sends here."""
+        """Number of datagrams and frames that no relay would send here."""
         self._outbox = outbox
         self._timekeeper = timekeeper
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
 
     def named(self) -> dict[str, int]:
-        """Return what was refused by name, for the statistics."""
+        """Return the number refused, by name, for the statistics."""
         return {"datagrams_refused": self.refused}
 
     def open(self, welcome: Welcome) -> None:
@@ -35,16 +35,16 @@ class SealedPath:
         self._opener = Opener(welcome.key_down, welcome.channel)
 
     def close(self) -> None:
-        """The connection is no more; what waits never leaves."""
+        """Note that the connection ended. Waiting frames never leave."""
         self._sealer = self._opener = None
         self._outbox.clear()
 
     def reckon_with(self, rtt_s: float | None) -> None:
-        """Time repeats by a round trip (s); None if it isn't known."""
+        """Set the round trip (s) by which repeats are timed; None if unknown."""
         self._outbox.rtt_s = RTT_GUESS_S if rtt_s is None else rtt_s
 
     def next_wakeup_s(self) -> float | None:
-        """Return the local instant (s) at which something is to leave, None if nothing waits."""
+        """Return the local instant (s) at which the next frame leaves; None if none waits."""
         return self._outbox.next_wakeup_s()
 
     def receive(self, payload: bytes) -> list[frames.Frame]:
@@ -54,7 +54,7 @@ class SealedPath:
         return frames.decode(self._opener.open(payload))
 
     def flush(self, reading: Reading) -> list[SendDatagram]:
-        """Return the datagrams that leave now, a question of the clock among them if it is time for one."""
+        """Return the datagrams to send now, with a clock request if one is due."""
         if self._sealer is None:
             return []
         texts, request = self._outbox.flush(reading.local_s), self._timekeeper.request(reading)

@@ -28,7 +28,7 @@ from relay.wire.errors import MalformedDatagram, RemoteError
 from relay.wire.sequence import Judged, Timing
 
 WAKE_NS_MAX = 250_000_000
-"""Nothing waits for a wake-up longer than this, whatever has been forgotten."""
+"""Longest time between wake-ups, so that no omission elsewhere can delay anything longer."""
 
 
 class JamSession:
@@ -47,7 +47,7 @@ class JamSession:
         carrier: Carrier = UDP,
         standing: Standing | None = None,
     ) -> None:
-        """carrier: of the events. standing: where the bridge stood with its relay before it was a bridge."""
+        """carrier: that of the events. standing: the state of the connection before this object existed."""
         self._standing = standing = standing or Standing()
         self._playout = playout
         uplink, timekeeper = Uplink(memory.next_seq), Timekeeper(timebase, reading)
@@ -68,36 +68,40 @@ class JamSession:
 
     @property
     def state(self) -> State:
-        """Where the bridge stands with its relay."""
+        """The state of the bridge towards its relay."""
         return self._standing.state
 
     @property
     def lead_s(self) -> float | None:
-        """The room's lead, None outside of a room."""
+        """The room's lead, s; None outside of a room."""
         return self.emission.lead_s if self.state in JOINED else None
 
     # -- control messages ----------------------------------------------------------------------------
 
     def hello(self, reading: Reading) -> control.Hello:
-        """Return the first word of a new connection."""
+        """Return the first message of a new connection."""
         return self._conversation.hello(reading)
 
     def receive_control(self, message: control.Down, reading: Reading) -> None:
-        """Take in one control message of the relay. Raises MalformedControl if no relay says that there."""
+        """Process one control message of the relay. Effects follow by `flush`: messages to the player,
+        answers.
+
+        Raises MalformedControl if the message is illegal in the present state.
+        """
         self._effects += self._conversation.take_in(message, reading)
 
     def disconnected(self) -> None:
-        """Note that the connection ended: from now on this host plays as stamped."""
+        """Note that the connection ended. From now on this host plays as stamped."""
         self._effects += self._conversation.disconnected()
 
     def leave(self) -> list[Effect]:
-        """Note that the player leaves for good; return the last word to the relay."""
+        """Note that the player leaves for good. Return the last message to the relay."""
         return self._conversation.leave()
 
     # -- datagrams -----------------------------------------------------------------------------------
 
     def receive_datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
-        """Take in one datagram from the relay's address."""
+        """Process one datagram from the relay's address. Bad ones are counted and dropped."""
         try:
             parts = self._path.receive(payload)
         except RemoteError:
@@ -126,7 +130,7 @@ class JamSession:
     # -- time ----------------------------------------------------------------------------------------
 
     def wake(self, reading: Reading) -> None:
-        """Do what time asks for: releases, clock requests, gaps, heartbeats, reports."""
+        """Do the work that is due: releases, clock requests, gaps, heartbeats, reports."""
         self._conversation.awake(reading)
         self._effects += self._clock.watch(reading)
         self._playout.release(reading, self._arrivals.ready_number, alone=self.state not in JOINED)
@@ -143,7 +147,7 @@ class JamSession:
         self._effects += self._conversation.complaints(reading)
 
     def flush(self, reading: Reading) -> list[Effect]:
-        """Return all effects since the last flush; frames are joined into as few datagrams as they fit."""
+        """Return all effects since the last flush. Frames are joined into as few datagrams as possible."""
         own, self._effects = self._effects, []
         effects: list[Effect] = [*map(ToSynth, self._playout.drain()), *self._playout.news()]
         effects += [*self.emission.news(), *own, *self._path.flush(reading)]

@@ -1,6 +1,7 @@
-"""Standing: where a bridge stands with its relay, and what the player was told of it, each reason once.
+"""Standing: the state of a bridge towards its relay, and the messages to the player about it, each reason
+once.
 
-Pure. Instants are of the local clock, in ns.
+Pure. Instants are of the local clock, ns.
 """
 
 from bridge import messages
@@ -9,34 +10,36 @@ from bridge.session.states import JOINED, Event, State, after
 from relay.wire.control import Refused
 
 AGAIN_AFTER_NS = 60_000_000_000
-"""A reason that comes back is told again, but two that take turns (no answer, no route) fill no screen."""
+"""A reason that returns is repeated after this time. Two alternating ones (no answer, no route) fill no
+screen."""
 
 REASONS_MAX = 16
-"""Remembered: some of the text is the relay's own."""
+"""Reasons remembered, since some of the text is the relay's own."""
 
 
 class Standing:
-    """Where a bridge stands, whether the player believes to be in the room, and why not."""
+    """The state of a bridge, whether the player believes to be in the room, and the reasons if not."""
 
     def __init__(self) -> None:
         self.state = State.ALONE
         self._told_at_ns: dict[str, int] = {}
-        """Reasons told since the player was in the room."""
+        """When each reason was given, since the player was last in the room."""
         self._newest: str | None = None
         self._was_in = False
 
     def see(self, event: Event) -> None:
-        """Go over to the state after an event. Raises MalformedControl, or LocalError if the event is ours,
-        if it is illegal in this state."""
+        """Change the state by an event. If it is illegal in this state, raises MalformedControl for the
+        relay's events and LocalError for ours.
+        """
         self.state = after(self.state, event)
 
     @property
     def is_out(self) -> bool:
-        """Whether the player was told a reason, and nothing better since."""
+        """Whether the player was given a reason, and has not been in the room since."""
         return self._newest is not None
 
     def out(self, reason: str | None, local_ns: int) -> list[Tell]:
-        """Return what to tell, as the player isn't in the room for this reason; None is no reason at all."""
+        """Return the message that the player isn't in the room, if needed. reason: None is no reason."""
         if reason is None or reason == self._newest:
             return []
         self._newest = reason
@@ -50,23 +53,26 @@ class Standing:
         return [messages.alone(reason)]
 
     def refused(self, answer: Refused, local_ns: int) -> list[Tell]:
-        """Note that the relay refuses the bridge; return what to tell. Raises as `see` does."""
+        """Note that the relay refuses the bridge. Return the messages to the player. Raises like `see`."""
         self.see(Event.REFUSED_FOR_GOOD if answer.final else Event.REFUSED)
         return self.out(messages.refused(answer), local_ns)
 
     def ended(self, local_ns: int) -> list[Tell]:
-        """Note that the connection ended; return what to tell: nothing where the player knows why already,
-        or isn't to be in the room. Raises as `see` does."""
+        """Note that the connection ended. Return the message to the player. Raises like `see`.
+
+        There is no message if the player knows the reason already, or isn't meant to be in the room.
+        """
         was_joined = self.state in JOINED
         self.see(Event.ENDED)
         return self.away(local_ns) if was_joined else []
 
     def away(self, local_ns: int) -> list[Tell]:
-        """Return what to tell, as there is no relay: nothing where the player knows why already."""
+        """Return the message that there is no relay; none if the player knows the reason already."""
         return [] if self.is_out else self.out(messages.AWAY, local_ns)
 
     def inside(self, where: str) -> list[Tell]:
-        """Return what to tell, as the relay lets the player in, or is heard again: where that is."""
+        """Return the message that the player is in the room. where: text that names the room and the
+        others."""
         back, self._was_in = self._was_in, True
         self._newest = None
         self._told_at_ns.clear()

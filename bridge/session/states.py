@@ -1,8 +1,8 @@
-"""States: where a bridge stands with its relay, and which events are legal there.
+"""States: the states of a bridge towards its relay, and the legal events of each.
 
-Pure. The table holds every legal event of a state, and the state after it. An event that isn't there is the
-relay's fault or a bug of ours. The form is that of h11's `_state.py` (Smith, 2016). A test draws the table
-and compares it with docs/way-of-an-event.md.
+Pure. The table holds every legal event of a state, and the state after it. Any other event is the relay's
+fault or a bug of ours. The form is that of h11's `_state.py` (Smith, 2016). A test draws the table and
+compares it with docs/way-of-an-event.md.
 """
 
 from enum import Enum
@@ -11,29 +11,29 @@ from relay.wire.errors import LocalError, MalformedControl
 
 
 class State(Enum):
-    """Where a bridge stands with its relay."""
+    """The state of a bridge towards its relay."""
 
     ALONE = "alone"
     """There is no connection. The player's own music is played as stamped."""
     CONNECTING = "connecting"
-    """Hello was said on a connection, and not answered yet. The player still plays alone."""
+    """Hello was sent on a connection and not answered yet. The player still plays alone."""
     IN_ROOM = "in the room, not in time"
-    """The relay has let the bridge in. Session time isn't the room's yet, so nothing of the music is sent,
-    and the room's events wait: their dues mean nothing here."""
+    """The relay has admitted the bridge. Session time isn't the room's yet, so no music is sent, and the
+    room's events wait, since their dues mean nothing here."""
     IN_TIME = "in time"
-    """Session time is the room's: events go both ways."""
+    """Session time is the room's, and events travel in both directions."""
     GONE = "gone"
-    """No more Hello: the player plays alone until the process ends, or he has left."""
+    """No Hello is sent any more. The player plays alone until the process ends, or has left."""
 
 
 JOINED = frozenset({State.IN_ROOM, State.IN_TIME})
 """The relay counts the bridge among the room's members."""
 CONNECTED = JOINED | {State.CONNECTING}
-"""There is a connection of which something is expected."""
+"""There is a connection from which messages are expected."""
 
 
 class Event(Enum):
-    """What changes where a bridge stands, or is only legal where it stands."""
+    """An event that changes the state of a bridge, or is legal only in some states."""
 
     HELLO = "we say Hello"
     CLOCK_SET = "our clock is set to the room's"
@@ -100,8 +100,10 @@ TABLE: dict[State, dict[Event, State]] = {
 
 
 def after(state: State, event: Event) -> State:
-    """Return the state after an event. Raises MalformedControl if the event is illegal and the relay's, and
-    LocalError if it is illegal and ours."""
+    """Return the state after an event.
+
+    If the event is illegal, raises MalformedControl for the relay's events and LocalError for ours.
+    """
     following = TABLE[state].get(event)
     if following is not None:
         return following

@@ -1,8 +1,8 @@
-"""Uplink: numbers what the player sends, keeps it until the relay has judged it, and says how far it is.
+"""Uplink: numbers the player's events, keeps them until the relay has judged them, and reports progress.
 
-Pure. Events keep their number for good: what waits when the relay comes back is sent again under it.
-A note that is long over isn't sent again.
-Bound: PENDING_MAX events without a verdict; the oldest are forgotten first.
+Pure. An event keeps its number for good, so one that waits for the relay's return is sent under the same
+number. A note whose time is long over isn't sent again. Bound: PENDING_MAX events without a verdict; the
+oldest are forgotten first.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,21 +18,26 @@ from relay.wire.timetag import seconds, ticks
 PENDING_MAX = 4096
 
 BEATS_AFTER_EVENT_S = (0.015, 0.090)
-"""So that the loss of a phrase's last event is noticed at once, though a beat be lost as well."""
+"""Heartbeats after an event, s. They reveal the loss of a phrase's last event at once, even if one of them is
+lost."""
 BEATS_WHILE_LOSSY_S = (0.015, 0.040, 0.090)
 BEAT_QUIET_S = 0.250
 STALE_S = 0.250
-"""A note isn't sent again that much after it was due: the room could only play it when it makes no sense any
-more, and after an outage all at once. Groups, FX and frees are sent however late: what follows needs them."""
+"""A note isn't sent again this long after its due, s. The room could play it only when it makes no sense any
+more, and after an outage all such notes at once. Groups, FX and frees are sent however late, since later
+events need them."""
 BEAT_BYTES = 23
 STRUCTURE_KEEP = ticks(10.0)
-"""Groups, FX and frees that were played while the relay was away are sent to the others afterwards, if they
-aren't older: after that long a member's sound was freed everywhere anyway."""
+"""Groups, FX and frees that were played while the relay was away are sent afterwards unless they are older
+than this. After that long a member's sound was freed everywhere anyway."""
 
 
 class Uplink:
-    """The own events on their way to the relay. `now` is a session instant, `now_s` the local clock (s):
-    what is sent when is timed by that, since session time may be set in one step."""
+    """The own events on their way to the relay.
+
+    `now` is session ticks. `now_s` is the local clock (s), which times the sending, since session time may be
+    set in one step.
+    """
 
     def __init__(self, next_seq: int = 1) -> None:
         self.next_seq = next_seq
@@ -43,22 +48,22 @@ class Uplink:
         self._event_at_s = 0.0
         self._pending: dict[int, Stamped] = {}
         self._due_s: dict[int, float] = {}
-        """By number: when it was due as stamped, of those in `_pending` that were sent."""
+        """Seq -> local instant (s) of the due as stamped, for events in `_pending` that were sent."""
 
     def follow(self, scheme: Scheme) -> None:
-        """Reckon dues by the room's scheme: TIMESTAMP knows no floor."""
+        """Compute dues by the room's scheme. TIMESTAMP has no floor."""
         self._scheme = scheme
         if scheme is Scheme.TIMESTAMP:
             self.floor = 0
 
     def repair(self, *, copies: bool, ahead_s: float) -> None:
-        """Send copies, or don't. ahead_s: how long before its due (s) an event must be at the relay."""
+        """Set whether copies are sent. ahead_s: how long before its due (s) an event must be at the relay."""
         self.outbox.copies, self.outbox.ahead_s = copies, ahead_s
 
     def stamp(
         self, kind: Kind, meaning: Meaning, *, emitted: int, timetag: int | None, foundation: bool
     ) -> Stamped:
-        """Give the next number to an event."""
+        """Give the next number to an event. emitted, timetag: session ticks."""
         event = Stamped(self.next_seq, emitted, timetag, kind, meaning.payload, foundation, meaning)
         self.next_seq += 1
         self._pending[event.seq] = event
@@ -67,18 +72,19 @@ class Uplink:
         return event
 
     def due_as_stamped(self, event: Stamped, timing: Timing) -> int:
-        """Return the due that the relay will give unless something is late; it raises the own floor."""
+        """Return the due that the relay will give unless something is late. Raises the own floor."""
         due = self.due_at_home(event, timing)
         if self._scheme is Scheme.JUDGED and raises_floor(event.kind):
             self.floor = due
         return due
 
     def due_at_home(self, event: Stamped, timing: Timing) -> int:
-        """Return the due of what only this host plays, in order with the own events; it raises nothing."""
+        """Return the due of a message played on this host only, in order with the own events. Raises no
+        floor."""
         return max(base_due(event, timing), self.floor)
 
     def send(self, event: Stamped, timing: Timing, *, now: int, now_s: float) -> None:
-        """Send an event; heartbeats follow soon."""
+        """Send an event. Heartbeats follow soon."""
         self._event_at_s = now_s
         self.beat_at_s = min(self.beat_at_s, now_s + BEATS_AFTER_EVENT_S[0])
         due_s = now_s + seconds(base_due(event, timing) - now)
@@ -89,26 +95,28 @@ class Uplink:
     def send_pending(
         self, is_ahead: Callable[[Stamped], bool], timing: Timing, *, now: int, now_s: float
     ) -> None:
-        """Send what waits and is still wanted, and a heartbeat: the way to the relay is open."""
+        """Send the waiting events that are still wanted, and a heartbeat, since the relay can be reached
+        now."""
         self.beat_at_s = now_s
         for event in self.pending(is_ahead, now=now):
             self.send(event, timing, now=now, now_s=now_s)
 
     def send_again(self, ranges: tuple[tuple[int, int], ...], now_s: float) -> None:
-        """Send what the relay asks for, of what it hasn't judged yet. Raises Refused if that is too much."""
+        """Send again the unjudged events that the relay asks for. Raises Refused if it asks for too much."""
         kept = range(next(iter(self._pending), self.next_seq), self.next_seq)
         self.outbox.answer(ranges, kept, now_s)
 
     def settle(self, seq: int) -> None:
-        """Note that the relay has judged an event: it needs no more sending."""
+        """Note that the relay has judged an event, so that it needs no more sending."""
         self._pending.pop(seq, None)
         self._due_s.pop(seq, None)
 
     def pending(self, is_ahead: Callable[[Stamped], bool], *, now: int) -> list[Stamped]:
-        """Return the events without a verdict that the room still needs, in order; forget the others.
+        """Return the unjudged events to send again, oldest first, and drop the rest.
 
-        That is what is still to be played (is_ahead), and of what isn't the recent structure that what
-        follows may need, unless it has been freed again before anybody heard of it.
+        Kept: events not yet played here (`is_ahead`); played groups, FX and frees younger than
+        STRUCTURE_KEEP, since later notes may depend on them. Dropped: played notes; groups created and freed
+        before the relay was told.
         """
         over = {event.seq for event in self._pending.values() if not is_ahead(event)}
         for event in [self._pending[seq] for seq in over]:
@@ -124,14 +132,14 @@ class Uplink:
         return list(self._pending.values())
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Give the events without a verdict, and the floor, new instants: the clock was set."""
+        """Convert the instants of events without a verdict, and the floor, since the clock was set."""
         self.floor = instant_of(self.floor)
         for seq, event in self._pending.items():
             timetag = None if event.timetag is None else instant_of(event.timetag)
             self._pending[seq] = replace(event, emitted=instant_of(event.emitted), timetag=timetag)
 
     def beat(self, complete_number: int, *, now: int, now_s: float) -> None:
-        """Send a heartbeat if one is due, or nearly so and something leaves anyway."""
+        """Send a heartbeat if one is due, or almost due and a datagram leaves anyway."""
         if self.beat_at_s > now_s + (RIDE_S if self.outbox.leaves(now_s) else 0.0):
             return
         self.outbox.say(frames.encode(frames.BeatUp(self.next_seq - 1, complete_number, now)))
@@ -141,7 +149,7 @@ class Uplink:
         self.beat_at_s = next((at_s for at_s in instants if at_s > now_s + RIDE_S), now_s + BEAT_QUIET_S)
 
     def _fetch(self, seqs: Iterable[int], now_s: float) -> list[bytes]:
-        """Return the frames of those that have no verdict yet and are still of use."""
+        """Return the frames of those events that have no verdict yet and are still of use."""
         events = (self._pending.get(seq) for seq in seqs)
         return [
             frames.encode(event) for event in events if event is not None and not self._is_stale(event, now_s)

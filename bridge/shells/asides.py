@@ -1,6 +1,6 @@
 """Asides: the journal and Sonic Pi's code port, without which the music goes on.
 
-A shell. Both are called through observers (relay/wire/observers.py): one that fails is off from then on.
+A shell. Both are called through observers (relay/wire/observers.py), so one that fails is off from then on.
 """
 
 from functools import partial
@@ -14,10 +14,10 @@ from relay.wire.observers import Observers
 
 
 class Asides:
-    """What one bridge has beside its sockets."""
+    """The helpers of one bridge beside its sockets."""
 
     def __init__(self, journal: Path, *, tunes: bool) -> None:
-        """tunes: Sonic Pi's schedule-ahead is to be set."""
+        """tunes: Sonic Pi's schedule-ahead shall be set."""
         self._observers = Observers()
         self.journal = Journal(journal)
         self._code_port = self._observers.tell(messages.TUNING, CodePort) if tunes else None
@@ -33,7 +33,7 @@ class Asides:
             self._observers.tell(messages.TUNING, partial(self._code_port.run, code))
 
     def remember(self, what: Remember | None = None) -> None:
-        """Put the memory down, and what else is to be remembered beside it."""
+        """Save the restart state, and the further facts in `what`."""
         if what is not None:
             self.journal.client, self.journal.synthdefs_loaded = what.client, what.synthdefs_loaded
             self.journal.foundation_complete = what.foundation_complete

@@ -1,6 +1,6 @@
-"""Beginning: makes a bridge's core, once it is known which slot it plays with.
+"""Beginning: makes a bridge's core once its slot is known.
 
-A shell: it waits for the relay's first answer, and rolls the dice where there is none.
+A shell: it waits for the relay's first answer, and draws a slot by chance if there is none.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ FAULT_ENV = "JAMBRIDGE_FAULT"
 async def begin(
     join: JoinConfig, child: ChildConfig, asides: Asides, joiner: Joiner, standing: Standing
 ) -> Bridge:
-    """Return a bridge that has heard the relay's Welcome, if there was one."""
+    """Return a bridge that has processed the relay's Welcome, if there was one."""
     journal = asides.journal
     memory, advance_ms = journal.memory, child.need_ms + RELEASE_SLACK_MS
     identity = Identity(join.room, join.name, join.software, ticks(advance_ms / 1e3))
     hello = greeting.hello(identity, memory, outs=child.outs, ins=child.ins, next_seq=memory.next_seq)
-    # A bridge that was started again knows its slot, and Sonic Pi's threads are waiting for answers.
+    # A restarted bridge knows its slot, and Sonic Pi's threads are waiting for answers.
     welcome = await joiner.first_words(hello) if memory.slot is None else None
     slot = greeting.slot_of(welcome, memory, random.random)
     setup = Setup(
@@ -64,7 +64,7 @@ async def begin(
     bridge = Bridge(setup, sources.read())
     if welcome is not None:
         bridge.relay_says(welcome, sources.read())
-        # Before anything can fail: a bridge without its ticket would be given yet another place.
+        # Saved before anything can fail: a bridge without its ticket would get another place.
         asides.remember()
     if FAULT_ENV in os.environ:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, partial(_plant, bridge))
@@ -72,5 +72,5 @@ async def begin(
 
 
 def _plant(bridge: Bridge) -> None:
-    """For tests: do to the next note what the file says that JAMBRIDGE_FAULT names."""
+    """Inject the fault that the file named by JAMBRIDGE_FAULT contains, for tests."""
     bridge.plant(FaultKind(Path(os.environ[FAULT_ENV]).read_text().strip()))

@@ -1,6 +1,6 @@
-"""Joining: asks the relay for a place, and again whenever the connection has ended, until that is no use.
+"""Joining: asks the relay for a place, and again after each connection, until that is no use.
 
-A shell. What is said on a connection, and whether another one is worth it, the cores decide.
+A shell. The cores decide which messages are sent, and whether another connection is worth an attempt.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from relay.wire.errors import LocalError, MalformedControl
 log = logging.getLogger(__name__)
 
 FIRST_JOIN_S = 10.0
-"""Sonic Pi waits 30 s for scsynth; this much of it is given to the relay."""
+"""Sonic Pi waits 30 s for scsynth. This part of it is given to the relay."""
 
 
 class Joiner:
-    """Keeps a bridge joined over one connection after the other."""
+    """Keeps a bridge joined over successive connections."""
 
     def __init__(self, connection: Connection, standing: Standing) -> None:
         self._connection = connection
         self._standing = standing
 
     async def first_words(self, hello: control.Hello) -> control.Welcome | None:
-        """Return the relay's Welcome, None if it doesn't come while Sonic Pi waits, or never will."""
+        """Return the relay's Welcome; None if it doesn't come while Sonic Pi waits, or never will."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_JOIN_S):
                 while self._standing.state is not State.GONE:
@@ -49,15 +49,17 @@ class Joiner:
         return None
 
     async def keep(self, bridge: Bridge, settle: Callable[[], None]) -> None:
-        """Keep the bridge joined. settle: does the effects of what just happened. Never returns, since the
-        player's own music goes on."""
+        """Keep the bridge joined. Never returns, since the player's own music goes on.
+
+        settle: carries out the effects of the latest input.
+        """
         retries = Retries(random.random)
         while self._standing.state is not State.GONE:
             if not self._connection.is_open and not await self._greet(bridge):
                 await asyncio.sleep(retries.pause_s())
                 continue
             await self._listen(bridge, settle)
-            # Let in, but without a datagram ever: to come back at once would be no use.
+            # Admitted, but no datagram ever came, so an immediate retry would be no use.
             was_heard = self._standing.state in JOINED and self._connection.carried
             self._connection.abort()
             bridge.disconnected()
@@ -66,7 +68,7 @@ class Joiner:
         await asyncio.Event().wait()
 
     async def _greet(self, bridge: Bridge) -> bool:
-        """Say Hello on a new connection; return whether there is one."""
+        """Connect and send Hello. Return whether there is a connection."""
         try:
             await self._connection.open()
         except LocalError as error:
@@ -76,7 +78,7 @@ class Joiner:
         return True
 
     async def _listen(self, bridge: Bridge, settle: Callable[[], None]) -> None:
-        """Take in what the relay says until the connection ends."""
+        """Process control messages until the connection ends."""
         try:
             while (message := await self._hear()) is not None:
                 bridge.relay_says(message, sources.read())
@@ -85,7 +87,8 @@ class Joiner:
             self._out(messages.not_understood(error))
 
     async def _hear(self) -> control.Down | None:
-        """Return what the relay says next, None once the connection has ended and it is told why."""
+        """Return the relay's next message; None once the connection has ended, after telling the player
+        why."""
         try:
             return await self._connection.hear()
         except LocalError as error:
@@ -93,7 +96,7 @@ class Joiner:
             return None
 
     async def _answer(self, hello: control.Hello) -> control.Welcome | None:
-        """Return the relay's Welcome; None if there is none, and it is told why."""
+        """Return the relay's Welcome; None if there is none, after telling the player why."""
         try:
             answer = await self._connection.welcome(hello)
         except LocalError as error:

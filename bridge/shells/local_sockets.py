@@ -1,6 +1,6 @@
-"""Local sockets: the one that Sonic Pi takes for scsynth's, and the one to the genuine scsynth.
+"""Local sockets: one that Sonic Pi takes for scsynth's, and one to the genuine scsynth.
 
-A shell. The shim owns both: what comes while a bridge is started again waits in the kernel.
+A shell. The shim owns both, so datagrams wait in the kernel while a bridge is restarted.
 """
 
 import asyncio
@@ -18,57 +18,57 @@ from relay.transports.udp import DatagramSocket, Received
 log = logging.getLogger(__name__)
 
 TAP_BYTES_MAX = 65_507
-"""The longest UDP datagram: scsynth takes what it gets, and so must the tap."""
+"""The longest UDP datagram. scsynth accepts any length, so the tap must too."""
 UNREACHABLE_S = 0.05
-"""How long to wait before scsynth's socket is read again if nobody listens there."""
+"""Wait before scsynth's socket is read again if nobody listens there, s."""
 
 
 class LocalSockets:
     """Both sockets of one bridge."""
 
     def __init__(self, child: ChildConfig, on_tap: Callable[[list[Received]], None]) -> None:
-        """on_tap: takes what Sonic Pi sent."""
+        """on_tap: gets Sonic Pi's datagrams."""
         self._tap_fd, self._synth_fd = child.tap_fd, child.synth_fd
-        # Drained by ourselves: the kernel's receive instant is the instant of emission.
+        # Drained here rather than by asyncio, since the kernel's receive instant is the instant of emission.
         self._tap = DatagramSocket(on_tap, longest=TAP_BYTES_MAX)
         self._answers: socket.socket
         self._synth: asyncio_dgram.DatagramServer | asyncio_dgram.DatagramClient
 
     async def open(self) -> None:
-        """Take over the sockets; what Sonic Pi sent still waits."""
+        """Take over the sockets. Sonic Pi's datagrams still wait in the kernel."""
         self._answers = socket.socket(fileno=os.dup(self._tap_fd))
         self._synth = await asyncio_dgram.from_socket(socket.socket(fileno=self._synth_fd))
 
     def listen(self) -> None:
-        """Read what Sonic Pi sends from now on."""
+        """Read Sonic Pi's datagrams from now on."""
         self._tap.adopt(socket.socket(fileno=self._tap_fd))
 
     def named(self) -> dict[str, int]:
-        """Return what the tap's socket counted, by name, for the statistics."""
+        """Return the counts of the tap's socket, by name, for the statistics."""
         return self._tap.counts.named("tap")
 
     def to_sonic_pi(self, to: tuple[str, int], payload: bytes) -> None:
-        """Answer Sonic Pi, from the address that it takes for scsynth's."""
+        """Answer Sonic Pi from the address that it takes for scsynth's."""
         with contextlib.suppress(OSError):
             self._answers.sendto(payload, to)
 
     def to_synth(self, payload: bytes) -> None:
-        """Hand scsynth a datagram."""
+        """Hand a datagram to scsynth."""
         with contextlib.suppress(OSError):
             os.write(self._synth_fd, payload)
 
     async def read_synth(self, take: Callable[[bytes], None]) -> None:
-        """Hand on what scsynth says, for ever."""
+        """Pass scsynth's datagrams to `take`, for ever."""
         while True:
             try:
                 datagram, _ = await self._synth.recv()
-            except OSError as error:  # nobody listens there any more: the shim will end us
+            except OSError as error:  # scsynth no longer listens; the shim will end this process
                 log.debug("= scsynth unreachable: %s", error)
                 await asyncio.sleep(UNREACHABLE_S)
                 continue
             take(datagram)
 
     def close(self) -> None:
-        """Read nothing any more."""
+        """Stop reading."""
         self._tap.close()
         self._synth.close()

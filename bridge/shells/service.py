@@ -1,9 +1,9 @@
 """The bridge's shell: sockets, tasks and clocks around the core (`bridge/core.py`).
 
-Started by the shim, which hands it the tap's socket and the one to scsynth. The relay is looked for before
-the first word of Sonic Pi is read, since the slot decides all numbers; without an answer the player plays
-alone and joins as soon as the relay is there. A bridge after one that was killed knows its slot from the
-journal, and reads on at once.
+The shim starts it and hands it the tap's socket and the one to scsynth. It looks for the relay before it
+reads Sonic Pi's first message, since the slot decides all numbers. Without an answer the player plays alone,
+and joins as soon as the relay is there. A bridge that replaces a killed one knows its slot from the journal
+and reads on at once.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from relay.wire.endpoint import Endpoint
 log = logging.getLogger(__name__)
 
 FIRST_WAKE_S = 0.1
-"""Alone: Sonic Pi's threads wait for answers first of all."""
+"""Delay of the first wake-up without a relay, s. Answers to Sonic Pi's waiting threads leave before it."""
 EXIT_AGAIN = 3
 """The exit status that makes the shim start the bridge again."""
 
@@ -60,13 +60,13 @@ class BridgeService:
         self._sockets = LocalSockets(child, self._on_tap)
         self._core: Bridge
         self._timer: asyncio.TimerHandle | None = None
-        """Of the next wake-up; None until there is a core."""
+        """The timer of the next wake-up; None until there is a core."""
         self._stop = asyncio.Event()
         self._failed = False
-        """Something of ours went wrong: the shim shall start another bridge, in the same slot."""
+        """Set if something of ours went wrong: the shim shall start another bridge, in the same slot."""
 
     async def run(self) -> int:
-        """Run until the player leaves (0) or something is wrong (the shim starts another)."""
+        """Run until the player leaves (0) or a fault occurs (then the shim starts another bridge)."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -81,7 +81,7 @@ class BridgeService:
         self._sockets.listen()
         await self._run_until_the_end(joiner)
         if self._failed:
-            # No good-bye: it would give the slot away that the next bridge comes back to.
+            # No Leave, which would give away the slot that the next bridge returns to.
             self._connection.abort()
         else:
             await self._leave()
@@ -108,9 +108,9 @@ class BridgeService:
         log.info("left")
 
     def _on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """An exception in a callback: the timer may be lost with it, so this bridge is of no more use."""
+        """Stop this bridge after an exception in a callback, since its timer may be lost with it."""
         logs.on_fault(loop, context)
-        if "handle" in context:  # a callback of ours, and not a connection that broke unobserved
+        if "handle" in context:  # one of our callbacks, not a connection that broke unobserved
             self._failed = True
             self._stop.set()
 
@@ -140,12 +140,12 @@ class BridgeService:
     # -- what is done --------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Do the effects of what just happened."""
+        """Carry out the effects of the latest input."""
         bridge, reading = self._core, sources.read()
         bridge.wake(reading)
         if (port := bridge.asks_unread) is not None:
             bridge.unread(unread_bytes(port), reading)
-        # Read anew: a clock request is stamped with it, and what went before took its time.
+        # A new reading, since clock requests are stamped with it and the work before took time.
         for effect in bridge.flush(sources.read()):
             self._do(effect)
 
@@ -177,7 +177,7 @@ class BridgeService:
 
 
 def main() -> None:
-    """Run the bridge as the shim's child, once it says so: until then this is the spare one."""
+    """Run the bridge as the shim's child, from the shim's signal on. Until then this process is the spare."""
     die_with_parent()
     locked = stay_in_memory()
     if not sys.stdin.buffer.readline():

@@ -1,1 +1,1 @@
-"""Tap: what the local Sonic Pi sends, and what it is told."""
+"""Tap: the messages of the local Sonic Pi, and the replies to it."""

@@ -21,7 +21,7 @@ Address = tuple[str, int]
 
 SERVER_INFO_REPLY = "/sonic-pi/server-info"
 _AUDIO_BUSES_AT, _BUFFERS_AT = 10, 12
-"""Places in that reply: node id, sr dur rps crate cdur subsample outs ins abuses cbuses bufs synths."""
+"""Positions in that reply: node id, sr dur rps crate cdur subsample outs ins abuses cbuses bufs synths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Answers:
         """Answer a message that isn't played as if it had been."""
         try:
             replies = self._nodes.refused(meaning.creates, groups=not meaning.makes_synth)
-        except (Refused, LocalError):  # no numbers, or none that an answer could name
+        except (Refused, LocalError):  # its ids are invalid or don't fit a reply
             return
         self.tell(*replies)
 
@@ -110,7 +110,7 @@ class Answers:
 
 
 def _stock_server_info(message: Message) -> bytes:
-    """Return server info with the numbers of buses and buffers that a stock scsynth has."""
+    """Return the server info with a stock scsynth's numbers of buses and buffers."""
     args = list(message.args)
     if len(args) > _BUFFERS_AT:
         args[_AUDIO_BUSES_AT] = float(INTERNAL_BUSES)

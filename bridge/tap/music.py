@@ -25,7 +25,8 @@ from relay.wire.sequence import Kind
 
 @dataclass(frozen=True, slots=True)
 class Tapped:
-    """One message of the local Sonic Pi, and when it came. timetag: its bundle's, None for a bare message."""
+    """One message of the local Sonic Pi, and when it came. timetag: that of its bundle, None for a bare
+    message."""
 
     meaning: Meaning
     timetag: int | None
@@ -64,12 +65,12 @@ class Music:
         return route(meaning, self._home_nodes)
 
     def ended(self, node: int) -> None:
-        """Note that a node, by Sonic Pi's number, is gone."""
+        """Note that a node, by Sonic Pi's id, is gone."""
         self._home_nodes.discard(node)
         self._stand_ins.ended(node)
 
     def reset(self, tapped: Tapped) -> None:
-        """Let the room free all that the local Sonic Pi has made."""
+        """Let the room free all nodes that the local Sonic Pi has made."""
         self._home_nodes.clear()
         self._stand_ins.clear()
         self.boot_state_complete = False
@@ -141,7 +142,7 @@ class Music:
             self._folders.learn(str(message.arg(0)))
         if command.family is Family.SYNTHDEF:
             if message.tags != ("b" if command.args[0].role is Role.SYNTHDEF_BLOB else "s"):
-                # A completion message would be executed unseen.
+                # A completion message would be executed without a check.
                 raise Refused("completion-message", message.address)
             self._to_synth.append(message.raw)
             return
@@ -157,7 +158,7 @@ class Music:
     def may_miss(self, meaning: Meaning) -> bool:
         """Return whether a synth may be left out when its time is over.
 
-        That is a stock synth or one of the player's own; no FX of the player's own and no live audio.
+        True for stock synths and synths of the player's own; never for the player's own FX and live audio.
         """
         return home_only(meaning) in (None, OWN_SYNTH)
 
@@ -198,14 +199,14 @@ class Music:
             if is_new:
                 self._home_nodes.discard(node)
             raise
-        if is_new:  # live audio is asked for again, under its number, while it lives
+        if is_new:  # Sonic Pi requests live audio again, with the same number, while it lives
             self._nodes.create_synth(node, action, target)
             self._doubt(meaning)
             self._note_missed(meaning, home_only(meaning))
         return home
 
     def _doubt(self, meaning: Meaning) -> None:
-        """Keep an eye on a synth of the player's own: its synthdef may not be loaded, or be misspelled."""
+        """Watch a synth of the player's own, whose synthdef may not be loaded or may be misspelled."""
         known = home_only(meaning)
         if known is not None and known.kind is HomeKind.OWN:
             ((node, _, target),) = meaning.creates

@@ -1,10 +1,10 @@
-"""The local player's nodes: what Sonic Pi is told about them, and when.
+"""Node replies: the replies that Sonic Pi gets about its nodes, and when.
 
-Pure. Sonic Pi's threads block on a group's /n_go, so it is answered at once and the real one swallowed.
-When a group ends, the notes in it that never started are given /n_go and /n_end first: otherwise Sonic
-Pi's own event thread can block for ever (seen with 3.2.2, 4.5.1). So is a synth whose synthdef scsynth hasn't
-got: its FX would never end, and keep its buses. All ids are Sonic Pi's own.
-Bound: NODES_MAX nodes remembered, oldest forgotten first.
+Pure. Sonic Pi's threads block on a group's /n_go. So the bridge sends it at once and swallows the real one.
+When a group ends, notes in it that never started get /n_go and /n_end first. Otherwise Sonic Pi's event
+thread can block for ever (seen with 3.2.2, 4.5.1). A synth whose synthdef scsynth lacks gets both too, or its
+FX would never end and would keep its buses. All ids are Sonic Pi's own. Bound: NODES_MAX nodes remembered;
+the oldest are forgotten first.
 """
 
 from typing import Any
@@ -16,13 +16,13 @@ from relay.wire.write import group_began, group_ended, synth_began, synth_ended
 
 NODES_MAX = 20_000
 NO_SYNTHDEF = "SynthDef not found"
-"""What scsynth says then of a synth: it names neither synthdef nor node, nor whose it was."""
+"""scsynth's failure text for an unknown synthdef. It names neither synthdef nor node, nor the owner."""
 NAMES_MAX = 256
 HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 
 
 class HomeNodes:
-    """The local player's nodes that exist at home only."""
+    """The local player's nodes that exist on this host only."""
 
     def __init__(self) -> None:
         self._nodes: dict[int, int] = {}
@@ -34,35 +34,35 @@ class HomeNodes:
         return node in self._nodes
 
     def add(self, node: int) -> bool:
-        """Note a node; return whether it wasn't known."""
+        """Add a node. Return whether it was unknown."""
         is_new = node not in self._nodes
         self._nodes[node] = node
         _trim(self._nodes)
         return is_new
 
     def discard(self, node: int) -> None:
-        """Forget a node."""
+        """Remove a node."""
         self._nodes.pop(node, None)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all nodes."""
         self._nodes.clear()
 
 
 class NodeTracker:
-    """Groups whose /n_go was given in advance, and notes that have not started yet."""
+    """Groups whose /n_go was sent in advance, and notes that have not started yet."""
 
     def __init__(self) -> None:
         self._groups: dict[int, int] = {}
-        """group id -> its target, from the answer in advance until the real /n_go or /n_end."""
+        """Group id -> its target, from the reply in advance until the real /n_go or /n_end."""
         self._unstarted: dict[int, dict[int, None]] = {}
-        """group id -> the synths created in it that have not been heard of."""
+        """Group id -> the synths created in it about which scsynth has not replied yet."""
         self._group_of: dict[int, int] = {}
         self._doubtful: dict[int, tuple[int, str]] = {}
-        """synth -> its target and synthdef, until it is heard of; in their order. Only of the player's own
-        synthdefs of which none has sounded yet."""
+        """Synth -> its target and synthdef, in order, until scsynth replies about it. Only synths with a
+        synthdef of the player's own of which none has sounded yet."""
         self._sounded: set[str] = set()
-        """Synthdefs of the player's own that scsynth has."""
+        """The player's own synthdefs that scsynth has."""
 
     def create_groups(self, created: tuple[New, ...]) -> list[bytes]:
         """Return the /n_go replies for the groups that a /g_new asks for."""
@@ -74,7 +74,7 @@ class NodeTracker:
         return replies
 
     def create_synth(self, synth: int, action: int, target: int) -> None:
-        """Note that a synth was asked for; only where its group is known does it matter."""
+        """Note a requested synth. It is kept only if its add action names its group."""
         self._forget(synth)
         if action in (HEAD, TAIL):
             self._unstarted.setdefault(target, {})[synth] = None
@@ -83,13 +83,13 @@ class NodeTracker:
                 self._forget(next(iter(self._group_of)))
 
     def doubt(self, synth: int, target: int, synthdef: str) -> None:
-        """Note that scsynth may not have the synthdef of a synth that was asked for."""
+        """Note that scsynth may lack the synthdef of a requested synth."""
         if synthdef not in self._sounded:
             self._doubtful[synth] = (target, synthdef)
             _trim(self._doubtful)
 
     def reply(self, message: Message) -> list[bytes]:
-        """Return what Sonic Pi is to hear when its scsynth says `message` (ids already Sonic Pi's)."""
+        """Return the replies to Sonic Pi for a reply `message` of its scsynth (with Sonic Pi's ids)."""
         kind = REPLIES.get(message.address)
         if kind is ReplyKind.NODE_BEGAN:
             node = int(message.args[0])
@@ -118,7 +118,7 @@ class NodeTracker:
         return [message.raw]
 
     def refused(self, created: tuple[New, ...], *, groups: bool) -> list[bytes]:
-        """Return the replies for nodes that will never be: they start and end at once."""
+        """Return the replies for nodes that will never exist: they start and end at once."""
         replies: list[bytes] = []
         for node, _, target in created:
             replies.append(group_began(node, target) if groups else synth_began(node, target))
@@ -151,7 +151,7 @@ class NodeTracker:
 
 
 def failed_act(message: Message) -> Act | None:
-    """Return what scsynth says it couldn't do; None for any other reply, or a command that we don't know."""
+    """Return the action that failed by scsynth's reply; None for any other reply, or an unknown command."""
     if REPLIES.get(message.address) is not ReplyKind.FAILED or message.tags[:1] != "s":
         return None
     command = COMMANDS.get(str(message.arg(0)))
@@ -159,7 +159,8 @@ def failed_act(message: Message) -> Act | None:
 
 
 def answered_node(message: Message) -> int | None:
-    """Return the node that scsynth says there is or isn't, in its own numbers; None for any other reply."""
+    """Return the node that exists or doesn't by scsynth's reply, in its own numbers; None for any other
+    reply."""
     if REPLIES.get(message.address) is ReplyKind.NODE_THERE and message.tags[:1] == "i":
         return int(message.args[0])
     if failed_act(message) is Act.ASK_NODE and message.tags[:2] == "ss":

@@ -1,4 +1,4 @@
-"""Missed: what only the local player hears, counted by name; each name is told once.
+"""Only here: sounds that only the local player hears, counted by name. Each name is announced once.
 
 Pure. Bound: NAMES_MAX names.
 """
@@ -12,14 +12,17 @@ _PREFIX = "sonic-pi-"
 
 
 class Missed:
-    """What the other members miss of the local player."""
+    """The sounds of the local player that the other members miss."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, int] = {}
 
     def synth(self, name: str, known: HomeOnly | None) -> Tell | None:
-        """Note a synth or FX that isn't heard elsewhere, or not what it does; known: None if its call was too
-        long to travel. Return what to tell, if anything."""
+        """Note a synth or FX that isn't heard elsewhere, or whose effect isn't.
+
+        known: its entry in the table; None if its call was too long to travel. Return a message for the
+        player the first time.
+        """
         name = name.removeprefix(_PREFIX)
         if known is OWN_SYNTH:
             return self._note(name, messages.own_synth(name))
@@ -31,11 +34,11 @@ class Missed:
         return self._note(name, messages.too_long(name))
 
     def file(self, name: str) -> Tell | None:
-        """Note a file that no other member has. Return what to tell, if anything."""
+        """Note a file that no other member has. Return a message for the player the first time."""
         return self._note(name, messages.own_file(name))
 
     def other(self, address: str) -> Tell | None:
-        """Note any other message that is too long to travel. Return what to tell, if anything."""
+        """Note any other message too long to travel. Return a message for the player the first time."""
         return self._note(address, messages.too_long(address))
 
     def _note(self, name: str, tell: Tell) -> Tell | None:

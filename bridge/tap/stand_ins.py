@@ -1,10 +1,10 @@
-"""Stand-ins: what travels of a message that the other members can't play as it is.
+"""Stand-ins: replacements for the local player's messages that the other members can't play as they are.
 
-Pure. To leave an FX out would cut the chain that it stands in: what is inside plays into a bus that nobody
-reads. So something stands in its place, by the table of what needs its own host (relay/wire/commands.py).
-Its node has the same number, and everything later finds it; but a setting reaches it only with the controls
-that it was given the say over. What is too long for one event travels in pieces.
-Bound: NODES_KEPT nodes for which something stands elsewhere.
+Pure. Leaving out an FX would cut its chain, since the sound inside plays into a bus that nothing else reads.
+So a stand-in takes its place, by the table of synthdefs that need their own host (relay/wire/commands.py).
+Its node has the same number, so later messages find it. But a setting reaches it only with the controls
+listed for it. Messages too long for one event travel in pieces. Bound: NODES_KEPT nodes with a stand-in
+elsewhere.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ _BUSES = frozenset({"in_bus", "out_bus"})
 
 @dataclass(frozen=True, slots=True)
 class Travelling:
-    """What the others are told of one message of the local player: `parts`, in order, maybe none.
+    """The form of a local message for the others: `parts`, in order, maybe none.
 
-    differs: at home the message itself is played instead of the one part.
+    differs: this host plays the message itself instead of the single part.
     """
 
     parts: tuple[Meaning, ...]
@@ -38,7 +38,7 @@ NOTHING = Travelling(())
 
 
 def home_only(meaning: Meaning) -> HomeOnly | None:
-    """Return what the table says of the synthdef of a synth that is made; None for one that everybody has."""
+    """Return the table's entry on the synthdef of a new synth; None for a synthdef that everybody has."""
     name = meaning.synthdef
     if name in SYNTHDEFS:
         return HOME_ONLY.get(name)
@@ -46,13 +46,13 @@ def home_only(meaning: Meaning) -> HomeOnly | None:
 
 
 class StandIns:
-    """The nodes of the local player for which another synth stands at the others."""
+    """The local player's nodes that have a stand-in at the others."""
 
     def __init__(self) -> None:
         self._known: dict[int, HomeOnly] = {}
 
     def clear(self) -> None:
-        """Forget all: the slot was reset."""
+        """Forget all nodes, since the slot was reset."""
         self._known.clear()
 
     def ended(self, node: int) -> None:
@@ -60,7 +60,7 @@ class StandIns:
         self._known.pop(node, None)
 
     def travelling(self, meaning: Meaning) -> Travelling:
-        """Return what the others are told of a message. Raises Refused where its arguments are none."""
+        """Return the form of a message for the others. Raises Refused if its arguments are invalid."""
         if meaning.makes_synth:
             return self._synth(meaning)
         if meaning.act is Act.SET and meaning.message.tags and self._known:
@@ -97,8 +97,10 @@ def _is_link(message: Message) -> bool:
 
 
 def _given(message: Message, first: int, known: HomeOnly) -> list[Arg]:
-    """Return the controls that a stand-in is given and their values, in turns. Nobody knows what an amp of a
-    player's own synthdef means below 0."""
+    """Return the controls for a stand-in and their values, alternating.
+
+    Negative values are left out for a player's own synthdef, since their meaning there is unknown.
+    """
     found = _controls(message, first, known.controls)
     if known.kind is HomeKind.OWN:
         found = {name: value for name, value in found.items() if 0 <= value < inf}
@@ -106,7 +108,7 @@ def _given(message: Message, first: int, known: HomeOnly) -> list[Arg]:
 
 
 def _controls(message: Message, first: int, wanted: frozenset[str]) -> dict[str, float]:
-    """Return the wanted controls with their values, as far as these are numbers; of two values the last."""
+    """Return the wanted controls with numeric values. If one is given twice, the last value counts."""
     tags, found = message.tags, dict[str, float]()
     if "[" in tags:
         raise Refused("array", f"{message.address} ,{tags[:40]}")

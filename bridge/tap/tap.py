@@ -44,7 +44,7 @@ class PlayerCounts:
 
 
 class Player:
-    """The tap's core."""
+    """The tap of one local player."""
 
     def __init__(self, emission: Emission, playout: Playout, folders: ResourceFolders) -> None:
         self.counts = PlayerCounts()
@@ -98,7 +98,7 @@ class Player:
     # -- from Sonic Pi -------------------------------------------------------------------------------
 
     def receive(self, datagram: bytes, source: Address, *, received_local_ns: int, reading: Reading) -> None:
-        """Take in one datagram from Sonic Pi."""
+        """Process one datagram from Sonic Pi."""
         try:
             parts = walk(datagram)
         except MalformedOsc:
@@ -121,7 +121,7 @@ class Player:
         meaning = tapped.meaning
         where = self._music.route(meaning)
         if where in _MUSIC:
-            # By the order alone: one's own Sonic Pi gives no node the number of another that still lives.
+            # Order alone matters here: a Sonic Pi never reuses the id of a living node.
             self._guard.check(meaning, _EVER, players=True)
             if self._misses(tapped):
                 self._emission.note_unplayed()

@@ -1,6 +1,6 @@
-"""Admission: who may come in, and where; or the reason why not.
+"""Admission: decides whether a bridge may enter, and to which place, or why not.
 
-Pure, and without effects: it decides, and `relay.hub.reception` does what follows.
+Pure, and without effects: it decides, and `relay.hub.reception` carries the decision out.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ FIRST_SLOT = 1
 class Admitted:
     """The place that a bridge may have.
 
-    room: None if the bridge would open it. seat: the one that its ticket claims, None if it would get a new
+    room: None if the bridge would open it. seat: the one that its ticket claims; None if it would get a new
     one.
     """
 
@@ -34,7 +34,7 @@ class Admitted:
 
 
 def decide(hello: Hello, rooms: Mapping[str, Room], limits: HubLimits) -> Admitted | Refused:
-    """Decide on a bridge's first message. rooms: those that are open, by name."""
+    """Decide on a bridge's first message. rooms: the open ones, by name."""
     if hello.protocol != PROTOCOL_VERSION:
         return Refused(reason="protocol", text=other_version(hello.protocol), final=True)
     room_name = cleaned(hello.room)
@@ -54,9 +54,9 @@ def decide(hello: Hello, rooms: Mapping[str, Room], limits: HubLimits) -> Admitt
 
 
 def connection_refused(of_address: int, in_all: int) -> Refused | None:
-    """Decide on a connection, before its first message; return None if it may stay.
+    """Decide on a connection before its first message. Return None if it may stay.
 
-    of_address: how many its address has already. in_all: how many there are.
+    of_address: number of connections of its address. in_all: number of all connections.
     """
     if of_address >= CONNECTIONS_PER_ADDRESS:
         text = f"this relay serves {CONNECTIONS_PER_ADDRESS} connections of one address at once; end some"
@@ -68,7 +68,8 @@ def connection_refused(of_address: int, in_all: int) -> Refused | None:
 
 
 def not_understood(payload: bytes, error: MalformedControl) -> Refused:
-    """Return the answer to a control message that can't be read, as a first one of another version may be."""
+    """Return the answer to a control message that can't be decoded, perhaps the first one of another
+    version."""
     theirs = protocol_of(payload)
     if theirs is not None and theirs != PROTOCOL_VERSION:
         return Refused(reason="protocol", text=other_version(theirs), final=True)

@@ -21,11 +21,11 @@ class ChannelKeys:
     key_down: bytes
 
     def sealer(self) -> Sealer:
-        """Return the seal for what the relay sends."""
+        """Return the sealer for the relay's datagrams."""
         return Sealer(self.key_down, self.number)
 
     def opener(self) -> Opener:
-        """Return what opens the datagrams that the relay receives."""
+        """Return the opener for the datagrams that the relay receives."""
         return Opener(self.key_up, self.number)
 
 

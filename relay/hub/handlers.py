@@ -1,7 +1,8 @@
-"""Handlers: what the hub does with each type of control message, as one table.
+"""Handlers: the hub's treatment of each type of control message, as one table.
 
-Pure. A row says who may send the type, what limits it, and who takes it in. A facet of a room brings rows of
-its own. A message without a row, or from somebody who may not send it, ends in `Handlers._unexpected`.
+Pure. A row names the callers that may send the type, its rate limit, and the function that processes it. A
+facet of a room adds rows of its own. A message without a row, or from a caller that may not send it, ends in
+`Handlers._unexpected`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,31 +21,32 @@ from relay.wire.control import Refused
 
 
 class Caller(Flag):
-    """Whose connection a message comes on."""
+    """The kind of the connection on which a message comes."""
 
     STRANGER = auto()
-    """Of somebody who is neither of the others yet."""
+    """Neither a member's nor a prober's connection so far."""
     MEMBER = auto()
     PROBER = auto()
     ANYBODY = STRANGER | MEMBER | PROBER
 
 
 class Bucket(Enum):
-    """What limits how often a type may come."""
+    """The rate limit of a message type."""
 
     NONE = auto()
     MEMBER = auto()
-    """All such messages of one member. One too many is ignored, and counted at the member."""
+    """Shared by all such messages of one member. A message beyond it is ignored, and counted at the
+    member."""
     STATISTICS = auto()
-    """All such messages of one address. One too many is answered with Refused."""
+    """Shared by all such messages of one address. A message beyond it is answered with Refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One control message.
 
-    message: of the row's type. host: the address that it came from. now: session instant. seated: the member
-    whose connection it is, if it is one's.
+    message: of the row's type. host: the address that it came from. now: session ticks. seated: the member
+    whose connection it is; None if it is no member's.
     """
 
     connection: int
@@ -55,14 +57,15 @@ class Call:
 
     @property
     def member(self) -> Seated:
-        """The member that sent it; only for rows that members alone may send."""
+        """The member that sent it. Only for rows that are open to members alone."""
         assert self.seated is not None, "the table lets only members through"
         return self.seated
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A row of the table. callers: who may send it. bucket: what limits it. run: takes it in."""
+    """A row of the table. callers: who may send the type. bucket: its rate limit. run: processes the
+    message."""
 
     callers: Caller
     bucket: Bucket
@@ -70,11 +73,11 @@ class Handler:
 
 
 UNKNOWN = Handler(Caller(0), Bucket.MEMBER, lambda call: [])
-"""The row of every type that has none: nobody may send it."""
+"""The row of every type without one: nobody may send it."""
 
 
 class Handlers:
-    """The table, and who is who on the connections."""
+    """The table of handlers, with the kind of each connection."""
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class Handlers:
         rooms: Rooms,
         probing: Probing,
     ) -> None:
-        """rows: the hub's own. kinds: of every room's facets, which bring rows besides."""
+        """rows: the hub's own. kinds: of the facets of every room, which add rows."""
         self._rows = dict(rows)
         for kind in kinds:
             self._rows |= {
@@ -95,7 +98,7 @@ class Handlers:
         self._statistics = AddressBuckets(STATS_PER_S, STATS_BURST)
 
     def receive(self, connection: int, message: Struct, now: int, *, host: str) -> list[Effect]:
-        """Take in one control message. host: the address that it came from."""
+        """Process one control message. Return its effects. host: the address that it came from."""
         call = Call(connection, message, host, now, self._rooms.by_connection.get(connection))
         handler = self._rows.get(type(message), UNKNOWN)
         beyond = self._beyond(handler.bucket, call)
@@ -110,7 +113,7 @@ class Handlers:
         return Caller.PROBER if self._probing.serves(call.connection) else Caller.STRANGER
 
     def _beyond(self, bucket: Bucket, call: Call) -> list[Effect] | None:
-        """Return what follows if this is one too many, None if it isn't."""
+        """Return the effects of exceeding the rate limit; None if the message is within it."""
         if bucket is Bucket.MEMBER and call.seated is not None:
             room, seat, channel = call.seated
             room.stir(seat.slot)
@@ -122,7 +125,7 @@ class Handlers:
         return None
 
     def _unexpected(self, caller: Caller, call: Call) -> list[Effect]:
-        """Return what follows of a message from somebody who may not send it."""
+        """Return the effects of a message from a caller that may not send it."""
         name = type(call.message).__name__
         if caller is Caller.MEMBER:
             call.member.seat.refused += 1
@@ -135,13 +138,13 @@ class Handlers:
 
 
 def too_often(call: Call) -> list[Effect]:
-    """Return the answer to a question for statistics that is one too many."""
+    """Return the answer to a request for statistics beyond the rate limit."""
     text = f"this relay gives you statistics {STATS_PER_S} times a second at most: try again soon"
     return [SendControl(call.connection, Refused(reason="rate", text=text))]
 
 
 def _facets_own(kind: FacetKind, take_in: TakeIn) -> Callable[[Call], list[Effect]]:
-    """Return what hands a member's message to the facet of this kind in its room."""
+    """Return a function that passes a member's message to the facet of this kind in its room."""
 
     def run(call: Call) -> list[Effect]:
         room, seat, _ = call.member

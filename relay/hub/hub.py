@@ -1,8 +1,9 @@
-"""The relay's core: connections, sealed datagrams, rooms; fed with messages, bytes and time, returns effects.
+"""The relay's core: connections, sealed datagrams, rooms. It takes messages, bytes and time and returns
+effects.
 
-Pure: it reads no clock and rolls no dice; `entropy(n)` gives n random bytes. `now` and `received` are session
-timetags (the relay's clock is the session's). Events wait in outboxes until `flush`, so that all that
-leaves for one member in one wake-up is joined; answers to clock exchanges leave at once. Only places with
+Pure: it reads no clock and rolls no dice; `entropy(n)` returns n random bytes. `now` and `received` are
+session timetags, since the relay's clock is the session's. Events wait in outboxes until `flush`, so that all
+frames for one member in one wake-up are joined. Answers to clock requests leave at once. Only places with
 something to do are looked at (`relay.due_work`).
 """
 
@@ -34,7 +35,7 @@ from relay.wire.stats import RoomStats, Stats
 FAMILIES = tuple(
     one.FAMILY for one in (control.join, control.room, control.report, control.stats, control.probe)
 )
-"""The families of control messages that the hub brings itself. The facets of its rooms bring the others."""
+"""The hub's own families of control messages. The facets of its rooms add theirs."""
 
 
 class RelayHub:
@@ -51,10 +52,10 @@ class RelayHub:
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
-        """facets: of every room. repair: whether missing events are asked for. scheme: of every room."""
+        """facets: of every room. repair: whether missing events are asked for. scheme: that of every room."""
         kinds = tuple(facets)
         self.codec = control.Codec([*FAMILIES, *(kind.family for kind in kinds)])
-        """Reads what bridges send."""
+        """Decodes the messages of bridges."""
         self.figures = RelayFigures(software, started_at=now)
         self._work = DueWork()
         self._rooms = Rooms(kinds, entropy=entropy, work=self._work, begin=now, repair=repair, scheme=scheme)
@@ -68,20 +69,24 @@ class RelayHub:
     # -- control -----------------------------------------------------------------------------------
 
     def receive_control(self, connection: int, message: Struct, now: int, *, host: str) -> list[Effect]:
-        """Take in one control message of a connection. host: the address that it came from."""
+        """Process one control message of a connection. host: the address that it came from.
+
+        Effects: control messages to this and other connections, and closing this one if it is refused. Never
+        raises for a bad message; that is counted or refused.
+        """
         return self._handlers.receive(connection, message, now, host=host)
 
     def serves(self, connection: int) -> bool:
-        """Tell whether a connection is a member's or a prober's, and not of one who only asks."""
+        """Return whether a connection is a member's or a prober's. False if it only asked."""
         return connection in self._rooms.by_connection or self.probing.serves(connection)
 
     def control_closed(self, connection: int, now: int) -> list[Effect]:
-        """Note that a connection ended; its seat stays reserved."""
+        """Note that a connection ended. Its seat stays reserved."""
         self.probing.closed(connection)
         return self._reception.closed(connection, now)
 
     def stats(self, room_name: str | None, now: int) -> Stats:
-        """Return the statistics of one room, or of all of them as far as they fit one answer, as of now."""
+        """Return the present statistics of one room, or of all rooms as far as they fit one answer."""
         return self._stats(room_name, self._desk.gather_now(room_name), now)
 
     def _rows(self) -> dict[type[Struct], Handler]:
@@ -111,7 +116,7 @@ class RelayHub:
         return self._statistics(call.now)
 
     def _statistics(self, now: int) -> list[Effect]:
-        """Go on gathering statistics for those who asked."""
+        """Continue to gather statistics, and return the complete answers."""
         return [
             SendControl(answer.connection, self._stats(answer.room_name, answer.rooms, now))
             for answer in self._desk.turn(now)
@@ -124,10 +129,11 @@ class RelayHub:
     # -- datagrams ---------------------------------------------------------------------------------
 
     def receive_datagram(self, payload: bytes, source: Source, *, received: int, now: int) -> list[Effect]:
-        """Take in one datagram. Nothing that is not sealed by a member or a prober has any effect, except
-        that a plain NTP request over UDP is answered.
+        """Process one datagram. Effects: answers, at once, and events that later leave by `flush`.
 
-        received: session instant at which the kernel had it; the effects must be done at once.
+        Only datagrams sealed by a member or a prober have any effect, except that a plain NTP request over
+        UDP is answered. received: session instant of arrival in the kernel. The effects must be carried out
+        at once.
         """
         self.figures.datagrams_in += 1
         host = datagram_host(source) if is_client_request(payload) else None
@@ -171,10 +177,10 @@ class RelayHub:
     # -- time --------------------------------------------------------------------------------------
 
     def wake(self, now: int) -> list[Effect]:
-        """Do what time asks for: gaps, heartbeats, repair, and the rooms' rounds.
+        """Do the work that is due: gaps, heartbeats, repair, the rooms' rounds, statistics.
 
-        The round of one room is held at a time: that of another one waits for the next wake-up. So does
-        whatever is still to be gathered for statistics.
+        Each call holds the round of one room only, and gathers a few members' statistics. The rest waits for
+        the next call.
         """
         effects = self.probing.wake(now)
         held = False
@@ -194,7 +200,7 @@ class RelayHub:
         return effects + self._statistics(now)
 
     def next_wakeup(self) -> int:
-        """Return the session instant of the next `wake`; 0 if that is at once."""
+        """Return the session instant of the next `wake`; 0 if it is due at once."""
         for place in list(self._work.stirred):
             room, channel = self._at(place)
             at = None
@@ -210,7 +216,7 @@ class RelayHub:
         return first if probing_at is None else min(first, probing_at)
 
     def flush(self, now: int) -> list[Effect]:
-        """Return what waits in the outboxes, joined into as few datagrams as it fits."""
+        """Return the frames of the outboxes, joined into as few datagrams as possible."""
         effects: list[Effect] = []
         for place in self._work.take(now):
             _, channel = self._at(place)
@@ -219,7 +225,7 @@ class RelayHub:
         return effects
 
     def _at(self, place: Place) -> tuple[Room | None, Channel | None]:
-        """Return the room of a place, and the channel if it is one's; None of what is gone."""
+        """Return the room of a place, and its channel if it is a channel; None for either that is gone."""
         name, slot = place
         room = self.rooms.get(name)
         seat = room.seats.get(slot) if room is not None else None

@@ -1,4 +1,4 @@
-"""Member frames: what follows of each frame that a member sends in its sealed datagrams.
+"""Member frames: processes the frames in a member's sealed datagrams.
 
 Pure. `now` and `received` are session timetags.
 """
@@ -22,14 +22,14 @@ FLOOD = control.Refused(
 
 
 class Flood(Exception):
-    """A member sends more than any Sonic Pi can, so that it must be put out with FLOOD."""
+    """A member sends more than any Sonic Pi can, so it must be put out of the room with the text FLOOD."""
 
 
 def take_in(frame: frames.Frame, member: Seated, *, received: int, now: int) -> list[Effect]:
-    """Take in one frame; return what must be sent at once.
+    """Process one frame. Return the effects to carry out at once.
 
-    received: when the kernel had its datagram. Raises RemoteError if the frame is malformed or refused, Flood
-    if its sender is to be put out.
+    received: session instant at which the kernel received its datagram. Raises RemoteError if the frame is
+    malformed or refused, Flood if its sender must be put out.
     """
     room, seat, channel = member
     match frame:

@@ -1,9 +1,9 @@
-"""Probing: the relay's part in measuring a path; answers at once, and puts down what arrived when.
+"""Path probes: the relay's part in measuring a path. It answers at once and records the arrivals.
 
-Pure. A prober joins no room and has no slot, so it disturbs nobody. Bounds: PROBES_MAX at once, each for the
-time that it asked for and END_GRACE more, or until it is silent for SILENCE; a tenth more datagrams a second
-than it asked for. An answer is as long as what it answers, and goes where a sealed datagram came from: no
-more comes out than went in.
+Pure. A prober joins no room and has no slot, so it disturbs nobody. Bounds: PROBES_MAX at once. Each lasts
+for the time that it asked for and END_GRACE more, or until it is silent for SILENCE. It may send a tenth more
+datagrams a second than it asked for. An answer is as long as its request and goes to the source of a sealed
+datagram, so no more bytes leave than came.
 """
 
 from collections.abc import Callable, Container
@@ -23,11 +23,11 @@ from relay.wire.version import PROTOCOL_VERSION, other_version
 REPORT_EVERY = ticks(1.0)
 
 SILENCE = ticks(10.0)
-"""A prober that nothing opens from for so long is gone, or can't get through: others may have its place. It
-gives up itself after 5 s."""
+"""A prober without a valid datagram for this long is gone or can't get through, and its place is free again.
+A prober gives up by itself after 5 s."""
 
 END_GRACE = ticks(10.0)
-"""After the time asked for: what is still on its way, and the reports of it. A prober closes before that."""
+"""Extra time for datagrams on their way and the reports on them. A prober closes before its end."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Probing:
     """The paths that are being measured. Instants are session timetags."""
 
     def __init__(self, *, entropy: Callable[[int], bytes], taken: Container[int]) -> None:
-        """taken: the channel numbers of members, which no probe may have."""
+        """taken: the channel numbers of members, which no probe may use."""
         self._entropy = entropy
         self._taken = taken
         self._by_channel: dict[int, _Probe] = {}
@@ -57,7 +57,7 @@ class Probing:
         self._datagrams_refused = 0
 
     def stats(self) -> ProbeStats:
-        """Return how many paths were measured and are now, and what was refused."""
+        """Return the numbers of paths measured in all and now, and of refusals."""
         return ProbeStats(
             now=len(self._by_channel),
             begun=self._begun,
@@ -66,11 +66,11 @@ class Probing:
         )
 
     def serves(self, connection: int) -> bool:
-        """Tell whether a connection measures its path."""
+        """Return whether a connection is a prober's."""
         return connection in self._by_connection
 
     def hello(self, connection: int, hello: control.ProbeHello, now: int) -> list[Effect]:
-        """Let a prober begin, or say why not."""
+        """Admit a prober, or refuse it with the reason."""
         if hello.protocol != PROTOCOL_VERSION:
             text = other_version(hello.protocol)
             return refuse(connection, control.Refused(reason="protocol", text=text, final=True))
@@ -87,7 +87,7 @@ class Probing:
             ends_at=now + ticks(hello.seconds) + END_GRACE,
             report_at=now + REPORT_EVERY,
             heard_at=now,
-            # A prober's even spacing is only as even as its host: a little more than it asked for.
+            # A prober's spacing is only as even as its host, so a little more than it asked for is allowed.
             datagrams=TokenBucket(hello.rate * 1.1, PROBE_DATAGRAMS_BURST),
         )
         self._by_channel[keys.number] = self._by_connection[connection] = probe
@@ -100,8 +100,8 @@ class Probing:
     ) -> list[Effect]:
         """Answer one datagram of a probe's channel at once.
 
-        received: session instant at which the kernel had it. Raises RemoteError if the channel is nobody's
-        or if it does not open, is no probe, or is one too many: then it counts as not arrived.
+        received: session instant of arrival in the kernel. Raises RemoteError if the channel is unknown, or
+        if the datagram doesn't open, is no probe, or exceeds the rate. It then counts as not arrived.
         """
         probe = self._by_channel.get(channel)
         if probe is None:
@@ -130,12 +130,12 @@ class Probing:
             del self._by_channel[probe.number]
 
     def wake(self, now: int) -> list[Effect]:
-        """Report what arrived, where it is time to, and end what has lasted too long."""
+        """Send the reports that are due, and end probes that have lasted too long."""
         effects: list[Effect] = []
         for probe in list(self._by_channel.values()):
             if now >= probe.report_at:
                 probe.report_at = now + REPORT_EVERY
-                # An empty one is sent too: that nothing came is what the prober has to know.
+                # An empty report is sent too, so that the prober knows that nothing came.
                 report = control.ProbeReport(arrivals=probe.arrivals[: control.probe.ARRIVALS_MAX])
                 del probe.arrivals[: control.probe.ARRIVALS_MAX]
                 effects.append(SendControl(probe.connection, report))

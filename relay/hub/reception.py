@@ -1,6 +1,6 @@
-"""Reception: seats the bridges that are admitted, tells them what they need, and sees them off.
+"""Reception: seats admitted bridges, sends them the state of the room, and removes them.
 
-Pure. A ticket is 16 random bytes that claim a slot again; keys are fresh at every Hello.
+Pure. A ticket is 16 random bytes that claim a slot again. Keys are fresh at every Hello.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,8 @@ class Reception:
         self._entropy = entropy
 
     def hello(self, connection: int, hello: Hello, now: int) -> list[Effect]:
-        """Let a bridge in, or tell it why not; one that only asks is told which it would be."""
+        """Admit a bridge, or refuse it with the reason. A bridge that only asks gets the decision without a
+        place."""
         if connection in self._rooms.by_connection:
             text = "this connection has said Hello before"
             return refuse(connection, Refused(reason="second-hello", text=text, final=True))
@@ -46,17 +47,17 @@ class Reception:
         return self._let_in(connection, hello, decision, now)
 
     def leave(self, room: Room, seat: Seat, now: int) -> list[Effect]:
-        """See off a member that goes for good."""
+        """Remove a member that leaves for good."""
         effects = self._drop(room, seat, now)
         room.remove(seat, now)
         return effects + room.roster()
 
     def put_out(self, room: Room, seat: Seat, refused: Refused, now: int) -> list[Effect]:
-        """See off a member that does what no member may, and say why."""
+        """Remove a member that breaks the limits, and tell it why."""
         return [*room.tell(seat, refused), *self.leave(room, seat, now)]
 
     def closed(self, connection: int, now: int) -> list[Effect]:
-        """Note the end of a connection; the seat stays reserved for its ticket."""
+        """Note the end of a connection. Its seat stays reserved for its ticket."""
         seated = self._rooms.by_connection.get(connection)
         if seated is None:
             return []
@@ -64,7 +65,7 @@ class Reception:
         return [*close_stream(seated.channel.address), *seated.room.roster()]
 
     def keep_house(self, room: Room, now: int) -> list[Effect]:
-        """See off members that are silent or stay away, and close the room once nobody has a seat in it."""
+        """Remove members that are silent or stay away, and close the room once it has no seats."""
         effects: list[Effect] = []
         for seat in list(room.seats.values()):
             if seat.channel is not None:
@@ -83,7 +84,7 @@ class Reception:
         return effects
 
     def _let_in(self, connection: int, hello: Hello, admitted: Admitted, now: int) -> list[Effect]:
-        """Seat a bridge and tell everybody of it."""
+        """Seat a bridge and notify all members."""
         room = admitted.room or self._rooms.new(admitted.room_name, now)
         effects: list[Effect] = []
         seat, resumed = admitted.seat, admitted.seat is not None
@@ -101,7 +102,7 @@ class Reception:
         room.stir(seat.slot)
         for facet in room.facets.values():
             facet.joined(seat, now)
-        # First of all: a bridge can make nothing of anything before its Welcome.
+        # The Welcome comes first, since a bridge can't use any other message before it.
         effects.append(SendControl(connection, _welcome(room, seat, keys, resumed=resumed)))
         effects += [*room.settings_news(), *room.roster()]
         for facet in room.facets.values():
@@ -123,10 +124,7 @@ class Reception:
 def _channel(
     keys: ChannelKeys, connection: int, room: Room, seat: Seat, first_seq: int, now: int, *, came_back: bool
 ) -> Channel:
-    """Return the channel of a seat.
-
-    It expects what is new, and what was given up of late and may be sent again after all.
-    """
+    """Return a channel for a seat. It expects new seqs, and those given up lately that may still be sent."""
     channel = Channel(
         keys.number,
         connection,

@@ -1,4 +1,4 @@
-"""Rooms: those that are open on one relay, and who is in them, by channel and by connection.
+"""Rooms: the open rooms of one relay, and their members by channel and by connection.
 
 Pure.
 """
@@ -15,7 +15,7 @@ from relay.wire.sequence import Scheme
 
 
 class Seated(NamedTuple):
-    """A member that is connected: its room, its seat there, its channel."""
+    """A connected member: its room, its seat there, its channel."""
 
     room: Room
     seat: Seat
@@ -35,7 +35,8 @@ class Rooms:
         repair: bool,
         scheme: Scheme,
     ) -> None:
-        """kinds: of every room's facets. begin: the session instant from which the rooms' rounds count."""
+        """kinds: of the facets of every room. begin: the session instant from which the rooms' rounds are
+        counted."""
         self.open: dict[str, Room] = {}
         self.by_channel: dict[int, Seated] = {}
         self.by_connection: dict[int, Seated] = {}
@@ -48,7 +49,7 @@ class Rooms:
         self._made = 0
 
     def new(self, name: str, now: int) -> Room:
-        """Return a room without members. It isn't open before a member has a seat in it."""
+        """Return a room without members. It counts as open once a member has a seat in it."""
         rounds = Rounds(self._made, self._begin, now)
         self._made += 1
         return Room(
@@ -62,13 +63,13 @@ class Rooms:
         )
 
     def connected(self, room: Room, seat: Seat, channel: Channel) -> None:
-        """Note that a bridge is connected for a seat, so that the room is open."""
+        """Note that a bridge is connected for a seat, which opens the room."""
         self.open[room.name] = room
         seat.channel, seat.left_at = channel, None
         self.by_channel[channel.number] = self.by_connection[channel.connection] = Seated(room, seat, channel)
 
     def disconnected(self, seat: Seat, channel: Channel, now: int) -> None:
-        """Note that the bridge of a seat is gone; the seat stays."""
+        """Note that the bridge of a seat has disconnected. The seat stays."""
         seat.channel, seat.left_at = None, now
         self.by_channel.pop(channel.number, None)
         self.by_connection.pop(channel.connection, None)

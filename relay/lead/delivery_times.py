@@ -3,13 +3,15 @@
 Pure. Instants are session timetags, durations ticks. The uplink delay ends when the event reaches the relay;
 the downlink delay begins at its verdict. Both are measured on the events themselves, so repair is included.
 Time spent waiting for a missing earlier event isn't counted: that event was emitted before, so its own delay
-covers it. Clock errors affect these figures as they affect the dues. Events emitted before the first event of
-their connection arrived are not noted here, since they waited for clock and connection. An event that took
-more than `most`, or never arrived, is counted as beyond at the member that delayed it, and raises no lead.
-Only the greatest of each block is kept, by pair of sender and receiver. Bounds: BLOCKS_KEPT blocks;
+covers it. Clock errors affect these figures as they affect the dues.
+
+Events emitted before the first event of their connection arrived are not noted here, since they waited for
+clock and connection. An event that took more than `most`, or never arrived, is counted as beyond at the
+member that delayed it, and raises no lead.
+
+Only the greatest of each block is kept, by pair of sender and receiver. The many numbers lie in arrays and in
+dicts from int to int, since Python's garbage collector doesn't look into those. Bounds: BLOCKS_KEPT blocks;
 EVENTS_KEPT events whose downlink reports are pending; WAYS_KEPT downlink delays of a member in an open block.
-Many numbers are kept here, so they lie in arrays and in dicts from int to int: Python's garbage collector
-doesn't look into those.
 """
 
 from array import array
@@ -25,7 +27,7 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 
 SLOTS = 32
 NONE = -(1 << 60)
-"""In place of a delay of which nothing is known. It stays below 0 whatever is added."""
+"""Stands for an unknown delay. It stays below 0 whatever is added to it."""
 
 BLOCK = ticks(10.0)
 EPISODE_BLOCKS = 3
@@ -56,9 +58,9 @@ class Peak:
 
 
 class _Added(NamedTuple):
-    """The most added to any delay for its sender, for its receiver, and to that of an own event, in ticks.
+    """The greatest additions to a delay, in ticks: for its sender, for its receiver, and for own events.
 
-    advances: what is added to an own event, by slot.
+    advances: the addition to an own event, by slot.
     """
 
     sender: int
@@ -74,26 +76,26 @@ class _Block:
     up: dict[int, int] = field(default_factory=dict)
     """Greatest uplink delay by sender."""
     up_peak: "Peak | None" = None
-    """The greatest of those of the senders that were asked for last; None: to be found again."""
+    """The greatest uplink delay among the senders of the last question; None: to be found again."""
     down: dict[int, int] = field(default_factory=dict)
     """Greatest downlink delay by receiver."""
     others: "dict[int, array[int]]" = field(default_factory=dict)
     """By receiver, and in the array by sender: greatest uplink plus downlink delay of one event, or NONE."""
     tops: dict[int, int] = field(default_factory=dict)
-    """By receiver the greatest of its array."""
+    """The greatest value of each receiver's array."""
     order: list[int] = field(default_factory=list)
-    """The receivers, the one with the greatest of `tops` first; empty: to be sorted again."""
+    """The receivers, in descending order of `tops`; empty: to be sorted again."""
     own: dict[int, int] = field(default_factory=dict)
-    """The same as `others` for a member's own events."""
+    """Greatest uplink plus downlink delay of a member's own events."""
     own_top: int = NONE
-    """No own event's is greater."""
+    """An upper limit of the delays of own events."""
     ways: "dict[int, array[int]]" = field(default_factory=dict)
     """Downlink delays by receiver, while the block is open."""
     tails: dict[int, int] = field(default_factory=dict)
-    """By receiver the TAIL of its `ways`, if it has been found since the last of them came."""
+    """The TAIL percentile of `ways` by receiver, if it was computed since the last delay came."""
 
     def took(self, sender: int, receiver: int, delay: int) -> None:
-        """Note the uplink plus downlink delay of an event."""
+        """Note the uplink plus downlink delay of an event, ticks."""
         if sender == receiver:
             self.own[sender] = max(delay, self.own.get(sender, NONE))
             self.own_top = max(delay, self.own_top)
@@ -107,7 +109,7 @@ class _Block:
                 self.order = []
 
     def find_tail(self, receiver: int) -> None:
-        """Find the tail of a receiver's ways, unless it is known or there are none."""
+        """Compute the tail of a receiver's downlink delays, unless it is known or there are none."""
         if receiver in self.ways and receiver not in self.tails:
             ways = self.ways[receiver]
             self.tails[receiver] = sorted(ways)[int(TAIL * len(ways))]
@@ -126,8 +128,8 @@ class _Block:
     def peak(self, senders: Sequence[int], receivers: Mapping[int, int], most: "_Added") -> Peak | None:
         """Return the greatest need of this block, see `DeliveryTimes.peaks`.
 
-        senders: by slot, ticks added to the delay of a pair for its sender; NONE: that one doesn't count.
-        receivers: the same for its receiver. most: the most of these, and of what is added to own events.
+        senders: by slot, ticks added to a pair's delay for its sender; NONE: the sender doesn't count.
+        receivers: the same for its receiver. most: the greatest of these, and of the additions to own events.
         """
         if not self.order:
             self.order = sorted(self.tops, key=self.tops.__getitem__, reverse=True)
@@ -162,17 +164,18 @@ class DeliveryTimes:
         self._ups: dict[int, int] = {}
         """Uplink delay by the room's number."""
         self._origins: dict[int, int] = {}
-        """SLOTS * block + sender by the room's number."""
+        """SLOTS * block + sender, by the room's number."""
         self._gone: dict[int, int] = {}
-        """By slot the last number that may be of a member that had it before."""
+        """By slot, the last number that may belong to its previous owner."""
         self._played: Counter[int] = Counter()
-        """In how many blocks each sender played."""
+        """The number of blocks in which each sender played."""
         self._tails: dict[int, dict[int, int]] = {}
-        """TAIL of the downlink delays by receiver and closed block."""
+        """The TAIL percentile of downlink delays, by receiver and closed block."""
         self._beyond: dict[int, dict[int, int]] = {}
-        """Events that took more than the room waits for, by the member that delayed them and by block."""
+        """Number of events that took more than the room waits for, by the member that delayed them and
+        block."""
         self._senders: frozenset[int] = frozenset()
-        """Those whose greatest uplink delay each block knows."""
+        """The senders to which each block's `up_peak` refers."""
 
     def came(self, slot: int, event: Stamped, now: int) -> None:
         """Note that an event has reached the relay. now: session ticks."""
@@ -209,7 +212,7 @@ class DeliveryTimes:
     def reported(self, slot: int, ways: Iterable[tuple[int, int]], missing: Iterable[int]) -> None:
         """Note the downlink delays and missing events that the Report of the member in `slot` contains."""
         worst: dict[int, int] = {}
-        """By origin the greatest uplink plus downlink delay."""
+        """Greatest uplink plus downlink delay, by origin."""
         downs: defaultdict[int, list[int]] = defaultdict(list)
         """Downlink delays by block."""
         ups, origins, most = self._ups, self._origins, self._most
@@ -264,7 +267,7 @@ class DeliveryTimes:
     def up_peaks(self, senders: Iterable[int]) -> list[Peak]:
         """Return the greatest uplink delay of each block among `senders`, oldest first.
 
-        Only blocks that changed since are looked through again while the same senders are asked for.
+        While the same senders are asked for, only blocks with new delays are examined again.
         """
         wanted, changed = frozenset(senders), False
         if wanted != self._senders:
@@ -309,8 +312,8 @@ class DeliveryTimes:
     def _arrived(self, slot: int, downs: Mapping[int, Sequence[int]]) -> None:
         """Note the downlink delays of one report, by block.
 
-        A block that the report adds nothing to is probably over. Its tail is found now rather than when it
-        closes: then those of all members would be due in one turn.
+        A block without new delays in the report is probably over. Its tail is computed now and not when the
+        block closes, since then the tails of all members would be due in one turn.
         """
         for index in range(self._newest - OPEN_BLOCKS + 1, self._newest + 1):
             if index in self._blocks and index not in downs:
@@ -357,7 +360,7 @@ class DeliveryTimes:
 
 
 def _greatest(index: int, up: Mapping[int, int], wanted: Collection[int]) -> Peak | None:
-    """Return the peak of a block's uplink delays among the senders that are wanted."""
+    """Return the peak of a block's uplink delays among the wanted senders."""
     top = max(((delay, slot) for slot, delay in up.items() if slot in wanted), default=None)
     return None if top is None else Peak(index, top[0], sender=top[1])
 

@@ -1,7 +1,7 @@
-"""The most recent figures of something, and their quantiles.
+"""The most recent values of a figure, and their quantiles.
 
-Pure. Figures lie in an array of floats, into which Python's garbage collector doesn't look: a relay keeps a
-million of them. A float is exact for whole ticks up to 24 days.
+Pure. The values lie in an array of floats, since a relay keeps a million of them and Python's garbage
+collector doesn't look into arrays. A float is exact for whole ticks up to 24 days.
 """
 
 from array import array
@@ -12,7 +12,7 @@ from relay.wire.quantile import rank
 
 
 class Recent:
-    """The last `size` figures that were added."""
+    """The last `size` values added."""
 
     __slots__ = ("_kept", "_size")
 
@@ -24,13 +24,14 @@ class Recent:
         return min(len(self._kept), self._size)
 
     def add(self, figures: Iterable[float]) -> None:
-        """Add figures, the newest last."""
+        """Add values, the newest last."""
         self._kept.extend(figures)
         if len(self._kept) > 2 * self._size:
             del self._kept[: -self._size]
 
     def at_share(self, share: float) -> float | None:
-        """Return the figure at a share (0 to 1), as `relay.wire.quantile` has it; None without figures."""
+        """Return the value at a share (0 to 1), by the definition of `relay.wire.quantile`; None without
+        values."""
         figures = self._kept[-self._size :]
         if not figures:
             return None

@@ -1,4 +1,4 @@
-"""Channel: the sealed way of one connection, both directions: keys, address, what waits, what is missing.
+"""Channel: the sealed path of one connection in both directions: keys, address, outgoing and missing frames.
 
 Pure. `now` is a session timetag.
 """
@@ -30,15 +30,15 @@ from relay.wire.sequence import Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 MOMENTS_MIN = 16
-"""Of music, from which on its events say what is usual; before, heartbeats do."""
+"""Moments of music after which events define the usual delay; before, heartbeats do."""
 UP_KEEP_S = 8.0
-"""How long an event that is missing is asked for: a Wi-Fi is away for seconds at times, and a free that never
-comes leaves a group standing everywhere. Longer than a member may be silent."""
+"""How long a missing event is asked for, s. A Wi-Fi is away for seconds at times, and a free that never comes
+leaves a group standing everywhere. Longer than a member may be silent."""
 
 
 @dataclass(slots=True)
 class Channel:
-    """A member's channel. fetch: the frames of the room's numbers, as `Outbox` takes it."""
+    """A member's channel. fetch: returns the frames of the room's numbers, as `Outbox` takes it."""
 
     number: int
     connection: int
@@ -50,16 +50,16 @@ class Channel:
     up: GapTracker = field(default_factory=lambda: GapTracker(keep_s=UP_KEEP_S))
     outbox: Outbox = field(init=False)
     first_event_at: int | None = None
-    """When the first event came over it."""
+    """When the first event arrived on it, session ticks."""
     events: TokenBucket = field(default_factory=lambda: TokenBucket(EVENTS_PER_S, EVENTS_BURST))
     structure: TokenBucket = field(default_factory=lambda: TokenBucket(STRUCTURE_PER_S, STRUCTURE_BURST))
-    """Of what is taken although `events` is empty."""
+    """Limit of the structural events that are accepted although `events` is used up."""
     datagrams: TokenBucket = field(default_factory=lambda: TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_BURST))
     controls: TokenBucket = field(default_factory=lambda: TokenBucket(CONTROLS_PER_S, CONTROLS_BURST))
     came_back: bool = False
     """Whether its bridge was in the room before, on another channel."""
     _before: int | None = None
-    """The last seq that its bridge had given out when it began to send."""
+    """The last seq that its bridge had assigned when it began to send."""
     _address: Source | None = None
     _events_way: UsualWay = field(default_factory=UsualWay)
     _beats_way: UsualWay = field(default_factory=UsualWay)
@@ -76,45 +76,51 @@ class Channel:
     @address.setter
     def address(self, address: Source) -> None:
         self._address = address
-        # A reliable carrier repairs by itself: a copy would only wait behind the first.
+        # A reliable carrier repairs by itself, so a copy would only queue behind the original.
         self.outbox.copies = self.repair and not self.carrier.reliable
 
     @property
     def carrier(self) -> Carrier:
-        """What carries the datagrams of this channel; UDP before the first has come."""
+        """The carrier of this channel's datagrams; UDP before the first has come."""
         return UDP if self._address is None else carrier_of(self._address)
 
     def tells_its_way(self, event: Stamped, now: int) -> bool:
-        """Tell whether an event that comes now came as fast as the way allows: what was emitted before the
-        first one came had to wait for clock and channel."""
+        """Return whether an event that arrives now shows the delay of the path.
+
+        It doesn't if it was emitted before the channel's first event arrived, since it waited for clock and
+        channel.
+        """
         if self.first_event_at is None:
             self.first_event_at = now
         return event.emitted >= self.first_event_at
 
     def event_came(self, event: Stamped, now: int) -> None:
-        """Note how long an event took that is looked at now."""
+        """Note how long an event took that is processed now."""
         self._events_way.took(now - event.emitted, now)
 
     def beat_came(self, beat: frames.BeatUp, now: int) -> None:
-        """Note a heartbeat that is looked at now: how long it took, and how far its bridge is."""
+        """Note a heartbeat that is processed now: its delay, and the last seq of its bridge."""
         self._beats_way.took(now - beat.sent, now)
         if self._before is None:
             self._before = beat.last_seq
 
     def was_in_the_room(self, seq: int) -> bool:
-        """Tell whether the number was given to an event while its bridge was in the room."""
+        """Return whether a seq belongs to an event from the time that its bridge was in the room."""
         return self.came_back or (self._before is not None and seq > self._before)
 
     def usual_way(self) -> int | None:
-        """Return how long this member's events usually take, None before anything has come. Where heartbeats
-        take longer they count: a way that has become longer shows in them first."""
+        """Return the usual delay of this member's events, ticks; None before the first event or heartbeat.
+
+        The usual delay of heartbeats counts if it is longer, since a path that has become longer shows in
+        them first.
+        """
         beats, events = self._beats_way.usual(), self._events_way.usual()
         if beats is None or events is None:
             return beats if events is None else events
         return max(beats, events) if self._events_way.moments >= MOMENTS_MIN else beats
 
     def datagrams_out(self, now: int) -> list[SendDatagram]:
-        """Return the sealed datagrams that leave now. Without an address frames wait, up to OUTBOX_FRAMES."""
+        """Return the sealed datagrams to send now. Without an address up to OUTBOX_FRAMES frames wait."""
         if self._address is None:
             if len(self.outbox) > OUTBOX_FRAMES:
                 self.outbox.clear(keep=OUTBOX_FRAMES)
@@ -123,7 +129,7 @@ class Channel:
         return [SendDatagram(self._address, self.sealer.seal(plaintext)) for plaintext in plain]
 
     def ask_again(self, now: int) -> list[int]:
-        """Ask the bridge for what is missing, if that is due; return the numbers that were given up."""
+        """Ask the bridge for missing events, if that is due. Return the seqs that were given up."""
         now_s = now / TICKS_PER_S
         if self.outbox.asks_from_s() > now_s:
             return []
@@ -133,7 +139,7 @@ class Channel:
         return self.up.gave_up()
 
     def next_wakeup(self) -> int | None:
-        """Return the session instant at which there is something to ask for or to copy."""
+        """Return the session instant of the next request or copy; None if none is pending."""
         at_s = self.outbox.next_wakeup_s() if self._address is not None else None
         asks_at_s = self.up.next_wakeup_s(self.outbox.rtt_s)
         if asks_at_s is not None:

@@ -1,12 +1,12 @@
-"""Coherence: whether all members of a room were handed the same, second by second.
+"""Coherence: whether all members of a room were handed the same events, second by second.
 
-Pure. The relay knows which events were due in a second; every member that was in from start to end
-reports how many it handed over and a digest of them in scsynth's order. Equal digests over the expected
-number settle a second; otherwise the per-event digests are asked for and the events named.
-Nothing here is computed from one side only. A second is settled once, in turn, after its end.
-What the relay gave no due (a note that missed its time, an event that it refused or that never came) nobody
-but its player can have heard: it differs, whatever the digests say.
-Bound: the seconds from SECONDS_KEPT ago to as far ahead as the judge lets a due be.
+Pure. The relay knows which events were due in a second. Every member that was present from its start to its
+end reports the number of events that it handed over, and a digest of them in scsynth's order. Equal digests
+over the expected number settle a second. Otherwise the per-event digests are requested and the differing
+events named. A difference is always found by comparing members, never from one side only. Seconds are settled
+once, in turn, after their end. Some events get no due: a note that missed its time, a refused event, one that
+never arrived. Only its player can have heard such an event, so it counts as different whatever the digests
+are. Bound: the seconds from SECONDS_KEPT ago up to the latest due that the judge allows.
 """
 
 from bisect import bisect_left
@@ -21,18 +21,18 @@ from relay.wire.timetag import TICKS_PER_S
 
 SECONDS_KEPT = 30
 REPORT_WAIT_S = 6
-"""A second is judged with the reports that came this long after its end; one is the rule. A bridge that stood
-still for five seconds has reported by then."""
+"""A second is compared with the reports that have arrived this long after its end, s. Reports usually take
+one second. A bridge that stood still for five seconds has reported by then."""
 DETAIL_WAIT_S = 3
 MISSED = "missed its time, so nobody else was given it"
 INCIDENTS_KEPT = 50
 NAMED_MAX = 8
-"""Events of one second and kind that are named; of the others only how many they are is said."""
+"""Events of one second and kind that are named. Of any more only the number is given."""
 
 
 @dataclass(slots=True)
 class MemberSums:
-    """What one member missed or got otherwise, summed over the seconds it was compared in."""
+    """Events that one member missed or got differently, summed over the seconds compared."""
 
     seconds: int = 0
     events: int = 0
@@ -54,13 +54,13 @@ class _Second:
     details: dict[int, DigestDetail] = field(default_factory=dict)
     asked_at: int | None = None
     missed: list[Judged] = field(default_factory=list)
-    """Judged to have missed their time: nobody is handed them."""
+    """Notes judged to have missed their time. Nobody is handed them."""
     unheard: dict[tuple[int, str], int] = field(default_factory=dict)
-    """Events that got no verdict, by slot and reason."""
+    """Number of events without a verdict, by slot and reason."""
 
 
 class CoherenceLedger:
-    """The book of one room. `describe` turns an event into words for incidents."""
+    """The ledger of one room. describe: turns an event into words for incidents. name_of: names a slot."""
 
     def __init__(self, describe: Callable[[Judged], str], name_of: Callable[[int], str]) -> None:
         self._describe = describe
@@ -75,40 +75,43 @@ class CoherenceLedger:
         self.incidents: deque[str] = deque(maxlen=INCIDENTS_KEPT)
 
     def expect(self, event: Judged) -> None:
-        """Note a judged event for the second that it is due in."""
+        """Note a judged event in the second of its due."""
         second = event.due // TICKS_PER_S
         if Flag.MISSED in event.flags:
             self._seconds.setdefault(max(second, self._settled_up_to + 1), _Second()).missed.append(event)
         elif second > self._settled_up_to:
             self._seconds.setdefault(second, _Second()).expected[event.number] = event
-        elif len(self.sums) > 1:  # only where nothing is moved: all but its sender have it late
+        elif len(self.sums) > 1:  # possible only where nothing is moved: late at all but its sender
             self.events += 1
             self.divergent += 1
             self.incidents.append(f"late by seconds everywhere else: {self._describe(event)}")
 
     def unheard(self, slot: int, why: str, events: int, now: int) -> None:
-        """Note events of `slot` that got no verdict, so that nobody but their player can have heard them."""
+        """Note events of `slot` without a verdict, which only their player can have heard.
+
+        why: the reason, in words. now: session ticks.
+        """
         number = max(now // TICKS_PER_S, self._settled_up_to + 1)
         unheard = self._seconds.setdefault(number, _Second()).unheard
         unheard[slot, why] = unheard.get((slot, why), 0) + events
 
     def report(self, slot: int, report: Report, now: int) -> None:
-        """Take in a member's report; one for a second long gone or still to come is ignored.
+        """Note a member's report. It is ignored if its second is long past or still to come.
 
-        now: session instant.
+        now: session ticks.
         """
         age = now // TICKS_PER_S - report.second
         if self._settled_up_to < report.second and 0 <= age < SECONDS_KEPT:
             self._seconds.setdefault(report.second, _Second()).reports[slot] = report.without_samples()
 
     def detail(self, slot: int, detail: DigestDetail) -> None:
-        """Take in the per-event digests that a member was asked for."""
+        """Note the per-event digests that a member was asked for."""
         second = self._seconds.get(detail.second)
         if second is not None and second.asked_at is not None:
             second.details[slot] = detail
 
     def forget(self, slot: int) -> None:
-        """The slot has a new owner: its sums start again, and nothing of the old one's is compared."""
+        """Restart the sums of a slot with a new owner, and drop the pending reports of the old one."""
         self.sums.pop(slot, None)
         for second in self._seconds.values():
             second.reports.pop(slot, None)
@@ -116,9 +119,9 @@ class CoherenceLedger:
             second.unheard = {key: events for key, events in second.unheard.items() if key[0] != slot}
 
     def settle(self, present: Iterable[int], now: int) -> list[tuple[int, tuple[int, ...]]]:
-        """Compare what is complete; return (second, slots) whose per-event digests are wanted.
+        """Compare the seconds that are complete. Return (second, slots) whose per-event digests are needed.
 
-        present: slots whose bridges are connected now.
+        present: slots whose bridges are connected now. now: session ticks.
         """
         here = set(present)
         wanted: list[tuple[int, tuple[int, ...]]] = []
@@ -153,7 +156,7 @@ class CoherenceLedger:
     def _settle_equal(self, number: int, second: _Second, whole: dict[int, Report]) -> None:
         divergent: set[int] = set()
         for slot, report in whole.items():
-            # What a bridge gave up lately belongs to seconds that are still to be compared.
+            # Events that a bridge gave up lately belong to seconds that are still to be compared.
             self._add(slot, report, missing=0, late=0, out_of_order=report.out_of_order, different=0)
             divergent |= self._named(slot, "late", report.late_numbers, second)
             divergent |= self._named(slot, "out of order", report.out_of_order_numbers, second)
@@ -174,7 +177,7 @@ class CoherenceLedger:
                 )
                 missing, moved, different = max(0, len(order) - report.events), 0, 0
             else:
-                late |= set(second.details[slot].late)  # what came since has a place in the details, too
+                late |= set(second.details[slot].late)  # events that came since then are in the details too
                 lacking = [event_number for event_number in order if event_number not in have]
                 altered = [
                     event_number
@@ -182,7 +185,7 @@ class CoherenceLedger:
                     if event_number in have and have[event_number] != common[event_number]
                 ]
                 ranked = [(n, rank[n]) for n, _ in second.details[slot].events if n in rank]
-                # Those of its own, too, that it had played at another instant: nobody else can tell.
+                # Includes own events that it had played at another instant, which nobody else can know.
                 apart = set(report.out_of_order_numbers) & have.keys()
                 swapped = sorted({*_out_of_order(ranked, late | apart), *apart})
                 extra = [event_number for event_number in have if event_number not in rank]
@@ -212,7 +215,7 @@ class CoherenceLedger:
         sums.silent_here += report.silent_here
 
     def _named(self, slot: int, what: str, numbers: Iterable[int], second: _Second) -> set[int]:
-        """Note incidents by name; return those of the numbers that were due in that second."""
+        """Note incidents for these event numbers. Return those that were due in that second."""
         named: set[int] = set()
         for number in numbers:
             event = second.expected.get(number)
@@ -223,7 +226,7 @@ class CoherenceLedger:
         return named
 
     def _add_unheard(self, second: _Second, whole: dict[int, Report]) -> int:
-        """Count what its player alone can have heard; return how many events that were."""
+        """Count the events that only their player can have heard. Return their number."""
         found = [(slot, why, events) for (slot, why), events in second.unheard.items()]
         found += [(event.slot, MISSED, 1) for event in second.missed]
         total = 0
@@ -263,8 +266,10 @@ class CoherenceLedger:
 
 
 def _accepted(event: Judged, held: dict[int, dict[int, bytes]]) -> bytes | None:
-    """The digest that most members hold of an event; of those held equally often, its own sender's,
-    else the lowest slot's."""
+    """Return the digest that most members have of an event.
+
+    Among equally frequent ones its sender's counts, else that of the lowest slot.
+    """
     digests = [held[slot][event.number] for slot in sorted(held) if event.number in held[slot]]
     counts = Counter(digests)
     most = max(counts.values(), default=0)
@@ -275,11 +280,10 @@ def _accepted(event: Judged, held: dict[int, dict[int, bytes]]) -> bytes | None:
 
 
 def _out_of_order(ranked: list[tuple[int, int]], late: Set[int]) -> list[int]:
-    """Return the fewest numbers that would have to move for the ranks to grow: all that are not in a
-    longest growing run.
+    """Return the fewest numbers that would have to move so that the ranks increase.
 
-    ranked: (number, rank) in the order of execution. Of two that merely stand the wrong way round either
-    could be said to have moved: it is the one that came late.
+    These are all numbers outside of a longest increasing run. ranked: (number, rank) in the order of
+    execution. Of two numbers that are merely swapped either could count as moved; here it is the late one.
     """
     kept = _longest_growing([(at, rank) for at, (number, rank) in enumerate(ranked) if number not in late])
     for at, (number, rank) in enumerate(ranked):
@@ -293,7 +297,7 @@ def _out_of_order(ranked: list[tuple[int, int]], late: Set[int]) -> list[int]:
 
 
 def _longest_growing(placed: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the longest run of (place, rank) whose ranks grow. Source: patience sorting."""
+    """Return the longest run of (place, rank) with increasing ranks. Source: patience sorting."""
     tails: list[int] = []
     tail_at: list[int] = []
     before: list[int] = []

@@ -1,6 +1,6 @@
 """Describe: a judged event in words, for people.
 
-Pure. The bytes are a member's own, on their way to somebody else's terminal: only what can be shown stays.
+Pure. The bytes are a member's own and go to somebody else's terminal, so only printable characters are kept.
 """
 
 from relay.wire.errors import RemoteError
@@ -10,7 +10,7 @@ CHARACTERS_MAX = 60
 
 
 def described(event: Judged) -> str:
-    """Return number, command and first two arguments of an event."""
+    """Return number, command and first two arguments of an event as text."""
     if event.kind is Kind.RESET:
         what = "slot reset"
     else:

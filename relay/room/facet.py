@@ -1,7 +1,7 @@
-"""Facet: one feature of a room; and what a hub has to know of it to put it into each of its rooms.
+"""Facet: one feature of a room, and the facts by which a hub adds it to each of its rooms.
 
 Pure; instants are session timetags. A room calls all of its facets, in order, and names none of them. So a
-feature is added by one more facet, without an edit of room, hub or reception.
+feature is added as one more facet, without an edit of room, hub or reception.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,54 +18,53 @@ from relay.wire.sequence import Judged, Stamped
 
 
 class Facet:
-    """One feature of one room. Each method is a thing that happens in the room; by itself it does nothing."""
+    """One feature of one room. Each method stands for an occurrence in the room, and does nothing by
+    default."""
 
     def joined(self, seat: Seat, now: int) -> None:
-        """Note that a bridge is connected for `seat`. Its Welcome is written after this."""
+        """Note that a bridge is connected for `seat`. Its Welcome is written after this call."""
 
     def newcomer(self, seat: Seat) -> list[Effect]:
-        """Return what a bridge is told that has just been welcomed, and what others are told of it.
+        """Return the messages to a bridge that was just welcomed, and to the others about it.
 
-        seat.silenced: the room was told to free its sound, and learns by this that it is back.
+        seat.silenced: the others have freed the member's sound, and must learn that it is back.
         """
         return []
 
     def left(self, slot: int) -> None:
-        """Forget the member that had `slot`: the slot is free, and its next owner is somebody else."""
+        """Forget the member that had `slot`. The slot is free, and its next owner is somebody else."""
 
     def came(self, seat: Seat, event: Stamped, now: int) -> None:
-        """Note that an event came as fast as its way allows; the verdict on it may follow much later."""
+        """Note that an event came as fast as its path allows. Its verdict may follow much later."""
 
     def never_came(self, slot: int, events: int, now: int) -> None:
-        """Note that so many events of `slot` were asked for in vain."""
+        """Note that `events` events of `slot` were asked for and never came."""
 
     def judged(self, stamped: Stamped, event: Judged) -> None:
-        """Note the verdict on an event, before anybody is sent it."""
+        """Note the verdict on an event, before it is sent to anybody."""
 
     def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
-        """Note that so many events of `slot` get no verdict, so that nobody else hears them."""
+        """Note that `events` events of `slot` get no verdict, so that nobody else hears them."""
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Note judged events that are kept for repair and wait in every outbox."""
+        """Note judged events, after they were put into the ring for repair and into every outbox."""
 
     def report(self, seat: Seat, report: Report, now: int) -> None:
-        """Take in a member's report of one second."""
+        """Process a member's report on one second."""
 
     def wake(self, now: int) -> list[Effect]:
-        """Do what time asks for. Called in each of the room's rounds, four a second."""
+        """Do the work that is due. Called in each of the room's rounds, four a second."""
         return []
 
     def next_wakeup(self) -> int | None:
         """Return the instant of a wake that can't wait for the next round; None if there is none.
 
-        It is asked for after each wake, after a message of the facet's own, and when somebody joins or
-        leaves.
+        Called after each wake, after a message of the facet's own, and when somebody joins or leaves.
         """
         return None
 
     def stats(self) -> dict[str, Any]:
-        """Return figures of the room by name: fields of RoomStats, or others, which go to
-        RoomStats.facets."""
+        """Return figures of the room by name: fields of RoomStats; any others go to RoomStats.facets."""
         return {}
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
@@ -75,7 +74,7 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The methods that are called for every event, of those facets that have one of their own."""
+    """The methods to call for every event, of those facets that override them."""
 
     came: tuple[Callable[[Seat, Stamped, int], None], ...]
     judged: tuple[Callable[[Stamped, Judged], None], ...]
@@ -93,15 +92,16 @@ def hooks(facets: Iterable[Facet]) -> Hooks:
 
 
 TakeIn = Callable[[Any, Seat, Any, int], list[Effect]]
-"""A method of a facet that takes in a message: given the facet, the member's seat, the message and now."""
+"""A method of a facet that processes a message, given the facet, the member's seat, the message and now."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FacetKind:
-    """A facet as a hub has it: how a room's own begins, and what members may say to it.
+    """A kind of facet, as a hub knows it.
 
-    begin: takes the room. family: the control messages that it brings. handlers: for each type of `family.up`
-    the method that takes it in; a member alone may say these, within the limit of its control messages.
+    begin: makes a room's own facet from the room. family: the control messages that it adds. handlers: for
+    each type of `family.up` the method that processes it. Only members may send these types, within the limit
+    of control messages.
     """
 
     begin: Callable[[Any], Facet]

@@ -1,7 +1,7 @@
-"""Heartbeat: when a room's relay beats.
+"""Heartbeat: the instants at which the relay sends a room's heartbeats.
 
-Pure; instants are session timetags. Slowly while nothing is due any more, quickly while something is, and
-soon after the last event of a phrase, whose loss nothing else would show.
+Pure; instants are session timetags. Heartbeats are slow while nothing is due, and fast while something is.
+One follows soon after the last event of a phrase, whose loss nothing else would reveal.
 """
 
 from relay.wire.timetag import ticks
@@ -9,11 +9,11 @@ from relay.wire.timetag import ticks
 BEAT_PENDING = ticks(0.050)
 BEAT_QUIET = ticks(0.250)
 BEAT_AFTER_EVENT = ticks(0.015)
-"""Put off by every event that follows sooner: that one shows what is missing."""
+"""Postponed by every event that follows sooner, since that event reveals gaps itself."""
 
 
 class Heartbeat:
-    """The beat of one room."""
+    """The heartbeat schedule of one room."""
 
     __slots__ = ("_after_event_at", "_steady_at")
 
@@ -23,17 +23,17 @@ class Heartbeat:
 
     @property
     def due_at(self) -> int:
-        """The instant of the next beat."""
+        """The instant of the next heartbeat, session ticks."""
         if self._after_event_at is None:
             return self._steady_at
         return min(self._steady_at, self._after_event_at)
 
     def published(self, now: int) -> None:
-        """Note that an event was published, so that something is pending."""
+        """Note that an event was published, so that something is pending. now: session ticks."""
         self._after_event_at = now + BEAT_AFTER_EVENT
         self._steady_at = min(self._steady_at, now + BEAT_PENDING)
 
     def beat(self, now: int, *, pending: bool) -> None:
-        """Note a beat. pending: something judged is not due yet."""
+        """Note that a heartbeat was sent. pending: some judged event is not due yet."""
         self._after_event_at = None
         self._steady_at = now + (BEAT_PENDING if pending else BEAT_QUIET)

@@ -1,15 +1,18 @@
-"""The judge: one due and one verdict for every event of a room.
+"""The judge: gives every event of a room one due and one verdict.
 
-Pure. Works slot by slot in the order of the sender's numbers; the rule is in relay/wire/sequence.py.
-Invariants: numbers are dense; a due lies strictly after every watermark that was announced before;
-dues of what a sender sent after an untimed event are not before that event's, unless counted overtaken.
-An event that is refused takes its number with it: what follows does not wait for it. So does one that the
-slot's guard refuses in its turn, for what it would do to a scsynth.
-A note that comes far later than usual, when its time is over, has a number but no time: everybody drops it
-(relay/wire/catchup.py). What is due further ahead than AHEAD_MAX is refused if it is a note, else due then.
-In the scheme TIMESTAMP only the first holds: every event has its base due and is numbered as it comes.
-Bounds, per slot: WAITING_MAX events wait for a gap; SKIPPED_MAX numbers given up, and as many refused
-before their turn, are remembered.
+Pure. Each slot is judged in the order of its sender's numbers, by the rule in relay/wire/sequence.py.
+
+Invariants: numbers are dense; a due lies strictly after every watermark announced before; events sent after
+an untimed event are not due before it, unless they are counted as overtaken. In the scheme TIMESTAMP only the
+first holds: every event has its base due and is numbered on arrival.
+
+Some events are refused: a note due further ahead than AHEAD_MAX (any other such event is due then), and an
+event that the slot's guard refuses because it could crash a scsynth. A refused event takes its number with
+it, so the following ones don't wait for it. A note that comes far later than usual, when its time is over,
+gets a number but no time: everybody drops it (relay/wire/catchup.py).
+
+Bounds, per slot: WAITING_MAX events wait for a gap. SKIPPED_MAX numbers given up, and as many refused before
+their turn, are remembered.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,18 +35,18 @@ from relay.wire.sequence import (
 from relay.wire.timetag import ticks
 
 GAP_GUARD = ticks(0.005)
-"""A gap is given up this much before waiting would re-time what follows: an event loop wakes up a few
+"""A gap is given up this much before waiting would re-time the events behind it. An event loop wakes up a few
 milliseconds late on a busy machine."""
 
 WAITING_MAX = 2048
 SKIPPED_MAX = 4096
 AHEAD_MAX = ticks(60.0)
-"""No due is further ahead: nothing may hold a place in every queue for longer."""
+"""Latest due, counted from now. No event may hold a place in every queue for longer."""
 
 
 @dataclass(slots=True)
 class SlotCounts:
-    """What the judge found for one slot, since the slot was taken."""
+    """The judge's counts for one slot, since the slot was taken."""
 
     judged: int = 0
     retimed: int = 0
@@ -57,8 +60,10 @@ class SlotCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An event that waits for those before it: when it came, and when it was to be expected, if that is
-    known."""
+    """An event that waits for those before it.
+
+    came: session instant of its arrival. expected: usual instant of arrival, None if unknown.
+    """
 
     event: Stamped
     came: int
@@ -71,24 +76,24 @@ class _SlotState:
     floor: int = 0
     waiting: dict[int, _Waiting] = field(default_factory=dict)
     skipped: dict[int, None] = field(default_factory=dict)
-    """Given up, lately: one that comes after all is overtaken, not a duplicate."""
+    """Numbers given up lately. Their events count as overtaken if they come after all, not as duplicates."""
     refused: dict[int, None] = field(default_factory=dict)
-    """Refused before their turn: there is nothing to wait for."""
+    """Numbers refused before their turn, which nothing waits for."""
     urgent: int | None = None
-    """When the first of those that wait can wait no longer; None: to be reckoned again."""
+    """When the first of the waiting events can wait no longer; None: to be computed again."""
     counts: SlotCounts = field(default_factory=SlotCounts)
     guard: Guard = field(default_factory=Guard)
     chords: Chords = field(default_factory=Chords)
     lent: int | None = None
-    """The first number that resets of the relay took since the sender's last event."""
+    """The first number used by the relay's own resets since the sender's last event."""
 
 
 class Judge:
-    """Judges the events of one room. `now` is always the session instant, never decreasing.
+    """Judges the events of one room. `now` is always session ticks, never decreasing.
 
-    horizon: H, the time from judging to the earliest due that every member can still be served in.
-    on_verdict is told every event with the verdict on it, on_refused of which slot, why, and how many events
-    get none, so that nobody but their player hears them, and of `now`.
+    horizon: H, ticks from judging to the earliest due that still serves every member. on_verdict: called with
+    every event and its verdict. on_refused: called with slot, reason, number of events and `now` when events
+    get no verdict, so that only their player hears them.
     """
 
     def __init__(
@@ -111,16 +116,16 @@ class Judge:
         self._slots: dict[int, _SlotState] = {}
 
     def next_seq(self, slot: int) -> int:
-        """Return the sender's number expected next in `slot`, 1 for a slot never used."""
+        """Return the sender's number expected next in `slot`; 1 for a slot never used."""
         return self._slots.setdefault(slot, _SlotState()).next_seq
 
     def skip_to(self, slot: int, seq: int, now: int, *, was_in: bool = False) -> list[Judged]:
-        """Expect `seq` next in `slot`, if that is further on: its bridge has nothing older to send.
+        """Expect `seq` next in `slot`, if that is further on, since its bridge has nothing older to send.
 
-        A number that the relay took for a reset while the bridge was away is the bridge's again: it may have
-        given it to an event of its own, say the group of a run.
-        was_in: the bridge comes back, so what never came of it was played by it alone.
-        Returns what waited for a gap below `seq`: nothing will fill it now.
+        A number that the relay used for a reset while the bridge was away belongs to the bridge again, which
+        may have given it to an event of its own, such as the group of a run. was_in: the bridge has been in
+        the room before. Its events that never arrived count as played by it alone. Returns the events that
+        waited for a gap below `seq`, since nothing will fill that gap now.
         """
         state = self._slots.setdefault(slot, _SlotState())
         judged: list[Judged] = []
@@ -134,7 +139,7 @@ class Judge:
             state.next_seq = seq
         state.next_seq = max(state.next_seq, seq)
         _forget_below(state.refused, state.next_seq)
-        if was_in:  # more than a bridge keeps it can't have played without a verdict
+        if was_in:  # a bridge keeps no more events than this without a verdict
             self._tell_refused(slot, Why.LOST, min(lost, SKIPPED_MAX), now)
         state.lent = None
         return judged + self._judge_ready(slot, state, now)
@@ -142,9 +147,9 @@ class Judge:
     def give_up(
         self, slot: int, seqs: Iterable[int], now: int, *, counts: Callable[[int], bool]
     ) -> list[Judged]:
-        """Note that events of `slot` will never come; return what waited for them.
+        """Note that events of `slot` will never come. Return the events that waited for them.
 
-        counts: tells of a number whether its event belonged to the room, so that it is missed there.
+        counts: tells by an event's number whether it belonged to the room, so that it is missing there.
         """
         state = self._slots.setdefault(slot, _SlotState())
         lost: list[int] = []
@@ -167,27 +172,29 @@ class Judge:
         return self._slots.setdefault(slot, _SlotState()).counts
 
     def guard(self, slot: int) -> Guard:
-        """Return what is known of the nodes of `slot`."""
+        """Return the guard of `slot`, which knows the nodes of its owner."""
         return self._slots.setdefault(slot, _SlotState()).guard
 
     def forget(self, slot: int) -> None:
-        """Give `slot` to somebody new: counts and waiting events go. Its numbers go on, so that nothing of
-        the new owner can be taken for something of the old one's. What is still to be made of that one's
-        nodes isn't forgotten."""
+        """Prepare `slot` for a new owner: drop its counts and waiting events.
+
+        Its numbers continue, so that no event of the new owner can be mistaken for one of the old owner. The
+        guard stays too, since scsynth may still have to make nodes of the old owner.
+        """
         old = self._slots.pop(slot, _SlotState())
         self._slots[slot] = _SlotState(next_seq=old.next_seq, floor=old.floor, guard=old.guard)
 
     def tune(self, timing: Timing, horizon: int) -> None:
-        """Judge by another lead, shift and H from now on."""
+        """Use another lead, shift and H (ticks) from now on."""
         self.timing = timing
         self.horizon = horizon
         for state in self._slots.values():
             state.urgent = None
 
     def watermark(self, now: int) -> tuple[int, int]:
-        """Close the sequence up to now + H and return (W, N): every event due <= W is numbered <= N.
+        """Close the sequence up to now + H and return (W, N): every event due <= W has a number <= N.
 
-        In the scheme TIMESTAMP nothing is ever closed: W is 0.
+        In the scheme TIMESTAMP the sequence is never closed, and W is 0.
         """
         if self.scheme is Scheme.JUDGED:
             self._closed = max(self._closed, now + self.horizon)
@@ -196,9 +203,9 @@ class Judge:
     def judge(self, slot: int, event: Stamped, now: int, *, usual: int | None = None) -> list[Judged]:
         """Return the events that can be judged now that `event` has come, in the sender's order.
 
-        usual: how long this sender's events usually take, None if nobody knows: none is late then. A note
-        that is due too far ahead is refused; of a number that was judged, refused or waits already nothing
-        more is taken in. Where too many wait already their gap is given up.
+        usual: usual delay of this sender's events, ticks; None if unknown, and then no event counts as late.
+        A note that is due too far ahead is refused. An event whose number was judged, refused or is waiting
+        is ignored. If WAITING_MAX events wait already, their gap is given up.
         """
         state = self._slots.setdefault(slot, _SlotState())
         judged: list[Judged] = []
@@ -224,13 +231,13 @@ class Judge:
             state.urgent = None
         state.waiting[event.seq] = waits
         if self.scheme is Scheme.TIMESTAMP:
-            self._skip_gap(state)  # nothing waits: what the gap holds is numbered when it comes
+            self._skip_gap(state)  # nothing waits: events of the gap are numbered when they come
         return judged + self._judge_ready(slot, state, now)
 
     def refuse(self, slot: int, seq: int, now: int, why: Why) -> list[Judged]:
-        """Refuse the event of that number; return what waited for it.
+        """Refuse the event of that number. Return the events that waited for it.
 
-        A number that was judged, or waits to be, is only a duplicate.
+        A number that was judged, or is waiting, is only counted as a duplicate.
         """
         state = self._slots.setdefault(slot, _SlotState())
         known = seq in state.waiting or seq in state.refused
@@ -243,12 +250,12 @@ class Judge:
             del state.skipped[seq]
             return []
         state.refused[seq] = None
-        if len(state.refused) > SKIPPED_MAX:  # the one forgotten is a gap like any other
+        if len(state.refused) > SKIPPED_MAX:  # a forgotten one is a gap like any other
             del state.refused[next(iter(state.refused))]
         return self._judge_ready(slot, state, now)
 
     def reset(self, slot: int, now: int, *, silenced: bool) -> Judged:
-        """Return a slot reset by the relay itself; it takes the slot's next number till the owner is back."""
+        """Return a slot reset by the relay itself. It uses the slot's next number until the owner is back."""
         state = self._slots.setdefault(slot, _SlotState())
         state.waiting.clear()
         state.refused.clear()
@@ -261,7 +268,7 @@ class Judge:
         return judged
 
     def wake(self, now: int) -> list[Judged]:
-        """Give up the gaps that can't be waited for any longer; return what is judged by that."""
+        """Give up the gaps that can't be waited for any longer. Return the events judged by that."""
         judged: list[Judged] = []
         for slot, state in self._slots.items():
             while state.waiting and self._gap_deadline(state) <= now:
@@ -270,20 +277,23 @@ class Judge:
         return judged
 
     def next_wakeup(self) -> int | None:
-        """Return the session instant at which a gap must be given up, or None."""
+        """Return the session instant at which a gap must be given up; None if nothing waits."""
         return min(
             (self._gap_deadline(state) for state in self._slots.values() if state.waiting), default=None
         )
 
     def _gap_deadline(self, state: _SlotState) -> int:
-        """The instant at which the first of the waiting events can wait no longer."""
+        """Return the session instant at which the first of the waiting events can wait no longer."""
         if state.urgent is None:
             state.urgent = min(self._deadline(state, waits) for waits in state.waiting.values())
         return state.urgent
 
     def _deadline(self, state: _SlotState, waits: _Waiting) -> int:
-        """Return when an event would begin to be re-timed; of what came far later than usual, when its time
-        was over, how long it waits for what was sent before it."""
+        """Return the session instant at which waiting would begin to re-time an event.
+
+        An event that came far later than usual, when its time was over, waits ORDER_WAIT for those sent
+        before it.
+        """
         base, before = base_due(waits.event, self.timing), self.horizon + GAP_GUARD
         is_late = waits.expected is not None and waits.came > waits.expected + BEHIND_MAX
         if is_late and base - before < waits.came:
@@ -315,7 +325,7 @@ class Judge:
             judged += self._verdict(slot, state, waits, now, Flag.NONE)
 
     def _verdict(self, slot: int, state: _SlotState, waits: _Waiting, now: int, flags: Flag) -> list[Judged]:
-        """Number the event; return [] if the guard refuses it."""
+        """Number the event and give it its due. Return [] if the guard refuses it."""
         event = waits.event
         due = min(base_due(event, self.timing), now + AHEAD_MAX)
         missed = False
@@ -357,14 +367,14 @@ class Judge:
         return [judged]
 
     def _is_missed(self, state: _SlotState, waits: _Waiting, now: int, base: int, closed: int) -> bool:
-        """Tell whether it is a note that comes far later than usual, and too late for its time."""
+        """Return whether this is a note that comes far later than usual, and too late for its time."""
         event = waits.event
         if not event.meaning.makes_synth:
             return False
         behind = 0
         if waits.expected is not None and base <= closed:
             behind = waits.came - waits.expected
-            if waits.came < now:  # it waited for a gap: that was meant, up to its deadline
+            if waits.came < now:  # waiting for a gap is intended up to the deadline, so only the rest counts
                 behind += max(0, now - max(waits.came, self._deadline(state, waits)))
         chord = event.seq if event.timetag is None else (event.timetag,)
         return state.chords.misses(chord, behind) and event.meaning.is_note
@@ -375,7 +385,7 @@ class Judge:
 
 
 def _forget_below(numbers: dict[int, None], first: int) -> int:
-    """Take the numbers below `first` out of `numbers`; return how many they were."""
+    """Remove the numbers below `first` from `numbers`. Return how many were removed."""
     below = [number for number in numbers if number < first]
     for number in below:
         del numbers[number]

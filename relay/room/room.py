@@ -1,7 +1,7 @@
 """A room: its seats (one a slot), its judge, its ring of judged events, its heartbeat and its facets.
 
-Pure. All instants are session timetags, durations ticks. What a room does beside judging and passing on is in
-its facets; the room calls them all and names none.
+Pure. All instants are session timetags, durations ticks. A room judges events and passes them on. All else is
+in its facets, which it calls without naming them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,18 +26,19 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 
 RING_EVENTS = 8192
 RING_KEEP_S = 30.0
-"""A bridge that was killed asks for what it had in hand: at most what time_warp puts ahead."""
+"""A bridge that was killed asks again for its pending events, which time_warp puts at most this far ahead
+(s)."""
 
 RESERVED_FOR = ticks(300.0)
-"""A slot waits this long for its ticket."""
+"""How long a slot is kept for its ticket."""
 AWAY_GRACE = ticks(5.0)
-"""After its connection broke: a bridge that died is back within 2 s, one that is gone must be
-silent everywhere within 10 s."""
+"""Time from a broken connection until the member is silenced. A bridge that died is back within 2 s, and a
+member that is gone must be silent everywhere within 10 s."""
 SILENCE = ticks(7.0)
-"""Without any sealed datagram, although the connection stands."""
+"""Longest time without any sealed datagram while the connection stands."""
 
 FIRST_TIMING, FIRST_HORIZON = Timing(lead=ticks(0.200), shift=0), ticks(0.020)
-"""Until a facet sets others."""
+"""Values until a facet sets others."""
 
 F = TypeVar("F", bound=Facet)
 
@@ -56,8 +57,9 @@ class Room:
         work: DueWork | None = None,
         rounds: Rounds | None = None,
     ) -> None:
-        """work: where the room says which of its places have something to do. rounds: when its facets are
-        woken and its seats looked after."""
+        """work: takes note of the places of the room that have something to do. rounds: the schedule by which
+        facets are woken and seats checked.
+        """
         self.name = name
         self.epoch = epoch
         self.repair = repair
@@ -82,7 +84,7 @@ class Room:
         self._work.stir(name, ROOM)
 
     def facet(self, wanted: type[F]) -> F:
-        """Return the facet of that type, for whoever looks on. Raises LookupError if there is none."""
+        """Return the facet of that type, for an observer. Raises LookupError if there is none."""
         for facet in self.facets.values():
             if isinstance(facet, wanted):
                 return facet
@@ -99,7 +101,7 @@ class Room:
         self._work.stir(self.name, HOUSE)
 
     def wake(self, now: int) -> None:
-        """Give up gaps that can't be waited for any longer, and beat, if it is time for that."""
+        """Give up gaps that can't be waited for any longer, and send a heartbeat if one is due."""
         self.publish(self.judge.wake(now), now)
         if now >= self.heartbeat.due_at:
             self.heartbeat.beat(now, pending=self.pending(now))
@@ -119,12 +121,12 @@ class Room:
         return min([self._rounds.due_at, *(at for at in wakeups if at is not None)])
 
     def end_round(self, now: int) -> None:
-        """Note that the round is held now. Lead and horizon may change by it, and with them what waits."""
+        """Note that the round is held now. It may change lead and horizon, and so the waiting events."""
         self._rounds.hold(now)
         self._work.stir(self.name, ROOM)
 
     def wake_facets(self, now: int) -> list[Effect]:
-        """Let the facets do what time asks for; return what members are told, new settings first."""
+        """Let the facets do the work that is due. Return the messages to members, new settings first."""
         effects: list[Effect] = []
         for facet in self.facets.values():
             effects += facet.wake(now)
@@ -133,7 +135,7 @@ class Room:
     # -- who is in, and what they are told ---------------------------------------------------------------
 
     def channels(self) -> Iterator[tuple[Seat, Channel]]:
-        """Yield the seats that a bridge is connected for, in slot order."""
+        """Yield the seats with a connected bridge, and their channels, in slot order."""
         for slot in sorted(self.seats):
             seat = self.seats[slot]
             if seat.channel is not None:
@@ -144,22 +146,22 @@ class Room:
         return [self.seats[slot].member() for slot in sorted(self.seats)]
 
     def tell(self, seat: Seat | None, message: Struct) -> list[Effect]:
-        """Return the effect that tells a member something; none if it isn't there."""
+        """Return the effect that sends a member a message; none if it isn't connected."""
         channel = None if seat is None else seat.channel
         return [] if channel is None else [SendControl(channel.connection, message)]
 
     def tell_all(self, message: Struct, *, but: Seat | None = None) -> list[Effect]:
-        """Return the effects that tell something to all who are in, in slot order, but one."""
+        """Return the effects that send a message to all connected members, in slot order, except `but`."""
         return [
             SendControl(channel.connection, message) for seat, channel in self.channels() if seat is not but
         ]
 
     def roster(self) -> list[Effect]:
-        """Return the effects that tell everybody who is in."""
+        """Return the effects that send everybody the roster."""
         return self.tell_all(Roster(members=self.members()))
 
     def settings(self) -> Settings:
-        """Return lead, shift and horizon as members are told them."""
+        """Return lead, shift and horizon in the form for members."""
         timing = self.judge.timing
         return Settings(
             lead=timing.lead,
@@ -172,7 +174,8 @@ class Room:
         )
 
     def settings_news(self) -> list[Effect]:
-        """Return the effects that tell everybody the settings, if they have changed since they were told."""
+        """Return the effects that send everybody the settings, if they have changed since they were last
+        sent."""
         settings = self.settings()
         if settings == self._told:
             return []
@@ -180,7 +183,7 @@ class Room:
         return self.tell_all(settings)
 
     def name_of(self, slot: int) -> str:
-        """Return the name of whoever has `slot`."""
+        """Return the name of the member in `slot`."""
         seat = self.seats.get(slot)
         return seat.name if seat else f"slot {slot}"
 
@@ -191,7 +194,7 @@ class Room:
     # -- seats -------------------------------------------------------------------------------------------
 
     def free_slot(self, wanted: int | None, members_max: int) -> int | None:
-        """Return a slot that nobody holds: the wanted one if it can be, else the lowest; None if full."""
+        """Return a free slot: the wanted one if possible, else the lowest; None if the room is full."""
         if len(self.seats) >= members_max:
             return None
         if wanted is not None and wanted not in self.seats:
@@ -199,11 +202,11 @@ class Room:
         return next((slot for slot in range(1, 32) if slot not in self.seats), None)
 
     def seat_of(self, ticket: bytes | None) -> Seat | None:
-        """Return the seat that a ticket claims, None if it claims none."""
+        """Return the seat that a ticket claims; None if it claims none."""
         return next((seat for seat in self.seats.values() if seat.ticket == ticket), None)
 
     def unique_name(self, name: str) -> str:
-        """Return `name`, with a number behind it if another seat has it already."""
+        """Return `name`, with a number appended if another seat has that name."""
         taken = {seat.name for seat in self.seats.values()}
         if name not in taken:
             return name
@@ -212,12 +215,12 @@ class Room:
         )
 
     def take(self, seat: Seat) -> None:
-        """Give a slot to somebody new."""
+        """Give a slot to a new owner."""
         self.judge.forget(seat.slot)
         self.seats[seat.slot] = seat
 
     def silence(self, seat: Seat, now: int) -> None:
-        """Free the sound of a member that is away; its foundation is kept for its return."""
+        """Free the sounding nodes of an absent member. Its foundation is kept for its return."""
         seat.silenced = True
         self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
 
@@ -232,7 +235,7 @@ class Room:
         self.stir_round()
 
     def report(self, seat: Seat, report: Report, now: int) -> None:
-        """Take in a member's report of one second."""
+        """Process a member's report on one second."""
         seat.report(report, now)
         for facet in self.facets.values():
             facet.report(seat, report, now)
@@ -240,9 +243,9 @@ class Room:
     # -- events ------------------------------------------------------------------------------------------
 
     def submit(self, seat: Seat, channel: Channel, event: Stamped, now: int) -> bool:
-        """Judge one event of a seat and publish what can be; return False where it floods the room.
+        """Judge one event of a seat and publish all events that can be. Return False if it floods the room.
 
-        Over the limit only notes are refused: without a group, an FX or a free all that follows is another.
+        Over the limit only notes are refused. Without a group, an FX or a free all later events would differ.
         """
         seat.sent += 1
         if not channel.events.take(now):
@@ -260,14 +263,14 @@ class Room:
         return True
 
     def give_up(self, seat: Seat, channel: Channel, seqs: list[int], now: int) -> None:
-        """Note that events of a seat never came, though they were asked for."""
+        """Note that events of a seat never came, although they were asked for."""
         if seqs:
             for facet in self.facets.values():
                 facet.never_came(seat.slot, len(seqs), now)
             self.publish(self.judge.give_up(seat.slot, seqs, now, counts=channel.was_in_the_room), now)
 
     def publish(self, events: list[Judged], now: int) -> None:
-        """Put judged events into the ring and into every outbox; then show them to the facets."""
+        """Put judged events into the ring and every outbox, then pass them to the facets."""
         self._work.stir(self.name, ROOM)
         if not events:
             return
@@ -286,7 +289,7 @@ class Room:
             note(events, now)
 
     def pending(self, now: int) -> bool:
-        """Tell whether something is still due, so that the heartbeat must be quick."""
+        """Return whether some event is still due, so that the heartbeat must be fast."""
         return self.judge.last_due > now
 
     def _judged(self, stamped: Stamped, event: Judged) -> None:

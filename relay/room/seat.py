@@ -1,7 +1,7 @@
-"""Seat: a member's place in a room, and what the member has told of itself.
+"""Seat: a member's place in a room, and the member's reports.
 
-Pure; instants are session timetags. A seat outlives its connection: a bridge that died finds its slot again
-by its ticket.
+Pure; instants are session timetags. A seat outlives its connection: a bridge that died gets its slot back by
+its ticket.
 """
 
 from dataclasses import dataclass, field
@@ -47,7 +47,8 @@ class Seat:
     """A member's place.
 
     outs, ins: hardware channels of its Sonic Pi. release_advance: ticks that its scsynth needs. refused,
-    sent: events and messages of its own. silenced: its sound was freed everywhere since its connection broke.
+    sent: numbers of its events and messages. silenced: its sound was freed everywhere since its connection
+    broke.
     """
 
     slot: int
@@ -66,15 +67,15 @@ class Seat:
 
     @property
     def present(self) -> bool:
-        """Tell whether a bridge is connected for this seat."""
+        """Whether a bridge is connected for this seat."""
         return self.channel is not None
 
     def member(self) -> Member:
-        """Return the seat's line of the roster."""
+        """Return the seat's entry in the roster."""
         return Member(slot=self.slot, name=self.name, outs=self.outs, ins=self.ins, present=self.present)
 
     def report(self, report: Report, now: int) -> None:
-        """Take in the member's report of one second."""
+        """Process the member's report on one second. now: session ticks."""
         self.told.add(report)
         self.refused += report.refused
         self.ways.report(report, now)

@@ -1,4 +1,4 @@
-"""Why nobody but its player hears an event.
+"""Why: the reasons for which only its player hears an event.
 
 Pure.
 """

@@ -1,7 +1,7 @@
-"""Statistics desk: answers whoever asks for statistics, a few members a turn, so that no music waits for it.
+"""Statistics desk: answers requests for statistics, a few members a turn, so that no music waits for it.
 
-Pure; instants are session timetags. The statistics of a room are gathered at most once in KEPT, however many
-ask: those who ask in between are given the same ones. Bound: QUESTIONS_MAX questions wait.
+Pure; instants are session timetags. A room's statistics are gathered at most once in KEPT, however many ask.
+Requests in between get the same ones. Bound: QUESTIONS_MAX requests wait.
 """
 
 from collections import deque
@@ -18,13 +18,13 @@ KEPT = ticks(1.0)
 STEPS_A_TURN = 4
 """Members gathered, and answers given, in one turn."""
 QUESTIONS_MAX = 512
-"""As many as there are connections."""
+"""As many as there can be connections."""
 
 _Work = Generator[None, None, list[RoomStats]]
 
 
 class Answer(NamedTuple):
-    """The rooms' statistics for one question: of all rooms if `room_name` is None."""
+    """The rooms' statistics for one request: of all rooms if `room_name` is None."""
 
     connection: int
     room_name: str | None
@@ -37,30 +37,30 @@ class _Kept(NamedTuple):
 
 
 class StatsDesk:
-    """Answers the questions for the statistics of one relay's rooms, in the order in which they came."""
+    """Answers the requests for the statistics of one relay's rooms, in their order of arrival."""
 
     def __init__(self, rooms: Mapping[str, Room]) -> None:
         self._rooms = rooms
         self._questions: deque[tuple[int, str | None]] = deque()
         self._work: _Work | None = None
-        """On the first question."""
+        """The work on the first request; None if not begun."""
         self._kept: dict[tuple[str, bool], _Kept] = {}
         """By room, and whether with the counts of each member."""
 
     @property
     def busy(self) -> bool:
-        """Whether a question waits, so that another `turn` is due at once."""
+        """Whether a request waits, so that another `turn` is due at once."""
         return bool(self._questions)
 
     def ask(self, connection: int, room_name: str | None) -> bool:
-        """Take in a question, of all rooms if `room_name` is None; return False if too many wait already."""
+        """Queue a request, for all rooms if `room_name` is None. Return False if too many wait already."""
         if len(self._questions) >= QUESTIONS_MAX:
             return False
         self._questions.append((connection, room_name))
         return True
 
     def turn(self, now: int) -> list[Answer]:
-        """Gather a few members more; return the answers that are complete."""
+        """Gather a few more members. Return the answers that are complete."""
         answers = []
         for _ in range(STEPS_A_TURN):
             if not self._questions:
@@ -76,7 +76,7 @@ class StatsDesk:
         return answers
 
     def gather_now(self, room_name: str | None) -> list[RoomStats]:
-        """Return the statistics as they are at this moment, however long that takes."""
+        """Return the present statistics, however long gathering takes."""
         work = self._gather(room_name, None)
         while True:
             try:
@@ -85,7 +85,7 @@ class StatsDesk:
                 return list(end.value)
 
     def _gather(self, room_name: str | None, now: int | None) -> _Work:
-        """Gather room by room. now: what is younger than KEPT then isn't gathered again; None: all is."""
+        """Gather room by room. now: statistics younger than KEPT are reused; None: all are gathered."""
         if now is not None:
             self._kept = {key: kept for key, kept in self._kept.items() if now < kept.since + KEPT}
         names, counts = self._shown(room_name)
@@ -103,7 +103,7 @@ class StatsDesk:
         return found
 
     def _shown(self, room_name: str | None) -> tuple[list[str], bool]:
-        """Return which rooms fit into one answer, and whether the counts of each member do as well."""
+        """Return the rooms that fit into one answer, and whether each member's counts fit too."""
         names, seats = [], 0
         for name in sorted(self._rooms) if room_name is None else [room_name]:
             seats += len(self._rooms[name].seats) if name in self._rooms else 0

@@ -1,4 +1,4 @@
-"""Figures of a relay as a whole, beside those of its rooms.
+"""Figures of a relay as a whole, in addition to those of its rooms.
 
 Pure.
 """
@@ -16,7 +16,7 @@ class RelayFigures:
     """The figures, set by the hub and its shell.
 
     started_at: session instant. ntp_offset_ms: > 0 if the NTP server is ahead; None before it was asked. off:
-    what has failed beside the music. udp_counts: returns what the shell's socket has counted.
+    observers that have failed. udp_counts: returns the counts of the shell's socket.
     """
 
     software: str
@@ -28,9 +28,9 @@ class RelayFigures:
     udp_counts: Callable[[], dict[str, int]] = dict
 
     def stats(self, asked: Iterable[Room], rooms: list[RoomStats], probes: ProbeStats, now: int) -> Stats:
-        """Return the answer to a question for statistics.
+        """Return the answer to a request for statistics.
 
-        asked: the rooms that were asked for. rooms: their statistics, as far as they fit one answer.
+        asked: the requested rooms. rooms: their statistics, as far as they fit one answer.
         """
         return Stats(
             software=self.software,

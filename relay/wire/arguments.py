@@ -1,4 +1,4 @@
-"""Arguments: what stands at each place of a message, by the command table, in the sender's numbers.
+"""Arguments: the meaning of each argument of a message, by the command table, in the sender's numbers.
 
 Pure. It only reads; the bridge's `remap` translates the numbers. Numbers may be i or f, since scsynth takes
 either. A fraction is refused where a whole number is needed.
@@ -26,7 +26,7 @@ _FLOAT = struct.Struct(">f")
 def fields(message: Message) -> Iterator[tuple[int, Field]]:
     """Yield each argument's index with its field in the command table.
 
-    Raises Refused (arguments, count, array), when it gets there, where message and table differ.
+    Raises Refused (arguments, count, array) at the first place where message and table differ.
     """
     command = COMMANDS[message.address]
     tags = message.tags
@@ -63,7 +63,7 @@ def fields(message: Message) -> Iterator[tuple[int, Field]]:
 def whole(message: Message, index: int) -> int:
     """Return a number that must be whole: i, or f without a fraction.
 
-    Raises Refused for anything else, NaN and infinity included.
+    Raises Refused otherwise, also for NaN and infinity.
     """
     tag = message.tags[index]
     if tag == "i":

@@ -1,6 +1,6 @@
-"""Carrier: what a way for sealed datagrams promises of them.
+"""Carrier: the guarantees that a transport of sealed datagrams gives.
 
-Pure. A decision asks for the promise, not for the name.
+Pure. Decisions depend on the guarantees, not on the name.
 """
 
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """The promises of one way.
+    """The guarantees of one transport.
 
-    reliable: all that is sent arrives, so nothing has to be sent twice. ordered: what is sent first arrives
-    first, so a loss holds up all that follows it.
+    reliable: everything sent arrives, so nothing has to be sent twice. ordered: datagrams arrive in the order
+    of sending, so a loss delays all later ones.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The command table of scsynth: what each command does, who may send it, and which arguments are ids.
 
-Pure; loaded once, from `scsynth-commands.json` beside this file, which holds what was read in scsynth's
-source and traced in Sonic Pi's compiled synthdefs. Every look-up is one dictionary access.
+Pure; loaded once, from `scsynth-commands.json` beside this file. Its facts were read in scsynth's source and
+traced in Sonic Pi's compiled synthdefs. Every look-up is one dictionary access.
 """
 
 import json
@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 
 class CommandClass(StrEnum):
-    """What may become of a command."""
+    """The treatment of a command."""
 
     REWRITE = "rewrite"
-    """Goes to every member, its ids rewritten."""
+    """Goes to every member, with its ids rewritten."""
     LOCAL = "local"
-    """A query or a registration: one's own scsynth only."""
+    """A query or a registration, only for the sender's own scsynth."""
     FORBIDDEN = "forbidden"
     """Never executed for another member."""
     FORBIDDEN_UNLESS_VETTED = "forbidden_unless_vetted"
-    """Only where what it carries is known by its content (`/d_recv`)."""
+    """Executed only if its content is known and safe (`/d_recv`)."""
 
 
 class Act(StrEnum):
@@ -44,16 +44,16 @@ class Act(StrEnum):
     PAUSE = "pause"
     """Stops a node, or lets it go on."""
     MOVE_BESIDE = "move_beside"
-    """(node, the node that it is put beside) in turns."""
+    """Pairs of a node and the node beside which it is put."""
     MOVE_INTO = "move_into"
-    """(group, the node that is put into it) in turns."""
+    """Pairs of a group and the node that is put into it."""
     ORDER = "order"
     """Puts nodes, in their order, beside or into another."""
     ALLOCATE = "allocate"
     LOAD_FILE = "load_file"
     """Makes a buffer from a file, such as a sample."""
     READ_FILE = "read_file"
-    """Fills a buffer from a file, in another way."""
+    """Fills a buffer from a file in other ways."""
     WRITE_FILE = "write_file"
     UNLOAD = "unload"
     """Frees a buffer."""
@@ -91,15 +91,15 @@ class Route(StrEnum):
     ROOM = "room"
     """An event of the room, timed or not."""
     RESOURCE = "resource"
-    """Loaded at home at once, elsewhere on arrival."""
+    """Loaded on this host at once, elsewhere on arrival."""
     RESET = "reset"
     """A slot reset."""
     HOME = "home"
-    """Played at home only, in order with the music."""
+    """Played on this host only, in order with the music."""
     SYNTH = "synth"
     """Handed to the own scsynth at once."""
     NOTIFY = "notify"
-    """Answered by the bridge: it is the one client that scsynth notifies."""
+    """Answered by the bridge, which is the only client that scsynth notifies."""
     QUIT = "quit"
     """The player leaves."""
     SWALLOW = "swallow"
@@ -121,7 +121,7 @@ class ReplyKind(StrEnum):
     """Any other notice of the same shape: node, parent, previous, next."""
     STATUS = "status"
     OF_SERVER = "of_server"
-    """About the server itself: no number of it is mapped."""
+    """About the server itself. None of its numbers is mapped."""
     TREE = "tree"
     CONTROLS = "controls"
     RUNS_OF_CONTROLS = "runs_of_controls"
@@ -132,7 +132,7 @@ class ReplyKind(StrEnum):
 
 
 class Role(StrEnum):
-    """What an argument, or the value of a control, stands for."""
+    """The meaning of an argument, or of a control's value."""
 
     NODE = "node"
     GROUP = "group"
@@ -160,14 +160,14 @@ class Role(StrEnum):
     SYNC_ID = "sync_id"
     ANY = "any"
     SCOPE = "scope_buffer"
-    """Index of a scope in shared memory: means something on its own host only."""
+    """Index of a scope in shared memory, valid on its own host only."""
     HARDWARE_INPUT = "hw_input"
-    """Number, from 1, of a hardware channel; likewise `HARDWARE_OUTPUT`."""
+    """Number, from 1, of a hardware channel, like `HARDWARE_OUTPUT`."""
     HARDWARE_OUTPUT = "hw_output"
 
 
 class Field(NamedTuple):
-    """One argument: its role, whether it may be absent, whether it stands as often as the count before it."""
+    """One argument. optional: it may be absent. counted: it repeats as often as the count before it."""
 
     role: Role
     optional: bool = False
@@ -176,7 +176,8 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: first `args`, then `repeat` over and over (empty: not at all), then `trailing`."""
+    """A command's arguments: first `args`, then `repeat` over and over (empty: not at all), then
+    `trailing`."""
 
     address: str
     kind: CommandClass
@@ -192,29 +193,29 @@ class Command:
     unsupported: str
     """Why it is refused although its class allows it. Empty if it isn't."""
     creates: bool
-    """It makes nodes."""
+    """Whether it makes nodes."""
 
 
 class HomeKind(StrEnum):
-    """What a synthdef is that needs its own host."""
+    """The kind of a synthdef that needs its own host."""
 
     LISTENER = "listener"
-    """Makes no sound: nobody misses it elsewhere."""
+    """Makes no sound, so nobody misses it elsewhere."""
     SOURCE = "source"
     """Brings in sound that nobody else has."""
     LINK = "link"
-    """Stands in the middle of a chain, which what stands for it elsewhere keeps whole."""
+    """Is a link of a chain. Elsewhere its stand-in keeps the chain whole."""
     OWN = "own"
-    """The player's own, which no other member has."""
+    """The player's own synthdef, which no other member has."""
 
 
 @dataclass(frozen=True, slots=True)
 class HomeOnly:
-    """A synthdef that needs its own host, and what stands for it at the other members.
+    """A synthdef that needs its own host, and its stand-in at the other members.
 
-    elsewhere: the synthdef that stands for it; itself, if only its hardware channels are others there; None
-    for nothing. controls: those that a stand-in is given. channels: how many of the sound card's outputs it
-    writes to.
+    elsewhere: the synthdef of the stand-in; the same synthdef if only its hardware channels differ there;
+    None: no stand-in. controls: those that a stand-in gets. channels: number of the sound card's outputs that
+    it writes to.
     """
 
     kind: HomeKind
@@ -225,18 +226,18 @@ class HomeOnly:
 
     @property
     def is_missed(self) -> bool:
-        """Whether only its own host hears what it does."""
+        """Whether only its own host hears its effect."""
         return self.kind in (HomeKind.SOURCE, HomeKind.OWN)
 
 
 @dataclass(frozen=True, slots=True)
 class SynthDef:
-    """What must be known of a synthdef to play it under other ids.
+    """The facts about a synthdef that are needed to play it under other ids.
 
-    `id_controls`: (name, role) of the controls that carry ids. Each defaults to 0 in every synthdef of
-    Sonic Pi, and 0 is a hardware bus or somebody's buffer, so a message has to name them all.
-    `local_only`: no other member can play it; `HOME_ONLY` has what stands for it there.
-    `out_channels`: how many channels it writes from its `out_bus` upwards.
+    id_controls: (name, role) of the controls that carry ids. Each defaults to 0 in every synthdef of Sonic
+    Pi, and 0 is a hardware bus or somebody's buffer, so a message must name them all. local_only: no other
+    member can play it; `HOME_ONLY` has its stand-in. out_channels: number of channels it writes from its
+    `out_bus` upwards.
     """
 
     name: str
@@ -315,7 +316,7 @@ _TABLE = _load()
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {address: _command(address, entry) for address, entry in _TABLE["commands"].items()}
 )
-"""By address: every command that scsynth knows."""
+"""Every command that scsynth knows, by address."""
 
 REPLIES: Mapping[str, ReplyKind] = MappingProxyType(
     {address: ReplyKind(kind) for address, kind in _TABLE["replies"].items()}
@@ -325,7 +326,7 @@ REPLIES: Mapping[str, ReplyKind] = MappingProxyType(
 CONTROL_ROLES: Mapping[str, Role] = MappingProxyType(
     {name: Role(role) for name, role in _TABLE["controls_by_name"].items()}
 )
-"""By name: the controls whose value is a number of something, in whatever synthdef they occur."""
+"""The controls whose value is an id, by name, in whatever synthdef they occur."""
 
 _HOME_ONLY = {name: _home_only(entry) for name, entry in _TABLE["home_only_synthdefs"].items()}
 
@@ -341,7 +342,7 @@ HOME_ONLY: Mapping[str, HomeOnly] = MappingProxyType(_HOME_ONLY)
 LOCAL_ONLY_SYNTHDEFS: frozenset[str] = frozenset(
     name for name, definition in HOME_ONLY.items() if definition.elsewhere != name
 )
-"""Scopes, recorders and everything that hears a microphone: no member may play them at another's place."""
+"""Scopes, recorders and everything that uses a microphone. No member may play them on another's host."""
 
 SYNTHDEFS: Mapping[str, SynthDef] = MappingProxyType(_synthdefs(_TABLE, CONTROL_ROLES, LOCAL_ONLY_SYNTHDEFS))
-"""By name: the synthdefs of Sonic Pi. One that isn't here cannot be played for others."""
+"""The synthdefs of Sonic Pi, by name. One that isn't here can't be played for others."""

@@ -30,21 +30,21 @@ class StreamAddress:
 
 
 Source = Address | StreamAddress
-"""Where a sealed datagram comes from, and where an answer to it goes."""
+"""The origin of a sealed datagram, to which an answer goes."""
 
 
 def stream_of(source: Source) -> int | None:
-    """Return the number of the connection that carries what this source sends; None if it is a datagram's."""
+    """Return the number of the TLS connection of this source; None if its datagrams come over UDP."""
     return source.connection if isinstance(source, StreamAddress) else None
 
 
 def datagram_host(source: Source) -> str | None:
-    """Return the host that sent a datagram over UDP; None if it came on a connection."""
+    """Return the host that sent a datagram over UDP; None if it came over TLS."""
     return None if isinstance(source, StreamAddress) else source[0]
 
 
 def carrier_of(source: Source) -> Carrier:
-    """Return what carries the datagrams of this source."""
+    """Return the carrier of this source's datagrams."""
     return UDP if stream_of(source) is None else TLS
 
 

@@ -63,9 +63,9 @@ class Guard:
         """Check one message of the slot's owner and note its nodes. Call it in the order of handing over.
 
         due: when scsynth runs it, by a clock of the caller's choice. players: the message is from this host's
-        own Sonic Pi, whose own synthdefs only this host plays, with any control.
-        Raises Refused with one of these reasons. OutOfRange. arguments, array, control-index or count: the
-        message can't be judged. id-reused: a value sent earlier to this id could be deadly for the new node.
+        own Sonic Pi, whose own synthdefs only this host plays, with any control. Raises Refused with one of
+        these reasons. OutOfRange. arguments, array, control-index or count: the message can't be judged.
+        id-reused: a value sent earlier to this id could be deadly for the new node.
         """
         handler = _HANDLERS.get(meaning.act)
         if handler is None:

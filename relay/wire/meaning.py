@@ -11,16 +11,16 @@ from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string, single_message
 
 MASTER_MIXER = "sonic-pi-mixer"
-"""The last thing that Sonic Pi builds at its start."""
+"""The last synth that Sonic Pi makes at its start."""
 RUN_MIXER = "sonic-pi-basic_mixer"
 """The first synth of each run that sounds."""
 _MIXERS = (MASTER_MIXER.encode(), RUN_MIXER.encode())
 _FX_PREFIX = b"sonic-pi-fx_"
 _COMMAND_OF = {encode_string(address): command for address, command in COMMANDS.items()}
-"""By the padded bytes of the address, as they stand in a message."""
+"""By the padded bytes of the address, as in a message."""
 
 FRAMES_MAX = 1 << 26
-"""Samples times channels of an empty buffer: 256 MiB of memory at every member."""
+"""Greatest samples times channels of an empty buffer: 256 MiB of memory at every member."""
 
 New = tuple[int, int, int]
 """A new node: (id, add action, target)."""
@@ -44,7 +44,7 @@ class Meaning:
         self.command: Command | None = _COMMAND_OF.get(payload[: payload.find(0) + 4 & -4])
         self.act = Act.OTHER if self.command is None else self.command.act
         self.makes_synth = self.act is Act.NEW_SYNTH
-        """Whether it makes a synth, a note or not."""
+        """Whether it makes a synth, whether a note or not."""
         self._message = message
         self._is_note: bool | None = None
         self._creates: tuple[New, ...] | None = None
@@ -54,7 +54,7 @@ class Meaning:
 
     @property
     def message(self) -> Message:
-        """The message, walked through."""
+        """The message after a walk."""
         if self._message is None:
             self._message = single_message(self.payload)
         return self._message
@@ -69,7 +69,7 @@ class Meaning:
 
     @property
     def synthdef(self) -> str:
-        """The synthdef of the synth that it makes. Raises Refused for anything else."""
+        """The synthdef of the synth that it makes. Raises Refused if it makes none."""
         if self._synthdef is None:
             message = self.message
             if not self.makes_synth or message.tags[:1] != "s":
@@ -97,7 +97,7 @@ class Meaning:
 
     @property
     def frees(self) -> tuple[int, ...]:
-        """The nodes that it frees by their numbers."""
+        """The nodes that it frees by id."""
         return self.names if self.act is Act.FREE else ()
 
     @property
@@ -138,7 +138,7 @@ NOTHING = Meaning(b"")
 
 
 def meaning_of(message: Message) -> Meaning:
-    """Return the meaning of a message that has been walked through."""
+    """Return the meaning of a message that was walked."""
     return Meaning(message.raw, message)
 
 

@@ -21,5 +21,5 @@ def quantile(ordered: Sequence[T], share: float) -> T | None:
 
 
 def rank(share: float, count: int) -> int:
-    """Return which of `count` values in ascending order is at a share (0 to 1): 1 for the least."""
+    """Return the rank (1 for the least) of the value at a share (0 to 1) among `count` ascending values."""
     return min(max(ceil(share * count - ROUNDING), 1), count)

@@ -134,9 +134,9 @@ class Timing:
 class Stamped:
     """An event as its sender's bridge describes it. It doesn't decide when the event plays.
 
-    seq: the sender's own dense number. emitted: session instant at which Sonic Pi sent it.
-    timetag: session timetag of a TIMED event, else None. payload: one OSC message in the sender's ids.
-    meaning: of the payload; found anew unless it is known. It doesn't travel.
+    seq: the sender's own dense number. emitted: session instant at which Sonic Pi sent it. timetag: session
+    timetag of a TIMED event, else None. payload: one OSC message in the sender's ids. meaning: that of the
+    payload, which is computed if it isn't given. It doesn't travel.
     """
 
     seq: int

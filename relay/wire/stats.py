@@ -67,7 +67,7 @@ class RoomStats(Struct, frozen=True, kw_only=True):
     the same everywhere, newest last. events, divergent: include events that only their player can have heard;
     missed: those of them that came when their time was over. lead_why: text that names the member with the
     greatest need. timing_changes: number of automatic changes of lead or shift. facets: figures, by name, of
-    facets that have no field here; left out if there are none.
+    facets without a field here; left out if there are none.
     """
 
     name: str

@@ -20,12 +20,12 @@ def new_group(node: int, action: int, target: int) -> bytes:
 
 
 def new_synth(synthdef: str, node: int, action: int, target: int, *controls: Arg) -> bytes:
-    """Return the command that makes a synth. controls: name and value in turns."""
+    """Return the command that makes a synth. controls: name and value, alternating."""
     return encode("/s_new", synthdef, node, action, target, *controls)
 
 
 def set_controls(node: Arg, *controls: Arg) -> bytes:
-    """Return the command that sets controls of a node. controls: name and value in turns."""
+    """Return the command that sets controls of a node. controls: name and value, alternating."""
     return encode(_SET, node, *controls)
 
 
@@ -35,17 +35,17 @@ def set_as_sent(node: int, tags: str, body: bytes) -> bytes:
 
 
 def free_node(node: int) -> bytes:
-    """Return the command that ends a node, and what it holds."""
+    """Return the command that frees a node with all nodes in it."""
     return encode("/n_free", node)
 
 
 def empty_group(group: int) -> bytes:
-    """Return the command that ends all that a group holds."""
+    """Return the command that frees all nodes in a group."""
     return encode("/g_freeAll", group)
 
 
 def ask_node(node: int) -> bytes:
-    """Return the question whether there is a node."""
+    """Return the question whether a node exists."""
     return encode("/n_query", node)
 
 
@@ -70,20 +70,20 @@ def ended() -> bytes:
 
 
 def group_began(group: int, target: int) -> bytes:
-    """Return the reply that says a group exists."""
+    """Return the reply that a group exists."""
     return encode("/n_go", group, target, NO_NODE, NO_NODE, 1, NO_NODE, NO_NODE)
 
 
 def group_ended(group: int) -> bytes:
-    """Return the reply that says a group is gone."""
+    """Return the reply that a group is gone."""
     return encode("/n_end", group, NO_NODE, NO_NODE, NO_NODE, 1, NO_NODE, NO_NODE)
 
 
 def synth_began(synth: int, target: int) -> bytes:
-    """Return the reply that says a synth has started."""
+    """Return the reply that a synth has started."""
     return encode("/n_go", synth, target, NO_NODE, NO_NODE, 0)
 
 
 def synth_ended(synth: int) -> bytes:
-    """Return the reply that says a synth is gone."""
+    """Return the reply that a synth is gone."""
     return encode("/n_end", synth, NO_NODE, NO_NODE, NO_NODE, 0)

@@ -1,1 +1,1 @@
-"""The facets that a room has today, one module each."""
+"""The facets that rooms have today, one module each."""

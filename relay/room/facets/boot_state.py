@@ -1,6 +1,6 @@
-"""Boot state: what each member's Sonic Pi has built and set, kept for those who join later.
+"""Boot state: the boot state of each member's Sonic Pi, kept for members who join later.
 
-Pure. It is made of the events that say so, and of what members tell besides after the relay was started anew.
+Pure. It is derived from events, and from members' reports after the relay was restarted.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,10 @@ class BootState(Facet):
         self._stores: dict[int, FoundationStore] = {}
 
     def newcomer(self, seat: Seat) -> list[Effect]:
-        """Tell the newcomer of everybody whose sound is there, itself included; and, if its own was freed
-        meanwhile, tell all others of it too."""
+        """Send the newcomer the boot states of all members whose sound exists, its own included.
+
+        If the newcomer's own was freed meanwhile, it is also sent to all others.
+        """
         effects: list[Effect] = []
         for other in self._room.seats.values():
             returns = other is seat and seat.silenced
@@ -38,25 +40,26 @@ class BootState(Facet):
         return effects
 
     def left(self, slot: int) -> None:
-        """Forget what was built in the slot."""
+        """Forget the boot state of the slot."""
         self._stores.pop(slot, None)
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Take in what events build, load, set and free."""
+        """Apply events that create, load, set and free."""
         for event in events:
             seat = self._room.seats.get(event.slot)
             if seat is not None:
                 self._take_in(seat, event)
 
     def told(self, seat: Seat, message: Foundation, now: int) -> list[Effect]:
-        """Take in what a member's Sonic Pi built before this epoch; if it is news, tell all others the whole.
+        """Merge a member's foundation from before this epoch. If it has news, send the whole to all others.
 
-        What is told as of an event holds all up to it: somebody may lack an event of it still.
+        A foundation sent as of an event includes all events up to it, since the receiver may lack one of
+        them.
         """
         judge = self._room.judge
         guard, at = judge.guard(seat.slot), judge.last_due
         messages = [one for one in message.messages if guard.passes(Meaning(one), at)]
-        # Nothing of it is an event of this epoch: what is, counts for more.
+        # None of it is an event of this epoch, and such events take precedence.
         values = [(0, one) for _, one in message.values if guard.passes(Meaning(one), at)]
         store = self._store(seat.slot)
         fresh, refused = store.learn(messages, values, 0)
@@ -82,7 +85,7 @@ class BootState(Facet):
         return store
 
     def _told(self, slot: int, store: FoundationStore) -> Foundation:
-        """Return the message that tells of a slot, as of the room's last event."""
+        """Return the message with a slot's boot state, as of the room's last event."""
         told, number = store.told(), self._room.judge.number
         return Foundation(slot=slot, number=number, messages=told.messages, values=told.values)
 

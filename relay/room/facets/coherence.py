@@ -1,4 +1,4 @@
-"""Coherence, as a facet: the room's ledger, fed with verdicts and reports; it asks members for details.
+"""Coherence, as a facet: feeds the room's ledger with verdicts and reports, and asks members for details.
 
 Pure.
 """
@@ -21,7 +21,7 @@ INCIDENTS_SHOWN = 20
 
 
 class Coherence(Facet):
-    """Whether the members of one room were handed the same."""
+    """Whether the members of one room were handed the same events."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -32,7 +32,7 @@ class Coherence(Facet):
         self.ledger.forget(slot)
 
     def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
-        """Count events that nobody but their player can have heard."""
+        """Count events that only their player can have heard."""
         self.ledger.unheard(slot, why.value, events, now)
 
     def published(self, events: Sequence[Judged], now: int) -> None:
@@ -41,7 +41,7 @@ class Coherence(Facet):
             self.ledger.expect(event)
 
     def report(self, seat: Seat, report: Report, now: int) -> None:
-        """Take in what a member was handed in a second."""
+        """Note a member's report on one second."""
         self.ledger.report(seat.slot, report, now)
 
     def detail(self, seat: Seat, detail: DigestDetail, now: int) -> list[Effect]:
@@ -50,7 +50,7 @@ class Coherence(Facet):
         return []
 
     def wake(self, now: int) -> list[Effect]:
-        """Compare the seconds that are complete; ask for details where members differ."""
+        """Compare the seconds that are complete. Ask for details where members differ."""
         effects: list[Effect] = []
         present = [seat.slot for seat, _ in self._room.channels()]
         for second, slots in self.ledger.settle(present, now):
@@ -59,7 +59,7 @@ class Coherence(Facet):
         return effects
 
     def stats(self) -> dict[str, Any]:
-        """Return what was compared, and what differed."""
+        """Return the numbers of events compared and of those that differed."""
         ledger = self.ledger
         return {
             "seconds_compared": ledger.seconds_compared,
@@ -72,7 +72,7 @@ class Coherence(Facet):
         }
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return what a member missed or got otherwise."""
+        """Return the numbers of events that a member missed or got differently."""
         return asdict(self.ledger.sums.get(seat.slot, MemberSums()))
 
 

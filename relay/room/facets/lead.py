@@ -1,4 +1,4 @@
-"""Lead, as a facet: sets the room's lead, shift and horizon to what its events and its members' paths need.
+"""Lead, as a facet: adjusts the room's lead, shift and horizon to its events and its members' paths.
 
 Pure; instants are session timetags.
 """
@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 LOSSY_SHARE = 0.001
 LOSSY_FRAMES = 2
-"""A path that loses as much as this is repaired now and then."""
+"""A path with at least this many and this share of lost frames counts as lossy: it is repaired now and
+then."""
 
 
 class Lead(Facet):
@@ -35,7 +36,7 @@ class Lead(Facet):
         self._apply()
 
     def joined(self, seat: Seat, now: int) -> None:
-        """Set the horizon to what those need who are in now."""
+        """Adjust the horizon to the present members."""
         self.tuning.set_horizon(self.paths(), now)
         self._apply()
 
@@ -44,11 +45,11 @@ class Lead(Facet):
         self.tuning.forget(slot)
 
     def came(self, seat: Seat, event: Stamped, now: int) -> None:
-        """Note how long an event took to the relay."""
+        """Note the uplink delay of an event."""
         self.tuning.needs.came(seat.slot, event, now)
 
     def never_came(self, slot: int, events: int, now: int) -> None:
-        """Note events that the network lost for good."""
+        """Note events that never reached the relay."""
         self.tuning.needs.lost(slot, events, now)
 
     def judged(self, stamped: Stamped, event: Judged) -> None:
@@ -56,11 +57,11 @@ class Lead(Facet):
         self.tuning.verdict(stamped, event)
 
     def report(self, seat: Seat, report: Report, now: int) -> None:
-        """Note how long events took to a member."""
+        """Note the downlink delays that a member reports."""
         self.tuning.needs.reported(seat.slot, report.ways_down, report.missing_numbers)
 
     def wake(self, now: int) -> list[Effect]:
-        """Tune, if it is time to; return what members are told who aren't waited for."""
+        """Tune, if that is due. Return the messages to members who aren't waited for."""
         was = self._room.judge.timing
         tuned = self.tuning.tune(self.paths(), self._room.judge.last_due, now)
         if tuned.changed:
@@ -79,11 +80,11 @@ class Lead(Facet):
         return effects
 
     def paths(self) -> list[Path]:
-        """Return what is known of the paths of those who are in."""
+        """Return the measured paths of the present members."""
         return [_path(seat, channel) for seat, channel in self._room.channels()]
 
     def stats(self) -> dict[str, Any]:
-        """Return whether lead and shift tune themselves, and why the lead is as it is."""
+        """Return whether lead and shift are tuned, and the reason for the lead."""
         keeper = self.tuning.keeper
         return {
             "lead_auto": keeper.policy.lead is None,
@@ -93,7 +94,7 @@ class Lead(Facet):
         }
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return what a member's events need either way."""
+        """Return the needs of a member's events in both directions."""
         up, down = self.tuning.member_need(seat.slot, seat.release_advance) if seat.present else (0, 0)
         beyond = sum(self.tuning.needs.beyond(seat.slot))
         return {"beyond": beyond, "need_up_ms": ms(up), "need_down_ms": ms(down)}
@@ -102,7 +103,7 @@ class Lead(Facet):
         self._room.judge.tune(self.tuning.keeper.timing, self.tuning.horizon)
 
     def _why(self) -> str:
-        """Return whose events ask for the lead, in words; nothing before events have told."""
+        """Return a text naming the events that determine the lead; empty before there is data."""
         why = self.tuning.why
         if why is None:
             return ""
@@ -115,7 +116,7 @@ def _path(seat: Seat, channel: Channel) -> Path:
     expected, lost = channel.up.counts.expected, channel.up.counts.lost
     if report is not None:
         expected, lost = expected + report.frames_expected, lost + report.frames_lost
-    # Before the first report, which comes after two seconds, the way back is taken to be like the way up.
+    # The first report comes after two seconds. Until then the downlink is assumed to be like the uplink.
     up_p50, up_p90 = ways.up_p50.usual(WAY_GUESS), ways.up_p90.usual(WAY_GUESS)
     return Path(
         seat.slot,
@@ -131,5 +132,5 @@ def _path(seat: Seat, channel: Channel) -> Path:
 
 
 def lead(policy: LeadPolicy) -> FacetKind:
-    """Return the facet for a relay that was told this of its rooms' leads."""
+    """Return the facet for a relay with this lead policy."""
     return FacetKind(partial(Lead, policy=policy))

@@ -11,10 +11,9 @@ from relay.room.facets.verdict_log import Verdicts, verdict_log
 
 
 def standard(policy: LeadPolicy, verdicts: Verdicts | None = None) -> tuple[FacetKind, ...]:
-    """Return them in the order in which they are called.
+    """Return the facets in the order in which they are called.
 
-    policy: what the relay was told of its rooms' leads. verdicts: where verdicts are put for whoever looks
-    on.
+    policy: the relay's settings for leads. verdicts: gets every verdict, for an observer.
     """
     kinds = (boot_state.KIND, lead(policy), unheard.KIND, coherence.KIND)
     return kinds if verdicts is None else (*kinds, verdict_log(verdicts))

@@ -1,7 +1,7 @@
 """Unheard: tells a member which of its events no other member hears, and why.
 
-Pure; `now` is a session instant. The member's own bridge plays an event without a verdict as it was stamped,
-so the member hears it.
+Pure; `now` is session ticks. The member's own bridge plays an event without a verdict as stamped, so the
+member hears it.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from relay.wire.sequence import Flag, Judged, Stamped
 from relay.wire.timetag import ticks
 
 TELL_EVERY = ticks(60.0)
-"""A member is told at once, then at most so often."""
+"""Interval of messages to a member. The first one is sent at once."""
 
 _TEXTS = {
     Why.LOST: "{} of yours never reached the relay, so only you heard {them}: the network lost too much, or "
@@ -33,7 +33,7 @@ _TEXTS = {
 
 
 class Unheard(Facet):
-    """The events of one room's members that nobody else hears, by slot, until their members are told."""
+    """The members' events that nobody else hears, by slot, until their members are told."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -55,7 +55,7 @@ class Unheard(Facet):
         self._count(slot, why, events)
 
     def wake(self, now: int) -> list[Effect]:
-        """Tell the members that it is time to tell."""
+        """Send the messages that are due."""
         effects: list[Effect] = []
         due = [slot for slot in self._untold if now >= self._told_at.get(slot, -TELL_EVERY) + TELL_EVERY]
         for slot in due:
@@ -69,7 +69,7 @@ class Unheard(Facet):
 
 
 def words(why: Why, events: int) -> str:
-    """Return the text for the member whose events they are."""
+    """Return the text for the member that sent the events."""
     return _TEXTS[why].format(counted(events, "event"), them="it" if events == 1 else "them")
 
 

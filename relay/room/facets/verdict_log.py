@@ -1,6 +1,6 @@
-"""Verdict log: the list that a relay's event log takes its events from.
+"""Verdict log: the list from which a relay's event log takes its events.
 
-Pure. It is a list, and no call, since whoever looks on may fail.
+Pure. It is a list and no callback, since observers may fail.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from relay.room.room import Room
 from relay.wire.sequence import Judged
 
 Verdicts = list[tuple[str, Judged]]
-"""The name of the room and the event of each verdict, for whoever empties it."""
+"""The name of the room and the event of each verdict. An observer empties the list."""
 
 
 class VerdictLog(Facet):
@@ -22,10 +22,10 @@ class VerdictLog(Facet):
         self._verdicts = verdicts
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Put the events into the list, once all of them are kept."""
+        """Add the events to the list, after all of them were put into the ring."""
         self._verdicts += [(self._name, event) for event in events]
 
 
 def verdict_log(verdicts: Verdicts) -> FacetKind:
-    """Return the facet that puts every room's verdicts into this list."""
+    """Return the facet that adds every room's verdicts to this list."""
     return FacetKind(partial(VerdictLog, verdicts=verdicts))

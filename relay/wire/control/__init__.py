@@ -1,7 +1,7 @@
-"""Control messages: what relay and bridge say over TLS, one module for each family of them.
+"""Control messages between relay and bridge over TLS, one module for each family.
 
-Pure. Here are all families of this protocol, and the codec for them. A facet of a room may bring a family of
-its own besides: then the hub reads with a codec for that as well.
+Pure. This module lists all families of the protocol and has the codec for them. A facet of a room may add a
+family of its own; the hub then uses a codec that includes it.
 """
 
 from typing import cast
@@ -57,7 +57,7 @@ Down = (
     | ProbeWelcome
     | ProbeReport
 )
-"""What the families hold, for the type checker."""
+"""All messages of the families, for the type checker."""
 
 _codec = Codec(FAMILIES)
 

@@ -1,4 +1,4 @@
-"""Digests: the question for, and the answer with, the per-event digests of a second that members differ in.
+"""Digests: request and answer about the per-event digests of a second in which members differ.
 
 Pure.
 """

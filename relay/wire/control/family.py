@@ -1,7 +1,7 @@
-"""Family: the control messages of one subject; and the codec of the families that a side speaks.
+"""Family: the control messages of one subject. Codec: encodes and decodes the families that a side knows.
 
 Pure. Each message is one msgpack map with a `type`. Unknown fields are ignored, so that a newer peer of the
-same protocol version may say more. An unknown `type` is malformed. Source of the idea of one typed union for
+same protocol version may add some. An unknown `type` is malformed. Source of the idea of one typed union for
 each direction: msgspec's tagged unions.
 """
 
@@ -19,14 +19,14 @@ from relay.wire.errors import MalformedControl
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The control messages of one subject. up: those that a bridge sends; down: those that a relay sends."""
+    """The control messages of one subject. up: sent by bridges. down: sent by relays."""
 
     up: tuple[type[Struct], ...] = ()
     down: tuple[type[Struct], ...] = ()
 
 
 class Codec:
-    """Reads the control messages of some families."""
+    """Decodes the control messages of some families."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         families = tuple(families)
@@ -43,7 +43,7 @@ class Codec:
 
 
 def encode(message: Struct) -> bytes:
-    """Return the bytes of one control message of any family (the stream adds its length)."""
+    """Return the bytes of one control message of any family. The stream adds the length."""
     return _encoder.encode(message)
 
 
@@ -74,8 +74,7 @@ _greeting_decoder = msgspec.msgpack.Decoder(_Greeting)
 
 
 def protocol_of(data: bytes) -> int | None:
-    """Return the protocol version of a first message, which may be of another version; None if it has
-    none."""
+    """Return the protocol version of a first message, perhaps of another version; None if it has none."""
     try:
         return _greeting_decoder.decode(data).protocol
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

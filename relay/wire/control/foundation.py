@@ -1,4 +1,4 @@
-"""Foundations: the message that tells what a member's Sonic Pi has built, either way.
+"""Foundations: the message with a member's foundation, sent in both directions.
 
 Pure.
 """

@@ -13,7 +13,7 @@ from relay.wire.control.room import Member
 from relay.wire.sequence import Ramp, Scheme
 
 FirstSeq = Annotated[int, Meta(ge=1, le=2**31)]
-"""Half of what an event's u32 can hold: a member can't use up the numbers of its slot at one blow."""
+"""Half of what fits an event's u32, so that a member can't use up the numbers of its slot in one step."""
 
 
 class Hello(Struct, tag="hello", frozen=True, kw_only=True):
@@ -67,16 +67,16 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
 
 
 class Admission(Struct, tag="admission", frozen=True, kw_only=True):
-    """The relay's answer to a Hello that only asks: the bridge would be let in now. members: the roster."""
+    """The relay's answer to a Hello that only asks: the bridge would be admitted now. members: the roster."""
 
     room: Name
     members: list[Member]
 
 
 class Refused(Struct, tag="refused", frozen=True, kw_only=True):
-    """The relay does not do what was asked.
+    """The relay refuses a request.
 
-    reason: a word for programs. text: for people. final: asking again as before is no use.
+    reason: a word for programs. text: for people. final: repeating the request is no use.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""Probing: how a prober begins to measure its path to a relay, and what arrived there.
+"""Probing: a prober's first message, the relay's answer, and the reports on arrivals.
 
 Pure.
 """
@@ -11,11 +11,11 @@ from relay.wire.control.family import Family
 from relay.wire.control.fields import ChannelNumber, Count, Key, Software
 
 RATE_MAX = 100.0
-"""Datagrams a second, each way: five times a busy Sonic Pi, which is what a path has to carry."""
+"""Datagrams a second, each way: five times those of a busy Sonic Pi, which a path has to carry."""
 SECONDS_MAX = 600.0
 """Ten minutes: long enough to see a path's habits, short enough that nobody is measured for ever."""
 ARRIVALS_MAX = 1024
-"""In one report: what a second can bring, bursts included."""
+"""Arrivals in one report: as many as a second can bring, bursts included."""
 
 
 class ProbeHello(Struct, tag="probe_hello", frozen=True, kw_only=True):

@@ -12,25 +12,26 @@ from relay.wire.control.family import Family
 from relay.wire.control.fields import Count, Digest
 
 MAX_LISTED = 64
-"""Numbers that a report lists by name; the counts beside them are always whole."""
+"""Event numbers that a report lists. The counts beside them are always complete."""
 
 WAYS_MAX = 512
-"""Ways down in one report: more events a second than a room of sixteen busy Sonic Pis plays."""
+"""Downlink delays in one report: more events a second than a room of sixteen busy Sonic Pis plays."""
 TENTHS_PER_S = 10_000
 WAY_TENTHS_MAX = 60 * TENTHS_PER_S
-"""A minute: an event is asked for no longer than some seconds."""
+"""A minute. An event is asked for no longer than some seconds."""
 COUNTS_MAX = 64
 """Names in the `counts` of one report, and of one member."""
 
 Tally = Annotated[int, Meta(ge=0, le=2**32)]
-"""A count of one report. The relay adds them up, and a sum must never outgrow what msgpack can say."""
+"""A count of one report. The relay adds them up, and a sum must never exceed the range of msgpack
+integers."""
 Numbers = Annotated[list[Count], Meta(max_length=MAX_LISTED)]
 Milliseconds = Annotated[float, Meta(ge=-1e9, le=1e9)]
 """Neither infinite nor NaN: both fail the bounds."""
 WayTenths = Annotated[int, Meta(ge=0, le=WAY_TENTHS_MAX)]
-"""Tenths of a millisecond: as exact as a busy machine is, and 3 bytes where a float takes 9."""
+"""Tenths of a millisecond: as exact as a busy machine allows, and 3 bytes where a float takes 9."""
 CountName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}\Z")]
-"""The name of something that a bridge counts beside the music: safe on every terminal."""
+"""The name of a bridge's further counter, restricted to characters that are safe on every terminal."""
 
 
 class Report(Struct, tag="report", frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Statistics: the question for them, which anybody may ask, and the relay's answer.
+"""Statistics: the request for them, which anybody may send, and the relay's answer.
 
 Pure.
 """
