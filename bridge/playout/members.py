@@ -1,6 +1,6 @@
 """Members: the place of each member in this host's scsynth, and the nodes of their boot states.
 
-Pure. What was built before the music goes in before what plays in it; the store is `boot_states`.
+Pure. A foundation is built before the music that needs it; its store is `boot_states`.
 """
 
 from bridge.playout.accounts import Accounts

@@ -69,7 +69,7 @@ class Downlink:
 
     @property
     def counts(self) -> GapCounts:
-        """What became of the room's numbers."""
+        """The counts of the room's numbers."""
         return self._gaps.counts
 
     def named(self) -> dict[str, int]:

@@ -223,7 +223,7 @@ def cost_us(rooms: int, members: int, events_per_s: float, seconds: float) -> fl
 def turns_ms(rooms: int, members: int) -> dict[str, tuple[float, float]]:
     """Return, by what was called, the 99.9th percentile and the longest of the turns, ms of CPU time.
 
-    Measured with ten minutes of music in all books. What Python's garbage collector takes is in them.
+    Measured with ten minutes of music in all books. They include the time of Python's garbage collector.
     """
     gc.collect()
     gc.freeze()  # as the relay does once it has started

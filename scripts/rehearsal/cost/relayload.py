@@ -33,7 +33,7 @@ PAYLOAD = encode("/s_new", "sonic-pi-beep", 1001, 0, 4, *(("note", 60.0) * 8))
 WARM_S = 5.0
 """Of a room of four at 20 events/s the first 300 events all travel three times: see `relay.wire.loss`."""
 GRAIN_S = 0.001
-"""What is due within so short a time is sent in one turn, so that many rooms don't keep the sender busy."""
+"""Events due within so short a time are sent in one turn, so that many rooms don't keep the sender busy."""
 NTP_REQUEST = b"\x23" + bytes(39)
 """Version 4, client; the instant of sending follows."""
 
