@@ -1,6 +1,6 @@
 """Loads: the buffers and synthdefs in this host's scsynth, other members' buffers included.
 
-Pure, but for the look at the file system that `samples` takes.
+Pure, except that `samples` looks at the file system.
 """
 
 from bridge.effects import Tell

@@ -54,7 +54,7 @@ class Members:
         self.places.synthdefs_loaded()
 
     def found(self, slot: int, told: Told, number: int, now: int, reading: Reading) -> None:
-        """Take in the boot state of another member as of event `number`. Only what is new in it is built."""
+        """Merge another member's boot state as of event `number`. Only its new parts are built."""
         news, refused = self.founded.learn(slot, told, number)
         self._accounts.refuse_for("not-a-foundation", refused)
         for meaning in loads_of(news):
@@ -81,7 +81,7 @@ class Members:
         return self.founded.next_question()
 
     def answered(self, node: int, *, there: bool) -> None:
-        """Take in scsynth's answer about a node."""
+        """Process scsynth's answer about a node."""
         self._accounts.unfound(self.founded.is_missing(node, there=there))
 
     def takes_now(self, held: Held) -> bool:

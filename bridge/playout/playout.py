@@ -87,7 +87,7 @@ class Playout:
         self._members.meet(origin)
 
     def found(self, told: Foundation, reading: Reading) -> None:
-        """Take in the boot state of a member. Only what is new in it is built."""
+        """Merge a member's boot state. Only its new parts are built."""
         if told.slot == self.own.slot:  # after a restart; the own scsynth has all of it
             self._loads.loaded_before(told.messages, self.own)
             return
@@ -95,7 +95,7 @@ class Playout:
         self._members.found(told.slot, Told(told.messages, told.values), told.number, now, reading)
 
     def answered(self, node: int, *, there: bool) -> None:
-        """Take in scsynth's answer about a node."""
+        """Process scsynth's answer about a node."""
         self._members.answered(node, there=there)
 
     @property
@@ -165,9 +165,9 @@ class Playout:
         self._queue.push(Held(due, self.own.slot, event.seq, event.kind, event.meaning, body=body, home=home))
 
     def hold_home(self, home: bytes, meaning: Meaning, kind: Kind, due: int, *, after: int) -> None:
-        """Take in a message that only this host plays, after the own event `after`.
+        """Add a message that only this host plays, after the own event `after`.
 
-        home: the message in scsynth's numbers. meaning: of the message as it was sent.
+        home: the message in scsynth's numbers. meaning: of the message as it was sent. due: session ticks.
         """
         self._queue.push(Held(due, self.own.slot, after, kind, meaning, self._queue.next_sub(), home=home))
 

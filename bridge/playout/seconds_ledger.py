@@ -113,7 +113,7 @@ class SecondsLedger:
         )
 
     def count(self, *named: Callable[[], Mapping[str, int]]) -> None:
-        """Report what somebody counts beside: each returns totals by name."""
+        """Add sources of further counts to the reports. Each returns totals by name."""
         self._counters += named
 
     def counts(self) -> dict[str, int]:
@@ -176,9 +176,10 @@ class SecondsLedger:
         self.totals["silent_here"] += 1
 
     def alone(self, due: int) -> None:
-        """Note that an own note was played that nobody else is given, by the verdict under `due`.
+        """Note that an own note was played that nobody else gets. due: that of its verdict, session ticks.
 
-        A verdict on what missed its time comes late: if that second is reported already, the next one has it.
+        The verdict on a note that missed its time comes late. If its second is reported already, the next one
+        counts it.
         """
         number = max(due // TICKS_PER_S, self._reported_up_to + 1)
         self._seconds.setdefault(number, _Second()).alone += 1

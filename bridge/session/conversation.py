@@ -1,7 +1,7 @@
-"""Conversation: what bridge and relay say to each other by control messages, from Hello to Leave.
+"""Conversation: the control messages between bridge and relay, from Hello to Leave.
 
-Pure. A message that no relay says where this bridge stands (`bridge/session/states.py`) raises
-MalformedControl, and changes nothing.
+Pure. A message that is illegal in the present state (`bridge/session/states.py`) raises MalformedControl, and
+changes nothing.
 """
 
 from bridge import messages
@@ -52,7 +52,7 @@ class Conversation:
         return self._membership.hello(self._emission.first_wanted(self._clock.session_at(reading.local_ns)))
 
     def disconnected(self) -> list[Tell]:
-        """Note that the connection ended; return what to tell."""
+        """Note that the connection ended. Return the messages to the player."""
         told = self._standing.ended(self._awake_local_ns)
         self._path.close()
         return told
@@ -65,24 +65,25 @@ class Conversation:
         return said
 
     def heard(self, reading: Reading) -> list[Tell]:
-        """Note that a datagram of the relay came; return what to tell: where the player is, if he is back."""
+        """Note that a datagram of the relay came. Return the message that the player is back in the room, if
+        so."""
         self._quiet.heard(reading.local_ns)
         return self._standing.inside(self._membership.where()) if self._standing.is_out else []
 
     def given_up(self, reading: Reading) -> list[Effect]:
-        """Return what is to be done about a relay that isn't heard on any way."""
+        """Return the effects of giving up a relay from which nothing comes on either path."""
         if self._standing.state in CONNECTED and self._quiet.gives_up(reading.local_ns):
             return [*self._standing.out(messages.NOTHING, reading.local_ns), Abandon()]
         return []
 
     def complaints(self, reading: Reading) -> list[Tell]:
-        """Return what to tell of a relay of which no datagram comes."""
+        """Return the message to the player about a relay that sends no datagrams, if it is due."""
         return self._standing.out(self._quiet.news(reading.local_ns), reading.local_ns)
 
     # -- what the relay says -------------------------------------------------------------------------
 
     def take_in(self, message: control.Down, reading: Reading) -> list[Effect]:
-        """Take in one control message; return what is to be done. Raises MalformedControl."""
+        """Process one control message. Return its effects. Raises MalformedControl."""
         self._quiet.said(reading.local_ns)
         match message:
             case control.Welcome():

@@ -1,6 +1,7 @@
-"""Room clock: session time of one session, asked of the relay, and what follows where it is set in one step.
+"""Room clock: session time of one session, asked of the relay, and the consequences of a step.
 
-Pure. Instants of this host's own reckoning then move with it, so that they stay where they are in local time.
+Pure. When the clock is set in one step, instants that this host computed move along, so that they stay where
+they are in local time.
 """
 
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class RoomClock:
         return self._timebase.local_at(session)
 
     def watch(self, reading: Reading) -> list[Tell]:
-        """Look whether the wall clock was set; return what to tell."""
+        """Check whether the wall clock was set. Return the message to the player, if so."""
         return messages.wall_moved(self._timekeeper.watch(reading))
 
     def relock(self) -> None:
@@ -68,11 +69,12 @@ class RoomClock:
             self._begin(reading)
 
     def lock_if_ready(self, reading: Reading) -> list[Tell]:
-        """Set the clock if part of a burst was lost and the rest has to do; return what to tell."""
+        """Set the clock if part of a burst was lost and the rest must suffice. Return messages to the
+        player."""
         return self._follow(self._timekeeper.lock_if_ready(reading), reading)
 
     def answer(self, clock: Clock, received_local_ns: int, reading: Reading) -> list[Tell]:
-        """Take in an answer of the relay; return what to tell. Raises MalformedDatagram."""
+        """Process an answer of the relay. Return messages to the player. Raises MalformedDatagram."""
         return self._follow(self._timekeeper.answer(clock.ntp, received_local_ns, reading), reading)
 
     def _follow(self, convert: Callable[[int], int] | None, reading: Reading) -> list[Tell]:

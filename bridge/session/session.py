@@ -1,8 +1,8 @@
-"""Session: a bridge's life in a room, fed with bytes and time; returns effects.
+"""Session: a bridge's time in a room. It takes bytes and time and returns effects.
 
-Pure. Its parts are put together here. They number and send what the player emits, follow the room's numbers,
-keep the clock and talk with the relay; the state (`bridge/session/states.py`) says which of them is at work.
-While the relay is away the player's own music is played as stamped, by the same rules.
+Pure. Its parts are joined here. They number and send the player's events, follow the room's numbers, keep the
+clock and exchange control messages with the relay. The state (`bridge/session/states.py`) decides which of
+them is at work. While the relay is away, the player's own music is played as stamped, by the same rules.
 """
 
 from bridge.clocks.clock_client import Timekeeper

@@ -70,9 +70,9 @@ class Answers:
         self.tell(*replies)
 
     def synth_says(self, message: Message) -> bool:
-        """Take in a message of the own scsynth. Return whether it concerns this host.
+        """Process a message of the own scsynth. Return whether it concerns this host.
 
-        Most messages are about other members' nodes, and concern nobody here.
+        Most messages are about other members' nodes, and don't.
         """
         kind = REPLIES.get(message.address)
         if kind is ReplyKind.STATUS:

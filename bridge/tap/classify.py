@@ -35,9 +35,9 @@ def route(meaning: Meaning, home_nodes: Container[int]) -> Route:
 
 
 def is_home_synth(meaning: Meaning) -> bool:
-    """Return whether a synth is played here only, without a stand-in elsewhere.
+    """Return whether a synth is played on this host only, without a stand-in elsewhere.
 
-    Such a synth hears a microphone, writes a file, shows a scope, or is the player's own.
+    Such a synth uses a microphone, writes a file, shows a scope, or is the player's own.
     """
     known = home_only(meaning)
     return known is not None and known.elsewhere is None

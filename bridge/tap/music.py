@@ -43,7 +43,7 @@ class Music:
     """The local Sonic Pi's music."""
 
     def __init__(self, emission: Emission, own: Origin, folders: ResourceFolders, nodes: NodeTracker) -> None:
-        """nodes: decides what Sonic Pi is told of its nodes, and when."""
+        """nodes: decides which replies Sonic Pi gets about its nodes, and when."""
         self.boot_state_complete = False
         """Whether Sonic Pi's boot state is complete. Nodes that it builds later come and go."""
         self._emission = emission

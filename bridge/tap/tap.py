@@ -1,4 +1,4 @@
-"""Player: the tap on the local Sonic Pi. It takes in every message from and to Sonic Pi.
+"""Tap: all messages between the local Sonic Pi and scsynth pass through it.
 
 Pure. Every datagram is validated first. Nothing malformed is passed on, not even to the own scsynth. The
 meaning of a message is found here, once, and goes with it.
@@ -55,7 +55,7 @@ class Player:
         self._playout = playout
         self._guard = playout.own_guard()
         self._told: set[tuple[str, str]] = set()
-        """The (synthdef, control) pairs of which the player was told that they are out of range."""
+        """The (synthdef, control) pairs about whose range the player was warned."""
         nodes = NodeTracker()
         self._music = Music(emission, playout.own, folders, nodes)
         self._answers = Answers(playout, nodes, self._pacer, self._music.ended)
@@ -70,7 +70,7 @@ class Player:
         self._music.boot_state_complete = complete
 
     def named(self) -> dict[str, int]:
-        """Return what the tap counted, by name, for the statistics."""
+        """Return the counts of the tap, by name, for the statistics."""
         return self.counts.named()
 
     def drain(self) -> tuple[list[Answer], list[bytes]]:
@@ -169,7 +169,7 @@ class Player:
     # -- from scsynth --------------------------------------------------------------------------------
 
     def reply(self, datagram: bytes) -> bool:
-        """Take in one datagram from the own scsynth. Return whether it concerns this host."""
+        """Process one datagram from the own scsynth. Return whether it concerns this host."""
         try:
             parts = walk(datagram)
         except MalformedOsc:

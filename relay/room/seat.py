@@ -28,7 +28,7 @@ class ReportSums:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, report: Report) -> None:
-        """Take in a report."""
+        """Add a report to the sums."""
         self.last = report.without_samples()
         self.local_only += report.local_only
         self.unfounded += report.unfounded

@@ -60,7 +60,7 @@ class Act(StrEnum):
     LOAD_SYNTHDEFS = "load_synthdefs"
     """Loads a folder of synthdefs."""
     REGISTER = "register"
-    """Makes scsynth tell its sender of all nodes."""
+    """Makes scsynth notify its sender of all nodes."""
     ASK_STATUS = "ask_status"
     ASK_SERVER = "ask_server"
     """Asks another question whose answer holds no mapped number."""

@@ -1,8 +1,9 @@
 """Meaning: one message's effect on the music, found once and carried by its event.
 
-Pure. Each thing is read when it is first asked for, and then kept. So a bridge walks a message once. The
-relay asks whether it is a note, and that takes no walk. The command table (relay/wire/commands.py) says what
-a command does. All numbers are the sender's own. A meaning never travels: who receives the bytes finds it.
+Pure. Each property is computed on first access and kept, so a bridge walks a message once. The relay asks
+only whether it is a note, and that takes no walk. The command table (relay/wire/commands.py) has the action
+of each command. All numbers are the sender's own. A meaning never travels; the receiver of the bytes finds it
+again.
 """
 
 from relay.wire.arguments import FIRST_CONTROL, NAME, NODE_NEW, ROLE_OF_CONTROL, fields, whole

@@ -11,7 +11,7 @@ from relay.wire.osc import Arg, encode, encode_string
 _SET = "/n_set"
 _INT = struct.Struct(">i")
 NO_NODE = -1
-"""In place of a neighbour that doesn't exist, or that the reader isn't told."""
+"""Stands for a neighbour that doesn't exist, or is hidden from the reader."""
 
 
 def new_group(node: int, action: int, target: int) -> bytes:
@@ -50,7 +50,7 @@ def ask_node(node: int) -> bytes:
 
 
 def register() -> bytes:
-    """Return the command that makes scsynth tell its sender of all nodes."""
+    """Return the command that makes scsynth notify its sender of all nodes."""
     return encode("/notify", 1)
 
 

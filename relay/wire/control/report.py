@@ -84,9 +84,10 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     counts: Annotated[dict[CountName, Tally], Meta(max_length=COUNTS_MAX)] = {}
 
     def without_samples(self) -> "Report":
-        """Return the report without its lists of margins and delays, for whoever keeps it.
+        """Return the report without its lists of margins and delays, for objects that keep reports.
 
-        Kept by everybody, these are a thousand objects a member for Python's garbage collector to look into.
+        With the lists a thousand objects a member would lie in memory for Python's garbage collector to
+        examine.
         """
         return replace(self, ways_down=[], margins_ms=[])
 
