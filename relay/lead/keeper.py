@@ -1,13 +1,20 @@
 """Lead keeper: the lead D and shift S of a room, and when they change.
 
-Pure. Instants are session timetags, durations ticks. D follows the need of events. It rises at once, since
-nobody hears D while S is 0, and falls only after less has sufficed for a while. S is audible. Therefore it is
-the least with which all but one ordinary note in a thousand keep their own time. It rises in one step if many
-notes would be moved otherwise, else by a ramp. It falls by a ramp, or at once if nobody plays. Every change
-begins CHANGE_AHEAD in the future, so that bridges learn of it in time. Only a rise of D while nobody plays
-begins at once, to be there for the next notes. S changes only after the last judged timetag. After a rise of
-S the next one waits for SETTLE. Until then D goes no further than moves no note, or than fits every plain
-path if that is more. Invariants: 0 <= S <= D at every instant; a + D(a) and tau + S(tau) never decrease.
+Pure. Instants are session timetags, durations ticks.
+
+D follows the need of events. It rises at once, since nobody hears D while S is 0. It falls only after less
+has sufficed for a while.
+
+S is audible, so it is as small as possible: all but one ordinary note in a thousand keep their own time. It
+rises in one step if many notes would be moved otherwise, else by a ramp. It falls by a ramp, or at once if
+nobody plays.
+
+Every change begins CHANGE_AHEAD in the future, so that bridges learn of it in time. Only a rise of D while
+nobody plays begins at once, so that the next notes have it. S changes only after the last judged timetag.
+After a rise of S the next one waits for SETTLE. Meanwhile D rises only as far as it moves no note or, if
+that is more, as far as the plain paths need.
+
+Invariants: 0 <= S <= D at every instant; a + D(a) and tau + S(tau) never decrease.
 """
 
 from dataclasses import dataclass

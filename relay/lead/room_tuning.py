@@ -1,11 +1,13 @@
 """Room tuning: lead, shift and horizon of a room, derived from its events and paths.
 
-Pure. Instants are session timetags, durations ticks. The horizon H is the earliest due, counted from now,
-that a verdict may still give. It is the time that the slowest member needs from a verdict to the due for all
-but one event in ten, repair included. But time needed only for repair counts only as far as the lead leaves
-it beside the uplink delay. The rest of the lead is for the uplink. A member whose plain path there and back
-exceeds the longest lead is not waited for, neither as sender nor as receiver. It gets a message, as does one
-whose events repeatedly exceed the longest lead.
+Pure. Instants are session timetags, durations ticks.
+
+The horizon H is the least time from a verdict to its due. It is the time that the slowest member needs to
+get an event after its verdict, for all but one event in ten, repair included. Time for repair alone counts
+only as far as it fits into the lead beside the uplink delay. The rest of the lead is for the uplink.
+
+A member whose plain path there and back exceeds the longest lead is not waited for, neither as sender nor
+as receiver. It gets a message, as does one whose events repeatedly exceed the longest lead.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ from relay.wire.meaning import Meaning
 from relay.wire.ranges import DEADLY, IN_DANGER, LIMITS, LOOSE, STRICT, TOLD_APART, Limit, Limits
 
 NODES_MAX = 4096
-"""Covers only nodes of the few synthdefs that must be told apart. A busy Sonic Pi makes two a second."""
+"""Nodes remembered. Only the few contested synthdefs count; a busy Sonic Pi makes two nodes a second."""
 GROUPS_MAX = 512
 """A forgotten group gets the same checks as a known one."""
 
