@@ -6,7 +6,7 @@ is refused, or it will be built with the rest of a boot state. Its fate is enter
 
 from bridge.playout.accounts import REFUSED, RESET, Accounts
 from bridge.playout.bodies import Bodies
-from bridge.playout.fault_injection import FaultKind, FaultPlanter
+from bridge.playout.fault_injection import FaultInjector, FaultKind
 from bridge.playout.handed_over import AtSynth
 from bridge.playout.holdback_queue import Held
 from bridge.playout.loads import Loads
@@ -46,12 +46,12 @@ class Delivery:
         self._bodies = Bodies(own_slot, members, accounts)
         self._redo = Redo()
         self._at_synth = AtSynth()
-        self._fault: FaultPlanter | None = None
+        self._fault: FaultInjector | None = None
 
     def plant(self, kind: FaultKind) -> None:
         """Arm a fault, for the tests that show that faults are noticed."""
         if self._fault is None:
-            self._fault = FaultPlanter()
+            self._fault = FaultInjector()
         self._fault.arm(kind)
 
     def run(self, now: int) -> int:

@@ -26,7 +26,7 @@ class FaultKind(StrEnum):
     DELAY = "delay"
 
 
-class FaultPlanter:
+class FaultInjector:
     """Injects at most one fault each time it is armed."""
 
     def __init__(self) -> None:

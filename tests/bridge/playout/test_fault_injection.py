@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.playout.fault_injection import DELAY, PARTNER_WAIT, FaultKind, FaultPlanter
+from bridge.playout.fault_injection import DELAY, PARTNER_WAIT, FaultInjector, FaultKind
 from bridge.playout.holdback_queue import Held
 from relay.wire.meaning import Meaning
 from relay.wire.osc import encode
@@ -22,7 +22,7 @@ def group(number: int) -> Held:
 
 
 def test_nothing_happens_unless_armed() -> None:
-    planter = FaultPlanter()
+    planter = FaultInjector()
     batch = [group(1), note(2), note(3)]
     assert planter.pass_on(batch, START) == batch
     assert planter.alter(batch[1], b"body") == b"body"
@@ -31,7 +31,7 @@ def test_nothing_happens_unless_armed() -> None:
 
 @pytest.mark.parametrize("kind", [FaultKind.DROP, FaultKind.DELAY])
 def test_the_next_note_is_kept_back_and_only_that(kind: FaultKind) -> None:
-    planter = FaultPlanter()
+    planter = FaultInjector()
     planter.arm(kind)
     batch = [group(1), note(2), note(3)]
     assert planter.pass_on(batch, START) == [batch[0], batch[2]]
@@ -39,7 +39,7 @@ def test_the_next_note_is_kept_back_and_only_that(kind: FaultKind) -> None:
 
 
 def test_a_delayed_note_comes_after_its_due_and_once() -> None:
-    planter = FaultPlanter()
+    planter = FaultInjector()
     planter.arm(FaultKind.DELAY)
     held = note(1, after_s=0.4)
     assert planter.pass_on([held], START) == []
@@ -49,7 +49,7 @@ def test_a_delayed_note_comes_after_its_due_and_once() -> None:
 
 
 def test_altering_turns_one_bit_of_one_note() -> None:
-    planter = FaultPlanter()
+    planter = FaultInjector()
     planter.arm(FaultKind.ALTER)
     assert planter.alter(group(1), b"\x00\x00") == b"\x00\x00"
     assert planter.alter(note(2), b"\x00\x00") == b"\x00\x01"
@@ -57,7 +57,7 @@ def test_altering_turns_one_bit_of_one_note() -> None:
 
 
 def test_swapping_exchanges_the_dues_of_two_notes_of_one_second() -> None:
-    planter = FaultPlanter()
+    planter = FaultInjector()
     planter.arm(FaultKind.SWAP)
     chord = [note(1, after_s=0.3), note(2, after_s=0.3)]
     assert planter.pass_on(chord, START) == [chord[1]], "the first waits, its like is of no use"
@@ -69,7 +69,7 @@ def test_swapping_exchanges_the_dues_of_two_notes_of_one_second() -> None:
 
 
 def test_a_note_whose_partner_does_not_come_in_time_goes_as_it_is() -> None:
-    planter = FaultPlanter()
+    planter = FaultInjector()
     planter.arm(FaultKind.SWAP)
     last = note(1, after_s=0.9)
     assert planter.pass_on([last], START) == []
