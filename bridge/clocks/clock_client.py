@@ -22,7 +22,7 @@ STEP_OF_WALL_NS = 20_000_000
 clock by 0.1 ms in that time."""
 
 
-class Timekeeper:
+class ClockClient:
     """The time exchanges of one session."""
 
     def __init__(self, timebase: Timebase, reading: Reading) -> None:

@@ -7,7 +7,7 @@ they are in local time.
 from collections.abc import Callable
 
 from bridge import messages
-from bridge.clocks.clock_client import Timekeeper
+from bridge.clocks.clock_client import ClockClient
 from bridge.clocks.timebase import Timebase
 from bridge.effects import Tell
 from bridge.playout.playout import Playout
@@ -23,10 +23,10 @@ class RoomClock:
     """The clock that a session keeps, and that starts the traffic of events."""
 
     def __init__(
-        self, timekeeper: Timekeeper, timebase: Timebase, playout: Playout, emission: Emission,
+        self, clock_client: ClockClient, timebase: Timebase, playout: Playout, emission: Emission,
         arrivals: Arrivals, standing: Standing,
     ) -> None:  # fmt: skip
-        self._timekeeper = timekeeper
+        self._clock_client = clock_client
         self._timebase = timebase
         self._playout = playout
         self._emission = emission
@@ -36,7 +36,7 @@ class RoomClock:
     @property
     def next_poll_local_ns(self) -> int:
         """When the relay is asked next (local ns)."""
-        return self._timekeeper.next_poll_local_ns
+        return self._clock_client.next_poll_local_ns
 
     @property
     def rtt_s(self) -> float | None:
@@ -53,15 +53,15 @@ class RoomClock:
 
     def watch(self, reading: Reading) -> list[Tell]:
         """Check whether the wall clock was set. Return the message to the player, if so."""
-        return messages.wall_moved(self._timekeeper.watch(reading))
+        return messages.wall_moved(self._clock_client.watch(reading))
 
     def relock(self) -> None:
         """Forget another relay's time."""
-        self._timekeeper.relock()
+        self._clock_client.relock()
 
     def restart(self, reading: Reading) -> None:
         """Ask in a burst: another connection."""
-        self._timekeeper.restart(reading)
+        self._clock_client.restart(reading)
 
     def begin_if_in_time(self, reading: Reading) -> None:
         """Let events go both ways at once if session time is the room's still."""
@@ -71,11 +71,11 @@ class RoomClock:
     def lock_if_ready(self, reading: Reading) -> list[Tell]:
         """Set the clock if part of a burst was lost and the rest must suffice. Return messages to the
         player."""
-        return self._follow(self._timekeeper.lock_if_ready(reading), reading)
+        return self._follow(self._clock_client.lock_if_ready(reading), reading)
 
     def answer(self, clock: Clock, received_local_ns: int, reading: Reading) -> list[Tell]:
         """Process an answer of the relay. Return messages to the player. Raises MalformedDatagram."""
-        return self._follow(self._timekeeper.answer(clock.ntp, received_local_ns, reading), reading)
+        return self._follow(self._clock_client.answer(clock.ntp, received_local_ns, reading), reading)
 
     def _follow(self, convert: Callable[[int], int] | None, reading: Reading) -> list[Tell]:
         if convert is None:

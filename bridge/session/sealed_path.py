@@ -3,7 +3,7 @@
 Pure. Datagrams that aren't sealed with a key of the present connection are refused.
 """
 
-from bridge.clocks.clock_client import Timekeeper
+from bridge.clocks.clock_client import ClockClient
 from bridge.effects import SendDatagram
 from clock.model import Reading
 from relay.wire import frames
@@ -16,12 +16,12 @@ from relay.wire.outbox import RTT_GUESS_S, Outbox
 class SealedPath:
     """The path for datagrams of successive connections. Between two of them there is no path."""
 
-    def __init__(self, outbox: Outbox, timekeeper: Timekeeper) -> None:
+    def __init__(self, outbox: Outbox, clock_client: ClockClient) -> None:
         """outbox: holds all frames that leave, except clock requests."""
         self.refused = 0
         """Number of datagrams and frames that no relay would send here."""
         self._outbox = outbox
-        self._timekeeper = timekeeper
+        self._clock_client = clock_client
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
 
@@ -57,7 +57,7 @@ class SealedPath:
         """Return the datagrams to send now, with a clock request if one is due."""
         if self._sealer is None:
             return []
-        texts, request = self._outbox.flush(reading.local_s), self._timekeeper.request(reading)
+        texts, request = self._outbox.flush(reading.local_s), self._clock_client.request(reading)
         if request is not None:
             self._outbox.pay(len(request), reading.local_s)
             texts.append(request)

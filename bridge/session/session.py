@@ -5,7 +5,7 @@ clock and exchange control messages with the relay. The state (`bridge/session/s
 them is at work. While the relay is away, the player's own music is played as stamped, by the same rules.
 """
 
-from bridge.clocks.clock_client import Timekeeper
+from bridge.clocks.clock_client import ClockClient
 from bridge.clocks.timebase import Timebase
 from bridge.effects import Effect, SendControl, ToSynth
 from bridge.playout.playout import Playout
@@ -50,13 +50,13 @@ class JamSession:
         """carrier: that of the events. standing: the state of the connection before this object existed."""
         self._standing = standing = standing or Standing()
         self._playout = playout
-        uplink, timekeeper = Uplink(memory.next_seq), Timekeeper(timebase, reading)
+        uplink, clock_client = Uplink(memory.next_seq), ClockClient(timebase, reading)
         self.emission = Emission(
             uplink, playout, timebase, ledger, memory, standing, timing, copies=not carrier.reliable
         )
         self._arrivals = Arrivals(uplink, playout, timebase, ledger, memory, standing)
-        self._path = SealedPath(uplink.outbox, timekeeper)
-        self._clock = RoomClock(timekeeper, timebase, playout, self.emission, self._arrivals, standing)
+        self._path = SealedPath(uplink.outbox, clock_client)
+        self._clock = RoomClock(clock_client, timebase, playout, self.emission, self._arrivals, standing)
         quiet = QuietWatch(carrier, local_ns=reading.local_ns)
         membership = Membership(identity, memory, playout.own)
         self._conversation = Conversation(
