@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from relay.lead.keeper import LEAD_MAX, Caution, LeadPolicy
+from relay.lead.keeper import LEAD_MAX, LeadPolicy, Safety
 from relay.limits import HubLimits
 from relay.shells.announcement import announcement
 from relay.shells.service import RelayService, RelaySettings, default_data_dir, run
@@ -66,8 +66,8 @@ def main() -> None:
 )
 @click.option(
     "--profile",
-    type=click.Choice([caution.value for caution in Caution]),
-    default=Caution.BALANCED.value,
+    type=click.Choice([safety.value for safety in Safety]),
+    default=Safety.BALANCED.value,
     help="How safe a lead is that tunes itself: which of ten minutes' worst moments it must be good for.",
 )
 @click.option(
@@ -158,7 +158,7 @@ def _policy(
     policy = LeadPolicy(
         lead=None if lead_ms is None else ticks(lead_ms / 1e3),
         shift=None if shift_ms is None else ticks(shift_ms / 1e3),
-        caution=Caution(profile),
+        safety=Safety(profile),
         lead_max=ticks(lead_max_ms / 1e3),
     )
     if scheme is Scheme.JUDGED:

@@ -68,7 +68,7 @@ SETTLE = ticks(10.0)
 under any value."""
 
 
-class Caution(Enum):
+class Safety(Enum):
     """How safe a room plays: which of the worst moments of ten minutes its lead must cover."""
 
     QUICK = "quick"
@@ -81,9 +81,9 @@ class Caution(Enum):
         The third of sixty blocks is about one event in 10,000 at 60 a second. Rank 1 is never used, since one
         episode is an accident.
         """
-        if self is Caution.SAFE:
+        if self is Safety.SAFE:
             return 2
-        if self is Caution.QUICK:
+        if self is Safety.QUICK:
             return 6 if blocks >= YOUNG_BLOCKS else 2
         return 3 if blocks >= YOUNG_BLOCKS else 2
 
@@ -95,9 +95,9 @@ class Caution(Enum):
         """
         return (
             self.rank(blocks)
-            if self is Caution.QUICK
+            if self is Safety.QUICK
             else 1
-            if events < FEW_EVENTS or self is Caution.SAFE
+            if events < FEW_EVENTS or self is Safety.SAFE
             else 2
         )
 
@@ -114,7 +114,7 @@ class Caution(Enum):
     @property
     def reserve(self) -> float:
         """Factor on the need of events."""
-        return 1.2 if self is Caution.SAFE else 1.0
+        return 1.2 if self is Safety.SAFE else 1.0
 
 
 YOUNG_BLOCKS = 30
@@ -129,7 +129,7 @@ class LeadPolicy:
 
     lead: int | None = None
     shift: int | None = None
-    caution: Caution = Caution.BALANCED
+    safety: Safety = Safety.BALANCED
     lead_max: int = LEAD_MAX
 
     def __post_init__(self) -> None:
@@ -145,7 +145,7 @@ class LeadPolicy:
         shift = self.shift or 0
         if self.lead is not None:
             return Timing(self.lead, shift)
-        return Timing(max(min(max(LEAD_START, self.caution.lead_min), self.lead_max), shift), shift)
+        return Timing(max(min(max(LEAD_START, self.safety.lead_min), self.lead_max), shift), shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ class LeadKeeper:
             if (told or heard) and now - self._less_since >= LOWER_AFTER:
                 self._less_since, self._eased = None, False
                 less = self._less_need
-                if not heard and less > self.policy.caution.lead_min:
+                if not heard and less > self.policy.safety.lead_min:
                     less = self._with_reserve(less, notes)
                 if less < lead:
                     self._set_lead(less, now, lead - less)
@@ -253,14 +253,14 @@ class LeadKeeper:
 
     def _events_to_lower(self, demand: Demand, now: int) -> int:
         """Return the number of events for which less must have sufficed."""
-        if self._eased or demand.need is None or self.policy.caution is Caution.QUICK:
+        if self._eased or demand.need is None or self.policy.safety is Safety.QUICK:
             return 0
         return LOWER_EVENTS if self._learnt_at is None or now < self._learnt_at else LOWER_EVENTS_LATER
 
     def _needed_lead(self, need: int | None, demand: Demand, notes: Headrooms) -> int:
         policy = self.policy
-        wanted = _round_up(round(max(need or 0, demand.path) * policy.caution.reserve), STEP_S)
-        wanted = max(wanted, policy.caution.lead_min if need is not None else policy.first().lead)
+        wanted = _round_up(round(max(need or 0, demand.path) * policy.safety.reserve), STEP_S)
+        wanted = max(wanted, policy.safety.lead_min if need is not None else policy.first().lead)
         limit = self._limit(notes)
         return min(wanted, policy.lead_max, policy.lead_max if limit is None else limit)
 

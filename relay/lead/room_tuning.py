@@ -160,7 +160,7 @@ class RoomTuning:
         self.why = self._ranked(peaks) if len(peaks) >= BLOCKS_MIN else None
         need = settled = None
         if self.why is not None:
-            rank = self.keeper.policy.caution.settled_rank(len(peaks), self.needs.events)
+            rank = self.keeper.policy.safety.settled_rank(len(peaks), self.needs.events)
             lowest, horizon = ranked(peaks, rank), self._wanted_horizon(waited, 0)
             need = max(self.why.need, self._up(waited) + horizon)
             settled = max(need, lowest.need if lowest else 0, self._up(waited, rank) + horizon)
@@ -184,7 +184,7 @@ class RoomTuning:
         low = self.headrooms.low()
         unmoved = UNMOVED if low is None else min(UNMOVED, low)
         # A safe room applies its reserve to this result.
-        unmoved = round(unmoved / self.keeper.policy.caution.reserve)
+        unmoved = round(unmoved / self.keeper.policy.safety.reserve)
         return max(certain, min(plain + REPAIRS * repair, unmoved))
 
     def _wanted_horizon(self, waited: Sequence[Path], lead: int) -> int:
@@ -212,7 +212,7 @@ class RoomTuning:
         return down + _advance(path) + H_MARGIN
 
     def _ranked(self, peaks: Sequence[Peak]) -> Peak | None:
-        return ranked(peaks, self.keeper.policy.caution.rank(len(peaks)))
+        return ranked(peaks, self.keeper.policy.safety.rank(len(peaks)))
 
     @property
     def _most(self) -> int:

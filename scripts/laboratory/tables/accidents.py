@@ -19,7 +19,7 @@ from laboratory.tables.pages import render
 from laboratory.virtual.net import Meddler
 from laboratory.virtual.stage import RUN_OUT_S, VirtualStage
 from relay.lead.delivery_times import BLOCK
-from relay.lead.keeper import Caution
+from relay.lead.keeper import Safety
 from relay.room.facets.lead import Lead
 from relay.wire.timetag import TICKS_PER_S
 
@@ -45,7 +45,7 @@ class AccidentTrial:
     stall_s: float
     age_s: float
     members: int
-    caution: Caution
+    safety: Safety
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class AccidentOutcome:
     def may_rise(self) -> bool:
         """Whether the rule lets lead and shift rise: for as many bad moments as the profile waits for."""
         age_s = self.trial.age_s + (self.accidents - 1) * MINUTE_S
-        rank = self.trial.caution.rank(int(age_s * TICKS_PER_S / BLOCK))
+        rank = self.trial.safety.rank(int(age_s * TICKS_PER_S / BLOCK))
         return self.accidents >= max(rank, ACCIDENTS)
 
     @property
@@ -89,11 +89,11 @@ class AccidentOutcome:
 
 
 TRIALS = tuple(
-    AccidentTrial(stall_s, age_s, members, caution)
+    AccidentTrial(stall_s, age_s, members, safety)
     for age_s in AGES_S
     for members in (1, 2)
     for stall_s in STALLS_S
-    for caution in Caution
+    for safety in Safety
 )
 
 
@@ -102,7 +102,7 @@ def run(
 ) -> list[AccidentOutcome]:
     """Return the effect of one accident, and that of all of them together."""
     legs = legs_of(Point("accident", "lead", 0.0, "virtual", network, members=MEMBERS))
-    stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=trial.caution)
+    stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, safety=trial.safety)
     start_s = stage.warm_up()
     first_s = start_s + trial.age_s
     instants_s = [first_s + index * MINUTE_S for index in range(accidents)]
@@ -143,7 +143,7 @@ def jobs() -> list[Job]:
     """Return every trial as a job whose result is a list of Outcomes."""
     return [
         Job(
-            f"{trial.stall_s:g} s, room of {trial.age_s:g} s, {trial.members} members, {trial.caution.value}",
+            f"{trial.stall_s:g} s, room of {trial.age_s:g} s, {trial.members} members, {trial.safety.value}",
             (trial.age_s + ACCIDENTS * MINUTE_S) * COST_S,
             partial(folderless, partial(run, trial)),
         )

@@ -16,7 +16,7 @@ from laboratory.virtual.host import ADVANCE_S
 from laboratory.virtual.net import DOWN
 from laboratory.virtual.stage import RUN_OUT_S, VirtualStage
 from laboratory.virtual.tally import events_of
-from relay.lead.keeper import Caution
+from relay.lead.keeper import Safety
 from relay.netmodel.networks import PROFILES
 from relay.room.facets.lead import Lead
 from relay.wire.timetag import TICKS_PER_S
@@ -35,7 +35,7 @@ BLOAT_AT_S, BLOAT_S, BLOAT_MS = 60.0, 3.0, 350.0
 class LeadTrial:
     """One line of the table. bloat: whether one member's way down is bloated once, for BLOAT_S.
 
-    cautions: the profiles that are tried.
+    safeties: the values of --profile that are tried.
     """
 
     name: str
@@ -43,7 +43,7 @@ class LeadTrial:
     bloat: bool = False
     seconds: float = SECONDS
     events_per_s: float = EVENTS_PER_S
-    cautions: tuple[Caution, ...] = tuple(Caution)
+    safeties: tuple[Safety, ...] = tuple(Safety)
 
 
 TRIALS = (
@@ -52,7 +52,7 @@ TRIALS = (
     LeadTrial("RTT 60, jitter 15, loss 5 %", "delay=30,jitter=15,loss=5%"),
     LeadTrial("RTT 100, jitter 10, loss 10 %", "delay=50,jitter=10,loss=10%"),
     LeadTrial("one member RTT 200, the others 20", "delay=10,jitter=1 | ben=delay=100,jitter=3"),
-    LeadTrial("fibre, a quiet hour", "fibre", seconds=3600.0, events_per_s=1.0, cautions=(Caution.BALANCED,)),
+    LeadTrial("fibre, a quiet hour", "fibre", seconds=3600.0, events_per_s=1.0, safeties=(Safety.BALANCED,)),
     *(LeadTrial(name, name) for name in PROFILES),
 )
 """The named networks, and some of the envelope's."""
@@ -63,7 +63,7 @@ class LeadOutcome:
     """The findings of one run; times in ms."""
 
     trial: str
-    caution: str
+    safety: str
     lead_ms: float
     shift_ms: float
     hindsight_ms: float
@@ -81,13 +81,13 @@ class LeadOutcome:
 
 
 def run(
-    trial: LeadTrial, *, caution: Caution = Caution.BALANCED, seconds: float | None = None, seed: int = 1,
+    trial: LeadTrial, *, safety: Safety = Safety.BALANCED, seconds: float | None = None, seed: int = 1,
     members: int = MEMBERS, ahead_ms: float = AHEAD_MS,
 ) -> LeadOutcome:  # fmt: skip
     """Return the findings in a room that plays over a network for the trial's time, or for `seconds`."""
     seconds = trial.seconds if seconds is None else seconds
     legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
-    stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, caution=caution)
+    stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, safety=safety)
     start_s = stage.warm_up()
     if trial.bloat:
         stage.jam.wires.meddle = _bloat(names_of(members)[-1], start_s + BLOAT_AT_S)
@@ -107,7 +107,7 @@ def run(
     events = events_of(stage, lead_ms=_ms(keeper.timing.lead))
     return LeadOutcome(
         trial=trial.name,
-        caution=caution.value,
+        safety=safety.value,
         lead_ms=_ms(keeper.timing.lead),
         shift_ms=_ms(keeper.timing.shift),
         hindsight_ms=hindsight_ms(stage, events),
@@ -137,12 +137,12 @@ def jobs() -> list[Job]:
     """Return every trial with every profile as a job whose result is an LeadOutcome."""
     return [
         Job(
-            f"{trial.name}, {caution.value}",
+            f"{trial.name}, {safety.value}",
             trial.seconds / 10.0,
-            partial(folderless, partial(run, trial, caution=caution)),
+            partial(folderless, partial(run, trial, safety=safety)),
         )
         for trial in TRIALS
-        for caution in trial.cautions
+        for safety in trial.safeties
     ]
 
 

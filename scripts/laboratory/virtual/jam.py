@@ -25,7 +25,7 @@ from laboratory.virtual.traffic import Sent
 from laboratory.virtual.wires import Wires
 from relay import effects as of_relay
 from relay.hub.hub import RelayHub
-from relay.lead.keeper import Caution, LeadPolicy
+from relay.lead.keeper import LeadPolicy, Safety
 from relay.limits import HubLimits
 from relay.netmodel.impairment import Leg
 from relay.room.facets.standard import standard
@@ -46,7 +46,7 @@ class Jam(Agenda):
         *,
         lead_s: float | None = 0.2,
         shift_s: float | None = 0.0,
-        caution: Caution = Caution.BALANCED,
+        safety: Safety = Safety.BALANCED,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
         watch_bounds: bool = True,
@@ -62,7 +62,7 @@ class Jam(Agenda):
         self.policy = LeadPolicy(
             lead=None if lead_s is None else ticks(lead_s),
             shift=None if shift_s is None else ticks(shift_s),
-            caution=caution,
+            safety=safety,
         )
         self.members: dict[str, Member] = {}
         self.verdicts: list[tuple[str, Judged]] = []

@@ -12,7 +12,7 @@ from random import Random
 from laboratory.runs.generator import Emission, boot, schedule
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
-from relay.lead.keeper import Caution
+from relay.lead.keeper import Safety
 from relay.netmodel.impairment import Leg
 from relay.wire.sequence import Scheme
 from relay.wire.timetag import from_unix_ns
@@ -60,7 +60,7 @@ class VirtualStage:
         seed: int,
         lead_ms: float | None,
         shift_auto: bool = False,
-        caution: Caution = Caution.BALANCED,
+        safety: Safety = Safety.BALANCED,
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
@@ -68,7 +68,7 @@ class VirtualStage:
         shift, which is 0 otherwise."""
         lead_s, shift_s = None if lead_ms is None else lead_ms / 1e3, None if shift_auto else 0.0
         self.jam = Jam(
-            seed, lead_s=lead_s, shift_s=shift_s, caution=caution, repair=repair, scheme=scheme,
+            seed, lead_s=lead_s, shift_s=shift_s, safety=safety, repair=repair, scheme=scheme,
             watch_bounds=False,
         )  # fmt: skip
         self.members: list[Member] = []

@@ -72,7 +72,7 @@ def test_it_is_said_plainly_whether_a_jam_fits(delay_ms: float, said: str) -> No
     ],
 )
 def test_no_lead_is_promised_that_the_usual_profile_never_has(delay_ms: float, said: str) -> None:
-    assert seconds(LeadPolicy().caution.lead_min) * 1e3 == pytest.approx(LEAD_MIN_MS)
+    assert seconds(LeadPolicy().safety.lead_min) * 1e3 == pytest.approx(LEAD_MIN_MS)
     assert said in words(Trace(way(*[delay_ms] * 50), way(*[delay_ms] * 50)))
 
 

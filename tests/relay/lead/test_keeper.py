@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from relay.lead.keeper import CHANGE_AHEAD, LEAD_START, Caution, LeadPolicy
+from relay.lead.keeper import CHANGE_AHEAD, LEAD_START, LeadPolicy, Safety
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
@@ -27,7 +27,7 @@ def test_a_rise_while_nobody_plays_holds_for_what_is_played_next() -> None:
 
 
 def test_a_safe_room_begins_with_its_least_lead() -> None:
-    room = Room(caution=Caution.SAFE)
+    room = Room(safety=Safety.SAFE)
     room.need(None, 1)
     room.need(0.1, 200)
     assert (room.lead_ms, len(room.timings)) == (250, 1)
@@ -129,19 +129,19 @@ def test_what_one_member_needs_beyond_the_longest_lead_is_not_waited_for() -> No
 
 
 @pytest.mark.parametrize(
-    ("caution", "lead_ms"), [(Caution.QUICK, 160), (Caution.BALANCED, 160), (Caution.SAFE, 250)]
+    ("safety", "lead_ms"), [(Safety.QUICK, 160), (Safety.BALANCED, 160), (Safety.SAFE, 250)]
 )
-def test_a_safe_room_takes_a_fifth_more_and_never_less_than_its_least(caution: Caution, lead_ms: int) -> None:
-    room = Room(caution=caution)
+def test_a_safe_room_takes_a_fifth_more_and_never_less_than_its_least(safety: Safety, lead_ms: int) -> None:
+    room = Room(safety=safety)
     room.need(0.160, 70)
     assert room.lead_ms == lead_ms
     room.need(0.400, 3)
-    assert room.lead_ms == (480 if caution is Caution.SAFE else 400)
+    assert room.lead_ms == (480 if safety is Safety.SAFE else 400)
 
 
 def test_more_caution_looks_at_worse_moments() -> None:
-    assert [caution.rank(60) for caution in Caution] == [6, 3, 2]
-    assert [caution.rank(10) for caution in Caution] == [2, 2, 2]
+    assert [safety.rank(60) for safety in Safety] == [6, 3, 2]
+    assert [safety.rank(10) for safety in Safety] == [2, 2, 2]
 
 
 def test_a_fixed_lead_stays_and_a_fixed_shift_too() -> None:
@@ -229,7 +229,7 @@ def test_a_shift_over_the_lead_is_refused() -> None:
 
 
 def test_a_quick_room_does_not_wait_for_many_events() -> None:
-    room = Room(caution=Caution.QUICK)
+    room = Room(safety=Safety.QUICK)
     room.need(0.395, 3)
     room.need(0.250, 62, events_per_s=1)
     assert room.lead_ms == 250

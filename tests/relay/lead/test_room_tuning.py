@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from relay.lead.keeper import Caution, LeadPolicy
+from relay.lead.keeper import LeadPolicy, Safety
 from relay.lead.room_tuning import ADVANCE_MAX, H_MARGIN, Path, RoomTuning
 from relay.wire.sequence import Flag, Judged, Kind, Stamped
 from relay.wire.timetag import TICKS_PER_S, seconds, ticks
@@ -101,26 +101,26 @@ def test_three_seconds_of_bufferbloat_at_one_member_change_nothing() -> None:
         assert music.tuning.keeper.timing.shift == 0
 
 
-@pytest.mark.parametrize("caution", Caution)
+@pytest.mark.parametrize("safety", Safety)
 @pytest.mark.parametrize("age_s", [10, 30, 60])
 @pytest.mark.parametrize("slow", [{2: 0.7}, {1: 0.3, 2: 0.6}])
 def test_one_accident_raises_nothing_whatever_the_profile(
-    caution: Caution, age_s: int, slow: dict[int, float]
+    safety: Safety, age_s: int, slow: dict[int, float]
 ) -> None:
-    music = Music(path(1), path(2), path(3), caution=caution)
+    music = Music(path(1), path(2), path(3), safety=safety)
     music.play({}, age_s)
     lead_ms = music.lead_ms
     for member, slow_s in slow.items():
         music.play({member: slow_s}, 5)
     for second in range(60):
-        assert music.lead_ms <= max(lead_ms, round(seconds(caution.lead_min) * 1e3)), second
+        assert music.lead_ms <= max(lead_ms, round(seconds(safety.lead_min) * 1e3)), second
         assert music.tuning.keeper.timing.shift == 0
         music.play({}, 1)
 
 
-@pytest.mark.parametrize("caution", [Caution.BALANCED, Caution.SAFE])
-def test_three_accidents_within_ten_minutes_are_what_a_room_is_good_for(caution: Caution) -> None:
-    music = Music(path(1), path(2), path(3), caution=caution)
+@pytest.mark.parametrize("safety", [Safety.BALANCED, Safety.SAFE])
+def test_three_accidents_within_ten_minutes_are_what_a_room_is_good_for(safety: Safety) -> None:
+    music = Music(path(1), path(2), path(3), safety=safety)
     music.play({}, 300, per_s=4)
     for _ in range(3):
         music.play({2: 0.5}, 2)
@@ -152,23 +152,21 @@ class Jitter(dict[int, float]):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "caution", [Caution.BALANCED, pytest.param(Caution.SAFE, marks=pytest.mark.exhaustive)]
-)
-def test_a_calm_room_has_no_change_in_an_hour_after_ten_minutes(caution: Caution) -> None:
-    music, jitter = Music(path(1), path(2), path(3), caution=caution), Jitter(1)
+@pytest.mark.parametrize("safety", [Safety.BALANCED, pytest.param(Safety.SAFE, marks=pytest.mark.exhaustive)])
+def test_a_calm_room_has_no_change_in_an_hour_after_ten_minutes(safety: Safety) -> None:
+    music, jitter = Music(path(1), path(2), path(3), safety=safety), Jitter(1)
     music.play(jitter, 600, per_s=2)
     changes, lead_ms = music.tuning.keeper.changes, music.lead_ms
-    assert lead_ms < 200 or caution is Caution.SAFE, "it has learnt its network"
+    assert lead_ms < 200 or safety is Safety.SAFE, "it has learnt its network"
     music.play(jitter, 3000, per_s=2)
     assert (music.tuning.keeper.changes, music.lead_ms) == (changes, lead_ms)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("caution", Caution)
+@pytest.mark.parametrize("safety", Safety)
 @pytest.mark.parametrize("played_s", [0, 60])
-def test_an_hour_of_silence_changes_nothing_after_ten_minutes(caution: Caution, played_s: int) -> None:
-    music, random = Music(path(1), path(2), caution=caution), Random(2)
+def test_an_hour_of_silence_changes_nothing_after_ten_minutes(safety: Safety, played_s: int) -> None:
+    music, random = Music(path(1), path(2), safety=safety), Random(2)
     music.play(Jitter(1), played_s, per_s=2)
 
     ways = {
@@ -221,9 +219,9 @@ def test_a_note_a_second_and_a_repair_in_600_notes_change_nothing_in_an_hour(see
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("caution", Caution)
-def test_a_steady_room_has_no_change_in_an_hour(caution: Caution) -> None:
-    music = Music(path(1), path(2), caution=caution)
+@pytest.mark.parametrize("safety", Safety)
+def test_a_steady_room_has_no_change_in_an_hour(safety: Safety) -> None:
+    music = Music(path(1), path(2), safety=safety)
     music.play({}, 600, per_s=3)
     changes = music.tuning.keeper.changes
     music.play({}, 3000, per_s=3)
@@ -245,7 +243,7 @@ def test_a_repair_that_nobody_needs_yet_moves_no_note() -> None:
     music.play({}, 1, ahead_s=0.402)
     music.play({}, 5, ahead_s=0.402)
     assert (music.lead_ms, music.tuning.keeper.timing.shift) == (400, 0)
-    safe = Music(path(1), path(2, up_s=0.1, down_s=0.1), caution=Caution.SAFE)
+    safe = Music(path(1), path(2, up_s=0.1, down_s=0.1), safety=Safety.SAFE)
     safe.quiet(5)
     assert safe.lead_ms == 450
 
@@ -377,7 +375,7 @@ def test_a_far_listener_who_leaves_before_anybody_played_shifts_nobody() -> None
 
 
 def test_a_quick_room_comes_down_though_something_is_repaired_now_and_then() -> None:
-    music = Music(path(1), path(2), caution=Caution.QUICK)
+    music = Music(path(1), path(2), safety=Safety.QUICK)
     for _ in range(5):
         music.play({1: 0.06}, 1)
         music.play({}, 100)

@@ -4,9 +4,9 @@ import pytest
 from laboratory.tables import accidents
 from laboratory.tables.accidents import ACCIDENTS, TRIALS, AccidentOutcome, AccidentTrial, run, stalled
 
-from relay.lead.keeper import Caution
+from relay.lead.keeper import Safety
 
-TRIAL = AccidentTrial(2.0, 60.0, 1, Caution.BALANCED)
+TRIAL = AccidentTrial(2.0, 60.0, 1, Safety.BALANCED)
 
 
 def test_what_is_sent_while_a_network_stands_still_arrives_when_it_goes_on() -> None:
@@ -18,9 +18,9 @@ def test_what_is_sent_while_a_network_stands_still_arrives_when_it_goes_on() -> 
 @pytest.mark.parametrize(
     "trial",
     [
-        AccidentTrial(2.0, 70.0, 1, Caution.BALANCED),
-        AccidentTrial(5.0, 30.0, 2, Caution.SAFE),
-        AccidentTrial(1.0, 10.0, 1, Caution.QUICK),
+        AccidentTrial(2.0, 70.0, 1, Safety.BALANCED),
+        AccidentTrial(5.0, 30.0, 2, Safety.SAFE),
+        AccidentTrial(1.0, 10.0, 1, Safety.QUICK),
     ],
 )
 def test_one_accident_raises_neither_lead_nor_shift(trial: AccidentTrial) -> None:
@@ -38,10 +38,10 @@ def test_the_rule_holds_in_every_line_of_the_table(trial: AccidentTrial) -> None
 
 
 def outcome(
-    *, age_s: float = 60.0, caution: Caution = Caution.BALANCED, accidents: int = 1,
+    *, age_s: float = 60.0, safety: Safety = Safety.BALANCED, accidents: int = 1,
     most: tuple[int, int] = (200, 0), later: tuple[int, int] = (200, 0),
 ) -> AccidentOutcome:  # fmt: skip
-    return AccidentOutcome(AccidentTrial(2.0, age_s, 1, caution), accidents, (200, 0), most, later)
+    return AccidentOutcome(AccidentTrial(2.0, age_s, 1, safety), accidents, (200, 0), most, later)
 
 
 def test_a_rise_breaks_the_rule_but_in_a_fresh_room_that_is_back_and_for_weather() -> None:
@@ -53,7 +53,7 @@ def test_a_rise_breaks_the_rule_but_in_a_fresh_room_that_is_back_and_for_weather
     assert outcome(age_s=10.0, most=rise).holds
     assert not outcome(age_s=10.0, most=rise, later=(200, 20)).holds
     assert outcome(accidents=3, most=rise, later=rise).holds
-    assert not outcome(accidents=3, most=rise, later=rise, caution=Caution.QUICK, age_s=600.0).holds
+    assert not outcome(accidents=3, most=rise, later=rise, safety=Safety.QUICK, age_s=600.0).holds
 
 
 def test_the_page_has_a_line_for_each_outcome_and_says_whether_the_rule_holds() -> None:
