@@ -22,8 +22,8 @@ from bridge.shells import config
 from bridge.shells.config import JoinConfig
 from bridge.shells.descendants import Descendants
 from bridge.sonicpi.starting import StartWatch, cannot_start
-from relay.transports.asking import ask_admission
 from relay.transports.impaired import parse_leg
+from relay.transports.one_question import ask_admission
 from relay.transports.pins import KnownRelays, default_path
 from relay.transports.terminal import Commands, say
 from relay.wire.carrier import CARRIERS, UDP

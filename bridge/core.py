@@ -12,12 +12,12 @@ from bridge.clocks.timebase import Timebase
 from bridge.effects import Effect, NextWake, Remember, ToSonicPi, ToSynth
 from bridge.playout.fault_injection import FaultKind
 from bridge.playout.playout import Playout
-from bridge.playout.seconds_ledger import SecondsLedger
+from bridge.playout.second_reports import SecondsLedger
 from bridge.restart_state import Identity, Memory
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
+from bridge.session.connection_status import Standing
 from bridge.session.session import JamSession
-from bridge.session.standing import Standing
 from bridge.sonicpi.schedule_ahead import AheadTuner
 from bridge.tap.answers import Address, Answer
 from bridge.tap.tap import Player

@@ -21,7 +21,7 @@ from relay.shells.tls_identity import TlsIdentity, load_or_create
 from relay.stats.view import stats_view
 from relay.transports import logs
 from relay.transports.addresses import own_address
-from relay.transports.asking import ask_stats
+from relay.transports.one_question import ask_stats
 from relay.transports.pins import KnownRelays, default_path
 from relay.transports.terminal import Commands, say
 from relay.wire.endpoint import DEFAULT_PORT, Endpoint, parse_endpoint

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.playout.holdback_queue import Held
-from bridge.playout.seconds_ledger import SecondsLedger, event_digest
+from bridge.playout.second_reports import SecondsLedger, event_digest
 from bridge.playout.unconfirmed import Played, Unconfirmed
 from relay.wire.errors import RemoteError
 from relay.wire.sequence import Judged

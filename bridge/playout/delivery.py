@@ -7,14 +7,14 @@ is refused, or it will be built with the rest of a boot state. Its fate is enter
 from bridge.playout.accounts import REFUSED, RESET, Accounts
 from bridge.playout.bodies import Bodies
 from bridge.playout.fault_injection import FaultInjector, FaultKind
-from bridge.playout.handed_over import AtSynth
+from bridge.playout.held_by_scsynth import AtSynth
 from bridge.playout.holdback_queue import Held
 from bridge.playout.loads import Loads
 from bridge.playout.members import Members
 from bridge.playout.missed_time import Behind
-from bridge.playout.outgoing import Outgoing
 from bridge.playout.redo import Redo
-from bridge.playout.slot_resets import Resets
+from bridge.playout.stops import Resets
+from bridge.playout.to_scsynth import Outgoing
 from clock.model import Reading
 from relay.wire.sequence import Flag, Kind
 

@@ -8,7 +8,7 @@ from bridge.playout.accounts import Accounts
 from bridge.playout.holdback_queue import Held
 from bridge.playout.loaded_buffers import Buffers
 from bridge.playout.missing_samples import Absent
-from bridge.playout.outgoing import Outgoing
+from bridge.playout.to_scsynth import Outgoing
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from bridge.scsynth.samples import ResourceFolders, load_to_local

@@ -7,10 +7,10 @@ from bridge.playout.accounts import Accounts
 from bridge.playout.boot_states import Founded, erect, loads_of, nodes_of
 from bridge.playout.holdback_queue import Held
 from bridge.playout.loads import Loads
-from bridge.playout.outgoing import Outgoing
-from bridge.playout.slot_resets import Resets
+from bridge.playout.stops import Resets
+from bridge.playout.to_scsynth import Outgoing
 from bridge.scsynth.id_space import Origin
-from bridge.scsynth.places import Places
+from bridge.scsynth.member_slots import Places
 from clock.model import Reading
 from relay.wire import write
 from relay.wire.foundation import Told

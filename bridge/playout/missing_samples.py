@@ -4,7 +4,7 @@ announced.
 Pure. Bound: NAMES_MAX names.
 """
 
-from bridge import messages
+from bridge import notices
 from bridge.effects import Tell
 
 NAMES_MAX = 256
@@ -28,7 +28,7 @@ class Absent:
             if len(self.by_name) >= NAMES_MAX:
                 return
             if len(self.by_name) < TOLD_MAX:
-                self._news.append(messages.absent(name))
+                self._news.append(notices.absent(name))
         self.by_name[name] = self.by_name.get(name, 0) + 1
 
     def named(self) -> dict[str, int]:

@@ -18,9 +18,9 @@ from bridge.playout.holdback_queue import Held, HoldbackQueue
 from bridge.playout.loads import Loads
 from bridge.playout.members import Members
 from bridge.playout.missed_time import Behind
-from bridge.playout.outgoing import Outgoing
-from bridge.playout.seconds_ledger import SecondsLedger
-from bridge.playout.slot_resets import Resets
+from bridge.playout.second_reports import SecondsLedger
+from bridge.playout.stops import Resets
+from bridge.playout.to_scsynth import Outgoing
 from bridge.restart_state import HandedOver
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders

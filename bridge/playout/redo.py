@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from bridge.playout.holdback_queue import Held
 from bridge.scsynth.id_space import Origin
-from bridge.scsynth.pieces import apart
+from bridge.scsynth.split_calls import apart
 from relay.wire import write
 from relay.wire.sequence import Flag, Kind, OrderKey
 from relay.wire.timetag import ticks

@@ -18,7 +18,7 @@ from bridge.probe.path_stats import (
     path_figures,
 )
 from bridge.probe.same_path import OWN_MS, agreements
-from relay.wire.counted import counted
+from relay.wire.counted_nouns import counted
 from relay.wire.quantile import quantile
 from relay.wire.trace import Sample, Trace, TraceWay
 

@@ -6,11 +6,11 @@ if they are still to be played.
 
 from bridge.clocks.timebase import Timebase
 from bridge.playout.playout import Playout
-from bridge.playout.seconds_ledger import SecondsLedger
+from bridge.playout.second_reports import SecondsLedger
 from bridge.restart_state import Memory
+from bridge.session.connection_status import Standing
 from bridge.session.downlink import Downlink
 from bridge.session.path_figures import path_figures
-from bridge.session.standing import Standing
 from bridge.session.states import State
 from bridge.session.uplink import Uplink
 from clock.model import Reading

@@ -4,16 +4,16 @@ Pure. A message that is illegal in the present state (`bridge/session/states.py`
 changes nothing.
 """
 
-from bridge import messages
+from bridge import notices
 from bridge.effects import Abandon, Effect, SendControl, Tell
 from bridge.playout.playout import Playout
 from bridge.session.arrivals import Arrivals
+from bridge.session.connection_status import Standing
 from bridge.session.emission import Emission
 from bridge.session.membership import Membership
 from bridge.session.room_clock import RoomClock
 from bridge.session.sealed_path import SealedPath
-from bridge.session.silence_watch import QuietWatch
-from bridge.session.standing import Standing
+from bridge.session.silent_udp import QuietWatch
 from bridge.session.states import CONNECTED, JOINED, Event
 from clock.model import Reading
 from relay.wire import control
@@ -73,7 +73,7 @@ class Conversation:
     def given_up(self, reading: Reading) -> list[Effect]:
         """Return the effects of giving up a relay from which nothing comes on either path."""
         if self._standing.state in CONNECTED and self._quiet.gives_up(reading.local_ns):
-            return [*self._standing.out(messages.NOTHING, reading.local_ns), Abandon()]
+            return [*self._standing.out(notices.NOTHING, reading.local_ns), Abandon()]
         return []
 
     def complaints(self, reading: Reading) -> list[Tell]:

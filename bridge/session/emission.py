@@ -9,10 +9,10 @@ from collections.abc import Callable
 from bridge.clocks.timebase import Timebase
 from bridge.effects import Tell
 from bridge.playout.playout import Playout
-from bridge.playout.seconds_ledger import SecondsLedger
+from bridge.playout.second_reports import SecondsLedger
 from bridge.restart_state import Memory
+from bridge.session.connection_status import Standing
 from bridge.session.own_boot_state import OwnFoundation
-from bridge.session.standing import Standing
 from bridge.session.states import State
 from bridge.session.uplink import Uplink
 from clock.model import Reading

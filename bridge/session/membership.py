@@ -3,7 +3,7 @@
 Pure.
 """
 
-from bridge import messages
+from bridge import notices
 from bridge.effects import Tell
 from bridge.restart_state import Identity, Memory
 from bridge.scsynth.id_space import Origin
@@ -33,7 +33,7 @@ class Membership:
 
     def place_lost(self) -> Tell:
         """Return the message that the relay gives it another slot."""
-        return messages.place_lost(self._own.slot, self._identity.room)
+        return notices.place_lost(self._own.slot, self._identity.room)
 
     def enter(self, welcome: control.Welcome) -> bool:
         """Remember the place. Return whether room and epoch are the same as before."""
@@ -45,7 +45,7 @@ class Membership:
 
     def follow(self, members: list[control.Member]) -> list[Tell]:
         """Adopt the roster. Return messages on its changes."""
-        news = messages.roster_news(self._members, members, self._own.slot)
+        news = notices.roster_news(self._members, members, self._own.slot)
         self._members = members
         return news
 
@@ -59,4 +59,4 @@ class Membership:
 
     def where(self) -> str:
         """Return a text that names the room and its members."""
-        return messages.inside(self._identity.room, self._name, self._own.slot, self._members)
+        return notices.inside(self._identity.room, self._name, self._own.slot, self._members)

@@ -4,7 +4,7 @@ Pure.
 """
 
 from bridge.clocks.timebase import Timebase
-from bridge.playout.seconds_ledger import PathFigures
+from bridge.playout.second_reports import PathFigures
 from bridge.session.downlink import Downlink
 from clock.model import Reading
 from relay.wire.timetag import from_unix_ns, seconds

@@ -6,14 +6,14 @@ they are in local time.
 
 from collections.abc import Callable
 
-from bridge import messages
+from bridge import notices
 from bridge.clocks.clock_client import ClockClient
 from bridge.clocks.timebase import Timebase
 from bridge.effects import Tell
 from bridge.playout.playout import Playout
 from bridge.session.arrivals import Arrivals
+from bridge.session.connection_status import Standing
 from bridge.session.emission import Emission
-from bridge.session.standing import Standing
 from bridge.session.states import Event, State
 from clock.model import Reading
 from relay.wire.frames import Clock
@@ -53,7 +53,7 @@ class RoomClock:
 
     def watch(self, reading: Reading) -> list[Tell]:
         """Check whether the wall clock was set. Return the message to the player, if so."""
-        return messages.wall_moved(self._clock_client.watch(reading))
+        return notices.wall_moved(self._clock_client.watch(reading))
 
     def relock(self) -> None:
         """Forget another relay's time."""
@@ -87,7 +87,7 @@ class RoomClock:
             self._standing.see(Event.CLOCK_SET)
         else:
             self._begin(reading)
-        return [messages.clock_set(self._timebase.error_bound_s, moved)]
+        return [notices.clock_set(self._timebase.error_bound_s, moved)]
 
     def _begin(self, reading: Reading) -> None:
         """Send waiting events and accept early ones, since the bridge is now in the room and in time."""

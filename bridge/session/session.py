@@ -9,16 +9,16 @@ from bridge.clocks.clock_client import ClockClient
 from bridge.clocks.timebase import Timebase
 from bridge.effects import Effect, SendControl, ToSynth
 from bridge.playout.playout import Playout
-from bridge.playout.seconds_ledger import SecondsLedger
+from bridge.playout.second_reports import SecondsLedger
 from bridge.restart_state import Identity, Memory
 from bridge.session.arrivals import Arrivals
+from bridge.session.connection_status import Standing
 from bridge.session.conversation import Conversation
 from bridge.session.emission import Emission
 from bridge.session.membership import Membership
 from bridge.session.room_clock import RoomClock
 from bridge.session.sealed_path import SealedPath
-from bridge.session.silence_watch import QuietWatch
-from bridge.session.standing import Standing
+from bridge.session.silent_udp import QuietWatch
 from bridge.session.states import JOINED, State
 from bridge.session.uplink import Uplink
 from clock.model import Reading

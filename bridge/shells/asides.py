@@ -6,7 +6,7 @@ A shell. Both are called through observers (relay/wire/observers.py), so one tha
 from functools import partial
 from pathlib import Path
 
-from bridge import messages
+from bridge import notices
 from bridge.effects import Remember
 from bridge.shells.journal import Journal
 from bridge.shells.run_code import CodePort
@@ -20,7 +20,7 @@ class Asides:
         """tunes: Sonic Pi's schedule-ahead shall be set."""
         self._observers = Observers()
         self.journal = Journal(journal)
-        self._code_port = self._observers.tell(messages.TUNING, CodePort) if tunes else None
+        self._code_port = self._observers.tell(notices.TUNING, CodePort) if tunes else None
 
     @property
     def tunes(self) -> bool:
@@ -30,11 +30,11 @@ class Asides:
     def run_code(self, code: str) -> None:
         """Let Sonic Pi run code."""
         if self._code_port is not None:
-            self._observers.tell(messages.TUNING, partial(self._code_port.run, code))
+            self._observers.tell(notices.TUNING, partial(self._code_port.run, code))
 
     def remember(self, what: Remember | None = None) -> None:
         """Save the restart state, and the further facts in `what`."""
         if what is not None:
             self.journal.client, self.journal.synthdefs_loaded = what.client, what.synthdefs_loaded
             self.journal.foundation_complete = what.foundation_complete
-        self._observers.tell(messages.JOURNAL, self.journal.write)
+        self._observers.tell(notices.JOURNAL, self.journal.write)

@@ -17,7 +17,7 @@ from bridge.restart_state import Identity
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
 from bridge.session import greeting
-from bridge.session.standing import Standing
+from bridge.session.connection_status import Standing
 from bridge.shells.asides import Asides
 from bridge.shells.config import ChildConfig, JoinConfig
 from bridge.shells.joining import Joiner

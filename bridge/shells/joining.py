@@ -9,10 +9,10 @@ import logging
 import random
 from collections.abc import Callable
 
-from bridge import messages
+from bridge import notices
 from bridge.core import Bridge
 from bridge.effects import Tell
-from bridge.session.standing import Standing
+from bridge.session.connection_status import Standing
 from bridge.session.states import CONNECTED, JOINED, Event, State
 from bridge.shells.connection import Connection
 from bridge.shells.retries import Retries
@@ -84,7 +84,7 @@ class Joiner:
                 bridge.relay_says(message, sources.read())
                 settle()
         except MalformedControl as error:
-            self._out(messages.not_understood(error))
+            self._out(notices.not_understood(error))
 
     async def _hear(self) -> control.Down | None:
         """Return the relay's next message; None once the connection has ended, after telling the player
@@ -102,7 +102,7 @@ class Joiner:
         except LocalError as error:
             self._out(str(error))
         except MalformedControl as error:
-            self._out(messages.not_understood(error))
+            self._out(notices.not_understood(error))
         else:
             if isinstance(answer, control.Welcome):
                 return answer

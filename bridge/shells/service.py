@@ -18,7 +18,7 @@ import msgspec
 
 from bridge import effects
 from bridge.core import Bridge
-from bridge.session.standing import Standing
+from bridge.session.connection_status import Standing
 from bridge.session.states import JOINED
 from bridge.shells import config
 from bridge.shells.asides import Asides
@@ -32,8 +32,8 @@ from bridge.shells.realtime_priority import raise_priority
 from bridge.shells.socket_backlog import unread_bytes
 from clock import sources
 from relay.transports import logs
+from relay.transports.locked_memory import stay_in_memory
 from relay.transports.pins import KnownRelays
-from relay.transports.staying import stay_in_memory
 from relay.transports.udp import Received
 from relay.wire.carrier import CARRIERS
 from relay.wire.endpoint import Endpoint

@@ -3,7 +3,7 @@
 Pure. Bound: NAMES_MAX names.
 """
 
-from bridge import messages
+from bridge import notices
 from bridge.effects import Tell
 from relay.wire.commands import OWN_FX, OWN_SYNTH, HomeKind, HomeOnly
 
@@ -25,21 +25,21 @@ class Missed:
         """
         name = name.removeprefix(_PREFIX)
         if known is OWN_SYNTH:
-            return self._note(name, messages.own_synth(name))
+            return self._note(name, notices.own_synth(name))
         if known is OWN_FX:
-            return self._note(name, messages.own_fx(name))
+            return self._note(name, notices.own_fx(name))
         if known is not None and known.kind is HomeKind.SOURCE:
             name = name.removesuffix("_mono").removesuffix("_stereo")
-            return self._note(name, messages.own_input(name))
-        return self._note(name, messages.too_long(name))
+            return self._note(name, notices.own_input(name))
+        return self._note(name, notices.too_long(name))
 
     def file(self, name: str) -> Tell | None:
         """Note a file that no other member has. Return a message for the player the first time."""
-        return self._note(name, messages.own_file(name))
+        return self._note(name, notices.own_file(name))
 
     def other(self, address: str) -> Tell | None:
         """Note any other message too long to travel. Return a message for the player the first time."""
-        return self._note(address, messages.too_long(address))
+        return self._note(address, notices.too_long(address))
 
     def _note(self, name: str, tell: Tell) -> Tell | None:
         is_first = name not in self.by_name

@@ -10,7 +10,7 @@ elsewhere.
 from dataclasses import dataclass
 from math import inf
 
-from bridge.scsynth.pieces import pieces
+from bridge.scsynth.split_calls import pieces
 from relay.wire import write
 from relay.wire.arguments import FIRST_CONTROL, FIRST_SET, whole
 from relay.wire.commands import HOME_ONLY, OWN_FX, OWN_SYNTH, SYNTHDEFS, Act, HomeKind, HomeOnly

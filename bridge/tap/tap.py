@@ -7,7 +7,7 @@ meaning of a message is found here, once, and goes with it.
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bridge.messages import out_of_range
+from bridge.notices import out_of_range
 from bridge.playout.playout import Playout
 from bridge.scsynth.samples import ResourceFolders
 from bridge.session.emission import Emission

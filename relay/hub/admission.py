@@ -10,7 +10,7 @@ from relay.limits import CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, HubLimits
 from relay.room.room import RESERVED_FOR, Room
 from relay.room.seat import Seat
 from relay.wire.control import Hello, Refused, protocol_of
-from relay.wire.counted import counted
+from relay.wire.counted_nouns import counted
 from relay.wire.errors import MalformedControl
 from relay.wire.names import cleaned
 from relay.wire.timetag import seconds

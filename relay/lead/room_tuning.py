@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from relay.lead.delivery_times import DeliveryTimes, Peak, ranked
 from relay.lead.keeper import Demand, LeadKeeper, LeadPolicy
 from relay.lead.note_headroom import Headrooms
-from relay.wire.counted import counted
+from relay.wire.counted_nouns import counted
 from relay.wire.sequence import Flag, Judged, Stamped
 from relay.wire.timetag import ms, ticks
 

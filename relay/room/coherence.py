@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 from relay.wire.control import DigestDetail, Report
-from relay.wire.counted import counted
+from relay.wire.counted_nouns import counted
 from relay.wire.sequence import Flag, Judged
 from relay.wire.timetag import TICKS_PER_S
 

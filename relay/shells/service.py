@@ -30,8 +30,8 @@ from relay.shells.event_log import EventLog
 from relay.shells.ntp_check import check_forever
 from relay.shells.tls_identity import TlsIdentity
 from relay.transports import tls
+from relay.transports.locked_memory import stay_in_memory
 from relay.transports.logs import on_fault
-from relay.transports.staying import stay_in_memory
 from relay.transports.tls import ControlStream
 from relay.transports.udp import DRAIN_MAX, DatagramSocket, Received
 from relay.wire import control

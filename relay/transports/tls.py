@@ -48,7 +48,7 @@ _NOTSENT_LOWAT = 16 << 10
 
 # These make TCP notice a vanished peer. By itself TCP takes hours while nothing is sent (the first three
 # options), and a quarter of an hour while something is (the last, in ms). Both ends notice far sooner that
-# nothing comes on any way (bridge/session/silence_watch.py, relay/room/room.py). The limits are generous:
+# nothing comes on any way (bridge/session/silent_udp.py, relay/room/room.py). The limits are generous:
 # with a fifth of all segments lost a connection stands still for 12 s every few minutes although events still
 # pass, and closing it would discard their keys.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 11, "TCP_USER_TIMEOUT": 120_000}

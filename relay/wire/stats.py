@@ -17,7 +17,7 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     that needed more than the longest lead, so that the room doesn't wait for them. missed: own notes that
     reached the relay when their time was over. alone: own events that nobody else can have heard, missed ones
     included, in the seconds compared. unplayed: own notes that nobody heard. counts: further counters of its
-    bridge, by the bridge's names (bridge/playout/seconds_ledger.py), and of the relay's sending
+    bridge, by the bridge's names (bridge/playout/second_reports.py), and of the relay's sending
     (relay/stats/gather.py). Counters that are 0 are left out.
     """
 

@@ -7,7 +7,7 @@ import pytest
 from tests.worlds.places import ROOT
 
 PARTS = ("JamSession", "Playout", "Player", "SecondsLedger", "Timebase", "Pacer")
-UNIT_TESTS = {"test_timebase.py", "test_seconds_ledger.py", "test_reply_pacer.py"}
+UNIT_TESTS = {"test_timebase.py", "test_second_reports.py", "test_reply_pacer.py"}
 """They test one part by itself."""
 
 

@@ -7,7 +7,7 @@ import pytest
 from pythonosc.osc_message import OscMessage
 
 from bridge.playout.missing_samples import NAMES_MAX
-from bridge.playout.seconds_ledger import PathFigures
+from bridge.playout.second_reports import PathFigures
 from bridge.scsynth.host_tree import JAM, STRIPS
 from bridge.scsynth.samples import SLOT_SAMPLES_MAX, ResourceFolders
 from relay.lead.keeper import LeadPolicy

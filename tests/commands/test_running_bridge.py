@@ -15,7 +15,7 @@ from rehearsal.rigs.recording import timetag_at
 
 from relay.shells.tls_identity import load_or_create
 from relay.transports import tls
-from relay.transports.asking import ask_stats
+from relay.transports.one_question import ask_stats
 from relay.transports.pins import KnownRelays
 from relay.transports.tls import ControlStream
 from relay.wire import control

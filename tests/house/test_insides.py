@@ -18,7 +18,7 @@ MOST = 12
 """Attributes of a class; modules of ours that a module imports."""
 
 ATTRIBUTES = {
-    "bridge.playout.seconds_ledger.SecondsLedger": (
+    "bridge.playout.second_reports.SecondsLedger": (
         19, "the book of a report: an attribute for each figure, and for how far the reports have come",
     ),
     "relay.room.channel.Channel": (19, "a connection's facts: keys, limits, outbox, gaps, usual delays"),

@@ -21,7 +21,7 @@ from rehearsal.rigs.machine import examples
 from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.stage import Stage
 
-from relay.transports.asking import ask_stats
+from relay.transports.one_question import ask_stats
 from relay.transports.pins import KnownRelays
 from relay.wire.endpoint import Endpoint
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bridge import messages
+from bridge import notices
 from bridge.shells import config
 from bridge.shells.config import ChildConfig, JoinConfig
 from tests.worlds.commands import ENDS_S
@@ -45,7 +45,7 @@ class Bridge:
 
     def warnings(self) -> list[str]:
         lines = [line for line in self.lines() if line.startswith("WARNING")]
-        return [line.removeprefix("WARNING bridge: ").removeprefix(messages.PLAYS_ON) for line in lines]
+        return [line.removeprefix("WARNING bridge: ").removeprefix(notices.PLAYS_ON) for line in lines]
 
     def says(self, *parts: str) -> list[str]:
         """Wait until the last lines hold these parts, one each, in this order; return all lines."""

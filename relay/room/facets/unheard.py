@@ -12,7 +12,7 @@ from relay.room.facet import Facet, FacetKind
 from relay.room.room import Room
 from relay.room.why import Why
 from relay.wire.control import Notice
-from relay.wire.counted import counted
+from relay.wire.counted_nouns import counted
 from relay.wire.sequence import Flag, Judged, Stamped
 from relay.wire.timetag import ticks
 

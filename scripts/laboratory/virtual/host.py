@@ -17,7 +17,7 @@ from bridge.restart_state import Identity, Memory
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
 from bridge.session import greeting
-from bridge.session.standing import Standing
+from bridge.session.connection_status import Standing
 from bridge.session.states import Event
 from clock.model import Reading
 from laboratory.runs.generator import node_of

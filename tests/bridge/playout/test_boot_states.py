@@ -1,7 +1,7 @@
 """What others founded: built as soon as it can stand, with what was set since, and lost on no way."""
 
 from bridge.playout.boot_states import ASKED_AFTER, ASKED_TIMES
-from bridge.playout.seconds_ledger import PathFigures
+from bridge.playout.second_reports import PathFigures
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from relay.wire.control import Foundation

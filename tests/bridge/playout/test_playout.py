@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.effects import Tell
 from bridge.playout.playout import AHEAD_COUNT_MAX
-from bridge.playout.seconds_ledger import PathFigures, event_digest
+from bridge.playout.second_reports import PathFigures, event_digest
 from bridge.restart_state import Memory
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap

@@ -1,7 +1,7 @@
 """What a session tells the player of where it stands with the relay."""
 
 from bridge.effects import Tell
-from bridge.session.silence_watch import QUIET_AFTER_NS
+from bridge.session.silent_udp import QUIET_AFTER_NS
 from bridge.session.states import State
 from relay.wire import control, frames
 from tests.worlds.bridge import instant, reading

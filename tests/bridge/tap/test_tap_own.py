@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.playout.seconds_ledger import event_digest
+from bridge.playout.second_reports import event_digest
 from bridge.scsynth.id_space import HARDWARE_BUSES, LOCAL_BASE, Origin
 from bridge.scsynth.remap import remap
 from bridge.tap.tap import Player

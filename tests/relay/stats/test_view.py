@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from relay.stats.view import stats_view, verdict
-from relay.wire.counted import counted
+from relay.wire.counted_nouns import counted
 from relay.wire.sequence import Scheme
 from relay.wire.stats import MemberStats, ProbeStats, RoomStats, Stats
 

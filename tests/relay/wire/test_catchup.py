@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.playout.seconds_ledger import PathFigures
+from bridge.playout.second_reports import PathFigures
 from bridge.tap.tap import Player
 from relay.room.judge import AHEAD_MAX, GAP_GUARD, Judge
 from relay.room.why import Why

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.session.silence_watch import GIVE_UP_AFTER_NS, QUIET_AFTER_NS, QuietWatch
+from bridge.session.silent_udp import GIVE_UP_AFTER_NS, QUIET_AFTER_NS, QuietWatch
 from relay.wire.carrier import TLS, UDP, Carrier
 
 

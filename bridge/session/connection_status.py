@@ -1,10 +1,9 @@
-"""Standing: the state of a bridge towards its relay, and the messages to the player about it, each reason
-once.
+"""Connection status: a bridge's state towards its relay, and what the player is told of it, each reason once.
 
 Pure. Instants are of the local clock, ns.
 """
 
-from bridge import messages
+from bridge import notices
 from bridge.effects import Tell
 from bridge.session.states import JOINED, Event, State, after
 from relay.wire.control import Refused
@@ -50,12 +49,12 @@ class Standing:
         if len(self._told_at_ns) >= REASONS_MAX:
             del self._told_at_ns[next(iter(self._told_at_ns))]
         self._told_at_ns[reason] = local_ns
-        return [messages.alone(reason)]
+        return [notices.alone(reason)]
 
     def refused(self, answer: Refused, local_ns: int) -> list[Tell]:
         """Note that the relay refuses the bridge. Return the messages to the player. Raises like `see`."""
         self.see(Event.REFUSED_FOR_GOOD if answer.final else Event.REFUSED)
-        return self.out(messages.refused(answer), local_ns)
+        return self.out(notices.refused(answer), local_ns)
 
     def ended(self, local_ns: int) -> list[Tell]:
         """Note that the connection ended. Return the message to the player. Raises like `see`.
@@ -68,7 +67,7 @@ class Standing:
 
     def away(self, local_ns: int) -> list[Tell]:
         """Return the message that there is no relay; none if the player knows the reason already."""
-        return [] if self.is_out else self.out(messages.AWAY, local_ns)
+        return [] if self.is_out else self.out(notices.AWAY, local_ns)
 
     def inside(self, where: str) -> list[Tell]:
         """Return the message that the player is in the room. where: text that names the room and the

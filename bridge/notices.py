@@ -1,4 +1,4 @@
-"""Messages: the texts of a session for the player.
+"""Notices: the texts of a session for the player.
 
 Pure.
 """
@@ -6,7 +6,7 @@ Pure.
 from bridge.effects import Tell
 from relay.wire.carrier import Carrier
 from relay.wire.control import Member, Refused
-from relay.wire.counted import counted
+from relay.wire.counted_nouns import counted
 from relay.wire.errors import MalformedControl
 from relay.wire.guard import OutOfRange
 from relay.wire.ranges import FREE

@@ -1,4 +1,4 @@
-"""Slot resets: the events that a member's resets drop, and when its foundation may be built again.
+"""Stops: the events that a Stop, or any reset of a member's slot, drops, and when its foundation may return.
 
 Pure; instants are session timetags. A reset drops earlier events of its sender that are due more than
 HANDED_AHEAD_MAX after it. No scsynth can have been handed one of these already, so they are dropped

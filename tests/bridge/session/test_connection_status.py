@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.session.standing import AGAIN_AFTER_NS, REASONS_MAX, Standing
+from bridge.session.connection_status import AGAIN_AFTER_NS, REASONS_MAX, Standing
 from bridge.session.states import Event, State
 
 S = 1_000_000_000

@@ -1,4 +1,4 @@
-"""Places: the members' slots, and their groups and strips in this host's scsynth.
+"""Member slots: the members' slots, and their groups and strips in this host's scsynth.
 
 Pure. The roster travels over TLS and may arrive after events. Until then an unknown slot gets its place by a
 guess of its member's sound card.

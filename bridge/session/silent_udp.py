@@ -1,11 +1,11 @@
-"""Silence watch: reacts to a silent relay.
+"""Silent UDP: reacts to a relay of which nothing comes, as behind a firewall that blocks UDP.
 
 Pure. If no datagram comes although the TLS connection stands, the player gets a message. If nothing comes on
 either path, the connection is given up. Each happens once for each connection. Instants are of the local
 clock, ns.
 """
 
-from bridge import messages
+from bridge import notices
 from relay.wire.carrier import Carrier
 
 QUIET_AFTER_NS = 3_000_000_000
@@ -39,7 +39,7 @@ class QuietWatch:
         if self._told or local_ns - self._heard_at_ns <= QUIET_AFTER_NS:
             return None
         self._told = True
-        return messages.no_datagrams(self._carrier)
+        return notices.no_datagrams(self._carrier)
 
     def gives_up(self, local_ns: int) -> bool:
         """Return True, once, if nothing has come for so long that another connection should be tried."""

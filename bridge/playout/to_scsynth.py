@@ -1,4 +1,4 @@
-"""Outgoing: the datagrams on their way to this host's scsynth, in the order of handing over.
+"""To scsynth: the datagrams on their way to this host's scsynth, in the order of handing over.
 
 Pure.
 """

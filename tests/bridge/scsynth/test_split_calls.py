@@ -3,10 +3,10 @@
 import pytest
 from laboratory.virtual.synthtree import SynthTree
 
-from bridge.scsynth import pieces as cutter
+from bridge.scsynth import split_calls as cutter
 from bridge.scsynth.id_space import Origin
-from bridge.scsynth.pieces import apart
 from bridge.scsynth.remap import MAX_COUNT, remap
+from bridge.scsynth.split_calls import apart
 from relay.wire.errors import Refused
 from relay.wire.frames import MAX_PAYLOAD_BYTES
 from relay.wire.meaning import meaning_of

@@ -1,4 +1,4 @@
-"""Seconds ledger: the events handed to this host's scsynth, second by second of session time, for the relay.
+"""Second reports: the events handed to this host's scsynth, second by second of session time, for the relay.
 
 Pure. A second is reported SETTLED after its end, and slightly later by slot, so that the relay gets one
 report at a time. The digest runs over (number, message without its timetag) in scsynth's order: by timetag,

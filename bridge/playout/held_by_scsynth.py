@@ -1,4 +1,4 @@
-"""Handed over: the events that scsynth holds before their due, and how far it has run.
+"""Held by scsynth: the events that scsynth holds before their due, and how far it has run.
 
 Pure.
 """

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bridge.playout import holdback_queue as holdback
-from bridge.playout.seconds_ledger import PathFigures
+from bridge.playout.second_reports import PathFigures
 from bridge.scsynth.samples import ResourceFolders
 from bridge.tap.tap import Player
 from clock.model import Reading

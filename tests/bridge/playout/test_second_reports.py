@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.playout.seconds_ledger import WAYS_KEPT, PathFigures, SecondsLedger, event_digest
+from bridge.playout.second_reports import WAYS_KEPT, PathFigures, SecondsLedger, event_digest
 from relay.wire.control.report import MAX_LISTED, TENTHS_PER_S, WAY_TENTHS_MAX, WAYS_MAX, Report
 from relay.wire.timetag import ticks
 from tests.worlds.bridge import instant

@@ -1,4 +1,4 @@
-"""Pieces: cuts a call too long for one event into several equivalent ones, and one on many nodes into many.
+"""Split calls: cuts a call too long for one event into equivalent ones, and one on many nodes into many.
 
 Pure. scsynth computes a synth only after executing everything that is due at one instant. So an /s_new with
 its first controls and an /n_set with the others, at the same timetag, sound as one long /s_new. A message
