@@ -19,7 +19,7 @@ from relay.wire.errors import LocalError
 from relay.wire.sequence import Scheme
 
 LOG_WIDTH = 160
-"""Columns of output that is no terminal, enough for every table."""
+"""Width, in columns, of output that doesn't go to a terminal. It is enough for every table."""
 SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "max_content_width": 110,
@@ -28,7 +28,8 @@ SETTINGS: dict[str, Any] = {
 
 
 class Laboratory(click.Group):
-    """A group whose commands return their exit status. Errors that stop a command are printed in one line."""
+    """A group whose commands return their exit status. It prints an error that stops a command as one
+    line."""
 
     def invoke(self, ctx: click.Context) -> None:
         signal.signal(signal.SIGTERM, _interrupt)
@@ -47,7 +48,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def console() -> Console:
-    """Return where to print."""
+    """Return the console to print to: as wide as the terminal, or LOG_WIDTH where there is none."""
     here = Console(highlight=False)
     return here if here.is_terminal else Console(highlight=False, width=LOG_WIDTH)
 
@@ -63,7 +64,7 @@ where = click.option(
 def several(
     *names: str, default: object = (), **more: Any
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Return an option to be given once for each value to try."""
+    """Return an option that may be given several times, once for each value to try."""
     more["help"] += "; once for each to try."
     return click.option(*names, multiple=True, default=default, show_default=bool(default), **more)
 

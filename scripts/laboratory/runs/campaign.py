@@ -35,8 +35,10 @@ LOG_LINES = 25
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run. cost_s: its expected duration (s), for the time left and for the moment at which it is given
-    up."""
+    """One run to be done.
+
+    cost_s: its expected duration (s). The estimate of the time left and the run's time limit follow from it.
+    """
 
     name: str
     cost_s: float
@@ -45,8 +47,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run without a result. reason: one line. folder: the files that it left, its log in run.log among
-    them."""
+    """A run that gave no result.
+
+    reason: why, in one line. folder: keeps the files of the run, with its log as run.log.
+    """
 
     job: Job
     reason: str
@@ -79,11 +83,12 @@ def run_all(
 ) -> list[Failure]:
     """Run jobs in their order, at most `at_once` at a time; return the failures.
 
-    within: the folder in which runs get their folders; None: the system's temporary one. Folders of failures
-    are kept.
+    done: is called with each result as soon as it is there. failed: is called with each failure. Both are
+    called in this process, one call after the other. within: the folder in which runs get their folders;
+    None: the system's temporary one. Folders of failed runs are kept.
 
-    `done` and `failed` are called in this process, one after the other. KeyboardInterrupt is passed on to the
-    runs under way; they get time to end, are then ended by force, and the exception is raised again.
+    At KeyboardInterrupt the runs under way are interrupted too and get time to end. Those that don't are
+    ended by force. Then the exception is raised again.
     """
     waiting, running, failures = list(jobs)[::-1], list[Running](), list[Failure]()
     try:
@@ -110,7 +115,7 @@ def run_all(
 
 
 def folderless(work: Callable[[], object], folder: Path) -> object:
-    """Do a run that needs no folder: the Work for a job in virtual time."""
+    """Call a function that needs no folder. With `work` bound, this is the Work of a run in virtual time."""
     return work()
 
 
@@ -128,7 +133,10 @@ def start(job: Job, within: Path | None) -> Running:
 
 
 def work(wanted: Work, folder: Path, results: Connection) -> None:
-    """Do one run: the main of its process."""
+    """Do one run. This is the main function of the run's own process.
+
+    results: gets (result, None), or (None, error in words).
+    """
     os.setsid()  # Ctrl-C of a terminal goes to `run_all` alone, which asks every run once
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     log = os.open(folder / "run.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -147,7 +155,7 @@ def work(wanted: Work, folder: Path, results: Connection) -> None:
 
 
 def follow_parent() -> None:
-    """Interrupt this run when its parent process is gone, even killed."""
+    """Wait until the parent process is gone, even if it was killed; then interrupt this run."""
     parent = parent_process()
     assert parent is not None
     parent.join()
@@ -155,8 +163,10 @@ def follow_parent() -> None:
 
 
 def finish(run: Running) -> tuple[object, str | None]:
-    """Return (result, None) or (None, reason) of a run that has sent a result, has died or has taken too
-    long."""
+    """Return the outcome of a run that has sent a result, has died or has taken too long.
+
+    The outcome is (result, None), or (None, reason) for a failure. The run's process is ended.
+    """
     try:
         if not run.results.poll():
             return None, f"gave up: took more than {PATIENCE:g} times the {run.job.cost_s:.0f} s it should"
@@ -173,7 +183,7 @@ def finish(run: Running) -> tuple[object, str | None]:
 
 
 def end(processes: Iterable[BaseProcess]) -> None:
-    """End processes: by asking, then by terminating, then by killing."""
+    """End processes with SIGINT, then SIGTERM, then SIGKILL. Each signal gets GOODBYE_S to work."""
     remaining = list(processes)
     for process in remaining:
         process.join(GOODBYE_S if process.exitcode is not None else 1.0)

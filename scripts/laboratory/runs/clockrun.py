@@ -1,9 +1,9 @@
 """Clock run: real bridges with bad local clocks, over a network with lopsided jitter or beside the relay.
 
-A shell. True time is the machine's own clock, which all processes share. A bridge stamps each message for
-scsynth by its session clock, so the relay's due less that timetag is the error of the session clock. The
-relay's statistics give the two figures that people see as well: each bridge's stated bound of its error, and
-the rate error of its local clock as the bridge estimates it.
+A shell. The machine's own clock, which all processes share, counts as true time. A bridge stamps each message
+for scsynth by its session clock. So the error of the session clock is the relay's due less that timetag. Two
+more figures come from the relay's statistics, where people see them too: the bound that each bridge states
+for its error, and the rate error of its local clock as the bridge estimates it.
 """
 
 import json
@@ -28,7 +28,7 @@ DAY_S = 86_400.0
 
 
 class Asker:
-    """Asks the relay for its statistics now and then, without waiting for the answers."""
+    """Asks the relay for its statistics every ASK_S seconds, without waiting for the answers."""
 
     def __init__(self, home: Path) -> None:
         self.stated: list[Stated] = []
@@ -37,7 +37,8 @@ class Asker:
         self._asking: subprocess.Popen[bytes] | None = None
 
     def look(self, relay: Relay) -> None:
-        """Process an answer that has come, and ask again when it is time."""
+        """Take in the relay's answer if it has come. Ask again if ASK_S has passed since the last
+        question."""
         if self._asking is not None:
             if self._asking.poll() is None:
                 return
@@ -62,10 +63,10 @@ class Asker:
 
 
 def run(setting: ClockSetting, folder: Path, *, seed: int = 1) -> Found:
-    """Let real bridges play and return the errors of their clocks from `settled_s` on.
+    """Let real bridges play and return the errors of their clocks from `setting.settled_s` on.
 
-    Call it from a thread that lives as long as the run, as laboratory.runs.realrun.run. Raises RunFailed, and
-    all that `realrun.perform` raises.
+    folder: gets all logs and recordings. Call it from a thread that lives as long as the run, for the same
+    reason as laboratory.runs.realrun.run. Raises RunFailed, and all that `realrun.perform` raises.
     """
     point = Point(
         name="clock", series="clock", x=0.0, where="netlab", network=setting.network,
@@ -101,7 +102,10 @@ def check_network(star: Star, folder: Path) -> None:
 
 
 def check_skews(stated: Sequence[Stated], skews_ppm: Mapping[str, float]) -> None:
-    """Raise RunFailed if a bridge's local clock wasn't as wrong as it was meant to be."""
+    """Raise RunFailed unless each bridge reports the rate error that its local clock was given.
+
+    skews_ppm: by member, how much faster than true time its local clock was made to run.
+    """
     for name, skew_ppm in skews_ppm.items():
         rates = [one.rate_ppm for one in stated if one.member == name]
         if not rates or abs(rates[-1] + skew_ppm) > RATE_PPM_OFF_MAX:

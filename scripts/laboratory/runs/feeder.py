@@ -41,7 +41,11 @@ class Feeder(Replayer):
         self.playing = False
 
     def run(self) -> None:
-        """Play as a replayer does, in real time: Sonic Pi stamps with the instant it meant, and so do we."""
+        """Play as a replayer does, with real-time priority where the system allows it.
+
+        A note's timetag counts from the instant that was meant for it, as Sonic Pi's do. So a note that is
+        sent late has less time left.
+        """
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         super().run()

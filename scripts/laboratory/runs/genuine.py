@@ -3,9 +3,9 @@
 A shell. Each member is a Sonic Pi that plays one of its own examples through `jambridge join`. One recorder
 in front of the bridge sees everything that Sonic Pi sends; another one behind it sees everything that scsynth
 is handed. The notes are judged as in a real run (`realrun.judge`): by the same oracle, and without the
-moments in which this machine stood still. Two further judgements stand beside: the comparison of all messages
-of the room by the recorders behind the bridges (`rehearsal.proof.compare`), and the scsynths' own complaints
-of late bundles.
+moments in which this machine stood still. The row has two further findings. The recorders behind the bridges
+compare all messages of the room (`rehearsal.proof.compare`), and the scsynths complain of late bundles by
+themselves.
 
 The seed fixes the network, and which piece each member plays. Sonic Pi's own dice are the same in each run.
 """
@@ -35,13 +35,13 @@ from laboratory.star.namespaces import why_not
 from laboratory.star.star import Host
 
 PIECES = ("tilburg_2", "shufflit", "acid", "rerezzed", "driving_pulse", "blimp_zones", "monday_blues")
-"""Busy ones among Sonic Pi's own examples, with sound from their first second on: samples, FX, slides."""
+"""Examples that come with Sonic Pi and send much from their first second on: samples, FX, slides."""
 OWN_AHEAD_MS = 500.0
 
 
 @dataclass
 class Musician:
-    """One member: a genuine Sonic Pi, and all that it needs."""
+    """One member: a genuine Sonic Pi, its bridge and its two recorders."""
 
     _stage: Stage
     name: str
@@ -54,7 +54,8 @@ class Musician:
     _performer: Performer | None = None
 
     def start(self, relay: str, options: Sequence[str | float] = ()) -> None:
-        """Start, or start again in a fresh folder, without waiting."""
+        """Start Sonic Pi with its bridge, again if it has ended, in a fresh folder; don't wait until it is
+        ready."""
         self.starts += 1
         home = self._folder / str(self.starts)
         home.mkdir(parents=True)
@@ -88,14 +89,14 @@ class Musician:
 
     @property
     def slot(self) -> int:
-        """Its slot in the room, by its bridge's log. Raises RunFailed."""
+        """The member's slot in the room, read from its bridge's log. Raises RunFailed if there is none."""
         found = SLOT.findall(self.performer.log_text())
         if not found:
             raise RunFailed(f"{self.name} has no slot")
         return int(found[-1])
 
     def leave(self) -> None:
-        """End it, with time for its recorders to write everything down."""
+        """End Sonic Pi, and give the recorders time to write everything down."""
         self.performer.end()
 
     @property
@@ -110,7 +111,7 @@ class Musician:
 
     @property
     def handed(self) -> Recording:
-        """Everything that its scsynth was handed."""
+        """Everything that the member's scsynth was handed."""
         return recording.read(self.performer.recording_path)
 
 
@@ -124,12 +125,15 @@ def missing() -> str | None:
 
 
 def piece_of(index: int, seed: int) -> str:
-    """Return the piece of member number `index` (from 0)."""
+    """Return the name of the piece that member number `index` (from 0) plays."""
     return PIECES[(index + seed - 1) % len(PIECES)]
 
 
 def run(point: Point, seed: int, folder: Path) -> GenuineRow:
-    """Run a point once and return its row, as realrun.run does. Needs: missing() is None."""
+    """Run a point once with genuine Sonic Pis and return its row.
+
+    Call it as realrun.run, and only where missing() is None.
+    """
     if point.where != "genuine":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a genuine run is for 'genuine'")
     began_s = time.monotonic()

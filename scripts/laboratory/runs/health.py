@@ -1,4 +1,5 @@
-"""Health of a real run: whether the network or this machine made events late, and the CPU time that it took.
+"""Health of a real run: whether the network or this machine made events late, and the CPU time that the run
+took.
 
 A shell in part: `Watch` sleeps, `cpu_by_kind` reads the processes' times.
 """
@@ -20,8 +21,10 @@ from laboratory.star.star import Star
 
 LAG_MS_MAX = 20.0
 EMULATION_MS_MAX = 3.0
-"""Greatest p99 of a healthy run: of the feeders' lag, and of the emulator's error. Above, this machine made
-events late, not the network."""
+"""Greatest p99 (ms) of the emulator's error in a healthy run; LAG_MS_MAX is the same for the feeders' lag.
+
+Above either of them, this machine made events late, not the network.
+"""
 TOO_MUCH = "this machine has too much to do; run fewer at once"
 
 TICKS_A_LOOK = 50
@@ -35,18 +38,21 @@ KINDS = (
     "sink.py",
     "laboratory.runs.feeder",
 )
-"""Marks by which command lines are told apart. The first mark that a command line contains is its kind."""
+"""Kinds of processes: a process is of the first kind whose text its command line contains."""
 
 
 class Watch:
-    """Watches whether this machine stands still: a sleeper with the bridges' priority that wakes up late."""
+    """Notices when this machine stands still: it naps with the bridges' priority, and a nap ends too late."""
 
     def __init__(self) -> None:
         self.stalls: list[tuple[int, int]] = []
         """Standstills of the machine: (from, to) in ns of CLOCK_REALTIME."""
 
     def sleep_until(self, at_ns: int, look: Callable[[], None]) -> None:
-        """Sleep until an instant of CLOCK_REALTIME; `look` is called now and then, and may raise."""
+        """Sleep until an instant (ns of CLOCK_REALTIME) and note the standstills meanwhile.
+
+        look: is called after every TICKS_A_LOOK naps. An exception that it raises ends the sleep.
+        """
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         try:
@@ -62,7 +68,7 @@ class Watch:
 
 
 def check(state: dict[str, Any]) -> None:
-    """Raise RunFailed if the machine, not the network, spoiled the run."""
+    """Raise RunFailed if the machine, not the network, spoiled the run. state: the figures of run.json."""
     lag_ms, error_ms = state["feeder_lag_ms_p99"], state["emulation_error_ms_p99"]
     if lag_ms is not None and lag_ms > LAG_MS_MAX:
         raise RunFailed(
@@ -83,7 +89,8 @@ def check(state: dict[str, Any]) -> None:
 
 
 def emulation_error_ms(log: Log) -> float | None:
-    """Return the p99 of written minus decided arrival."""
+    """Return the p99 (ms) of how much later than decided the emulator wrote a datagram; None if it wrote
+    none."""
     errors_s = (log.rows["written_s"] - log.rows["arrival_s"])[~np.isnan(log.rows["written_s"])]
     return float(np.quantile(errors_s, 0.99) * 1e3) if len(errors_s) else None
 
@@ -96,7 +103,8 @@ def bytes_up(log: Log, from_ns: int, to_ns: int) -> int:
 
 
 def cpu_by_kind(star: Star) -> dict[str, float]:
-    """Return the seconds of CPU that the processes of each kind took so far."""
+    """Return the CPU time (s) that the processes of each kind have used so far; "other": of no kind in
+    KINDS."""
     taken: Counter[str] = Counter()
     for pid in star.processes():
         try:

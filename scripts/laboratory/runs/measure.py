@@ -18,17 +18,21 @@ from laboratory.runs.tallying import Handed, Key, Notes, TalliedNote, event_of, 
 from relay.wire.quantile import quantile
 
 SAME_NS = 2_000_000
-"""Tolerance (ns) between two readings of one instant: a feeder's before it sends, and a bridge's kernel
-stamp."""
+"""Greatest difference (ns) between two readings of one instant.
+
+A feeder reads the clock before it sends a note; the kernel stamps the same note when it reaches the bridge.
+"""
 AFTER_STALL_NS = 250_000_000
-"""How long (ns) after a standstill events still count as disturbed: much is done at once then, and repeated
-events need another round trip."""
+"""How long (ns) after a standstill events still count as disturbed.
+
+After a standstill much is done at once, and events that are repeated need another round trip.
+"""
 RETIMED, MOVED, MISSED = "RETIMED", "MOVED", "MISSED"
 _NODE_MASK = (1 << SLOT_BITS) - 1
 
 
 class MeasureError(ValueError):
-    """The recordings prove nothing. The text has the reason."""
+    """Raised when the recordings prove nothing. The text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,8 @@ def observe(
 ) -> list[TalliedNote]:
     """Return the fate of the notes emitted in [from_ns, to_ns), in the order of emission.
 
-    judged: the room's whole log. Raises MeasureError if a recorder lost something, if the log contradicts the
-    feeders, or if nothing was sent.
+    judged: all events of the relay's log. lead_ms: the room's fixed lead, 0 if it tuned itself. Raises
+    MeasureError if a recorder lost something, if the log contradicts the feeders, or if nothing was sent.
     """
     dropped = {member.name: member.handed.dropped for member in members if member.handed.dropped}
     if dropped:
@@ -74,7 +78,11 @@ def judged_event(
     member: Member, node: int, sent: RecordedMessage, verdicts: Mapping[Key, LoggedEvent],
     handed: Mapping[str, Notes], misplaced: Mapping[str, set[Key]], lead_ns: int,
 ) -> TalliedNote:  # fmt: skip
-    """Return the fate of a note that a member sent."""
+    """Return the fate of the note with the node id `node` that a member sent.
+
+    handed, misplaced (see tallying.out_of_order): by member. Raises MeasureError if the relay's log has
+    another note under the same slot and node id.
+    """
     judged = verdicts.get((member.slot, node))
     if judged is not None and judged.payload != sent.raw:
         raise MeasureError(f"the relay's log has another note as {judged.name} than {member.name} sent")
@@ -91,8 +99,8 @@ def judged_event(
 def is_unconfirmed(event: TalliedNote, judged: LoggedEvent | None) -> bool:
     """Tell whether an origin played its event as stamped although the room has it later, or not at all.
 
-    An event that was played before its verdict came, but just as the verdict says, isn't counted: from
-    outside it looks like any other, and it harms nobody.
+    An event that was played before its verdict came isn't counted if the verdict says the same. The
+    recordings can't tell it from any other event, and it harms nobody.
     """
     own = event.held.get(event.origin)
     if own is None or own.timetag_ns is None or abs(own.timetag_ns - event.base_ns) >= SAME_NS:
@@ -105,22 +113,25 @@ def is_unconfirmed(event: TalliedNote, judged: LoggedEvent | None) -> bool:
 
 
 def undisturbed(events: Iterable[TalliedNote], stalls: Sequence[tuple[int, int]]) -> list[TalliedNote]:
-    """Return the events that didn't live while the machine stood still. stalls: (from, to) in ns.
+    """Return the events that weren't under way while the machine stood still, or just after.
 
-    Only an event's instant of emission decides whether it is left out, never its fate.
+    stalls: (from, to) in ns of CLOCK_REALTIME. An event is under way from its emission to its base due. Its
+    fate has no influence on whether it is left out.
     """
     return [event for event in events if not is_disturbed(event, stalls)]
 
 
 def is_disturbed(event: TalliedNote, stalls: Iterable[tuple[int, int]]) -> bool:
-    """Tell whether an event lived while the machine stood still, or just after."""
+    """Tell whether an event was under way while the machine stood still, or within AFTER_STALL_NS
+    afterwards."""
     return any(lives_in(event, from_ns, to_ns + AFTER_STALL_NS) for from_ns, to_ns in stalls)
 
 
 def cut_off(events: Iterable[TalliedNote], member: str, from_ns: int, to_ns: int) -> list[TalliedNote]:
-    """Return the events without the part of a member that was cut off from from_ns to to_ns (CLOCK_REALTIME).
+    """Return the events without those that a member's outage touches.
 
-    Of the events that live in that period, the member's own are left out, and the others lose its hearing.
+    The member was cut off from from_ns to to_ns (CLOCK_REALTIME). Among the events under way in that period,
+    its own are left out. The others' events stay, but the member no longer counts as their listener.
     """
     seen = []
     for event in events:
@@ -132,12 +143,12 @@ def cut_off(events: Iterable[TalliedNote], member: str, from_ns: int, to_ns: int
 
 
 def lives_in(event: TalliedNote, from_ns: int, to_ns: int) -> bool:
-    """Tell whether an event is under way at any instant of a period."""
+    """Tell whether an event is under way, from its emission to its base due, at any instant of a period."""
     return event.at_ns < to_ns and event.base_ns > from_ns
 
 
 def without(event: TalliedNote, member: str) -> TalliedNote:
-    """Return an event without one of its listeners."""
+    """Return an event as if the member weren't among its listeners."""
 
     def others(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if name != member)
@@ -151,8 +162,10 @@ def without(event: TalliedNote, member: str) -> TalliedNote:
 
 
 def notes_of(recording: Recording) -> Notes:
-    """Return the members' notes among the messages that a scsynth was handed. Notes of slot 0 are left
-    out."""
+    """Return the members' notes among the messages that a scsynth was handed.
+
+    Nodes of slot 0 are left out: they are no member's.
+    """
     notes: dict[Key, list[tuple[int, Handed]]] = {}
     for message in recording.to_scsynth:
         node = node_at(message)
@@ -163,16 +176,16 @@ def notes_of(recording: Recording) -> Notes:
 
 
 def figures(events: Sequence[TalliedNote]) -> dict[str, Any]:
-    """Return the fields of a Row that follow from the events alone, by name; see laboratory.runs.rows."""
+    """Return, by name, the fields of a Row (laboratory.runs.rows) that follow from the events alone."""
     errors_us = sorted(abs(by_ns) / 1e3 for event in events for _, _, by_ns in clock_errors(event))
     return {**tallying.figures(events), "clock_error_us_p99": quantile(errors_us, 0.99)}
 
 
 def clock_errors(event: TalliedNote) -> list[tuple[str, Handed, int]]:
-    """Return (member, message handed, how many ns its clock is ahead of the relay's) for an event's
-    listeners.
+    """Return the clock error of each listener of an event, as (member, message handed, error in ns).
 
-    The origin is left out, since it may have played the event as stamped.
+    The error is > 0 if the member's session clock is ahead of the relay's. The origin is left out, because it
+    may have played the event as stamped.
     """
     if not isinstance(event.verdict, LoggedEvent):
         return []
@@ -185,7 +198,8 @@ def clock_errors(event: TalliedNote) -> list[tuple[str, Handed, int]]:
 
 
 def plain_bytes(members: Iterable[Member], from_ns: int, to_ns: int) -> int:
-    """Return the IP bytes that the notes sent in [from_ns, to_ns) would take, each alone and sent once."""
+    """Return the IP bytes of the notes sent in [from_ns, to_ns) if each went once, in a datagram of its
+    own."""
     return tallying.plain_bytes(
         message.raw
         for member in members
@@ -195,14 +209,17 @@ def plain_bytes(members: Iterable[Member], from_ns: int, to_ns: int) -> int:
 
 
 def lag_ms(events: Iterable[TalliedNote], ahead_ms: float, share: float) -> float | None:
-    """Return a quantile of the feeders' lag (ms): how much later than meant they sent, through this machine's
-    fault."""
+    """Return a quantile of the feeders' lag (ms); None without events.
+
+    The lag is how much later than scheduled a note was sent. It is this machine's fault. share: which
+    quantile, 0 to 1.
+    """
     lags = (ahead_ms - (event.stamped_ns - event.at_ns) / 1e6 for event in events)
     return quantile(sorted(lags), share)
 
 
 def node_at(message: RecordedMessage) -> int | None:
-    """Return the node that a note creates, None for anything else."""
+    """Return the id of the node that a note (/s_new) creates; None for any other message."""
     if message.address != "/s_new" or len(message.args) < 2:
         return None
     node = message.args[1]
@@ -210,7 +227,7 @@ def node_at(message: RecordedMessage) -> int | None:
 
 
 def key_of(event: LoggedEvent) -> Key | None:
-    """Return the name of a judged note, None for anything else."""
+    """Return the slot and node id that name a judged note in the room; None for any other event."""
     if not event.payload.startswith(b"/s_new\0"):
         return None
     _, args = parse_message(event.payload)

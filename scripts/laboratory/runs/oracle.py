@@ -2,12 +2,13 @@
 
 Pure. The oracle knows the networks' time lines. It uses the model and the seed of the run, so it meets the
 same bursts, outages, spikes and replayed losses. It supposes a sender that repeats an event without end from
-its emission on, and a relay that passes it on to all at once, without end too. Independent loss and the
-jitter of single datagrams never stop such a sender. A burst or an outage over the whole of the time left does
-stop it.
+its emission on. The relay is supposed to pass the event on to all at once, also repeating it without end.
+Independent loss and the jitter of single datagrams never stop such a sender. A burst or an outage stops it
+only if it lasts for the whole of the time left.
 
-An event that it can't deliver is *unavoidable*: no repair, no transport and no code of ours could have saved
-it at that lead. A result with fewer bad events than that shows a fault of the measurement.
+An event that even this sender can't deliver is *unavoidable*: no repair, no transport and no code of ours
+could have saved it at that lead. A result with fewer bad events than unavoidable ones shows a fault of the
+measurement.
 
 Instants are seconds of the emulation (0 = its start), of one true clock.
 """
@@ -26,7 +27,7 @@ class Emission:
     """One event as its Sonic Pi sent it. Instants in seconds of the emulation.
 
     origin: the member's name, as in the legs. at_s: when the event was sent. due_s: the base due, which the
-    relay gives if nothing is late on the way: max(timetag + shift, at + lead).
+    relay gives to an event that isn't late: max(timetag + shift, at + lead).
     """
 
     origin: str
@@ -40,15 +41,16 @@ def base_due_s(at_s: float, timetag_s: float, lead_s: float, shift_s: float = 0.
 
 
 def way_name(member: str, way: str) -> str:
-    """Return the name of one direction ("up", "down") of a member's leg, which its decisions follow from."""
+    """Return the name of one direction ("up", "down") of a member's leg. The model draws its dice by that
+    name."""
     return f"{member}/{way}"
 
 
 class Oracle:
-    """The best possible sender over the legs of all members."""
+    """Tells which members the best possible sender reaches in time, over the legs of all members."""
 
     def __init__(self, legs: Mapping[str, Leg], *, seed: int) -> None:
-        """Use the same legs, by member, and the same seed as the emulation that is judged."""
+        """legs: by member. legs and seed must be those of the emulation that is judged."""
         self._up = {
             name: Impairment(leg.up, seed=seed, name=way_name(name, "up")) for name, leg in legs.items()
         }

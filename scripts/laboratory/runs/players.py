@@ -24,7 +24,7 @@ from relay.wire.sequence import Scheme
 
 BIN = Path(sys.executable).parent
 SKEW = Path(__file__).resolve().parent / "skew"
-"""Folder of a sitecustomize.py, which Python imports by itself."""
+"""Folder of the sitecustomize.py that skews a bridge's clock. Python imports it from PYTHONPATH by itself."""
 SKEW_ENV = "LAB_SKEW_PPM"
 HERE = Path(__file__).resolve().parents[1]
 PYTHONPATH = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
@@ -37,12 +37,12 @@ LEAD_CHANGED = re.compile(r"lead changed room=\S+ lead_ms=(\d+) was_ms=\d+ shift
 CLOCK_SET = "clock set to the room's"
 SLOT = re.compile(r"bridge up slot=(\d+)")
 SCSYNTH_PORT = 4556
-"""The same port for all members: each has a loopback of its own."""
+"""Port of every member's scsynth. It can be the same for all, because each has a loopback of its own."""
 POLL_S = 0.05
 
 
 class RunFailed(RuntimeError):
-    """A run that can't be counted. The text has the reason and the ends of the logs."""
+    """Raised when a run can't be counted. The text has the reason and the ends of the logs."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Relay:
     host: Host
     folder: Path
     lead_ms: float | None
-    """None: the lead tunes itself."""
+    """The room's fixed lead (ms); None: the lead tunes itself."""
     repair: bool
     scheme: Scheme
     shift_auto: bool = False
@@ -74,7 +74,7 @@ class Relay:
         ]  # fmt: skip
 
     def start(self) -> None:
-        """Start it and wait until it listens. Raises RunFailed."""
+        """Start the relay and wait until it listens. Raises RunFailed."""
         with self.log.open("wb") as log:
             self.process = self.host.popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(self.folder)
@@ -98,23 +98,23 @@ class Relay:
         return self.process is not None and self.process.poll() is not None
 
     def leave(self) -> None:
-        """Ask it to end."""
+        """Ask the relay to end; don't wait for it."""
         if self.process is not None:
             self.process.terminate()
 
 
 class Seated(Protocol):
-    """One member of a run, whatever plays in it."""
+    """One member of a run, as `realrun` handles it. A feeder or a genuine Sonic Pi may play in it."""
 
     name: str
     starts: int
 
     def start(self, relay: str, options: Sequence[str | float]) -> None:
-        """Start, or start again, without waiting."""
+        """Start the member, again if it has ended, without waiting. relay: the relay's address."""
         ...
 
     def leave(self) -> None:
-        """Ask it to end."""
+        """Ask the member to end; don't wait for it."""
         ...
 
     @property
@@ -127,9 +127,10 @@ class Seated(Protocol):
 
 @dataclass
 class Player:
-    """One member. skew_ppm: how much faster the local clock of its bridge runs than the machine's clock.
+    """One member: a bridge with a feeder before it and a sink behind it.
 
-    beside_relay: the member is at the relay's own place (`host`) and reaches it by loopback.
+    skew_ppm: how much faster the local clock of its bridge runs than the machine's clock. beside_relay: the
+    member is at the relay's own place (`host`) and reaches it by loopback.
     """
 
     name: str
@@ -149,16 +150,19 @@ class Player:
 
     @property
     def sent(self) -> Path:
-        """Its feeder's log."""
+        """Path of the feeder's log: the notes that it sent."""
         return self.folder / "sent.jsonl"
 
     @property
     def handed(self) -> Path:
-        """Its sink's recording."""
+        """Path of the sink's recording: the messages that it was handed in scsynth's place."""
         return self.folder / "handed.jsonl"
 
     def start(self, relay: str, schedule: Sequence[str | float]) -> None:
-        """Start, or start again, without waiting. schedule: the feeder's options."""
+        """Start the member, again if it has ended, without waiting.
+
+        relay: the relay's address. schedule: the feeder's options.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         address = LOOPBACK if self.beside_relay else relay
         join: list[str | Path] = [
@@ -184,12 +188,12 @@ class Player:
 
     @property
     def text(self) -> str:
-        """The lines it has logged since it was last started."""
+        """The part of the member's log that was written since it was last started."""
         return self.log.read_bytes()[self._log_from :].decode(errors="replace")
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has booted and shares the room's clock."""
+        """Whether the feeder has booted and the bridge shares the room's clock."""
         text = self.text
         return BOOTED in text and CLOCK_SET in text
 
@@ -199,14 +203,14 @@ class Player:
 
     @property
     def slot(self) -> int:
-        """Its slot in the room, by its bridge's log. Raises RunFailed."""
+        """The member's slot in the room, read from its bridge's log. Raises RunFailed if there is none."""
         found = SLOT.findall(self.text)
         if not found:
             raise RunFailed(f"{self.name} has no slot\n{tail(self.log)}")
         return int(found[-1])
 
     def say(self, line: str) -> None:
-        """Tell the feeder something. Raises RunFailed if it is gone."""
+        """Write a line to the feeder's standard input. Raises RunFailed if the feeder is gone."""
         assert self.process is not None
         assert self.process.stdin is not None
         try:
@@ -222,7 +226,7 @@ class Player:
 
 
 def skewed(variables: dict[str, str], ppm: float) -> dict[str, str]:
-    """Return an environment in which a bridge's local clock runs `ppm` faster than true time."""
+    """Return `variables` with what makes a bridge's local clock run `ppm` faster than true time."""
     if not ppm:
         return variables
     path = os.pathsep.join([str(SKEW), variables["PYTHONPATH"]])
@@ -230,7 +234,10 @@ def skewed(variables: dict[str, str], ppm: float) -> dict[str, str]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return an environment in which nothing is shared with other runs, or with the user's own files."""
+    """Return environment variables that share nothing with other runs, or with the user's own files.
+
+    home: the folder that takes the place of the user's.
+    """
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "JAMBRIDGE_"))}

@@ -1,4 +1,7 @@
-"""Point: one place in the laboratory's matrix, a network and the settings tried on it; its members' legs."""
+"""Point: one place in the laboratory's matrix, which is a network and the settings tried on it.
+
+It also reads the legs of a point's members from the text of the network.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +24,10 @@ TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A period in which a member's network is down, and the time until it may take to recover.
+    """A period in which a member isn't counted: its network is down, and then it gets time to recover.
 
-    In seconds of the emulation. Events that the member plays or hears in this period aren't counted. Events
-    among the others are.
+    from_s, to_s: seconds of the emulation. Events that the member plays or hears in this period aren't
+    counted. Events among the others are.
     """
 
     member: str
@@ -49,24 +52,24 @@ class Cut:
 class Point:
     """A network and settings, to be run once for every seed.
 
-    An event has `due_ms` from emission to due. `lead_ms` is the room's fixed lead; None: the lead tunes
-    itself. The shift is 0 unless it tunes itself too.
+    `due_ms` is the time from an event's emission to its due. `lead_ms` is the room's fixed lead; None: the
+    lead tunes itself. The shift is 0 unless `shift_auto` lets it tune itself too.
     """
 
     name: str
-    """Unique. The same name means the same point for ever: rows are found again by (name, seed)."""
+    """Unique. The same name means the same point for ever, because rows are found again by (name, seed)."""
     series: str
     """The experiment of the point, e.g. "loss". A series and a mode (`mode_of`) make one curve."""
     x: float
-    """Its place on that curve."""
+    """The point's place on that curve, in the unit of the experiment."""
     where: str
     network: str
-    """Text for `legs_of`: a leg for all members, as parse_leg reads it, then "| ben=..." for each
-    exception."""
+    """Text for `legs_of`: a network for all members, then "| ben=NETWORK" for each member that has another
+    one."""
     transport: str = "udp"
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED
-    """The scheme that keeps the members together."""
+    """How the members stay coherent: by the relay's verdicts, or by timestamps alone."""
     lead_ms: float | None = 200.0
     shift_auto: bool = False
     ahead_ms: float = 500.0
@@ -77,11 +80,13 @@ class Point:
     """Length of the measured window (s). Warming up comes before it and isn't counted."""
     seeds: tuple[int, ...] = (1, 2, 3)
     cut: str = ""
-    """A Cut's text: a member that is cut off for a while, and not counted then. Only netlab can do it."""
+    """Text of a Cut: a member that is cut off for a while, and not counted then. Only netlab can cut a member
+    off."""
 
     @property
     def due_ms(self) -> float:
-        """From emission to due, where nothing is moved; a lead that tunes itself is taken to lie below."""
+        """Time (ms) from emission to due if nothing is moved. A lead that tunes itself counts as below
+        `ahead_ms`."""
         return max(self.ahead_ms, self.lead_ms or 0.0)
 
     def __post_init__(self) -> None:
@@ -100,7 +105,7 @@ class Point:
 
 
 class Sending(Protocol):
-    """The part of a Point and of a Row that says how events travelled."""
+    """The fields, common to Point and Row, that say how events travelled."""
 
     @property
     def transport(self) -> str: ...
@@ -132,7 +137,8 @@ def legs_of(point: Point) -> dict[str, Leg]:
 def legs_over(network: str, names: Sequence[str]) -> dict[str, Leg]:
     """Return each member's leg, by name. Raises LocalError, in words.
 
-    "hotel-wifi" gives all the same; "fibre | ben=delay=80,jitter=5 | carla=mobile" gives two another one.
+    "hotel-wifi" gives the same leg to all. "fibre | ben=delay=80,jitter=5 | carla=mobile" gives fibre to all
+    but ben and carla.
     """
     common, *exceptions = (part.strip() for part in network.split("|"))
     legs = dict.fromkeys(names, parse_leg(common))

@@ -41,10 +41,13 @@ READY_S = 60.0
 """Time (s) for all members to get ready. A TLS handshake takes many tries where 20 % of all datagrams are
 lost."""
 STARTS_MAX = 6
-"""`jambridge join` gives up if the relay doesn't answer in 3 s. A person would try again, and so do we."""
+"""How often a member may be started.
+
+`jambridge join` gives up if the relay doesn't answer in 3 s. A person would try again, and so does a run.
+"""
 SETTLE_S = 3.0
 NOTICE_S = 0.5
-"""Notice (s) that a feeder gets before it has to begin."""
+"""Time (s) that the order to start has to reach all feeders, before the silence of SETTLE_S begins."""
 LEAD_IN_S = 2.0
 TAIL_S = 2.0
 END_S = 6.0
@@ -54,13 +57,13 @@ CLOCK_STEP_NS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """A point that has been played once, before anybody has judged it. folder: its logs and recordings."""
+    """A point that has been played once and isn't judged yet. folder: its logs and recordings."""
 
     point: Point
     seed: int
     folder: Path
     star: Star
-    """Closed, so that its log is whole."""
+    """The run's star. It is closed, so the log of its emulator is complete."""
     relay: Relay
     players: Sequence[Seated]
     members: list[Member]
@@ -68,13 +71,13 @@ class Performance:
     stalls: list[tuple[int, int]]
     cpu_s: dict[str, float]
     began_s: float
-    """Its beginning, by CLOCK_MONOTONIC."""
+    """When the performance began, in seconds of CLOCK_MONOTONIC."""
 
 
 def run(point: Point, seed: int, folder: Path) -> Row:
     """Run a point once and return its row. Call it from a thread that lives as long as the run.
 
-    folder: gets all logs and recordings, and run.json with the figures about the machine. Needs:
+    folder: gets all logs and recordings, and run.json with the figures about the machine. Call it only where
     laboratory.star.namespaces.why_not() is None. Raises RunFailed, NetlabError, and LocalError for a network
     that can't be parsed, all in words. Nothing is left running, whatever happens.
     """
@@ -86,7 +89,10 @@ def run(point: Point, seed: int, folder: Path) -> Row:
 
 
 def finish(played: Performance, state: dict[str, Any], more: dict[str, Any]) -> None:
-    """Write run.json from the state that `judge` returned and `more`. Raises RunFailed for a spoiled run."""
+    """Write run.json with the figures of `state`, which `judge` returned, and of `more`.
+
+    Raises RunFailed if this machine spoiled the run.
+    """
     state |= more | {
         "wall_s": time.monotonic() - played.began_s,
         "starts": {player.name: player.starts for player in played.players},
@@ -105,11 +111,11 @@ def perform(
     beside_relay: str = "",
     look: Callable[[Relay], None] = lambda _: None,
 ) -> Performance:
-    """Let a point's members play and return the recordings. See `run` for the rest.
+    """Let a point's members play and return the recordings. `folder` and the errors are those of `run`.
 
-    skews_ppm: how much faster than true time a member's local clock runs, by name. beside_relay: a member at
-    the relay's own place, which reaches it by loopback, past the emulator. look: is called with the relay now
-    and then while they play, and must not take long.
+    skews_ppm: by member, how much faster than true time its local clock runs. beside_relay: name of a member
+    at the relay's own place, which reaches it by loopback, past the emulator. look: is called with the relay
+    again and again while they play, and must not take long.
     """
     if point.where != "netlab":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a real run is for 'netlab'")
@@ -160,7 +166,7 @@ def perform(
 
 @contextlib.contextmanager
 def opened(point: Point, seed: int, folder: Path) -> Iterator[tuple[Star, Relay]]:
-    """Give a star of the point's networks in which a relay runs.
+    """Set up a star with the point's networks, start a relay in it, and yield both.
 
     folder: is made, and gets all logs. Raises RunFailed if this machine's clock was set meanwhile.
     """
@@ -181,14 +187,14 @@ def opened(point: Point, seed: int, folder: Path) -> Iterator[tuple[Star, Relay]
 
 
 def transport_of(point: Point) -> str:
-    """Return the transport option of the bridges: the point's, without TCP's congestion control."""
+    """Return the bridges' --transport: the point's transport without the name of TCP's congestion control."""
     return point.transport.partition("-")[0]
 
 
 def judge(played: Performance) -> tuple[Row, dict[str, Any], list[TalliedNote]]:
-    """Return the row of the notes emitted in the window, further figures by name, and their events.
+    """Return the row of a performance, further figures for run.json by name, and the events that count.
 
-    Raises RunFailed.
+    These are the notes emitted in the measured window. Raises RunFailed.
     """
     point, folder, star, members, stalls = (
         played.point,
@@ -246,14 +252,14 @@ def judge(played: Performance) -> tuple[Row, dict[str, Any], list[TalliedNote]]:
 def repairs(point: Point) -> bool:
     """Tell whether the relay asks for missing events.
 
-    Over TLS it always does, as by default: TCP repairs a connection, but not the loss of a whole connection
-    that is opened again.
+    Over TLS it always does, as is its default. TCP repairs losses inside a connection. It can't bring back
+    what is lost when a whole connection breaks and another one is opened.
     """
     return point.repair or point.transport != "udp"
 
 
 def schedule_of(point: Point, seed: int) -> list[str | float]:
-    """Return the feeders' options."""
+    """Return the options that all feeders of a point get."""
     return [
         "--seed", seed, "--events-per-s", point.events_per_s, "--seconds", LEAD_IN_S + point.seconds,
         "--ahead-ms", point.ahead_ms,
@@ -263,9 +269,10 @@ def schedule_of(point: Point, seed: int) -> list[str | float]:
 def wait_ready(
     star: Star, relay: Relay, players: Sequence[Seated], options: Sequence[str | float] = ()
 ) -> None:
-    """Start all members and wait until they share the room's clock; start again whom the network kept out.
+    """Start all members and wait until they share the room's clock.
 
-    Raises RunFailed.
+    A member whose network kept it from joining is started again. options: for the members' `start`. Raises
+    RunFailed if some don't get ready.
     """
     deadline_s = time.monotonic() + READY_S
     for player in players:

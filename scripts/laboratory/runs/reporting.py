@@ -10,15 +10,19 @@ from laboratory.runs.campaign import Failure, Job, run_all
 from laboratory.runs.rows import Row
 
 SPEED_OVER_S = 3600.0
-"""The time left is estimated from the runs of this many seconds: their actual against their expected
-durations."""
+"""Length (s) of the past that the estimate of the time left goes by.
+
+The runs that ended in it give the ratio of actual to expected duration.
+"""
 
 
 def run_jobs(
     console: Console, jobs: Sequence[Job], at_once: int, done: Callable[[Job, object], None]
 ) -> list[Failure]:
-    """Run jobs with a progress bar or a line for each. Hand on their results; print and return the
-    failures."""
+    """Run jobs, show their progress, and return the failures, which are printed too.
+
+    done: gets the result of each job. A terminal shows a progress bar, a log gets a line for each run.
+    """
     columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal,
@@ -47,7 +51,7 @@ def run_jobs(
 
 
 def outcome(result: object) -> str:
-    """Return the result of a run in a few words."""
+    """Return the result of a run in a few words; "" for a result that is no Row."""
     if not isinstance(result, Row):
         return ""
     unavoidable = "" if result.unavoidable is None else f", {result.unavoidable} unavoidable"

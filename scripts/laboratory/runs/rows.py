@@ -21,7 +21,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one point with one seed. Counts are of events in the measured window.
 
     An event counts once, however many faults it has at however many members. In time: handed to scsynth at
-    least 20 ms before it was due. A figure that wasn't measured is None, an empty field of the CSV, never 0.
+    least 20 ms before it was due. A figure that wasn't measured is None, which is an empty field in the CSV
+    and never 0.
     """
 
     point: str
@@ -37,11 +38,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     repair: bool
     scheme: Scheme = Scheme.JUDGED
     lead_ms: float | None = None
-    """None: the lead tuned itself, and lead_ms_last has its last value."""
+    """The fixed lead (ms). None: the lead tuned itself, and lead_ms_last has its last value."""
     shift_auto: bool = False
     """Whether the shift tuned itself. If not, it is 0."""
     ahead_ms: float = 500.0
-    """Sonic Pi's schedule-ahead."""
+    """Sonic Pi's schedule-ahead (ms)."""
     members: int
     events_per_s: float
     """Events a second of each member."""
@@ -49,60 +50,74 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Length of the measured window (s)."""
     seed: int
     cut: str = ""
-    """A member whose events weren't counted for a while, as a laboratory.runs.points.Cut."""
+    """Text of a laboratory.runs.points.Cut: a member whose events weren't counted for a while. Empty:
+    none."""
 
     events: int
-    """Events of all members in the measured window: the whole that the shares are of."""
+    """Number of all members' events in the measured window. Every share is a share of this number."""
     divergent: int
-    """Events that at least one member missed, got late, out of order or differently, or that their origin
-    played as stamped while the others have them re-timed or moved."""
+    """Events that went wrong at one member or more.
+
+    Some member missed the event, or got it late, out of order or differently. Or the origin played it as
+    stamped while the others have it re-timed or moved.
+    """
     missing: int
     late: int
     out_of_order: int
     different: int
     missed: int = 0
-    """Events that the relay judged to have missed their time. Nobody but their player can have heard them."""
+    """Events that the relay judged to have missed their time. Only the members who played them can have heard
+    them."""
     retimed: int
     """Events that the relay moved because the room's sequence was closed already."""
     moved: int
-    """Events due later than stamped, for any other reason."""
+    """Events that the relay made due later than stamped for another reason. If the lead alone demands it,
+    they don't count."""
     unconfirmed: int
-    """Events that their origin played without a verdict.
+    """Events that their origin played without waiting for a verdict. Each lab counts them in its own way.
 
-    netlab: the origin played it as stamped, although the room has it at another instant or not at all. That
-    is all that recordings can show, and such an event is always divergent. virtual: the origin's scsynth was
-    handed it before its verdict came, whatever that said; it is divergent only if it was re-timed or moved.
-    In the scheme of timestamps nobody waits for a verdict, so only events count that the room doesn't have at
-    all.
+    netlab: the origin played the event as stamped, although the room has it at another instant or not at all.
+    That is all that recordings can show, and such an event is always divergent.
+
+    virtual: the origin's scsynth was handed the event before its verdict came, whatever the verdict said.
+    Such an event is divergent only if it was re-timed or moved. In the scheme of timestamps nobody waits for
+    a verdict. So there only those events count that the room doesn't have at all.
     """
     unavoidable: int | None = None
-    """The oracle: events that no sender could have brought to everybody in time."""
+    """Number of events that, by the oracle, no sender could have brought to all members in time."""
     doomed_but_good: int | None = None
-    """Unavoidable events that weren't bad. Not 0: the oracle, or the emulation, is wrong."""
+    """Number of unavoidable events that weren't bad. If it isn't 0, the oracle or the emulation is wrong."""
     bad: int
     """Events that are divergent, re-timed or moved."""
     disturbed: int | None = None
-    """Events of the window that were left out of all counts because this machine stood still while they
-    lived. 0 in virtual time."""
+    """Events of the window that are left out of all counts, because this machine stood still while they were
+    under way.
+
+    It is 0 in virtual time.
+    """
     disturbed_bad: int | None = None
-    """How many of those were bad, by the same rules. Nobody knows whether the network or the machine did
+    """How many of the disturbed events were bad, by the same rules. The network or the machine may have done
     it."""
 
     margin_ms_p01: float | None = None
-    """Time from a scsynth's receipt of an event to its due; > 0 is early. Over events and members other than
-    the origin."""
+    """Margin (ms): from the instant at which a scsynth gets an event until the event is due; > 0 is early.
+
+    This is the 1st percentile, over all events at all members but each event's origin.
+    """
     margin_ms_p50: float | None = None
     in_hand_ms_max: float | None = None
-    """Greatest time from an event's emission until a scsynth was handed it, its own player's included."""
+    """Greatest time (ms) from an event's emission until a scsynth was handed it. Its player's own scsynth
+    counts too."""
     spread_us_p50: float | None = None
-    """Greatest difference between members of the true instant of one event."""
+    """Median of the spread (us): the greatest difference between the members' true instants of one event."""
     spread_us_p99: float | None = None
     action_to_sound_ms_p50: float | None = None
-    """Time from emission to due."""
+    """Median time (ms) from an event's emission to its due."""
     action_to_sound_ms_max: float | None = None
-    """Greatest time from emission to due. It shows a shift of the room, however short it lasted."""
+    """Greatest time (ms) from an event's emission to its due. It shows a shift of the room, however short it
+    lasted."""
     clock_error_us_p99: float | None = None
-    """p99 of the distance between a member's session clock and the relay's."""
+    """p99 of the distance (us) between a member's session clock and the relay's."""
     lead_ms_last: float | None = None
     shift_ms_last: float | None = None
     bytes_up: int | None = None
@@ -110,8 +125,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     connection included. virtual: the datagrams of the whole run from the joining on, without the control
     connection."""
     bytes_plain: int | None = None
-    """IP bytes of the events alone, each sent once. netlab: of the measured window; virtual: of the whole
-    run."""
+    """IP bytes of the events alone if each went once, in a datagram of its own.
+
+    netlab: the events of the measured window; virtual: of the whole run.
+    """
 
     commit: str = ""
     versions: str = ""
@@ -121,17 +138,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GenuineRow(Row, frozen=True, kw_only=True):
-    """One run with genuine Sonic Pis and scsynths. Its events are the notes and the FX that come timed.
+    """One run with genuine Sonic Pis and scsynths. Its events are the notes and the FX that have a timetag.
 
-    events_per_s is 0: as many as the pieces have.
+    events_per_s is 0, which means that there are as many events as the pieces have.
     """
 
     late_lines: int
-    """Complaints of the scsynths that a bundle came late, from the first run of code on."""
+    """Number of lines in which the scsynths complain of a late bundle, from the moment at which the pieces
+    were started."""
     messages: int
-    """All messages of the room due in the window, controls and frees included, by the recorders alone."""
+    """Number of all messages of the room that were due in the window, controls and frees included.
+
+    They are counted in the recordings alone, without the relay's log.
+    """
     messages_diverging: int
-    """Of those, the ones that were missing, late, out of order, different or otherwise stamped at any
+    """How many of `messages` were missing, late, out of order, different or otherwise stamped at any
     member."""
 
 
@@ -143,7 +164,7 @@ ASKED = (
 
 
 def asked(point: Point, seed: int) -> dict[str, Any]:
-    """Return the fields of a Row that describe the request. Rows are found again by them."""
+    """Return the fields of a Row that say which point and seed it is of. Rows are found again by them."""
     given = {name: getattr(point, name) for name in ASKED}
     # As a CSV has them: where a float is meant it isn't an int.
     floats = {name: float(value) for name, value in given.items() if type(value) is int and name != "members"}
@@ -151,27 +172,31 @@ def asked(point: Point, seed: int) -> dict[str, Any]:
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True):
-    """One minute of an hour in which clocks were watched, or the whole hour, as minute WHOLE."""
+    """One minute of an hour in which clocks were watched, or the whole hour (then `minute` is WHOLE)."""
 
     network: str
     seed: int
     seconds: float
-    """Length of the whole hour: SpreadPoint.seconds."""
+    """Length (s) of the whole hour, SpreadPoint.seconds. A short trial may watch less than an hour."""
     minute: int
     """Number of the minute, from 0; WHOLE for the whole hour."""
     events: int
     bad: int
     spread_us_p50: float | None = None
-    """Greatest difference between members of the true instant of one event."""
+    """Median of the spread (us): the greatest difference between the members' true instants of one event."""
     spread_us_p99: float | None = None
     spread_us_max: float | None = None
     clock_error_us: float | None = None
-    """Greatest distance, over members, between session clock and the relay's: its median in a minute, the p99
-    of the whole hour."""
+    """Distance (us) between the members' session clocks and the relay's.
+
+    In a minute it is the median of the member whose median is greatest. In the whole hour it is the p99 over
+    all members.
+    """
     action_to_sound_ms_p50: float | None = None
-    """Only of the whole."""
+    """Median time (ms) from an event's emission to its due. Only the whole hour has it."""
     free_us: float | None = None
-    """Distance of the members' clocks at its end, if nobody disciplined them."""
+    """How far apart (us) the members' clocks would be at the end of the minute or hour if nobody disciplined
+    them."""
     commit: str = ""
     versions: str = ""
     started: str = ""
@@ -183,11 +208,11 @@ Line = TypeVar("Line", Row, GenuineRow, Minute)
 
 
 class BadRows(ValueError):
-    """A file of rows that isn't one."""
+    """Raised for a file that isn't a file of rows."""
 
 
 def line_of(values: Iterable[object]) -> str:
-    """Return one line of CSV, with its end."""
+    """Return one line of CSV, with the end of the line. None becomes an empty field."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(["" if value is None else value for value in values])
     return text.getvalue()
@@ -222,7 +247,8 @@ def loads(text: str, kind: type[Line], name: str = "rows.csv") -> list[Line]:
 
 
 TEXTS = frozenset({"commit", "versions", "started"})
-"""Fields that are texts: an empty one is an empty text, not a figure that is absent."""
+"""Fields that are texts. If one is empty, its value is an empty text; any other empty field is a figure not
+measured."""
 
 
 def read(path: Path, kind: type[Line]) -> list[Line]:
@@ -233,8 +259,8 @@ def read(path: Path, kind: type[Line]) -> list[Line]:
 def append(path: Path, *rows: Line) -> None:
     """Add rows of one kind to a file in one write, with a header first where the file is new.
 
-    A line that a killed run left unfinished is cut off before. A file from before a column was added gets it.
-    Raises BadRows if it has columns that rows have no more, or other faults.
+    A line that a killed run left unfinished is removed first. If a column was added to rows since, the file
+    gets it too. Raises BadRows if the file has a column that rows no longer have, or other faults.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     header = line_of(rows[0].__struct_fields__).encode()

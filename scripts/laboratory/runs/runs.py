@@ -1,4 +1,7 @@
-"""Runs: one run of a point, in whichever lab, stamped with the commit and the versions that made it."""
+"""Runs: does one run of a point in the lab that it is for, and stamps the result.
+
+The stamp is the commit and the versions that made the result.
+"""
 
 import platform
 import subprocess
@@ -17,20 +20,23 @@ from laboratory.study.plan import SpreadPoint, cost_s
 
 ROOT = Path(__file__).resolve().parents[3]
 MEASURED = ("relay", "bridge", "clock", "scripts", "pyproject.toml")
-"""The parts of the repository that a result depends on. Changes elsewhere don't make a commit another one."""
+"""The parts of the repository that a result depends on. Changes to other parts don't make it "+changes"."""
 NAMED_VERSIONS = ("msgspec", "cryptography", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """The commit of a run ("+changes" where the tree differs from it), and versions of what it used."""
+    """The commit that made a run, and the versions of what it used.
+
+    The commit ends with "+changes" where files differ from it.
+    """
 
     commit: str
     versions: str
 
 
 def stamp() -> Stamp:
-    """Return the stamp of this tree; "unknown" as commit where it is no checkout."""
+    """Return the stamp of this source tree. Its commit is "unknown" where the tree is no git checkout."""
     commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
     changed = git("status", "--porcelain", "--", *MEASURED)
     versions = [
@@ -51,7 +57,7 @@ def git(*arguments: str) -> str:
 
 
 def job_of(point: Point, seed: int, made_by: Stamp) -> Job:
-    """Return one run; its result is a Row."""
+    """Return a point's run with one seed as a job, whose result is a Row."""
     return Job(f"{point.name} seed {seed}", cost_s(point), partial(run_point, point, seed, made_by))
 
 
@@ -76,7 +82,8 @@ def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
 
 
 def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:
-    """Watch three members' clocks for an hour of virtual time; the whole comes first, then each minute."""
+    """Watch three members' clocks for an hour of virtual time. Return the whole hour's figures, then each
+    minute's."""
     from laboratory.virtual import spread
 
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -87,12 +94,13 @@ def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:
 
 
 def answers(row: Row, point: Point) -> bool:
-    """Whether a row is of this very point: not one that had the name once and was changed since."""
+    """Whether a row has this very point's settings. A point of the same name may have had other settings
+    before."""
     return all(getattr(row, field) == value for field, value in asked(point, row.seed).items())
 
 
 def missing(points: list[Point], rows: list[Row]) -> list[tuple[Point, int]]:
-    """Return the (point, seed) pairs that rows don't have yet, in the order of the points."""
+    """Return the (point, seed) pairs that have no row yet, in the order of the points."""
     named = {point.name: point for point in points}
     there = {(row.point, row.seed) for row in rows if row.point in named and answers(row, named[row.point])}
     return [(point, seed) for point in points for seed in point.seeds if (point.name, seed) not in there]

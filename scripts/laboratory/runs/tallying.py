@@ -1,8 +1,8 @@
 """Tallying: the fate of every note of a run, and the figures that both labs derive from it. Pure.
 
 Each lab finds in its own way the notes, the messages that every scsynth was handed, and the room's verdicts:
-`measure` in recordings and the relay's log, `virtual.tally` in a simulated jam. From there on the same rule
-holds for both. Instants are in ns: of CLOCK_REALTIME with real processes, of true time in virtual time.
+`measure` in recordings and the relay's log, `virtual.tally` in a simulated jam. From there on the same rules
+hold for both. Instants are in ns: of CLOCK_REALTIME with real processes, of true time in virtual time.
 """
 
 from collections import Counter
@@ -22,11 +22,12 @@ from relay.wire.sequence import Kind, Stamped
 NEEDED_NS = round(NEEDED_S * 1e9)
 
 Key = tuple[int, int]
-"""(slot, the sender's own node id): a note's name in a room. The generator uses no id twice."""
+"""(slot, node id as Sonic Pi gave it): a note's name in a room. The generator uses no id twice."""
 
 
 class Verdict(Protocol):
-    """The common part of both labs' verdicts: a number, and a key that sorts the room's events."""
+    """The common part of both labs' verdicts. number: the event's, in the room. key: sorts the room's
+    events."""
 
     @property
     def number(self) -> int: ...
@@ -38,8 +39,9 @@ class Verdict(Protocol):
 class Handed:
     """A message as it reached a member's scsynth.
 
-    at_ns: when it came. timetag_ns: its timetag as an instant, None for a bare message. timetag: the same as
-    scsynth sorts by it, 0 for none. follows: whether it stands behind another message in its bundle.
+    at_ns: when it came. timetag_ns: its timetag as an instant; None for a bare message. timetag: the timetag
+    itself, by which scsynth sorts; 0 for a bare message. follows: whether another message stands before it in
+    its bundle.
     """
 
     at_ns: int
@@ -50,61 +52,70 @@ class Handed:
 
 
 Notes = Mapping[Key, Sequence[tuple[int, Handed]]]
-"""The notes that one scsynth was handed: (place in the order of arrival, copy) of each."""
+"""The notes that one scsynth was handed. Each has a list of its copies: (place in the order of arrival,
+copy)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TalliedNote:
-    """One note and its fate. The tuples contain names of members."""
+    """One note and its fate. missing, late, out_of_order, different: the members at which it was so."""
 
     origin: str
     at_ns: int
-    """Instant of its emission."""
+    """Instant (ns) of the note's emission."""
     stamped_ns: int
-    """Instant of its own timetag."""
+    """Instant (ns) of the note's own timetag."""
     base_ns: int
-    """Due of the event if nothing on the way is late. It is never before its own timetag."""
+    """Base due (ns): the due of the event if it isn't late on its way. It is never before the note's own
+    timetag."""
     verdict: Verdict | None
-    """None: the note never reached the relay."""
+    """The relay's verdict. None: the note never reached the relay."""
     held: Mapping[str, Handed]
-    """The note as each member's scsynth was handed it, by member."""
+    """By member: the note as the member's scsynth was handed it first."""
     missing: tuple[str, ...]
     late: tuple[str, ...]
     out_of_order: tuple[str, ...]
     different: tuple[str, ...]
     missed: bool = False
-    """Whether the relay judged that it missed its time. It has no place in the room's order then, and nobody
-    but its player can have heard it."""
+    """Whether the relay judged that the note missed its time. It has no place in the room's order then, and
+    nobody but its player can have heard it."""
     retimed: bool = False
-    """Whether the relay moved it because the sequence was closed already."""
+    """Whether the relay moved the note because the room's sequence was closed already."""
     moved: bool = False
-    """Whether the relay moved it for any other reason than the lead's demand for a later due."""
+    """Whether the relay moved the note for another reason. A due that the lead alone demands doesn't
+    count."""
     unconfirmed: bool = False
-    """Whether its origin played it without a verdict, as far as the lab can know; see
+    """Whether the origin played the note without a verdict, as far as the lab can know; see
     laboratory.runs.rows.Row."""
 
     @property
     def divergent(self) -> bool:
-        """Whether any member missed it, got it late, out of order or differently; or its origin played it at
-        another instant than the others."""
+        """Whether the note went wrong at one member or more.
+
+        Some member missed it, or got it late, out of order or differently; or its origin played it at another
+        instant than the others.
+        """
         if self.unconfirmed and (self.verdict is None or self.missed or self.retimed or self.moved):
             return True
         return bool(self.missing or self.late or self.out_of_order or self.different)
 
     @property
     def bad(self) -> bool:
-        """Whether it is divergent, re-timed or moved."""
+        """Whether the note is divergent, re-timed or moved."""
         return self.divergent or self.retimed or self.moved
 
     @property
     def spread_ns(self) -> int | None:
-        """Greatest difference (ns) between members' instants for it; None if fewer than two members have
-        it."""
+        """Greatest difference (ns) between the instants of the note's timetag at the members.
+
+        None if fewer than two members have the note with a timetag.
+        """
         dues = [one.timetag_ns for one in self.held.values() if one.timetag_ns is not None]
         return max(dues) - min(dues) if len(dues) > 1 else None
 
     def emission(self, zero_ns: int = 0) -> Emission:
-        """Return it as the oracle takes it, in seconds since `zero_ns`."""
+        """Return the note as the oracle takes it. zero_ns: instant from which the oracle counts its
+        seconds."""
         return Emission(self.origin, (self.at_ns - zero_ns) / 1e9, (self.base_ns - zero_ns) / 1e9)
 
 
@@ -113,10 +124,10 @@ def event_of(
     handed: Mapping[str, Notes], misplaced: Mapping[str, Collection[Key]], expected: bytes | None = None,
     missed: bool, retimed: bool, moved: bool,
 ) -> TalliedNote:  # fmt: skip
-    """Return the fate of a note. handed, misplaced (see `out_of_order`): by member.
+    """Return the fate of a note. handed, misplaced: by member; misplaced is the result of `out_of_order`.
 
     expected: the message that a scsynth should be handed; None: the one that most were handed. A second copy
-    is a difference too: scsynth refuses the node, or plays it twice.
+    of the note makes it `different` too, because scsynth refuses the node or plays it twice.
     """
     copies = {name: notes[key] for name, notes in handed.items() if key in notes}
     held = {name: each[0][1] for name, each in copies.items()}
@@ -137,10 +148,10 @@ def event_of(
 
 
 def out_of_order(notes: Notes, verdicts: Mapping[Key, Verdict]) -> set[Key]:
-    """Return the fewest notes that would have to move for scsynth's order to be the room's.
+    """Return the smallest set of notes that would have to move for scsynth's order to be the room's.
 
-    verdicts: of those that have a place in that order.
-    scsynth's order is by timetag, then arrival. A second copy has no place of its own.
+    verdicts: of the notes that have a place in the room's order. scsynth's order is by timetag, then by
+    arrival. Of several copies of a note, the one that comes first in scsynth's order counts.
     """
     keys = sorted(notes.keys() & verdicts.keys(), key=lambda key: verdicts[key].key)
     firsts = [
@@ -150,7 +161,7 @@ def out_of_order(notes: Notes, verdicts: Mapping[Key, Verdict]) -> set[Key]:
 
 
 def figures(events: Collection[TalliedNote]) -> dict[str, Any]:
-    """Return the fields of a Row that follow from the events alone, by name; see laboratory.runs.rows."""
+    """Return, by name, the fields of a Row (laboratory.runs.rows) that follow from the events alone."""
     heard = [
         (event, name, one.at_ns, one.timetag_ns)
         for event in events
@@ -179,7 +190,7 @@ def figures(events: Collection[TalliedNote]) -> dict[str, Any]:
 
 
 def plain_bytes(messages: Iterable[bytes]) -> int:
-    """Return the IP bytes that notes would take up to the relay, each alone and sent once."""
+    """Return the IP bytes of notes on the way up to the relay if each went once, in a datagram of its own."""
     return sum(
         IP_UDP_BYTES + HEADER_BYTES + TAG_BYTES + len(frames.encode(Stamped(1, 1, 1, Kind.TIMED, message)))
         for message in messages

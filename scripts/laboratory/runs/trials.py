@@ -1,4 +1,5 @@
-"""Trials: the commands of scripts/lab, from a matrix of networks to points of the study run anew."""
+"""Trials: the work behind the commands of scripts/lab, from a matrix of networks to repeated points of the
+study."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -30,7 +31,10 @@ def matrix(
     ahead_ms: float, sizes: Sequence[int], events_per_s: float, seconds: float, seeds: int, where: str,
     schemes: Sequence[str] = (Scheme.JUDGED,),
 ) -> list[Point]:  # fmt: skip
-    """Return the points of a matrix. Raises LocalError for a combination that can't be run."""
+    """Return a point for each combination of the arguments.
+
+    repair: "on", "off" or "both". Raises LocalError for a combination that can't be run.
+    """
     if not networks:
         raise LocalError("no --network given: try --network hotel-wifi, or --help")
     if where == "virtual" and set(transports) != {"udp"}:
@@ -59,8 +63,8 @@ def run_points(
 ) -> list[Failure]:
     """Run the points that a file of rows lacks, and add their rows; return the failures.
 
-    All points run with their first seed, then all with the next, so a run that is stopped early has some of
-    each.
+    again: run even those that the file has. All points run with their first seed, then all with the next. So
+    a matrix that is stopped early has some runs of each point.
     """
     asked = [(point, seed) for point in points for seed in point.seeds]
     wanted = asked if again else runs.missing(list(points), rows.read(path, kind))
@@ -75,7 +79,7 @@ def run_points(
 def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, again: bool) -> int:
     """Run the points that are lacking, show all of them, and return the exit status.
 
-    points: either all genuine, whose rows are kept in a file of their own, or none of them.
+    points: all of them are genuine, or none. Rows of genuine points are kept in a file of their own.
     """
     genuine = points[0].where == "genuine"
     path, picture = output / "rows.csv", output / "shares.png"
@@ -103,8 +107,8 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
 def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Sequence[str] = ()) -> int:
     """Run the trials that are lacking, write the page from all trials, and return the exit status.
 
-    words: run only the trials with one of them in their title, if any are given. Raises LocalError if there
-    is none.
+    words: if any are given, only trials whose title has one of them are run. Raises LocalError if there is no
+    such trial.
     """
     asked = envelope.points(where, words=words)
     if not asked:
@@ -157,14 +161,15 @@ def run_clock(console: Console) -> int:
 
 
 def show_page(console: Console, page: str, path: Path | None) -> None:
-    """Print a page of docs/. path: the file it was written to; None: not written, because runs failed."""
+    """Print a page of docs/. path: the file it was written to. None: it wasn't written, because runs
+    failed."""
     console.print(page, markup=False, highlight=False, soft_wrap=True)
     if path is not None:
         console.print(f"written: {path}")
 
 
 def refuse_where_it_cannot_work(points: Iterable[Point]) -> None:
-    """Raise LocalError with the names of points that this machine can't run."""
+    """Raise LocalError with the names of the points that this machine can't run, if there are any."""
     names: dict[str, list[str]] = {}
     for point in points:
         names.setdefault(point.where, []).append(point.name)
@@ -182,7 +187,8 @@ def a_row(result: object) -> Row:
 
 
 def run_quick(console: Console, jobs: int) -> int:
-    """Run a small study in a temporary folder: does everything from run to text work?"""
+    """Run a small study in a temporary folder, to see that everything from run to text works. Return the exit
+    status."""
     with tempfile.TemporaryDirectory(prefix="lab-quick-") as folder:
         place = study.Place(Path(folder) / "STUDY.md", Path(folder) / "study")
         status = study.run(
@@ -197,7 +203,7 @@ def run_quick(console: Console, jobs: int) -> int:
 
 
 def run_repeat(console: Console, names: Sequence[str], jobs: int) -> int:
-    """Run points of the committed study anew and judge them; return the exit status."""
+    """Run points of the committed study anew with other seeds and compare; return the exit status."""
     plan = studyplan.virtual_points() + studyplan.netlab_points()
     committed = study.asked_for(rows.read(study.COMMITTED.rows, Row), plan)
     if not committed:

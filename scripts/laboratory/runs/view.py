@@ -1,4 +1,4 @@
-"""Cells of a matrix as tables for a terminal. Pure but for the look."""
+"""View: cells of a matrix, and genuine runs, as tables for a terminal. Pure."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,8 @@ def table_of(cells: Sequence[Cell]) -> Table:
 
 
 def table_of_runs(found: Sequence[GenuineRow]) -> Table:
-    """Return genuine runs one by one: the fate of their notes and of all messages of the room."""
+    """Return genuine runs as a table, one run a line: the fate of their notes and of all messages of the
+    room."""
     table = Table(
         "network", "seed", "events", "missing", "late", "out of order", "different", "re-timed", "moved",
         "unavoidable", "margin p1/p50", "late by scsynth", "messages (diverging)",
@@ -45,7 +46,7 @@ def table_of_runs(found: Sequence[GenuineRow]) -> Table:
 
 
 def lead_text(row: Row) -> str:
-    """Return a row's lead as it was asked for, and its last value if it tuned itself."""
+    """Return a row's lead as it was asked for. If the lead tuned itself, its last value is added."""
     if row.lead_ms is not None:
         return f"{row.lead_ms:g} ms"
     return "auto" if row.lead_ms_last is None else f"auto, {row.lead_ms_last:.0f} ms"

@@ -1,4 +1,4 @@
-"""A bridge with a bad local clock, which runs LAB_SKEW_PPM faster than the machine's. For clock runs alone.
+"""Gives a bridge a bad local clock, which runs LAB_SKEW_PPM faster than the machine's. For clock runs alone.
 
 Python imports this module by itself if its folder is in PYTHONPATH. It changes bridges and no other program.
 """
@@ -9,7 +9,7 @@ import time
 
 
 def skew(ppm: float) -> None:
-    """Let time.monotonic_ns run `ppm` faster, from now on. It is all that a bridge takes local time from."""
+    """Let time.monotonic_ns run `ppm` faster, from now on. A bridge takes local time from no other clock."""
     true_ns, thousandths = time.monotonic_ns, round(ppm * 1000)
     zero_ns = true_ns()
 
