@@ -7,7 +7,7 @@ from bridge.effects import Tell
 from relay.wire.carrier import Carrier
 from relay.wire.control import Member, Refused
 from relay.wire.counted_nouns import counted
-from relay.wire.errors import MalformedControl
+from relay.wire.errors import RemoteError
 from relay.wire.guard import OutOfRange
 from relay.wire.ranges import FREE
 
@@ -29,7 +29,7 @@ def refused(answer: Refused) -> str:
     return f"the relay says: {answer.text}{again}"
 
 
-def not_understood(error: MalformedControl) -> str:
+def not_understood(error: RemoteError) -> str:
     """Return the text for a control message of the relay that can't be decoded."""
     return f"the relay can't be understood: {error}; is its version of jamrelay the same as yours?"
 

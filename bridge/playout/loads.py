@@ -45,8 +45,11 @@ class Loads:
     def loaded_before(self, payloads: list[bytes], own: Origin) -> None:
         """Note the local player's loads among the messages of his boot state: his scsynth has them all."""
         for meaning in map(Meaning, payloads):
-            if meaning.loads is not None:
-                self.loaded(own.buffer(meaning.loads))
+            try:
+                if meaning.loads is not None:
+                    self.loaded(own.buffer(meaning.loads))
+            except RemoteError as error:
+                self._accounts.refuse(error)
 
     def load(self, meaning: Meaning, origin: Origin) -> None:
         """Load a buffer of another member. Refusals and missing files are counted."""

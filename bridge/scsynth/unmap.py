@@ -16,7 +16,7 @@ from relay.wire.write import NO_NODE
 
 _ROOT = 0
 _PARENT_TO_NEXT = (1, 2, 3)
-_IS_GROUP, _HEAD_OF_GROUP, _TAIL_OF_GROUP = 4, 5, 6
+_HEAD_OF_GROUP, _TAIL_OF_GROUP = 5, 6
 _NUMBER = re.compile(r"(?<![\w.-])[0-9]{1,10}(?![\w.])")
 _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")

@@ -115,7 +115,7 @@ class Connection:
                 raise self._trouble
             return None
         message = control.decode_down(payload)
-        if self._carrier.reliable and isinstance(message, control.Welcome):
+        if self._carrier.reliable and self._events is None and isinstance(message, control.Welcome):
             await self._open_events(self._control)
         return message
 
@@ -124,14 +124,18 @@ class Connection:
         try:
             # The host that answered, since a name may stand for several.
             beside = Endpoint(stream.peer.host, self._endpoint.port)
-            self._events = await tls.connect(
+            events = await tls.connect(
                 beside, pins=None, expected_fingerprint=stream.fingerprint, events=True
             )
         except LocalError as error:
             self._trouble = LocalError(f"no connection for events: {error}")
             stream.abort()
             return
-        self._reader = asyncio.create_task(self._read(self._events, stream))
+        if self._control is not stream:  # ended meanwhile
+            events.abort()
+            return
+        self._events = events
+        self._reader = asyncio.create_task(self._read(events, stream))
 
     async def welcome(self, hello: control.Hello) -> control.Welcome | control.Refused:
         """Connect, send `hello` and return the answer, a Welcome or a refusal.

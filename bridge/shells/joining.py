@@ -18,7 +18,7 @@ from bridge.shells.connection import Connection
 from bridge.shells.retries import Retries
 from clock import sources
 from relay.wire import control
-from relay.wire.errors import LocalError, MalformedControl
+from relay.wire.errors import LocalError, MalformedControl, RemoteError
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Joiner:
             while (message := await self._hear()) is not None:
                 bridge.relay_says(message, sources.read())
                 settle()
-        except MalformedControl as error:
+        except RemoteError as error:
             self._out(notices.not_understood(error))
 
     async def _hear(self) -> control.Down | None:

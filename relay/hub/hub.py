@@ -37,6 +37,10 @@ FAMILIES = tuple(
 )
 """The hub's own families of control messages. The facets of its rooms add theirs."""
 
+NO_STATISTICS = control.Refused(
+    reason="fault", text="this relay can't gather its statistics: its log says why; the music goes on"
+)
+
 
 class RelayHub:
     """All rooms of one relay."""
@@ -83,6 +87,7 @@ class RelayHub:
     def control_closed(self, connection: int, now: int) -> list[Effect]:
         """Note that a connection ended. Its seat stays reserved."""
         self.probing.closed(connection)
+        self._desk.forget(connection)
         return self._reception.closed(connection, now)
 
     def stats(self, room_name: str | None, now: int) -> Stats:
@@ -118,7 +123,10 @@ class RelayHub:
     def _statistics(self, now: int) -> list[Effect]:
         """Continue to gather statistics, and return the complete answers."""
         return [
-            SendControl(answer.connection, self._stats(answer.room_name, answer.rooms, now))
+            SendControl(
+                answer.connection,
+                NO_STATISTICS if answer.rooms is None else self._stats(answer.room_name, answer.rooms, now),
+            )
             for answer in self._desk.turn(now)
         ]
 

@@ -4,6 +4,7 @@ Pure; instants are session timetags. A room's statistics are gathered at most on
 Requests in between get the same ones. Bound: QUESTIONS_MAX requests wait.
 """
 
+import logging
 from collections import deque
 from collections.abc import Generator, Mapping
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from relay.room.room import Room
 from relay.stats.gather import gather
 from relay.wire.stats import RoomStats
 from relay.wire.timetag import ticks
+
+log = logging.getLogger(__name__)
 
 KEPT = ticks(1.0)
 STEPS_A_TURN = 4
@@ -24,11 +27,12 @@ _Work = Generator[None, None, list[RoomStats]]
 
 
 class Answer(NamedTuple):
-    """The rooms' statistics for one request: of all rooms if `room_name` is None."""
+    """The rooms' statistics for one request: of all rooms if `room_name` is None. rooms: None if gathering
+    failed."""
 
     connection: int
     room_name: str | None
-    rooms: list[RoomStats]
+    rooms: list[RoomStats] | None
 
 
 class _Kept(NamedTuple):
@@ -71,9 +75,20 @@ class StatsDesk:
                 next(self._work)
             except StopIteration as end:
                 answers.append(Answer(connection, room_name, end.value))
-                self._questions.popleft()
-                self._work = None
+            except Exception:  # a facet's fault, which must cost nobody's music
+                log.exception("our fault: no statistics of room %s", room_name or "(all)")
+                answers.append(Answer(connection, room_name, None))
+            else:
+                continue
+            self._questions.popleft()
+            self._work = None
         return answers
+
+    def forget(self, connection: int) -> None:
+        """Drop the requests of a connection that has ended."""
+        if self._questions and self._questions[0][0] == connection:
+            self._work = None
+        self._questions = deque(one for one in self._questions if one[0] != connection)
 
     def gather_now(self, room_name: str | None) -> list[RoomStats]:
         """Return the present statistics, however long gathering takes."""

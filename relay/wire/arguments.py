@@ -63,14 +63,15 @@ def fields(message: Message) -> Iterator[tuple[int, Field]]:
 def whole(message: Message, index: int) -> int:
     """Return a number that must be whole: i, or f without a fraction.
 
-    Raises Refused otherwise, also for NaN and infinity.
+    Raises Refused otherwise, also for NaN, infinity, and an argument that is missing.
     """
-    tag = message.tags[index]
+    tag = message.tags[index : index + 1]
     if tag == "i":
         number: int = _INT.unpack_from(message.raw, message.offsets[index])[0]
         return number
     if tag != "f":
-        raise Refused("arguments", f"{message.address} argument {index}: expected a number, found tag {tag}")
+        found = f"tag {tag}" if tag else "none"
+        raise Refused("arguments", f"{message.address} argument {index}: expected a number, found {found}")
     value: float = _FLOAT.unpack_from(message.raw, message.offsets[index])[0]
     if not value.is_integer():
         raise Refused("not-integral", f"{message.address} argument {index}: {value}")

@@ -52,7 +52,8 @@ class Unheard(Facet):
 
     def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
         """Count events without a verdict."""
-        self._count(slot, why, events)
+        if events:
+            self._count(slot, why, events)
 
     def wake(self, now: int) -> list[Effect]:
         """Send the messages that are due."""

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from relay.wire.control.family import Family
 from relay.wire.control.fields import ChannelNumber, Channels, Count, Key, Name, Slot, Software, Ticks, Token
-from relay.wire.control.room import Member
+from relay.wire.control.room import Member, require_timing
 from relay.wire.sequence import Ramp, Scheme
 
 FirstSeq = Annotated[int, Meta(ge=1, le=2**31)]
@@ -64,6 +64,9 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED
     members: list[Member]
+
+    def __post_init__(self) -> None:
+        require_timing(self.lead, self.shift, self.lead_was, self.shift_was)
 
 
 class Admission(Struct, tag="admission", frozen=True, kw_only=True):

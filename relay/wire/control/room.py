@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 
 from relay.wire.control.family import Family
 from relay.wire.control.fields import Channels, Name, Slot, Ticks
-from relay.wire.sequence import Ramp, Scheme
+from relay.wire.errors import LocalError
+from relay.wire.sequence import Ramp, Scheme, Timing
 
 MAX_NOTICE = 400
 """Characters: three lines of a terminal."""
@@ -35,7 +36,8 @@ class Settings(Struct, tag="settings", frozen=True, kw_only=True):
     """Lead, shift and horizon H of the room, in ticks. They are sent whenever one changes.
 
     lead_was, shift_was: the values before, and when they change into these. repair: whether missing events
-    are asked for. scheme: the rule that keeps the members together.
+    are asked for. scheme: the rule that keeps the members together. Settings with a shift that is greater
+    than the lead at any instant are malformed.
     """
 
     lead: Ticks
@@ -46,11 +48,22 @@ class Settings(Struct, tag="settings", frozen=True, kw_only=True):
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED
 
+    def __post_init__(self) -> None:
+        require_timing(self.lead, self.shift, self.lead_was, self.shift_was)
+
 
 class Notice(Struct, tag="notice", frozen=True, kw_only=True):
     """A text for the person at this bridge."""
 
     text: Annotated[str, Meta(max_length=MAX_NOTICE)]
+
+
+def require_timing(lead: int, shift: int, lead_was: Ramp | None, shift_was: Ramp | None) -> None:
+    """Raise ValueError, which makes a message malformed, unless these (ticks) are a room's timing."""
+    try:
+        Timing(lead, shift, lead_was, shift_was)
+    except LocalError as error:
+        raise ValueError(str(error)) from None
 
 
 FAMILY = Family(down=(Roster, Settings, Notice))

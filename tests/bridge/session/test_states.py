@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import product
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from bridge.session.session import JamSession
 from bridge.session.states import OF_THE_RELAY, TABLE, Event, State, after
 from relay.wire import control
 from relay.wire.errors import LocalError, RemoteError
+from relay.wire.stats import Stats
 from relay.wire.timetag import ticks
 from tests.worlds.bridge import Bench, reading
 from tests.worlds.places import ROOT
@@ -28,7 +30,14 @@ NEWS = (
 UNASKED = (
     control.Admission(room="main", members=[]),
     control.ProbeWelcome(channel=1, key_up=bytes(32), key_down=bytes(32)),
+    control.ProbeReport(arrivals=[]),
+    Stats(software="", uptime_s=1.0, members=0, rooms=[], datagrams_in=0, datagrams_refused=0),
 )
+
+
+def test_every_message_of_a_relay_is_tried() -> None:
+    tried = {type(one) for one in (*NEWS, *UNASKED, REFUSED)} | {control.Welcome}
+    assert tried == set(get_args(control.Down))
 
 
 def ids(pair: tuple[State, Event]) -> str:

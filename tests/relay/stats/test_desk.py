@@ -109,3 +109,33 @@ def test_so_many_questions_wait_and_no_more() -> None:
     assert not desk.ask(QUESTIONS_MAX, None)
     assert desk.turn(1)
     assert desk.ask(QUESTIONS_MAX, None)
+
+
+def test_questions_of_a_connection_that_has_ended_are_not_gathered(gathered: Counter[str]) -> None:
+    jam = full_house()
+    first, second = asker(jam), asker(jam, "192.0.2.100")
+    for one in (first, first, second):
+        jam.hub.receive_control(one.connection, control.StatsRequest(), jam.now, host=one.address[0])
+    before = gathered.total()
+    assert 0 < before < ROOMS * MEMBERS
+    for one in (first, second):
+        jam.hub.control_closed(one.connection, jam.now)
+    jam.finish_gathering()
+    assert gathered.total() == before
+
+
+def test_a_fault_while_gathering_costs_nobody_anything_but_that_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    jam = full_house()
+    with monkeypatch.context() as broken:
+        broken.setattr(gather, "_member_stats", lambda *_, **__: 1 / 0)
+        unlucky = asker(jam)
+        unlucky.say(control.StatsRequest(room="room 1"))
+        jam.finish_gathering()
+    lucky = asker(jam, "192.0.2.100")
+    lucky.say(control.StatsRequest(room="room 1"))
+    jam.finish_gathering()
+    assert [refused.reason for refused in unlucky.heard(control.Refused)] == ["fault"]
+    assert len(lucky.heard(Stats)) == 1
+    assert "no statistics of room room 1" in caplog.text

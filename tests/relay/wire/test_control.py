@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from relay.wire import control, names
 from relay.wire.errors import MalformedControl
+from relay.wire.sequence import Ramp
+from relay.wire.timetag import ticks
 from relay.wire.version import PROTOCOL_VERSION
 from tests.worlds import places
 
@@ -162,3 +164,12 @@ def test_a_cleaned_name_is_printable_not_empty_and_fits(text: str) -> None:
 )
 def test_names_lose_what_would_disturb_a_terminal(text: str, name: str) -> None:
     assert names.clean_name(text) == name
+
+
+@pytest.mark.parametrize("changed", [{"shift": ticks(0.3)}, {"shift_was": Ramp(ticks(0.3), 1, 2)}])
+def test_settings_with_a_shift_beyond_the_lead_are_malformed(changed: dict[str, object]) -> None:
+    good = control.encode(control.Settings(lead=ticks(0.2), shift=0, horizon=0))
+    bad = msgspec.msgpack.encode(msgspec.msgpack.decode(good) | changed)
+    assert control.decode_down(good)
+    with pytest.raises(MalformedControl, match="the shift must lie between 0 and the lead"):
+        control.decode_down(bad)
