@@ -1,6 +1,7 @@
-"""Log of an emulated network: every decision about every datagram, and the instant of its execution.
+"""Log of an emulated network: every decision about every datagram, and the instants at which it was carried
+out.
 
-The file is one line of JSON, the header, then rows of ROW_BYTES each, in the order in which they were
+The file is one line of JSON, the header, then rows of ROW_BYTES each. A row is written when its datagram is
 finished. A log that was cut short ends with its last whole row. Times are seconds of the emulation. The
 header gives the CLOCK_MONOTONIC and the CLOCK_REALTIME of second 0, so other records can be lined up with the
 log.
@@ -25,8 +26,11 @@ PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 NEVER = float("nan")
 
 ROW = struct.Struct("<HBBBxHIIddddd")
-"""leg, way, protocol, fate, size, index, (reserved); then in s, NaN for never: at, arrival, arrival of the
-copy, written, written of the copy."""
+"""A row: leg, way, protocol, fate, size in bytes, index, (reserved), then five instants.
+
+The instants are: the datagram was read (at), its arrival, the arrival of its copy, the datagram was written,
+its copy was written. They are in seconds of the emulation; NaN means never.
+"""
 ROW_BYTES = ROW.size
 ROW_TYPE = np.dtype(
     [
@@ -40,11 +44,11 @@ Rows = np.ndarray[Any, np.dtype[Any]]
 
 
 class DecisionLogError(ValueError):
-    """Not a log of netlab, or a log of another version. The text names the finding."""
+    """Raised for what isn't a log of netlab, or a log of another version. The text has what was found."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line of a log. names: the legs, in the order of their numbers in the rows."""
+    """The first line of a log. names: the legs' names. A leg's place among them is its number in the rows."""
 
     jamrelay_netlab: int = LOG_VERSION
     version: str
@@ -60,19 +64,23 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Log:
-    """A log as read. rows: numpy, ROW_TYPE, sorted by leg, way, index; fate is an index into FATES."""
+    """A log as read.
+
+    rows: an array of ROW_TYPE, sorted by leg, way, index. The fate of a row is an index into FATES.
+    """
 
     header: Header
     rows: Rows
 
     def leg(self, name: str) -> Leg:
-        """Return the leg as it was asked for. Raises KeyError."""
+        """Return the leg of a name, with the network that was asked for. Raises KeyError."""
         if name not in self.header.names:
             raise KeyError(f"no leg {name!r} in this log, but {', '.join(self.header.names)}")
         return self.header.legs[self.header.names.index(name)]
 
     def way(self, name: str, way: str) -> Way:
-        """Return one direction ("up" or "down") as it was asked for. Raises KeyError."""
+        """Return one direction ("up" or "down") of a leg, with the network that was asked for. Raises
+        KeyError."""
         leg = self.leg(name)
         return {"up": leg.up, "down": leg.down}[way]
 
@@ -85,7 +93,7 @@ class Log:
         return found
 
     def decisions(self, name: str, way: str) -> list[Decision]:
-        """Return the decisions of one direction, as they were made. Raises KeyError."""
+        """Return the decisions about one direction of one leg, as they were made. Raises KeyError."""
         return [
             Decision(
                 index=int(row["index"]),
@@ -101,7 +109,7 @@ class Log:
 
 
 def header_line(header: Header) -> bytes:
-    """Return the header as a log begins with it."""
+    """Return the first line of a log with this header."""
     return msgspec.json.encode(header) + b"\n"
 
 
@@ -130,9 +138,10 @@ def read_log(path: Path | str) -> Log:
 
 
 def first_difference(log: Log, name: str, way: str) -> str | None:
-    """Repeat a logged way's decisions with the model and the same seed; return None if all are alike.
+    """Repeat a logged way's decisions with the model and the same seed; return None if all are the same.
 
-    Otherwise return the first decision that differs, in words. Alike means every bit of every arrival.
+    Otherwise return the first decision that differs, in words. The same means: to the last bit of every
+    arrival.
     """
     model = Impairment(log.way(name, way), seed=log.header.seed, name=way_name(name, way))
     for logged in log.decisions(name, way):

@@ -1,11 +1,11 @@
 """The emulator: reads datagrams from TUN devices, asks the model for their fate, and executes it in time.
 
 It is a process of its own with one thread that matters, under SCHED_FIFO if allowed. `star` starts it with
-the devices' descriptors and a plan on its stdin. The plan's pipe stays open. Its end ends the emulator, also
-after SIGKILL of the star, and the emulator then kills every process left in the star's namespaces.
+the devices' descriptors and writes a plan to its stdin. Then the pipe stays open. The emulator ends when the
+pipe does, also after SIGKILL of the star, and kills every process left in the star's namespaces.
 
 A star: members send to the relay ("up") and the relay to members ("down"). Any other datagram has no route
-and is counted. No call in the loop waits, but for the one that waits for work.
+and is counted. No call in the loop waits, except the one that waits for work.
 """
 
 import contextlib
@@ -42,16 +42,20 @@ from laboratory.star.decisionlog import (
 from relay.netmodel.impairment import Decision, Impairment, Leg
 
 PRIORITY = 20
-"""Priority under SCHED_FIFO: above the programs it emulates for, below the kernel's own threads (50)."""
+"""Priority under SCHED_FIFO. It is above the programs on the network, and below the kernel's own threads
+(50)."""
 DATAGRAM_BYTES = 65_536
 AT_ONCE = 32
-"""Datagrams read from one device before due datagrams get their turn."""
+"""Datagrams that are read from one device at a time. Then it is the turn of datagrams that are due."""
 IDLE_S = 0.2
 FLUSH_ROWS = 1_000
 ROWS_AT_ONCE = 32
 ROWS_TAKE_S = 0.000_1
-"""Time (s) for a few rows. They are made in the gaps, because hundreds of datagrams are due at one instant
-after a blocked way drains."""
+"""Time (s) that a few rows of the log take. They are made while no datagram is due for longer than this.
+
+After a blocked way drains, hundreds of datagrams are due at one instant, and rows would delay them. If more
+than FINISHED_MAX datagrams wait for their rows, some rows are made in any case.
+"""
 FINISHED_MAX = 50_000
 FLUSH_S = 0.5
 TIMER_SLACK_NS = 1
@@ -61,7 +65,7 @@ FATE_NUMBERS = {fate: number for number, fate in enumerate(FATES)}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The star's orders. Descriptors are those that the emulator inherited."""
+    """The star's orders to the emulator. relay_tun, tuns: descriptors that the emulator inherited."""
 
     seed: int
     relay_address: str
@@ -71,13 +75,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tuns: list[int]
     legs: list[Leg]
     inodes: list[int]
-    """The namespaces whose processes are killed at the end."""
+    """Inodes of the namespaces whose processes the emulator kills at the end."""
     log: str | None
     realtime: bool
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """The emulator's first word: when its time 0 was."""
+    """The first message of the emulator: the two clocks' readings (ns) at its second 0."""
 
     zero_monotonic_ns: int
     zero_realtime_ns: int
@@ -85,16 +89,16 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """The emulator's last word."""
+    """The last message of the emulator: its counts."""
 
     datagrams: int
-    """Datagrams decided."""
+    """Datagrams whose fate was decided."""
     no_route: int
     """Datagrams between members, to unknown addresses, or not IPv4."""
     refused: int
     """Datagrams that a device refused when they were due, because its interface was down."""
     in_flight: int
-    """Datagrams not yet due at the end."""
+    """Datagrams that were not yet due at the end."""
     cpu_s: float
     seconds: float
 
@@ -110,11 +114,11 @@ class LogWriter:
         self._thread.start()
 
     def write(self, rows: bytes) -> None:
-        """Have whole rows written soon."""
+        """Hand whole rows to the thread, which writes them soon."""
         self._queue.put(rows)
 
     def close(self) -> None:
-        """Write the rest and close the file."""
+        """Wait until all rows are written, and close the file."""
         self._queue.put(None)
         self._thread.join()
         self._file.close()
@@ -126,7 +130,7 @@ class LogWriter:
 
 @dataclass(slots=True, eq=False)
 class Direction:
-    """One way of one leg, as the loop needs it."""
+    """One way of one leg, with what the loop needs: the model's `decide`, and the device to write to."""
 
     leg: int
     way: int
@@ -136,7 +140,10 @@ class Direction:
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """One datagram under way, perhaps with a copy. written_s: when each was written, NEVER until then."""
+    """One datagram under way, perhaps with a copy.
+
+    written_s: when the datagram and its copy were written, in seconds of the emulation; NEVER until then.
+    """
 
     ways: Direction
     decision: Decision
@@ -144,7 +151,7 @@ class Flight:
     written_s: list[float]
 
     def row(self) -> bytes:
-        """Return the log's row, with the facts known so far."""
+        """Return the datagram's row of the log, with the facts known so far."""
         decision = self.decision
         first, copy, *_ = *decision.arrivals_s, NEVER, NEVER
         written, copy_written, *_ = *self.written_s, NEVER, NEVER
@@ -156,11 +163,12 @@ class Flight:
 
 
 Heap = list[tuple[float, int, Flight, int]]
-"""(due, serial, flight, index of the arrival)"""
+"""The arrivals to come: (due in s of the emulation, serial number, flight, 0 for the datagram or 1 for its
+copy)."""
 
 
 class Emulator:
-    """The loop, flat and without luxury: it is the one place here where microseconds count."""
+    """The emulator's loop. Its code is flat and plain, because only here microseconds count."""
 
     def __init__(self, plan: Plan, zero_ns: int, log: LogWriter | None) -> None:
         self._zero_ns = zero_ns
@@ -185,7 +193,8 @@ class Emulator:
         self.stopped = False
 
     def run(self, lifeline: int) -> None:
-        """Work until the lifeline ends or a signal sets `stopped`; then log the rest."""
+        """Work until `lifeline`, a descriptor, ends or a signal sets `stopped`. Then log the datagrams still
+        under way."""
         descriptors = [self._relay_tun, *self._ups, lifeline]
         while not self.stopped:
             left_s = self._left_s()
@@ -277,7 +286,7 @@ class Emulator:
 
 
 def main() -> int:
-    """Read the plan from stdin, say Ready on stdout, work until stdin ends, say Ending."""
+    """Read the plan from stdin, write Ready to stdout, work until stdin ends, write Ending."""
     with open(0, "rb", buffering=0, closefd=False) as stdin:
         line = b""
         while not line.endswith(b"\n"):
@@ -333,7 +342,8 @@ def main() -> int:
 
 
 def readings() -> tuple[int, int]:
-    """Return (monotonic, realtime) in ns of one instant: the closest of ten pairs of readings."""
+    """Return (monotonic, realtime) in ns of one instant. Of ten tries it takes the one that took least
+    time."""
     best = (1 << 62, 0, 0)
     for _ in range(10):
         before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
@@ -342,7 +352,7 @@ def readings() -> tuple[int, int]:
 
 
 def run_in_real_time() -> bool:
-    """Ask for SCHED_FIFO and exact timers; return whether they were granted."""
+    """Ask the kernel for SCHED_FIFO and exact timers; return whether SCHED_FIFO was granted."""
     namespaces.set_timer_slack(TIMER_SLACK_NS)
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))

@@ -1,10 +1,13 @@
 """Network namespaces with a TUN device each, made and held by file descriptors alone.
 
 Linux only. Needs /dev/net/tun and root, or the same capabilities in a user namespace. No namespace has a
-name: it lives as long as a process holds one of its descriptors or runs in it, so nothing is left behind
-however a program ends. A namespace belongs to a thread. So each is made, entered and configured in a short
-thread of its own, and the caller's threads stay outside. Interfaces are configured with pyroute2, since
-iproute2 isn't everywhere. Sources: setns(2), the kernel's Documentation/networking/tuntap.rst.
+name. It lives as long as a process holds one of its descriptors or runs in it, so nothing is left behind
+however a program ends.
+
+The kernel puts threads, not processes, into namespaces. So each namespace is made, entered and configured in
+a short thread of its own, and the caller's threads stay outside. Interfaces are configured with pyroute2,
+because iproute2 isn't installed everywhere. Sources: setns(2), the kernel's
+Documentation/networking/tuntap.rst.
 """
 
 import contextlib
@@ -26,11 +29,14 @@ PREFIX_BITS = 16
 MTU = 1500
 INTERFACE = "jam"
 QUEUE_DATAGRAMS = 20_000
-"""Length of the kernel's queue for an emulator that is a moment late: 4 s at 5,000 datagrams a second. The
-default of 500 would lose datagrams that no log knows of."""
+"""Length of the kernel's queue in front of the emulator, for moments in which the emulator is late.
+
+It is enough for 4 s at 5,000 datagrams a second. The default of 500 would lose datagrams without a trace in
+any log.
+"""
 
 REFUSE = "NETLAB_REFUSE"
-"""Environment variable. Its text is taken as the reason why netlab can't work here, to try that case."""
+"""Name of an environment variable for tests. Its text is taken as the reason why netlab can't work here."""
 
 TUN_DEVICE = Path("/dev/net/tun")
 CLONE_NEWNET = 0x40000000
@@ -44,7 +50,7 @@ T = TypeVar("T")
 
 
 class NetlabError(RuntimeError):
-    """Netlab can't do this on this machine. The text gives the finding and the remedy."""
+    """Raised when netlab can't do something on this machine. The text has the finding and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,13 @@ class Namespace:
     inode: int
 
     def close(self) -> None:
-        """Let go of both descriptors. Idempotent only by the caller's care, as os.close is."""
+        """Close both descriptors. Call it once: as with os.close, a second call might close other files."""
         os.close(self.net_fd)
         os.close(self.tun_fd)
 
 
 def why_not() -> str | None:
-    """Return why namespaces and TUN devices can't be made here, in words, or None if they can: it tries."""
+    """Try to make a namespace and a TUN device. Return in words why that fails here, or None if it works."""
     if refused := os.environ.get(REFUSE):
         return refused
     if not sys.platform.startswith("linux"):
@@ -86,8 +92,9 @@ def make(address: str, congestion: str | None = None) -> Namespace:
     """Make a namespace whose TUN device has `address` in NETWORK.
 
     congestion: TCP's congestion control for all connections over that device, as "cubic" or "bbr"; None: the
-    kernel's default. It is set on the route: in a namespace the sysctl refuses any that the host doesn't list
-    as allowed, and the host's settings aren't ours to change. Raises NetlabError.
+    kernel's default. It is set on the route, not by sysctl. In a namespace the sysctl refuses any congestion
+    control that the host doesn't list as allowed, and we don't change the host's settings. Raises
+    NetlabError.
     """
 
     def inside() -> Namespace:
@@ -112,7 +119,8 @@ def make(address: str, congestion: str | None = None) -> Namespace:
 
 
 def call_inside(net_fd: int, function: Callable[[], T]) -> T:
-    """Return function() as run in a thread inside the namespace. A socket made there stays there."""
+    """Run function() in a thread inside the namespace and return its result. A socket made there stays
+    there."""
 
     def inside() -> T:
         enter(net_fd)
@@ -134,7 +142,7 @@ def set_timer_slack(slack_ns: int) -> None:
 
 
 def lost_at_devices(net_fd: int) -> int:
-    """Return how many datagrams the namespace's TUN device has dropped. No log knows of them."""
+    """Return how many datagrams the namespace's TUN device has dropped. No log has these datagrams."""
 
     def read() -> int:
         for line in Path("/proc/thread-self/net/dev").read_text("ascii").splitlines():
@@ -157,10 +165,10 @@ def processes_in(inodes: set[int]) -> list[int]:
 
 
 def end_processes_in(inodes: set[int], number: int = signal.SIGKILL) -> int:
-    """Signal all processes in the namespaces and return their number.
+    """Send a signal (`number`) to all processes in the namespaces; return how many they were.
 
     All of them were started by us or by our children. A process is held by its pidfd and checked again before
-    it is signalled, so a pid used anew can't be hit.
+    it is signalled. So a pid that another process has got meanwhile can't be hit.
     """
     count = 0
     for pid in processes_in(inodes):

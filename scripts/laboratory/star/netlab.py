@@ -38,7 +38,7 @@ NAMES = ("anna", "bob", "cleo", "dora", "emil", "frida", "gus", "hanna")
 LISTEN_S = 10.0
 FAREWELL_S = 5.0
 TABLE_COLUMNS = 160
-"""Width of the widest table. A narrow terminal had better wrap it than cut its figures."""
+"""Columns of the widest table. In a narrower terminal lines are wrapped, so that no figure is cut off."""
 
 
 class Programs:
@@ -53,14 +53,15 @@ class Programs:
         self._rest: dict[str, bytes] = {}
 
     def listen(self, name: str, child: "subprocess.Popen[bytes]") -> None:
-        """Print a child's output from now on, with its place's name before each line."""
+        """Print a child's output from now on, each line with `name`, the place in which the child runs, in
+        front."""
         assert child.stdout is not None
         os.set_blocking(child.stdout.fileno(), False)
         self._selector.register(child.stdout, selectors.EVENT_READ, name)
         self._rest[name] = b""
 
     def hear(self, timeout_s: float) -> bool:
-        """Print the output that comes within timeout_s; return whether there was any."""
+        """Wait for output for up to timeout_s, and print what there is; return whether there was any."""
         ready = self._selector.select(timeout_s)
         for key, _ in ready:
             name = key.data
@@ -78,7 +79,10 @@ class Programs:
 
 
 def members_of(text: str) -> list[str]:
-    """Return the members' names: of a number ("3") the first of NAMES, else the names ("anna,zoe")."""
+    """Return the names of the members that a text asks for.
+
+    A number ("3") means the first names of NAMES; any other text is the names themselves ("anna,zoe").
+    """
     if text.isdigit():
         count = int(text)
         names = [NAMES[i] if i < len(NAMES) else f"member{i + 1}" for i in range(min(count, MEMBERS_MAX + 1))]
@@ -92,7 +96,8 @@ def members_of(text: str) -> list[str]:
 
 
 def legs_of(profile: str, members: Sequence[str], exceptions: Sequence[str]) -> dict[str, Leg]:
-    """Return each member's leg: the profile's, except for the exceptions ("bob=dsl,loss=5%")."""
+    """Return each member's leg: the profile's, except for members with one of their own
+    ("bob=dsl,loss=5%")."""
     try:
         return legs_over(" | ".join([profile, *exceptions]), members)
     except LocalError as error:
@@ -100,7 +105,11 @@ def legs_of(profile: str, members: Sequence[str], exceptions: Sequence[str]) -> 
 
 
 def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: Programs) -> None:
-    """Run the relay's and the members' programs to the members' end, or to Ctrl-C."""
+    """Run the relay's and the members' programs until all members' programs have ended, or until Ctrl-C.
+
+    relay: "serve" for a jamrelay, "none", or a command line. command: each member's program. outcome: gets
+    the exit statuses, unless it was Ctrl-C.
+    """
     settings = os.environ | {"NETLAB_RELAY": star.relay_address}
     paths = f"{Path(sys.executable).parent}{os.pathsep}{settings.get('PATH', '')}"
     settings |= {"PATH": paths, "PYTHONUNBUFFERED": "1"}
@@ -155,7 +164,7 @@ def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: P
 def check_profiles(
     names: Sequence[str], *, seed: int, rate: float, seconds: float, realtime: bool, console: Console
 ) -> dict[str, selfcheck.SelfCheck]:
-    """Run the self-check over profiles, or over networks as parse_leg reads them, with a progress bar."""
+    """Run the self-check over profiles or other networks that parse_leg reads, with a progress bar."""
     legs = {name: legs_of(name, [selfcheck.MEMBER], [])[selfcheck.MEMBER] for name in names}
     results = {}
     with progress_on(console) as progress:
@@ -175,7 +184,7 @@ def check_profiles(
 
 
 def as_json(value: object) -> str:
-    """Return JSON of reports; NaN, which JSON doesn't know, as null."""
+    """Return reports as JSON. NaN, which JSON doesn't know, becomes null."""
     return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
 
 

@@ -1,4 +1,4 @@
-"""Netlab's tables: figures as asked, as decided, as executed, and the verdict."""
+"""Netlab's tables of figures as asked for, as decided by the model and as executed, with the verdict."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,8 @@ WHY_STEADY = (
 
 
 def show_selfcheck(results: Mapping[str, SelfCheck], seed: int, console: Console) -> None:
-    """Print the self-check over networks."""
+    """Print a row for each way of each network that was self-checked, the faults in words, and the
+    verdict."""
     rows = [
         (
             name, way.report.name.rpartition("/")[2], _verdict(way.report), f"{result.rate:.0f}",

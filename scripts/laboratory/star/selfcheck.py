@@ -1,8 +1,8 @@
 """Self-check: sends numbered datagrams through a star and compares their arrivals with the log.
 
 Delay is measured from outside, from the clock read before sending to the kernel's receive stamp, and compared
-with the model's decision. So the error contains the emulator's waking up, reading and writing. Datagrams
-leave at even intervals of the emulation's own clock, in both directions in turn.
+with the delay that the model decided. So the error contains the time in which the emulator wakes up, reads
+and writes. Datagrams leave at even intervals of the emulation's own clock, up and down alternately.
 """
 
 import contextlib
@@ -28,23 +28,27 @@ from relay.netmodel.impairment import Leg
 MEMBER = "anna"
 PORT = 7707
 SIZE = 64
-"""Bytes of the IP datagram, few so that slow lines aren't full of it."""
+"""Bytes of each IP datagram: so few that they don't fill a slow line."""
 HEADERS = 28
 START_S = 0.3
-"""First instant of sending (s of the emulation), the same in each run, so that time lines are met at the same
-instants."""
+"""Instant at which sending begins, in seconds of the emulation. It is the same in each run, and so is the
+state of outages and bursts."""
 QUIET_S = 1.5
-"""Longer than the delay of any way here: after this silence (s) everything has arrived."""
+"""After this long (s) without an arrival, everything has arrived: it is longer than the delay of any way
+here."""
 DRAIN_S = 0.005
 NUMBER = struct.Struct("!I")
 
 Stamps = dict[int, list[int]]
-"""Number of a datagram -> arrivals of its copies (ns, realtime)."""
+"""The number of each datagram, with the instants at which its copies arrived (ns of CLOCK_REALTIME)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A way as seen from outside, beside its report. error_ms: arrival minus decided, (p50, p99, worst)."""
+    """A way as seen from outside, beside its report.
+
+    error_ms: how much later than decided datagrams arrived, as (p50, p99, worst).
+    """
 
     report: WayReport
     error_ms: tuple[float, float, float]
@@ -63,7 +67,7 @@ class SelfCheck:
 
     @property
     def is_ok(self) -> bool:
-        """Whether all is as asked."""
+        """Whether every way was as asked for, and in time."""
         return all(way.report.is_ok for way in self.ways)
 
 
@@ -76,9 +80,9 @@ def check(
     realtime: bool = True,
     tick: Callable[[float], None] = lambda _: None,
 ) -> SelfCheck:
-    """Send for `seconds` at `rate` (both directions together) and return the findings.
+    """Send for `seconds` at `rate` (datagrams a second, both directions together) and return the findings.
 
-    tick: is called with the seconds done, a few times a second. Raises NetlabError.
+    tick: is called a few times a second with the seconds done so far. Raises NetlabError.
     """
     with tempfile.TemporaryDirectory(prefix="netlab-") as folder:
         path = Path(folder) / "decisions.log"
@@ -104,9 +108,10 @@ def check(
 
 
 def compare(log: Log, way: str, sent_ns: list[int], came_ns: Stamps, faults: list[str]) -> list[float]:
-    """Return by how many ms each arrival was later than decided; add contradictions of the log to `faults`.
+    """Return how much later (ms) than decided each arrival was; add contradictions to the log to `faults`.
 
-    sent_ns: by number, from 0. The n-th datagram sent is the n-th in the log.
+    sent_ns: when each datagram was sent, by number. The n-th datagram sent is the n-th in the log. came_ns:
+    arrivals by number.
     """
     decisions = log.decisions(MEMBER, way)
     if len(decisions) != len(sent_ns):
@@ -129,7 +134,8 @@ def compare(log: Log, way: str, sent_ns: list[int], came_ns: Stamps, faults: lis
 def _converse(
     star: Star, rate: float, seconds: float, tick: Callable[[float], None]
 ) -> tuple[dict[str, list[int]], dict[str, Stamps]]:
-    """Send in both directions in turn; return when each number was sent, and when it came, by way."""
+    """Send up and down alternately. Return two things by way: when each datagram was sent (ns), and its
+    Stamps."""
     assert star.ready is not None
     member, relay = _socket(star, MEMBER), _socket(star, None)
     ends = ((member, (star.relay_address, PORT)), (relay, (star.member(MEMBER).address, PORT)))
@@ -188,7 +194,8 @@ def _drain(receivers: dict[str, socket.socket], came: dict[str, Stamps]) -> int:
 
 @contextlib.contextmanager
 def _in_front(realtime: bool) -> Iterator[None]:
-    """Run this thread in real time, below the emulator, so that only the emulator's delays are measured."""
+    """Give this thread real-time priority, below the emulator's, so that only the emulator's delays are
+    measured."""
     was = os.sched_getscheduler(0), os.sched_getparam(0)
     if realtime:
         set_timer_slack(1)

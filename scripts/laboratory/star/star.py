@@ -4,10 +4,12 @@
         star.relay.popen(["jamrelay", "serve"])
         star.member("anna").run(["ping", "-c", "3", star.relay_address])
 
-The relay is 10.77.0.1, member number i (from 1, in the order of `legs`) 10.77.i.1; nothing else can be
-reached from inside. Every process in the namespaces ends with the star, even if the star's process is killed.
-Programs started here die with the thread that started them. The emulator notices the end by a pipe and kills
-all others inside. Several stars at once don't meet.
+The relay is 10.77.0.1, member number i (from 1, in the order of `legs`) 10.77.i.1. Nothing else can be
+reached from inside.
+
+Every process in the namespaces ends with the star, even if the star's process is killed. Programs started by
+`Host.popen` and `Host.run` die with the thread that started them. All others are killed by the emulator,
+which notices the star's end by a pipe. Several stars can run at once without touching each other.
 """
 
 import contextlib
@@ -53,10 +55,10 @@ class Host:
         self.children: list[subprocess.Popen[Any]] = []
 
     def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
-        """Start a program inside; arguments as of subprocess.Popen (except preexec_fn).
+        """Start a program in this place; arguments as of subprocess.Popen (except preexec_fn).
 
         The program has a session of its own unless told otherwise. It dies (SIGKILL) with the calling thread,
-        so call this from a thread that lives as long as the star. The star ends the program when it is
+        so call this from a thread that lives as long as the star. The star ends the program when the star is
         closed.
         """
         kwargs.setdefault("start_new_session", True)
@@ -65,11 +67,12 @@ class Host:
         return child
 
     def run(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.CompletedProcess[Any]":
-        """Run a program inside to its end; arguments and errors as of subprocess.run (but preexec_fn)."""
+        """Run a program in this place until it ends; arguments and errors as of subprocess.run (except
+        preexec_fn)."""
         return subprocess.run([str(part) for part in command], preexec_fn=self._enter, **kwargs)
 
     def socket(self, family: int = socket.AF_INET, kind: int = socket.SOCK_DGRAM) -> socket.socket:
-        """Return a new socket of this place; it stays inside though this process is outside."""
+        """Return a new socket in this place's namespace. It stays there, though this process is outside."""
         return namespaces.call_inside(self._net_fd, lambda: socket.socket(family, kind))
 
     def _enter(self) -> None:
@@ -81,11 +84,13 @@ class Host:
 class Star:
     """Owner of the namespaces, the emulator and the programs inside. Use it as a context manager.
 
-    legs: member's name -> Leg. log: where the emulator writes every decision (laboratory.star.decisionlog);
-    complete when the star is closed; None: no log. congestion: TCP's congestion control inside ("cubic",
-    "bbr"), None: the kernel's default. realtime: let the emulator run under SCHED_FIFO where it may. awake:
-    keep the processors awake (laboratory.star.awake), where little else runs.
-    Raises NetlabError, in words, if it can't be set up here.
+    legs: each member's leg, by name. log: file for every decision of the emulator
+    (laboratory.star.decisionlog); it is complete when the star is closed; None: no log. congestion: TCP's
+    congestion control inside ("cubic", "bbr"); None: the kernel's default. realtime: let the emulator run
+    under SCHED_FIFO where it may. awake: keep the processors awake (laboratory.star.awake); for a machine
+    that has little else to do.
+
+    Raises NetlabError, in words, if a star can't be set up here.
     """
 
     legs: Mapping[str, Leg]
@@ -100,11 +105,11 @@ class Star:
             raise NetlabError(f"{len(self.legs)} members: a star has 1 to {MEMBERS_MAX}")
         self.relay_address = "10.77.0.1"
         self.ready: Ready | None = None
-        """The instant of the emulation's second 0, once it runs."""
+        """The clocks' readings at the emulation's second 0; None before the emulator runs."""
         self.ending: Ending | None = None
-        """The emulator's counts, once the star is closed."""
+        """The emulator's counts; None until the star is closed."""
         self.unlogged = 0
-        """Datagrams that the kernel dropped before or after the emulator, once the star is closed."""
+        """Datagrams that the kernel dropped before or after the emulator; known once the star is closed."""
         self._namespaces: list[Namespace] = []
         self._hosts: list[Host] = []
         self._emulator: subprocess.Popen[bytes] | None = None
@@ -130,12 +135,12 @@ class Star:
 
     @property
     def relay(self) -> Host:
-        """The middle."""
+        """The relay's place."""
         return self._hosts[0]
 
     @property
     def members(self) -> dict[str, Host]:
-        """All members by name, in the order of the legs."""
+        """All members' places by name, in the order of the legs."""
         return {host.name: host for host in self._hosts[1:]}
 
     def member(self, name: str) -> Host:
@@ -144,7 +149,7 @@ class Star:
 
     @property
     def emulator_pid(self) -> int:
-        """The emulator's process, to measure it."""
+        """Process id of the emulator, for measuring its load."""
         assert self._emulator is not None, "the star isn't open"
         return self._emulator.pid
 
@@ -159,11 +164,11 @@ class Star:
             raise NetlabError(f"the emulator ended with {self._emulator.returncode}: {self._complaint()}")
 
     def processes(self) -> list[int]:
-        """Return the pids of all that lives inside."""
+        """Return the pids of all processes inside."""
         return namespaces.processes_in({host.inode for host in self._hosts})
 
     def close(self) -> None:
-        """End all programs inside (SIGTERM, then SIGKILL), then the emulator. Idempotent."""
+        """End all programs inside (SIGTERM, then SIGKILL), then the emulator. A second call does nothing."""
         inodes = {namespace.inode for namespace in self._namespaces}
         if inodes and namespaces.end_processes_in(inodes, signal.SIGTERM):
             deadline_s = time.monotonic() + END_S
@@ -229,7 +234,7 @@ class Star:
         self.ready = msgspec.json.decode(word, type=Ready)
 
     def _hear(self, timeout_s: float) -> bytes:
-        """Return the emulator's next line, or nothing if none comes in time."""
+        """Return the next line that the emulator writes, or nothing if none comes in time."""
         assert self._emulator is not None
         assert self._emulator.stdout is not None
         line = b""

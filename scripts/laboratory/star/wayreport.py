@@ -1,12 +1,12 @@
 """Way report: the figures of an emulated way as asked, as decided and as executed, and the verdict.
 
-Pure; from a decision log. Asked: the figures of the Way. Decided: the model's draws. Executed: when the
-emulator wrote to the device.
+Pure; it needs a decision log alone. Asked: the figures of the Way. Decided: the model's draws. Executed: when
+the emulator wrote to the device.
 
-Loss is judged where chance alone decides. That is independent loss among the datagrams that reached its dice
-(those of an outage, a full queue or a burst did not); it can be judged for any traffic, TCP too. Bursts can
-be judged only for traffic that takes no notice of them (`even`). The seed fixes the dice, so a way that
-passes once passes again with as many datagrams.
+Loss is judged only where chance alone decides: independent loss, among the datagrams that came so far.
+Datagrams of an outage, a full queue or a burst didn't come so far. Independent loss can be judged for any
+traffic, TCP too. Bursts can be judged only for traffic that goes on regardless of them (`even`). The seed
+fixes the dice, so a way that passes once passes again with as many datagrams.
 """
 
 import math
@@ -21,17 +21,18 @@ from laboratory.study.intervals import wilson
 from relay.netmodel.impairment import Bursts, Fate, Way, drawer
 
 ERROR_MS_P99_MAX = 1.0
-"""Greatest p99 (ms) of the emulator's lateness: issue 4."""
+"""Greatest p99 (ms) of the emulator's lateness that passes. Source: issue 4."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class AskedShare:
-    """A share that chance decided: as asked, as it came, and the interval around it.
+    """A share that chance decided.
 
-    low, high: Wilson's 99 % interval of `got`. The verdict is whether it holds `asked`. n: the number of
-    trials; for bursts the equivalent number of independent ones.
+    asked: the share that was asked for. got: the share that came. low, high: Wilson's 99 % interval of `got`.
+    The verdict is whether the interval contains `asked`. n: the number of trials; for bursts the equivalent
+    number of independent ones.
     """
 
     asked: float
@@ -42,13 +43,14 @@ class AskedShare:
 
     @property
     def fits(self) -> bool:
-        """Whether the asked share lies in the interval."""
+        """Whether the share asked for lies in the interval."""
         return self.low <= self.asked <= self.high
 
 
 @dataclass(frozen=True, slots=True)
 class WayReport:
-    """One direction of one leg. Delays and errors are (p50, p99), in ms; NaN if nothing passed."""
+    """The report on one direction of one leg. Delays and errors are (p50, p99), in ms; NaN if nothing
+    passed."""
 
     name: str
     """Name of the way, as "anna/up"."""
@@ -59,17 +61,17 @@ class WayReport:
     """Datagrams that arrived after one that was sent later."""
     in_flight: int
     delay_asked_ms: tuple[float, float]
-    """Delay and jitter alone, in theory. Queue, spikes and order come on top of it."""
+    """Delay and jitter alone, as computed from the Way. Queue, spikes and reordering come on top of it."""
     delay_decided_ms: tuple[float, float]
     error_ms: tuple[float, float]
-    """Written minus decided arrival."""
+    """How much later (ms) than decided datagrams were written."""
     loss: AskedShare
     bursts: AskedShare | None
     copies: AskedShare | None
     faults: list[str] = field(default_factory=list)
-    """Deviations from the request, in words."""
+    """How the way differed from the request, in words. These are the emulator's faults."""
     lateness: list[str] = field(default_factory=list)
-    """Lateness, in words: this machine's fault. The faults above are the emulator's."""
+    """How late datagrams were, in words. This is the fault of this machine."""
 
     @property
     def is_ok(self) -> bool:
@@ -80,7 +82,8 @@ class WayReport:
 def report(log: Log, *, even: bool = False, replay: bool = True) -> list[WayReport]:
     """Return a report for each way that saw a datagram, in the order of the legs.
 
-    even: the traffic took no notice of bursts, so their share is judged too. replay: ask the model again.
+    even: the traffic went on regardless of bursts, so their share is judged too. replay: check that the model
+    decides the same again.
     """
     return [
         way_report(log, name, way, even=even, replay=replay)
@@ -128,17 +131,18 @@ def way_report(log: Log, name: str, way: str, *, even: bool = False, replay: boo
 
 
 def share(asked: float, count: float, n: float) -> AskedShare:
-    """Return the outcome of `asked` in n independent trials."""
+    """Return a share as asked for, and as it came: `count` of n independent trials."""
     got = count / n if n else 0.0
     low, high = wilson(count, n, 0.99)
     return AskedShare(asked, got, n, low, high)
 
 
 def burst_trials(bursts: Bursts, at_s: Floats) -> float:
-    """Return the number of independent trials that the datagrams sent at at_s (ascending) are worth.
+    """Return the number of independent trials that the datagrams sent at at_s (s, ascending) are worth.
 
     As in any two-state Markov process, the states at two instants t apart have the correlation exp(-t (1/bad
-    + 1/good)). The variance of the mean, over that of one sample, is the mean of all pairs' correlations.
+    + 1/good)). Divide the variance of the mean by that of one sample: the result is the mean of all pairs'
+    correlations.
     """
     n = len(at_s)
     if n == 0:
@@ -155,7 +159,7 @@ def burst_trials(bursts: Bursts, at_s: Floats) -> float:
 
 
 def overtaken(written_s: Floats) -> int:
-    """Return how many datagrams arrived after a later one. written_s: in the order of sending.
+    """Return how many datagrams arrived after one that was sent later. written_s: in the order of sending.
 
     Source: RFC 4737, section 3 (reordered).
     """
@@ -166,7 +170,7 @@ def overtaken(written_s: Floats) -> int:
 
 
 def loss_asked(way: Way) -> float:
-    """Return the share of datagrams that shall be lost each for itself, or by the trace."""
+    """Return the share (0 to 1) of datagrams that are to be lost each for itself, or by the trace."""
     if way.trace is None:
         return way.loss
     samples = way.trace.samples
@@ -174,7 +178,7 @@ def loss_asked(way: Way) -> float:
 
 
 def delay_asked_ms(way: Way) -> tuple[float, float]:
-    """Return the (p50, p99) of delay and jitter, in ms."""
+    """Return the (p50, p99) in ms of delay and jitter together, as asked for."""
     if way.trace is not None:
         delays = [sample.delay_ms for sample in way.trace.samples if sample.delay_ms is not None]
         return _p50_p99_ms(np.array(delays) / 1e3)

@@ -15,7 +15,7 @@ COHERENT = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A point with all its runs; shares are of its events, with 95 % intervals."""
+    """A point with all its runs. Shares are shares of all their events, with 95 % intervals."""
 
     where: str
     series: str
@@ -26,24 +26,24 @@ class Cell:
     retimed: Share
     divergent: Share
     unavoidable: Share | None
-    """None unless the oracle was asked in every run."""
+    """The oracle's share. None unless the oracle was asked in every run."""
 
     @property
     def first(self) -> Row:
-        """Any row: the request is the same in all."""
+        """One of the rows, for the fields that describe the request. Those are the same in all rows."""
         return self.rows[0]
 
     def known(self, figure: str) -> list[float]:
-        """Return a figure of the runs, sorted, by its name in a row; of those that have it."""
+        """Return a figure of all runs that have it, sorted. figure: name of the field of a Row."""
         return sorted(value for row in self.rows if (value := getattr(row, figure)) is not None)
 
     def mean(self, figure: str) -> float | None:
-        """Return the mean over runs of a figure, None where no run has it."""
+        """Return a figure's mean over the runs that have it; None if none has."""
         known = self.known(figure)
         return fmean(known) if known else None
 
     def worst(self, figure: str) -> float | None:
-        """Return the greatest of a figure over the runs."""
+        """Return the greatest value of a figure over the runs that have it; None if none has."""
         return max(self.known(figure), default=None)
 
 
@@ -74,7 +74,7 @@ def cell_of(where: str, series: str, mode: str, x: float, rows: tuple[Row, ...])
 
 
 def curve(cells: Iterable[Cell], where: str, series: str, mode: str) -> list[Cell]:
-    """Return one curve, by rising x."""
+    """Return the cells of one curve, by rising x."""
     return sorted(
         (cell for cell in cells if (cell.where, cell.series, cell.mode) == (where, series, mode)),
         key=lambda cell: cell.x,
@@ -82,7 +82,10 @@ def curve(cells: Iterable[Cell], where: str, series: str, mode: str) -> list[Cel
 
 
 def sweep_curve(cells: Sequence[Cell], where: str, sweep: Experiment, mode: str) -> list[Cell]:
-    """Return the curve of an experiment, the base among it, even where another experiment tried that."""
+    """Return the curve of an experiment with the base in it.
+
+    If this experiment didn't try the base, its cell is taken from the experiment that did.
+    """
     line = curve(cells, where, sweep.series, mode)
     if not line or any(cell.x == sweep.base_x for cell in line):
         return line
@@ -100,11 +103,11 @@ def is_base(cell: Cell) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The range of x in which a session stays coherent along a curve: it holds at `holds` and fails at
-    `fails`.
+    """The place along a curve at which sessions stop being coherent.
 
-    holds None: it fails at the first x already. fails None: it holds at the last x. sure: at `holds` and
-    before, not only the share but the upper bound of its interval is below COHERENT.
+    holds: the last coherent cell before any other; None: the first cell isn't coherent. fails: the first cell
+    that isn't coherent; None: all are. sure: at `holds` and before, even the upper bound of the share's
+    interval is below COHERENT.
     """
 
     holds: Cell | None
@@ -113,7 +116,7 @@ class Threshold:
 
 
 def threshold(cells: Iterable[Cell]) -> Threshold | None:
-    """Return the threshold between the first cell and the first that isn't coherent; None without cells.
+    """Return the threshold at the first cell that isn't coherent; None without cells.
 
     Give a curve as it is if a greater x is worse, and reversed if a smaller x is worse.
     """
@@ -135,12 +138,12 @@ def threshold(cells: Iterable[Cell]) -> Threshold | None:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The same experiment in virtual time and with real processes."""
+    """The same point, tried in virtual time and with real processes (netlab)."""
 
     virtual: Cell
     netlab: Cell
     difference: Estimate
-    """netlab minus virtual, with the 99 % interval."""
+    """Share of bad events in netlab minus that in virtual time, with the 99 % interval."""
 
     @property
     def agrees(self) -> bool:
@@ -148,14 +151,14 @@ class Agreement:
 
     @property
     def half_width(self) -> float:
-        """The least difference that would have shown."""
+        """Half the width of the interval: the least difference between the labs that would have shown."""
         return (self.difference.high - self.difference.low) / 2
 
 
 def agreements(cells: Sequence[Cell]) -> list[Agreement]:
-    """Return every point that both labs tried, sorted as cells are.
+    """Return an agreement for every point that both labs tried, sorted as the cells are.
 
-    If virtual time tried the same network in two experiments, the one of the same name is taken.
+    If virtual time tried the same network in two experiments, the one of the same name as netlab's is taken.
     """
     found = []
     for real in cells:
@@ -174,5 +177,5 @@ def same(cell: Cell) -> tuple[object, ...]:
 
 
 def counts(cell: Cell, figure: str = "bad") -> list[Count]:
-    """Return (of a count of rows, events) of every run."""
+    """Return a Count for each run: (events with the fault that `figure` names, all events)."""
     return [(getattr(row, figure), row.events) for row in cell.rows]

@@ -1,4 +1,4 @@
-"""Study figures: the list of the study's figures, drawn from its data. Without data there is no figure."""
+"""Study figures: the list of the study's figures, drawn from its data. A figure without data isn't drawn."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ TABLES = {
         "lead, ms, with 500 ms of schedule-ahead; framed: the most that is coherent from the left",
     ),
 }
-"""Tables of shares: name -> (title, label of x)."""
+"""The figures that are tables of shares: name -> (title, label of x)."""
 NAMES = (
     *(sweep.series for sweep in SWEEPS),
     *TABLES,

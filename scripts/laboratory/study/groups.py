@@ -15,9 +15,9 @@ from laboratory.study.plan import (
 )
 
 Line = tuple[str, list[Cell]]
-"""A name, and cells by rising x."""
+"""A name, and the cells under it by rising x."""
 Pair = tuple[Cell, Cell]
-"""Cells that differ in one thing alone."""
+"""Two cells that differ in one thing alone."""
 
 NAMES = {
     "profile ": "{name}",
@@ -28,7 +28,7 @@ NAMES = {
     "loss at RTT ": "loss {x:g} %, RTT {name} ms",
     "delay": "RTT {x:g} ms",
 }
-"""Prefix of a series -> the name of its cells. In the name, `name` is the rest of the series."""
+"""How a cell is named: prefix of its series -> a form, in which {name} is the rest of the series."""
 VARIANTS = {BY_TIMESTAMPS: "by timestamps", BY_ITSELF: "lead by itself"}
 
 
@@ -47,14 +47,21 @@ def described(cell: Cell) -> str:
 def lines_of(
     cells: Sequence[Cell], prefix: str, where: str = "virtual", mode: str = "udp-repair"
 ) -> list[Line]:
-    """Return a line for each network of an experiment ("ahead ", "lead ", "members ")."""
+    """Return a line for each network of an experiment.
+
+    prefix: with which the experiment's series begin ("ahead ", "lead ", "members "); the network's text
+    follows.
+    """
     names = in_order(cell.series.removeprefix(prefix) for cell in cells if cell.series.startswith(prefix))
     lines = [(name, curve(cells, where, prefix + name, mode)) for name in names]
     return [(name, line) for name, line in lines if line]
 
 
 def grid_lines(cells: Sequence[Cell]) -> list[Line]:
-    """Return a line over loss for each round trip, in virtual time, by rising round trip."""
+    """Return a line for each round trip: its cells in virtual time, by rising loss.
+
+    The base's round trip comes first, the others by rising length.
+    """
     prefix = "loss at RTT "
     rtts = {float(cell.series.removeprefix(prefix)) for cell in cells if cell.series.startswith(prefix)}
     lines = [
@@ -65,14 +72,15 @@ def grid_lines(cells: Sequence[Cell]) -> list[Line]:
 
 
 def profile_groups(cells: Sequence[Cell]) -> list[Line]:
-    """Return the cells of every named network in virtual time, all ways of sending."""
+    """Return a line for each named network: its cells in virtual time, in all modes."""
     shown = [cell for cell in cells if cell.where == "virtual" and cell.series.startswith("profile ")]
     names = in_order(cell.series.removeprefix("profile ") for cell in shown)
     return [(name, [cell for cell in shown if cell.series == f"profile {name}"]) for name in names]
 
 
 def transport_groups(cells: Sequence[Cell]) -> list[Line]:
-    """Return the cells of every network that real processes were tried on, those of the sweeps first."""
+    """Return a line for each network that netlab tried: its cells in all modes. Those of the sweeps come
+    first."""
     order = [sweep.series for sweep in SWEEPS]
     groups: dict[tuple[int, str, float], list[Cell]] = {}
     for cell in cells:
@@ -83,7 +91,7 @@ def transport_groups(cells: Sequence[Cell]) -> list[Line]:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return networks in the order of the plan, others behind them."""
+    """Return networks in the order of the plan. Networks that the plan doesn't name come last."""
     found = list(dict.fromkeys(names))
     return sorted(
         found, key=lambda name: PROFILE_NAMES.index(name) if name in PROFILE_NAMES else len(PROFILE_NAMES)
@@ -91,7 +99,10 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def variants(cells: Sequence[Cell], prefix: str) -> list[Pair]:
-    """Return (as usual, variant) wherever both were tried on one experiment. prefix: one of VARIANTS."""
+    """Return pairs (as usual, variant) for all places of a curve at which both were tried.
+
+    prefix: one of VARIANTS, with which the series of the variant begins.
+    """
     usual = {(cell.where, cell.mode, cell.series, cell.x): cell for cell in cells}
     return [
         (usual[place], cell)
@@ -102,7 +113,8 @@ def variants(cells: Sequence[Cell], prefix: str) -> list[Pair]:
 
 
 def modes(cells: Sequence[Cell], where: str, one: str, other: str) -> list[Pair]:
-    """Return (sent the other way, sent one way) wherever both were tried on one experiment."""
+    """Return pairs (cell of the mode `other`, cell of the mode `one`) for all places of a curve that both
+    were tried at."""
     others = {(cell.series, cell.x): cell for cell in cells if (cell.where, cell.mode) == (where, other)}
     return [
         (others[cell.series, cell.x], cell)
@@ -113,8 +125,11 @@ def modes(cells: Sequence[Cell], where: str, one: str, other: str) -> list[Pair]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Pairs of cells compared: those whose second has surely less, those whose second has surely more, and
-    all."""
+    """Pairs of cells, compared by the share of an event's fault.
+
+    less: the pairs whose second cell has surely less. more: the pairs whose second cell has surely more.
+    pairs: all of them.
+    """
 
     less: list[Pair]
     more: list[Pair]
@@ -122,7 +137,10 @@ class Comparison:
 
 
 def compared(pairs: Sequence[Pair], figure: str = "bad") -> Comparison:
-    """Compare pairs by the 99 % interval of the difference. figure: "bad", "divergent" or "retimed"."""
+    """Compare pairs of cells by the 99 % interval of the difference between their shares.
+
+    figure: the fault that is compared, "bad", "divergent" or "retimed".
+    """
     found: dict[bool, list[Pair]] = {True: [], False: []}
     for first, second in pairs:
         difference = difference_of(counts(second, figure), counts(first, figure))

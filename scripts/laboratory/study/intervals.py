@@ -1,15 +1,16 @@
 """Intervals: how sure a share, a difference of two shares, or a mean of a few runs is. Pure.
 
 Events of one run aren't independent: a burst takes many at once. So every share has two intervals, and we
-give the wider hull of both:
+give the hull of both, from the lower of their low ends to the higher of their high ends:
 
 * Wilson's, of all events pooled. It is right when events fail one by one, and stays honest at 0 failures.
 * Student's t over the shares of the runs, which differ by seed. It is right whatever happens inside a run,
   but blind when no run failed at all, where its width is 0.
 
-A bootstrap over runs was left out: with three runs it has ten different resamples, and its interval is too
-narrow (Davison and Hinkley 1997, section 2.5: small samples); t with two degrees of freedom is wide, and
-honest. One thing neither sees: that events inside runs without any failure hang together.
+A bootstrap over runs was left out. With three runs it has ten different resamples, and its interval is too
+narrow (Davison and Hinkley 1997, section 2.5: small samples). Student's t with two degrees of freedom is
+wide, and honest. One thing neither interval can see: whether events depend on each other in runs that had no
+failure.
 """
 
 import math
@@ -54,7 +55,7 @@ def percent(share: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean of runs, or a difference, with its interval, in the unit of the input."""
+    """A mean of runs, or a difference, with its interval. All are in the unit of the values that went in."""
 
     value: float
     low: float
@@ -66,14 +67,17 @@ class Estimate:
 
 
 def t_quantile(confidence: float, freedom: float) -> float:
-    """Return t of a two-sided interval: 4.303 for 0.95 with 2 degrees of freedom, which may be fractional."""
+    """Return the t of a two-sided interval: 4.303 for 0.95 with 2 degrees of freedom.
+
+    freedom: the degrees of freedom, which may be fractional.
+    """
     return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def wilson(bad: float, events: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a share; (0, 1) of no events at all.
+    """Return Wilson's score interval (low, high) of the share bad / events; (0, 1) if there are no events.
 
-    Neither count need be whole: events that hang together are worth fewer independent ones.
+    Neither number need be whole: events that depend on each other are worth fewer independent ones.
     Source: Wilson, JASA 22 (1927); recommended by Brown, Cai and DasGupta, Statistical Science 16 (2001).
     """
     if events <= 0:
@@ -87,9 +91,9 @@ def wilson(bad: float, events: float, confidence: float = 0.95) -> tuple[float, 
 
 
 def mean_of(values: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Return the mean of runs with Student's t interval; without end of fewer than two runs.
+    """Return the mean of a figure over runs with Student's t interval, which is infinite for a single run.
 
-    Raises statistics.StatisticsError of no runs.
+    values: the figure of each run. Raises statistics.StatisticsError if there is no run.
     """
     mean = fmean(values)
     if len(values) < 2:
@@ -99,7 +103,7 @@ def mean_of(values: Sequence[float], confidence: float = 0.95) -> Estimate:
 
 
 def share_of(counts: Sequence[Count], confidence: float = 0.95) -> Share:
-    """Return the share of all runs together with the hull of both intervals; see the module.
+    """Return the share over all runs, with the hull of both intervals that the module's doc explains.
 
     For a single run only Wilson's interval is known. Runs without events are left out.
     """
@@ -115,7 +119,8 @@ def share_of(counts: Sequence[Count], confidence: float = 0.95) -> Share:
 def newcombe(first: Count, second: Count, confidence: float = 0.99) -> Estimate:
     """Return the difference first - second of two shares, with its interval.
 
-    Source: Newcombe, Statistics in Medicine 17 (1998) 873, method 10: of Wilson's two intervals.
+    Source: Newcombe, Statistics in Medicine 17 (1998) 873, method 10, which is made of Wilson's two
+    intervals.
     """
     one, two = first[0] / first[1], second[0] / second[1]
     low_1, high_1 = wilson(*first, confidence)
@@ -128,9 +133,10 @@ def newcombe(first: Count, second: Count, confidence: float = 0.99) -> Estimate:
 
 
 def welch(first: Sequence[float], second: Sequence[float], confidence: float = 0.99) -> Estimate:
-    """Return the difference of two means of runs, with its interval; without end where a side has one run.
+    """Return the difference first - second of two means of runs, with its interval.
 
-    Source: Welch, Biometrika 34 (1947), degrees of freedom by Satterthwaite (1946).
+    first, second: the figure of each run. The interval is infinite if one side has a single run. Source:
+    Welch, Biometrika 34 (1947), degrees of freedom by Satterthwaite (1946).
     """
     difference = fmean(first) - fmean(second)
     if min(len(first), len(second)) < 2:
@@ -144,9 +150,10 @@ def welch(first: Sequence[float], second: Sequence[float], confidence: float = 0
 
 
 def difference_of(first: Sequence[Count], second: Sequence[Count], confidence: float = 0.99) -> Estimate:
-    """Return the difference of two shares, each of several runs, with the hull of Newcombe's and Welch's.
+    """Return the difference first - second of two shares, each of several runs.
 
-    With one run on a side only Newcombe's is known.
+    The interval is the hull of Newcombe's and Welch's. If one side has a single run, only Newcombe's is
+    known.
     """
     pooled = newcombe(pool(first), pool(second), confidence)
     if min(len(first), len(second)) < 2:
@@ -158,5 +165,5 @@ def difference_of(first: Sequence[Count], second: Sequence[Count], confidence: f
 
 
 def pool(counts: Sequence[Count]) -> Count:
-    """Return all runs as one."""
+    """Return the sums over all runs: events that went wrong, and all events."""
     return sum(bad for bad, _ in counts), sum(events for _, events in counts)

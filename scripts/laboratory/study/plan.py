@@ -1,4 +1,4 @@
-"""Study plan: the points of the study, and their cost. Pure.
+"""Study plan: the points of the study, and how long they take. Pure.
 
 Two parts answer different questions. *virtual* shows the effect of the jam's rules on a network: relay and
 bridges in virtual time, exact clocks, hundreds of points. *netlab* shows the effect of TCP, and whether the
@@ -18,15 +18,18 @@ from relay.wire.sequence import Scheme
 
 BASE_RTT_MS = 30
 BASE_LEAD_MS = 200.0
-"""The initial lead of a room, kept. The lead bounds how far ahead the relay closes a room's sequence
-(relay/lead/room_tuning.py), so a longer lead means more re-timing. It is an experiment of its own here, never
-varied along with others."""
+"""Lead (ms) of the base: a room's initial lead, kept fixed.
+
+The lead bounds how far ahead the relay closes a room's sequence (relay/lead/room_tuning.py), so a longer lead
+means more re-timing. In the study the lead has an experiment of its own. No other experiment varies it.
+"""
 BASE_AHEAD_MS = 500.0
 """Sonic Pi's own schedule-ahead."""
 BASE_SERIES = "loss"
 """The series whose x = 0 is the base."""
 HOLD_MS = 20
-"""Hold of jitter (ms): jitter of real paths comes from queues, so it is alike for datagrams close in time."""
+"""Hold of jitter (ms). Jitter of real paths comes from queues, so datagrams close in time have the same
+jitter."""
 
 RTTS_MS = (10, 100, 200, 300, 350, 375, 400, 425, 450, 500)
 JITTERS_MS = (0, 5, 10, 20, 40, 60, 80, 120, 160)
@@ -44,7 +47,7 @@ ALONE = (
     "delay=15,outage=15-16",
     "asymmetric-20-80",
 )
-"""Impairments with one value each. Outages lie within the measured time."""
+"""Networks with a single impairment, each tried with one value. Outages lie within the measured time."""
 SIZES = (3, 5, 8, 16)
 SIZE_NETWORKS = ("hotel-wifi", "delay=15,loss=2%")
 PROFILE_NAMES = (
@@ -57,15 +60,15 @@ AHEAD_NETWORKS = (
 )  # fmt: skip
 AHEADS_MS = (40, 60, 80, 100, 150, 200, 300, 400, 500, 700)
 LEADS_MS = (100, 200, 300, 400, 480)
-"""All below BASE_AHEAD_MS, so that the due stays the same."""
+"""Leads that are tried. All are below BASE_AHEAD_MS, so that they don't change the due."""
 OTHER_LEAD_MS = 400.0
-"""Lead that is compared with the base's, with real processes."""
+"""Lead (ms) that is tried with real processes, for comparison with the base's."""
 SPARSE_PER_S = 2.0
 SPARSE_SECONDS = 250.0
-"""Gives as many events as 25 s of the base."""
+"""Length (s) of runs with SPARSE_PER_S events a second. They have as many events as 25 s of the base."""
 
 BY_TIMESTAMPS = "timestamps "
-"""Prefix of series whose rooms go by timestamps. The rest names the series that they are compared with."""
+"""Prefix of series whose rooms go by timestamps. After it comes the series that they are compared with."""
 TIMESTAMPS_AT: dict[str, tuple[float, ...]] = {
     "delay": (100, 200, 300, 350, 400, 450, 500),
     "jitter": (10, 20, 40, 60, 80, 120, 160),
@@ -74,7 +77,8 @@ TIMESTAMPS_AT: dict[str, tuple[float, ...]] = {
 }
 
 BY_ITSELF = "auto "
-"""Prefix of series whose lead and shift tune themselves. The rest is as above."""
+"""Prefix of series whose lead and shift tune themselves. After it comes the series that they are compared
+with."""
 BY_ITSELF_AT: dict[str, tuple[float, ...]] = {
     "delay": (100, 200, 300, 400, 450),
     "jitter": (10, 20, 40, 80),
@@ -82,7 +86,10 @@ BY_ITSELF_AT: dict[str, tuple[float, ...]] = {
     "bursts": (1, 2, 5, 10),
 }
 BY_ITSELF_SECONDS = 100.0
-"""Long enough for a lead to fall: it begins at 200 ms and may fall after a minute and a half of music."""
+"""Length (s) of runs whose lead tunes itself. It is long enough for a lead to fall.
+
+The lead begins at 200 ms and may fall after a minute and a half of music.
+"""
 
 SPREAD_NETWORKS = (
     "fibre",
@@ -92,31 +99,39 @@ SPREAD_NETWORKS = (
 )
 SPREAD_HOUR_S = 3600.0
 SPREAD_EVENTS_PER_S = 2.0
-"""Events a second of each member, in the hours of clocks."""
+"""Events a second of each member, in the hours in which clocks are watched."""
 
 VIRTUAL_SPEED = 6.3
-"""Virtual seconds a second of a run, 3 members at 20 events/s each; measured over the whole study, two runs
-at a time on two processors that share a core."""
+"""Seconds of virtual time that a run does in one second, with 3 members at 20 events/s each.
+
+It was measured over the whole study, with two runs at a time on two processors that share a core.
+"""
 VIRTUAL_WARM_UP_S = 6.0
 SPREAD_SPEED = 25.0
-"""The same for `laboratory.virtual.spread`, at 2 events/s each."""
+"""The same for runs of `laboratory.virtual.spread`, with 3 members at 2 events/s each."""
 NETLAB_OVERHEAD_S = 20.5
-"""Time (s) to start everything, set the clocks, end it and read the recordings: mean of 120 runs, two at a
-time."""
+"""Time (s) that a netlab run takes beside its measured window.
+
+It starts everything, sets the clocks, ends everything and reads the recordings. It is the mean of 120 runs,
+two at a time.
+"""
 GENUINE_OVERHEAD_S = 25.0
-"""Time (s) to boot three genuine Sonic Pis as well, and to end them."""
+"""The same for a genuine run, which also boots and ends three genuine Sonic Pis."""
 VIRTUAL_BUDGET_S = 70 * 60.0
 NETLAB_BUDGET_S = 46 * 60.0
-"""Wall-clock time (s) of the netlab part with two jobs."""
+"""Wall-clock time (s) that the netlab part may take, with two runs at a time."""
 NETLAB_SECONDS = 25.0
-"""Three runs have 4,500 events then. If none of them is bad, the share is shown to be below 1 in 1,000."""
+"""Length (s) of netlab's measured window. The three runs of a point have 4,500 events then.
+
+If none of these is bad, the share of bad events is shown to be below 1 in 1,000.
+"""
 NETLAB_SEEDS = (1, 2, 3)
 NETLAB_JOBS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SpreadPoint:
-    """An hour of the clocks of three members at +-50 ppm."""
+    """An hour of virtual time in which the clocks of three members at -50, 0 and +50 ppm are watched."""
 
     network: str
     seconds: float = SPREAD_HOUR_S
@@ -139,16 +154,19 @@ def point(where: str, series: str, x: float, network: str, mode: str, **more: An
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One thing that is changed. what: its name in the middle of a sentence. unit: of x, with its space."""
+    """An experiment that changes one thing.
+
+    what: the name of that thing in the middle of a sentence. unit: of x, with a space in front.
+    """
 
     series: str
     title: str
     what: str
     unit: str
     label: str
-    """Label of the figure's axis."""
+    """Label of the x axis in the experiment's figure."""
     base_x: float = 0.0
-    """The x of the base, the network that all experiments start from."""
+    """The x at which the network is the base's, from which all experiments start."""
 
 
 SWEEPS = (
@@ -189,7 +207,7 @@ def bursts(percent: float) -> str:
 SWEPT: dict[str, Callable[[float], str]] = {
     "delay": delay, "jitter": jitter, "loss": loss, "bursts": bursts,
 }  # fmt: skip
-"""Sweep -> the function from its x to a network."""
+"""Series of a sweep -> the function that returns the network for an x."""
 
 
 def jitter_and_loss(mean_ms: float, percent: float) -> str:
@@ -209,7 +227,7 @@ def loss_series(rtt_ms: float) -> str:
 
 
 def virtual_points() -> list[Point]:
-    """Return the points in virtual time: UDP alone, since TCP isn't modelled there."""
+    """Return the points in virtual time. They use UDP alone, because TCP isn't modelled there."""
     points: list[Point] = []
     for mode in ("udp-repair", "udp-plain"):
         points += [point("virtual", "delay", x, delay(x), mode) for x in RTTS_MS]
@@ -252,7 +270,7 @@ def virtual_points() -> list[Point]:
 
 
 def timestamp_points() -> list[Point]:
-    """Return points that differ from those of the sweeps in the scheme alone."""
+    """Return points by timestamps. In all but the scheme they are like points of the sweeps."""
     return [
         point(
             "virtual", BY_TIMESTAMPS + series, x, SWEPT[series](x), "udp-repair", seeds=(1, 2, 3),
@@ -264,7 +282,8 @@ def timestamp_points() -> list[Point]:
 
 
 def auto_points() -> list[Point]:
-    """Return the points of the sweeps and of the named networks whose lead and shift tune themselves."""
+    """Return points whose lead and shift tune themselves, over networks of the sweeps and all named
+    networks."""
     tried = [(series, x, SWEPT[series](x)) for series, xs in BY_ITSELF_AT.items() for x in xs]
     tried += [(f"profile {name}", 0, name) for name in PROFILE_NAMES]
     return [
@@ -277,8 +296,10 @@ def auto_points() -> list[Point]:
 
 
 def ahead_point(where: str, network: str, ahead_ms: float, mode: str) -> Point:
-    """Return a point whose events have just `ahead_ms` from emission to due. Its lead is at most half of
-    that."""
+    """Return a point whose events have just `ahead_ms` from emission to due.
+
+    Its lead is at most half of that time.
+    """
     return point(
         where, f"ahead {network}", ahead_ms, network, mode, lead_ms=min(BASE_LEAD_MS, ahead_ms / 2),
         ahead_ms=ahead_ms, seeds=(1, 2, 3),
@@ -286,7 +307,10 @@ def ahead_point(where: str, network: str, ahead_ms: float, mode: str) -> Point:
 
 
 def lead_point(where: str, network: str, lead_ms: float, mode: str) -> Point:
-    """Return a point of which the lead alone differs: due is the same for all up to BASE_AHEAD_MS."""
+    """Return a point that differs from the base over its network in the lead alone.
+
+    The due is the same for all leads up to BASE_AHEAD_MS.
+    """
     seconds = NETLAB_SECONDS if where == "netlab" else 25.0
     return point(
         where, f"lead {network}", lead_ms, network, mode, lead_ms=lead_ms, seconds=seconds, seeds=(1, 2, 3)
@@ -294,9 +318,10 @@ def lead_point(where: str, network: str, lead_ms: float, mode: str) -> Point:
 
 
 def netlab_points() -> list[Point]:
-    """Return the points with real processes, chosen to fit NETLAB_BUDGET_S, the most informative first.
+    """Return the points with real processes, the most informative first, chosen to fit NETLAB_BUDGET_S.
 
-    They all take as long, so they are run in this order: a part that is stopped early lacks the last ones.
+    They all take equally long, so they are run in this order. If the part is stopped early, the last ones are
+    missing.
     """
     every = "udp-repair udp-plain tls-cubic tls-bbr"
     first = [
@@ -332,12 +357,12 @@ def netlab_points() -> list[Point]:
 
 
 def spread_points() -> list[SpreadPoint]:
-    """Return the hours of virtual time in which clocks are watched."""
+    """Return the hours of virtual time in which clocks are watched, one for each network."""
     return [SpreadPoint(network) for network in SPREAD_NETWORKS]
 
 
 def quick_points() -> list[Point]:
-    """Return a small virtual matrix: enough to draw and to write, not to conclude."""
+    """Return a small virtual matrix. It is enough to draw figures and to write a text, but proves nothing."""
     points = [
         point("virtual", "loss", x, loss(x), mode, seconds=6, seeds=(1, 2))
         for mode in ("udp-repair", "udp-plain")
@@ -354,18 +379,21 @@ def quick_points() -> list[Point]:
 
 
 def quick_spread() -> list[SpreadPoint]:
-    """Return two minutes of clocks."""
+    """Return two minutes in which clocks are watched, for the quick study."""
     return [SpreadPoint("fibre", seconds=120.0)]
 
 
 REPEATED = ("virtual/loss/udp-plain/5", "netlab/loss/udp-plain/5")
-"""The default points of `scripts/lab repeat`: cheap, and neither 0 nor 1, so that a difference would show."""
+"""The points that `scripts/lab repeat` runs by default.
+
+They are cheap, and their share of bad events is neither 0 nor 1, so that a difference would show.
+"""
 
 # -- cost ------------------------------------------------------------------------------------------------
 
 
 def cost_s(made: Point) -> float:
-    """Return the approximate duration (s) of one run, beside another one."""
+    """Return about how long (s) one run of a point takes if another one runs beside it."""
     if made.where == "genuine":
         return GENUINE_OVERHEAD_S + made.seconds
     if made.where == "netlab":
@@ -375,17 +403,16 @@ def cost_s(made: Point) -> float:
 
 
 def spread_cost_s(made: SpreadPoint) -> float:
-    """Return the approximate duration (s) of an hour of clocks, beside another run."""
+    """Return about how long (s) an hour of clocks takes to compute if another run goes on beside it."""
     return made.seconds / SPREAD_SPEED
 
 
 def total_s(points: Iterable[Point]) -> float:
-    """Return the cost of all runs of some points, one after the other."""
+    """Return how long (s) all runs of some points take, one after the other."""
     return sum(cost_s(made) * len(made.seeds) for made in points)
 
 
 def estimates_s() -> tuple[float, float]:
-    """Return the durations (s) of (netlab, virtual) in the whole study, each with NETLAB_JOBS runs at a
-    time."""
+    """Return how long (s) the study's parts take, as (netlab, virtual), with NETLAB_JOBS runs at a time."""
     clocks_s = sum(spread_cost_s(hour) for hour in spread_points())
     return total_s(netlab_points()) / NETLAB_JOBS, (total_s(virtual_points()) + clocks_s) / NETLAB_JOBS

@@ -1,12 +1,13 @@
 """Repeating: points of a committed study run anew with other seeds, and whether they agree. Pure.
 
-The seeds differ, so the findings are compared and not two recordings of one run. Two results agree if the 99
-% intervals of the differences of their shares, of bad events and of re-timed ones, contain 0. The interval is
-the wider of Newcombe's (all events pooled) and Welch's (shares of runs); see `laboratory.study.intervals`.
-Events fail in bursts, so the pooled one alone would cry wolf. With two comparisons a point, one point in 50
-fails by luck alone.
+The seeds differ, so the findings are compared and not two recordings of one run. The shares of bad events and
+of re-timed events are compared. Two results agree if the 99 % intervals of both differences contain 0. The
+interval is the wider of Newcombe's (all events pooled) and Welch's (shares of runs); see
+`laboratory.study.intervals`. Events fail in bursts, so Newcombe's alone would often find a difference where
+there is none. With two comparisons a point, one point in 50 fails by luck alone.
 
-Spread isn't a share: its median may differ by SPREAD_TOLERANCE or by SPREAD_TOLERANCE_US, whichever is more.
+The spread isn't a share: its median may differ by SPREAD_TOLERANCE (a ratio) or by SPREAD_TOLERANCE_US,
+whichever is more.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,10 +20,10 @@ from laboratory.study.intervals import difference_of, percent
 from relay.wire.errors import LocalError
 
 SEED_STEP = 1000
-"""Added to the seeds of the committed runs."""
+"""Number that is added to the committed runs' seeds, which gives the new ones."""
 SPREAD_TOLERANCE = 0.5
 SPREAD_TOLERANCE_US = 150.0
-"""Tolerance of the spread (us): another seed draws other asymmetries of delay, which no clock can see."""
+"""Tolerance of the spread (us). Another seed draws other asymmetries of delay, which no clock can see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class RepeatVerdict:
 
 
 def points_anew(committed: Iterable[Row], names: Iterable[str]) -> list[Point]:
-    """Return committed points to be run with other seeds. Raises LocalError for a name that isn't there."""
+    """Return the committed points of these names, with other seeds. Raises LocalError for a name that isn't
+    there."""
     groups: dict[str, list[Row]] = {}
     for row in latest(committed).values():
         groups.setdefault(row.point, []).append(row)
@@ -50,13 +52,13 @@ def points_anew(committed: Iterable[Row], names: Iterable[str]) -> list[Point]:
 
 
 def point_of(group: Sequence[Row]) -> Point:
-    """Return the point that rows came from, with other seeds."""
+    """Return the point that some rows are of, with other seeds."""
     seeds = tuple(sorted(row.seed + SEED_STEP for row in group))
     return Point(name=group[0].point, seeds=seeds, **{name: getattr(group[0], name) for name in ASKED})
 
 
 def judge(committed: Iterable[Row], found: Iterable[Row]) -> list[RepeatVerdict]:
-    """Return the verdicts on every point that was found anew."""
+    """Return the verdicts on every point that was run anew."""
     before = {cell.first.point: cell for cell in cells_of(committed)}
     return [
         verdict
@@ -83,7 +85,7 @@ def share_verdict(before: Cell, anew: Cell, what: str) -> RepeatVerdict:
 
 
 def spread_verdict(before: Cell, anew: Cell) -> list[RepeatVerdict]:
-    """Return the verdict on the median spread; none where it wasn't measured."""
+    """Return the verdict on the median spread, in a list; [] where the spread wasn't measured."""
     old, new = (cell.mean("spread_us_p50") for cell in (before, anew))
     if old is None or new is None:
         return []

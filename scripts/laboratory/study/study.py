@@ -41,7 +41,7 @@ class Place:
 
 
 NOT_RUN = 3
-"""Exit status if netlab can't work: no failure, but not everything that was asked for."""
+"""Exit status if netlab can't work here: nothing failed, but not everything that was asked for was run."""
 COMMITTED = Place(ROOT / "docs" / "STUDY.md", ROOT / "docs" / "study")
 
 
@@ -57,7 +57,7 @@ def run(
 ) -> int:
     """Run the missing points of a study, write figures and text from all points, and return the exit status.
 
-    points, spread: another plan than the study's.
+    points, spread: another plan; None: the study's own. again: run even the points that are there.
     """
     planned = list(points) if points is not None else studyplan.virtual_points() + studyplan.netlab_points()
     hours = list(spread) if spread is not None else studyplan.spread_points()
@@ -101,7 +101,7 @@ def jobs_wanted(
     made_by: Stamp,
     again: bool,
 ) -> list[Job]:
-    """Return the runs of a part that are to be done, the longest first."""
+    """Return the runs of a part that are to be done, the longest first. again: even those that have rows."""
     mine = [point for point in points if point.where == part]
     there = [] if again else rows.read(place.rows, Row)
     wanted = [job_of(point, seed, made_by) for point, seed in missing(mine, there)]
@@ -133,7 +133,8 @@ def keep(place: Place, job: Job, result: object) -> None:
 
 
 def settle(place: Place) -> None:
-    """Sort the data, so that the same runs give the same file whatever order they ended in; lose nothing."""
+    """Sort the data. So the same runs give the same file, in whatever order they ended. Only exact repeats
+    are dropped."""
     kept = sorted(rows.read(place.rows, Row), key=lambda row: (row.where, row.point, row.seed, row.started))
     rows.write(place.rows, list(dict.fromkeys(kept)), Row)
     minutes = rows.read(place.minutes, Minute)
@@ -142,7 +143,10 @@ def settle(place: Place) -> None:
 
 
 def asked_for(found: Sequence[Row], points: Sequence[Point]) -> list[Row]:
-    """Return the rows of these points, without those of a point that was changed since or given up."""
+    """Return the rows of these points.
+
+    Rows of a point that was changed since, or that the plan no longer has, are left out.
+    """
     named = {point.name: point for point in points}
     return [
         row
@@ -152,7 +156,8 @@ def asked_for(found: Sequence[Row], points: Sequence[Point]) -> list[Row]:
 
 
 def write(console: Console, place: Place, points: Sequence[Point], hours: Sequence[SpreadPoint]) -> None:
-    """Write figures and text from those of the data that belong to these points."""
+    """Write figures and text from the data of these points and hours. Other data in the files are left
+    aside."""
     there = rows.read(place.rows, Row)
     used = asked_for(there, points)
     if not used:
@@ -174,7 +179,7 @@ def write(console: Console, place: Place, points: Sequence[Point], hours: Sequen
 
 
 def show_plan(console: Console) -> None:
-    """Print the parts of the study and their cost."""
+    """Print the parts of the study and how long they take."""
     points = studyplan.netlab_points() + studyplan.virtual_points()
     table = Table("part", "experiment", "modes", "x", "runs", "about")
     for part, series in dict.fromkeys((point.where, point.series) for point in points):

@@ -1,7 +1,7 @@
 """Study text: STUDY.md from the data and its template, study.md.j2. Pure, except that it reads the template.
 
-The template has the words, and a table or a line for each kind of data. Where data are missing it says that
-the figure isn't measured. This module counts and looks up.
+The template has the words, and a table or a line for each kind of data. Where data are missing, it says that
+the figure isn't measured. This module computes the figures that the template asks for.
 """
 
 from collections import Counter
@@ -24,17 +24,23 @@ from relay.wire.sequence import Scheme
 
 KINDS = ("missing", "late", "out_of_order", "different", "retimed", "moved")
 BROKEN = 0.5
-"""A jam with this share of bad events has broken down. Its kinds of bad events say nothing of other jams."""
+"""A jam with this share of bad events, or more, has broken down.
+
+The kinds of its bad events say nothing about other jams.
+"""
 IMPAIRMENTS = {
     "reorder": "reordering", "duplicate": "duplication", "rate": "a limited rate with its queue",
     "outage": "outages", "spikes": "spikes", "up:": "asymmetry", "trace": "recorded traces",
 }  # fmt: skip
-"""Word in a network's text -> the impairment that wasn't tried if no network's text contains the word."""
+"""Words that a network's text may contain -> the impairments that they stand for.
+
+If no network of the study contains a word, its impairment wasn't tried.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """All data of a study. figures: names of files in `folder`, which stands beside the text."""
+    """All data of a study. figures: names of files in `folder`. folder: name of a folder beside the text."""
 
     cells: Sequence[Cell]
     minutes: Sequence[Minute]
@@ -43,7 +49,7 @@ class Study:
 
 
 def write_study(study: Study) -> str:
-    """Return the whole text."""
+    """Return the whole text of STUDY.md."""
     cells = study.cells
     rows = [row for cell in cells for row in cell.rows]
     wholes = [minute for minute in study.minutes if minute.minute == WHOLE]
@@ -81,13 +87,13 @@ def network_text(network: str) -> str:
 
 
 def listed(items: Iterable[object]) -> str:
-    """Return "a", "a and b", "a, b and c"; "none" of nothing."""
+    """Return items as a list in words: "a", "a and b", "a, b and c"; "none" if there are no items."""
     *most, last = [*map(str, items)] or ["none"]
     return f"{', '.join(most)} and {last}" if most else last
 
 
 def came_to(cell: Cell, figure: str) -> str:
-    """Return the range of a figure over the runs, in ms."""
+    """Return the range of a figure (ms) over the runs, for people; "?" if no run has it."""
     known = [round(value) for value in cell.known(figure)]
     if not known:
         return "?"
@@ -98,7 +104,7 @@ def came_to(cell: Cell, figure: str) -> str:
 
 
 def is_usual(cell: Cell) -> bool:
-    """Whether a cell is of a judged room with the base's lead and schedule-ahead."""
+    """Whether a cell is of a room judged by the relay, with the base's lead and schedule-ahead."""
     row = cell.first
     return (row.scheme, row.ahead_ms, row.lead_ms) == (
         Scheme.JUDGED, studyplan.BASE_AHEAD_MS, studyplan.BASE_LEAD_MS,
@@ -106,7 +112,8 @@ def is_usual(cell: Cell) -> bool:
 
 
 def at_base_lead(cells: Sequence[Cell], cell: Cell) -> Cell | None:
-    """Return the cell that differs in the lead alone, by having the base's."""
+    """Return the usual cell that differs from `cell` in the lead alone, which is the base's; None if there is
+    none."""
 
     def place(one: Cell) -> tuple[object, ...]:
         row = one.first
@@ -116,7 +123,10 @@ def at_base_lead(cells: Sequence[Cell], cell: Cell) -> Cell | None:
 
 
 def dips(cells: Sequence[Cell]) -> list[tuple[studyplan.Experiment, groups.Pair]]:
-    """Return where a worse network had surely fewer bad events, of the sweeps: (before, after)."""
+    """Return the places of the sweeps where a worse network had surely fewer bad events.
+
+    Each is (sweep, (cell before, cell after)).
+    """
     return [
         (sweep, pair)
         for sweep in studyplan.SWEEPS
@@ -127,7 +137,11 @@ def dips(cells: Sequence[Cell]) -> list[tuple[studyplan.Experiment, groups.Pair]
 
 
 def bad_kinds(cells: Sequence[Cell], mode: str) -> dict[str, Any] | None:
-    """Return the kinds of a mode's bad events, over its usual cells that haven't broken down."""
+    """Return how many bad events of each kind a mode's usual cells have; None if there is no such cell.
+
+    Cells that have broken down are left out. Two further figures count cells: `used` without those, `points`
+    with them.
+    """
     mine = [cell for cell in cells if cell.mode == mode and is_usual(cell)]
     used = [cell for cell in mine if cell.bad.value < BROKEN]
     rows = [row for cell in used for row in cell.rows]
@@ -136,7 +150,7 @@ def bad_kinds(cells: Sequence[Cell], mode: str) -> dict[str, Any] | None:
 
 
 def oracle(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the extent of the oracle's questions, and its answers."""
+    """Return how often the oracle was asked, and its answers, by the names that the template uses."""
     asked = [cell for cell in cells if cell.unavoidable is not None]
     some = [(cell, best) for cell in asked if (best := cell.unavoidable) and best.bad]
     told = [row for cell in asked for row in cell.rows if row.doomed_but_good is not None]
@@ -149,7 +163,8 @@ def oracle(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def disturbed(cells: Sequence[Cell]) -> dict[str, Any] | None:
-    """Return how many events were left out because the machine stood still; None if no cell knows."""
+    """Return figures about the events that were left out because the machine stood still; None if no cell has
+    them."""
     out = {
         cell.first.point: (sum(row.disturbed or 0 for row in cell.rows), cell)
         for cell in cells
@@ -168,7 +183,7 @@ def disturbed(cells: Sequence[Cell]) -> dict[str, Any] | None:
 
 
 def gaps(study: Study) -> dict[str, Any]:
-    """Return the planned points that the data lack, and the impairments that no network has."""
+    """Return the planned points that the data lack, and the impairments that no network of the data has."""
     planned = [*studyplan.virtual_points(), *studyplan.netlab_points()]
     seeds = Counter(name for name, _ in {(row.point, row.seed) for c in study.cells for row in c.rows})
     networks = " ".join({cell.first.network for cell in study.cells} | {m.network for m in study.minutes})

@@ -1,8 +1,8 @@
-"""Table of accidents: the effect on a room's lead and shift of a network that stands still for some seconds.
+"""Table of accidents: how a room's lead and shift change when a network stands still for some seconds.
 
-Pure, in virtual time. Everything that is sent to or by a member during the standstill arrives at its end, in
-order. A run has three accidents, MINUTE_S apart. It gives two lines: after one accident, and after three
-within ten minutes.
+Pure, in virtual time. Everything that is sent to or by a member during the standstill arrives when it ends,
+in order. A run has three accidents, MINUTE_S apart. It gives two lines of the table: after one accident, and
+after three within ten minutes.
 """
 
 import sys
@@ -26,21 +26,28 @@ from relay.wire.timetag import TICKS_PER_S
 TEXT = ROOT / "docs" / "LEADS.md"
 STALLS_S = (1.0, 2.0, 5.0)
 AGES_S = (10.0, 60.0, 600.0)
-"""Ages of the room, in seconds of music."""
+"""Ages of the room at the first accident, in seconds of music."""
 MEMBERS, EVENTS_PER_S, AHEAD_MS = 3, 10.0, 480.0
-"""Few events on purpose: the more is played, the fewer seconds are 256 heartbeats. With a lead that went by
-those, as at ce49f94, one standstill of 2 s after 70 s gave 645 ms at 10 events a second, and no change at
-4."""
+"""As few events a second as can show a lead that rises.
+
+The more is played, the fewer seconds it takes to get 256 heartbeats. At ce49f94 the lead went by the last
+256. There one standstill of 2 s after 70 s gave 645 ms at 10 events a second. At 4 it changed nothing,
+because too few of the 256 heartbeats met the standstill.
+"""
 ACCIDENTS, MINUTE_S = 3, 60.0
 FRESH_S = 30.0
 STEP_S = 1.0
 COST_S = 0.05
-"""Approximate cost (s) of one second of music."""
+"""Approximate time (s) that it takes to compute one second of music."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccidentTrial:
-    """Accidents: their duration, the age of the room (both in s), and the number of members they hit."""
+    """Accidents of one kind.
+
+    stall_s: how long the network stands still. age_s: age of the room at the first accident, in seconds of
+    music. members: how many members they hit. safety: the room's profile.
+    """
 
     stall_s: float
     age_s: float
@@ -50,10 +57,10 @@ class AccidentTrial:
 
 @dataclass(frozen=True, slots=True)
 class AccidentOutcome:
-    """The effect of one or several accidents; (lead, shift) in ms.
+    """The effect of one or several accidents. before, most, later: (lead, shift) in ms.
 
-    most: the greatest of either in the minute after the last accident began. later: at the end of that
-    minute.
+    before: at the beginning of the first accident. most: the greatest lead and the greatest shift in the
+    minute after the last accident began. later: at the end of that minute.
     """
 
     trial: AccidentTrial
@@ -64,14 +71,18 @@ class AccidentOutcome:
 
     @property
     def may_rise(self) -> bool:
-        """Whether the rule lets lead and shift rise: for as many bad moments as the profile waits for."""
+        """Whether the rule lets lead and shift rise.
+
+        They may rise after ACCIDENTS accidents, or after as many bad moments as the room's profile waits for
+        if these are more.
+        """
         age_s = self.trial.age_s + (self.accidents - 1) * MINUTE_S
         rank = self.trial.safety.rank(int(age_s * TICKS_PER_S / BLOCK))
         return self.accidents >= max(rank, ACCIDENTS)
 
     @property
     def verdict(self) -> str:
-        """The rule's demand, and whether it was met."""
+        """The rule's demand on lead and shift, and whether it was met."""
         rose = any(most > before for most, before in zip(self.most, self.before, strict=True))
         if not rose:
             return "holds: nothing rose"
@@ -100,7 +111,10 @@ TRIALS = tuple(
 def run(
     trial: AccidentTrial, *, accidents: int = ACCIDENTS, seed: int = 1, network: str = CLEAN
 ) -> list[AccidentOutcome]:
-    """Return the effect of one accident, and that of all of them together."""
+    """Return the effect of the first accident, and that of all of them together.
+
+    network: the network of all members, as text. It stands still at the last `trial.members` of them.
+    """
     legs = legs_of(Point("accident", "lead", 0.0, "virtual", network, members=MEMBERS))
     stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, safety=trial.safety)
     start_s = stage.warm_up()
@@ -128,7 +142,10 @@ def run(
 
 
 def stalled(names: Iterable[str], periods_s: Sequence[tuple[float, float]]) -> Meddler:
-    """Return a network that stands still at these members, both ways, from one true instant to another."""
+    """Return a network that stands still at these members, up and down, during each of the periods.
+
+    periods_s: (from, to), true instants in s.
+    """
     stricken = set(names)
 
     def meddle(member: str, direction: int, at_s: float) -> float:
@@ -140,7 +157,7 @@ def stalled(names: Iterable[str], periods_s: Sequence[tuple[float, float]]) -> M
 
 
 def jobs() -> list[Job]:
-    """Return every trial as a job whose result is a list of Outcomes."""
+    """Return every trial as a job whose result is a list of AccidentOutcomes."""
     return [
         Job(
             f"{trial.stall_s:g} s, room of {trial.age_s:g} s, {trial.members} members, {trial.safety.value}",
@@ -152,7 +169,7 @@ def jobs() -> list[Job]:
 
 
 def page(outcomes: Sequence[leads.LeadOutcome], stricken: Iterable[AccidentOutcome], commit: str) -> str:
-    """Return docs/LEADS.md: the lead table, and below it the table of accidents."""
+    """Return the text of docs/LEADS.md: the lead table, and below it the table of accidents."""
     ordered = sorted(stricken, key=lambda one: (one.trial.age_s, one.accidents))
     broken = sum(not one.holds for one in ordered)
     return render(
@@ -162,7 +179,7 @@ def page(outcomes: Sequence[leads.LeadOutcome], stricken: Iterable[AccidentOutco
 
 
 def _at(stage: VirtualStage, true_s: float) -> tuple[int, int]:
-    """Lead and shift (ms) at a true instant."""
+    """Let the jam run to a true instant (s), and return lead and shift (ms) there."""
     stage.jam.run(true_s)
     timing = stage.jam.relay.hub.rooms["main"].facet(Lead).tuning.keeper.timing
     return round(timing.lead / TICKS_PER_S * 1e3), round(timing.shift / TICKS_PER_S * 1e3)

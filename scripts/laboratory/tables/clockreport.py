@@ -1,6 +1,7 @@
 """Clock report: the verdict, the pictures and the text about clock runs.
 
-Pure but for `write`. An error is positive if a clock is ahead of the relay's: it reaches a due earlier.
+Pure but for `write`. An error is positive if a member's clock is ahead of the relay's. Such a clock reaches a
+due too early.
 """
 
 from bisect import bisect_right
@@ -21,11 +22,11 @@ LOCK_S_MAX = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ClockSetting:
-    """A run of clocks, and the demand on it.
+    """A run in which clocks are watched, and the demand on the clocks.
 
     skews_ppm: how much too fast each member's local clock runs. settled_s: errors count from this second on.
-    p99_us_max: the p99 of their sizes must stay below. beside_relay: a member at the relay's own place, which
-    alone is judged; the others only play.
+    p99_us_max: the p99 of the errors' sizes must stay below it. beside_relay: a member at the relay's own
+    place. If there is one, it alone is judged; the others only play.
     """
 
     key: str
@@ -50,7 +51,8 @@ QUEUES = ClockSetting(
     {"anna": 50.0, "ben": -50.0, "carla": 0.0}, events_per_s=2.0, seconds=660.0, settled_s=60.0,
     p99_us_max=2_000.0,
 )  # fmt: skip
-"""40 ms each way, and queues of 20 ms (up) and 8 ms (down) on average, drawn for every datagram."""
+"""A network with 40 ms each way, plus queues of 20 ms (up) and 8 ms (down) on average, drawn for every
+datagram."""
 LOOPBACK = ClockSetting(
     "loopback", "A bridge beside the relay, by loopback", "loopback", {"anna": 50.0, "ben": 0.0},
     events_per_s=20.0, seconds=110.0, settled_s=10.0, p99_us_max=100.0, beside_relay="anna",
@@ -65,24 +67,26 @@ class Error:
     member: str
     at_ns: int
     us: float
-    """Error (us): the relay's due less the instant that scsynth was given for it."""
+    """Error (us): the relay's due of an event, less the instant of the timetag that scsynth was given for
+    it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """The bound of a member's clock error, as the statistics stated it at an instant (ns of
+    """The bound of a member's clock error, as the relay's statistics stated it at an instant (ns of
     CLOCK_REALTIME)."""
 
     member: str
     at_ns: int
     bound_us: float
     rate_ppm: float = 0.0
-    """How much faster than the local clock the session clock runs."""
+    """How much faster (ppm) than the local clock the session clock runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A clock run. lock_s: from Welcome to session time, by member."""
+    """The findings of a clock run. lock_s: by member, the time (s) from its Welcome until it had session
+    time."""
 
     setting: ClockSetting
     commit: str
@@ -93,7 +97,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class ClockVerdict:
-    """One member's clock. inside: of the errors with a bound that was stated before them, those within it."""
+    """The verdict on one member's clock.
+
+    judged: number of its errors before which a bound had been stated. inside: how many of these errors were
+    within the latest such bound.
+    """
 
     member: str
     skew_ppm: float
@@ -101,7 +109,7 @@ class ClockVerdict:
     p50_us: float
     p99_us: float
     bound_us: float
-    """Median of the stated bounds."""
+    """Median of the stated bounds (us)."""
     inside: int
     judged: int
     lock_s: float
@@ -109,7 +117,7 @@ class ClockVerdict:
 
     @property
     def holds(self) -> bool:
-        """Whether the clock is as good as is asked."""
+        """Whether the clock is as good as it is asked to be."""
         return (
             self.judged > 0
             and self.p99_us < self.p99_us_max
@@ -142,19 +150,20 @@ def judged_member(found: Found, name: str) -> ClockVerdict:
 
 
 def ms_text(us: float) -> str:
-    """Return microseconds as milliseconds, to three digits or so."""
+    """Return microseconds as milliseconds for people, to three digits or so."""
     return f"{us / 1e3:.3f} ms" if us < 100 else f"{us / 1e3:.2f} ms"
 
 
 def write(runs: Sequence[Found], text: Path = TEXT, pictures: Path = PICTURES) -> None:
-    """Write text and pictures."""
+    """Write the text about clock runs, and a picture of each run."""
     for found in runs:
         draw(found, pictures / f"clock-{found.setting.key}.png")
     text.write_text(page(runs, pictures), encoding="utf-8")
 
 
 def page(runs: Sequence[Found], pictures: Path = PICTURES) -> str:
-    """Return the text about clock runs. pictures: a folder beside the text."""
+    """Return the text about clock runs. pictures: the folder of their pictures, which stands beside the
+    text."""
     return render(
         "clock", {"ms": ms_text, "judged": judge}, runs=runs, pictures=pictures,
         inside_least=INSIDE_LEAST, lock_s_max=LOCK_S_MAX,
@@ -162,7 +171,10 @@ def page(runs: Sequence[Found], pictures: Path = PICTURES) -> str:
 
 
 def draw(found: Found, path: Path) -> None:
-    """Draw every judged clock's error over time beside the demand; its stated bound is written above."""
+    """Draw the error of every judged clock over time, and the limits that it is asked to keep.
+
+    The bound that the clock states of itself is written above.
+    """
     first_ns = min((error.at_ns for error in found.errors), default=0)
     verdicts = judge(found)
     asked_ms = found.setting.p99_us_max / 1e3

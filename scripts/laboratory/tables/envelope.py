@@ -1,4 +1,4 @@
-"""Envelope: networks on which the jam promises to lose nothing, the requirement there, and the finding.
+"""Envelope: the networks on which the jam promises how much it loses at most, with promise and finding.
 
 The page's template, envelope.md.j2, explains the figures.
 """
@@ -20,7 +20,7 @@ DATA = ROOT / "docs" / "study" / "envelope.csv"
 TEXT = ROOT / "docs" / "ENVELOPE.md"
 SEEDS = (1, 2, 3, 4, 5)
 SECONDS = 167.0
-"""Long enough for 10,000 events of the room, at 60 a second."""
+"""Length of the measured window (s). The room plays 60 events a second, so it is enough for 10,000 events."""
 UNAVOIDABLE_TIMES = 3.0
 
 
@@ -28,9 +28,9 @@ UNAVOIDABLE_TIMES = 3.0
 class EnvelopeTrial:
     """One network, and the greatest share of bad events allowed there.
 
-    at_most: returns the allowed share for the oracle's unavoidable share. spread_ms: the greatest allowed p99
-    of the difference between members of the true instant of one event; None: not limited. cut: a member that
-    isn't counted for a while.
+    required: the requirement in words. at_most: takes the oracle's unavoidable share and returns the allowed
+    share. spread_ms: the greatest allowed p99 of the spread, which is the difference between members' true
+    instants of one event; None: not limited. cut: a member that isn't counted for a while.
     """
 
     title: str
@@ -41,11 +41,11 @@ class EnvelopeTrial:
     spread_ms: float | None = None
     cut: Cut | None = None
     shift_auto: bool | None = None
-    """Whether the shift tunes itself; None: only if a note has more than 500 ms."""
+    """Whether the shift tunes itself; None: only if `ahead_ms` is more than 500."""
     like: str | None = None
-    """Title of the trial without the trouble. Margins, lead and shift must be as there."""
+    """Title of the same trial without the trouble. Margins, lead and shift must be as there."""
     near_hindsight: bool = False
-    """Whether the lead must be about the least sufficient one, and the shift 0 although it is free."""
+    """Whether the lead must be near the least sufficient one, and the shift 0 although it may tune itself."""
     wheres: tuple[str, ...] = ("virtual", "netlab")
 
     def point(self, where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> Point:
@@ -59,17 +59,21 @@ class EnvelopeTrial:
 
 
 def fixed(share: float) -> Callable[[float], float]:
-    """Return a limit that is the same for any unavoidable share."""
+    """Return a limit for bad events that doesn't depend on the unavoidable share."""
     return lambda unavoidable: share
 
 
 def times_unavoidable(unavoidable: float) -> float:
-    """Return the limit where the network itself makes some events impossible."""
+    """Return the limit for bad events on a network that makes some of them unavoidable."""
     return UNAVOIDABLE_TIMES * unavoidable
 
 
 def network(rtt_ms: float, *, jitter_ms: float = 0, loss: float = 0, bursts: float = 0) -> str:
-    """Return the text of a leg. Jitter is normal, a new draw every HOLD_MS, shares are in per cent."""
+    """Return the text of a leg.
+
+    Jitter is normal, with a new draw every HOLD_MS. loss: per cent of the datagrams. bursts: per cent of the
+    time.
+    """
     text = studyplan.delay(rtt_ms)
     if jitter_ms:
         text += f",jitter={jitter_ms:g},kind=normal,hold={studyplan.HOLD_MS}"
@@ -82,16 +86,19 @@ def network(rtt_ms: float, *, jitter_ms: float = 0, loss: float = 0, bursts: flo
 
 CALM_TITLE, CALM = "RTT 30, jitter 3 ms, loss 0.1 %", network(30, jitter_ms=3, loss=0.1)
 OUT = Cut("ben", 60.0, 63.0)
-"""An outage of two seconds, and one second to recover."""
+"""The member that is away for two seconds, with one second more for it to recover."""
 BLOAT = Cut("ben", 60.0, 64.0)
 BLOAT_MS = 350.0
 NEAR_SHARE, NEAR_MS = 0.20, 10.0
-"""Margin of a lead over the least sufficient one in hindsight, on a good network: share, and ms."""
+"""How much longer than the least sufficient lead a good network's lead may be: a share of it, plus some
+ms."""
 MARGIN_MS, LEAD_MS = 5.0, 10.0
-"""Tolerances (ms) within which margins and leads are alike."""
+"""How much less (ms) a margin may be, and how much longer (ms) a lead, and still count as alike."""
 WAIT_MS = 10.0
-"""Tolerance (ms) of clocks and machine. If no event is due later than this after its schedule-ahead, there
-was no shift."""
+"""Tolerance (ms) for clocks and this machine, of the time from emission to due.
+
+If no event's time exceeds its schedule-ahead by more than this, there was no shift.
+"""
 UNEVEN = f"{network(100, jitter_ms=20, loss=5)} | ben={network(100, jitter_ms=20, loss=20)}"
 
 TRIALS = (
@@ -137,7 +144,7 @@ class EnvelopeVerdict:
 
     @property
     def text(self) -> str:
-        """Return "yes" or "NO"; of a trial that lacks seeds no more than it can say."""
+        """Return "yes" or "NO". If the trial holds but lacks seeds, return how many it has so far."""
         seeds = len({row.seed for row in self.cell.rows} & set(SEEDS))
         if not self.holds or seeds == len(SEEDS):
             return "yes" if self.holds else "NO"
@@ -145,20 +152,20 @@ class EnvelopeVerdict:
 
     @property
     def by_seed(self) -> list[str]:
-        """Bad and unavoidable events of every seed, e.g. "3 (1)"."""
+        """The number of bad and of unavoidable events for every seed, e.g. "3 (1)"."""
         return [
             f"{row.bad} ({'?' if row.unavoidable is None else row.unavoidable})" for row in self.cell.rows
         ]
 
     @property
     def lead_and_shift(self) -> str:
-        """The last lead and shift over the seeds, e.g. "150-175/0-0 ms"."""
+        """The ranges, over the seeds, of the last lead and the last shift, e.g. "150-175/0-0 ms"."""
         lead, shift = (_range(self.cell.known(figure)) for figure in ("lead_ms_last", "shift_ms_last"))
         return f"{lead}/{shift} ms"
 
     @property
     def hindsight(self) -> str:
-        """The least lead that would have done, over the seeds, e.g. "131-140 ms"."""
+        """The range, over the seeds, of the least lead that would have been enough, e.g. "131-140 ms"."""
         return f"{_range([ms + ADVANCE_S * 1e3 for ms in self.cell.known('in_hand_ms_max')])} ms"
 
 
@@ -167,7 +174,8 @@ def _range(known: Sequence[float]) -> str:
 
 
 def points(where: str, words: Sequence[str] = ()) -> list[Point]:
-    """Return all trials of a lab as points; words: only those with one of them in the title, if any."""
+    """Return all trials of a lab as points. words: if any are given, only trials with one of them in the
+    title."""
     return [
         trial.point(where)
         for trial in TRIALS
@@ -189,12 +197,13 @@ def judge(found: Iterable[Row]) -> list[EnvelopeVerdict]:
 
 
 def hindsight_ms(row: Row) -> float | None:
-    """Return the least lead with which everything in a run would have been in time everywhere."""
+    """Return the least lead (ms) with which everything in a run would have been in time at all members."""
     return None if row.in_hand_ms_max is None else row.in_hand_ms_max + ADVANCE_S * 1e3
 
 
 def is_near_hindsight(row: Row) -> bool:
-    """Tell whether a run had no shift, and a lead no longer than needed plus NEAR_SHARE and NEAR_MS."""
+    """Tell whether a run had no shift, and a lead no longer than the least sufficient one plus NEAR_SHARE and
+    NEAR_MS."""
     least, lead_ms, wait_ms = hindsight_ms(row), row.lead_ms_last, row.action_to_sound_ms_max
     if least is None or lead_ms is None or wait_ms is None:
         return False
@@ -203,7 +212,8 @@ def is_near_hindsight(row: Row) -> bool:
 
 
 def holds(trial: EnvelopeTrial, cell: Cell, without: Cell | None = None) -> bool:
-    """Tell whether a cell meets its trial's requirements. without: the cell of the trial it must be like."""
+    """Tell whether a cell meets its trial's requirements. without: the cell of the trial named by
+    `trial.like`."""
     if trial.near_hindsight and not all(map(is_near_hindsight, cell.rows)):
         return False
     unavoidable = cell.unavoidable.value if cell.unavoidable else 0.0
@@ -214,7 +224,10 @@ def holds(trial: EnvelopeTrial, cell: Cell, without: Cell | None = None) -> bool
 
 
 def is_like(cell: Cell, without: Cell) -> bool:
-    """Whether margins, lead and shift are as in the trial without the trouble; the shift at all times."""
+    """Whether margins, lead and shift are as in `without`, the cell of the trial without the trouble.
+
+    The lead is compared at the end of the runs, the shift at all times.
+    """
     margin, usual = cell.mean("margin_ms_p01"), without.mean("margin_ms_p01")
     if margin is None or usual is None or margin < usual - MARGIN_MS:
         return False
@@ -230,7 +243,7 @@ def is_like(cell: Cell, without: Cell) -> bool:
 
 
 def write(path: Path, data: Path) -> list[EnvelopeVerdict]:
-    """Write the text from the data alone; return the verdicts."""
+    """Write the text, which depends on the file of data alone; return the verdicts."""
     verdicts = judge(rows.read(data, Row))
     path.write_text(render("envelope", verdicts=verdicts, data=data), encoding="utf-8")
     return verdicts

@@ -1,8 +1,8 @@
 """Lead table: the final lead of rooms that tune it themselves, on each network, in virtual time.
 
-Pure. Beside it stands the least sufficient lead in hindsight: the greatest true time that any event took
-until a bridge had it, plus the release advance and the uncertainty of the clocks. Nobody can know it
-beforehand, and a fixed lead as short as that loses something on the next day.
+Pure. Beside the final lead stands the least lead that would have sufficed, as known afterwards. It is the
+greatest true time that any event took until a bridge had it, plus the release advance and the uncertainty of
+the clocks. Nobody can know it beforehand, and a fixed lead as short as that loses something on the next day.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,9 +33,10 @@ BLOAT_AT_S, BLOAT_S, BLOAT_MS = 60.0, 3.0, 350.0
 
 @dataclass(frozen=True, slots=True)
 class LeadTrial:
-    """One line of the table. bloat: whether one member's way down is bloated once, for BLOAT_S.
+    """One line of the table.
 
-    safeties: the values of --profile that are tried.
+    bloat: whether one member's way down gets a long queue (bufferbloat) once, for BLOAT_S. safeties: the
+    values of --profile that are tried.
     """
 
     name: str
@@ -55,12 +56,13 @@ TRIALS = (
     LeadTrial("fibre, a quiet hour", "fibre", seconds=3600.0, events_per_s=1.0, safeties=(Safety.BALANCED,)),
     *(LeadTrial(name, name) for name in PROFILES),
 )
-"""The named networks, and some of the envelope's."""
+"""The trials of the table: some networks of the envelope, and all named networks."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeadOutcome:
-    """The findings of one run; times in ms."""
+    """The findings of one run; lead, shift and hindsight (the least sufficient lead, known afterwards) in
+    ms."""
 
     trial: str
     safety: str
@@ -70,21 +72,24 @@ class LeadOutcome:
     events: int
     retimed: int
     missed: int
-    """Events missing or late at any member."""
+    """Number of events that were missing or late at any member."""
     changes_per_min: float
-    """Changes of lead or shift."""
+    """How often a minute the lead or the shift changed."""
     last_change_s: float
-    """Seconds from the beginning of the music to the last change; 0 without a change."""
+    """Time (s) from the beginning of the music to the last change of lead or shift; 0 without a change."""
     shift_ms_max: float
     margin_ms_min: dict[str, float] = field(default_factory=dict)
-    """By member: the least time (ms) by which an event was early at its scsynth."""
+    """By member: the least margin (ms) of any event at its scsynth; > 0 is early."""
 
 
 def run(
     trial: LeadTrial, *, safety: Safety = Safety.BALANCED, seconds: float | None = None, seed: int = 1,
     members: int = MEMBERS, ahead_ms: float = AHEAD_MS,
 ) -> LeadOutcome:  # fmt: skip
-    """Return the findings in a room that plays over a network for the trial's time, or for `seconds`."""
+    """Let a room play over the trial's network, and return the findings.
+
+    seconds: how long it plays; None: as long as the trial says.
+    """
     seconds = trial.seconds if seconds is None else seconds
     legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
     stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, safety=safety)
@@ -122,7 +127,7 @@ def run(
 
 
 def hindsight_ms(stage: VirtualStage, events: Iterable[TalliedNote]) -> float:
-    """Return the least lead with which all events that came would have been in time everywhere."""
+    """Return the least lead (ms) with which all events that came would have been in time at all members."""
     greatest_ns = 0
     for event in events:
         for member in stage.members if event.verdict is not None else ():
@@ -134,7 +139,7 @@ def hindsight_ms(stage: VirtualStage, events: Iterable[TalliedNote]) -> float:
 
 
 def jobs() -> list[Job]:
-    """Return every trial with every profile as a job whose result is an LeadOutcome."""
+    """Return every trial with each of its profiles as a job whose result is a LeadOutcome."""
     return [
         Job(
             f"{trial.name}, {safety.value}",
@@ -147,7 +152,10 @@ def jobs() -> list[Job]:
 
 
 def _bloat(name: str, from_s: float) -> Callable[[str, int, float], float | None]:
-    """A queue that fills while somebody uploads: the delay rises, stays, and falls again."""
+    """Return a meddler that acts as a queue which fills while somebody uploads.
+
+    From `from_s` on (true s), the delay of the member's way down rises, stays, and falls again.
+    """
 
     def meddle(member: str, direction: int, at_s: float) -> float:
         if member != name or direction != DOWN:

@@ -1,8 +1,9 @@
 """Figures of the study, as PNG: readable in black and white, and by all kinds of colour vision.
 
-A mode has a colour of Okabe and Ito's, a marker and a dash of its own; virtual time is filled and joined by
-lines, real processes (netlab) are hollow. Shares stand on a logarithmic axis, with 95 % intervals. A share of
-0 has no place there: it is drawn at its upper bound, 3 / n, with an arrow downwards.
+Each mode has a colour of Okabe and Ito's palette, a marker and a dash of its own. Markers of virtual time are
+filled and joined by lines; those of real processes (netlab) are hollow. Shares stand on a logarithmic axis,
+with 95 % intervals. A logarithmic axis has no place for a share of 0. It is drawn at its upper bound, 3 / n,
+with an arrow downwards.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ COLOURS = {"udp-repair": "#0072B2", "udp-plain": "#D55E00", "tls-cubic": "#009E7
 MARKERS = {"udp-repair": "o", "udp-plain": "s", "tls-cubic": "^", "tls-bbr": "D"}
 DASHES: dict[str, Any] = {"udp-repair": "-", "udp-plain": "--", "tls-cubic": "-.", "tls-bbr": ":"}
 SCHEMES = {"judged": "udp-repair", "by timestamps": "udp-plain"}
-"""Scheme -> the mode whose look it borrows, since either scheme is sent the same way."""
+"""For each scheme the mode whose colour and marker it borrows. Both schemes are sent the same way."""
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 FLOOR = 1e-4
 """Least share on the axes: a few thousand events can't show a smaller one."""
@@ -54,7 +55,7 @@ def new_figure(width: float, height: float, title: str) -> Figure:
 
 
 def share_axis(ax: Axes, *, across: bool, label: str) -> None:
-    """Make the y axis, or the x axis where `across`, logarithmic in percent, from FLOOR to all."""
+    """Make an axis logarithmic in per cent, from FLOOR to 100 %: the x axis if `across`, else the y axis."""
     tidy(ax)
     axis = ax.xaxis if across else ax.yaxis
     (ax.set_xscale if across else ax.set_yscale)("log")
@@ -67,12 +68,16 @@ def share_axis(ax: Axes, *, across: bool, label: str) -> None:
 
 
 def height_of(share: Share) -> float:
-    """Return where a share is drawn: a share of 0 at its upper bound."""
+    """Return where on its axis a share is drawn. A share of 0 is drawn at its upper bound."""
     return max(share.value if share.bad else RULE_OF_THREE / share.events, FLOOR)
 
 
 def draw_share(ax: Axes, at: float, share: Share, mode: str, *, hollow: bool, across: bool = False) -> None:
-    """Draw one share with its interval, along y, or along x where `across`."""
+    """Draw one share with its interval.
+
+    at: its place on the other axis. across: the share is along x instead of y. hollow: the marker isn't
+    filled.
+    """
     colour, value = COLOURS[mode], height_of(share)
     x, y = (value, at) if across else (at, value)
     if share.bad:
@@ -94,7 +99,7 @@ def error_of(share: Share) -> list[list[float]]:
 
 
 def draw_oracle(ax: Axes, at: float, cell: Cell, *, across: bool = False) -> None:
-    """Mark the unavoidable share, if there is one."""
+    """Mark the cell's unavoidable share, if it is known and not 0. at, across: as in `draw_share`."""
     if cell.unavoidable is not None and cell.unavoidable.bad:
         value = max(cell.unavoidable.value, FLOOR)
         ax.plot(*((value, at) if across else (at, value)), "x", color=FAINT, zorder=4)
@@ -115,7 +120,7 @@ def legend_entries(cells: Sequence[Cell]) -> list[Line2D]:
 
 
 def mode_line(mode: str, label: str, **more: Any) -> Line2D:
-    """Return a legend's entry that looks as the curves of a mode do."""
+    """Return an entry of a legend, with the look that the mode's curves have."""
     look = {"color": COLOURS[mode], "marker": MARKERS[mode], "linestyle": DASHES[mode]}
     return Line2D([], [], label=label, **look | more)
 
@@ -148,7 +153,11 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def sweep(cells: Sequence[Cell], series: str, title: str, label: str, path: Path, *, symlog: bool) -> Path:
-    """Draw bad and re-timed share along one experiment, all modes, both labs, the oracle beside them."""
+    """Draw the share of bad events and that of re-timed events along one experiment.
+
+    All modes and both labs are drawn, with the oracle's unavoidable share. symlog: the x axis is logarithmic,
+    and linear near 0.
+    """
     shown = [cell for cell in cells if cell.series == series]
     figure = new_figure(7.2, 6.0, title)
     axes = figure.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
@@ -180,7 +189,10 @@ def draw_curve(ax: Axes, cells: Sequence[Cell], share: Callable[[Cell], Share], 
 
 
 def schemes(panels: Sequence[tuple[str, Sequence[tuple[Cell, Cell]]]], title: str, path: Path) -> Path:
-    """Draw bad and divergent share of both schemes. panels: (label of x, (judged, by timestamps) at each)."""
+    """Draw the share of bad events and that of divergent events in both schemes.
+
+    panels: for each the label of its x axis, and at each x a pair of cells (judged, by timestamps).
+    """
     figure = new_figure(1.6 + 2.6 * len(panels), 5.6, title)
     axes = figure.subplots(2, len(panels), sharex="col", sharey=True, squeeze=False)
     for column, (label, pairs) in enumerate(panels):
@@ -199,7 +211,10 @@ def schemes(panels: Sequence[tuple[str, Sequence[tuple[Cell, Cell]]]], title: st
 
 
 def dots(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -> Path:
-    """Draw bad and re-timed share of named groups of cells, one line a group, one marker a mode."""
+    """Draw the share of bad events and that of re-timed events for named groups of cells.
+
+    Each group has a line of its own, and each mode in it a marker.
+    """
     figure = new_figure(9.2, 1.5 + 0.42 * max(len(groups), 2), title)
     axes = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
     every = [cell for _, cells in groups for cell in cells]
@@ -225,9 +240,10 @@ def table_of_shares(
     lines: Sequence[tuple[str, Sequence[Cell]]], columns: Sequence[float], title: str, label: str, path: Path,
     *, reverse: bool,
 ) -> Path:  # fmt: skip
-    """Draw a table of bad shares, shaded by size; framed is the last that is coherent along each line.
+    """Draw a table of shares of bad events, shaded by size. In each line the last coherent cell gets a frame.
 
-    reverse: more of x is better, so the search goes from the right.
+    The search for it goes from the left to the first cell that isn't coherent. reverse: it goes from the
+    right, because a greater x is better.
     """
     figure = new_figure(1.9 + 0.78 * len(columns), 1.3 + 0.42 * max(len(lines), 2), title)
     ax = figure.subplots()
@@ -261,13 +277,15 @@ NETWORK_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
 def network_style(index: int) -> dict[str, Any]:
-    """Return the look of the line of a figure's n-th network."""
+    """Return the look of the line of a figure's network. index: its place among the figure's networks, from
+    0."""
     at = index % len(NETWORK_COLOURS)
     return {"color": NETWORK_COLOURS[at], "marker": NETWORK_MARKERS[at], "linestyle": NETWORK_DASHES[at]}
 
 
 def sizes(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -> Path:
-    """Draw bad share and spread against the number of members, a line for each named network."""
+    """Draw the share of bad events and the spread against the number of members, with a line for each
+    network."""
     figure = new_figure(7.2, 5.6, title)
     axes = figure.subplots(2, 1, sharex=True)
     share_axis(axes[0], across=False, label="bad events")
@@ -297,7 +315,7 @@ def sizes(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) 
 
 
 def hour(minutes: Sequence[Minute], title: str, path: Path) -> Path:
-    """Draw spread and error of clocks minute by minute, a line for each network."""
+    """Draw the spread and the clocks' errors for each minute of an hour, with a line for each network."""
     figure = new_figure(7.6, 6.0, title)
     axes = figure.subplots(2, 1, sharex=True, height_ratios=(1.4, 1))
     for ax, what in zip(axes, ("spread, ms", "error of the worst member's\nclock, median, ms"), strict=True):
