@@ -1,1 +1,1 @@
-"""The language of both commands: messages, codecs, timetags, order. No I/O."""
+"""The language that relay and bridge share: messages, codecs, timetags, and the order of events. No I/O."""

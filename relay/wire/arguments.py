@@ -1,7 +1,8 @@
-"""Arguments: the meaning of each argument of a message, by the command table, in the sender's numbers.
+"""Arguments: the meaning of each argument of a message to scsynth, looked up in the command table.
 
-Pure. It only reads; the bridge's `remap` translates the numbers. Numbers may be i or f, since scsynth takes
-either. A fraction is refused where a whole number is needed.
+Pure. This module only reads messages: all node, bus and buffer numbers in them are the sender's own. The
+bridge's `remap` translates them. A number may have the type tag i (integer) or f (float), because scsynth
+takes either. A fraction is refused where a whole number is needed.
 """
 
 import struct
@@ -17,16 +18,18 @@ FIRST_SET = 1
 """Position of the first control in a command that sets controls."""
 
 ROLE_OF_CONTROL = {encode_string(name): role for name, role in CONTROL_ROLES.items()}
-"""By the padded bytes of the name, as in a message. This spares decoding a dozen strings per note."""
+"""The role of each control whose value is an id. Keys: the control's name as the padded bytes of a message.
+Look-ups by bytes spare decoding a dozen strings per note."""
 
 _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")
 
 
 def fields(message: Message) -> Iterator[tuple[int, Field]]:
-    """Yield each argument's index with its field in the command table.
+    """Yield (index of an argument, its field in the command table) for each argument of a message.
 
-    Raises Refused (arguments, count, array) at the first place where message and table differ.
+    Raises Refused at the first place where message and table differ. Its reason is "arguments", "count" or
+    "array".
     """
     command = COMMANDS[message.address]
     tags = message.tags
@@ -61,9 +64,10 @@ def fields(message: Message) -> Iterator[tuple[int, Field]]:
 
 
 def whole(message: Message, index: int) -> int:
-    """Return a number that must be whole: i, or f without a fraction.
+    """Return the argument at `index`, which must be a whole number: an integer, or a float without a
+    fraction.
 
-    Raises Refused otherwise, also for NaN, infinity, and an argument that is missing.
+    Raises Refused for anything else: NaN and infinity, and an argument that is missing, included.
     """
     tag = message.tags[index : index + 1]
     if tag == "i":

@@ -1,24 +1,30 @@
 """Byte budget: a limit on the bytes that one direction of a hop carries beyond the events themselves.
 
-Pure. Limit on the wire, headers included: 3 times the plain bytes + 24 kbit/s. Plain bytes are those of
-datagrams with nothing but events sent for the first time. So repair never makes a crowded path much worse,
-and nobody can make a relay or a bridge send more by asking.
+Pure. Limit on all bytes sent, headers included: 3 times the plain bytes, plus 24 kbit/s. Plain bytes are the
+bytes that would be sent if datagrams carried nothing but events sent for the first time. The limit has two
+purposes: repair never makes a crowded path much worse, and nobody can make a relay or a bridge send more by
+asking.
 """
 
 IP_UDP_BYTES = 28
-"""Header bytes of IPv4 without options, and UDP."""
+"""Bytes of the two headers of a datagram: IPv4 (without options) and UDP."""
 
 PER_PLAIN = 2
-"""Extra bytes allowed for each plain byte. Together with the plain bytes themselves: three times as many."""
+"""Extra bytes allowed for each plain byte. With the plain bytes themselves this makes 3 times the plain
+bytes."""
 RATE_BYTES_PER_S = 24_000 / 8
 BURST_BYTES = 64 * 1024
-"""Greatest saving. More than a second brings in, since a member that joins or returns asks for that much."""
+"""Greatest number of unused bytes that a budget can save up. This is far more than it earns in a second,
+because a member that joins or returns asks for so much at once."""
 RESERVE_BYTES = BURST_BYTES // 2
 """Reserved for retransmits. Copies and extra heartbeats use only the bytes above this."""
 
 
 class ByteBudget:
-    """A token bucket of bytes."""
+    """The bytes that one direction of a hop may still spend, as a token bucket.
+
+    Time and plain bytes fill the bucket, and each datagram sent empties it by its size.
+    """
 
     __slots__ = ("_at_s", "_level")
 
@@ -27,13 +33,17 @@ class ByteBudget:
         self._at_s: float | None = None
 
     def pass_time(self, now_s: float) -> None:
-        """Add the bytes earned since the last call. now_s: any clock that only goes forward."""
+        """Add the bytes earned since the last call. now_s: seconds of any clock that only goes forward."""
         if self._at_s is not None and now_s > self._at_s:
             self._level = min(BURST_BYTES, self._level + (now_s - self._at_s) * RATE_BYTES_PER_S)
         self._at_s = now_s
 
     def sent(self, plain: int, total: int) -> None:
-        """Book a datagram of `total` bytes, of which events sent for the first time would need `plain`."""
+        """Charge the budget for one or more datagrams.
+
+        total: all their bytes, headers included. plain: bytes that would have been enough for the events in
+        them that are sent for the first time.
+        """
         self._level = min(BURST_BYTES, self._level + (1 + PER_PLAIN) * plain - total)
 
     def affords(self, size: int) -> bool:
@@ -41,11 +51,14 @@ class ByteBudget:
         return self._level >= size
 
     def spares(self, size: int) -> bool:
-        """Return whether `size` bytes may be sent unasked, which leaves the reserve untouched."""
+        """Return whether `size` bytes that nobody asked for may be sent. They never use the reserve."""
         return self._level - RESERVE_BYTES >= size
 
     def affords_from_s(self, size: int) -> float:
-        """Return the instant (s) at which `size` bytes will have been earned; 0.0 if they are there now."""
+        """Return the instant (s, by the clock of `pass_time`) from which `size` bytes may be sent in answer.
+
+        0.0 if they may be sent now.
+        """
         if self._at_s is None or self._level >= size:
             return 0.0
         return self._at_s + (size - self._level) / RATE_BYTES_PER_S

@@ -1,6 +1,6 @@
 """Carrier: the guarantees that a transport of sealed datagrams gives.
 
-Pure. Decisions depend on the guarantees, not on the name.
+Pure. Code that behaves differently over UDP and TLS asks for a guarantee, not for the transport's name.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Carrier:
     """The guarantees of one transport.
 
-    reliable: everything sent arrives, so nothing has to be sent twice. ordered: datagrams arrive in the order
-    of sending, so a loss delays all later ones.
+    reliable: every datagram sent arrives, so none has to be sent twice. ordered: datagrams arrive in the
+    order of sending, so a loss on the path delays all later datagrams.
     """
 
     name: str

@@ -1,10 +1,10 @@
 """Catching up: which notes come so much later than usual that they are dropped.
 
 Pure. Instants are session timetags, durations ticks. A relay, bridge or network that stood still sends its
-backlog at once. Groups, FX and frees are needed however late they are, but the notes would sound together, a
-bang at full scale. So a note more than BEHIND_MAX behind the usual delay is dropped: on the uplink by the
-relay, for everybody; on the downlink by a bridge, for itself. Distance alone drops nothing, since a delay
-that is always long is usual.
+backlog at once. Groups, FX and frees of the backlog are needed however late they are. Its notes would all
+sound together, a bang at full scale. So a note that comes more than BEHIND_MAX later than usual is dropped.
+On the uplink the relay drops it for everybody; on the downlink a bridge drops it for its own host only.
+Distance alone drops nothing, because a delay that is always long is the usual one.
 """
 
 from collections import deque
@@ -12,20 +12,25 @@ from collections import deque
 from relay.wire.timetag import ticks
 
 BEHIND_MAX = ticks(0.150)
-"""How much later than usual a note may come, ticks."""
+"""How much later than usual (ticks) a note may come without being dropped."""
 WITH_OTHERS_MAX = ticks(0.300)
-"""The same limit for a note whose chord has begun to sound: half a chord is worse than a late note."""
+"""The limit (ticks) for a note whose chord has begun to sound. It is longer than BEHIND_MAX, because half a
+chord is worse than a late note."""
 ORDER_WAIT = ticks(0.250)
-"""How long such a late event waits for the ones sent before it. It is late in any case, but keeps its
-order."""
+"""How long (ticks) an event later than BEHIND_MAX waits at the relay for events that its sender sent before
+it. Waiting keeps the order, and the event is late in any case."""
 MOMENT = ticks(0.1)
-"""Events within this time count once, by the fastest, so a backlog doesn't change the usual delay."""
+"""Length of a moment (ticks). All events that arrive within one moment count as one delay, that of the
+fastest. So a backlog that arrives at once doesn't change the usual delay."""
 MOMENTS_KEPT = 64
 CHORDS_KEPT = 64
 
 
 class UsualWay:
-    """The usual delay of events on one way: the median of the last MOMENTS_KEPT moments that had events."""
+    """The usual delay of events in one direction: the median over the last MOMENTS_KEPT moments with events.
+
+    The delay of a moment (`MOMENT`) is that of its fastest event.
+    """
 
     __slots__ = ("_fastest", "_since", "_usual", "_ways")
 
@@ -33,15 +38,15 @@ class UsualWay:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew, since the clock was set or the path is another one."""
+        """Forget all delays, because the clock was set or the path is another one now."""
         self._ways: deque[int] = deque(maxlen=MOMENTS_KEPT)
         self._since: int | None = None
         self._fastest = 0
         self._usual: int | None = None
-        """Cached median; None: to be computed again."""
+        """The median (ticks) as last computed; None: `usual` must compute it again."""
 
     def took(self, way: int, now: int) -> None:
-        """Note that an event took `way` ticks and arrived at session time `now`."""
+        """Note an event that travelled for `way` ticks and arrived at the session instant `now`."""
         if self._since is not None and now < self._since + MOMENT:
             if way >= self._fastest:
                 return
@@ -53,7 +58,7 @@ class UsualWay:
 
     @property
     def moments(self) -> int:
-        """The number of moments behind the median."""
+        """The number of moments of which `usual` is the median."""
         return len(self._ways) + (self._since is not None)
 
     def usual(self) -> int | None:
@@ -65,9 +70,10 @@ class UsualWay:
 
 
 class Chords:
-    """The verdicts on the latest chords, so that the notes of a chord sound together or not at all.
+    """Decides for each chord whether its notes are dropped, so that they sound together or not at all.
 
-    A chord is all notes to which their sender gives one timetag. Bound: CHORDS_KEPT.
+    A chord is all notes to which one sender gives the same timetag. The verdict on the first note of a chord
+    holds for the others, except those later than WITH_OTHERS_MAX. Bound: CHORDS_KEPT chords are remembered.
     """
 
     __slots__ = ("_missed",)
@@ -76,7 +82,11 @@ class Chords:
         self._missed: dict[object, bool] = {}
 
     def misses(self, chord: object, behind: int) -> bool:
-        """Return whether to drop a note of `chord` that is `behind` ticks behind usual; < 0 is early."""
+        """Return whether to drop a note.
+
+        chord: any key that all notes of its chord share. behind: how much later than usual the note came,
+        ticks; < 0: it came earlier than usual.
+        """
         missed = self._missed.get(chord)
         if missed is None:
             missed = self._missed[chord] = behind > BEHIND_MAX

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 
 class CommandClass(StrEnum):
-    """The treatment of a command."""
+    """Whether a command that one member's Sonic Pi sends may reach the other members' scsynths."""
 
     REWRITE = "rewrite"
     """Goes to every member, with its ids rewritten."""
@@ -44,26 +44,26 @@ class Act(StrEnum):
     PAUSE = "pause"
     """Stops a node, or lets it go on."""
     MOVE_BESIDE = "move_beside"
-    """Pairs of a node and the node beside which it is put."""
+    """Puts nodes beside others. Its arguments are pairs: a node, and the node beside which it is put."""
     MOVE_INTO = "move_into"
-    """Pairs of a group and the node that is put into it."""
+    """Puts nodes into groups. Its arguments are pairs: a group, and the node that is put into it."""
     ORDER = "order"
-    """Puts nodes, in their order, beside or into another."""
+    """Puts several nodes, in the given order, beside a node or into a group."""
     ALLOCATE = "allocate"
     LOAD_FILE = "load_file"
     """Makes a buffer from a file, such as a sample."""
     READ_FILE = "read_file"
-    """Fills a buffer from a file in other ways."""
+    """Reads a file into a buffer in any other way than LOAD_FILE."""
     WRITE_FILE = "write_file"
     UNLOAD = "unload"
     """Frees a buffer."""
     LOAD_SYNTHDEFS = "load_synthdefs"
     """Loads a folder of synthdefs."""
     REGISTER = "register"
-    """Makes scsynth notify its sender of all nodes."""
+    """Makes scsynth tell the sender of this command about every node that begins or ends."""
     ASK_STATUS = "ask_status"
     ASK_SERVER = "ask_server"
-    """Asks another question whose answer holds no mapped number."""
+    """Asks scsynth about itself. The answer contains no id, so no number in it has to be translated."""
     ASK_NODE = "ask_node"
     OTHER = "other"
 
@@ -71,7 +71,7 @@ class Act(StrEnum):
 MAKES_GROUPS = frozenset({Act.NEW_GROUP, Act.NEW_PARALLEL_GROUP})
 MOVES = frozenset({Act.MOVE_BESIDE, Act.MOVE_INTO, Act.ORDER})
 LOADS = frozenset({Act.ALLOCATE, Act.LOAD_FILE})
-"""The acts that load a buffer as a resource of the room."""
+"""The acts that make a buffer. The buffer becomes a resource: every member of the room makes it too."""
 
 
 class Family(StrEnum):
@@ -86,26 +86,26 @@ class Family(StrEnum):
 
 
 class Route(StrEnum):
-    """The way of a message from the local Sonic Pi."""
+    """Where the bridge sends a message that came from the local Sonic Pi."""
 
     ROOM = "room"
-    """An event of the room, timed or not."""
+    """To the whole room, as an event, whether it has a timetag or not."""
     RESOURCE = "resource"
-    """Loaded on this host at once, elsewhere on arrival."""
+    """To the whole room, as a buffer to load: on this host at once, at the other members on arrival."""
     RESET = "reset"
-    """A slot reset."""
+    """To the whole room, as a reset of this member's slot."""
     HOME = "home"
-    """Played on this host only, in order with the music."""
+    """To this host's scsynth only, but in order with the events of the room."""
     SYNTH = "synth"
-    """Handed to the own scsynth at once."""
+    """To this host's scsynth only, at once."""
     NOTIFY = "notify"
-    """Answered by the bridge, which is the only client that scsynth notifies."""
+    """Nowhere: the bridge itself answers, because it is the only client that scsynth notifies."""
     QUIT = "quit"
-    """The player leaves."""
+    """Nowhere: the message says that the player's Sonic Pi ends, so the bridge leaves."""
     SWALLOW = "swallow"
-    """Executed nowhere."""
+    """Nowhere: the message is dropped silently."""
     REFUSE = "refuse"
-    """Not allowed."""
+    """Nowhere: the message isn't allowed, and is counted as refused."""
 
 
 class ReplyKind(StrEnum):
@@ -118,10 +118,10 @@ class ReplyKind(StrEnum):
     NODE_THERE = "node_there"
     """The answer to a question about a node."""
     NODE_NOTICE = "node_notice"
-    """Any other notice of the same shape: node, parent, previous, next."""
+    """Any other notice about a node. It has the same arguments: node, parent, previous node, next node."""
     STATUS = "status"
     OF_SERVER = "of_server"
-    """About the server itself. None of its numbers is mapped."""
+    """About scsynth itself. It contains no id, so none of its numbers is translated."""
     TREE = "tree"
     CONTROLS = "controls"
     RUNS_OF_CONTROLS = "runs_of_controls"
@@ -160,14 +160,15 @@ class Role(StrEnum):
     SYNC_ID = "sync_id"
     ANY = "any"
     SCOPE = "scope_buffer"
-    """Index of a scope in shared memory, valid on its own host only."""
+    """Index of a scope in scsynth's shared memory. It means something only on the host of that scsynth."""
     HARDWARE_INPUT = "hw_input"
-    """Number, from 1, of a hardware channel, like `HARDWARE_OUTPUT`."""
+    """Number (from 1) of an input channel of the sound card. `HARDWARE_OUTPUT` is the same for outputs."""
     HARDWARE_OUTPUT = "hw_output"
 
 
 class Field(NamedTuple):
-    """One argument. optional: it may be absent. counted: it repeats as often as the count before it."""
+    """One argument of a command. optional: it may be absent. counted: it occurs n times, where n is the value
+    of the COUNT argument before it."""
 
     role: Role
     optional: bool = False
@@ -176,46 +177,49 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command's arguments: first `args`, then `repeat` over and over (empty: not at all), then
-    `trailing`."""
+    """All facts about one command of scsynth.
+
+    Its arguments come in this order: `args` once; the group `repeat` any number of times (if it is not
+    empty); `trailing`, unless that is None.
+    """
 
     address: str
     kind: CommandClass
     act: Act
     family: Family
     route: Route
-    """Its way from the local Sonic Pi; `classify` makes exceptions by its arguments."""
+    """Where the bridge sends it; bridge/tap/classify.py makes exceptions that depend on the arguments."""
     args: tuple[Field, ...]
     repeat: tuple[Field, ...]
     trailing: Field | None
     why: str
     """Why it is forbidden or local; may be empty."""
     unsupported: str
-    """Why it is refused although its class allows it. Empty if it isn't."""
+    """Why it is refused although its class allows it; empty if it isn't refused."""
     creates: bool
     """Whether it makes nodes."""
 
 
 class HomeKind(StrEnum):
-    """The kind of a synthdef that needs its own host."""
+    """Why a synthdef can be played only on the host of the player that uses it."""
 
     LISTENER = "listener"
-    """Makes no sound, so nobody misses it elsewhere."""
+    """It makes no sound, so no other member misses it."""
     SOURCE = "source"
-    """Brings in sound that nobody else has."""
+    """It takes sound from its host's sound card, which no other member has."""
     LINK = "link"
-    """Is a link of a chain. Elsewhere its stand-in keeps the chain whole."""
+    """It is one link of a chain of effects. At the other members a stand-in keeps the chain whole."""
     OWN = "own"
     """The player's own synthdef, which no other member has."""
 
 
 @dataclass(frozen=True, slots=True)
 class HomeOnly:
-    """A synthdef that needs its own host, and its stand-in at the other members.
+    """A synthdef that needs the host of the player who uses it, and its stand-in at the other members.
 
-    elsewhere: the synthdef of the stand-in; the same synthdef if only its hardware channels differ there;
-    None: no stand-in. controls: those that a stand-in gets. channels: number of the sound card's outputs that
-    it writes to.
+    elsewhere: name of the synthdef that the other members play instead. It is the same synthdef if only its
+    hardware channels differ there, and None if there is no stand-in. controls: the controls that the stand-in
+    is given. channels: how many outputs of the sound card the synthdef writes to.
     """
 
     kind: HomeKind
@@ -226,18 +230,18 @@ class HomeOnly:
 
     @property
     def is_missed(self) -> bool:
-        """Whether only its own host hears its effect."""
+        """Whether only the player's own host hears it: the others miss a sound or an effect."""
         return self.kind in (HomeKind.SOURCE, HomeKind.OWN)
 
 
 @dataclass(frozen=True, slots=True)
 class SynthDef:
-    """The facts about a synthdef that are needed to play it under other ids.
+    """The facts about a synthdef that are needed to play it with translated ids.
 
-    id_controls: (name, role) of the controls that carry ids. Each defaults to 0 in every synthdef of Sonic
-    Pi, and 0 is a hardware bus or somebody's buffer, so a message must name them all. local_only: no other
-    member can play it; `HOME_ONLY` has its stand-in. out_channels: number of channels it writes from its
-    `out_bus` upwards.
+    id_controls: (name, role) of each control whose value is an id. A message must name them all: each
+    defaults to 0 in every synthdef of Sonic Pi, and 0 is a hardware bus or somebody's buffer. local_only: no
+    other member can play it; `HOME_ONLY` has its stand-in. out_channels: how many consecutive buses it writes
+    to, beginning with its `out_bus`.
     """
 
     name: str
@@ -321,28 +325,30 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 REPLIES: Mapping[str, ReplyKind] = MappingProxyType(
     {address: ReplyKind(kind) for address, kind in _TABLE["replies"].items()}
 )
-"""By address: the messages of scsynth itself. Synthdefs send others, by names of their own."""
+"""The kind of each message that scsynth itself sends, by address. Synthdefs make it send further messages,
+under addresses of their own; those aren't here."""
 
 CONTROL_ROLES: Mapping[str, Role] = MappingProxyType(
     {name: Role(role) for name, role in _TABLE["controls_by_name"].items()}
 )
-"""The controls whose value is an id, by name, in whatever synthdef they occur."""
+"""The role of each control whose value is an id, by the control's name. It is the same in all synthdefs."""
 
 _HOME_ONLY = {name: _home_only(entry) for name, entry in _TABLE["home_only_synthdefs"].items()}
 
 OWN_FX = _HOME_ONLY.pop("* fx")
-"""A synthdef of the player's own that has an in_bus and an out_bus."""
+"""The treatment of every synthdef of the player's own that has an in_bus and an out_bus, like an FX."""
 
 OWN_SYNTH = _HOME_ONLY.pop("*")
-"""Any other synthdef of the player's own."""
+"""The treatment of every other synthdef of the player's own."""
 
 HOME_ONLY: Mapping[str, HomeOnly] = MappingProxyType(_HOME_ONLY)
-"""By name: the synthdefs of Sonic Pi that need their own host."""
+"""The synthdefs of Sonic Pi that only the host of their player can play, by name."""
 
 LOCAL_ONLY_SYNTHDEFS: frozenset[str] = frozenset(
     name for name, definition in HOME_ONLY.items() if definition.elsewhere != name
 )
-"""Scopes, recorders and everything that uses a microphone. No member may play them on another's host."""
+"""The names of scopes, recorders and everything that uses a microphone. No member may play them on the host
+of another."""
 
 SYNTHDEFS: Mapping[str, SynthDef] = MappingProxyType(_synthdefs(_TABLE, CONTROL_ROLES, LOCAL_ONLY_SYNTHDEFS))
-"""The synthdefs of Sonic Pi, by name. One that isn't here can't be played for others."""
+"""The synthdefs of Sonic Pi, by name. The other members can't play a synthdef that isn't here."""

@@ -1,4 +1,5 @@
-"""Sealed datagrams: a clear header that names the channel, and a ciphertext that only its members can make.
+"""Sealed datagrams: a clear header that names the channel, and a ciphertext that only the channel's two ends
+can make.
 
 Pure. Layout, big-endian: magic u8, version u8, channel u32, counter u64, ciphertext, tag (16 bytes).
 The whole header is associated data, so no bit of it can be changed on the way. The nonce is four zero bytes
@@ -28,7 +29,8 @@ HEADER_BYTES = _HEADER.size
 MAX_PLAINTEXT_BYTES = MAX_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES
 
 REPLAY_WINDOW = 1024
-"""How many datagrams one may overtake: a second's worth at 1,000 a second, far above a busy jam."""
+"""A datagram that arrives after more than this many later ones is rejected as a possible replay. These are a
+second's datagrams at 1,000 a second, far more than a busy jam sends."""
 
 _WINDOW_MASK = (1 << REPLAY_WINDOW) - 1
 _NONCE_PREFIX = bytes(4)
@@ -41,22 +43,22 @@ _Aead = ChaCha20Poly1305
 
 
 class Sealer:
-    """Seals the datagrams of one direction of a channel. The counter starts at 0 and grows by 1 with each."""
+    """Seals the datagrams of one direction of a channel. Each gets a counter: 0, 1, 2 and so on."""
 
     __slots__ = ("_aead", "_channel", "_counter")
 
     def __init__(self, key: bytes, channel: int, *, counter: int = 0) -> None:
-        """Seal with `key` (32 bytes, for this direction only), for `channel` (u32).
+        """Seal datagrams of `channel` (u32) with `key` (32 bytes, for this direction only).
 
-        counter: the first counter. Only tests pass another than 0, since a counter used twice breaks the
-        seal.
+        counter: the counter of the first datagram. Only tests pass a value other than 0, because a counter
+        used twice under one key breaks the seal.
         """
         self._aead = _Aead(key)  # kept: a new one per datagram doubles the cost
         self._channel = channel
         self._counter = counter
 
     def seal(self, plaintext: bytes) -> bytes:
-        """Return the datagram that carries `plaintext`, at most MAX_PLAINTEXT_BYTES.
+        """Return the sealed datagram that carries `plaintext`, which has at most MAX_PLAINTEXT_BYTES.
 
         Raises LocalError once all counters are used up. Then only a new handshake, with new keys, helps.
         """
@@ -70,7 +72,7 @@ class Sealer:
 
 
 class Opener:
-    """Opens the datagrams of one direction of a channel, each only once."""
+    """Opens the sealed datagrams of one direction of a channel, each only once."""
 
     __slots__ = ("_aead", "_channel", "_highest", "_seen")
 

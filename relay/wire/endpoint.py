@@ -11,11 +11,11 @@ from relay.wire.carrier import TLS, UDP, Carrier
 from relay.wire.errors import LocalError
 
 DEFAULT_PORT = 7707
-"""For TCP and UDP alike."""
+"""The port of a relay, for TCP and UDP alike, if its address names none."""
 
 Address = tuple[str, int] | tuple[str, int, int, int]
-"""A socket address exactly as the socket gave it, to compare, keep and send to. Only `network_of` looks at
-its first part."""
+"""A socket address exactly as the socket gave it. Code compares it, keeps it and sends to it; only
+`network_of` interprets its first part, the host."""
 
 _FORMS = "HOST, HOST:PORT, an IPv6 address, or [IPv6]:PORT"
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -24,32 +24,32 @@ _MAX_NAME_CHARS = 253  # RFC 1035, section 2.3.4, as text
 
 @dataclass(frozen=True, slots=True)
 class StreamAddress:
-    """The number of a TLS connection that carries sealed datagrams, used as an address to answer to."""
+    """The address of a peer that sends its sealed datagrams over TLS: the number of its TLS connection."""
 
     connection: int
 
 
 Source = Address | StreamAddress
-"""The origin of a sealed datagram, to which an answer goes."""
+"""The address that a sealed datagram came from. Answers are sent to it."""
 
 
 def stream_of(source: Source) -> int | None:
-    """Return the number of the TLS connection of this source; None if its datagrams come over UDP."""
+    """Return the number of the TLS connection over which this source sends; None if it sends over UDP."""
     return source.connection if isinstance(source, StreamAddress) else None
 
 
 def datagram_host(source: Source) -> str | None:
-    """Return the host that sent a datagram over UDP; None if it came over TLS."""
+    """Return the host of a source that sends over UDP; None if it sends over TLS."""
     return None if isinstance(source, StreamAddress) else source[0]
 
 
 def carrier_of(source: Source) -> Carrier:
-    """Return the carrier of this source's datagrams."""
+    """Return the carrier (UDP or TLS) over which this source sends its datagrams."""
     return UDP if stream_of(source) is None else TLS
 
 
 def network_of(host: str) -> str:
-    """Return the network of a socket's `host`, under which requests are counted.
+    """Return the network that a socket's `host` belongs to. Limits on requests count by network.
 
     An IPv4 address stands for itself, also if it came over IPv6. An IPv6 address stands for its /64, because
     one customer has at least that many addresses. Text that is no address is returned as it is.

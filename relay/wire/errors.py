@@ -1,16 +1,16 @@
-"""Errors, sorted by who is at fault.
+"""Errors, sorted by whose fault they are.
 
-A peer at fault: `RemoteError`; the datagram is counted and dropped, and the jam goes on. A caller at fault:
-`LocalError`, shown to the caller. A bug of ours: `assert`.
+`RemoteError`: a peer is at fault. Its datagram is counted and dropped, and the jam goes on. `LocalError`: the
+caller is at fault and is shown the text. A failed `assert`: a bug of ours.
 """
 
 
 class RemoteError(Exception):
-    """Input from outside breaks the protocol. Count it, drop it, go on."""
+    """Input from outside breaks the protocol. The code that catches this counts it, drops it and goes on."""
 
 
 class MalformedOsc(RemoteError):
-    """OSC bytes that scsynth can't be handed safely."""
+    """OSC bytes that could harm scsynth, so they are never handed to it."""
 
 
 class MalformedDatagram(RemoteError):
@@ -18,11 +18,12 @@ class MalformedDatagram(RemoteError):
 
 
 class MalformedControl(RemoteError):
-    """A control message that does not decode or is not allowed here."""
+    """A control message that does not decode, or that its sender may not send now."""
 
 
 class Refused(RemoteError):
-    """A well-formed message that may not be played. `reason` is a short word for counters."""
+    """A well-formed message that is not allowed. `reason` is a short word under which refusals are
+    counted."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

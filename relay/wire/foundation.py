@@ -1,14 +1,15 @@
-"""Foundation: the nodes a Sonic Pi makes at its start and never frees, its buffers, and later settings of
-both.
+"""Foundation: the nodes a Sonic Pi makes at its start and never frees, its buffers, and the values set later.
 
-Pure. It is the first part of a member's live state. The member's own bridge, the relay, and the bridges that
-receive it run the same code. Without the groups, mixer and samples that a Sonic Pi made before others came,
-none of its later notes would sound at theirs; without the volume set since, they would sound wrong. (Running
-FX and notes of that past are not part of it: the next run brings new ones.)
+Pure. It is the part of a member's live state that members who join later are told. The member's own bridge,
+the relay, and the bridges of the others run the same code. Later notes of a Sonic Pi need the groups, mixer
+and samples that it made before the others joined: without them no note would sound at the others. Without the
+volume set since, the notes would sound wrong. FX and notes that ran before a join are not part of the
+foundation, because the next run of the player's code makes new ones.
 
-Every piece has the number of the event that it comes from, or 0 if there was none, so that a late report
-never undoes a later event. Values also have their due, or 0 if that has passed; no value is applied before
-its due. Bounds: MESSAGES_MAX nodes, buffers and values, BYTES_MAX bytes a slot.
+Every piece (a node or a buffer) and every value has the room number of the event that it comes from, or 0 if
+no event brought it. So a report that arrives late never undoes a later event. A value also has its due, or 0
+if that has passed; no value is applied before its due. Bounds: MESSAGES_MAX nodes, buffers and values
+together, and BYTES_MAX bytes a slot.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,24 +29,26 @@ from relay.wire.timetag import FIRST_SAFE
 MESSAGES_MAX = 4096
 BYTES_MAX = 512 * 1024
 VALUE_BYTES = 32
-"""Bytes of a value beside its name and data: the head of a /n_set of its own, and its due."""
+"""Bytes counted for each value in addition to its name and data: for a /n_set command's head, and the due."""
 BEFORE_ALL_NUMBERS = -1
-"""The number of pieces known before this epoch of the relay."""
+"""Given instead of an event number to pieces and values from before this epoch of the relay. Every event of
+this epoch is later than they are."""
 
 _BODY_MAX = MAX_PAYLOAD_BYTES // 2
-"""Greatest size of the controls and values in one /n_set. The rest is room for its head and its tags, which
-are at most half as long."""
+"""Most bytes of names and values in one /n_set, half of the longest payload. The other half is for the
+command's head and type tags; the tags take at most half as many bytes as the names and values."""
 
 Key = tuple[str, int]
-"""("node", id) or ("buffer", number)."""
+"""Names a piece: ("node", its id) or ("buffer", its number)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A foundation, or the new part of one, as it travels: bare messages with the member's own ids.
+    """A foundation, or the new part of one, in the form in which relay and bridges send it to each other.
 
-    messages: creations and loads, in the order in which they must be executed. values: (due, /n_set), with
-    due a session timetag, or 0 if it has passed.
+    All are OSC messages without a timetag, in the ids of the member whose foundation it is. messages: the
+    commands that make nodes and load buffers, in the order in which they must be executed. values:
+    (due, /n_set command), with due a session timetag, or 0 if it has passed.
     """
 
     messages: list[bytes]
@@ -56,8 +59,8 @@ class Told:
 
 
 class _Value(NamedTuple):
-    """The value of one control. The fields that place it in the room's order come first: the later one
-    wins."""
+    """The value of one control of a node. due and number come first: of two values the one that is later in
+    the room's order (due, number) holds."""
 
     due: int
     number: int
@@ -67,8 +70,11 @@ class _Value(NamedTuple):
 
 @dataclass(slots=True)
 class _Piece:
-    """A node or buffer: its creation, and the latest value of each control, by the padded bytes of its
-    name."""
+    """A node or buffer of the foundation.
+
+    payload: the message that made it. number: room number of that event. values: the latest value of each
+    control, by the padded bytes of the control's name.
+    """
 
     payload: bytes
     number: int
@@ -90,24 +96,27 @@ class FoundationStore:
         return len(self._pieces)
 
     def concerns(self, kind: Kind, meaning: Meaning, *, founds: bool) -> bool:
-        """Return whether an event of the slot's owner may change the foundation. Not for resets: all do.
+        """Return whether an event of the slot's owner may change the foundation. Not for resets: all of them
+        may.
 
-        founds: the event is flagged as making something that is never freed. Raises MalformedOsc.
+        founds: the event has the flag FOUNDATION, so it makes a node that is never freed. Raises
+        MalformedOsc.
         """
         if kind is Kind.RESOURCE or founds or meaning.act is Act.UNLOAD:
             return True
         return meaning.act is Act.SET and self.is_founded(meaning.message)
 
     def is_founded(self, message: Message) -> bool:
-        """Return whether the first node that a message names is part of the foundation."""
+        """Return whether a message's first argument is the id of a node of the foundation."""
         return message.tags[:1] == "i" and ("node", message.arg(0)) in self._pieces
 
     def apply(self, meaning: Meaning, *, number: int = 0, due: int = 0) -> bool:
-        """Apply one message of the slot's owner. Return whether it changed anything.
+        """Apply one message of the slot's owner to the foundation. Return whether it changed anything.
 
-        A creation or load is kept. A /b_free removes its buffer. A /n_set changes the values of a kept node
-        and is ignored for any other node. Raises MalformedOsc; Refused if it is none of these or the store is
-        full.
+        A message that makes a node or loads a buffer is kept. A /b_free removes its buffer. A /n_set changes
+        the values of a kept node and is ignored for any other node. number: room number of the event, 0 if it
+        has none. due: its session timetag, 0 if that has passed. Raises MalformedOsc, and Refused for any
+        other command or if the store is full.
         """
         if meaning.act is Act.UNLOAD:
             return self._drop(("buffer", _first_id(meaning.message)))
@@ -124,11 +133,11 @@ class FoundationStore:
     def learn(
         self, messages: Iterable[bytes], values: Iterable[tuple[int, bytes]], number: int
     ) -> tuple[Told, int]:
-        """Merge a foundation received from elsewhere. Return its new part, and the number of refused
-        messages.
+        """Merge a foundation that was received. Return (the part that was new here, count of refused
+        messages).
 
-        number: the room's event as of which the foundation was taken. Pieces of later events stay as they
-        are. A repeated report adds nothing.
+        messages, values: as in `Told`. number: room number of the last event that the received foundation
+        includes. Pieces and values of later events stay as they are. The same foundation again adds nothing.
         """
         fresh, refused = Told([], []), 0
         named: dict[Key, set[bytes]] = {}
@@ -162,8 +171,8 @@ class FoundationStore:
         return fresh, refused
 
     def told(self, without: Callable[[int], bool] = lambda number: False) -> Told:
-        """Return the whole foundation. without: tells by an event's number whether to leave its values
-        out."""
+        """Return the whole foundation. without: given an event's number, tells whether to leave out the
+        values that this event set."""
         values: list[tuple[int, bytes]] = []
         # A piece may need one of an earlier event, and that one may have come later.
         pieces = sorted(self._pieces.items(), key=lambda one: one[1].number)
@@ -174,12 +183,14 @@ class FoundationStore:
         return Told([piece.payload for _, piece in pieces], values)
 
     def clear(self, up_to: int | None = None) -> None:
-        """Drop the pieces of events up to that number (None: all), since the slot was reset."""
+        """Drop the pieces of all events up to the room number `up_to` (None: all pieces), as a slot reset
+        does."""
         for key in [key for key, one in self._pieces.items() if up_to is None or one.number <= up_to]:
             self._drop(key)
 
     def enter_epoch(self) -> None:
-        """Forget numbers and dues: the relay that gave them is gone."""
+        """Forget the event numbers and dues of all pieces and values, but keep these: a new epoch has begun,
+        so the relay that gave the numbers and dues is gone."""
         for piece in self._pieces.values():
             piece.number = BEFORE_ALL_NUMBERS
             for name, value in piece.values.items():
@@ -188,7 +199,8 @@ class FoundationStore:
     # ------------------------------------------------------------------------------------------------
 
     def _keep(self, key: Key, piece: _Piece) -> None:
-        """Append a piece, or move it to the end: the piece that contains it may be newer too."""
+        """Put a piece at the end, replacing the older piece of the same key. It can't take the older one's
+        place, because the group that contains it may be newer than that too."""
         old = self._pieces.get(key)
         had = (0, 0) if old is None else (1 + len(old.values), old.size())
         self._make_room(1 - had[0], piece.size() - had[1])
@@ -196,7 +208,11 @@ class FoundationStore:
         self._pieces[key] = piece
 
     def _set(self, meaning: Meaning, number: int, due: int, *, told: bool = False) -> bool:
-        """Apply a /n_set. Return whether it changed anything. told: it is a report as of event `number`."""
+        """Apply a /n_set. Return whether it changed anything.
+
+        told: False if it is the event `number` itself; True if it comes from a foundation that includes all
+        events up to `number`.
+        """
         message = meaning.message
         if meaning.act is not Act.SET or len(message.tags) % 2 == 0:
             raise Refused(
@@ -218,7 +234,11 @@ class FoundationStore:
         return bool(changed)
 
     def _forget_untold(self, named: dict[Key, set[bytes]], number: int) -> None:
-        """Drop values of the reported nodes that the report lacks: such a node was made anew meanwhile."""
+        """Drop values that a received foundation no longer has, because their node was made anew meanwhile.
+
+        named: each node or buffer of the received foundation, with the names of the controls that it sets.
+        number: room number of the last event included; values of later events stay.
+        """
         for key, names in named.items():
             piece = self._pieces[key]
             for name, value in list(piece.values.items()):
@@ -242,7 +262,7 @@ class FoundationStore:
 
 
 def key_of(meaning: Meaning) -> Key:
-    """Return the key of a foundation message: ("node", id) or ("buffer", number). Raises Refused."""
+    """Return the key of the node or buffer that a message makes. Raises Refused if it makes neither."""
     message = meaning.message
     if meaning.act in LOADS:
         return ("buffer", _first_id(message))
@@ -252,7 +272,11 @@ def key_of(meaning: Meaning) -> Key:
 
 
 def _values(message: Message, number: int, due: int) -> dict[bytes, _Value]:
-    """Return the values that a /n_set sets, by the padded bytes of the control's name; the last one wins."""
+    """Return the values that a /n_set sets, by the padded bytes of the control's name.
+
+    If it sets a control twice, the last value holds. Raises Refused unless its arguments are pairs of a
+    control and a value.
+    """
     raw, tags, offsets = message.raw, message.tags, (*message.offsets, len(message.raw))
     found: dict[bytes, _Value] = {}
     for at in range(1, len(tags), 2):

@@ -1,4 +1,4 @@
-"""Frames: the messages inside a sealed datagram, several to one.
+"""Frames: the messages inside a sealed datagram. One datagram holds one or more frames.
 
 Pure. Layout and limits are in PROTOCOL.md. A frame is one byte of type, two of length, then its body. All
 numbers are big-endian. Every decoder raises MalformedDatagram and nothing else.
@@ -24,28 +24,31 @@ _PROBE_DOWN = struct.Struct(">IQQ")
 
 _FOUNDATION_BIT = 0x80
 CLOCK_BYTES = 48
-"""A clock exchange travels as one NTP packet (RFC 5905, section 7.3)."""
+"""Bytes of a clock frame's body: one NTP packet (RFC 5905, section 7.3), a request or an answer."""
 
 MAX_PAYLOAD_BYTES = MAX_PLAINTEXT_BYTES - _HEAD.size - _JUDGED.size
-"""The largest OSC message of an event, so that event and verdict fit one datagram."""
+"""Most bytes of an event's OSC message. With it the event still fits one datagram after the relay has added
+its verdict."""
 
 MAX_NACK_RANGES = 64
 LAST_INSTANT = 2**64 - 2
 MAX_SEQ = 2**32 - 1
 MAX_SLOT = 31
-"""Node ids are slot << 26 | id in 32 signed bits. Slot 0 is for nodes that exist on their own host only."""
+"""Greatest slot. At each scsynth a node of the room has the id slot << 26 | own id, in 32 signed bits. Slot 0
+is for nodes that exist on one host only."""
 
 PROBE_BYTES_MIN = _PROBE_DOWN.size
-"""Least body of a probe in either direction, bytes. A request must be at least as long as its answer, so that
-the relay can't be used to amplify traffic."""
+"""Fewest bytes of a probe's body in either direction. A request must be at least as long as its answer, so
+that nobody can use the relay to amplify traffic."""
 PROBE_BYTES_MAX = MAX_PLAINTEXT_BYTES - _HEAD.size
 
 
 @dataclass(frozen=True, slots=True)
 class BeatDown:
-    """Relay to bridge: every event due at or before `watermark` has a number <= `number`.
+    """Heartbeat from relay to bridge: every event due at or before `watermark` has a number <= `number`.
 
-    sent: session instant of sending, from which the bridge measures the downlink delay.
+    watermark: session timetag. number: room number. sent: session instant at which the relay sent this; from
+    it the bridge measures the downlink delay.
     """
 
     watermark: int
@@ -55,9 +58,11 @@ class BeatDown:
 
 @dataclass(frozen=True, slots=True)
 class BeatUp:
-    """Bridge to relay: the last seq it assigned, and the number up to which it holds all events.
+    """Heartbeat from bridge to relay.
 
-    sent: session instant of sending, from which the relay measures the uplink delay.
+    last_seq: the last sequence number (seq) that the bridge gave to an event of its own. complete_number: the
+    room number up to which it has all events. sent: session instant at which the bridge sent this; from it
+    the relay measures the uplink delay.
     """
 
     last_seq: int
@@ -67,23 +72,27 @@ class BeatUp:
 
 @dataclass(frozen=True, slots=True)
 class Nack:
-    """Either direction: a request to send these numbers (or seqs) again, as inclusive ranges."""
+    """In either direction: a request to send missing events again.
+
+    ranges: (first, last), both included. A bridge names room numbers, a relay sequence numbers (seqs).
+    """
 
     ranges: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One NTP packet of a four-timestamp exchange: a request upwards, an answer downwards."""
+    """One NTP packet of a clock exchange: a request from bridge to relay, or the relay's answer."""
 
     ntp: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeUp:
-    """Prober to relay: one request of a path measurement. size: bytes of the body, its zeros included.
+    """Prober to relay: one probe of a path measurement.
 
-    The prober itself keeps the instant at which it sent each number.
+    number: tells the probes apart; the prober itself remembers when it sent which. size: bytes of the frame's
+    body, which is filled up with zeros.
     """
 
     number: int
@@ -92,9 +101,9 @@ class ProbeUp:
 
 @dataclass(frozen=True, slots=True)
 class ProbeDown:
-    """Relay to prober: the answer, sent at once and of the same size.
+    """Relay to prober: the answer to one probe, sent at once and of the same size.
 
-    received, sent: session instants at which the relay received the request and sent this answer.
+    received, sent: session instants at which the relay received the probe and sent this answer.
     """
 
     number: int
@@ -110,7 +119,7 @@ _PROBE_UP_TYPE, _PROBE_DOWN_TYPE = 7, 8
 
 
 def encode(frame: Frame) -> bytes:
-    """Return the bytes of a frame, its head included."""
+    """Return the bytes of a frame, with its head (type and length)."""
     match frame:
         case Stamped():
             kind = int(frame.kind) | (_FOUNDATION_BIT if frame.foundation else 0)
@@ -140,7 +149,7 @@ def encode(frame: Frame) -> bytes:
 def decode(plaintext: bytes) -> list[Frame]:
     """Return the frames of a datagram's plaintext.
 
-    Raises MalformedDatagram if any of them is malformed; the others are then dropped too.
+    Raises MalformedDatagram if any frame is malformed; no frame of that datagram is returned then.
     """
     frames: list[Frame] = []
     at = 0
@@ -162,7 +171,10 @@ def decode(plaintext: bytes) -> list[Frame]:
 
 
 def join(frames: Iterable[bytes]) -> list[bytes]:
-    """Return plaintexts of at most MAX_PLAINTEXT_BYTES that hold the encoded frames in order."""
+    """Return the plaintexts of datagrams that together hold these encoded frames in their order.
+
+    Each has at most MAX_PLAINTEXT_BYTES.
+    """
     plaintexts: list[bytes] = []
     current: list[bytes] = []
     size = 0

@@ -1,13 +1,15 @@
 """The guard: refuses messages that set a control of a stock synthdef outside its range.
 
-Pure. Relay and bridge run the same code, one guard for each slot. It reads the bytes of the few commands that
-set controls and decodes no string. `/s_new` names its synthdef, but `/n_set` names only a node. Therefore the
-guard remembers nodes where the synthdef matters: a `room` of 0 is a small reverb, but kills scsynth in gverb.
+Pure. Relay and bridge run the same code, one guard for each slot. The guard reads the bytes of the few
+commands that set controls and decodes no string. `/s_new` names its synthdef, but `/n_set` names only a node.
+Therefore the guard remembers the nodes whose synthdef matters. Example: the control `room` at 0 means a small
+room to the FX reverb, but makes the FX gverb crash scsynth.
 
-The guard is sound whatever a member sends, although scsynth runs messages by due and not in sending order. It
+The guard is safe whatever a member sends, although scsynth runs messages by due and not in sending order. It
 assumes nothing about an id that has stood for two things or was forgotten. It also refuses to make a node
-under an id that was already sent a value deadly for that node. (Sonic Pi never reuses an id; it counts up.)
-Bounds: GROUPS_MAX and NODES_MAX ids a slot; the least recently named are forgotten first.
+whose id was already sent a value that is deadly for that node. (Sonic Pi never reuses an id; it counts up.)
+Bounds: GROUPS_MAX groups and NODES_MAX other nodes a slot. The guard first forgets the id that no message has
+named for the longest time.
 """
 
 import struct
@@ -19,18 +21,20 @@ from relay.wire.meaning import Meaning
 from relay.wire.ranges import DEADLY, IN_DANGER, LIMITS, LOOSE, STRICT, TOLD_APART, Limit, Limits
 
 NODES_MAX = 4096
-"""Nodes remembered. Only the few contested synthdefs count; a busy Sonic Pi makes two nodes a second."""
+"""Most nodes that a guard remembers. It remembers only nodes of the few synthdefs in `TOLD_APART`, of which a
+busy Sonic Pi makes two a second."""
 GROUPS_MAX = 512
-"""A forgotten group gets the same checks as a known one."""
+"""Most groups that a guard remembers. Forgetting one does no harm: it gets the same checks as a known one."""
 
 _GROUP, _SEVERAL, _UNSEEN, _NAMED = b"group", b"several things", b"unseen", b"named before it was made"
 _OWN = b"of the player's own synthdef"
-"""Kinds of nodes in addition to the names of synthdefs."""
+"""These five kinds of a node are used beside the names of synthdefs."""
 _IN_DANGER = IN_DANGER | {_GROUP}
 _FREE: Limits = {}
 _APART: dict[bytes, Limits] = {kind: {**DEADLY, **LIMITS[kind]} for kind in TOLD_APART}
-"""Allowed values for a node of a known kind. A control that its synthdef lacks does nothing there. But by
-then the id may stand for another synth, so deadly controls are limited to values safe for any."""
+"""Allowed values for a node of a known synthdef, by that synthdef. A control that the synthdef lacks would do
+nothing to this node. But when scsynth runs the message, the id may stand for another synth. So deadly
+controls that the synthdef lacks are limited to values that are safe for any synth."""
 _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")
 _F, _I, _S = b"fis"
@@ -40,7 +44,11 @@ class OutOfRange(Refused):
     """A control is set to a value outside its range."""
 
     def __init__(self, synthdef: bytes, control: bytes, found: str, limit: Limit) -> None:
-        """synthdef, control: padded, as in a message; b"" for a group or unknown node. found: the value."""
+        """Describe the refused value `found`.
+
+        synthdef, control: names, as the padded bytes of a message. The synthdef is b"" for a group or a node
+        of unknown synthdef. limit: the allowed range.
+        """
         self.synthdef = _text(synthdef)
         self.control = _text(control)
         self.found = found
@@ -49,7 +57,7 @@ class OutOfRange(Refused):
 
 
 class Guard:
-    """The known nodes of one slot, and the verdict on its messages."""
+    """Remembers the nodes of one slot and checks the messages that the slot's owner sends."""
 
     def __init__(self) -> None:
         self._groups = _Ids(GROUPS_MAX)
@@ -60,11 +68,14 @@ class Guard:
         self._is_players = False
 
     def check(self, meaning: Meaning, due: int, *, players: bool = False) -> None:
-        """Check one message of the slot's owner and note its nodes. Call it in the order of handing over.
+        """Check one message of the slot's owner and remember the nodes that it makes.
 
-        due: when scsynth runs it, by a clock of the caller's choice. players: the message is from this host's
-        own Sonic Pi, whose own synthdefs only this host plays, with any control. Raises Refused with one of
-        these reasons. OutOfRange. arguments, array, control-index or count: the message can't be judged.
+        Call it in the order in which the messages are handed to scsynth. due: when scsynth runs the message,
+        as an integer of any clock, the same for all calls. players: the message is from this host's own Sonic
+        Pi. Synthdefs that the player wrote may then have any control, since only this host plays them.
+
+        Raises OutOfRange (a Refused) for a value outside its range, or Refused with one of these reasons:
+        arguments, array, control-index or count: the guard can't tell which values the message sets.
         id-reused: a value sent earlier to this id could be deadly for the new node.
         """
         handler = _HANDLERS.get(meaning.act)
@@ -78,7 +89,7 @@ class Guard:
             raise Refused("arguments", f"{payload[:8]!r} that can't be read") from None
 
     def passes(self, meaning: Meaning, due: int) -> bool:
-        """Return whether `check` accepts a message."""
+        """Check a message and remember its nodes, as `check` does. Return whether it is accepted."""
         try:
             self.check(meaning, due)
         except Refused:
@@ -86,18 +97,19 @@ class Guard:
         return True
 
     def reset(self, due: int) -> None:
-        """Note that the slot's nodes are freed at `due`. Messages due later may still make nodes."""
+        """Note that a reset frees all nodes of the slot at `due`. Ids named by later messages stay known."""
         self._reset_due = max(self._reset_due, due)
         for ids in self._tables:
             ids.reset(due)
 
     def forget(self) -> None:
-        """Start anew: no message sent so far is still to be run."""
+        """Forget all ids. Call it only when no message that was checked is still to be run."""
         for ids in self._tables:
             ids.clear()
 
     def clock_was_set(self) -> None:
-        """Note that the caller's clock was set: events due by the old clock count as run."""
+        """Note that the caller's clock was set. Dues of the old clock mean nothing now, so all messages
+        checked before count as run."""
         self._reset_due = 0
         for ids in self._tables:
             ids.settle()
@@ -164,7 +176,11 @@ class Guard:
             home.note(node, home.kind(node), due)
 
     def _make(self, ids: "_Ids", node: int, kind: bytes, due: int) -> None:
-        """Note a node whose kind matters. Raises Refused if its id was used for something else."""
+        """Remember a new node in the table `ids`.
+
+        If its id may have stood for something else, the node's kind becomes "several things". Raises Refused
+        in that case if a value sent earlier to the id could be deadly for a node of this kind.
+        """
         home = self._home(node)
         if home.kind(node) != kind if home is not None else self._forgot(node, due):
             if kind in _IN_DANGER:
@@ -173,35 +189,37 @@ class Guard:
         (home or ids).note(node, kind, due)
 
     def _home(self, node: int) -> "_Ids | None":
-        """Return the table that knows an id, or None."""
+        """Return the table that has an id; None if it is in no table."""
         return next((ids for ids in self._tables if node in ids), None)
 
     def _forgot(self, node: int, due: int) -> bool:
-        """Return whether an unknown id may stand, or have stood, for something else by `due`."""
+        """Return whether an id that is in no table may have stood for a forgotten node, or still does at
+        `due`."""
         return due < self._reset_due or any(ids.forgot(node) for ids in self._tables)
 
 
 class Guards(dict[int, Guard]):
-    """A guard for each slot, made on first access."""
+    """The guard of each slot, made when the slot is first looked up."""
 
     def __missing__(self, slot: int) -> Guard:
         return self.setdefault(slot, Guard())
 
     def clock_was_set(self) -> None:
-        """Note in every guard that the clock of all dues was set."""
+        """Note in every guard that the clock by which dues are given was set."""
         for guard in self.values():
             guard.clock_was_set()
 
 
 class _Ids:
-    """Node ids and the kind of each."""
+    """A table of node ids with the kind of each node, limited in size."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._known: dict[int, tuple[bytes, int]] = {}
-        """id -> its kind, and the last due of a message that made or set it. Least recently named first."""
+        """By id: (kind, greatest due of a message that made or set it). The id whose last message is longest
+        ago comes first."""
         self._forgotten: tuple[int, int] = (1, 0)
-        """Least and greatest id that was forgotten because the table was full."""
+        """(least, greatest) id that was forgotten because the table was full; (1, 0): none was."""
         self._forgotten_due = 0
 
     def __len__(self) -> int:
@@ -211,15 +229,15 @@ class _Ids:
         return number in self._known
 
     def forgot(self, number: int) -> bool:
-        """Return whether an unknown id may be among the forgotten."""
+        """Return whether an id may be one that was forgotten because the table was full."""
         return self._forgotten[0] <= number <= self._forgotten[1]
 
     def kind(self, number: int) -> bytes:
-        """Return the kind of a known id."""
+        """Return the kind of an id that is in the table."""
         return self._known[number][0]
 
     def note(self, number: int, kind: bytes, due: int) -> None:
-        """Note the kind of an id, and the due of the message that named it."""
+        """Put an id and its kind into the table, with the due of a message that names it."""
         _, last = self._known.pop(number, (kind, due))
         self._known[number] = (kind, max(due, last))
         if len(self._known) > self._capacity:
@@ -235,7 +253,7 @@ class _Ids:
         self._forgotten = (1, 0)
 
     def settle(self) -> None:
-        """Treat all messages noted so far as run."""
+        """Treat all messages noted so far as run by scsynth: set their dues to 0."""
         self._known = {number: (kind, 0) for number, (kind, _) in self._known.items()}
         self._forgotten_due = 0
 
@@ -247,11 +265,12 @@ class _Ids:
 
 
 _Check = Callable[[bytes, bytes, int, Limits, bytes], None]
-"""Checks the controls from an offset on: message, tags of the controls, offset, ranges, synthdef or b""."""
+"""A function that checks a message's controls. Its arguments: the message, the type tags of the controls, the
+offset at which the controls begin, the allowed ranges, and the synthdef (b"" if unknown)."""
 
 
 def _controls(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: bytes) -> None:
-    """Check pairs of a control's name and its value."""
+    """Check controls given as pairs: a name, and a value. Raises OutOfRange or Refused."""
     values = tags[1::2]
     if tags[::2].strip(b"s") or len(tags) % 2 or values.strip(b"fis"):
         raise _unreadable(payload, tags)
@@ -278,8 +297,11 @@ def _controls(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: by
 
 
 def _counted(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: bytes) -> None:
-    """Check triples of name, count and value. Only a count of 1 passes: the next control is
-    synthdef-specific."""
+    """Check controls given as triples: a name, a count, and as many values. Raises OutOfRange or Refused.
+
+    Only a count of 1 is accepted. Further values would go to the controls that follow the named one, and
+    which controls those are depends on the synthdef.
+    """
     if len(tags) % 3 or tags[::3].strip(b"s") or tags[1::3].strip(b"if"):
         raise _unreadable(payload, tags)
     for index in range(1, len(tags), 3):
@@ -294,7 +316,11 @@ def _counted(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: byt
 
 
 def _followed(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: bytes) -> None:
-    """Check controls that shall follow a bus. Names are the only strings; all other arguments are numbers."""
+    """Check a message that lets controls follow buses. Raises OutOfRange if one of them is deadly, else
+    Refused.
+
+    Its only strings are the names of controls; all other arguments are numbers.
+    """
     if b"[" in tags or not tags.startswith(b"s"):
         raise _unreadable(payload, tags)
     for tag in tags:
@@ -309,13 +335,20 @@ def _followed(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: by
 
 
 def _unreadable(payload: bytes, tags: bytes) -> Refused:
-    """Return the refusal for controls that can't be read: an array sets several, a number may name any."""
+    """Return the error for controls that the guard can't judge.
+
+    An array sets several controls at once. A number in place of a name is an index, whose control depends on
+    the synthdef.
+    """
     reason = "array" if b"[" in tags else "arguments" if tags[:1] == b"s" else "control-index"
     return Refused(reason, f"{payload[:8]!r}: expected controls by name, each with a value")
 
 
 def _whole(payload: bytes, tag: int, at: int) -> int:
-    """Return an id or a count. Raises ValueError or OverflowError for a fraction, NaN or infinity."""
+    """Return the whole number (an id or a count) at the offset `at`, whose type tag is `tag`.
+
+    Raises ValueError or OverflowError if it is a fraction, NaN, infinity or no number.
+    """
     if tag == _I:
         number: int = _INT.unpack_from(payload, at)[0]
         return number
@@ -337,4 +370,4 @@ _HANDLERS: dict[Act, Callable[[Guard, bytes, int], None]] = {
     Act.SET_RUN: Guard._set_runs,
     Act.MAP: Guard._map,
 }
-"""Handlers of the commands that make nodes or set controls."""
+"""The check for each act that makes nodes or sets controls. All other messages pass unchecked."""

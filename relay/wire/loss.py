@@ -1,40 +1,44 @@
-"""Loss meter: the share of a sender's numbers that is lost on the way, judged by NACKs.
+"""Loss meter: the share of the events sent in one direction that is lost on the path, judged by NACKs.
 
-Pure. A number counts as lost when it is first asked for, so reordering beyond the receiver's tolerance counts
-too. A way without a record counts as lossy, since a room's first bar is heard as well. The window slides in
-steps. Bound: MEMORY numbers asked for are remembered.
+Pure. Each event has a number. It counts as lost when the receiver first asks for that number, so an event
+that comes later than the receiver's tolerance for reordering counts too. A path counts as lossy until enough
+events were sent to judge it, because even a room's first bar must not suffer from losses. The share is taken
+over a window that slides in steps. Bound: the last MEMORY numbers asked for are remembered.
 """
 
 from collections import deque
 
 WINDOW_STEPS = 6
 STEP_S = 10.0
-"""Length of a step, s. The window of six steps is one minute. At 20 events a second 0.1 % of it is one
-event, the least that can be measured."""
+"""Length of a step of the window, s. The window of six steps is one minute. At 20 events a second 0.1 % of
+the events in the window is one event, the least that can be measured."""
 
 LOSSY_FROM = 0.001
 LOSSY_UNTIL = 0.0005
-"""Half of LOSSY_FROM, so that a way at the limit doesn't flip with every event."""
+"""A lossy path stays lossy until the share lost is at most this; a clean one becomes lossy at LOSSY_FROM. The
+two differ so that a path at the limit doesn't change its state with every event."""
 ASKED_MIN = 2
-"""A single request may be chance, and its NACK alone repairs it."""
+"""Fewest lost events in the window that make a path lossy. A single one may be chance, and the answer to its
+NACK already repairs it."""
 
 KNOWN_FROM = 300
-"""After this many numbers, hardly one of them asked for, less than 1 % is being lost. Measured in the virtual
-laboratory over 400 fresh rooms, 50 +- 10 ms, 10 % loss. With copies from the second loss on, something
-differed in 7 rooms; with this rule, in none. Cost: a clean way carries three times its first 300 events,
-once."""
+"""Events that must be sent before a path can count as clean. If hardly one of so many was asked for, less
+than 1 % is being lost. Until then every event is sent with copies. Measured in the virtual laboratory over
+400 new rooms with delays of 50 +- 10 ms and 10 % loss: members got different events in none of them. With
+copies only from the second loss on it was 7 rooms. Cost: a clean path carries its first 300 events three
+times."""
 
 MEMORY = 4096
 
 
 class LossMeter:
-    """The loss of one direction of a hop, as its sender sees it."""
+    """The share of events lost in one direction of a hop, as their sender sees it."""
 
     __slots__ = ("_asked", "_asked_before", "_first", "_last", "_marks", "_sent", "_step_at_s", "lossy")
 
     def __init__(self) -> None:
         self.lossy = True
-        """Whether events need copies."""
+        """Whether the path loses so many events that each must be sent with copies."""
         self._sent = 0
         self._asked = 0
         self._first: int | None = None
@@ -45,12 +49,12 @@ class LossMeter:
 
     @property
     def share(self) -> float:
-        """The share (0 to 1) of the numbers sent within the window that was asked for."""
+        """The share (0 to 1) of lost events: those first asked for in the window, of those sent in it."""
         sent, asked = self._window()
         return asked / sent if sent else 0.0
 
     def sent(self, number: int) -> None:
-        """Count a number sent for the first time."""
+        """Count an event that is sent for the first time under this number."""
         if self._first is None:
             self._first = number
         self._last = number
@@ -59,7 +63,8 @@ class LossMeter:
             self._judge()
 
     def asked(self, number: int) -> None:
-        """Count a number that a NACK names, once, and only if this meter saw it sent."""
+        """Count the event of a number that a NACK names as lost. Each number counts once, and only if `sent`
+        was told of it."""
         if self._first is None or not self._first <= number <= self._last or number in self._asked_before:
             return
         self._asked_before[number] = None
@@ -69,7 +74,7 @@ class LossMeter:
         self._judge()
 
     def pass_time(self, now_s: float) -> None:
-        """Advance the window to `now_s`."""
+        """Slide the window on to `now_s` (s, of any clock that only goes forward)."""
         if self._step_at_s is None:
             self._step_at_s = now_s + STEP_S
         if now_s < self._step_at_s:

@@ -1,9 +1,9 @@
-"""Meaning: one message's effect on the music, found once and carried by its event.
+"""Meaning: one message's effect on the music, computed once and kept with its event.
 
-Pure. Each property is computed on first access and kept, so a bridge walks a message once. The relay asks
-only whether it is a note, and that takes no walk. The command table (relay/wire/commands.py) has the action
-of each command. All numbers are the sender's own. A meaning never travels; the receiver of the bytes finds it
-again.
+Pure. Properties are computed on first access and most are kept, so a bridge parses (walks) a message only
+once. The relay asks only whether it is a note, and that needs no parsing. The command table
+(relay/wire/commands.py) has the action of each command. All ids are the sender's own. A meaning is never sent
+over the network; each receiver of the message's bytes computes it again.
 """
 
 from relay.wire.arguments import FIRST_CONTROL, NAME, NODE_NEW, ROLE_OF_CONTROL, fields, whole
@@ -12,26 +12,26 @@ from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string, single_message
 
 MASTER_MIXER = "sonic-pi-mixer"
-"""The last synth that Sonic Pi makes at its start."""
+"""The synthdef of the last synth that Sonic Pi makes at its start."""
 RUN_MIXER = "sonic-pi-basic_mixer"
-"""The first synth of each run that sounds."""
+"""The synthdef of the first synth of each run of the player's code that makes any sound."""
 _MIXERS = (MASTER_MIXER.encode(), RUN_MIXER.encode())
 _FX_PREFIX = b"sonic-pi-fx_"
 _COMMAND_OF = {encode_string(address): command for address, command in COMMANDS.items()}
-"""By the padded bytes of the address, as in a message."""
+"""Every command by the padded bytes of its address, as they stand in a message."""
 
 FRAMES_MAX = 1 << 26
-"""Greatest samples times channels of an empty buffer: 256 MiB of memory at every member."""
+"""Greatest size of an empty buffer, in frames times channels: 256 MiB of memory at every member."""
 
 New = tuple[int, int, int]
 """A new node: (id, add action, target)."""
 
 
 class Meaning:
-    """The meaning of one message.
+    """The effect of one message on the music.
 
-    Bytes that can't be read have no command. Properties that need the whole message raise MalformedOsc if it
-    is malformed, and Refused if the arguments don't fit the command.
+    command is None if the bytes can't be read or name no known command. Properties that need the whole
+    message raise MalformedOsc if it is malformed, and Refused if its arguments don't fit its command.
     """
 
     __slots__ = (
@@ -40,12 +40,12 @@ class Meaning:
     )
 
     def __init__(self, payload: bytes, message: Message | None = None) -> None:
-        """payload: the bytes of one message. message: the result of the walk, if there was one."""
+        """payload: the bytes of one message. message: the same message parsed, if it has been already."""
         self.payload = payload
         self.command: Command | None = _COMMAND_OF.get(payload[: payload.find(0) + 4 & -4])
         self.act = Act.OTHER if self.command is None else self.command.act
         self.makes_synth = self.act is Act.NEW_SYNTH
-        """Whether it makes a synth, whether a note or not."""
+        """Whether the message makes a synth: a note, an FX or a mixer."""
         self._message = message
         self._is_note: bool | None = None
         self._creates: tuple[New, ...] | None = None
@@ -55,22 +55,26 @@ class Meaning:
 
     @property
     def message(self) -> Message:
-        """The message after a walk."""
+        """The message, parsed on first access."""
         if self._message is None:
             self._message = single_message(self.payload)
         return self._message
 
     @property
     def is_note(self) -> bool:
-        """Whether it is a note: a synth that is neither FX nor mixer. Nothing else depends on a note, and
-        nobody wants it late. This takes no walk. Bytes that can't be read are no note."""
+        """Whether the message plays a note, that is, makes a synth that is neither FX nor mixer.
+
+        Nothing else depends on a note, and nobody wants to hear it late, so it may be dropped. This needs no
+        parsing. False for bytes that can't be read.
+        """
         if self._is_note is None:
             self._is_note = self.makes_synth and _plays_note(self.payload)
         return self._is_note
 
     @property
     def synthdef(self) -> str:
-        """The synthdef of the synth that it makes. Raises Refused if it makes none."""
+        """The name of the synthdef of the synth that the message makes. Raises Refused if it makes no
+        synth."""
         if self._synthdef is None:
             message = self.message
             if not self.makes_synth or message.tags[:1] != "s":
@@ -80,9 +84,9 @@ class Meaning:
 
     @property
     def creates(self) -> tuple[New, ...]:
-        """The nodes that it makes; () if it makes none.
+        """The nodes that the message makes; () if it makes none.
 
-        Raises Refused where the ids are no whole numbers or some are missing.
+        Raises Refused if an id is no whole number, or if arguments are missing.
         """
         if self._creates is None:
             self._creates = _created(self.message, self.act) if self._is_creator else ()
@@ -90,7 +94,7 @@ class Meaning:
 
     @property
     def names(self) -> tuple[int, ...]:
-        """All nodes and groups that it names. () if it makes any, or has no command."""
+        """The ids of all nodes and groups that the message names; () if it makes nodes or has no command."""
         if self._names is None:
             named = self.command is not None and not self._is_creator
             self._names = _named(self.message) if named else ()
@@ -98,14 +102,15 @@ class Meaning:
 
     @property
     def frees(self) -> tuple[int, ...]:
-        """The nodes that it frees by id."""
+        """The ids of the nodes that the message frees by naming them; () for any other message."""
         return self.names if self.act is Act.FREE else ()
 
     @property
     def needs(self) -> tuple[int, ...]:
-        """The buffers of the synth that it makes. If a control is given twice, the last value counts.
+        """The numbers of the buffers that the synth made by this message uses; () if it makes no synth.
 
-        Omitted controls are not included, although they mean buffer 0.
+        If the message gives a control twice, the last value counts. A control that it leaves out means buffer
+        0, which is not included.
         """
         if self._needs is None:
             self._needs = _buffers(self.message) if self.makes_synth else ()
@@ -113,20 +118,20 @@ class Meaning:
 
     @property
     def loads(self) -> int | None:
-        """The buffer that it loads, None for any other message."""
+        """The number of the buffer that the message makes; None if it makes none."""
         return whole(self.message, 0) if self.act in LOADS else None
 
     @property
     def samples(self) -> int:
-        """The memory, in samples, of the empty buffer that it makes; 0 for any other message.
+        """The size (frames times channels) of the empty buffer that the message makes; 0 if it makes none.
 
-        Raises Refused if that is no size, or above FRAMES_MAX.
+        Raises Refused if the message gives no valid size, or one above FRAMES_MAX.
         """
         return _samples(self.message) if self.act is Act.ALLOCATE else 0
 
     @property
     def unloads(self) -> int | None:
-        """The buffer that it frees, None for any other message."""
+        """The number of the buffer that the message frees; None if it frees none."""
         return whole(self.message, 0) if self.act is Act.UNLOAD else None
 
     @property
@@ -135,11 +140,11 @@ class Meaning:
 
 
 NOTHING = Meaning(b"")
-"""The meaning of an event without a message: a slot reset."""
+"""The meaning of an event that contains no message, as a slot reset does."""
 
 
 def meaning_of(message: Message) -> Meaning:
-    """Return the meaning of a message that was walked."""
+    """Return the meaning of a message that is parsed already."""
     return Meaning(message.raw, message)
 
 

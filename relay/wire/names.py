@@ -6,11 +6,12 @@ Pure.
 from relay.wire.errors import LocalError
 
 MAX_NAME = 32
-"""Greatest length of a name, characters."""
+"""Most characters of a name."""
 
 
 def cleaned(text: str) -> str:
-    """Return `text` without control and bidirectional characters, trimmed to MAX_NAME; may be empty."""
+    """Return `text` without control and bidirectional characters, cut to MAX_NAME. The result may be
+    empty."""
     printable = "".join(character for character in text if character.isprintable()).strip()
     return printable[:MAX_NAME].strip()
 
@@ -21,7 +22,8 @@ def clean_name(text: str) -> str:
 
 
 def clean_room(text: str) -> str:
-    """Return `text` cleaned, as a room's name. Raises LocalError, in words, if nothing remains."""
+    """Return `text` cleaned, as a room's name. Raises LocalError, with a text for people, if nothing
+    remains."""
     room = cleaned(text)
     if not room:
         raise LocalError(f"--room {text!r} names no room: expected at least one letter, digit or sign")

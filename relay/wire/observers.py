@@ -1,7 +1,8 @@
-"""Observers: code beside the music (logs, checks, notes for later), called only from here, guarded.
+"""Observers: code that watches the music but isn't needed to play it, such as logs and checks.
 
-Pure. The music can do without each observer, so no observer's exception may reach it. An observer that fails
-once is switched off for good, with one warning that says why. Callers flush waiting datagrams first.
+Pure. Observers are called only through this module, so that no exception of theirs stops the music. An
+observer that fails once is switched off for good, with one warning that says why. Callers first send the
+datagrams that wait, so that a slow observer doesn't delay them.
 """
 
 import logging
@@ -16,14 +17,17 @@ log = logging.getLogger(__name__)
 
 
 class Observers:
-    """The observers of one process, by name."""
+    """Calls the observers of one process, and knows by name which are switched off."""
 
     def __init__(self) -> None:
         self.off: list[str] = []
-        """The names of the observers that have failed."""
+        """The names of the observers that have failed and are switched off, in the order of failing."""
 
     def tell(self, name: str, observe: Callable[[], T]) -> T | None:
-        """Call an observer unless it has failed before. Return its result, or None if it is off."""
+        """Call the observer `name` unless it is switched off.
+
+        Return its result; None if it is switched off or fails now.
+        """
         if name not in self.off:
             try:
                 return observe()
@@ -32,14 +36,18 @@ class Observers:
         return None
 
     async def attend(self, name: str, observing: Awaitable[object]) -> None:
-        """Await an observer that is a task. Its cancellation is no failure."""
+        """Await an observer that runs as a task. It counts as failed if it raises, but not if it is
+        cancelled."""
         try:
             await observing
         except Exception as error:
             self.dismiss(name, error)
 
     def dismiss(self, name: str, error: Exception) -> None:
-        """Switch an observer off and log why: in words if the system is at fault, else with a traceback."""
+        """Switch an observer off and log the reason once.
+
+        The log has a traceback unless the system or the user is at fault (OSError, LocalError).
+        """
         if name in self.off:
             return
         ours = not isinstance(error, LocalError | OSError)

@@ -1,8 +1,8 @@
-"""The validating OSC walk: splits a datagram into messages that may be handed to scsynth safely.
+"""The OSC parser ("walk"): checks a datagram and splits it into messages that are safe to hand to scsynth.
 
 Pure. scsynth validates nothing: some malformed datagrams hang its network or audio thread for good (measured
-on 3.13). So only datagrams that `walk` accepts go on, even to one's own scsynth. A message keeps its bytes:
-numbers are patched in place, never decoded and encoded again.
+on 3.13). So no datagram that `walk` rejects goes on, not even to the player's own scsynth. A message keeps
+its bytes: numbers are changed in place, never decoded and encoded again.
 Bounds: MAX_DATAGRAM_BYTES, MAX_MESSAGES, MAX_DEPTH. Source: OSC 1.0; scsynth 3.13's own reader.
 """
 
@@ -14,17 +14,18 @@ from relay.wire.errors import LocalError, MalformedOsc
 from relay.wire.timetag import FIRST_SAFE, IMMEDIATELY
 
 Arg = int | float | str | bytes
-"""A decoded argument. An array's bracket is decoded to itself, as a string; the tag tells it from a
-string."""
+"""A decoded argument. The bracket that begins or ends an array is decoded as "[" or "]"; only its type tag
+tells it from a string."""
 
 MAX_DATAGRAM_BYTES = 65_507
 """The greatest UDP payload; scsynth's receive buffer is hardly larger."""
 
 MAX_MESSAGES = 64
-"""Messages in one datagram. Sonic Pi always sends one. scsynth's queue holds 2048 bundles for all members."""
+"""Most messages in one datagram. Sonic Pi always sends one. The limit keeps one datagram from filling
+scsynth's queue, which holds 2048 bundles for all members together."""
 
 MAX_DEPTH = 4
-"""Depth of nested bundles, the outermost included. Sonic Pi sends 1."""
+"""Most levels of bundles within bundles, counting the outermost. Sonic Pi sends 1."""
 
 BUNDLE_TAG = b"#bundle\0"
 _BUNDLE_HEADER_BYTES = 16
@@ -43,8 +44,9 @@ _S, _B, _D, _OPEN, _CLOSE = b"sbd[]"
 class Message:
     """One validated OSC message.
 
-    `tags` has no comma. The argument of `tags[i]` starts at `offsets[i]` in `raw`. A bracket takes no bytes;
-    its offset is that of the following argument.
+    raw: all its bytes. tags: the type tags, without the comma. offsets: the argument with the tag `tags[i]`
+    starts at `offsets[i]` in `raw`. An array's bracket takes no bytes; its offset is that of the next
+    argument.
     """
 
     raw: bytes
@@ -61,12 +63,12 @@ class Message:
         )
 
     def arg(self, index: int) -> Arg:
-        """Return one argument. Raises IndexError if there is none at `index`."""
+        """Return the argument at `index`, decoded. Raises IndexError if there is none."""
         return _DECODERS[self.tags[index]](self.raw, self.offsets[index])
 
 
 def walk(datagram: bytes) -> list[tuple[int | None, Message]]:
-    """Return the (timetag, message) pairs of a datagram in their order.
+    """Return (timetag, message) for each message of a datagram, in their order.
 
     The timetag is None for a bare message and for a bundle to be run at once. Nested bundles are flattened
     and keep their own timetags. An empty bundle gives an empty list.
@@ -93,9 +95,9 @@ def single_message(payload: bytes) -> Message:
 
 
 def encode(address: str, *args: Arg) -> bytes:
-    """Return an encoded message. int becomes i, float f (32 bits), str s, bytes b.
+    """Return an encoded message. Type tags: an int becomes i, a float f (32 bits), a str s, bytes b.
 
-    Raises LocalError for an address or argument that OSC or our own walk cannot hold.
+    Raises LocalError for an address or argument that OSC can't represent or that `walk` would reject.
     """
     if not _is_address(address):
         raise LocalError(f"address {address!r}: must start with / and be printable ASCII without spaces")
@@ -126,7 +128,10 @@ def encode(address: str, *args: Arg) -> bytes:
 
 
 def encode_string(text: str) -> bytes:
-    """Return an OSC string: UTF-8, ended and padded with zeros. Raises LocalError if it contains a zero."""
+    """Return a text as an OSC string: UTF-8, with a zero byte at its end, padded with zeros to 4 bytes.
+
+    Raises LocalError if the text contains a zero character.
+    """
     try:
         data = text.encode()
     except UnicodeEncodeError:
@@ -143,7 +148,10 @@ def bundle(timetag: int, *messages: bytes) -> bytes:
 
 
 def timetag_of(bundle: bytes) -> int:
-    """Return the timetag of the outermost bundle. Raises MalformedOsc if it is no bundle."""
+    """Return the timetag of an encoded bundle, that of the outermost if it is nested.
+
+    Raises MalformedOsc if the bytes are no bundle.
+    """
     if bundle[:8] != BUNDLE_TAG or len(bundle) < _BUNDLE_HEADER_BYTES:
         raise MalformedOsc(f"{bundle[:8]!r} at 0: expected a bundle")
     timetag: int = _TIMETAG.unpack_from(bundle, 8)[0]
@@ -151,7 +159,7 @@ def timetag_of(bundle: bytes) -> int:
 
 
 def _bundle(data: bytes, start: int, end: int, depth: int, found: list[tuple[int | None, Message]]) -> None:
-    """Append the contents of the bundle in data[start:end] to `found`."""
+    """Append the (timetag, message) pairs of the bundle in data[start:end] to `found`."""
     if depth > MAX_DEPTH:
         raise MalformedOsc(f"bundle {depth} deep at {start}: at most {MAX_DEPTH} may be nested")
     if end - start < _BUNDLE_HEADER_BYTES:
@@ -189,7 +197,7 @@ def _bundle(data: bytes, start: int, end: int, depth: int, found: list[tuple[int
 
 
 def _message(raw: bytes, at: int) -> Message:
-    """Return the message that fills `raw`. at: its offset in the datagram, for error texts."""
+    """Return the message that `raw` consists of. at: its offset in the datagram, for error texts only."""
     size = len(raw)
     end = raw.find(b"\0")
     if end < 0:
@@ -242,7 +250,8 @@ def _is_address(address: str) -> bool:
 
 
 def _check_text(raw: bytes, start: int, end: int, at: int) -> None:
-    """Refuse strings that other programs would decode differently than this one, or not at all."""
+    """Raise MalformedOsc for a string that other programs would decode differently than this one, or not at
+    all."""
     try:
         raw[start:end].decode()
     except UnicodeDecodeError:
@@ -250,7 +259,8 @@ def _check_text(raw: bytes, start: int, end: int, at: int) -> None:
 
 
 def _check_arrays(tags: bytes, at: int) -> None:
-    """Refuse unknown tags, and arrays on which scsynth's argument reader would loop for ever."""
+    """Raise MalformedOsc for unknown type tags, and for arrays on which scsynth's reader would loop for
+    ever."""
     inside = False
     for index, tag in enumerate(tags, at):
         if tag == _OPEN and not inside:

@@ -1,8 +1,8 @@
-"""Quantiles by nearest rank: the one definition of a p50 or p99 in the product and its laboratory. Pure.
+"""Quantiles by nearest rank. The product and its laboratory compute every p50 and p99 here, in one way. Pure.
 
-A quantile is always one of the values: the least value that is >= at least `share` of all values. So the p99
-of 1 to 100 is 99, and the p50 is 50. Source: Hyndman and Fan, The American Statistician 50 (1996), definition
-1.
+A quantile is always one of the values: the smallest one that at least `share` of all values don't exceed. So
+the p99 of the numbers 1 to 100 is 99, and their p50 is 50. Source: Hyndman and Fan, The American Statistician
+50 (1996), definition 1.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ ROUNDING = 1e-9
 
 
 def quantile(ordered: Sequence[T], share: float) -> T | None:
-    """Return the value at a share (0 to 1) of the ascending values; None if there are none."""
+    """Return the quantile at a share (0 to 1) of values in ascending order; None if there are none."""
     return ordered[rank(share, len(ordered)) - 1] if ordered else None
 
 
 def rank(share: float, count: int) -> int:
-    """Return the rank (1 for the least) of the value at a share (0 to 1) among `count` ascending values."""
+    """Return the place of the quantile at a share (0 to 1) among `count` ascending values; 1 is the least."""
     return min(max(ceil(share * count - ROUNDING), 1), count)

@@ -27,7 +27,8 @@ _SLIDES = ("", "_slide", "_slide_shape", "_slide_curve")
 class Limit(NamedTuple):
     """The range of a control, both ends included.
 
-    deadly: a value outside may crash scsynth, so the control may not follow a bus either.
+    deadly: a value outside the range may crash scsynth. So the control may not follow a bus either, since a
+    bus can hold any value.
     """
 
     low: float
@@ -38,7 +39,7 @@ class Limit(NamedTuple):
 FREE = Limit(-_GREATEST, _GREATEST)
 
 Limits = Mapping[bytes, Limit]
-"""Ranges by control. A control that isn't in it may have any value."""
+"""The allowed range of each control, by its padded name. A control that isn't a key may have any value."""
 
 
 def _load() -> dict[str, Any]:
@@ -48,7 +49,10 @@ def _load() -> dict[str, Any]:
 
 
 def _limit(bounds: list[float | None] | None, *, deadly: bool = False) -> Limit:
-    """Return a range of the table rounded to 32-bit floats, like the values in messages."""
+    """Return the range with these bounds (least, greatest; None: no bound).
+
+    The bounds are rounded to 32-bit floats, as the values in messages are.
+    """
     low, high = bounds or (None, None)
     return Limit(
         -_GREATEST if low is None else _FLOAT.unpack(_FLOAT.pack(low))[0],
@@ -62,7 +66,10 @@ def _both(one: Limit, other: Limit) -> Limit:
 
 
 def _controls(text: str, bundles: Mapping[str, str]) -> Iterator[str]:
-    """Yield the controls of a line of the table, with NAME~ and @NAME expanded."""
+    """Yield the names of the controls that a line of `ranges.json` lists.
+
+    NAME~ stands for a control and its slide controls, @NAME for the bundle of that name.
+    """
     for word in text.split():
         if word.startswith("@"):
             yield from _controls(bundles[word[1:]], bundles)
@@ -90,12 +97,12 @@ def _synthdefs(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Limit]]]:
 
 
 def _padded(limits: Mapping[str, Limit]) -> Limits:
-    """Return the ranges that need a check, by padded name."""
+    """Return the ranges by padded name, without those that allow every value."""
     return MappingProxyType({encode_string(name): limit for name, limit in limits.items() if limit != FREE})
 
 
 def _anywhere(synthdefs: Iterable[Mapping[str, Limit]]) -> dict[str, Limit]:
-    """Return, by control, the range that covers the ranges of all stock synthdefs."""
+    """Return by control the range from the least to the greatest value that some stock synthdef allows."""
     found: dict[str, Limit] = {}
     for limits in synthdefs:
         for control, limit in limits.items():
@@ -109,39 +116,41 @@ def _anywhere(synthdefs: Iterable[Mapping[str, Limit]]) -> dict[str, Limit]:
 _TABLE = _load()
 
 BY_SYNTHDEF: Mapping[str, Mapping[str, Limit]] = MappingProxyType(dict(_synthdefs(_TABLE)))
-"""Every control of every stock synthdef, by the names that people know."""
+"""The range of every control of every stock synthdef, by the plain names of synthdef and control."""
 
 LIMITS: Mapping[bytes, Limits] = {
     encode_string(name): _padded(limits) for name, limits in BY_SYNTHDEF.items()
 }
-"""Ranges by synthdef and control. Absent synthdefs are not Sonic Pi's, and nothing is known about them."""
+"""The ranges of each stock synthdef's controls, by the padded names of synthdef and control. Nothing is known
+about synthdefs that aren't here, since they aren't Sonic Pi's."""
 
 _ANYWHERE = _anywhere(BY_SYNTHDEF.values())
 _DEADLY = {name: _limit(entry["range"], deadly=True) for name, entry in _TABLE["deadly"].items()}
 
 LOOSE: Limits = _padded(_ANYWHERE)
-"""By control: values that are in range for some stock synthdef."""
+"""For each control, the values that some stock synthdef allows."""
 
 DEADLY: Limits = _padded(_DEADLY)
-"""By control that can crash scsynth: values that are safe in every stock synthdef."""
+"""For each control that can crash scsynth, the values that are safe in every stock synthdef."""
 
 STRICT: Limits = _padded({name: _both(limit, _DEADLY.get(name, FREE)) for name, limit in _ANYWHERE.items()})
-"""By control: `LOOSE`, but deadly controls are limited to values safe in every stock synthdef. For nodes of
-unknown kind, and for groups, which may hold any synth."""
+"""For each control, the values of `LOOSE`, but of deadly controls only those that are safe in every stock
+synthdef. For nodes of unknown kind, and for groups, which may contain any synth."""
 
 _CONTESTED = frozenset(
     name for name, limit in _DEADLY.items() if (limit.low, limit.high) != _ANYWHERE[name][:2]
 )
-"""Deadly controls whose range in some other synthdef includes values that are deadly here."""
+"""Deadly controls of which some other synthdef allows values that are deadly in the synthdefs in danger."""
 
 TOLD_APART: frozenset[bytes] = frozenset(
     encode_string(name) for name, limits in BY_SYNTHDEF.items() if not _CONTESTED.isdisjoint(limits)
 )
-"""The synthdefs that have a contested control. The guard must know which nodes are theirs."""
+"""The synthdefs that have a contested control (`_CONTESTED`), by padded name. The guard must know which nodes
+play them."""
 
 IN_DANGER: frozenset[bytes] = frozenset(
     encode_string(name)
     for name, limits in BY_SYNTHDEF.items()
     if any(limits[control].deadly for control in _CONTESTED & limits.keys())
 )
-"""Those of them in which a contested value crashes scsynth."""
+"""Those synthdefs of `TOLD_APART` in which some value of a contested control crashes scsynth."""

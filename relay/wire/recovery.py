@@ -1,8 +1,10 @@
-"""Loss recovery: a ring of sent frames, and a receiver's record of the numbers missing from a dense sequence.
+"""Loss recovery: a sender's ring of frames sent lately, and a receiver's record of the numbers it misses.
 
-Pure. Every number is delivered at most once. A missing number is asked for repeatedly and then given up, so
-that nothing waits for ever. Bounds: the ring's capacity; MAX_MISSING numbers missing at once. The constants
-were chosen by simulation: per hop, 10 % loss at RTT 100 ms leaves 0.4 % undelivered after 500 ms.
+Pure. The frames of a sequence have dense numbers: each has that of the frame before plus 1. Every number is
+delivered at most once. The receiver asks for a missing number repeatedly and then gives it up, so that
+nothing waits for ever. Bounds: the ring's capacity, and MAX_MISSING numbers missing at once. The constants
+were chosen by simulation: on one hop with 10 % loss and RTT 100 ms, 0.4 % of the frames are undelivered after
+500 ms.
 """
 
 from collections.abc import Iterable
@@ -11,32 +13,36 @@ from dataclasses import dataclass
 from relay.wire.errors import MalformedDatagram
 
 REORDER_TOLERANCE_S = 0.005
-"""How long a gap may be mere reordering before it is asked for. Parallel paths differ by a few ms."""
+"""How long (s) a receiver waits before it asks for a missing number, because the frame may merely have been
+overtaken. The delays of parallel paths differ by a few ms."""
 
 REPEAT_S_MIN = 0.020
 REPEAT_PER_RTT = 1.2
-"""An answer takes one RTT. A fifth more covers the jitter, so that most repeats are for real losses."""
+"""A missing number is asked for again after this many RTTs. An answer takes one RTT. A fifth more covers the
+jitter, so that most repeated requests are for frames that were really lost."""
 
 PATIENT_FROM_S = 1.0
 PATIENT_REPEAT_S = 0.25
-"""A number missing for longer than PATIENT_FROM_S is asked for at this interval. A note that is useless by
-now isn't sent again, and no message says so."""
+"""Interval (s) of requests for a number that has been missing for longer than PATIENT_FROM_S. It is often a
+note that is useless by now: the sender doesn't send it again, and doesn't tell the receiver so."""
 
 KEEP_S = 1.0
-"""Default time for which frames are kept and asked for: twice Sonic Pi's own schedule-ahead."""
+"""Default time (s) for which a sender keeps a frame and a receiver asks for a missing one. It is twice the
+time by which Sonic Pi schedules its notes ahead."""
 
 MAX_MISSING = 4096
-"""More missing numbers are no loss, but another sequence or an attack on our memory."""
+"""Most numbers that a receiver counts as missing. If more are missing, they weren't lost: the peer sends
+another sequence, or attacks our memory."""
 
 
 class SendRing:
-    """The frames sent lately, by number, for receivers that missed them."""
+    """The frames that were sent lately, by number, to be sent again to receivers that missed them."""
 
     # Two dicts rather than one of pairs: Python's garbage collector doesn't look into these.
     __slots__ = ("_capacity", "_first", "_frames", "_keep_s", "_next", "_sent_at_s")
 
     def __init__(self, capacity: int, keep_s: float = KEEP_S) -> None:
-        """Keep each frame for `keep_s`, and at most `capacity` of them."""
+        """Keep each frame for `keep_s` seconds, and at most `capacity` frames."""
         self._capacity = capacity
         self._keep_s = keep_s
         self._frames: dict[int, bytes] = {}
@@ -48,7 +54,10 @@ class SendRing:
         return len(self._frames)
 
     def append(self, number: int, frame: bytes, now_s: float) -> None:
-        """Keep `frame`, sent as `number` at `now_s`. The first number is free; each next one is 1 more."""
+        """Keep a frame that was sent under `number` at the instant `now_s` (s).
+
+        The first number may be any; each later one must be 1 more than the one before.
+        """
         assert self._next is None or number == self._next, f"sent {number} after {self._next}: not dense"
         if self._next is None:
             self._first = number
@@ -60,7 +69,8 @@ class SendRing:
             self._drop_oldest()
 
     def get(self, numbers: Iterable[int], now_s: float) -> list[bytes]:
-        """Return the frames of `numbers`, in that order, without those never sent or no longer kept."""
+        """Return the frames of these numbers, in their order. Numbers never sent or no longer kept are left
+        out."""
         self._expire(now_s)
         frames = self._frames
         return [frames[number] for number in numbers if number in frames]
@@ -76,14 +86,14 @@ class SendRing:
 
 @dataclass(slots=True)
 class GapCounts:
-    """Counts of a sequence's numbers. Running totals, which `GapTracker.expect` doesn't reset."""
+    """How many numbers of a sequence came, were lost, and so on. `GapTracker.expect` doesn't reset them."""
 
     expected: int = 0
-    """Numbers known to exist."""
+    """Numbers known to have been sent."""
     reordered: int = 0
-    """Numbers that came after a later one, but before they were asked for."""
+    """Numbers that came after a greater one, but before they were asked for."""
     lost: int = 0
-    """Numbers that were asked for, or given up."""
+    """Numbers that were asked for, or given up without having been asked for."""
     recovered: int = 0
     """Lost numbers that came after all, by a retransmit or a copy."""
     given_up: int = 0
@@ -101,7 +111,7 @@ class _Gap:
 
 
 class GapTracker:
-    """A receiver's record of dense numbers: which are missing, and when to ask for them."""
+    """A receiver's record of the numbers in a sequence: which are missing, and when to ask for them."""
 
     __slots__ = (
         "_contiguous",
@@ -116,10 +126,11 @@ class GapTracker:
     )
 
     def __init__(self, first: int = 0, *, keep_s: float = KEEP_S) -> None:
-        """Expect `first` as the first number. A missing number is given up after `keep_s`."""
+        """Expect `first` as the first number. A missing number is given up after `keep_s` seconds."""
         self._keep_s = keep_s
         self.asks = True
-        """Whether missing numbers are asked for; False: they are only given up (a room without repair)."""
+        """Whether missing numbers are asked for. False in a room without repair, where they are only given
+        up."""
         self.counts = GapCounts()
         self.expect(first)
 
@@ -133,19 +144,22 @@ class GapTracker:
 
     @property
     def contiguous(self) -> int:
-        """The number up to which all have come or been given up; initially one below the first."""
+        """The greatest number up to which every number has come or been given up.
+
+        Initially one below the first number.
+        """
         return self._contiguous
 
     @property
     def highest(self) -> int:
-        """The highest number known to exist; initially one below the first."""
+        """The greatest number known to have been sent; initially one below the first number."""
         return self._highest
 
     def saw(self, number: int, now_s: float) -> bool:
-        """Note that `number` came. Return whether to deliver it.
+        """Note that `number` came at the instant `now_s` (s). Return whether to deliver it.
 
-        False for a duplicate, for a number below the first, and for one given up before: giving up is final.
-        Raises MalformedDatagram, and notes nothing, if this leaves more than MAX_MISSING missing.
+        Returns False for a duplicate, for a number below the first, and for one that was given up. Raises
+        MalformedDatagram, and notes nothing, if more than MAX_MISSING numbers would then be missing.
         """
         if number > self._highest:
             self._reach(number, number - 1, now_s)
@@ -168,23 +182,25 @@ class GapTracker:
         return True
 
     def announce(self, highest: int, now_s: float) -> None:
-        """Note that all numbers up to `highest` exist. A heartbeat reveals so that a phrase's end was lost.
+        """Note that all numbers up to `highest` have been sent, as a heartbeat says.
 
-        Raises MalformedDatagram, and notes nothing, if this leaves more than MAX_MISSING missing.
+        Without heartbeats a receiver wouldn't notice the loss of the last frames before a pause. Raises
+        MalformedDatagram, and notes nothing, if more than MAX_MISSING numbers would then be missing.
         """
         if highest > self._highest:
             self._reach(highest, highest, now_s)
 
     def missing(self) -> tuple[int, ...]:
-        """Return the missing numbers, ascending: they exist, and have neither come nor been given up."""
+        """Return, ascending, the numbers that were sent but have neither come nor been given up."""
         return tuple(self._missing)
 
     def due_requests(self, now_s: float, rtt_s: float) -> list[tuple[int, int]]:
-        """Return the ranges (first, last) to ask for now, ascending. Give up numbers that are too old.
+        """Return the ranges (first, last) of missing numbers to ask for now, ascending.
 
-        A number is due REORDER_TOLERANCE_S after it was missed. It is due again every
-        max(REPEAT_S_MIN, REPEAT_PER_RTT * rtt_s), or PATIENT_REPEAT_S once it is missing for long. Returned
-        numbers count as asked for at `now_s`.
+        A number is asked for REORDER_TOLERANCE_S after it was found missing. It is asked for again every
+        max(REPEAT_S_MIN, REPEAT_PER_RTT * rtt_s) seconds. That interval is at least PATIENT_REPEAT_S once it
+        has been missing for longer than PATIENT_FROM_S. Returned numbers count as asked for at `now_s`.
+        Numbers missing for too long are given up. now_s, rtt_s: s.
         """
         ranges: list[tuple[int, int]] = []
         abandoned: list[int] = []
@@ -206,7 +222,10 @@ class GapTracker:
         return ranges
 
     def next_wakeup_s(self, rtt_s: float) -> float | None:
-        """Return the instant (s) at which `due_requests` next has work; None if nothing is missing."""
+        """Return the instant (s) at which `due_requests` next has a number to ask for or to give up.
+
+        None if no number is missing. rtt_s: s.
+        """
         if not self._missing:
             return None
         if not self.asks:
@@ -214,12 +233,13 @@ class GapTracker:
         return min(min(_due_at_s(gap, rtt_s), gap.since_s + self._keep_s) for gap in self._missing.values())
 
     def gave_up(self) -> list[int]:
-        """Return the numbers given up since the last call, in the order of giving up."""
+        """Return the numbers given up since the last call of this method, in the order of giving up."""
         drained, self._gave_up = self._gave_up, []
         return drained
 
     def _reach(self, highest: int, missing_to: int, now_s: float) -> None:
-        """Note that numbers up to `highest` exist, and that those up to `missing_to` have not come."""
+        """Note that numbers up to `highest` have been sent, and that the new ones up to `missing_to` haven't
+        come."""
         count = missing_to - self._highest
         if len(self._missing) + count > MAX_MISSING:
             raise MalformedDatagram(

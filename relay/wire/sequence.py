@@ -2,18 +2,19 @@
 
 Pure. All instants are session timetags (64-bit NTP integers), all durations ticks (2**-32 s).
 
-The rule uses the instant of emission a, the timetag tau, the room's lead D and shift S, with 0 <= S <= D.
-base = max(tau + S, a + D) for timed events, a + D for the others. due = max(base, floor, W + 1). The floor is
-the greatest due of an untimed event of the same slot; W is the instant up to which the sequence is closed. So
-no note is due before a group or FX that it needs, and none after a free sent later. The argument is in
+The rule that gives an event its due uses the instant a at which Sonic Pi sent it, its timetag tau, the room's
+lead D and its shift S, with 0 <= S <= D. base = max(tau + S, a + D) for timed events, a + D for the others.
+due = max(base, floor, W + 1). The floor is the greatest due so far of an untimed event of the same slot. W is
+the instant up to which the sequence is closed: no event gets a due at or before it any more. So no note is
+due before a group or FX that it needs, and none after a free sent later. The proof is in
 docs/way-of-an-event.md.
 
-D and S may change. D is a function of the instant of emission, and S of the timetag, not of the moment of
-judging. Therefore every host computes the same dues, and equal timetags stay equal. Both may rise in one step
-but fall no faster than time passes. So a + D(a) and tau + S(tau) never decrease, and the argument needs no
-more.
+D and S may change. D depends on the instant a, and S on the timetag tau, not on the moment of judging.
+Therefore every host computes the same dues, and events with equal timetags get equal dues. Both may rise in
+one step but fall no faster than time passes. So a + D(a) and tau + S(tau) never decrease, and the proof needs
+no more.
 
-This is the coherence scheme *judged*. A room may use *timestamp* instead, to compare: due = base.
+This is the coherence scheme *judged*. To compare, a room may use the scheme *timestamp* instead: due = base.
 """
 
 from dataclasses import dataclass, field
@@ -24,58 +25,62 @@ from relay.wire.meaning import NOTHING, Meaning
 from relay.wire.timetag import ticks
 
 HANDED_AHEAD_MAX = ticks(1.0)
-"""scsynth is handed an event at most this long before its due. A slot reset can therefore drop all events due
-more than this after it, at every member alike."""
+"""A bridge hands an event to scsynth at most this long (ticks) before its due. So when a slot reset is due,
+events due more than this later are in no scsynth yet, and every member can drop them."""
 
 
 class Scheme(StrEnum):
-    """How a room's members stay coherent."""
+    """The rule by which all members of a room play an event at the same instant."""
 
     JUDGED = "judged"
-    """The rule above: a late event is moved for everyone alike."""
+    """The relay gives each event its due by the rule above. An event that reaches the relay late is due
+    later, for all members alike."""
     TIMESTAMP = "timestamp"
-    """Bridges merge by base due alone: a late event is late only at the members that get it late."""
+    """The due of an event is its base, so bridges order events by that alone. An event that reaches a bridge
+    late is played late there, and only there."""
 
 
 class Kind(IntEnum):
-    """The kind of an event, as the rule sees it."""
+    """The kind of an event. It decides how the rule gives the event its due."""
 
     TIMED = 0
-    """From a bundle with a timetag."""
+    """A message from a bundle with a timetag, such as a note."""
     UNTIMED = 1
     """A bare message that is part of the music: groups, run mixers, some FX, fades, frees."""
     RESOURCE = 2
-    """Loads a buffer. It starts on arrival, so that the buffer is ready when a note needs it."""
+    """A message that loads a buffer. A bridge lets scsynth start loading as soon as the event arrives, so
+    that the buffer is ready when a note needs it."""
     RESET = 3
-    """Slot reset. It empties the slot's root group, and drops earlier events of its sender that are due more
-    than HANDED_AHEAD_MAX after it."""
+    """A slot reset. It frees all nodes in the slot's root group. It also drops those events that its sender
+    sent before it and that are due more than HANDED_AHEAD_MAX after it."""
 
 
 class Flag(IntFlag):
-    """Findings of the relay while judging."""
+    """Facts about an event that the relay adds to its verdict."""
 
     NONE = 0
     RETIMED = 1
-    """Moved by W, because it reached the relay too late for its base."""
+    """Its due is W + 1, because it reached the relay too late for its base."""
     OVERTAKEN = 2
-    """A later event of the same sender was judged first."""
+    """The relay judged a later event of the same sender first."""
     MOVED = 4
-    """A timed event that is due later than its own timetag plus the shift."""
+    """It is a timed event whose due is later than its timetag plus the shift."""
     FOUNDATION = 8
-    """Makes something that its Sonic Pi never frees. The relay keeps it for members who join later."""
+    """It makes a node that its Sonic Pi never frees. The relay keeps it for members who join later."""
     SILENCED = 16
-    """A slot reset by the relay for a silent member, who ignores it."""
+    """It is a slot reset that the relay made itself, because the slot's member fell silent. That member
+    ignores it."""
     MISSED = 32
-    """A note that reached the relay far later than usual, when its time was over. Nobody plays it. Its due
-    only says under which instant it is counted."""
+    """It is a note that reached the relay far later than usual, when its time was over. No bridge plays it;
+    its due only says in which second it is counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """The earlier course of a lead or shift.
+    """The value that a lead or shift had before its last change, and the period of that change.
 
-    The value (ticks) holds up to the instant `since`. From there a straight line leads to the new value,
-    which holds from `until` on. Raises ValueError unless since <= until.
+    The old value (ticks) holds up to the session instant `since`. From there a straight line leads to the new
+    value, which holds from the session instant `until` on. Raises ValueError unless since <= until.
     """
 
     value: int
@@ -87,7 +92,7 @@ class Ramp:
             raise ValueError(f"a change from {self.since} to {self.until}: it must not end before it begins")
 
     def at(self, instant: int, now_is: int) -> int:
-        """Return the value (ticks) at `instant` on the way to the final value `now_is`."""
+        """Return the value (ticks) at a session instant. now_is: the new value, ticks."""
         if instant >= self.until:
             return now_is
         if instant <= self.since:
@@ -97,10 +102,11 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Lead D and shift S of a room in ticks, and their earlier courses.
+    """Lead D and shift S of a room in ticks, and how each last changed.
 
-    lead_was is a function of instants of emission, shift_was of timetags. Raises LocalError unless
-    0 <= S <= D at every instant.
+    lead_was: the change of the lead, over the instants at which Sonic Pi sends events; None: no change.
+    shift_was: the change of the shift, over timetags; None: no change. Raises LocalError unless 0 <= S <= D
+    at every instant.
     """
 
     lead: int
@@ -122,21 +128,22 @@ class Timing:
                 )
 
     def lead_at(self, emitted: int) -> int:
-        """Return the lead (ticks) for events emitted at that instant."""
+        """Return the lead (ticks) of events that Sonic Pi sent at the session instant `emitted`."""
         return self.lead if self.lead_was is None else self.lead_was.at(emitted, self.lead)
 
     def shift_at(self, timetag: int) -> int:
-        """Return the shift (ticks) for events with that timetag."""
+        """Return the shift (ticks) of events with that session timetag."""
         return self.shift if self.shift_was is None else self.shift_was.at(timetag, self.shift)
 
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """An event as its sender's bridge describes it. It doesn't decide when the event plays.
+    """An event as its sender's bridge sends it to the relay, which then decides when it is due.
 
-    seq: the sender's own dense number. emitted: session instant at which Sonic Pi sent it. timetag: session
-    timetag of a TIMED event, else None. payload: one OSC message in the sender's ids. meaning: that of the
-    payload, which is computed if it isn't given. It doesn't travel.
+    seq: its sequence number among the sender's events, each 1 more than the last. emitted: session instant at
+    which Sonic Pi sent it. timetag: session timetag of a TIMED event, else None. payload: one OSC message in
+    the sender's ids. foundation: it makes a node that Sonic Pi never frees. meaning: that of the payload,
+    computed if it isn't given; it is never sent over the network.
     """
 
     seq: int
@@ -154,11 +161,12 @@ class Stamped:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An event as the relay judged it: one due and one verdict for everyone.
+    """An event as the relay judged it, with one due for all members.
 
-    number: dense in the room, from 1. due: session timetag at which every scsynth executes it.
-    judged: session instant of this verdict, from which the downlink delay is measured. meaning: as in
-    `Stamped`.
+    number: its room number; the room's first event has 1, each later one 1 more. slot: that of the sender.
+    seq, payload, meaning: as in `Stamped`. due: session timetag at which every scsynth executes it. judged:
+    session instant of this verdict, from which bridges measure the downlink delay. flags: the relay's
+    findings.
     """
 
     number: int
@@ -177,17 +185,18 @@ class Judged:
 
     @property
     def key(self) -> "OrderKey":
-        """The event's place in the room's order."""
+        """The key that places the event in the room's order: (due, number)."""
         return (self.due, self.number)
 
 
 OrderKey = tuple[int, int]
-"""(due, number). The room's order is the natural order of these pairs, a pure function of the judged events.
-scsynth sorts by timetag and keeps equal ones as they come, so handed events by number it runs this order."""
+"""(due, number) of an event. Sorting the events by these pairs gives the room's order. scsynth executes in
+that order if it is handed the events by number: it sorts by timetag, and keeps events of equal timetag in the
+order in which they came."""
 
 
 def base_due(event: Stamped, timing: Timing) -> int:
-    """Return the earliest due of `event`, before floor and W are applied."""
+    """Return the base of `event` (session timetag): the due that it gets unless floor or W make it later."""
     earliest = event.emitted + timing.lead_at(event.emitted)
     if event.kind is Kind.TIMED and event.timetag is not None:
         return max(event.timetag + timing.shift_at(event.timetag), earliest)
@@ -195,13 +204,16 @@ def base_due(event: Stamped, timing: Timing) -> int:
 
 
 def raises_floor(kind: Kind) -> bool:
-    """Return whether this kind of event raises the floor: later events of its sender can't be due before
-    it."""
+    """Return whether events of this kind raise the floor, so that later events of the same sender can't be
+    due before them."""
     return kind in (Kind.UNTIMED, Kind.RESET)
 
 
 def is_moved(event: Stamped, timing: Timing, due: int) -> bool:
-    """Return whether a timed event is due later than its own timetag plus the room's shift."""
+    """Return whether an event with this due has the flag MOVED.
+
+    It has if it is timed and due later than its timetag plus the room's shift.
+    """
     if event.kind is not Kind.TIMED or event.timetag is None:
         return False
     return due > event.timetag + timing.shift_at(event.timetag)

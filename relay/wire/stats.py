@@ -9,16 +9,23 @@ from relay.wire.sequence import Scheme
 
 
 class MemberStats(Struct, frozen=True, kw_only=True):
-    """Sums since the member joined. rtt and clock are as last reported; margins' p99 is of the last 4,096.
+    """The statistics of one member. Counts are sums since the member joined, unless it says otherwise here.
 
-    need_up_ms: time its events need to reach the relay. need_down_ms: time all events need from the relay
-    into its scsynth's hand, repair included. Both are the worst but the room's rank in the last ten minutes.
-    unfounded: groups and mixers of other members that its scsynth lacked when it was asked. beyond: events
-    that needed more than the longest lead, so that the room doesn't wait for them. missed: own notes that
-    reached the relay when their time was over. alone: own events that nobody else can have heard, missed ones
-    included, in the seconds compared. unplayed: own notes that nobody heard. counts: further counters of its
-    bridge, by the bridge's names (bridge/playout/second_reports.py), and of the relay's sending
-    (relay/stats/gather.py). Counters that are 0 are left out.
+    need_up_ms: time that the member's events need to reach the relay.
+    need_down_ms: time that events need from the relay until the member's scsynth can have them, repair
+    included. Both needs are from the last ten minutes. They leave out as many of the worst moments as the
+    room's safety profile allows. 0: nothing was measured.
+    beyond: count of events in the last ten minutes that needed more than the longest lead. The room doesn't
+    wait for such events.
+    unfounded: count of other members' groups and mixers that its scsynth lacks, by scsynth's own answers.
+    missed: count of own notes that reached the relay when their time was over.
+    alone: count of own events that nobody else can have heard. It covers the seconds compared.
+    unplayed: count of own notes that nobody heard, because its bridge read them when their time was over.
+    margin_ms_p99: margin that all but 1 % of its last 4,096 events exceeded; None if none was played.
+    rtt_ms, jitter_ms, down_p99_ms, clock_offset_ms, clock_bound_ms, clock_rate_ppm, clock_steps: from the
+    last report of its bridge.
+    counts: further counts, by name, without those that are 0. Its bridge makes some of them and names these
+    (bridge/playout/second_reports.py). The relay makes the others (relay/stats/gather.py).
     """
 
     slot: int
@@ -61,13 +68,18 @@ class MemberStats(Struct, frozen=True, kw_only=True):
 
 
 class RoomStats(Struct, frozen=True, kw_only=True):
-    """A room as a whole.
+    """The statistics of one room as a whole.
 
-    divergence, retimed_share: shares of events, 0 to 1. incidents: texts on the newest events that were not
-    the same everywhere, newest last. events, divergent: include events that only their player can have heard;
-    missed: those of them that came when their time was over. lead_why: text that names the member with the
-    greatest need. timing_changes: number of automatic changes of lead or shift. facets: figures, by name, of
-    facets without a field here; left out if there are none.
+    events: count of events compared. divergent: count of those that were not the same at all members. Both
+    include events that only their player can have heard.
+    divergence, retimed_share: divergent and re-timed events as a share (0 to 1) of those compared.
+    missed: count of notes that reached the relay when their time was over.
+    incidents: texts about the latest events that were not the same at all members, the latest last.
+    lead_auto, shift_auto: whether the relay sets lead and shift by itself.
+    lead_why: text for people that names the member for whom the lead must be so long.
+    timing_changes: count of automatic changes of lead or shift.
+    facets: figures, by name, of those facets that have no field of their own here; left out if there are
+    none.
     """
 
     name: str
@@ -95,10 +107,10 @@ class RoomStats(Struct, frozen=True, kw_only=True):
 
 
 class ProbeStats(Struct, frozen=True, kw_only=True):
-    """Path measurements since the relay's start.
+    """Counts of path measurements since the relay's start.
 
-    now: running. begun: admitted so far. refused: probers rejected because all places were taken.
-    datagrams_refused: probers' datagrams that got no answer.
+    now: measurements that are running. begun: measurements admitted so far. refused: probers turned away
+    because all places were taken. datagrams_refused: datagrams of probers that the relay didn't answer.
     """
 
     now: int = 0
@@ -118,7 +130,10 @@ class Stats(Struct, tag="stats", frozen=True, kw_only=True):
     datagrams_refused: int
     ntp_offset_ms: float | None = None
     udp: dict[str, int] = {}
-    """Counts of the relay's UDP socket, sent, received and failed: see SocketCounts."""
+    """Counts of datagrams that the relay's UDP socket sent, received or failed to send, by name.
+
+    See SocketCounts in relay/transports/udp.py.
+    """
     probes: ProbeStats = ProbeStats()
     off: list[str] = []
-    """Observers that failed and are switched off: the event log, the check of the clock."""
+    """Names of the observers that failed and are switched off, for example the event log."""

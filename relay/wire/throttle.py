@@ -1,7 +1,8 @@
-"""Throttle: lets one log line of a kind through in a while and counts the rest, so nobody can flood a log.
+"""Throttle: lets one log line of each kind through every EVERY_S and counts the others, so that nobody can
+flood a log.
 
-Pure. Instants in seconds of any clock that only goes forward. Bound: KINDS_MAX kinds; all further kinds share
-one entry.
+Pure. Instants are seconds of any clock that only goes forward. Bound: KINDS_MAX kinds are told apart; all
+others count as one kind together.
 """
 
 from collections.abc import Hashable
@@ -9,12 +10,17 @@ from dataclasses import dataclass
 
 EVERY_S = 60.0
 KINDS_MAX = 256
-"""A kind is a place in a program, and there are far fewer of those."""
+"""Most kinds of lines that are told apart. Each kind is a place in the program, and far fewer places write
+lines."""
 
 
 @dataclass(slots=True)
 class _Held:
-    """The lines of a kind held back since the last line, or report of a number, was written."""
+    """The lines of one kind that are held back.
+
+    told_at_s: instant (s) at which a line of this kind, or the count of those held back, was last written.
+    count: how many lines are held back since then. newest: the last of them.
+    """
 
     told_at_s: float
     count: int = 0
@@ -22,13 +28,16 @@ class _Held:
 
 
 class Throttle:
-    """The kinds of lines written lately."""
+    """Decides which log lines may be written, and counts those held back, for each kind of line."""
 
     def __init__(self) -> None:
         self._kinds: dict[Hashable, _Held] = {}
 
     def take(self, kind: Hashable, text: str, now_s: float) -> int | None:
-        """Return None to hold a line back; else the number of lines of its kind held back before it."""
+        """Return None if this line must be held back, else how many of its kind were held back before it.
+
+        kind: any value that is the same for lines of one kind. text: the line. now_s: the present, s.
+        """
         if kind not in self._kinds and len(self._kinds) >= KINDS_MAX:
             kind = None
         held = self._kinds.get(kind)
@@ -40,9 +49,10 @@ class Throttle:
         return held.count if held is not None else 0
 
     def overdue(self, now_s: float) -> list[tuple[str, int]]:
-        """Return (newest line, number held back) for each kind that may be reported now.
+        """Return (newest line, count of lines held back) for each kind whose count may be written now.
 
-        Their counts start anew. Kinds with no line held back are forgotten.
+        Their counts start at 0 again. Kinds that had their last line EVERY_S ago and hold none back are
+        forgotten.
         """
         told: list[tuple[str, int]] = []
         for kind, held in list(self._kinds.items()):
@@ -56,5 +66,5 @@ class Throttle:
         return told
 
     def next_overdue_s(self) -> float | None:
-        """Return the instant (s) at which `overdue` next has a report; None if no line is held back."""
+        """Return the instant (s) at which `overdue` next returns a count; None if no line is held back."""
         return min((held.told_at_s + EVERY_S for held in self._kinds.values() if held.count), default=None)

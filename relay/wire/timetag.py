@@ -1,6 +1,7 @@
 """OSC timetags as 64-bit NTP integers: seconds since 1900 << 32 | fraction.
 
-Pure. A timetag stays an `int` from socket to socket: a float round trip moves it by up to 238 ns.
+Pure. A timetag stays an `int` all the way through our programs: converting it to a float and back would move
+it by up to 238 ns.
 Durations in the same unit are called ticks (2**-32 s). Source: OSC 1.0, RFC 5905 section 6.
 """
 
@@ -14,8 +15,9 @@ NTP_UNIX_OFFSET_S = 2_208_988_800
 """Seconds from 1900-01-01 (NTP) to 1970-01-01 (Unix)."""
 
 FIRST_SAFE = 1 << 63
-"""scsynth compares timetags as signed integers. A bundle with a timetag below this (years after 2036, or
-"relative" seconds) sorts after everything else and never runs (scsynth 3.13, measured)."""
+"""The least timetag that is safe to hand to scsynth, which compares timetags as signed integers. A bundle
+with a lower one sorts after all others and never runs (scsynth 3.13, measured). Lower timetags stand for
+years after 2036, or are seconds counted from now by mistake."""
 
 
 def from_unix_ns(unix_ns: int) -> int:
@@ -24,7 +26,7 @@ def from_unix_ns(unix_ns: int) -> int:
 
 
 def to_unix_ns(timetag: int) -> int:
-    """Return the Unix time in nanoseconds of a timetag, rounded to the nearest."""
+    """Return the Unix time of a timetag in nanoseconds, rounded to the nearest."""
     return ((timetag - (NTP_UNIX_OFFSET_S << 32)) * NS_PER_S + (1 << 31)) >> 32
 
 

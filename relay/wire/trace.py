@@ -1,8 +1,10 @@
-"""Trace of a path: the delay or loss of each datagram of a probe, both directions, and its text form.
+"""Trace of a path: the delay or loss of each datagram of a measurement, in both directions, and its text
+form.
 
-Pure: text to Trace and back. The text is JSON lines: a header {"jamrelay_trace": 1, "about": {...}}, then a
-row ["up" | "down", sent_s, delay_ms | null] for each datagram sent. Rows of one direction are in sending
-order; the directions may be mixed. Bound: ROWS_MAX rows.
+Pure: it only converts a text to a Trace and back. The text has one JSON value in each line: a header
+{"jamrelay_trace": 1, "about": {...}}, then a row ["up" | "down", sent_s, delay_ms | null] for each datagram
+sent. The rows of one direction are in the order of sending; rows of the two directions may alternate in any
+manner. Bound: ROWS_MAX rows.
 """
 
 from __future__ import annotations
@@ -19,18 +21,20 @@ from relay.wire.errors import LocalError
 TRACE_VERSION = 1
 
 ROWS_MAX = 4_000_000
-"""Eleven hours of 50 datagrams a second in each direction. A longer file counts as a mistake."""
+"""Most rows of a trace: eleven hours with 50 datagrams a second in each direction. A longer file counts as a
+mistake."""
 
 
 READING_S = 0.001
-"""Delays are known to somewhat less, so a smaller overtaking doesn't count."""
+"""A datagram counts as overtaken only if it arrives more than this (s) after a later one. The error of the
+measured delays is somewhat smaller."""
 
 TEXT_MAX = 200
-"""Greatest length of a text in a trace, characters."""
+"""Most characters of a text in a trace; longer texts are cut."""
 
 
 class MalformedTrace(LocalError):
-    """The file is no trace. The text names the line, the content found and the content expected."""
+    """The file is no trace. The error's text names the line, its content, and the content expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Sample:
     """One datagram of a trace: its sending instant and its delay."""
 
     sent_s: float
-    """Seconds since the trace's start, by the sender's clock."""
+    """Instant of sending: seconds since the trace's start, by the sender's clock."""
     delay_ms: float | None
     """One-way delay, ms; None: lost. Slightly below 0 is possible, since clocks are never exact."""
 
@@ -51,24 +55,24 @@ class TraceWay:
 
     @property
     def reordered(self) -> bool:
-        """Whether any datagram overtook another."""
+        """Whether any datagram overtook another by more than READING_S."""
         arrivals = [one.sent_s + one.delay_ms / 1e3 for one in self.samples if one.delay_ms is not None]
         return any(later < earlier - READING_S for earlier, later in pairwise(arrivals))
 
     @property
     def lost(self) -> int:
-        """The number of lost samples."""
+        """How many datagrams were lost."""
         return sum(1 for sample in self.samples if sample.delay_ms is None)
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Both directions of a path between a member (up: from it) and the relay (down: to the member)."""
+    """Both directions of the path between a member and the relay. up: to the relay. down: to the member."""
 
     up: TraceWay
     down: TraceWay
     about: dict[str, str | float] = field(default_factory=dict)
-    """Facts on the origin: host, date, rate, clock bound, program version."""
+    """Facts about the measurement, by name: host, date, rate, bound of the clock's error, program version."""
 
 
 class _Header(msgspec.Struct):
@@ -82,7 +86,10 @@ _row_decoder = msgspec.json.Decoder(_Row)
 
 
 def dumps(trace: Trace) -> str:
-    """Return a trace's text, with the rows of both directions by sending instant, rounded to 1 µs."""
+    """Return a trace as text. The rows of both directions together are in the order of sending.
+
+    All times in it are rounded to 1 µs.
+    """
     rows = [("up", sample) for sample in trace.up.samples]
     rows += [("down", sample) for sample in trace.down.samples]
     rows.sort(key=lambda row: row[1].sent_s)
@@ -102,7 +109,10 @@ def dumps(trace: Trace) -> str:
 
 
 def loads(text: str) -> Trace:
-    """Return the trace that a text holds. Raises MalformedTrace, in words, with the line's number."""
+    """Return the trace that a text contains.
+
+    Raises MalformedTrace, with a text for people that names the line's number.
+    """
     lines = text.splitlines()
     if not lines:
         raise MalformedTrace("the trace is empty: its first line must be a header with jamrelay_trace")
@@ -135,7 +145,8 @@ def loads(text: str) -> Trace:
 
 
 def _clean(value: Any) -> Any:
-    """Return foreign text without unprintable characters, cut to TEXT_MAX, safe for a terminal."""
+    """Return a value from a trace, made safe to print: in a text "?" replaces unprintable characters, and it
+    is cut to TEXT_MAX. Other values are returned as they are."""
     if not isinstance(value, str):
         return value
     return "".join(character if character.isprintable() else "?" for character in value)[:TEXT_MAX]

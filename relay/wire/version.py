@@ -6,11 +6,14 @@ Pure. It grows whenever an older peer could misread a newer peer's messages. The
 PROTOCOL_VERSION = 4
 
 UPDATE = "git -C jamrelay pull && pipx install --force ./jamrelay"
-"""Assumes the clone that README.md describes."""
+"""The command that updates an installation made as README.md describes."""
 
 
 def other_version(theirs: int) -> str:
-    """Return the relay's text for a client of another version: which side is older, and how to update it."""
+    """Return the text with which a relay refuses a client of another protocol version.
+
+    It says which side is older, and how to update that side. theirs: the client's version.
+    """
     both = f"this relay speaks protocol {PROTOCOL_VERSION}, you speak {theirs}"
     if theirs > PROTOCOL_VERSION:
         return (

@@ -1,7 +1,8 @@
-"""Writing: our own commands and replies, as OSC messages.
+"""Writing: the commands to scsynth and the replies to Sonic Pi that our programs make themselves.
 
-Pure. No other module of relay or bridge names a command. The numbers are the reader's.
-Source: Server Command Reference of scsynth 3.13.
+Pure. All functions return an encoded OSC message. No other module of relay or bridge writes the name of a
+command. Ids are those of the program that receives the message: scsynth's own in commands, Sonic Pi's own in
+replies. Source: Server Command Reference of scsynth 3.13.
 """
 
 import struct
@@ -11,16 +12,19 @@ from relay.wire.osc import Arg, encode, encode_string
 _SET = "/n_set"
 _INT = struct.Struct(">i")
 NO_NODE = -1
-"""Stands for a neighbour that doesn't exist, or is hidden from the reader."""
+"""Stands in a reply for a neighbouring node that doesn't exist, or that Sonic Pi mustn't see."""
 
 
 def new_group(node: int, action: int, target: int) -> bytes:
-    """Return the command that makes a group."""
+    """Return the command that makes a group. action: scsynth's add action, relative to the node `target`."""
     return encode("/g_new", node, action, target)
 
 
 def new_synth(synthdef: str, node: int, action: int, target: int, *controls: Arg) -> bytes:
-    """Return the command that makes a synth. controls: name and value, alternating."""
+    """Return the command that makes a synth. action: scsynth's add action, relative to the node `target`.
+
+    controls: name and value, alternating.
+    """
     return encode("/s_new", synthdef, node, action, target, *controls)
 
 
@@ -30,7 +34,10 @@ def set_controls(node: Arg, *controls: Arg) -> bytes:
 
 
 def set_as_sent(node: int, tags: str, body: bytes) -> bytes:
-    """Return the same command. tags, body: the type tags and the bytes of the controls."""
+    """Return the command that sets controls of a node, from controls that are encoded already.
+
+    tags: the type tags of their names and values. body: the encoded names and values.
+    """
     return encode_string(_SET) + encode_string(f",i{tags}") + _INT.pack(node) + body
 
 
@@ -45,12 +52,12 @@ def empty_group(group: int) -> bytes:
 
 
 def ask_node(node: int) -> bytes:
-    """Return the question whether a node exists."""
+    """Return the command that asks scsynth whether a node exists."""
     return encode("/n_query", node)
 
 
 def register() -> bytes:
-    """Return the command that makes scsynth notify its sender of all nodes."""
+    """Return the command that makes scsynth tell its sender about every node that begins or ends."""
     return encode("/notify", 1)
 
 
@@ -60,7 +67,7 @@ def end_synth() -> bytes:
 
 
 def registered() -> bytes:
-    """Return the reply to `register`: client 0, of one client."""
+    """Return the reply to `register`: the sender is client 0, and there is one client."""
     return encode("/done", "/notify", 0, 1)
 
 

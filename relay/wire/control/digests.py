@@ -18,9 +18,11 @@ class DigestRequest(Struct, tag="digest_request", frozen=True, kw_only=True):
 
 
 class DigestDetail(Struct, tag="digest_detail", frozen=True, kw_only=True):
-    """The answer: (number, digest) of each event of that second, in scsynth's order.
+    """A bridge's answer to DigestRequest, about one second of session time.
 
-    late: those of them that were handed over too late, also after the second was reported.
+    events: (room number, digest) of each event of that second, in the order in which scsynth executes them.
+    late: the numbers of those events that were handed to scsynth too late, even if the second had already
+    been reported.
     """
 
     second: int

@@ -1,8 +1,8 @@
-"""Family: the control messages of one subject. Codec: encodes and decodes the families that a side knows.
+"""Family: the control messages of one subject. Codec: decodes the messages of the families it is given.
 
 Pure. Each message is one msgpack map with a `type`. Unknown fields are ignored, so that a newer peer of the
-same protocol version may add some. An unknown `type` is malformed. Source of the idea of one typed union for
-each direction: msgspec's tagged unions.
+same protocol version may add some. A message of unknown `type` is malformed. The messages of each direction
+form one typed union; source of that idea: msgspec's tagged unions.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from relay.wire.errors import MalformedControl
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The control messages of one subject. up: sent by bridges. down: sent by relays."""
+    """The control messages of one subject. up: the types that bridges send. down: those that relays send."""
 
     up: tuple[type[Struct], ...] = ()
     down: tuple[type[Struct], ...] = ()
@@ -43,7 +43,8 @@ class Codec:
 
 
 def encode(message: Struct) -> bytes:
-    """Return the bytes of one control message of any family. The stream adds the length."""
+    """Return the bytes of one control message of any family, without the length that the stream puts
+    before."""
     return _encoder.encode(message)
 
 
@@ -64,7 +65,7 @@ def _decode(decoder: "msgspec.msgpack.Decoder[Any]", data: bytes, sender: str) -
 
 
 class _Greeting(Struct, frozen=True):
-    """The part of a first message that every version of the protocol has."""
+    """The fields of a bridge's first message that are the same in every version of the protocol."""
 
     type: str
     protocol: int
@@ -74,7 +75,10 @@ _greeting_decoder = msgspec.msgpack.Decoder(_Greeting)
 
 
 def protocol_of(data: bytes) -> int | None:
-    """Return the protocol version of a first message, perhaps of another version; None if it has none."""
+    """Return the protocol version that a first message names; None if it names none.
+
+    The message may be of another protocol version than ours.
+    """
     try:
         return _greeting_decoder.decode(data).protocol
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

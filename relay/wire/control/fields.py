@@ -18,5 +18,5 @@ ChannelNumber = Annotated[int, Meta(ge=0, lt=2**32)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Ticks = Annotated[int, Meta(ge=0, le=2**40)]
 Channels = Annotated[int, Meta(ge=0, le=64)]
-"""Hardware channels of a sound card."""
+"""Number of a sound card's channels in one direction."""
 Digest = Annotated[bytes, Meta(max_length=32)]

@@ -1,6 +1,6 @@
-"""Foundations: the message with a member's foundation, sent in both directions.
+"""Foundations: the message with a member's foundation. Both bridges and relays send it.
 
-Pure.
+Pure. relay/wire/foundation.py explains the term.
 """
 
 from typing import Annotated
@@ -17,9 +17,12 @@ class Foundation(Struct, tag="foundation", frozen=True, kw_only=True):
     """The foundation of a member: OSC messages in that member's own ids.
 
     It holds the nodes that its Sonic Pi built at its start and never frees, the buffers that it has loaded,
-    and the values that were set on those nodes since. The relay tells it to those who join later; the member
-    tells it to a relay that has forgotten it (a new epoch).
-    number: all events of the room up to it are in it. values: (due, /n_set); a due of 0 is over.
+    and the values that were set on those nodes since. The relay sends it to members who join later. The
+    member sends it to a relay that has forgotten it (a new epoch).
+
+    slot: the slot of that member. number: room number of the last event whose effect it includes.
+    messages: the commands that make the nodes and buffers. values: (due, /n_set command) of each later
+    setting, with due a session timetag, or 0 if it has passed.
     """
 
     slot: Slot

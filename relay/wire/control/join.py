@@ -13,16 +13,21 @@ from relay.wire.control.room import Member, require_timing
 from relay.wire.sequence import Ramp, Scheme
 
 FirstSeq = Annotated[int, Meta(ge=1, le=2**31)]
-"""Half of what fits an event's u32, so that a member can't use up the numbers of its slot in one step."""
+"""First sequence number (seq) of a member. Its limit is half the range of an event's u32, so that no member
+uses up the numbers of its slot by starting at the greatest."""
 
 
 class Hello(Struct, tag="hello", frozen=True, kw_only=True):
     """The first message of a bridge.
 
-    ticket: claims a slot that the bridge had in this `epoch`. slot_wanted: the slot that it had in another
-    epoch, if it can have it. next_seq: the lowest number of its own that it may still send. release_advance:
-    how long before a due its scsynth needs an event. ask_only: nobody is let in; the answer is Admission, or
-    Refused as ever.
+    outs, ins: number of output and input channels of its Sonic Pi's sound card.
+    ticket: the claim to the slot that the bridge had before in the same epoch; None on a first visit.
+    epoch: the epoch of the relay in which the ticket was given; None without a ticket.
+    slot_wanted: the slot that the bridge had in another epoch and would like again; None: any slot.
+    next_seq: the lowest sequence number (seq) of its own events that the bridge may still send.
+    release_advance: how long before its due (ticks) an event must be released to the bridge's scsynth.
+    ask_only: the bridge only asks whether it would be admitted and gets no slot. The answer is Admission or
+    Refused.
     """
 
     protocol: int
@@ -40,10 +45,13 @@ class Hello(Struct, tag="hello", frozen=True, kw_only=True):
 
 
 class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
-    """The relay's answer to Hello: the bridge has a slot. The keys are fresh, and of this connection only.
+    """The relay's answer to Hello: the bridge has a slot.
 
-    number: the room's last number so far. next_seq: the sender's number that is expected next in this slot.
-    resumed: this ticket had the slot in this epoch. lead to scheme: as in Settings.
+    ticket: to claim the slot again after a broken connection. key_up, key_down: the keys of the sealed
+    datagrams of each direction, fresh for every connection. number: the room number of the last event so far.
+    next_seq: the sequence number (seq) that the relay expects of the bridge's next event. resumed: the bridge
+    has claimed its earlier slot by its ticket. lead, shift, lead_was, shift_was, horizon, repair, scheme: as
+    in Settings.
     """
 
     slot: Slot
@@ -70,7 +78,8 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
 
 
 class Admission(Struct, tag="admission", frozen=True, kw_only=True):
-    """The relay's answer to a Hello that only asks: the bridge would be admitted now. members: the roster."""
+    """The relay's answer to a Hello with `ask_only`: the bridge would be admitted now. members: the
+    roster."""
 
     room: Name
     members: list[Member]
@@ -79,7 +88,7 @@ class Admission(Struct, tag="admission", frozen=True, kw_only=True):
 class Refused(Struct, tag="refused", frozen=True, kw_only=True):
     """The relay refuses a request.
 
-    reason: a word for programs. text: for people. final: repeating the request is no use.
+    reason: a word for programs. text: a sentence for people. final: repeating the request is useless.
     """
 
     reason: str
@@ -88,7 +97,7 @@ class Refused(Struct, tag="refused", frozen=True, kw_only=True):
 
 
 class Leave(Struct, tag="leave", frozen=True):
-    """The last message of a member that goes for good: its slot is reset and free again."""
+    """The last message of a member that goes for good. The relay then resets its slot and frees it."""
 
 
 FAMILY = Family(up=(Hello, Leave), down=(Welcome, Admission, Refused))

@@ -11,17 +11,19 @@ from relay.wire.control.family import Family
 from relay.wire.control.fields import ChannelNumber, Count, Key, Software
 
 RATE_MAX = 100.0
-"""Datagrams a second, each way: five times those of a busy Sonic Pi, which a path has to carry."""
+"""Most datagrams a second in each direction. A busy Sonic Pi sends a fifth of that, and a path must carry
+it."""
 SECONDS_MAX = 600.0
-"""Ten minutes: long enough to see a path's habits, short enough that nobody is measured for ever."""
+"""Longest measurement, s. Ten minutes are long enough to see how a path usually behaves, and short enough
+that no measurement goes on for ever."""
 ARRIVALS_MAX = 1024
-"""Arrivals in one report: as many as a second can bring, bursts included."""
+"""Most arrivals in one report. No second brings more, even when delayed probes arrive in a burst."""
 
 
 class ProbeHello(Struct, tag="probe_hello", frozen=True, kw_only=True):
     """The first message of a prober, which measures its path and joins no room.
 
-    rate: datagrams a second. seconds: how long it measures.
+    rate: datagrams a second. seconds: how long it measures, s.
     """
 
     protocol: int
@@ -31,7 +33,10 @@ class ProbeHello(Struct, tag="probe_hello", frozen=True, kw_only=True):
 
 
 class ProbeWelcome(Struct, tag="probe_welcome", frozen=True, kw_only=True):
-    """The relay's answer to ProbeHello: a sealed channel, with keys of this connection only."""
+    """The relay's answer to ProbeHello: the prober may measure over this sealed channel.
+
+    key_up, key_down: the keys of each direction, for this connection only.
+    """
 
     channel: ChannelNumber
     key_up: Key
@@ -39,10 +44,10 @@ class ProbeWelcome(Struct, tag="probe_welcome", frozen=True, kw_only=True):
 
 
 class ProbeReport(Struct, tag="probe_report", frozen=True, kw_only=True):
-    """The probes that reached the relay since the report before; sent once a second.
+    """The relay's report on the probes that have reached it since its last report. It is sent once a second.
 
-    arrivals: (number, session instant of arrival) in the order of arrival, each number once. A number that no
-    report names was lost on the way up.
+    arrivals: (number of the probe, session instant of its arrival) in the order of arrival, each number once.
+    A probe whose number is in no report was lost on the uplink.
     """
 
     arrivals: Annotated[list[tuple[Count, int]], Meta(max_length=ARRIVALS_MAX)]

@@ -1,4 +1,4 @@
-"""The report: one second of session time as a bridge handed it to its scsynth.
+"""The report: a bridge tells the relay which events it handed to its scsynth in one second of session time.
 
 Pure.
 """
@@ -12,41 +12,51 @@ from relay.wire.control.family import Family
 from relay.wire.control.fields import Count, Digest
 
 MAX_LISTED = 64
-"""Event numbers that a report lists. The counts beside them are always complete."""
+"""Most event numbers in each list of a report. The count beside each list is always complete."""
 
 WAYS_MAX = 512
-"""Downlink delays in one report: more events a second than a room of sixteen busy Sonic Pis plays."""
+"""Most downlink delays in one report. A room of sixteen busy Sonic Pis plays fewer events a second."""
 TENTHS_PER_S = 10_000
 WAY_TENTHS_MAX = 60 * TENTHS_PER_S
-"""A minute. An event is asked for no longer than some seconds."""
+"""Longest downlink delay in a report: one minute, in tenths of a millisecond. No event takes longer, since a
+bridge asks for a missing event only for some seconds."""
 COUNTS_MAX = 64
-"""Names in the `counts` of one report, and of one member."""
+"""Most names in the `counts` of one report, and in those that the relay keeps of one member."""
 
 Tally = Annotated[int, Meta(ge=0, le=2**32)]
-"""A count of one report. The relay adds them up, and a sum must never exceed the range of msgpack
-integers."""
+"""A count in one report. It is bounded because the relay adds up the counts of all reports, and the sum must
+stay within the range of msgpack integers."""
 Numbers = Annotated[list[Count], Meta(max_length=MAX_LISTED)]
 Milliseconds = Annotated[float, Meta(ge=-1e9, le=1e9)]
-"""Neither infinite nor NaN: both fail the bounds."""
+"""A finite number, mostly of milliseconds. Infinity and NaN lie outside the bounds."""
 WayTenths = Annotated[int, Meta(ge=0, le=WAY_TENTHS_MAX)]
-"""Tenths of a millisecond: as exact as a busy machine allows, and 3 bytes where a float takes 9."""
+"""A downlink delay in tenths of a millisecond. A busy machine measures no more exactly. The number takes 3
+bytes, a float would take 9."""
 CountName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}\Z")]
-"""The name of a bridge's further counter, restricted to characters that are safe on every terminal."""
+"""The name of a count that a bridge chooses itself. Its characters are safe to print on every terminal."""
 
 
 class Report(Struct, tag="report", frozen=True, kw_only=True):
-    """One second of session time as a bridge handed it to its scsynth; sent half a second after its end.
+    """The events due in one second of session time, as a bridge handed them to its scsynth.
 
-    second: due >> 32. whole: the member was in from start to end. digest: over (number, message without
-    timetag) in scsynth's order. The lists name room numbers, at most 64 each; the counts are whole.
-    unfounded: groups and mixers that other members' Sonic Pis built at their start, and this scsynth lacks.
-    alone: own notes that this host had played before their verdict said that they had missed their time.
-    unplayed: own notes that the bridge never sent, since it came to them when their time was over; nobody
-    heard them. margin_ms: due minus hand-over, less the time that scsynth needs; > 0 is early; None if
-    nothing was played. ways_down: (number, tenths of a millisecond from the event's judging to its arrival,
-    repair included) of the events that came since the report before. down_p50_ms, down_p99_ms: of heartbeats,
-    which nothing repairs. counts: other things that this bridge counted since the report before, by names of
-    its own choice.
+    A bridge sends it half a second after the end of that second. Each list `..._numbers` has at most 64 room
+    numbers; the count beside it includes the events that the list leaves out.
+
+    second: the second, as due >> 32 of its events.
+    whole: the member was in the room from the start of the second to its end.
+    digest: hash over (room number, message without timetag) of each event, in scsynth's order.
+    unfounded: number of groups and mixers that other members' Sonic Pis built at their start and that this
+    scsynth lacks.
+    alone: number of own notes that this host had played before the relay's verdict said that they had missed
+    their time.
+    unplayed: number of own notes that the bridge never sent, because it read them when their time was over.
+    Nobody heard them.
+    margin_ms_min, margins_ms: an event's margin is its due minus the instant of handing it over, less the
+    time that scsynth needs; > 0 is early. The minimum is None if nothing was played.
+    down_p50_ms, down_p99_ms: downlink delays of heartbeats, which are never sent again.
+    ways_down: (room number, downlink delay) of the events that came since the last report. The delay runs
+    from the event's verdict to its arrival, in tenths of a millisecond, and includes repair.
+    counts: whatever else this bridge counted since the last report, by names that it chooses itself.
     """
 
     second: int
@@ -84,10 +94,10 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     counts: Annotated[dict[CountName, Tally], Meta(max_length=COUNTS_MAX)] = {}
 
     def without_samples(self) -> "Report":
-        """Return the report without its lists of margins and delays, for objects that keep reports.
+        """Return the report without its lists of margins and delays, for those that keep reports in memory.
 
-        With the lists a thousand objects a member would lie in memory for Python's garbage collector to
-        examine.
+        With these lists Python's garbage collector would have to examine a thousand more objects for each
+        member.
         """
         return replace(self, ways_down=[], margins_ms=[])
 

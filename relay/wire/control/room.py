@@ -13,11 +13,15 @@ from relay.wire.errors import LocalError
 from relay.wire.sequence import Ramp, Scheme, Timing
 
 MAX_NOTICE = 400
-"""Characters: three lines of a terminal."""
+"""Most characters of a notice. They fill about three lines of a terminal."""
 
 
 class Member(Struct, frozen=True, kw_only=True):
-    """One line of the roster. outs, ins: the hardware channels of the member's own Sonic Pi."""
+    """One line of the roster.
+
+    outs, ins: number of output and input channels of the sound card of the member's Sonic Pi. present: the
+    member is connected now; otherwise the relay keeps its slot for it.
+    """
 
     slot: Slot
     name: Name
@@ -27,17 +31,18 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 class Roster(Struct, tag="roster", frozen=True, kw_only=True):
-    """The members that have a slot now. It is sent whenever that changes."""
+    """The members that have a slot now. The relay sends the roster whenever it changes."""
 
     members: list[Member]
 
 
 class Settings(Struct, tag="settings", frozen=True, kw_only=True):
-    """Lead, shift and horizon H of the room, in ticks. They are sent whenever one changes.
+    """Lead, shift and horizon H of the room, in ticks. The relay sends them whenever one changes.
 
-    lead_was, shift_was: the values before, and when they change into these. repair: whether missing events
-    are asked for. scheme: the rule that keeps the members together. Settings with a shift that is greater
-    than the lead at any instant are malformed.
+    lead_was, shift_was: the value before, and the period in which it changes into the new one; None: it has
+    never changed. repair: whether members and relay ask for missing events. scheme: the rule by which all
+    members play events at the same instant. Settings with a shift that is greater than the lead at any
+    instant are malformed.
     """
 
     lead: Ticks
@@ -53,7 +58,7 @@ class Settings(Struct, tag="settings", frozen=True, kw_only=True):
 
 
 class Notice(Struct, tag="notice", frozen=True, kw_only=True):
-    """A text for the person at this bridge."""
+    """A text from the relay that the bridge shows to its player."""
 
     text: Annotated[str, Meta(max_length=MAX_NOTICE)]
 
