@@ -126,7 +126,10 @@ def join(
 
 
 def find_scsynth(program: str | None) -> str:
-    """Return the path of the real scsynth. Raises LocalError with what to install."""
+    """Return the path of the real scsynth. Raises LocalError, with advice, if there is none.
+
+    program: a name or path given by the player; None for `scsynth` from PATH.
+    """
     found = shutil.which(program or "scsynth")
     if found is None and program is not None:
         raise LocalError(f"no program {program!r}: give --scsynth a path, or a name that PATH knows")
@@ -174,7 +177,7 @@ def _join_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _room_needed() -> Iterator[None]:
-    """Raise LocalError, in words, if a file can't be written within this context."""
+    """Turn an OSError within this context into a LocalError that asks the player for room on the disk."""
     try:
         yield
     except OSError as error:
@@ -236,8 +239,11 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
 
 
 def _say_if_not_started(starting: StartWatch | None, folder: Path, *, ended: bool = False) -> None:
-    """Tell the player, once, if the command doesn't play through us. A running shim has a file in
-    `folder`."""
+    """Tell the player, once, if the command hasn't started our scsynth. Each running shim has a pid file in
+    `folder`.
+
+    starting: None to tell nothing. ended: the command has ended by itself.
+    """
     if starting is not None:
         started = any(folder.glob("shim-*.pid"))
         for line in starting.news(time.monotonic(), started=started, ended=ended):
@@ -245,7 +251,7 @@ def _say_if_not_started(starting: StartWatch | None, folder: Path, *, ended: boo
 
 
 def _shims(folder: Path) -> list[int]:
-    """Return the process ids of our shims."""
+    """Return the process ids of this join's running shims, by their pid files in `folder`."""
     pids = []
     for path in folder.glob("shim-*.pid"):
         with contextlib.suppress(FileNotFoundError):  # its shim has ended meanwhile
@@ -254,7 +260,7 @@ def _shims(folder: Path) -> list[int]:
 
 
 def end_shims(folder: Path) -> None:
-    """End the shims that still run because Sonic Pi went without ending its scsynth."""
+    """End the shims that still run because Sonic Pi ended without ending its scsynth."""
     pids = _shims(folder)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
 """Bridge: one member's bridge as a whole. Its parts are put together only here.
 
 Pure: it takes bytes and clock readings and returns one list of effects. The service, the virtual laboratory,
-the fuzzer and the tests all use it. Any number of inputs may come between two calls of `flush`; effects leave
-only there.
+the fuzzer and the tests all use it. It collects effects and returns them only from `flush`. Any number of
+inputs may come between two calls of `flush`.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,16 +28,20 @@ from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
 
 DEFAULT_TIMING = Timing(lead=ticks(0.200), shift=0)
-"""Lead and shift until a relay has sent others."""
+"""Lead and shift (session ticks) that hold until a relay sends its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """The state of a bridge at its start.
 
-    own: slot and channels. need: ticks that scsynth needs a bundle before its timetag. memory: left by the
-    previous bridge, and kept up to date by this one. tunes: whether it sets Sonic Pi's schedule-ahead.
-    client, synthdefs_loaded, foundation_complete: as last remembered by the previous bridge.
+    own: the member's slot and hardware channels. need: how many ticks before its timetag scsynth needs a
+    bundle. memory: the restart state that the previous bridge left; this bridge keeps it up to date.
+    standing: the state of the connection so far; None for a new one. tunes: whether the bridge sets Sonic
+    Pi's schedule-ahead.
+
+    restarted: whether a previous bridge left a record. client, synthdefs_loaded, foundation_complete: as in
+    the previous bridge's last `Remember`.
     """
 
     identity: Identity
@@ -92,7 +96,8 @@ class Bridge:
         return self.player.reply(datagram)
 
     def relay_says(self, message: control.Down, reading: Reading) -> None:
-        """Process one control message. Raises MalformedControl if it is illegal in the present state."""
+        """Process one control message of the relay. Raises MalformedControl if it is illegal in the present
+        state."""
         self.session.receive_control(message, reading)
 
     def datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
@@ -109,7 +114,7 @@ class Bridge:
 
     @property
     def asks_unread(self) -> int | None:
-        """The port of Sonic Pi's socket if its unread bytes matter now, else None; see `unread`."""
+        """The UDP port of Sonic Pi's socket if the shell should call `unread` now; else None."""
         return self.player.asks_unread
 
     def unread(self, unread_bytes: int, reading: Reading) -> None:
@@ -131,7 +136,7 @@ class Bridge:
         self.ledger.count(*named)
 
     def plant(self, kind: FaultKind) -> None:
-        """Plant a fault, for the tests that show that it is noticed."""
+        """Inject a fault into the next suitable note. Tests use it to check that the room notices faults."""
         self.playout.plant(kind)
 
     # -- time and what goes out ----------------------------------------------------------------------
@@ -147,7 +152,7 @@ class Bridge:
         """Return all effects since the last flush, in the order of carrying them out.
 
         The last effect is the next wake-up. Call this right after `wake`, with a new reading of the clocks,
-        since datagrams to the relay are stamped with it.
+        because a clock request to the relay is stamped with that reading.
         """
         effects, self._effects = self._effects, []
         effects += self.session.flush(reading)

@@ -39,7 +39,8 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Close the connection to the relay and open another one, since nothing comes on it any more."""
+    """Close the connection to the relay and open another one, because nothing arrives on this one any
+    more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,10 @@ class RunCode:
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """Save the restart state as it is now, with these facts.
+    """Save the restart state (`Memory`) as it is now, together with these facts.
 
-    client: Sonic Pi's socket. synthdefs_loaded: whether its synthdefs are in scsynth. foundation_complete:
-    whether it has made the last node of its start.
+    client: the address of Sonic Pi's socket; None before its first message. synthdefs_loaded: whether Sonic
+    Pi's synthdefs are in scsynth. foundation_complete: whether Sonic Pi has made the last node of its start.
     """
 
     client: tuple[str, int] | None

@@ -35,7 +35,8 @@ def not_understood(error: RemoteError) -> str:
 
 
 def no_datagrams(carrier: Carrier) -> str:
-    """Return the text for missing datagrams although the TLS connection stands, with advice."""
+    """Return the text, with advice, for a relay that sends no datagrams although the TLS connection
+    stands."""
     return (
         "nothing from the relay for 3 s on the connection for events, although the other one stands: a lossy "
         "network holds TCP up; where its UDP port is open, join without --transport tls"
@@ -64,14 +65,14 @@ def inside(room: str, name: str, slot: int, members: list[Member]) -> str:
 def clock_set(bound_s: float, moved: int) -> Tell:
     """Return the message that session time was set in one step.
 
-    bound_s: error bound of the clock. moved: number of own events that were moved along.
+    bound_s: greatest possible error of the clock, s. moved: how many held own events got a new due by it.
     """
     along = f"{counted(moved, 'event')} moved along"
     return Tell(f"clock set to the room's within {bound_s * 1e3:.2f} ms; {along}")
 
 
 def wall_moved(by_s: float) -> list[Tell]:
-    """Return a warning if this host's wall clock jumped. by_s: > 0 is forward; 0 is no jump."""
+    """Return a warning if this host's wall clock jumped. by_s: the jump, s; > 0 is forward, 0 is no jump."""
     if not by_s:
         return []
     text = (

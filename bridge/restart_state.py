@@ -1,7 +1,8 @@
-"""Restart state: what a bridge is, and the facts that must survive if it is killed.
+"""Restart state: how a bridge presents itself to the relay, and the facts that must survive if it is killed.
 
-Pure. A bridge hands events over by number, so the highest number covers nearly all of them. The exceptions
-are listed one by one. Bound: LISTED_MAX exceptions of each sort.
+Pure. A bridge hands events over to scsynth nearly in the order of their room numbers. So the highest number
+describes nearly all hand-overs, and only the exceptions are listed one by one. Bound: LISTED_MAX exceptions
+of each sort.
 """
 
 from dataclasses import dataclass
@@ -9,12 +10,16 @@ from dataclasses import dataclass
 from relay.wire.sequence import Judged
 
 LISTED_MAX = 64
-"""They must fit the journal's page. More are missing at once only if much is lost anyway."""
+"""Most exceptions of each sort that are listed, because they must fit into the journal's record. More events
+are missing at one time only if the network loses much anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How the bridge presents itself to the relay. release_advance: ticks."""
+    """How the bridge presents itself to the relay.
+
+    release_advance: how many ticks before its due the bridge hands over an event at the latest.
+    """
 
     room: str
     name: str
@@ -26,8 +31,8 @@ class Identity:
 class HandedOver:
     """Events that the previous bridge had handed over to the scsynth that still runs.
 
-    highest: the highest room number that had arrived; all up to it had been handed over, except `missing`.
-    unconfirmed: own seqs that were played as stamped, before their verdict arrived.
+    highest: the highest room number that had arrived. All events up to it had been handed over, except
+    `missing`. unconfirmed: seqs of own events that were played as stamped, before their verdict arrived.
     """
 
     highest: int
@@ -35,7 +40,7 @@ class HandedOver:
     unconfirmed: frozenset[int]
 
     def covers(self, event: Judged, *, own: bool) -> bool:
-        """Return whether scsynth has the event already. own: it was sent by this bridge."""
+        """Return whether scsynth has the event already. own: the event is from the local player."""
         if own and event.seq in self.unconfirmed:
             return True
         return self.has(event.number)
@@ -49,7 +54,9 @@ class HandedOver:
 class Memory:
     """The facts that outlive the process (bridge/shells/journal.py).
 
-    complete_number: all events up to it were handed over.
+    ticket, epoch: as in the relay's last Welcome; None before any. next_seq: the seq of the next own event.
+    complete_number: every event up to this room number was handed over or given up. highest_number, missing,
+    unconfirmed: those of `HandedOver`.
     """
 
     slot: int | None = None
@@ -64,9 +71,10 @@ class Memory:
     def remember_missing(self, highest: int, missing: list[int], before: HandedOver | None = None) -> None:
         """Note the room numbers that have not arrived or not been handed over.
 
-        If there are more than LISTED_MAX, all above the list count as not handed over: better twice than
-        never. before: the hand-overs of the previous bridge, some of which this bridge may not have received
-        yet.
+        highest: the highest room number that has arrived. If more than LISTED_MAX are missing, every number
+        above the last listed one counts as not handed over, because an event played twice is better than one
+        never played. before: the hand-overs of the previous bridge. This bridge may not have received all
+        those events yet.
         """
         if before is not None:
             unheard = [number for number in before.missing if number > highest]
@@ -79,10 +87,13 @@ class Memory:
         self.missing = tuple(missing[:LISTED_MAX])
 
     def remember_unconfirmed(self, numbers: tuple[int, ...], before: HandedOver | None = None) -> None:
-        """Note own seqs that were played as stamped. Only the newest LISTED_MAX are kept."""
+        """Note the seqs of own events that were played as stamped. Only the newest LISTED_MAX are kept.
+
+        before: the hand-overs of the previous bridge, whose list comes first.
+        """
         earlier = sorted(before.unconfirmed) if before is not None else []
         self.unconfirmed = (*earlier, *numbers)[-LISTED_MAX:]
 
     def handed_over(self) -> HandedOver:
-        """Return the events that had been handed over."""
+        """Return the hand-overs that this record describes."""
         return HandedOver(self.highest_number, frozenset(self.missing), frozenset(self.unconfirmed))

@@ -1,8 +1,8 @@
 """Clock client: asks the relay for the time, and sets the session clock by its answers.
 
 Pure. If the wall clock moved against the local one, either somebody set it, or the host slept while its local
-clock stood still. Both look alike here, so the client asks the relay in a burst and its answers decide. A
-wall clock that was set has no further effect, since every conversion reads it anew.
+clock stood still. Both look alike here, so the client asks the relay in a burst, and the relay's answers
+decide. If only the wall clock was set, nothing more is needed, because every conversion reads it anew.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from relay.wire import frames
 from relay.wire.errors import MalformedDatagram
 
 STEP_OF_WALL_NS = 20_000_000
-"""Least jump (ns) that counts, between two readings at most a quarter of a second apart. Slewing moves a
-clock by 0.1 ms in that time."""
+"""A wall clock that moves by more than this (ns) against the local one between two readings has jumped.
+Readings are at most a quarter of a second apart, and slewing moves a clock by 0.1 ms in that time."""
 
 
 class ClockClient:
@@ -31,9 +31,10 @@ class ClockClient:
         self._seen = reading
 
     def watch(self, reading: Reading) -> float:
-        """Compare with the previous reading, and ask in a burst if the wall clock moved.
+        """Compare the clocks with the previous reading. If the wall clock moved, ask the relay in a burst.
 
-        Returns by how much it moved (s; > 0: forward, or the host slept); 0.0 if by no more than noise.
+        Returns how far the wall clock moved (s; > 0: forward, or the host slept); 0.0 if by no more than
+        noise.
         """
         moved_ns = step_of_wall(self._seen, reading)
         self._seen = reading
@@ -48,11 +49,11 @@ class ClockClient:
         return self._poller.next_poll_local_ns
 
     def restart(self, reading: Reading) -> None:
-        """Ask in a burst again, for a new connection."""
+        """Ask the relay in a burst again, because the connection is new."""
         self._poller.restart_burst(reading.local_ns)
 
     def relock(self) -> None:
-        """Forget another relay's time, so that the next burst sets the clock in one step."""
+        """Forget the time of the former relay, so that the next burst sets the clock in one step."""
         if self._timebase.clock.locked:
             self._timebase.clock.relock()
 
@@ -65,8 +66,9 @@ class ClockClient:
     def answer(self, ntp: bytes, received_local_ns: int, reading: Reading) -> Callable[[int], int] | None:
         """Process an NTP answer. If it set the clock in one step, return a conversion, else None.
 
-        The conversion maps a session instant of the old era to the new one at the same local instant. Apply
-        it to instants that this host computed; the relay's dues stay as they are. Raises MalformedDatagram.
+        The conversion maps a session instant of the old era to that of the new era at the same local instant.
+        Apply it to instants that this host computed. Dues from the relay stay as they are. received_local_ns:
+        when the answer came. Raises MalformedDatagram.
         """
         try:
             answer = parse_answer(ntp)
@@ -86,7 +88,8 @@ class ClockClient:
         )
 
     def lock_if_ready(self, reading: Reading) -> Callable[[int], int] | None:
-        """Lock if part of the burst was lost and the rest must suffice. Returns like `answer`."""
+        """Set the clock by the answers at hand if the rest of the burst seems lost. Returns the same as
+        `answer`."""
         return self._watched(lambda clock: clock.lock_if_ready(reading.local_ns))
 
     def _watched(self, act: Callable[[SessionClock], object]) -> Callable[[int], int] | None:

@@ -1,11 +1,13 @@
 """Monotone map: converts instants between two clocks so that equal stays equal and order stays order.
 
 Pure. Every conversion reads wall and local clock anew, so two conversions of one instant differ by some
-hundred nanoseconds. That would tear chords apart and let a note overtake its FX, since scsynth sorts by
-timetag. Here the first conversion of an instant counts. A new one is kept strictly between those of its
-neighbours, in whatever order they come. (If no tick is left between two neighbours, it equals the earlier
-one.) Bounds: KEPT instants. A jump beyond STEP and the possible drift means that a clock was set: the map
-starts anew.
+hundred nanoseconds. That would tear chords apart and let a note overtake its FX, because scsynth sorts by
+timetag. Therefore the map keeps the first conversion of each instant. It puts the conversion of a new instant
+strictly between those of the next earlier and the next later instant, in whatever order instants come. (If no
+tick is left between those two, the new one equals the earlier one.)
+
+Bound: KEPT instants. If a new conversion differs from its neighbours by more than STEP and the possible
+drift, a clock was set, and the map starts anew.
 """
 
 from bisect import bisect_left
@@ -14,11 +16,12 @@ from relay.wire.timetag import ticks
 
 KEPT = 4096
 STEP = ticks(0.020)
-"""A greater difference to the neighbours' conversion (ticks) is a step, not noise or slew."""
+"""If the difference between the clocks has changed by more than this (ticks) since the nearest kept instant,
+a clock was set. Neither noise nor slew changes it so much."""
 
 DRIFT_DIVISOR = 1000
-"""Possible drift, as a divisor: 1000 ppm. Both clocks may be slewed at 500 ppm, so a difference after a long
-silence is no step yet."""
+"""Possible drift of the two clocks, as a divisor of the time between two instants: 1/1000, or 1000 ppm. Each
+clock may be slewed at 500 ppm, so a large difference after a long silence is no step yet."""
 
 
 class MonotoneMap:
@@ -30,12 +33,12 @@ class MonotoneMap:
         self.steps = 0
 
     def clear(self) -> None:
-        """Forget all conversions, since one of the clocks was set."""
+        """Forget all conversions, because one of the clocks was set."""
         self._from.clear()
         self._to.clear()
 
     def map(self, instant: int, converted: int) -> int:
-        """Return `instant` on the other clock. converted: the result of a fresh reading."""
+        """Return `instant` on the other clock. converted: the same, by a fresh reading of both clocks."""
         at = bisect_left(self._from, instant)
         if at < len(self._from) and self._from[at] == instant:
             if abs(self._to[at] - converted) <= STEP:

@@ -1,7 +1,7 @@
-"""Timebase: session time from this host's clocks, and wall-clock timetags from session time.
+"""Timebase: converts this host's clocks to session time, and session time to wall-clock timetags.
 
-Pure. Before the first lock, and without a relay, session time is the wall clock of the first reading
-continued by the local clock. So playing alone follows the same rule.
+Pure. Until the session clock is first set by a relay, session time begins with the first reading of the wall
+clock and runs on with the local clock. So a player who plays alone needs no other rules.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,8 @@ class Timebase:
 
     @property
     def era(self) -> int:
-        """A number that changes whenever the session clock is set in one step, first lock included."""
+        """A number that changes whenever the session clock is set in one step, also the first time. Before
+        that: -1."""
         return self.clock.era if self.clock.locked else -1
 
     @property
@@ -35,7 +36,7 @@ class Timebase:
 
     @property
     def rtt_s(self) -> float:
-        """The least recent round trip to the relay, s."""
+        """The shortest of the recent round trips to the relay, s."""
         return self.clock.rtt_s
 
     @property
@@ -56,17 +57,20 @@ class Timebase:
         return self._home_local_at(session)
 
     def local_at_in_this_era(self) -> Callable[[int], int]:
-        """Return the present `local_at`. The returned function doesn't change when the clock is set."""
+        """Return a function that does what `local_at` does now, and goes on doing so after the clock is
+        set."""
         return self.clock.local_from_session_in_this_era() if self.clock.locked else self._home_local_at
 
     def session_of_wall(self, wall_timetag: int, reading: Reading) -> int:
-        """Return a wall timetag of Sonic Pi in session time. Equal ones stay equal, and order is kept."""
+        """Return a wall timetag of Sonic Pi in session time. Equal timetags stay equal, and their order is
+        kept."""
         self._notice_step()
         local_ns = local_from_wall(to_unix_ns(wall_timetag), reading)
         return self._to_session.map(wall_timetag, self.session_at(local_ns))
 
     def wall_of_session(self, session: int, reading: Reading) -> int:
-        """Return a session instant as a wall timetag for scsynth. Equal ones stay equal, order is kept."""
+        """Return a session instant as a wall timetag for scsynth. Equal instants stay equal, and their order
+        is kept."""
         self._notice_step()
         wall_ns = wall_from_local(self.local_at(session), reading)
         return self._to_wall.map(session, from_unix_ns(wall_ns))
@@ -74,7 +78,11 @@ class Timebase:
     def stamps(
         self, emitted_local_ns: int, wall_timetag: int | None, reading: Reading
     ) -> tuple[int, int | None]:
-        """Return (instant of emission, timetag or None) of a message of Sonic Pi, in session time."""
+        """Return two session timetags of a message of Sonic Pi: its emission, and the timetag of its bundle.
+
+        emitted_local_ns: the emission by the local clock. wall_timetag: the bundle's timetag by the wall
+        clock. For a bare message it is None, and so is the second result.
+        """
         emitted = self.session_at(emitted_local_ns)
         return emitted, None if wall_timetag is None else self.session_of_wall(wall_timetag, reading)
 

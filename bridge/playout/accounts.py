@@ -15,12 +15,14 @@ from relay.wire.sequence import Judged
 from relay.wire.timetag import seconds
 
 DROPPED, REFUSED, RESET = b"dropped", b"refused", b"reset"
-"""Digests hold these in place of a message: for an event that was not handed over, and for a slot reset."""
+"""Digests hold these in place of an event's message. DROPPED: a slot reset dropped the event. REFUSED: the
+message was refused. RESET: the event is itself a slot reset."""
 
 
 @dataclass(slots=True)
 class PlayoutCounts:
-    """Counts since the start, for the log and for people. The reports count by second."""
+    """Counts since the bridge's start, for the log and for people. Reports to the relay count each second
+    apart."""
 
     missed: int = 0
     """Notes that weren't played because this host processed them far too late."""
@@ -33,7 +35,7 @@ class PlayoutCounts:
 
 
 class Accounts:
-    """The record of the playout."""
+    """Enters what becomes of each event, in counts and in the ledger of seconds."""
 
     def __init__(self, ledger: SecondsLedger) -> None:
         self.counts = PlayoutCounts()
@@ -45,7 +47,7 @@ class Accounts:
         return self.counts.named()
 
     def refuse(self, error: RemoteError) -> None:
-        """Enter a message that was refused: it is forbidden, or no message at all."""
+        """Enter a message that was refused because it is forbidden or malformed."""
         self.refuse_for(getattr(error, "reason", type(error).__name__), 1)
 
     def refuse_for(self, reason: str, count: int) -> None:
@@ -63,7 +65,7 @@ class Accounts:
         self._ledger.silent(number, due)
 
     def unfound(self, nodes: int) -> None:
-        """Enter nodes of other members' foundations that scsynth lacks."""
+        """Enter how many more nodes of other members' foundations scsynth lacks."""
         self._ledger.unfounded += nodes
 
     def drop(self, held: Held) -> None:
@@ -81,8 +83,9 @@ class Accounts:
     ) -> None:
         """Enter an event that leaves the hold-back queue. body: the message as all members play it.
 
-        timetag: the session instant that scsynth was given for it. margin: ticks that it came before scsynth
-        needed it, less than 0 if it is late; None where nothing was to be in time.
+        timetag: the session instant that scsynth was given for it. margin: how many ticks before scsynth
+        needed it the event was handed over. It is less than 0 if the event is late, and None if it had no
+        time to keep. out_of_order: scsynth had already run an event that belongs behind it.
         """
         if held.sub or not held.counted:
             return
@@ -104,7 +107,11 @@ class Accounts:
         )
 
     def tally(self, event: Judged, body: bytes) -> None:
-        """Enter an event that has a number but is not handed over at its due."""
+        """Enter an event that counts in the room's sequence, although nothing is handed over for it at its
+        due.
+
+        body: the bytes that stand for it in the digest.
+        """
         self._ledger.hand_over(
             number=event.number,
             due=event.due,
@@ -116,7 +123,10 @@ class Accounts:
     # -- own events without a verdict ----------------------------------------------------------------
 
     def confirm(self, event: Judged) -> bool:
-        """Enter an own event that was handed over before its verdict. Return False if it is unknown."""
+        """Enter an own event that was handed over before its verdict, now that the verdict is here.
+
+        Return False if no such event is known.
+        """
         played = self._unconfirmed.confirm(event.seq)
         if played is None:
             return False
@@ -134,18 +144,23 @@ class Accounts:
         return True
 
     def confirm_alone(self, event: Judged) -> None:
-        """Enter an own event that only this host has played, if this host has played it."""
+        """Enter an own event that no other member is given. Nothing is entered if this host hasn't played it
+        either."""
         if self._unconfirmed.confirm(event.seq):
             self._ledger.alone(event.due)
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """Return the newest own numbers that were handed over and lack a verdict."""
+        """Return the seqs of the newest own events that were handed over and lack a verdict."""
         return self._unconfirmed.numbers
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of events that lack a verdict: the clock was set."""
+        """Convert the instants of events that lack a verdict, because session time was set in one step."""
         self._unconfirmed.convert(instant_of)
 
     def unconfirmed_due(self, seq: int) -> int | None:
-        """Return the due, as stamped, of an event that lacks a verdict; None if it is unknown."""
+        """Return the due (session ticks), as stamped, of an own event that was handed over and lacks a
+        verdict.
+
+        None if no such event is known.
+        """
         return self._unconfirmed.due(seq)

@@ -1,6 +1,6 @@
-"""Bodies: each event's message in the numbers of this host's scsynth, or its refusal.
+"""Bodies: translates each event's message into the numbers of this host's scsynth, or refuses it.
 
-Pure, and the same at every member.
+Pure. Apart from `Held.home`, the result is the same at every member.
 """
 
 from bridge.playout.accounts import Accounts
@@ -13,7 +13,8 @@ from relay.wire.errors import Refused, RemoteError
 from relay.wire.sequence import Kind
 
 _LOADS = LOADS | {Act.READ_FILE}
-"""Messages that take memory or read files. They must come as a resource, which is checked, or are refused."""
+"""Messages that make scsynth take memory or read files. They are refused unless they come as events of kind
+RESOURCE, which are checked elsewhere."""
 
 
 class Bodies:
@@ -25,7 +26,11 @@ class Bodies:
         self._accounts = accounts
 
     def of(self, held: Held) -> bytes | None:
-        """Return the message as every member plays it; None if it is refused."""
+        """Return the message as every member plays it; None if it is refused.
+
+        A message that only this host plays is returned as it is. Sets `held.home` if an own event's message
+        must differ at this host.
+        """
         if held.sub and held.home is not None:
             return held.home
         if held.body is not None:

@@ -1,14 +1,18 @@
 """Boot states: the foundations of the other members' Sonic Pis, and whether this host's scsynth has them.
 
-Pure. Every part of a foundation goes into its member's store first, whether the relay reports it or it comes
-as an event. It is built, in order, once the synthdefs are loaded and the member's channels known. Until then
-it waits here, with later settings of it. After building scsynth is asked for each node by its number, since
-`/fail` names none. If one is missing, because its group came after it, everything is built once more;
-existing nodes are not affected. Nodes still missing are counted.
+Pure. A member's foundation is what its Sonic Pi makes at its start and never frees. Each part of it goes into
+the member's store first, whether the relay reports the part or it comes as an event. The foundation is built,
+in order, once the synthdefs are loaded and the roster has named the member's channels. Until then it waits in
+the store, together with later settings of its nodes.
 
-A foundation reported as of event N includes all events up to N, so none of these that found anything is
-handed over again. A reset frees all nodes of its member. Parts that came after it, or were reported since,
-are built again behind it. Bounds: those of a store for each slot; QUESTIONS_MAX questions at once.
+After building, scsynth is asked about each node by number, because scsynth's `/fail` names no node. If a node
+is missing, because its group came after it, the whole foundation is built once more. Nodes that exist are not
+affected by that. Nodes that are still missing then are counted.
+
+A foundation reported as of event N includes all events up to N. So no event up to N that is part of it is
+handed over again. A slot reset frees all nodes of its member. Parts of the foundation that came after the
+reset, or were reported since, are built again behind it. Bounds: those of a store for each slot;
+QUESTIONS_MAX questions at one time.
 """
 
 import contextlib
@@ -26,12 +30,12 @@ from relay.wire.sequence import Flag, Judged
 from relay.wire.timetag import ticks
 
 ASKED_AFTER = ticks(0.5)
-"""Time from the due of a creation until scsynth is asked for the node; also the time until the question is
-repeated."""
+"""Time (ticks) from the due of a node's creation until scsynth is asked about the node. The question is
+repeated after the same time."""
 ASKED_TIMES = 3
-"""Questions about a node. A node about which scsynth has said nothing by then counts as missing."""
+"""How often scsynth is asked about one node. If it has not answered by then, the node counts as missing."""
 QUESTIONS_MAX = 64
-"""Questions at once, since scsynth answers them one by one."""
+"""Most nodes asked about at one time, because scsynth answers questions one by one."""
 
 
 @dataclass(slots=True)
@@ -50,19 +54,22 @@ class Founded:
     def __init__(self) -> None:
         self._stores: dict[int, FoundationStore] = {}
         self._told: dict[int, int] = {}
-        """Slot -> the room's number as of which its foundation was last reported."""
+        """Slot -> room number N: the foundation last reported for the slot includes all events up to N."""
         self._standing: set[int] = set()
         """Slots whose whole store has been handed to scsynth."""
         self._again: set[int] = set()
         """Slots whose store was, or will be, handed over a second time since their last reset."""
         self._questions: dict[int, _Question] = {}
-        """By node, in scsynth's numbers."""
+        """Node, in scsynth's numbers -> the open question about it."""
 
     def __len__(self) -> int:
         return sum(map(len, self._stores.values()))
 
     def learn(self, slot: int, told: Told, number: int) -> tuple[Told, int]:
-        """Merge a foundation reported as of event `number`. Return its new part, and the number refused."""
+        """Merge a foundation that was reported as of event `number`.
+
+        Return two things: the part of it that is new here, and how many of its messages were refused.
+        """
         self._told[slot] = max(self._told.get(slot, BEFORE_ALL_NUMBERS), number)
         return self._store(slot).learn(told.messages, told.values, number)
 
@@ -71,16 +78,18 @@ class Founded:
         return event.number is not None and event.number <= self._told.get(event.slot, BEFORE_ALL_NUMBERS)
 
     def load(self, event: Judged) -> bool:
-        """Add a load event. Return whether to carry it out: no report has contained it."""
+        """Add an event that loads a buffer. Return whether to carry it out: not if a report contained it
+        already."""
         if self.is_told(event):
             return False
         self._apply(event.slot, event.meaning, event.number, event.due)
         return True
 
     def is_handed_over(self, held: Held) -> bool:
-        """Add an event that is about to be handed to scsynth. Return whether to hand it over now.
+        """Add an event that is about to be handed to scsynth, if it concerns the foundation of its member.
 
-        False if it was reported already, or will be built with the rest.
+        Return whether to hand it over now. False if the event was reported already, or will be built with the
+        rest of the foundation.
         """
         store = self._stores.get(held.slot)
         founds = Flag.FOUNDATION in held.flags
@@ -99,7 +108,8 @@ class Founded:
         return held.slot in self._standing or held.meaning.act is Act.UNLOAD
 
     def reset(self, held: Held) -> Told:
-        """Apply a reset that was handed over. Return the part to build behind it."""
+        """Apply a slot reset that was handed over. Return the part of the foundation to build again behind
+        it."""
         slot = held.slot
         self._questions = {node: one for node, one in self._questions.items() if one.slot != slot}
         self._again.discard(slot)
@@ -110,7 +120,10 @@ class Founded:
         return nodes_of(store.told()) if slot in self._standing else Told([], [])
 
     def rise(self, slots: Iterable[int]) -> list[tuple[int, Told]]:
-        """Return (slot, foundation) of those of `slots` that can be built now and weren't yet."""
+        """Return the foundations to build now, each as (slot, foundation). They count as built from now on.
+
+        slots: those whose members' channels are known. Foundations built before are left out.
+        """
         risen = sorted(set(slots) - self._standing)
         self._standing.update(risen)
         return [(slot, nodes_of(self._stores[slot].told())) for slot in risen if slot in self._stores]
@@ -128,18 +141,22 @@ class Founded:
     # -- evidence ------------------------------------------------------------------------------------
 
     def ask(self, slot: int, nodes: Iterable[int], due: int) -> None:
-        """Note that scsynth was handed the creation of these nodes (its own numbers) for the instant
+        """Note that scsynth was told to create these nodes (in its own numbers) at the session instant
         `due`."""
         for node in nodes:
             self._questions[node] = _Question(slot, due + ASKED_AFTER, slot in self._again)
 
     def ask_for(self, held: Held, origin: Origin, now: int) -> None:
-        """Note that scsynth was handed an event that founds something. A late one is run at once."""
+        """Note that scsynth was handed an event that creates nodes of a foundation. It runs a late one at
+        `now`."""
         nodes = [origin.node(node) for node, _, _ in held.meaning.creates]
         self.ask(held.slot, nodes, max(held.due, now))
 
     def questions(self, now: int) -> tuple[list[int], int]:
-        """Return the nodes to ask scsynth for, and the number of nodes that it has stayed silent about."""
+        """Return two things: the nodes to ask scsynth about now, and how many nodes are given up as missing.
+
+        A node is given up if scsynth has not answered about it ASKED_TIMES times.
+        """
         asked = [node for node, one in self._questions.items() if one.at <= now][:QUESTIONS_MAX]
         silent = [node for node in asked if self._questions[node].times == ASKED_TIMES]
         for node in silent:
@@ -155,7 +172,11 @@ class Founded:
         return min((one.at for one in self._questions.values()), default=None)
 
     def is_missing(self, node: int, *, there: bool) -> bool:
-        """Process scsynth's answer on a node. Return whether a founded node is missing for good."""
+        """Process scsynth's answer about a node. Return whether a node of a foundation is missing for good.
+
+        there: whether the node exists. If it is missing for the first time, the foundation will be built once
+        more.
+        """
         question = self._questions.pop(node, None)
         if question is None or there or question.again:
             return question is not None and not there
@@ -174,7 +195,8 @@ class Founded:
 
 
 def nodes_of(told: Told) -> Told:
-    """Return the foundation without its loads, which depend on nothing and are done at once."""
+    """Return the foundation without its loads, which depend on nothing and are carried out as soon as they
+    come."""
     return Told([one for one in told.messages if Meaning(one).act not in LOADS], told.values)
 
 
@@ -185,7 +207,11 @@ def loads_of(told: Told) -> list[Meaning]:
 
 @dataclass(slots=True)
 class Erection:
-    """The part of a foundation to hand to scsynth: (due, messages for that instant), None for at once."""
+    """The messages that build a part of a foundation.
+
+    steps: pairs of a due (session ticks; None: at once) and the messages that scsynth runs together then.
+    refused: the errors about messages that are left out.
+    """
 
     steps: list[tuple[int | None, list[bytes]]] = field(default_factory=list)
     nodes: list[int] = field(default_factory=list)
@@ -198,9 +224,12 @@ def erect(
 ) -> Erection:
     """Return the steps that bring a member's nodes and values into scsynth.
 
-    check: that of the slot's guard. now: session ticks. after: not before this instant, since a reset is to
-    come; None: at once. A node and its settings go together, so that it starts with its values and doesn't
-    slide to them. Settings due later are applied at their due.
+    check: the check of the slot's guard; it takes a message and its due, and raises RemoteError. now, after:
+    session ticks. after: no node is made before this instant, because a slot reset is still to come; None: at
+    once.
+
+    A node and its settings go together, so that it starts with its values and doesn't slide to them. Settings
+    that are due later are applied at their due.
     """
     found = Erection()
     at = now if after is None else after
@@ -235,7 +264,10 @@ def _guarded(
     at: int,
     refused: list[RemoteError],
 ) -> list[tuple[int, Meaning]]:
-    """Return the (due, message) pairs that the guard accepts. Errors about the rest go into `refused`."""
+    """Return the (due, message) pairs that the guard accepts. Errors about the rest go into `refused`.
+
+    at: no message is run before this session instant.
+    """
     passed = []
     for due, meaning in dated:
         try:

@@ -34,7 +34,7 @@ class Delivery:
         *,
         need: int,
     ) -> None:
-        """own_slot: that of this member. need: ticks that scsynth needs a bundle before its timetag."""
+        """own_slot: that of this member. need: how many ticks before its timetag scsynth needs a bundle."""
         self._own_slot = own_slot
         self._need = need
         self._out = out
@@ -49,13 +49,13 @@ class Delivery:
         self._fault: FaultInjector | None = None
 
     def plant(self, kind: FaultKind) -> None:
-        """Arm a fault, for the tests that show that faults are noticed."""
+        """Inject a fault into the next suitable note. Tests use it to check that faults are noticed."""
         if self._fault is None:
             self._fault = FaultInjector()
         self._fault.arm(kind)
 
     def run(self, now: int) -> int:
-        """Note that time has come to `now`. Return how many events scsynth still holds."""
+        """Note which events scsynth has run by `now`. Return how many events it still holds."""
         self._at_synth.run(now + self._need)
         return len(self._at_synth)
 

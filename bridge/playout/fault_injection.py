@@ -1,8 +1,8 @@
-"""Fault injection: drops, swaps, alters or delays an event at one member, for tests that faults are noticed.
+"""Fault injection: drops, swaps, alters or delays an event at one member, to test that faults are noticed.
 
-Pure. It does nothing unless the bridge was started with JAMBRIDGE_FAULT and then told to
-(bridge/shells/service.py). The fault affects the message handed to scsynth, and the digests are taken from
-that message. So the relay's ledger sees the fault as well as a recorder behind the bridge.
+Pure. It does nothing unless the bridge was started with JAMBRIDGE_FAULT and then gets SIGUSR1
+(bridge/shells/beginning.py). The fault changes the messages handed to scsynth, and the digests are taken from
+those messages. So both the relay and a recorder behind the bridge see the fault.
 """
 
 from enum import StrEnum
@@ -12,13 +12,14 @@ from relay.wire.sequence import Kind
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 DELAY = ticks(0.08)
-"""Time after its due at which a delayed note is handed over."""
+"""A delayed note is handed over this long (ticks) after its due."""
 PARTNER_WAIT = ticks(0.1)
-"""A note whose partner for a swap is still missing this long before its due is handed over unswapped."""
+"""A swap waits for a second note. If none has come this long (ticks) before the first note's due, the first
+one is handed over unswapped."""
 
 
 class FaultKind(StrEnum):
-    """The treatment of the next note."""
+    """The fault to inject into the next note."""
 
     DROP = "drop"
     SWAP = "swap"
@@ -38,12 +39,13 @@ class FaultInjector:
         """The faults injected so far, with the room numbers of their events."""
 
     def arm(self, kind: FaultKind) -> None:
-        """Apply this fault to the next judged note. A swap takes the next two of one second with different
-        dues."""
+        """Inject this fault into the next judged note. A swap takes two notes of the same second with
+        different dues."""
         self._kind = kind
 
     def pass_on(self, batch: list[Held], now: int) -> list[Held]:
-        """Return the events to hand over now, given those that would be. now: session ticks."""
+        """Return the events to hand over now. batch: those that would be handed over without a fault. now:
+        session ticks."""
         passed: list[Held] = []
         for held in batch:
             if self._kind is FaultKind.SWAP and _makes_synth(held):
@@ -79,7 +81,8 @@ class FaultInjector:
         return [first, second]
 
     def alter(self, held: Held, body: bytes) -> bytes:
-        """Return the body to hand over. If armed, its last bit is flipped (in a float's mantissa)."""
+        """Return the body to hand over. If ALTER is armed, a note's last bit is flipped (in a float's
+        mantissa)."""
         if self._kind is not FaultKind.ALTER or not _makes_synth(held):
             return body
         self._done(FaultKind.ALTER, held)

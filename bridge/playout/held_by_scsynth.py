@@ -1,4 +1,5 @@
-"""Held by scsynth: the events that scsynth holds before their due, and how far it has run.
+"""Held by scsynth: the events that scsynth holds before their due, and how far in the room's order it has
+run.
 
 Pure.
 """
@@ -14,8 +15,8 @@ class AtSynth:
     def __init__(self) -> None:
         self._held: list[OrderKey] = []
         self._run: OrderKey = (0, 0)
-        """The last event in the room's order that scsynth has run or is about to run. None goes before it
-        now."""
+        """The place in the room's order of the last event that scsynth has run or is about to run. No event
+        can be run before that one any more."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -25,7 +26,8 @@ class AtSynth:
         heapq.heappush(self._held, key)
 
     def run(self, until: int) -> None:
-        """Note the events that scsynth has run, or is about to, at the session instant `until`."""
+        """Note that scsynth has run, or is about to run, all its events due at or before session instant
+        `until`."""
         while self._held and self._held[0][0] <= until:
             self._run = max(self._run, heapq.heappop(self._held))
 

@@ -1,12 +1,17 @@
-"""Hold-back queue: events until scsynth is handed them.
+"""Hold-back queue: keeps events until scsynth is handed them.
 
-Pure. scsynth sorts events by timetag, and keeps equal timetags in order of arrival. Therefore judged events
-leave by number, as soon as all numbers before them have arrived. Then no delay of this host or the network
-can affect them any more, and their order is the room's, (due, number). Only events due far ahead wait longer.
-Events behind a gap, and own events without a verdict, wait until the release advance before their due. At
-that time nothing waits any longer: the events at hand leave, and a late one leaves on arrival. An event is
-released at most once. Bounds: CAPACITY events. Beyond it notes are dropped, and of a slot other events beyond
-STRUCTURE_CAPACITY. A dropped note is missed once; a group or free would be missed by all later events.
+Pure. scsynth sorts events by timetag, and runs events with equal timetags in the order in which they came.
+Therefore judged events leave in the order of their room numbers, each as soon as all lower numbers have
+arrived. At scsynth, no delay of this host or the network can affect them any more. scsynth runs them in the
+room's order, (due, number). Only events due far ahead stay in the queue for longer.
+
+An event behind a gap in the numbers waits until the release advance before its due, and so does an own event
+without a verdict. Then it leaves in any case. An event that comes even later leaves on arrival. An event is
+released at most once.
+
+Bound: CAPACITY events. Beyond it notes are dropped. Other events are dropped only if their slot has
+STRUCTURE_CAPACITY events here. A dropped note is missed once, but all later events would miss a dropped group
+or free.
 """
 
 import heapq
@@ -19,8 +24,9 @@ from relay.wire.sequence import Flag, Judged, Kind, OrderKey
 
 CAPACITY = 20_000
 STRUCTURE_CAPACITY = 8_000
-"""Per slot, so that no slot uses up another's room. A payload has at most 1.1 kB: 9 MB a slot, and twice that
-for own events, whose bodies are kept too."""
+"""When the queue is full, a slot with fewer events than this may still add events that aren't notes. The
+limit is per slot, so that no slot takes the place of another's events. A payload has at most 1.1 kB: 9 MB a
+slot, and twice that for own events, whose bodies are kept too."""
 UNNUMBERED = 2**64
 """Sorts an event without a number last among equal dues, since its number will be higher than all known
 ones."""
@@ -30,12 +36,13 @@ ones."""
 class Held:
     """An event in the queue.
 
-    due: session ticks. meaning: that of its message, in the sender's numbers. number: the room's; None while
-    unconfirmed, and for messages played on this host only. sub: > 0 for a message played on this host only,
-    after the own event `seq`. body: the remapped message, if known. home: the message for this host's
-    scsynth, if it differs from the others'. expected: session instant at which its verdict usually arrives; 0
-    if none is awaited. counted: False if a former epoch of the relay judged it; it is then played but not
-    counted.
+    due: session ticks. meaning: that of its message, in the sender's numbers. number: its room number; None
+    while unconfirmed, and for messages played on this host only. sub: > 0 for a message that only this host
+    plays, after the own event `seq`; else 0. body: the remapped message, if known. home: the message for this
+    host's scsynth, if it differs from the one for the others.
+
+    expected: the session instant at which its verdict usually arrives; 0 if none is awaited. counted: False
+    if a former epoch of the relay judged it; it is then played but not counted.
     """
 
     due: int
@@ -53,12 +60,12 @@ class Held:
 
     @property
     def key(self) -> OrderKey:
-        """Its place in the room's order."""
+        """Its place in the room's order: (due, number)."""
         return (self.due, UNNUMBERED if self.number is None else self.number)
 
 
 class HoldbackQueue:
-    """Events by number, and by due."""
+    """The queue of one bridge. Events can be found by room number, by due, and by place: (slot, seq, sub)."""
 
     def __init__(self, own_slot: int) -> None:
         self.own_slot = own_slot
@@ -69,11 +76,11 @@ class HoldbackQueue:
         self._far: list[tuple[int, int, Held]] = []
         """Events with no gap before them that are due too far ahead: (due, number, event)."""
         self._home: dict[tuple[int, int, int], Held] = {}
-        """Messages played on this host only, by place."""
+        """Place -> message that only this host plays."""
         self.overflows = 0
         """The number of events dropped because the queue was full."""
         self._own_gone = 0
-        """The highest own seq that was released."""
+        """The highest seq of an own event that has left the queue."""
         self._of_slot = Counter[int]()
 
     def __len__(self) -> int:
@@ -107,7 +114,8 @@ class HoldbackQueue:
         return self._live.get((self.own_slot, seq, 0))
 
     def confirm_own(self, event: Judged) -> bool:
-        """Give the own event its verdict. Return whether it is still held."""
+        """Give an own event its number, flags and due by the relay's verdict. Return False if it is no longer
+        held."""
         held = self.own(event.seq)
         if held is None:
             return False
@@ -116,7 +124,7 @@ class HoldbackQueue:
         return True
 
     def next_sub(self) -> int:
-        """Return the `sub` that sorts a message played on this host only after all earlier ones."""
+        """Return the `sub` that puts a message played on this host only behind all earlier ones."""
         return self._entries + 1
 
     def take_own(self, seq: int) -> Held | None:
@@ -135,10 +143,13 @@ class HoldbackQueue:
     ) -> list[Held]:
         """Remove and return the events to hand over now.
 
-        First, at most `room` events with number <= `ready` and due <= `ahead`, by number. Then every event
-        with due <= `until`, by due. ready: all events up to this number have arrived. now: events due before
-        it run on arrival, so they go first, by due. A message played on this host only leaves right after the
-        own event it followed.
+        First come at most `room` events with number <= `ready` and due <= `ahead`, by number. Then comes
+        every event with due <= `until`, by due. A message that only this host plays leaves right after the
+        own event that it follows.
+
+        until, ahead, now: session ticks. ready: all events up to this room number have arrived. room: how
+        many events scsynth has room for. Of the first kind, events due before `now` go first, by due, because
+        scsynth runs them on arrival.
         """
         released = self._release_ready(ready, ahead, room, now)
         while self._is_due(until):
@@ -163,8 +174,10 @@ class HoldbackQueue:
         return self._far[0][0] if self._far else None
 
     def drop_before(self, slot: int, seq: int, due: int) -> list[Held]:
-        """Remove and return, in order, the events of `slot` before `seq` that are due after `due`: it was
-        reset."""
+        """Remove and return, in order, the events that a reset of `slot` drops.
+
+        These are the slot's events with a lower seq than `seq` that are due after `due` (session ticks).
+        """
         dropped = [
             held for held in self._live.values() if held.slot == slot and held.seq < seq and held.due > due
         ]
@@ -173,14 +186,15 @@ class HoldbackQueue:
         return sorted(dropped, key=lambda held: (*held.key, held.seq, held.sub))
 
     def next_reset(self, slot: int) -> int:
-        """Return the latest due of a held slot reset of `slot`; 0 if there is none."""
+        """Return the latest due (session ticks) of the held slot resets of `slot`; 0 if there is none."""
         return max(
             (held.due for held in self._live.values() if held.slot == slot and held.kind is Kind.RESET),
             default=0,
         )
 
     def enter_epoch(self) -> None:
-        """Forget the numbers, since the relay that gave them is gone."""
+        """Take away all room numbers, because the relay that gave them is gone. Their events are no longer
+        counted."""
         self._by_number.clear()
         self._far.clear()
         for held in self._live.values():
@@ -188,11 +202,12 @@ class HoldbackQueue:
                 held.number, held.counted = None, False
 
     def numbers(self) -> list[int]:
-        """Return the room's numbers that are held, in no order."""
+        """Return the room numbers of the held events, in no order."""
         return [held.number for held in self._live.values() if held.number is not None]
 
     def convert(self, due_of: Callable[[int], int]) -> int:
-        """Give every event without a verdict of this epoch a new due. Return their number.
+        """Give every event without a number a new due by `due_of` (old due -> new due). Return how many there
+        are.
 
         Judged dues are session instants of the relay and stay.
         """
@@ -207,7 +222,8 @@ class HoldbackQueue:
     # ------------------------------------------------------------------------------------------------
 
     def _release_ready(self, ready: int, ahead: int, room: int, now: int) -> list[Held]:
-        """Remove and return the events with no gap before them, by number."""
+        """Remove and return the events with no gap before them, by number. The arguments are those of
+        `release`."""
         while self._by_number and self._by_number[0][0] <= ready:
             number, _, held = heapq.heappop(self._by_number)
             if self._is_live(held) and held.number == number:
@@ -228,7 +244,10 @@ class HoldbackQueue:
         return released
 
     def _take_home(self, seq: int, ahead: int) -> list[Held]:
-        """Remove and return messages played on this host only that follow an own event up to `seq`."""
+        """Remove and return messages that only this host plays, due at or before `ahead`.
+
+        Only those are taken that follow the own event `seq` or an earlier one.
+        """
         taken = [held for held in self._home.values() if held.seq <= seq and held.due <= ahead]
         for held in taken:
             self._remove(held)

@@ -1,8 +1,8 @@
 """Loaded buffers: the buffers of this host's scsynth, and the notes that lacked theirs.
 
-Pure. Buffers go by scsynth's own numbers, instants are session timetags. A note is handed over long before
-its due, and its buffers may still be loaded in between. So only at its due is it known whether it was silent
-here. Bound: as many notes as are handed over ahead of their dues.
+Pure. Buffers go by scsynth's own numbers, and instants are session timetags. A note is handed over long
+before its due, and its buffers may still be loaded in between. So it is known only at the note's due whether
+it was silent here. Bound: as many notes as are handed over ahead of their dues.
 """
 
 import heapq
@@ -27,7 +27,10 @@ class Buffers:
         self.loaded.add(buffer)
 
     def claim(self, buffer: int, samples: int) -> None:
-        """Note a load of `samples` samples before its hand-over. Raises Refused (buffer-memory)."""
+        """Note that `samples` samples will be loaded into a buffer. Call it before the load is handed over.
+
+        Raises Refused (buffer-memory) if they would take too much memory.
+        """
         self._memory.claim(buffer, samples)
 
     def free(self, buffer: int, due: int) -> None:
@@ -41,7 +44,8 @@ class Buffers:
             heapq.heappush(self._unsure, (due, number, buffers))
 
     def silent(self, until: int) -> list[tuple[int, int]]:
-        """Return (number, due) of the notes due at or before `until` that lacked something, each once."""
+        """Return, each once, the notes due at or before `until` that lacked a buffer or synthdef: (room
+        number, due)."""
         found: list[tuple[int, int]] = []
         while self._unsure and self._unsure[0][0] <= until:
             due, number, buffers = heapq.heappop(self._unsure)
@@ -52,7 +56,8 @@ class Buffers:
         return found
 
     def clear_notes(self) -> None:
-        """Forget the notes, since their dues are no longer valid."""
+        """Forget the notes, because their dues are no longer valid. Frees that scsynth was told count as
+        done."""
         self._unsure.clear()
         while self._frees:
             self.loaded.discard(heapq.heappop(self._frees)[1])

@@ -27,7 +27,7 @@ class Loads:
         self.absent = Absent()
 
     def news(self) -> list[Tell]:
-        """Remove and return the messages to the person."""
+        """Remove and return the messages to the player."""
         return self.absent.news()
 
     def named(self) -> dict[str, int]:
@@ -43,7 +43,11 @@ class Loads:
         self.buffers.note_loaded(buffer)
 
     def loaded_before(self, payloads: list[bytes], own: Origin) -> None:
-        """Note the local player's loads among the messages of his boot state: his scsynth has them all."""
+        """Note the buffers that the local player's boot state loads, because the running scsynth has them
+        all.
+
+        payloads: the messages of that boot state, in Sonic Pi's numbers.
+        """
         for meaning in map(Meaning, payloads):
             try:
                 if meaning.loads is not None:
@@ -79,7 +83,7 @@ class Loads:
             )
 
     def run(self, until: int) -> None:
-        """Enter the notes due at or before a session instant that lacked a buffer or synthdef."""
+        """Enter the notes due at or before session instant `until` that lacked a buffer or synthdef."""
         for number, due in self.buffers.silent(until):
             self._accounts.silent(number, due)
 

@@ -1,6 +1,7 @@
 """Members: the place of each member in this host's scsynth, and the nodes of their boot states.
 
-Pure. A foundation is built before the music that needs it; its store is `boot_states`.
+Pure. A boot state, also called foundation, is built before the music that needs it. It is stored in
+`boot_states`.
 """
 
 from bridge.playout.accounts import Accounts
@@ -32,11 +33,14 @@ class Members:
         self._guards = Guards()
 
     def guard(self, slot: int) -> Guard:
-        """Return the guard of a slot. The tap uses the own slot's guard too, so no relay gets around it."""
+        """Return the guard of a slot. It checks the slot's events from the relay.
+
+        The tap checks own messages with the own slot's guard too, so no relay gets around it.
+        """
         return self._guards[slot]
 
     def origin(self, slot: int) -> Origin:
-        """Return the origin of a slot, which maps its numbers."""
+        """Return the origin of a slot, which maps its member's numbers to the jam's."""
         return self.places.of(slot)
 
     def meet(self, origin: Origin) -> None:
@@ -54,7 +58,8 @@ class Members:
         self.places.synthdefs_loaded()
 
     def found(self, slot: int, told: Told, number: int, now: int, reading: Reading) -> None:
-        """Merge another member's boot state as of event `number`. Only its new parts are built."""
+        """Merge another member's boot state, reported as of event `number`. Only parts that are new here are
+        built."""
         news, refused = self.founded.learn(slot, told, number)
         self._accounts.refuse_for("not-a-foundation", refused)
         for meaning in loads_of(news):
@@ -68,7 +73,8 @@ class Members:
             self._loads.load(event.meaning, self.origin(event.slot))
 
     def rise(self, now: int, reading: Reading) -> None:
-        """Build the boot states that can stand now, and ask scsynth for nodes that should be there."""
+        """Build the boot states that can be built now, and ask scsynth about nodes that should exist by
+        now."""
         if self.have_synthdefs:
             for slot, told in self.founded.rise(self.places.certain()):
                 self._build(slot, told, now, reading)
@@ -81,11 +87,12 @@ class Members:
         return self.founded.next_question()
 
     def answered(self, node: int, *, there: bool) -> None:
-        """Process scsynth's answer about a node."""
+        """Process scsynth's answer about a node. there: whether the node exists."""
         self._accounts.unfound(self.founded.is_missing(node, there=there))
 
     def takes_now(self, held: Held) -> bool:
-        """Add an event of another member. Return whether to hand it over now."""
+        """Add an event of another member to its boot state, if it belongs there. Return whether to hand it
+        over now."""
         return self.founded.is_handed_over(held)
 
     def founds(self, held: Held, now: int) -> None:
@@ -103,7 +110,7 @@ class Members:
         self._resets.clear()
 
     def clock_was_set(self) -> None:
-        """Note that session time was set: dues before it mean nothing any more."""
+        """Note that session time was set in one step, so earlier dues mean nothing any more."""
         self._guards.clock_was_set()
 
     def _build(self, slot: int, told: Told, now: int, reading: Reading) -> None:

@@ -1,7 +1,8 @@
 """Missed time: drops notes that this host processes far too late, instead of playing them all at once.
 
-Pure. The measure is the relay's on the uplink (relay/wire/catchup.py): how much later than usual. So a host
-that is far away, or whose path has become longer for good, drops nothing.
+Pure. A note is far too late if it comes much later than is usual here. The relay measures the uplink in the
+same way (relay/wire/catchup.py). So a host that is far away, or whose path has become longer for good, drops
+nothing.
 """
 
 from bridge.clocks.timebase import Timebase
@@ -14,7 +15,7 @@ from relay.wire.timetag import from_unix_ns
 
 
 class Behind:
-    """The usual delay on the downlink, and the verdict on notes that miss their time here."""
+    """Measures the usual delay on the downlink, and decides which notes have missed their time here."""
 
     def __init__(self, timebase: Timebase, release_advance: int) -> None:
         """release_advance: ticks before its due at which an event is handed over at the latest."""
@@ -26,7 +27,7 @@ class Behind:
         self._drops = True
 
     def follow(self, scheme: Scheme) -> None:
-        """Follow the room's scheme. In TIMESTAMP late notes are played late, and none is dropped."""
+        """Follow the room's scheme. With TIMESTAMP, late notes are played late, and none is dropped."""
         self._drops = scheme is Scheme.JUDGED
 
     def clock_was_set(self) -> None:
@@ -39,18 +40,22 @@ class Behind:
         self._way.took(now - left, now)
 
     def expected(self, judged: int, reading: Reading) -> int:
-        """Return the session instant at which a verdict given at `judged` usually arrives; now, if
-        unknown."""
+        """Return the session instant at which a verdict given at session instant `judged` usually arrives
+        here.
+
+        If the usual delay isn't known yet, it is now.
+        """
         usual = self._way.usual()
         return self._timebase.session_at(reading.local_ns) if usual is None else judged + usual
 
     def misses_at_tap(
         self, meaning: Meaning, timetag: int | None, received_local_ns: int, reading: Reading
     ) -> bool:
-        """Return whether a note of the local player lay unread until its time was over.
+        """Return whether a note of the local player lay unread in the tap's socket until its time was over.
 
-        meaning: of a message that makes a stock synth, or one of the player's own. timetag: of its bundle, by
-        the wall clock. A note that Sonic Pi itself sends late is fresh, and is played.
+        meaning: that of any message; only one that makes a stock synth, or a synth of the player's own, can
+        be missed. timetag: its bundle's, by the wall clock; None for a bare message. A note that Sonic Pi
+        itself sends late is fresh, and is played.
         """
         if timetag is None or not meaning.makes_synth or not self._drops:
             return False
@@ -59,7 +64,8 @@ class Behind:
         return self._own_chords.misses((timetag,), unread) and meaning.is_note
 
     def misses(self, held: Held, late: int, now: int) -> bool:
-        """Return whether to drop a note that is about to be handed over. late: ticks too late for scsynth."""
+        """Return whether to drop a note that is about to be handed over. late: ticks by which it is late for
+        scsynth."""
         if not self._drops or held.sub or not held.meaning.makes_synth:
             return False
         behind = now - max(held.due - self._advance, held.expected) if late > 0 else 0

@@ -22,7 +22,7 @@ class Absent:
         self._news: list[Tell] = []
 
     def note(self, name: str) -> None:
-        """Note that a sample, by its travelling name, can't be loaded here."""
+        """Note that a sample, given by its travelling name (samples/NAME), can't be loaded here."""
         self.loads += 1
         if name not in self.by_name:
             if len(self.by_name) >= NAMES_MAX:

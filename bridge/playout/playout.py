@@ -1,10 +1,11 @@
-"""Playout: hands every event of the room to this host's scsynth before its due, so that scsynth runs their
-order.
+"""Playout: hands every event of the room to this host's scsynth before its due.
 
-Pure. Judged events come from the session, own ones as stamped from the tap. The output is bytes for scsynth.
-Events never wait beyond their release time. A late one leaves on arrival, is counted and named. This class is
-the face of the package: the rest of the bridge uses it, and nothing inside. Bound: AHEAD_COUNT_MAX judged
-events are at scsynth ahead of the release advance.
+Pure. Thus scsynth runs the events in the room's order. Judged events come from the session. Own events come
+as stamped from the tap, through the session's emission. The output is bytes for scsynth. No event waits
+beyond its release time. A late event leaves on arrival, and is counted and named in the reports.
+
+This class is the face of the package: the rest of the bridge hands events to it, not to the parts inside.
+Bound: only AHEAD_COUNT_MAX events are at scsynth earlier than the release advance before their due.
 """
 
 from collections.abc import Callable
@@ -32,8 +33,8 @@ from relay.wire.meaning import Meaning
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Scheme, Stamped
 
 AHEAD_COUNT_MAX = 1024
-"""scsynth's own queue holds 2048 bundles and then drops silently. Others, such as a booting Sonic Pi, need
-room too."""
+"""scsynth's own queue holds 2048 bundles, and scsynth silently drops any more. The rest is left for other
+bundles, such as those of a booting Sonic Pi."""
 
 
 class Playout:
@@ -49,7 +50,7 @@ class Playout:
         need: int,
         release_advance: int,
     ) -> None:
-        """need: ticks that scsynth needs a bundle before its timetag.
+        """need: how many ticks before its timetag scsynth needs a bundle.
 
         release_advance: ticks before its due at which an event leaves the hold-back queue at the latest.
         """
@@ -77,7 +78,7 @@ class Playout:
         return self._out.drain()
 
     def news(self) -> list[Tell]:
-        """Remove and return the messages to the person."""
+        """Remove and return the messages to the player."""
         return self._loads.news()
 
     # -- who is there, and what is loaded ------------------------------------------------------------
@@ -87,7 +88,7 @@ class Playout:
         self._members.meet(origin)
 
     def found(self, told: Foundation, reading: Reading) -> None:
-        """Merge a member's boot state. Only its new parts are built."""
+        """Merge a member's boot state as the relay reports it. Only parts that are new here are built."""
         if told.slot == self.own.slot:  # after a restart; the own scsynth has all of it
             self._loads.loaded_before(told.messages, self.own)
             return
@@ -95,7 +96,7 @@ class Playout:
         self._members.found(told.slot, Told(told.messages, told.values), told.number, now, reading)
 
     def answered(self, node: int, *, there: bool) -> None:
-        """Process scsynth's answer about a node."""
+        """Process scsynth's answer about a node. there: whether the node exists."""
         self._members.answered(node, there=there)
 
     @property
@@ -112,7 +113,8 @@ class Playout:
         self._loads.loaded(buffer)
 
     def own_guard(self) -> Guard:
-        """Return the guard of the own slot, for the tap. The relay's events of that slot meet it too."""
+        """Return the guard of the own slot, for the tap. It also checks the events that the relay sends for
+        this slot."""
         return self._members.guard(self.own.slot)
 
     # -- other times ---------------------------------------------------------------------------------
@@ -133,14 +135,18 @@ class Playout:
         self.clock_was_set()
 
     def convert(self, instant_of: Callable[[int], int]) -> int:
-        """Convert the instants of own events: session time was set in one step. Return how many are held."""
+        """Convert the instants of own events without a verdict, because session time was set in one step.
+
+        Return how many of these events are still held.
+        """
         moved = self._queue.convert(instant_of)
         self._accounts.convert(instant_of)
         self.clock_was_set()
         return moved
 
     def clock_was_set(self) -> None:
-        """Note that session time was set in one step: scsynth holds events by the former one."""
+        """Note that session time was set in one step. Events at scsynth still have dues of the former
+        time."""
         self._delivery.clock_was_set()
         self._members.clock_was_set()
         self._behind.clock_was_set()
@@ -194,9 +200,9 @@ class Playout:
     def release(self, reading: Reading, ready: int = 0, *, alone: bool = False) -> None:
         """Hand over the events whose time has come.
 
-        These are events with a number up to `ready`, before which there is no gap, and all events due within
-        the release advance. alone: without a relay every event due soon is handed over, since no verdict will
-        come.
+        These are the events with a room number up to `ready`, before which there is no gap, and all events
+        due within the release advance. alone: there is no relay, so no verdict will come. Then every event
+        due within HANDED_AHEAD_MAX is handed over.
         """
         now = self._timebase.session_at(reading.local_ns)
         self._members.rise(now, reading)
@@ -207,7 +213,8 @@ class Playout:
         self._deliver(batch, now, reading)
 
     def next_release(self) -> int | None:
-        """Return the session instant of the next release; None if nothing is held."""
+        """Return the session instant at which `release` next has something to do; None if there is
+        nothing."""
         due, far = self._queue.next_due(), self._queue.next_far()
         instants = [] if due is None else [due - self._wait_until_before]
         if far is not None and self._delivery.ahead_count() < AHEAD_COUNT_MAX:
@@ -222,23 +229,26 @@ class Playout:
     # -- what is in hand -----------------------------------------------------------------------------
 
     def held_numbers(self) -> list[int]:
-        """Return the room's numbers that are held, in no order."""
+        """Return the room numbers of the events in the hold-back queue, in no order."""
         return self._queue.numbers()
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """Return the newest own numbers that were handed over and lack a verdict."""
+        """Return the seqs of the newest own events that were handed over and lack a verdict."""
         return self._accounts.unconfirmed()
 
     def due_unjudged(self, seq: int) -> int | None:
-        """Return the due of an own event as stamped, played or not; None if it has a verdict or is
-        unknown."""
+        """Return the due (session ticks) of an own event as stamped, whether it was played yet or not.
+
+        None if the event has a verdict or is unknown.
+        """
         held = self._queue.own(seq)
         if held is not None:
             return held.due if held.number is None else None
         return self._accounts.unconfirmed_due(seq)
 
     def is_ahead(self, seq: int, now: int) -> bool:
-        """Return whether an own event without a verdict stays in the hold-back queue beyond `now`."""
+        """Return whether an own event lacks a verdict and leaves the hold-back queue only after session
+        instant `now`."""
         return (self.due_unjudged(seq) or 0) > now + self.release_advance
 
     @property
@@ -247,5 +257,5 @@ class Playout:
         return self._accounts.counts
 
     def plant(self, kind: FaultKind) -> None:
-        """Arm a fault, for the tests that show that faults are noticed."""
+        """Inject a fault into the next suitable note. Tests use it to check that faults are noticed."""
         self._delivery.plant(kind)

@@ -1,12 +1,14 @@
-"""Redo: repeats later messages behind a member's group or FX that comes after they have run.
+"""Redo: repeats messages that scsynth has run before a group, FX or reset that belongs before them.
 
 Pure. A group that comes after its free would stay for ever. An FX that comes before its group is refused by
-scsynth and would be missing. Both happen when one of them had to be sent again. Therefore messages that were
-sent after the late one and have run are repeated behind it, in the order in which they ran, if they concern
-its nodes or nodes made inside them. A late slot reset is followed by everything begun since. A node that
-comes after its slot's reset is freed at once. scsynth refuses to make existing nodes and to free missing
-ones, so only wrongly ordered messages have an effect. Bounds: KEPT events a slot, for KEPT_FOR after their
-due; WORK_MAX late events and repeats of a slot in that time.
+scsynth and would be missing. Both happen when one of the two messages was lost and had to be sent again.
+Therefore some messages are repeated behind the late one, in the order in which they ran. These were sent
+after it, have run already, and concern its nodes or nodes made inside them.
+
+Behind a late slot reset everything begun since is repeated. A node that was sent before its slot's reset, but
+comes after it, is freed at once. scsynth refuses to make existing nodes and to free missing ones, so a
+repeated message has an effect only if it ran in the wrong order. Bounds: KEPT events a slot, for KEPT_FOR
+after their due; WORK_MAX late events and repeats of a slot in that time.
 """
 
 from bisect import insort
@@ -23,8 +25,8 @@ from relay.wire.timetag import ticks
 KEPT = 4096
 KEPT_FOR = ticks(10.0)
 WORK_MAX = 1_000
-"""A run has some ten groups and FX. The limit keeps a member from making others work by sending in a wrong
-order."""
+"""Late events and repeats of one slot that are handled within KEPT_FOR. A run has some ten groups and FX. The
+limit keeps a member from making others work by sending in a wrong order."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,14 +35,15 @@ class _Done:
     seq: int
     message: bytes
     made: tuple[tuple[int, int], ...] = field(compare=False)
-    """(node, its target) of each node that it makes, in its sender's numbers, like `about`."""
+    """The nodes that the message makes, each as (node, its target). Here and in `about`, the nodes that it
+    names, the numbers are the sender's."""
     about: frozenset[int] = field(compare=False)
 
 
 @dataclass(slots=True)
 class _Slot:
     done: list[_Done] = field(default_factory=list)
-    """In the order in which scsynth runs it."""
+    """Messages handed over lately, in the order in which scsynth runs them."""
     reset: tuple[int, int] = (0, 0)
     """The newest reset that was handed over: (due, seq)."""
     work: int = 0
@@ -66,9 +69,10 @@ class Redo:
         self._slots.clear()
 
     def hand_over(self, held: Held, message: bytes, now: int, *, late: bool) -> list[list[bytes]]:
-        """Return the messages to hand over for an event, by bundle: its own, and those to repeat behind it.
+        """Return the bundles to hand over for an event, each a list of messages.
 
-        late: scsynth can't run it at its due any more.
+        Its own message comes first, then those to repeat behind it. message: in scsynth's numbers. now:
+        session ticks. late: scsynth can't run the event at its due any more.
         """
         bundles = apart(message)
         if held.sub or held.meaning.is_note:
@@ -94,7 +98,11 @@ class Redo:
 
 
 def _behind(slot: _Slot, held: Held, late: _Done, *, runs: int, overtaken: bool) -> Iterator[bytes]:
-    """Yield the messages to repeat behind a late event."""
+    """Yield the messages to repeat behind a late event.
+
+    runs: the session instant at which scsynth runs it. overtaken: a later event of its sender was judged
+    first. Then the sender's order tells which messages belong behind it, otherwise the room's order does.
+    """
     reset_due, reset_seq = slot.reset
     if held.kind is not Kind.RESET and held.seq < reset_seq and reset_due <= runs:
         yield from (write.free_node(Origin(held.slot).node(node)) for node, _ in late.made)

@@ -1,8 +1,10 @@
-"""Second reports: the events handed to this host's scsynth, second by second of session time, for the relay.
+"""Second reports: tells the relay which events this host's scsynth was handed, for each second of session
+time.
 
-Pure. A second is reported SETTLED after its end, and slightly later by slot, so that the relay gets one
-report at a time. The digest runs over (number, message without its timetag) in scsynth's order: by timetag,
-then by arrival. Bounds: SECONDS_KEPT seconds, WAYS_KEPT downlink delays.
+Pure. A second is reported SETTLED after its end. A member with a higher slot reports slightly later, so that
+the relay gets one report at a time. A second's digest covers the number and the message (without timetag) of
+each event. Events are in the order in which scsynth runs them: by timetag, then by arrival. Bounds:
+SECONDS_KEPT seconds, WAYS_KEPT downlink delays.
 """
 
 import hashlib
@@ -26,11 +28,13 @@ from relay.wire.sequence import Scheme
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 SETTLED = ticks(0.5)
-"""Time from the end of a second to its report; events that come even later were late anyway. A difference
-must be named within three seconds of its cause, which lies at most a second before the due."""
+"""Time (ticks) from the end of a second to its report. An event that comes even later was late anyway. The
+time can't be much longer: a difference between members must be named within three seconds of its cause, which
+lies at most a second before the event's due."""
 SPREAD = ticks(0.25)
-"""Time between the reports of slot 0 and slot 32 on one second. If the reports of 31 members come together,
-they stop the relay for 18 ms. A wider spread would be too late to name differences in time."""
+"""Time (ticks) by which slot 32 would report the same second later than slot 0. If the reports of 31 members
+came together, they would stop the relay for 18 ms. A wider spread would be too late to name differences in
+time."""
 SLOTS = 32
 SECONDS_KEPT = 15
 DIGEST_BYTES = 16
@@ -39,7 +43,7 @@ MARGINS_LISTED = 256
 DOWN_SAMPLES = 512
 COUNT_NAME_MAX = 40
 WAYS_KEPT = 8 * WAYS_MAX
-"""Between two reports. While none can be sent, the oldest are forgotten."""
+"""Downlink delays kept until the next report. While no report can be sent, the oldest are forgotten."""
 
 
 def event_digest(number: int, message: bytes) -> bytes:
@@ -50,7 +54,7 @@ def event_digest(number: int, message: bytes) -> bytes:
 @dataclass(slots=True)
 class _Second:
     events: list[tuple[int, int, int, bytes]] = field(default_factory=list)
-    """(timetag, arrival, number, digest)"""
+    """The events handed over, each as (timetag, arrival, room number, digest)."""
     late: list[int] = field(default_factory=list)
     unconfirmed: list[int] = field(default_factory=list)
     out_of_order: list[int] = field(default_factory=list)
@@ -64,7 +68,7 @@ class _Second:
 
 @dataclass(frozen=True, slots=True)
 class PathFigures:
-    """The session's figures on path and clock for a report. Names carry the units.
+    """The session's figures on path and clock for a report. Each name ends with its unit.
 
     clock_offset_ms > 0: the room's clock is ahead of this host's wall clock.
     """
@@ -80,7 +84,7 @@ class PathFigures:
 
 
 class SecondsLedger:
-    """A bridge's record of its hand-overs."""
+    """A bridge's record of the events that it has handed to scsynth, by second."""
 
     def __init__(self) -> None:
         self._seconds: dict[int, _Second] = {}
@@ -93,18 +97,19 @@ class SecondsLedger:
         self._down_s: deque[float] = deque(maxlen=DOWN_SAMPLES)
         self._ways: deque[tuple[int, int]] = deque(maxlen=WAYS_KEPT)
         self.report_at = 0
-        """The session instant of the next report."""
+        """The session instant (ticks) of the next report."""
         self.missing: list[int] = []
         self._missing_count = 0
         self.unconfirmed = 0
-        """Own events handed over without a verdict since the last report. Their numbers come later, if at
-        all."""
+        """How many own events were handed over without a verdict since the last report. Their room numbers
+        become known later, or never."""
         self.refused = 0
         self.local_only = 0
         self.unfounded = 0
-        """Other members' groups and mixers that this scsynth lacks, by its answers since the last report."""
+        """How many groups and mixers of other members this scsynth was found to lack since the last
+        report."""
         self.unplayed = 0
-        """Own notes that reached the tap when their time was over, since the last report."""
+        """How many own notes reached the tap after their time was over, since the last report."""
         self._counters: list[Callable[[], Mapping[str, int]]] = []
         """Sources of further counts. Each returns totals by name; reports contain their growth."""
         self._counted: dict[str, int] = {}
@@ -117,22 +122,26 @@ class SecondsLedger:
         self._counters += named
 
     def counts(self) -> dict[str, int]:
-        """Return all that is counted beside, by name, since the bridge began."""
+        """Return the further counts since the bridge began, by name."""
         return {name: total for named in self._counters for name, total in named().items()}
 
     def start(self, session_now: int, *, slot: int) -> None:
-        """Begin to count whole seconds from now on. Call it after a join and after a step of the clock."""
+        """Begin to record. The first second that counts as whole is the next one after `session_now` (ticks).
+
+        Call it after a join and after a step of the clock.
+        """
         self._settled = SETTLED + SPREAD * slot // SLOTS
         self._whole_from = session_now // TICKS_PER_S + 1
         self._reported_up_to = self._whole_from - 1
         self.report_at = self._next_report(session_now)
 
     def follow(self, scheme: Scheme) -> None:
-        """Follow the room's scheme. In TIMESTAMP no verdict is awaited, so no event counts as unconfirmed."""
+        """Follow the room's scheme. With TIMESTAMP no verdict is awaited, so no event counts as
+        unconfirmed."""
         self._awaits_verdicts = scheme is Scheme.JUDGED
 
     def enter_epoch(self) -> None:
-        """Forget all seconds, since another relay counts them by another clock."""
+        """Forget all seconds, because the new epoch's relay counts them by another clock."""
         self._seconds.clear()
         self._ways.clear()
 
@@ -151,8 +160,9 @@ class SecondsLedger:
     ) -> None:
         """Note one event of the room. timetag: the session instant that scsynth was given for it.
 
-        margin_s: due minus hand-over, less scsynth's need; > 0 is early; None if the event had no time to
-        keep. arrival: its place at scsynth by `next_arrival`, if it was handed over before.
+        margin_s: how long before scsynth needed it the event was handed over, s; < 0 is late. It is None if
+        the event had no time to keep. arrival: its `next_arrival` if it was handed over before; None: it is
+        handed over now.
         """
         second = self._seconds.setdefault(due // TICKS_PER_S, _Second())
         arrival = self.next_arrival() if arrival is None else arrival
@@ -185,7 +195,7 @@ class SecondsLedger:
         self._seconds.setdefault(number, _Second()).alone += 1
 
     def next_arrival(self) -> int:
-        """Return the place at scsynth of a message handed over now, behind all earlier ones."""
+        """Return the place of a message handed over now in the order of all hand-overs to scsynth."""
         self._arrivals += 1
         return self._arrivals
 
@@ -291,6 +301,6 @@ class SecondsLedger:
 
 
 def _fit(name: str) -> str:
-    """Return a name in the form that the protocol allows. The relay puts out a bridge whose report it can't
-    decode."""
+    """Return a name in the form that the protocol allows. The relay ends the connection of a bridge whose
+    report it can't decode."""
     return re.sub("[^a-z0-9_-]", "-", name.lower())[:COUNT_NAME_MAX]

@@ -1,8 +1,8 @@
-"""Stops: the events that a Stop, or any reset of a member's slot, drops, and when its foundation may return.
+"""Stops: decides which events a slot reset drops, and when the foundation of its member may be built again.
 
-Pure; instants are session timetags. A reset drops earlier events of its sender that are due more than
-HANDED_AHEAD_MAX after it. No scsynth can have been handed one of these already, so they are dropped
-everywhere alike. Bound: RESETS_KEPT resets a slot.
+Pure; instants are session timetags. A Stop in Sonic Pi resets the slot of its member. A reset drops earlier
+events of its sender that are due more than HANDED_AHEAD_MAX after it. No scsynth can have been handed one of
+these already, so they are dropped everywhere alike. Bound: RESETS_KEPT resets a slot.
 """
 
 from bridge.playout.holdback_queue import Held, HoldbackQueue
@@ -11,8 +11,8 @@ from relay.wire.timetag import ticks
 
 RESETS_KEPT = 64
 AFTER_RESET = ticks(0.001)
-"""A foundation is rebuilt this much after the slot reset, since scsynth runs equal timetags in order of
-arrival."""
+"""A foundation is rebuilt this long (ticks) after the slot reset. With the reset's own timetag the order of
+arrival at scsynth would decide which comes first."""
 
 
 class Resets:

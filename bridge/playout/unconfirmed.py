@@ -14,7 +14,11 @@ PLAYED_KEPT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """An own event as it was handed over. timetag: the session instant that scsynth was given for it."""
+    """An own event as it was handed over.
+
+    due: as stamped, session ticks. timetag: the session instant that scsynth was given for it. margin_s,
+    arrival: as in `SecondsLedger.hand_over`.
+    """
 
     due: int
     timetag: int
@@ -57,6 +61,7 @@ class Unconfirmed:
             self._played[seq] = replace(played, due=due, timetag=timetag)
 
     def due(self, seq: int) -> int | None:
-        """Return the due (session ticks) as stamped of an event without a verdict; None if unknown."""
+        """Return the due (session ticks), as stamped, of an event without a verdict; None if the event is
+        unknown."""
         played = self._played.get(seq)
         return None if played is None else played.due
