@@ -1,1 +1,2 @@
-"""Hub: all rooms of a relay, who comes in, what has something to do."""
+"""Hub: the core of a relay. It holds all rooms, decides which bridges come in, and knows which work is
+due."""

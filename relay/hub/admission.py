@@ -21,10 +21,10 @@ FIRST_SLOT = 1
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The place that a bridge may have.
+    """The place in a room that a bridge may have.
 
-    room: None if the bridge would open it. seat: the one that its ticket claims; None if it would get a new
-    one.
+    room: the open room; None if the bridge would open it. seat: the existing seat that the bridge's ticket
+    claims; None if the bridge would get a new seat.
     """
 
     room_name: str
@@ -34,7 +34,7 @@ class Admitted:
 
 
 def decide(hello: Hello, rooms: Mapping[str, Room], limits: HubLimits) -> Admitted | Refused:
-    """Decide on a bridge's first message. rooms: the open ones, by name."""
+    """Decide whether a bridge that sends this first message is admitted. rooms: the open rooms, by name."""
     if hello.protocol != PROTOCOL_VERSION:
         return Refused(reason="protocol", text=other_version(hello.protocol), final=True)
     room_name = cleaned(hello.room)
@@ -56,7 +56,8 @@ def decide(hello: Hello, rooms: Mapping[str, Room], limits: HubLimits) -> Admitt
 def connection_refused(of_address: int, in_all: int) -> Refused | None:
     """Decide on a connection before its first message. Return None if it may stay.
 
-    of_address: number of connections of its address. in_all: number of all connections.
+    of_address: number of connections that are open already from the same address. in_all: number of all
+    connections that are open already.
     """
     if of_address >= CONNECTIONS_PER_ADDRESS:
         text = f"this relay serves {CONNECTIONS_PER_ADDRESS} connections of one address at once; end some"
@@ -68,8 +69,8 @@ def connection_refused(of_address: int, in_all: int) -> Refused | None:
 
 
 def not_understood(payload: bytes, error: MalformedControl) -> Refused:
-    """Return the answer to a control message that can't be decoded, perhaps the first one of another
-    version."""
+    """Return the answer to a control message that can't be decoded. It may be the first message of a bridge
+    with another protocol version; then the answer says so."""
     theirs = protocol_of(payload)
     if theirs is not None and theirs != PROTOCOL_VERSION:
         return Refused(reason="protocol", text=other_version(theirs), final=True)

@@ -14,7 +14,8 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class ChannelKeys:
-    """Number and keys of one channel, as the relay uses them."""
+    """The number and the two keys of one channel. key_up: for datagrams to the relay. key_down: for datagrams
+    from the relay."""
 
     number: int
     key_up: bytes

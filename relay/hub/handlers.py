@@ -1,8 +1,8 @@
 """Handlers: the hub's treatment of each type of control message, as one table.
 
 Pure. A row names the callers that may send the type, its rate limit, and the function that processes it. A
-facet of a room adds rows of its own. A message without a row, or from a caller that may not send it, ends in
-`Handlers._unexpected`.
+facet of a room adds rows of its own. `Handlers._unexpected` deals with a message whose type has no row, or
+whose caller may not send it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,29 +24,30 @@ class Caller(Flag):
     """The kind of the connection on which a message comes."""
 
     STRANGER = auto()
-    """Neither a member's nor a prober's connection so far."""
+    """A connection that is neither a member's nor a prober's so far."""
     MEMBER = auto()
     PROBER = auto()
     ANYBODY = STRANGER | MEMBER | PROBER
 
 
 class Bucket(Enum):
-    """The rate limit of a message type."""
+    """The rate limit under which a type of message falls."""
 
     NONE = auto()
     MEMBER = auto()
-    """Shared by all such messages of one member. A message beyond it is ignored, and counted at the
-    member."""
+    """One limit for all messages of these types from one member. A message beyond it is ignored, and counted
+    as refused at the member."""
     STATISTICS = auto()
-    """Shared by all such messages of one address. A message beyond it is answered with Refused."""
+    """One limit for all messages of these types from one address. A message beyond it is answered with
+    Refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One control message.
+    """One control message, and where it came from.
 
-    message: of the row's type. host: the address that it came from. now: session ticks. seated: the member
-    whose connection it is; None if it is no member's.
+    message: of the type that the row is for. host: the address that the message came from. now: session
+    ticks. seated: the member whose connection it came on; None if that connection is no member's.
     """
 
     connection: int
@@ -57,15 +58,15 @@ class Call:
 
     @property
     def member(self) -> Seated:
-        """The member that sent it. Only for rows that are open to members alone."""
+        """The member that sent the message. Only for rows that are open to members alone."""
         assert self.seated is not None, "the table lets only members through"
         return self.seated
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A row of the table. callers: who may send the type. bucket: its rate limit. run: processes the
-    message."""
+    """A row of the table, for one type of message. callers: the kinds of connection that may send it. bucket:
+    its rate limit. run: processes one message and returns the effects."""
 
     callers: Caller
     bucket: Bucket
@@ -73,11 +74,11 @@ class Handler:
 
 
 UNKNOWN = Handler(Caller(0), Bucket.MEMBER, lambda call: [])
-"""The row of every type without one: nobody may send it."""
+"""The row for all types without a row of their own. Nobody may send them."""
 
 
 class Handlers:
-    """The table of handlers, with the kind of each connection."""
+    """The table of handlers. For each message it checks the rate limit and the kind of the connection."""
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class Handlers:
         rooms: Rooms,
         probing: Probing,
     ) -> None:
-        """rows: the hub's own. kinds: of the facets of every room, which add rows."""
+        """rows: the hub's own rows. kinds: the kinds of facets that every room has; each adds its rows."""
         self._rows = dict(rows)
         for kind in kinds:
             self._rows |= {
@@ -98,7 +99,8 @@ class Handlers:
         self._statistics = AddressBuckets(STATS_PER_S, STATS_BURST)
 
     def receive(self, connection: int, message: Struct, now: int, *, host: str) -> list[Effect]:
-        """Process one control message. Return its effects. host: the address that it came from."""
+        """Process one control message. Return its effects. now: session ticks. host: the address that it came
+        from."""
         call = Call(connection, message, host, now, self._rooms.by_connection.get(connection))
         handler = self._rows.get(type(message), UNKNOWN)
         beyond = self._beyond(handler.bucket, call)
@@ -113,7 +115,8 @@ class Handlers:
         return Caller.PROBER if self._probing.serves(call.connection) else Caller.STRANGER
 
     def _beyond(self, bucket: Bucket, call: Call) -> list[Effect] | None:
-        """Return the effects of exceeding the rate limit; None if the message is within it."""
+        """Count a message against its rate limit. Return the effects of exceeding the limit; None if the
+        message is within it."""
         if bucket is Bucket.MEMBER and call.seated is not None:
             room, seat, channel = call.seated
             room.stir(seat.slot)
@@ -144,7 +147,7 @@ def too_often(call: Call) -> list[Effect]:
 
 
 def _facets_own(kind: FacetKind, take_in: TakeIn) -> Callable[[Call], list[Effect]]:
-    """Return a function that passes a member's message to the facet of this kind in its room."""
+    """Return a function that passes a member's message to the facet of this kind in the member's room."""
 
     def run(call: Call) -> list[Effect]:
         room, seat, _ = call.member

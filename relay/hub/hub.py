@@ -3,8 +3,8 @@ effects.
 
 Pure: it reads no clock and rolls no dice; `entropy(n)` returns n random bytes. `now` and `received` are
 session timetags, since the relay's clock is the session's. Events wait in outboxes until `flush`, so that all
-frames for one member in one wake-up are joined. Answers to clock requests leave at once. Only places with
-something to do are looked at (`relay.due_work`).
+frames that one wake-up has for a member leave in as few datagrams as possible. Answers to clock requests
+leave at once. Only places with something to do are looked at (`relay.due_work`).
 """
 
 from collections.abc import Callable, Iterable
@@ -56,10 +56,11 @@ class RelayHub:
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
-        """facets: of every room. repair: whether missing events are asked for. scheme: that of every room."""
+        """facets: the kinds of facets that every room gets. repair: whether the relay asks for missing events
+        and sends copies. scheme: the coherence scheme of every room."""
         kinds = tuple(facets)
         self.codec = control.Codec([*FAMILIES, *(kind.family for kind in kinds)])
-        """Decodes the messages of bridges."""
+        """Decodes the control messages that bridges send."""
         self.figures = RelayFigures(software, started_at=now)
         self._work = DueWork()
         self._rooms = Rooms(kinds, entropy=entropy, work=self._work, begin=now, repair=repair, scheme=scheme)
@@ -75,17 +76,18 @@ class RelayHub:
     def receive_control(self, connection: int, message: Struct, now: int, *, host: str) -> list[Effect]:
         """Process one control message of a connection. host: the address that it came from.
 
-        Effects: control messages to this and other connections, and closing this one if it is refused. Never
-        raises for a bad message; that is counted or refused.
+        The effects send control messages to this and other connections, and close this one if it is refused.
+        A bad message never raises; it is counted or refused.
         """
         return self._handlers.receive(connection, message, now, host=host)
 
     def serves(self, connection: int) -> bool:
-        """Return whether a connection is a member's or a prober's. False if it only asked."""
+        """Return whether a connection is a member's or a prober's. It is False for a connection that has only
+        asked for statistics."""
         return connection in self._rooms.by_connection or self.probing.serves(connection)
 
     def control_closed(self, connection: int, now: int) -> list[Effect]:
-        """Note that a connection ended. Its seat stays reserved."""
+        """Note that a connection ended. If it was a member's, the member's seat stays reserved."""
         self.probing.closed(connection)
         self._desk.forget(connection)
         return self._reception.closed(connection, now)
@@ -137,11 +139,10 @@ class RelayHub:
     # -- datagrams ---------------------------------------------------------------------------------
 
     def receive_datagram(self, payload: bytes, source: Source, *, received: int, now: int) -> list[Effect]:
-        """Process one datagram. Effects: answers, at once, and events that later leave by `flush`.
+        """Process one datagram. Return the answers, which must leave at once. Events leave later, by `flush`.
 
         Only datagrams sealed by a member or a prober have any effect, except that a plain NTP request over
-        UDP is answered. received: session instant of arrival in the kernel. The effects must be carried out
-        at once.
+        UDP is answered. received: session instant at which the datagram arrived in the kernel.
         """
         self.figures.datagrams_in += 1
         host = datagram_host(source) if is_client_request(payload) else None
@@ -224,7 +225,8 @@ class RelayHub:
         return first if probing_at is None else min(first, probing_at)
 
     def flush(self, now: int) -> list[Effect]:
-        """Return the frames of the outboxes, joined into as few datagrams as possible."""
+        """Return the effects that send all frames of the outboxes, joined into as few datagrams as
+        possible."""
         effects: list[Effect] = []
         for place in self._work.take(now):
             _, channel = self._at(place)
@@ -233,7 +235,8 @@ class RelayHub:
         return effects
 
     def _at(self, place: Place) -> tuple[Room | None, Channel | None]:
-        """Return the room of a place, and its channel if it is a channel; None for either that is gone."""
+        """Return (room, channel) of a place. room: None if it is not open any more. channel: None if the
+        place is no member's slot, or if nobody is connected there."""
         name, slot = place
         room = self.rooms.get(name)
         seat = room.seats.get(slot) if room is not None else None

@@ -22,7 +22,7 @@ FLOOD = control.Refused(
 
 
 class Flood(Exception):
-    """A member sends more than any Sonic Pi can, so it must be put out of the room with the text FLOOD."""
+    """A member sends more than any Sonic Pi can. It must be put out of the room, with the refusal FLOOD."""
 
 
 def take_in(frame: frames.Frame, member: Seated, *, received: int, now: int) -> list[Effect]:

@@ -1,9 +1,9 @@
 """Path probes: the relay's part in measuring a path. It answers at once and records the arrivals.
 
-Pure. A prober joins no room and has no slot, so it disturbs nobody. Bounds: PROBES_MAX at once. Each lasts
-for the time that it asked for and END_GRACE more, or until it is silent for SILENCE. It may send a tenth more
-datagrams a second than it asked for. An answer is as long as its request and goes to the source of a sealed
-datagram, so no more bytes leave than came.
+Pure. A prober joins no room and has no slot, so it disturbs nobody. Bounds: PROBES_MAX probers at once. A
+probe ends END_GRACE after the time that its prober asked for, or once the prober is silent for SILENCE. A
+prober may send a tenth more datagrams a second than it asked for. An answer is as long as its request and
+goes to the source of a sealed datagram, so no more bytes leave than came.
 """
 
 from collections.abc import Callable, Container
@@ -23,11 +23,12 @@ from relay.wire.version import PROTOCOL_VERSION, other_version
 REPORT_EVERY = ticks(1.0)
 
 SILENCE = ticks(10.0)
-"""A prober without a valid datagram for this long is gone or can't get through, and its place is free again.
-A prober gives up by itself after 5 s."""
+"""A prober that sends no valid datagram for this long is gone or can't get through. Its place becomes free. A
+prober gives up by itself after 5 s."""
 
 END_GRACE = ticks(10.0)
-"""Extra time for datagrams on their way and the reports on them. A prober closes before its end."""
+"""Time added to the duration of a probe, for its last datagrams and the reports on them. A prober normally
+closes its connection before this is over."""
 
 
 @dataclass(slots=True)
@@ -57,7 +58,8 @@ class Probing:
         self._datagrams_refused = 0
 
     def stats(self) -> ProbeStats:
-        """Return the numbers of paths measured in all and now, and of refusals."""
+        """Return how many paths are being measured and were measured in all, and how many probers and
+        datagrams were refused."""
         return ProbeStats(
             now=len(self._by_channel),
             begun=self._begun,
@@ -98,10 +100,11 @@ class Probing:
     def receive(
         self, channel: int, payload: bytes, source: Source, *, received: int, now: int
     ) -> list[Effect]:
-        """Answer one datagram of a probe's channel at once.
+        """Record one datagram on a probe's channel. Return the answer, which must leave at once.
 
-        received: session instant of arrival in the kernel. Raises RemoteError if the channel is unknown, or
-        if the datagram doesn't open, is no probe, or exceeds the rate. It then counts as not arrived.
+        received: session instant at which the datagram arrived in the kernel. Raises RemoteError if the
+        channel is unknown, or if the datagram can't be decrypted, is no probe, or exceeds the rate. Such a
+        datagram isn't recorded as arrived.
         """
         probe = self._by_channel.get(channel)
         if probe is None:

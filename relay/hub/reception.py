@@ -1,6 +1,6 @@
 """Reception: seats admitted bridges, sends them the state of the room, and removes them.
 
-Pure. A ticket is 16 random bytes that claim a slot again. Keys are fresh at every Hello.
+Pure. A ticket is 16 random bytes with which a bridge claims its slot again. Each Hello gets fresh keys.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ TICKET_BYTES = 16
 
 
 class Reception:
-    """The reception of one relay."""
+    """Lets bridges into the rooms of one relay, and removes them."""
 
     def __init__(self, rooms: Rooms, limits: HubLimits, entropy: Callable[[int], bytes]) -> None:
         self._rooms = rooms
@@ -32,8 +32,8 @@ class Reception:
         self._entropy = entropy
 
     def hello(self, connection: int, hello: Hello, now: int) -> list[Effect]:
-        """Admit a bridge, or refuse it with the reason. A bridge that only asks gets the decision without a
-        place."""
+        """Admit a bridge, or refuse it with the reason. A bridge that only asks is told whether it would be
+        admitted, and gets no place."""
         if connection in self._rooms.by_connection:
             text = "this connection has said Hello before"
             return refuse(connection, Refused(reason="second-hello", text=text, final=True))
@@ -57,7 +57,8 @@ class Reception:
         return [*room.tell(seat, refused), *self.leave(room, seat, now)]
 
     def closed(self, connection: int, now: int) -> list[Effect]:
-        """Note the end of a connection. Its seat stays reserved for its ticket."""
+        """Note that a connection ended. If it was a member's, the seat stays reserved for the member's
+        ticket."""
         seated = self._rooms.by_connection.get(connection)
         if seated is None:
             return []
@@ -65,7 +66,8 @@ class Reception:
         return [*close_stream(seated.channel.address), *seated.room.roster()]
 
     def keep_house(self, room: Room, now: int) -> list[Effect]:
-        """Remove members that are silent or stay away, and close the room once it has no seats."""
+        """Disconnect and silence members that send nothing. Silence members that stay disconnected, and
+        remove them later. Close the room once it has no seats."""
         effects: list[Effect] = []
         for seat in list(room.seats.values()):
             if seat.channel is not None:
@@ -112,7 +114,7 @@ class Reception:
         return effects
 
     def _drop(self, room: Room, seat: Seat, now: int) -> list[Effect]:
-        """Take the channel from a seat, if it has one, and close its connection."""
+        """Take the channel from a seat, if it has one, and close the channel's connection."""
         channel = seat.channel
         if channel is None:
             return []
@@ -124,7 +126,8 @@ class Reception:
 def _channel(
     keys: ChannelKeys, connection: int, room: Room, seat: Seat, first_seq: int, now: int, *, came_back: bool
 ) -> Channel:
-    """Return a channel for a seat. It expects new seqs, and those given up lately that may still be sent."""
+    """Return a new channel for a seat. It expects the bridge's new sequence numbers, and those that were
+    given up lately but that the bridge may still send."""
     channel = Channel(
         keys.number,
         connection,

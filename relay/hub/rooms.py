@@ -35,8 +35,8 @@ class Rooms:
         repair: bool,
         scheme: Scheme,
     ) -> None:
-        """kinds: of the facets of every room. begin: the session instant from which the rooms' rounds are
-        counted."""
+        """kinds: the kinds of facets that every room gets. begin: the session instant from which the rooms'
+        rounds are counted."""
         self.open: dict[str, Room] = {}
         self.by_channel: dict[int, Seated] = {}
         self.by_connection: dict[int, Seated] = {}
@@ -63,7 +63,7 @@ class Rooms:
         )
 
     def connected(self, room: Room, seat: Seat, channel: Channel) -> None:
-        """Note that a bridge is connected for a seat, which opens the room."""
+        """Note that a bridge is connected for a seat. The room is open from then on."""
         self.open[room.name] = room
         seat.channel, seat.left_at = channel, None
         self.by_channel[channel.number] = self.by_connection[channel.connection] = Seated(room, seat, channel)

@@ -1,1 +1,1 @@
-"""Room: one sequence of events for its members, and whether they got it."""
+"""Room: puts its members' events into one sequence, and checks whether every member got it."""

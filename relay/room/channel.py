@@ -1,6 +1,7 @@
-"""Channel: the sealed path of one connection in both directions: keys, address, outgoing and missing frames.
+"""Channel: the sealed datagram path between the relay and one connected member, in both directions.
 
-Pure. `now` is a session timetag.
+Pure. A channel has keys, an address, the outgoing frames, and a record of the events missing from the member.
+`now` is a session timetag.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,15 +31,21 @@ from relay.wire.sequence import Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 MOMENTS_MIN = 16
-"""Moments of music after which events define the usual delay; before, heartbeats do."""
+"""Moments with events (see `UsualWay`) from which on the delays of events count. With fewer, only the delays
+of heartbeats count."""
 UP_KEEP_S = 8.0
-"""How long a missing event is asked for, s. A Wi-Fi is away for seconds at times, and a free that never comes
-leaves a group standing everywhere. Longer than a member may be silent."""
+"""How long the relay asks a member for a missing event, s. A Wi-Fi is away for seconds at times. A lost free
+would leave a group standing at every member. This is longer than a member may be silent."""
 
 
 @dataclass(slots=True)
 class Channel:
-    """A member's channel. fetch: returns the frames of the room's numbers, as `Outbox` takes it."""
+    """A member's channel.
+
+    fetch: returns the room's frames with given event numbers, as `Outbox` wants it. heard_at: session instant
+    of the last valid datagram from the member. up: the record of events missing from the member. outbox: the
+    frames to the member.
+    """
 
     number: int
     connection: int
@@ -50,16 +57,17 @@ class Channel:
     up: GapTracker = field(default_factory=lambda: GapTracker(keep_s=UP_KEEP_S))
     outbox: Outbox = field(init=False)
     first_event_at: int | None = None
-    """When the first event arrived on it, session ticks."""
+    """Session instant at which the first event arrived on this channel; None before."""
     events: TokenBucket = field(default_factory=lambda: TokenBucket(EVENTS_PER_S, EVENTS_BURST))
     structure: TokenBucket = field(default_factory=lambda: TokenBucket(STRUCTURE_PER_S, STRUCTURE_BURST))
-    """Limit of the structural events that are accepted although `events` is used up."""
+    """Limit of the groups, FX, frees and settings that are accepted although `events` is used up."""
     datagrams: TokenBucket = field(default_factory=lambda: TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_BURST))
     controls: TokenBucket = field(default_factory=lambda: TokenBucket(CONTROLS_PER_S, CONTROLS_BURST))
     came_back: bool = False
     """Whether its bridge was in the room before, on another channel."""
     _before: int | None = None
-    """The last seq that its bridge had assigned when it began to send."""
+    """The bridge's latest sequence number at its first heartbeat on this channel; None before that
+    heartbeat."""
     _address: Source | None = None
     _events_way: UsualWay = field(default_factory=UsualWay)
     _beats_way: UsualWay = field(default_factory=UsualWay)
@@ -70,7 +78,7 @@ class Channel:
 
     @property
     def address(self) -> Source | None:
-        """The source of the last datagram that opened; None before the first."""
+        """The source of the last datagram that could be decrypted; None before the first."""
         return self._address
 
     @address.setter
@@ -87,25 +95,26 @@ class Channel:
     def tells_its_way(self, event: Stamped, now: int) -> bool:
         """Return whether an event that arrives now shows the delay of the path.
 
-        It doesn't if it was emitted before the channel's first event arrived, since it waited for clock and
-        channel.
+        It doesn't if it was emitted before the channel's first event arrived, since then it also waited for
+        the bridge to have its clock and its channel.
         """
         if self.first_event_at is None:
             self.first_event_at = now
         return event.emitted >= self.first_event_at
 
     def event_came(self, event: Stamped, now: int) -> None:
-        """Note how long an event took that is processed now."""
+        """Note the delay of an event, from its emission to `now`."""
         self._events_way.took(now - event.emitted, now)
 
     def beat_came(self, beat: frames.BeatUp, now: int) -> None:
-        """Note a heartbeat that is processed now: its delay, and the last seq of its bridge."""
+        """Note a heartbeat: its delay, from sending to `now`, and the bridge's latest sequence number."""
         self._beats_way.took(now - beat.sent, now)
         if self._before is None:
             self._before = beat.last_seq
 
     def was_in_the_room(self, seq: int) -> bool:
-        """Return whether a seq belongs to an event from the time that its bridge was in the room."""
+        """Return whether the event with this sequence number was sent while its bridge was in the room, and
+        not before it joined."""
         return self.came_back or (self._before is not None and seq > self._before)
 
     def usual_way(self) -> int | None:
@@ -120,7 +129,8 @@ class Channel:
         return max(beats, events) if self._events_way.moments >= MOMENTS_MIN else beats
 
     def datagrams_out(self, now: int) -> list[SendDatagram]:
-        """Return the sealed datagrams to send now. Without an address up to OUTBOX_FRAMES frames wait."""
+        """Return the effects that send the waiting frames, sealed. As long as the member's address is
+        unknown, nothing is sent, and the newest OUTBOX_FRAMES frames wait."""
         if self._address is None:
             if len(self.outbox) > OUTBOX_FRAMES:
                 self.outbox.clear(keep=OUTBOX_FRAMES)
@@ -129,7 +139,8 @@ class Channel:
         return [SendDatagram(self._address, self.sealer.seal(plaintext)) for plaintext in plain]
 
     def ask_again(self, now: int) -> list[int]:
-        """Ask the bridge for missing events, if that is due. Return the seqs that were given up."""
+        """Ask the bridge for missing events, if that is due. Return the sequence numbers that were given
+        up."""
         now_s = now / TICKS_PER_S
         if self.outbox.asks_from_s() > now_s:
             return []
@@ -139,7 +150,8 @@ class Channel:
         return self.up.gave_up()
 
     def next_wakeup(self) -> int | None:
-        """Return the session instant of the next request or copy; None if none is pending."""
+        """Return the session instant at which the next request for a missing event, or the next copy of an
+        event, is due. None if neither is pending."""
         at_s = self.outbox.next_wakeup_s() if self._address is not None else None
         asks_at_s = self.up.next_wakeup_s(self.outbox.rtt_s)
         if asks_at_s is not None:

@@ -1,12 +1,15 @@
 """Coherence: whether all members of a room were handed the same events, second by second.
 
 Pure. The relay knows which events were due in a second. Every member that was present from its start to its
-end reports the number of events that it handed over, and a digest of them in scsynth's order. Equal digests
-over the expected number settle a second. Otherwise the per-event digests are requested and the differing
-events named. A difference is always found by comparing members, never from one side only. Seconds are settled
-once, in turn, after their end. Some events get no due: a note that missed its time, a refused event, one that
-never arrived. Only its player can have heard such an event, so it counts as different whatever the digests
-are. Bound: the seconds from SECONDS_KEPT ago up to the latest due that the judge allows.
+end reports the number of events that it handed over, and a digest of them in scsynth's order. If all digests
+are equal and all numbers are as expected, the second is settled. Otherwise the relay asks for the digests of
+single events and names those that differ. A difference is always found by comparing members, never from one
+side only. Seconds are settled once, in turn, after their end.
+
+Some events get no due: a note that missed its time, a refused event, one that never arrived. Only its player
+can have heard such an event, so it counts as different whatever the digests are.
+
+Bound: the seconds from SECONDS_KEPT ago up to the latest due that the judge allows are kept.
 """
 
 from bisect import bisect_left
@@ -21,13 +24,13 @@ from relay.wire.timetag import TICKS_PER_S
 
 SECONDS_KEPT = 30
 REPORT_WAIT_S = 6
-"""A second is compared with the reports that have arrived this long after its end, s. Reports usually take
-one second. A bridge that stood still for five seconds has reported by then."""
+"""How long after the end of a second its reports are waited for, s. Reports usually take one second. A bridge
+that stood still for five seconds has reported by then."""
 DETAIL_WAIT_S = 3
 MISSED = "missed its time, so nobody else was given it"
 INCIDENTS_KEPT = 50
 NAMED_MAX = 8
-"""Events of one second and kind that are named. Of any more only the number is given."""
+"""How many events of one second are named for one reason. Of any more only the number is given."""
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class MemberSums:
     unconfirmed: int = 0
     silent_here: int = 0
     alone: int = 0
-    """Own events that nobody else can have heard."""
+    """Events of this member that nobody else can have heard."""
 
 
 @dataclass(slots=True)
@@ -60,7 +63,8 @@ class _Second:
 
 
 class CoherenceLedger:
-    """The ledger of one room. describe: turns an event into words for incidents. name_of: names a slot."""
+    """Compares what the members of one room report. describe: turns an event into words for incidents.
+    name_of: returns the name of the member in a slot."""
 
     def __init__(self, describe: Callable[[Judged], str], name_of: Callable[[int], str]) -> None:
         self._describe = describe
@@ -75,7 +79,7 @@ class CoherenceLedger:
         self.incidents: deque[str] = deque(maxlen=INCIDENTS_KEPT)
 
     def expect(self, event: Judged) -> None:
-        """Note a judged event in the second of its due."""
+        """Note a judged event under the second in which it is due."""
         second = event.due // TICKS_PER_S
         if Flag.MISSED in event.flags:
             self._seconds.setdefault(max(second, self._settled_up_to + 1), _Second()).missed.append(event)
@@ -111,7 +115,8 @@ class CoherenceLedger:
             second.details[slot] = detail
 
     def forget(self, slot: int) -> None:
-        """Restart the sums of a slot with a new owner, and drop the pending reports of the old one."""
+        """Forget the member that had `slot`: its sums, its pending reports, and its events without a
+        verdict."""
         self.sums.pop(slot, None)
         for second in self._seconds.values():
             second.reports.pop(slot, None)
@@ -119,7 +124,8 @@ class CoherenceLedger:
             second.unheard = {key: events for key, events in second.unheard.items() if key[0] != slot}
 
     def settle(self, present: Iterable[int], now: int) -> list[tuple[int, tuple[int, ...]]]:
-        """Compare the seconds that are complete. Return (second, slots) whose per-event digests are needed.
+        """Compare the seconds that are complete. Return the details to ask for, as pairs of a second and the
+        slots whose digests of that second's single events are needed.
 
         present: slots whose bridges are connected now. now: session ticks.
         """
@@ -215,7 +221,8 @@ class CoherenceLedger:
         sums.silent_here += report.silent_here
 
     def _named(self, slot: int, what: str, numbers: Iterable[int], second: _Second) -> set[int]:
-        """Note incidents for these event numbers. Return those that were due in that second."""
+        """Note an incident for each of these event numbers at the member in `slot`. Return those of the
+        numbers that were due in this second. what: says in a word what happened."""
         named: set[int] = set()
         for number in numbers:
             event = second.expected.get(number)
@@ -226,7 +233,10 @@ class CoherenceLedger:
         return named
 
     def _add_unheard(self, second: _Second, whole: dict[int, Report]) -> int:
-        """Count the events that only their player can have heard. Return their number."""
+        """Count the events of a second that only their player can have heard, and return their number.
+
+        whole: by slot, the reports of members that were present for the whole second.
+        """
         found = [(slot, why, events) for (slot, why), events in second.unheard.items()]
         found += [(event.slot, MISSED, 1) for event in second.missed]
         total = 0
@@ -266,9 +276,10 @@ class CoherenceLedger:
 
 
 def _accepted(event: Judged, held: dict[int, dict[int, bytes]]) -> bytes | None:
-    """Return the digest that most members have of an event.
+    """Return the digest that most members have of an event; None if no member has the event.
 
-    Among equally frequent ones its sender's counts, else that of the lowest slot.
+    held: the members' digests, by slot and event number. If several digests are equally frequent, the
+    sender's is returned if it is among them, else that of the lowest slot.
     """
     digests = [held[slot][event.number] for slot in sorted(held) if event.number in held[slot]]
     counts = Counter(digests)
@@ -280,10 +291,12 @@ def _accepted(event: Judged, held: dict[int, dict[int, bytes]]) -> bytes | None:
 
 
 def _out_of_order(ranked: list[tuple[int, int]], late: Set[int]) -> list[int]:
-    """Return the fewest numbers that would have to move so that the ranks increase.
+    """Return the smallest set of event numbers that would have to move so that the ranks increase.
 
-    These are all numbers outside of a longest increasing run. ranked: (number, rank) in the order of
-    execution. Of two numbers that are merely swapped either could count as moved; here it is the late one.
+    These are all numbers outside of a longest run with increasing ranks. ranked: (number, rank) of each
+    event, in the order of execution; the rank is the event's place in the room's order. late: numbers of
+    events that came late. If two events are merely swapped, either could count as moved; here it is the late
+    one.
     """
     kept = _longest_growing([(at, rank) for at, (number, rank) in enumerate(ranked) if number not in late])
     for at, (number, rank) in enumerate(ranked):
@@ -297,7 +310,8 @@ def _out_of_order(ranked: list[tuple[int, int]], late: Set[int]) -> list[int]:
 
 
 def _longest_growing(placed: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the longest run of (place, rank) with increasing ranks. Source: patience sorting."""
+    """Return a longest selection of these (place, rank) pairs in which the ranks increase. Source: patience
+    sorting."""
     tails: list[int] = []
     tail_at: list[int] = []
     before: list[int] = []

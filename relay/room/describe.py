@@ -1,6 +1,7 @@
 """Describe: a judged event in words, for people.
 
-Pure. The bytes are a member's own and go to somebody else's terminal, so only printable characters are kept.
+Pure. The bytes come from one member, and the words appear on other people's terminals. So only printable
+characters are kept.
 """
 
 from relay.wire.errors import RemoteError

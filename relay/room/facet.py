@@ -1,4 +1,4 @@
-"""Facet: one feature of a room, and the facts by which a hub adds it to each of its rooms.
+"""Facet: one feature of a room. FacetKind: all that a hub needs to add a feature to each of its rooms.
 
 Pure; instants are session timetags. A room calls all of its facets, in order, and names none of them. So a
 feature is added as one more facet, without an edit of room, hub or reception.
@@ -18,7 +18,7 @@ from relay.wire.sequence import Judged, Stamped
 
 
 class Facet:
-    """One feature of one room. Each method stands for an occurrence in the room, and does nothing by
+    """One feature of one room. Each method is called when something happens in the room, and does nothing by
     default."""
 
     def joined(self, seat: Seat, now: int) -> None:
@@ -27,7 +27,7 @@ class Facet:
     def newcomer(self, seat: Seat) -> list[Effect]:
         """Return the messages to a bridge that was just welcomed, and to the others about it.
 
-        seat.silenced: the others have freed the member's sound, and must learn that it is back.
+        If `seat.silenced`, the others have freed the member's sound, and must learn that it is back.
         """
         return []
 
@@ -35,7 +35,8 @@ class Facet:
         """Forget the member that had `slot`. The slot is free, and its next owner is somebody else."""
 
     def came(self, seat: Seat, event: Stamped, now: int) -> None:
-        """Note that an event came as fast as its path allows. Its verdict may follow much later."""
+        """Note that an event arrived. Called only if the event's delay shows that of the path
+        (`Channel.tells_its_way`). The verdict may follow much later."""
 
     def never_came(self, slot: int, events: int, now: int) -> None:
         """Note that `events` events of `slot` were asked for and never came."""
@@ -57,24 +58,26 @@ class Facet:
         return []
 
     def next_wakeup(self) -> int | None:
-        """Return the instant of a wake that can't wait for the next round; None if there is none.
+        """Return the instant at which `wake` must be called, if it can't wait for the next round; else None.
 
         Called after each wake, after a message of the facet's own, and when somebody joins or leaves.
         """
         return None
 
     def stats(self) -> dict[str, Any]:
-        """Return figures of the room by name: fields of RoomStats; any others go to RoomStats.facets."""
+        """Return figures of the room, by name. A figure with the name of a field of RoomStats goes there, any
+        other to RoomStats.facets."""
         return {}
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return figures of one member by name: fields of MemberStats."""
+        """Return figures of one member, by the names of fields of MemberStats."""
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The methods to call for every event, of those facets that override them."""
+    """The facets' methods that are called for every event. Only facets that override such a method are in its
+    tuple."""
 
     came: tuple[Callable[[Seat, Stamped, int], None], ...]
     judged: tuple[Callable[[Stamped, Judged], None], ...]
@@ -92,16 +95,17 @@ def hooks(facets: Iterable[Facet]) -> Hooks:
 
 
 TakeIn = Callable[[Any, Seat, Any, int], list[Effect]]
-"""A method of a facet that processes a message, given the facet, the member's seat, the message and now."""
+"""A method of a facet that processes a message. Its arguments are the facet, the member's seat, the message,
+and `now` in session ticks."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FacetKind:
     """A kind of facet, as a hub knows it.
 
-    begin: makes a room's own facet from the room. family: the control messages that it adds. handlers: for
-    each type of `family.up` the method that processes it. Only members may send these types, within the limit
-    of control messages.
+    begin: makes the facet of a room, given the room. family: the control messages that the facet adds.
+    handlers: by type of message in `family.up`, the method that processes it. Only members may send these
+    types, within the rate limit of control messages.
     """
 
     begin: Callable[[Any], Facet]

@@ -1,7 +1,8 @@
 """Heartbeat: the instants at which the relay sends a room's heartbeats.
 
-Pure; instants are session timetags. Heartbeats are slow while nothing is due, and fast while something is.
-One follows soon after the last event of a phrase, whose loss nothing else would reveal.
+Pure; instants are session timetags. Heartbeats are fast while a judged event is still to be played, and slow
+otherwise. One also follows soon after the last event of a phrase. If that event is lost, nothing else reveals
+it.
 """
 
 from relay.wire.timetag import ticks
@@ -9,7 +10,8 @@ from relay.wire.timetag import ticks
 BEAT_PENDING = ticks(0.050)
 BEAT_QUIET = ticks(0.250)
 BEAT_AFTER_EVENT = ticks(0.015)
-"""Postponed by every event that follows sooner, since that event reveals gaps itself."""
+"""Time from an event to the heartbeat that follows it. An event that comes sooner postpones the heartbeat,
+since it reveals a gap by itself."""
 
 
 class Heartbeat:

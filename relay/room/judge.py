@@ -2,17 +2,17 @@
 
 Pure. Each slot is judged in the order of its sender's numbers, by the rule in relay/wire/sequence.py.
 
-Invariants: numbers are dense; a due lies strictly after every watermark announced before; events sent after
-an untimed event are not due before it, unless they are counted as overtaken. In the scheme TIMESTAMP only the
-first holds: every event has its base due and is numbered on arrival.
+Invariants: the room's numbers are dense. A due lies strictly after every watermark announced before. Events
+sent after an untimed event are not due before it, unless they are counted as overtaken. In the scheme
+TIMESTAMP only the first holds: every event has its base due and is numbered on arrival.
 
-Some events are refused: a note due further ahead than AHEAD_MAX (any other such event is due then), and an
-event that the slot's guard refuses because it could crash a scsynth. A refused event takes its number with
-it, so the following ones don't wait for it. A note that comes far later than usual, when its time is over,
-gets a number but no time: everybody drops it (relay/wire/catchup.py).
+Some events are refused. A note is refused if it is due further ahead than AHEAD_MAX; any other such event
+becomes due AHEAD_MAX from now. The slot's guard refuses an event that could crash a scsynth. The following
+events don't wait for a refused one. A note that comes far later than usual, when its time is over, gets a
+number of the room but is never played: everybody drops it (relay/wire/catchup.py).
 
-Bounds, per slot: WAITING_MAX events wait for a gap. SKIPPED_MAX numbers given up, and as many refused before
-their turn, are remembered.
+Bounds, per slot: at most WAITING_MAX events wait for a gap. SKIPPED_MAX numbers given up are remembered, and
+as many that were refused before their turn.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,13 +35,13 @@ from relay.wire.sequence import (
 from relay.wire.timetag import ticks
 
 GAP_GUARD = ticks(0.005)
-"""A gap is given up this much before waiting would re-time the events behind it. An event loop wakes up a few
-milliseconds late on a busy machine."""
+"""A gap is given up this much before waiting would re-time the events behind it. The reason is that an event
+loop wakes up a few milliseconds late on a busy machine."""
 
 WAITING_MAX = 2048
 SKIPPED_MAX = 4096
 AHEAD_MAX = ticks(60.0)
-"""Latest due, counted from now. No event may hold a place in every queue for longer."""
+"""How far after `now` an event may be due, ticks. No event may hold a place in every queue for longer."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,8 @@ class SlotCounts:
 class _Waiting:
     """An event that waits for those before it.
 
-    came: session instant of its arrival. expected: usual instant of arrival, None if unknown.
+    came: session instant of its arrival. expected: session instant at which it would have come with its
+    sender's usual delay; None if that delay is unknown.
     """
 
     event: Stamped
@@ -76,24 +77,27 @@ class _SlotState:
     floor: int = 0
     waiting: dict[int, _Waiting] = field(default_factory=dict)
     skipped: dict[int, None] = field(default_factory=dict)
-    """Numbers given up lately. Their events count as overtaken if they come after all, not as duplicates."""
+    """Sender's numbers that were given up lately. If such an event comes after all, it counts as overtaken
+    and not as a duplicate."""
     refused: dict[int, None] = field(default_factory=dict)
-    """Numbers refused before their turn, which nothing waits for."""
+    """Sender's numbers that were refused before their turn. No event waits for them."""
     urgent: int | None = None
-    """When the first of the waiting events can wait no longer; None: to be computed again."""
+    """Session instant at which the first of the waiting events can wait no longer; None: to be computed
+    again."""
     counts: SlotCounts = field(default_factory=SlotCounts)
     guard: Guard = field(default_factory=Guard)
     chords: Chords = field(default_factory=Chords)
     lent: int | None = None
-    """The first number used by the relay's own resets since the sender's last event."""
+    """The first sender's number that the relay has used for a reset of its own since the sender's last event;
+    None if it has used none."""
 
 
 class Judge:
     """Judges the events of one room. `now` is always session ticks, never decreasing.
 
-    horizon: H, ticks from judging to the earliest due that still serves every member. on_verdict: called with
-    every event and its verdict. on_refused: called with slot, reason, number of events and `now` when events
-    get no verdict, so that only their player hears them.
+    horizon: H, ticks from a verdict to the earliest due that still reaches every member in time. on_verdict:
+    called with every event and its verdict. on_refused: called with slot, reason, number of events and `now`
+    when events get no verdict, so that only their player hears them.
     """
 
     def __init__(
@@ -120,12 +124,13 @@ class Judge:
         return self._slots.setdefault(slot, _SlotState()).next_seq
 
     def skip_to(self, slot: int, seq: int, now: int, *, was_in: bool = False) -> list[Judged]:
-        """Expect `seq` next in `slot`, if that is further on, since its bridge has nothing older to send.
+        """Expect `seq` next in `slot`, if that is higher than the number expected now. The bridge has nothing
+        older to send.
 
-        A number that the relay used for a reset while the bridge was away belongs to the bridge again, which
-        may have given it to an event of its own, such as the group of a run. was_in: the bridge has been in
-        the room before. Its events that never arrived count as played by it alone. Returns the events that
-        waited for a gap below `seq`, since nothing will fill that gap now.
+        While the bridge was away, the relay may have used numbers of the slot for resets. They belong to the
+        bridge again, which may have given them to events of its own, such as the group of a run. was_in: the
+        bridge has been in the room before. Its events that never arrived count as played by it alone. Returns
+        the events that waited for a gap below `seq`, since nothing will fill that gap now.
         """
         state = self._slots.setdefault(slot, _SlotState())
         judged: list[Judged] = []
@@ -149,7 +154,8 @@ class Judge:
     ) -> list[Judged]:
         """Note that events of `slot` will never come. Return the events that waited for them.
 
-        counts: tells by an event's number whether it belonged to the room, so that it is missing there.
+        counts: takes a sender's number, and returns whether that event belonged to the room. Only then does
+        it count as an event that the room lacks.
         """
         state = self._slots.setdefault(slot, _SlotState())
         lost: list[int] = []
@@ -163,7 +169,7 @@ class Judge:
         return self._judge_ready(slot, state, now)
 
     def wanted(self, slot: int, seq: int) -> list[int]:
-        """Return the numbers from `seq` on that were given up and may still come."""
+        """Return the sender's numbers from `seq` on that were given up and may still come."""
         state = self._slots.setdefault(slot, _SlotState())
         return [number for number in state.skipped if number >= seq]
 
@@ -192,9 +198,10 @@ class Judge:
             state.urgent = None
 
     def watermark(self, now: int) -> tuple[int, int]:
-        """Close the sequence up to now + H and return (W, N): every event due <= W has a number <= N.
+        """Close the sequence up to now + H: nothing judged later is due by then. Return (W, N).
 
-        In the scheme TIMESTAMP the sequence is never closed, and W is 0.
+        W: the session instant up to which the sequence is closed. N: the room's last number; every event due
+        <= W has a number <= N. In the scheme TIMESTAMP the sequence is never closed, and W is 0.
         """
         if self.scheme is Scheme.JUDGED:
             self._closed = max(self._closed, now + self.horizon)
@@ -204,8 +211,8 @@ class Judge:
         """Return the events that can be judged now that `event` has come, in the sender's order.
 
         usual: usual delay of this sender's events, ticks; None if unknown, and then no event counts as late.
-        A note that is due too far ahead is refused. An event whose number was judged, refused or is waiting
-        is ignored. If WAITING_MAX events wait already, their gap is given up.
+        A note that is due too far ahead is refused. An event is ignored if its number was judged or refused
+        before, or is waiting. If WAITING_MAX events wait already, the gap that they wait for is given up.
         """
         state = self._slots.setdefault(slot, _SlotState())
         judged: list[Judged] = []
@@ -235,9 +242,9 @@ class Judge:
         return judged + self._judge_ready(slot, state, now)
 
     def refuse(self, slot: int, seq: int, now: int, why: Why) -> list[Judged]:
-        """Refuse the event of that number. Return the events that waited for it.
+        """Refuse the event with this sender's number. Return the events that waited for it.
 
-        A number that was judged, or is waiting, is only counted as a duplicate.
+        If the number was judged or refused before, or is waiting, it is only counted as a duplicate.
         """
         state = self._slots.setdefault(slot, _SlotState())
         known = seq in state.waiting or seq in state.refused
@@ -255,7 +262,11 @@ class Judge:
         return self._judge_ready(slot, state, now)
 
     def reset(self, slot: int, now: int, *, silenced: bool) -> Judged:
-        """Return a slot reset by the relay itself. It uses the slot's next number until the owner is back."""
+        """Judge a slot reset that the relay itself makes, and return it.
+
+        It uses the slot's next number, which the owner may use again when it is back. silenced: whether the
+        reset only silences the member; the member itself then ignores it.
+        """
         state = self._slots.setdefault(slot, _SlotState())
         state.waiting.clear()
         state.refused.clear()
@@ -289,7 +300,7 @@ class Judge:
         return state.urgent
 
     def _deadline(self, state: _SlotState, waits: _Waiting) -> int:
-        """Return the session instant at which waiting would begin to re-time an event.
+        """Return the session instant until which an event may wait. Any longer, and it would be re-timed.
 
         An event that came far later than usual, when its time was over, waits ORDER_WAIT for those sent
         before it.
@@ -325,7 +336,8 @@ class Judge:
             judged += self._verdict(slot, state, waits, now, Flag.NONE)
 
     def _verdict(self, slot: int, state: _SlotState, waits: _Waiting, now: int, flags: Flag) -> list[Judged]:
-        """Number the event and give it its due. Return [] if the guard refuses it."""
+        """Give an event its number and its due. Return it as a list of one; the list is empty if the guard
+        refuses the event."""
         event = waits.event
         due = min(base_due(event, self.timing), now + AHEAD_MAX)
         missed = False
@@ -367,7 +379,10 @@ class Judge:
         return [judged]
 
     def _is_missed(self, state: _SlotState, waits: _Waiting, now: int, base: int, closed: int) -> bool:
-        """Return whether this is a note that comes far later than usual, and too late for its time."""
+        """Return whether this is a note that comes far later than usual, and too late for its time.
+
+        base: the note's base due. closed: the instant up to which the sequence is closed.
+        """
         event = waits.event
         if not event.meaning.makes_synth:
             return False

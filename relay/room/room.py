@@ -26,8 +26,8 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 
 RING_EVENTS = 8192
 RING_KEEP_S = 30.0
-"""A bridge that was killed asks again for its pending events, which time_warp puts at most this far ahead
-(s)."""
+"""How long judged events are kept for repair, s. A bridge that was killed asks again for the events that are
+still to be played, and time_warp puts an event at most this far ahead."""
 
 RESERVED_FOR = ticks(300.0)
 """How long a slot is kept for its ticket."""
@@ -35,10 +35,10 @@ AWAY_GRACE = ticks(5.0)
 """Time from a broken connection until the member is silenced. A bridge that died is back within 2 s, and a
 member that is gone must be silent everywhere within 10 s."""
 SILENCE = ticks(7.0)
-"""Longest time without any sealed datagram while the connection stands."""
+"""How long a connected member may send no sealed datagram. Then it is disconnected and silenced."""
 
 FIRST_TIMING, FIRST_HORIZON = Timing(lead=ticks(0.200), shift=0), ticks(0.020)
-"""Values until a facet sets others."""
+"""Timing and horizon of a room until a facet sets others."""
 
 F = TypeVar("F", bound=Facet)
 
@@ -57,9 +57,8 @@ class Room:
         work: DueWork | None = None,
         rounds: Rounds | None = None,
     ) -> None:
-        """work: takes note of the places of the room that have something to do. rounds: the schedule by which
-        facets are woken and seats checked.
-        """
+        """epoch: random bytes, drawn anew each time the room is opened. work: takes note of the places of the
+        room that have something to do. rounds: the schedule by which facets are woken and seats checked."""
         self.name = name
         self.epoch = epoch
         self.repair = repair
@@ -116,12 +115,13 @@ class Room:
         return self.heartbeat.due_at if gap_at is None else min(self.heartbeat.due_at, gap_at)
 
     def round_at(self) -> int:
-        """Return the session instant of the next round, or of a facet that can't wait for it."""
+        """Return the session instant of the next round, or an earlier one at which a facet must be woken."""
         wakeups = [facet.next_wakeup() for facet in self.facets.values()]
         return min([self._rounds.due_at, *(at for at in wakeups if at is not None)])
 
     def end_round(self, now: int) -> None:
-        """Note that the round is held now. It may change lead and horizon, and so the waiting events."""
+        """Note that the round is held now. The facets may change lead and horizon in it, and with these how
+        long events may wait. So the room's next wake is planned anew."""
         self._rounds.hold(now)
         self._work.stir(self.name, ROOM)
 
@@ -161,7 +161,7 @@ class Room:
         return self.tell_all(Roster(members=self.members()))
 
     def settings(self) -> Settings:
-        """Return lead, shift and horizon in the form for members."""
+        """Return the room's settings (lead, shift, horizon, repair, scheme) as a message to members."""
         timing = self.judge.timing
         return Settings(
             lead=timing.lead,
@@ -220,12 +220,13 @@ class Room:
         self.seats[seat.slot] = seat
 
     def silence(self, seat: Seat, now: int) -> None:
-        """Free the sounding nodes of an absent member. Its foundation is kept for its return."""
+        """Free the sounding nodes of an absent member, at everybody's. Its boot state is kept for its
+        return."""
         seat.silenced = True
         self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
 
     def remove(self, seat: Seat, now: int) -> None:
-        """Free the slot of a member that left for good."""
+        """Free the sound and the slot of a member that is gone for good."""
         if not seat.silenced:
             self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
         del self.seats[seat.slot]
@@ -243,9 +244,11 @@ class Room:
     # -- events ------------------------------------------------------------------------------------------
 
     def submit(self, seat: Seat, channel: Channel, event: Stamped, now: int) -> bool:
-        """Judge one event of a seat and publish all events that can be. Return False if it floods the room.
+        """Judge one event of a seat, and publish all events that can be judged now. Return False if the
+        member floods the room.
 
-        Over the limit only notes are refused. Without a group, an FX or a free all later events would differ.
+        Beyond EVENTS_PER_S only notes are refused. Without a group, an FX or a free all later events would
+        sound different. A member floods the room if it exceeds STRUCTURE_PER_S with these.
         """
         seat.sent += 1
         if not channel.events.take(now):
@@ -263,7 +266,7 @@ class Room:
         return True
 
     def give_up(self, seat: Seat, channel: Channel, seqs: list[int], now: int) -> None:
-        """Note that events of a seat never came, although they were asked for."""
+        """Note that events of a seat never came, although its bridge was asked for them."""
         if seqs:
             for facet in self.facets.values():
                 facet.never_came(seat.slot, len(seqs), now)
@@ -289,7 +292,7 @@ class Room:
             note(events, now)
 
     def pending(self, now: int) -> bool:
-        """Return whether some event is still due, so that the heartbeat must be fast."""
+        """Return whether some judged event is still to be played. Heartbeats must be fast then."""
         return self.judge.last_due > now
 
     def _judged(self, stamped: Stamped, event: Judged) -> None:

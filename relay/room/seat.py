@@ -46,9 +46,10 @@ class ReportSums:
 class Seat:
     """A member's place.
 
-    outs, ins: hardware channels of its Sonic Pi. release_advance: ticks that its scsynth needs. refused,
-    sent: numbers of its events and messages. silenced: its sound was freed everywhere since its connection
-    broke.
+    outs, ins: how many hardware channels its Sonic Pi has for output and for input. release_advance: how long
+    before a due its scsynth must have the event, ticks. left_at: session instant at which its connection
+    ended; None while it is connected. silenced: whether its sound was freed everywhere since then. refused:
+    count of its events and messages that were refused. sent: count of its events that reached the relay.
     """
 
     slot: int

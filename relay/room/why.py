@@ -1,4 +1,4 @@
-"""Why: the reasons for which only its player hears an event.
+"""Why: the reasons why only its player hears an event.
 
 Pure.
 """
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Why(Enum):
-    """The reason, in the words of incidents."""
+    """A reason. Its value is the text that incidents show."""
 
     LOST = "it never reached the relay"
     MISSED = "it came too late"

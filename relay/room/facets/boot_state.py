@@ -1,6 +1,7 @@
-"""Boot state: the boot state of each member's Sonic Pi, kept for members who join later.
+"""Boot state: what each member's Sonic Pi has made at its start, kept for members who join later.
 
-Pure. It is derived from events, and from members' reports after the relay was restarted.
+Pure. It consists of the nodes that a Sonic Pi never frees, its buffers, and later settings of both. It is
+derived from events. After the relay was restarted, the members' bridges send it (`Foundation`).
 """
 
 from collections.abc import Sequence
@@ -25,9 +26,10 @@ class BootState(Facet):
         self._stores: dict[int, FoundationStore] = {}
 
     def newcomer(self, seat: Seat) -> list[Effect]:
-        """Send the newcomer the boot states of all members whose sound exists, its own included.
+        """Return messages that tell the newcomer the boot state of every member that isn't silenced, and its
+        own.
 
-        If the newcomer's own was freed meanwhile, it is also sent to all others.
+        If the newcomer itself was silenced while it was away, its boot state is sent to all others too.
         """
         effects: list[Effect] = []
         for other in self._room.seats.values():
@@ -40,21 +42,22 @@ class BootState(Facet):
         return effects
 
     def left(self, slot: int) -> None:
-        """Forget the boot state of the slot."""
+        """Forget the boot state of the member that had the slot."""
         self._stores.pop(slot, None)
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Apply events that create, load, set and free."""
+        """Add to the senders' boot states the events that create, load, set and free."""
         for event in events:
             seat = self._room.seats.get(event.slot)
             if seat is not None:
                 self._take_in(seat, event)
 
     def told(self, seat: Seat, message: Foundation, now: int) -> list[Effect]:
-        """Merge a member's foundation from before this epoch. If it has news, send the whole to all others.
+        """Merge a member's boot state from before this epoch of the relay. If any of it is new here, send all
+        others the member's whole boot state.
 
-        A foundation sent as of an event includes all events up to it, since the receiver may lack one of
-        them.
+        The new part alone isn't enough: a message as of an event number stands for all events up to that
+        number, and the receiver may lack one of them.
         """
         judge = self._room.judge
         guard, at = judge.guard(seat.slot), judge.last_due

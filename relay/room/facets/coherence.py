@@ -45,7 +45,7 @@ class Coherence(Facet):
         self.ledger.report(seat.slot, report, now)
 
     def detail(self, seat: Seat, detail: DigestDetail, now: int) -> list[Effect]:
-        """Take in the per-event digests that a member was asked for."""
+        """Note the digests of single events that a member was asked for."""
         self.ledger.detail(seat.slot, detail)
         return []
 
@@ -59,7 +59,8 @@ class Coherence(Facet):
         return effects
 
     def stats(self) -> dict[str, Any]:
-        """Return the numbers of events compared and of those that differed."""
+        """Return how many events were compared, how many of them differed or were re-timed, and the latest
+        incidents."""
         ledger = self.ledger
         return {
             "seconds_compared": ledger.seconds_compared,
@@ -72,7 +73,7 @@ class Coherence(Facet):
         }
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return the numbers of events that a member missed or got differently."""
+        """Return how many events a member missed or got differently."""
         return asdict(self.ledger.sums.get(seat.slot, MemberSums()))
 
 

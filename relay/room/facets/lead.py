@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 LOSSY_SHARE = 0.001
 LOSSY_FRAMES = 2
-"""A path with at least this many and this share of lost frames counts as lossy: it is repaired now and
-then."""
+"""A path counts as lossy if it has lost at least this many frames, and at least LOSSY_SHARE of all its
+frames. It is repaired now and then."""
 
 
 class Lead(Facet):
-    """The tuning of one room."""
+    """Tunes lead, shift and horizon of one room."""
 
     def __init__(self, room: Room, policy: LeadPolicy) -> None:
         self._room = room
@@ -57,11 +57,11 @@ class Lead(Facet):
         self.tuning.verdict(stamped, event)
 
     def report(self, seat: Seat, report: Report, now: int) -> None:
-        """Note the downlink delays that a member reports."""
+        """Note the downlink delays and the missing events that a member reports."""
         self.tuning.needs.reported(seat.slot, report.ways_down, report.missing_numbers)
 
     def wake(self, now: int) -> list[Effect]:
-        """Tune, if that is due. Return the messages to members who aren't waited for."""
+        """Tune, if that is due. Return messages to the members whose events the room doesn't wait for."""
         was = self._room.judge.timing
         tuned = self.tuning.tune(self.paths(), self._room.judge.last_due, now)
         if tuned.changed:
@@ -84,7 +84,8 @@ class Lead(Facet):
         return [_path(seat, channel) for seat, channel in self._room.channels()]
 
     def stats(self) -> dict[str, Any]:
-        """Return whether lead and shift are tuned, and the reason for the lead."""
+        """Return whether lead and shift tune themselves, how often they have changed, and the reason for the
+        lead."""
         keeper = self.tuning.keeper
         return {
             "lead_auto": keeper.policy.lead is None,
@@ -94,7 +95,8 @@ class Lead(Facet):
         }
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return the needs of a member's events in both directions."""
+        """Return how long the member's events need to the relay, and how long all events need from the relay
+        to it (ms). Add the number of events that needed more than the longest lead because of this member."""
         up, down = self.tuning.member_need(seat.slot, seat.release_advance) if seat.present else (0, 0)
         beyond = sum(self.tuning.needs.beyond(seat.slot))
         return {"beyond": beyond, "need_up_ms": ms(up), "need_down_ms": ms(down)}

@@ -11,9 +11,10 @@ from relay.room.facets.verdict_log import Verdicts, verdict_log
 
 
 def standard(policy: LeadPolicy, verdicts: Verdicts | None = None) -> tuple[FacetKind, ...]:
-    """Return the facets in the order in which they are called.
+    """Return the kinds of the standard facets, in the order in which a room calls them.
 
-    policy: the relay's settings for leads. verdicts: gets every verdict, for an observer.
+    policy: the relay's settings for leads. verdicts: a list that gets every verdict, for an observer; None if
+    there is no observer.
     """
     kinds = (boot_state.KIND, lead(policy), unheard.KIND, coherence.KIND)
     return kinds if verdicts is None else (*kinds, verdict_log(verdicts))

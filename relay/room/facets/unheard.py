@@ -1,7 +1,7 @@
 """Unheard: tells a member which of its events no other member hears, and why.
 
-Pure; `now` is session ticks. The member's own bridge plays an event without a verdict as stamped, so the
-member hears it.
+Pure; `now` is session ticks. An event without a verdict is still played by the member's own bridge, as it was
+stamped. So the member hears it.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from relay.wire.sequence import Flag, Judged, Stamped
 from relay.wire.timetag import ticks
 
 TELL_EVERY = ticks(60.0)
-"""Interval of messages to a member. The first one is sent at once."""
+"""Least time between two messages to a member. The first one is sent at once."""
 
 _TEXTS = {
     Why.LOST: "{} of yours never reached the relay, so only you heard {them}: the network lost too much, or "
@@ -33,7 +33,7 @@ _TEXTS = {
 
 
 class Unheard(Facet):
-    """The members' events that nobody else hears, by slot, until their members are told."""
+    """Counts each member's events that nobody else hears, until the member is told."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -51,7 +51,7 @@ class Unheard(Facet):
             self._count(event.slot, Why.MISSED, 1)
 
     def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
-        """Count events without a verdict."""
+        """Count events that get no verdict."""
         if events:
             self._count(slot, why, events)
 
@@ -70,7 +70,7 @@ class Unheard(Facet):
 
 
 def words(why: Why, events: int) -> str:
-    """Return the text for the member that sent the events."""
+    """Return the text that tells a member why so many of its events are not heard by others."""
     return _TEXTS[why].format(counted(events, "event"), them="it" if events == 1 else "them")
 
 

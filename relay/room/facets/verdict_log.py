@@ -1,6 +1,6 @@
 """Verdict log: the list from which a relay's event log takes its events.
 
-Pure. It is a list and no callback, since observers may fail.
+Pure. The facet fills a list and calls no observer, since an observer may fail.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from relay.room.room import Room
 from relay.wire.sequence import Judged
 
 Verdicts = list[tuple[str, Judged]]
-"""The name of the room and the event of each verdict. An observer empties the list."""
+"""For each verdict the name of the room and the judged event. The observer that reads the list empties it."""
 
 
 class VerdictLog(Facet):
