@@ -1,6 +1,6 @@
 """Rehearsal: genuine Sonic Pi and scsynth, headless, and recorders that a bridge can't fool.
 
-`rigs` boots and ends the programs, records them, and shows and plays their sound. `proof` proves sameness
+`rigs` starts and ends the programs, and records their messages, windows and sound. `proof` proves sameness
 from the recordings. Nothing in `rigs` or `proof` imports `relay` or `bridge`: the proof shares no code with
 the product that it proves.
 """

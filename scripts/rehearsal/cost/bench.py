@@ -1,18 +1,23 @@
 """The bench: the CPU time and memory of a jam, and the delay that relay and bridge add.
 
-Cost: three genuine Sonic Pis at 20 events a second each, through one relay; the CPU time of each process over
-the time of playing. A recorder, which is in plain scsynth's path too, stands beside it for comparison.
+Cost: three genuine Sonic Pis play 20 events a second each, through one relay. The cost is the CPU time of
+each process over the time of playing. The cost of a recorder, which merely passes the same datagrams on to
+scsynth, is measured beside it for comparison.
 
-Delay: measured from outside, with kernel receive timestamps and a member of our own that speaks the sealed
-protocol over the loopback (the one part of the rehearsal that uses the product's code):
+Delay: measured from outside, with kernel receive timestamps and a member of the bench's own (`Probe`). The
+probe speaks the sealed protocol over the loopback. It is the one part of the rehearsal that uses the
+product's code. Each line is one measurement:
 
-    echo       plain UDP there and back: the network and this host, to be subtracted
-    relay      our event -> its verdict at our socket, less echo
-    bridge up  a datagram at the tap -> the judged event at our socket, less the same of the relay
-    bridge down  our event -> the bridge's scsynth, which is overdue at once, less the relay's downlink
+    echo         plain UDP there and back, to be subtracted: the network and this host
+    relay        from the probe's event to its verdict at the probe, less echo
+    bridge up    from a datagram at the bridge's tap to the judged event at the probe, less the time from the
+                 probe's event to its verdict
+    bridge down  from the probe's event to the bridge's scsynth, less the time from the probe's event to its
+                 verdict; the bridge hands the event over as soon as it comes (see LEAD_MS)
 
-In hand: the time before its due that an event of the jam lies at scsynth, where nothing delays it any more.
-Delays are differences of quantiles: exact for medians, an upper bound above them.
+In hand: how long before its due an event of the jam arrives at scsynth. Nothing delays it any more there. A
+delay is p50 and p99 of the longer way, each less the median of the shorter way. That is exact for medians,
+and an upper bound for p99.
 """
 
 import asyncio
@@ -51,14 +56,15 @@ from relay.wire.version import PROTOCOL_VERSION
 
 PROBES_PER_S = 40
 LEAD_MS = 40
-"""Below the release advance of 49 ms, so every event is handed over as soon as it comes, gap or not."""
+"""Lead (ms) of the relay that the delays are measured with. It is below the release advance of 49 ms, so a
+bridge hands every event over as soon as it comes, even if an event before it is missing."""
 
 
 # -- delay -----------------------------------------------------------------------------------------------
 
 
 class Probe:
-    """A member of our own: sends events, and notes when the verdicts on anybody's events come back."""
+    """A member of the bench's own: sends events, and notes when the verdict on any member's event arrives."""
 
     def __init__(self, welcome: control.Welcome, port: int) -> None:
         self.slot = welcome.slot
@@ -67,7 +73,7 @@ class Probe:
         self.seq = 0
         self.sent_ns: dict[int, int] = {}
         self.judged_ns: dict[tuple[int, int], int] = {}
-        """(slot, node) -> kernel receive timestamp of the judged event."""
+        """(slot, node) -> kernel receive timestamp (Unix ns) of the judged event."""
         self.sock = open_socket()
         self.sock.connect(("127.0.0.1", port))
 
@@ -100,7 +106,8 @@ def node_of(payload: bytes) -> int:
 
 
 def measure_delay(folder: Path, seconds: float) -> dict[str, Delay]:
-    """Return the delays of relay and bridge, each with its raw way."""
+    """Measure for `seconds`. Return the delays of relay and bridge by name, and the raw delays from which
+    they are computed."""
     with Stage() as stage:
         log = folder / "relay.log"
         stage.spawn(
@@ -137,7 +144,7 @@ async def probe(folder: Path, port: int, tap: int, sink: Path, seconds: float) -
         player.connect(("127.0.0.1", tap))
         for index in range(round(seconds * PROBES_PER_S)):
             node = 1000 + index
-            # In turns, a pause between them, so that no way stands in the other's.
+            # The two ways are measured alternately, with a pause between, so that neither delays the other.
             if index % 2:
                 member.send(node)
             else:
@@ -201,7 +208,7 @@ class Echo:
         self.far.close()
 
     def there_and_back_ns(self) -> int:
-        """Return the time (ns) that a datagram of ordinary size took both ways."""
+        """Return the time (ns) that a datagram of ordinary size took to the other socket and back."""
         began_ns = time.time_ns()
         self.near.send(bytes(150))
         self.far.send(self.far.recv(2048))
@@ -210,7 +217,8 @@ class Echo:
 
 
 def handed_over(path: Path, slot: int) -> Iterable[tuple[int, int]]:
-    """Yield (the sender's node, receive instant in ns) of each note of a slot that the sink was handed."""
+    """Yield (node in the sender's own numbers, instant of receipt in Unix ns) for each note of a slot that
+    the sink was handed."""
     for message in recording.read(path).to_scsynth:
         node = message.args[1] if message.address == "/s_new" else None
         if isinstance(node, int) and node >> 26 == slot:
@@ -240,7 +248,7 @@ def show(report: dict[str, Any], console: Console) -> None:
 
 
 def show_turns(longest: dict[tuple[int, int], dict[str, tuple[float, float]]], console: Console) -> None:
-    """Print the longest turns of the relay's core for people."""
+    """Print the longest turns (calls of the relay's hub) for people."""
     calls = list(dict.fromkeys(call for found in longest.values() for call in found))
     rows = [
         (f"{rooms} x {members}", *("{:.2f} / {:.2f}".format(*found[call]) for call in calls))

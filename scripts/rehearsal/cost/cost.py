@@ -1,7 +1,8 @@
 """Cost: the CPU time and memory of a jam by kind of process; and distributions of delays.
 
 Three genuine Sonic Pis play 20 events a second each, through one relay. The cost is the CPU time of each
-process over the time of playing. A recorder, which is in plain scsynth's path too, stands beside it.
+process over the time of playing. The cost of a recorder, which merely passes the same datagrams on to
+scsynth, is measured beside it for comparison.
 """
 
 import statistics
@@ -48,13 +49,14 @@ def delay_of(delays_ns: Iterable[int]) -> Delay:
 
 
 def less(delay: Delay, base: Delay) -> Delay:
-    """Return the delay that a path adds to a shorter one: the shorter one's median, taken from median and
-    p99."""
+    """Return `delay` less the median of `base`, the delay of a shorter way. The median is subtracted from p50
+    and p99 alike."""
     return Delay(delay.p50_ms - base.p50_ms, delay.p99_ms - base.p50_ms, delay.samples)
 
 
 def measure_cost(folder: Path, seconds: float) -> dict[str, Any]:
-    """Play at a steady rate; return cost by kind of process, rate, and the events' time in hand."""
+    """Let three Sonic Pis play at a steady rate for `seconds`. Return the CPU time and memory of each kind of
+    process, the rate of events, and how long (ms) before their dues the events arrive at scsynth."""
     with Stage() as stage:
         jam = Jam(stage, folder, NAMES)
         jam.start_relay()
@@ -100,7 +102,7 @@ def measure_cost(folder: Path, seconds: float) -> dict[str, Any]:
 
 
 def recorders(jam: Jam, name: str) -> list[psutil.Process]:
-    """Return the recorder itself, not a child that is about to become scsynth."""
+    """Return the processes of a performer's recorder, but no child that is about to become scsynth."""
     return [
         process
         for process in jam.performers[name].processes()

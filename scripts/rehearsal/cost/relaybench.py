@@ -1,8 +1,8 @@
-"""The relay by itself: its cost for many rooms, and how long it keeps an event. `rehearsal.cost.relayload`
-plays.
+"""The relay by itself: the CPU time that many rooms cost it, and the delay from an event to its verdict.
 
-Each case begins with a relay of its own, `jamrelay serve` as people run it. With another checkout both are
-measured in turn, so that other load of the machine affects both.
+`rehearsal.cost.relayload` makes the traffic. Each case begins with a relay of its own, `jamrelay serve` as
+people run it. If another checkout is given, both are measured alternately, so that other load of the machine
+affects both.
 """
 
 import asyncio
@@ -30,14 +30,16 @@ CASES = (
     ("64 rooms of 4 at 20/s", 64, 4, 20.0),
 )
 SPREAD_S = 0.25
-"""Over which bridges spread their reports by slot."""
+"""Bridges spread their reports over this part of each second (s), by slot."""
 HERE = Path(__file__).resolve().parents[3]
 SERVE = "from relay.cli import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The result of one case: medians over the runs, with the p99 of the worst run. tree: or the broker."""
+    """The result of one case. CPU time, delays and deliveries are medians over the case's runs. sent, missing
+    and retimed are sums over its runs. p99_ms_worst: p99 of the worst run. tree: which checkout ("this" or
+    "other"), or the name of the broker."""
 
     case: str
     tree: str
@@ -49,11 +51,15 @@ class Row:
     missing: int
     retimed: int
     deliveries_per_cpu_s: int
-    """Events times members who got them, by the CPU time of the relay's process."""
+    """Deliveries, which are events times the members who got each, per second of CPU time of the relay or
+    broker."""
 
 
 def measure_relay(folder: Path, seconds: float, against: Path | None, pairs: int) -> list[dict[str, Any]]:
-    """Return a row for each case and checkout."""
+    """Measure all cases, `seconds` each. Return a row for each case and checkout.
+
+    against: another checkout to be measured, too; None: there is none. pairs: how often each case runs.
+    """
     trees = {"this": HERE} | ({"other": against.resolve()} if against is not None else {})
     rows = []
     for case, rooms, members, events_per_s in CASES:
@@ -71,7 +77,8 @@ def measure_relay(folder: Path, seconds: float, against: Path | None, pairs: int
 
 
 def measure_brokers(folder: Path, seconds: float, pairs: int) -> list[dict[str, Any]]:
-    """Return a row for each case of one room and each broker that is installed."""
+    """Measure the cases of one room, `seconds` each. Return a row for each case and each broker that is
+    installed."""
     rows = []
     for case, rooms, members, events_per_s in CASES:
         for broker in installed() if rooms == 1 else []:

@@ -1,7 +1,8 @@
-"""The relay's core by itself, in virtual time, without sockets: the cost of an event, the longest turns.
+"""The relay's core by itself, in virtual time and without sockets: the cost of an event, and the longest
+turns.
 
-A turn is one call of the hub. Members send events at random instants, heartbeats, and a report a second with
-the delays of what they were sent. All figures are CPU time.
+A turn is one call of the hub. Members send events at random instants, and heartbeats. Once a second they send
+a report with the delays of the events that they received. All figures are CPU time.
 """
 
 import gc
@@ -37,14 +38,17 @@ BEAT_AFTER = ticks(0.015)
 REPORT_AFTER_S, REPORT_SPREAD_S = 0.5, 0.25
 NOTE = encode("/s_new", "sonic-pi-beep", 1001, 0, 4)
 WARM_S = 5.0
-"""Of a room of four at 20 events/s, whose first 300 events all travel three times."""
+"""Virtual time (s) of playing before the cost is measured. In a room of four at 20 events/s the first 300
+events all travel three times."""
 BOOKS_S = 600.0
-"""So long a room's books go back."""
+"""Virtual time (s) of playing that fills a room's books, its records of what happened. They go back as
+long."""
 FILLING_PER_S = 1.0
-"""Events of a member while they are filled: enough for every pair in each ten seconds."""
+"""Events per second of each member while the books are filled. In any ten seconds that is enough for every
+pair of members."""
 PLAYED_S, PLAYED_PER_S = 20.0, 20.0
 TURNS_OF = ((1, 4), (1, 16), (1, 31), (16, 4), (64, 4))
-"""Rooms and members of which the turns are measured."""
+"""(number of rooms, members of each room) of each case in which the turns are measured."""
 
 T = TypeVar("T")
 
@@ -62,14 +66,15 @@ class _Member:
 
 
 class Core:
-    """A hub with full rooms, and the CPU time of each of its turns."""
+    """A hub whose rooms are full of members, and the CPU time of each of its turns."""
 
     def __init__(self, rooms: int, members: int) -> None:
         self._dice = random.Random(1)
         self.now = EPOCH
         self.events = 0
         self.spent_ns: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
-        """By what was called. An array, so that the collector of garbage doesn't look into it."""
+        """Name of the call -> CPU time (ns) of each of its turns. An array, because Python's garbage
+        collector doesn't look into arrays."""
         self._verdicts: list[tuple[str, Judged]] = []
         self._hub = RelayHub(
             facets=standard(LeadPolicy(), self._verdicts),
@@ -84,7 +89,8 @@ class Core:
         self._members = [self._join(f"room {number // members}") for number in range(rooms * members)]
 
     def play(self, seconds: float, events_per_s: float) -> None:
-        """Let all members play. events_per_s: of each."""
+        """Let all members play for so many seconds of virtual time. events_per_s: events per second of each
+        member."""
         dice, end = self._dice, self.now + ticks(seconds)
         plan = [
             (self.now + round(dice.random() * BEAT_EVERY), at, "beat") for at in range(len(self._members))
@@ -105,7 +111,7 @@ class Core:
         self.now = end
 
     def come_and_go(self) -> None:
-        """Let a member leave, and another one come in its place."""
+        """Let a member leave, and let another one join in its place."""
         member = self._members.pop()
         self._say("leave", member, control.Leave())
         self._members.append(self._join(member.room))
@@ -141,7 +147,11 @@ class Core:
         return _Member(room, connection, (host, 1), welcome.slot, sealer, up_s, reported=welcome.number)
 
     def _act(self, member: _Member, what: str, events_per_s: float) -> list[tuple[int, str]]:
-        """Do what a member does now; return what it does next, and when."""
+        """Do one thing for a member now: send a "report", an "event", a "beat" or a "beat after" (an event).
+
+        Return what the member does later because of it, as (when, in ticks of the virtual time; name of the
+        thing). events_per_s: events per second of each member.
+        """
         if what == "report":
             self._report(member)
             return [(self._next_report(member), "report")]
@@ -202,7 +212,7 @@ class Core:
         return done
 
     def _late_s(self, member: _Member) -> float:
-        """Return how long something is on the way between the relay and a member."""
+        """Return a random time (s) that a datagram takes between the relay and a member."""
         return member.up_s + self._dice.expovariate(1 / 0.004)
 
     def _next_report(self, member: _Member) -> int:
@@ -211,7 +221,8 @@ class Core:
 
 
 def cost_us(rooms: int, members: int, events_per_s: float, seconds: float) -> float:
-    """Return the microseconds of CPU time that an event costs, heartbeats, reports and all else included."""
+    """Return the CPU time (us) that an event costs. It includes the cost of heartbeats, reports and all other
+    turns."""
     core = Core(rooms, members)
     core.play(WARM_S, events_per_s)
     core.events = 0
@@ -221,9 +232,10 @@ def cost_us(rooms: int, members: int, events_per_s: float, seconds: float) -> fl
 
 
 def turns_ms(rooms: int, members: int) -> dict[str, tuple[float, float]]:
-    """Return, by what was called, the 99.9th percentile and the longest of the turns, ms of CPU time.
+    """Return name of the call -> (99.9th percentile, longest) of the CPU times of its turns, in ms.
 
-    Measured with ten minutes of music in all books. They include the time of Python's garbage collector.
+    The books hold ten minutes of music while the turns are measured. The times include that of Python's
+    garbage collector.
     """
     gc.collect()
     gc.freeze()  # as the relay does once it has started

@@ -1,9 +1,10 @@
-"""Sealed traffic of many rooms for one relay, as bridges would send it, and how long the verdicts take.
+"""Sealed traffic of many rooms for one relay, as bridges would send it, and the delays of the verdicts.
 
 Every member says Hello over TLS and sends events of 196 bytes at random instants, stamped half a second
 ahead. It also sends heartbeats (every 250 ms, and 15 and 90 ms after an event), four clock requests a second
-and a report once a second. The first member of each room opens its datagrams; those of the others aren't
-read. Nothing is asked for again, so datagrams dropped by the kernel are missing.
+and a report once a second. The first member of each room opens the datagrams that it receives; the others
+don't read theirs. No member asks for a lost datagram again. So events count as missing if the kernel dropped
+their datagram.
 """
 
 import asyncio
@@ -31,11 +32,13 @@ BEATS_AFTER_S = (0.015, 0.090)
 REPORT_AFTER_S = 0.5
 PAYLOAD = encode("/s_new", "sonic-pi-beep", 1001, 0, 4, *(("note", 60.0) * 8))
 WARM_S = 5.0
-"""Of a room of four at 20 events/s the first 300 events all travel three times: see `relay.wire.loss`."""
+"""Time (s) of playing before anything is measured. In a room of four at 20 events/s the first 300 events all
+travel three times: see `relay.wire.loss`."""
 GRAIN_S = 0.001
-"""Events due within so short a time are sent in one turn, so that many rooms don't keep the sender busy."""
+"""Shortest pause (s) between two bursts of sending. Events due within it are sent together, so that many
+rooms don't keep the sender busy."""
 NTP_REQUEST = b"\x23" + bytes(39)
-"""Version 4, client; the instant of sending follows."""
+"""Start of an NTP request (version 4, client); the instant of sending follows."""
 
 
 @dataclass(slots=True)
@@ -50,8 +53,9 @@ class _Member:
 
 @dataclass(slots=True)
 class Load:
-    """The result of a load. delays_ms: from sending until the kernel had the verdict, of one member of each
-    room."""
+    """The result of a load. sent: events. missing: events whose verdict never came. retimed: events that the
+    relay re-timed. delays_ms: from the sending of an event until the kernel had its verdict, at one member of
+    each room."""
 
     sent: int = 0
     missing: int = 0
@@ -64,7 +68,7 @@ class Traffic:
     """Rooms of members at one relay."""
 
     def __init__(self, port: int, *, rooms: int, members: int, events_per_s: float, spread_s: float) -> None:
-        """spread_s: over how much of a second the reports of a room are spread by slot."""
+        """spread_s: part of each second (s) over which the reports of a room are spread, by slot."""
         self._port = port
         self._rooms, self._seats = rooms, members
         self._rate, self._spread_s = events_per_s, spread_s
@@ -77,7 +81,10 @@ class Traffic:
         self._counts = False
 
     async def run(self, folder: Path, seconds: float, pid: int) -> Load:
-        """Let everybody in, play, and return the measurements of the last `seconds`. pid: of the relay."""
+        """Let all members join, then let them play. Return the measurements of the last `seconds`.
+
+        pid: process id of the relay. folder: where the relay's pinned key is kept.
+        """
         with open_socket() as read, open_socket() as unread:
             for sock in (read, unread):
                 sock.connect(("127.0.0.1", self._port))
@@ -104,7 +111,7 @@ class Traffic:
         beaten_s = time.monotonic()
         for room in range(self._rooms):
             for seat in range(self._seats):
-                if time.monotonic() > beaten_s + 1.0:  # who is silent for long is taken for gone
+                if time.monotonic() > beaten_s + 1.0:  # the relay takes silent members for gone
                     beaten_s = time.monotonic()
                     for member in self._members:
                         self._act(member, "beat", 0.0)
@@ -136,7 +143,7 @@ class Traffic:
                 planned.append((now_s + self._random.expovariate(self._rate), at, "event"))
         heapq.heapify(planned)
         while planned[0][0] < end_s:
-            # Never without a turn for what was received.
+            # Sleep even when behind, so that received datagrams are read.
             await asyncio.sleep(max(GRAIN_S, planned[0][0] - time.monotonic()))
             until_s = time.monotonic()
             while planned[0][0] <= until_s:
@@ -166,7 +173,7 @@ class Traffic:
         return [(at_s + BEAT_EVERY_S, "beat")] if what == "beat" else []
 
     def _report(self, member: _Member, now: int) -> None:
-        # Of the same numbers in all reports of a room: only one member opens them.
+        # All reports of a room give the delays of the same events: only one member opens datagrams.
         ways = self._ways[member.room][-control.report.WAYS_MAX :]
         if member.welcome.slot == self._seats:
             self._ways[member.room] = []
@@ -200,7 +207,7 @@ class Traffic:
 
 
 def cpu_ns(pid: int) -> int:
-    """Return the CPU time that a process has taken so far. Source: clock_getcpuclockid(3), Linux."""
+    """Return the CPU time (ns) that a process has taken so far. Source: clock_getcpuclockid(3), Linux."""
     return time.clock_gettime_ns(~pid << 3 | 2)
 
 

@@ -1,7 +1,8 @@
-"""Message brokers beside the relay: the CPU time that redis and mosquitto take to pass the same events on.
+"""Message brokers to compare the relay with: the CPU time that redis and mosquitto take to pass the same
+events on.
 
-Each member is subscribed to its room's one channel and publishes there. Brokers neither seal, judge, number,
-repair nor compare. Optional: only those that are installed are measured.
+All members of the one room subscribe to one channel and publish there. Brokers neither seal, judge, number,
+repair nor compare. They are optional: only those that are installed are measured.
 """
 
 import asyncio
@@ -26,14 +27,14 @@ CONNECT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """How to start a broker on a port, in a folder of its own, and what its clients send."""
+    """How to start a broker, given its port and a folder of its own, and the bytes that its clients send."""
 
     program: str
     start: Callable[[str, Path], list[str]]
     subscribe: bytes
-    """Sent first, by a member that listens."""
+    """The first bytes on the connection on which a member listens."""
     greet: bytes
-    """Sent first, by a member that publishes."""
+    """The first bytes on the connection on which a member publishes."""
     publish: Callable[[bytes], bytes]
 
 
@@ -53,7 +54,8 @@ def _mqtt_text(text: bytes) -> bytes:
 
 
 def _mosquitto_settings(port: str, place: Path) -> Path:
-    """Write settings for a broker that sends small messages at once, as redis and the relay do."""
+    """Write mosquitto's settings and return their file. By them it sends small messages at once, as redis and
+    the relay do."""
     path = place / "mosquitto.conf"
     path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n")
     return path
@@ -78,7 +80,7 @@ BROKERS = (
         lambda payload: _mqtt(0x30, _mqtt_text(CHANNEL) + payload),
     ),
 )
-"""Sources: redis.io, RESP; OASIS, MQTT 3.1.1."""
+"""The brokers that can be measured. Sources of their protocols: redis.io, RESP; OASIS, MQTT 3.1.1."""
 
 
 def installed() -> list[Broker]:
@@ -87,7 +89,8 @@ def installed() -> list[Broker]:
 
 
 def measure_broker(broker: Broker, place: Path, members: int, events_per_s: float, seconds: float) -> Load:
-    """Return what came of `members` who send `events_per_s` each to each other through a broker."""
+    """Let `members` send `events_per_s` each to each other through a broker for `seconds`, and return the
+    result."""
     port = find_ports(1).scsynth
     with Stage() as stage:
         command = [shutil.which(broker.program) or "", *broker.start(str(port), place)]
@@ -141,7 +144,7 @@ async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def _listen(reader: asyncio.StreamReader, load: Load | None, counts: list[bool]) -> None:
-    """Read all that comes; note its delays if `load` is given and it is counted."""
+    """Read all that comes. If there is a `load` and counts[0] is true, add the delays of the events to it."""
     rest = b""
     while data := await reader.read(1 << 16):
         if load is None:

@@ -1,17 +1,18 @@
-"""The soak: three genuine Sonic Pis for half an hour, other examples every minute, stopped and started.
+"""The soak: three genuine Sonic Pis play for half an hour, other examples in every cycle of a minute.
 
-Each cycle plays, stops, lets everything fade and is compared by the recorders on its own, so memory here
-stays small however long it runs. In the silence between cycles it takes the counts that must stay flat:
-memory and file handles of relay, bridges and shims; nodes in each scsynth; buses and buffers in use by the
-recordings.
+In each cycle all play, one is stopped and started again, then all are stopped and everything fades. Each
+cycle's recordings are compared on their own, so memory here stays small however long the soak runs. In the
+silence at the end of a cycle the soak takes the counts that must stay flat: memory and file handles of relay,
+bridges and shims; nodes in each scsynth; buses and buffers in use by the recordings.
 
-Sonic Pi 3.2.2 itself leaves runs behind. At a stop a thread of it may end with PromiseAlreadyDeliveredError
-(runtime.rb). Then it never frees that run's group and mixer, with scsynth alone too. Such nodes are counted
-apart (`kept`): those that Sonic Pi never asked to be freed. The report has the errors in its log beside them.
-Growth beyond these nodes is ours and fails.
+Sonic Pi 3.2.2 itself leaves runs behind, with plain scsynth too. At a stop one of its threads may end with
+PromiseAlreadyDeliveredError (runtime.rb). Then it never frees that run's group and mixer. Nodes that Sonic Pi
+never asked to be freed are counted apart (`kept`). The report shows beside them how many such errors Sonic
+Pi's log has. Growth beyond these nodes is our own fault, and the soak fails.
 
-A late event fails. But the report says how many late events met a standstill of the whole machine
-(stillwatch.py), and how much of its processors' time the host of a virtual machine kept for others.
+The soak also fails if an event is late. But the report says how many late events met a standstill of the
+whole machine (stillwatch.py). It also says how much time of a virtual machine's processors its host kept for
+others.
 """
 
 import json
@@ -45,55 +46,66 @@ from matplotlib.figure import Figure
 
 NAMES = ("anna", "bob", "cleo")
 LEAD_MS = 250.0
-"""The lead of a safe room (`jamrelay serve --profile safe`), fixed for half an hour that must not fail."""
+"""Lead (ms) of a safe room (`jamrelay serve --profile safe`). It is fixed, because the half hour must not
+fail."""
 CYCLE_S = 60.0
 QUIET_S = 14.0
 """Silent part of each cycle (s). Sonic Pi's longest kill_delay is 8 s, its own fade 1.7 s."""
 RESTART_AT = 0.5
 """Share of the playing part after which one member stops and starts again."""
 STALL_REACH_S = 0.3
-"""Reach (s) of a standstill. An untimed event is due 200 ms after its emission, and scsynth wants it a little
-before."""
+"""An event that is due up to this long (s) after a standstill counts as met by it. An untimed event is due
+200 ms after its emission, and scsynth wants it a little before."""
 SONIC_PI_ERROR = "PromiseAlreadyDeliveredError"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 
 
 KEPT = {"synths": "kept_synths", "groups": "kept_groups", "buses_in_use": "kept_buses"}
-"""Count -> the count of those that Sonic Pi itself keeps."""
+"""Name of a count -> name of the count of those among them that Sonic Pi itself keeps."""
 FLAT = ("memory_mb", "handles", "synths", "groups", "buses_in_use", "buffers_loaded")
-"""The counts that must stay flat, by name: of each process or scsynth in the silence after a cycle."""
+"""Names of the counts that must stay flat. Each is taken in the silence after a cycle, for every process (the
+first two) or for every performer's scsynth (the others)."""
 FAULTS = ("missing", "late", "out_of_order", "different")
 
 
 @dataclass(slots=True)
 class Cycle:
-    """One cycle. at_s: when it began, in seconds of the soak. playing: which example each Sonic Pi played."""
+    """One cycle. at_s: when it began, in s after the start of the soak. playing: performer -> example that it
+    played."""
 
     at_s: float
     playing: dict[str, str]
     found: dict[str, float] = field(default_factory=dict)
-    """By name: events, FAULTS and re-timed ones; the least margin in ms and the greatest spread in us.
+    """Name -> figure of this cycle: numbers of events, of each of FAULTS and of re-timed events, and these:
 
-    late_in_stalls: of the late ones, those due within STALL_REACH_S after a moment in which the whole machine
-    stood still. steal_s: seconds of its processors that the host of a virtual machine kept for others.
-    sonic_pi_errors: threads of Sonic Pi that have ended so far with its PromiseAlreadyDeliveredError.
+        late_in_stalls     late events due in a standstill of the machine, or within STALL_REACH_S after one
+        stalls             standstills of the whole machine
+        stall_ms_max       the longest of them
+        steal_s            time that the host of a virtual machine kept its processors for others
+        margin_ms_min      least margin of an event
+        timetag_spread_us  greatest spread between the members' timetags of an event
+        sonic_pi_errors    threads of Sonic Pi that have ended with PromiseAlreadyDeliveredError
+
+    The errors of Sonic Pi are counted since the start of the soak, the others in this cycle.
     """
     counts: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By name, FLAT and the values of KEPT, then by process or performer."""
+    """Name of a count (of FLAT, or a value of KEPT) -> process or performer -> the count."""
 
 
 class Tail:
-    """A recording read piece by piece, each line once; knows which buses are taken and buffers loaded."""
+    """A recording read piece by piece, each line once. It keeps account of the buses taken and the buffers
+    loaded."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._at = 0
         self.live: dict[int, int] = {}
-        """synth -> the internal bus it reads from. Such an FX or mixer keeps one of Sonic Pi's buses
-        taken."""
+        """Synth -> the internal bus that it reads from. Only FX and mixers read one. Each keeps one of Sonic
+        Pi's buses taken while it lives."""
         self.buffers: set[int] = set()
         self.kept: dict[int, str] = {}
-        """node -> address that made it: groups and mixers that Sonic Pi has not asked to be freed."""
+        """Node -> address of the message that made it, for groups, FX and mixers that Sonic Pi has not asked
+        to be freed."""
 
     def read(self) -> Recording:
         with self._path.open("rb") as file:
@@ -130,7 +142,8 @@ class Tail:
 
 
 def nodes_of(port: int) -> tuple[int, int]:
-    """Return (synths, groups) of the scsynth on `port`, by its own count. Raises StageError."""
+    """Return (number of synths, number of groups) in the scsynth on `port`, as it counts them. Raises
+    StageError."""
     try:
         _, args = ask(port, message("/status"))
     except OSError as error:
@@ -139,7 +152,7 @@ def nodes_of(port: int) -> tuple[int, int]:
 
 
 def soak(minutes: float, progress: Progress) -> list[Cycle]:
-    """Play for so many minutes and return the cycles."""
+    """Let three Sonic Pis play for so many minutes, and return the cycles. Raises StageError."""
     cycles: list[Cycle] = []
     shipped = list(examples().values())
     step = progress.add_task("booting three Sonic Pis", total=minutes * 60)
@@ -213,18 +226,21 @@ def soak(minutes: float, progress: Progress) -> list[Cycle]:
 
 
 def stalls_of(log: Path, from_ns: int) -> list[tuple[int, int]]:
-    """Return the moments since `from_ns` in which the machine stood still (from, to in ns since 1970)."""
+    """Return each standstill of the machine that ended at `from_ns` or later, as (from, to). All are Unix ns.
+
+    log: the output of stillwatch.py.
+    """
     pairs = (line.split() for line in log.read_text().splitlines())
     return [(int(at), int(to)) for at, to in (pair for pair in pairs if len(pair) == 2) if int(to) >= from_ns]
 
 
 def is_in(event: MatchedEvent, stalls: list[tuple[int, int]]) -> bool:
-    """Tell whether an event was due in such a moment, or soon after it."""
+    """Tell whether an event was due in one of these standstills, or within STALL_REACH_S after it."""
     return any(at <= event.due_ns <= to + round(STALL_REACH_S * 1e9) for at, to in stalls)
 
 
 def counts_of(jam: Jam, tails: dict[str, Tail], ports: dict[str, int]) -> dict[str, dict[str, float]]:
-    """Return the counts of a cycle: by name, then by process or performer."""
+    """Return the counts at the end of a cycle: name of the count -> process or performer -> the count."""
     assert jam.relay is not None
     processes = {"relay": psutil.Process(jam.relay.pid)}
     for name in NAMES:

@@ -1,9 +1,10 @@
 """Still-watch: writes down the moments at which this machine stood still, by a sleeper that woke up late.
 
-    stillwatch.py       a line a standstill on stdout: from, to, in ns since 1970
+    stillwatch.py       prints a line for each standstill: its start and its end, in ns since 1970
 
 A virtual machine stands still as a whole while its host gives its processors to others. Nothing in it can be
-in time then, and only a sleeper can notice. This one runs above everything but sound. Standard library only.
+in time then, and only a sleeper can notice. This sleeper has a higher priority than everything but sound
+(jackd and its clients). Standard library only.
 """
 
 import contextlib
@@ -21,7 +22,8 @@ PRIORITY = 3
 
 
 def naps() -> Iterator[tuple[int, int] | None]:
-    """Sleep for TICK_S again and again; yield (from, to), in Unix ns, for a nap that took STALL_NS longer."""
+    """Sleep for TICK_S again and again. After each nap yield (from, to) in Unix ns if the nap took more than
+    STALL_NS longer, else None."""
     while True:
         asleep_ns = time.time_ns()
         time.sleep(TICK_S)

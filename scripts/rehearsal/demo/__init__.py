@@ -1,1 +1,1 @@
-"""Demo: the main job, shown."""
+"""Demo: shows what jamrelay is for, a jam of three, and checks that it went well."""

@@ -34,18 +34,20 @@ from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.terminal import SETTINGS, progress_on, told_in_words
 
 PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
-"""Member -> the one of Sonic Pi's own examples that it plays: samples, FX and synths among them."""
+"""Member -> name of the example that it plays. The examples come with Sonic Pi; together they use samples, FX
+and synths."""
 
 SETTLE_S = 2.0
-"""Silence (s) after booting. Clocks lock in it, and the comparison's window begins in it."""
+"""Time (s) of silence after booting, in which the clocks lock. The comparison's window begins at its end."""
 FIRST_SECOND_S = 1.0
-"""Time (s) from the first run on in which re-timing is allowed: Sonic Pi has delays when it uses anything
-first."""
+"""Time (s) from the start of the first run on in which events may be re-timed, because Sonic Pi is slow when
+it uses anything for the first time."""
 FADE_S = 4.0
-"""Time (s) after the stop: Sonic Pi fades out for 1.7 s and frees, then everything has arrived."""
+"""Time (s) of waiting after the stop. Sonic Pi fades out for 1.7 s and frees its nodes; then everything has
+arrived."""
 REPORT_S = 4.5
-"""Time (s) for the last reports. A second is reported half a second after its end, and compared soon
-after."""
+"""Time (s) from the end of the comparison's window until the last reports are in. A bridge reports a second
+half a second after the second's end, and the relay compares the reports soon after."""
 
 
 def perform(
@@ -59,7 +61,8 @@ def perform(
 ) -> DemoOutcome:
     """Play the jam and return the findings. WAV files and picture go to `output`.
 
-    embedded: with stand-ins for Sonic Pi and scsynth. Raises StageError, SoundError, RelayLogError.
+    with_proof: also prove the jam from the relay's log. embedded: use stand-ins for Sonic Pi and scsynth.
+    Raises StageError, SoundError, RelayLogError.
     """
     step = progress.add_task("starting the relay", total=None)
     shipped = traffic() if embedded else examples()
@@ -143,9 +146,9 @@ def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
 
 
 def proof_of(jam: Jam, room: dict[str, Any], output: Path, progress: Callable[[], None]) -> Proof:
-    """Prove the jam that was just played, rendered if that can be done here.
+    """Prove the jam that was just played. Its sound is rendered if this machine can do so.
 
-    Raises StageError, RelayLogError.
+    room: the room's statistics, which name the members' slots. Raises StageError, RelayLogError.
     """
     slots = {member["name"]: int(member["slot"]) for member in room["members"]}
     if not isinstance(jam, EmbeddedJam):
@@ -156,7 +159,8 @@ def proof_of(jam: Jam, room: dict[str, Any], output: Path, progress: Callable[[]
 
 
 def last_words(jam: Jam, early: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Return the room's statistics and ""; if the relay is dead, the early ones and words for it."""
+    """Return (the room's statistics now, ""). If the relay has ended, return (`early`, a sentence that says
+    so)."""
     assert jam.relay is not None
     status = jam.relay.poll()
     if status is None:

@@ -1,7 +1,7 @@
 """Outcome of a demo: all findings, the reasons why it is not as promised, and its display.
 
 Pure but for printing. The recorders' comparison, the relay's statistics and, if asked for, the proof stand
-beside each other. Any of them alone can spoil the outcome.
+beside each other. A fault in any one of them makes the outcome a failure.
 """
 
 from dataclasses import dataclass
@@ -44,18 +44,20 @@ class DemoOutcome:
     retimed_later: int
     late_lines: dict[str, int]
     levels_dbfs: dict[str, float]
-    """Level of each member's own sound in real time; empty if nothing sounds."""
+    """Level (dBFS) of each member's own sound, recorded in real time; empty for stand-ins, which make no
+    sound."""
     seconds: float
     bounds_us: list[float]
     relay_trouble: str = ""
-    """How the relay ended, if it did: each member goes on playing at home, but not as one jam."""
+    """How the relay ended; "" if it didn't. Without it each member goes on playing at home, but not as one
+    jam."""
     embedded: bool = False
     proof: Proof | None = None
-    """None: not asked for."""
+    """None if no proof was asked for, or if the relay had ended by then."""
 
     @property
     def troubles(self) -> list[str]:
-        """Return in words why the jam was not as promised; none if it was."""
+        """Return the reasons, in words, why the jam was not as promised; [] if it was."""
         found: list[str] = [self.relay_trouble] if self.relay_trouble else []
         if not self.comparison.coherent:
             found.append(f"{self.comparison.diverging} of {self.comparison.events} events differ somewhere")

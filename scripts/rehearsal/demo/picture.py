@@ -45,7 +45,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "o": {"ms": 9, "mfc": "white", "mec": VERMILION, "mew": 2.0},
     "|": {"ms": 10, "mec": MARGIN_COLOURS(0.8), "mew": 1.6},
 }
-"""Look of each marker."""
+"""Marker of matplotlib -> its look. "v": late; "o": missing; "D": any other fault; "|": an event in time."""
 
 
 def draw(
@@ -53,7 +53,8 @@ def draw(
 ) -> Path:
     """Draw a comparison to a PNG and return its path.
 
-    Every lane has a sub-lane for each slot that played, the same in all lanes; names: slot -> who plays it.
+    Every lane has a sub-lane for each slot that played, in the same order in all lanes. names: slot -> name
+    of its player.
     """
     members = list(comparison.members.values())
     slots = sorted({margin.event.slot for result in members for margin in result.margins})
@@ -148,7 +149,7 @@ def draw_histogram(
     counts, _ = numpy.histogram(margins_ms, edges_ms)
     centres_ms = (edges_ms[:-1] + edges_ms[1:]) / 2
     colours = [VERMILION if ms < comparison.needed_ms else MARGIN_COLOURS(scale(ms)) for ms in centres_ms]
-    # The square root keeps a single straggler visible beside hundreds in time.
+    # By the square root a single late event stays visible beside hundreds in time.
     axes.bar(centres_ms, numpy.sqrt(counts), width=edges_ms[1] - edges_ms[0], color=colours, zorder=2)
     axes.axvline(comparison.needed_ms, color=VERMILION, lw=1.2, ls=(0, (4, 2)), zorder=3)
     if result.margins:

@@ -24,7 +24,8 @@ def traffic() -> dict[str, Path]:
 
 
 def traffic_s() -> float:
-    """Return the time (whole seconds) that every recorded run plays before its stop."""
+    """Return how long (whole seconds) every recorded run plays before its stop: the shortest of these
+    times."""
     stops = []
     for path in traffic().values():
         entries = [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
@@ -35,7 +36,8 @@ def traffic_s() -> float:
 class StandIn(Performer):
     """A replayer in Sonic Pi's place and a sink in scsynth's; otherwise used like any performer.
 
-    root: the folder that it takes for Sonic Pi's own. It needs no jackd, no namespaces and no rights.
+    A stand-in needs no jackd, no namespaces and no rights. root: the folder that the replayer takes for Sonic
+    Pi's own.
     """
 
     def __init__(self, name: str, index: int, home: Path, launcher: list[str | Path], root: Path) -> None:

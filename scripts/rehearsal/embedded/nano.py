@@ -1,6 +1,8 @@
-"""Nano: renders one score with nanosynth's scsynth; a program, since a process can have one world only.
+"""Nano: renders one score with nanosynth's scsynth.
 
-nano.py SCORE WAV SAMPLE_RATE CHANNELS
+    nano.py SCORE WAV SAMPLE_RATE CHANNELS
+
+It is a program of its own, because a process can have only one of nanosynth's scsynths in its life.
 """
 
 import sys

@@ -7,8 +7,9 @@ a file of recorded traffic) and waits for the answers that Sonic Pi waits for. T
 input: "play FILE" sends a recorded run, "stop" the recorded end of that run. At the end of the input it
 quits, as Sonic Pi does.
 
-Every message leaves at its recorded instant moved to now. Its timetag is moved by the same amount, so its
-lead is the genuine one. Sonic Pi's folder in paths becomes ROOT.
+The recorded instants at which datagrams left, and their timetags, are all moved by the same amount from the
+recording's time to now. So every message has its genuine lead. In paths, ROOT takes the place of Sonic Pi's
+folder.
 
 Standard library only. Traffic: JSON lines {"t": seconds, "hex": datagram}, timetags counted from t = 0. The
 line with "stop" begins the end of the run.
@@ -39,7 +40,7 @@ BOOTED = "replayer: booted"
 SONIC_PIS_FOLDER = "/usr/share/sonic-pi"
 READY = "SuperCollider 3 server ready"
 READY_S = 60.0
-"""Patience (s), here and below: Sonic Pi's own."""
+"""How long (s) to wait until scsynth is ready. This limit and the next three are Sonic Pi's own."""
 STATUS_S = 30.0
 ANSWER_S = 10.0
 QUIT_S = 2.0
@@ -58,7 +59,8 @@ SERVER_INFO = "/sonic-pi/server-info"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One recorded datagram. at_s: from the start of its file."""
+    """One recorded datagram. at_s: seconds from the start of its file. stops: whether it begins the end of
+    the run."""
 
     at_s: float
     datagram: bytes
@@ -78,7 +80,8 @@ def read(path: Path, root: Path) -> list[Sent]:
 
 
 def moved_path(datagram: bytes, root: Path) -> bytes:
-    """Return a bare message that names a file with this machine's folder; anything else as it is."""
+    """Return a datagram that is a bare load from a file or folder, with its path moved to `root`; any other
+    datagram as it is."""
     if not datagram.startswith((b"/b_allocRead\0", b"/d_loadDir\0")):
         return datagram
     address, args = parse_message(datagram)
@@ -165,7 +168,8 @@ class Replayer:
         raise ReplayError(f"no {wanted} from scsynth within {timeout_s:.0f} s")
 
     def retimed(self, entry: Sent, from_s: float, to_s: float) -> bytes:
-        """Return the datagram as it must be if instant from_s of the recording is Unix time to_s."""
+        """Return the datagram with its timetag moved so that second from_s of the recording becomes Unix time
+        to_s."""
         return moved(entry.datagram, (NTP_UNIX_OFFSET_S << 32) + round((to_s - from_s) * 2**32))
 
     def play(self, path: Path) -> None:
@@ -175,7 +179,7 @@ class Replayer:
         self.schedule(entries[:end])
 
     def stop(self) -> None:
-        """Send the end of the run now, in place of the rest of the run."""
+        """Send the recorded end of the run from now on, in place of the rest of the run."""
         if not self.ends:
             return  # nothing runs, or its end is under way
         self.waiting.clear()
@@ -238,7 +242,7 @@ class Replayer:
             sock.sendto(datagram, self.to)
 
     def quit(self) -> None:
-        """Leave as Sonic Pi does, and see to it that scsynth ends."""
+        """Quit scsynth as Sonic Pi does, and make sure that it ends."""
         if self.child is None:
             return
         self.send(string("/quit") + string(","), self.sock)

@@ -3,15 +3,15 @@
     sink -v                  prints its version
     sink -u PORT FLAGS...    listens on UDP PORT of -B (127.0.0.1) until /quit or SIGTERM
 
-Environment: REHEARSAL_SINK_RECORDING, a file to which it appends every datagram, as a recorder does. An
-experiment with up to 16 members on one machine, or one that measures a program's delay, saves a process that
-way; the timestamps are the kernel's as well.
+Environment: REHEARSAL_SINK_RECORDING, a file to which it appends every datagram with the kernel's timestamp,
+as a recorder does. Then no recorder has to run in front of it. That matters to experiments with up to 16
+members on one machine, and to those that measure a program's delay.
 
 It keeps a tree of groups and synths, so that clients of /notify get /n_go, /n_end and /fail. Synths end when
 their envelope should, FX and mixers when they are freed. Like scsynth with jackd at 256 frames it takes a
-bundle LATENCY_S before its timetag. It never complains of late ones, because this program's own delays prove
-nothing; the recorder in front of it has the kernel's timestamps. Standard library only: it starts as fast as
-the genuine one.
+bundle LATENCY_S before its timetag. It never complains of late bundles, because this program's own delays
+prove nothing; a recorder's timestamps are the kernel's. Standard library only: it starts as fast as the
+genuine one.
 """
 
 import contextlib
@@ -42,12 +42,12 @@ GREETING = (
     "SuperCollider 3 server ready."
 )
 LATENCY_S = 0.016
-"""Time (s) by which a bundle is taken before its timetag: three blocks of 256 frames at 48 kHz."""
+"""A bundle is taken this long (s) before its timetag: three blocks of 256 frames at 48 kHz."""
 SYNTH_S = 1.0
 """Duration (s) of a synth without an envelope of its own."""
 ENVELOPE = ("attack", "decay", "sustain", "release")
 STAYING = ("-fx_", "-mixer", "-basic_mixer", "-scope", "-recorder", "-amp_stereo_monitor")
-"""Parts of the names of synthdefs that play until they are freed."""
+"""Synths play until they are freed if the name of their synthdef contains one of these."""
 
 Address = tuple[str, int]
 
@@ -56,7 +56,8 @@ class RecordingSocket(socket.socket):
     """A socket that writes down every datagram it receives, as `rehearsal.rigs.recorder` does."""
 
     def __init__(self, sock: socket.socket, path: Path, meta: dict[str, object]) -> None:
-        """Take over a socket, and append to the file at `path`. Raises OSError."""
+        """Take the place of `sock`. Append first `meta` and then every datagram to the file at `path`. Raises
+        OSError."""
         super().__init__(fileno=sock.detach())
         self.lost = 0
         self.file = path.open("a", encoding="ascii")
@@ -206,7 +207,7 @@ class Sink:
         return True
 
     def end(self, node: int) -> None:
-        """End a node, and before it all that is inside of it; nothing happens if it has ended already."""
+        """End a node, and before it all nodes inside it. Nothing happens if the node has ended already."""
         found = self.nodes.by_id.get(node)
         if found is None or found.parent is None:
             return

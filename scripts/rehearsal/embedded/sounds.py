@@ -62,9 +62,11 @@ def is_complete(root: Path) -> bool:
 
 
 def root(folder: Path) -> Path:
-    """Return a folder laid out as Sonic Pi's own: the cache, or, without it, placeholders made in `folder`.
+    """Return a folder laid out as Sonic Pi's own: the cache if it is complete, else one with placeholders in
+    `folder`.
 
-    The placeholders are short silent files: bridges pass a load on only if there is such a file.
+    The placeholders are short silent files. They are needed, because bridges pass the load of a file on only
+    if the file exists.
     """
     if is_complete(CACHE):
         return CACHE
@@ -79,7 +81,8 @@ def root(folder: Path) -> Path:
 
 
 def engine() -> tuple[Engine | None, str]:
-    """Return an engine that renders here and ""; without engine, synthdefs or samples None and the reason."""
+    """Return (an engine that renders on this machine, ""). If the engine, synthdefs or samples are missing,
+    return (None, the reason)."""
     if not is_complete(CACHE):
         return None, "no synthdefs and samples; scripts/prepare --embedded fetches them if npm is there"
     if importlib.util.find_spec("nanosynth") is None:
@@ -88,7 +91,8 @@ def engine() -> tuple[Engine | None, str]:
 
 
 def run_nanosynth(score: Path, wav: Path, sample_rate: int, channels: int) -> None:
-    """Render with nanosynth, in a process of its own: it can have one world in its life."""
+    """Render with nanosynth, in a new process, because a process can have only one of nanosynth's scsynths in
+    its life."""
     nano = Path(__file__).resolve().parent / "nano.py"
     run_engine([sys.executable, str(nano), str(score), str(wav), str(sample_rate), str(channels)], wav)
 

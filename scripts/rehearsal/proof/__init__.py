@@ -1,1 +1,1 @@
-"""Proof: whether all scsynths of a room were handed the same."""
+"""Proof: whether all scsynths of a room were handed the same messages, in the same order and in time."""

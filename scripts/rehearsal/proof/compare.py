@@ -1,8 +1,9 @@
 """Comparison: did all scsynths of a room get the same events, in the same order, in time?
 
 Pure. The only input are the recorders' recordings. Room messages are those about nodes or buffers of a slot
-from 1 on (see slots.py). scsynth's order is (timetag, then arrival). The timetag is masked when bytes are
-compared. The distance between the members' timetags is reported and bounded on its own.
+from 1 on (see slots.py). scsynth executes messages in the order of their timetags, and those with equal
+timetags in the order of arrival. Timetags are left out when bytes are compared: how far apart the members'
+timetags of an event lie is reported, and bounded, by itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +16,14 @@ from rehearsal.proof.slots import slot_of
 from rehearsal.rigs.recording import RecordedMessage, Recording
 
 NEEDED_MS = 20.0
-"""Least time (ms) before its due. scsynth takes a bundle up to 17 ms early with jackd at 256 frames, 63 ms at
-1024 (measured)."""
+"""An event is late unless it reaches scsynth at least this long (ms) before its due. scsynth takes a bundle
+up to 17 ms early with jackd at 256 frames, 63 ms at 1024 (measured)."""
 CLOCK_BOUND_MS = 5.0
-"""Default bound (ms) of the distance between members' timetags of one event. Pass the clocks' stated
-bound."""
+"""Greatest distance (ms) allowed between members' timetags of one event, unless the caller passes another.
+Pass the bound that the members' clocks state."""
 MATCH_MS = 20.0
-"""Distance (ms) within which equal bytes are the same event. Sonic Pi repeats no message faster for one node
-(measured)."""
+"""Two members' messages with equal bytes are the same event if their timetags lie at most this far apart
+(ms). Sonic Pi repeats no message faster for one node (measured)."""
 NAMED_IN_REPORT = 5
 
 
@@ -46,7 +47,8 @@ class Margin:
 
 @dataclass(frozen=True, slots=True)
 class MemberResult:
-    """The messages of one member's scsynth, held against all others. Events are named, not only counted."""
+    """The messages of one member's scsynth, compared with those of all others. Events are named, not only
+    counted."""
 
     member: str
     received: int
@@ -54,15 +56,17 @@ class MemberResult:
     """Events that others got and this member didn't."""
     late: tuple[MatchedEvent, ...]
     out_of_order: tuple[MatchedEvent, ...]
-    """The fewest events that would have to move to give the common order."""
+    """The fewest events that would have to move to give this member the common order."""
     different: tuple[MatchedEvent, ...]
     """Events with other bytes than most members got."""
     mistimed: tuple[MatchedEvent, ...]
-    """Events with a timetag further than the clock bound from the members' median."""
+    """Events whose timetag at this member lies further than the clock bound from the median of all members'
+    timetags."""
     timetag_spread_us: float
-    """Greatest distance of one of its timetags from another member's."""
+    """Greatest distance (us) between this member's timetag of an event and another member's timetag of it."""
     margins: tuple[Margin, ...] = field(repr=False)
-    """Margins in the order of the dues. Bare messages have none."""
+    """The margins of the timed events that this member got, in the order of their dues. Bare messages have no
+    margin."""
 
     @property
     def margin_ms_min(self) -> float:
@@ -77,7 +81,7 @@ class MemberResult:
         return self.margin_ms_at(0.5)
 
     def margin_ms_at(self, share: float) -> float:
-        """Return the nearest-rank quantile of the margins in ms; nan without any."""
+        """Return the nearest-rank quantile of the margins in ms; nan if there are no margins."""
         ordered = sorted(margin.margin_ms for margin in self.margins)
         return quantile(ordered, share) if ordered else float("nan")
 
@@ -95,7 +99,7 @@ class MemberResult:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The result for a room and a window."""
+    """The result for a room and a window of time. The window is [from_ns, to_ns) in Unix ns."""
 
     members: Mapping[str, MemberResult]
     from_ns: int
@@ -122,11 +126,13 @@ class Comparison:
 
     @property
     def coherent(self) -> bool:
-        """Whether sameness is proven: there were events, nothing was lost unseen, and no fault."""
+        """Whether sameness is proven: there were events, none has a fault, and the recorders lost no
+        datagram."""
         return self.events > 0 and self.dropped == 0 and self.diverging == 0
 
     def report(self) -> str:
-        """Return the result as text, a line a member, with the first events of each fault by name."""
+        """Return the result as text: one line for each member, with the first events of each fault by
+        name."""
         verdict = "coherent" if self.coherent else f"NOT coherent, divergence {self.divergence:.4%}"
         if not self.events:
             verdict = "nothing to compare: no room event in the window"
@@ -161,8 +167,9 @@ def compare(
 ) -> Comparison:
     """Compare the members' scsynths over the events due in [from_ns, to_ns) (Unix ns).
 
-    Events are matched over a wider stretch and cut to the window afterwards, so that no edge tears one apart.
-    A bare message counts if any member got it within the window.
+    Events are matched over a longer time, and those outside the window are left out afterwards. So an event
+    at an edge of the window keeps the messages of all members. A bare message counts if any member got it
+    within the window. is_room: tells whether a message is one of the room's.
     """
     match_ns = round(max(MATCH_MS, 2 * clock_bound_ms) * 1e6)
     timed: dict[str, list[RecordedMessage]] = {}
@@ -194,7 +201,8 @@ def judge(
     needed_ms: float,
     clock_bound_ms: float,
 ) -> Comparison:
-    """Name the faults of matched events. See compare for the arguments."""
+    """Return the comparison of matched events: each member's margins, and its faults by event. Arguments as
+    of compare."""
     moved = out_of_order(timed, list(recordings))
     for slot in sorted({event.slot for event in bare}):
         of_slot = [event for event in bare if event.slot == slot]
@@ -253,10 +261,11 @@ def off_others_ns(event: MatchedEvent, member: str) -> int:
 
 
 def out_of_order(events: Sequence[MatchedEvent], members: Sequence[str]) -> dict[str, list[MatchedEvent]]:
-    """Return for each member the events that stand elsewhere than in the common order.
+    """Return member -> the events that stand at another place in its order than in the common order.
 
-    The common order is the member's order that leaves the others the fewest moves; among equals, the first
-    member's. An event that this member never got has no place in it and isn't judged.
+    The common order is that of one member: the one from whose order the fewest events of the others must be
+    moved. If several members are equal in that, it is the first of them. An event that this member never got
+    has no place in the common order and isn't judged.
     """
     orders = {member: scsynth_order(events, member) for member in members}
     best: dict[str, list[int]] | None = None
@@ -274,8 +283,8 @@ def out_of_order(events: Sequence[MatchedEvent], members: Sequence[str]) -> dict
 
 
 def scsynth_order(events: Sequence[MatchedEvent], member: str) -> list[int]:
-    """Return the positions (in `events`) of the member's events, in the order in which its scsynth runs
-    them."""
+    """Return the indices in `events` of the events that the member got, in the order in which its scsynth
+    runs them."""
 
     def key(at: int) -> tuple[int, int]:
         # Not t_ns: two datagrams may share a kernel timestamp, their order in the recording is their order.

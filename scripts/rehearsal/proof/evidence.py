@@ -1,6 +1,7 @@
-"""Evidence: a jam's recordings and the relay's log of one and the same quiet moment, and their proof.
+"""Evidence: a jam's recordings and the relay's log, both read at one quiet moment, and the jam's proof from
+them.
 
-The shell around `prove`: reads files, waits until nothing is under way, and renders.
+`prove` judges and does no I/O. This module reads the files, waits until nothing is under way, and renders.
 """
 
 import time
@@ -19,15 +20,19 @@ from rehearsal.rigs.machine import StageError
 from rehearsal.rigs.recording import Recording, timetag_at
 
 QUIET_S = 1.0
-"""No event may have been due for this long (s): then the recordings have everything that was due."""
+"""The room is quiet if no event was due within this long (s). Then the recordings have everything that was
+due."""
 FLUSH_S = 0.5
-"""Time (s) for a recorder to write: it does so within 0.2 s."""
+"""Time (s) given to the recorders to write to their files. A recorder does so within 0.2 s."""
 QUIET_S_MAX = 20.0
 """Longest wait (s) for quiet: Sonic Pi frees the last FX up to 8 s after a stop."""
 
 
 def settled(jam: Jam) -> tuple[dict[str, Recording], list[LoggedEvent]]:
-    """Return recordings and log between which nothing happened. Raises StageError, LogError."""
+    """Wait until the room is quiet. Return its recordings by member, and the relay's log of the same moment.
+
+    Nothing was logged while the recordings were read. Raises StageError, RelayLogError.
+    """
     if jam.event_log is None:
         raise StageError("the relay was started without an event log")
     deadline_s = time.monotonic() + QUIET_S_MAX
@@ -83,9 +88,10 @@ def prove_jam(
     output: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> Proof:
-    """Prove the jam that has just been played. slots: by name, of all players.
+    """Prove the jam that has just been played. slots: name -> slot, of all players.
 
-    The rendered mix is kept as proof.wav in `output`. Raises StageError, LogError.
+    render: None if nothing can be rendered; why_silent then gives the reason. The rendered mix is kept as
+    proof.wav in `output`. Raises StageError, RelayLogError.
     """
     recordings, log = settled(jam)
     proof = prove(recordings, slots, log, render, jam.folder, progress, why_silent)

@@ -1,7 +1,8 @@
 """The host's own part of a scsynth's tree: one root group and one mixer strip for each slot, in slot order.
 
-Pure. A bridge builds this part in an order, and with add actions, that depend on who joined first. Only the
-resulting tree counts. So the proof checks that tree, and renders a canonical one with taps for the stems.
+Pure. The host is the machine of one member. Its bridge builds this part in an order, and with add actions,
+that depend on who joined first. Only the resulting tree counts. So the proof checks that tree. For the render
+it builds the tree in one canonical order, and adds taps for the stems, which are the members' own sounds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,7 @@ class HostTreeError(ValueError):
 
 
 def is_root_group(message: RecordedMessage) -> bool:
-    """Tell whether a message makes a slot's root group: bare, and only a bridge does that."""
+    """Tell whether a message makes a slot's root group. Such a message is bare, and only bridges send it."""
     node = node_of(message)
     return (
         message.address == "/g_new"
@@ -84,9 +85,11 @@ def first_bus(slot: int) -> int:
 
 
 def canonical(slots: Sequence[int]) -> list[bytes]:
-    """Return the messages for a render: the tree of `check`, and a tap for each slot's stem.
+    """Return the messages that build the tree for a render: the tree of `check`, and a tap for each slot's
+    stem.
 
-    Output channels 0 and 1 are the sum; the stem of the n-th slot (from 0) is on 2 + 2n and the next.
+    Output channels 0 and 1 are the sum. The stem of the n-th slot (n from 0) is on channels 2 + 2n and 3 +
+    2n.
     """
     ordered = sorted(slots)
     made = [osc("/g_new", JAM, TAIL, 0), osc("/g_new", STRIPS, TAIL, 0), osc("/g_new", TAPS, TAIL, 0)]

@@ -1,9 +1,11 @@
 """Matching: pairs each message of one member's recording with the same message of another's.
 
-Pure. Recordings carry no event numbers, since those would be the bridge's word. So equality is judged from
-the bytes without their timetag, and nearness in time tells repeated equal bytes apart. Doubt is never settled
-in the bridge's favour: a message is joined to another across more than `match_ns` only if its bytes can exist
-once (it creates a node, and node ids are never used twice).
+Pure. Recordings carry no event numbers, because those could come only from the bridge, which the proof
+doesn't believe. So equality is judged from the bytes without their timetag. If equal bytes come repeatedly,
+nearness in time tells the messages apart.
+
+Doubt is never settled in the bridge's favour. Messages more than `match_ns` apart are joined only if their
+bytes can exist only once. Such a message creates a node, and node ids are never used twice.
 """
 
 from bisect import bisect_left
@@ -18,12 +20,12 @@ from rehearsal.rigs.recording import RecordedMessage
 
 CREATIONS = ("/s_new", "/g_new")
 FAR_NS = 2_000_000_000
-"""Greatest distance (ns) between two members' instants of one and the same creation."""
+"""Greatest distance (ns) between two members' timetags of one and the same creation."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatchedEvent:
-    """One event of the room: the message that each member's scsynth got for it."""
+    """One event of the room. held: member -> the message that its scsynth got for the event."""
 
     held: Mapping[str, RecordedMessage]
 
@@ -40,7 +42,7 @@ class MatchedEvent:
 
     @property
     def spread_ns(self) -> int:
-        """Greatest difference of its timetag between two members."""
+        """Greatest difference (ns) between two members' timetags of the event."""
         dues = [message.due_ns for message in self.held.values()]
         return max(dues) - min(dues)
 
@@ -58,9 +60,10 @@ def match_timed(
 ) -> list[MatchedEvent]:
     """Return the events of the members' bundles, in the order of their dues.
 
-    Three passes join messages of different members to one event: equal bytes within match_ns, the nearest
-    first; equal creations within FAR_NS; and other bytes with the same address and node within bound_ns.
-    (Messages about different nodes are never joined: that could hide two misses in one difference.)
+    Messages of different members are joined to one event in three passes. The first joins equal bytes due
+    within match_ns of each other, the nearest first. The second joins equal creations due within FAR_NS. The
+    third joins other bytes with the same address and node, due within bound_ns. Messages about different
+    nodes are never joined: that could hide two misses in one difference.
     """
     flat = [(message, member) for member, messages in recordings.items() for message in messages]
     flat.sort(key=lambda entry: entry[0].due_ns)
@@ -86,7 +89,10 @@ def creation_key(message: RecordedMessage) -> Hashable:
 def join(
     groups: Iterable[dict[str, RecordedMessage]], key: Callable[[RecordedMessage], Hashable], within_ns: int
 ) -> list[dict[str, RecordedMessage]]:
-    """Join groups of one key that share no member and lie at most within_ns apart, nearest first."""
+    """Join groups (member -> message) that have the same key, share no member and are due within within_ns.
+
+    A group is joined to the nearest of those before it.
+    """
     joined: dict[Hashable, list[dict[str, RecordedMessage]]] = defaultdict(list)
     for group in sorted(groups, key=group_due_ns):
         due_ns = group_due_ns(group)
@@ -108,15 +114,15 @@ def join(
 
 
 def group_due_ns(group: Mapping[str, RecordedMessage]) -> int:
-    # Of the first one joined: it never changes, so that the lists of candidates stay sorted.
+    # The due of the first message joined. It never changes, so the lists of candidates stay sorted.
     return next(iter(group.values())).due_ns
 
 
 def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[MatchedEvent]:
     """Return the events of messages without a timetag, in the order of their first arrival.
 
-    They have no common time, so equal ones (paths reduced to their file name) are matched by their count
-    within each member's own sequence: the first with the first.
+    Such messages have no time in common. So they are matched by count: the n-th message of some content at
+    one member is the n-th of the same content at another. Of a path only the file name is compared.
     """
     groups: dict[Hashable, dict[str, RecordedMessage]] = {}
     for member, messages in recordings.items():
@@ -129,7 +135,8 @@ def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[Matc
 
 
 def bare_key(message: RecordedMessage) -> Hashable:
-    """Return the part of a bare message that must be equal: all of it, but a file without its folder."""
+    """Return the part of a bare message that must be equal at all members: all of it, but of paths only the
+    file name."""
     if message.address.startswith("/b_"):
         reduced = (
             PurePosixPath(arg).name if isinstance(arg, str) and "/" in arg else arg for arg in message.args
@@ -139,9 +146,9 @@ def bare_key(message: RecordedMessage) -> Hashable:
 
 
 def not_in_order(sequence: Sequence[int]) -> list[int]:
-    """Return the fewest elements whose removal leaves the sequence increasing, in their order.
+    """Return the fewest elements whose removal leaves the sequence increasing, in the order of the sequence.
 
-    The elements must differ. Source: longest increasing subsequence by patience sorting.
+    No two elements may be equal. Source: longest increasing subsequence by patience sorting.
     """
     if all(a < b for a, b in pairwise(sequence)):
         return []

@@ -2,8 +2,8 @@
 
 All random generators of Sonic Pi's synthdefs use scsynth's generator 0. One synth seeds it at the start,
 which makes every render of the same score by the same scsynth bit-identical (measured, 93 of 93 synthdefs).
-Renders of different scsynth versions must not be compared. WAV files are int16: a float WAV carries a time of
-day.
+Renders of different scsynth versions must not be compared. WAV files are int16, because a float WAV contains
+the time of day at which it was written.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ TAIL_S = 1.0
 """Time (s) rendered after the last message, unless a length is given."""
 TIMEOUT_S = 300.0
 BIG = ("-a", "65536", "-b", "65536", "-n", "16384", "-m", "524288", "-d", "4096", "-w", "256")
-"""Options of scsynth: room for the ids and buses of 16 slots. Big id spaces cost nothing (measured)."""
+"""Options of scsynth that allow the ids and buses of 16 slots. Large limits cost nothing (measured)."""
 OPENING_SAMPLES = 512
-"""Samples before time 0, in whole blocks: the seed has run then even if the session begins by freeing
-everything."""
+"""Length (samples, whole blocks) of the part before time 0. The synth that seeds runs in this part. So it has
+run even if the session begins by freeing everything."""
 SEED_DEF = "rehearsal-seed"
 
 Engine = Callable[[Path, Path, int, int], None]
@@ -62,10 +62,11 @@ class RenderError(RuntimeError):
 
 
 def seed_synthdef() -> bytes:
-    """Return a compiled synthdef (SCgf version 1) that seeds scsynth's random generator 0 and is gone.
+    """Return a compiled synthdef (SCgf version 1) that seeds scsynth's random generator 0 and then frees
+    itself.
 
-    Its control `seed` is the seed. Three unit generators: Control, RandSeed.ir(1, seed), FreeSelf(1).
-    Source: SuperCollider's "Synth Definition File Format".
+    Its control `seed` is the seed. Three unit generators: Control, RandSeed.ir(1, seed), FreeSelf(1). Source:
+    SuperCollider's "Synth Definition File Format".
     """
 
     def pstring(text: str) -> bytes:
@@ -95,7 +96,8 @@ def seed_synthdef() -> bytes:
 
 
 def is_musical(raw: bytes) -> bool:
-    """Return whether a message belongs into a render: it changes sound and does no harm there."""
+    """Return whether a message belongs in a render: it changes the sound, and does no harm in `scsynth
+    -N`."""
     address, args = parse_message(raw)
     if address == "/n_run":
         return args[:1] != (0,)  # Sonic Pi pauses the root while no run plays; at rest it is silent anyhow

@@ -6,9 +6,11 @@ from the log, by position, because the clocks' last microseconds would move a no
 blocks. Then equal recordings must give equal samples. A recording that doesn't match isn't rendered: its
 first mismatch is named.
 
-A member who joins while others boot learns of their groups, mixers and buffers by other means. It builds
-everything at once when its own scsynth has the synthdefs. So messages for such events come bare, or behind a
-reset that was still to come, or not at all if they were undone since. Only such events may: never music.
+There is one exception to the log's order. A member may join while others boot. It learns of their groups,
+mixers and buffers from the relay afterwards, and builds them all at once when its own scsynth has the
+synthdefs. Its scsynth gets the messages for these events without a timetag, or timed right after a reset that
+was still to be executed. For events that later ones have undone, it gets none. This is allowed for such
+events only, never for music.
 """
 
 from collections import defaultdict
@@ -27,23 +29,24 @@ AT_HOME_ONLY = ("/b_write", "/b_close", "/b_read", "/b_readChannel", "/b_allocRe
 """Commands about files of the member's own Sonic Pi: no events of the room."""
 TICKS_PER_S = 1 << 32
 STEM_DBFS_MIN = -50.0
-"""A member's own sound below this level is silent. The demo's examples lie above -35."""
+"""A member's own sound below this level (dBFS) counts as silent. The demo's examples lie above -35 dBFS."""
 
 Pair = tuple[LoggedEvent, RecordedMessage]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One recording against the log."""
+    """One recording matched with the relay's log."""
 
     member: str
     slot: int
     pairs: tuple[Pair, ...]
-    """The pairs matched so far, loads included; all of them without a mismatch."""
+    """The matched (event, message) pairs, loads included: all of them, or those found before the mismatch."""
     mismatch: str | None
-    """The first difference from the log, by name."""
+    """The first difference from the log, in words; None if there is none."""
     missed: int = 0
-    """Number of events of others' boots before this member came."""
+    """Number of events of others' boots that this member's scsynth wasn't handed, because they were undone or
+    replaced before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +55,33 @@ class MemberProof:
 
     match: Match
     sha256: str | None = None
-    """SHA-256 of the rendered samples, all channels; None without a render."""
+    """SHA-256 (hex) of the rendered samples, all channels; None if nothing was rendered."""
     stem_dbfs: float | None = None
-    """Level of this member's own sound in the render of its own recording."""
+    """Level (dBFS) of this member's own sound in the render of its own recording; None if nothing was
+    rendered."""
     error: str | None = None
 
     @property
     def trouble(self) -> str | None:
-        """Return why this member's part isn't proved, None if it is (as far as it was rendered)."""
+        """Return why this member's recording doesn't match the log or couldn't be rendered; None if neither
+        is so."""
         found = self.match.mismatch or self.error
         return None if found is None else f"{self.match.member}'s recording: {found}"
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The result for a room. rendered: False if there was no sound; then only the order is proved."""
+    """The result for a room. rendered: False if nothing could be rendered; then only the order is proved."""
 
     members: Mapping[str, MemberProof]
     events: int
     rendered: bool
     why_silent: str = ""
-    """Reason why nothing was rendered."""
+    """Reason why nothing could be rendered."""
 
     @property
     def sha256(self) -> str | None:
-        """The one sha256 of all, None if there isn't one."""
+        """The SHA-256 of every member's render; None if they differ or there are none."""
         found = {member.sha256 for member in self.members.values()}
         return found.pop() if len(found) == 1 else None
 
@@ -102,17 +107,19 @@ class Proof:
 
     @property
     def proved(self) -> bool:
-        """Whether every recording is the log, and every render the same and none of its stems silent."""
+        """Whether every recording matches the log. If renders were made, they must also be equal, and no stem
+        silent."""
         return not self.troubles
 
 
 def match(
     member: str, slot: int, recording: Recording, log: Sequence[LoggedEvent], slots: Sequence[int]
 ) -> Match:
-    """Match one recording with the log (by number), whole. slots: all that were ever in the room.
+    """Match one whole recording with the log, whose events are in the order of their numbers.
 
-    The member came after some event of the log, with only boots before it, and could build from some later
-    one on: the first of those for which all fits; if none fits, the try that went furthest is reported.
+    slots: all slots that were ever in the room. The recording doesn't tell after which event the member
+    joined, nor after which it built the others' boots. So every combination of `joins` and `builds` is tried.
+    The first that fits is returned; if none fits, the one with the most matched pairs.
     """
     if recording.dropped or len(recording.metas) != 1 or len(recording.unreadable) > 0:
         return Match(
@@ -145,7 +152,10 @@ def match(
 
 
 def joins(log: Sequence[LoggedEvent], slot: int) -> Iterable[int]:
-    """Yield the numbers of the events after which a member in `slot` may have come, 0 first."""
+    """Yield the number of each event after which a member in `slot` may have joined, 0 (before all) first.
+
+    It can't have joined after music of others, since it played that too, nor after an event of its own.
+    """
     yield 0
     for event in log:
         if event.slot == slot or not relaylog.may_be_missed(event):
@@ -154,8 +164,12 @@ def joins(log: Sequence[LoggedEvent], slot: int) -> Iterable[int]:
 
 
 def builds(log: Sequence[LoggedEvent], slot: int, joined_after: int) -> Iterable[int]:
-    """Yield the numbers of the events after which a member that came after `joined_after` may have had its
-    synthdefs: it builds nothing of its own before."""
+    """Yield the number of each event after which the member may have had its synthdefs, and built the others'
+    boots.
+
+    joined_after is the first. The last comes before the member's own first foundation, which needs the
+    synthdefs.
+    """
     yield joined_after
     for event in log[joined_after:]:
         if relaylog.founds(event):
@@ -172,10 +186,10 @@ def match_from(
     joined_after: int,
     built_after: int,
 ) -> Match:
-    """Match the room's messages of a member with the log.
+    """Match the room's messages in a member's recording with the log.
 
-    joined_after: number of the last event before the member came. built_after: number of the last event of
-    others' foundations that it built all at once.
+    joined_after: number of the last event before the member joined. built_after: number of the last event
+    that the member knew when it built the others' foundations all at once.
     """
     played = [
         event
@@ -216,7 +230,7 @@ def match_from(
 
 
 def own_id(message: RecordedMessage) -> int | None:
-    """Return the node that a message makes, in its member's own numbers."""
+    """Return the id of the node that a message makes, in its sender's own numbers; None if there is none."""
     node = node_of(message)
     return None if node is None else node & OWN_NODE
 
@@ -224,7 +238,11 @@ def own_id(message: RecordedMessage) -> int | None:
 def pair_up(
     events: Sequence[LoggedEvent], messages: Sequence[RecordedMessage], what: str
 ) -> tuple[list[Pair], str | None]:
-    """Return the pairs up to the first mismatch, and its name."""
+    """Pair events and messages by position. Return (the pairs before the first mismatch, the mismatch in
+    words or None).
+
+    what: the kind of messages, for the words.
+    """
     pairs: list[Pair] = []
     for at in range(max(len(events), len(messages))):
         mismatch = name_mismatch(events[at : at + 2], messages[at : at + 2])
@@ -235,9 +253,9 @@ def pair_up(
 
 
 def name_mismatch(events: Sequence[LoggedEvent], messages: Sequence[RecordedMessage]) -> str | None:
-    """Return why the first of the messages is not the first of the events, None if it is.
+    """Return why the first of the messages is not the first of the events; None if it is.
 
-    The seconds of both, if any, tell missing, extra and swapped apart.
+    The second event and the second message, if any, tell whether something is missing, extra or swapped.
     """
     if not messages:
         return f"missing: {events[0].name}"
@@ -263,7 +281,10 @@ def name_mismatch(events: Sequence[LoggedEvent], messages: Sequence[RecordedMess
 
 
 def score(found: Match, log: Sequence[LoggedEvent], slots: Sequence[int]) -> list[tuple[float, bytes]]:
-    """Return (time_s, message) of a whole match for offline.render: the recorded bytes at the log's dues."""
+    """Return (time_s, message) pairs of a complete match, for offline.render.
+
+    The bytes are the recorded ones. The times are the dues in the log, in seconds after the first due.
+    """
     first = min(event.due for event in log)
     ordered = sorted(found.pairs, key=lambda pair: pair[0].key)
     opening = [(0.0, raw) for raw in hosttree.canonical(slots)]
@@ -271,8 +292,8 @@ def score(found: Match, log: Sequence[LoggedEvent], slots: Sequence[int]) -> lis
 
 
 Renderer = Callable[[Sequence[tuple[float, bytes]], Path, int], tuple[str, list[float]]]
-"""Renders a score to a WAV file with so many channels; returns the SHA-256 of the samples and the level
-(dBFS) of each pair of channels."""
+"""Renders a score, which is (time_s, message) pairs, to a WAV file with so many channels. Returns the SHA-256
+of the samples, and the level (dBFS) of each pair of channels."""
 
 
 def prove(
@@ -284,7 +305,7 @@ def prove(
     progress: Callable[[], None] = lambda: None,
     why_silent: str = "",
 ) -> Proof:
-    """Match all recordings and render those that match, as NAME-proof.wav in `folder`.
+    """Match all recordings and render those that match, as NAME-proof.wav in `folder`. slots: name -> slot.
 
     render: None if nothing can be rendered; why_silent then gives the reason. `progress` is called as each
     member is done.

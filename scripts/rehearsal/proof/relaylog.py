@@ -1,7 +1,8 @@
 """The relay's log of judged events, read back, and the order in which every scsynth must execute them.
 
-Pure but for `read`. `jamrelay serve --event-log FILE` writes it, a JSON object a line: room, number, slot,
-seq, due (NTP integer, session time), kind, flags, payload (hex of the sender's own message; "" for a reset).
+Pure but for `read`. `jamrelay serve --event-log FILE` writes the log, one JSON object per line. Its fields:
+room, number, slot, seq, due (NTP integer, session time), kind, flags, and payload. The payload is the hex of
+the sender's own message; "" for a reset.
 """
 
 import json
@@ -18,7 +19,8 @@ FOUNDATION, SILENCED, MISSED = "FOUNDATION", "SILENCED", "MISSED"
 LOADS = ("/b_alloc", "/b_allocRead")
 CREATES = ("/g_new", "/s_new")
 RESET_SPARES = 1 << 32
-"""One second. Events due sooner after a reset may be in a scsynth's hands already."""
+"""One second, in ticks. A reset spares its sender's events that are due within this time after it, because a
+scsynth may have been handed them already."""
 
 
 class RelayLogError(ValueError):
@@ -39,7 +41,7 @@ class LoggedEvent:
 
     @property
     def key(self) -> tuple[int, int]:
-        """Its place in the room's order."""
+        """The event's place in the room's order: (due, number)."""
         return (self.due, self.number)
 
     @property
@@ -55,13 +57,14 @@ class LoggedEvent:
 
 
 def read(path: Path, room: str = "main") -> list[LoggedEvent]:
-    """Return a room's events by number. Raises OSError, RelayLogError."""
+    """Return a room's events in the order of their numbers. Raises OSError, RelayLogError."""
     with path.open(encoding="utf-8") as lines:
         return parse(lines, room)
 
 
 def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
-    """Return the events of `room` by number. Raises RelayLogError for a bad line or a hole in the numbers."""
+    """Return the events of `room` in the order of their numbers. Raises RelayLogError for a line that can't
+    be read or a number that is missing."""
     events: list[LoggedEvent] = []
     for at, line in enumerate(lines, start=1):
         if not line.endswith("\n"):
@@ -96,8 +99,9 @@ def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
 def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
     """Return the events that scsynth is handed with a timetag, in the room's order.
 
-    Loads travel on their own, and nobody is handed an event that missed its time. A reset drops everywhere
-    the events that their sender sent before it and that are due more than RESET_SPARES after it.
+    Loads aren't among them, because scsynth is handed those without a timetag; nor are events that missed
+    their time, because nobody is handed those. A reset drops everywhere the events that their sender sent
+    before it and that are due more than RESET_SPARES after it.
     """
     handed = (event for event in events if event.kind != RESOURCE and MISSED not in event.flags)
     played = sorted(handed, key=lambda event: event.key)
@@ -115,9 +119,10 @@ def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
 
 
 def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedEvent]]:
-    """Return, by slot, the events before number `until` that a relay repeats for a member who joins after it.
+    """Return slot -> the events up to number `until` that a relay repeats for a member who joins after them.
 
-    They are the newest creation of every foundation node and the newest load of every buffer, in order.
+    They are the newest creation of every foundation node and the newest load of every buffer, in order. Those
+    that were freed or reset since are left out.
     """
     kept: dict[int, dict[tuple[str, object], LoggedEvent]] = defaultdict(dict)
     for event in events[:until]:
@@ -138,10 +143,11 @@ def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedE
 
 
 def founds(event: LoggedEvent) -> bool:
-    """Tell whether an event builds a part of its boot, which its Sonic Pi never frees."""
+    """Tell whether an event builds a part of its sender's boot that the sender's Sonic Pi never frees."""
     return event.kind != RESOURCE and FOUNDATION in event.flags
 
 
 def may_be_missed(event: LoggedEvent) -> bool:
-    """Tell whether a member who came after the event can do without it: a boot, not music."""
+    """Tell whether a member who came after the event can do without it, because it belongs to a boot and
+    isn't music."""
     return event.kind in (RESET, RESOURCE) or FOUNDATION in event.flags

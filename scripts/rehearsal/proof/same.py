@@ -2,8 +2,8 @@
 
 Pure, and written from scsynth's command reference and the published map of numbers, not from the bridge's
 tables. Ids must be the sender's own within its slot. Everything else must be equal bit for bit, types
-included. One addition may follow: a bus or buffer that the sender left to its default and that the bridge
-makes explicit.
+included. Only a note may have more arguments than the sender gave: buses and buffers that the sender left to
+their defaults, and that the bridge makes explicit.
 """
 
 import struct
@@ -68,7 +68,7 @@ def first_id(raw: bytes) -> int | None:
 
 
 def root_of(slot: int) -> int:
-    """Return the root group of a slot."""
+    """Return the node id of a slot's root group."""
     return slot << SLOT_BITS
 
 
@@ -189,7 +189,7 @@ def extra_difference(address: str, wanted: list[Field], found: list[Field], slot
     for name, value in zip(extra[::2], extra[1::2], strict=True):
         if name.tag != "s" or name.value not in (*BUS_CONTROLS, *BUFFER_CONTROLS) or name.value in given:
             return f"unexpected control {name.value!r}"
-        # Number 0, the default of all these, of the sender.
+        # The default of all these controls is the sender's number 0.
         role = "bus" if name.value in BUS_CONTROLS else "buffer"
         if (why := id_difference(role, Field("f", 0.0, b""), value, slot)) is not None:
             return f"{name.value}: {why}"

@@ -19,13 +19,13 @@ NODE_AT = {
 QUERIES = frozenset(
     {"/b_query", "/b_get", "/b_getn", "/n_query", "/s_get", "/s_getn", "/g_queryTree", "/g_dumpTree"}
 )
-"""Commands that change nothing. Only the host that asks has them."""
+"""Commands that only ask and change nothing. They occur only at the host that asks."""
 NODE_FIRST = ("/n_", "/g_", "/p_", "/s_")
 
 
 def slot_of(message: RecordedMessage) -> int:
-    """Return the slot whose node or buffer the message is about; 0 for local messages, queries and all
-    others."""
+    """Return the slot whose node or buffer the message is about; 0 for local messages, for queries and for
+    messages about neither."""
     if message.address in QUERIES:
         return 0
     if message.address.startswith("/b_"):

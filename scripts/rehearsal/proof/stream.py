@@ -1,8 +1,9 @@
 """Streams: the messages of one Sonic Pi, held against the messages that its scsynth was handed for them.
 
-Pure. Both become messages in Sonic Pi's own numbers (`read_plain`, `read_slot`) and are paired by bytes: the
-k-th message of some content in the one stream is the k-th of that content in the other, each in its scsynth's
-order. Written from docs/way-of-an-event.md, not with the bridge's code.
+Pure. The messages of both streams are translated to Sonic Pi's own numbers (`read_plain`, `read_slot`) and
+paired by content. The k-th message with some content in one stream belongs to the k-th message with that
+content in the other. Each stream is taken in the order in which scsynth executes it. Written from
+docs/way-of-an-event.md, not with the bridge's code.
 """
 
 from collections import defaultdict
@@ -23,30 +24,33 @@ from rehearsal.rigs.recording import Argument, RecordedMessage, Recording
 
 NODE_BITS = SLOT_BITS
 HOME_BASE = 1 << 25
-"""First node of slot 0 for the local player's nodes that only its own host has."""
+"""The local player's nodes that exist only at its own host have ids of slot 0 from this one on."""
 OUTPUT_BUSES = 64
 PRIVATE_OUTPUTS = 2
 PLAIN_OUTPUTS = 16
 PLAIN_CHANNELS = 32
-"""Inputs and outputs before Sonic Pi's own buses: Sonic Pi 3 sees 16 of each."""
+"""Number of the sound card's channels, which are numbered before Sonic Pi's own buses. Sonic Pi 3 sees 16
+inputs and 16 outputs."""
 
 AUDIO_BUSES, BUFFERS = frozenset(BUS_CONTROLS), frozenset(BUFFER_CONTROLS)
 OUTPUT = "output"
-"""The control that names a channel of the sound card, from 1. Only its own host has more than two."""
+"""The control that names a channel of the sound card, counted from 1. Channels above 2 exist only at their
+player's own host."""
 UNHEARD = 0.0
-"""Output number for a channel that no sound card has."""
+"""Value of that control for a channel that no sound card has."""
 PIECE_BYTES = 1000
-"""The first piece of a call too long for one event is longer than this (bytes). The rest of it follows at
-once."""
+"""A call too long for one event travels in pieces. The first piece is longer than this (bytes); the others
+follow it at once."""
 LOADS = frozenset({"/b_alloc", "/b_allocRead"})
-"""Commands that the own scsynth is handed at once, because a thread of Sonic Pi waits for the answer."""
+"""Commands that the player's own scsynth is handed at once, because a thread of Sonic Pi waits for the
+answer."""
 
 Content = tuple[Argument, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message in Sonic Pi's own numbers. content: address, then arguments."""
+    """A message in Sonic Pi's own numbers. content: the address, followed by the arguments."""
 
     message: RecordedMessage
     content: Content
@@ -61,22 +65,24 @@ class Said:
 
     @property
     def came_ns(self) -> int:
-        """Instant (Unix ns) at which it left the recorder, so without the recorder's own delay."""
+        """Instant (Unix ns) at which the recorder passed the message on, so that the recorder's own delay
+        doesn't count; its arrival there if the recording doesn't say."""
         return self.message.passed_ns[0] if self.message.passed_ns else self.message.t_ns
 
     @property
     def stated_ns(self) -> int:
-        """The instant of its timetag; for a bare message that of its coming."""
+        """The instant of its timetag (Unix ns); `came_ns` for a bare message."""
         return self.came_ns if self.message.timetag is None else self.message.due_ns
 
     @property
     def plays_at_ns(self) -> int:
-        """Instant at which plain scsynth would play it: at its timetag, but not before it is there."""
+        """Instant (Unix ns) at which plain scsynth would play it: at its timetag, but not before it has
+        come."""
         return max(self.stated_ns, self.came_ns)
 
     @property
     def lead_ns(self) -> int:
-        """Timetag minus coming; 0 for a bare message."""
+        """Its timetag minus `came_ns`, in ns (> 0: sent ahead of time); 0 for a bare message."""
         return self.stated_ns - self.came_ns
 
     @property
@@ -97,8 +103,8 @@ class Pair:
 
     @property
     def moved_ns(self) -> int:
-        """How much later (ns) scsynth is to play it than plain scsynth would; for a bare one, than it
-        came."""
+        """How much later (ns) scsynth is to play the message than Sonic Pi's timetag says. For a bare
+        message: than it came from Sonic Pi."""
         return self.out.message.due_ns - self.front.stated_ns
 
     @property
@@ -112,7 +118,8 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two streams matched. A message without a partner stands in one of the rests."""
+    """Two streams, matched. front_only: messages of Sonic Pi without a partner. out_only: messages without a
+    partner that scsynth was handed."""
 
     pairs: tuple[Pair, ...]
     front_only: tuple[Said, ...]
@@ -149,7 +156,8 @@ def read_slot(recording: Recording, slot: int) -> list[Said]:
 
 
 def joined(stream: Iterable[Said]) -> list[Said]:
-    """Return a stream in which a long call that came in pieces of one instant is whole again."""
+    """Return a stream in which each long call is whole again that came in several pieces with the same
+    timetag."""
     found: list[Said] = []
     for said in stream:
         first = found[-1] if found else said
@@ -166,7 +174,8 @@ def joined(stream: Iterable[Said]) -> list[Said]:
 
 
 def own_content(message: RecordedMessage, slot: int) -> Content | None:
-    """Return a message's content in the member's own numbers, None if it is about somebody else's things."""
+    """Return a message's content in the member's own numbers; None if it is about things of the host or of
+    another member."""
     address, args = message.address, list(message.args)
     if address == "/g_new" and args[0] == root_of(slot):
         return None
@@ -213,9 +222,10 @@ def own_buffer(buffer: Argument, slot: int) -> float | None:
 
 
 def pair_up(front: Iterable[Said], out: Iterable[Said]) -> Pairing:
-    """Match the messages of Sonic Pi with the messages that scsynth was handed.
+    """Match the messages of Sonic Pi (front) with those that scsynth was handed (out).
 
-    Contents must be equal. Only a note may have more: buses and buffers that it left to their defaults.
+    Contents must be equal. Only a note may have more controls at scsynth: buses and buffers that Sonic Pi
+    left to their defaults.
     """
     waiting: dict[Content, list[Said]] = defaultdict(list)
     for said in sorted(out, key=lambda each: (each.message.due_ns, each.message.index)):
@@ -238,8 +248,8 @@ def key_of(said: Said) -> Content:
 
 
 def same(front: Said, out: Said) -> bool:
-    """Tell whether a note is the one that was sent. For a long one that came in pieces the order doesn't
-    matter."""
+    """Tell whether `out` is the message that Sonic Pi sent (`front`). A note's controls must come in the same
+    order, unless the note was long and came in pieces."""
     if not front.is_note:
         return front.content == out.content
     sent, handed = front.controls, out.controls
@@ -255,7 +265,12 @@ def same(front: Said, out: Said) -> bool:
 
 
 def is_folded(control: Argument, sent: Argument, handed: Argument) -> bool:
-    """Tell whether a channel that only its own host has is one of the first two elsewhere."""
+    """Tell whether the value handed over is right for a channel of the sound card that exists only at the
+    sender's host.
+
+    At other hosts such a channel becomes one of the first two, or UNHEARD if plain Sonic Pi has no such
+    channel.
+    """
     if control != OUTPUT or not isinstance(sent, float):
         return False
     if sent > PLAIN_OUTPUTS:
@@ -264,9 +279,11 @@ def is_folded(control: Argument, sent: Argument, handed: Argument) -> bool:
 
 
 def inversions(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair, int]]:
-    """Return neighbours that scsynth runs in another order than plain scsynth, and their distance (ns).
+    """Return each place where scsynth runs two messages in another order than plain scsynth would.
 
-    Pairs are walked in the out stream's order. Each is held against the latest before it.
+    A place is (pair that runs first, pair that runs second, how much later in ns plain scsynth plays the
+    first). Pairs are walked in the order in which scsynth runs them. Each is compared with the one before it
+    that plain scsynth would play last.
     """
     found = []
     latest: Pair | None = None

@@ -1,7 +1,7 @@
 """Cues: MIDI and OSC messages that come to a Sonic Pi from outside, at given instants of a program.
 
-A cue file has a line for each: seconds after the run, address, arguments (numbers or words). Empty lines and
-lines that begin with # are skipped.
+A cue file has a line for each message: seconds after the start of the run, address, arguments (numbers or
+words). Empty lines and lines that begin with # are skipped.
 
     0.5 /midi:keys:0:1/note_on 60 100
     1.0 /osc-controller/fader 0.7
@@ -17,7 +17,7 @@ from rehearsal.rigs.performer import Performer
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """One message from outside. at_s: its due, in seconds after the run."""
+    """One message from outside. at_s: when it is to be sent, in seconds after the start of the run."""
 
     at_s: float
     address: str
@@ -25,7 +25,7 @@ class Cue:
 
 
 def parse(lines: Iterable[str]) -> list[Cue]:
-    """Return the cues of a file by their time. Raises ValueError, naming the line."""
+    """Return the cues of a file, in the order of their times. Raises ValueError, naming the line."""
     found = []
     for number, line in enumerate(lines, 1):
         words = line.split()
@@ -51,8 +51,8 @@ def value_of(word: str) -> int | float | str:
 
 
 def send(performer: Performer, cue: Cue) -> None:
-    """Send a cue at once: MIDI (its address begins with /midi) as Sonic Pi's MIDI reader does, else an OSC
-    message as its cue port passes it on."""
+    """Send a cue at once. If its address begins with /midi it is sent as Sonic Pi's MIDI reader sends it.
+    Otherwise it is sent as an OSC message that Sonic Pi's cue port has passed on."""
     ports = performer.ports
     if ports is None:
         raise StageError(f"{performer.name}: not started, cannot send {cue.address}")

@@ -77,7 +77,8 @@ def wait_for_end(sonic_pi: "subprocess.Popen[bytes]") -> int:
 
 
 def reap_orphans(but: int) -> None:
-    """Reap processes that were handed to PID 1, but leave Sonic Pi's own status to its Popen."""
+    """Reap ended processes that were handed to PID 1. The status of process `but`, which is Sonic Pi, is left
+    to its Popen."""
     while True:
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

@@ -29,7 +29,7 @@ RELAY_READY = "relay ready on port "
 HERE_S = 15.0
 STATS_S = 10.0
 LATE = re.compile(r"(?:^|\s)late \d")
-"""scsynth's words for a late bundle; a recorder puts the time before them."""
+"""Finds scsynth's words for a late bundle. A recorder writes the time before them."""
 
 
 @dataclass(eq=False)
@@ -61,7 +61,7 @@ class Jam:
     performers: dict[str, Performer] = field(default_factory=dict, init=False)
 
     def start_relay(self) -> None:
-        """Start the relay, on a free port or, after its end, on the one it had.
+        """Start the relay on a free port. If it has ended and is started again, it gets the port that it had.
 
         Raises StageError with its log.
         """
@@ -112,7 +112,7 @@ class Jam:
             self.stage.play_for(0.2)
 
     def stats(self) -> dict[str, Any]:
-        """Return the output of `jamrelay stats --json`."""
+        """Return the decoded output of `jamrelay stats --json`. Raises StageError."""
         done = subprocess.run(
             [BIN / "jamrelay", "stats", f"localhost:{self.port}", "--json"],
             env={**os.environ, "HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")},
@@ -137,14 +137,15 @@ class Jam:
         return {name: recording.read(performer.recording_path) for name, performer in self.performers.items()}
 
     def bridge_of(self, name: str) -> psutil.Process:
-        """Return the bridge process of a performer: not the spare one, which has no journal open."""
+        """Return the bridge process of a performer. A spare bridge process, which has no journal open, is
+        passed over."""
         for process in self._processes(name, "bridge.shells.service"):
             if any("journal" in mapped.path for mapped in process.memory_maps()):
                 return process
         raise StageError(f"{name} has no bridge")
 
     def shim_of(self, name: str) -> psutil.Process:
-        """Return the bridge's parent, which Sonic Pi takes for scsynth."""
+        """Return the shim of a performer: the bridge's parent, which Sonic Pi takes for scsynth."""
         for process in self._processes(name, "bridge.shells.shim"):
             return process
         raise StageError(f"{name} has no shim")
@@ -161,12 +162,12 @@ class Jam:
 
 
 def late_lines(performer: Performer, since_s: float = 0.0) -> list[str]:
-    """Return scsynth's lines on late bundles, from Unix time since_s on."""
+    """Return scsynth's lines on late bundles that were written at Unix time since_s (s) or later."""
     lines = performer.scsynth_log().splitlines()
     return [line for line in lines if LATE.search(line) and printed_at_s(line) >= since_s]
 
 
 def printed_at_s(line: str) -> float:
-    # The recorder writes the Unix time before each line; what has none may be of any time.
+    # The recorder writes the Unix time before each line. A line without it may be of any time.
     word = line.partition(" ")[0]
     return float(word) if word.replace(".", "", 1).isdigit() else float("inf")

@@ -1,9 +1,10 @@
 """Live take: the sound of a performer's sound card, sample by sample, with the wall time of every block.
 
-As a program it is a client of the jackd that JACK_DEFAULT_SERVER names. It listens to everything connected to
-`system:playback_1` and `_2`, from its start until SIGTERM, and follows new connections. So it hears the sound
-card's input, whoever plays it and on whatever bus. A take of `sound` looks at a bus in scsynth, and can't
-hear faults behind it. `performer` starts one for each performer that asks for it.
+As a program it is a client of the jackd that JACK_DEFAULT_SERVER names. From its start until SIGTERM it
+listens to everything connected to `system:playback_1` and `_2`, and follows new connections. So it hears
+everything that reaches the sound card, from any program and any bus of scsynth. A take of `sound` hears only
+one bus in scsynth, and no fault that comes after it. `performer` starts a live take for each performer that
+asks for one.
 
 LiveTake reads the file, also while it is being written. No loss goes unnoticed: every block carries JACK's
 own count of frames. (On two cores, with jackd at 256 frames: 2 % of one core, no block lost.)
@@ -25,29 +26,29 @@ import numpy
 
 MAGIC = b"LIVE"
 HEADER = struct.Struct("<4sII")
-"""The file's head: magic, frames a second, frames a block. Then come the blocks: instant (Unix ns) and JACK's
-frame (both i8), and the two channels one after the other (f4)."""
+"""The file's head: magic, frames a second, frames a block. Then come the blocks. A block has its instant
+(Unix ns) and JACK's frame count (both i8), and the samples of one channel after those of the other (f4)."""
 SOUND_CARD = ("system:playback_1", "system:playback_2")
 CHANNELS = len(SOUND_CARD)
 SILENCE_DBFS = -120.0
 WRITE_S = 0.05
 LOST_SHARE_MAX = 0.01
-"""Greatest share of a stretch that may be lost for its level to count: 1 % changes it by 0.04 dB."""
+"""Greatest share of a stretch of sound that may be lost. A loss of 1 % changes the level by 0.04 dB."""
 EDGE_NS = 100_000_000
-"""Tolerance (ns) at the edges of a stretch. A block's instant is that of JACK's request, later if the machine
-was busy."""
+"""Greatest distance (ns) from an edge of the stretch to the nearest block in it. A block's instant is that of
+JACK's request, and is later if the machine was busy."""
 
 
 class TakeError(RuntimeError):
-    """The take lacks the stretch. The text says which part it has."""
+    """The take doesn't have the whole stretch of sound. The text says how much it has."""
 
 
 @dataclass(frozen=True)
 class LiveTake:
-    """A take as far as it was written when it was first looked at.
+    """The part of a take that was written when this object first read the file.
 
-    Instants are Unix time in ns, of JACK asking for the sound: a few ms before it is due (11 to 17 at 256
-    frames), at every performer alike.
+    Instants are those at which JACK asked for the sound, in Unix ns. That is a few ms before the sound is due
+    (11 to 17 ms at 256 frames), at every performer alike.
     """
 
     path: Path
@@ -63,7 +64,7 @@ class LiveTake:
         return rate, frames, numpy.frombuffer(data, dtype=block, count=count, offset=HEADER.size)
 
     def between(self, from_ns: int, to_ns: int) -> Any:
-        """Return the samples of a stretch, a row a channel.
+        """Return the samples of the stretch [from_ns, to_ns) in Unix ns, one row per channel.
 
         Raises TakeError if more than LOST_SHARE_MAX of it isn't there: the take began later, ended sooner, or
         the machine was too busy to listen.

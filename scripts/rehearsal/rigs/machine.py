@@ -1,6 +1,7 @@
-"""This machine: its programs of Sonic Pi, free ports, and the ends of children and logs.
+"""This machine: Sonic Pi's programs on it, free ports, the ending of child processes, and the last lines of
+logs.
 
-Everything that a performer needs to know before it starts.
+Performers find here what they must know before they start.
 """
 
 import contextlib
@@ -27,20 +28,22 @@ APT = "apt-get install sonic-pi-server sonic-pi-samples supercollider-server jac
 
 FIRST_PORT = 20_000
 PORTS_EACH = 9
-"""Ports that an instance takes in a row from FIRST_PORT on: below Linux's ephemeral ports (32768 and up),
-which any socket might take between look and use."""
+"""Number of ports in a row that an instance takes, from FIRST_PORT on. They lie below Linux's ephemeral ports
+(32768 and up), because any socket might take one of those after it was found free."""
 LOG_TAIL_LINES = 15
 END_S = 3.0
-"""Time (s) for a child after SIGTERM, or for an instance after its pipe was closed, before SIGKILL."""
+"""Time (s) that a child has to end after SIGTERM, or an instance after its pipe was closed. Then comes
+SIGKILL."""
 
 
 class StageError(RuntimeError):
-    """A program is missing, didn't boot in time or ended by itself. The text gives the finding."""
+    """A program is missing, didn't boot in time or ended by itself. The text says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """UDP ports of one Sonic Pi, in the order of its command line (send = scsynth)."""
+    """UDP ports of one Sonic Pi, in the order of its command line. The command line has scsynth's port twice:
+    as the port where scsynth listens, and as the port to send to."""
 
     server: int
     gui: int
@@ -58,11 +61,12 @@ class Place(Protocol):
     """The network in which a performer lives: one of its own, or this machine's."""
 
     def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
-        """Start a program there that dies with us; arguments as of subprocess.Popen (but preexec_fn)."""
+        """Start a program in this network, which is killed when we end. Arguments are those of
+        subprocess.Popen, without preexec_fn."""
         ...
 
     def socket(self) -> socket.socket:
-        """Return a new UDP socket of that place."""
+        """Return a new UDP socket in this network."""
         ...
 
 
@@ -82,7 +86,8 @@ def examples() -> dict[str, Path]:
 
 
 def make_shim(folder: Path, program: Path = RECORDER) -> Path:
-    """Make `folder` hold `program` under the name scsynth, and return it, for a performer's PATH."""
+    """Link to `program` under the name scsynth in `folder`, and return the folder. It is meant for a
+    performer's PATH."""
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "scsynth"
     link.unlink(missing_ok=True)
@@ -113,7 +118,7 @@ def is_free(port: int) -> bool:
 
 
 def find_ports(index: int) -> Ports:
-    """Return a block of ports free for UDP and TCP; blocks differ by index, and mostly by process."""
+    """Return ports that are free for UDP and TCP. Each index has its own, and so has almost every process."""
     blocks = 1200
     for attempt in range(blocks):
         block = (os.getpid() * 31 + index + attempt * 37) % blocks

@@ -1,7 +1,7 @@
 """Nodes: a model of scsynth's tree, with the standard library alone.
 
-It does as scsynth 3.13 does: new nodes, moves and frees by add action and target, refused as scsynth refuses
-them. Nodes never end by themselves here. It shares no code with the product, since the proof uses it.
+It makes, moves and frees nodes as scsynth 3.13 does, by add action and target, and refuses what scsynth
+refuses. Nodes never end by themselves here. It shares no code with the product, because the proof uses it.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 
 
 class NoSuchPlace(Exception):
-    """A message names a node that isn't there, or makes one that is: scsynth says /fail."""
+    """A message names a node that doesn't exist, or makes one that exists. scsynth answers it with /fail."""
 
 
 @dataclass(slots=True, eq=False)

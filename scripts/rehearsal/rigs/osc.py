@@ -18,7 +18,8 @@ def string(text: str) -> bytes:
 
 
 def message(address: str, *args: int | float | str | bytes, doubles: int = 0) -> bytes:
-    """Return a message whose types follow from the arguments' (i, f, s, b); the last `doubles` are d."""
+    """Return an OSC message. Its type tags (i, f, s, b) follow from the arguments' types; the last `doubles`
+    arguments are sent as doubles (d)."""
     tags, values = ",", b""
     for at, arg in enumerate(args):
         if isinstance(arg, str):

@@ -1,10 +1,12 @@
 """Performer: one genuine Sonic Pi with jackd and scsynth, in namespaces of its own.
 
-It lives in a mount and PID namespace (`unshare`; as root, or with user namespaces), because jackd's server
-names in /dev/shm are few per machine, and because a PID namespace ends as a whole. The network is the
-machine's, or its place's. Two chains end the namespace when the performer's owner dies, even by SIGKILL: its
-PID 1 watches a pipe that only the owner holds open (`inside.py`), and the kernel kills `unshare` with its
-parent and PID 1 with `unshare`.
+It lives in a mount and PID namespace (`unshare`; as root, or with user namespaces). There are two reasons:
+jackd's server names in /dev/shm are few per machine, and a PID namespace ends as a whole. The network is this
+machine's, or the one that `place` gives.
+
+Two chains end the namespace when the performer's owner dies, even by SIGKILL: its PID 1 watches a pipe that
+only the owner holds open (`inside.py`), and the kernel kills `unshare` with its parent and PID 1 with
+`unshare`.
 
 Synchronous and without threads. Call `poll` (or any waiting method) now and then, so that Sonic Pi's messages
 to its GUI don't fill the socket's buffer.
@@ -59,12 +61,13 @@ class Performer:
     path_prefix: Path | None = None
     """A folder whose `scsynth` Sonic Pi starts (see make_shim); None: the genuine one."""
     env: dict[str, str] = field(default_factory=dict)
-    """Variables that are set last, on top of the stage's environment without its XDG folders and with HOME =
-    home."""
+    """Environment variables that are set last. The others are this process's, without its XDG folders, and
+    those that `_environment` sets, such as HOME = home."""
     launcher: Sequence[str | Path] = ()
     """A command that starts Sonic Pi's own command, which is appended to it (`jambridge join ... --`)."""
     place: Place = field(default_factory=ThisMachine)
-    """Its network. Its ports are looked for on this machine all the same."""
+    """The network in which it lives. Ports that are free in this machine's own network are used in any
+    case."""
     listened: bool = False
     """Whether its sound card is recorded (see `take`)."""
 
@@ -128,7 +131,7 @@ class Performer:
             )
 
     def _beside(self) -> list[list[str]]:
-        """Return the commands that run beside Sonic Pi, from before its start on."""
+        """Return the commands of programs that run beside Sonic Pi and are started before it."""
         return [livetake.command(self.take_path)] if self.listened else []
 
     def _command(self, server: Path, ports: Ports) -> list[str]:
@@ -178,7 +181,7 @@ class Performer:
         return self.boot_s is not None
 
     def wait_booted(self, timeout_s: float = BOOT_S) -> None:
-        """Wait for Sonic Pi's own word. Raises StageError with the ends of all logs."""
+        """Wait until Sonic Pi says that it has booted. Raises StageError with the ends of all logs."""
         self.wait_until(self.poll, "booted", timeout_s)
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout_s: float) -> None:
@@ -213,7 +216,8 @@ class Performer:
         self._send("/stop-all-jobs")
 
     def exit(self, timeout_s: float = EXIT_S) -> None:
-        """Ask Sonic Pi to end, as closing its window does; end the rest of it after timeout_s."""
+        """Ask Sonic Pi to end, as closing its window does. After timeout_s, end whatever is left of the
+        instance."""
         if self.is_alive:
             self._send("/exit")
             assert self.process is not None
@@ -245,7 +249,8 @@ class Performer:
             self._gui = None
 
     def processes(self) -> list[psutil.Process]:
-        """Return the instance's living processes as this machine sees them, to measure or to hurt one."""
+        """Return the instance's living processes as this machine sees them, so that a test can measure or
+        kill one."""
         found: list[psutil.Process] = []
         if self.process is not None and self.is_alive:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -256,7 +261,7 @@ class Performer:
         return found
 
     def log_text(self) -> str:
-        """Return the server's output and its messages to the GUI, one message a line."""
+        """Return the output of Sonic Pi's Ruby server, and its messages to the GUI, one message a line."""
         with contextlib.suppress(OSError):
             return self.server_log_path.read_text(errors="replace") + "\n".join(self.gui_lines())
         return "\n".join(self.gui_lines())

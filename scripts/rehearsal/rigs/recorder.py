@@ -8,12 +8,13 @@ Environment: REHEARSAL_RECORDING, the file to append to (unset: no file). REHEAR
 start as scsynth, for example a bridge's shim (unset: the genuine one, the first real executable of that name
 in PATH).
 
-The recording is JSON lines. The first is {"meta": {pid, scsynth_pid, port, scsynth_port, flags}}. Then a line
-a datagram follows, {"t_ns", "dir": "to" | "from", "hex"}. t_ns is the kernel's receive timestamp
+The recording is JSON lines. The first is {"meta": {pid, scsynth_pid, port, scsynth_port, flags}}. Then there
+is a line for each datagram, {"t_ns", "dir": "to" | "from", "hex"}. t_ns is the kernel's receive timestamp
 (CLOCK_REALTIME, ns), so a busy recorder can't make anything look late. A datagram "to" scsynth also has
-"passed_ns": two readings of that clock between which it was passed on. {"dropped": n} follows whenever the
-kernel had to drop datagrams in front of the recorder. scsynth's own output goes to stdout and, with the Unix
-time before each line, to REHEARSAL_RECORDING + ".scsynth.log".
+"passed_ns": a reading of that clock before the recorder passed it on, and one after.
+
+A line {"dropped": n} follows whenever the kernel had to drop datagrams in front of the recorder. scsynth's
+own output goes to stdout and, with the Unix time before each line, to REHEARSAL_RECORDING + ".scsynth.log".
 
 Standard library only, and nothing of ours: it must start fast on any Python from 3.11 on. Every client
 address has an upstream socket of its own, because scsynth answers to the sender and binds /notify to it.
@@ -83,7 +84,8 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
 
 
 def read_ancillary(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, int]:
-    """Return the kernel's receive timestamp in ns (now, if it gave none), and the datagrams lost so far."""
+    """Return (kernel's receive timestamp in Unix ns, number of datagrams that the socket has lost so far).
+    Without a timestamp by the kernel the first is the time now."""
     t_ns = lost = 0
     for _, kind, data in ancillary:
         if kind == SO_TIMESTAMPNS:
@@ -100,12 +102,13 @@ def bound_to(flags: list[str]) -> str:
 
 
 def open_socket(port: int = 0, host: str = LOOPBACK) -> socket.socket:
-    """Return a non-blocking UDP socket on the loopback that reports kernel receive timestamps."""
+    """Return a non-blocking UDP socket, bound to a port of the loopback, that reports kernel receive
+    timestamps."""
     return stamping(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), port, host)
 
 
 def stamping(sock: socket.socket, port: int, host: str) -> socket.socket:
-    """Bind a UDP socket, and return it non-blocking and with kernel receive timestamps."""
+    """Bind a UDP socket; return it, now non-blocking and with kernel receive timestamps."""
     sock.bind((host, port))
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
@@ -315,7 +318,7 @@ def main(arguments: list[str]) -> int:
         raise SystemExit(f"recorder: -u {arguments[at + 1]}: expected a UDP port ({error})") from error
     except OSError as error:
         raise SystemExit(f"recorder: cannot listen on UDP {arguments[at + 1]} or write: {error}") from error
-    # What passes on every datagram must not wait behind a booting Sonic Pi. Where it isn't allowed, so be it.
+    # The recorder must not wait behind a booting Sonic Pi. Without the right to this it runs as it is.
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(3))
     return recorder.run(scsynth)

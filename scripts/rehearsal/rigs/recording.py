@@ -1,8 +1,9 @@
-"""Recordings of the messages to scsynth, read back one by one with their timetags.
+"""Recordings of the messages to and from scsynth, read back one by one with their timetags.
 
 Pure but for `read`. The OSC reader is a small tolerant one of its own: the proof of sameness must not share
 code with the product, and python-osc loses timetags. Messages that can't be parsed are kept as bytes.
-Instants are ns of CLOCK_REALTIME since 1970. Timetags are converted to it, rounded to the nearest ns.
+Instants are Unix ns: ns of CLOCK_REALTIME since 1970. Timetags are converted to Unix ns, rounded to the
+nearest.
 """
 
 import json
@@ -26,16 +27,18 @@ class RecordedMessage:
     """One message as scsynth got it. `raw` is the message alone: no timetag, no bundle around it."""
 
     t_ns: int
-    """Kernel receive timestamp at the recorder: when it reached scsynth."""
+    """Kernel receive timestamp (Unix ns) at the recorder: when the message reached scsynth."""
     timetag: int | None
-    """NTP integer of the bundle around it; None for a bare message (also for "at once")."""
+    """Timetag (NTP integer) of the bundle around it; None for a bare message, or if the timetag means "at
+    once"."""
     address: str
     raw: bytes
     args: tuple[Argument, ...]
     index: int = 0
     """Position in the recording. It tells messages with the same t_ns apart."""
     passed_ns: tuple[int, int] | None = None
-    """Two instants between which the recorder passed it on to scsynth; None if it doesn't say."""
+    """Two instants (Unix ns) between which the recorder passed it on to scsynth; None if the recording
+    doesn't say."""
 
     @property
     def due_ns(self) -> int:
@@ -58,7 +61,8 @@ class Recording:
 
     @property
     def scsynth_port(self) -> int:
-        """The genuine scsynth's own UDP port, of its latest start. Raises ValueError if none is known."""
+        """The UDP port of the genuine scsynth that the recorder started last. Raises ValueError if none is
+        known."""
         if not self.metas:
             raise ValueError("the recording has no meta line: has the recorder been started?")
         return int(self.metas[-1]["scsynth_port"])
@@ -100,7 +104,11 @@ def parse(lines: Iterable[str]) -> Recording:
 
 
 def walk(datagram: bytes, timetag: int | None = None, depth: int = 0) -> Iterable[tuple[int | None, bytes]]:
-    """Yield (timetag, message) for each message of a datagram, in order; nested bundles keep their own."""
+    """Yield (timetag, message) for each message of a datagram, in order.
+
+    The timetag is that of the innermost bundle around the message; None if there is none or it means "at
+    once".
+    """
     if not datagram.startswith(BUNDLE) or len(datagram) < 16 or depth > MAX_DEPTH:
         yield timetag, datagram
         return
@@ -117,7 +125,8 @@ def walk(datagram: bytes, timetag: int | None = None, depth: int = 0) -> Iterabl
 
 
 def parse_message(raw: bytes) -> tuple[str, tuple[Argument, ...]]:
-    """Return (address, arguments) of one message, without the arguments from an error on."""
+    """Return (address, arguments) of one message. An argument that can't be read is left out, and so are all
+    after it."""
     address, at = take_string(raw, 0)
     tags, at = take_string(raw, at)
     args: list[Argument] = []

@@ -1,4 +1,5 @@
-"""Screen: a virtual X display with a window manager, pictures of it, and a hand for keys and mouse.
+"""Screen: a virtual X display with a window manager. It takes pictures of the display, and works keys and
+mouse.
 
 Xvfb and openbox run beside the program that has the window. All other programs on this machine reach the
 display by its socket in /tmp. xdotool types and clicks, Pillow takes the pictures.
@@ -25,10 +26,10 @@ KEY_MS = 12
 
 
 class Screen:
-    """One display, named by its number. `command` starts it; `close` it in the end."""
+    """One display, named by its number. Run `command` to start it, and call `close` in the end."""
 
     def __init__(self) -> None:
-        """Choose a display that nobody has. Raises StageError if there is none."""
+        """Choose a display number that nobody uses, and reserve it. Raises StageError if there is none."""
         self.number = next(filter(_take, DISPLAYS), 0)
         if not self.number:
             raise StageError(f"all X displays from :{DISPLAYS[0]} to :{DISPLAYS[-1]} are taken")
@@ -42,11 +43,11 @@ class Screen:
 
     @property
     def socket(self) -> Path:
-        """The file that is there once the display is."""
+        """The display's socket in /tmp. Once this file exists, the display is there."""
         return SOCKETS / f"X{self.number}"
 
     def close(self) -> None:
-        """Let go of the display's number; its programs must have ended."""
+        """Release the display's number. The display's programs must have ended."""
         for path in (self.socket, _lock(self.number)):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -59,18 +60,18 @@ class Screen:
         return whole if box is None else whole.crop(box)
 
     def windows(self, name: str) -> list[str]:
-        """Return the visible windows whose title is `name`."""
+        """Return the ids of the visible windows whose title is `name`."""
         found = self._tool("search", "--onlyvisible", "--name", f"^{name}$", check=False)
         return found.split()
 
     # -- hands ---------------------------------------------------------------------------------------
 
     def wait_for(self, name: str, timeout_s: float) -> str:
-        """Wait for a window with this title and return it. Raises StageError."""
+        """Wait for a window with this title and return its id. Raises StageError."""
         return wait_until(lambda: next(iter(self.windows(name)), ""), f"window {name!r}", timeout_s)
 
     def activate(self, window: str) -> None:
-        """Bring a window to the front."""
+        """Bring a window, given by its id, to the front."""
         self._tool("windowactivate", "--sync", window)
 
     def key(self, *keys: str) -> None:
@@ -86,7 +87,7 @@ class Screen:
         self._tool("mousemove", str(x), str(y), "click", "1")
 
     def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
-        """Press the mouse's button at one point and let it go at another."""
+        """Press the mouse's button at one point, move to another, and release the button there."""
         self._tool("mousemove", *map(str, start), "mousedown", "1")
         self._tool("mousemove", *map(str, end), "mouseup", "1")
 
@@ -110,7 +111,8 @@ def wait_until(seen: Callable[[], str], what: str, timeout_s: float) -> str:
 
 
 def _take(number: int) -> bool:
-    """Take a display for ourselves, if nobody has it. Xvfb replaces a lock without a process in it."""
+    """Reserve a display by making its lock file; return False if it is taken. Xvfb replaces a lock that names
+    no process."""
     try:
         os.close(os.open(_lock(number), os.O_CREAT | os.O_EXCL))
     except OSError:

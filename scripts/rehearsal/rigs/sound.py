@@ -2,7 +2,8 @@
 
 Talks straight to the genuine scsynth's port (Recording.scsynth_port), past the recorder and the bridge, with
 numbers of slot 0, which is host-local. Uses the synthdef `sonic-pi-recorder` that Sonic Pi has loaded. The
-recorder synth sits at the tail of the root group, so it hears all that is written to its bus before.
+recorder synth sits at the tail of the root group. So it runs after all other synths, and hears everything
+that they write to its bus.
 """
 
 import socket
@@ -42,10 +43,10 @@ class Take:
 
 
 def start(port: int, wav_path: Path, in_bus: int = 0, buffer: int = BUFFER, node: int = NODE) -> Take:
-    """Start to write the stereo pair at in_bus to wav_path (16 bit).
+    """Start to write the stereo pair of buses in_bus and in_bus + 1 to wav_path (16 bit).
 
-    Several at once need a buffer and a node each.
-    Raises SoundError if scsynth doesn't answer or cannot write the file.
+    Takes that run at the same time need a buffer and a node each. Raises SoundError if scsynth doesn't answer
+    or can't write the file.
     """
     path = wav_path.resolve()
     path.unlink(missing_ok=True)
@@ -69,7 +70,7 @@ def stop(take: Take) -> Path:
 
 
 class Connection:
-    """A socket to scsynth. Its call sends one command and waits until the command has been done."""
+    """A socket to scsynth. To call it is to send one command, and to wait until scsynth has done that."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -109,10 +110,11 @@ def level_dbfs(path: Path) -> float:
 
 
 def window_levels_dbfs(takes: Sequence[tuple[Path, float]], window_s: float, count: int) -> list[float]:
-    """Return the RMS levels in dB of full scale of `count` windows one after the other.
+    """Return the RMS levels in dB of full scale of `count` windows of window_s each, one after the other.
 
-    takes: files of a pair of channels each, and where in them the first window begins, in s. Their powers are
-    added, so that a sound counts the same whichever of them it is on. Outside of a file there is silence.
+    takes: sound files of a pair of channels each, with the position (s) in the file where the first window
+    begins. The powers of the files are added, so that a sound counts the same in any of them. Outside of a
+    file there is silence.
     """
     read = [(*soundfile.read(path, dtype="float64", always_2d=True), from_s) for path, from_s in takes]
     levels: list[float] = []

@@ -22,8 +22,8 @@ READY_S = 15.0
 class Stage:
     """Owner of performers and of other child processes: all end with it, in reverse order of their start.
 
-    Use as a context manager. Children added with `spawn` get SIGTERM, then SIGKILL, by their own
-    process group; they die with the stage's process even when that is killed.
+    Use as a context manager. A child started by `spawn` gets SIGTERM, then SIGKILL, with its whole process
+    group. Children die with the stage's process even when that is killed.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Stage:
             time.sleep(min(POLL_S, left_s))
 
     def close(self) -> None:
-        """End everything the stage owns. Idempotent; goes on if one of them resists."""
+        """End everything the stage owns. Idempotent. If one of them can't be ended, the others still are."""
         for performer in self.performers:  # all pipes first, so that they end together
             if performer.process is not None and performer.process.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -105,7 +105,8 @@ class Stage:
 def wait_for_text(
     log: Path, words: str, after: int = 0, child: "subprocess.Popen[bytes] | None" = None
 ) -> str:
-    """Return the text that follows `words` in a log, once they are there behind its first `after` bytes.
+    """Wait until `words` are in a log, not counting its first `after` bytes; return the text that follows
+    them.
 
     Raises StageError with the log's end if they don't come within READY_S or `child` ends first.
     """

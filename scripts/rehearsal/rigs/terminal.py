@@ -19,7 +19,8 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "show_default
 def told_in_words(*errors: type[Exception], advice: str = "") -> Iterator[None]:
     """End a command with one line instead of a traceback for these errors and for Ctrl-C.
 
-    SIGTERM ends the command by SystemExit, so that everything it has started is ended first.
+    advice: words that follow the error's own. SIGTERM ends the command by SystemExit, so that everything it
+    has started is ended first.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -39,7 +40,8 @@ def progress_on(console: Console | None = None) -> Progress:
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, words: int = 1
 ) -> Table:
-    """Return rows as a table. The first `words` columns are words, the others figures, which stand right."""
+    """Return rows as a table. The first `words` columns hold words and stand left; the others hold figures
+    and stand right."""
     made = Table(title=title, box=None, padding=(0, 1, 0, 0))
     for at, heading in enumerate(headings):
         made.add_column(heading, justify="left" if at < words else "right", no_wrap=True)

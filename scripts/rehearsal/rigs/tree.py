@@ -1,4 +1,4 @@
-"""Tree of nodes: the nodes of a running scsynth, asked for past recorder and bridge.
+"""Tree of nodes: the nodes of a running scsynth. It is asked for them directly, past recorder and bridge.
 
 Source: Server Command Reference, /g_queryTree.
 """
@@ -23,13 +23,13 @@ class Node:
     children: tuple["Node", ...] = ()
 
     def below(self) -> Iterator["Node"]:
-        """Yield every node below this one, as scsynth runs them."""
+        """Yield every node below this one, in the order in which scsynth runs them."""
         for child in self.children:
             yield child
             yield from child.below()
 
     def find(self, node: int) -> "Node | None":
-        """Return the node of that id, at or below this one."""
+        """Return the node of that id, at or below this one; None if there is none."""
         return self if self.id == node else next((each for each in self.below() if each.id == node), None)
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class Node:
 
 
 def query(port: int, group: int = 0) -> Node:
-    """Return a group of the scsynth at UDP `port`. Raises SoundError without an answer."""
+    """Return a group of the scsynth at UDP `port`, with all below it. Raises SoundError without an answer."""
     try:
         address, args = ask(port, message("/g_queryTree", group, 0))
     except OSError as error:

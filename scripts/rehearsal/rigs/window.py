@@ -36,7 +36,7 @@ PREFERENCES_BOX = (760, 130, WIDTH, 480)
 KNOB_COLOUR = (255, 20, 147)
 """Colour of the volume slider's knob, and of nothing else as tall in the preferences' left half."""
 SLIDER_Y = (192, 434)
-"""y of the knob's middle: at the greatest volume, and at none."""
+"""y (pixels) of the knob's middle in two cases: at the greatest volume, and at none."""
 
 AFTERWARDS = "left.txt"
 WRAPPER = """
@@ -51,8 +51,8 @@ ls /dev/shm >>"$left.part"
 mv "$left.part" "$left"
 exit $status
 """
-"""Shell code that starts a command as soon as there is a display, and lists what is left once it has
-ended."""
+"""Shell code that starts a command as soon as there is a display. When the command has ended, the code lists
+the processes and the files in shared memory that are left."""
 
 
 class Window(Performer):
@@ -61,7 +61,7 @@ class Window(Performer):
     def __init__(
         self, name: str, index: int, home: Path, place: Place, launcher: Sequence[str | Path] = ()
     ) -> None:
-        """launcher: `jambridge join ... --`; empty: plain Sonic Pi. Raises StageError."""
+        """launcher: the command `jambridge join ... --`, or empty for plain Sonic Pi. Raises StageError."""
         missing = [program for program in PROGRAMS if shutil.which(program) is None]
         if missing:
             raise StageError(f"not found: {', '.join(missing)}; {APT}")
@@ -87,7 +87,8 @@ class Window(Performer):
         return super().log_text() + served
 
     def wait_shown(self) -> None:
-        """Wait until the window can be used, and see the welcome off, which covers it at its first start."""
+        """Wait until the window can be used, and close the welcome window, which covers it at its first
+        start."""
         self.wait_booted()
         self.screen.wait_for(TITLE, SHOWN_S)
         self.screen.activate(self.screen.wait_for(WELCOME, SHOWN_S))
@@ -102,22 +103,23 @@ class Window(Performer):
     # -- what a person does ------------------------------------------------------------------------------
 
     def run_code(self, code: str) -> None:
-        """Type code, of one line, in place of the editor's content, and run it."""
+        """Replace the editor's content by code of one line, and run it."""
         self.screen.click(*EDITOR)
         self.screen.key("alt+a", "BackSpace")
         self.screen.type(code)
         self.screen.key("Escape", "alt+r")  # Escape: no completion may take a key
 
     def stop_jobs(self) -> None:
-        """Stop, by its key."""
+        """Stop all runs, by the key for that."""
         self.screen.key("alt+s")
 
     def record(self) -> None:
-        """Press the record button: it begins, or ends and asks for a file."""
+        """Press the key of the record button. It begins a recording, or ends one and opens a window that asks
+        for a file."""
         self.screen.key("shift+alt+r")
 
     def save_recording(self, path: Path) -> None:
-        """Give the recording that has just ended its name."""
+        """Save the recording that has just ended as `path`, in the window that asks for a file."""
         self.screen.activate(self.screen.wait_for(SAVE_RECORDING, SHOWN_S))
         self.screen.key("ctrl+a")
         self.screen.type(str(path))
@@ -125,19 +127,21 @@ class Window(Performer):
         self.to_front()
 
     def show_preferences(self) -> None:
-        """Show or hide the preferences, where the volume is."""
+        """Show the preferences, where the volume is; hide them if they are shown."""
         self.screen.key("alt+p")
         time.sleep(SETTLE_S)
 
     def slide_volume(self, share: float) -> None:
-        """Drag the volume's knob, which must be visible, to `share` of the slider's length from below."""
+        """Drag the volume's knob, which must be visible, to `share` of the slider's length, counted from its
+        lower end."""
         x, y = self.volume_knob()
         top, bottom = SLIDER_Y
         self.screen.drag((x, y), (x, round(bottom - share * (bottom - top))))
         time.sleep(SETTLE_S)
 
     def volume_knob(self) -> tuple[int, int]:
-        """Return where the knob's middle is. Raises StageError if there is none to be seen."""
+        """Return (x, y) of the middle of the volume's knob, in pixels. Raises StageError if the knob can't be
+        seen."""
         left, top, right, bottom = PREFERENCES_BOX
         pixels = numpy.asarray(self.screen.picture((left, top, (left + right) // 2, bottom)))
         rows, columns = numpy.nonzero((pixels[:, :, :3] == KNOB_COLOUR).all(axis=2))
@@ -155,7 +159,7 @@ class Window(Performer):
         self.screen.key("alt+F4")
 
     def interrupt(self) -> None:
-        """Press Ctrl-C where the join runs."""
+        """Send the `jambridge join` of this window the signal of Ctrl-C. Raises StageError if none runs."""
         for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.name() == "jambridge":
@@ -166,8 +170,8 @@ class Window(Performer):
     # -- what is left ------------------------------------------------------------------------------------
 
     def wait_gone(self, timeout_s: float) -> list[str]:
-        """Wait until everything has ended; return the processes and the files in shared memory that are
-        left."""
+        """Wait until everything has ended. Return the processes and the files in shared memory that are left,
+        a line each."""
         assert self.process is not None
         with contextlib.suppress(Exception):
             self.process.wait(timeout_s)

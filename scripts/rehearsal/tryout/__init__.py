@@ -1,1 +1,1 @@
-"""Tryout: programs of other people, alone and in a jam."""
+"""Tryout: programs of other people, played by a plain Sonic Pi and in a jam."""

@@ -4,19 +4,21 @@ import re
 from collections.abc import Iterable, Sequence
 
 RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
-"""A run, and its age in s, in a message of Sonic Pi to its GUI."""
+"""Matches a message of Sonic Pi to its GUI about a run. Its groups are the run's number and its age in s."""
 
 
 def runs(said: Iterable[str], what: str) -> set[str]:
-    """Return the numbers of the runs with a message "Stopping run" or "Completed run"."""
+    """Return the numbers of the runs with a message "Stopping run" or "Completed run". what: the first word
+    of that."""
     lines = (line.rpartition(f"{what} run ") for line in said)
     return {number.strip() for _, found, number in lines if found}
 
 
 def seconds_behind(warnings: Sequence[str]) -> int:
-    """Return the number of seconds with warnings: a thread warns at every sleep until it has caught up.
+    """Return the number of seconds in which at least one warning came.
 
-    A warning that names no time counts by itself.
+    Warnings aren't counted singly, because a thread that is behind warns at every sleep until it has caught
+    up. A warning that names no time counts as a second by itself.
     """
     found = [RUN_TIME.match(line) for line in warnings]
     return found.count(None) + len({(match[1], int(float(match[2]))) for match in found if match})

@@ -1,8 +1,8 @@
-"""Theatre: a plain Sonic Pi and a jam of two on one booted stage, that play one program after the other.
+"""Theatre: a plain Sonic Pi and a jam of two, booted once, that play one program after the other.
 
 There are three genuine Sonic Pis: a plain one, anna in a jam, and bob who listens there. Every program runs
-on the plain one and on anna's at the same time. Recorders in front of her bridge, behind it and behind bob's
-see all messages, and all three scsynths write down their sound.
+on the plain one and on anna's at the same time. Recorders write down all messages: of plain Sonic Pi, in
+front of anna's bridge, behind it and behind bob's. All three scsynths write down their sound.
 """
 
 import json
@@ -40,20 +40,22 @@ from rehearsal.tryout.trial import (
 PLAYER, LISTENER = "anna", "bob"
 WINDOW_S = 4.0
 WINDOW_EARLY_S = 0.05
-"""Windows of level begin this long (s) before the first note, lest a beat stand on their edge."""
+"""The windows in which levels are measured begin this long (s) before the first note, so that no beat falls
+on an edge of theirs."""
 SETTLE_S = 2.0
 FADE_S = 3.0
-"""Time (s) after a stop: Sonic Pi fades for 1.1 s and frees."""
+"""Time (s) of waiting after a stop. Sonic Pi fades out for 1.1 s and frees its nodes."""
 FREED_S_MAX = 9.0
 """Longest wait (s) for the last FX: Sonic Pi frees it up to 8 s after the fade."""
 REPORT_S = 4.5
-"""Time (s) for the last reports. A second is reported half a second after its end, and compared soon
-after."""
+"""Time (s) from the stop until the last reports are in. A bridge reports a second half a second after the
+second's end, and the relay compares the reports soon after."""
 AFRESH_S = 3.0
 RUN_CODE_BYTES = 16_000
 """Sonic Pi 3.2 cuts the code of a run at 16,384 bytes. Longer code is run as a file."""
 AFRESH = "set_sched_ahead_time! 0.5\nset_volume! 1\nreset_mixer!\nset_cent_tuning! 0\n"
-"""Sets back what a program may have left set. AFRESH_S (s): until the mixer of this run has been freed."""
+"""Sonic Pi code that resets the settings that a program may have changed. AFRESH_S: time (s) until the mixer
+of this code's own run has been freed."""
 
 COUNTED = (
     *("refused", "local_only", "silent_here", "moved", "retimed", "overtaken", "unconfirmed"),
@@ -63,7 +65,7 @@ COUNTED = (
 BRIDGE_SAYS = " bridge: "
 
 OWN_GROUPS = (4, 3, 2, 5)
-"""Sonic Pi's groups for synths, FX, mixers, monitors."""
+"""Sonic Pi's groups for synths, FX, mixers and monitors, in this order, by their ids in its own numbers."""
 KEPT = frozenset({"sonic-pi-mixer", "sonic-pi-scope"})
 """Synthdefs of the nodes that Sonic Pi itself has in these groups from its start on."""
 
@@ -77,7 +79,8 @@ class Program:
 
     @classmethod
     def at(cls, path: Path) -> "Program":
-        """Read a program's cues. Raises ValueError."""
+        """Return the program in a file, with the cues in the file beside it. Raises ValueError if these can't
+        be read."""
         beside = path.with_suffix(".cues")
         found = cues.parse(beside.read_text("utf-8").splitlines()) if beside.exists() else []
         return cls(path.resolve(), tuple(found))
@@ -95,7 +98,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The observations and recordings of one run, most of them by WHERE. Instants are Unix ns."""
+    """The observations and recordings of one run. Instants are Unix ns.
+
+    wavs, left_over and said are by WHERE; before and after are by the member's name.
+    """
 
     from_ns: int
     stop_ns: int
@@ -104,21 +110,21 @@ class Run:
     """Sound files, each with the instant at which it began."""
     left_over: Mapping[str, tuple[str, ...]]
     said: Mapping[str, Sequence[str]]
-    """Sonic Pi's messages to its GUI."""
+    """Sonic Pi's messages to its GUI during the run."""
     told: tuple[str, ...]
     before: Mapping[str, Mapping[str, Any]]
     after: Mapping[str, Mapping[str, Any]]
-    """The members' statistics afterwards."""
+    """The members' statistics after the run; `before` has those before it."""
 
 
 class Theatre:
-    """A plain Sonic Pi, and a jam of two, booted; plays one program after the other."""
+    """A plain Sonic Pi and a jam of two, booted, that play one program after the other."""
 
     def __init__(self, stage: Stage, folder: Path, *, lead_ms: float = 200, pairs: int = 1) -> None:
         self.stage = stage
         self.folder = folder
         self.pairs = pairs
-        """Number of pairs of outputs that are recorded."""
+        """Number of pairs of output channels of which the sound is recorded."""
         (folder / "plain").mkdir(parents=True)
         home = folder / "plain"
         self.plain = stage.add(Performer("plain", 0, home, make_shim(home / "shim")))
@@ -138,7 +144,8 @@ class Theatre:
         stage.play_for(SETTLE_S)
 
     def try_out(self, program: Program, seconds: float) -> Trial:
-        """Play one program and return its trial. Raises StageError, SoundError if something ended."""
+        """Play one program and return its trial. Raises StageError or SoundError if a Sonic Pi or scsynth has
+        ended."""
         heard = {name: len(self.performers[name].gui_messages) for name in WHERE}
         told_at = len(self.bridge_lines())
         before = self.jam.members()
@@ -233,10 +240,14 @@ class Theatre:
         self.stage.play_for(began_s + seconds - time.monotonic())
 
     def start_takes(self, name: str, program: str) -> list[tuple[sound.Take, int]]:
-        """Let a scsynth write down its outputs; return the takes, and since when (Unix ns)."""
+        """Let a scsynth write down its outputs. Return each take, with the instant (Unix ns) at which it
+        began.
+
+        name: of WHERE. program: begins the names of the sound files.
+        """
         started = []
         if name == "plain":
-            # Sonic Pi has paused the root group since its last run ended, and a take with it.
+            # Sonic Pi paused the root group when its last run ended. A take would be paused with it.
             with sound.Connection(self.ports[name]) as ask:
                 ask("/n_run", 0, 1)
         for pair in range(self.pairs):
@@ -247,9 +258,10 @@ class Theatre:
         return started
 
     def wait_freed(self, old: Mapping[str, Sequence[Node]]) -> dict[str, tuple[str, ...]]:
-        """Wait, at most FREED_S_MAX, until every scsynth is rid of the program's nodes; return the rest.
+        """Wait until every scsynth has freed the program's nodes, but at most FREED_S_MAX. Return those still
+        there, by WHERE.
 
-        old: the nodes left over from earlier programs.
+        old: the nodes left over from earlier programs, which don't count.
         """
         known = {name: {node.id for node in nodes} for name, nodes in old.items()}
         deadline_s = time.monotonic() + FREED_S_MAX
@@ -263,7 +275,7 @@ class Theatre:
             self.stage.play_for(0.5)
 
     def left_over(self) -> dict[str, tuple[Node, ...]]:
-        """Return the nodes that each scsynth has beyond those that Sonic Pi had when it had booted."""
+        """Return, by WHERE, the nodes of each scsynth that weren't there when Sonic Pi had booted."""
         return {
             name: left_over(query(self.ports[name]), 0 if name == "plain" else self.slot) for name in WHERE
         }
@@ -281,15 +293,16 @@ class Theatre:
 
 
 def counted_in(member: Mapping[str, Any]) -> list[str]:
-    """Return the figures of a member that count deviations, tables of reasons included."""
+    """Return the names of the figures of a member that count deviations, and of those that are tables of
+    reasons."""
     return [name for name in member if name in COUNTED or isinstance(member[name], Mapping)]
 
 
 def during(pairing: stream.Pairing, run: Run) -> stream.Pairing:
-    """Return the part of a pairing of whole recordings that Sonic Pi sent during a run.
+    """Return the part of a pairing that Sonic Pi sent during a run. The pairing is of whole recordings.
 
-    Sonic Pi gives no number twice, so messages find their partners across runs. A message that is handed over
-    at the beginning of a run may have been sent before it.
+    A message that is handed over at the beginning of a run may have been sent before the run. Such messages
+    find their partners too, because Sonic Pi never uses a number twice.
     """
 
     def was(said: stream.Said) -> bool:
@@ -303,7 +316,10 @@ def during(pairing: stream.Pairing, run: Run) -> stream.Pairing:
 
 
 def first_due_ns(sent: Sequence[stream.Said], span: tuple[int, int]) -> int | None:
-    """Return when the first timed note of a span is due, in Unix ns."""
+    """Return when (Unix ns) the first timed note that was sent in `span` is due; None if there is none.
+
+    span: [from, to) in Unix ns.
+    """
     dues = (
         said.stated_ns
         for said in sent
@@ -313,7 +329,11 @@ def first_due_ns(sent: Sequence[stream.Said], span: tuple[int, int]) -> int | No
 
 
 def levels_of(wavs: Sequence[tuple[Path, int]], first_ns: int, stop_ns: int) -> Levels:
-    """Return the levels of a program in whole windows from its first note to the stop."""
+    """Return the levels of a program, over all and by window. Only whole windows from the first note to the
+    stop count.
+
+    wavs: sound files, each with the instant at which it began. All instants are Unix ns.
+    """
     takes = [(wav, (first_ns - since_ns) / 1e9 - WINDOW_EARLY_S) for wav, since_ns in wavs]
     count = max(1, int(((stop_ns - first_ns) / 1e9 + WINDOW_EARLY_S) / WINDOW_S))
     whole = sound.window_levels_dbfs(takes, count * WINDOW_S, 1)[0]
@@ -321,7 +341,7 @@ def levels_of(wavs: Sequence[tuple[Path, int]], first_ns: int, stop_ns: int) -> 
 
 
 def left_over(tree: Node, slot: int) -> tuple[Node, ...]:
-    """Return the nodes right below Sonic Pi's own groups that it didn't have when it had booted."""
+    """Return the nodes directly below Sonic Pi's own groups that weren't there when it had booted."""
     groups = (tree.find(root_of(slot) | group) for group in OWN_GROUPS)
     return tuple(
         node for group in groups if group is not None for node in group.children if node.name not in KEPT

@@ -21,21 +21,25 @@ from rehearsal.rigs.recording import Argument
 
 MS = 1_000_000
 SAME_NS = 3 * MS
-"""Tolerance (ns) between two runs of Sonic Pi (with 3.2.2 they are the same to the ms, measured)."""
+"""Greatest difference (ns) between the times of a note at two Sonic Pis. (With 3.2.2 the times are the same
+to the ms, measured.)"""
 SAME_CUED_NS = 30 * MS
-"""Tolerance (ns) if cues set the time: two Sonic Pis take in a cue when they come to it."""
+"""The same (ns) if cues set the time, because each Sonic Pi takes in a cue only when it comes to it."""
 EDGE_NS = 300 * MS
-"""Notes of the last so many ns before a stop aren't compared: two Sonic Pis don't stop at the same
-instant."""
+"""Notes that are due in this last part of a run (ns) aren't compared, because two Sonic Pis don't stop at the
+same instant."""
 MOVED_NS = 1 * MS
-"""A note that plays less than this (ns) after its time isn't moved: two clocks differ by as much."""
+"""A note counts as moved only if it plays more than this (ns) after its time. Two clocks differ by as
+much."""
 LEVEL_DB = 1.0
 QUIET_DBFS = -60.0
-"""Windows of which both are below this level are equally quiet."""
+"""Windows are equally quiet if both are below this level (dBFS)."""
 TIMES = ("moved", "retimed", "overtaken", "unconfirmed")
-"""Figures that count notes at another time. They don't explain a note that doesn't sound."""
+"""Figures of `jamrelay stats` that count notes played at another time. They don't explain why a note doesn't
+sound."""
 TRAFFIC = ("received", "sent", "expected", "duplicates", "reordered", "lost", "recovered", "would_block")
-"""Endings of traffic counters. They also count losses that repair made good, so they show no deviation."""
+"""The names of traffic counters end in these. They also count losses that repair made good, so they show no
+deviation."""
 MIXERS = frozenset({"sonic-pi-mixer", "sonic-pi-basic_mixer"})
 PATH_WORDS = re.compile(r"\S*/(\S+)")
 JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
@@ -43,7 +47,8 @@ JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
 ERROR_LINES = 3
 NAMED = 4
 NODES_EACH = 2
-"""Nodes that one run leaves in this case: its own group, with all its FX, and its mixer."""
+"""Number of nodes that a run leaves behind if Sonic Pi never completes it (see Trial.uncompleted): its own
+group, with all its FX, and its mixer."""
 
 WHERE = ("plain", "home", "elsewhere")
 Sound = tuple[Argument, ...]
@@ -51,7 +56,7 @@ Sound = tuple[Argument, ...]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A synth or FX that was asked for: its sound, and its time in ns after the first one."""
+    """A synth or FX that was asked for. at_ns: its time after that of the first note."""
 
     sound: Sound
     at_ns: int
@@ -67,14 +72,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class NoteDifference:
-    """Plain Sonic Pi's notes against those of the jam's."""
+    """The notes of plain Sonic Pi compared with those of the jam's Sonic Pi. plain, jam: numbers of their
+    notes."""
 
     plain: int
     jam: int
     lacking: Mapping[str, int]
-    """Notes in plain, but not in the jam, by name."""
+    """Name of a note -> how many plain has and the jam doesn't."""
     extra: Mapping[str, int]
-    """Notes in the jam, but not in plain, by name."""
+    """Name of a note -> how many the jam has and plain doesn't."""
 
     @property
     def same(self) -> bool:
@@ -83,19 +89,21 @@ class NoteDifference:
 
 @dataclass(frozen=True, slots=True)
 class HandedSummary:
-    """The messages that one scsynth was handed for those of the player's Sonic Pi."""
+    """The messages that one scsynth of the jam was handed, compared with those that the player's Sonic Pi
+    sent."""
 
     messages: int
     notes: int
     lacking: Mapping[str, int]
-    """Messages sent, but not handed to it, by kind."""
+    """Kind of message (see `short`) -> how many Sonic Pi sent that this scsynth wasn't handed."""
     extra: Mapping[str, int]
     stands_in: Mapping[str, int]
-    """Another synthdef in the place of the one sent: "this for that", and how often."""
+    """"this for that" -> how often this scsynth was handed a note with synthdef "this" where Sonic Pi sent
+    "that"."""
     moved: int
     moved_ms_max: float
     out_of_order: int
-    """Pairs of neighbours that it runs the other way round than plain scsynth would."""
+    """Number of pairs of messages that this scsynth runs the other way round than plain scsynth would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +138,21 @@ class Trial:
     )
     """By WHERE."""
     left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By WHERE: nodes of the program that are still there after the stop."""
+    """WHERE -> nodes of the program that are still there after the stop."""
     uncompleted: Mapping[str, int] = field(default_factory=dict)
-    """By "plain" and "jam": runs that Sonic Pi stopped and never called completed. That is a race of its own,
-    in plain too, and it never frees such a run's group and mixer."""
+    """"plain" or "jam" -> number of runs that Sonic Pi stopped and never called completed. The cause is a
+    race in Sonic Pi itself. It then never frees the run's group and mixer, in plain too."""
     errors: Mapping[str, Counter[str]] = field(default_factory=lambda: {"plain": Counter(), "jam": Counter()})
-    """By "plain" and "jam": messages that Sonic Pi called an error."""
+    """"plain" or "jam" -> text of each message that Sonic Pi called an error -> how often it came."""
     seconds_behind: Mapping[str, int] = field(default_factory=dict)
     late: Mapping[str, int] = field(default_factory=dict)
-    """Bundles that came late, by each scsynth's own complaints."""
+    """WHERE -> number of bundles that came late, by scsynth's own complaints."""
     counted: Mapping[str, float] = field(default_factory=dict)
-    """Figures of `jamrelay stats` that rose, by "member figure"."""
+    """"member figure" -> how much that member's figure of `jamrelay stats` rose during the run."""
     told: tuple[str, ...] = ()
-    """Lines that the player's bridge logged meanwhile."""
+    """Lines that the player's bridge logged during the run."""
     ended: str = ""
-    """Reason why the program couldn't be played to its end."""
+    """Reason why the program couldn't be played to its end; "" if it was."""
 
     @property
     def faults(self) -> list[str]:
@@ -184,13 +192,23 @@ class Trial:
 
     @property
     def reasons(self) -> list[str]:
-        """The figures and messages that may explain them."""
+        """The figures and messages that may explain the faults."""
         counted = [f"{name} {amount:g}" for name, amount in self.counted.items()]
         return counted + [f"bridge: {line}" for line in self.told]
 
     @property
     def verdict(self) -> str:
-        """One of: ended, silent (in plain too: nothing to compare), same, told, counted, DIFFERENT."""
+        """The trial in one word:
+
+            ended      the program couldn't be played to its end
+            silent     it makes no sound in plain Sonic Pi either, so there is nothing to compare
+            same       there are no faults
+            told       the player's bridge logged something that may explain the faults
+            counted    figures of `jamrelay stats` rose that may explain the faults
+            DIFFERENT  nothing explains the faults
+
+        The first that applies counts.
+        """
         if self.ended:
             return "ended"
         if not self.sent.plain and self.levels["plain"].whole <= QUIET_DBFS:
@@ -204,7 +222,7 @@ class Trial:
 
     @property
     def dies_in_plain(self) -> bool:
-        """Whether plain Sonic Pi calls something in it an error, too."""
+        """Whether plain Sonic Pi, too, reports an error in the program."""
         return bool(self.errors["plain"])
 
     def as_json(self) -> dict[str, Any]:
@@ -231,16 +249,17 @@ def at(where: str) -> str:
 
 
 def names(counts: Mapping[str, int]) -> str:
-    """Return names with their counts, the most frequent first."""
+    """Return the NAMED most frequent names with their counts, and how many more names there are, as text."""
     ordered = sorted(counts.items(), key=lambda each: -each[1])
     more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
     return (", ".join(f"{name} {count}" for name, count in ordered[:NAMED]) or "none") + more
 
 
 def notes_of(stream: Sequence[Said], from_ns: int, to_ns: int) -> list[Note]:
-    """Return the timed synths and FX that were sent in [from_ns, to_ns), by when they are due.
+    """Return the timed synths and FX that were sent in [from_ns, to_ns), Unix ns, in the order of their dues.
 
-    stream: all that was sent, also before, since it may have loaded the samples.
+    stream: all that was sent. It must include what was sent before from_ns, because that may have loaded the
+    samples.
     """
     buffers: dict[Argument, str] = {}
     found: list[tuple[int, Sound]] = []
@@ -261,7 +280,8 @@ def is_counted(said: Said) -> bool:
 
 
 def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
-    """Return the sound of a synth: name, sample, and controls except for numbers of buses and buffers."""
+    """Return the sound of a synth: its name, its sample, and its controls except those that hold numbers of
+    buses or buffers."""
     ids = AUDIO_BUSES | BUFFERS
     controls = sorted((str(name), value) for name, value in said.controls.items() if name not in ids)
     sample = buffers.get(said.controls.get("buf"), "")
@@ -272,9 +292,11 @@ def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
 def compare_notes(
     plain: Sequence[Note], jam: Sequence[Note], until_ns: int, same_ns: int = SAME_NS
 ) -> NoteDifference:
-    """Match the notes of two Sonic Pis up to an instant after the first note; return those without a partner.
+    """Match the notes of two Sonic Pis that have the same sound, at most same_ns apart. Return those without
+    a partner.
 
-    Order needs no check of its own: it follows from the times, and among equal times it is Ruby's to choose.
+    Only notes less than until_ns after the first note count. Their order needs no check of its own. It
+    follows from the times, and among equal times Ruby is free to choose it.
     """
     plain, jam = ([note for note in notes if note.at_ns < until_ns] for notes in (plain, jam))
     waiting: dict[Sound, list[int]] = defaultdict(list)
@@ -295,8 +317,11 @@ def compare_notes(
 
 
 def handed_of(pairing: Pairing, shift_ns: int = 0) -> HandedSummary:
-    """Sum up the messages that a scsynth was handed for Sonic Pi's. Loads of buffers have no time of their
-    own."""
+    """Sum up the messages that a scsynth was handed for those of Sonic Pi.
+
+    shift_ns: the room's shift S. Every note plays later by it on purpose, so it isn't counted as moved. Loads
+    of buffers have no time of their own, and their order isn't compared.
+    """
     others = {said.content[2]: said for said in pairing.out_only if said.is_note}
     lacking, stands_in = Counter[str](), Counter[str]()
     replaced = set()
@@ -325,7 +350,7 @@ def handed_of(pairing: Pairing, shift_ns: int = 0) -> HandedSummary:
 
 
 def short(said: Said) -> str:
-    """Return a message in a word or two: the synth of a note, the file of a load, else the command."""
+    """Return a name for a kind of message: the synth of a note, the file of a load, else the command."""
     if said.is_note:
         return str(said.content[1]).removeprefix("sonic-pi-")
     if said.address == "/b_allocRead":
@@ -334,19 +359,23 @@ def short(said: Said) -> str:
 
 
 def error_lines(said: Iterable[str]) -> Counter[str]:
-    """Return the errors that Sonic Pi sent to its GUI, and how often, without numbers of runs, lines,
-    buffers."""
+    """Return the text of each error that Sonic Pi sent to its GUI, and how often it came. Numbers of runs,
+    lines and buffers are taken out of the texts."""
     found: Counter[str] = Counter()
     for line in said:
         if line.startswith(("/error", "/syntax_error")):
-            # What happened, that the thread died of it, and why; then come the places in the code.
+            # The first lines say which error killed the thread, and why. The places in the code follow.
             text = unescape(JOB_WORDS.sub("", " ".join(line.splitlines()[:ERROR_LINES])))
             found[PATH_WORDS.sub(r"\1", " ".join(text.split()))[:200]] += 1
     return found
 
 
 def risen(before: Mapping[str, Any], after: Mapping[str, Any], what: Iterable[str]) -> dict[str, float]:
-    """Return the rise of each figure of a member's statistics. A figure may be a table of figures."""
+    """Return name -> rise of each figure of a member's statistics that rose.
+
+    what: the names to look at. A figure may be a table of figures; each of those is then named "table
+    (figure)".
+    """
     found: dict[str, float] = {}
     for name in what:
         old, new = before.get(name, 0), after.get(name, 0)

@@ -1,4 +1,5 @@
-"""Tryout: programs of other people, each played at once by a plain Sonic Pi and in a jam, and compared."""
+"""Tryout: programs of other people, each played by a plain Sonic Pi and in a jam at the same time, and
+compared."""
 
 import contextlib
 import json
@@ -23,7 +24,8 @@ SECONDS = 20.0
 def play_all(
     programs: Sequence[Program], seconds: float, folder: Path, *, lead_ms: float, pairs: int
 ) -> Iterator[Trial]:
-    """Play all programs; after one that ends a Sonic Pi or a scsynth the next ones get a fresh stage."""
+    """Play all programs and yield their trials. After a program that ends a Sonic Pi or a scsynth, the next
+    ones get a freshly booted stage."""
     waiting = list(programs)
     stages = 0
     while waiting:
