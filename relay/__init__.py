@@ -1,1 +1,1 @@
-"""The relay of jamrelay, and `relay.wire`, what relay and bridge speak with each other."""
+"""The relay of jamrelay, and the protocol that relay and bridge speak with each other (`relay.wire`)."""

@@ -232,7 +232,7 @@ async def _show(address: str, room: str | None, *, as_json: bool, watch: bool) -
 
 
 async def _check_room(endpoint: Endpoint, pins: KnownRelays, room: str) -> None:
-    """Raise LocalError with the open rooms if this one isn't open."""
+    """Raise LocalError if this room isn't open. The error names the rooms that are."""
     if (await ask_stats(endpoint, pins, room=room)).rooms:
         return
     rooms = (await ask_stats(endpoint, pins)).rooms

@@ -1,8 +1,8 @@
 """Due work: the places of a relay that have something to do, so that the others aren't looked at.
 
-Pure; instants are session timetags. A place is a room, a member's channel in it, or a room's housekeeping. It
-is stirred when anything happens to it, and it also comes up at the instant to which it was set. Bound: a few
-heap entries a place; stale ones are swept out.
+Pure; instants are session timetags. A place is a room, a member's channel in it, or a room's housekeeping. A
+place is stirred when anything happens to it. It also comes up by itself at the instant to which it was set.
+Bound: a few heap entries for each place; stale ones are swept out.
 """
 
 from heapq import heapify, heappop, heappush
@@ -10,12 +10,13 @@ from heapq import heapify, heappop, heappush
 from relay.wire.timetag import ticks
 
 Place = tuple[str, int]
-"""A room's name, and a slot in it, ROOM or HOUSE. This order puts a room's verdicts and heartbeat before its
-channels, and its housekeeping after them."""
+"""The name of a room, and a number: the slot of a member's channel, ROOM, or HOUSE for housekeeping. In the
+order of these numbers a room's verdicts and heartbeat come first, then its channels, then its
+housekeeping."""
 
 ROOM = 0
 HOUSE = 32
-"""Beyond the slots, which are 1 to 31."""
+"""Greater than all slots, which are 1 to 31."""
 
 HOUSEKEEPING = ticks(0.250)
 
@@ -26,15 +27,14 @@ STALE_PER_PLACE = 4
 STALE_MIN = 64
 
 GOLDEN = 0x9E3779B9
-"""2**32 divided by the golden ratio. Its multiples are spread evenly over a circle, however many there
-are."""
+"""2**32 divided by the golden ratio. Its multiples modulo 2**32 are spread evenly, however many there are."""
 
 
 def next_round(turn: int, begin: int, now: int) -> int:
     """Return the next instant after `now` of a room's housekeeping, which happens every HOUSEKEEPING.
 
-    turn: number of rooms opened before it. It gives each room a phase of its own, so that they come one at a
-    time. begin: an instant of the first room's housekeeping.
+    turn: number of rooms that this relay opened before this one. It gives each room a phase of its own, so
+    that not all rooms need housekeeping at once. begin: an instant of the first room's housekeeping.
     """
     phase = begin + (turn * GOLDEN % 2**32) * HOUSEKEEPING // 2**32
     return now + HOUSEKEEPING - (now - phase) % HOUSEKEEPING
@@ -50,26 +50,29 @@ class Rounds:
         self.hold(now)
 
     def hold(self, now: int) -> None:
-        """Note that housekeeping is done now. now: session ticks."""
+        """Note that housekeeping is done now, and find its next instant. now: session ticks."""
         self.due_at = next_round(self._turn, self._begin, now)
 
 
 class DueWork:
-    """The places of one relay that have something to do now, and the instants of the others."""
+    """The places of one relay that have something to do now, and the instants at which the others will
+    have."""
 
     def __init__(self) -> None:
         self.stirred: set[Place] = set()
-        """Places not yet set to an instant since something happened to them."""
+        """Places to which something has happened since they were last set to an instant."""
         self._at: dict[Place, int] = {}
         self._heap: list[tuple[int, Place]] = []
-        """Entries are valid only if `_at` has the same instant."""
+        """Pairs of an instant and a place. An entry is valid only if `_at` has the same instant for its
+        place."""
 
     def stir(self, room: str, slot: int) -> None:
         """Note that something happened to a place."""
         self.stirred.add((room, slot))
 
     def take(self, now: int) -> list[Place]:
-        """Return the places that are stirred or whose instant has come, in order. They stay stirred."""
+        """Return the places that are stirred or whose instant has come, in order. They stay stirred until
+        `settle`."""
         while self._heap and self._heap[0][0] <= now:
             at, place = heappop(self._heap)
             if self._at.get(place) == at:

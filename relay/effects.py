@@ -38,7 +38,7 @@ Effect = SendDatagram | SendControl | CloseControl
 
 
 def refuse(connection: int, refused: Refused) -> list[Effect]:
-    """Return the effects that tell a connection why it gets nothing, and close it."""
+    """Return the effects that tell a connection why it is refused, and close it."""
     return [SendControl(connection, refused), CloseControl(connection)]
 
 

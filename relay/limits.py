@@ -9,12 +9,14 @@ from relay.wire.endpoint import network_of
 from relay.wire.timetag import TICKS_PER_S
 
 EVENTS_PER_S = 500
-"""Per member. A busy Sonic Pi sends about 20 a second (measured: at most 9 in 100 ms). Beyond this rate notes
-are refused. Groups, FX, frees and settings are passed on, since all later events depend on them."""
+"""How many events a second one member may send. A busy Sonic Pi sends about 20 a second (measured: at most 9
+in 100 ms). Beyond this rate notes are refused. Groups, FX, frees and settings are passed on, since all later
+events depend on them."""
 EVENTS_BURST = 1000
 STRUCTURE_PER_S = 1000
-"""Limit of such events beyond EVENTS_PER_S, more than any Sonic Pi can send (measured: 733 messages, in one
-second). A member that exceeds it is put out of the room."""
+"""How many groups, FX, frees and settings a second one member may send beyond EVENTS_PER_S. It is more than
+any Sonic Pi can send (measured: 733 messages, in one second). A member that exceeds it is put out of the
+room."""
 STRUCTURE_BURST = 4000
 
 DATAGRAMS_PER_S = 1000
@@ -24,41 +26,44 @@ CONTROLS_PER_S = 20
 CONTROLS_BURST = 200
 
 OUTBOX_FRAMES = 4096
-"""Frames that wait for a member whose address is not known yet. The member asks for any others."""
+"""How many frames wait for a member whose address isn't known yet. The member asks for the others when it
+can."""
 
 STATS_PER_S = 10
-"""Per address. Anybody may ask for statistics, and gathering them takes milliseconds. `--watch` asks once a
-second."""
+"""How many requests for statistics a second one address may send. Anybody may ask for statistics, and
+gathering them takes milliseconds. `--watch` asks once a second."""
 STATS_BURST = 50
 STATS_MEMBERS_MAX = 1000
-"""Members in one answer, which must fit one control payload."""
+"""How many members one answer with statistics may have. It must fit one control payload."""
 STATS_COUNTS_MAX = 128
-"""Members in an answer that includes the `counts` of each, which may take 3 kB."""
+"""How many members an answer may have that includes the `counts` of each. They may take 3 kB a member."""
 
 NTP_ANSWERS_PER_S = 10
-"""Per address. Plain NTP is the only request answered to strangers, with no more bytes than were asked. A
-client asks at most every second, after a few requests at its start."""
+"""How many plain NTP requests a second from one address are answered. They are the only datagrams of
+strangers that are answered, with no more bytes than were asked. A client asks at most once a second, after a
+few requests at its start."""
 NTP_BURST = 50
 
 ADDRESSES_KEPT = 4096
-"""Addresses counted at once: less than 1 MB. There is no common limit on top, since one stranger could use it
-up and so lock everybody out."""
+"""How many addresses are counted at once, in less than 1 MB. There is no limit on all addresses together,
+since one stranger could use it up and so lock everybody out."""
 
 CONNECTIONS_MAX = 512
-"""TLS connections at once, members and askers of statistics together."""
+"""How many TLS connections are served at once, those of members and of askers of statistics together."""
 CONNECTIONS_PER_ADDRESS = 384
-"""Of those. A whole school behind one address has room, but can't keep all others out."""
+"""How many of these connections one address may have. A whole school behind one address has room, but can't
+keep all others out."""
 
 PROBES_MAX = 4
-"""Paths measured at once by the whole relay. Together they cost less than one busy room."""
+"""How many paths the whole relay measures at once. Together they cost less than one busy room."""
 PROBE_DATAGRAMS_BURST = 200
-"""Datagrams accepted at once beyond the rate: those that a network releases after a standstill of two
-seconds."""
+"""How many datagrams of a prober are accepted at once beyond its rate. A network releases so many after a
+standstill of two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubLimits:
-    """The number of rooms that a relay opens, and of members that a room seats."""
+    """rooms_max: how many rooms a relay opens. members_max: how many members a room seats."""
 
     rooms_max: int = 64
     members_max: int = 16
@@ -66,7 +71,7 @@ class HubLimits:
 
 @dataclass(slots=True)
 class TokenBucket:
-    """Allows `rate` takings a second on average, and `burst` at once."""
+    """Allows `rate` tokens to be taken a second on average, and `burst` at once."""
 
     rate: float
     burst: float
@@ -98,7 +103,7 @@ class AddressBuckets:
     rate: float
     burst: float
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
-    """Ordered by the last request, oldest first."""
+    """By network (see `network_of`), in the order of the last requests, oldest first."""
 
     def take(self, host: str, now: int) -> bool:
         """Take one token of this address; return False if it has none. now: session ticks."""

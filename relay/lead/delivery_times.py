@@ -6,12 +6,13 @@ Time spent waiting for a missing earlier event isn't counted: that event was emi
 covers it. Clock errors affect these figures as they affect the dues.
 
 Events emitted before the first event of their connection arrived are not noted here, since they waited for
-clock and connection. An event that took more than `most`, or never arrived, is counted as beyond at the
-member that delayed it, and raises no lead.
+clock and connection. `most` is the longest time that the room waits for an event. An event that took longer,
+or never arrived, raises no lead. It is only counted, at the member that delayed it (`beyond`).
 
-Only the greatest of each block is kept, by pair of sender and receiver. The many numbers lie in arrays and in
-dicts from int to int, since Python's garbage collector doesn't look into those. Bounds: BLOCKS_KEPT blocks;
-EVENTS_KEPT events whose downlink reports are pending; WAYS_KEPT downlink delays of a member in an open block.
+Time is divided into blocks of length BLOCK. Of each block only the greatest delay is kept, for each pair of
+sender and receiver. The many numbers lie in arrays and in dicts from int to int, since Python's garbage
+collector doesn't look into those. Bounds: BLOCKS_KEPT blocks; EVENTS_KEPT events whose downlink reports are
+pending; WAYS_KEPT downlink delays of a member in an open block.
 """
 
 from array import array
@@ -31,25 +32,32 @@ NONE = -(1 << 60)
 
 BLOCK = ticks(10.0)
 EPISODE_BLOCKS = 3
-"""Blocks of one accident: one that begins within ten seconds and lasts five touches three."""
+"""How many blocks one accident can touch. An accident begins at all its hosts within ten seconds, and lasts
+five."""
 BLOCKS_KEPT = 60
-"""Ten minutes with events. An episode that occurs once in that time is an accident; three are the network."""
+"""How many blocks are kept: ten minutes with events. An episode that occurs once in that time counts as an
+accident. One that occurs three times counts as a property of the network."""
 OPEN_BLOCKS = 2
-"""The present block and the one before it, since downlink delays are reported some seconds later."""
+"""How many blocks are open: the present one and the one before it, since downlink delays are reported some
+seconds later."""
 EVENTS_KEPT = 8192
 UNJUDGED_KEPT = 4096
 WAYS_KEPT = 4096
 TAIL = 0.9
 """Share of a member's downlink delays that the horizon covers. Events that reach the relay later than the
-horizon allows are re-timed and so miss their own time anyway. Events just before it still have nine chances
-in ten to reach everybody. With 0.99 the uplink had so much less that far more was re-timed than would have
-been late."""
+horizon allows are re-timed, and so miss their own time anyway. Events that reach it just in time still have
+nine chances in ten to reach everybody. With 0.99 so much less of the lead was left for the uplink that far
+more events were re-timed than would have been late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The greatest need of a block (ticks), and its sender and receiver; 0 for the one that isn't
-    involved."""
+    """The greatest need of a block, in ticks, and the slots of the sender and the receiver that it was found
+    at.
+
+    block: the session time of the block, in units of BLOCK. sender, receiver: 0 if the need depends on the
+    other one alone.
+    """
 
     block: int
     need: int
@@ -58,9 +66,10 @@ class Peak:
 
 
 class _Added(NamedTuple):
-    """The greatest additions to a delay, in ticks: for its sender, for its receiver, and for own events.
+    """The greatest ticks that are added to any delay of a block.
 
-    advances: the addition to an own event, by slot.
+    sender: on account of a sender. receiver: on account of a receiver. advance: to the delay of an own event.
+    advances: by slot, all that is added to the delays of own events.
     """
 
     sender: int
@@ -74,28 +83,30 @@ class _Block:
     index: int
     events: int = 0
     up: dict[int, int] = field(default_factory=dict)
-    """Greatest uplink delay by sender."""
+    """Greatest uplink delay, by sender."""
     up_peak: "Peak | None" = None
-    """The greatest uplink delay among the senders of the last question; None: to be found again."""
+    """The greatest uplink delay among the senders that `DeliveryTimes.up_peaks` was last asked for; None: to
+    be found again."""
     down: dict[int, int] = field(default_factory=dict)
-    """Greatest downlink delay by receiver."""
+    """Greatest downlink delay, by receiver."""
     others: "dict[int, array[int]]" = field(default_factory=dict)
-    """By receiver, and in the array by sender: greatest uplink plus downlink delay of one event, or NONE."""
+    """By receiver an array, indexed by sender: the greatest uplink plus downlink delay of one event between
+    these two, or NONE."""
     tops: dict[int, int] = field(default_factory=dict)
-    """The greatest value of each receiver's array."""
+    """The greatest value of each receiver's array in `others`."""
     order: list[int] = field(default_factory=list)
     """The receivers, in descending order of `tops`; empty: to be sorted again."""
     own: dict[int, int] = field(default_factory=dict)
-    """Greatest uplink plus downlink delay of a member's own events."""
+    """By member, the greatest uplink plus downlink delay of the member's own events."""
     own_top: int = NONE
-    """An upper limit of the delays of own events."""
+    """An upper limit of the values in `own`."""
     ways: "dict[int, array[int]]" = field(default_factory=dict)
     """Downlink delays by receiver, while the block is open."""
     tails: dict[int, int] = field(default_factory=dict)
     """The TAIL percentile of `ways` by receiver, if it was computed since the last delay came."""
 
     def took(self, sender: int, receiver: int, delay: int) -> None:
-        """Note the uplink plus downlink delay of an event, ticks."""
+        """Note the uplink plus downlink delay (ticks) of an event from `sender` at `receiver`."""
         if sender == receiver:
             self.own[sender] = max(delay, self.own.get(sender, NONE))
             self.own_top = max(delay, self.own_top)
@@ -109,7 +120,8 @@ class _Block:
                 self.order = []
 
     def find_tail(self, receiver: int) -> None:
-        """Compute the tail of a receiver's downlink delays, unless it is known or there are none."""
+        """Compute the TAIL percentile of a receiver's downlink delays, unless it is known or there are
+        none."""
         if receiver in self.ways and receiver not in self.tails:
             ways = self.ways[receiver]
             self.tails[receiver] = sorted(ways)[int(TAIL * len(ways))]
@@ -126,10 +138,11 @@ class _Block:
         self.order, self.up_peak = [], None
 
     def peak(self, senders: Sequence[int], receivers: Mapping[int, int], most: "_Added") -> Peak | None:
-        """Return the greatest need of this block, see `DeliveryTimes.peaks`.
+        """Return the greatest need of this block, as `DeliveryTimes.peaks` defines it; None if there is none.
 
-        senders: by slot, ticks added to a pair's delay for its sender; NONE: the sender doesn't count.
-        receivers: the same for its receiver. most: the greatest of these, and of the additions to own events.
+        senders: indexed by slot, ticks that are added to a delay on account of its sender; NONE: this sender
+        doesn't count. receivers: by slot, ticks that are added on account of the receiver; others don't
+        count. most: the greatest of these additions, and the additions for own events.
         """
         if not self.order:
             self.order = sorted(self.tops, key=self.tops.__getitem__, reverse=True)
@@ -160,20 +173,20 @@ class DeliveryTimes:
         self._blocks: dict[int, _Block] = {}
         self._newest = 0
         self._unjudged: dict[tuple[int, int], int] = {}
-        """Uplink delay by (slot, seq)."""
+        """Uplink delay of each event that waits for its verdict, by (slot, seq)."""
         self._ups: dict[int, int] = {}
-        """Uplink delay by the room's number."""
+        """Uplink delay of each event judged lately, by the room's number."""
         self._origins: dict[int, int] = {}
-        """SLOTS * block + sender, by the room's number."""
+        """The origin of each of these events, by the room's number: SLOTS * block + sender."""
         self._gone: dict[int, int] = {}
-        """By slot, the last number that may belong to its previous owner."""
+        """By slot, the last number of the room that may belong to the slot's previous owner."""
         self._played: Counter[int] = Counter()
-        """The number of blocks in which each sender played."""
+        """The number of kept blocks in which each sender played."""
         self._tails: dict[int, dict[int, int]] = {}
         """The TAIL percentile of downlink delays, by receiver and closed block."""
         self._beyond: dict[int, dict[int, int]] = {}
-        """Number of events that took more than the room waits for, by the member that delayed them and
-        block."""
+        """By the member that delayed them and by block, the number of events that took more than the room
+        waits for."""
         self._senders: frozenset[int] = frozenset()
         """The senders to which each block's `up_peak` refers."""
 
@@ -212,7 +225,7 @@ class DeliveryTimes:
     def reported(self, slot: int, ways: Iterable[tuple[int, int]], missing: Iterable[int]) -> None:
         """Note the downlink delays and missing events that the Report of the member in `slot` contains."""
         worst: dict[int, int] = {}
-        """Greatest uplink plus downlink delay, by origin."""
+        """Greatest uplink plus downlink delay, by origin (see `_origins`)."""
         downs: defaultdict[int, list[int]] = defaultdict(list)
         """Downlink delays by block."""
         ups, origins, most = self._ups, self._origins, self._most
@@ -246,11 +259,12 @@ class DeliveryTimes:
         self._unjudged = {key: up for key, up in self._unjudged.items() if key[0] != slot}
 
     def peaks(self, advances: Mapping[int, int], strays: Mapping[int, int] | None = None) -> list[Peak]:
-        """Return the greatest need of each block, the receiver's release advance included, oldest first.
+        """Return the greatest need of each block, oldest first. An event's need at a receiver is its uplink
+        delay, its downlink delay and the receiver's release advance.
 
         advances: release advance (ticks) by slot, of the members that count. strays: clock uncertainty
-        (ticks) by slot, beyond what the delays show. It doesn't count for a member's own events, which return
-        to the same clock.
+        (ticks) by slot, as far as the delays don't show it. It is added for sender and receiver, but not for
+        a member's own events, which return to the same clock.
         """
         strays = strays or {}
         senders = [strays.get(slot, 0) if slot in advances else NONE for slot in range(SLOTS)]
@@ -265,7 +279,7 @@ class DeliveryTimes:
         return [peak for peak in peaks if peak is not None]
 
     def up_peaks(self, senders: Iterable[int]) -> list[Peak]:
-        """Return the greatest uplink delay of each block among `senders`, oldest first.
+        """Return the greatest uplink delay of any of `senders` in each block, oldest first.
 
         While the same senders are asked for, only blocks with new delays are examined again.
         """
@@ -296,8 +310,8 @@ class DeliveryTimes:
         return list(self._tails.get(slot, {}).values())[-blocks:]
 
     def beyond(self, slot: int) -> list[int]:
-        """Return, for each block with any, how many events this member delayed by more than the room
-        waits."""
+        """Return how many events this member delayed by more than the room waits: a number for each block
+        that has any."""
         return list(self._beyond.get(slot, {}).values())
 
     @property
@@ -312,8 +326,8 @@ class DeliveryTimes:
     def _arrived(self, slot: int, downs: Mapping[int, Sequence[int]]) -> None:
         """Note the downlink delays of one report, by block.
 
-        A block without new delays in the report is probably over. Its tail is computed now and not when the
-        block closes, since then the tails of all members would be due in one turn.
+        A block without new delays in the report is probably over. Its TAIL percentile is computed now and not
+        when the block closes. Otherwise those of all members would have to be computed at once.
         """
         for index in range(self._newest - OPEN_BLOCKS + 1, self._newest + 1):
             if index in self._blocks and index not in downs:
@@ -329,7 +343,7 @@ class DeliveryTimes:
                 block.tails.pop(slot, None)
 
     def _slow(self, slot: int, index: int, events: int = 1) -> None:
-        """Note events of a block that a member delayed by more than the room waits."""
+        """Count events of a block that a member delayed by more than the room waits."""
         if index in self._blocks:
             by_block = self._beyond.setdefault(slot, {})
             by_block[index] = by_block.get(index, 0) + events
@@ -360,13 +374,14 @@ class DeliveryTimes:
 
 
 def _greatest(index: int, up: Mapping[int, int], wanted: Collection[int]) -> Peak | None:
-    """Return the peak of a block's uplink delays among the wanted senders."""
+    """Return the greatest of a block's uplink delays among the wanted senders. up: uplink delay by sender."""
     top = max(((delay, slot) for slot, delay in up.items() if slot in wanted), default=None)
     return None if top is None else Peak(index, top[0], sender=top[1])
 
 
 def ranked(peaks: Sequence[Peak], rank: int) -> Peak | None:
-    """Return the peak of the `rank`-th greatest episode. An episode counts once, though three blocks saw it.
+    """Return the peak of the `rank`-th greatest episode. An episode counts once, even if three blocks have a
+    peak of it.
 
     With fewer episodes than `rank` the least peak is returned; without any peak, None.
     """

@@ -2,19 +2,22 @@
 
 Pure. Instants are session timetags, durations ticks.
 
-D follows the need of events. It rises at once, since nobody hears D while S is 0. It falls only after less
-has sufficed for a while.
+D follows the need of events. It rises at once, since nobody hears D while S is 0. It falls only after a
+shorter D has sufficed for a while.
 
 S is audible, so it is as small as possible: all but one ordinary note in a thousand keep their own time. It
 rises in one step if many notes would be moved otherwise, else by a ramp. It falls by a ramp, or at once if
 nobody plays.
 
 Every change begins CHANGE_AHEAD in the future, so that bridges learn of it in time. Only a rise of D while
-nobody plays begins at once, so that the next notes have it. S changes only after the last judged timetag.
-After a rise of S the next one waits for SETTLE. Meanwhile D rises only as far as it moves no note or, if
-that is more, as far as the plain paths need.
+nobody plays begins at once, so that the next notes have it. A change of S concerns only timetags after the
+last one judged.
 
-Invariants: 0 <= S <= D at every instant; a + D(a) and tau + S(tau) never decrease.
+After a change of S the next one waits for SETTLE. If S rose, D meanwhile rises only as far as it moves hardly
+any note or, if that is more, as far as the plain paths need.
+
+Invariants, with an instant of emission a and a timetag tau: 0 <= S <= D at every instant; a + D(a) and tau +
+S(tau) never decrease.
 """
 
 from dataclasses import dataclass
@@ -29,43 +32,50 @@ LEAD_START = ticks(0.200)
 LEAD_MAX = ticks(1.0)
 
 STEP_S = 0.005
-"""Leads are whole multiples of this."""
+"""Leads are whole multiples of this, s."""
 RESERVE = ticks(0.005)
-"""A change exceeds the need by this, so that the next slightly worse moment changes nothing."""
+"""A change goes beyond the need by this, so that the next slightly worse moment needs no other change."""
 LOWER_BY = ticks(0.010)
 LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
-"""How long less must have sufficed before the lead falls."""
+"""How long a shorter lead must have sufficed before the lead falls. The same goes for the shift."""
 LOWER_AFTER_YOUNG, YOUNG_S = ticks(20.0), 60
-"""The same for the shift of a room with less than a minute of music. There an accident looks like the
-network, and its effect must be gone within the next minute, ramp down included."""
+"""LOWER_AFTER_YOUNG replaces LOWER_AFTER for the shift of a room with fewer than YOUNG_S seconds of music.
+There an accident looks like a property of the network. Its effect must be gone within the next minute, ramp
+down included."""
 LEARNING = ticks(600.0)
 LOWER_EVENTS, LOWER_EVENTS_LATER = 2_000, 10_000
-"""Events that must have fitted a shorter lead before it falls while S = 0: 2,000 in the first ten minutes
-after events first showed a need, 10,000 later. While S = 0 hardly anybody hears the lead, and steady beats
-variable. At one note a second, an effect that hits one event in 600 would raise the lead every quarter of an
-hour, and a minute without it would lower it. Three members with one note a second each come down only after
-10,000 events."""
+"""How many events must have fitted a shorter lead before the lead falls while S = 0. LOWER_EVENTS holds for
+the first ten minutes after events first showed a need, LOWER_EVENTS_LATER after that.
+
+While S = 0 hardly anybody hears the lead, and a steady one is better than a variable one. Take a member that
+plays one note a second, and an effect that hits one event in 600. It would raise the lead every quarter of an
+hour, and a minute without it would lower the lead again. If three members play one note a second each, the
+lead falls only after 10,000 events.
+"""
 FEW_EVENTS = 3_000
-"""With fewer events than this in ten minutes, the greatest need decides when the lead may fall: of 10,000
-events, others would need as much."""
+"""With fewer events than this in ten minutes, the greatest need decides when the lead may fall. It is not
+left out as an accident, since among 10,000 events others would need as much."""
 GRAIN = ticks(0.001)
-"""Tolerance of comparisons, since ticks are no round number of milliseconds."""
+"""Tolerance of comparisons, since a millisecond is no whole number of ticks."""
 SHIFT_STEP_S = 0.020
-"""Every rise is an audible jump, so rather a little more now than again in a minute."""
+"""Shifts are whole multiples of this, s. Every rise is an audible jump, so the shift rather rises a little
+more now than again in a minute."""
 ROUNDING = 1e-6
-"""Tolerance in steps, since ticks are no round number of milliseconds."""
+"""Tolerance when a duration is rounded to steps, in steps. A millisecond is no whole number of ticks."""
 RAMP = 0.02
-"""Change of tempo during a ramp, as a ratio. No ear takes it for another speed."""
+"""By how much the tempo differs while the shift ramps, as a ratio. Nobody hears that as another speed."""
 MOVED_SHARE = 0.01
-"""Share of notes. More moved notes than this are worse than one step."""
+"""Share of notes (0 to 1). If more notes than this would be moved, one step of the shift is better than a
+ramp."""
 CHANGE_AHEAD = ticks(1.0)
 FALL_SETTLE = ticks(2.0)
-"""Time between the end of the lead's fall and its next change. Events emitted during the fall and judged only
-now must find the same fall. Events judged even later are re-timed under any lead."""
+"""Least time between the end of a fall of the lead and its next change. Events that were emitted during the
+fall and are judged only now must find the same fall. Events that are judged even later are re-timed under any
+lead."""
 SETTLE = ticks(10.0)
-"""Time between two changes of S. For as long an earlier value is kept: events judged even later are re-timed
-under any value."""
+"""Time between two changes of S. The earlier value of S is kept for as long. Events that are judged even
+later are re-timed under any value."""
 
 
 class Safety(Enum):
@@ -76,10 +86,11 @@ class Safety(Enum):
     SAFE = "safe"
 
     def rank(self, blocks: int) -> int:
-        """Return which of the greatest needs counts, 1 being the greatest, among the peaks of so many blocks.
+        """Return which of the greatest needs the lead must cover: 1 for the greatest, 2 for the next, and so
+        on.
 
-        The third of sixty blocks is about one event in 10,000 at 60 a second. Rank 1 is never used, since one
-        episode is an accident.
+        blocks: number of blocks with a need. The third of sixty blocks is about one event in 10,000 at 60
+        events a second. Rank 1 is never used, since one episode is an accident.
         """
         if self is Safety.SAFE:
             return 2
@@ -88,10 +99,11 @@ class Safety(Enum):
         return 3 if blocks >= YOUNG_BLOCKS else 2
 
     def settled_rank(self, blocks: int, events: int) -> int:
-        """Return the rank for falling while nobody hears the lead.
+        """Return the rank of the need below which the lead doesn't fall while nobody hears it.
 
-        At most one episode is left out, and none if ten minutes have few events. A quick room is quick both
-        ways.
+        At most one episode is left out. None is left out if ten minutes have few events, or if the room is
+        safe. A quick room lowers its lead by the rank that raises it. blocks: as for `rank`. events: number
+        of events in the last ten minutes with events.
         """
         return (
             self.rank(blocks)
@@ -103,17 +115,17 @@ class Safety(Enum):
 
     @property
     def lead_min(self) -> int:
-        """The least lead, ticks.
+        """The shortest lead that a room chooses, ticks.
 
-        Below 0.15 s nobody hears a difference, since no ordinary note is moved (tried with Sonic Pi 3.2 and
-        4.5). The part that the network doesn't need helps hosts that stand still. A quick room prefers a
-        shorter schedule-ahead; a safe room wants more.
+        Below 0.15 s a shorter lead makes no audible difference, since no ordinary note is moved (tried with
+        Sonic Pi 3.2 and 4.5). The part of it that the network doesn't need helps hosts that stand still. A
+        quick room prefers a shorter schedule-ahead; a safe room wants more.
         """
         return {"quick": ticks(0.040), "balanced": ticks(0.150), "safe": ticks(0.250)}[self.value]
 
     @property
     def reserve(self) -> float:
-        """Factor on the need of events."""
+        """Factor by which the measured need of events is multiplied."""
         return 1.2 if self is Safety.SAFE else 1.0
 
 
@@ -122,9 +134,10 @@ YOUNG_BLOCKS = 30
 
 @dataclass(frozen=True, slots=True)
 class LeadPolicy:
-    """The settings of a relay for its rooms' leads. lead, shift: fixed ticks; None: tuned automatically.
+    """The settings of a relay for its rooms' leads.
 
-    Raises LocalError if the shift exceeds the lead.
+    lead, shift: fixed values, ticks; None: tuned automatically. lead_max: longest lead that tuning chooses,
+    ticks. Raises LocalError if the shift exceeds the lead.
     """
 
     lead: int | None = None
@@ -150,11 +163,12 @@ class LeadPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The needs of a room, in ticks.
+    """The leads that a room needs for various reasons, in ticks.
 
-    need: of events, release advance included; None before there is data. path: of the plain paths of members
-    that have not played yet. usual: of nearly every event, whoever plays. settled: the lead doesn't fall
-    below this, which is at least `need`; None: same as `need`. events: number of events with data so far.
+    need: for its events, release advance included; None before there is data. path: for members that have
+    hardly played, by their plain paths. usual: for nearly every event, whoever plays. settled: the least
+    value to which the lead may fall, at least `need`; None: `need` itself. events: number of events with data
+    so far.
     """
 
     need: int | None
@@ -165,7 +179,7 @@ class Demand:
 
 
 class LeadKeeper:
-    """Keeps lead and shift of one room."""
+    """Keeps the lead and shift of one room."""
 
     def __init__(self, policy: LeadPolicy) -> None:
         self.policy = policy
@@ -180,11 +194,12 @@ class LeadKeeper:
         self._less_shift_need = 0
 
     def ease(self) -> None:
-        """Note that a member is no longer waited for, so the reason for the lead may be gone for good."""
+        """Note that the room no longer waits for some member. The reason for the present lead may be gone for
+        good, so the lead may fall sooner."""
         self._eased = True
 
     def tune(self, demand: Demand, notes: Headrooms, now: int, *, silent: bool) -> bool:
-        """Adjust to a demand. Return whether lead or shift changed. Call it about once a second.
+        """Adjust lead and shift to a demand. Return whether either changed. Call it about once a second.
 
         now: session ticks. silent: nobody has played for a while and nothing is due.
         """
@@ -227,7 +242,7 @@ class LeadKeeper:
             self._lower(needed, wanted, demand, notes, now)
 
     def _lower(self, needed: int, wanted: int, demand: Demand, notes: Headrooms, now: int) -> None:
-        """Lower the lead if less has sufficed for long enough."""
+        """Lower the lead if a shorter one has sufficed for long enough."""
         lead, heard = self.timing.lead, self._is_heard(now)
         if not heard and demand.settled is not None:
             needed = max(needed, self._needed_lead(demand.settled, demand, notes))
@@ -248,11 +263,11 @@ class LeadKeeper:
                     self._set_lead(less, now, lead - less)
 
     def _is_heard(self, now: int) -> bool:
-        """Return whether the lead is the reason for S, so that all music is delayed by it."""
+        """Return whether S is tuned and above 0. All music is then delayed because of the lead."""
         return self.policy.shift is None and max(self.timing.shift, self.timing.shift_at(now)) > 0
 
     def _events_to_lower(self, demand: Demand, now: int) -> int:
-        """Return the number of events for which less must have sufficed."""
+        """Return how many events must have found a shorter lead sufficient before the lead falls."""
         if self._eased or demand.need is None or self.policy.safety is Safety.QUICK:
             return 0
         return LOWER_EVENTS if self._learnt_at is None or now < self._learnt_at else LOWER_EVENTS_LATER
@@ -265,9 +280,10 @@ class LeadKeeper:
         return min(wanted, policy.lead_max, policy.lead_max if limit is None else limit)
 
     def _limit(self, notes: Headrooms) -> int | None:
-        """Return the longest lead to ask for with a fixed shift; None if there is no such limit.
+        """Return the longest lead to choose while the shift is fixed. None if the shift is tuned, or before
+        there are enough notes.
 
-        A longer one would move the notes instead.
+        A longer lead would move notes, since the shift can't rise.
         """
         low = notes.low()
         if self.policy.shift is None or low is None:
@@ -275,9 +291,10 @@ class LeadKeeper:
         return max(_round_down(self.policy.shift + low + GRAIN - RESERVE, STEP_S), LEAD_START)
 
     def _most_unmoved(self, notes: Headrooms, now: int) -> int | None:
-        """Return the longest lead that moves no ordinary note; None if the lead needn't give way.
+        """Return the longest lead that moves no ordinary note. None if the lead needn't be shortened to that.
 
-        It must give way if the shift is fixed, or still 0. Also None before any note.
+        It must be if the shift is fixed, or tuned and still 0. The result is also None before there are
+        enough notes.
         """
         low = notes.low()
         if low is None or self._is_heard(now):
@@ -295,11 +312,12 @@ class LeadKeeper:
         return max(wanted, min(_round_up(wanted + RESERVE, STEP_S), most))
 
     def _reach(self, wanted: int, demand: Demand, notes: Headrooms, now: int) -> int:
-        """Return how far the lead may rise now.
+        """Return how far the lead may rise now: as a rule to the longest lead allowed.
 
-        Soon after a rise of S the limit is the notes' headroom, or the need of nearly every event. Moving all
-        notes is worse than ten seconds in which a few events are late. If most would be late, or S is
-        falling, there is no such limit: moving all alike is better than lateness.
+        Soon after a rise of S, the limit is the longest lead that moves no note or, if that is more, the need
+        of nearly every event. For moving all notes is worse than ten seconds in which a few events are late.
+        If most events would be late, moving all alike is better. There is no such limit if hardly any note
+        would be moved, or if S is falling.
         """
         low, was = notes.low(), _still(self.timing.shift_was, now)
         if low is None or was is None or was.value > self.timing.shift:
@@ -349,12 +367,13 @@ class LeadKeeper:
 
 
 def _still(ramp: Ramp | None, now: int) -> Ramp | None:
-    """Return the earlier course, or None if no event of that time can come any more."""
+    """Return the earlier course of a lead or shift. None if there is none, or if no event of that time can
+    come any more."""
     return ramp if ramp is not None and now < ramp.until + SETTLE else None
 
 
 def _worth_it(less: int, than: int) -> bool:
-    """Return whether the difference is large enough for a fall."""
+    """Return whether `less` is so much shorter than `than` that a fall is worth it."""
     return less < than - max(LOWER_BY, round(LOWER_BY_SHARE * than))
 
 

@@ -1,9 +1,10 @@
-"""Member paths: the delays of a member's path, by its heartbeats and its bridge's reports, without accidents.
+"""Member paths: the usual delays of a member's path, by its heartbeats and its bridge's reports. Accidents
+don't count.
 
 Pure. Instants are session timetags, durations ticks. Each figure is kept second by second of arrival, and the
-median of the last SECONDS seconds with data counts. So a disturbance of less than half of them moves no
-figure, and a path that has become longer for good is believed after 15 s. All that a network delivers at once
-after a standstill falls into one second, however long the standstill, so even a young room isn't misled.
+median of the last SECONDS seconds with data counts. So a disturbance that lasts less than half of them moves
+no figure, and a path that has become longer for good is believed after 15 s. All that a network delivers at
+once after a standstill falls into one second, however long the standstill. So even a young room isn't misled.
 Bounds: SECONDS seconds, BEATS_KEPT heartbeats.
 """
 
@@ -31,7 +32,8 @@ class Steady:
         self._said: deque[int] = deque(maxlen=SECONDS)
 
     def say(self, value: int, now: int) -> None:
-        """Note a value (ticks) at session time `now`. Of one second the last value counts."""
+        """Note a value (ticks) at session time `now`. If one second has several values, the last one
+        counts."""
         second = now // TICKS_PER_S
         if second == self._second:
             self._said.pop()
@@ -39,7 +41,7 @@ class Steady:
         self._said.append(value)
 
     def usual(self, guess: int) -> int:
-        """Return the median, at least 0; `guess` before the first value."""
+        """Return the median (ticks), at least 0; `guess` before the first value."""
         return max(0, _share(sorted(self._said), 0.5)) if self._said else guess
 
 
@@ -47,9 +49,10 @@ class Steady:
 class Ways:
     """The figures of one member's path, in ticks.
 
-    up_p50, up_p90: 50th and 90th percentile of a second's heartbeats to the relay. down_p50, down_p99:
-    percentiles from the relay, as reported by the bridge. uncertain: how far its clock may be off beyond what
-    these delays already contain.
+    up_p50: median delay of the heartbeats that come to the relay in a second. up_p90: their 90th percentile.
+    down_p50: median delay of heartbeats from the relay, as the bridge reports it. down_p99: their 99th
+    percentile. uncertain: how far the member's clock may be off, beyond the error that these delays already
+    contain.
     """
 
     beats: Recent = field(default_factory=lambda: Recent(BEATS_KEPT))
@@ -61,7 +64,7 @@ class Ways:
     uncertain: Steady = field(default_factory=Steady)
     _second: int = 0
     _lately: list[int] = field(default_factory=list)
-    """Delays of the present second, ascending."""
+    """Uplink delays of the present second's heartbeats, ascending."""
 
     def beat(self, way: int, now: int) -> None:
         """Note the uplink delay of a heartbeat; it is < 0 if the clocks are off. now: session ticks."""

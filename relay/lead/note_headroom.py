@@ -2,11 +2,15 @@
 
 Pure. Instants are session timetags, durations ticks. A note with headroom h = timetag - emission is moved by
 the lead D unless D - h <= shift. (The floor moves no further notes: a sender's untimed events before a note
-were emitted before it.) Notes with less than ORDINARY are late by design (use_real_time) and don't count. An
-accident doesn't count either: a host that stood still catches up with many notes of little headroom. So the
-EPISODE_S consecutive seconds that hold most of the low notes are left out; in a young room half of its
-seconds. Notes are kept as counts by BIN and second, in blocks of BLOCK. Bound: BLOCKS_KEPT blocks of BINS
-bins.
+were emitted before it.) Notes with less headroom than ORDINARY are late by design (use_real_time) and don't
+count.
+
+An accident doesn't count either: a host that stood still catches up with many notes of little headroom. So
+the EPISODE_S consecutive seconds that hold most of the notes with little headroom are left out. In a young
+room that is at most half of its seconds.
+
+Notes are kept only as counts, by BIN of headroom and by second. Bound: BLOCKS_KEPT blocks of length BLOCK,
+and BINS bins.
 """
 
 from collections import Counter
@@ -19,13 +23,15 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 ORDINARY = ticks(0.050)
 BIN = ticks(0.005)
 BINS = 400
-"""Two seconds. Notes further ahead than any lead are counted there."""
+"""Number of bins, for up to two seconds of headroom. Notes with more headroom are counted in one bin above
+these."""
 ODD_NOTES = 2
-"""Moved notes that are tolerated in a room that has hardly played, since the first notes of a run come
+"""How many moved notes are tolerated in a room that has hardly played, since the first notes of a run come
 late."""
 MOVED_SHARE = 0.001
 EPISODE_S = 15
-"""An accident begins within ten seconds, at any number of hosts, and lasts five."""
+"""How long the effects of one accident can last, s. It begins within ten seconds, at any number of hosts, and
+lasts five."""
 
 
 class Headrooms:
@@ -69,13 +75,14 @@ class Headrooms:
         return sum(map(len, self._blocks.values()))
 
     def low(self) -> int | None:
-        """Return the headroom (ticks) that all but one note in a thousand have; None before any note."""
+        """Return the headroom (ticks) that all but one note in a thousand have. An accident is left out. None
+        before there are enough notes."""
         if not self._low_is_known:
             self._low, self._low_is_known = self._find_low(), True
         return self._low
 
     def share_below(self, headroom: int) -> float:
-        """Return the share (0 to 1) of notes with less than `headroom` ticks."""
+        """Return the share (0 to 1) of notes with less than `headroom` ticks. An accident is left out."""
         below: Counter[int] = Counter()
         for chosen, by_second in self._bins.items():
             if chosen * BIN < headroom:
@@ -97,7 +104,11 @@ class Headrooms:
         return None
 
     def _episode(self, below: Mapping[int, int]) -> tuple[int, int, int]:
-        """Return (count, first second, last second) of the stretch that holds most of these notes."""
+        """Find the stretch of seconds, as long as an accident, that holds most of these notes.
+
+        below: number of notes by second. Returns (number of notes in the stretch, its first second, its last
+        second).
+        """
         lasting = min(EPISODE_S, self.seconds // 2)
         best, notes, ordered, first = (0, 0, 0), 0, sorted(below), 0
         if not lasting:

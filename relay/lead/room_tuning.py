@@ -1,13 +1,14 @@
 """Room tuning: lead, shift and horizon of a room, derived from its events and paths.
 
-Pure. Instants are session timetags, durations ticks.
+Pure. Instants are session timetags, durations ticks. The plain delay of a path is that of its heartbeats,
+which nothing repairs.
 
-The horizon H is the least time from a verdict to its due. It is the time that the slowest member needs to
-get an event after its verdict, for all but one event in ten, repair included. Time for repair alone counts
-only as far as it fits into the lead beside the uplink delay. The rest of the lead is for the uplink.
+The horizon H is the least time from a verdict to its due. It is the time that the slowest member needs to get
+an event after its verdict, for all but one event in ten, repair included. Time that only repair needs counts
+only as far as the lead has room for it beside the uplink delay. The rest of the lead is for the uplink.
 
-A member whose plain path there and back exceeds the longest lead is not waited for, neither as sender nor
-as receiver. It gets a message, as does one whose events repeatedly exceed the longest lead.
+The room doesn't wait for a member whose plain path there and back exceeds the longest lead, neither as sender
+nor as receiver. The member gets a message. So does a member whose events repeatedly exceed the longest lead.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from relay.wire.timetag import ms, ticks
 
 TUNE_EVERY = ticks(1.0)
 BLOCKS_MIN = 3
-"""Half a minute of music. With less of it the plain paths are the better guess."""
+"""Number of blocks with events: half a minute of music. With fewer, the plain paths are the better guess."""
 H_MARGIN = ticks(0.010)
 H_MIN = ticks(0.020)
 H_SLACK = ticks(0.010)
@@ -30,31 +31,39 @@ H_SLACK = ticks(0.010)
 H_GRAIN = ticks(0.010)
 """H rises at once, but falls only by more than this, to publish fewer changes."""
 DOWN_BLOCKS = 12
-"""Two minutes. A longer downlink is believed once three blocks show it."""
+"""How many of the last blocks decide on H: two minutes. A downlink that has become longer is believed once
+three blocks show it."""
 REPAIR_MIN = ticks(0.045)
-"""Least cost of a loss: it is noticed, asked for 5 ms later, and sent again."""
+"""Least time that the repair of a loss takes: the gap is noticed, asked for 5 ms later, and the event is sent
+again."""
 REPAIR_PER_RTT = 1.2
 REPAIRS = 2
-"""An event may be lost on both hops, or twice on one."""
+"""How many repairs of one event the first lead allows for. An event may be lost on both hops, or twice on
+one."""
 UNMOVED = ticks(0.450)
-"""A lead that moves no ordinary note. Sonic Pi emits notes 0.5 s ahead less its computing time; 0.48 s are
-left, seldom less than 0.46."""
+"""A lead that moves no ordinary note. Sonic Pi emits notes 0.5 s ahead, less the time that it computes. That
+leaves about 0.48 s, seldom less than 0.46 s."""
 UNCERTAIN_MAX = ticks(0.050)
 ADVANCE_MAX = ticks(0.400)
-"""No sound driver needs more, so a member can't make the room wait by claiming more."""
+"""The greatest release advance that counts. No sound driver needs more, so a member can't make the room wait
+by claiming more."""
 SILENT_AFTER = ticks(2.0)
 BEYOND_BLOCKS = 3
-"""In ten minutes this many blocks with such events cause a message to the member."""
+"""A member gets a message if, in ten minutes, it delayed events beyond the longest lead in this many
+blocks."""
 TELL_EVERY = ticks(600.0)
 BACK_AT_SHARE = 0.9
-"""Share of the longest lead. A member that was too far away is waited for again below it."""
+"""Share of the longest lead. The room waits again for a member that was too far away once its plain path is
+below this share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The state of a member's path, in ticks. Delays are those of heartbeats, which nothing repairs.
+    """The state of a member's path. All durations are ticks. Delays are those of heartbeats, which nothing
+    repairs.
 
-    advance: its release advance. uncertain: how far its clock may be off beyond what the delays contain.
+    advance: the member's release advance. lossy: the path is repaired now and then. uncertain: how far the
+    member's clock may be off, beyond the error that the delays contain.
     """
 
     slot: int
@@ -70,7 +79,8 @@ class Path:
 
 @dataclass(slots=True)
 class Tuned:
-    """The result of tuning. changed: members must be notified. words: messages for some members, by slot."""
+    """The result of tuning. changed: lead, shift or horizon changed, so the members must be told. words: by
+    slot, the messages for some members."""
 
     changed: bool = False
     words: dict[int, str] = field(default_factory=dict)
@@ -90,7 +100,7 @@ class RoomTuning:
         self._told_at: dict[int, int] = {}
         self._waited: set[int] = set()
         self._too_far: set[int] = set()
-        """Slots that are not waited for."""
+        """Slots of the members whose paths are so long that the room doesn't wait for them."""
 
     def verdict(self, stamped: Stamped, judged: Judged) -> None:
         """Note an event and the verdict on it."""
@@ -107,7 +117,8 @@ class RoomTuning:
     def tune(self, paths: Sequence[Path], last_due: int, now: int) -> Tuned:
         """Adjust lead, shift and horizon to the present members, at most once in TUNE_EVERY.
 
-        last_due, now: session ticks.
+        paths: those of the present members. last_due: the latest due of any judged event, session ticks. now:
+        session ticks.
         """
         if now < self._tuned_at + TUNE_EVERY:
             return Tuned()
@@ -123,7 +134,7 @@ class RoomTuning:
         return Tuned(changed, self._words(paths, now))
 
     def set_horizon(self, paths: Sequence[Path], now: int) -> bool:
-        """Adjust H to the present members. Return whether it changed enough to be published."""
+        """Adjust the horizon H to the present members. Return whether it changed enough to be published."""
         timing = self.keeper.timing
         lead = min(timing.lead, timing.lead_at(now))
         wanted = max(H_MIN, min(self._wanted_horizon(self._waited_for(paths), lead), lead - H_SLACK))
@@ -134,16 +145,19 @@ class RoomTuning:
         return changed
 
     def member_need(self, slot: int, advance: int) -> tuple[int, int]:
-        """Return (need of a member's events to the relay, need of all events from the relay to it), ticks.
+        """Return (up, down): the times that events need on the member's path, in ticks; 0 if there is no
+        data.
 
-        advance: the member's release advance, ticks; the second includes it. 0 stands for no data.
+        up: for the member's own events, to the relay. down: for all events, from the relay to the member,
+        with its release advance. advance: that release advance, ticks.
         """
         up = self._ranked(self.needs.sender_peaks(slot))
         down = self._ranked(self.needs.down_peaks(slot))
         return (up.need if up else 0, down.need + min(advance, ADVANCE_MAX) if down else 0)
 
     def _waited_for(self, paths: Sequence[Path]) -> list[Path]:
-        """Return the members of which any two have plain paths that together fit the longest lead."""
+        """Return the members that the room waits for. The plain delay from any of them to the relay and on to
+        any other fits the longest lead."""
         waited = list(paths)
         while waited:
             up, down = max(waited, key=lambda path: path.up_p50), max(waited, key=_plain_down)
@@ -168,10 +182,11 @@ class RoomTuning:
         return Demand(need, self._plain(waited), min(usual, self._most), settled, self.needs.judged_count)
 
     def _plain(self, waited: Sequence[Path]) -> int:
-        """Return the lead (ticks) for members that haven't played yet.
+        """Return the lead (ticks) that members need who have hardly played, by their plain paths; 0 if there
+        are none.
 
-        While no other events have been measured either, repairs are added: two as far as that moves no
-        ordinary note, and at least one if events were lost.
+        As long as too few events of the others have been measured too, time for repairs is added. It is for
+        two repairs as far as that moves no ordinary note, and for at least one if a path is lossy.
         """
         starts = [path for path in waited if self.needs.blocks_of(path.slot) < BLOCKS_MIN]
         if not starts:
@@ -188,25 +203,31 @@ class RoomTuning:
         return max(certain, min(plain + REPAIRS * repair, unmoved))
 
     def _wanted_horizon(self, waited: Sequence[Path], lead: int) -> int:
-        """Return the time (ticks) that a verdict needs before its due.
+        """Return the horizon that these members want: the time (ticks) that an event needs from its verdict
+        until all of them have it.
 
-        The plain delay counts in full, the rest only as far as `lead` allows.
+        The plain delay counts in full. Time beyond it counts only as far as `lead` has room for it beside the
+        uplink need.
         """
         room = lead - self._up(waited)
         return max((max(_plain_down(path), min(self._tail(path), room)) for path in waited), default=0)
 
     def _up(self, waited: Sequence[Path], rank: int | None = None) -> int:
-        """Return the uplink need of events, whoever sends them. rank: None is the profile's own."""
+        """Return the time (ticks) that events need to the relay, whichever member sends them.
+
+        rank: which of the greatest needs counts; None: the rank of the room's profile.
+        """
         peaks = self.needs.up_peaks(path.slot for path in waited)
         peak = self._ranked(peaks) if rank is None else ranked(peaks, rank)
         return max(peak.need if peak else 0, max(map(self._plain_up, waited), default=0))
 
     def _plain_up(self, path: Path) -> int:
-        """Return the 90th percentile of heartbeats' uplink delay, or the median if that exceeds `most`."""
+        """Return the 90th percentile of heartbeats' uplink delay, or the median if the percentile exceeds the
+        longest time that the room waits."""
         return path.up_p90 if path.up_p90 <= self._most else path.up_p50
 
     def _tail(self, path: Path) -> int:
-        """Return the H that this member needs for all but one event in ten."""
+        """Return the horizon H (ticks) that this member needs for all but one event in ten."""
         tails = sorted(self.needs.down_tails(path.slot, DOWN_BLOCKS))
         down = tails[int(0.75 * len(tails))] if len(tails) >= BLOCKS_MIN else path.down_p99
         return down + _advance(path) + H_MARGIN
@@ -233,9 +254,10 @@ class RoomTuning:
 
 
 def beyond_words(most: int, plain: int | None, events: int) -> str:
-    """Return the message that tells a member why the room doesn't wait for it.
+    """Return the message that tells a member why the room doesn't wait for it or for some of its events.
 
-    most: ticks. plain: ticks of its path there and back, if that is the reason; else None.
+    most: the longest time that the room waits, ticks. plain: the plain delay of the member's path there and
+    back, ticks, if that is the reason; else None. events: how many events took longer than `most`.
     """
     longest = f"the {ms(most):.0f} ms that this room waits for at most (jamrelay serve --lead-max-ms)"
     if plain is not None:

@@ -11,8 +11,8 @@ EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 def announcement(host: str, reached: str, port: int, fingerprint: str) -> list[str]:
-    """Return the lines. host: the address listened on. reached: an address at which others reach this
-    machine."""
+    """Return the lines. host: the address that the relay listens on. reached: an address at which others
+    reach this machine."""
     everywhere = host in EVERYWHERE
     place = Endpoint(reached if everywhere else host, port).typed()
     lines = [

@@ -19,7 +19,7 @@ from relay.wire.errors import LocalError
 from relay.wire.sequence import Flag, Judged
 
 WAITING_BYTES_MAX = 16 << 20
-"""Half a minute of 500 events a second, each of greatest length."""
+"""How many bytes may wait for the disk: half a minute of 500 events a second, each of greatest length."""
 
 CLOSE_S = 2.0
 """How long closing waits for the disk, s."""
@@ -39,7 +39,8 @@ class EventLog:
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._given = 0
         self._done = 0
-        """Bytes given to the thread, and written by it. Each counter is changed by one thread only."""
+        """`_given` counts the bytes given to the thread, `_done` the bytes that the thread has written. Each
+        is changed by one thread only."""
         self._failed: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="event log", daemon=True)
         self._thread.start()
@@ -47,7 +48,8 @@ class EventLog:
     def write(self, verdicts: Iterable[tuple[str, Judged]]) -> None:
         """Add events, each with the name of its room. The thread writes them soon.
 
-        Raises LocalError, in words for the relay's operator, if earlier ones couldn't be written.
+        Raises LocalError, in words for the relay's operator, if earlier ones couldn't be written or too many
+        bytes wait for the disk.
         """
         self._check()
         lines = "".join(_line(room, event) for room, event in verdicts).encode("ascii")
@@ -60,7 +62,8 @@ class EventLog:
         self._waiting.put(lines)
 
     def close(self) -> None:
-        """Write the waiting lines and close the file. Raises LocalError like `write`."""
+        """Write the waiting lines and close the file. Raises LocalError if the disk fails, or takes nothing
+        for CLOSE_S."""
         self._waiting.put(None)
         self._thread.join(CLOSE_S)
         self._check()
@@ -94,7 +97,8 @@ class EventLog:
             raise
 
     def _cut(self, written: bytes) -> None:
-        """Remove the half line at the file's end that a nearly full disk has left."""
+        """Remove the half line that a nearly full disk has left at the end of the file. written: the bytes
+        that the disk took."""
         half = len(written) - written.rfind(b"\n") - 1
         with contextlib.suppress(OSError):  # devices and pipes can't be truncated
             if half:

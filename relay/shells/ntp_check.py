@@ -19,13 +19,19 @@ EVERY_S = 600.0
 RETRY_S = 60.0
 TIMEOUT_S = 5.0
 WARN_MS = 100.0
-"""Sonic Pi users don't hear such an offset, but logs and recordings of different hosts no longer match."""
+"""A greater offset is logged as a warning, ms. Sonic Pi users don't hear such an offset, but logs and
+recordings of different hosts no longer match."""
 
 
 async def check_forever(
     server: str, session_now: Callable[[], int], on_offset: Callable[[float], None]
 ) -> None:
-    """Ask `server` ("HOST" or "HOST:PORT") every ten minutes. Offset in ms; > 0: the server is ahead."""
+    """Ask `server` ("HOST" or "HOST:PORT") for the time every ten minutes, and again after one minute if it
+    didn't answer.
+
+    session_now: returns the session time, ticks. on_offset: called with the offset in ms; > 0: the server is
+    ahead.
+    """
     while True:
         offset_ms = await asyncio.to_thread(ask, server, session_now)
         if offset_ms is not None:
@@ -34,7 +40,8 @@ async def check_forever(
 
 
 def ask(server: str, session_now: Callable[[], int]) -> float | None:
-    """Return by how many ms `server` is ahead of session time; None if it does not answer."""
+    """Return by how many ms `server` is ahead of session time; < 0 if it is behind, None if it doesn't
+    answer."""
     host, _, port = server.partition(":")
     try:
         answer = ntplib.NTPClient().request(host, version=4, port=int(port or 123), timeout=TIMEOUT_S)

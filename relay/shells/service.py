@@ -44,12 +44,13 @@ from relay.wire.timetag import from_unix_ns
 log = logging.getLogger(__name__)
 
 PORT_TRIES = 20
-"""With port 0: attempts to find a number that is free over TCP and UDP alike."""
+"""How many attempts are made, with port 0, to find a port number that is free over both TCP and UDP."""
 
 FIRST_WORD_S = 10.0
-"""Close a connection that has sent no valid message for this long, s."""
+"""A new connection is closed if no valid message comes on it within this time, s."""
 ASKED_S = 10.0
-"""The same after its first answer, if it is neither a member's nor a prober's and only asks, s."""
+"""A connection that is neither a member's nor a prober's is closed this long after its first message, s. It
+only asks, for statistics as a rule."""
 
 WAKE_AGAIN_S = 0.05
 """Delay of the next attempt after a wake-up that failed, s."""
@@ -113,7 +114,7 @@ class RelayService:
         self.hub.figures.udp_counts = partial(self._socket.counts.named, "udp")
         self._streams: dict[int, ControlStream] = {}
         self._networks: Counter[str] = Counter()
-        """The number of open connections of each network."""
+        """The number of open connections from each network (see `network_of`)."""
         self._connections = 0
         self._timer: asyncio.TimerHandle | None = None
         self._settling: asyncio.Handle | None = None
@@ -126,7 +127,7 @@ class RelayService:
         return self._socket.port
 
     async def start(self) -> None:
-        """Listen. Raises LocalError if the port is taken."""
+        """Begin to listen. Raises LocalError if the port is taken."""
         for tries_left in reversed(range(PORT_TRIES)):
             self._server = await tls.serve(
                 self._settings.host, self._settings.port, self._identity, self._on_stream
@@ -190,7 +191,10 @@ class RelayService:
             self._settle(now)
 
     async def _converse(self, stream: ControlStream, connection: int, patience: asyncio.Timeout) -> None:
-        """Receive control messages until the connection ends or one is malformed."""
+        """Receive control messages until the connection ends or one is malformed.
+
+        patience: the time limit of the connection. It is lifted for members and probers.
+        """
         asked = False
         while (payload := await stream.receive()) is not None:
             try:
@@ -208,7 +212,11 @@ class RelayService:
             asked = True
 
     async def _carry(self, stream: ControlStream, address: StreamAddress, patience: asyncio.Timeout) -> None:
-        """Receive sealed datagrams over TLS. The first must be a member's; then all is as over UDP."""
+        """Receive sealed datagrams over TLS. The stream is closed if the first one is refused. After that all
+        is as over UDP.
+
+        patience: the time limit for the first datagram. It is lifted when that has come.
+        """
         taken = 0
         while (payload := await stream.receive()) is not None:
             refused = self.hub.figures.datagrams_refused
@@ -245,7 +253,7 @@ class RelayService:
             self._timer = asyncio.get_running_loop().call_later(WAKE_AGAIN_S, self._wake)
 
     def _settle_soon(self) -> None:
-        """Flush once for everything received before the loop's next turn."""
+        """Plan one flush, in the event loop's next turn, for everything received until then."""
         if self._settling is None:
             self._settling = asyncio.get_running_loop().call_soon(self._settle_now)
 
@@ -263,7 +271,8 @@ class RelayService:
         self._look_on()
 
     def _look_on(self) -> None:
-        """Pass the verdicts to the event log, last of all, when the music has left."""
+        """Pass the verdicts to the event log. This comes last, after all datagrams were sent, so that no
+        music waits for it."""
         if self._event_log is not None and self._verdicts:
             verdicts = self._verdicts.copy()
             self._verdicts.clear()

@@ -31,7 +31,8 @@ __all__ = ["TlsIdentity", "fingerprint_of", "load_or_create"]
 log = logging.getLogger(__name__)
 
 VALID_FOR = timedelta(days=36_525)
-"""A hundred years. A new key must be announced to every member, so no date ever forces one."""
+"""How long the certificate is valid: a hundred years. A new key must be announced to every member, so no date
+ever forces one."""
 
 _FOLDER = "identity"
 _CERT = "cert.pem"

@@ -1,4 +1,5 @@
-"""Statistics desk: answers requests for statistics, a few members a turn, so that no music waits for it.
+"""Statistics desk: answers requests for statistics. It gathers a few members' at a time, so that no music
+waits for it.
 
 Pure; instants are session timetags. A room's statistics are gathered at most once in KEPT, however many ask.
 Requests in between get the same ones. Bound: QUESTIONS_MAX requests wait.
@@ -19,16 +20,19 @@ log = logging.getLogger(__name__)
 
 KEPT = ticks(1.0)
 STEPS_A_TURN = 4
-"""Members gathered, and answers given, in one turn."""
+"""How many steps one `turn` takes. A step gathers one member, or completes one answer."""
 QUESTIONS_MAX = 512
-"""As many as there can be connections."""
+"""How many requests may wait: as many as there can be connections."""
 
 _Work = Generator[None, None, list[RoomStats]]
 
 
 class Answer(NamedTuple):
-    """The rooms' statistics for one request: of all rooms if `room_name` is None. rooms: None if gathering
-    failed."""
+    """The answer to one request.
+
+    connection: the one that the request came on. room_name: the room that was asked for; None: all rooms.
+    rooms: the rooms' statistics; None if gathering failed.
+    """
 
     connection: int
     room_name: str | None
@@ -47,9 +51,10 @@ class StatsDesk:
         self._rooms = rooms
         self._questions: deque[tuple[int, str | None]] = deque()
         self._work: _Work | None = None
-        """The work on the first request; None if not begun."""
+        """The gathering for the first request that waits; None if it hasn't begun."""
         self._kept: dict[tuple[str, bool], _Kept] = {}
-        """By room, and whether with the counts of each member."""
+        """Statistics gathered lately. The key is the room's name, and whether each member's `counts` are
+        included."""
 
     @property
     def busy(self) -> bool:
@@ -64,7 +69,7 @@ class StatsDesk:
         return True
 
     def turn(self, now: int) -> list[Answer]:
-        """Gather a few more members. Return the answers that are complete."""
+        """Gather the statistics of a few more members. Return the answers that are complete."""
         answers = []
         for _ in range(STEPS_A_TURN):
             if not self._questions:
@@ -100,7 +105,10 @@ class StatsDesk:
                 return list(end.value)
 
     def _gather(self, room_name: str | None, now: int | None) -> _Work:
-        """Gather room by room. now: statistics younger than KEPT are reused; None: all are gathered."""
+        """Gather the statistics room by room, one member a step.
+
+        now: session ticks; statistics younger than KEPT are used again. None: all are gathered anew.
+        """
         if now is not None:
             self._kept = {key: kept for key, kept in self._kept.items() if now < kept.since + KEPT}
         names, counts = self._shown(room_name)
@@ -118,7 +126,8 @@ class StatsDesk:
         return found
 
     def _shown(self, room_name: str | None) -> tuple[list[str], bool]:
-        """Return the rooms that fit into one answer, and whether each member's counts fit too."""
+        """Return (names, counts). names: those of the requested rooms that fit into one answer. counts:
+        whether each member's `counts` fit too."""
         names, seats = [], 0
         for name in sorted(self._rooms) if room_name is None else [room_name]:
             seats += len(self._rooms[name].seats) if name in self._rooms else 0

@@ -13,10 +13,11 @@ from relay.wire.timetag import TICKS_PER_S
 
 @dataclass(slots=True)
 class RelayFigures:
-    """The figures, set by the hub and its shell.
+    """The figures of one relay. Its hub and its shell keep them up to date.
 
-    started_at: session instant. ntp_offset_ms: > 0 if the NTP server is ahead; None before it was asked. off:
-    observers that have failed. udp_counts: returns the counts of the shell's socket.
+    started_at: session instant of the relay's start. ntp_offset_ms: how far the NTP server is ahead of the
+    relay's clock; < 0 if it is behind; None before it has answered. off: names of the observers that have
+    failed and are switched off. udp_counts: returns the counts of the shell's UDP socket.
     """
 
     software: str

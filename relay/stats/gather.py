@@ -17,10 +17,10 @@ from relay.wire.timetag import ms
 
 
 def gather(room: Room, *, counts: bool = True) -> Generator[None, None, RoomStats]:
-    """Gather the statistics of one room, one member a step.
+    """Gather the statistics of one room, one member a step. The generator returns them at its end.
 
-    counts: include the `counts` of each member. A member that leaves between two steps is left out, or
-    shown as it was.
+    counts: whether to include the `counts` of each member. A member that leaves between two steps is left
+    out, or shown as it was.
     """
     members = []
     for slot in sorted(room.seats):
@@ -51,8 +51,8 @@ def gather(room: Room, *, counts: bool = True) -> Generator[None, None, RoomStat
 
 
 def _counts(room: Room, seat: Seat) -> dict[str, int]:
-    """Return the counts of the member's bridge and the relay's. The relay's win, so no bridge can fake
-    them."""
+    """Return the counts that the member's bridge reports, and the relay's own counts about the member. The
+    relay's replace those of the same name, so no bridge can fake them."""
     judged = room.judge.counts(seat.slot)
     own = {"judge_duplicates": judged.duplicates, "judge_skipped": judged.skipped}
     if seat.channel is not None:
@@ -97,7 +97,8 @@ def _member_stats(room: Room, seat: Seat, *, with_counts: bool) -> MemberStats:
 
 
 def _loss_percent(seat: Seat) -> float:
-    """Return the percentage of frames lost at first, in both directions, since the member joined."""
+    """Return the percentage of frames, in both directions, that were lost when first sent, even if they were
+    repaired."""
     report = seat.told.last
     expected = (report.frames_expected if report else 0) + (
         seat.channel.up.counts.expected if seat.channel else 0

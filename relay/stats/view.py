@@ -15,16 +15,16 @@ from relay.wire.sequence import Scheme
 from relay.wire.stats import MemberStats, ProbeStats, RoomStats, Stats
 
 WIDE = 1000
-"""Columns: practically unlimited, to measure the width that a table would like."""
+"""A practically unlimited width, in columns. With it the view measures how wide a table would like to be."""
 
 CLOCK_UNKNOWN_MS = 1e5
-"""A clock bound above this means that there is none yet, ms."""
+"""A clock bound above this, in ms, means that the bridge doesn't know the clock's offset yet."""
 
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 
 
 def stats_view(stats: Stats, room_asked: str | None = None) -> RenderableType:
-    """Return the statistics for a terminal. room_asked: the only room that was requested."""
+    """Return the statistics for a terminal. room_asked: the only room that was asked for; None: all rooms."""
     parts: list[RenderableType] = [_headline(stats)]
     parts += [
         Text(f"{name} is off since it failed: the relay's log says why", style=FAIR) for name in stats.off
@@ -67,7 +67,8 @@ _HAPPENED = {
     "missed_here": "a note was not played there, since its computer came to it when its time was over",
     "overflowed": "an event was dropped there, since too many waited",
 }
-"""Remarks on those counts of a bridge that people should know. `--json` has all counts."""
+"""By the name of a bridge's count, the remark that people should see if it is not 0. `--json` has all
+counts."""
 
 
 def _remarks(member: MemberStats) -> list[str]:
@@ -143,7 +144,7 @@ def _room_line(room: RoomStats) -> Text:
 
 
 def _needs(room: RoomStats) -> list[Text]:
-    """Return the line on the lead's needs, or none before there is data."""
+    """Return the line that says which lead is needed and why. The list is empty before there is data."""
     if not room.lead_why:
         return []
     each = ", ".join(
@@ -163,7 +164,8 @@ def _count(name: str) -> Callable[[MemberStats], str]:
 
 
 _Columns = tuple[tuple[str, str, Callable[[MemberStats], str]], ...]
-"""Heading, style of cells other than "0", and the cell's text."""
+"""For each column its heading, the style of cells other than "0", and a function that returns the cell's
+text."""
 
 _COUNTS: _Columns = (
     ("events", "", _count("events")),
@@ -200,7 +202,7 @@ _PATH: _Columns = (
 
 
 class _Members:
-    """A line for each member; two tables if the terminal is too narrow for one."""
+    """A table with a line for each member. If the terminal is too narrow for it, two tables."""
 
     def __init__(self, room: RoomStats) -> None:
         self._room = room
