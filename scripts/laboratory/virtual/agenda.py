@@ -1,6 +1,7 @@
-"""Agenda of a virtual jam: everything that is to happen, by true instants.
+"""Agenda of a virtual jam: everything that is to happen, and the true instant of each.
 
-Pure. One integer counts true nanoseconds. Of equal instants the one that was entered first comes first.
+Pure. One integer counts true nanoseconds. Of two actions at the same instant, the one entered first is done
+first.
 """
 
 import heapq
@@ -8,7 +9,7 @@ from collections.abc import Callable
 
 
 class Agenda:
-    """True time, and what is to happen in it."""
+    """True time, and the actions that are to be done in it."""
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -16,16 +17,16 @@ class Agenda:
         self._entries = 0
 
     def at(self, true_ns: int, action: Callable[[], None]) -> None:
-        """Do something at a true instant."""
+        """Enter an action to be done at a true instant (ns), or now if that has passed."""
         self._entries += 1
         heapq.heappush(self._heap, (max(true_ns, self.now_ns), self._entries, action))
 
     def at_s(self, true_s: float, action: Callable[[], None]) -> None:
-        """Do something at a true instant in seconds."""
+        """Enter an action to be done at a true instant in seconds."""
         self.at(round(true_s * 1e9), action)
 
     def run(self, until_s: float) -> None:
-        """Let time pass."""
+        """Let time pass until a true instant (s), and do the actions that are due by then."""
         until_ns = round(until_s * 1e9)
         while self._heap and self._heap[0][0] <= until_ns:
             self.now_ns, _, action = heapq.heappop(self._heap)

@@ -1,6 +1,6 @@
 """One host of a virtual jam: its clocks, its bridge while that lives, and the messages of its scsynth.
 
-The process of the bridge is one core object; `kill` takes it and leaves the rest.
+The bridge's process is one object, the bridge's core. `Jam.kill` removes it and leaves the rest of the host.
 """
 
 from collections.abc import Callable
@@ -32,25 +32,32 @@ START_UNIX_NS = 1_795_000_000_000_000_000
 FOLDERS = ResourceFolders()
 TAP = ("127.0.0.1", 51_000)
 NEED_S, ADVANCE_S = 0.024, 0.049
-"""Need and release advance (s) for a scsynth with 256 frames a hardware buffer, as netlab's sink reports
-itself."""
+"""Need and release advance (s) of a bridge whose scsynth has 256 frames a hardware buffer.
+
+Netlab's sink, which stands in for scsynth, reports this hardware buffer too.
+"""
 BOUND_EVERY_NS = 20_000_000
-"""Period (ns) of asking a clock for its bound. To ask at every wake-up took longer than the jam itself."""
+"""How often (ns) a clock is asked for its bound. To ask at every wake-up took more time than the rest of the
+jam."""
 
 
 class WatchedPlayout(Playout):
-    """A playout that keeps its verdicts for tests, and that can lose a datagram."""
+    """A playout that keeps its verdicts for tests, and that a test can let lose a datagram."""
 
     verdicts: list[Judged]
     confirmed_ns: dict[int, int]
-    """Local instant of the first verdict on each own event, by the sender's number."""
+    """The local instant (ns) of the first verdict on each own event, by the member's own number (seq) of the
+    event."""
     arrived_ns: dict[int, int]
-    """Local instant at which the bridge first had each event, by the room's number."""
+    """The local instant (ns) at which the bridge first had each event, by the event's number in the room."""
     swallow: Callable[[bytes], bool] | None = None
-    """Gets each datagram for scsynth. True loses it, although the ledger has it as handed over."""
+    """Is given each numbered event's message before scsynth is. If it returns True, the message is lost.
+
+    The ledger has the message as handed over all the same.
+    """
 
     def judged(self, event: Judged, reading: Reading) -> None:
-        """Note the verdict, then go on."""
+        """Note when the verdict came, then process it as any playout does."""
         self.verdicts.append(event)
         self.arrived_ns.setdefault(event.number, reading.local_ns)
         if event.slot == self.own.slot:
@@ -77,20 +84,21 @@ class Member:
     rate_ppm: float
     local_base_ns: int
     wall_ppm: float = 0.0
-    """Rate error of the wall clock; `rate_ppm` is the local clock's."""
+    """Rate error (ppm) of the wall clock; `rate_ppm` is that of the local clock. > 0: the clock is too
+    fast."""
     memory: Memory = field(default_factory=Memory)
     standing: Standing = field(default_factory=Standing)
-    """Standing of its bridge, from the first Hello on."""
+    """State of its bridge's connection to the room. A starting bridge gets a new one with its first Hello."""
     bridge: Bridge | None = None
     tunes: bool = False
-    """Whether its bridge sets its Sonic Pi's schedule-ahead."""
+    """Whether its bridge sets the schedule-ahead of its Sonic Pi."""
     connection: int | None = None
     connections: int = 0
-    """Connections that it has opened so far."""
+    """How many control connections it has opened so far."""
     life: int = 0
     wakeups: int = 0
     again: int = 0
-    """Number of wake-ups in a row that asked for another one at once."""
+    """Number of wake-ups in a row after which the bridge asked for another one at once."""
     timer: int = 0
     unread: list[tuple[bytes, int]] = field(default_factory=list)
     handed: list[Handed] = field(default_factory=list)
@@ -100,27 +108,27 @@ class Member:
     arrived_ns: dict[int, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     remembered: Remember = field(default_factory=lambda: Remember(TAP, False, False))
-    """The state that its bridge has put down last, beside the memory."""
+    """The state that its bridge last stored for the next bridge, in addition to `memory`."""
     ran: list[str] = field(default_factory=list)
-    """Code that its bridge let Sonic Pi run."""
+    """Code that its bridge has let its Sonic Pi run."""
     bounds_s: list[float] = field(default_factory=list)
-    """Bounds (s) of the session clock as the bridge states them, every BOUND_EVERY_NS."""
+    """Bounds (s) of the session clock's error as the bridge states them, one every BOUND_EVERY_NS."""
     bound_at_ns: int = 0
 
     @property
     def playout(self) -> WatchedPlayout | None:
-        """Its bridge's playout, while that lives."""
+        """Its bridge's playout; None while it has no bridge."""
         playout = None if self.bridge is None else self.bridge.playout
         assert playout is None or isinstance(playout, WatchedPlayout)
         return playout
 
     @property
     def timebase(self) -> Timebase | None:
-        """Its bridge's idea of session time, while that lives."""
+        """Its bridge's estimate of session time; None while it has no bridge."""
         return None if self.bridge is None else self.bridge.timebase
 
     def local_ns(self, true_ns: int) -> int:
-        """Return the local clock's reading."""
+        """Return the local clock's reading (ns) at a true instant."""
         return self.local_base_ns + true_ns + round(true_ns * self.rate_ppm * 1e-6)
 
     def true_ns(self, local_ns: int) -> int:
@@ -131,7 +139,7 @@ class Member:
         return true
 
     def wall_ns(self, true_ns: int) -> int:
-        """Return the wall clock's reading."""
+        """Return the wall clock's reading (Unix ns) at a true instant."""
         return START_UNIX_NS + true_ns + self.wall_offset_ns + round(true_ns * self.wall_ppm * 1e-6)
 
     def true_of_wall_ns(self, wall_ns: int) -> int:
@@ -139,7 +147,8 @@ class Member:
         return true_duration_ns(wall_ns - START_UNIX_NS - self.wall_offset_ns, self.wall_ppm)
 
     def take_in(self, datagram: bytes, true_ns: int) -> list[bytes]:
-        """Note a datagram that its scsynth is handed at a true instant; return scsynth's answers."""
+        """Note a datagram that its scsynth is handed at a true instant (ns); return the answers of that
+        scsynth."""
         if node_of(datagram[20:]) is not None and int.from_bytes(datagram[16:20]) == len(datagram) - 20:
             # One note of the generator: walking every one of them would cost a tenth of the whole run.
             timetag = timetag_of(datagram)
@@ -154,17 +163,17 @@ class Member:
         return [reply for reply in replies if reply is not None]
 
     def reading(self, true_ns: int) -> Reading:
-        """Read both clocks."""
+        """Return the readings of both clocks at a true instant (ns)."""
         return Reading(self.local_ns(true_ns), self.wall_ns(true_ns))
 
 
 def true_duration_ns(shown_ns: int, ppm: float) -> int:
-    """Return which true duration a clock with that rate error shows as `shown_ns`."""
+    """Return the true duration (ns) that a clock with a rate error of `ppm` measures as `shown_ns`."""
     return shown_ns - round(shown_ns * (ppm * 1e-6 / (1 + ppm * 1e-6)))
 
 
 def synth_reply(message: Message) -> bytes | None:
-    """Return the virtual scsynth's answer: only those that the cores wait for."""
+    """Return the virtual scsynth's answer to a message; None if the bridge's core doesn't wait for one."""
     match message.address:
         case "/d_loadDir":
             return encode("/done", "/d_loadDir")
@@ -178,7 +187,7 @@ def synth_reply(message: Message) -> bytes | None:
 
 
 def first_hello(member: Member) -> control.Hello:
-    """Return the Hello of a bridge that starts, from the state that the last one remembered."""
+    """Return the Hello of a bridge that starts, from the memory that the bridge before it left."""
     memory, member.standing = member.memory, Standing()
     member.standing.see(Event.HELLO)
     return greeting.hello(_identity(member), memory, outs=16, ins=16, next_seq=memory.next_seq)
@@ -189,7 +198,7 @@ def _identity(member: Member) -> Identity:
 
 
 def start_bridge(member: Member, slot: int, reading: Reading) -> Bridge:
-    """Start the member's bridge from the state that the one before it remembered."""
+    """Start the member's bridge, from the state that the bridge before it left."""
     known = member.remembered
     setup = Setup(
         identity=_identity(member),

@@ -1,7 +1,7 @@
 """A whole jam in virtual time: the real cores of bridge and relay, no sockets, no sleeping.
 
-Every member has a local clock with a rate error and a wall clock that is off by seconds. All dice come from
-the seed, and everything that is delivered goes into one hash: same seed, same trace.
+Every member has a local clock with a rate error and a wall clock that is off by seconds. All random numbers
+come from the seed, and everything that is delivered goes into one hash. So the same seed gives the same hash.
 """
 
 import copy
@@ -38,7 +38,7 @@ RETRY_S = 0.5
 
 
 class Jam(Agenda):
-    """Members, their networks, and a relay, driven by one agenda."""
+    """Members, their networks and a relay. One agenda decides what happens next."""
 
     def __init__(
         self,
@@ -51,8 +51,8 @@ class Jam(Agenda):
         scheme: Scheme = Scheme.JUDGED,
         watch_bounds: bool = True,
     ) -> None:
-        """lead_s, shift_s: None where they tune themselves. repair: missing events are asked for.
-        watch_bounds: keep the clock bound that each bridge reports."""
+        """lead_s, shift_s: fixed values; None: it tunes itself. repair: the relay asks for missing events.
+        watch_bounds: keep the clock bounds that each bridge states."""
         super().__init__()
         self.seed = seed
         self.repair = repair
@@ -66,12 +66,15 @@ class Jam(Agenda):
         )
         self.members: dict[str, Member] = {}
         self.verdicts: list[tuple[str, Judged]] = []
-        """All verdicts, of all epochs, as the relay gave them."""
+        """All verdicts of all relays that have run here, in the order in which they were given."""
         self.trace = hashlib.sha256()
         self._connections: dict[int, str] = {}
         self._next_connection = 1
         self.leaves_undone: tuple[type[effects.Effect], ...] = ()
-        """Effects that bridges of members who join from now on don't do, to see what comes of that."""
+        """Types of effects that the bridges of members don't carry out, for tests to see the result.
+
+        It holds for members who join after it was set.
+        """
         self.wires = Wires(self)
         self.relay = RelayHost(self, self._make_hub, self._do_of_relay)
         self._shells: dict[str, Shell] = {}
@@ -80,15 +83,18 @@ class Jam(Agenda):
     # -- stalls -----------------------------------------------------------------------------------------
 
     def stall_relay(self, until_s: float) -> None:
-        """Stop the relay's process now, as SIGSTOP does, until a true instant."""
+        """Stop the relay's process, as SIGSTOP does, from now until a true instant (s)."""
         self._stall(self.relay.process, until_s)
 
     def stall_bridge(self, member: Member, until_s: float) -> None:
-        """Stop a bridge's process now, as SIGSTOP does, until a true instant."""
+        """Stop a bridge's process, as SIGSTOP does, from now until a true instant (s)."""
         self._stall(self._shells[member.name].process, until_s)
 
     def stall_way(self, member: Member, direction: int, until_s: float) -> None:
-        """Let a member's way, UP or DOWN, stand still from now until a true instant, control included."""
+        """Let one direction (UP or DOWN) of a member's leg stand still from now until a true instant (s).
+
+        Control messages stand still too.
+        """
         self.wires.hold(member, direction, until_s)
 
     def _stall(self, process: Process, until_s: float) -> None:
@@ -100,7 +106,7 @@ class Jam(Agenda):
 
     @property
     def now(self) -> int:
-        """The relay's session time."""
+        """The relay's session time (ticks)."""
         return self.relay.now
 
     def _make_hub(self, now: int) -> RelayHub:
@@ -115,14 +121,14 @@ class Jam(Agenda):
         )
 
     def stop_relay(self) -> None:
-        """End the relay; TCP tells the bridges."""
+        """End the relay. The bridges notice it by their TCP connections."""
         self.relay.stop()
         for connection, name in list(self._connections.items()):
             self._disconnect(name, connection)
 
     @property
     def judged(self) -> list[Judged]:
-        """The relay's verdicts so far, in its order."""
+        """The verdicts so far, in the order in which they were given."""
         return [event for _, event in self.verdicts]
 
     def stats(self) -> RoomStats:
@@ -220,7 +226,11 @@ class Jam(Agenda):
         wall_ppm: float = 0.0,
         tunes: bool = False,
     ) -> Member:
-        """Bring in a host and start its bridge, which asks the relay for its slot first."""
+        """Add a host and start its bridge, which first asks the relay for its slot.
+
+        wall_offset_s: how far its wall clock is ahead. rate_ppm, wall_ppm: rate errors of its local clock and
+        its wall clock. tunes: its bridge sets the schedule-ahead of its Sonic Pi.
+        """
         base_ns = 1_000_000_000_000 + self.dice.randrange(10**12)
         up = Passage(leg.up, seed=self.seed, name=way_name(name, "up"))
         down = Passage(leg.down, seed=self.seed, name=way_name(name, "down"))
@@ -242,13 +252,14 @@ class Jam(Agenda):
         return member
 
     def start_alone(self, member: Member) -> None:
-        """Begin without a word of the relay, as a bridge does that doesn't find it."""
+        """Start the member's bridge without an answer from the relay, as a bridge starts that can't reach
+        it."""
         if member.bridge is None:
             self._begin(member, member.memory.slot or 1)
             self._shells[member.name].settle()
 
     def kill(self, member: Member) -> None:
-        """kill -9: only memory and scsynth stay."""
+        """End the bridge's process as kill -9 does. Only the member's memory and its scsynth stay."""
         member.memory = copy.deepcopy(member.memory)
         member.bridge = None
         member.life += 1
@@ -263,7 +274,7 @@ class Jam(Agenda):
         self._connect(member)
 
     def leave(self, member: Member) -> None:
-        """Leave for good: the last word is sent, then the process ends."""
+        """Let the member leave for good: its bridge sends its last messages, then its process ends."""
         assert member.bridge is not None, "gone already"
         for effect in member.bridge.leave():
             self._shells[member.name].do(effect, member.reading(self.now_ns))
@@ -279,7 +290,7 @@ class Jam(Agenda):
         self.relay.closed(connection)
 
     def play(self, member: Member, sent: list[Sent], at_s: float) -> None:
-        """Let the member's Sonic Pi send something from a true instant on."""
+        """Let the member's Sonic Pi send datagrams, at their own times from a true instant (s) on."""
         start = from_unix_ns(member.wall_ns(round(at_s * 1e9)))
         for one in sent:
             datagram = one.stamped(start)

@@ -14,12 +14,13 @@ from relay.wire.timetag import from_unix_ns
 
 
 class RelayHost:
-    """One relay after the other, in one place."""
+    """The host of the relay. One relay runs here at a time; after it has ended, another can be started."""
 
     def __init__(
         self, agenda: Agenda, make_hub: Callable[[int], RelayHub], do: Callable[[Effect], None]
     ) -> None:
-        """make_hub: takes the session instant at which a relay starts. do: does one of its effects."""
+        """make_hub: returns a relay's hub, given the session instant (ticks) at which the relay starts. do:
+        carries out one effect of the hub."""
         self.skew_ns = 0
         self.down = False
         self.process = Process(self.settle)
@@ -28,12 +29,12 @@ class RelayHost:
         self._make_hub = make_hub
         self._do = do
         self._effects: list[Effect] = []
-        """Of its latest input."""
+        """Effects of the hub's latest input that haven't been carried out yet."""
         self._timer = 0
 
     @property
     def now(self) -> int:
-        """The relay's session time."""
+        """The relay's session time (ticks)."""
         return from_unix_ns(START_UNIX_NS + self._agenda.now_ns + self.skew_ns)
 
     def start(self) -> None:
@@ -43,12 +44,16 @@ class RelayHost:
         self.settle()
 
     def stop(self) -> None:
-        """End it."""
+        """End the relay."""
         self.down = True
         self._timer += 1
 
     def receive(self, socket: str, read: Callable[[], list[Effect]]) -> None:
-        """Let something come to a socket. read: feeds it to the hub, unless there is none by then."""
+        """Let something come to a socket of the relay.
+
+        read: gives it to the hub and returns the effects. It is called when the process reads, if the relay
+        still runs then.
+        """
 
         def take() -> None:
             if not self.down:
@@ -57,12 +62,12 @@ class RelayHost:
         self.process.receive(socket, take, self._agenda.now_ns)
 
     def closed(self, connection: int) -> None:
-        """Note the end of a control connection."""
+        """Tell the hub that a control connection has ended."""
         self._effects += self.hub.control_closed(connection, self.now)
         self.settle()
 
     def settle(self) -> None:
-        """Do what follows from the latest input, and from time."""
+        """Carry out the effects of the latest input and of the time that has passed; set the next wake-up."""
         effects, self._effects = self._effects, []
         if self.down:
             return

@@ -24,15 +24,16 @@ CLOCK_EVERY_S = 0.1
 
 @dataclass(slots=True)
 class ClockWatch:
-    """Error of members' session clocks against the relay's, sampled every CLOCK_EVERY_S of true time."""
+    """Samples the error of members' session clocks against the relay's, every CLOCK_EVERY_S of true time."""
 
     jam: Jam
     until_s: float
     errors_ns: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    """By member: (true instant, error) while its clock is locked. error > 0: the member's clock is ahead."""
+    """By member: (true instant in ns, error in ns) while its clock is locked. Error > 0: the member's clock
+    is ahead."""
 
     def start(self, at_s: float) -> None:
-        """Sample from `at_s` on."""
+        """Take samples from the true instant `at_s` on."""
         self.jam.at_s(at_s, self._sample)
 
     def _sample(self) -> None:
@@ -62,7 +63,8 @@ def run(point: Point, seed: int) -> Row:
 
 
 def run_over(legs: Mapping[str, Leg], point: Point, seed: int) -> Row:
-    """Return the row of one run of a point over these legs, by member, in place of its own network."""
+    """Return the row of one run of a point, over other legs than those of its own network. legs: by
+    member."""
     if point.transport != "udp":
         raise ValueError(
             f"point {point.name}: transport {point.transport} in virtual time, expected udp: "

@@ -1,6 +1,6 @@
-"""A bridge's shell in virtual time: does the effects of its core, like bridge/shells/service.py.
+"""A bridge's shell in virtual time: carries out the effects of its core, like bridge/shells/service.py.
 
-Pure. The process of the bridge may stand still.
+Pure. The process of the bridge may stand still (`stalls`).
 """
 
 from collections.abc import Callable
@@ -18,24 +18,25 @@ SYNTH_ANSWERS_NS = 20_000_000
 
 
 class Trace(Protocol):
-    """Takes in everything that is delivered."""
+    """Takes in everything that is delivered, as a hash does."""
 
     def update(self, delivered: bytes, /) -> None:
-        """Take in something."""
+        """Add something that was delivered."""
 
 
 class Shell:
-    """The shell of whatever bridge runs at a member."""
+    """The shell of a member's bridge. It stays the same when the bridge is killed and another one starts."""
 
     def __init__(
         self, agenda: Agenda, member: Member, trace: Trace, *, send: Callable[[bytes], None],
         say: Callable[[control.Up], None], cut: Callable[[], None], undone: tuple[type[effects.Effect], ...],
         watch_bounds: bool, name: str,
     ) -> None:  # fmt: skip
-        """send, say: put a datagram, a control message on its way to the relay. cut: break the connection.
+        """send: puts a datagram on its way to the relay. say: does so with a control message. cut: breaks the
+        connection.
 
-        undone: effects that are not done. watch_bounds: keep the clock bound that the bridge reports. name:
-        of the jam, for whoever is to replay it.
+        undone: types of effects that are not carried out. watch_bounds: keep the clock bounds that the bridge
+        states. name: of the jam, for error texts.
         """
         self.process = Process(self.settle)
         self._agenda = agenda
@@ -49,11 +50,12 @@ class Shell:
         self._name = name
 
     def receive(self, socket: str, read: Callable[[], None]) -> None:
-        """Let something come to a socket of the bridge."""
+        """Let something come to a socket of the bridge. read: gives it to the bridge when the process
+        reads."""
         self.process.receive(socket, read, self._agenda.now_ns)
 
     def settle(self) -> None:
-        """Do the effects of the latest input."""
+        """Wake the bridge, and carry out the effects of its latest input."""
         member, now_ns = self._member, self._agenda.now_ns
         bridge = member.bridge
         if bridge is None:
@@ -70,7 +72,7 @@ class Shell:
                 member.bounds_s.append(bridge.timebase.error_bound_s)
 
     def do(self, effect: effects.Effect, reading: Reading) -> None:
-        """Do one effect."""
+        """Carry out one effect. reading: of the member's clocks, now."""
         if isinstance(effect, self._undone):
             return
         agenda, member = self._agenda, self._member
@@ -101,7 +103,7 @@ class Shell:
                 assert_never(effect)
 
     def _abandon(self, connection: int | None) -> None:
-        """Close a connection from the bridge's side."""
+        """Close a control connection from the bridge's side, if it is still the member's."""
         if connection is not None and self._member.connection == connection:
             self._cut()
 

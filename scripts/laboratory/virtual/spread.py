@@ -1,4 +1,4 @@
-"""Spread: how far apart the members of a room hear one event, over an hour and more of virtual time.
+"""Spread: how far apart in time the members of a room hear one event, over an hour and more of virtual time.
 
 Pure. Members' crystals are evenly spread over +-50 ppm. If nobody kept their clocks together, the outermost
 would drift apart by 0.36 s in an hour. The measure is the true instant of each event's timetag at each
@@ -22,13 +22,15 @@ MINUTE_S = 60.0
 MEMBERS = 3
 
 Errors = Mapping[str, Sequence[tuple[int, int]]]
-"""By member: (true instant, error of its clock in ns, > 0: ahead of the relay's), as in ClockWatch."""
+"""By member: (true instant in ns, error in ns). Error > 0: its session clock is ahead of the relay's, as in
+ClockWatch."""
 
 
 def play(hour: SpreadPoint) -> tuple[list[TalliedNote], Errors, float]:
-    """Return the events of an hour, the clocks' errors, and the instant (s) at which the music began.
+    """Play for an hour. Return the events, the clocks' errors, and the true instant (s) at which the music
+    began.
 
-    The first minutes, in which the clocks find each other's rate, are part of it. Raises LocalError for a
+    The hour contains the first minutes, in which the clocks find each other's rate. Raises LocalError for a
     network that can't be parsed.
     """
     legs = legs_of(Point("spread", "spread", 0.0, "virtual", hour.network, members=MEMBERS))
@@ -47,7 +49,10 @@ def play(hour: SpreadPoint) -> tuple[list[TalliedNote], Errors, float]:
 def minutes_of(
     hour: SpreadPoint, events: Sequence[TalliedNote], errors_ns: Errors, start_s: float
 ) -> list[Minute]:
-    """Return the figures of the whole hour, and of each minute in which somebody played."""
+    """Return the figures of the whole hour first, then of each minute in which somebody played.
+
+    start_s: the true instant at which the music began.
+    """
 
     def minute_of(at_ns: int) -> int:
         return int((at_ns / 1e9 - start_s) // MINUTE_S)
@@ -71,7 +76,10 @@ def minutes_of(
 
 
 def minute(hour: SpreadPoint, index: int, events: Sequence[TalliedNote], error_us: float | None) -> Minute:
-    """Return the figures of one minute, or of the whole hour."""
+    """Return the figures of one minute, or of the whole hour if index is WHOLE.
+
+    events: those of that time. error_us: its clock error (us).
+    """
     found = figures(events)
     until_s = hour.seconds if index == WHOLE else min((index + 1) * MINUTE_S, hour.seconds)
     apart_ppm = spread_ppm(MEMBERS - 1, MEMBERS) - spread_ppm(0, MEMBERS)

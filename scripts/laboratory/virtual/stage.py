@@ -1,7 +1,7 @@
 """Stage: a room of members in virtual time, warmed up and fed by the generator.
 
-Pure. Members come in one after the other, boot, and lock their clocks; when everything of the boots has
-reached every scsynth (or WARM_S_MAX has passed: on some networks it never does), the music begins.
+Pure. Members join one after the other, boot, and lock their clocks. The music begins when all messages of the
+boots have reached every scsynth, or after WARM_S_MAX: on some networks they never do.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,22 +18,28 @@ from relay.wire.sequence import Scheme
 from relay.wire.timetag import from_unix_ns
 
 RATE_PPM_MAX = 50.0
-"""Rate error (ppm) of a cheap crystal. The members' clocks are spread evenly over +- this."""
+"""Rate error (ppm) of a cheap crystal. The members' rate errors are spread evenly from minus this to plus
+this."""
 WALL_OFFSET_S_MAX = 5.0
 JOIN_EVERY_S = 0.05
 BOOT_AFTER_S = 1.0
 WARM_STEP_S = 0.25
 WARM_S_MIN = 4.0
-"""By then a clock that was locked at once has also slewed away its first error."""
+"""Least time (s) for warming up. A clock that was locked at once has then also slewed away its first
+error."""
 WARM_S_MAX = 20.0
 RUN_IN_S = 2.0
-"""Music (s) before the measured window, so that the window doesn't contain the beginning."""
+"""Time (s) of music before the measured window, so that the window doesn't contain the beginning."""
 RUN_OUT_S = 3.0
-"""Time (s) after the last due. An event that comes even later is late for any purpose."""
+"""Time (s) for which a jam goes on after the last due. An event that comes even later is too late for any
+purpose."""
 
 
 def spread_ppm(index: int, members: int) -> float:
-    """Return the rate error of a member's clocks: evenly spread, from -RATE_PPM_MAX to +RATE_PPM_MAX."""
+    """Return the rate error (ppm) of member number `index` of `members`.
+
+    The members' errors are evenly spread from -RATE_PPM_MAX to +RATE_PPM_MAX.
+    """
     return 0.0 if members == 1 else RATE_PPM_MAX * (2.0 * index / (members - 1) - 1.0)
 
 
@@ -44,14 +50,14 @@ class Note:
     origin: str
     emission: Emission
     at_ns: int
-    """True instant at which its Sonic Pi sent it."""
+    """True instant (ns) at which the origin's Sonic Pi sent it."""
     session_at: int
-    """The same instant as its bridge stamps it (session ticks)."""
+    """The same instant by the origin's session clock (session ticks)."""
     measured: bool
 
 
 class VirtualStage:
-    """A jam, ready to be played."""
+    """A jam with its members, ready to be played."""
 
     def __init__(
         self,
@@ -64,8 +70,11 @@ class VirtualStage:
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
-        """Bring in one member for every leg. lead_ms None: the lead tunes itself. shift_auto: so does the
-        shift, which is 0 otherwise."""
+        """Add one member for every leg.
+
+        lead_ms: the fixed lead; None: the lead tunes itself. shift_auto: the shift tunes itself; otherwise it
+        is 0.
+        """
         lead_s, shift_s = None if lead_ms is None else lead_ms / 1e3, None if shift_auto else 0.0
         self.jam = Jam(
             seed, lead_s=lead_s, shift_s=shift_s, safety=safety, repair=repair, scheme=scheme,
@@ -82,7 +91,8 @@ class VirtualStage:
             self.jam.at_s(index * JOIN_EVERY_S, partial(self._join, name, leg, wall_s, ppm))
 
     def warm_up(self) -> float:
-        """Let everybody join, boot and lock; return the true instant (s) at which that is done."""
+        """Let everybody join, boot and lock their clocks; return the true instant (s) at which the music can
+        begin."""
         now_s = max(WARM_S_MIN, self._size * JOIN_EVERY_S + BOOT_AFTER_S) - WARM_STEP_S
         while now_s < WARM_S_MAX:
             now_s += WARM_STEP_S
@@ -100,9 +110,11 @@ class VirtualStage:
         ahead_ms: float,
         run_in_s: float = RUN_IN_S,
     ) -> float:
-        """Let everybody play from `start_s` on: a run-in, then the measured window; return its end (s).
+        """Enter the notes of all members, from the true instant `start_s` on; return the end of the measured
+        window (s).
 
-        Nothing has happened yet when this returns: run the jam.
+        The run-in comes first, then the measured window, which lasts `seconds`. Nothing is played before the
+        jam is run.
         """
         for index, member in enumerate(self.members):
             notes = schedule(

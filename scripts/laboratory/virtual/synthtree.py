@@ -1,9 +1,11 @@
-"""scsynth's tree of nodes, from the messages that it was handed.
+"""scsynth's tree of nodes, computed from the messages that it was handed.
 
-Pure. It executes messages as scsynth 3.13 does: by timetag, and of equal timetags in the order of arrival;
-bare and late ones on arrival. A message ends at its first error, such as a missing node. Only /n_order goes
-on with its next node (measured with genuine scsynth, `-N` and /g_dumpTree). Nodes don't end by themselves
-here. So the trees leave notes out, and `started` has all that ever began.
+Pure. It executes messages as scsynth 3.13 does. Messages with a timetag are executed by timetag, and those of
+equal timetags in the order of arrival. Bare and late messages are executed on arrival. A message ends at its
+first error, such as a missing node. Only /n_order goes on with its next node (measured with genuine scsynth,
+`-N` and /g_dumpTree).
+
+Nodes don't end by themselves here. So the trees leave out notes; `started` has all synths that ever began.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,16 +20,16 @@ from relay.wire.osc import Message, single_message
 
 
 class SynthTree:
-    """One scsynth's nodes."""
+    """The nodes of one scsynth."""
 
     def __init__(self) -> None:
         self.started: set[int] = set()
-        """All synths that ever began, notes included."""
+        """Node ids of all synths that ever began, notes included."""
         self._notes: set[int] = set()
         self._nodes = Nodes()
 
     def run(self, handed: Iterable[Handed], until_ns: int) -> "SynthTree":
-        """Execute the messages up to a true instant; return itself."""
+        """Execute the messages that are due by a true instant (ns); return this tree."""
         for at_ns, _, _, one in sorted(
             (executed_ns(one), one.timetag, index, one) for index, one in enumerate(handed)
         ):
@@ -37,7 +39,10 @@ class SynthTree:
         return self
 
     def slot(self, slot: int) -> Node:
-        """Return a slot's part: its root group and all in it but notes and nodes that only its host has."""
+        """Return a slot's part of the tree: its root group and all inside that belongs to the slot.
+
+        Notes are left out, and so are nodes that only the member's own host has.
+        """
         root = self._nodes.by_id.get(slot << NODE_BITS)
         return Node(slot << NODE_BITS, "missing") if root is None else self._seen(root, slot)
 
@@ -70,7 +75,8 @@ class SynthTree:
                 self._notes.discard(node)
 
     def _stands(self, node: int, action: int, target: int) -> bool:
-        """Tell whether a group that is asked for is there, in the right parent: then it stays where it is."""
+        """Tell whether a group that is to be made is there already, in the right parent. Then it stays where
+        it is."""
         there, place = self._nodes.by_id.get(node), self._nodes.by_id.get(target)
         if there is None or place is None or action == REPLACE:
             return False
@@ -110,7 +116,7 @@ class SynthTree:
 
 
 def executed_ns(handed: Handed) -> int:
-    """Return the true instant at which scsynth executes a message."""
+    """Return the true instant (ns) at which scsynth executes a message."""
     return max(handed.at_ns, handed.timetag_ns or 0)
 
 

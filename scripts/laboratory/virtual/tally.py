@@ -1,7 +1,7 @@
 """Tally of a virtual run: the fate of every note, by the scsynths' messages and the verdicts.
 
-Pure. No bridge is believed: no report of it counts, and of its verdicts only their instants of arrival. The
-rules are those of laboratory.runs.tallying, as for real runs.
+Pure. No bridge's report is believed. All that is taken from a bridge is when verdicts reached it. The rules
+are those of laboratory.runs.tallying, as for real runs.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,13 @@ from relay.wire.sequence import Flag, Judged, Scheme
 from relay.wire.timetag import ticks
 
 MOVED_NOISE_NS = 5_000_000
-"""Noise (ns) of the stamps. A due is moved by tens of ms or not at all."""
+"""A difference (ns) that imprecise stamps may explain. A due that was moved is later by tens of ms."""
 _NODE_MASK = (1 << NODE_BITS) - 1
 
 
 def events_of(stage: VirtualStage, *, lead_ms: float) -> list[TalliedNote]:
-    """Return the fate of the measured notes, in the order of emission."""
+    """Return the fate of the notes of the measured window, in the order of emission. lead_ms: the room's
+    lead."""
     verdicts = {
         (event.slot, node): event
         for event in stage.jam.judged
@@ -72,7 +73,7 @@ def _event(
 
 
 def _is_moved(note: Note, verdict: Judged, lead_ms: float) -> bool:
-    """Tell whether it is due later than asked for, neither for the lead's sake nor re-timed."""
+    """Tell whether a note is due later than its timetag and the lead demand, without being re-timed."""
     if Flag.RETIMED in verdict.flags or Flag.MOVED not in verdict.flags:
         return False
     base = note.session_at + ticks(max(note.emission.ahead_s, lead_ms / 1e3))
@@ -80,7 +81,11 @@ def _is_moved(note: Note, verdict: Judged, lead_ms: float) -> bool:
 
 
 def _confirmed_ns(origin: Member, seq: int, at_ns: int) -> int:
-    """True instant at which the verdict reached its origin; after at_ns if it never did."""
+    """Return the true instant (ns) at which the first verdict on an event reached its origin.
+
+    seq: the origin's own number of the event. If no verdict reached it, at_ns + 1 is returned, which is after
+    at_ns.
+    """
     local_ns = origin.confirmed_ns.get(seq)
     return at_ns + 1 if local_ns is None else origin.true_ns(local_ns)
 

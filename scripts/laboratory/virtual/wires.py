@@ -1,6 +1,7 @@
 """Wires of a virtual jam: when a datagram or a control message comes out at the other end of a member's leg.
 
-Pure. Whatever would leave a way that stands still leaves it at the end of the stall.
+Pure. While a way stands still, nothing comes out of it. All that would have come out does so at the end of
+the stall.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from laboratory.virtual.net import UP, Meddler, Passage
 
 
 class Wires:
-    """The ways of all members, UP and DOWN."""
+    """The ways of all members, each in two directions (UP and DOWN)."""
 
     def __init__(self, agenda: Agenda) -> None:
         self.meddle: Meddler | None = None
@@ -19,11 +20,12 @@ class Wires:
         self._still_until_ns: dict[tuple[str, int], int] = {}
 
     def hold(self, member: Member, direction: int, until_s: float) -> None:
-        """Let a way stand still from now until a true instant, control included."""
+        """Let a way stand still from now until a true instant (s), for control messages too."""
         self._still_until_ns[member.name, direction] = round(until_s * 1e9)
 
     def datagram(self, member: Member, direction: int, size: int, arrive: Callable[[], None]) -> None:
-        """Let a datagram of `size` bytes travel: it arrives never, once or twice."""
+        """Send a datagram of `size` bytes. arrive: is called for each arrival, of which there are none, one
+        or two."""
         extra_s = self._meddled_s(member, direction)
         if extra_s is None:
             return
@@ -33,8 +35,11 @@ class Wires:
     def control(
         self, member: Member, direction: int, arrive: Callable[[], None], *, meddled: bool = True
     ) -> None:
-        """Let a control message travel, or the end of a connection. meddled: the meddler may delay it; it
-        loses nothing, whatever it says of datagrams."""
+        """Send a control message, or the end of a connection. arrive: is called when it arrives.
+
+        meddled: the meddler may delay it. Even where the meddler loses datagrams, a control message isn't
+        lost.
+        """
         arrival_s = _passage(member, direction).control_arrival_s(self._agenda.now_ns / 1e9)
         extra_s = self._meddled_s(member, direction) if meddled else None
         self._arrive_at(arrival_s + (extra_s or 0.0), member, direction, arrive)
@@ -50,7 +55,7 @@ class Wires:
         self._agenda.at_s(true_s, come_out)
 
     def _meddled_s(self, member: Member, direction: int) -> float | None:
-        """Return the delay (s) that the meddler adds to a datagram sent now; None to lose it."""
+        """Return the delay (s) that the meddler adds to a datagram sent now; None: the datagram is lost."""
         if self.meddle is None:
             return 0.0
         return self.meddle(member.name, direction, self._agenda.now_ns / 1e9)

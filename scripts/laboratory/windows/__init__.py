@@ -1,1 +1,1 @@
-"""Windows: genuine Sonic Pi windows in one room."""
+"""Windows: genuine Sonic Pi windows that play together in one room."""

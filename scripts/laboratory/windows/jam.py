@@ -1,7 +1,8 @@
-"""Window jam: genuine Sonic Pi windows in one room, each on a host of its own, as their users start them.
+"""Window jam: genuine Sonic Pi windows in one room, each on a host of its own, started as their users start
+them.
 
-A window takes its ports without asking, so two on one machine need a network each: a star of namespaces
-(`star`), with a relay in the middle and a good network on the legs.
+A window takes its ports without asking whether they are free. So two on one machine need a network each: a
+star of namespaces (`star`), with a relay in the middle and a good network on the legs.
 """
 
 import json
@@ -27,8 +28,8 @@ STATS_S = 10.0
 class WindowJam:
     """Genuine windows in one room. A context manager.
 
-    folder: gets a home for each. names: the members. plain: names of windows without a bridge. Raises
-    NetlabError, StageError, RunFailed, in words.
+    folder: gets a home folder for each window. names: of the members. plain: names of further windows, which
+    have no bridge. Raises NetlabError, StageError, RunFailed, in words.
     """
 
     folder: Path
@@ -60,7 +61,10 @@ class WindowJam:
         self.close()
 
     def open(self, name: str) -> Window:
-        """Start a window as its user does; in a fresh home, so that a name may come again."""
+        """Start a window as its user does.
+
+        Its home folder is new, so a window of the same name can be opened again.
+        """
         index = len(self.stage.performers)
         home = self.folder / f"{name}-{index}"
         home.mkdir()
@@ -75,7 +79,7 @@ class WindowJam:
         return window
 
     def members(self) -> dict[str, dict[str, Any]]:
-        """Return the relay's statistics of the members who are in the room, by name."""
+        """Return the relay's statistics of each member who is in the room, by name."""
         done = self.star.relay.run(
             [BIN / "jamrelay", "stats", f"localhost:{RELAY_PORT}", "--json"],
             env=environment(self.folder), capture_output=True, text=True, timeout=STATS_S, check=True,
@@ -84,6 +88,6 @@ class WindowJam:
         return {member["name"]: member for room in rooms for member in room["members"] if member["present"]}
 
     def close(self) -> None:
-        """End everything."""
+        """Close all windows, and end the relay and the networks."""
         self.stage.close()
         self.star.close()
