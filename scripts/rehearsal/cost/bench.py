@@ -5,8 +5,7 @@ each process over the time of playing. The cost of a recorder, which merely pass
 scsynth, is measured beside it for comparison.
 
 Delay: measured from outside, with kernel receive timestamps and a member of the bench's own (`Probe`). The
-probe speaks the sealed protocol over the loopback. It is the one part of the rehearsal that uses the
-product's code. Each line is one measurement:
+probe speaks the sealed protocol over the loopback, with the product's own code. These delays are reported:
 
     echo         plain UDP there and back, to be subtracted: the network and this host
     relay        from the probe's event to its verdict at the probe, less echo
@@ -15,9 +14,10 @@ product's code. Each line is one measurement:
     bridge down  from the probe's event to the bridge's scsynth, less the time from the probe's event to its
                  verdict; the bridge hands the event over as soon as it comes (see LEAD_MS)
 
-In hand: how long before its due an event of the jam arrives at scsynth. Nothing delays it any more there. A
-delay is p50 and p99 of the longer way, each less the median of the shorter way. That is exact for medians,
+p50 and p99 are those of the longer way, each less the median of the shorter way. That is exact for medians,
 and an upper bound for p99.
+
+In hand: how long before its due an event of the jam arrives at scsynth. Nothing delays it any more there.
 """
 
 import asyncio

@@ -41,11 +41,11 @@ WARM_S = 5.0
 """Virtual time (s) of playing before the cost is measured. In a room of four at 20 events/s the first 300
 events all travel three times."""
 BOOKS_S = 600.0
-"""Virtual time (s) of playing that fills a room's books, its records of what happened. They go back as
-long."""
+"""Virtual time (s) of playing that fills a room's books, its records of past events. They go back no
+further."""
 FILLING_PER_S = 1.0
-"""Events per second of each member while the books are filled. In any ten seconds that is enough for every
-pair of members."""
+"""Events per second of each member while the books are filled. They suffice for every pair of members to have
+events in any ten seconds."""
 PLAYED_S, PLAYED_PER_S = 20.0, 20.0
 TURNS_OF = ((1, 4), (1, 16), (1, 31), (16, 4), (64, 4))
 """(number of rooms, members of each room) of each case in which the turns are measured."""
@@ -147,10 +147,11 @@ class Core:
         return _Member(room, connection, (host, 1), welcome.slot, sealer, up_s, reported=welcome.number)
 
     def _act(self, member: _Member, what: str, events_per_s: float) -> list[tuple[int, str]]:
-        """Do one thing for a member now: send a "report", an "event", a "beat" or a "beat after" (an event).
+        """Do one thing for a member now: send a "report", an "event", a "beat" or a "beat after".
 
-        Return what the member does later because of it, as (when, in ticks of the virtual time; name of the
-        thing). events_per_s: events per second of each member.
+        A beat is a heartbeat; a "beat after" is the one that follows an event. Return what the member does
+        later because of it, as (when, in ticks of the virtual time; name of the thing). events_per_s: events
+        per second of each member.
         """
         if what == "report":
             self._report(member)

@@ -54,8 +54,8 @@ def _mqtt_text(text: bytes) -> bytes:
 
 
 def _mosquitto_settings(port: str, place: Path) -> Path:
-    """Write mosquitto's settings and return their file. By them it sends small messages at once, as redis and
-    the relay do."""
+    """Write mosquitto's settings and return their file. They make it send small messages at once, as redis
+    and the relay do."""
     path = place / "mosquitto.conf"
     path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n")
     return path

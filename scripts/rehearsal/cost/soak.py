@@ -1,4 +1,4 @@
-"""The soak: three genuine Sonic Pis play for half an hour, other examples in every cycle of a minute.
+"""The soak: three genuine Sonic Pis play for half an hour, with other examples in each cycle of one minute.
 
 In each cycle all play, one is stopped and started again, then all are stopped and everything fades. Each
 cycle's recordings are compared on their own, so memory here stays small however long the soak runs. In the
@@ -46,16 +46,16 @@ from matplotlib.figure import Figure
 
 NAMES = ("anna", "bob", "cleo")
 LEAD_MS = 250.0
-"""Lead (ms) of a safe room (`jamrelay serve --profile safe`). It is fixed, because the half hour must not
-fail."""
+"""Lead (ms) of the soak's room: that of a safe room (`jamrelay serve --profile safe`). It is fixed, because
+the half hour must not fail."""
 CYCLE_S = 60.0
 QUIET_S = 14.0
 """Silent part of each cycle (s). Sonic Pi's longest kill_delay is 8 s, its own fade 1.7 s."""
 RESTART_AT = 0.5
 """Share of the playing part after which one member stops and starts again."""
 STALL_REACH_S = 0.3
-"""An event that is due up to this long (s) after a standstill counts as met by it. An untimed event is due
-200 ms after its emission, and scsynth wants it a little before."""
+"""An event that is due up to this long (s) after a standstill counts as affected by it. An untimed event is
+due 200 ms after its emission, and scsynth wants it a little before."""
 SONIC_PI_ERROR = "PromiseAlreadyDeliveredError"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 
@@ -235,7 +235,8 @@ def stalls_of(log: Path, from_ns: int) -> list[tuple[int, int]]:
 
 
 def is_in(event: MatchedEvent, stalls: list[tuple[int, int]]) -> bool:
-    """Tell whether an event was due in one of these standstills, or within STALL_REACH_S after it."""
+    """Tell whether an event was due in one of these standstills (from, to in Unix ns), or within
+    STALL_REACH_S after it."""
     return any(at <= event.due_ns <= to + round(STALL_REACH_S * 1e9) for at, to in stalls)
 
 

@@ -1,10 +1,11 @@
-"""Still-watch: writes down the moments at which this machine stood still, by a sleeper that woke up late.
+"""Still-watch: writes down the moments at which this machine stood still. A sleep that lasts too long shows
+one.
 
     stillwatch.py       prints a line for each standstill: its start and its end, in ns since 1970
 
 A virtual machine stands still as a whole while its host gives its processors to others. Nothing in it can be
-in time then, and only a sleeper can notice. This sleeper has a higher priority than everything but sound
-(jackd and its clients). Standard library only.
+in time then, and only a program that sleeps can notice. This one has a higher priority than everything but
+sound (jackd and its clients). Standard library only.
 """
 
 import contextlib

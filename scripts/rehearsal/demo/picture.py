@@ -1,8 +1,8 @@
 """Picture: one PNG of a jam, a lane for each member's scsynth, a tick for each event it was handed.
 
 Equal patterns one above the other are one performance. The darker a tick is, the earlier the event arrived.
-Faults differ by shape as well as by colour, so they survive a black-and-white printer and any colour vision:
-a late event is a filled triangle, a missing one an open circle, any other fault a diamond.
+Faults differ by shape as well as by colour, so that they can be told apart in black and white and with any
+colour vision. A late event is a filled triangle, a missing one an open circle, any other fault a diamond.
 """
 
 from collections.abc import Mapping, Sequence

@@ -8,7 +8,8 @@ samples and an engine to render with, if any can be had.
 from pathlib import Path
 
 SINK = Path(__file__).resolve().parent / "sink"
-"""The stand-in for scsynth as a program, for REHEARSAL_SCSYNTH."""
+"""The stand-in for scsynth as a program. REHEARSAL_SCSYNTH makes a recorder start it (see
+rigs/recorder.py)."""
 SINK_RECORDING = "REHEARSAL_SINK_RECORDING"
 """Environment variable: the file in which the sink writes down every datagram, as a recorder does."""
 REPLAYER = Path(__file__).resolve().parent / "replayer.py"

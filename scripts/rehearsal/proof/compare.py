@@ -1,9 +1,9 @@
 """Comparison: did all scsynths of a room get the same events, in the same order, in time?
 
-Pure. The only input are the recorders' recordings. Room messages are those about nodes or buffers of a slot
+Pure. The only inputs are the recorders' recordings. Room messages are those about nodes or buffers of a slot
 from 1 on (see slots.py). scsynth executes messages in the order of their timetags, and those with equal
-timetags in the order of arrival. Timetags are left out when bytes are compared: how far apart the members'
-timetags of an event lie is reported, and bounded, by itself.
+timetags in the order of arrival. Timetags are left out when bytes are compared. How far apart the members'
+timetags of an event lie is reported and bounded separately.
 """
 
 from collections.abc import Callable, Mapping, Sequence

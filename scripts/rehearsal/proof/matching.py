@@ -89,7 +89,8 @@ def creation_key(message: RecordedMessage) -> Hashable:
 def join(
     groups: Iterable[dict[str, RecordedMessage]], key: Callable[[RecordedMessage], Hashable], within_ns: int
 ) -> list[dict[str, RecordedMessage]]:
-    """Join groups (member -> message) that have the same key, share no member and are due within within_ns.
+    """Join groups (member -> message) that have the same key, share no member and are due at most within_ns
+    apart.
 
     A group is joined to the nearest of those before it.
     """

@@ -9,7 +9,7 @@ first mismatch is named.
 There is one exception to the log's order. A member may join while others boot. It learns of their groups,
 mixers and buffers from the relay afterwards, and builds them all at once when its own scsynth has the
 synthdefs. Its scsynth gets the messages for these events without a timetag, or timed right after a reset that
-was still to be executed. For events that later ones have undone, it gets none. This is allowed for such
+was still to be executed. An event that a later one has undone by then is left out. This is allowed for such
 events only, never for music.
 """
 
@@ -154,7 +154,8 @@ def match(
 def joins(log: Sequence[LoggedEvent], slot: int) -> Iterable[int]:
     """Yield the number of each event after which a member in `slot` may have joined, 0 (before all) first.
 
-    It can't have joined after music of others, since it played that too, nor after an event of its own.
+    The last is the one before the first music or the member's first own event. The member must be handed all
+    music, and sends nothing before it has joined.
     """
     yield 0
     for event in log:
@@ -241,7 +242,7 @@ def pair_up(
     """Pair events and messages by position. Return (the pairs before the first mismatch, the mismatch in
     words or None).
 
-    what: the kind of messages, for the words.
+    what: "bare" or "timed", for these words.
     """
     pairs: list[Pair] = []
     for at in range(max(len(events), len(messages))):

@@ -24,7 +24,7 @@ scsynth may have been handed them already."""
 
 
 class RelayLogError(ValueError):
-    """The log can't be read, or is incomplete. The text has the place."""
+    """The log can't be read, or is incomplete. The text names the line or the missing number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
 def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedEvent]]:
     """Return slot -> the events up to number `until` that a relay repeats for a member who joins after them.
 
-    They are the newest creation of every foundation node and the newest load of every buffer, in order. Those
-    that were freed or reset since are left out.
+    They are the newest creation of every foundation node and the newest load of every buffer, in the log's
+    order. Those that were freed or reset since are left out.
     """
     kept: dict[int, dict[tuple[str, object], LoggedEvent]] = defaultdict(dict)
     for event in events[:until]:

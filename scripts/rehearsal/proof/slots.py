@@ -1,4 +1,4 @@
-"""Slots: which messages to scsynth belong to a room's member, and which thing they are about.
+"""Slots: to which member's slot a message to scsynth belongs, and which node or buffer it is about.
 
 Pure. Written from the ids on the wire alone (node id >> 26, buffer // 4096), not from the bridge's tables.
 Slot 0 is host-local: mixer strips, the scope, the rehearsal's own recorder synths.

@@ -24,7 +24,7 @@ from rehearsal.rigs.recording import Argument, RecordedMessage, Recording
 
 NODE_BITS = SLOT_BITS
 HOME_BASE = 1 << 25
-"""The local player's nodes that exist only at its own host have ids of slot 0 from this one on."""
+"""First id of the local player's nodes that exist only at its own host. These ids are in slot 0's range."""
 OUTPUT_BUSES = 64
 PRIVATE_OUTPUTS = 2
 PLAIN_OUTPUTS = 16
@@ -103,8 +103,8 @@ class Pair:
 
     @property
     def moved_ns(self) -> int:
-        """How much later (ns) scsynth is to play the message than Sonic Pi's timetag says. For a bare
-        message: than it came from Sonic Pi."""
+        """How much later (ns) scsynth is to play the message than Sonic Pi's timetag says. For a bare message
+        `came_ns` takes the place of that timetag."""
         return self.out.message.due_ns - self.front.stated_ns
 
     @property
@@ -156,7 +156,7 @@ def read_slot(recording: Recording, slot: int) -> list[Said]:
 
 
 def joined(stream: Iterable[Said]) -> list[Said]:
-    """Return a stream in which each long call is whole again that came in several pieces with the same
+    """Return a stream in which the pieces of each long call are joined again. The pieces of a call have one
     timetag."""
     found: list[Said] = []
     for said in stream:

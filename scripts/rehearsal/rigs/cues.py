@@ -52,7 +52,7 @@ def value_of(word: str) -> int | float | str:
 
 def send(performer: Performer, cue: Cue) -> None:
     """Send a cue at once. If its address begins with /midi it is sent as Sonic Pi's MIDI reader sends it.
-    Otherwise it is sent as an OSC message that Sonic Pi's cue port has passed on."""
+    Otherwise it is sent in the form in which Sonic Pi's cue port passes OSC messages on."""
     ports = performer.ports
     if ports is None:
         raise StageError(f"{performer.name}: not started, cannot send {cue.address}")

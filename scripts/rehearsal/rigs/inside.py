@@ -1,4 +1,5 @@
-"""PID 1 of one instance's namespaces: it mounts, starts jackd and Sonic Pi, and ends everything at its end.
+"""PID 1 of one instance's namespaces: it mounts private folders, starts jackd and Sonic Pi, and in the end
+ends all processes there.
 
 Standard library only. `performer` starts it inside `unshare --mount --pid --fork --kill-child`. Its stdin is
 a pipe that the performer's owner holds open and never writes to. The end of that pipe, also by SIGKILL of the

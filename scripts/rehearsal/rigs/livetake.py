@@ -27,7 +27,8 @@ import numpy
 MAGIC = b"LIVE"
 HEADER = struct.Struct("<4sII")
 """The file's head: magic, frames a second, frames a block. Then come the blocks. A block has its instant
-(Unix ns) and JACK's frame count (both i8), and the samples of one channel after those of the other (f4)."""
+(Unix ns) and JACK's frame count (both i8), then all samples of the first channel and all of the second
+(f4)."""
 SOUND_CARD = ("system:playback_1", "system:playback_2")
 CHANNELS = len(SOUND_CARD)
 SILENCE_DBFS = -120.0

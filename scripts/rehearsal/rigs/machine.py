@@ -61,8 +61,8 @@ class Place(Protocol):
     """The network in which a performer lives: one of its own, or this machine's."""
 
     def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
-        """Start a program in this network, which is killed when we end. Arguments are those of
-        subprocess.Popen, without preexec_fn."""
+        """Start a program in this network. The program is killed when this process ends. Arguments are those
+        of subprocess.Popen, without preexec_fn."""
         ...
 
     def socket(self) -> socket.socket:
@@ -118,7 +118,8 @@ def is_free(port: int) -> bool:
 
 
 def find_ports(index: int) -> Ports:
-    """Return ports that are free for UDP and TCP. Each index has its own, and so has almost every process."""
+    """Return ports that are free for UDP and TCP. Calls with different indices get different ports. Calls in
+    different processes mostly do, too."""
     blocks = 1200
     for attempt in range(blocks):
         block = (os.getpid() * 31 + index + attempt * 37) % blocks

@@ -1,6 +1,6 @@
 """OSC messages encoded, with the standard library alone, and one question to a scsynth.
 
-Shares no code with the product, since the proof uses it. Decoding is in rehearsal.rigs.recording.
+It shares no code with the product, because the proof uses it. Decoding is in rehearsal.rigs.recording.
 """
 
 import socket

@@ -4,9 +4,9 @@ It lives in a mount and PID namespace (`unshare`; as root, or with user namespac
 jackd's server names in /dev/shm are few per machine, and a PID namespace ends as a whole. The network is this
 machine's, or the one that `place` gives.
 
-Two chains end the namespace when the performer's owner dies, even by SIGKILL: its PID 1 watches a pipe that
-only the owner holds open (`inside.py`), and the kernel kills `unshare` with its parent and PID 1 with
-`unshare`.
+The namespace ends when the performer's owner dies, even by SIGKILL. Two chains see to that. Its PID 1 watches
+a pipe that only the owner holds open (`inside.py`). And the kernel kills `unshare` when its parent dies, and
+PID 1 when `unshare` dies.
 
 Synchronous and without threads. Call `poll` (or any waiting method) now and then, so that Sonic Pi's messages
 to its GUI don't fill the socket's buffer.
@@ -185,7 +185,8 @@ class Performer:
         self.wait_until(self.poll, "booted", timeout_s)
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout_s: float) -> None:
-        """Poll until `condition` holds. Raises StageError if it doesn't in time or the instance ends."""
+        """Poll until `condition` holds. Raises StageError, naming `what`, if that takes longer than timeout_s
+        or the instance ends."""
         deadline_s = time.monotonic() + timeout_s
         while True:
             self.poll()

@@ -34,7 +34,7 @@ class SoundError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A recording that runs, with all that `stop` needs to end it."""
+    """A recording in progress, with all that `stop` needs to end it."""
 
     port: int
     path: Path
@@ -70,7 +70,7 @@ def stop(take: Take) -> Path:
 
 
 class Connection:
-    """A socket to scsynth. To call it is to send one command, and to wait until scsynth has done that."""
+    """A socket to scsynth. Calling it sends one command, and waits until scsynth has executed that."""
 
     def __init__(self, port: int) -> None:
         self.port = port

@@ -1,4 +1,4 @@
-"""Terminal: the common parts of scripts/ commands: settings, endings, progress bars and tables."""
+"""Terminal: the common parts of scripts/ commands: settings, how they end, progress bars and tables."""
 
 import signal
 import sys

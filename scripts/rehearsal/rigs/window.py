@@ -34,7 +34,8 @@ EDITOR = (400, 300)
 SCOPE_BOX = (895, 92, 1275, 182)
 PREFERENCES_BOX = (760, 130, WIDTH, 480)
 KNOB_COLOUR = (255, 20, 147)
-"""Colour of the volume slider's knob, and of nothing else as tall in the preferences' left half."""
+"""Colour of the volume slider's knob. In the left half of the preferences nothing else of this colour is as
+tall."""
 SLIDER_Y = (192, 434)
 """y (pixels) of the knob's middle in two cases: at the greatest volume, and at none."""
 

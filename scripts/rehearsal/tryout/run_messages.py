@@ -8,8 +8,8 @@ RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
 
 
 def runs(said: Iterable[str], what: str) -> set[str]:
-    """Return the numbers of the runs with a message "Stopping run" or "Completed run". what: the first word
-    of that."""
+    """Return the numbers of the runs with a message "Stopping run" or "Completed run". what: "Stopping" or
+    "Completed"."""
     lines = (line.rpartition(f"{what} run ") for line in said)
     return {number.strip() for _, found, number in lines if found}
 

@@ -299,10 +299,11 @@ def counted_in(member: Mapping[str, Any]) -> list[str]:
 
 
 def during(pairing: stream.Pairing, run: Run) -> stream.Pairing:
-    """Return the part of a pairing that Sonic Pi sent during a run. The pairing is of whole recordings.
+    """Return the part of a pairing that Sonic Pi sent during a run.
 
-    A message that is handed over at the beginning of a run may have been sent before the run. Such messages
-    find their partners too, because Sonic Pi never uses a number twice.
+    The pairing is of whole recordings, because a message that is handed over at the beginning of a run may
+    have been sent before it. Messages find their partners across runs, because Sonic Pi never uses a number
+    twice.
     """
 
     def was(said: stream.Said) -> bool:

@@ -21,10 +21,10 @@ from rehearsal.rigs.recording import Argument
 
 MS = 1_000_000
 SAME_NS = 3 * MS
-"""Greatest difference (ns) between the times of a note at two Sonic Pis. (With 3.2.2 the times are the same
-to the ms, measured.)"""
+"""Notes of two Sonic Pis match only if their times differ by at most this (ns). (With 3.2.2 the times are the
+same to the ms, measured.)"""
 SAME_CUED_NS = 30 * MS
-"""The same (ns) if cues set the time, because each Sonic Pi takes in a cue only when it comes to it."""
+"""The same limit (ns) if cues set the time, because each Sonic Pi takes in a cue only when it comes to it."""
 EDGE_NS = 300 * MS
 """Notes that are due in this last part of a run (ns) aren't compared, because two Sonic Pis don't stop at the
 same instant."""
@@ -38,8 +38,8 @@ TIMES = ("moved", "retimed", "overtaken", "unconfirmed")
 """Figures of `jamrelay stats` that count notes played at another time. They don't explain why a note doesn't
 sound."""
 TRAFFIC = ("received", "sent", "expected", "duplicates", "reordered", "lost", "recovered", "would_block")
-"""The names of traffic counters end in these. They also count losses that repair made good, so they show no
-deviation."""
+"""The names of traffic counters end in one of these. They also count losses that repair made good, so they
+show no deviation."""
 MIXERS = frozenset({"sonic-pi-mixer", "sonic-pi-basic_mixer"})
 PATH_WORDS = re.compile(r"\S*/(\S+)")
 JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
@@ -51,6 +51,7 @@ NODES_EACH = 2
 group, with all its FX, and its mixer."""
 
 WHERE = ("plain", "home", "elsewhere")
+"""The three scsynths: plain Sonic Pi's, the player's own in the jam, and the listener's in the jam."""
 Sound = tuple[Argument, ...]
 
 
@@ -136,7 +137,7 @@ class Trial:
     levels: Mapping[str, Levels] = field(
         default_factory=lambda: dict.fromkeys(WHERE, Levels(SILENCE_DBFS, ()))
     )
-    """By WHERE."""
+    """WHERE -> levels of the program's sound there."""
     left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """WHERE -> nodes of the program that are still there after the stop."""
     uncompleted: Mapping[str, int] = field(default_factory=dict)
