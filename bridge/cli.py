@@ -35,8 +35,8 @@ from relay.wire.names import clean_name, clean_room
 GRACE_S = 6.0
 """How long the command may take to end by itself after Ctrl-C, s."""
 LINGER_S = 6.0
-"""How long the command's descendants may take to end after it has ended by itself, s. Sonic Pi 3.2's server
-takes up to 3 s after its window is closed."""
+"""How long the command's descendants may take to end after the command has ended by itself, s. Sonic Pi 3.2's
+server takes up to 3 s after its window is closed."""
 POLL_S = 0.1
 
 

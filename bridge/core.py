@@ -92,7 +92,8 @@ class Bridge:
         self.player.receive(datagram, source, received_local_ns=received_local_ns, reading=reading)
 
     def synth_says(self, datagram: bytes) -> bool:
-        """Process one datagram of the local scsynth. Return whether it has effects."""
+        """Process one datagram of the local scsynth. Return whether it concerns this host, so that effects
+        may follow."""
         return self.player.reply(datagram)
 
     def relay_says(self, message: control.Down, reading: Reading) -> None:

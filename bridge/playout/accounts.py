@@ -21,8 +21,8 @@ message was refused. RESET: the event is itself a slot reset."""
 
 @dataclass(slots=True)
 class PlayoutCounts:
-    """Counts since the bridge's start, for the log and for people. Reports to the relay count each second
-    apart."""
+    """Counts since the bridge's start, for the log and for people. Reports to the relay count every second
+    separately."""
 
     missed: int = 0
     """Notes that weren't played because this host processed them far too late."""

@@ -28,7 +28,7 @@ STRUCTURE_CAPACITY = 8_000
 limit is per slot, so that no slot takes the place of another's events. A payload has at most 1.1 kB: 9 MB a
 slot, and twice that for own events, whose bodies are kept too."""
 UNNUMBERED = 2**64
-"""Sorts an event without a number last among equal dues, since its number will be higher than all known
+"""Sorts an event without a number last among equal dues, because its number will be higher than all known
 ones."""
 
 

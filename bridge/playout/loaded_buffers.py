@@ -44,7 +44,7 @@ class Buffers:
             heapq.heappush(self._unsure, (due, number, buffers))
 
     def silent(self, until: int) -> list[tuple[int, int]]:
-        """Return, each once, the notes due at or before `until` that lacked a buffer or synthdef: (room
+        """Return the notes due at or before `until` that lacked a buffer or synthdef, each once: (room
         number, due)."""
         found: list[tuple[int, int]] = []
         while self._unsure and self._unsure[0][0] <= until:
@@ -56,8 +56,8 @@ class Buffers:
         return found
 
     def clear_notes(self) -> None:
-        """Forget the notes, because their dues are no longer valid. Frees that scsynth was told count as
-        done."""
+        """Forget the notes, because their dues are no longer valid. Buffers that scsynth was told to free
+        count as freed."""
         self._unsure.clear()
         while self._frees:
             self.loaded.discard(heapq.heappop(self._frees)[1])

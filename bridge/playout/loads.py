@@ -31,7 +31,7 @@ class Loads:
         return self.absent.news()
 
     def named(self) -> dict[str, int]:
-        """Return by name how many loads failed here, for the statistics."""
+        """Return how many loads failed here, by name, for the statistics."""
         return self.absent.named()
 
     def synthdefs_loaded(self) -> None:
@@ -88,5 +88,5 @@ class Loads:
             self._accounts.silent(number, due)
 
     def clock_was_set(self) -> None:
-        """Forget the notes, since their dues are no longer valid."""
+        """Forget the notes, because their dues are no longer valid."""
         self.buffers.clear_notes()

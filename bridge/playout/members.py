@@ -33,7 +33,7 @@ class Members:
         self._guards = Guards()
 
     def guard(self, slot: int) -> Guard:
-        """Return the guard of a slot. It checks the slot's events from the relay.
+        """Return the guard of a slot. It checks the events that the relay sends for this slot.
 
         The tap checks own messages with the own slot's guard too, so no relay gets around it.
         """
@@ -96,7 +96,8 @@ class Members:
         return self.founded.is_handed_over(held)
 
     def founds(self, held: Held, now: int) -> None:
-        """Note that an event of a boot state was handed over: scsynth will be asked for its nodes."""
+        """Note that an event of a boot state was handed over: scsynth will be asked whether its nodes
+        exist."""
         self.founded.ask_for(held, self.origin(held.slot), now)
 
     def reset(self, held: Held, now: int, reading: Reading) -> None:

@@ -31,7 +31,7 @@ class Behind:
         self._drops = scheme is Scheme.JUDGED
 
     def clock_was_set(self) -> None:
-        """Forget the delays, since they were measured by another clock."""
+        """Forget the delays, because they were measured by another clock."""
         self._way.forget()
 
     def came(self, left: int, reading: Reading) -> None:
@@ -43,7 +43,7 @@ class Behind:
         """Return the session instant at which a verdict given at session instant `judged` usually arrives
         here.
 
-        If the usual delay isn't known yet, it is now.
+        It is the present instant if the usual delay isn't known yet.
         """
         usual = self._way.usual()
         return self._timebase.session_at(reading.local_ns) if usual is None else judged + usual

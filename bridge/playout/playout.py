@@ -1,11 +1,13 @@
 """Playout: hands every event of the room to this host's scsynth before its due.
 
-Pure. Thus scsynth runs the events in the room's order. Judged events come from the session. Own events come
-as stamped from the tap, through the session's emission. The output is bytes for scsynth. No event waits
-beyond its release time. A late event leaves on arrival, and is counted and named in the reports.
+Pure. Because events come before their dues, scsynth can run them in the room's order. Judged events come from
+the session. Own events come as stamped from the tap, through the session's emission. The output is bytes for
+scsynth. No event waits beyond its release time. A late event leaves on arrival, and is counted and named in
+the reports.
 
 This class is the face of the package: the rest of the bridge hands events to it, not to the parts inside.
-Bound: only AHEAD_COUNT_MAX events are at scsynth earlier than the release advance before their due.
+Bound: while scsynth holds AHEAD_COUNT_MAX events, none is handed over earlier than the release advance before
+its due.
 """
 
 from collections.abc import Callable
@@ -33,8 +35,8 @@ from relay.wire.meaning import Meaning
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Scheme, Stamped
 
 AHEAD_COUNT_MAX = 1024
-"""scsynth's own queue holds 2048 bundles, and scsynth silently drops any more. The rest is left for other
-bundles, such as those of a booting Sonic Pi."""
+"""While scsynth holds so many events, none is handed over early. Its own queue holds 2048 bundles, and it
+drops any more silently. Half of the queue is left for other bundles, such as those of a booting Sonic Pi."""
 
 
 class Playout:

@@ -1,4 +1,4 @@
-"""Redo: repeats messages that scsynth has run before a group, FX or reset that belongs before them.
+"""Redo: repeats messages that scsynth ran too early, before a late group, FX or reset that they follow.
 
 Pure. A group that comes after its free would stay for ever. An FX that comes before its group is refused by
 scsynth and would be missing. Both happen when one of the two messages was lost and had to be sent again.
@@ -35,8 +35,8 @@ class _Done:
     seq: int
     message: bytes
     made: tuple[tuple[int, int], ...] = field(compare=False)
-    """The nodes that the message makes, each as (node, its target). Here and in `about`, the nodes that it
-    names, the numbers are the sender's."""
+    """The nodes that the message makes, each as (node, its target). `about` holds the nodes that it names.
+    Both are in the sender's numbers."""
     about: frozenset[int] = field(compare=False)
 
 

@@ -68,7 +68,7 @@ class _Second:
 
 @dataclass(frozen=True, slots=True)
 class PathFigures:
-    """The session's figures on path and clock for a report. Each name ends with its unit.
+    """The session's figures on path and clock for a report. Names of figures with a unit end with it.
 
     clock_offset_ms > 0: the room's clock is ahead of this host's wall clock.
     """
@@ -260,7 +260,7 @@ class SecondsLedger:
             digest.update(event_number.to_bytes(8) + one)
         down = sorted(self._down_s)
         ways = list(self._ways)
-        if len(ways) > WAYS_MAX:  # the longest are kept, since the lead must suffice for them
+        if len(ways) > WAYS_MAX:  # the longest are kept, because the lead must suffice for them
             ways = heapq.nlargest(WAYS_MAX, ways, key=lambda way: way[1])
         self._ways.clear()
         return Report(

@@ -23,7 +23,7 @@ class Resets:
         self._marks: dict[int, list[tuple[int, int]]] = {}
 
     def clear(self) -> None:
-        """Forget the resets, since another epoch began."""
+        """Forget the resets, because another epoch began."""
         self._marks.clear()
 
     def take(self, reset: Held) -> list[Held]:

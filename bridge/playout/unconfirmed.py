@@ -55,7 +55,7 @@ class Unconfirmed:
         return played
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of all events, since the clock was set."""
+        """Convert the instants of all events, because session time was set in one step."""
         for seq, played in self._played.items():
             due, timetag = instant_of(played.due), instant_of(played.timetag)
             self._played[seq] = replace(played, due=due, timetag=timetag)

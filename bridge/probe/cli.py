@@ -28,7 +28,8 @@ from relay.wire.errors import LocalError
 from relay.wire.trace import Trace, dumps, loads
 
 REFRESH_NS = 250_000_000
-"""Often enough for the eye. Drawing takes a few ms, which delays no timestamp at this rate."""
+"""Time between two drawings of the progress, ns. It is short enough for the eye. At this rate the few ms that
+a drawing takes delay no timestamp."""
 
 
 @click.command()
@@ -197,8 +198,10 @@ def _write(path: Path, trace: Trace) -> None:
 
 
 def _drawer() -> Callable[[Trace, Path], None]:
-    """Return the function that draws a picture. Raises LocalError if matplotlib is missing, before
-    measuring."""
+    """Return the function that draws a picture. Raises LocalError if matplotlib is missing.
+
+    Call it before measuring, so that nobody measures in vain.
+    """
     try:
         from bridge.probe.plot import draw
     except ImportError:
@@ -225,7 +228,7 @@ def _for_programs(trace: Trace, kept: Path) -> dict[str, Any]:
 
 
 def _compared(trace: Trace, other: Trace) -> dict[str, Any]:
-    """Return for each direction whether two traces can be of one path, with the other trace's figures."""
+    """Return for each direction how two traces compare: the tests' figures, and those of the other trace."""
     return {
         name: {
             "agree": found.agree,

@@ -1,10 +1,11 @@
 """Clock of a measured path: the relay's time as one straight line over this host's, fitted afterwards.
 
-Pure. A jam needs its clock at once and slews it (`clock.discipline`). A recording is complete, so all its
-exchanges count for every instant, and late knowledge does not bend early results. The rate is that of
-`clock.rate`, and the offset lies between the bounds of `clock.filter`. No exchange can show a constant
-difference between uplink and downlink delay. It is therefore split evenly, and the bound contains the
-possible error.
+Pure. A jam needs its clock at once and slews it (`clock.discipline`). A recording is complete, so one line is
+fitted to all its exchanges, and late ones count for early instants too. The rate is found by `clock.rate`,
+and the offset lies between the bounds of `clock.filter`.
+
+No exchange can show a constant difference between uplink and downlink delay. It is therefore split evenly,
+and the bound contains the possible error.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,12 +19,14 @@ from clock.rate import RateFit
 from relay.wire.errors import LocalError
 
 RATE_ROUNDS = 2
-"""The first rate helps to compare delays within a stretch of the second fit. A third fit changes nothing."""
+"""How often the rate is fitted. The second fit uses the first rate to compare delays within a stretch of
+time. A third fit changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One answered probe: t1, t4 by the local clock (ns), t2, t3 by the relay's (timetags)."""
+    """One answered probe. t1, t4: sent and received here, by the local clock (ns). t2, t3: received and sent
+    at the relay, by its clock (timetags)."""
 
     t1_local_ns: int
     t2_session: int
@@ -36,8 +39,8 @@ class PathClock:
     """The relay's time as a function of this host's.
 
     bound_s: how far it may be off anywhere in the recording. rate_ppm > 0: the relay's clock runs faster.
-    rate_error_ppm: its standard error. steady: False if no straight line fits, since a clock was set or a
-    host slept.
+    rate_error_ppm: standard error of that rate. steady: False if no straight line fits, because a clock was
+    set or a host slept.
     """
 
     line: Line
@@ -54,7 +57,7 @@ class PathClock:
 def fit_clock(exchanges: Sequence[Exchange]) -> PathClock:
     """Return the clock that fits the exchanges, given in sending order.
 
-    Raises LocalError if there are none, or if none is possible.
+    Raises LocalError if there are no exchanges, or if the timestamps of none are possible.
     """
     if not exchanges:
         raise LocalError("no answer came back, so the two clocks can't be compared")
@@ -87,9 +90,10 @@ def fit_clock(exchanges: Sequence[Exchange]) -> PathClock:
 
 
 def _best_of_each_second(exchanges: Iterable[Exchange], origin: Exchange) -> Iterable[Sample]:
-    """Yield for each second the best bound from above and from below, perhaps of different exchanges.
+    """Yield one sample a second: the lowest upper and the highest lower bound of the offset in that second.
 
-    Offsets are relative to t1 and t2 of `origin`. More points than these only cost time.
+    The two bounds may come from different exchanges. Offsets are relative to t1 and t2 of `origin`. More
+    samples than these would only cost time.
     """
     best: dict[int, Sample] = {}
     for exchange in exchanges:

@@ -1,9 +1,10 @@
-"""Probe measurement: asks the relay at an even rate, records the answers, and makes a trace of the path.
+"""Probe measurement: sends the relay probes at an even rate, records the answers, and makes a trace of the
+path.
 
-Pure. Both directions are known completely. A probe that the relay's reports don't name was lost on the
-uplink; an answer that never came was lost on the downlink. Every answered probe is also a four-timestamp
-exchange, which puts both hosts on one clock. Bound: rate times seconds probes, at most PROBE_RATE_MAX *
-PROBE_SECONDS_MAX.
+Pure. The fate of every probe is known in both directions. A probe that the relay's reports don't name was
+lost on the uplink; an answer that never came was lost on the downlink. Every answered probe is also a
+four-timestamp exchange, by which both hosts are put on one clock. Bound: rate times seconds probes, at most
+PROBE_RATE_MAX * PROBE_SECONDS_MAX.
 """
 
 from collections import deque
@@ -19,17 +20,17 @@ from relay.wire.timetag import FIRST_SAFE
 from relay.wire.trace import Sample, Trace, TraceWay
 
 BODY_BYTES = 221
-"""Body of a probe, bytes. It equals an event with a message of 200 bytes. A usual note of Sonic Pi has 232
-bytes with its bundle."""
+"""Body of a probe, bytes. It is as long as an event with a message of 200 bytes. A usual note of Sonic Pi has
+232 bytes with its bundle."""
 
 TAIL_NS = 3 * NS_PER_S
-"""Wait after the last probe, for late answers and for the report on the last second."""
+"""How long (ns) to wait after the last probe for late answers, and for the report on the last second."""
 
 SETTLED_NS = 2 * NS_PER_S
 """A probe without news for this long is lost. No jam could wait longer for it."""
 
 QUIET_NS = 5 * NS_PER_S
-"""Without a single answer for this long after the beginning there is no path, and the measurement ends."""
+"""If this long (ns) after the beginning no answer has come, there is no path, and the measurement ends."""
 
 RECENT = 250
 """Number of answers behind the figures shown while measuring."""
@@ -46,8 +47,9 @@ class Silence(Enum):
 class Progress:
     """Progress of a measurement.
 
-    overdue: probes sent over a second ago and not answered. rtt_ms: median of the last answers. jitter_ms:
-    their mean above the least. Both are None before the first answer.
+    overdue: probes sent over a second ago and not answered. rtt_ms: median round trip of the last RECENT
+    answers. jitter_ms: mean of the same round trips less the least of them. Both are None before the first
+    answer.
     """
 
     sent: int
@@ -72,7 +74,7 @@ class Probe:
     def __init__(
         self, welcome: control.ProbeWelcome, *, rate: float, seconds: float, now_local_ns: int
     ) -> None:
-        """rate: datagrams a second. seconds: duration of sending."""
+        """rate: datagrams a second. seconds: how long probes are sent."""
         self._sealer = Sealer(welcome.key_up, welcome.channel)
         self._opener = Opener(welcome.key_down, welcome.channel)
         self._spacing_ns = round(NS_PER_S / rate)
@@ -100,7 +102,8 @@ class Probe:
     def wake(self, now_local_ns: int) -> bytes | None:
         """Return the datagram to send now, or None if none is due.
 
-        Probes missed by a late wake-up are left out: a burst of them would measure itself.
+        Probes missed by a late wake-up are left out, because they would leave in a burst and delay each
+        other.
         """
         self._now_ns = max(self._now_ns, now_local_ns)
         self._look_for_overdue()
@@ -147,7 +150,8 @@ class Probe:
             self._heard_of = True
 
     def silence(self, now_local_ns: int) -> Silence | None:
-        """Return the blocked direction if no answer came in time; None while there is hope."""
+        """Return the blocked direction if no answer has come in QUIET_NS; None before that, or if one has
+        come."""
         if self._answered or now_local_ns - self._began_ns < QUIET_NS:
             return None
         return Silence.DOWN if self._heard_of else Silence.UP
@@ -214,7 +218,8 @@ class Probe:
         return Trace(TraceWay(tuple(up)), TraceWay(tuple(down)), about | figures)
 
     def _known_until(self) -> int:
-        """Return the number of leading probes whose fate is known. That of the last ones may be open."""
+        """Return how many probes, counted from the first, have a known fate. That of later ones is still
+        open."""
         reported_ns = self._reported_ns if self._reported_ns is not None else self._began_ns
         for number, one in enumerate(self._probed):
             told_ns = reported_ns if one.received is None else self._now_ns

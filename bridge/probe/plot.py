@@ -22,7 +22,7 @@ BLUE, ORANGE, VERMILION, INK = "#0072B2", "#E69F00", "#D55E00", "#1F2430"
 INCHES, DPI = (11.0, 6.4), 150
 HISTOGRAM_BINS = 60
 LOST_AT = -0.035
-"""Position of the marks of lost datagrams, in shares of the axis below its foot."""
+"""How far below the axis the marks of lost datagrams are, in shares of the plot's height (< 0: below)."""
 
 
 def draw(trace: Trace, path: Path) -> None:

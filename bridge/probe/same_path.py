@@ -13,16 +13,17 @@ from bridge.probe.path_stats import WayFigures, way_figures
 from relay.wire.trace import Trace, TraceWay
 
 OWN_MS = 0.25
-"""Delay that measuring adds by itself, and twice in a replay through netlab. A probe is stamped before seal
-and kernel take their time, and the emulator takes some too. Measured there: 0.15-0.25 ms at every quantile. A
-smaller difference is no difference of paths."""
+"""Delay that measuring itself adds, ms; a replay through netlab adds it twice. A probe is stamped before
+sealing and the kernel take their time, and the emulator takes some too. Measured in netlab: 0.15-0.25 ms at
+every quantile. A smaller difference between two traces is no difference of their paths."""
 
 LEVEL = 0.01
-"""Two recordings count as different below this probability."""
+"""Two recordings count as different if the probability of such a difference on one path is below this."""
 
 SERIES_TERMS = 100
 SERIES_FROM = 0.3
-"""Below this the series converges slowly, and its sum is 1 to seven digits."""
+"""For scaled differences below this, Kolmogorov's series converges slowly, and the probability equals 1 to
+seven digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Agreement:
     """One direction of two traces.
 
     delays_apart: the greatest difference between the two distributions (0 to 1) that OWN_MS can't explain.
-    delays_p, loss_p: probability of at least this much difference on one and the same path.
+    delays_p: probability that the delays of one path differ at least so much in two recordings. loss_p: the
+    same for the losses.
     """
 
     first: WayFigures
@@ -67,10 +69,11 @@ def agreement(first: TraceWay, second: TraceWay) -> Agreement:
 
 
 def kolmogorov_smirnov(first: Sequence[float], second: Sequence[float], *, allowing: float = 0.0) -> float:
-    """Return the greatest difference between the shares of two ordered samples up to any value.
+    """Return the Kolmogorov-Smirnov distance of two ordered samples, from 0 to 1.
 
-    0 if both are empty, 1 if one is. allowing: a difference doesn't count if moving either sample by this
-    much removes it.
+    For each value, the shares of both samples that don't exceed it are compared; the greatest difference
+    counts. It is 0 if both samples are empty, and 1 if one is. allowing: a difference doesn't count if moving
+    either sample by this much removes it.
     """
     if not first or not second:
         return float(bool(first) or bool(second))
@@ -93,9 +96,9 @@ def kolmogorov_p(apart: float, first: int, second: int) -> float:
 
 
 def _ahead(first: Sequence[float], second: Sequence[float], allowing: float) -> float:
-    """Return the most by which the share of `first` up to a value exceeds that of `second` moved down.
+    """Return the most by which the share of `first` up to some value exceeds the share of `second` up to it.
 
-    allowing: how far `second` is moved down.
+    allowing: how far `second` is moved down first.
     """
     before = 0
     most = 0.0
@@ -108,9 +111,10 @@ def _ahead(first: Sequence[float], second: Sequence[float], allowing: float) -> 
 
 
 def _shares_p(first: WayFigures, second: WayFigures) -> float:
-    """Return the probability of losses at least this different, from both directions' standard errors.
+    """Return the probability that the losses of one path differ at least so much in two recordings.
 
-    Each error is half the width of the 95 % interval over 1.96, which accounts for bursts.
+    It follows from the standard errors of both loss shares. Each error is half the width of the 95 % interval
+    over 1.96, which accounts for bursts.
     """
     if not first.sent or not second.sent:
         return 1.0

@@ -22,7 +22,7 @@ from relay.wire.version import PROTOCOL_VERSION
 ANSWER_S = 3.0
 FAREWELL_S = 0.5
 POLL_S = 0.05
-"""Interval of checks whether the measurement is over, while nothing has to be sent, s."""
+"""While nothing has to be sent, it is checked this often (s) whether the measurement is over."""
 
 
 class ProbeService:
@@ -40,7 +40,8 @@ class ProbeService:
         self._probe: Probe | None = None
         self._stopped = False
         self.cut_short: str | None = None
-        """Why it ended early, other than by `stop`. The record until then is valid."""
+        """Why the measurement ended early, other than by `stop`; None if it didn't. The record until then is
+        valid."""
 
     def stop(self) -> None:
         """Send no more. `run` returns once the answers on their way have come, after 3 s at most."""
@@ -49,7 +50,8 @@ class ProbeService:
             self._probe.stop()
 
     async def run(self, on_progress: Callable[[Probe], None]) -> Probe:
-        """Measure. Calls `on_progress` after each datagram sent. Raises LocalError in words."""
+        """Measure. Calls `on_progress` after each datagram sent. Raises LocalError, in words for the
+        player."""
         stream = await tls.connect(self._endpoint, pins=self._pins)
         try:
             welcome = await self._welcome(stream)

@@ -25,10 +25,10 @@ from relay.wire.trace import Sample, Trace, TraceWay
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 
 EASY_MS, INSIDE_MS, AHEAD_MS = 150.0, 300.0, 500.0
-"""Limits of the lead. Up to the first no note of Sonic Pi is moved. Up to the second at most 1 % are, the
-first notes of a run. The third is the whole schedule-ahead (tried with 3.2.2 and 4.5.1)."""
+"""Limits of the lead. With a lead up to the first, no note of Sonic Pi is moved. Up to the second at most 1 %
+are moved, the first notes of a run. The third is the whole schedule-ahead (tried with 3.2.2 and 4.5.1)."""
 LEAD_MIN_MS, LEAD_MAX_MS = 150.0, 1000.0
-"""Defaults of a relay (--profile, --lead-max-ms)."""
+"""The least and the greatest lead of a relay, by its defaults (--profile, --lead-max-ms)."""
 
 ROUND_UP_MS = 10
 
@@ -169,7 +169,7 @@ def _table(trace: Trace, figures: PathFigures) -> RenderableType:
 
 
 class _Chart:
-    """Delay over time. A dot marks the median of each column's time, a line runs from its least to its
+    """Delay over time. In each column a dot marks the median delay, and a line runs from the least to the
     greatest.
 
     The line below the chart shows the share of lost datagrams.
@@ -209,7 +209,7 @@ def _in_columns(samples: Sequence[Sample], until_s: float, columns: int) -> list
 
 
 def _mark(cell: Sequence[float | None], bottom: float, step: float, row: int) -> Text:
-    """Return the mark in one row of a column. Values above the top row are shown in the top row."""
+    """Return the mark in one row of a column. Delays above the top row are shown in the top row."""
     delays = sorted(delay for delay in cell if delay is not None)
     if not delays:
         return Text(" ")
@@ -267,6 +267,6 @@ class _Histogram:
 
 
 def _number(about: Mapping[str, str | float], key: str) -> float:
-    """Return a figure of a trace; 0 if it isn't a number, since the file may be anybody's."""
+    """Return a figure of a trace; 0 if it isn't a number, because the file may be anybody's."""
     value = about.get(key, 0.0)
     return float(value) if isinstance(value, int | float) else 0.0

@@ -1,11 +1,12 @@
 """Id spaces: the map from a member's numbers to those of the scsynth that plays the jam.
 
 Pure. The map depends only on the slot and on the sender's channel counts, so it is the same on every machine.
-It is one-to-one and has an exact inverse. Within a slot it is linear, because synthdefs write past their
-given bus (hoover 6 channels, tech_saws 4) and must hit the same neighbours as on their own host. Guard
-channels keep the last of them out of the next slot. A number out of range is refused, never clamped, since
-scsynth takes an unknown buffer for buffer 0. Source: sclang's client ids, with 26 bits of node id for each of
-32 slots.
+It is one-to-one and has an exact inverse. Within a slot it is linear, because some synthdefs write to the
+buses after the given one (hoover to 6 channels, tech_saws to 4). These must be the same neighbours as on
+their own host. Channels written past a slot's last bus land in guard channels, not in the next slot.
+
+A number out of range is refused, never clamped, because scsynth takes an unknown buffer for buffer 0. Source:
+sclang's client ids, with 26 bits of node id for each of 32 slots.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ OUTPUT_BUSES = 64
 """Buses per slot that stand for the hardware outputs that the sender sees."""
 
 PRIVATE_OUTPUTS = 2
-"""The first of these buses, which a member's strip adds to the hardware outputs."""
+"""How many of the OUTPUT_BUSES, counted from the first, a member's strip adds to the hardware outputs."""
 
 INTERNAL_BUSES = 1024
 """Internal buses per slot. Sonic Pi uses at most 1024 less its hardware channels."""
@@ -50,7 +51,7 @@ CONTROL_BUS_COUNT = 16_384
 CONTROL_BUSES_PER_SLOT = CONTROL_BUS_COUNT // SLOT_COUNT
 
 BUFFERS_PER_SLOT = 4096
-"""Sonic Pi's own count, fixed in its source."""
+"""Sonic Pi's own number of buffers, fixed in its source."""
 
 BUFFER_COUNT = SLOT_COUNT * BUFFERS_PER_SLOT
 """Buffers that scsynth must be started with (-b)."""

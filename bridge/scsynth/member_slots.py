@@ -1,7 +1,7 @@
 """Member slots: the members' slots, and their groups and strips in this host's scsynth.
 
-Pure. The roster travels over TLS and may arrive after events. Until then an unknown slot gets its place by a
-guess of its member's sound card.
+Pure. The roster travels over TLS and may arrive after events. Until then, `Origin`'s defaults are taken as a
+guess of the channels of an unknown member's sound card.
 """
 
 from collections.abc import Callable

@@ -38,7 +38,7 @@ from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string
 
 MAX_COUNT = 1024
-"""The greatest count argument, since scsynth works through it in its audio thread."""
+"""The greatest count argument. It is limited because scsynth works through it in its audio thread."""
 
 _HEAD, _TAIL = 0, 1
 _MAX_ADD_ACTION = 4
@@ -62,13 +62,14 @@ _DEFAULTED = {
 }
 _LOCAL_ONLY = frozenset(map(encode_string, LOCAL_ONLY_SYNTHDEFS))
 _OWN_DEFAULTED = ((encode_string("out_bus"), Role.AUDIO_BUS),)
-"""Default of a player's own synthdef. Without it the synth would play past the member's mixer. A synthdef
-without this control ignores it."""
+"""The control that is added to a new synth with a player's own synthdef if the player left it out. Otherwise
+the synth would play past the member's mixer. A synthdef without this control ignores it."""
 _CHANNELS = {encode_string(name): definition.channels for name, definition in HOME_ONLY.items()}
 _OWN_ROLES = {name: role for name, role in ROLE_OF_CONTROL.items() if role in _BUS_OR_BUFFER}
 """Roles in a player's own synthdef. There `output` and `input` may mean anything, so they are left out."""
 OUTPUT_CONTROL = encode_string("output")
-"""As in a message. With this control the remapped message differs between the sender's host and others."""
+"""The control `output`, encoded as in a message. A message with it is remapped differently for the sender's
+host and for the others."""
 
 
 def remap(
@@ -92,7 +93,8 @@ def remap(
 
 
 class _Patch:
-    """One message in translation: its bytes, and the changes of length, which are applied at the end."""
+    """One message that is being translated: its bytes, and those changes that alter its length. The latter
+    are applied at the end."""
 
     __slots__ = (
         *("act", "added", "added_tags", "at_home", "channels", "command", "local_nodes", "longer", "message"),
@@ -116,8 +118,8 @@ class _Patch:
         self.added_tags = b""
 
     def new_synth(self) -> None:
-        """Patch a new synth like `by_table` and add the defaults. A path of its own, since nearly all traffic
-        is this."""
+        """Patch a new synth as `by_table` would, and add its omitted ids. Nearly all messages are new synths,
+        so this is a faster path for them."""
         message = self.message
         raw, tags, offsets = message.raw, message.tags, message.offsets
         if tags[:1] != "s" or len(tags) < FIRST_CONTROL:
@@ -188,7 +190,7 @@ class _Patch:
     def plain(self, index: int) -> None:
         """Check a number that is no id.
 
-        One NaN would silence everything at a host, since it spreads from a member's strip into the sum.
+        One NaN would silence everything at a host, because it spreads from a member's strip into the sum.
         """
         message = self.message
         tag = message.tags[index]
@@ -200,7 +202,8 @@ class _Patch:
             raise Refused("arguments", f"{message.address} argument {index}: expected a number, not {tag}")
 
     def mapped_value(self, index: int) -> None:
-        """Patch "c7" or "a7", which make a control follow a bus. scsynth misreads other strings."""
+        """Translate a string such as "c7" or "a7", which makes a control follow control or audio bus 7.
+        scsynth misreads other strings."""
         text = self.message.arg(index)
         assert isinstance(text, str)
         found = _MAPPED_VALUE.fullmatch(text)

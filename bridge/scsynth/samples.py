@@ -22,13 +22,15 @@ KNOWN_ROOTS = (Path("/usr/share/sonic-pi"), Path("/opt/sonic-pi/etc"), Path("/us
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 
 SLOT_SAMPLES_MAX = 1 << 27
-"""The same for all buffers of a member together: 512 MiB. All samples of Sonic Pi take a fourth of it."""
+"""The most samples that all buffers of one member may hold together: 512 MiB. All samples of Sonic Pi take a
+fourth of it."""
 SAMPLES_PER_BYTE = 2
-"""Most samples per byte of a file: FLAC of 16 bits takes about one byte for each."""
+"""The most samples that one byte of a file can hold. FLAC of 16 bits takes about one byte for each sample."""
 
 
 NO_ANSWER = (OSError, RuntimeError)
-"""Exceptions of pathlib when it can't look; RuntimeError is for links that lead in a circle."""
+"""Exceptions that pathlib raises if it can't look at a file; RuntimeError is for links that lead in a
+circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +149,15 @@ def _with_path(meaning: Meaning, path: str) -> Meaning:
 
 
 class BufferMemory:
-    """Memory that the other members' buffers take on this host. A member may fill its share, not the
-    machine."""
+    """Memory that the other members' buffers take on this host. A member may fill only its share of the
+    machine's memory."""
 
     def __init__(self) -> None:
         self._samples: dict[int, int] = {}
         self._of_slot: dict[int, int] = {}
 
     def claim(self, buffer: int, samples: int) -> None:
-        """Note a load before it is handed over. buffer: the jam's number. samples: its size at most.
+        """Note a load before it is handed over. buffer: the jam's number. samples: the most that it can have.
 
         Raises Refused (buffer-memory) if the member's buffers would exceed SLOT_SAMPLES_MAX.
         """

@@ -25,8 +25,8 @@ _FLOAT = struct.Struct(">f")
 def unmap_reply(message: Message, origin: Origin) -> bytes | None:
     """Return a reply of scsynth in the local player's numbers; None if it isn't about the player's things.
 
-    A failure without any number in it (`duplicate node ID`) is passed on unchanged, since its owner can't be
-    told from it; the caller knows which message it just sent. Shapes that scsynth never sends give None.
+    A failure without any number in it (`duplicate node ID`) is passed on unchanged, because it doesn't tell
+    its owner; the caller knows which message it just sent. Shapes that scsynth never sends give None.
     """
     kind = REPLIES.get(message.address)
     unmapped = (_of_node if kind is None else _BY_KIND[kind])(message, origin)
@@ -64,7 +64,8 @@ def _of_node(message: Message, origin: Origin) -> bytearray | None:
 
 
 def _done(message: Message, origin: Origin) -> bytes | bytearray | None:
-    """Translate /done and /fail: a command; for /fail a text; for buffer commands the buffer last."""
+    """Translate /done and /fail. Arguments: the command's address; for /fail then a text; for buffer commands
+    the buffer last."""
     if message.tags[:1] != "s":
         return None
     command = COMMANDS.get(str(message.arg(0)))

@@ -59,7 +59,8 @@ class Arrivals:
             self._ledger.one_way_down(self._took_s(beat.sent, received_local_ns, reading))
 
     def told(self, told: control.Foundation, reading: Reading) -> None:
-        """Process another member's boot state."""
+        """Process a member's boot state as the relay reports it. That of another member waits until the
+        bridge is in time."""
         if self._standing.state is State.IN_TIME or told.slot == self._own.slot:
             self._playout.found(told, reading)
         else:
@@ -80,7 +81,7 @@ class Arrivals:
         self._ledger.enter_epoch()
 
     def begin(self, reading: Reading) -> None:
-        """Accept the events that came early, since the bridge is in time now."""
+        """Accept the events that came early, because the bridge is in time now."""
         now = self._timebase.session_at(reading.local_ns)
         told, early = self._downlink.take_early(now if self._playout.taken_over is None else 0)
         for one in told:
@@ -89,7 +90,11 @@ class Arrivals:
             self._take_in(judged, reading)
 
     def count_from(self, session_now: int) -> None:
-        """Count from now on; after a bridge that died, from where it can't have handed anything over."""
+        """Let the reports begin at `session_now` (ticks).
+
+        If this bridge replaces one that died, they begin HANDED_AHEAD_MAX later. The other can't have handed
+        over any event due after that.
+        """
         after = 0 if self._playout.taken_over is None else HANDED_AHEAD_MAX
         self._ledger.start(session_now + after, slot=self._own.slot)
 
@@ -97,16 +102,16 @@ class Arrivals:
 
     @property
     def ready_number(self) -> int:
-        """The number up to which there is no gap; 0 while the bridge isn't in time."""
+        """The room number up to which no event is missing; 0 while the bridge isn't in time."""
         return self._downlink.ready_number if self._timebase.in_time else 0
 
     @property
     def complete_number(self) -> int:
-        """The number up to which every event has arrived or was given up."""
+        """The room number up to which every event has arrived or was given up."""
         return self._downlink.complete_number
 
     def ask(self, reading: Reading) -> None:
-        """Ask for missing events, if that is due."""
+        """Ask the relay for missing events if a request is due, and report events that were given up."""
         self._downlink.ask(self._outbox, reading.local_s)
         for missing in self._downlink.gave_up():
             self._ledger.give_up(*missing)

@@ -1,4 +1,5 @@
-"""Cancelled: events made and freed again while the relay was away, which the others don't need.
+"""Cancelled: events about nodes that were made and freed while the relay was away. The others don't need
+them.
 
 Pure. A player who opens an FX twice a second makes a hundred such messages in ten seconds. Without this,
 every member would get those of all the others at once when the relay returns.

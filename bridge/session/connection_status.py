@@ -1,6 +1,6 @@
-"""Connection status: a bridge's state towards its relay, and what the player is told of it, each reason once.
+"""Connection status: a bridge's state towards its relay, and what the player is told about it.
 
-Pure. Instants are of the local clock, ns.
+Pure. Each reason why the player is alone is told once. Instants are of the local clock, ns.
 """
 
 from bridge import notices
@@ -9,15 +9,16 @@ from bridge.session.states import JOINED, Event, State, after
 from relay.wire.control import Refused
 
 AGAIN_AFTER_NS = 60_000_000_000
-"""A reason that returns is repeated after this time. Two alternating ones (no answer, no route) fill no
-screen."""
+"""A reason that comes again is told again only after this time (ns). So two alternating reasons (no answer,
+no route) don't fill the screen."""
 
 REASONS_MAX = 16
-"""Reasons remembered, since some of the text is the relay's own."""
+"""Most reasons remembered. They are limited because the relay writes some of their text."""
 
 
 class Standing:
-    """The state of a bridge, whether the player believes to be in the room, and the reasons if not."""
+    """A bridge's state, whether the player was told to be in the room, and the reasons that were told if
+    not."""
 
     def __init__(self) -> None:
         self.state = State.ALONE
@@ -38,7 +39,11 @@ class Standing:
         return self._newest is not None
 
     def out(self, reason: str | None, local_ns: int) -> list[Tell]:
-        """Return the message that the player isn't in the room, if needed. reason: None is no reason."""
+        """Return the message that the player isn't in the room, with the reason; none if the player knows it
+        already.
+
+        reason: None if there is none; then there is no message.
+        """
         if reason is None or reason == self._newest:
             return []
         self._newest = reason
@@ -59,7 +64,7 @@ class Standing:
     def ended(self, local_ns: int) -> list[Tell]:
         """Note that the connection ended. Return the message to the player. Raises like `see`.
 
-        There is no message if the player knows the reason already, or isn't meant to be in the room.
+        There is no message if the player knows the reason already, or if the bridge wasn't in the room.
         """
         was_joined = self.state in JOINED
         self.see(Event.ENDED)

@@ -22,7 +22,7 @@ News = control.Roster | control.Settings | control.Notice | control.Foundation |
 
 
 class Conversation:
-    """One connection after the other with the relay."""
+    """The control messages of one connection with the relay after another."""
 
     def __init__(
         self, standing: Standing, quiet: QuietWatch, membership: Membership, path: SealedPath,
@@ -39,13 +39,13 @@ class Conversation:
         self._awake_local_ns = local_ns
 
     def awake(self, reading: Reading) -> None:
-        """Note that it is now."""
+        """Note the local instant of this wake-up. A connection counts as ended at the latest one noted."""
         self._awake_local_ns = reading.local_ns
 
     # -- the connection ------------------------------------------------------------------------------
 
     def hello(self, reading: Reading) -> control.Hello:
-        """Return the first word of a new connection."""
+        """Return the first message of a new connection."""
         self._standing.see(Event.HELLO)
         self.awake(reading)
         self._quiet.restart(reading.local_ns)
@@ -58,7 +58,8 @@ class Conversation:
         return told
 
     def leave(self) -> list[Effect]:
-        """Note that the player leaves for good; return the last word to the relay."""
+        """Note that the player leaves for good. Return the last message to the relay, if there is a
+        connection."""
         said: list[Effect] = [SendControl(control.Leave())] if self._standing.state in CONNECTED else []
         self._standing.see(Event.LEFT)
         self._path.close()

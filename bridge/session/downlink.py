@@ -1,7 +1,7 @@
 """Downlink: the room's events that have arrived, that must be asked for, and that came too early to use.
 
-Pure. Gaps are timed by the local clock (s), since session time may be set in one step. A host that newly
-enters also asks for the last PAST_NUMBERS events before that, since some of them are due only afterwards.
+Pure. Gaps are timed by the local clock (s), because session time may be set in one step. A host that enters a
+room also asks for the last PAST_NUMBERS events before its entry, because some of them are still to be played.
 Bound: EARLY_MAX events and TOLD_MAX foundations wait for session time.
 """
 
@@ -25,11 +25,11 @@ PAST_KEEP_S = 1.0
 
 EARLY_MAX = 4096
 TOLD_MAX = 64
-"""A foundation for every slot, twice."""
+"""Room for two foundations of every slot."""
 
 
 class Downlink:
-    """The room's numbers as received here. Every event is accepted at most once."""
+    """Tracks which room numbers have arrived. Every event is accepted at most once."""
 
     def __init__(self, complete_number: int) -> None:
         self._gaps = GapTracker(complete_number + 1, keep_s=GAP_KEEP_S)
@@ -56,24 +56,24 @@ class Downlink:
 
     @property
     def complete_number(self) -> int:
-        """The number up to which every event has arrived or was given up."""
+        """The room number up to which every event has arrived or was given up."""
         return self._gaps.contiguous
 
     @property
     def ready_number(self) -> int:
-        """The number up to which there is no gap, so that events can be released by number.
+        """The room number up to which no event is missing, so that events can be released by number.
 
-        0 while past events are being asked for.
+        0 while events from before this host's entry are being asked for.
         """
         return 0 if self._past.missing() else self.complete_number
 
     @property
     def counts(self) -> GapCounts:
-        """The counts of the room's numbers."""
+        """How many of the room's numbers were expected, lost, recovered and so on."""
         return self._gaps.counts
 
     def named(self) -> dict[str, int]:
-        """Return the counts of the room's numbers, by name, for the statistics."""
+        """Return the same counts by name, for the statistics."""
         return {f"down_{name}": count for name, count in asdict(self.counts).items()}
 
     def is_past(self, event: Judged) -> bool:
@@ -103,14 +103,15 @@ class Downlink:
             self._early.append(event)
 
     def keep_told(self, told: Foundation) -> None:
-        """Keep a member's foundation until session time is known, since its dues are session instants."""
+        """Keep a member's foundation until session time is known, because its dues are session instants."""
         if len(self._told) < TOLD_MAX:
             self._told.append(told)
 
     def take_early(self, now: int) -> tuple[list[Foundation], list[Judged]]:
         """Return the kept foundations and events, in order of arrival, and remove them.
 
-        Notes whose due is over at the session instant `now` are left out, since they would all sound at once.
+        Notes whose due is over at the session instant `now` are left out, because they would all sound at
+        once.
         """
         early = [event for event in self._early if event.due > now or not event.meaning.is_note]
         told, self._told, self._early = self._told, [], []
@@ -127,7 +128,7 @@ class Downlink:
             outbox.say(frames.encode(frames.Nack(tuple(ranges[: frames.MAX_NACK_RANGES]))))
 
     def asks_at_s(self, outbox: Outbox) -> float | None:
-        """Return the local instant (s) of the next request; None if nothing is missing."""
+        """Return the local instant (s) of the next request for missing events; None if nothing is missing."""
         instants = [gaps.next_wakeup_s(outbox.rtt_s) for gaps in (self._past, self._gaps)]
         asks_at_s = min((instant for instant in instants if instant is not None), default=None)
         return None if asks_at_s is None else max(asks_at_s, outbox.asks_from_s())

@@ -1,7 +1,7 @@
 """Emission: takes the player's messages from the tap to the room, and to this host's own playout.
 
 Pure. A message is stamped in session time, held back here as stamped, and sent while the bridge is in time.
-When the bridge is in time again, events without a verdict are sent again under their numbers.
+When the bridge is in time again, events without a verdict are sent again under their seqs.
 """
 
 from collections.abc import Callable
@@ -23,13 +23,15 @@ from relay.wire.timetag import seconds
 
 
 class Emission:
-    """The local player's events that the relay hasn't judged."""
+    """Stamps the local player's events, holds them back here, and sends them until the relay has judged
+    them."""
 
     def __init__(
         self, uplink: Uplink, playout: Playout, timebase: Timebase, ledger: SecondsLedger, memory: Memory,
         standing: Standing, timing: Timing, *, copies: bool,
     ) -> None:  # fmt: skip
-        """timing: lead and shift until a room sets others. copies: events may be sent twice unasked."""
+        """timing: lead and shift until a room sets others. copies: whether events may be sent twice without a
+        request."""
         self.timing = timing
         self.uplink = uplink
         self._playout = playout
@@ -56,7 +58,11 @@ class Emission:
         home: bytes | None = None,
         foundation: bool = False,
     ) -> None:
-        """Stamp a message of the local player, hold it back here (`Held`), and send it to the relay."""
+        """Stamp a message of the local player, hold it back here (`Held`), and send it to the relay.
+
+        wall_timetag: that of its bundle, by the wall clock; None for a bare message. body, home: as in
+        `Held`. foundation: whether it makes a part of Sonic Pi's boot state.
+        """
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         event = self.uplink.stamp(kind, meaning, emitted=emitted, timetag=timetag, foundation=foundation)
         self._memory.next_seq = self.uplink.next_seq
@@ -79,7 +85,7 @@ class Emission:
     ) -> None:
         """Hold back a message that only this host plays, in order with the own events.
 
-        home: in scsynth's numbers. meaning: of the message as it was sent.
+        home: the message in scsynth's numbers. meaning: that of the message as Sonic Pi sent it.
         """
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         kind = Kind.UNTIMED if timetag is None else Kind.TIMED
@@ -89,16 +95,21 @@ class Emission:
         self._playout.hold_home(home, meaning, kind, due, after=seq)
 
     def note_refused(self, tell: Tell | None = None) -> None:
-        """Count what the local player sent and nobody gets, his scsynth included; tell why if it is news."""
+        """Count a message of the local player that nobody is given, not even the own scsynth.
+
+        tell: the message to the player; None if there is none.
+        """
         self._ledger.refused += 1
         self._news += [] if tell is None else [tell]
 
     def note_unplayed(self) -> None:
-        """Count a note of the local player that nobody is given, since its time was over."""
+        """Count a note of the local player that nobody is given, because its time was over when it was
+        read."""
         self._ledger.unplayed += 1
 
     def note_local_only(self, tell: Tell | None) -> None:
-        """Count what only the local player hears, and tell it if it is news."""
+        """Count a sound that only the local player hears. tell: the message to the player; None if there is
+        none."""
         self._ledger.local_only += 1
         self._news += [] if tell is None else [tell]
 
@@ -110,7 +121,7 @@ class Emission:
     # -- the room ------------------------------------------------------------------------------------
 
     def first_wanted(self, session_now: int) -> int:
-        """Return the lowest own seq that may still be sent, for Hello."""
+        """Return the lowest seq of an own event that may still be sent. Hello needs it."""
         pending = self.uplink.pending(self._is_ahead(session_now), now=session_now)
         return pending[0].seq if pending else self.uplink.next_seq
 
@@ -126,7 +137,7 @@ class Emission:
         self.uplink.repair(copies=self._copies and room.repair, ahead_s=seconds(room.horizon))
 
     def begin(self, reading: Reading) -> None:
-        """Send the waiting events, since the bridge is in time now."""
+        """Send the waiting events, because the bridge is in time now."""
         now = self._timebase.session_at(reading.local_ns)
         self.uplink.send_pending(self._is_ahead(now), self.timing, now=now, now_s=reading.local_s)
 
@@ -143,7 +154,7 @@ class Emission:
         self.uplink.send_again(ranges, reading.local_s)
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of events without a verdict, since the clock was set."""
+        """Convert the instants of events without a verdict, because session time was set in one step."""
         self.uplink.convert(instant_of)
 
     @property
@@ -162,6 +173,6 @@ class Emission:
         self.uplink.beat(complete_number, now=now, now_s=reading.local_s)
 
     def _is_ahead(self, session_now: int) -> Callable[[Stamped], bool]:
-        """Return a function that tells whether an unjudged event is still to be played, and so can be heard
-        elsewhere."""
+        """Return a function that tells whether an unjudged event is still to be played here, so that the
+        others can play it in time too."""
         return lambda event: self._playout.is_ahead(event.seq, session_now)

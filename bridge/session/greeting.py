@@ -10,12 +10,15 @@ from relay.wire import control
 from relay.wire.version import PROTOCOL_VERSION
 
 HOME_SLOTS = range(17, 32)
-"""Slots for a player who has not met any relay yet. The relay assigns the lowest slots first, so it has
-hardly given one of these to somebody else by the time it is reached."""
+"""Slots for a player who has not met any relay yet. The relay assigns the lowest slots first. So when the
+player's bridge reaches a relay, somebody else hardly ever has its slot."""
 
 
 def hello(identity: Identity, memory: Memory, *, outs: int, ins: int, next_seq: int) -> control.Hello:
-    """Return Hello with this bridge's identity and restart state. next_seq: the lowest it may still send."""
+    """Return Hello with this bridge's identity and restart state.
+
+    outs, ins: channels of the sound card. next_seq: the lowest seq of an own event that may still be sent.
+    """
     return control.Hello(
         protocol=PROTOCOL_VERSION,
         software=identity.software,
@@ -32,7 +35,7 @@ def hello(identity: Identity, memory: Memory, *, outs: int, ins: int, next_seq: 
 
 
 def slot_of(welcome: control.Welcome | None, memory: Memory, dice: Callable[[], float]) -> int:
-    """Return the slot of a bridge: the relay's, else the previous bridge's, else one by chance.
+    """Return the slot of a bridge: the relay's, else the previous bridge's, else one drawn at random.
 
     dice: returns a number from 0 (included) to 1 (excluded).
     """

@@ -23,7 +23,10 @@ class Membership:
         self._members: list[control.Member] = []
 
     def hello(self, next_seq: int) -> control.Hello:
-        """Return the first message of a connection. next_seq: the lowest own seq that may still be sent."""
+        """Return the first message of a connection.
+
+        next_seq: the lowest seq of an own event that may still be sent.
+        """
         own = self._own
         return greeting.hello(self._identity, self._memory, outs=own.outs, ins=own.ins, next_seq=next_seq)
 
@@ -32,11 +35,12 @@ class Membership:
         return welcome.slot == self._own.slot
 
     def place_lost(self) -> Tell:
-        """Return the message that the relay gives it another slot."""
+        """Return the message that the relay gives this bridge another slot."""
         return notices.place_lost(self._own.slot, self._identity.room)
 
     def enter(self, welcome: control.Welcome) -> bool:
-        """Remember the place. Return whether room and epoch are the same as before."""
+        """Remember the place in the room that a Welcome gives. Return whether room and epoch are the same as
+        before."""
         is_same = welcome.resumed and welcome.epoch == self._memory.epoch
         self._name = welcome.name
         self._memory.slot, self._memory.ticket = welcome.slot, welcome.ticket

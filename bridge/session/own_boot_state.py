@@ -1,7 +1,8 @@
 """Own boot state: the foundation of the local Sonic Pi, for a relay that doesn't know it.
 
-Pure. It is kept by the own seqs of the events, in the same store as at the relay. A relay that was restarted,
-or is reached only after Sonic Pi's start, gets all of it, except settings that it will get as events anyway.
+Pure. It is kept in the same kind of store as at the relay, but by the seqs of its events and not by room
+numbers. A relay that was restarted, or is reached only after Sonic Pi's start, gets all of it. Only settings
+that the relay will get as events anyway are left out.
 """
 
 import contextlib
@@ -34,8 +35,8 @@ class OwnFoundation:
     def learn(self, told: Foundation) -> None:
         """Merge the relay's record of this slot, after this bridge was restarted and Sonic Pi wasn't.
 
-        Events sent since then have no verdict yet, so the record can't contain them; they are applied again.
-        A record of another slot is ignored.
+        The record can't contain own events without a verdict, so these are applied again. A record of another
+        slot is ignored.
         """
         if told.slot != self._slot:
             return
@@ -47,7 +48,7 @@ class OwnFoundation:
         """Return the foundation for a relay that knows nothing; an empty list if there is none.
 
         is_ahead: tells whether an event is still to be sent and played. Settings by such events are left out,
-        since nobody may apply them before their due.
+        because nobody may apply them before their due.
         """
         ahead = {event.seq for event in self._unjudged() if is_ahead(event)}
         told = self._store.told(without=ahead.__contains__)

@@ -10,7 +10,7 @@ from clock.model import Reading
 from relay.wire.timetag import from_unix_ns, seconds
 
 BOUND_MS_UNKNOWN = 1e6
-"""Reported while the clock is being locked, when its bound is infinite."""
+"""Reported as the clock's bound while the session clock isn't set yet, because the bound is infinite then."""
 
 
 def path_figures(timebase: Timebase, downlink: Downlink, reading: Reading) -> PathFigures:

@@ -1,7 +1,7 @@
-"""Room clock: session time of one session, asked of the relay, and the consequences of a step.
+"""Room clock: keeps a bridge's session time by asking the relay, and handles the consequences of a step.
 
-Pure. When the clock is set in one step, instants that this host computed move along, so that they stay where
-they are in local time.
+Pure. When the clock is set in one step, instants that this host computed are converted, so that they stay
+where they are in local time.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from relay.wire.frames import Clock
 
 
 class RoomClock:
-    """The clock that a session keeps, and that starts the traffic of events."""
+    """A bridge's session clock. Events travel once it is set to the room's."""
 
     def __init__(
         self, clock_client: ClockClient, timebase: Timebase, playout: Playout, emission: Emission,
@@ -40,7 +40,7 @@ class RoomClock:
 
     @property
     def rtt_s(self) -> float | None:
-        """The round trip (s), None if it isn't known."""
+        """The round trip to the relay, s; None while the bridge isn't in time."""
         return self._timebase.rtt_s if self._standing.state is State.IN_TIME else None
 
     def session_at(self, local_ns: int) -> int:
@@ -56,20 +56,20 @@ class RoomClock:
         return notices.wall_moved(self._clock_client.watch(reading))
 
     def relock(self) -> None:
-        """Forget another relay's time."""
+        """Forget the time of the former relay."""
         self._clock_client.relock()
 
     def restart(self, reading: Reading) -> None:
-        """Ask in a burst: another connection."""
+        """Ask the relay for the time in a burst, because the connection is new."""
         self._clock_client.restart(reading)
 
     def begin_if_in_time(self, reading: Reading) -> None:
-        """Let events go both ways at once if session time is the room's still."""
+        """If session time is still the room's, let events travel in both directions at once."""
         if self._timebase.in_time:
             self._begin(reading)
 
     def lock_if_ready(self, reading: Reading) -> list[Tell]:
-        """Set the clock if part of a burst was lost and the rest must suffice. Return messages to the
+        """Set the clock by the answers at hand if the rest of the burst seems lost. Return messages to the
         player."""
         return self._follow(self._clock_client.lock_if_ready(reading), reading)
 
@@ -90,7 +90,7 @@ class RoomClock:
         return [notices.clock_set(self._timebase.error_bound_s, moved)]
 
     def _begin(self, reading: Reading) -> None:
-        """Send waiting events and accept early ones, since the bridge is now in the room and in time."""
+        """Send waiting events and accept early ones, because the bridge is now in the room and in time."""
         self._standing.see(Event.CLOCK_SET)
         self._emission.begin(reading)
         self._arrivals.begin(reading)

@@ -1,4 +1,4 @@
-"""Session: a bridge's time in a room. It takes bytes and time and returns effects.
+"""Session: a bridge's membership in a room. It takes bytes and clock readings and returns effects.
 
 Pure. Its parts are joined here. They number and send the player's events, follow the room's numbers, keep the
 clock and exchange control messages with the relay. The state (`bridge/session/states.py`) decides which of
@@ -28,7 +28,8 @@ from relay.wire.errors import MalformedDatagram, RemoteError
 from relay.wire.sequence import Judged, Timing
 
 WAKE_NS_MAX = 250_000_000
-"""Longest time between wake-ups, so that no omission elsewhere can delay anything longer."""
+"""Longest time between wake-ups (ns). So if a wake-up is forgotten somewhere, nothing is delayed for
+longer."""
 
 
 class JamSession:

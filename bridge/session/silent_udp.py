@@ -1,8 +1,8 @@
-"""Silent UDP: reacts to a relay of which nothing comes, as behind a firewall that blocks UDP.
+"""Silent UDP: reacts to a relay from which nothing comes, as behind a firewall that blocks UDP.
 
 Pure. If no datagram comes although the TLS connection stands, the player gets a message. If nothing comes on
-either path, the connection is given up. Each happens once for each connection. Instants are of the local
-clock, ns.
+either path, the connection is given up. Each happens at most once for each connection. Instants are of the
+local clock, ns.
 """
 
 from bridge import notices
@@ -11,11 +11,13 @@ from relay.wire.carrier import Carrier
 QUIET_AFTER_NS = 3_000_000_000
 """The relay sends a heartbeat every 250 ms, so twelve missing in a row are no chance."""
 GIVE_UP_AFTER_NS = 12_000_000_000
-"""A network that is away for less comes back on the same connection."""
+"""After this time (ns) without anything on either path the connection is given up. If a network is away for
+less, the same connection works again afterwards."""
 
 
 class QuietWatch:
-    """When the relay was last received. carrier: that of the events, on which the advice depends."""
+    """Knows when something last came from the relay. carrier: that of the events; the advice depends on
+    it."""
 
     def __init__(self, carrier: Carrier, *, local_ns: int) -> None:
         self._carrier = carrier

@@ -19,7 +19,7 @@ class State(Enum):
     """Hello was sent on a connection and not answered yet. The player still plays alone."""
     IN_ROOM = "in the room, not in time"
     """The relay has admitted the bridge. Session time isn't the room's yet, so no music is sent, and the
-    room's events wait, since their dues mean nothing here."""
+    room's events wait, because their dues mean nothing here."""
     IN_TIME = "in time"
     """Session time is the room's, and events travel in both directions."""
     GONE = "gone"
@@ -88,7 +88,7 @@ TABLE: dict[State, dict[Event, State]] = {
         Event.ENDED: State.ALONE,
         Event.LEFT: State.GONE,
     },
-    # What the relay said before it knew is still on its way.
+    # Messages that the relay sent before it knew this are still on their way.
     State.GONE: {
         Event.REFUSED: State.GONE,
         Event.REFUSED_FOR_GOOD: State.GONE,

@@ -1,8 +1,8 @@
 """Uplink: numbers the player's events, keeps them until the relay has judged them, and reports progress.
 
-Pure. An event keeps its number for good, so one that waits for the relay's return is sent under the same
-number. A note whose time is long over isn't sent again. Bound: PENDING_MAX events without a verdict; the
-oldest are forgotten first.
+Pure. An event's number here is its seq, which it keeps for good. So an event that waits for the relay's
+return is sent under the same seq. A note whose time is long over isn't sent again. Bound: PENDING_MAX events
+without a verdict; the oldest are forgotten first.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,25 +18,25 @@ from relay.wire.timetag import seconds, ticks
 PENDING_MAX = 4096
 
 BEATS_AFTER_EVENT_S = (0.015, 0.090)
-"""Heartbeats after an event, s. They reveal the loss of a phrase's last event at once, even if one of them is
-lost."""
+"""Heartbeats follow this long after an event, s. They reveal the loss of a phrase's last event at once, even
+if one of them is lost."""
 BEATS_WHILE_LOSSY_S = (0.015, 0.040, 0.090)
 BEAT_QUIET_S = 0.250
 STALE_S = 0.250
-"""A note isn't sent again this long after its due, s. The room could play it only when it makes no sense any
-more, and after an outage all such notes at once. Groups, FX and frees are sent however late, since later
-events need them."""
+"""A note isn't sent again when its due is past by more than this, s. The room could play it only long after
+its time, and after an outage it would play all such notes at once. Groups, FX and frees are sent however
+late, because later events need them."""
 BEAT_BYTES = 23
 STRUCTURE_KEEP = ticks(10.0)
 """Groups, FX and frees that were played while the relay was away are sent afterwards unless they are older
-than this. After that long a member's sound was freed everywhere anyway."""
+than this (ticks). By then all other hosts have freed the absent member's nodes anyway."""
 
 
 class Uplink:
     """The own events on their way to the relay.
 
-    `now` is session ticks. `now_s` is the local clock (s), which times the sending, since session time may be
-    set in one step.
+    `now` is session ticks. `now_s` is the local clock (s), by which sending is timed, because session time
+    may be set in one step.
     """
 
     def __init__(self, next_seq: int = 1) -> None:
@@ -57,13 +57,16 @@ class Uplink:
             self.floor = 0
 
     def repair(self, *, copies: bool, ahead_s: float) -> None:
-        """Set whether copies are sent. ahead_s: how long before its due (s) an event must be at the relay."""
+        """Set whether events are sent twice without a request.
+
+        ahead_s: how long before its due (s) an event must be at the relay.
+        """
         self.outbox.copies, self.outbox.ahead_s = copies, ahead_s
 
     def stamp(
         self, kind: Kind, meaning: Meaning, *, emitted: int, timetag: int | None, foundation: bool
     ) -> Stamped:
-        """Give the next number to an event. emitted, timetag: session ticks."""
+        """Give the next seq to an event. emitted, timetag: session ticks."""
         event = Stamped(self.next_seq, emitted, timetag, kind, meaning.payload, foundation, meaning)
         self.next_seq += 1
         self._pending[event.seq] = event
@@ -72,15 +75,22 @@ class Uplink:
         return event
 
     def due_as_stamped(self, event: Stamped, timing: Timing) -> int:
-        """Return the due that the relay will give unless something is late. Raises the own floor."""
+        """Return the due (session ticks) that the relay will give unless something is late.
+
+        Events of some kinds (`raises_floor`) also move the floor, the least due of all later own events, to
+        their due.
+        """
         due = self.due_at_home(event, timing)
         if self._scheme is Scheme.JUDGED and raises_floor(event.kind):
             self.floor = due
         return due
 
     def due_at_home(self, event: Stamped, timing: Timing) -> int:
-        """Return the due of a message played on this host only, in order with the own events. Raises no
-        floor."""
+        """Return the due (session ticks) of a message that only this host plays, in order with the own
+        events.
+
+        The floor stays as it is.
+        """
         return max(base_due(event, timing), self.floor)
 
     def send(self, event: Stamped, timing: Timing, *, now: int, now_s: float) -> None:
@@ -95,7 +105,7 @@ class Uplink:
     def send_pending(
         self, is_ahead: Callable[[Stamped], bool], timing: Timing, *, now: int, now_s: float
     ) -> None:
-        """Send the waiting events that are still wanted, and a heartbeat, since the relay can be reached
+        """Send the waiting events that are still wanted, and a heartbeat, because the relay can be reached
         now."""
         self.beat_at_s = now_s
         for event in self.pending(is_ahead, now=now):
@@ -115,8 +125,8 @@ class Uplink:
         """Return the unjudged events to send again, oldest first, and drop the rest.
 
         Kept: events not yet played here (`is_ahead`); played groups, FX and frees younger than
-        STRUCTURE_KEEP, since later notes may depend on them. Dropped: played notes; groups created and freed
-        before the relay was told.
+        STRUCTURE_KEEP, because later notes may depend on them. Dropped: played notes; groups created and
+        freed before the relay was told.
         """
         over = {event.seq for event in self._pending.values() if not is_ahead(event)}
         for event in [self._pending[seq] for seq in over]:
@@ -132,14 +142,18 @@ class Uplink:
         return list(self._pending.values())
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of events without a verdict, and the floor, since the clock was set."""
+        """Convert the instants of events without a verdict, and the floor, because session time was set in
+        one step."""
         self.floor = instant_of(self.floor)
         for seq, event in self._pending.items():
             timetag = None if event.timetag is None else instant_of(event.timetag)
             self._pending[seq] = replace(event, emitted=instant_of(event.emitted), timetag=timetag)
 
     def beat(self, complete_number: int, *, now: int, now_s: float) -> None:
-        """Send a heartbeat if one is due, or almost due and a datagram leaves anyway."""
+        """Send a heartbeat if one is due, or is almost due and a datagram leaves anyway.
+
+        complete_number: the room number up to which every event has arrived or was given up.
+        """
         if self.beat_at_s > now_s + (RIDE_S if self.outbox.leaves(now_s) else 0.0):
             return
         self.outbox.say(frames.encode(frames.BeatUp(self.next_seq - 1, complete_number, now)))

@@ -1,4 +1,4 @@
-"""Asides: the journal and Sonic Pi's code port, without which the music goes on.
+"""Asides: the journal, and the port on which Sonic Pi takes code. If they fail, the music goes on.
 
 A shell. Both are called through observers (relay/wire/observers.py), so one that fails is off from then on.
 """
@@ -17,14 +17,14 @@ class Asides:
     """The helpers of one bridge beside its sockets."""
 
     def __init__(self, journal: Path, *, tunes: bool) -> None:
-        """tunes: Sonic Pi's schedule-ahead shall be set."""
+        """tunes: whether Sonic Pi's schedule-ahead is to be set."""
         self._observers = Observers()
         self.journal = Journal(journal)
         self._code_port = self._observers.tell(notices.TUNING, CodePort) if tunes else None
 
     @property
     def tunes(self) -> bool:
-        """Whether code may be run."""
+        """Whether there is a code port, so that the schedule-ahead can be set."""
         return self._code_port is not None
 
     def run_code(self, code: str) -> None:

@@ -30,8 +30,8 @@ FAREWELL_S = 0.5
 class Connection:
     """The paths to the relay at `endpoint`. It may be opened repeatedly.
 
-    Over TLS the events' connection is opened after the relay's Welcome, to the very host that the control
-    connection reached. The ticket is known by then, so a failure costs nobody a place.
+    With the carrier TLS, the connection for events is opened after the relay's Welcome, to the same host that
+    the control connection reached. The bridge has its ticket by then, so it keeps its place if this fails.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class Connection:
         carrier: Carrier,
         impair: str | None = None,
     ) -> None:
-        """Prepare the paths. carrier: of the events; a reliable one uses a connection of its own.
+        """Prepare the paths. carrier: that of the events; a reliable one uses a connection of its own.
 
-        on_datagrams: gets what comes. impair: a bad network to emulate over UDP, in the form of
-        relay/netmodel/networks.py.
+        on_datagrams: is called with the datagrams that have come. impair: a bad network to emulate over UDP,
+        in the form of relay/netmodel/networks.py.
         """
         self._endpoint = endpoint
         self._pins = pins
@@ -122,7 +122,7 @@ class Connection:
     async def _open_events(self, stream: ControlStream) -> None:
         """Open the connection for datagrams. On failure end the control connection too."""
         try:
-            # The host that answered, since a name may stand for several.
+            # The host that answered, because a name may stand for several.
             beside = Endpoint(stream.peer.host, self._endpoint.port)
             events = await tls.connect(
                 beside, pins=None, expected_fingerprint=stream.fingerprint, events=True

@@ -36,7 +36,7 @@ class Descendants:
 
     def poll(self) -> int | None:
         """Return the command's status; None while it runs. Ended adopted processes are reaped."""
-        status = self._process.poll()  # first and only here, since the status is given out once
+        status = self._process.poll()  # first and only here, because the status is given out once
         others = {self._process.pid, *(stranger.pid for stranger in self._strangers)}
         while sys.platform == "linux":
             try:

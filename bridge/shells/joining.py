@@ -1,4 +1,5 @@
-"""Joining: asks the relay for a place, and again after each connection, until that is no use.
+"""Joining: asks the relay for a place, and again after each connection ends, until that makes no sense any
+more.
 
 A shell. The cores decide which messages are sent, and whether another connection is worth an attempt.
 """
@@ -23,7 +24,8 @@ from relay.wire.errors import LocalError, MalformedControl, RemoteError
 log = logging.getLogger(__name__)
 
 FIRST_JOIN_S = 10.0
-"""Sonic Pi waits 30 s for scsynth. This part of it is given to the relay."""
+"""How long the bridge waits for the relay's first answer, s. Meanwhile Sonic Pi waits for scsynth, for 30 s
+at most."""
 
 
 class Joiner:
@@ -34,7 +36,8 @@ class Joiner:
         self._standing = standing
 
     async def first_words(self, hello: control.Hello) -> control.Welcome | None:
-        """Return the relay's Welcome; None if it doesn't come while Sonic Pi waits, or never will."""
+        """Return the relay's Welcome; None if none comes within FIRST_JOIN_S, or the relay has refused for
+        good."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_JOIN_S):
                 while self._standing.state is not State.GONE:
@@ -49,7 +52,7 @@ class Joiner:
         return None
 
     async def keep(self, bridge: Bridge, settle: Callable[[], None]) -> None:
-        """Keep the bridge joined. Never returns, since the player's own music goes on.
+        """Keep the bridge joined. Never returns, because the player's own music goes on.
 
         settle: carries out the effects of the latest input.
         """

@@ -14,12 +14,13 @@ from bridge.restart_state import LISTED_MAX, Memory
 from relay.wire.errors import LocalError
 
 _LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH??QBB{LISTED_MAX}Q{LISTED_MAX}QI")
-"""Magic and the number of the record come first, a checksum last."""
+"""The layout of a record. Magic and the number of the record come first, a checksum last."""
 _CHECKSUM_BYTES = 4
 _MAGIC = b"JAM4"
 BYTES = 4096
 _HALF = BYTES // 2
-"""Two places, written in turns. A process killed while writing one leaves the other intact."""
+"""Bytes for each of two records, which are written in turn. A process killed while writing one leaves the
+other intact."""
 
 
 class Journal:
@@ -50,7 +51,7 @@ class Journal:
         """Whether a previous bridge has left a record."""
 
     def write(self) -> None:
-        """Write `memory` to the file. Raises LocalError, in words for the player, if there is none."""
+        """Write the state to the file. Raises LocalError, in words for the player, if there is no file."""
         if self._trouble is not None:
             raise self._trouble
         memory = self.memory

@@ -29,7 +29,7 @@ class LocalSockets:
     def __init__(self, child: ChildConfig, on_tap: Callable[[list[Received]], None]) -> None:
         """on_tap: gets Sonic Pi's datagrams."""
         self._tap_fd, self._synth_fd = child.tap_fd, child.synth_fd
-        # Drained here rather than by asyncio, since the kernel's receive instant is the instant of emission.
+        # Drained here, not by asyncio, because the kernel's receive instant is the instant of emission.
         self._tap = DatagramSocket(on_tap, longest=TAP_BYTES_MAX)
         self._answers: socket.socket
         self._synth: asyncio_dgram.DatagramServer | asyncio_dgram.DatagramClient

@@ -1,8 +1,8 @@
 """Retries: the pauses of a bridge before it tries its relay again.
 
 Pure; the dice come from the shell. When a relay restarts, all members lose it at one instant. Each pause is
-drawn from its upper half ("equal jitter", Brooker 2015), so that they don't return at one instant, and no
-pause exceeds its limit.
+drawn at random between half of a limit and the limit ("equal jitter", Brooker 2015). So members don't return
+at one instant.
 """
 
 from collections.abc import Callable
@@ -23,12 +23,13 @@ class Retries:
         self._longest_s = FIRST_S
 
     def pause_s(self) -> float:
-        """Return the pause (s) after an attempt that failed. Its limit grows with each."""
+        """Return the pause (s) after an attempt that failed. The limit grows with each failed attempt."""
         pause_s, self._longest_s = self._drawn(self._longest_s), min(self._longest_s * GROWS_BY, LONGEST_S)
         return pause_s
 
     def again_s(self) -> float:
-        """Return the pause (s) after an attempt that worked for a while. The next failure counts as first."""
+        """Return the pause (s) after a connection that worked for a while. The next failure counts as the
+        first."""
         self._longest_s = FIRST_S
         return self._drawn(AGAIN_S)
 

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 SERVER = "sonic-pi-server.rb"
 SERVER_PORT = 4557
-"""The port it listens on unless its command line names another."""
+"""The port on which Sonic Pi 3.2's server listens unless its command line names another."""
 GUI_ID = "jambridge"
 
 
@@ -39,7 +39,7 @@ class CodePort:
         self._client = SimpleUDPClient("127.0.0.1", self._server.port)
 
     def run(self, code: str) -> None:
-        """Let Sonic Pi run code. Does nothing if there is none."""
+        """Let Sonic Pi run code. Does nothing if there is no Sonic Pi that takes code."""
         if self._server is not None and self._server.process.is_running():
             with contextlib.suppress(OSError):  # it no longer listens
                 self._client.send_message("/run-code", [GUI_ID, code])

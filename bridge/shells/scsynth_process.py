@@ -1,8 +1,8 @@
 """The scsynth that plays the jam: its command line, and the figures in its output.
 
-Pure. Sonic Pi's flags are kept where they don't matter to others. The id spaces are made large enough for
-every slot of a room. By scripts/bench it takes 166 MB while playing, against some 148 with Sonic Pi's own
-flags.
+Pure. Flags of Sonic Pi that don't matter to other members are kept. The id spaces are made large enough for
+every slot of a room. Measured by scripts/bench, this scsynth takes 166 MB while playing, and some 148 MB with
+Sonic Pi's own flags.
 """
 
 import re
@@ -25,14 +25,14 @@ PERIODS_OF_DRIVER = 3
 but doesn't flush it, so through a pipe it comes too late."""
 
 PERIODS_OF_LATENCY = 1.5
-"""scsynth takes a bundle up to half its output latency earlier than the latency itself (measured: 42-63 ms
-at 42.7 ms, 11-17 ms at 10.7 ms)."""
+"""How long before its timetag scsynth may take a bundle, in output latencies: up to half a latency earlier
+than the latency itself. Measured: 42-63 ms at 42.7 ms, 11-17 ms at 10.7 ms."""
 NEED_MS_UNKNOWN = 65.0
 """Assumed need if the driver prints no figures: that of jackd at 1024 frames."""
 
 RELEASE_SLACK_MS = 25.0
 """Reserve for this host's own delays. It matters to events that can't be handed over earlier: those behind a
-gap, and own events whose verdict is late. All others are at scsynth long before."""
+gap, and own events whose verdict is late. All others are at scsynth long before they are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,8 @@ def command(program: str, flags: SynthFlags, host: str, port: int) -> list[str]:
 
 
 def latency_ms(line: str) -> float | None:
-    """Return the output latency (ms) by a line of scsynth's output; None if the line has no such figures."""
+    """Return the output latency (ms) that a line of scsynth's output tells; None if the line has no such
+    figures."""
     found = _DRIVER.search(line)
     return PERIODS_OF_DRIVER * float(found[2]) / float(found[1]) * 1e3 if found else None
 

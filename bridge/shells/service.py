@@ -1,9 +1,9 @@
 """The bridge's shell: sockets, tasks and clocks around the core (`bridge/core.py`).
 
 The shim starts it and hands it the tap's socket and the one to scsynth. It looks for the relay before it
-reads Sonic Pi's first message, since the slot decides all numbers. Without an answer the player plays alone,
-and joins as soon as the relay is there. A bridge that replaces a killed one knows its slot from the journal
-and reads on at once.
+reads Sonic Pi's first message, because the slot decides all numbers. Without an answer the player plays
+alone, and joins as soon as the relay is there. A bridge that replaces a killed one knows its slot from the
+journal and reads on at once.
 """
 
 import asyncio
@@ -108,7 +108,7 @@ class BridgeService:
         log.info("left")
 
     def _on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Stop this bridge after an exception in a callback, since its timer may be lost with it."""
+        """Stop this bridge after an exception in a callback, because its timer may be lost with it."""
         logs.on_fault(loop, context)
         if "handle" in context:  # one of our callbacks, not a connection that broke unobserved
             self._failed = True
@@ -145,7 +145,7 @@ class BridgeService:
         bridge.wake(reading)
         if (port := bridge.asks_unread) is not None:
             bridge.unread(unread_bytes(port), reading)
-        # A new reading, since clock requests are stamped with it and the work before took time.
+        # A new reading, because clock requests are stamped with it and the work before took time.
         for effect in bridge.flush(sources.read()):
             self._do(effect)
 
@@ -177,7 +177,8 @@ class BridgeService:
 
 
 def main() -> None:
-    """Run the bridge as the shim's child, from the shim's signal on. Until then this process is the spare."""
+    """Run the bridge as the shim's child, once the shim has written a line to stdin. Until then this process
+    is the spare."""
     die_with_parent()
     locked = stay_in_memory()
     if not sys.stdin.buffer.readline():

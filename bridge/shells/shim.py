@@ -38,7 +38,8 @@ QUICK_S = 2.0
 LEAVE_S = 1.5
 """How long the bridge may take to say goodbye, s."""
 QUIT_S = 1.0
-"""How long scsynth may take to end after /quit, and again after SIGTERM, s. Only /quit frees its memory."""
+"""How long scsynth may take to end after /quit, and again after SIGTERM, s. Only after /quit does scsynth
+free its shared memory."""
 TAP_HOST = "127.0.0.1"
 SYNTH_HOSTS = tuple(f"127.0.0.{number}" for number in range(2, 10))
 SHARED_MEMORY = Path("/dev/shm")
@@ -53,7 +54,7 @@ class Shim:
     def __init__(self, join: JoinConfig, flags: synth.SynthFlags) -> None:
         self._join = join
         self._flags = flags
-        # Never on every address, since the real scsynth needs the same port on another one.
+        # Never on every address, because the real scsynth needs the same port on another one.
         self._tap = _bound(TAP_HOST if flags.host == "0.0.0.0" else flags.host, flags.port)
         self._upstream = _bound(TAP_HOST, 0)
         self._latency: float | None = None

@@ -9,7 +9,8 @@ TABLE = Path("/proc/net/udp")
 
 
 def unread_bytes(port: int) -> int:
-    """Return how many bytes wait in the UDP socket on `port` of this host, by the kernel's count; else 0."""
+    """Return how many bytes wait in the UDP socket on `port` of this host, by the kernel's count; 0 if
+    unknown."""
     try:
         return parse(TABLE.read_bytes(), port)
     except OSError:

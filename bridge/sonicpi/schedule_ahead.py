@@ -8,7 +8,7 @@ changes of the lead are ignored.
 The tap shows whether Sonic Pi has applied it. Setting it is a run of its own, and Sonic Pi sends `/n_run 0 1`
 for the first run after a silence and `/n_run 0 0` when no run is left. Any sign that it runs the player's
 code counts as well, and once Sonic Pi is surely up, any message. Without a sign it is sent again, ever more
-rarely, since Sonic Pi may not be up yet.
+rarely, because Sonic Pi may not be up yet.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from bridge.effects import RunCode, Tell
 OWN_AHEAD_S = 0.5
 """Sonic Pi's own schedule-ahead, restored at the end."""
 RESERVE_S = 0.15
-"""Part of it that notes lose before they reach the tap. Measured with Sonic Pi 3.2.2 and five of its
-examples: up to 0.03 s once a run is under way; 0.06 to 0.18 s in its first instant, and as much at the first
-use of a sample. On two busier cores the first instant took up to 0.26 s. Its notes are then moved, but more
-reserve would make all notes later."""
+"""Part of the schedule-ahead (s) that is used up before notes reach the tap. Measured with Sonic Pi 3.2.2 and
+five of its examples: up to 0.03 s once a run is under way; 0.06 to 0.18 s in its first instant, and as much
+at the first use of a sample. On two busier cores the first instant took up to 0.26 s. The notes of that
+instant are then moved, but more reserve would make all notes later."""
 AHEAD_S_MIN, AHEAD_S_MAX = 0.1, 1.0
 STEP_S = 0.01
 
@@ -31,27 +31,34 @@ SILENT_S = 2.0
 LOWER_LASTS_S = 10.0
 """A lead counts as lower only after it has been lower for this long."""
 WORTH_S = 0.03
-"""The least change made while silent."""
+"""The least change (s) that is made while Sonic Pi is silent."""
 RISE_S, RISE_LASTS_S = 0.05, 2.0
-"""While playing: the least rise made, and how long it must have been wanted. By then a third of the reserve
-is gone. A lead that rises in steps costs one gap, not one for each step."""
+"""While Sonic Pi plays: the least rise that is made, and how long it must have been wanted, both in s. A lead
+that has risen by so much uses up a third of the reserve. Because of the wait, a lead that rises in steps
+costs one gap, not one for each step."""
 FALL_S, FALL_LASTS_S = 0.1, 60.0
-"""While playing: the least fall made, and how long it must have been wanted."""
+"""While Sonic Pi plays: the least fall that is made, and how long it must have been wanted, both in s."""
 PLAYING_PAUSE_S = 10.0
-"""Least time between two changes while playing."""
+"""Least time between two changes while Sonic Pi plays, s."""
 ANSWER_S, ANSWER_S_MAX = 4.0, 30.0
-"""How long to wait for a sign before sending again, at first and at most. Of a Sonic Pi's first run only the
-end is seen, and a run without a sound ends 2.1 s after it began (measured)."""
+"""How long to wait for a sign that Sonic Pi has applied a value before sending it again, s: at first, and at
+most. Of a Sonic Pi's first run only the end is seen, and a run without a sound ends 2.1 s after it began
+(measured)."""
 BOOT_S = 30.0
-"""Messages of Sonic Pi this soon after the bridge began may belong to its start, unless a run was seen."""
+"""Messages that Sonic Pi sends within this time (s) of the bridge's beginning may belong to its start, and
+are then no sign that it has applied a value. Once a run was seen, they are."""
 
 _ROUNDING_S = 1e-6
-"""Tolerance, since a lead in ticks may exceed 0.1 s by a rounding."""
+"""Tolerance (s), because a lead in ticks may exceed 0.1 s by a rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A schedule-ahead that was sent to Sonic Pi and not yet confirmed by a sign."""
+    """A schedule-ahead that was sent to Sonic Pi and not yet confirmed by a sign.
+
+    The other fields are as of the instant of sending. heard, runs: as in `AheadTuner.wake`. playing: whether
+    Sonic Pi played. up: whether Sonic Pi had surely started.
+    """
 
     ahead_s: float
     lead_s: float
@@ -92,7 +99,7 @@ class AheadTuner:
         self._answer_s = ANSWER_S
 
     def wake(self, *, lead_s: float | None, heard: int, runs: int, now_s: float) -> list[RunCode | Tell]:
-        """Return the actions for now: RunCode, and Tell once Sonic Pi has confirmed.
+        """Return the actions for now: RunCode to set a value, and Tell once Sonic Pi has applied it.
 
         lead_s: the room's lead; None outside of a room. heard: number of messages from Sonic Pi so far. runs:
         number of those that show that code runs, or that none runs any more.
@@ -121,7 +128,8 @@ class AheadTuner:
         return [_set(OWN_AHEAD_S), Tell(f"Sonic Pi's schedule-ahead set back to {OWN_AHEAD_S:.2f} s")]
 
     def _wish(self, wanted_s: float, now_s: float) -> None:
-        """Follow the wanted value: up at once, down after it has been lower for a while without a break."""
+        """Follow the wanted value: upwards at once, downwards after it has been lower for LOWER_LASTS_S on
+        end."""
         if self._wish_s is None or wanted_s >= self._wish_s:
             self._wish_s = wanted_s
             self._lower_since_s = None

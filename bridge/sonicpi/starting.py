@@ -1,10 +1,11 @@
-"""Start watch: whether the command of a join has started scsynth through us, and the advice if not.
+"""Start watch: finds out whether the command of a join has started our scsynth, and gives advice if not.
 
 Pure. Instants are seconds of any one clock.
 """
 
 PATIENCE_S = 20.0
-"""Sonic Pi's window takes up to 10 s on a slow machine until it starts scsynth."""
+"""The advice is shown after this time, s. On a slow machine Sonic Pi's window takes up to 10 s until it
+starts scsynth."""
 
 INSTALL = "install Sonic Pi (Debian, Ubuntu: sudo apt install sonic-pi)"
 

@@ -21,7 +21,8 @@ Address = tuple[str, int]
 
 SERVER_INFO_REPLY = "/sonic-pi/server-info"
 _AUDIO_BUSES_AT, _BUFFERS_AT = 10, 12
-"""Positions in that reply: node id, sr dur rps crate cdur subsample outs ins abuses cbuses bufs synths."""
+"""Positions of the numbers of audio buses and of buffers among that reply's arguments. These are: node id, sr
+dur rps crate cdur subsample outs ins abuses cbuses bufs synths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Answers:
     def __init__(
         self, playout: Playout, nodes: NodeTracker, pacer: Pacer, ended: Callable[[int], None]
     ) -> None:
-        """ended: called with each node of Sonic Pi's that has ended."""
+        """ended: is called with the id of each node of the local Sonic Pi that has ended."""
         self._playout = playout
         self._own = playout.own
         self._nodes = nodes
@@ -62,7 +63,7 @@ class Answers:
             self._pacer.push(reply)
 
     def as_played(self, meaning: Meaning) -> None:
-        """Answer a message that isn't played as if it had been."""
+        """Answer a message that isn't played as if it had been played."""
         try:
             replies = self._nodes.refused(meaning.creates, groups=not meaning.makes_synth)
         except (Refused, LocalError):  # its ids are invalid or don't fit a reply

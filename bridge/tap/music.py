@@ -25,8 +25,7 @@ from relay.wire.sequence import Kind
 
 @dataclass(frozen=True, slots=True)
 class Tapped:
-    """One message of the local Sonic Pi, and when it came. timetag: that of its bundle, None for a bare
-    message."""
+    """One message of the local Sonic Pi, and when it came. timetag: its bundle's; None for a bare message."""
 
     meaning: Meaning
     timetag: int | None
@@ -35,7 +34,7 @@ class Tapped:
 
     @property
     def kind(self) -> Kind:
-        """The kind of event that it becomes."""
+        """The kind of event that the message becomes."""
         return Kind.UNTIMED if self.timetag is None else Kind.TIMED
 
 
@@ -45,7 +44,7 @@ class Music:
     def __init__(self, emission: Emission, own: Origin, folders: ResourceFolders, nodes: NodeTracker) -> None:
         """nodes: decides which replies Sonic Pi gets about its nodes, and when."""
         self.boot_state_complete = False
-        """Whether Sonic Pi's boot state is complete. Nodes that it builds later come and go."""
+        """Whether Sonic Pi has made its whole boot state. Nodes that it makes later come and go."""
         self._emission = emission
         self._own = own
         self._folders = folders
@@ -56,7 +55,7 @@ class Music:
         self._to_synth: list[bytes] = []
 
     def drain(self) -> list[bytes]:
-        """Remove and return the datagrams for the own scsynth that wait for nothing."""
+        """Remove and return the datagrams that the own scsynth gets at once."""
         drained, self._to_synth = self._to_synth, []
         return drained
 

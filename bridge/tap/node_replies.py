@@ -1,10 +1,11 @@
 """Node replies: the replies that Sonic Pi gets about its nodes, and when.
 
-Pure. Sonic Pi's threads block on a group's /n_go. So the bridge sends it at once and swallows the real one.
-When a group ends, notes in it that never started get /n_go and /n_end first. Otherwise Sonic Pi's event
-thread can block for ever (seen with 3.2.2, 4.5.1). A synth whose synthdef scsynth lacks gets both too, or its
-FX would never end and would keep its buses. All ids are Sonic Pi's own. Bound: NODES_MAX nodes remembered;
-the oldest are forgotten first.
+Pure. Sonic Pi's threads block until a group's /n_go comes. So the bridge sends it at once and swallows the
+real one. When a group ends, Sonic Pi first gets /n_go and /n_end for the notes in it that never started.
+Otherwise its event thread can block for ever (seen with 3.2.2, 4.5.1). It also gets both for a synth whose
+synthdef scsynth lacks. Otherwise the synth's FX would never end and would keep its buses.
+
+All ids are Sonic Pi's own. Bound: NODES_MAX nodes remembered; the oldest are forgotten first.
 """
 
 from typing import Any
@@ -16,7 +17,8 @@ from relay.wire.write import group_began, group_ended, synth_began, synth_ended
 
 NODES_MAX = 20_000
 NO_SYNTHDEF = "SynthDef not found"
-"""scsynth's failure text for an unknown synthdef. It names neither synthdef nor node, nor the owner."""
+"""scsynth's failure text for an unknown synthdef. It doesn't say which synthdef, which node, or whose it
+was."""
 NAMES_MAX = 256
 HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 
@@ -59,8 +61,9 @@ class NodeTracker:
         """Group id -> the synths created in it about which scsynth has not replied yet."""
         self._group_of: dict[int, int] = {}
         self._doubtful: dict[int, tuple[int, str]] = {}
-        """Synth -> its target and synthdef, in order, until scsynth replies about it. Only synths with a
-        synthdef of the player's own of which none has sounded yet."""
+        """Synth -> its target and synthdef, in the order of requests, until scsynth replies about it. Only
+        synths with a synthdef of the player's own are here, and only until one synth with that synthdef has
+        sounded."""
         self._sounded: set[str] = set()
         """The player's own synthdefs that scsynth has."""
 
@@ -74,7 +77,8 @@ class NodeTracker:
         return replies
 
     def create_synth(self, synth: int, action: int, target: int) -> None:
-        """Note a requested synth. It is kept only if its add action names its group."""
+        """Note a synth that Sonic Pi requests. It is remembered only if its target is the group that it goes
+        into."""
         self._forget(synth)
         if action in (HEAD, TAIL):
             self._unstarted.setdefault(target, {})[synth] = None
@@ -151,7 +155,8 @@ class NodeTracker:
 
 
 def failed_act(message: Message) -> Act | None:
-    """Return the action that failed by scsynth's reply; None for any other reply, or an unknown command."""
+    """Return the action that has failed, according to scsynth's reply; None for any other reply or
+    command."""
     if REPLIES.get(message.address) is not ReplyKind.FAILED or message.tags[:1] != "s":
         return None
     command = COMMANDS.get(str(message.arg(0)))
@@ -159,8 +164,7 @@ def failed_act(message: Message) -> Act | None:
 
 
 def answered_node(message: Message) -> int | None:
-    """Return the node that exists or doesn't by scsynth's reply, in its own numbers; None for any other
-    reply."""
+    """Return the node (in scsynth's numbers) that the reply says to exist or to be missing; else None."""
     if REPLIES.get(message.address) is ReplyKind.NODE_THERE and message.tags[:1] == "i":
         return int(message.args[0])
     if failed_act(message) is Act.ASK_NODE and message.tags[:2] == "ss":

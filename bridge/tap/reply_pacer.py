@@ -2,11 +2,13 @@
 them.
 
 Pure. A stop brings up to 1,500 replies within 10 ms. Sonic Pi reads them into a queue of 50. While that is
-full they wait in its socket, and replies that don't fit there are lost. A lost reply is worse than a late
-one. A note whose /n_go is lost counts as never started, and with a full queue that blocks Sonic Pi's event
-thread for ever. On a busy machine it reads fewer than one a millisecond. So during a burst the pacer
-regularly asks how much lies unread, and waits. Seconds of delay for replies are harmless (measured). Bound:
-QUEUED_MAX replies; beyond it the oldest leave at once.
+full, replies wait in Sonic Pi's socket, and those that don't fit there are lost. A lost reply is worse than a
+late one. A note whose /n_go is lost counts as never started, and with a full queue that blocks Sonic Pi's
+event thread for ever.
+
+On a busy machine Sonic Pi reads fewer than one reply a millisecond. So during a burst the pacer regularly
+asks how many bytes lie unread in its socket, and waits if there are too many. Seconds of delay for replies
+are harmless (measured). Bound: QUEUED_MAX replies; beyond it the oldest leave at once.
 """
 
 from collections import deque
@@ -14,9 +16,11 @@ from collections import deque
 SPACING_NS = 1_000_000
 QUEUED_MAX = 10_000
 ASK_EVERY = 8
-"""Replies of a burst between two questions. An answer costs the bridge a tenth of a millisecond."""
+"""After this many replies of a burst the pacer asks again how many bytes lie unread. To find out costs the
+bridge a tenth of a millisecond."""
 UNREAD_BYTES_MAX = 32 * 1024
-"""Some 40 replies as the kernel counts them (832 bytes each). Linux has room for 256."""
+"""If more bytes than this lie unread, the pacer waits. This is some 40 replies as the kernel counts them (832
+bytes each). Linux has room for 256."""
 WAIT_NS = 4 * SPACING_NS
 
 
@@ -27,7 +31,7 @@ class Pacer:
         self._queue: deque[bytes] = deque()
         self._free_at_ns = 0
         self._unasked = 0
-        """Replies sent since the last answer."""
+        """Replies sent since `unread` last found few enough bytes."""
 
     def push(self, reply: bytes) -> None:
         """Append a reply."""

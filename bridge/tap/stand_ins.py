@@ -1,10 +1,10 @@
 """Stand-ins: replacements for the local player's messages that the other members can't play as they are.
 
-Pure. Leaving out an FX would cut its chain, since the sound inside plays into a bus that nothing else reads.
-So a stand-in takes its place, by the table of synthdefs that need their own host (relay/wire/commands.py).
-Its node has the same number, so later messages find it. But a setting reaches it only with the controls
-listed for it. Messages too long for one event travel in pieces. Bound: NODES_KEPT nodes with a stand-in
-elsewhere.
+Pure. Leaving out an FX would cut its chain, because the sound inside plays into a bus that nothing else
+reads. So a stand-in takes its place at the others, by the table of synthdefs that need their own host
+(relay/wire/commands.py). The stand-in's node has the FX's number, so later messages find it. Of a later
+setting, it gets only the controls that the table lists for it. Messages too long for one event travel in
+pieces. Bound: NODES_KEPT nodes with a stand-in elsewhere.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ NOTHING = Travelling(())
 
 
 def home_only(meaning: Meaning) -> HomeOnly | None:
-    """Return the table's entry on the synthdef of a new synth; None for a synthdef that everybody has."""
+    """Return the table's entry for the synthdef of a new synth; None for a synthdef that everybody has."""
     name = meaning.synthdef
     if name in SYNTHDEFS:
         return HOME_ONLY.get(name)
@@ -52,7 +52,7 @@ class StandIns:
         self._known: dict[int, HomeOnly] = {}
 
     def clear(self) -> None:
-        """Forget all nodes, since the slot was reset."""
+        """Forget all nodes, because the slot was reset."""
         self._known.clear()
 
     def ended(self, node: int) -> None:
@@ -99,7 +99,7 @@ def _is_link(message: Message) -> bool:
 def _given(message: Message, first: int, known: HomeOnly) -> list[Arg]:
     """Return the controls for a stand-in and their values, alternating.
 
-    Negative values are left out for a player's own synthdef, since their meaning there is unknown.
+    Negative values are left out for a player's own synthdef, because their meaning there is unknown.
     """
     found = _controls(message, first, known.controls)
     if known.kind is HomeKind.OWN:

@@ -1,7 +1,7 @@
 """Tap: all messages between the local Sonic Pi and scsynth pass through it.
 
-Pure. Every datagram is validated first. Nothing malformed is passed on, not even to the own scsynth. The
-meaning of a message is found here, once, and goes with it.
+Pure. Every datagram is validated first. Nothing malformed is passed on, not even to the own scsynth. Each
+message's meaning is determined once, here, and all later steps use it.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ class PlayerCounts:
     malformed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     runs: int = 0
-    """Messages that show that a run began or that none is left: /n_run 0, and the mixer of each run."""
+    """How many messages show that a run began or that none is left: /n_run 0, and the mixer of each run."""
 
     def named(self) -> dict[str, int]:
         """Return the counts by name, for the statistics."""
@@ -62,7 +62,7 @@ class Player:
 
     @property
     def foundation_complete(self) -> bool:
-        """Whether Sonic Pi's boot state is complete. Nodes that it builds later come and go."""
+        """Whether Sonic Pi has made its whole boot state. Nodes that it makes later come and go."""
         return self._music.boot_state_complete
 
     @foundation_complete.setter
@@ -79,20 +79,20 @@ class Player:
 
     @property
     def asks_unread(self) -> int | None:
-        """The port of Sonic Pi's socket, if it matters now how much lies unread there; see `unread`."""
+        """The UDP port of Sonic Pi's socket if the caller should call `unread` now; else None."""
         return self.client[1] if self.client is not None and self._pacer.asks else None
 
     def unread(self, unread_bytes: int, local_ns: int) -> None:
-        """Take note of how many bytes lie unread in Sonic Pi's socket (local ns)."""
+        """Note how many bytes lie unread in Sonic Pi's socket. local_ns: the present local instant."""
         self._pacer.unread(unread_bytes, local_ns)
 
     def replies(self, local_ns: int) -> list[Answer]:
-        """Take out the replies whose turn it is (local ns)."""
+        """Remove and return the replies that are to be sent now. local_ns: the present local instant."""
         due = self._pacer.due(local_ns)
         return [] if self.client is None else [Answer(self.client, payload) for payload in due]
 
     def next_wakeup_ns(self) -> int | None:
-        """Return when the next reply may go (local ns), None if none waits."""
+        """Return when the next reply may leave (local ns); None if none waits."""
         return self._pacer.next_wakeup_ns()
 
     # -- from Sonic Pi -------------------------------------------------------------------------------
