@@ -87,8 +87,8 @@ def run_all(
     called in this process, one call after the other. within: the folder in which runs get their folders;
     None: the system's temporary one. Folders of failed runs are kept.
 
-    At KeyboardInterrupt the runs under way are interrupted too and get time to end. Those that don't are
-    ended by force. Then the exception is raised again.
+    At KeyboardInterrupt the runs under way are interrupted too. Those that don't end in time are killed. Then
+    the exception is raised again.
     """
     waiting, running, failures = list(jobs)[::-1], list[Running](), list[Failure]()
     try:

@@ -3,9 +3,10 @@
 A shell. Each member is a Sonic Pi that plays one of its own examples through `jambridge join`. One recorder
 in front of the bridge sees everything that Sonic Pi sends; another one behind it sees everything that scsynth
 is handed. The notes are judged as in a real run (`realrun.judge`): by the same oracle, and without the
-moments in which this machine stood still. The row has two further findings. The recorders behind the bridges
-compare all messages of the room (`rehearsal.proof.compare`), and the scsynths complain of late bundles by
-themselves.
+moments in which this machine stood still.
+
+The row has two further findings. The recordings made behind the bridges are compared, all messages of the
+room (`rehearsal.proof.compare`). And the lines in which the scsynths complain of late bundles are counted.
 
 The seed fixes the network, and which piece each member plays. Sonic Pi's own dice are the same in each run.
 """
@@ -54,8 +55,7 @@ class Musician:
     _performer: Performer | None = None
 
     def start(self, relay: str, options: Sequence[str | float] = ()) -> None:
-        """Start Sonic Pi with its bridge, again if it has ended, in a fresh folder; don't wait until it is
-        ready."""
+        """Start Sonic Pi with its bridge, in a fresh folder each time; don't wait until it is ready."""
         self.starts += 1
         home = self._folder / str(self.starts)
         home.mkdir(parents=True)

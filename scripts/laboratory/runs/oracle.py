@@ -1,10 +1,10 @@
 """Oracle: the events that the best possible sender could have delivered in time over the same bad network.
 
 Pure. The oracle knows the networks' time lines. It uses the model and the seed of the run, so it meets the
-same bursts, outages, spikes and replayed losses. It supposes a sender that repeats an event without end from
-its emission on. The relay is supposed to pass the event on to all at once, also repeating it without end.
-Independent loss and the jitter of single datagrams never stop such a sender. A burst or an outage stops it
-only if it lasts for the whole of the time left.
+same bursts, outages, spikes and replayed losses. It assumes a sender that repeats an event without end from
+its emission on. It also assumes a relay that passes the event on to all at once, and repeats it without end
+too. Independent loss and the jitter of single datagrams never stop such a sender. A burst or an outage stops
+it only if it lasts for the whole of the time left.
 
 An event that even this sender can't deliver is *unavoidable*: no repair, no transport and no code of ours
 could have saved it at that lead. A result with fewer bad events than unavoidable ones shows a fault of the

@@ -110,7 +110,8 @@ class Seated(Protocol):
     starts: int
 
     def start(self, relay: str, options: Sequence[str | float]) -> None:
-        """Start the member, again if it has ended, without waiting. relay: the relay's address."""
+        """Start the member, for the first time or again; don't wait until it is ready. relay: the relay's
+        address."""
         ...
 
     def leave(self) -> None:
@@ -159,7 +160,7 @@ class Player:
         return self.folder / "handed.jsonl"
 
     def start(self, relay: str, schedule: Sequence[str | float]) -> None:
-        """Start the member, again if it has ended, without waiting.
+        """Start the member, for the first time or again; don't wait until it is ready.
 
         relay: the relay's address. schedule: the feeder's options.
         """

@@ -1,6 +1,6 @@
 """Point: one place in the laboratory's matrix, which is a network and the settings tried on it.
 
-It also reads the legs of a point's members from the text of the network.
+The module also reads the legs of a point's members from the text of the network.
 """
 
 from collections.abc import Sequence

@@ -5,8 +5,8 @@ All of them live in namespaces, so several runs may go on at once, each with a f
 are judged afterwards, from the recordings and the relay's log (`measure`) and from the emulator's log
 (`oracle`).
 
-A watch notices when this machine itself stands still. Notes that lived at such a moment say nothing about the
-network, so they are left out of the count. The row and run.json say how many they were.
+A watch notices when this machine itself stands still. Notes that were under way at such a moment say nothing
+about the network, so they are left out of the count. The row and run.json say how many they were.
 
 Time line: start; wait until every clock is set to the room's; SETTLE_S of silence; LEAD_IN_S of notes that
 aren't counted; `seconds` of notes that are; TAIL_S after the last due, for stragglers.
@@ -75,11 +75,14 @@ class Performance:
 
 
 def run(point: Point, seed: int, folder: Path) -> Row:
-    """Run a point once and return its row. Call it from a thread that lives as long as the run.
+    """Run a point once and return its row.
 
-    folder: gets all logs and recordings, and run.json with the figures about the machine. Call it only where
-    laboratory.star.namespaces.why_not() is None. Raises RunFailed, NetlabError, and LocalError for a network
-    that can't be parsed, all in words. Nothing is left running, whatever happens.
+    Call it from a thread that lives as long as the run, because the programs die with the thread that started
+    them. Call it only where laboratory.star.namespaces.why_not() is None. folder: gets all logs and
+    recordings, and run.json with the figures about the machine.
+
+    Raises RunFailed, NetlabError, and LocalError for a network that can't be parsed, all in words. Nothing is
+    left running, whatever happens.
     """
     played = perform(point, seed, folder)
     lead_ms, shift_ms = played.relay.lead_and_shift_ms() or (point.lead_ms or LEAD_START_MS, 0.0)

@@ -10,9 +10,9 @@ from laboratory.runs.campaign import Failure, Job, run_all
 from laboratory.runs.rows import Row
 
 SPEED_OVER_S = 3600.0
-"""Length (s) of the past that the estimate of the time left goes by.
+"""The estimate of the time left goes by the last so many seconds.
 
-The runs that ended in it give the ratio of actual to expected duration.
+The runs that ended in them show the ratio of actual to expected duration.
 """
 
 

@@ -71,8 +71,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     retimed: int
     """Events that the relay moved because the room's sequence was closed already."""
     moved: int
-    """Events that the relay made due later than stamped for another reason. If the lead alone demands it,
-    they don't count."""
+    """Events that the relay made due later than stamped, for another reason than re-timing.
+
+    A later due that the lead alone demands doesn't count.
+    """
     unconfirmed: int
     """Events that their origin played without waiting for a verdict. Each lab counts them in its own way.
 

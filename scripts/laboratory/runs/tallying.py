@@ -82,8 +82,8 @@ class TalliedNote:
     retimed: bool = False
     """Whether the relay moved the note because the room's sequence was closed already."""
     moved: bool = False
-    """Whether the relay moved the note for another reason. A due that the lead alone demands doesn't
-    count."""
+    """Whether the relay moved the note for another reason than re-timing. A due that the lead alone demands
+    doesn't count."""
     unconfirmed: bool = False
     """Whether the origin played the note without a verdict, as far as the lab can know; see
     laboratory.runs.rows.Row."""

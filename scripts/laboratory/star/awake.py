@@ -1,7 +1,7 @@
 """Keeping a machine awake while time is measured on it.
 
 A shell. An idle processor halts. If it is a virtual one, its host then gives it to others, and it comes back
-late. On this machine that is up to 3 ms: a process that sleeps, with priority above all others, woke up 2.0
+late. In a measurement it was up to 3 ms: a process that sleeps, with priority above all others, woke up 2.0
 to 2.8 ms late (p99.9). With this module it was 0.2 ms. So each processor gets something to do that gives way
 to everything (SCHED_IDLE).
 

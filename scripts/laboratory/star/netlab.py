@@ -2,8 +2,8 @@
 
     scripts/netlab --profile hotel-wifi --members 3 -- jambridge probe {relay}
 
-Exit status: 0; 1 (the network wasn't as asked, or a program failed); 2 (the command line); 3 (not on this
-machine: no root, no /dev/net/tun).
+Exit status: 0; 1 (the network wasn't as asked, or a program failed); 2 (the command line is wrong); 3 (it
+can't work on this machine: no root, no /dev/net/tun).
 """
 
 import os

@@ -3,10 +3,10 @@
 Pure; it needs a decision log alone. Asked: the figures of the Way. Decided: the model's draws. Executed: when
 the emulator wrote to the device.
 
-Loss is judged only where chance alone decides: independent loss, among the datagrams that came so far.
-Datagrams of an outage, a full queue or a burst didn't come so far. Independent loss can be judged for any
-traffic, TCP too. Bursts can be judged only for traffic that goes on regardless of them (`even`). The seed
-fixes the dice, so a way that passes once passes again with as many datagrams.
+Independent loss is judged among the datagrams for which chance alone decided. Datagrams that an outage, a
+full queue or a burst took are not among them. So it can be judged for any traffic, TCP too. Bursts can be
+judged only for traffic that goes on regardless of them (`even`). The seed fixes the dice, so a way that
+passes once passes again with as many datagrams.
 """
 
 import math

@@ -105,9 +105,8 @@ def is_base(cell: Cell) -> bool:
 class Threshold:
     """The place along a curve at which sessions stop being coherent.
 
-    holds: the last coherent cell before any other; None: the first cell isn't coherent. fails: the first cell
-    that isn't coherent; None: all are. sure: at `holds` and before, even the upper bound of the share's
-    interval is below COHERENT.
+    fails: the first cell that isn't coherent; None: all are. holds: the last cell before it; None: there is
+    none. sure: at `holds` and before, even the upper bound of the share's interval is below COHERENT.
     """
 
     holds: Cell | None

@@ -24,7 +24,7 @@ The lead bounds how far ahead the relay closes a room's sequence (relay/lead/roo
 means more re-timing. In the study the lead has an experiment of its own. No other experiment varies it.
 """
 BASE_AHEAD_MS = 500.0
-"""Sonic Pi's own schedule-ahead."""
+"""Schedule-ahead (ms) of the base, which is Sonic Pi's own."""
 BASE_SERIES = "loss"
 """The series whose x = 0 is the base."""
 HOLD_MS = 20
@@ -110,10 +110,10 @@ VIRTUAL_WARM_UP_S = 6.0
 SPREAD_SPEED = 25.0
 """The same for runs of `laboratory.virtual.spread`, with 3 members at 2 events/s each."""
 NETLAB_OVERHEAD_S = 20.5
-"""Time (s) that a netlab run takes beside its measured window.
+"""Time (s) that a netlab run takes in addition to its measured window.
 
-It starts everything, sets the clocks, ends everything and reads the recordings. It is the mean of 120 runs,
-two at a time.
+In this time it starts everything, sets the clocks, ends everything and reads the recordings. The figure is
+the mean of 120 runs, two at a time.
 """
 GENUINE_OVERHEAD_S = 25.0
 """The same for a genuine run, which also boots and ends three genuine Sonic Pis."""
