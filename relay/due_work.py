@@ -1,8 +1,8 @@
 """Due work: the places of a relay that have something to do, so that the others aren't looked at.
 
 Pure; instants are session timetags. A place is a room, a member's channel in it, or a room's housekeeping. A
-place is stirred when anything happens to it. It also comes up by itself at the instant to which it was set.
-Bound: a few heap entries for each place; stale ones are swept out.
+place is stirred when anything happens to it, and is then looked at next. It also comes up by itself at the
+instant to which it was set. Bound: a few heap entries for each place; stale ones are swept out.
 """
 
 from heapq import heapify, heappop, heappush

@@ -52,8 +52,7 @@ more events were re-timed than would have been late."""
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The greatest need of a block, in ticks, and the slots of the sender and the receiver that it was found
-    at.
+    """The greatest need of a block, in ticks, and the slots of the sender and the receiver that have it.
 
     block: the session time of the block, in units of BLOCK. sender, receiver: 0 if the need depends on the
     other one alone.
@@ -66,10 +65,11 @@ class Peak:
 
 
 class _Added(NamedTuple):
-    """The greatest ticks that are added to any delay of a block.
+    """The most that is added to any delay of a block, in ticks. An own event is one that comes back to its
+    own sender.
 
-    sender: on account of a sender. receiver: on account of a receiver. advance: to the delay of an own event.
-    advances: by slot, all that is added to the delays of own events.
+    sender: on account of any sender. receiver: on account of any receiver. advance: to the delay of any own
+    event. advances: by slot, the addition to the delays of own events.
     """
 
     sender: int
@@ -97,7 +97,8 @@ class _Block:
     order: list[int] = field(default_factory=list)
     """The receivers, in descending order of `tops`; empty: to be sorted again."""
     own: dict[int, int] = field(default_factory=dict)
-    """By member, the greatest uplink plus downlink delay of the member's own events."""
+    """By member, the greatest uplink plus downlink delay of the member's own events, from it to the relay and
+    back."""
     own_top: int = NONE
     """An upper limit of the values in `own`."""
     ways: "dict[int, array[int]]" = field(default_factory=dict)
@@ -179,7 +180,7 @@ class DeliveryTimes:
         self._origins: dict[int, int] = {}
         """The origin of each of these events, by the room's number: SLOTS * block + sender."""
         self._gone: dict[int, int] = {}
-        """By slot, the last number of the room that may belong to the slot's previous owner."""
+        """By slot, the last of the room's numbers that may belong to the slot's previous owner."""
         self._played: Counter[int] = Counter()
         """The number of kept blocks in which each sender played."""
         self._tails: dict[int, dict[int, int]] = {}
@@ -310,8 +311,8 @@ class DeliveryTimes:
         return list(self._tails.get(slot, {}).values())[-blocks:]
 
     def beyond(self, slot: int) -> list[int]:
-        """Return how many events this member delayed by more than the room waits: a number for each block
-        that has any."""
+        """Return how many events this member delayed by more than the room waits. There is one number for
+        each block with such events."""
         return list(self._beyond.get(slot, {}).values())
 
     @property

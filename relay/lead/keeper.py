@@ -74,8 +74,8 @@ FALL_SETTLE = ticks(2.0)
 fall and are judged only now must find the same fall. Events that are judged even later are re-timed under any
 lead."""
 SETTLE = ticks(10.0)
-"""Time between two changes of S. The earlier value of S is kept for as long. Events that are judged even
-later are re-timed under any value."""
+"""Time between two changes of S, ticks. The earlier value of S is kept for this time too. Events that are
+judged even later are re-timed under any value."""
 
 
 class Safety(Enum):
@@ -89,8 +89,8 @@ class Safety(Enum):
         """Return which of the greatest needs the lead must cover: 1 for the greatest, 2 for the next, and so
         on.
 
-        blocks: number of blocks with a need. The third of sixty blocks is about one event in 10,000 at 60
-        events a second. Rank 1 is never used, since one episode is an accident.
+        blocks: number of blocks with a need. At 60 events a second, about one event in 10,000 needs more than
+        the third greatest of sixty blocks. Rank 1 is never used, since one episode is an accident.
         """
         if self is Safety.SAFE:
             return 2
@@ -99,11 +99,12 @@ class Safety(Enum):
         return 3 if blocks >= YOUNG_BLOCKS else 2
 
     def settled_rank(self, blocks: int, events: int) -> int:
-        """Return the rank of the need below which the lead doesn't fall while nobody hears it.
+        """Return the rank of the need below which the lead doesn't fall while nobody hears it. Ranks are
+        those of `rank`.
 
         At most one episode is left out. None is left out if ten minutes have few events, or if the room is
-        safe. A quick room lowers its lead by the rank that raises it. blocks: as for `rank`. events: number
-        of events in the last ten minutes with events.
+        safe. A quick room falls by the same rank as it rises. blocks: as for `rank`. events: number of events
+        in the kept blocks, which are ten minutes.
         """
         return (
             self.rank(blocks)
@@ -117,8 +118,8 @@ class Safety(Enum):
     def lead_min(self) -> int:
         """The shortest lead that a room chooses, ticks.
 
-        Below 0.15 s a shorter lead makes no audible difference, since no ordinary note is moved (tried with
-        Sonic Pi 3.2 and 4.5). The part of it that the network doesn't need helps hosts that stand still. A
+        Nobody hears whether a lead is 0.15 s or less, since neither moves an ordinary note (tried with Sonic
+        Pi 3.2 and 4.5). The part of a lead that the network doesn't need helps hosts that stand still. A
         quick room prefers a shorter schedule-ahead; a safe room wants more.
         """
         return {"quick": ticks(0.040), "balanced": ticks(0.150), "safe": ticks(0.250)}[self.value]
@@ -199,9 +200,11 @@ class LeadKeeper:
         self._eased = True
 
     def tune(self, demand: Demand, notes: Headrooms, now: int, *, silent: bool) -> bool:
-        """Adjust lead and shift to a demand. Return whether either changed. Call it about once a second.
+        """Adjust lead and shift to what the room needs. Return whether either changed. Call it about once a
+        second.
 
-        now: session ticks. silent: nobody has played for a while and nothing is due.
+        notes: how far ahead of their timetags the room's notes are emitted. now: session ticks. silent:
+        nobody has played for a while and nothing is due.
         """
         before = self.timing
         needed = self.policy.lead
@@ -267,7 +270,7 @@ class LeadKeeper:
         return self.policy.shift is None and max(self.timing.shift, self.timing.shift_at(now)) > 0
 
     def _events_to_lower(self, demand: Demand, now: int) -> int:
-        """Return how many events must have found a shorter lead sufficient before the lead falls."""
+        """Return for how many events a shorter lead must have been long enough before the lead falls."""
         if self._eased or demand.need is None or self.policy.safety is Safety.QUICK:
             return 0
         return LOWER_EVENTS if self._learnt_at is None or now < self._learnt_at else LOWER_EVENTS_LATER
@@ -302,7 +305,7 @@ class LeadKeeper:
         return low if self.policy.shift is None else max(self.policy.shift + low, LEAD_START)
 
     def _with_reserve(self, wanted: int, notes: Headrooms) -> int:
-        """Return a lead slightly longer than wanted, as far as that moves no note."""
+        """Return a lead slightly longer than `wanted`, as far as that moves no note."""
         low = notes.low()
         if low is None:
             return wanted

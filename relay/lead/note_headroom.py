@@ -43,9 +43,9 @@ class Headrooms:
         self.last_emitted = 0
         """The latest instant of emission so far."""
         self._blocks: dict[int, dict[int, int]] = {}
-        """Number of notes by block and second."""
+        """Number of notes, by block and in it by second."""
         self._bins: dict[int, dict[int, int]] = {}
-        """Number of notes by bin of headroom and second."""
+        """Number of notes, by bin of headroom and in it by second."""
         self._low: int | None = None
         self._low_is_known = False
 

@@ -30,8 +30,8 @@ class Recent:
             del self._kept[: -self._size]
 
     def at_share(self, share: float) -> float | None:
-        """Return the value at a share (0 to 1), by the definition of `relay.wire.quantile`; None without
-        values."""
+        """Return the value at a share (0 to 1) of the ascending values, as `relay.wire.quantile` defines it;
+        None if there are no values."""
         figures = self._kept[-self._size :]
         if not figures:
             return None

@@ -62,8 +62,8 @@ class Path:
     """The state of a member's path. All durations are ticks. Delays are those of heartbeats, which nothing
     repairs.
 
-    advance: the member's release advance. lossy: the path is repaired now and then. uncertain: how far the
-    member's clock may be off, beyond the error that the delays contain.
+    advance: the member's release advance. lossy: frames are lost now and then, so the path needs repair.
+    uncertain: how far the member's clock may be off, beyond the error that the delays contain.
     """
 
     slot: int

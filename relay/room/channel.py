@@ -31,11 +31,11 @@ from relay.wire.sequence import Stamped
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 MOMENTS_MIN = 16
-"""Moments with events (see `UsualWay`) from which on the delays of events count. With fewer, only the delays
-of heartbeats count."""
+"""From this number of moments on, the delays of events define a member's usual delay (see `UsualWay`). With
+fewer moments only heartbeats do."""
 UP_KEEP_S = 8.0
 """How long the relay asks a member for a missing event, s. A Wi-Fi is away for seconds at times. A lost free
-would leave a group standing at every member. This is longer than a member may be silent."""
+would leave a group standing at every member. This is longer than a member may be silent (SILENCE)."""
 
 
 @dataclass(slots=True)

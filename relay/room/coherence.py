@@ -221,8 +221,11 @@ class CoherenceLedger:
         sums.silent_here += report.silent_here
 
     def _named(self, slot: int, what: str, numbers: Iterable[int], second: _Second) -> set[int]:
-        """Note an incident for each of these event numbers at the member in `slot`. Return those of the
-        numbers that were due in this second. what: says in a word what happened."""
+        """Note an incident for each of these events at the member in `slot`. Return the numbers of those that
+        were due in this second.
+
+        what: the kind of incident, in words. numbers: the room's numbers of the events.
+        """
         named: set[int] = set()
         for number in numbers:
             event = second.expected.get(number)

@@ -65,8 +65,8 @@ class Facet:
         return None
 
     def stats(self) -> dict[str, Any]:
-        """Return figures of the room, by name. A figure with the name of a field of RoomStats goes there, any
-        other to RoomStats.facets."""
+        """Return figures of the room, by name. A figure named like a field of RoomStats becomes that field.
+        All others go into RoomStats.facets."""
         return {}
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
@@ -76,8 +76,8 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The facets' methods that are called for every event. Only facets that override such a method are in its
-    tuple."""
+    """The facets' methods that are called for every event. Each tuple has them only of those facets that
+    override the method."""
 
     came: tuple[Callable[[Seat, Stamped, int], None], ...]
     judged: tuple[Callable[[Stamped, Judged], None], ...]

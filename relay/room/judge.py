@@ -35,8 +35,8 @@ from relay.wire.sequence import (
 from relay.wire.timetag import ticks
 
 GAP_GUARD = ticks(0.005)
-"""A gap is given up this much before waiting would re-time the events behind it. The reason is that an event
-loop wakes up a few milliseconds late on a busy machine."""
+"""A gap is given up this much before waiting would re-time the events behind it. The reserve is needed
+because an event loop wakes up a few milliseconds late on a busy machine."""
 
 WAITING_MAX = 2048
 SKIPPED_MAX = 4096
@@ -88,8 +88,8 @@ class _SlotState:
     guard: Guard = field(default_factory=Guard)
     chords: Chords = field(default_factory=Chords)
     lent: int | None = None
-    """The first sender's number that the relay has used for a reset of its own since the sender's last event;
-    None if it has used none."""
+    """The first of the sender's numbers that the relay has used for resets of its own since the sender's last
+    event; None if it has used none."""
 
 
 class Judge:

@@ -220,13 +220,13 @@ class Room:
         self.seats[seat.slot] = seat
 
     def silence(self, seat: Seat, now: int) -> None:
-        """Free the sounding nodes of an absent member, at everybody's. Its boot state is kept for its
+        """Free the sounding nodes of an absent member, at every member. Its boot state is kept for its
         return."""
         seat.silenced = True
         self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
 
     def remove(self, seat: Seat, now: int) -> None:
-        """Free the sound and the slot of a member that is gone for good."""
+        """Free the sound of a member that is gone for good, and its slot."""
         if not seat.silenced:
             self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
         del self.seats[seat.slot]

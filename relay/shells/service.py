@@ -262,7 +262,7 @@ class RelayService:
         self._settle(self._time.now())
 
     def _settle(self, now: int) -> None:
-        """Send waiting datagrams, and set the timer anew."""
+        """Send waiting datagrams, and set the timer for the next wake-up."""
         self._do(self.hub.flush(now))
         if self._timer is not None:
             self._timer.cancel()

@@ -97,8 +97,8 @@ def _member_stats(room: Room, seat: Seat, *, with_counts: bool) -> MemberStats:
 
 
 def _loss_percent(seat: Seat) -> float:
-    """Return the percentage of frames, in both directions, that were lost when first sent, even if they were
-    repaired."""
+    """Return the percentage of frames, in both directions, that were lost when first sent, since the member
+    joined. Frames that were repaired count as lost."""
     report = seat.told.last
     expected = (report.frames_expected if report else 0) + (
         seat.channel.up.counts.expected if seat.channel else 0

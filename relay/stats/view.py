@@ -202,7 +202,8 @@ _PATH: _Columns = (
 
 
 class _Members:
-    """A table with a line for each member. If the terminal is too narrow for it, two tables."""
+    """A table with a line for each member. If the terminal is too narrow for it, the columns are split into
+    two tables."""
 
     def __init__(self, room: RoomStats) -> None:
         self._room = room

@@ -26,8 +26,8 @@ class BootState(Facet):
         self._stores: dict[int, FoundationStore] = {}
 
     def newcomer(self, seat: Seat) -> list[Effect]:
-        """Return messages that tell the newcomer the boot state of every member that isn't silenced, and its
-        own.
+        """Return the messages that give the newcomer the boot states: its own, and those of all members that
+        aren't silenced.
 
         If the newcomer itself was silenced while it was away, its boot state is sent to all others too.
         """
@@ -46,7 +46,7 @@ class BootState(Facet):
         self._stores.pop(slot, None)
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Add to the senders' boot states the events that create, load, set and free."""
+        """Update the senders' boot states by the events that create, load, set or free something."""
         for event in events:
             seat = self._room.seats.get(event.slot)
             if seat is not None:

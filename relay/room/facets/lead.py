@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 LOSSY_SHARE = 0.001
 LOSSY_FRAMES = 2
 """A path counts as lossy if it has lost at least this many frames, and at least LOSSY_SHARE of all its
-frames. It is repaired now and then."""
+frames. Such a path needs repair now and then."""
 
 
 class Lead(Facet):
@@ -95,8 +95,8 @@ class Lead(Facet):
         }
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return how long the member's events need to the relay, and how long all events need from the relay
-        to it (ms). Add the number of events that needed more than the longest lead because of this member."""
+        """Return figures of one member, in ms: how long its events need to the relay, and how long all events
+        need from the relay to it. Return also how many events it delayed beyond the longest lead."""
         up, down = self.tuning.member_need(seat.slot, seat.release_advance) if seat.present else (0, 0)
         beyond = sum(self.tuning.needs.beyond(seat.slot))
         return {"beyond": beyond, "need_up_ms": ms(up), "need_down_ms": ms(down)}
