@@ -10,7 +10,7 @@ from relay.wire import control
 
 @dataclass(frozen=True, slots=True)
 class SendDatagram:
-    """Send `payload` to the relay by the carrier of the events, UDP or TLS."""
+    """Send `payload` to the relay on the path that carries events, UDP or TLS."""
 
     payload: bytes
 

@@ -1,6 +1,6 @@
 """Accounts: the fate of each event at this host, for the reports to the room and for the statistics.
 
-Pure. An own event that is handed over before its verdict has come is entered once the verdict is here.
+Pure. An own event that is handed over before its verdict has come is recorded once the verdict is here.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ class PlayoutCounts:
 
 
 class Accounts:
-    """Enters what becomes of each event, in counts and in the ledger of seconds."""
+    """Records the fate of each event, in counts and in the ledger of seconds."""
 
     def __init__(self, ledger: SecondsLedger) -> None:
         self.counts = PlayoutCounts()
@@ -47,29 +47,29 @@ class Accounts:
         return self.counts.named()
 
     def refuse(self, error: RemoteError) -> None:
-        """Enter a message that was refused because it is forbidden or malformed."""
+        """Record a message that was refused because it is forbidden or malformed."""
         self.refuse_for(getattr(error, "reason", type(error).__name__), 1)
 
     def refuse_for(self, reason: str, count: int) -> None:
-        """Enter `count` messages that were refused for one reason."""
+        """Record `count` messages that were refused for one reason."""
         if count:
             self.counts.refused[reason] += count
             self._ledger.refused += count
 
     def miss(self) -> None:
-        """Enter a note that was dropped here because its time was over."""
+        """Record a note that was dropped here because its time was over."""
         self.counts.missed += 1
 
     def silent(self, number: int, due: int) -> None:
-        """Enter a note whose buffers or synthdef were missing at its due (session ticks)."""
+        """Record a note whose buffers or synthdef were missing at its due (session ticks)."""
         self._ledger.silent(number, due)
 
     def unfound(self, nodes: int) -> None:
-        """Enter how many more nodes of other members' foundations scsynth lacks."""
+        """Record how many more nodes of other members' foundations scsynth lacks."""
         self._ledger.unfounded += nodes
 
     def drop(self, held: Held) -> None:
-        """Enter an event that a slot reset dropped."""
+        """Record an event that a slot reset dropped."""
         self.hand_over(held, DROPPED, held.due)
 
     def hand_over(
@@ -81,7 +81,7 @@ class Accounts:
         margin: int | None = None,
         out_of_order: bool = False,
     ) -> None:
-        """Enter an event that leaves the hold-back queue. body: the message as all members play it.
+        """Record an event that leaves the hold-back queue. body: the message as all members play it.
 
         timetag: the session instant that scsynth was given for it. margin: how many ticks before scsynth
         needed it the event was handed over. It is less than 0 if the event is late, and None if it had no
@@ -107,7 +107,7 @@ class Accounts:
         )
 
     def tally(self, event: Judged, body: bytes) -> None:
-        """Enter an event that counts in the room's sequence, although nothing is handed over for it at its
+        """Record an event that counts in the room's sequence, although nothing is handed over for it at its
         due.
 
         body: the bytes that stand for it in the digest.
@@ -123,7 +123,7 @@ class Accounts:
     # -- own events without a verdict ----------------------------------------------------------------
 
     def confirm(self, event: Judged) -> bool:
-        """Enter an own event that was handed over before its verdict, now that the verdict is here.
+        """Record an own event that was handed over before its verdict, now that the verdict is here.
 
         Return False if no such event is known.
         """
@@ -144,8 +144,8 @@ class Accounts:
         return True
 
     def confirm_alone(self, event: Judged) -> None:
-        """Enter an own event that no other member is given. Nothing is entered if this host hasn't played it
-        either."""
+        """Record an own event that no other member is given. If this host hasn't played it either, nothing is
+        recorded."""
         if self._unconfirmed.confirm(event.seq):
             self._ledger.alone(event.due)
 

@@ -129,7 +129,8 @@ class Founded:
         return [(slot, nodes_of(self._stores[slot].told())) for slot in risen if slot in self._stores]
 
     def stands(self, slot: int) -> bool:
-        """Return whether new parts of this slot's foundation can be handed over at once."""
+        """Return whether this slot's foundation was built, so that new parts of it can be handed over at
+        once."""
         return slot in self._standing
 
     def enter_epoch(self) -> None:

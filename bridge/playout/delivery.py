@@ -1,7 +1,7 @@
 """Delivery: hands scsynth the events that leave the hold-back queue, one by one.
 
 Pure. An event is handed over as a message, or not at all: a slot reset has dropped it, its time is over, it
-is refused, or it will be built with the rest of a boot state. Its fate is entered in the accounts.
+is refused, or it will be built with the rest of a boot state. Its fate is recorded in the accounts.
 """
 
 from bridge.playout.accounts import REFUSED, RESET, Accounts
@@ -20,7 +20,7 @@ from relay.wire.sequence import Flag, Kind
 
 
 class Delivery:
-    """The last steps of an event. `now` is session ticks."""
+    """Takes events from the hold-back queue to scsynth. `now` is session ticks."""
 
     def __init__(
         self,

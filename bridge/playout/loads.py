@@ -17,7 +17,7 @@ from relay.wire.meaning import Meaning
 
 
 class Loads:
-    """The buffers and synthdefs, and the loads of other members' samples."""
+    """Knows which buffers and synthdefs scsynth has, and loads other members' samples."""
 
     def __init__(self, folders: ResourceFolders, out: Outgoing, accounts: Accounts) -> None:
         self._folders = folders
@@ -83,7 +83,7 @@ class Loads:
             )
 
     def run(self, until: int) -> None:
-        """Enter the notes due at or before session instant `until` that lacked a buffer or synthdef."""
+        """Record the notes due at or before session instant `until` that lacked a buffer or synthdef."""
         for number, due in self.buffers.silent(until):
             self._accounts.silent(number, due)
 

@@ -255,7 +255,7 @@ class Playout:
 
     @property
     def counts(self) -> PlayoutCounts:
-        """Counts since the start."""
+        """Counts since the bridge's start."""
         return self._accounts.counts
 
     def plant(self, kind: FaultKind) -> None:

@@ -33,7 +33,7 @@ QUIET_NS = 5 * NS_PER_S
 """If this long (ns) after the beginning no answer has come, there is no path, and the measurement ends."""
 
 RECENT = 250
-"""Number of answers behind the figures shown while measuring."""
+"""Number of latest answers from which the figures shown while measuring are taken."""
 
 
 class Silence(Enum):

@@ -22,7 +22,7 @@ STRIP_SYNTHDEF = "sonic-pi-basic_mixer"
 
 
 class HostTree:
-    """The members that have their group and strip. Builds the missing ones."""
+    """Knows which members have their root group and strip, and builds missing ones."""
 
     def __init__(self) -> None:
         self._slots: list[int] = []

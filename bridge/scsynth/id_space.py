@@ -17,7 +17,7 @@ SLOT_COUNT = 32
 """Slot 0 is the host's own and never assigned. Members have 1 to 31."""
 
 NODE_BITS = 26
-"""32 slots fill the 31 bits of a non-negative node id."""
+"""Bits of a node's number within its slot. So 32 slots fill the 31 bits of a non-negative node id."""
 
 NODES_PER_SLOT = 1 << NODE_BITS
 
@@ -43,10 +43,10 @@ GUARD_BUSES = 32
 BUSES_PER_SLOT = OUTPUT_BUSES + INTERNAL_BUSES + GUARD_BUSES
 
 AUDIO_BUS_COUNT = HARDWARE_BUSES + SLOT_COUNT * BUSES_PER_SLOT
-"""Audio buses that scsynth must be started with (-a)."""
+"""Number of audio buses with which scsynth must be started (-a)."""
 
 CONTROL_BUS_COUNT = 16_384
-"""Control buses, scsynth's default (-c)."""
+"""Number of control buses of scsynth: its default (-c)."""
 
 CONTROL_BUSES_PER_SLOT = CONTROL_BUS_COUNT // SLOT_COUNT
 
@@ -54,7 +54,7 @@ BUFFERS_PER_SLOT = 4096
 """Sonic Pi's own number of buffers, fixed in its source."""
 
 BUFFER_COUNT = SLOT_COUNT * BUFFERS_PER_SLOT
-"""Buffers that scsynth must be started with (-b)."""
+"""Number of buffers with which scsynth must be started (-b)."""
 
 _OWN_MASK = NODES_PER_SLOT - 1
 _MAX_CHANNELS = 1024

@@ -23,7 +23,7 @@ class Standing:
     def __init__(self) -> None:
         self.state = State.ALONE
         self._told_at_ns: dict[str, int] = {}
-        """When each reason was given, since the player was last in the room."""
+        """Reason -> when the player was told it. Forgotten when the player is in the room again."""
         self._newest: str | None = None
         self._was_in = False
 

@@ -22,7 +22,7 @@ News = control.Roster | control.Settings | control.Notice | control.Foundation |
 
 
 class Conversation:
-    """The control messages of one connection with the relay after another."""
+    """Exchanges control messages with the relay, on one connection after another."""
 
     def __init__(
         self, standing: Standing, quiet: QuietWatch, membership: Membership, path: SealedPath,
@@ -128,7 +128,8 @@ class Conversation:
         return said
 
     def _enter(self, number: int, reading: Reading) -> list[Effect]:
-        """Enter a room, or another epoch of the relay, whose numbers and instants are different."""
+        """Enter a room, or another epoch of the relay. Numbers and instants of the former one don't hold
+        there."""
         self._arrivals.enter(number, reading)
         self._clock.relock()
         boot_state = self._emission.boot_state(self._clock.session_at(self._awake_local_ns))

@@ -30,7 +30,7 @@ class SealedPath:
         return {"datagrams_refused": self.refused}
 
     def open(self, welcome: Welcome) -> None:
-        """Use the keys of a connection."""
+        """Use the keys that the Welcome of a new connection brings."""
         self._sealer = Sealer(welcome.key_up, welcome.channel)
         self._opener = Opener(welcome.key_down, welcome.channel)
 

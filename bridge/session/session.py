@@ -131,7 +131,7 @@ class JamSession:
     # -- time ----------------------------------------------------------------------------------------
 
     def wake(self, reading: Reading) -> None:
-        """Do the work that is due: releases, clock requests, gaps, heartbeats, reports."""
+        """Do the work that is due: releases, requests for missing events, heartbeats, reports."""
         self._conversation.awake(reading)
         self._effects += self._clock.watch(reading)
         self._playout.release(reading, self._arrivals.ready_number, alone=self.state not in JOINED)

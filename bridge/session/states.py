@@ -59,7 +59,7 @@ OF_THE_RELAY = frozenset(
         Event.UNASKED,
     }
 )
-"""The events that are control messages. All others are ours."""
+"""The events that are control messages. All other events come from this side."""
 
 TABLE: dict[State, dict[Event, State]] = {
     State.ALONE: {

@@ -10,7 +10,8 @@ import os
 import sys
 
 REALTIME_PRIORITY = 2
-"""Of 1 to 99. By default jackd runs its clients at 5 and itself at 10, so sound comes first."""
+"""The priority that a bridge asks for, of 1 to 99. By default jackd runs its clients at 5 and itself at 10,
+so sound comes first."""
 NICENESS = -10
 
 

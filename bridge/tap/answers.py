@@ -1,7 +1,7 @@
 """Answers: the replies to the local Sonic Pi, from the bridge and from its scsynth.
 
-Pure. Groups are answered before scsynth has made them. Refused messages are answered as if they had been
-played: Sonic Pi would wait for ever otherwise, and keep its FX and their buses.
+Pure. A request for a group is answered before scsynth has made the group. Refused messages are answered as if
+they had been played: Sonic Pi would wait for ever otherwise, and keep its FX and their buses.
 """
 
 from collections.abc import Callable

@@ -29,7 +29,7 @@ _EVER = 1 << 64
 
 @dataclass(slots=True)
 class PlayerCounts:
-    """Counts since the start, for the log and for people."""
+    """Counts since the bridge's start, for the log and for people."""
 
     messages: int = 0
     malformed: int = 0
