@@ -1,14 +1,15 @@
-"""Model of a bad network: decides the fate of each datagram on one way by seed, index and time.
+"""Model of a bad network: decides the fate of each datagram in one direction, by seed, index and time.
 
-Pure. Times are seconds of the emulation (0 = its start), sizes bytes of the IP datagram. Every concern (loss,
-jitter, bursts, ...) has its own dice, made from (seed, name, concern). So adding loss leaves the jitter as it
-was, and the n-th datagram meets the same draws whatever happened to those before it. Outages, bloats, bursts,
-spikes, held jitter and traces depend on the instant of entering alone (relay/netmodel/timelines.py). An
-oracle can therefore compute from them the best result any sender could have had.
+Pure. Times are seconds since the emulation's start, sizes are bytes of the IP datagram. Every effect (loss,
+jitter, bursts and so on) has random numbers of its own, made from (seed, name, effect). So adding loss leaves
+the jitter as it was, and the n-th datagram meets the same random numbers whatever happened to those before
+it. Outages, bloats, bursts, spikes, held jitter and traces depend only on the instant at which a datagram
+enters (relay/netmodel/timelines.py). From them one can therefore compute the best result that any sender
+could have had (`best_arrival_s`).
 
-A datagram passes these stages: outage; the queue before the slowest stretch; bursts and loss (a datagram lost
-there has used its share of the rate); delay and jitter. If there is a rate, a spike blocks the slowest
-stretch, and the waiting datagrams then leave one after the other. Without a rate they leave together.
+A datagram passes these stages: outage; the queue before the slowest part of the path; bursts and loss (a
+datagram lost there has still used its share of the rate); delay and jitter. A spike blocks the slowest part
+of the path. The datagrams that waited then leave one after the other if there is a rate, or together if not.
 """
 
 from __future__ import annotations
@@ -33,19 +34,22 @@ from relay.wire.errors import LocalError
 from relay.wire.trace import TraceWay
 
 DUPLICATE_AFTER_S = 0.003
-"""Delay of the copy of a duplicated datagram: a retry of a lower layer (assumption)."""
+"""How long after a duplicated datagram (s) its copy arrives. The copy stands for a retry of a lower layer
+(assumption)."""
 
 NORMAL_CUT = 4.0
 """NORMAL jitter is cut at this many standard deviations, as in netem's table (iproute2)."""
 
 LOGNORMAL_SIGMA = 0.8
-"""Standard deviation of the logarithm. With it the p99 is 4.7 times the mean (assumption)."""
+"""Standard deviation of the logarithm of LOGNORMAL jitter. With it the p99 is 4.7 times the mean
+(assumption)."""
 
 PARETO_SHAPE = 3.0
-"""Shape that netem uses (iproute2, netem/pareto.c)."""
+"""Shape of PARETO jitter, the one that netem uses (iproute2, netem/pareto.c)."""
 
 TAIL_CUT = 50.0
-"""Long tails are cut at this many means: one draw in 17,000 of PARETO, practically none of the others."""
+"""Jitter of other kinds is cut at this many times its mean. That cuts one draw in 17,000 of PARETO, and
+practically none of the others."""
 
 
 class JitterKind(Enum):
@@ -60,13 +64,13 @@ class JitterKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """Variation of the delay."""
+    """The random variation of a direction's delay."""
 
     kind: JitterKind
     scale_ms: float
-    """NORMAL: the standard deviation. Others: the mean of the added delay."""
+    """For NORMAL the standard deviation, ms. For the others the mean of the added delay, ms."""
     hold_ms: float = 0.0
-    """> 0: jitter depends on time alone, with a new draw every hold_ms. 0: a draw for every datagram."""
+    """How long one draw holds for all datagrams, ms. 0: every datagram has a draw of its own."""
 
     def __post_init__(self) -> None:
         _require(_at_least_0(self.scale_ms), "jitter", self.scale_ms, "at least 0 ms")
@@ -75,14 +79,15 @@ class Jitter:
 
 @dataclass(frozen=True, slots=True)
 class Spikes:
-    """Moments at which the way is blocked and then drains: the delay jumps by height_ms and falls at slope
-    -1.
+    """Sudden blockades of the path, each of height_ms. Datagrams that enter meanwhile go on at its end.
 
-    Observed on Wi-Fi: C. Huitema, "The weird case of the wifi latency spikes", 2023.
+    So the delay jumps by height_ms and then falls by 1 ms in each ms. Observed on Wi-Fi: C. Huitema, "The
+    weird case of the wifi latency spikes", 2023.
     """
 
     every_s: float
-    """Mean of the exponential gaps between spikes."""
+    """Mean time (s) from the start of one spike to that of the next. The times are exponentially
+    distributed."""
     height_ms: float
 
     def __post_init__(self) -> None:
@@ -92,13 +97,13 @@ class Spikes:
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """Gilbert-Elliott in continuous time: good and bad periods, both exponential. A bad one loses
-    everything."""
+    """Bad periods, in which everything is lost, alternate with good ones. The lengths of both are
+    exponentially distributed (the Gilbert-Elliott model in continuous time)."""
 
     share: float
-    """Share of the time that is bad, and so of evenly sent datagrams that are lost; 0 <= share < 1."""
+    """Share of the time that is bad; 0 <= share < 1. It is also the share lost of evenly sent datagrams."""
     mean_s: float = 0.080
-    """Mean length of the bad periods; 80 ms is an assumption."""
+    """Mean length of the bad periods, s. 80 ms is an assumption."""
 
     def __post_init__(self) -> None:
         _require(0.0 <= self.share < 1.0, "bursts", self.share, "a share of the time, at least 0, below 1")
@@ -107,30 +112,33 @@ class Bursts:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One direction of a leg. Raises LocalError for values that no network could have."""
+    """The network in one direction of a leg. Raises LocalError for values that no network could have."""
 
     delay_ms: float = 0.0
     jitter: Jitter | None = None
     loss: float = 0.0
-    """Share of datagrams lost, independently of each other."""
+    """Share (0 to 1) of datagrams that are lost, each independently of the others."""
     bursts: Bursts | None = None
     duplicate: float = 0.0
     reorder: float = 0.0
-    """Share of datagrams that take reorder_ms longer, so that others may overtake them."""
+    """Share (0 to 1) of datagrams that take reorder_ms longer, so that others may overtake them."""
     reorder_ms: float = 12.0
     rate_kbps: float | None = None
     queue_ms: float = 200.0
-    """With rate_kbps: a datagram that would wait longer than this is dropped."""
+    """Longest wait (ms) in the queue that a rate_kbps causes. A datagram that would wait longer is
+    dropped."""
     spikes: Spikes | None = None
     outages: tuple[tuple[float, float], ...] = ()
-    """(from_s, to_s): datagrams sent in this time never arrive."""
+    """Periods (from_s, to_s). Datagrams sent within one never arrive."""
     bloats: tuple[tuple[float, float, float], ...] = ()
-    """(from_s, to_s, ms): datagrams sent in this time take `ms` longer, in a queue that others keep full."""
+    """Periods (from_s, to_s, added ms). Datagrams sent within one take so much longer, as in a queue that
+    somebody else's traffic keeps full."""
     trace: TraceWay | None = None
-    """Replay of a recording, over and over. The nearest sample in time replaces delay_ms, jitter and loss."""
+    """A recorded path that is replayed over and over, or None. The sample nearest in time replaces delay_ms,
+    jitter and loss."""
     fifo: bool = True
-    """Datagrams never overtake each other, except those chosen by `reorder` and second copies. They also keep
-    at least the distance that the rate requires."""
+    """Whether datagrams keep their order, except those that `reorder` chooses and copies by `duplicate`. They
+    then also arrive as far apart as the rate requires."""
 
     def __post_init__(self) -> None:
         _require(_at_least_0(self.delay_ms), "delay", self.delay_ms, "at least 0 ms")
@@ -157,16 +165,17 @@ class Leg:
 
     @classmethod
     def both(cls, way: Way) -> Leg:
-        """Return the leg with this way in both directions. Their dice differ, since they go by name."""
+        """Return a leg that is the same in both directions. Their random numbers differ, as these also depend
+        on the direction's name."""
         return cls(way, way)
 
 
 class Fate(Enum):
-    """The fate of a datagram."""
+    """Whether a datagram arrives, and if not, why."""
 
     PASSED = "passed"
     LOST = "lost"
-    """Lost alone, or because the trace's sample was lost."""
+    """Lost by independent loss, or because the sample of the trace was lost."""
     BURST = "burst"
     OUTAGE = "outage"
     QUEUE_FULL = "queue-full"
@@ -174,26 +183,27 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision about one datagram."""
+    """The model's decision about one datagram."""
 
     index: int
-    """The datagram's number on this way, from 0."""
+    """The datagram's number in this direction, from 0."""
     at_s: float
     size: int
     fate: Fate
     arrivals_s: tuple[float, ...]
-    """The arrival instants: none, one, or two if it was duplicated."""
+    """The instants of arrival: none if it is lost, two if it is duplicated, else one."""
 
 
 class Impairment:
-    """The network of one way, with its state."""
+    """Decides about the datagrams of one direction, one after the other."""
 
     def __init__(self, way: Way, *, seed: int, name: str) -> None:
-        """Make the dice. name: tells the ways of one seed apart, for example "anna/up"."""
+        """way: the network. seed, name: determine all random numbers. name: that of the direction, for
+        example "anna/up", so that directions with the same seed differ."""
         stem = f"{seed}/{name}"
         self.way = way
         self.index = 0
-        """The number of the next datagram."""
+        """The number that the next datagram gets."""
         self._at_s = 0.0
         self._last_arrival_s = 0.0
         self._free_at_s = 0.0
@@ -222,7 +232,8 @@ class Impairment:
         self._least_s = self._least_delay_s()
 
     def decide(self, at_s: float, size: int) -> Decision:
-        """Return the fate of a datagram of `size` bytes that enters the way now. at_s never decreases."""
+        """Return the decision about a datagram of `size` bytes that is sent at at_s. at_s must never
+        decrease."""
         assert at_s >= self._at_s, f"time ran back from {self._at_s} to {at_s}"
         self._at_s = at_s
         index = self.index
@@ -263,12 +274,12 @@ class Impairment:
         return Decision(index, at_s, size, Fate.PASSED, arrivals_s)
 
     def best_arrival_s(self, at_s: float, until_s: float) -> float | None:
-        """Return the earliest arrival that any sender could have had for an event ready since at_s.
+        """Return the earliest instant at which an event that is ready at at_s could have arrived.
 
-        None if it could not arrive by until_s. The imagined sender sends without end. Independent loss
-        (unless it is 100 %), reordering, the rate and its queue don't affect it, and jitter that is drawn for
-        each datagram takes its least value. Outages, bursts, spikes, held jitter and the trace do affect it.
-        Reads only the time lines, so `decide` isn't disturbed.
+        None if no sender could have made it arrive by until_s. The best sender imaginable sends the event all
+        the time. So independent loss (unless it is 100 %), reordering, the rate and its queue don't delay it,
+        and jitter drawn for each datagram has its least value. Outages, bloats, bursts, spikes, held jitter
+        and the trace do delay it. A call doesn't change later results of `decide`.
         """
         if self.way.trace is None and self.way.loss >= 1.0:
             return None
@@ -295,7 +306,8 @@ class Impairment:
         return max(0.0, self._delay_s + added_s)
 
     def _open_from_s(self, at_s: float) -> float:
-        """Return the end of an outage or burst that holds at at_s; at_s itself if none does."""
+        """Return the end (s) of the outage or bad period in which at_s lies; at_s itself if it lies in
+        none."""
         if self._outages is not None:
             at_s = self._outages.out_until_s(at_s) or at_s
         if self._bursts is not None:
@@ -303,7 +315,8 @@ class Impairment:
         return at_s
 
     def _stretch(self, at_s: float) -> tuple[float | None, float]:
-        """Return (least delay_s, until_s) at at_s: the delay is None for lost, and holds until until_s."""
+        """Return (least delay at at_s, s, and None if all is lost; instant until which that delay holds,
+        s)."""
         delay_s, until_s = self._plain_stretch(at_s)
         if self._bloats is None or delay_s is None:
             return delay_s, until_s
@@ -327,7 +340,7 @@ class Impairment:
 
 
 def drawer(jitter: Jitter) -> Callable[[float], float]:
-    """Return the inverse of a distribution: it turns a number in (0, 1) into seconds of jitter."""
+    """Return a function that turns a random number in (0, 1) into seconds of jitter of this distribution."""
     scale_s = jitter.scale_ms / 1e3
     cut_s = TAIL_CUT * scale_s
     match jitter.kind:
@@ -350,7 +363,7 @@ def drawer(jitter: Jitter) -> Callable[[float], float]:
 
 
 def least_draw_s(jitter: Jitter) -> float:
-    """Return the least jitter, s. Only NORMAL can be below 0."""
+    """Return the least delay that jitter can add, s. It is below 0 for NORMAL and 0 for the other kinds."""
     return -NORMAL_CUT * jitter.scale_ms / 1e3 if jitter.kind is JitterKind.NORMAL else 0.0
 
 

@@ -1,16 +1,17 @@
-"""Leg texts: the syntax in which a command line names a network, read and written.
+"""Leg texts: reads and writes the syntax in which a command line describes a network.
 
-Pure, except that `trace:FILE` reads a file through the function handed in. The names of networks are in
-relay.netmodel.networks, as is `parse_leg`. Forms:
+Pure, except that `trace:FILE` reads a file through the function passed as `read_file`. The networks that have
+names are in relay.netmodel.networks, as is `parse_leg`. Forms of a text:
 
     hotel-wifi                          a profile by name
     delay=50,jitter=10,loss=5%          figures, for both directions
-    hotel-wifi,loss=5%                  a profile, changed
-    up:delay=20;down:cable              each direction on its own; a missing one is unimpaired
-    trace:FILE                          a recorded path, over and over (trace:FILE,duplicate=1% as well)
+    hotel-wifi,loss=5%                  a profile with one figure changed
+    up:delay=20;down:cable              each direction on its own; a missing one is a perfect network
+    trace:FILE                          a recorded path, replayed over and over
+    trace:FILE,duplicate=1%             the same with a figure added
 
-Times are in ms, but those of spikes and outages in s. Rates are in kbit/s, shares are 5% or 0.05. FILE may
-contain no comma.
+Times are in ms, but the gaps between spikes and the periods of outages and bloats are in s. Rates are in
+kbit/s. A share is written as 5% or 0.05. FILE may contain no comma.
 """
 
 from __future__ import annotations
@@ -46,15 +47,17 @@ WORDS: dict[str, str] = {
 """Every word of a leg text and its meaning, as the commands' help shows it."""
 
 SPIKE_MS = 60.0
-"""Height of spikes if only their gap is given: the middle of the 40-80 ms of a shared Wi-Fi."""
+"""Height of spikes (ms) if a text gives only the gap between them. A shared Wi-Fi has 40-80 ms; this is the
+middle."""
 
 _BURST_MS = 80.0
 
 
 def parse(text: str, named: Mapping[str, Leg], read_file: Callable[[str], str]) -> Leg:
-    """Return the leg that a text describes. Raises LocalError with the mistake and the valid forms.
+    """Return the leg that a text describes. Raises LocalError, which names the mistake and the valid forms.
 
-    named: the profiles' legs. read_file: returns the text of a trace's file, see `read_file`.
+    named: the leg of each profile, by the profile's name. read_file: given the path of a trace's file,
+    returns its text, as `read_file` below does.
     """
     text = text.strip()
     if not text.startswith(("up:", "down:")):
@@ -71,9 +74,9 @@ def parse(text: str, named: Mapping[str, Leg], read_file: Callable[[str], str]) 
 
 
 def format_leg(leg: Leg) -> str:
-    """Return a text from which `parse` gets this leg back; outages and bloats are rounded to 1 µs.
+    """Return a text from which `parse` makes this leg again. Times of outages and bloats are rounded to 1 µs.
 
-    Raises LocalError for a trace, which has no text but its file.
+    Raises LocalError for a leg with a trace, which only the trace's file can describe.
     """
     if leg.up == leg.down:
         return _format_way(leg.up)

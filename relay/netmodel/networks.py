@@ -1,8 +1,9 @@
 """Named networks between a member and the relay, each with the source of its figures.
 
-Pure, except that a text may name a trace's file (relay/netmodel/legspec.py). Figures are one way. Some
-sources give how far delays vary but not how fast. Such delays are held for 20 ms, because datagrams that
-follow closely meet the same queue. "Assumption" marks a figure that nobody has measured.
+Pure, except that `parse_leg` reads a file if a text names a trace (relay/netmodel/legspec.py). Figures are
+for one direction. Some sources say how far delays vary but not how fast. In these networks a delay holds for
+20 ms, because datagrams that follow each other closely meet the same queue. "Assumption" marks a figure that
+nobody has measured.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from relay.netmodel import legspec
 from relay.netmodel.impairment import Bursts, Jitter, JitterKind, Leg, Spikes, Way
 
 HOLD_MS = 20.0
-"""How long a delay holds before the next draw, ms (assumption)."""
+"""How long a random delay holds before the next one is drawn, ms (assumption)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A network by name."""
+    """A network that has a name."""
 
     name: str
     leg: Leg
@@ -184,7 +185,7 @@ _TABLE = (
 )
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in _TABLE}
-"""Every named network, from no impairment to bad."""
+"""Every named network by its name, from no impairment to the worst."""
 
 _LEGS = {profile.name: profile.leg for profile in _TABLE}
 
@@ -192,7 +193,7 @@ _LEGS = {profile.name: profile.leg for profile in _TABLE}
 def parse_leg(text: str) -> Leg:
     """Return the leg that a text describes: "hotel-wifi,loss=5%", "delay=50,jitter=10", "trace:FILE".
 
-    "up:...;down:..." gives each direction its own. All words are in relay.netmodel.legspec.WORDS. Raises
-    LocalError, in words, for anything else.
+    "up:...;down:..." describes each direction on its own. All words are in relay.netmodel.legspec.WORDS.
+    Raises LocalError, with a text for people, for anything else.
     """
     return legspec.parse(text, _LEGS, legspec.read_file)

@@ -1,9 +1,9 @@
-"""Time lines of a way: the state of a network at any instant, independent of the order of questions.
+"""Time lines: the state of a network in one direction at any instant.
 
-Pure and repeatable: the value at an instant depends on the seed alone. Instants count from 0, the start of
-the emulation. A question about the far future first draws everything up to it. Bounds: bursts and spikes are
-drawn as far as asked and kept (one or two numbers each, some 40 kB an hour). Held draws are made block by
-block, and at most BLOCKS_KEPT blocks are kept.
+Pure and repeatable: the state at an instant depends on the seed alone, not on the order in which one asks for
+instants. Instants are seconds since the emulation's start. A question about the far future first draws
+everything up to it. Bounds: bursts and spikes are drawn as far as anybody asks, and kept (one or two numbers
+each, some 40 kB an hour). Held draws are made in blocks, and at most BLOCKS_KEPT blocks are kept.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from random import Random
 from relay.wire.trace import TraceWay
 
 BLOCK_CELLS = 256
-"""Held draws in a block."""
+"""Cells in a block, each with one draw. A cell is the time for which a draw holds."""
 
 BLOCKS_KEPT = 64
-"""At 20 ms a cell these cover five minutes. Older blocks are drawn again when needed."""
+"""Blocks that are kept. If a cell takes 20 ms they cover five minutes. Older blocks are drawn again when
+needed."""
 
 
 class BurstLine:
-    """Bad and good periods in turn, with exponential lengths, begun in equilibrium.
+    """Alternating bad and good periods, whose lengths are exponentially distributed.
 
-    This is Gilbert-Elliott in continuous time, so share and lengths don't depend on how often one asks.
+    This is the Gilbert-Elliott model in continuous time, so its periods don't depend on how often one asks.
+    The first period is bad with the probability `share`, so the start is no different from any later time.
     """
 
     def __init__(self, share: float, mean_s: float, dice: Random) -> None:
-        """Make a line that is bad for `share` of the time (0 < share < 1), for mean_s on average."""
+        """share: share of the time that is bad, 0 < share < 1. mean_s: mean length of the bad periods, s."""
         self._dice = dice
         self._bad_s = mean_s
         self._good_s = mean_s * (1.0 - share) / share
@@ -39,7 +41,7 @@ class BurstLine:
         self._first_bad = dice.random() < share
 
     def bad_until_s(self, at_s: float) -> float | None:
-        """Return the end of the bad period that holds at at_s; None in a good one."""
+        """Return the end (s) of the bad period in which at_s lies; None if at_s lies in a good one."""
         edges = self._edges
         while not edges or edges[-1] <= at_s:
             self._extend()
@@ -53,7 +55,8 @@ class BurstLine:
 
 
 class SpikeLine:
-    """Moments at which the way is blocked for height_s and then drains at once. Gaps are exponential."""
+    """Blockades of the path that last height_s each. The times between their starts are exponentially
+    distributed."""
 
     def __init__(self, every_s: float, height_s: float, dice: Random) -> None:
         self._every_s = every_s
@@ -62,9 +65,10 @@ class SpikeLine:
         self._starts = array("d")
 
     def blocked_until_s(self, at_s: float) -> float:
-        """Return the instant at which a datagram that enters at at_s leaves the blockade; at_s if none holds.
+        """Return the end (s) of the blockade in which at_s lies; at_s itself if it lies in none.
 
-        A spike that falls into another prolongs it. All have one height, so the last one begun decides.
+        A blockade that begins within another prolongs that. All last equally long, so the one that began last
+        decides.
         """
         starts = self._starts
         while not starts or starts[-1] <= at_s:
@@ -74,10 +78,10 @@ class SpikeLine:
 
 
 class HeldLine:
-    """A draw that holds for a cell of time. Each cell has an independent draw."""
+    """Random values that each hold for a fixed time, a cell. The values of the cells are independent."""
 
     def __init__(self, hold_s: float, draw: Callable[[float], float], seed: str) -> None:
-        """draw: turns a number in (0, 1) into a value."""
+        """hold_s: length of a cell, s. draw: turns a random number in (0, 1) into a value."""
         self._hold_s = hold_s
         self._draw = draw
         self._seed = seed
@@ -85,7 +89,7 @@ class HeldLine:
         self._last = (0.0, 0.0, 0.0)
 
     def at(self, at_s: float) -> tuple[float, float]:
-        """Return (value, until_s): the value at an instant, and how long it holds."""
+        """Return (the value at the instant at_s, the instant in s until which it holds)."""
         from_s, until_s, value = self._last
         if from_s <= at_s < until_s:
             return value, until_s
@@ -113,10 +117,11 @@ class HeldLine:
 
 
 class TraceLine:
-    """A recorded way, over and over: at any instant it has the delay of the sample nearest in time.
+    """A recorded path in one direction, replayed over and over.
 
-    The first sample stands at 0. A round is the trace's span and one mean gap, so that the last sample keeps
-    its share of time.
+    At any instant it has the delay of the sample nearest in time. The first sample is at 0. One replay lasts
+    as long as the trace plus one mean gap between samples, so that the last sample also holds for its share
+    of time.
     """
 
     def __init__(self, way: TraceWay) -> None:
@@ -130,10 +135,10 @@ class TraceLine:
         self._ends = array("d", ((a + b) / 2.0 for a, b in pairwise(sent_s)))
         self._ends.append(span_s + gap_s / 2.0)
         self.least_s = min((delay_s for delay_s in self._delays_s if delay_s is not None), default=math.inf)
-        """The least delay, s; math.inf if everything was lost."""
+        """The least delay of all samples, s; math.inf if all were lost."""
 
     def at(self, at_s: float) -> tuple[float | None, float]:
-        """Return (delay_s, until_s): the nearest sample's delay (None: lost), and how long it holds."""
+        """Return (delay at the instant at_s, s, and None if lost; the instant in s until which it holds)."""
         rounds = math.floor(at_s / self._round_s)
         within_s = at_s - rounds * self._round_s
         nearest = bisect_right(self._ends, within_s)
@@ -143,10 +148,10 @@ class TraceLine:
 
 
 class BloatLine:
-    """Given periods, in order, in which a queue that others keep full adds to the delay."""
+    """Given periods in which the delay is longer, as in a queue that somebody else's traffic keeps full."""
 
     def __init__(self, bloats: tuple[tuple[float, float, float], ...]) -> None:
-        """bloats: (from_s, to_s, added ms)."""
+        """bloats: (from_s, to_s, added ms) of each period, in the order of time."""
         self._edges: list[float] = []
         self._added_s = [0.0]
         for from_s, to_s, height_ms in bloats:
@@ -154,30 +159,38 @@ class BloatLine:
             self._added_s += [height_ms / 1e3, 0.0]
 
     def at(self, at_s: float) -> tuple[float, float]:
-        """Return (added_s, until_s): the added delay at an instant, and how long it holds."""
+        """Return (added delay at the instant at_s, in s; the instant in s until which it holds)."""
         passed = bisect_right(self._edges, at_s)
         return self._added_s[passed], self._edges[passed] if passed < len(self._edges) else math.inf
 
 
 class OutageLine:
-    """Given periods, in order, in which no datagram arrives."""
+    """Given periods in which every datagram is lost."""
 
     def __init__(self, outages: tuple[tuple[float, float], ...]) -> None:
         self._ends = [to_s for _, to_s in outages]
         self._starts = [from_s for from_s, _ in outages]
 
     def out_until_s(self, at_s: float) -> float | None:
-        """Return the end of the outage that holds at at_s; None if none does. Start included, end not."""
+        """Return the end (s) of the outage in which at_s lies; None if it lies in none.
+
+        An outage includes the instant of its start but not that of its end.
+        """
         index = bisect_right(self._ends, at_s)
         return self._ends[index] if index < len(self._ends) and self._starts[index] <= at_s else None
 
 
 def between_0_and_1(dice: Random) -> float:
-    """Return a draw from the open interval (0, 1). The rare 0, once in 2**53, has no inverse and is
-    replaced."""
+    """Return a random number from the open interval (0, 1).
+
+    `dice.random()` returns 0 once in 2**53 times. Distributions have no value for 0, so it is replaced.
+    """
     return dice.random() or 2.0**-54
 
 
 def stay_s(mean_s: float, dice: Random) -> float:
-    """Return an exponential length in s from one draw. It is never 0, so that time lines always advance."""
+    """Return a random length (s) that is exponentially distributed with the mean mean_s.
+
+    It is never 0, so that time lines always advance.
+    """
     return -mean_s * math.log(1.0 - dice.random()) or mean_s * 2.0**-53

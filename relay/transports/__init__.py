@@ -1,1 +1,1 @@
-"""Shells that own sockets: sealed UDP and TLS over TCP."""
+"""The code that owns sockets: UDP for sealed datagrams, and TLS over TCP."""

@@ -1,6 +1,6 @@
 """Addresses for sockets: the address to listen on, the addresses of a name, and the first of them to answer.
 
-A shell. Control and events both use it, since they share one port.
+A shell. TLS (control) and UDP (events) both use it, since they share one port number.
 """
 
 import asyncio
@@ -12,19 +12,21 @@ from relay.wire.endpoint import Address, Endpoint
 from relay.wire.errors import LocalError
 
 STAGGER_S = 0.25
-"""How long one address may delay the attempt at the next. Broken IPv6 is common (RFC 8305, section 5)."""
+"""How long (s) `dial` waits for an answer of one address before it tries the next one too. It doesn't wait
+longer because broken IPv6 is common (RFC 8305, section 5)."""
 
 TOWARDS_IPV4, TOWARDS_IPV6 = "192.0.2.1", "2001:db8::1"
-"""Addresses that nobody has (RFC 5737, RFC 3849), so the route to them is the default route."""
+"""Two addresses that no host has (RFC 5737, RFC 3849). So the route towards them is the default route."""
 
 _MAPPED = "::ffff:"
 
 
 def listening_place(host: str) -> tuple[socket.AddressFamily, str, bool]:
-    """Return (family, host, dual) to bind to. dual: the socket is IPv6 and takes IPv4 as well.
+    """Return (family, address, dual) for a socket that listens on `host`.
 
-    "" and "::" mean every address of this machine, of both families where possible. 0.0.0.0 is IPv4 alone.
-    Raises LocalError if the host is neither an address nor a name of one.
+    dual: the socket is IPv6 and must accept IPv4 as well. The hosts "" and "::" mean every address of this
+    machine, of both families where possible; 0.0.0.0 means every IPv4 address. Raises LocalError if the host
+    is no address and its name has none.
     """
     if host in ("", "::"):
         # The kernel may have IPv6 compiled in and switched off, so only an attempt shows it.
@@ -41,9 +43,9 @@ def listening_place(host: str) -> tuple[socket.AddressFamily, str, bool]:
 
 
 def own_address(host: str = "") -> str | None:
-    """Return this machine's address on its default route; None if there is no such route. Sends nothing.
+    """Return the address of this machine from which it reaches the internet; None if it has no default route.
 
-    host: the address listened on. 0.0.0.0 excludes IPv6.
+    Nothing is sent. host: the address that the relay listens on; with 0.0.0.0 no IPv6 address is returned.
     """
     families = {socket.AF_INET: TOWARDS_IPV4, socket.AF_INET6: TOWARDS_IPV6}
     for family, towards in families.items():
@@ -58,8 +60,9 @@ def own_address(host: str = "") -> str | None:
 async def resolve(
     endpoint: Endpoint, kind: socket.SocketKind, family: socket.AddressFamily = socket.AF_UNSPEC
 ) -> list[tuple[socket.AddressFamily, Address]]:
-    """Return the addresses of an endpoint, preferred first. IPv4 ones are mapped if `family` is AF_INET6.
+    """Return (family, address) for each address of an endpoint, the preferred one first.
 
+    If `family` is AF_INET6, IPv4 addresses are returned as IPv6 addresses that stand for them (::ffff:...).
     Raises LocalError if the name has no address.
     """
     flags = socket.AI_V4MAPPED | socket.AI_ALL if family == socket.AF_INET6 else 0
@@ -73,10 +76,11 @@ async def resolve(
 
 
 async def dial(endpoint: Endpoint) -> socket.socket:
-    """Return a connected non-blocking TCP socket to the first address of an endpoint that answers.
+    """Return a non-blocking TCP socket, connected to the first address of an endpoint that answers.
 
-    Attempts start STAGGER_S apart and then run side by side. Raises LocalError if the name has no address,
-    and OSError if none answers. A refusal takes precedence over other errors, being the most telling.
+    The attempts start STAGGER_S apart and then run side by side. Raises LocalError if the name has no
+    address. Raises OSError if no address answers: a refused connection if there was one, as that says most,
+    else the first error.
     """
     waiting = await resolve(endpoint, socket.SOCK_STREAM)
     attempts: list[asyncio.Task[socket.socket]] = []
@@ -111,9 +115,10 @@ async def dial(endpoint: Endpoint) -> socket.socket:
 
 
 def endpoint_of(address: Address) -> Endpoint:
-    """Return the endpoint of a socket's address, for display and counting. IPv4 is unmapped.
+    """Return the endpoint of a socket's address. An IPv6 address that stands for an IPv4 one becomes that.
 
-    A bridge also sends its datagrams to the endpoint of its control stream, the address that answered.
+    Endpoints are displayed and counted. A bridge also sends its datagrams to the endpoint of its control
+    stream, which is the address that answered.
     """
     host = address[0].removeprefix(_MAPPED)
     if len(address) == 4 and address[3] and "%" not in host:

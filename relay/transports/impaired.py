@@ -1,10 +1,11 @@
 """UDP socket behind an emulated bad network: its datagrams are lost, late or doubled.
 
-A shell around DatagramSocket with the same public methods, to try a bad network where namespaces can't be
-made: `jambridge join --impair hotel-wifi`. Sent datagrams meet the leg's up way, received ones its down way.
-Sending instants are kept to about 1 ms (asyncio's timers). Receive instants are exact: a datagram handed over
-late carries the instant at which it would have come. Bound: HELD_MAX datagrams in each direction; further
-ones are dropped, as a router's queue would.
+A shell around DatagramSocket with the same public methods. It lets people try a bad network where no network
+namespaces can be made: `jambridge join --impair hotel-wifi`. The model of the up direction decides about
+datagrams sent, that of the down direction about those received. Datagrams leave within about 1 ms of the
+instant that the model gives (asyncio's timers). Receive instants are exact: even if a datagram is handed over
+later, it carries the instant at which it would have come. Bound: HELD_MAX datagrams in each direction;
+further ones are dropped, as by a router whose queue is full.
 """
 
 import asyncio
@@ -26,15 +27,16 @@ from relay.wire.endpoint import Address, Endpoint
 _T = TypeVar("_T")
 
 HELD_MAX = 20_000
-"""Two seconds of 10,000 datagrams a second."""
+"""Most datagrams held in each direction: two seconds of 10,000 datagrams a second."""
 
 HEADERS_IPV4 = 28
 HEADERS_IPV6 = 48
-"""Bytes of IP and UDP headers, since the model counts IP datagrams."""
+"""Bytes of the IP and UDP headers. They are added to a payload because the model counts whole IP
+datagrams."""
 
 
 class ImpairedSocket:
-    """A DatagramSocket behind the network of a leg."""
+    """A DatagramSocket behind an emulated network, whose two directions are those of a leg."""
 
     def __init__(
         self,
@@ -45,7 +47,8 @@ class ImpairedSocket:
         name: str = "here",
         longest: int = MAX_DATAGRAM_BYTES,
     ) -> None:
-        """Take a DatagramSocket's arguments, the leg, and the dice. Same seed and name: same decisions."""
+        """on_datagrams, longest: as for DatagramSocket. leg: the network. seed, name: the same two give the
+        same decisions of the model again."""
         self._up = Impairment(leg.up, seed=seed, name=f"{name}/up")
         self._down = Impairment(leg.down, seed=seed, name=f"{name}/down")
         self._inner = DatagramSocket(self._receive, longest=longest)
@@ -54,25 +57,26 @@ class ImpairedSocket:
         self._start_ns = 0
         self._down_at_s = 0.0
         self.fates: dict[Fate, int] = dict.fromkeys(Fate, 0)
-        """The number of datagrams of each fate, both directions together."""
+        """How many datagrams met each fate, both directions together."""
 
     @property
     def counts(self) -> SocketCounts:
-        """The counts of the real socket."""
+        """The counts of the real socket behind the emulation."""
         return self._inner.counts
 
     @property
     def port(self) -> int:
-        """The UDP port bound to."""
+        """The UDP port that the socket is bound to."""
         return self._inner.port
 
     def bind(self, host: str = "", port: int = 0) -> None:
-        """Bind like DatagramSocket.bind. The emulation's time starts."""
+        """Bind like DatagramSocket.bind. The emulation's time starts at 0 now."""
         self._start_ns = time.monotonic_ns()
         self._inner.bind(host, port)
 
     def adopt(self, sock: socket.socket) -> None:
-        """Start receiving on a bound socket, like DatagramSocket.adopt. The emulation's time starts."""
+        """Start receiving on a bound socket, like DatagramSocket.adopt. The emulation's time starts at 0
+        now."""
         self._start_ns = time.monotonic_ns()
         self._inner.adopt(sock)
 
@@ -81,7 +85,10 @@ class ImpairedSocket:
         return await self._inner.resolve(endpoint)
 
     def send(self, payload: bytes, to: Address) -> None:
-        """Send a datagram when, and if, the model decides so. Failures are counted, never raised."""
+        """Send a datagram at the instants that the model decides: never, once, or twice.
+
+        Failures are counted, never raised.
+        """
         decision = self._up.decide((time.monotonic_ns() - self._start_ns) / 1e9, _bytes_on_wire(payload, to))
         self._count(decision)
         for arrival_s in decision.arrivals_s:
@@ -89,7 +96,7 @@ class ImpairedSocket:
         self._outbox.settle()
 
     def close(self) -> None:
-        """Close, and lose datagrams still on their way. Closing twice does nothing."""
+        """Close the socket. Datagrams that the emulation still holds are lost. Closing twice does nothing."""
         self._outbox.close()
         self._inbox.close()
         self._inner.close()
@@ -119,7 +126,10 @@ class ImpairedSocket:
 
 
 class _Held(Generic[_T]):
-    """Datagrams on their way, and one timer that releases them. Equal instants keep their order of `put`."""
+    """The datagrams held in one direction, and one timer that releases them.
+
+    Datagrams with the same instant are released in the order of `put`.
+    """
 
     def __init__(self, let_go: Callable[[list[_T]], None]) -> None:
         self._let_go = let_go
@@ -129,12 +139,12 @@ class _Held(Generic[_T]):
         self._closed = False
 
     def put(self, due_ns: int, item: _T) -> None:
-        """Hold an item until an instant of time.monotonic_ns(). Call `settle` afterwards."""
+        """Hold an item until the instant `due_ns` (ns of time.monotonic_ns()). Call `settle` afterwards."""
         if len(self._heap) < HELD_MAX and not self._closed:
             heapq.heappush(self._heap, (due_ns, next(self._number), item))
 
     def settle(self) -> None:
-        """Release all items that are due, in one call, and set the timer for the rest."""
+        """Release all items that are due, in one call of the receiver, and set the timer for the others."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

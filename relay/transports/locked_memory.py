@@ -1,8 +1,9 @@
-"""Memory of a real-time process, locked so that the process needn't wait for it.
+"""Locked memory: keeps a process with tight deadlines from waiting for its own memory.
 
-A shell. Two things stop a process for tens of milliseconds at times, however high its priority. One is a
-full garbage collection of all imported modules (13 to 120 ms, measured). The other is code that the kernel
-has dropped from memory and must read from the disk again. jackd locks its memory for the same reason.
+A shell. Two things can stop a process for tens of milliseconds, however high its priority. One is a full
+garbage collection over all imported modules (13 to 120 ms, measured). The other is that the kernel has
+dropped the process's code from memory and must read it from the disk again. jackd locks its memory for the
+second reason.
 """
 
 import ctypes
@@ -15,9 +16,10 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
 def stay_in_memory() -> bool:
-    """Exempt today's objects from garbage collection and lock the memory in use; return whether it is locked.
+    """Exempt all present objects from garbage collection, and lock the process's memory.
 
-    Locking needs Linux and permission (RLIMIT_MEMLOCK, as for jackd: "memlock unlimited" for audio users).
+    Return whether the memory is locked. Locking needs Linux and permission: RLIMIT_MEMLOCK, which audio users
+    often have for jackd as "memlock unlimited".
     """
     gc.collect()
     gc.freeze()

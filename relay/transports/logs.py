@@ -1,7 +1,8 @@
 """Logs of our processes, made so that neither a flood of lines nor a full disk disturbs the program.
 
-A shell, for relay and bridge. Strangers can cause some lines any number of times (FLOODABLE). Of each kind of
-these one line a minute is written, with the number of the others. A line that can't be written is lost.
+A shell, for relay and bridge. Strangers can make some loggers (FLOODABLE) write any number of lines. Of their
+lines only one a minute of each kind is written, with the count of those held back. A line that can't be
+written is lost.
 """
 
 import asyncio
@@ -21,17 +22,18 @@ from relay.wire.throttle import Throttle
 log = logging.getLogger(__name__)
 
 FLOODABLE = frozenset({"asyncio", "relay.shells.service", "relay.transports.tls"})
-"""Loggers whose lines strangers or a lack of resources can cause. The other loggers write a session's
-story."""
+"""Names of the loggers that strangers, or a lack of resources, can make write any number of lines. The other
+loggers record the course of a session, and all their lines are written."""
 
 _SHORT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""Errors of accept() that mean there is no room for another connection."""
+"""Error numbers of accept() that mean that the system can't open another connection."""
 
 
 class OneAMinute(logging.Filter):
-    """Holds back all but one line a minute of each kind of FLOODABLE loggers, and reports their number.
+    """Lets through one line a minute of each kind from the FLOODABLE loggers, and logs how many it held back.
 
-    A kind is a place in the program: the text before values are filled in, and the place of its error.
+    Lines are of one kind if they come from the same place in the program. That is recognized by the text
+    before values are filled in, and by the place where the logged error was raised.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +43,8 @@ class OneAMinute(logging.Filter):
         self._timer: asyncio.TimerHandle | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a line may pass. A line that passes names the number held back before it."""
+        """Return whether a line may be written. To such a line the count of those held back before it is
+        added."""
         if record.name not in FLOODABLE or record.levelno < logging.INFO:
             return True
         text = record.getMessage()
@@ -54,7 +57,7 @@ class OneAMinute(logging.Filter):
         return True
 
     def tell_rest(self, *, at_end: bool = False) -> None:
-        """Log the number of lines held back, for each kind whose minute is over. at_end: for all kinds."""
+        """Log how many lines were held back, for each kind whose minute is over. at_end: for every kind."""
         self._timer = None
         for text, held in self._throttle.overdue(math.inf if at_end else self._now_s()):
             log.warning("and %d more like this: %s", held, text)
@@ -62,7 +65,7 @@ class OneAMinute(logging.Filter):
             self._tell_later()
 
     def _tell_later(self) -> None:
-        """Set a timer that reports the number even if no further line comes."""
+        """Set a timer, so that the count of lines held back is logged even if no further line comes."""
         next_s = self._throttle.next_overdue_s()
         if next_s is None or self._timer is not None:
             return
@@ -72,9 +75,10 @@ class OneAMinute(logging.Filter):
 
 
 def begin(level: str, *, who: str = "", path: Path | None = None) -> None:
-    """Write this process's log to a file (appending), or to stderr. stderr is also used if the file can't be.
+    """Start this process's log.
 
-    who: text that each line has after its time and level.
+    level: the least level that is logged. who: text that each line has after its time and level. path: the
+    file to append to. The log goes to stderr if path is None or the file can't be opened.
     """
     handler: logging.Handler = _ToStream()
     trouble: OSError | None = None
@@ -93,10 +97,10 @@ def begin(level: str, *, who: str = "", path: Path | None = None) -> None:
 
 
 def on_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log an exception that nobody caught. For asyncio's set_exception_handler.
+    """Log an exception that no code caught. It is meant for asyncio's set_exception_handler.
 
-    asyncio's own handler writes a dozen lines each. With no room for another connection asyncio calls the
-    handler a hundred times in a row.
+    asyncio's own handler would write a dozen lines for each exception. And asyncio calls the handler a
+    hundred times in a row when the system can't open another connection.
     """
     error: BaseException | None = context.get("exception")
     floodable = logging.getLogger("asyncio")
@@ -111,7 +115,10 @@ def on_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 class _Losing(logging.Handler):
-    """A handler that drops lines it can't write. logging's own prints a traceback for each."""
+    """A log handler that drops lines it can't write and says so once.
+
+    The handlers of Python's logging would print a traceback for each such line.
+    """
 
     _told = False
 

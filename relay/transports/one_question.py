@@ -1,4 +1,4 @@
-"""One-question connections to a relay: its statistics, or whether it would admit a bridge.
+"""Connections to a relay for a single question: for its statistics, or whether it would admit a bridge.
 
 A shell.
 """
@@ -17,7 +17,10 @@ ANSWER_S = 3.0
 
 
 async def ask_stats(endpoint: Endpoint, pins: KnownRelays, *, room: str | None = None) -> Stats:
-    """Return the statistics of the relay at `endpoint`. Raises LocalError, in words for people."""
+    """Return the statistics of one room of the relay at `endpoint`, or of all its rooms if `room` is None.
+
+    Raises LocalError, with a text for people.
+    """
     answer = await _ask(endpoint, pins, control.StatsRequest(room=room))
     if isinstance(answer, Stats):
         return answer
@@ -27,9 +30,10 @@ async def ask_stats(endpoint: Endpoint, pins: KnownRelays, *, room: str | None =
 async def ask_admission(
     endpoint: Endpoint, pins: KnownRelays, *, room: str, name: str, software: str
 ) -> control.Admission:
-    """Return who is in a room, if the relay at `endpoint` would admit this bridge now. Takes no place.
+    """Return the members of a room, if the relay at `endpoint` would admit this bridge to it now.
 
-    Raises LocalError, in words for people: the room is full, versions differ, or no answer came.
+    The question takes no slot. Raises LocalError, with a text for people, if the relay wouldn't: the room is
+    full, versions differ, or no answer came.
     """
     hello = control.Hello(protocol=PROTOCOL_VERSION, software=software, room=room, name=name, ask_only=True)
     answer = await _ask(endpoint, pins, hello)
@@ -39,7 +43,8 @@ async def ask_admission(
 
 
 async def _ask(endpoint: Endpoint, pins: KnownRelays, question: control.Up) -> control.Down:
-    """Return the answer to a connection's only question. Raises LocalError, for a refusal as well."""
+    """Connect, ask one question, and return the answer. Raises LocalError, also if the answer is a
+    refusal."""
     stream = await tls.connect(endpoint, pins=pins)
     try:
         stream.send(control.encode(question))

@@ -1,8 +1,8 @@
 """Known relays: the fingerprint that each endpoint showed at its first use, like ssh's known hosts.
 
 A shell. The file is plain text, one "HOST:PORT FINGERPRINT" a line, "#" for comments. It is always replaced
-as a whole, so that a crash leaves the old or the new one. It protects against somebody who takes the relay's
-place later. The first use is taken on trust.
+as a whole, so that a crash leaves the old file or the new one. The first fingerprint of a relay is believed
+unchecked. Afterwards the file protects against anybody who takes the relay's place.
 """
 
 import base64
@@ -25,33 +25,37 @@ class Trust(Enum):
     """Why a relay is believed to be the intended one."""
 
     NEW = "new"
-    """First use: the fingerprint was written down just now."""
+    """It is the first use of this relay, so its fingerprint was written down just now."""
     KNOWN = "known"
-    """The fingerprint equals the one written down earlier."""
+    """The relay showed the fingerprint that was written down at its first use."""
 
 
 def default_path() -> Path:
-    """Return the path of a user's known relays on this system."""
+    """Return the path at which this system keeps the user's file of known relays."""
     return platformdirs.user_data_path("jamrelay", appauthor=False) / "known_relays"
 
 
 def fingerprint_of(der: bytes) -> str:
-    """Return the fingerprint of a certificate in DER: "SHA256:" and unpadded base64, as ssh shows keys."""
+    """Return the fingerprint of a certificate that is given in DER.
+
+    It is "SHA256:" and the hash in base64 without padding, as ssh shows the fingerprints of keys.
+    """
     return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode("ascii").rstrip("=")
 
 
 class KnownRelays:
-    """The known relays of one file. Each check reads it anew, since several bridges may share it."""
+    """The known relays in one file. Each check reads the file again, because several bridges may share it."""
 
     def __init__(self, path: Path) -> None:
-        """Use the file at `path`. The first use of a relay creates it and its folder."""
+        """Use the file at `path`. It and its folder are made when the first relay is written down."""
         self._path = path
 
     def check(self, endpoint: Endpoint, fingerprint: str) -> Trust:
-        """Return the trust in a relay at `endpoint` that shows `fingerprint`; write a new one down.
+        """Return why the relay at `endpoint`, which shows `fingerprint`, is believed.
 
-        Raises LocalError if the file has another fingerprint, with advice for a relay that was really
-        installed anew.
+        The fingerprint of a relay that isn't known yet is written down. Raises LocalError if the file has
+        another fingerprint for the endpoint. Its text also says what to do if the relay was really installed
+        anew.
         """
         lines = self._lines()
         for number, line in enumerate(lines, start=1):

@@ -1,7 +1,6 @@
-"""The terminal, file or pipe that our commands print to. Missing characters and failed writes are handled
-here.
+"""The terminal, file or pipe that our commands print to.
 
-A shell, for both commands.
+A shell, for both commands. It handles characters that the output's encoding lacks, and writes that fail.
 """
 
 import codecs
@@ -17,10 +16,12 @@ _PLAIN = "jamrelay-plain"
 _INSTEAD = {"±": "+-", "●": "o", "│": "|", "┤": "|", "…": ".", "━": "-", "•": "*"} | dict(
     zip("▁▂▃▄▅▆▇█", ".:-=+*%#", strict=True)
 )
-"""ASCII replacements for the signs of our tables and drawings, of the same width where possible."""
+"""The ASCII text that replaces each non-ASCII sign in our tables and drawings, of the same width where
+possible."""
 
 _NOT_TAKEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-"""Errors of a full disk and its like. A closed pipe ends a command silently, as in click and rich."""
+"""Error numbers of writes that fail because of a full disk and the like. A closed pipe isn't among them: it
+ends a command silently, as in click and rich."""
 
 
 def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
@@ -30,7 +31,8 @@ def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
 
 
 def show_in_plain_signs() -> None:
-    """Make stdout and stderr print ASCII replacements for signs that their encoding lacks, not fail."""
+    """Make stdout and stderr replace signs that their encoding lacks by ASCII, instead of raising an
+    error."""
     codecs.register_error(_PLAIN, _in_plain_signs)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -38,16 +40,18 @@ def show_in_plain_signs() -> None:
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print a line. A line that can't be written is lost, since the running program matters more."""
+    """Print a line. If it can't be written, it is lost without an error, since the running program matters
+    more. err: print to stderr."""
     with contextlib.suppress(OSError):
         click.echo(line, err=err)
 
 
 class Commands(click.Group):
-    """A command of ours. Failing output never ends it in a traceback."""
+    """One of our commands, with its subcommands. It never ends with a traceback because a write failed."""
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run from the command line. Exits with status 1 and one line if its output can't be written."""
+        """Run the command. If its output can't be written, print one line on stderr and exit with status
+        1."""
         show_in_plain_signs()
         try:
             return super().main(*args, **options)

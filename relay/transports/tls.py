@@ -1,9 +1,10 @@
 """Length-prefixed payloads over TLS 1.3, with the relay identified by its pinned certificate.
 
-A shell. It carries control messages and, on a connection of its own, events where UDP is blocked; the
-handshake (ALPN) distinguishes the two. Framing: length u32 big-endian, payload. Bounds: PAYLOAD_BYTES_MAX a
-payload, BUFFERED_BYTES_MAX waiting for a slow peer, TIMEOUT_S for a handshake. No authority vouches for a
-relay: its fingerprint is checked right after the handshake, before this side sends a payload.
+A shell. A connection carries either control messages or, where UDP is blocked, the sealed datagrams with the
+events; the handshake (ALPN) distinguishes the two. Framing: length (u32, big-endian), then the payload.
+Bounds: PAYLOAD_BYTES_MAX for a payload, BUFFERED_BYTES_MAX waiting for a slow peer, TIMEOUT_S for a
+handshake. No certificate authority vouches for a relay. Instead a bridge checks the relay's fingerprint right
+after the handshake, before it sends a payload.
 """
 
 import asyncio
@@ -24,27 +25,30 @@ from relay.wire.errors import LocalError, MalformedControl
 log = logging.getLogger(__name__)
 
 ALPN = "jamrelay"
-"""The protocol that both sides name in the handshake. So a web server isn't taken for a relay and never
-pinned."""
+"""Name of the protocol that both sides state in the handshake, for a connection with control messages.
+Because of it a bridge never takes a web server for a relay, nor writes down its fingerprint."""
 
 EVENTS_ALPN = "jamrelay-events"
-"""The same for a connection whose payloads are sealed datagrams, in both directions."""
+"""Name of the protocol for a connection whose payloads are sealed datagrams, in both directions."""
 
 PAYLOAD_BYTES_MAX = 1 << 20
 BUFFERED_BYTES_MAX = 4 << 20
-"""A peer that leaves more than this unread is too slow to keep: it would be minutes behind."""
+"""Most bytes that wait for a peer to read them. A connection whose peer leaves more unread is closed, since
+that peer would be minutes behind."""
 
 TIMEOUT_S = 3.0
-"""Limit of an answer over TCP, and again of the handshake: at most three retries of a lost first segment."""
+"""Longest wait (s) for the answer of TCP, and then again for the end of the TLS handshake. It leaves TCP time
+for at most three retries if its first segment is lost."""
 
 _LENGTH_BYTES = 4
 
 DATAGRAMS_WAITING_MAX = 64 << 10
-"""Unsent bytes allowed on a stream of sealed datagrams. Further datagrams are lost, as with UDP. This is some
-seconds of music, and older events are of no use."""
+"""Most unsent bytes on a stream of sealed datagrams. Further datagrams are dropped, as with UDP. These bytes
+are some seconds of music, and events that waited longer would be useless."""
 
 _NOTSENT_LOWAT = 16 << 10
-"""Bytes that the kernel keeps unsent for such a stream. The rest waits here, where it can be counted."""
+"""Most unsent bytes that the kernel takes for a stream of sealed datagrams. Further bytes wait in this
+process, where DATAGRAMS_WAITING_MAX limits them."""
 
 # These make TCP notice a vanished peer. By itself TCP takes hours while nothing is sent (the first three
 # options), and a quarter of an hour while something is (the last, in ms). Both ends notice far sooner that
@@ -55,7 +59,10 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 11, "TCP_U
 
 
 class Credentials(Protocol):
-    """A relay's key and certificate as PEM files, in practice `relay.shells.tls_identity.TlsIdentity`."""
+    """A relay's private key and certificate, as PEM files.
+
+    The program passes a `relay.shells.tls_identity.TlsIdentity`.
+    """
 
     @property
     def cert_path(self) -> Path: ...
@@ -77,7 +84,8 @@ def server_context(identity: Credentials) -> ssl.SSLContext:
 
 
 def client_context(alpn: str = ALPN) -> ssl.SSLContext:
-    """Return a bridge's TLS settings. They verify nothing, so the caller must check the pin."""
+    """Return a bridge's TLS settings. They don't verify the relay, so the caller must check its
+    fingerprint."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
@@ -87,7 +95,7 @@ def client_context(alpn: str = ALPN) -> ssl.SSLContext:
 
 
 class ControlStream:
-    """One connection that sends and receives whole payloads, in order."""
+    """One TLS connection between a bridge and a relay. It sends and receives whole payloads, in order."""
 
     def __init__(
         self,
@@ -97,7 +105,10 @@ class ControlStream:
         fingerprint: str | None = None,
         trust: Trust | None = None,
     ) -> None:
-        """Use an encrypted pair of streams. fingerprint, trust: the relay's, set at a bridge."""
+        """Use the reader and writer of an open TLS connection.
+
+        fingerprint, trust: the relay's fingerprint, and why it is believed. Only a bridge sets them.
+        """
         self._reader = reader
         self._writer = writer
         self.fingerprint = fingerprint
@@ -111,12 +122,13 @@ class ControlStream:
                 sock: socket.socket = writer.get_extra_info("socket")
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
         self.closed_because: str | None = None
-        """Why this side closed it; None while it is open, or if the peer closed it."""
+        """Why this side closed the connection; None while it is open, or if the peer closed it."""
 
     def send(self, payload: bytes) -> bool:
-        """Send a payload without waiting. Return False if the stream is closed, before or by this call.
+        """Send a payload without waiting. Return False if the stream was closed before, or is closed now.
 
-        If the peer leaves more than BUFFERED_BYTES_MAX unread, the stream is closed at once, unsent.
+        If the peer would then leave more than BUFFERED_BYTES_MAX unread, the stream is closed at once instead
+        and the payload isn't sent.
         """
         assert len(payload) <= PAYLOAD_BYTES_MAX, f"{len(payload)} bytes do not fit in a control payload"
         if self._writer.is_closing():
@@ -130,7 +142,10 @@ class ControlStream:
         return True
 
     def offer(self, datagram: bytes) -> bool:
-        """Send a sealed datagram unless too much waits already. Return whether it was sent."""
+        """Send a sealed datagram unless more than DATAGRAMS_WAITING_MAX bytes wait already.
+
+        Return whether it was sent; otherwise it is lost.
+        """
         if self._writer.is_closing():
             return False
         if self._writer.transport.get_write_buffer_size() > DATAGRAMS_WAITING_MAX:
@@ -140,9 +155,9 @@ class ControlStream:
     async def receive(self) -> bytes | None:
         """Return the next payload, or None once the connection has ended, orderly or not.
 
-        Raises MalformedControl if a payload is announced as longer than PAYLOAD_BYTES_MAX (a sealed datagram:
-        MAX_DATAGRAM_BYTES). The stream is then closed, since the following bytes can't be split into
-        payloads.
+        Raises MalformedControl if the peer announces a payload that is too long: over PAYLOAD_BYTES_MAX, or
+        over MAX_DATAGRAM_BYTES for a sealed datagram. The stream is then closed, since the bytes that follow
+        can't be split into payloads.
         """
         longest = MAX_DATAGRAM_BYTES if self.carries_events else PAYLOAD_BYTES_MAX
         try:
@@ -157,18 +172,18 @@ class ControlStream:
             return None
 
     def close(self, because: str = "done") -> None:
-        """Close once the sent payloads have left. Closing twice does nothing."""
+        """Close the connection once all payloads passed to `send` have left. Closing twice does nothing."""
         if not self._writer.is_closing():
             self.closed_because = because
             self._writer.close()
 
     def abort(self, because: str = "aborted") -> None:
-        """Close at once. Unsent payloads are lost."""
+        """Close the connection at once. Payloads that have not left yet are lost."""
         self.closed_because = self.closed_because or because
         self._writer.transport.abort()
 
     async def closed(self) -> None:
-        """Wait until the connection is gone, after `close` or `abort`."""
+        """Wait until the connection has ended. Call it after `close` or `abort`."""
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
@@ -181,12 +196,13 @@ async def connect(
     timeout_s: float = TIMEOUT_S,
     events: bool = False,
 ) -> ControlStream:
-    """Return a stream to the relay at `endpoint`, which has proved to be the pinned one.
+    """Return a connection to the relay at `endpoint`, after its fingerprint has been checked.
 
-    pins: None if another connection has already proved the relay. Then `expected_fingerprint`, which that
-    connection showed, decides. timeout_s: for TCP, and again for the handshake. events: the stream shall
-    carry sealed datagrams instead of control messages. Raises LocalError in words for the player: no such
-    host, no answer, refused, not TLS, no jamrelay, or another relay than before.
+    pins: the known relays; None if another connection has already checked the relay. In that case the relay
+    must show `expected_fingerprint`, the one that the other connection saw. timeout_s: limit (s) for TCP, and
+    again for the handshake. events: the stream shall carry sealed datagrams instead of control messages.
+    Raises LocalError, with a text for the player: no such host, no answer, refused, not TLS, no jamrelay, or
+    another relay than before.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -227,7 +243,7 @@ async def connect(
 
 
 class ControlServer:
-    """A listening control port and the streams it has accepted."""
+    """The relay's listening TCP port, and the streams that it has accepted."""
 
     def __init__(self, on_stream: Callable[[ControlStream], Awaitable[None]]) -> None:
         self._on_stream = on_stream
@@ -236,19 +252,21 @@ class ControlServer:
 
     @property
     def port(self) -> int:
-        """The TCP port listened on."""
+        """The TCP port that the server listens on."""
         assert self._server is not None, "not listening"
         return int(self._server.sockets[0].getsockname()[1])
 
     async def listen(self, sock: socket.socket, context: ssl.SSLContext, handshake_timeout_s: float) -> None:
-        """Accept connections from a bound socket. A peer that doesn't finish the handshake in time is
-        dropped."""
+        """Accept connections on a bound socket.
+
+        A peer that doesn't finish the handshake within handshake_timeout_s (s) is dropped.
+        """
         self._server = await asyncio.start_server(
             self._accept, sock=sock, ssl=context, ssl_handshake_timeout=handshake_timeout_s
         )
 
     async def close(self) -> None:
-        """Stop listening, end every stream at once and wait for their handlers."""
+        """Stop listening, close every stream at once, and wait until the task of each has ended."""
         if self._server is not None:
             self._server.close()
         serving = dict(self._serving)
@@ -285,11 +303,11 @@ async def serve(
     *,
     handshake_timeout_s: float = TIMEOUT_S,
 ) -> ControlServer:
-    """Listen for bridges. Run `on_stream` as a task for each; its stream is closed when it returns.
+    """Listen for connections. For each one run `on_stream` as a task, and close its stream when that returns.
 
-    host "" is every address, both families; port 0 is any free one. An exception of `on_stream` ends that
-    stream alone. MalformedControl counts as the peer's fault; any other is logged as ours. Raises LocalError
-    if the port is taken or the host isn't this machine's.
+    host "" means every address, of both families; port 0 means any free one. An exception that `on_stream`
+    raises ends only its own stream. MalformedControl is logged as the peer's fault, any other as ours. Raises
+    LocalError if the port is taken or the host isn't an address of this machine.
     """
     context = server_context(identity)
     family, address, dual = listening_place(host)
@@ -306,7 +324,10 @@ async def serve(
 
 
 def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter, alpn: str) -> str:
-    """Return the fingerprint of the certificate that the handshake just proved."""
+    """Return the fingerprint of the certificate that the relay showed in the handshake.
+
+    Raises LocalError if the peer didn't agree to the protocol `alpn`, so that it is no jamrelay.
+    """
     tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
     if tls.selected_alpn_protocol() != alpn:
         raise LocalError(f"{endpoint} answered with TLS, but not as a jamrelay: is the port right?")
@@ -316,7 +337,8 @@ def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter, alpn: 
 
 
 def _tune(sock: socket.socket) -> None:
-    """Send small payloads at once, and notice a vanished peer."""
+    """Set options of a TCP socket: the kernel sends small payloads at once and notices a peer that
+    vanished."""
     # The peer may be gone by now. Some systems report that here, and reading reports it anyway.
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

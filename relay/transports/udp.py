@@ -1,9 +1,9 @@
-"""UDP socket of the event plane: non-blocking, drained in batches, with the kernel's receive instants.
+"""UDP socket for events: non-blocking, read in batches, with the instants at which the kernel received them.
 
-A shell. It knows nothing of seals or rooms. Bounds: DRAIN_MAX datagrams a wake-up, so that timers and control
-messages get their turn. Only the kernel queues datagrams, and its buffer drops what overflows.
-Draining the socket ourselves costs 2.8-4.5 times less than asyncio-dgram (measured), and an ICMP error of one
-dead peer cannot fail a later call.
+A shell. It knows nothing of seals or rooms. Bound: it reads at most DRAIN_MAX datagrams in one wake-up, so
+that timers and control messages aren't kept waiting. Only the kernel queues datagrams, and it drops those
+that don't fit its buffer. Reading the socket ourselves costs 2.8-4.5 times less CPU than asyncio-dgram
+(measured). And an ICMP error caused by one dead peer cannot make a later call fail.
 """
 
 import asyncio
@@ -24,13 +24,15 @@ from relay.wire.errors import LocalError
 log = logging.getLogger(__name__)
 
 DRAIN_MAX = 64
-"""Datagrams taken in one wake-up, about 0.3 ms of work."""
+"""Most datagrams read in one wake-up, which takes about 0.3 ms."""
 
 BUFFER_BYTES = 1 << 20
-"""Kernel buffer requested for each direction: half a second at 2,000 datagrams of 1 kB a second."""
+"""Size of the buffer requested from the kernel for each direction: half a second at 2,000 datagrams of 1 kB a
+second."""
 
 STAMP_AGE_NS_MAX = 10 * 1_000_000_000
-"""A receive stamp older than this, or in the future, only shows that the wall clock was stepped meanwhile."""
+"""Greatest age (ns) of a kernel's receive stamp that is believed. An older stamp, or one in the future, only
+shows that the wall clock was set since."""
 
 # Python 3.11 has no name for it. 35 is Linux's value on every architecture but SPARC and PA-RISC. The kernel
 # answers with a pair of native longs, even where time_t is wider.
@@ -40,30 +42,32 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SP
 
 
 class Received(NamedTuple):
-    """A received datagram. A named tuple, since a frozen dataclass takes three times as long to make."""
+    """A received datagram. It is a named tuple, since making a frozen dataclass takes three times as long."""
 
     payload: bytes
     source: Address
     received_local_ns: int
-    """When it reached this host, by the clock of time.monotonic_ns()."""
+    """The instant at which it reached this host, ns of time.monotonic_ns()."""
 
 
 @dataclass(slots=True)
 class SocketCounts:
-    """Running totals of a socket: datagrams sent, received and failed."""
+    """How many datagrams a socket has received, dropped, sent, and failed to send since it was made."""
 
     received: int = 0
     oversized: int = 0
-    """Received and dropped, because longer than any datagram of ours."""
+    """Datagrams received but dropped, because they were longer than any datagram of ours."""
     receive_errors: int = 0
     sent: int = 0
     would_block: int = 0
-    """Not sent: the kernel's buffer was full."""
+    """Datagrams not sent, because the kernel's buffer was full."""
     send_errors: int = 0
-    """Not sent: no route, an ICMP error of an earlier datagram, a local firewall."""
+    """Datagrams not sent for another reason: no route, an ICMP error caused by an earlier datagram, or a
+    local firewall."""
 
     def named(self, of: str) -> dict[str, int]:
-        """Return all counts by name, for the statistics. of: the socket's name, used as prefix."""
+        """Return all counts by name, for the statistics. of: the socket's name, which begins each count's
+        name."""
         return {f"{of}_{name}": count for name, count in asdict(self).items()}
 
 
@@ -73,10 +77,9 @@ class DatagramSocket:
     def __init__(
         self, on_datagrams: Callable[[list[Received]], None], *, longest: int = MAX_DATAGRAM_BYTES
     ) -> None:
-        """Call `on_datagrams` once a wake-up with all that came, so that answers to one peer can be joined.
-
-        longest: bytes. A longer datagram is counted and dropped.
-        """
+        """on_datagrams: called once in each wake-up with all datagrams that came, so that several answers to
+        one peer can share a datagram. longest: most bytes of a datagram; a longer one is counted and
+        dropped."""
         self._on_datagrams = on_datagrams
         self._longest = longest
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -85,13 +88,13 @@ class DatagramSocket:
 
     @property
     def port(self) -> int:
-        """The UDP port bound to."""
+        """The UDP port that the socket is bound to."""
         return int(self._bound().getsockname()[1])
 
     def bind(self, host: str = "", port: int = 0) -> None:
-        """Bind and start receiving. host "" is every address, both families; port 0 is any free one.
+        """Bind and start receiving. host "" means every address, of both families; port 0 means any free one.
 
-        Raises LocalError if the port is taken or the host isn't this machine's.
+        Raises LocalError if the port is taken or the host isn't an address of this machine.
         """
         assert self._socket is None, "bound already"
         family, address, dual = listening_place(host)
@@ -112,7 +115,7 @@ class DatagramSocket:
         log.debug("= udp bound port=%d dual=%s", self.port, dual)
 
     def adopt(self, sock: socket.socket) -> None:
-        """Start receiving on a bound socket. `close` closes it too."""
+        """Start receiving on a socket that is bound already. `close` will close it too."""
         assert self._socket is None, "bound already"
         sock.setblocking(False)
         if sys.platform == "linux":
@@ -127,7 +130,8 @@ class DatagramSocket:
         return found[0][1]
 
     def send(self, payload: bytes, to: Address) -> None:
-        """Send a datagram now or not at all. Failures are counted, never raised, as is usual with UDP."""
+        """Send a datagram now or not at all. Failures are counted and never raised, since UDP promises
+        nothing."""
         sock = self._socket
         if sock is None:
             self.counts.send_errors += 1
@@ -183,10 +187,11 @@ class DatagramSocket:
 
 
 def received_local_ns(stamp_ns: int | None, now: sources.Reading) -> int:
-    """Return a receive instant on the monotonic clock (ns), from the kernel's stamp on the wall clock (ns).
+    """Return the instant (ns of the monotonic clock) at which a datagram was received.
 
-    now: both clocks, read after the stamp was made. Without a stamp, or with one that only a stepped wall
-    clock explains, the result is now's instant, which is too late by the time that the datagram waited.
+    stamp_ns: the kernel's receive stamp, ns of the wall clock; None if there is none. now: both clocks, read
+    after the stamp was made. If there is no stamp, or STAMP_AGE_NS_MAX rules it out, the instant of `now` is
+    returned. It is too late by the time for which the datagram waited in the kernel.
     """
     if stamp_ns is None or not 0 <= now.wall_ns - stamp_ns <= STAMP_AGE_NS_MAX:
         return now.local_ns
