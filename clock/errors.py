@@ -1,9 +1,12 @@
-"""Errors of the clock. `clock` imports nothing else of this repository, so they have no common base there."""
+"""Errors of the clock. Since `clock` imports nothing else of this repository, they don't derive from its
+other errors."""
 
 
 class BadSample(Exception):
-    """The exchange is impossible, or the datagram is no valid answer. Count it and drop it."""
+    """The times of an exchange are impossible, or a datagram is no valid answer. Callers count it and drop
+    it."""
 
 
 class NotLocked(RuntimeError):
-    """Session time was asked for before the first lock. A bug of ours: callers check `locked` first."""
+    """Session time was asked for before it exists. That is a bug of ours: callers must check `locked`
+    first."""

@@ -1,6 +1,8 @@
-"""Four-timestamp NTP exchanges in NTP's own format.
+"""NTP exchanges: requests and answers in NTP's own format, and the offset that four timestamps give.
 
-Pure. Timestamps are 64-bit NTP integers and survive bit by bit. Source: RFC 5905, sections 7.3 and 8.
+Pure. t1: we send a request. t2: the server receives it. t3: the server answers. t4: we receive the answer.
+Timestamps are 64-bit NTP integers, and no bit of them is lost by encoding and decoding. Source: RFC 5905,
+sections 7.3 and 8.
 """
 
 import struct
@@ -16,22 +18,26 @@ VERSION = 4
 ACCEPTED_VERSIONS = (3, 4)
 
 LOCAL_CLOCK_STRATUM = 10
-"""The customary stratum of a server without an upstream, so that clients prefer better servers."""
+"""The stratum that an NTP server usually claims if it follows no other server. Because of it clients prefer
+better servers."""
 LOCAL_CLOCK_ID = 0x7F7F0101
-"""127.127.1.1: the customary reference id of an undisciplined local clock, never a client's address."""
+"""The reference id that an NTP server usually claims for its own local clock: 127.127.1.1. It is never a
+client's address."""
 
 PRECISION = -20
-"""log2 of the clock's precision in s: about 1 µs, the cost of reading the clock from Python."""
+"""Base-2 logarithm of the clock's precision in s. It means about 1 µs, the time that Python needs to read the
+clock."""
 
 ROOT_DISPERSION_S = 0.01
-"""Default root dispersion: a host whose clock is kept by NTP is seldom worse than 10 ms."""
+"""Default for the greatest error (s) that a server claims for its clock (NTP's root dispersion). The clock of
+a host that runs NTP is seldom wrong by more than 10 ms."""
 
 UNSYNCHRONIZED = 3
-"""Leap indicator by which a server declares that it has no valid time."""
+"""The value of NTP's leap indicator by which a server says that it has no valid time."""
 
 TOLERANCE_TICKS = 43_000
-"""10 µs. A kernel's wall-clock stamp, converted to local time, is off by a few µs, so on a very short path
-a delay can come out slightly below 0."""
+"""How far below 0 a measured delay may be (ticks; 10 µs). A kernel's wall-clock stamp is wrong by a few µs
+after its conversion to local time. So on a very short path the measured delay can be slightly below 0."""
 
 # ntplib keeps timestamps as floats, which moves them by up to 238 ns. Clients refuse an origin that isn't
 # echoed bit by bit. So ntplib handles the header, and these structs the timestamps.
@@ -43,7 +49,8 @@ _TIMESTAMP = struct.Struct("!Q")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A server's answer: t1 as sent by us, t2 and t3 (all 64-bit NTP), and the quality the server claims."""
+    """A server's answer. Its timestamps t1 (as we sent it), t2 and t3 are 64-bit NTP integers. The other
+    fields are the quality that the server claims for its clock."""
 
     origin: int
     receive: int
@@ -57,13 +64,15 @@ class Answer:
 def offset_and_delay(
     t1: int, t2: int, t3: int, t4: int, *, tolerance: int = TOLERANCE_TICKS
 ) -> tuple[int, int]:
-    """Return (offset, delay) of one exchange; offset > 0 means the remote clock is ahead.
+    """Return (offset, delay) of one exchange. offset > 0: the remote clock is ahead.
 
-    t1, t4: local send, receive instants. t2, t3: remote receive, send instants. All arguments and results
-    have one unit: ticks (2**-32 s), or the unit of the given `tolerance`. A delay between -tolerance and 0
-    counts as 0.
-    Raises BadSample if the delay is below -tolerance, or if either side received and sent in the wrong
-    order. Source: RFC 5905, section 8.
+    t1: the request is sent, t4: the answer is received, both by the local clock. t2: the request is received,
+    t3: the answer is sent, both by the remote clock. All arguments and results have the same unit: ticks
+    (2**-32 s), or another one in which `tolerance` is given too. A delay between -tolerance and 0 counts as
+    0.
+
+    Raises BadSample if the delay is below -tolerance, or if a side sent and received in the wrong order.
+    Source: RFC 5905, section 8.
     """
     delay = (t4 - t1) - (t3 - t2)
     if delay < -tolerance:
@@ -74,12 +83,15 @@ def offset_and_delay(
 
 
 def is_client_request(data: bytes) -> bool:
-    """Return whether this is a plain NTP request: exactly 48 bytes, mode 3, version 3 or 4."""
+    """Return whether these bytes are a plain NTP request: exactly 48 bytes, mode 3, version 3 or 4."""
     return len(data) == NTP_BYTES and data[0] & 7 == CLIENT and data[0] >> 3 & 7 in ACCEPTED_VERSIONS
 
 
 def client_request(transmit: int) -> bytes:
-    """Return a request of 48 bytes. The answer's origin repeats `transmit` (64 bits) bit by bit."""
+    """Return an NTP request of 48 bytes.
+
+    transmit: any number of 64 bits. The answer repeats it as its origin, so that it can be matched.
+    """
     header = bytearray(ntplib.NTPPacket(version=VERSION, mode=CLIENT).to_data())
     _TIMESTAMP.pack_into(header, _TRANSMIT_AT, transmit)
     return bytes(header)
@@ -98,10 +110,11 @@ def server_answer(
 ) -> bytes:
     """Return the answer (48 bytes, mode 4, the request's version) to a client's request.
 
-    receive, transmit: t2 and t3 by our clock, 64-bit NTP. reference: when our clock was last set or
-    checked, by default `receive`. The stratum (1..15), reference_id, root_delay_s and root_dispersion_s
-    describe the quality of our clock; clients choose their server by them.
-    Raises BadSample unless `is_client_request` accepts the request.
+    receive: t2, the instant by our clock at which we received the request. transmit: t3, the instant at which
+    we send the answer. reference: the instant at which our clock was last set or checked, by default
+    `receive`. All three are 64-bit NTP integers. stratum (1 to 15), reference_id, root_delay_s and
+    root_dispersion_s describe the quality of our clock; clients choose their server by them. Raises BadSample
+    unless `is_client_request` accepts the request.
     """
     if not is_client_request(request):
         raise BadSample(f"not an NTP request: {len(request)} bytes")
@@ -122,8 +135,9 @@ def server_answer(
 def parse_answer(data: bytes) -> Answer:
     """Return a server's answer, decoded. Bytes after the first 48 are ignored.
 
-    Raises BadSample if it isn't an answer, or if the server has no valid time (kiss of death included).
-    The caller must check that `origin` is one of its own: see `Poller.answered`.
+    Raises BadSample if the bytes are no answer, or if the server says that it has no valid time or won't
+    answer (NTP's kiss of death). The caller must check that the answer's `origin` is that of a request of its
+    own, as `Poller.answered` does.
     """
     if len(data) < NTP_BYTES or data[0] & 7 != SERVER or data[0] >> 3 & 7 not in ACCEPTED_VERSIONS:
         raise BadSample(f"not an NTP answer: {len(data)} bytes")

@@ -1,12 +1,14 @@
-"""Filter over the last exchanges: the bounds between which the session clock lies.
+"""Filter over the last exchanges: the bounds between which the offset of the session clock lies.
 
-Pure. An exchange bounds the offset from both sides, however asymmetric the path: the remote clock read t2
-after we sent at t1, and t3 before we received at t4, so t3 - t4 <= offset <= t2 - t1. The width is the delay,
-so the exchange with the least delay bounds best (RFC 5905, section 10). The best upper and the best lower
-bound of *different* exchanges are better still, because uplink and downlink queues are independent. The
-estimate is the middle of the two. Bounds widen with their age (dispersion): quickly for the hard bounds,
-slowly for the estimate, which therefore looks back further. Exchanges of one second are merged into their
-best bounds. Bound: `SAMPLES_KEPT` such seconds.
+Pure. The offset is session time minus local time, each counted from an origin. An exchange bounds it from
+both sides, however asymmetric the path is. The remote clock showed t2 after we had sent at t1, and t3 before
+we received at t4. So t3 - t4 <= offset <= t2 - t1. The distance of these bounds is the delay, so the exchange
+with the least delay bounds best (RFC 5905, section 10). The best upper and the best lower bound of
+*different* exchanges are better still, because the queues on uplink and downlink are independent.
+
+The estimate is the middle of the two bounds. Bounds widen with their age (dispersion). They are taken twice:
+as hard bounds, which widen quickly, and for the estimate, where they widen slowly, so that older exchanges
+help too. The exchanges of one second are merged into their best bounds. Limit: `SAMPLES_KEPT` such seconds.
 """
 
 from collections import deque
@@ -15,39 +17,43 @@ from itertools import islice
 from math import inf, sqrt
 
 SAMPLES_KEPT = 320
-"""Five minutes, for the estimate: the least of many queues is nearer to an empty one. Example: lognormal
-queues of 20 ms up and 8 ms down. After one minute the error is 2 ms at p99, after five minutes half that."""
+"""Seconds of exchanges used for the estimate, about five minutes. The shortest of many queues is nearer to an
+empty one. Example: lognormal queues of 20 ms on the uplink and 8 ms on the downlink. The p99 of the error is
+2 ms after one minute, and half that after five minutes."""
 BOUNDING = 64
-"""One minute, for the hard bounds. Beyond it dispersion (15 ppm * 60 s = 0.9 ms) outweighs the gain of
-another lucky exchange on any playable path. A short window also forgets a changed route soon."""
+"""Seconds of exchanges used for the hard bounds, about one minute. An older exchange has widened by more than
+0.9 ms (15 ppm * 60 s). On any path fit for playing that outweighs the gain from a shorter delay. With so few
+exchanges a changed route is also forgotten soon."""
 MERGED_NS = 950_000_000
-"""Exchanges that begin within this time (ns) count as one second's."""
+"""Exchanges that begin within this time (ns) of each other are merged as those of one second."""
 
 DISPERSION_PPM = 15
-"""How fast a hard bound loosens, beside the known error of the rate. Source: RFC 5905, PHI."""
+"""How fast a hard bound widens with its age, ppm, in addition to the known error of the rate. Source: RFC
+5905, PHI."""
 LIKELY_PPM = 3
-"""How far a crystal wanders within minutes, beside the error of its rate. Older exchanges lose their weight
-in the estimate at this pace."""
+"""How fast a bound widens with its age for the estimate, ppm, in addition to the error of the rate. It is how
+far the rate of a crystal changes within minutes. So older exchanges slowly lose weight in the estimate."""
 
 JITTER_SAMPLES = 8
-"""Jitter is computed over the last eight exchanges, like RFC 5905's register."""
+"""Exchanges over which jitter is computed, the last eight as in RFC 5905."""
 
 STEPPED_NS = 5_000_000
-"""Least shift (ns) of both bounds that counts as a step. Lopsided queues of 20 ms move the bounds of a minute
-by less than 2 ms."""
+"""A clock counts as stepped if both bounds of a minute moved by more than this (ns) in the same direction.
+Queues of 20 ms in only one direction move the bounds of a minute by less than 2 ms."""
 
 GRAIN_NS = 10_000
-"""Bounds that miss each other by less than 10 µs still agree: a kernel's wall-clock stamps are off by a few
-µs after conversion to local time."""
+"""Two intervals that don't overlap still agree if the gap between them is at most this (ns; 10 µs). A
+kernel's wall-clock stamps are wrong by a few µs after their conversion to local time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One exchange, or the best bounds of several. `lower_ns` <= offset <= `upper_ns`.
+    """One exchange, or the best bounds of several merged ones. `lower_ns` <= offset <= `upper_ns`.
 
-    sent_ns, received_ns: local clock. Of several, the upper bound belongs to the exchange sent at `sent_ns`,
-    the lower to the one received at `received_ns`. offset > 0: the session clock is ahead. Offsets are
-    relative to the origin that the discipline chose.
+    offset > 0: the session clock is ahead of the local clock, both counted from the origin that the
+    discipline chose. sent_ns: local instant of sending the request. received_ns: local instant of receiving
+    the answer. Of merged exchanges, the upper bound is that of the exchange sent at sent_ns, and the lower
+    bound that of the exchange received at received_ns.
     """
 
     sent_ns: int
@@ -55,28 +61,31 @@ class Sample:
     lower_ns: int
     upper_ns: int
     first_ns: int | None = None
-    """The first send instant of several exchanges; None for a single one."""
+    """The local instant (ns) at which the first of the merged exchanges was sent; None for a single one."""
     least_delay_ns: int | None = None
-    """The least delay of several exchanges; None for a single one."""
+    """The least delay (ns) of the merged exchanges; None for a single one."""
 
     @property
     def delay_ns(self) -> int:
-        """Return the round trip less the time that the remote side took, ns."""
+        """The round trip without the time that the remote side took, ns. Of merged exchanges the least."""
         return self.upper_ns - self.lower_ns if self.least_delay_ns is None else self.least_delay_ns
 
     @property
     def began_ns(self) -> int:
-        """The send instant (local ns) of the exchange, or of the first of several."""
+        """The local instant (ns) at which the exchange, or the first of the merged ones, was sent."""
         return self.sent_ns if self.first_ns is None else self.first_ns
 
     @property
     def offset_ns(self) -> float:
-        """Return the offset (ns) under the assumption that both directions took equally long."""
+        """The offset (ns) if both directions took equally long."""
         return (self.upper_ns + self.lower_ns) / 2
 
 
 def best_of(one: Sample, other: Sample) -> Sample:
-    """Return the better upper and the better lower bound of two exchanges that are close in time."""
+    """Return two exchanges merged: the smaller upper bound and the greater lower bound of the two.
+
+    one: the earlier of the two; they must be close in time.
+    """
     upper, lower = min(one, other, key=lambda s: s.upper_ns), max(one, other, key=lambda s: s.lower_ns)
     return replace(
         upper, received_ns=lower.received_ns, lower_ns=lower.lower_ns, first_ns=one.began_ns,
@@ -93,41 +102,45 @@ class Interval:
 
     @property
     def middle_ns(self) -> float:
-        """Return the estimate, ns."""
+        """The middle of the bounds (ns), which is the estimate of the offset."""
         return (self.lower_ns + self.upper_ns) / 2
 
     @property
     def radius_ns(self) -> float:
-        """Return how far the estimate may be off, ns."""
+        """By how much the middle may be wrong, ns: half the distance of the bounds, at least `GRAIN_NS` /
+        2."""
         return max((self.upper_ns - self.lower_ns) / 2, GRAIN_NS / 2)
 
     def agrees_with(self, other: "Interval") -> bool:
-        """Return whether some offset lies in both intervals, within `GRAIN_NS`."""
+        """Return whether the intervals overlap, or the gap between them is at most `GRAIN_NS`."""
         return self.lower_ns <= other.upper_ns + GRAIN_NS and other.lower_ns <= self.upper_ns + GRAIN_NS
 
     @property
     def width_ns(self) -> float:
-        """Return the distance of the bounds, ns."""
+        """The distance between the two bounds, ns."""
         return self.upper_ns - self.lower_ns
 
     def is_beside(self, other: "Interval") -> bool:
-        """Return whether both bounds lie on the same side of the other's by more than `STEPPED_NS`.
+        """Return whether both bounds exceed those of the other, or both are below them, by over `STEPPED_NS`.
 
-        Queues don't cause that; a clock that stepped by less than a round trip does.
+        Queues don't cause that; a clock that was stepped by less than a round trip does.
         """
         by_ns = (self.lower_ns - other.lower_ns, self.upper_ns - other.upper_ns)
         return min(by_ns) > STEPPED_NS or max(by_ns) < -STEPPED_NS
 
     def and_also(self, other: "Interval") -> "Interval":
-        """Return the intersection. Its bounds cross by up to `GRAIN_NS` if the intervals only just agree."""
+        """Return the intersection of two intervals that agree.
+
+        If there is a gap of up to `GRAIN_NS` between them, its lower bound is above its upper bound.
+        """
         return Interval(max(self.lower_ns, other.lower_ns), min(self.upper_ns, other.upper_ns))
 
 
 def project(sample: Sample, at_ns: int, *, rate: float, rate_error: float) -> Interval:
-    """Return the bounds that an exchange sets at another local instant.
+    """Return the hard bounds that an exchange sets for the offset at the local instant at_ns.
 
-    rate: session seconds gained per local second. rate_error: how far the rate may be off, in addition to
-    `DISPERSION_PPM`. Both are plain ratios: 1e-6 is 1 ppm.
+    rate: by how many seconds session time gains on local time in a local second. rate_error: by how much that
+    may be wrong, in addition to `DISPERSION_PPM`. Both are plain ratios: 1e-6 is 1 ppm.
     """
     growth = rate_error + DISPERSION_PPM * 1e-6
     since_sent_ns, since_received_ns = at_ns - sample.sent_ns, at_ns - sample.received_ns
@@ -138,8 +151,10 @@ def project(sample: Sample, at_ns: int, *, rate: float, rate_error: float) -> In
 
 
 def take_in(samples: deque[Sample], sample: Sample, *, merge: bool) -> None:
-    """Append an exchange to `samples` (oldest first). merge: combine it with the last one of the same
-    second."""
+    """Append an exchange to `samples`, of which the oldest is first.
+
+    merge: if the last sample is from the same second, merge the exchange with it instead.
+    """
     last = samples[-1] if samples and merge else None
     if last is not None and abs(sample.sent_ns - last.began_ns) < MERGED_NS:
         samples[-1] = best_of(last, sample)
@@ -148,7 +163,7 @@ def take_in(samples: deque[Sample], sample: Sample, *, merge: bool) -> None:
 
 
 class OffsetFilter:
-    """The last exchanges, and their common bounds on the offset."""
+    """The last exchanges, and the bounds that they together set for the offset."""
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
@@ -159,37 +174,39 @@ class OffsetFilter:
         return len(self._samples)
 
     def add(self, sample: Sample, *, merge: bool = False) -> None:
-        """Add an exchange. merge: combine it with those of the same second; False keeps it apart."""
+        """Add an exchange. merge: merge it with those of the same second; False: keep it apart."""
         take_in(self._samples, sample, merge=merge)
         self._rtt_min_ns = None
 
     def clear(self) -> None:
-        """Drop all exchanges: the clock on the other side is a different one now."""
+        """Drop all exchanges, because the clock on the other side is a different one now."""
         self._samples.clear()
         self._rtt_min_ns = None
 
     def interval(self, at_ns: int, *, rate: float, rate_error: float) -> Interval:
         """Return the hard bounds of the session clock's offset at a local instant (ns).
 
-        Exchanges are combined from the newest back to the first that contradicts the later ones: since then
-        one of the clocks ran differently than assumed. Needs at least one exchange.
+        Exchanges are combined from the newest backwards, until one contradicts the newer ones. A
+        contradiction means that a clock has run differently than assumed since then. rate, rate_error: as for
+        `project`. There must be at least one exchange.
         """
         return self._common(at_ns, slice(BOUNDING), rate, rate_error, DISPERSION_PPM)
 
     def estimate_ns(self, at_ns: int, *, rate: float, rate_error: float, bounds: Interval) -> float:
-        """Return the most likely offset (ns) at a local instant (ns), limited to the given hard bounds.
+        """Return the most likely offset (ns) at a local instant (ns) that lies within the given hard bounds.
 
-        Needs at least one exchange.
+        rate, rate_error: as for `project`. There must be at least one exchange.
         """
         likely = self._common(at_ns, slice(SAMPLES_KEPT), rate, rate_error, LIKELY_PPM)
         return min(max(likely.middle_ns, bounds.lower_ns), max(bounds.lower_ns, bounds.upper_ns))
 
     def forget_before_step(self, at_ns: int, *, rate: float, rate_error: float) -> bool:
-        """Drop all but the last minute if a clock stepped just before it. Return whether one did.
+        """If a clock was stepped a minute ago, drop the exchanges from before. Return whether that was so.
 
-        A step of less than a round trip shows as different bounds of the last minute and the minute before.
-        Queues that stood for a minute on the uplink and then on the downlink look alike, except that they
-        lengthen the round trip. Call this about once a second.
+        A step of less than a round trip shows because the bounds of the last minute differ from those of the
+        minute before. A queue that lasted a minute on the uplink, followed by one on the downlink, has the
+        same effect on the bounds, but also lengthens the round trip. Call this about once a second. at_ns:
+        the present, local ns.
         """
         if len(self._samples) < 2 * BOUNDING:
             return False
@@ -224,21 +241,22 @@ class OffsetFilter:
 
     @property
     def since_ns(self) -> int:
-        """Return the local instant (ns) at which the oldest kept exchange began. Needs at least one."""
+        """The local instant (ns) at which the oldest kept exchange was sent. There must be at least one."""
         return self._samples[0].began_ns
 
     @property
     def rtt_min_ns(self) -> int:
-        """Return the least delay of the last minute, ns. Needs at least one exchange."""
+        """The least delay of the last minute's exchanges, ns. There must be at least one exchange."""
         if self._rtt_min_ns is None:
             last = islice(reversed(self._samples), BOUNDING)
             self._rtt_min_ns = max(min(sample.delay_ns for sample in last), 0)
         return self._rtt_min_ns
 
     def jitter_ns(self, *, rate: float) -> float:
-        """Return the scatter (ns, RMS) of recent offsets about that of the least delay.
+        """Return how much the offsets of the last exchanges scatter (ns, RMS) about that of the least delay.
 
-        Merged exchanges count as the best of their second. Source: RFC 5905, section 10.
+        Merged exchanges count as one exchange with their best bounds. rate: as for `project`. Source: RFC
+        5905, section 10.
         """
         recent = list(islice(reversed(self._samples), JITTER_SAMPLES))
         if len(recent) < 2:

@@ -1,6 +1,6 @@
-"""Readings and lines: how the local clock relates to wall time and to session time.
+"""Readings and lines: conversions between local time, wall time and session time.
 
-Pure. All arithmetic is in integers, so a conversion is off by its last rounding only.
+Pure. All arithmetic is in integers, so the only error of a conversion is its last rounding.
 
 *Local* is this host's monotonic clock, ns. *Wall* is its Unix time, ns. *Session* is the room's time, a
 64-bit NTP timetag: seconds since 1900 << 32 | fraction. A tick is 2**-32 s, 0.23 ns.
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 NS_PER_S = 1_000_000_000
 
 PPT_PER_UNIT = 10**12
-"""Rates are whole parts per 10**12 (ppt). Rounding by 0.5 ppt costs 2 ns in an hour."""
+"""Rates are whole numbers of parts per 10**12 (ppt). Rounding a rate by 0.5 ppt makes an error of 2 ns in an
+hour."""
 
 LINES_KEPT = 1_200
-"""At two lines a second these cover the last ten minutes. Older instants are extrapolated."""
+"""Lines that a timeline keeps. At two lines a second these cover the last ten minutes. Older instants are
+converted by the oldest line."""
 
 
 def ticks_from_ns(duration_ns: int) -> int:
@@ -31,32 +33,36 @@ def ns_from_ticks(duration: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One simultaneous reading of both clocks of this host: monotonic ns and Unix ns."""
+    """The times that both clocks of this host showed at one instant.
+
+    local_ns: the monotonic clock, ns. wall_ns: Unix time, ns.
+    """
 
     local_ns: int
     wall_ns: int
 
     @property
     def local_s(self) -> float:
-        """The monotonic clock, s. Timers use it, since no step of session time moves it."""
+        """The monotonic clock's reading in s. Timers use it, since a step of session time doesn't change
+        it."""
         return self.local_ns / 1e9
 
 
 def wall_from_local(local_ns: int, reading: Reading) -> int:
-    """Return the Unix time (ns) of a local instant (ns), by a fresh reading of both clocks."""
+    """Return the Unix time (ns) of a local instant (ns). reading: a recent one of both clocks."""
     return reading.wall_ns + (local_ns - reading.local_ns)
 
 
 def local_from_wall(wall_ns: int, reading: Reading) -> int:
-    """Return the local instant (ns) of a Unix time (ns), by a fresh reading of both clocks."""
+    """Return the local instant (ns) of a Unix time (ns). reading: a recent one of both clocks."""
     return reading.local_ns + (wall_ns - reading.wall_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Session time as a straight function of local time, from `local_ns` on.
+    """Session time as a linear function of local time. At local_ns it is `session`.
 
-    `rate_ppt` > 0: session time runs faster than the local clock (parts per 10**12).
+    rate_ppt: how much faster than the local clock it runs, in parts per 10**12; < 0: slower.
     """
 
     local_ns: int
@@ -64,7 +70,7 @@ class Line:
     rate_ppt: int
 
     def session_at(self, local_ns: int) -> int:
-        """Return the timetag of a local instant, rounded down to a tick."""
+        """Return the session timetag of a local instant (ns), rounded down to a tick."""
         return self.session + ((local_ns - self.local_ns) * self._ticks()) // _NS_TIMES_PPT
 
     def local_at(self, session: int) -> int:
@@ -73,7 +79,7 @@ class Line:
         return self.local_ns + ((session - self.session) * _NS_TIMES_PPT + per // 2) // per
 
     def _ticks(self) -> int:
-        """Return ticks in 10**21 ns."""
+        """Return how many ticks session time advances in 10**21 ns of local time."""
         return (PPT_PER_UNIT + self.rate_ppt) << 32
 
 
@@ -83,8 +89,8 @@ _NS_TIMES_PPT = NS_PER_S * PPT_PER_UNIT
 class Timeline:
     """Session time as a continuous, strictly increasing function of local time, made of straight lines.
 
-    A bend changes only later instants, so a conversion of a past instant never changes.
-    Bound: `LINES_KEPT` lines.
+    A bend (a point from which other lines hold) changes only later instants, so the conversion of a past
+    instant never changes. Bound: `LINES_KEPT` lines.
     """
 
     def __init__(self, line: Line) -> None:
@@ -93,11 +99,11 @@ class Timeline:
 
     @property
     def bent_at_ns(self) -> int:
-        """The local instant (ns) of the last bend. Conversions of earlier instants no longer change."""
+        """The local instant (ns) of the last bend. Conversions of earlier instants can't change any more."""
         return self._bent_at_ns
 
     def session_at(self, local_ns: int) -> int:
-        """Return the timetag of a local instant (ns). `local_at` turns it back into the same instant."""
+        """Return the session timetag of a local instant (ns). `local_at` converts it back to that instant."""
         return self._lines[self._index_by_local(local_ns)].session_at(local_ns)
 
     def local_at(self, session: int) -> int:
@@ -106,9 +112,10 @@ class Timeline:
         return self._lines[max(index, 0)].local_at(session)
 
     def bend(self, at_local_ns: int, *, slewed_ppt: int, for_ns: int, rate_ppt: int) -> None:
-        """Run at `slewed_ppt` from a local instant (ns) on, for `for_ns`, then at `rate_ppt`.
+        """Change the course: run at the rate slewed_ppt for for_ns of local time, then at the rate rate_ppt.
 
-        An instant before the last bend is moved to that bend, so that the past is never rewritten.
+        at_local_ns: local instant (ns) of the change. If it is before the last bend, the change happens at
+        that bend, so that the past never changes. Rates: as for `Line`.
         """
         at_ns = max(at_local_ns, self._bent_at_ns)
         session = self.session_at(at_ns)

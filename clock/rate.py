@@ -1,9 +1,10 @@
-"""Rate of the session clock against the local one, fitted to the shortest delays.
+"""Rate of the session clock against the local one, fitted to the exchanges with the shortest delays.
 
-Pure. Time is cut into stretches. In each stretch the uplink bound is the least t2 - t1, the downlink bound
-the greatest t3 - t4. A line is fitted through the bounds of either direction. The two slopes and the usual
-error of crystals are weighted by their standard errors, so a short or noisy baseline moves the rate little.
-Bound: `SAMPLES_KEPT` seconds that have exchanges.
+Pure. The time of the kept exchanges (the baseline) is cut into stretches. In each stretch the uplink bound is
+the least t2 - t1, and the downlink bound the greatest t3 - t4. One line is fitted through the uplink bounds,
+another through the downlink bounds. The result is a weighted mean of the two slopes and the prior: the rate
+that is believed without them, with the usual error of crystals. Each is weighted by its standard error, so a
+short or noisy baseline moves the rate little. Bound: `SAMPLES_KEPT` seconds that have exchanges.
 """
 
 from collections import deque
@@ -15,39 +16,49 @@ from clock.filter import SAMPLES_KEPT, Sample, take_in
 from clock.model import NS_PER_S
 
 BASELINE_NS_MIN = 30 * NS_PER_S
-"""A shorter baseline measures only jitter (unless `CERTAIN_RATE` holds)."""
+"""Shortest baseline (ns) that is used. A shorter one measures only jitter, unless it meets `CERTAIN_RATE`."""
 CERTAIN_RATE = 20e-6
-"""A shorter baseline counts too if its delay is so small that jitter misleads by no more than this. The delay
-is the greatest of the stretches' least delays. 20e-6 is 20 ppm."""
+"""A baseline shorter than `BASELINE_NS_MIN` is used too if jitter can make the rate wrong by at most this (20
+ppm). That is so if its delay, divided by its length, is at most this. Its delay is the greatest of the
+stretches' least delays."""
 BASELINE_NS_MAX = 300 * NS_PER_S
-"""A longer baseline gains nothing: room temperature changes a crystal's rate within minutes."""
+"""Longest baseline (ns). A longer one gains nothing, because the room's temperature changes a crystal's rate
+within minutes."""
 STRETCHES = 8
-"""Points of each line. Few long stretches serve better than many short ones: the least of many exponential
-delays is a better point. Six degrees of freedom are left to judge how good the line is."""
+"""Number of stretches, so that each line is fitted through so many points. Few long stretches serve better
+than many short ones, because the least of many exponentially distributed delays makes a better point. Eight
+points leave six degrees of freedom to judge how good the line is."""
 
 PRIOR_ERROR = 40e-6
-"""Assumed standard error between two crystals (40 ppm): each is 5-30 ppm off, measured."""
+"""Assumed standard error of the rate between two crystals (40 ppm). Each crystal's rate is wrong by 5-30 ppm,
+measured."""
 
 RATE_MAX = 400e-6
-"""Greatest believed rate, 400 ppm. No crystal is that bad, but a host's own NTP may slew its clock. The limit
-leaves 100 of the 500 ppm for slewing."""
+"""Greatest rate that is believed, 400 ppm. No crystal is so bad, but a host's own NTP may slew its clock. Of
+the 500 ppm by which the session clock may run faster or slower, 100 are left for slewing."""
 
 POINT_ERROR_NS = 2_000
-"""Least standard error of a point (2 us), however well the points lie: scheduling, stamps, rounding."""
+"""Least standard error of a point (2 us), however well the points fit the line. Scheduling, stamps and
+rounding cause it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Session seconds gained per local second, and its standard error (1e-6 is 1 ppm)."""
+    """The rate of the session clock against the local clock, and its standard error.
+
+    rate: by how many seconds session time gains on local time in a local second. error: the standard error of
+    that. Both are plain ratios: 1e-6 is 1 ppm.
+    """
 
     rate: float
     error: float
 
 
 def fit_line(points: Sequence[tuple[float, float]]) -> Rate:
-    """Return the slope of the least-squares line through (x in ns, y in ns), and its standard error.
+    """Return the slope of the least-squares line through points (x in ns, y in ns), and the slope's standard
+    error.
 
-    Needs at least three points. The error is infinite if all x are equal.
+    There must be at least three points. The error is infinite if all x are equal.
     """
     count = len(points)
     mean_x = sum(x for x, _ in points) / count
@@ -69,18 +80,24 @@ class RateFit:
         self._prior = Rate(0.0, PRIOR_ERROR)
 
     def add(self, sample: Sample, *, merge: bool = False) -> None:
-        """Add an exchange. merge: combine it with those of the same second; False keeps it apart."""
+        """Add an exchange. merge: merge it with those of the same second; False: keep it apart."""
         take_in(self._samples, sample, merge=merge)
         while sample.received_ns - self._samples[0].received_ns > BASELINE_NS_MAX:
             self._samples.popleft()
 
     def restart(self, believed: float) -> None:
-        """Drop the exchanges but keep the believed rate as prior: this host's crystal is still the same."""
+        """Drop the exchanges, but take the rate believed so far as the prior.
+
+        This host's crystal is still the same, so its rate is a good first guess.
+        """
         self._samples.clear()
         self._prior = Rate(believed, PRIOR_ERROR)
 
     def forget_before(self, local_ns: int) -> None:
-        """Drop the exchanges before a local instant (ns), and the rate: a clock stepped at that instant."""
+        """Drop the exchanges from before a local instant (ns), at which a clock was stepped.
+
+        The rate believed so far is dropped too, because the step made it wrong.
+        """
         while self._samples and self._samples[0].began_ns < local_ns:
             self._samples.popleft()
         self._prior = Rate(0.0, PRIOR_ERROR)
@@ -88,7 +105,8 @@ class RateFit:
     def estimate(self, about: float) -> Rate:
         """Return the fitted rate, or the prior while the baseline is too short.
 
-        about: the rate believed so far, used to compare delays within a stretch.
+        about: the rate believed so far. Bounds within a stretch are compared as if the clock ran at this
+        rate.
         """
         if not self._samples:
             return self._prior

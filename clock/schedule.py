@@ -1,30 +1,35 @@
-"""Poller: the instants of time requests, and the match of answers to requests.
+"""Poller: decides when to send time requests, and matches answers to requests.
 
-Pure. Each request accepts one answer. A duplicate, a forged or a very late answer matches none.
-Bound: `OUTSTANDING_MAX` open requests.
+Pure. A request that has no answer yet is open, and accepts one answer. A duplicate, a forged or a very late
+answer matches no request. Bound: `OUTSTANDING_MAX` open requests.
 """
 
 from clock.model import NS_PER_S, ticks_from_ns
 
 BURST_REQUESTS = 8
-"""The size of RFC 5905's burst: enough that some requests meet empty queues."""
+"""Requests in a burst, as many as in RFC 5905. That is enough for some of them to meet empty queues."""
 BURST_SPACING_NS = 25_000_000
-"""Short beside the duration of a join, but longer than one queue's backlog, so that the eight requests meet
-different queues."""
+"""Time (ns) between the requests of a burst. It is short compared with the duration of a join, but longer
+than one queue takes to drain, so that the eight requests meet different queues."""
 
 EAGER_ANSWERS = 4
-"""After a burst with fewer answers than this, which a prompt lock needs, eager requests follow."""
+"""If a burst got fewer answers than this, eager requests follow it. So many answers are needed to lock the
+clock promptly."""
 EAGER_REQUESTS = 10
 EAGER_SPACING_NS = 100_000_000
-"""The eager requests take one second at most. A relay that answered none of them isn't there."""
+"""Time (ns) between eager requests. All of them take one second at most. A relay that answered none of them
+isn't there."""
 
 STEADY_SPACING_NS = NS_PER_S // 4
-"""Four requests a second: the best of four meets a shorter queue than one would, for 3.5 kbit/s each way."""
+"""Time (ns) between the requests that follow burst and eager ones: four a second. The luckiest of four meets
+a shorter queue than a single one would. The cost is 3.5 kbit/s in each direction."""
 
 FORGET_AFTER_NS = 3 * NS_PER_S
-"""An answer later than this can be dropped: its error bound would exceed its information."""
+"""A request is forgotten after this time (ns). A later answer is useless, because its error bound would be
+too great."""
 OUTSTANDING_MAX = 64
-"""More than all burst, eager and steady requests of 3 s together."""
+"""Most open requests. In the 3 s until they are forgotten fewer requests are sent, even with a burst and
+eager ones."""
 
 
 class Poller:
@@ -39,14 +44,16 @@ class Poller:
         self._answers = 0
 
     def restart_burst(self, now_local_ns: int) -> None:
-        """Schedule a burst that starts at once. For a join, a wake from sleep, a new epoch of the relay."""
+        """Schedule a burst that starts at once. For a join, when the host wakes from sleep, and for a new
+        epoch of the relay. now_local_ns: the present, local ns."""
         self.next_poll_local_ns = now_local_ns
         self._burst_left = BURST_REQUESTS
         self._eager_left = EAGER_REQUESTS
         self._answers = 0
 
     def sent(self, now_local_ns: int) -> int:
-        """Note a request that leaves at this local instant (t1). Return its 64-bit transmit timestamp."""
+        """Note a request that is sent at the local instant now_local_ns (t1). Return the number of 64 bits to
+        send as its transmit timestamp."""
         self._forget(now_local_ns)
         cookie = ticks_from_ns(now_local_ns) & (2**64 - 1)
         while cookie in self._open:
@@ -58,7 +65,12 @@ class Poller:
         return cookie
 
     def answered(self, origin: int, now_local_ns: int) -> int | None:
-        """Return t1 (local ns) of the request with this origin, and close it; None if no such is open."""
+        """Return t1 (local ns) of the open request that an answer belongs to, and close it; None if there is
+        none.
+
+        origin: the answer's origin, which repeats the request's transmit timestamp. now_local_ns: the
+        present.
+        """
         self._forget(now_local_ns)
         t1_local_ns = self._open.pop(origin, None)
         if t1_local_ns is not None:

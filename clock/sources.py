@@ -7,17 +7,19 @@ from clock.model import Reading, local_from_wall, wall_from_local
 __all__ = ["Reading", "local_from_wall", "read", "wall_from_local"]
 
 TRIES = 4
-"""Attempts at a tight reading. Being scheduled away between two readings is rare, four times in a row hardly
-happens."""
+"""Most attempts to read both clocks closely together. The kernel seldom interrupts the process between the
+two readings, and hardly ever four times in a row."""
 TIGHT_NS = 500
-"""A gap as small as this (ns) ends the attempts: another one would hardly be better."""
+"""If the two readings of the monotonic clock are at most this far apart (ns), no further attempt follows. It
+would hardly be better."""
 
 
 def read() -> Reading:
-    """Return the monotonic and the wall clock as of one instant (ns).
+    """Return what the monotonic clock and the wall clock show at one instant (ns).
 
-    The wall clock is read between two readings of the monotonic clock and matched with their middle. The
-    first attempt within `TIGHT_NS` counts, else the tightest of `TRIES`. The error is at most half the gap.
+    The wall clock is read between two readings of the monotonic clock. Its value is assigned to the middle of
+    those, so the error is at most half the gap between them. The first attempt with a gap of at most
+    `TIGHT_NS` is used, else the one with the smallest gap of `TRIES`.
     """
     tightest_ns, local_ns, wall_ns = 1 << 62, 0, 0
     for _ in range(TRIES):
