@@ -120,7 +120,7 @@ class RoomTuning:
         paths: those of the present members. last_due: the latest due of any judged event, session ticks. now:
         session ticks.
         """
-        if now < self._tuned_at + TUNE_EVERY:
+        if not self.is_due(now):
             return Tuned()
         self._tuned_at = now
         waited = self._waited_for(paths)
@@ -132,6 +132,10 @@ class RoomTuning:
         changed = self.keeper.tune(self._demand(waited), self.headrooms, now, silent=silent)
         changed |= self.set_horizon(paths, now)
         return Tuned(changed, self._words(paths, now))
+
+    def is_due(self, now: int) -> bool:
+        """Return whether `tune` would do anything at the session instant `now`."""
+        return now >= self._tuned_at + TUNE_EVERY
 
     def set_horizon(self, paths: Sequence[Path], now: int) -> bool:
         """Adjust the horizon H to the present members. Return whether it changed enough to be published."""

@@ -62,6 +62,8 @@ class Lead(Facet):
 
     def wake(self, now: int) -> list[Effect]:
         """Tune, if that is due. Return messages to the members whose events the room doesn't wait for."""
+        if not self.tuning.is_due(now):
+            return []  # before the paths are looked at, of members who may all be silent
         was = self._room.judge.timing
         tuned = self.tuning.tune(self.paths(), self._room.judge.last_due, now)
         if tuned.changed:
