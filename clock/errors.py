@@ -3,8 +3,8 @@ other errors."""
 
 
 class BadSample(Exception):
-    """The times of an exchange are impossible, or a datagram is no valid answer. Callers count it and drop
-    it."""
+    """The times of an exchange are impossible, or a datagram is no valid answer. The caller counts it and
+    drops it."""
 
 
 class NotLocked(RuntimeError):

@@ -107,7 +107,7 @@ class Interval:
 
     @property
     def radius_ns(self) -> float:
-        """By how much the middle may be wrong, ns: half the distance of the bounds, at least `GRAIN_NS` /
+        """By how much the middle may be wrong, ns: half the distance of the bounds, but at least `GRAIN_NS` /
         2."""
         return max((self.upper_ns - self.lower_ns) / 2, GRAIN_NS / 2)
 

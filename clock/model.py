@@ -43,8 +43,7 @@ class Reading:
 
     @property
     def local_s(self) -> float:
-        """The monotonic clock's reading in s. Timers use it, since a step of session time doesn't change
-        it."""
+        """The monotonic clock, s. Timers use it, since a step of session time doesn't change it."""
         return self.local_ns / 1e9
 
 

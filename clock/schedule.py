@@ -28,8 +28,8 @@ FORGET_AFTER_NS = 3 * NS_PER_S
 """A request is forgotten after this time (ns). A later answer is useless, because its error bound would be
 too great."""
 OUTSTANDING_MAX = 64
-"""Most open requests. In the 3 s until they are forgotten fewer requests are sent, even with a burst and
-eager ones."""
+"""Greatest number of open requests. In the 3 s until they are forgotten fewer requests are sent, even with a
+burst and eager ones."""
 
 
 class Poller:

@@ -7,8 +7,8 @@ from clock.model import Reading, local_from_wall, wall_from_local
 __all__ = ["Reading", "local_from_wall", "read", "wall_from_local"]
 
 TRIES = 4
-"""Most attempts to read both clocks closely together. The kernel seldom interrupts the process between the
-two readings, and hardly ever four times in a row."""
+"""Greatest number of attempts to read both clocks closely together. The kernel seldom interrupts the process
+between the two readings, and hardly ever four times in a row."""
 TIGHT_NS = 500
 """If the two readings of the monotonic clock are at most this far apart (ns), no further attempt follows. It
 would hardly be better."""

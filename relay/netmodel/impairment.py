@@ -232,8 +232,7 @@ class Impairment:
         self._least_s = self._least_delay_s()
 
     def decide(self, at_s: float, size: int) -> Decision:
-        """Return the decision about a datagram of `size` bytes that is sent at at_s. at_s must never
-        decrease."""
+        """Return the decision about a datagram of `size` bytes sent at at_s, which must never decrease."""
         assert at_s >= self._at_s, f"time ran back from {self._at_s} to {at_s}"
         self._at_s = at_s
         index = self.index
@@ -306,8 +305,7 @@ class Impairment:
         return max(0.0, self._delay_s + added_s)
 
     def _open_from_s(self, at_s: float) -> float:
-        """Return the end (s) of the outage or bad period in which at_s lies; at_s itself if it lies in
-        none."""
+        """Return the end (s) of the outage or bad period in which at_s lies; at_s if it lies in none."""
         if self._outages is not None:
             at_s = self._outages.out_until_s(at_s) or at_s
         if self._bursts is not None:
@@ -315,8 +313,7 @@ class Impairment:
         return at_s
 
     def _stretch(self, at_s: float) -> tuple[float | None, float]:
-        """Return (least delay at at_s, s, and None if all is lost; instant until which that delay holds,
-        s)."""
+        """Return (least delay in s at at_s, None if all is lost; instant in s until which it holds)."""
         delay_s, until_s = self._plain_stretch(at_s)
         if self._bloats is None or delay_s is None:
             return delay_s, until_s

@@ -183,7 +183,8 @@ class OutageLine:
 def between_0_and_1(dice: Random) -> float:
     """Return a random number from the open interval (0, 1).
 
-    `dice.random()` returns 0 once in 2**53 times. Distributions have no value for 0, so it is replaced.
+    `dice.random()` returns 0 once in 2**53 times. The inverses of distributions have no value at 0, so it is
+    replaced.
     """
     return dice.random() or 2.0**-54
 

@@ -27,7 +27,7 @@ from relay.wire.endpoint import Address, Endpoint
 _T = TypeVar("_T")
 
 HELD_MAX = 20_000
-"""Most datagrams held in each direction: two seconds of 10,000 datagrams a second."""
+"""Greatest number of datagrams held in each direction: two seconds of 10,000 datagrams a second."""
 
 HEADERS_IPV4 = 28
 HEADERS_IPV6 = 48
@@ -75,8 +75,7 @@ class ImpairedSocket:
         self._inner.bind(host, port)
 
     def adopt(self, sock: socket.socket) -> None:
-        """Start receiving on a bound socket, like DatagramSocket.adopt. The emulation's time starts at 0
-        now."""
+        """Receive on a bound socket, like DatagramSocket.adopt. The emulation's time starts at 0 now."""
         self._start_ns = time.monotonic_ns()
         self._inner.adopt(sock)
 

@@ -43,8 +43,7 @@ class OneAMinute(logging.Filter):
         self._timer: asyncio.TimerHandle | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a line may be written. To such a line the count of those held back before it is
-        added."""
+        """Return whether a line may be written. Adds to it the count of lines held back before."""
         if record.name not in FLOODABLE or record.levelno < logging.INFO:
             return True
         text = record.getMessage()

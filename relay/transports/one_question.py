@@ -43,8 +43,7 @@ async def ask_admission(
 
 
 async def _ask(endpoint: Endpoint, pins: KnownRelays, question: control.Up) -> control.Down:
-    """Connect, ask one question, and return the answer. Raises LocalError, also if the answer is a
-    refusal."""
+    """Connect, ask one question, and return the answer. Raises LocalError, also for a refusal."""
     stream = await tls.connect(endpoint, pins=pins)
     try:
         stream.send(control.encode(question))

@@ -31,8 +31,7 @@ def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
 
 
 def show_in_plain_signs() -> None:
-    """Make stdout and stderr replace signs that their encoding lacks by ASCII, instead of raising an
-    error."""
+    """Make stdout and stderr print ASCII for signs that their encoding lacks, instead of failing."""
     codecs.register_error(_PLAIN, _in_plain_signs)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -50,8 +49,7 @@ class Commands(click.Group):
     """One of our commands, with its subcommands. It never ends with a traceback because a write failed."""
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the command. If its output can't be written, print one line on stderr and exit with status
-        1."""
+        """Run the command. If its output can't be written, print a line on stderr and exit with status 1."""
         show_in_plain_signs()
         try:
             return super().main(*args, **options)

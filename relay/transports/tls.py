@@ -33,8 +33,8 @@ EVENTS_ALPN = "jamrelay-events"
 
 PAYLOAD_BYTES_MAX = 1 << 20
 BUFFERED_BYTES_MAX = 4 << 20
-"""Most bytes that wait for a peer to read them. A connection whose peer leaves more unread is closed, since
-that peer would be minutes behind."""
+"""Greatest number of bytes that wait for a peer to read them. A connection whose peer leaves more unread is
+closed, since that peer would be minutes behind."""
 
 TIMEOUT_S = 3.0
 """Longest wait (s) for the answer of TCP, and then again for the end of the TLS handshake. It leaves TCP time
@@ -43,12 +43,12 @@ for at most three retries if its first segment is lost."""
 _LENGTH_BYTES = 4
 
 DATAGRAMS_WAITING_MAX = 64 << 10
-"""Most unsent bytes on a stream of sealed datagrams. Further datagrams are dropped, as with UDP. These bytes
-are some seconds of music, and events that waited longer would be useless."""
+"""Greatest number of unsent bytes on a stream of sealed datagrams. Further datagrams are dropped, as with
+UDP. These bytes are some seconds of music, and events that waited longer would be useless."""
 
 _NOTSENT_LOWAT = 16 << 10
-"""Most unsent bytes that the kernel takes for a stream of sealed datagrams. Further bytes wait in this
-process, where DATAGRAMS_WAITING_MAX limits them."""
+"""Greatest number of unsent bytes that the kernel takes for a stream of sealed datagrams. Further bytes wait
+in this process, where DATAGRAMS_WAITING_MAX limits them."""
 
 # These make TCP notice a vanished peer. By itself TCP takes hours while nothing is sent (the first three
 # options), and a quarter of an hour while something is (the last, in ms). Both ends notice far sooner that
@@ -84,8 +84,7 @@ def server_context(identity: Credentials) -> ssl.SSLContext:
 
 
 def client_context(alpn: str = ALPN) -> ssl.SSLContext:
-    """Return a bridge's TLS settings. They don't verify the relay, so the caller must check its
-    fingerprint."""
+    """Return a bridge's TLS settings. They verify nothing, so the caller must check the fingerprint."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
@@ -337,8 +336,7 @@ def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter, alpn: 
 
 
 def _tune(sock: socket.socket) -> None:
-    """Set options of a TCP socket: the kernel sends small payloads at once and notices a peer that
-    vanished."""
+    """Set options of a TCP socket: send small payloads without delay, and notice a peer that vanished."""
     # The peer may be gone by now. Some systems report that here, and reading reports it anyway.
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -24,7 +24,7 @@ from relay.wire.errors import LocalError
 log = logging.getLogger(__name__)
 
 DRAIN_MAX = 64
-"""Most datagrams read in one wake-up, which takes about 0.3 ms."""
+"""Greatest number of datagrams read in one wake-up, which takes about 0.3 ms."""
 
 BUFFER_BYTES = 1 << 20
 """Size of the buffer requested from the kernel for each direction: half a second at 2,000 datagrams of 1 kB a
@@ -66,8 +66,7 @@ class SocketCounts:
     local firewall."""
 
     def named(self, of: str) -> dict[str, int]:
-        """Return all counts by name, for the statistics. of: the socket's name, which begins each count's
-        name."""
+        """Return all counts by name, for the statistics. of: the socket's name; each name begins with it."""
         return {f"{of}_{name}": count for name, count in asdict(self).items()}
 
 
@@ -130,8 +129,7 @@ class DatagramSocket:
         return found[0][1]
 
     def send(self, payload: bytes, to: Address) -> None:
-        """Send a datagram now or not at all. Failures are counted and never raised, since UDP promises
-        nothing."""
+        """Send a datagram now or not at all. Failures are counted, never raised, as UDP promises nothing."""
         sock = self._socket
         if sock is None:
             self.counts.send_errors += 1

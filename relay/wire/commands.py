@@ -101,7 +101,7 @@ class Route(StrEnum):
     NOTIFY = "notify"
     """Nowhere: the bridge itself answers, because it is the only client that scsynth notifies."""
     QUIT = "quit"
-    """Nowhere: the message says that the player's Sonic Pi ends, so the bridge leaves."""
+    """Nowhere: the player's Sonic Pi tells scsynth to end, so the bridge leaves the room instead."""
     SWALLOW = "swallow"
     """Nowhere: the message is dropped silently."""
     REFUSE = "refuse"

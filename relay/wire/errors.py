@@ -22,8 +22,7 @@ class MalformedControl(RemoteError):
 
 
 class Refused(RemoteError):
-    """A well-formed message that is not allowed. `reason` is a short word under which refusals are
-    counted."""
+    """A well-formed message that is not allowed. `reason`: a short word by which refusals are counted."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

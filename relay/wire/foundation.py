@@ -31,12 +31,12 @@ BYTES_MAX = 512 * 1024
 VALUE_BYTES = 32
 """Bytes counted for each value in addition to its name and data: for a /n_set command's head, and the due."""
 BEFORE_ALL_NUMBERS = -1
-"""Given instead of an event number to pieces and values from before this epoch of the relay. Every event of
-this epoch is later than they are."""
+"""Stands for the event number of pieces and values that are older than this epoch of the relay. All events of
+this epoch have greater numbers, so they are later."""
 
 _BODY_MAX = MAX_PAYLOAD_BYTES // 2
-"""Most bytes of names and values in one /n_set, half of the longest payload. The other half is for the
-command's head and type tags; the tags take at most half as many bytes as the names and values."""
+"""Greatest size of the names and values in one /n_set, bytes: half of the longest payload. The other half is
+for the command's head and type tags; the tags take at most half as many bytes as the names and values."""
 
 Key = tuple[str, int]
 """Names a piece: ("node", its id) or ("buffer", its number)."""
@@ -96,8 +96,7 @@ class FoundationStore:
         return len(self._pieces)
 
     def concerns(self, kind: Kind, meaning: Meaning, *, founds: bool) -> bool:
-        """Return whether an event of the slot's owner may change the foundation. Not for resets: all of them
-        may.
+        """Return whether an event of the slot's owner may change the foundation. Resets always do.
 
         founds: the event has the flag FOUNDATION, so it makes a node that is never freed. Raises
         MalformedOsc.
@@ -183,8 +182,7 @@ class FoundationStore:
         return Told([piece.payload for _, piece in pieces], values)
 
     def clear(self, up_to: int | None = None) -> None:
-        """Drop the pieces of all events up to the room number `up_to` (None: all pieces), as a slot reset
-        does."""
+        """Drop the pieces of events up to the room number `up_to` (None: all), as a slot reset does."""
         for key in [key for key, one in self._pieces.items() if up_to is None or one.number <= up_to]:
             self._drop(key)
 

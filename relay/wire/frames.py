@@ -27,8 +27,8 @@ CLOCK_BYTES = 48
 """Bytes of a clock frame's body: one NTP packet (RFC 5905, section 7.3), a request or an answer."""
 
 MAX_PAYLOAD_BYTES = MAX_PLAINTEXT_BYTES - _HEAD.size - _JUDGED.size
-"""Most bytes of an event's OSC message. With it the event still fits one datagram after the relay has added
-its verdict."""
+"""Greatest size of an event's OSC message, bytes. With it the event still fits one datagram after the relay
+has added its verdict."""
 
 MAX_NACK_RANGES = 64
 LAST_INSTANT = 2**64 - 2
@@ -38,8 +38,8 @@ MAX_SLOT = 31
 is for nodes that exist on one host only."""
 
 PROBE_BYTES_MIN = _PROBE_DOWN.size
-"""Fewest bytes of a probe's body in either direction. A request must be at least as long as its answer, so
-that nobody can use the relay to amplify traffic."""
+"""Least size of a probe's body in either direction, bytes. A request must be at least as long as its answer,
+so that nobody can use the relay to amplify traffic."""
 PROBE_BYTES_MAX = MAX_PLAINTEXT_BYTES - _HEAD.size
 
 

@@ -21,10 +21,11 @@ from relay.wire.meaning import Meaning
 from relay.wire.ranges import DEADLY, IN_DANGER, LIMITS, LOOSE, STRICT, TOLD_APART, Limit, Limits
 
 NODES_MAX = 4096
-"""Most nodes that a guard remembers. It remembers only nodes of the few synthdefs in `TOLD_APART`, of which a
-busy Sonic Pi makes two a second."""
+"""Greatest number of nodes that a guard remembers. It remembers only nodes of the few synthdefs in
+`TOLD_APART`, of which a busy Sonic Pi makes two a second."""
 GROUPS_MAX = 512
-"""Most groups that a guard remembers. Forgetting one does no harm: it gets the same checks as a known one."""
+"""Greatest number of groups that a guard remembers. Forgetting one does no harm: it gets the same checks as a
+known one."""
 
 _GROUP, _SEVERAL, _UNSEEN, _NAMED = b"group", b"several things", b"unseen", b"named before it was made"
 _OWN = b"of the player's own synthdef"

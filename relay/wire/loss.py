@@ -18,8 +18,8 @@ LOSSY_UNTIL = 0.0005
 """A lossy path stays lossy until the share lost is at most this; a clean one becomes lossy at LOSSY_FROM. The
 two differ so that a path at the limit doesn't change its state with every event."""
 ASKED_MIN = 2
-"""Fewest lost events in the window that make a path lossy. A single one may be chance, and the answer to its
-NACK already repairs it."""
+"""Least number of lost events in the window that make a path lossy. A single one may be chance, and the
+answer to its NACK already repairs it."""
 
 KNOWN_FROM = 300
 """Events that must be sent before a path can count as clean. If hardly one of so many was asked for, less

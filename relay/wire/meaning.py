@@ -73,8 +73,7 @@ class Meaning:
 
     @property
     def synthdef(self) -> str:
-        """The name of the synthdef of the synth that the message makes. Raises Refused if it makes no
-        synth."""
+        """The name of the synthdef that the message plays. Raises Refused if it makes no synth."""
         if self._synthdef is None:
             message = self.message
             if not self.makes_synth or message.tags[:1] != "s":

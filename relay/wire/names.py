@@ -6,7 +6,7 @@ Pure.
 from relay.wire.errors import LocalError
 
 MAX_NAME = 32
-"""Most characters of a name."""
+"""Greatest length of a name, characters."""
 
 
 def cleaned(text: str) -> str:

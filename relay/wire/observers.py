@@ -36,7 +36,7 @@ class Observers:
         return None
 
     async def attend(self, name: str, observing: Awaitable[object]) -> None:
-        """Await an observer that runs as a task. It counts as failed if it raises, but not if it is
+        """Await an observer that is a task. It fails if it raises an exception, but not if it is
         cancelled."""
         try:
             await observing

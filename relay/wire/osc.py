@@ -21,11 +21,11 @@ MAX_DATAGRAM_BYTES = 65_507
 """The greatest UDP payload; scsynth's receive buffer is hardly larger."""
 
 MAX_MESSAGES = 64
-"""Most messages in one datagram. Sonic Pi always sends one. The limit keeps one datagram from filling
-scsynth's queue, which holds 2048 bundles for all members together."""
+"""Greatest number of messages in one datagram. Sonic Pi always sends one. The limit keeps one datagram from
+filling scsynth's queue, which holds 2048 bundles for all members together."""
 
 MAX_DEPTH = 4
-"""Most levels of bundles within bundles, counting the outermost. Sonic Pi sends 1."""
+"""Greatest depth of bundles within bundles, counting the outermost as 1. Sonic Pi sends depth 1."""
 
 BUNDLE_TAG = b"#bundle\0"
 _BUNDLE_HEADER_BYTES = 16
@@ -259,8 +259,7 @@ def _check_text(raw: bytes, start: int, end: int, at: int) -> None:
 
 
 def _check_arrays(tags: bytes, at: int) -> None:
-    """Raise MalformedOsc for unknown type tags, and for arrays on which scsynth's reader would loop for
-    ever."""
+    """Raise MalformedOsc for unknown type tags, and for arrays that would make scsynth loop for ever."""
     inside = False
     for index, tag in enumerate(tags, at):
         if tag == _OPEN and not inside:

@@ -46,15 +46,15 @@ This is shorter than all delays above, or a copy would travel in the same datagr
 
 COPIES_MAX = 8192
 ANSWERED_MAX = 256
-"""Most events that are sent again for one range of a NACK. A receiver that misses more asks again."""
+"""Greatest number of events that are sent again for one range of a NACK. A receiver that misses more asks
+again."""
 RTT_GUESS_S = 0.05
 RTT_S_MAX = 2.0
 NACK_BYTES_MAX = DATAGRAM_BYTES + 3 + 16 * frames.MAX_NACK_RANGES
 
 
 class Outbox:
-    """The frames that one end of a hop has still to send. All instants are seconds of one clock, any
-    clock."""
+    """The frames that one end of a hop has still to send. All instants are seconds of the same clock."""
 
     def __init__(self, fetch: Callable[[Iterable[int], float], list[bytes]]) -> None:
         """fetch: given numbers of events and the present instant (s), returns the frames of those events that
@@ -206,8 +206,7 @@ class Outbox:
             self._plan(_Copy(now_s + after_s, number))
 
     def _cost(self, frame: bytes) -> int:
-        """Return how many bytes, at most, this frame and all waiting frames but first-time events will
-        take."""
+        """Return the most bytes that this frame and all waiting ones, except first-time events, will take."""
         size = self._other_bytes + len(frame)
         # Of two consecutive datagrams one is more than half full.
         return size + DATAGRAM_BYTES * (1 + 2 * size // MAX_PLAINTEXT_BYTES)

@@ -31,8 +31,8 @@ KEEP_S = 1.0
 time by which Sonic Pi schedules its notes ahead."""
 
 MAX_MISSING = 4096
-"""Most numbers that a receiver counts as missing. If more are missing, they weren't lost: the peer sends
-another sequence, or attacks our memory."""
+"""How many numbers a receiver counts as missing at once. If more are missing, they weren't lost: the peer
+sends another sequence, or attacks our memory."""
 
 
 class SendRing:
@@ -238,8 +238,8 @@ class GapTracker:
         return drained
 
     def _reach(self, highest: int, missing_to: int, now_s: float) -> None:
-        """Note that numbers up to `highest` have been sent, and that the new ones up to `missing_to` haven't
-        come."""
+        """Note that numbers up to `highest` were sent, and that the new ones up to `missing_to` are
+        missing."""
         count = missing_to - self._highest
         if len(self._missing) + count > MAX_MISSING:
             raise MalformedDatagram(

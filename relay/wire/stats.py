@@ -24,8 +24,8 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     margin_ms_p99: margin that all but 1 % of its last 4,096 events exceeded; None if none was played.
     rtt_ms, jitter_ms, down_p99_ms, clock_offset_ms, clock_bound_ms, clock_rate_ppm, clock_steps: from the
     last report of its bridge.
-    counts: further counts, by name, without those that are 0. Its bridge makes some of them and names these
-    (bridge/playout/second_reports.py). The relay makes the others (relay/stats/gather.py).
+    counts: further counts, by name, without those that are 0. Some are made and named by its bridge
+    (bridge/playout/second_reports.py), the others by the relay (relay/stats/gather.py).
     """
 
     slot: int

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 EVERY_S = 60.0
 KINDS_MAX = 256
-"""Most kinds of lines that are told apart. Each kind is a place in the program, and far fewer places write
-lines."""
+"""Greatest number of kinds of lines that are told apart. Each kind is a place in the program, and far fewer
+places write lines."""
 
 
 @dataclass(slots=True)

@@ -21,8 +21,8 @@ from relay.wire.errors import LocalError
 TRACE_VERSION = 1
 
 ROWS_MAX = 4_000_000
-"""Most rows of a trace: eleven hours with 50 datagrams a second in each direction. A longer file counts as a
-mistake."""
+"""Greatest number of rows of a trace: eleven hours with 50 datagrams a second in each direction. A longer
+file counts as a mistake."""
 
 
 READING_S = 0.001
@@ -30,7 +30,7 @@ READING_S = 0.001
 measured delays is somewhat smaller."""
 
 TEXT_MAX = 200
-"""Most characters of a text in a trace; longer texts are cut."""
+"""Greatest length of a text in a trace, characters. Longer texts are cut."""
 
 
 class MalformedTrace(LocalError):

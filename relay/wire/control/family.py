@@ -43,8 +43,7 @@ class Codec:
 
 
 def encode(message: Struct) -> bytes:
-    """Return the bytes of one control message of any family, without the length that the stream puts
-    before."""
+    """Return the bytes of a control message of any family. The stream later puts their length in front."""
     return _encoder.encode(message)
 
 

@@ -78,8 +78,7 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
 
 
 class Admission(Struct, tag="admission", frozen=True, kw_only=True):
-    """The relay's answer to a Hello with `ask_only`: the bridge would be admitted now. members: the
-    roster."""
+    """The relay's answer to a Hello with `ask_only`: it would admit the bridge now. members: the roster."""
 
     room: Name
     members: list[Member]

@@ -11,13 +11,14 @@ from relay.wire.control.family import Family
 from relay.wire.control.fields import ChannelNumber, Count, Key, Software
 
 RATE_MAX = 100.0
-"""Most datagrams a second in each direction. A busy Sonic Pi sends a fifth of that, and a path must carry
-it."""
+"""Greatest number of datagrams a second in each direction. A busy Sonic Pi sends a fifth of that, and a path
+must carry it."""
 SECONDS_MAX = 600.0
 """Longest measurement, s. Ten minutes are long enough to see how a path usually behaves, and short enough
 that no measurement goes on for ever."""
 ARRIVALS_MAX = 1024
-"""Most arrivals in one report. No second brings more, even when delayed probes arrive in a burst."""
+"""Greatest number of arrivals in one report. No second brings more, even when delayed probes arrive in a
+burst."""
 
 
 class ProbeHello(Struct, tag="probe_hello", frozen=True, kw_only=True):

@@ -12,16 +12,18 @@ from relay.wire.control.family import Family
 from relay.wire.control.fields import Count, Digest
 
 MAX_LISTED = 64
-"""Most event numbers in each list of a report. The count beside each list is always complete."""
+"""Greatest number of event numbers in each list of a report. The count beside each list is always
+complete."""
 
 WAYS_MAX = 512
-"""Most downlink delays in one report. A room of sixteen busy Sonic Pis plays fewer events a second."""
+"""Greatest number of downlink delays in one report. A room of sixteen busy Sonic Pis plays fewer events a
+second."""
 TENTHS_PER_S = 10_000
 WAY_TENTHS_MAX = 60 * TENTHS_PER_S
 """Longest downlink delay in a report: one minute, in tenths of a millisecond. No event takes longer, since a
 bridge asks for a missing event only for some seconds."""
 COUNTS_MAX = 64
-"""Most names in the `counts` of one report, and in those that the relay keeps of one member."""
+"""Greatest number of names in the `counts` of one report, and in those that the relay keeps of one member."""
 
 Tally = Annotated[int, Meta(ge=0, le=2**32)]
 """A count in one report. It is bounded because the relay adds up the counts of all reports, and the sum must

@@ -13,7 +13,7 @@ from relay.wire.errors import LocalError
 from relay.wire.sequence import Ramp, Scheme, Timing
 
 MAX_NOTICE = 400
-"""Most characters of a notice. They fill about three lines of a terminal."""
+"""Greatest length of a notice, characters. It fills about three lines of a terminal."""
 
 
 class Member(Struct, frozen=True, kw_only=True):
