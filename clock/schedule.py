@@ -33,7 +33,7 @@ burst and eager ones."""
 
 
 class Poller:
-    """The schedule of time requests, and the requests still open. Instants are local ns."""
+    """The schedule of time requests, and the requests that have no answer yet. Instants are local ns."""
 
     def __init__(self, now_local_ns: int) -> None:
         self._open: dict[int, int] = {}

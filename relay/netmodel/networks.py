@@ -24,7 +24,7 @@ class Profile:
     name: str
     leg: Leg
     source: str
-    """The origin of its figures in a line or two, with the assumptions."""
+    """The source of the network's figures, in a line or two, and which of them are assumptions."""
 
 
 def _added(mean_ms: float, kind: JitterKind = JitterKind.LOGNORMAL) -> Jitter:

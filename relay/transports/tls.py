@@ -115,7 +115,7 @@ class ControlStream:
         self.peer: Endpoint = endpoint_of(writer.get_extra_info("peername"))
         tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
         self.carries_events = tls is not None and tls.selected_alpn_protocol() == EVENTS_ALPN
-        """Whether its payloads are sealed datagrams; otherwise they are control messages."""
+        """Whether this connection's payloads are sealed datagrams; otherwise they are control messages."""
         if self.carries_events and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             with contextlib.suppress(OSError):
                 sock: socket.socket = writer.get_extra_info("socket")

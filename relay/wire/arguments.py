@@ -13,9 +13,9 @@ from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string
 
 NAME, NODE_NEW, ADD_ACTION, TARGET, FIRST_CONTROL = range(5)
-"""Positions of the arguments of a command that makes a synth."""
+"""Indices of the arguments of a command that makes a synth, from its synthdef's name to its first control."""
 FIRST_SET = 1
-"""Position of the first control in a command that sets controls."""
+"""Index of the argument with the first control's name in a command that sets controls."""
 
 ROLE_OF_CONTROL = {encode_string(name): role for name, role in CONTROL_ROLES.items()}
 """The role of each control whose value is an id. Keys: the control's name as the padded bytes of a message.

@@ -17,7 +17,7 @@ BURST_BYTES = 64 * 1024
 """Greatest number of unused bytes that a budget can save up. This is far more than it earns in a second,
 because a member that joins or returns asks for so much at once."""
 RESERVE_BYTES = BURST_BYTES // 2
-"""Reserved for retransmits. Copies and extra heartbeats use only the bytes above this."""
+"""Bytes of the budget that only retransmits may use. Copies and extra heartbeats may use those above this."""
 
 
 class ByteBudget:

@@ -17,13 +17,13 @@ class CommandClass(StrEnum):
     """Whether a command that one member's Sonic Pi sends may reach the other members' scsynths."""
 
     REWRITE = "rewrite"
-    """Goes to every member, with its ids rewritten."""
+    """It goes to every member, with its ids translated to each member's own."""
     LOCAL = "local"
-    """A query or a registration, only for the sender's own scsynth."""
+    """It is a query or a registration, and goes only to the sender's own scsynth."""
     FORBIDDEN = "forbidden"
-    """Never executed for another member."""
+    """It is never executed at another member."""
     FORBIDDEN_UNLESS_VETTED = "forbidden_unless_vetted"
-    """Executed only if its content is known and safe (`/d_recv`)."""
+    """It is executed only if its content is known and safe (`/d_recv`)."""
 
 
 class Act(StrEnum):
@@ -36,13 +36,13 @@ class Act(StrEnum):
     EMPTY = "empty"
     """Frees all nodes in a group."""
     SET = "set"
-    """Sets controls of a node, each with one value."""
+    """Sets controls of a node, one value for each control named."""
     SET_RUN = "set_run"
-    """Sets a counted run of controls of a node, from a named one on."""
+    """Sets several consecutive controls of a node. It names the first, and gives their count and values."""
     MAP = "map"
     """Lets controls of a node follow buses."""
     PAUSE = "pause"
-    """Stops a node, or lets it go on."""
+    """Pauses a node, or lets a paused one go on."""
     MOVE_BESIDE = "move_beside"
     """Puts nodes beside others. Its arguments are pairs: a node, and the node beside which it is put."""
     MOVE_INTO = "move_into"
@@ -80,7 +80,7 @@ class Family(StrEnum):
     NODE = "node"
     BUFFER = "buffer"
     BUS = "bus"
-    """Control buses."""
+    """Control buses, which the command sets, fills or reads."""
     SYNTHDEF = "synthdef"
     SERVER = "server"
 
@@ -116,7 +116,7 @@ class ReplyKind(StrEnum):
     NODE_BEGAN = "node_began"
     NODE_ENDED = "node_ended"
     NODE_THERE = "node_there"
-    """The answer to a question about a node."""
+    """The answer to the question whether a node exists."""
     NODE_NOTICE = "node_notice"
     """Any other notice about a node. It has the same arguments: node, parent, previous node, next node."""
     STATUS = "status"
@@ -193,11 +193,11 @@ class Command:
     repeat: tuple[Field, ...]
     trailing: Field | None
     why: str
-    """Why it is forbidden or local; may be empty."""
+    """Why the command is forbidden or local; may be empty."""
     unsupported: str
     """Why it is refused although its class allows it; empty if it isn't refused."""
     creates: bool
-    """Whether it makes nodes."""
+    """Whether the command makes nodes."""
 
 
 class HomeKind(StrEnum):

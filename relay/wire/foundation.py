@@ -297,7 +297,7 @@ def _is_news(old: _Value | None, new: _Value, *, told: bool) -> bool:
 
 
 def _settings(node: int, values: dict[bytes, _Value]) -> list[tuple[int, bytes]]:
-    """Return the (due, /n_set) pairs that give a node these values, earliest due first."""
+    """Return (due, /n_set command) pairs that together give a node these values, the earliest due first."""
     settings: list[tuple[int, bytes]] = []
     tags, body, last = "", b"", -1
     for name, value in sorted(values.items(), key=lambda one: one[1].due):

@@ -259,7 +259,7 @@ class _Ids:
         self._forgotten_due = 0
 
     def reset(self, due: int) -> None:
-        """Forget the ids whose last message was due by `due`."""
+        """Forget the ids that no message due later than `due` has named."""
         self._known = {number: entry for number, entry in self._known.items() if entry[1] > due}
         if self._forgotten_due <= due:
             self._forgotten = (1, 0)

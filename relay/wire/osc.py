@@ -87,7 +87,8 @@ def walk(datagram: bytes) -> list[tuple[int | None, Message]]:
 
 
 def single_message(payload: bytes) -> Message:
-    """Return the one bare OSC message in `payload`. Raises MalformedOsc."""
+    """Return the OSC message that `payload` consists of. Raises MalformedOsc if it isn't one without a
+    timetag."""
     parts = walk(payload)
     if len(parts) != 1 or parts[0][0] is not None:
         raise MalformedOsc(f"{len(parts)} parts or a bundle: an event holds exactly one bare message")

@@ -69,7 +69,7 @@ class Outbox:
         self._plain_bytes = 0
         """Bytes of those waiting frames that are events sent for the first time."""
         self._other_bytes = 0
-        """Bytes of all other waiting frames."""
+        """Bytes of all other waiting frames: retransmits, copies, heartbeats and so on."""
         self._again: set[int] = set()
         self._due: list[_Copy] = []
         """The planned copies, as a heap ordered by the instant at which each leaves."""
@@ -263,7 +263,7 @@ class _Copy(NamedTuple):
     at_s: float
     number: int
     first_s: float = 0.0
-    """When the event was sent for the first time."""
+    """The instant (s) at which the event was sent for the first time; 0 if this copy isn't to be repeated."""
     until_s: float = 0.0
     """No repeat of the event leaves after this instant."""
     repeated: bool = False

@@ -97,7 +97,7 @@ class GapCounts:
     recovered: int = 0
     """Lost numbers that came after all, by a retransmit or a copy."""
     given_up: int = 0
-    """Lost numbers that did not come in time."""
+    """Lost numbers that were given up, since they did not come in time."""
     too_late: int = 0
     """Numbers that came after they had been given up, and so are not delivered."""
     duplicates: int = 0
@@ -135,7 +135,10 @@ class GapTracker:
         self.expect(first)
 
     def expect(self, first: int) -> None:
-        """Start anew at `first`. Missing numbers below it are forgotten, neither asked for nor given up."""
+        """Start anew and expect `first` as the next number.
+
+        Earlier missing numbers are forgotten: they are neither asked for nor given up.
+        """
         self._highest = first - 1
         self._contiguous = first - 1
         self._missing: dict[int, _Gap] = {}  # ascending, since numbers are added as the highest grows

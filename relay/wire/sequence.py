@@ -46,7 +46,8 @@ class Kind(IntEnum):
     TIMED = 0
     """A message from a bundle with a timetag, such as a note."""
     UNTIMED = 1
-    """A bare message that is part of the music: groups, run mixers, some FX, fades, frees."""
+    """A message without a timetag that is part of the music: it makes a group, a run's mixer or an FX, or it
+    fades or frees a node."""
     RESOURCE = 2
     """A message that loads a buffer. A bridge lets scsynth start loading as soon as the event arrives, so
     that the buffer is ready when a note needs it."""

@@ -1,4 +1,4 @@
-"""Statistics of a relay as they travel: the answer to a StatsRequest.
+"""Statistics of a relay, as it sends them in answer to a StatsRequest.
 
 Pure.
 """

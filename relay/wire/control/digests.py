@@ -1,6 +1,6 @@
-"""Digests: request and answer about the per-event digests of a second in which members differ.
+"""Digests: finds the events by which members differ, after their reports on a second had different digests.
 
-Pure.
+Pure. The relay asks for the digest of each event of that second, and the bridge answers.
 """
 
 from typing import Annotated
@@ -12,7 +12,10 @@ from relay.wire.control.fields import Count, Digest
 
 
 class DigestRequest(Struct, tag="digest_request", frozen=True, kw_only=True):
-    """The relay asks for the per-event digests of a second in which members differ."""
+    """The relay asks for the digest of each event of a second in which members differ.
+
+    second: the second of session time, as due >> 32 of its events.
+    """
 
     second: int
 
