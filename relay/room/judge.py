@@ -18,6 +18,7 @@ as many that were refused before their turn.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from relay.room.slot_counts import SlotCounts
 from relay.room.why import Why
 from relay.wire.catchup import BEHIND_MAX, ORDER_WAIT, Chords
 from relay.wire.guard import Guard
@@ -31,7 +32,7 @@ from relay.wire.sequence import (
     base_due,
     is_moved,
     raises_floor,
-)
+)  # fmt: skip
 from relay.wire.timetag import ticks
 
 GAP_GUARD = ticks(0.005)
@@ -42,20 +43,6 @@ WAITING_MAX = 2048
 SKIPPED_MAX = 4096
 AHEAD_MAX = ticks(60.0)
 """How far after `now` an event may be due, ticks. No event may hold a place in every queue for longer."""
-
-
-@dataclass(slots=True)
-class SlotCounts:
-    """The judge's counts for one slot, since the slot was taken."""
-
-    judged: int = 0
-    retimed: int = 0
-    overtaken: int = 0
-    moved: int = 0
-    duplicates: int = 0
-    skipped: int = 0
-    refused: int = 0
-    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

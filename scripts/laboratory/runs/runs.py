@@ -16,7 +16,8 @@ import msgspec
 from laboratory.runs.campaign import Job
 from laboratory.runs.points import Point
 from laboratory.runs.rows import Minute, Row, asked
-from laboratory.study.plan import SpreadPoint, cost_s
+from laboratory.study.costs import cost_s
+from laboratory.study.plan import SpreadPoint
 
 ROOT = Path(__file__).resolve().parents[3]
 MEASURED = ("relay", "bridge", "clock", "scripts", "pyproject.toml")

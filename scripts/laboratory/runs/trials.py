@@ -15,8 +15,8 @@ from laboratory.runs.points import MODES, Point, legs_of
 from laboratory.runs.reporting import run_jobs
 from laboratory.runs.rows import GenuineRow, Row
 from laboratory.runs.view import lead_text, table_of, table_of_runs
+from laboratory.study import costs, repeat, study
 from laboratory.study import plan as studyplan
-from laboratory.study import repeat, study
 from laboratory.study.cells import Cell, cells_of
 from laboratory.tables import accidents, clockreport, envelope, plots
 from laboratory.tables import leads as leadtable
@@ -145,7 +145,7 @@ def run_clock(console: Console) -> int:
         raise LocalError(f"NOT RUN, {why_not}: the clock run")
     jobs = [
         Job(
-            f"the clocks: {setting.title.lower()}", setting.seconds + studyplan.NETLAB_OVERHEAD_S,
+            f"the clocks: {setting.title.lower()}", setting.seconds + costs.NETLAB_OVERHEAD_S,
             partial(clockrun.run, setting),
         )
         for setting in clockreport.SETTINGS

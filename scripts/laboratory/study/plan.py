@@ -1,4 +1,4 @@
-"""Study plan: the points of the study, and how long they take. Pure.
+"""Study plan: the points of the study. Pure.
 
 Two parts answer different questions. *virtual* shows the effect of the jam's rules on a network: relay and
 bridges in virtual time, exact clocks, hundreds of points. *netlab* shows the effect of TCP, and whether the
@@ -101,25 +101,6 @@ SPREAD_HOUR_S = 3600.0
 SPREAD_EVENTS_PER_S = 2.0
 """Events a second of each member, in the hours in which clocks are watched."""
 
-VIRTUAL_SPEED = 6.3
-"""Seconds of virtual time that a run does in one second, with 3 members at 20 events/s each.
-
-It was measured over the whole study, with two runs at a time on two processors that share a core.
-"""
-VIRTUAL_WARM_UP_S = 6.0
-SPREAD_SPEED = 25.0
-"""The same for runs of `laboratory.virtual.spread`, with 3 members at 2 events/s each."""
-NETLAB_OVERHEAD_S = 20.5
-"""Time (s) that a netlab run takes in addition to its measured window.
-
-In this time it starts everything, sets the clocks, ends everything and reads the recordings. The figure is
-the mean of 120 runs, two at a time.
-"""
-GENUINE_OVERHEAD_S = 25.0
-"""The same for a genuine run, which also boots and ends three genuine Sonic Pis."""
-VIRTUAL_BUDGET_S = 70 * 60.0
-NETLAB_BUDGET_S = 46 * 60.0
-"""Wall-clock time (s) that the netlab part may take, with two runs at a time."""
 NETLAB_SECONDS = 25.0
 """Length (s) of netlab's measured window. The three runs of a point have 4,500 events then.
 
@@ -388,31 +369,3 @@ REPEATED = ("virtual/loss/udp-plain/5", "netlab/loss/udp-plain/5")
 
 They are cheap, and their share of bad events is neither 0 nor 1, so that a difference would show.
 """
-
-# -- cost ------------------------------------------------------------------------------------------------
-
-
-def cost_s(made: Point) -> float:
-    """Return about how long (s) one run of a point takes if another one runs beside it."""
-    if made.where == "genuine":
-        return GENUINE_OVERHEAD_S + made.seconds
-    if made.where == "netlab":
-        return NETLAB_OVERHEAD_S + made.seconds
-    load = (made.members / 3) ** 2 * (made.events_per_s / 20)
-    return (VIRTUAL_WARM_UP_S + made.seconds) * (0.45 + 0.55 * load) / VIRTUAL_SPEED
-
-
-def spread_cost_s(made: SpreadPoint) -> float:
-    """Return about how long (s) an hour of clocks takes to compute if another run goes on beside it."""
-    return made.seconds / SPREAD_SPEED
-
-
-def total_s(points: Iterable[Point]) -> float:
-    """Return how long (s) all runs of some points take, one after the other."""
-    return sum(cost_s(made) * len(made.seeds) for made in points)
-
-
-def estimates_s() -> tuple[float, float]:
-    """Return how long (s) the study's parts take, as (netlab, virtual), with NETLAB_JOBS runs at a time."""
-    clocks_s = sum(spread_cost_s(hour) for hour in spread_points())
-    return total_s(netlab_points()) / NETLAB_JOBS, (total_s(virtual_points()) + clocks_s) / NETLAB_JOBS

@@ -14,6 +14,7 @@ from laboratory.runs.points import Point
 from laboratory.runs.reporting import run_jobs, time_text
 from laboratory.runs.rows import Minute, Row
 from laboratory.runs.runs import ROOT, Stamp, answers, job_of, missing, run_spread, stamp
+from laboratory.study import costs
 from laboratory.study import figures as studyfigures
 from laboratory.study import plan as studyplan
 from laboratory.study.cells import cells_of
@@ -110,7 +111,7 @@ def jobs_wanted(
         wanted += [
             Job(
                 f"clocks over {hour.network}",
-                studyplan.spread_cost_s(hour),
+                costs.spread_cost_s(hour),
                 partial(run_spread, hour, made_by),
             )
             for hour in hours
@@ -187,13 +188,13 @@ def show_plan(console: Console) -> None:
         modes = dict.fromkeys(point.name.split("/")[-2] for point in group)
         table.add_row(
             part, series, ", ".join(modes), ", ".join(f"{x:g}" for x in sorted({point.x for point in group})),
-            str(sum(len(point.seeds) for point in group)), time_text(studyplan.total_s(group)),
+            str(sum(len(point.seeds) for point in group)), time_text(costs.total_s(group)),
         )  # fmt: skip
     for hour in studyplan.spread_points():
         table.add_row("virtual", f"clocks over {hour.network}", "udp-repair", "", "1",
-                      time_text(studyplan.spread_cost_s(hour)))  # fmt: skip
+                      time_text(costs.spread_cost_s(hour)))  # fmt: skip
     console.print(table)
-    netlab, virtual = studyplan.estimates_s()
+    netlab, virtual = costs.estimates_s()
     console.print(
         f"with {studyplan.NETLAB_JOBS} runs at a time: netlab about {time_text(netlab)}, "
         f"virtual about {time_text(virtual)}"

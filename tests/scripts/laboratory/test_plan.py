@@ -10,8 +10,8 @@ from laboratory.runs import rows, trials
 from laboratory.runs.points import TRANSPORTS, Point, legs_of, mode_of
 from laboratory.runs.rows import GenuineRow
 from laboratory.runs.runs import Stamp, job_of
+from laboratory.study import costs, study
 from laboratory.study import plan as studyplan
-from laboratory.study import study
 from laboratory.study.cells import COHERENT
 from laboratory.study.intervals import wilson
 from laboratory.study.repeat import SEED_STEP, judge, points_anew
@@ -37,9 +37,9 @@ def test_points_are_unique_and_their_networks_can_be_read() -> None:
 
 
 def test_the_plan_fits_its_budget() -> None:
-    netlab_s, virtual_s = studyplan.estimates_s()
-    assert netlab_s <= studyplan.NETLAB_BUDGET_S
-    assert virtual_s <= studyplan.VIRTUAL_BUDGET_S
+    netlab_s, virtual_s = costs.estimates_s()
+    assert netlab_s <= costs.NETLAB_BUDGET_S
+    assert virtual_s <= costs.VIRTUAL_BUDGET_S
 
 
 def test_all_start_from_the_products_own_lead_and_only_its_experiments_have_another() -> None:
