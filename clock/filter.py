@@ -25,7 +25,8 @@ BOUNDING = 64
 0.9 ms (15 ppm * 60 s). On any path fit for playing that outweighs the gain from a shorter delay. With so few
 exchanges a changed route is also forgotten soon."""
 MERGED_NS = 950_000_000
-"""Exchanges that begin within this time (ns) of each other are merged as those of one second."""
+"""Of exchanges that begin within this time (ns) of each other only the best is kept. It is a little less than
+a second, since exchanges one second apart must stay two."""
 
 DISPERSION_PPM = 15
 """How fast a hard bound widens with its age, ppm, in addition to the known error of the rate. Source: RFC

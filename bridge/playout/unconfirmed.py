@@ -48,7 +48,7 @@ class Unconfirmed:
             del self._played[next(iter(self._played))]
 
     def confirm(self, seq: int) -> Played | None:
-        """Remove and return an event whose verdict has come; None if it is unknown."""
+        """Remove and return the event whose verdict has come; None if no such event waits here."""
         played = self._played.pop(seq, None)
         if played is not None and seq in self._listed:
             self._listed.remove(seq)

@@ -1,9 +1,9 @@
 """The host's own part of scsynth's tree: one root group and one mixer strip for each member.
 
-Pure. It lives in slot 0, where no member's nodes are. Sonic Pi's master mixer replaces the content of its
-output. Therefore each member's output goes to a private pair of buses, and a strip adds that pair to the
-hardware outputs. The tree is in slot order, whoever came first, because the sum and the random numbers depend
-on the order.
+Pure. These nodes have numbers of slot 0, where no member's nodes are. Sonic Pi's master mixer overwrites its
+output buses. Therefore each member's output goes to a private pair of buses, and a strip adds that pair to
+the hardware outputs. Groups and strips are in slot order, not in order of arrival: the rounding of the mixed
+sum, and the random numbers that each synth draws, depend on the order of the nodes.
 
     0 root -- JAM: root group of each member, in slot order
            `- STRIPS: a basic mixer for each member, in slot order

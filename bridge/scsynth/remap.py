@@ -44,7 +44,7 @@ _HEAD, _TAIL = 0, 1
 _MAX_ADD_ACTION = 4
 _MAX_ADD_ACTION_OF_ORDER = 3
 _ONE_CONTROL = (Act.SET_RUN, Act.MAP)
-"""Commands that may set, or map to a bus, only one control at a time."""
+"""Commands that are refused here if one entry names several controls, although scsynth takes them."""
 _SAFE_BUFGENS = frozenset(
     {"sine1", "sine2", "sine3", "cheby", "normalize", "wnormalize", "env", "cantorFill"}
 )

@@ -228,7 +228,7 @@ class DeliveryTimes:
         worst: dict[int, int] = {}
         """Greatest uplink plus downlink delay, by origin (see `_origins`)."""
         downs: defaultdict[int, list[int]] = defaultdict(list)
-        """Downlink delays by block."""
+        """Downlink delays (ticks), by block."""
         ups, origins, most = self._ups, self._origins, self._most
         for number, tenths in ways:
             up = ups.get(number)

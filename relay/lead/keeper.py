@@ -59,8 +59,8 @@ left out as an accident, since among 10,000 events others would need as much."""
 GRAIN = ticks(0.001)
 """Tolerance of comparisons, since a millisecond is no whole number of ticks."""
 SHIFT_STEP_S = 0.020
-"""Shifts are whole multiples of this, s. Every rise is an audible jump, so the shift rather rises a little
-more now than again in a minute."""
+"""Shifts are whole multiples of this (s). Each rise of the shift is an audible jump. So it is better to raise
+it slightly too far now than to raise it again a minute later."""
 ROUNDING = 1e-6
 """Tolerance when a duration is rounded to steps, in steps. A millisecond is no whole number of ticks."""
 RAMP = 0.02

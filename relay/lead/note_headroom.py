@@ -39,9 +39,9 @@ class Headrooms:
 
     def __init__(self) -> None:
         self.last_timetag = 0
-        """The latest timetag of any event so far."""
+        """The latest timetag (session time) of any event so far."""
         self.last_emitted = 0
-        """The latest instant of emission so far."""
+        """Session instant at which the latest event so far was emitted."""
         self._blocks: dict[int, dict[int, int]] = {}
         """Number of notes, by block and in it by second."""
         self._bins: dict[int, dict[int, int]] = {}

@@ -5,8 +5,9 @@ in front of the bridge sees everything that Sonic Pi sends; another one behind i
 is handed. The notes are judged as in a real run (`realrun.judge`): by the same oracle, and without the
 moments in which this machine stood still.
 
-The row has two further findings. The recordings made behind the bridges are compared, all messages of the
-room (`rehearsal.proof.compare`). And the lines in which the scsynths complain of late bundles are counted.
+The row has two further findings. First, the recordings made behind the bridges are compared with each other,
+over all messages of the room (`rehearsal.proof.compare`). Second, the lines in which the scsynths complain of
+late bundles are counted.
 
 The seed fixes the network, and which piece each member plays. Sonic Pi's own dice are the same in each run.
 """

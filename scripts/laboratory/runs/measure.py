@@ -128,10 +128,10 @@ def is_disturbed(event: TalliedNote, stalls: Iterable[tuple[int, int]]) -> bool:
 
 
 def cut_off(events: Iterable[TalliedNote], member: str, from_ns: int, to_ns: int) -> list[TalliedNote]:
-    """Return the events without those that a member's outage touches.
+    """Return the events, freed of the effects of a member's outage.
 
-    The member was cut off from from_ns to to_ns (CLOCK_REALTIME). Among the events under way in that period,
-    its own are left out. The others' events stay, but the member no longer counts as their listener.
+    The outage lasted from `from_ns` to `to_ns` (CLOCK_REALTIME). Of the events under way in it, those of the
+    member are left out. Those of others stay, but without this member among their listeners.
     """
     seen = []
     for event in events:

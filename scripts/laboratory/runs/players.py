@@ -227,7 +227,7 @@ class Player:
 
 
 def skewed(variables: dict[str, str], ppm: float) -> dict[str, str]:
-    """Return `variables` with what makes a bridge's local clock run `ppm` faster than true time."""
+    """Return a copy of environment variables that makes a bridge's local clock run fast by `ppm`."""
     if not ppm:
         return variables
     path = os.pathsep.join([str(SKEW), variables["PYTHONPATH"]])

@@ -1,4 +1,4 @@
-"""Netlab's command: programs on a bad network of this machine's own, and a report on the network.
+"""The command `netlab`: runs programs on a bad network emulated inside this machine, and reports on it.
 
     scripts/netlab --profile hotel-wifi --members 3 -- jambridge probe {relay}
 

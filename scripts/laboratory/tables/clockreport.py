@@ -99,8 +99,8 @@ class Found:
 class ClockVerdict:
     """The verdict on one member's clock.
 
-    judged: number of its errors before which a bound had been stated. inside: how many of these errors were
-    within the latest such bound.
+    judged: how many of the clock's errors were measured after its bridge had stated a first bound. inside:
+    how many of those lay within the last bound stated before them.
     """
 
     member: str
