@@ -2,8 +2,7 @@
 
 The shim starts it and hands it the tap's socket and the one to scsynth. It looks for the relay before it
 reads Sonic Pi's first message, because the slot decides all numbers. Without an answer the player plays
-alone, and joins as soon as the relay is there. A bridge that replaces a killed one knows its slot from the
-journal and reads on at once.
+alone, and joins as soon as the relay is there. A bridge after a killed one has its slot in the journal.
 """
 
 import asyncio
