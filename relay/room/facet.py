@@ -21,6 +21,9 @@ class Facet:
     """One feature of one room. Each method is called when something happens in the room, and does nothing by
     default."""
 
+    findings = 0
+    """How often this facet has found something that statistics must show at once."""
+
     def joined(self, seat: Seat, now: int) -> None:
         """Note that a bridge is connected for `seat`. Its Welcome is written after this call."""
 

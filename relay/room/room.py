@@ -125,6 +125,11 @@ class Room:
         self._rounds.hold(now)
         self._work.stir(self.name, ROOM)
 
+    @property
+    def findings(self) -> int:
+        """How often the facets have found something that statistics must show at once."""
+        return sum(facet.findings for facet in self.facets.values())
+
     def wake_facets(self, now: int) -> list[Effect]:
         """Let the facets do the work that is due. Return the messages to members, new settings first."""
         effects: list[Effect] = []

@@ -42,6 +42,8 @@ class Answer(NamedTuple):
 class _Kept(NamedTuple):
     since: int
     stats: RoomStats
+    findings: int
+    """Of the room, before its statistics were gathered. A new one is shown at once."""
 
 
 class StatsDesk:
@@ -116,13 +118,14 @@ class StatsDesk:
         for name in names:
             kept = None if now is None else self._kept.get((name, counts))
             room = self._rooms.get(name)
-            if kept is not None:
+            if kept is not None and (room is None or kept.findings == room.findings):
                 found.append(kept.stats)
             elif room is not None:
+                findings = room.findings
                 stats = yield from gather(room, counts=counts)
                 found.append(stats)
                 if now is not None:
-                    self._kept[name, counts] = _Kept(now, stats)
+                    self._kept[name, counts] = _Kept(now, stats, findings)
         return found
 
     def _shown(self, room_name: str | None) -> tuple[list[str], bool]:

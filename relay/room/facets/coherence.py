@@ -52,10 +52,13 @@ class Coherence(Facet):
     def wake(self, now: int) -> list[Effect]:
         """Compare the seconds that are complete. Ask for details where members differ."""
         effects: list[Effect] = []
+        divergent = self.ledger.divergent
         present = [seat.slot for seat, _ in self._room.channels()]
         for second, slots in self.ledger.settle(present, now):
             for slot in slots:
                 effects += self._room.tell(self._room.seats.get(slot), DigestRequest(second=second))
+        if self.ledger.divergent != divergent:
+            self.findings += 1
         return effects
 
     def stats(self) -> dict[str, Any]:

@@ -139,3 +139,16 @@ def test_a_fault_while_gathering_costs_nobody_anything_but_that_answer(
     assert [refused.reason for refused in unlucky.heard(control.Refused)] == ["fault"]
     assert len(lucky.heard(Stats)) == 1
     assert "no statistics of room room 1" in caplog.text
+
+
+def test_a_finding_is_shown_at_once_and_not_a_second_later(gathered: Counter[str]) -> None:
+    jam = full_house()
+    curious = asker(jam)
+    for _ in range(2):
+        curious.say(control.StatsRequest(room="room 1"))
+        jam.finish_gathering()
+    assert gathered["room 1"] == MEMBERS
+    next(iter(jam.hub.rooms["room 1"].facets.values())).findings += 1
+    curious.say(control.StatsRequest(room="room 1"))
+    jam.finish_gathering()
+    assert gathered["room 1"] == 2 * MEMBERS
