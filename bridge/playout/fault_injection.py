@@ -11,8 +11,9 @@ from bridge.playout.holdback_queue import Held
 from relay.wire.sequence import Kind
 from relay.wire.timetag import TICKS_PER_S, ticks
 
-DELAY = ticks(0.08)
-"""A delayed note is handed over this long (ticks) after its due."""
+DELAY = ticks(0.02)
+"""A delayed note is handed over this long (ticks) after its due, or with the next event. It must stay well
+within BEHIND_MAX, release advance included, or it is dropped as one that missed its time."""
 PARTNER_WAIT = ticks(0.1)
 """A swap waits for a second note. If none has come this long (ticks) before the first note's due, the first
 one is handed over unswapped."""

@@ -36,7 +36,7 @@ class Verdicts(list[tuple[str, Judged]]):
         self.kept: list[bool] = []
         self.waiting: list[list[int]] = []
 
-    def __iadd__(self, batch: Iterable[tuple[str, Judged]]) -> "Verdicts":  # type: ignore[misc,override]
+    def __iadd__(self, batch: Iterable[tuple[str, Judged]]) -> "Verdicts":  # type: ignore[misc,override]  # looks on
         batch = list(batch)
         if batch:
             numbers = [event.number for _, event in batch]

@@ -78,6 +78,7 @@ ACCIDENTS: list[tuple[str, Callable[[Told], None]]] = [
         (f"a stall of {seconds} s", lambda told, seconds=seconds: told.stall(seconds))
         for seconds in (1, 2, 5)
     ),
+    # A list, since a lambda can hold no statements; its values are of no interest.
     ("two stalls", lambda told: [told.stall(2), told.listen(3), told.stall(5)]),  # type: ignore[func-returns-value]
     ("five slow seconds", lambda told: told.listen(5, slower_s=0.35, bound_s=0.2)),
 ]
