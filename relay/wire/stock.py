@@ -1,0 +1,93 @@
+"""Stock: the files that Sonic Pi brings with it, by release, each with the sha256 of its content.
+
+Pure; loaded once, from `stock.json` beside this file. A file has the name under which it travels:
+samples/NAME and buffers/NAME with their suffix, synthdefs/NAME without one. NAME of a synthdef is the name
+that a note gives. docs/versions.md says which releases are covered, and where their files came from.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+SYNTHDEFS_FOLDER = "synthdefs"
+
+
+@dataclass(frozen=True, slots=True)
+class StockFile:
+    """One content of a stock file, and the releases that bring it. size: in bytes."""
+
+    name: str
+    sha256: bytes
+    size: int
+    releases: tuple[str, ...]
+
+    @property
+    def is_synthdef(self) -> bool:
+        """Whether it is a compiled synthdef. Otherwise it is a sample or a buffer of random numbers."""
+        return self.name.startswith(f"{SYNTHDEFS_FOLDER}/")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The defaults of a synthdef's envelope: what a note has that doesn't set them. Durations in seconds.
+
+    sustain: -1 in the players of samples, where it means as long as the sample lasts. decay_level: -1 means
+    the level of sustain_level. env_curve: None if the synthdef has no such control; its curve is fixed then.
+    """
+
+    attack: float
+    decay: float
+    sustain: float
+    release: float
+    attack_level: float
+    decay_level: float
+    sustain_level: float
+    env_curve: float | None = None
+
+
+def _load() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(resources.files(__package__).joinpath("stock.json").read_text("utf-8"))
+    return table
+
+
+_TABLE = _load()
+
+RELEASES: tuple[str, ...] = tuple(_TABLE["releases"])
+"""The releases of Sonic Pi that are covered, the oldest first."""
+
+STOCK: Mapping[str, tuple[StockFile, ...]] = MappingProxyType(
+    {
+        name: tuple(
+            StockFile(name, bytes.fromhex(sha256), size, tuple(releases)) for sha256, size, releases in found
+        )
+        for name, found in _TABLE["files"].items()
+    }
+)
+"""Every content of every stock file, by the file's name, the oldest content first."""
+
+CONTESTED: frozenset[str] = frozenset(name for name, contents in STOCK.items() if len(contents) > 1)
+"""The files that have the same name and other content in two releases."""
+
+_ENVELOPES = {name: Envelope(**controls) for name, controls in _TABLE["envelopes"].items()}
+
+
+def stock_file(name: str, sha256: bytes) -> StockFile | None:
+    """Return the stock file of this name and content; None if no covered release has it."""
+    return next((one for one in STOCK.get(name, ()) if one.sha256 == sha256), None)
+
+
+def files_of(release: str) -> tuple[StockFile, ...]:
+    """Return all files of a release of Sonic Pi, by name."""
+    return tuple(one for contents in STOCK.values() for one in contents if release in one.releases)
+
+
+def envelope_of(synthdef: str) -> Envelope | None:
+    """Return the envelope's defaults of a stock synthdef; None if it has no such envelope.
+
+    Only synthdefs that have attack, decay, sustain and release have one. The sc808 drums have a decay alone,
+    and in FX decay and release mean something else.
+    """
+    return _ENVELOPES.get(synthdef)
