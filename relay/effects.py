@@ -1,4 +1,4 @@
-"""Effects: what the relay's cores ask of its shell, in the order in which it is to be done.
+"""Effects: the actions that the relay's cores return to its shell. The shell carries them out in order.
 
 Pure.
 """
@@ -21,7 +21,7 @@ class SendDatagram:
 
 @dataclass(frozen=True, slots=True)
 class SendControl:
-    """Send `message`, of any family, over the TLS connection numbered `connection`."""
+    """Send a control message over the TLS connection numbered `connection`."""
 
     connection: int
     message: Struct
@@ -43,6 +43,7 @@ def refuse(connection: int, refused: Refused) -> list[Effect]:
 
 
 def close_stream(address: Source | None) -> list[Effect]:
-    """Return the effect that closes the stream of an address; none if the address has no stream."""
+    """Return the effect that closes the TLS connection over which an address sends its datagrams. An address
+    that sends over UDP has none, so nothing is returned."""
     connection = None if address is None else stream_of(address)
     return [] if connection is None else [CloseControl(connection)]

@@ -1,4 +1,5 @@
-"""Limits on the requests of a member, a room and a relay, each with a clear refusal.
+"""Limits on what a member, a room, an address and a stranger may use of a relay, and the token buckets for
+them.
 
 Pure. Token buckets take session ticks.
 """
@@ -10,12 +11,12 @@ from relay.wire.timetag import TICKS_PER_S
 
 EVENTS_PER_S = 500
 """How many events a second one member may send. A busy Sonic Pi sends about 20 a second (measured: at most 9
-in 100 ms). Beyond this rate notes are refused. Groups, FX, frees and settings are passed on, since all later
+in 100 ms). Notes beyond this rate are refused. Groups, FX, frees and settings are passed on, since all later
 events depend on them."""
 EVENTS_BURST = 1000
 STRUCTURE_PER_S = 1000
 """How many groups, FX, frees and settings a second one member may send beyond EVENTS_PER_S. It is more than
-any Sonic Pi can send (measured: 733 messages, in one second). A member that exceeds it is put out of the
+any Sonic Pi can send (measured: 733 messages in one second). A member that exceeds it is removed from the
 room."""
 STRUCTURE_BURST = 4000
 
@@ -26,8 +27,8 @@ CONTROLS_PER_S = 20
 CONTROLS_BURST = 200
 
 OUTBOX_FRAMES = 4096
-"""How many frames wait for a member whose address isn't known yet. The member asks for the others when it
-can."""
+"""How many frames wait for a member whose address isn't known yet. Older ones are dropped; the member asks
+for them later."""
 
 STATS_PER_S = 10
 """How many requests for statistics a second one address may send. Anybody may ask for statistics, and
@@ -36,34 +37,37 @@ STATS_BURST = 50
 STATS_MEMBERS_MAX = 1000
 """How many members one answer with statistics may have. It must fit one control payload."""
 STATS_COUNTS_MAX = 128
-"""How many members an answer may have that includes the `counts` of each. They may take 3 kB a member."""
+"""How many members an answer with statistics may have to include the `counts` of each. The counts of one
+member may take 3 kB."""
 
 NTP_ANSWERS_PER_S = 10
 """How many plain NTP requests a second from one address are answered. They are the only datagrams of
-strangers that are answered, with no more bytes than were asked. A client asks at most once a second, after a
-few requests at its start."""
+strangers that are answered. An answer has no more bytes than its request. A client asks at most once a
+second, after a few requests at its start."""
 NTP_BURST = 50
 
 ADDRESSES_KEPT = 4096
-"""How many addresses are counted at once, in less than 1 MB. There is no limit on all addresses together,
-since one stranger could use it up and so lock everybody out."""
+"""How many addresses have a token bucket at once. They take less than 1 MB. There is no limit on all
+addresses together, since one stranger could use it up and so lock everybody out."""
 
 CONNECTIONS_MAX = 512
-"""How many TLS connections are served at once, those of members and of askers of statistics together."""
+"""How many TLS connections the relay serves at once: those of members, probers and askers of statistics
+together."""
 CONNECTIONS_PER_ADDRESS = 384
-"""How many of these connections one address may have. A whole school behind one address has room, but can't
-keep all others out."""
+"""How many of the CONNECTIONS_MAX connections one address may have. It is enough for a school behind one
+address. The rest stays free for others."""
 
 PROBES_MAX = 4
-"""How many paths the whole relay measures at once. Together they cost less than one busy room."""
+"""How many paths the relay measures at once. Together they cost less than one busy room."""
 PROBE_DATAGRAMS_BURST = 200
-"""How many datagrams of a prober are accepted at once beyond its rate. A network releases so many after a
-standstill of two seconds."""
+"""How many datagrams of a prober are accepted at once beyond its rate. After a standstill of two seconds a
+network delivers so many together."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubLimits:
-    """rooms_max: how many rooms a relay opens. members_max: how many members a room seats."""
+    """Limits of one relay. rooms_max: greatest number of rooms. members_max: greatest number of members in a
+    room."""
 
     rooms_max: int = 64
     members_max: int = 16
@@ -71,7 +75,7 @@ class HubLimits:
 
 @dataclass(slots=True)
 class TokenBucket:
-    """Allows `rate` tokens to be taken a second on average, and `burst` at once."""
+    """A rate limit: `rate` tokens may be taken a second on average, and `burst` at once."""
 
     rate: float
     burst: float
@@ -96,14 +100,14 @@ class TokenBucket:
 class AddressBuckets:
     """A token bucket for each address, so that one stranger's requests don't use up another's.
 
-    Bound: ADDRESSES_KEPT. The address that has not asked for longest is forgotten, and would start with a
-    full bucket.
+    Bound: ADDRESSES_KEPT buckets. Beyond that, the bucket of the address that hasn't asked for longest is
+    dropped; that address then starts with a full bucket again.
     """
 
     rate: float
     burst: float
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
-    """By network (see `network_of`), in the order of the last requests, oldest first."""
+    """The bucket of each network (see `network_of`), in the order of their last requests, oldest first."""
 
     def take(self, host: str, now: int) -> bool:
         """Take one token of this address; return False if it has none. now: session ticks."""

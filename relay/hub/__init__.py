@@ -1,2 +1,1 @@
-"""Hub: the core of a relay. It holds all rooms, decides which bridges come in, and knows which work is
-due."""
+"""Hub: the core of a relay. It holds all rooms, admits or refuses bridges, and does the work that is due."""

@@ -1,6 +1,6 @@
-"""Admission: decides whether a bridge may enter, and to which place, or why not.
+"""Admission: decides whether a bridge may enter a room, and in which slot.
 
-Pure, and without effects: it decides, and `relay.hub.reception` carries the decision out.
+Pure, and without effects. `relay.hub.reception` carries the decision out.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ FIRST_SLOT = 1
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The place in a room that a bridge may have.
+    """The slot in a room that a bridge may have.
 
-    room: the open room; None if the bridge would open it. seat: the existing seat that the bridge's ticket
-    claims; None if the bridge would get a new seat.
+    room: None if no such room is open, so that the bridge would open it. seat: the seat that the bridge
+    claims by its ticket; None if it would get a new seat.
     """
 
     room_name: str
@@ -34,7 +34,8 @@ class Admitted:
 
 
 def decide(hello: Hello, rooms: Mapping[str, Room], limits: HubLimits) -> Admitted | Refused:
-    """Decide whether a bridge that sends this first message is admitted. rooms: the open rooms, by name."""
+    """Return the place that a bridge may have, or the refusal that it gets. hello: the bridge's first
+    message. rooms: the open rooms, by name."""
     if hello.protocol != PROTOCOL_VERSION:
         return Refused(reason="protocol", text=other_version(hello.protocol), final=True)
     room_name = cleaned(hello.room)
@@ -54,10 +55,9 @@ def decide(hello: Hello, rooms: Mapping[str, Room], limits: HubLimits) -> Admitt
 
 
 def connection_refused(of_address: int, in_all: int) -> Refused | None:
-    """Decide on a connection before its first message. Return None if it may stay.
+    """Return the refusal of a new connection if too many are open already; None if it may stay.
 
-    of_address: number of connections that are open already from the same address. in_all: number of all
-    connections that are open already.
+    of_address: number of open connections from the same address. in_all: number of all open connections.
     """
     if of_address >= CONNECTIONS_PER_ADDRESS:
         text = f"this relay serves {CONNECTIONS_PER_ADDRESS} connections of one address at once; end some"
@@ -69,8 +69,8 @@ def connection_refused(of_address: int, in_all: int) -> Refused | None:
 
 
 def not_understood(payload: bytes, error: MalformedControl) -> Refused:
-    """Return the answer to a control message that can't be decoded. It may be the first message of a bridge
-    with another protocol version; then the answer says so."""
+    """Return the answer to a control message that can't be decoded. If the payload names another protocol
+    version, the answer says which side is older."""
     theirs = protocol_of(payload)
     if theirs is not None and theirs != PROTOCOL_VERSION:
         return Refused(reason="protocol", text=other_version(theirs), final=True)

@@ -1,4 +1,4 @@
-"""Channel keys: the number of a sealed channel and its two keys, drawn anew for each connection.
+"""Channel keys: the number and the two keys of a sealed channel, new for each connection.
 
 Pure: the random bytes come from the caller's `entropy(n)`.
 """
@@ -31,7 +31,7 @@ class ChannelKeys:
 
 
 def draw_keys(entropy: Callable[[int], bytes], *taken: Container[int]) -> ChannelKeys:
-    """Return a channel number that is in none of `taken`, and two fresh keys."""
+    """Return a random channel number that is in none of `taken`, with two new random keys."""
     number = int.from_bytes(entropy(NUMBER_BYTES))
     while any(number in numbers for numbers in taken):
         number = int.from_bytes(entropy(NUMBER_BYTES))

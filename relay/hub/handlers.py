@@ -1,8 +1,8 @@
-"""Handlers: the hub's treatment of each type of control message, as one table.
+"""Handlers: one table with the handler of each type of control message.
 
-Pure. A row names the callers that may send the type, its rate limit, and the function that processes it. A
-facet of a room adds rows of its own. `Handlers._unexpected` deals with a message whose type has no row, or
-whose caller may not send it.
+Pure. A row of the table names the callers that may send the type, its rate limit, and the function that
+processes it. Facets of a room add rows of their own. A message that has no row, or whose caller may not send
+it, goes to `Handlers._unexpected`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,24 +21,24 @@ from relay.wire.control import Refused
 
 
 class Caller(Flag):
-    """The kind of the connection on which a message comes."""
+    """The kind of connection on which a control message comes."""
 
     STRANGER = auto()
-    """A connection that is neither a member's nor a prober's so far."""
+    """A connection that hasn't become a member's or a prober's yet."""
     MEMBER = auto()
     PROBER = auto()
     ANYBODY = STRANGER | MEMBER | PROBER
 
 
 class Bucket(Enum):
-    """The rate limit under which a type of message falls."""
+    """The rate limit that counts a type of control message."""
 
     NONE = auto()
     MEMBER = auto()
-    """One limit for all messages of these types from one member. A message beyond it is ignored, and counted
-    as refused at the member."""
+    """One limit for all such messages of one member together. Messages beyond it are ignored, and counted as
+    refused."""
     STATISTICS = auto()
-    """One limit for all messages of these types from one address. A message beyond it is answered with
+    """One limit for all requests for statistics from one address. A request beyond it is answered with
     Refused."""
 
 
@@ -46,8 +46,8 @@ class Bucket(Enum):
 class Call:
     """One control message, and where it came from.
 
-    message: of the type that the row is for. host: the address that the message came from. now: session
-    ticks. seated: the member whose connection it came on; None if that connection is no member's.
+    message: decoded. host: address of the sender. now: session ticks. seated: the member whose connection it
+    came on; None if the connection isn't a member's.
     """
 
     connection: int
@@ -58,15 +58,18 @@ class Call:
 
     @property
     def member(self) -> Seated:
-        """The member that sent the message. Only for rows that are open to members alone."""
+        """The member that sent the message. Only for types of messages that nobody but members may send."""
         assert self.seated is not None, "the table lets only members through"
         return self.seated
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A row of the table, for one type of message. callers: the kinds of connection that may send it. bucket:
-    its rate limit. run: processes one message and returns the effects."""
+    """A row of the table: how to handle one type of control message.
+
+    callers: the kinds of connection that may send it. bucket: its rate limit. run: processes one message and
+    returns the effects.
+    """
 
     callers: Caller
     bucket: Bucket
@@ -74,11 +77,11 @@ class Handler:
 
 
 UNKNOWN = Handler(Caller(0), Bucket.MEMBER, lambda call: [])
-"""The row for all types without a row of their own. Nobody may send them."""
+"""The row for every type of message that has no row of its own. No kind of caller may send such a message."""
 
 
 class Handlers:
-    """The table of handlers. For each message it checks the rate limit and the kind of the connection."""
+    """The table of handlers. It checks each message's rate limit and its caller, and calls the handler."""
 
     def __init__(
         self,
@@ -87,7 +90,8 @@ class Handlers:
         rooms: Rooms,
         probing: Probing,
     ) -> None:
-        """rows: the hub's own rows. kinds: the kinds of facets that every room has; each adds its rows."""
+        """rows: the hub's own rows, by type of message. kinds: the kinds of facets that every room has; their
+        rows are added."""
         self._rows = dict(rows)
         for kind in kinds:
             self._rows |= {
@@ -99,8 +103,8 @@ class Handlers:
         self._statistics = AddressBuckets(STATS_PER_S, STATS_BURST)
 
     def receive(self, connection: int, message: Struct, now: int, *, host: str) -> list[Effect]:
-        """Process one control message. Return its effects. now: session ticks. host: the address that it came
-        from."""
+        """Process one control message, and return the effects. now: session ticks. host: address of the
+        sender."""
         call = Call(connection, message, host, now, self._rooms.by_connection.get(connection))
         handler = self._rows.get(type(message), UNKNOWN)
         beyond = self._beyond(handler.bucket, call)
@@ -115,8 +119,8 @@ class Handlers:
         return Caller.PROBER if self._probing.serves(call.connection) else Caller.STRANGER
 
     def _beyond(self, bucket: Bucket, call: Call) -> list[Effect] | None:
-        """Count a message against its rate limit. Return the effects of exceeding the limit; None if the
-        message is within it."""
+        """Count a message against its rate limit. Return None if it is within the limit, else the effects
+        that answer it."""
         if bucket is Bucket.MEMBER and call.seated is not None:
             room, seat, channel = call.seated
             room.stir(seat.slot)
@@ -147,7 +151,8 @@ def too_often(call: Call) -> list[Effect]:
 
 
 def _facets_own(kind: FacetKind, take_in: TakeIn) -> Callable[[Call], list[Effect]]:
-    """Return a function that passes a member's message to the facet of this kind in the member's room."""
+    """Return a handler that passes a member's message to a facet of the member's room. kind: selects the
+    facet. take_in: the facet's method for the message."""
 
     def run(call: Call) -> list[Effect]:
         room, seat, _ = call.member

@@ -1,10 +1,9 @@
-"""The relay's core: connections, sealed datagrams, rooms. It takes messages, bytes and time and returns
-effects.
+"""The relay's core: it takes control messages, datagrams and the time, and returns effects.
 
 Pure: it reads no clock and rolls no dice; `entropy(n)` returns n random bytes. `now` and `received` are
-session timetags, since the relay's clock is the session's. Events wait in outboxes until `flush`, so that all
-frames that one wake-up has for a member leave in as few datagrams as possible. Answers to clock requests
-leave at once. Only places with something to do are looked at (`relay.due_work`).
+session timetags, since session time is the relay's clock. Events wait in outboxes until `flush`, so that all
+frames for one member leave in as few datagrams as possible. Answers to clock requests leave at once. The hub
+looks only at rooms and members that have something to do (`relay.due_work`).
 """
 
 from collections.abc import Callable, Iterable
@@ -43,7 +42,7 @@ NO_STATISTICS = control.Refused(
 
 
 class RelayHub:
-    """All rooms of one relay."""
+    """The core of one relay: its rooms, its connections, and the paths that it measures."""
 
     def __init__(
         self,
@@ -56,8 +55,12 @@ class RelayHub:
         repair: bool = True,
         scheme: Scheme = Scheme.JUDGED,
     ) -> None:
-        """facets: the kinds of facets that every room gets. repair: whether the relay asks for missing events
-        and sends copies. scheme: the coherence scheme of every room."""
+        """Make a hub without rooms.
+
+        facets: the kinds of facets that every room gets. entropy(n): returns n random bytes. now: session
+        ticks. software: name and version of the relay, for the statistics. repair: whether the relay asks for
+        missing events and sends copies. scheme: the coherence scheme of every room.
+        """
         kinds = tuple(facets)
         self.codec = control.Codec([*FAMILIES, *(kind.family for kind in kinds)])
         """Decodes the control messages that bridges send."""
@@ -74,30 +77,33 @@ class RelayHub:
     # -- control -----------------------------------------------------------------------------------
 
     def receive_control(self, connection: int, message: Struct, now: int, *, host: str) -> list[Effect]:
-        """Process one control message of a connection. host: the address that it came from.
+        """Process one control message of a connection, and return the effects. host: the address that the
+        message came from.
 
-        The effects send control messages to this and other connections, and close this one if it is refused.
-        A bad message never raises; it is counted or refused.
+        The effects send control messages to this and other connections. If the message is refused, they may
+        close this connection. A bad message never raises.
         """
         return self._handlers.receive(connection, message, now, host=host)
 
     def serves(self, connection: int) -> bool:
-        """Return whether a connection is a member's or a prober's. It is False for a connection that has only
-        asked for statistics."""
+        """Return whether a connection belongs to a member or a prober. A connection that has only asked for
+        statistics belongs to neither."""
         return connection in self._rooms.by_connection or self.probing.serves(connection)
 
     def control_closed(self, connection: int, now: int) -> list[Effect]:
-        """Note that a connection ended. If it was a member's, the member's seat stays reserved."""
+        """Handle the end of a connection, and return the effects. If it was a member's, the member's seat
+        stays reserved."""
         self.probing.closed(connection)
         self._desk.forget(connection)
         return self._reception.closed(connection, now)
 
     def stats(self, room_name: str | None, now: int) -> Stats:
-        """Return the present statistics of one room, or of all rooms as far as they fit one answer."""
+        """Return the present statistics of one room; of all rooms if `room_name` is None. Rooms that don't
+        fit into one answer are left out."""
         return self._stats(room_name, self._desk.gather_now(room_name), now)
 
     def _rows(self) -> dict[type[Struct], Handler]:
-        """Return the hub's own rows of the table."""
+        """Return the hub's own handlers by type of control message."""
         anybody, member, stranger = Caller.ANYBODY, Caller.MEMBER, Caller.STRANGER
         return {
             control.StatsRequest: Handler(anybody, Bucket.STATISTICS, self._asked),
@@ -123,7 +129,7 @@ class RelayHub:
         return self._statistics(call.now)
 
     def _statistics(self, now: int) -> list[Effect]:
-        """Continue to gather statistics, and return the complete answers."""
+        """Gather the statistics of some more members, and return the answers that are complete."""
         return [
             SendControl(
                 answer.connection,
@@ -139,10 +145,11 @@ class RelayHub:
     # -- datagrams ---------------------------------------------------------------------------------
 
     def receive_datagram(self, payload: bytes, source: Source, *, received: int, now: int) -> list[Effect]:
-        """Process one datagram. Return the answers, which must leave at once. Events leave later, by `flush`.
+        """Process one datagram. Return the answers, which must leave at once; events leave later, by `flush`.
 
-        Only datagrams sealed by a member or a prober have any effect, except that a plain NTP request over
-        UDP is answered. received: session instant at which the datagram arrived in the kernel.
+        received: session instant at which the datagram arrived in the kernel. A datagram is processed if a
+        member or a prober sealed it. A plain NTP request over UDP is answered too. All other datagrams are
+        only counted.
         """
         self.figures.datagrams_in += 1
         host = datagram_host(source) if is_client_request(payload) else None
@@ -186,10 +193,10 @@ class RelayHub:
     # -- time --------------------------------------------------------------------------------------
 
     def wake(self, now: int) -> list[Effect]:
-        """Do the work that is due: gaps, heartbeats, repair, the rooms' rounds, statistics.
+        """Do the work that is due: gaps, heartbeats, repair, housekeeping of the rooms, statistics.
 
-        Each call holds the round of one room only, and gathers a few members' statistics. The rest waits for
-        the next call.
+        Each call does the housekeeping of one room at most, and gathers the statistics of a few members. The
+        rest is left to the next call.
         """
         effects = self.probing.wake(now)
         held = False
@@ -209,7 +216,7 @@ class RelayHub:
         return effects + self._statistics(now)
 
     def next_wakeup(self) -> int:
-        """Return the session instant of the next `wake`; 0 if it is due at once."""
+        """Return the session instant at which `wake` must be called next; 0 if at once."""
         for place in list(self._work.stirred):
             room, channel = self._at(place)
             at = None
@@ -225,8 +232,7 @@ class RelayHub:
         return first if probing_at is None else min(first, probing_at)
 
     def flush(self, now: int) -> list[Effect]:
-        """Return the effects that send all frames of the outboxes, joined into as few datagrams as
-        possible."""
+        """Return the effects that send all frames in the outboxes, in as few datagrams as possible."""
         effects: list[Effect] = []
         for place in self._work.take(now):
             _, channel = self._at(place)
@@ -235,8 +241,8 @@ class RelayHub:
         return effects
 
     def _at(self, place: Place) -> tuple[Room | None, Channel | None]:
-        """Return (room, channel) of a place. room: None if it is not open any more. channel: None if the
-        place is no member's slot, or if nobody is connected there."""
+        """Return (room, channel) of a place. room: None if the room has been closed. channel: None if the
+        place isn't a member's slot, or if the member is disconnected."""
         name, slot = place
         room = self.rooms.get(name)
         seat = room.seats.get(slot) if room is not None else None

@@ -22,14 +22,15 @@ FLOOD = control.Refused(
 
 
 class Flood(Exception):
-    """A member sends more than any Sonic Pi can. It must be put out of the room, with the refusal FLOOD."""
+    """Raised if a member sends more groups, FX, frees and settings a second than any Sonic Pi can. The caller
+    must remove the member from the room, with the refusal FLOOD."""
 
 
 def take_in(frame: frames.Frame, member: Seated, *, received: int, now: int) -> list[Effect]:
-    """Process one frame. Return the effects to carry out at once.
+    """Process one frame of a member. Return the effects to carry out at once.
 
-    received: session instant at which the kernel received its datagram. Raises RemoteError if the frame is
-    malformed or refused, Flood if its sender must be put out.
+    received: session instant at which the frame's datagram arrived in the kernel. now: session ticks. Raises
+    RemoteError if the frame is malformed or refused. Raises Flood if the member must be removed.
     """
     room, seat, channel = member
     match frame:

@@ -1,9 +1,10 @@
-"""Path probes: the relay's part in measuring a path. It answers at once and records the arrivals.
+"""Path probes: the relay answers a prober's datagrams and reports when each arrived, to measure the path
+between.
 
-Pure. A prober joins no room and has no slot, so it disturbs nobody. Bounds: PROBES_MAX probers at once. A
+Pure. A prober joins no room and has no slot, so it disturbs nobody. Bound: PROBES_MAX probers at once. A
 probe ends END_GRACE after the time that its prober asked for, or once the prober is silent for SILENCE. A
-prober may send a tenth more datagrams a second than it asked for. An answer is as long as its request and
-goes to the source of a sealed datagram, so no more bytes leave than came.
+prober may send a tenth more datagrams a second than it asked for. An answer is as long as its request, so no
+more bytes leave than came. Only a request that the prober has sealed is answered.
 """
 
 from collections.abc import Callable, Container
@@ -23,12 +24,12 @@ from relay.wire.version import PROTOCOL_VERSION, other_version
 REPORT_EVERY = ticks(1.0)
 
 SILENCE = ticks(10.0)
-"""A prober that sends no valid datagram for this long is gone or can't get through. Its place becomes free. A
-prober gives up by itself after 5 s."""
+"""A probe ends if no valid datagram of its prober came for this long: the prober is gone or can't get
+through. A prober gives up by itself after 5 s."""
 
 END_GRACE = ticks(10.0)
-"""Time added to the duration of a probe, for its last datagrams and the reports on them. A prober normally
-closes its connection before this is over."""
+"""Time added to the duration that a prober asked for. Its last datagrams and the reports on them need it. A
+prober normally closes its connection before this is over."""
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class _Probe:
 
 
 class Probing:
-    """The paths that are being measured. Instants are session timetags."""
+    """The probes of one relay. Instants are session timetags."""
 
     def __init__(self, *, entropy: Callable[[int], bytes], taken: Container[int]) -> None:
         """taken: the channel numbers of members, which no probe may use."""
@@ -58,8 +59,7 @@ class Probing:
         self._datagrams_refused = 0
 
     def stats(self) -> ProbeStats:
-        """Return how many paths are being measured and were measured in all, and how many probers and
-        datagrams were refused."""
+        """Return the counts: probes in progress, probes begun, probers refused, datagrams refused."""
         return ProbeStats(
             now=len(self._by_channel),
             begun=self._begun,
@@ -103,8 +103,8 @@ class Probing:
         """Record one datagram on a probe's channel. Return the answer, which must leave at once.
 
         received: session instant at which the datagram arrived in the kernel. Raises RemoteError if the
-        channel is unknown, or if the datagram can't be decrypted, is no probe, or exceeds the rate. Such a
-        datagram isn't recorded as arrived.
+        channel is unknown, the datagram can't be decrypted, it isn't a single probe, or it exceeds the rate.
+        Such a datagram isn't recorded.
         """
         probe = self._by_channel.get(channel)
         if probe is None:
@@ -127,7 +127,7 @@ class Probing:
         return [SendDatagram(source, probe.sealer.seal(frames.encode(answer)))]
 
     def closed(self, connection: int) -> None:
-        """Note that a prober's connection ended."""
+        """Forget the probe of a connection that ended. Any other connection is ignored."""
         probe = self._by_connection.pop(connection, None)
         if probe is not None:
             del self._by_channel[probe.number]
@@ -148,7 +148,7 @@ class Probing:
         return effects
 
     def next_wakeup(self) -> int | None:
-        """Return the session instant of the next `wake`; None while nothing is measured."""
+        """Return the session instant at which `wake` must be called next; None while there is no probe."""
         if not self._by_channel:  # as nearly always: it is asked for after every datagram
             return None
         return min(min(probe.report_at, probe.ends_at) for probe in self._by_channel.values())

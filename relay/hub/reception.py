@@ -24,7 +24,7 @@ TICKET_BYTES = 16
 
 
 class Reception:
-    """Lets bridges into the rooms of one relay, and removes them."""
+    """Seats bridges in the rooms of one relay, and removes them."""
 
     def __init__(self, rooms: Rooms, limits: HubLimits, entropy: Callable[[int], bytes]) -> None:
         self._rooms = rooms
@@ -32,8 +32,8 @@ class Reception:
         self._entropy = entropy
 
     def hello(self, connection: int, hello: Hello, now: int) -> list[Effect]:
-        """Admit a bridge, or refuse it with the reason. A bridge that only asks is told whether it would be
-        admitted, and gets no place."""
+        """Admit a bridge, or refuse it with the reason. A Hello with `ask_only` gets no seat; its answer only
+        says whether the bridge would be admitted."""
         if connection in self._rooms.by_connection:
             text = "this connection has said Hello before"
             return refuse(connection, Refused(reason="second-hello", text=text, final=True))
@@ -47,18 +47,18 @@ class Reception:
         return self._let_in(connection, hello, decision, now)
 
     def leave(self, room: Room, seat: Seat, now: int) -> list[Effect]:
-        """Remove a member that leaves for good."""
+        """Remove a member that leaves for good, and send the others the new roster."""
         effects = self._drop(room, seat, now)
         room.remove(seat, now)
         return effects + room.roster()
 
     def put_out(self, room: Room, seat: Seat, refused: Refused, now: int) -> list[Effect]:
-        """Remove a member that breaks the limits, and tell it why."""
+        """Remove a member that breaks the limits, and send it the reason (`refused`)."""
         return [*room.tell(seat, refused), *self.leave(room, seat, now)]
 
     def closed(self, connection: int, now: int) -> list[Effect]:
-        """Note that a connection ended. If it was a member's, the seat stays reserved for the member's
-        ticket."""
+        """Handle the end of a connection. If it was a member's, its seat stays reserved, and the member can
+        claim the seat by its ticket."""
         seated = self._rooms.by_connection.get(connection)
         if seated is None:
             return []
@@ -86,7 +86,7 @@ class Reception:
         return effects
 
     def _let_in(self, connection: int, hello: Hello, admitted: Admitted, now: int) -> list[Effect]:
-        """Seat a bridge and notify all members."""
+        """Seat an admitted bridge: send it the state of the room, and send all members the new roster."""
         room = admitted.room or self._rooms.new(admitted.room_name, now)
         effects: list[Effect] = []
         seat, resumed = admitted.seat, admitted.seat is not None
@@ -114,7 +114,7 @@ class Reception:
         return effects
 
     def _drop(self, room: Room, seat: Seat, now: int) -> list[Effect]:
-        """Take the channel from a seat, if it has one, and close the channel's connection."""
+        """Disconnect the member of a seat, if it is connected. The seat itself stays."""
         channel = seat.channel
         if channel is None:
             return []
@@ -126,8 +126,11 @@ class Reception:
 def _channel(
     keys: ChannelKeys, connection: int, room: Room, seat: Seat, first_seq: int, now: int, *, came_back: bool
 ) -> Channel:
-    """Return a new channel for a seat. It expects the bridge's new sequence numbers, and those that were
-    given up lately but that the bridge may still send."""
+    """Return a new channel for a seat.
+
+    The channel expects the bridge's next sequence numbers. It also expects older numbers that the judge has
+    given up but would still accept.
+    """
     channel = Channel(
         keys.number,
         connection,

@@ -15,7 +15,7 @@ from relay.wire.sequence import Scheme
 
 
 class Seated(NamedTuple):
-    """A connected member: its room, its seat there, its channel."""
+    """A connected member: its room, its seat in that room, and its channel."""
 
     room: Room
     seat: Seat
@@ -49,7 +49,8 @@ class Rooms:
         self._made = 0
 
     def new(self, name: str, now: int) -> Room:
-        """Return a room without members. It counts as open once a member has a seat in it."""
+        """Return a new room without members. `Rooms` doesn't count it as open before a member is connected.
+        now: session ticks."""
         rounds = Rounds(self._made, self._begin, now)
         self._made += 1
         return Room(
@@ -63,13 +64,13 @@ class Rooms:
         )
 
     def connected(self, room: Room, seat: Seat, channel: Channel) -> None:
-        """Note that a bridge is connected for a seat. The room is open from then on."""
+        """Record that a bridge is connected and uses this seat. The room counts as open from then on."""
         self.open[room.name] = room
         seat.channel, seat.left_at = channel, None
         self.by_channel[channel.number] = self.by_connection[channel.connection] = Seated(room, seat, channel)
 
     def disconnected(self, seat: Seat, channel: Channel, now: int) -> None:
-        """Note that the bridge of a seat has disconnected. The seat stays."""
+        """Record that the bridge of a seat has disconnected. The seat stays. now: session ticks."""
         seat.channel, seat.left_at = None, now
         self.by_channel.pop(channel.number, None)
         self.by_connection.pop(channel.connection, None)

@@ -1,15 +1,16 @@
-"""Foundation: the nodes a Sonic Pi makes at its start and never frees, its buffers, and the values set later.
+"""Foundation: the nodes that a Sonic Pi makes at its start and never frees, its buffers, and the values set
+later.
 
-Pure. It is the part of a member's live state that members who join later are told. The member's own bridge,
-the relay, and the bridges of the others run the same code. Later notes of a Sonic Pi need the groups, mixer
-and samples that it made before the others joined: without them no note would sound at the others. Without the
-volume set since, the notes would sound wrong. FX and notes that ran before a join are not part of the
-foundation, because the next run of the player's code makes new ones.
+Pure. A foundation is the part of a member's live state that is sent to members who join later. The member's
+own bridge, the relay, and the bridges of all others keep it with this code. Notes need the groups, mixer and
+samples that their Sonic Pi made before: without them they don't sound. Without the latest volume they sound
+wrong. FX and notes that ran before a join are not part of the foundation, because the next run of the
+player's code makes new ones.
 
-Every piece (a node or a buffer) and every value has the room number of the event that it comes from, or 0 if
-no event brought it. So a report that arrives late never undoes a later event. A value also has its due, or 0
-if that has passed; no value is applied before its due. Bounds: MESSAGES_MAX nodes, buffers and values
-together, and BYTES_MAX bytes a slot.
+Every piece (a node or a buffer) and every value is stored with the room number of the event that set it, or 0
+if it didn't come by an event. So a foundation that arrives late never undoes a later event. A value is also
+stored with its due, or 0 if its due has passed; no value is applied before its due. Bounds for each slot:
+MESSAGES_MAX nodes, buffers and values together, and BYTES_MAX bytes.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,26 +30,27 @@ from relay.wire.timetag import FIRST_SAFE
 MESSAGES_MAX = 4096
 BYTES_MAX = 512 * 1024
 VALUE_BYTES = 32
-"""Bytes counted for each value in addition to its name and data: for a /n_set command's head, and the due."""
+"""Bytes counted for each value in addition to its name and data. They cover the head of a /n_set command and
+the due."""
 BEFORE_ALL_NUMBERS = -1
-"""Stands for the event number of pieces and values that are older than this epoch of the relay. All events of
-this epoch have greater numbers, so they are later."""
+"""The event number given to pieces and values from before this epoch of the relay. Every event of this epoch
+has a greater number."""
 
 _BODY_MAX = MAX_PAYLOAD_BYTES // 2
-"""Greatest size of the names and values in one /n_set, bytes: half of the longest payload. The other half is
-for the command's head and type tags; the tags take at most half as many bytes as the names and values."""
+"""Greatest size of the names and values in one /n_set, in bytes: half of the longest payload. The other half
+is for the command's head and type tags. The tags take at most half as many bytes as the names and values."""
 
 Key = tuple[str, int]
-"""Names a piece: ("node", its id) or ("buffer", its number)."""
+"""Identifies a piece: ("node", node id) or ("buffer", buffer number)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """A foundation, or the new part of one, in the form in which relay and bridges send it to each other.
 
-    All are OSC messages without a timetag, in the ids of the member whose foundation it is. messages: the
-    commands that make nodes and load buffers, in the order in which they must be executed. values:
-    (due, /n_set command), with due a session timetag, or 0 if it has passed.
+    messages: OSC commands that make nodes and load buffers, in the order in which they must be executed.
+    values: pairs (due, /n_set command). due: a session timetag, or 0 if it has passed. The commands have no
+    timetag, and use the node ids and buffer numbers of the member whose foundation it is.
     """
 
     messages: list[bytes]
@@ -59,8 +61,11 @@ class Told:
 
 
 class _Value(NamedTuple):
-    """The value of one control of a node. due and number come first: of two values the one that is later in
-    the room's order (due, number) holds."""
+    """The value of one control of a node.
+
+    due, number: of the event that set the value. Of two values the one with the greater (due, number) holds.
+    tag: OSC type tag. data: the value, OSC-encoded.
+    """
 
     due: int
     number: int
@@ -72,8 +77,8 @@ class _Value(NamedTuple):
 class _Piece:
     """A node or buffer of the foundation.
 
-    payload: the message that made it. number: room number of that event. values: the latest value of each
-    control, by the padded bytes of the control's name.
+    payload: the message that made it. number: room number of the event with that message. values: the latest
+    value of each control, by the padded bytes of the control's name.
     """
 
     payload: bytes
@@ -85,7 +90,7 @@ class _Piece:
 
 
 class FoundationStore:
-    """The foundation of one slot."""
+    """Stores the foundation of one slot, and updates it by events and by received foundations."""
 
     def __init__(self) -> None:
         self._pieces: dict[Key, _Piece] = {}
@@ -96,10 +101,10 @@ class FoundationStore:
         return len(self._pieces)
 
     def concerns(self, kind: Kind, meaning: Meaning, *, founds: bool) -> bool:
-        """Return whether an event of the slot's owner may change the foundation. Resets always do.
+        """Return whether an event of the slot's owner may change the foundation.
 
-        founds: the event has the flag FOUNDATION, so it makes a node that is never freed. Raises
-        MalformedOsc.
+        Not for slot resets: callers handle these before. founds: whether the event has the flag FOUNDATION,
+        which marks a node that is never freed. Raises MalformedOsc if the event's message can't be decoded.
         """
         if kind is Kind.RESOURCE or founds or meaning.act is Act.UNLOAD:
             return True
@@ -110,12 +115,12 @@ class FoundationStore:
         return message.tags[:1] == "i" and ("node", message.arg(0)) in self._pieces
 
     def apply(self, meaning: Meaning, *, number: int = 0, due: int = 0) -> bool:
-        """Apply one message of the slot's owner to the foundation. Return whether it changed anything.
+        """Apply one message of the slot's owner, and return whether the foundation changed.
 
         A message that makes a node or loads a buffer is kept. A /b_free removes its buffer. A /n_set changes
         the values of a kept node and is ignored for any other node. number: room number of the event, 0 if it
-        has none. due: its session timetag, 0 if that has passed. Raises MalformedOsc, and Refused for any
-        other command or if the store is full.
+        has none. due: its session timetag, 0 if that has passed. Raises MalformedOsc for a malformed message.
+        Raises Refused for any other command, and if the store is full.
         """
         if meaning.act is Act.UNLOAD:
             return self._drop(("buffer", _first_id(meaning.message)))
@@ -132,11 +137,12 @@ class FoundationStore:
     def learn(
         self, messages: Iterable[bytes], values: Iterable[tuple[int, bytes]], number: int
     ) -> tuple[Told, int]:
-        """Merge a foundation that was received. Return (the part that was new here, count of refused
-        messages).
+        """Merge a foundation that the relay or a bridge sent. Return (the part that was new to this store,
+        count of refused messages).
 
         messages, values: as in `Told`. number: room number of the last event that the received foundation
-        includes. Pieces and values of later events stay as they are. The same foundation again adds nothing.
+        includes. Pieces and values of later events stay as they are. Merging the same foundation again
+        changes nothing.
         """
         fresh, refused = Told([], []), 0
         named: dict[Key, set[bytes]] = {}
@@ -170,8 +176,10 @@ class FoundationStore:
         return fresh, refused
 
     def told(self, without: Callable[[int], bool] = lambda number: False) -> Told:
-        """Return the whole foundation. without: given an event's number, tells whether to leave out the
-        values that this event set."""
+        """Return the whole foundation, as it is sent to others.
+
+        without: a test of event numbers. Values set by an event for which it returns True are left out.
+        """
         values: list[tuple[int, bytes]] = []
         # A piece may need one of an earlier event, and that one may have come later.
         pieces = sorted(self._pieces.items(), key=lambda one: one[1].number)
@@ -182,13 +190,14 @@ class FoundationStore:
         return Told([piece.payload for _, piece in pieces], values)
 
     def clear(self, up_to: int | None = None) -> None:
-        """Drop the pieces of events up to the room number `up_to` (None: all), as a slot reset does."""
+        """Drop all pieces, as a slot reset does. up_to: a room number; if given, only pieces made by events
+        up to this number are dropped."""
         for key in [key for key, one in self._pieces.items() if up_to is None or one.number <= up_to]:
             self._drop(key)
 
     def enter_epoch(self) -> None:
-        """Forget the event numbers and dues of all pieces and values, but keep these: a new epoch has begun,
-        so the relay that gave the numbers and dues is gone."""
+        """Mark all pieces and values as older than every event of a new epoch. Their event numbers and dues
+        came from the relay before, so they mean nothing to the new one."""
         for piece in self._pieces.values():
             piece.number = BEFORE_ALL_NUMBERS
             for name, value in piece.values.items():
@@ -197,8 +206,9 @@ class FoundationStore:
     # ------------------------------------------------------------------------------------------------
 
     def _keep(self, key: Key, piece: _Piece) -> None:
-        """Put a piece at the end, replacing the older piece of the same key. It can't take the older one's
-        place, because the group that contains it may be newer than that too."""
+        """Store a piece after all others, and drop the older piece with the same key. The new piece must not
+        take the older one's place in the order, because the group that contains it may be newer than that
+        piece."""
         old = self._pieces.get(key)
         had = (0, 0) if old is None else (1 + len(old.values), old.size())
         self._make_room(1 - had[0], piece.size() - had[1])
@@ -206,10 +216,10 @@ class FoundationStore:
         self._pieces[key] = piece
 
     def _set(self, meaning: Meaning, number: int, due: int, *, told: bool = False) -> bool:
-        """Apply a /n_set. Return whether it changed anything.
+        """Apply a /n_set command, and return whether any value changed.
 
-        told: False if it is the event `number` itself; True if it comes from a foundation that includes all
-        events up to `number`.
+        told: True if the command is part of a received foundation, which includes all events up to `number`.
+        False if the command is the event `number` itself.
         """
         message = meaning.message
         if meaning.act is not Act.SET or len(message.tags) % 2 == 0:
@@ -232,10 +242,11 @@ class FoundationStore:
         return bool(changed)
 
     def _forget_untold(self, named: dict[Key, set[bytes]], number: int) -> None:
-        """Drop values that a received foundation no longer has, because their node was made anew meanwhile.
+        """Drop values that are missing in a received foundation. They are missing because their node was made
+        anew after they were set.
 
         named: each node or buffer of the received foundation, with the names of the controls that it sets.
-        number: room number of the last event included; values of later events stay.
+        number: room number of the last event that it includes; values of later events stay.
         """
         for key, names in named.items():
             piece = self._pieces[key]
@@ -260,7 +271,8 @@ class FoundationStore:
 
 
 def key_of(meaning: Meaning) -> Key:
-    """Return the key of the node or buffer that a message makes. Raises Refused if it makes neither."""
+    """Return the key of the node or buffer that a message makes. Raises Refused for a message of any other
+    kind."""
     message = meaning.message
     if meaning.act in LOADS:
         return ("buffer", _first_id(message))
@@ -272,7 +284,7 @@ def key_of(meaning: Meaning) -> Key:
 def _values(message: Message, number: int, due: int) -> dict[bytes, _Value]:
     """Return the values that a /n_set sets, by the padded bytes of the control's name.
 
-    If it sets a control twice, the last value holds. Raises Refused unless its arguments are pairs of a
+    If it sets a control twice, the last value holds. Raises Refused if its arguments aren't pairs of a
     control and a value.
     """
     raw, tags, offsets = message.raw, message.tags, (*message.offsets, len(message.raw))
@@ -297,7 +309,7 @@ def _is_news(old: _Value | None, new: _Value, *, told: bool) -> bool:
 
 
 def _settings(node: int, values: dict[bytes, _Value]) -> list[tuple[int, bytes]]:
-    """Return (due, /n_set command) pairs that together give a node these values, the earliest due first."""
+    """Return pairs (due, /n_set command) that together give a node these values, the earliest due first."""
     settings: list[tuple[int, bytes]] = []
     tags, body, last = "", b"", -1
     for name, value in sorted(values.items(), key=lambda one: one[1].due):

@@ -1,7 +1,8 @@
 """Boot state: what each member's Sonic Pi has made at its start, kept for members who join later.
 
-Pure. It consists of the nodes that a Sonic Pi never frees, its buffers, and later settings of both. It is
-derived from events. After the relay was restarted, the members' bridges send it (`Foundation`).
+Pure. A boot state consists of the nodes that a Sonic Pi never frees, their later settings, and its buffers.
+The relay derives it from events. After a restart of the relay the members' bridges send their boot states
+(`Foundation`).
 """
 
 from collections.abc import Sequence
@@ -26,10 +27,10 @@ class BootState(Facet):
         self._stores: dict[int, FoundationStore] = {}
 
     def newcomer(self, seat: Seat) -> list[Effect]:
-        """Return the messages that give the newcomer the boot states: its own, and those of all members that
-        aren't silenced.
+        """Return the messages that send boot states to a member that has joined or come back.
 
-        If the newcomer itself was silenced while it was away, its boot state is sent to all others too.
+        The newcomer gets its own boot state, and those of all members that aren't silenced. A newcomer that
+        was silenced while it was away has its boot state sent to all others too.
         """
         effects: list[Effect] = []
         for other in self._room.seats.values():
@@ -46,18 +47,19 @@ class BootState(Facet):
         self._stores.pop(slot, None)
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Update the senders' boot states by the events that create, load, set or free something."""
+        """Update the senders' boot states by these events. Only events that create, load, set or free
+        something matter."""
         for event in events:
             seat = self._room.seats.get(event.slot)
             if seat is not None:
                 self._take_in(seat, event)
 
     def told(self, seat: Seat, message: Foundation, now: int) -> list[Effect]:
-        """Merge a member's boot state from before this epoch of the relay. If any of it is new here, send all
-        others the member's whole boot state.
+        """Merge a boot state that a member's bridge sends after the relay was restarted. If any of it is new
+        here, send all others the member's whole boot state.
 
-        The new part alone isn't enough: a message as of an event number stands for all events up to that
-        number, and the receiver may lack one of them.
+        The new part alone isn't enough. A `Foundation` message stands for all events up to its event number,
+        and a receiver may have missed some of them.
         """
         judge = self._room.judge
         guard, at = judge.guard(seat.slot), judge.last_due
@@ -88,7 +90,7 @@ class BootState(Facet):
         return store
 
     def _told(self, slot: int, store: FoundationStore) -> Foundation:
-        """Return the message with a slot's boot state, as of the room's last event."""
+        """Return the message with a slot's boot state after the room's last event."""
         told, number = store.told(), self._room.judge.number
         return Foundation(slot=slot, number=number, messages=told.messages, values=told.values)
 
