@@ -1,6 +1,7 @@
-"""Mischief: what a Sonic Pi can send, or its network do, that strains the limits; in pieces that shrink.
+"""Hostile or unlucky traffic for virtual jams: what a Sonic Pi may send, and what its network may do to it.
 
-Every node id stands for one thing, so every message is another; notes are sent into the run's group or an FX.
+It is made of small pieces, so that a failing test can be shrunk. No two messages are equal, since no node id
+is used twice. Each note plays in the group of its run or of an FX.
 """
 
 from collections.abc import Iterator
@@ -24,11 +25,12 @@ LARGE: tuple[LargeWhat, ...] = get_args(LargeWhat)
 
 @dataclass
 class SonicPi:
-    """One player: a run with its mixer, and what it sends, in seconds after its start."""
+    """One player's traffic: a run with its mixer, and whatever is added. Times are seconds after its
+    start."""
 
     sent: list[Sent] = field(default_factory=list)
     home_only: int = 0
-    """Messages that can't travel."""
+    """Number of messages too large to travel, which only the player's own scsynth gets."""
     ids: Iterator[int] = field(default_factory=lambda: count(100))
     run: int = 0
 
@@ -36,30 +38,31 @@ class SonicPi:
         self.begin(0.0)
 
     def begin(self, at_s: float) -> None:
-        """Begin a run."""
+        """Begin a run: add its group and mixer."""
         self.run, mixer = next(self.ids), next(self.ids)
         self.bare(at_s, "/g_new", self.run, 1, 4)
         how = ("amp", 1.0, "in_bus", 36.0, "out_bus", 34.0)
         self.bare(at_s + 0.001, "/s_new", "sonic-pi-basic_mixer", mixer, 0, 2, *how)
 
     def bare(self, at_s: float, address: str, *args: Arg) -> None:
-        """Send a message without a timetag."""
+        """Add a message without a timetag."""
         self.sent.append(Sent(at_s, encode(address, *args), None))
 
     def timed(self, at_s: float, ahead_s: float, address: str, *args: Arg) -> None:
-        """Send a bundle."""
+        """Add a message in a bundle, with a timetag `ahead_s` after at_s."""
         ahead = round((at_s + ahead_s) * 2**32)
         self.sent.append(Sent(at_s, bundle(SOME_TAG, encode(address, *args)), ahead))
 
     def note(self, at_s: float, ahead_s: float = AHEAD_S, group: int | None = None) -> int:
-        """Play a note; return its node."""
+        """Add a note; return its node id. By default it plays in the run's group."""
         node = next(self.ids)
         target = self.run if group is None else group
         self.timed(at_s, ahead_s, "/s_new", "sonic-pi-beep", node, 0, target, "note", 60.0, "out_bus", 36.0)
         return node
 
     def with_fx(self, at_s: float) -> tuple[int, int]:
-        """Open an FX as `with_fx` does; return the group that is freed at its end, and the one for notes."""
+        """Add the groups and the synth of an FX. Return (outer group, which is freed at the FX's end; group
+        for its notes)."""
         outer, inner, fx = next(self.ids), next(self.ids), next(self.ids)
         self.bare(at_s, "/g_new", outer, 1, self.run)
         self.bare(at_s + 0.001, "/g_new", inner, 0, outer)
@@ -67,7 +70,7 @@ class SonicPi:
         return outer, inner
 
     def do(self, what: What, at_s: float, ahead_s: float) -> None:
-        """Send one thing in a bundle."""
+        """Add one thing of the given kind, with a timetag `ahead_s` after at_s."""
         match what:
             case "note":
                 self.note(at_s, ahead_s)
@@ -85,14 +88,14 @@ class SonicPi:
 
 @dataclass(frozen=True)
 class Burst:
-    """Many notes, some of them in an FX of their own that is freed 0.3 s after it was opened."""
+    """Many notes. With `fx_every` each so many-th note opens an FX, whose groups are freed 0.3 s later."""
 
     notes: int
     per_s: int
     fx_every: int = 0
 
     def play(self, player: SonicPi, at_s: float) -> None:
-        """Send it."""
+        """Add the notes to a player's traffic."""
         for index in range(self.notes):
             now_s, group = at_s + index / self.per_s, None
             if self.fx_every and index % self.fx_every == 0:
@@ -103,24 +106,24 @@ class Burst:
 
 @dataclass(frozen=True)
 class Aside:
-    """One thing with a timetag far ahead, or in the past (ahead_s < 0)."""
+    """A single message with an unusual timetag, far ahead or in the past (ahead_s < 0)."""
 
     what: What
     ahead_s: float
 
     def play(self, player: SonicPi, at_s: float) -> None:
-        """Send it."""
+        """Add the message to a player's traffic."""
         player.do(self.what, at_s, self.ahead_s)
 
 
 @dataclass(frozen=True)
 class Large:
-    """One message that no datagram of the jam holds."""
+    """A single message that is too long for one datagram of the jam."""
 
     what: LargeWhat
 
     def play(self, player: SonicPi, at_s: float) -> None:
-        """Send it."""
+        """Add the message, and whatever it needs, to a player's traffic."""
         options = [part for number in range(110) for part in (f"option_number_{number}", 0.5)]
         nodes = [next(player.ids) for _ in range(300)]
         match self.what:
@@ -149,10 +152,10 @@ class Large:
 
 @dataclass(frozen=True)
 class Reset:
-    """Everything is stopped and built anew, as Sonic Pi does it."""
+    """A full stop, as Sonic Pi does it: free everything and build the basic groups again."""
 
     def play(self, player: SonicPi, at_s: float) -> None:
-        """Send it."""
+        """Add the reset to a player's traffic, and begin a new run."""
         player.bare(at_s, "/clearSched")
         player.bare(at_s + 0.001, "/g_freeAll", 0)
         for index, (group, action, target) in enumerate(((2, 0, 0), (3, 2, 2), (4, 2, 3), (5, 3, 2))):
@@ -166,7 +169,10 @@ Action = Burst | Aside | Large | Reset
 
 @dataclass(frozen=True)
 class Trouble:
-    """A network that delays or loses (delay_s None) what enters it, one way, for a while."""
+    """A time during which a member's network loses or delays what is sent one way.
+
+    way: UP or DOWN. delay_s: extra delay; None: everything is lost.
+    """
 
     member: str
     way: int
@@ -176,7 +182,8 @@ class Trouble:
 
 
 def meddler(troubles: list[Trouble]) -> Meddler:
-    """Return what becomes of a datagram at a true instant."""
+    """Return a function that says how much later (s) a datagram arrives owing to the troubles; None: it is
+    lost."""
 
     def meddle(member: str, way: int, at_s: float) -> float | None:
         extra_s = 0.0
@@ -191,5 +198,6 @@ def meddler(troubles: list[Trouble]) -> Meddler:
 
 
 def last_due_s(sent: list[Sent]) -> float:
-    """Return when all is over that a player sent, in seconds after its start."""
+    """Return the latest instant of a player's traffic, as sent or by its timetag, in seconds after its
+    start."""
     return max(max(one.at_s, 0.0 if one.ahead is None else one.ahead / ticks(1.0)) for one in sent)

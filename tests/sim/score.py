@@ -1,6 +1,6 @@
-"""What a recorder between bridge and scsynth would say of a virtual jam.
+"""Assertions on a virtual jam by what reached each scsynth and when, as a recorder would see it.
 
-It believes no bridge: it looks at what reached each scsynth, and when.
+The bridges' own figures are used only for the bounds of the clocks and for the relay's verdicts.
 """
 
 from laboratory.runs.tallying import Handed
@@ -13,17 +13,21 @@ from relay.wire.sequence import Kind
 from relay.wire.timetag import to_unix_ns
 
 GAP_NS = 5_000_000
-"""More than the members' clocks are apart."""
+"""Time (ns) by which no two members' clocks differ."""
 
 
 def events(member: Member) -> list[Handed]:
-    """Return the events of the room in the order in which scsynth executes them, home-only ones left out."""
+    """Return the bundles that a member's scsynth was handed, by timetag. Those about home-only nodes are left
+    out."""
     bundles = [handed for handed in member.handed if handed.timetag_ns is not None]
     return sorted((one for one in bundles if not _is_home_only(one.message)), key=lambda one: one.timetag)
 
 
 def quiet_instant_ns(after_s: float, *members: Member) -> int:
-    """Return an instant that lies within no member's reading of an event: there all sequences can be cut."""
+    """Return an instant (ns) from `after_s` on at which no event is due by any member's clock.
+
+    All members' sequences can be compared from there on.
+    """
     taken = sorted(one.timetag_ns or 0 for member in members for one in events(member))
     at_ns = round(after_s * 1e9)
     for tag_ns in taken:
@@ -33,7 +37,11 @@ def quiet_instant_ns(after_s: float, *members: Member) -> int:
 
 
 def assert_same(jam: Jam, *members: Member, after_s: float = 0.0, tolerance_s: float | None = None) -> int:
-    """Assert one sequence at all members, timetags within the clocks' bounds; return how many events."""
+    """Assert that all members executed the same events in the same order; return how many.
+
+    Timetags of the same event may differ by the members' clock bounds, or by `tolerance_s`. after_s: leave
+    out what is due earlier.
+    """
     from_ns = quiet_instant_ns(after_s, *members)
     first, *others = [
         (member, [one for one in events(member) if (one.timetag_ns or 0) >= from_ns]) for member in members
@@ -58,7 +66,7 @@ def assert_same(jam: Jam, *members: Member, after_s: float = 0.0, tolerance_s: f
 
 
 def assert_in_time(jam: Jam, *members: Member) -> None:
-    """Assert that nothing came later than scsynth needs it."""
+    """Assert that every event reached scsynth at least NEED_S before its timetag."""
     for member in members:
         late = [
             (show(one.message), one.timetag_ns - one.at_ns)
@@ -69,7 +77,10 @@ def assert_in_time(jam: Jam, *members: Member) -> None:
 
 
 def assert_at_due(jam: Jam, member: Member) -> None:
-    """Assert that every event was given the relay's due, within the clock's bound, in the room's order."""
+    """Assert that a member executed all events in the room's order, each at the due that the relay gave it.
+
+    The timetag may differ from the due by the bound of the member's clock.
+    """
     verdicts = [verdict for verdict in member.verdicts if verdict.kind is not Kind.RESOURCE]
     verdicts.sort(key=lambda verdict: verdict.key)
     handed = events(member)
@@ -83,7 +94,8 @@ def assert_at_due(jam: Jam, member: Member) -> None:
 
 
 def assert_coherent(jam: Jam) -> None:
-    """Assert that the relay, from the members' reports, comes to the same."""
+    """Assert that the relay's statistics, made from the members' reports, show nothing missing, late or
+    different."""
     room = jam.stats()
     assert room.seconds_compared > 0, f"seed {jam.seed}: nothing was compared"
     assert room.divergent == 0, f"seed {jam.seed}: {room.incidents}"
@@ -93,7 +105,7 @@ def assert_coherent(jam: Jam) -> None:
 
 
 def show(message: bytes) -> str:
-    """Return a message in words."""
+    """Return a message as readable text: its address and its first four arguments."""
     one = single_message(message)
     return " ".join([one.address, *(str(argument) for argument in one.args[:4])])
 

@@ -1,4 +1,4 @@
-"""Recorded sessions of the genuine Sonic Pi 3.2.2 through player, session, relay and playout."""
+"""Recorded sessions of the genuine Sonic Pi 3.2.2, played through tap, session, relay and playout."""
 
 import pytest
 from laboratory.runs.tallying import Handed
@@ -33,7 +33,8 @@ HOME = (b"sonic-pi-scope", b"live_audio", b"sonic-pi-server-info")
 
 
 def music(name: str) -> list[tuple[Sent, bytes]]:
-    """Return what of a recording belongs to the room, with the message as scsynth must get it."""
+    """Return those datagrams of a recording that are events of the room, each with the message that scsynth
+    must get."""
     origin, at_home, found = Origin(1), set(), []
     for sent in recorded(name):
         ((_, message),) = walk(sent.datagram)
@@ -49,7 +50,8 @@ def music(name: str) -> list[tuple[Sent, bytes]]:
 
 
 def played(name: str, *, lead_s: float, shift_s: float) -> tuple[Jam, Member, list[Handed]]:
-    """Play a recording in a room; return what its scsynth got of it."""
+    """Play a recording in a room of two. Return (jam, player, bundles that the player's scsynth was handed of
+    it)."""
     jam = Jam(seed=1, lead_s=lead_s, shift_s=shift_s)
     ada = jam.join("ada", NETWORKS["studio-lan"], wall_offset_s=2.5, rate_ppm=30.0)
     bob = jam.join("bob", NETWORKS["studio-lan"])
@@ -67,7 +69,8 @@ def played(name: str, *, lead_s: float, shift_s: float) -> tuple[Jam, Member, li
 
 
 def plain_ns(sent: Sent) -> int | None:
-    """Return the true instant of a recorded timetag."""
+    """Return the instant (ns) in the virtual jam that a recorded datagram's timetag means; None without a
+    timetag."""
     if sent.ahead is None:
         return None
     return round(START_S * 1e9) + (sent.ahead * 1_000_000_000 >> 32)

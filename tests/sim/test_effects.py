@@ -1,4 +1,4 @@
-"""A bridge's effects: each is missed where it isn't done, so none is idle."""
+"""Every effect of a bridge is needed: if the shell doesn't carry out one kind, something visible fails."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,11 +29,14 @@ WORKED: dict[type, Callable[[Jam, Member, Member], bool]] = {
     effects.Remember: lambda _, ann, bob: ann.remembered.synthdefs_loaded,
     effects.NextWake: lambda _, ann, bob: ann.wakeups > 0,
 }
-"""By effect: what can only be so if it is done."""
+"""For each kind of effect a check that passes only if the shell carries it out."""
 
 
 def perform(undone: type[effects.Effect] | None = None) -> tuple[Jam, Member, Member]:
-    """Let two play, and then one of them lose its network, control and all, without a word."""
+    """Play a jam of ann and bob, in which ann's network fails silently in the end; return (jam, ann, bob).
+
+    undone: a kind of effect that the shell ignores.
+    """
     jam = Jam(seed=3)
     jam.leaves_undone = () if undone is None else (undone,)
     members = []

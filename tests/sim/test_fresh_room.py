@@ -1,4 +1,4 @@
-"""The first bar of a fresh room, over a network with jitter and 10 % loss: the same everywhere."""
+"""The first bar in a fresh room is the same for all, over a network with jitter and 10 % loss."""
 
 from dataclasses import replace
 
@@ -12,20 +12,22 @@ from tests.worlds.traffic import boot, generated
 
 NETWORK = "delay=50,jitter=10,loss=10%"
 SEEDS = (2, 3, 8, 10, 12, 16)
-"""With which something differed in a room that began with 200 ms."""
+"""Seeds with which the members got different events when a room began with a lead of 200 ms."""
 UNCOPIED_SEEDS = (7, 27, 129, 134, 204, 205, 301)
-"""With which something differed while copies began with the second loss, of the first 400."""
+"""Seeds of the first 400 with which events differed when copies were sent only from the second loss on."""
 MORE_SEEDS = 400
 MUSIC_AT_S, MUSIC_S = 10.0, 5.0
-"""A Sonic Pi takes longer to boot, with its bridge in the room already."""
+"""Start and length (s) of the music. A genuine Sonic Pi boots for longer, with its bridge already in the
+room."""
 AHEAD_S = 0.48
-"""Sonic Pi's own, whatever the generator says."""
+"""Schedule-ahead (s) of ordinary notes, as Sonic Pi's own. It replaces the one of `generated`."""
 CLOCKS_S = 0.020
-"""How far the members' clocks may lie apart: the ways that they see differ by 10 ms either way."""
+"""Greatest difference (s) between two members' clocks. Each clock may be off by 10 ms because of the
+jitter."""
 
 
 def fresh_room(seed: int) -> Jam:
-    """Let two play who have just come into a room of their own."""
+    """Let two members join a new room and play; return the jam when all is over."""
     jam = Jam(seed, lead_s=None, shift_s=None)
     for index, name in enumerate(("ada", "bob")):
         member = jam.join(name, parse_leg(NETWORK), wall_offset_s=3.7 * index, rate_ppm=50.0 - 100.0 * index)

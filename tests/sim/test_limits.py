@@ -1,5 +1,7 @@
-"""The limits: whatever is sent and whatever the network does, at the end every scsynth has the same tree, and
-everything that differed in between is in the figures."""
+"""Whatever is sent and whatever the network does, all scsynths have the same nodes in the end.
+
+All that differed in between is in the statistics.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,14 +47,14 @@ NAMES = ("ada", "bob", "cyd")
 BOOT_AT_S, MUSIC_AT_S = 1.0, 3.4
 FAR_S = 60.0
 SETTLES_S = 13.0
-"""After the last due: what is asked for again, the reports of its second and their comparison."""
+"""Time (s) from the last due to the end, for the last repairs, the reports and their comparison."""
 FEW_PER_S, FEW_AT_ONCE = 30, 40
-"""The limit of events, so low that a short burst passes it."""
+"""A limit on a member's events (a second, and at once) that is so low that a short burst exceeds it."""
 
 
 @dataclass
 class Performance:
-    """A jam that is over."""
+    """A finished jam, with the nodes that each scsynth has in the end."""
 
     jam: Jam
     members: list[Member]
@@ -66,13 +68,16 @@ class Performance:
 
     @property
     def stats(self) -> RoomStats:
-        """What `jamrelay stats` shows of it."""
+        """The relay's statistics of the room."""
         return self.jam.stats()
 
     def heard_nowhere(self) -> int:
-        """Return how many notes counted, as missing at all others, though nobody heard anything else than
-        anybody: they missed their time before even their player had played them, or were refused since they
-        were due too far ahead, and then ended by his own reset."""
+        """Return the number of notes that count as missing at all other members, although no member played
+        them.
+
+        Some missed their time before their own player had played them. Others were refused as due too far
+        ahead, and a reset ended them at their player before they were due.
+        """
         played = {
             int(single_message(one.message).arg(1))
             for member in self.members
@@ -92,11 +97,11 @@ class Performance:
         return sum(node not in played for node in [*nodes, *far])
 
     def unlike(self) -> Unlike:
-        """Return what differed since the music began."""
+        """Return the events that differ between the members since the music began."""
         return unlike(self.members, from_ns=round(MUSIC_AT_S * 1e9))
 
     def assert_same_trees(self) -> None:
-        """Assert that every scsynth has the same nodes in every slot, but for notes."""
+        """Assert that every scsynth has the same nodes in every slot. Notes aren't compared."""
         for slot in range(1, len(self.members) + 1):
             wanted = self.trees[slot - 1].slot(slot)
             for name, tree in zip(NAMES, self.trees, strict=False):
@@ -104,7 +109,7 @@ class Performance:
                 assert found == wanted, f"{name} has of {NAMES[slot - 1]} {found}; he himself has {wanted}"
 
     def assert_counted(self) -> None:
-        """Assert that what differed is in the figures, each once, and nothing else."""
+        """Assert that the statistics count every event that differed once, and no other."""
         differed, room = self.unlike(), self.stats
         divergent = room.divergent - self.heard_nowhere()
         assert differed.allows(divergent), f"{divergent} divergent, {differed}; {room.incidents}"
@@ -120,7 +125,11 @@ def perform(
     members: int = 2,
     few: bool = True,
 ) -> Performance:
-    """Let members play; acts: (seconds after the start of the music, what) by member; troubles likewise."""
+    """Let members play and return the finished jam.
+
+    acts: member's index -> (seconds after the music's start, action). The times of `troubles` count from
+    there as well. few: with the low limits FEW_PER_S and FEW_AT_ONCE.
+    """
     with pytest.MonkeyPatch.context() as patch:
         if few:
             patch.setattr(relay.room.channel, "EVENTS_PER_S", FEW_PER_S)
@@ -177,7 +186,7 @@ def test_whatever_is_sent_all_trees_are_the_same_at_the_end_and_what_differed_is
 
 STRUCTURE = tuple(what for what in WHATS if what != "note")
 SINGING = Burst(20, 20, fx_every=5)
-"""A second of notes, and four FX, each freed while the music goes on."""
+"""One second of notes with four FX, each of which is freed while the notes go on."""
 
 
 def test_where_nothing_is_strained_nothing_differs() -> None:

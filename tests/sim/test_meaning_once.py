@@ -1,4 +1,5 @@
-"""What a message means is found once where it enters and once where it arrives, whatever happens between."""
+"""A message's meaning is found once by the bridge that sends it, and at most once by each that receives
+it."""
 
 from collections import Counter
 from functools import wraps
@@ -24,14 +25,14 @@ from tests.worlds.traffic import generated, recorded
 pytestmark = pytest.mark.computes
 
 LATE_S = (MUSIC_AT_S + 1.0, MUSIC_AT_S + 1.8)
-"""Of bob's way down: no verdict comes, so that his notes are played as stamped, and the others' come late."""
+"""From and until when (s) bob receives nothing. His notes have no verdict, and the others' come late."""
 AWAY_S = (MUSIC_AT_S + 3.0, MUSIC_AT_S + 4.2)
-"""Of ada's way up: some of what she sends is out of date before it can be sent again."""
+"""From and until when (s) nothing of ada's reaches the relay. Some of it is too old when it is sent again."""
 END_S = MUSIC_AT_S + 10.0
 
 
 class Walks:
-    """Counts the messages that are walked through while a bridge, or the relay, is at work."""
+    """Counts how often each message is parsed, by the bridge or relay at work."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.by: Counter[tuple[object, bytes]] = Counter()
@@ -64,7 +65,11 @@ class Walks:
 
 
 def jam_in_trouble(network: str) -> tuple[Jam, list[Member], list[list[Sent]]]:
-    """Let three play, of whom one hears nothing for a while, and another is not heard."""
+    """Play a jam of three in which bob receives nothing for a while, and nothing of ada's arrives for a
+    while.
+
+    Returns (jam, members, the datagrams that each member's Sonic Pi sent).
+    """
     jam = Jam(seed=31)
     members = trio(jam, NETWORKS[network])
 

@@ -1,4 +1,4 @@
-"""Jams over the named networks: one sequence everywhere, in time, whatever the clocks."""
+"""Jams over the named networks: all members get the same events in time, whatever their clocks show."""
 
 import pytest
 from laboratory.virtual.host import Member
@@ -24,7 +24,7 @@ BOOT_AT_S, MUSIC_AT_S = 1.0, 3.4
 
 
 def trio(jam: Jam, leg: Leg) -> list[Member]:
-    """Bring in three members with unlike clocks and let their Sonic Pis start."""
+    """Let three members with different clocks join and their Sonic Pis start; return the members."""
     members = []
     for index, (offset_s, ppm) in enumerate(CLOCKS):
         name = ("ada", "bob", "cyd")[index]

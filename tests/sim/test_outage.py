@@ -1,4 +1,4 @@
-"""A member that is cut off for two seconds: nobody else's business, and over within one second more."""
+"""A member is cut off for two seconds. The others don't notice, and a second later all is as before."""
 
 import pytest
 from laboratory.virtual.host import NEED_S, Member
@@ -24,7 +24,7 @@ def slot_of(message: bytes) -> int:
 
 
 def least_margin_s(member: Member, slots: set[int], from_s: float) -> float:
-    """How long before its due, at the least, what these slots play from then on was at a member's scsynth."""
+    """Return the least margin (s) of the notes of some slots at one member, of those due after `from_s`."""
     margins = [
         (one.timetag_ns - one.at_ns) / 1e9
         for one in events(member)

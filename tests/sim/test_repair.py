@@ -1,4 +1,4 @@
-"""Repair on whole jams in virtual time: a bad network that leaves nothing behind, and what that costs."""
+"""Repair of lost events in whole virtual jams: what remains bad, and how many bytes it costs."""
 
 import pytest
 from laboratory.runs.points import Point, legs_of
@@ -22,8 +22,10 @@ LOSSY = "delay=50,jitter=10,loss=10%"
 def jam(
     network: str, *, ahead_ms: float = 500.0, seed: int = 1
 ) -> tuple[VirtualStage, list[TalliedNote], list[float]]:
-    """Play over ways that are known; return the stage, its events, and bytes per second: up and down of each
-    member."""
+    """Play a jam over paths whose loss is already measured.
+
+    Returns (stage, its events, bytes per second: up and down of each member in turn).
+    """
     legs = legs_of(Point("p", "s", 0.0, "virtual", network))
     stage = VirtualStage(legs, seed=seed, lead_ms=200.0)
     start_s = stage.warm_up()

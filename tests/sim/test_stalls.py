@@ -1,6 +1,7 @@
-"""Catching up has an age: who or what stands still for seconds and goes on makes nobody play it all at once.
+"""After a stall of seconds nobody plays all at once what was missed meanwhile.
 
-What is lost is heard by nobody but its player; groups, FX, settings and frees come to everybody all the same.
+A stall of relay, bridge or network costs the other members some notes. Groups, FX, settings and frees still
+reach everybody.
 """
 
 import itertools
@@ -25,19 +26,21 @@ from tests.worlds.traffic import boot
 pytestmark = pytest.mark.computes
 
 BEFORE_S = 4.0
-"""Music before the stall: 80 notes, so that what is usual is known."""
+"""Length (s) of the music before the stall: 80 notes, enough to measure the usual delay."""
 AFTER_S = 4.0
 WHOLE_AFTER_S = 1.0
 ROUND_TRIP_NOTES = 1
-"""Chords that may be on their way when a stall ends, so that their verdict comes in time."""
+"""Chords that may be under way when a stall ends, so that their verdict still comes in time."""
 FRESH_S = 0.35
-"""What was emitted less than this before the end of a stall is due 0.15 s after it: it must be heard."""
+"""Time (s) before the end of a stall. A note emitted later is due at least 0.15 s after the stall and must be
+heard."""
 AT_S = MUSIC_AT_S + BEFORE_S
 OWN_SLOT = 0
-"""Of a sender's own ids, in which the relay judges."""
+"""The slot in the node ids of events as the relay has them, which aren't mapped yet."""
 
 Stall = Callable[[Jam, list[Member], float], None]
-"""(jam, members, until): the first member plays, the third listens."""
+"""Starts a stall: (jam, members, instant (s) until which it lasts). The first member plays, the third
+listens."""
 
 
 def still_ways(who: int, *directions: int) -> Stall:
@@ -63,7 +66,8 @@ STALLS: dict[str, Stall] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One stall."""
+    """One stall: what stands still for how many seconds, how many members play, and how many notes a chord
+    has."""
 
     what: str
     seconds: float
@@ -76,7 +80,7 @@ class Case:
 
 
 def quick_and_exhaustive() -> list[object]:
-    """Return all cases, of every kind one that always runs."""
+    """Return all cases. At least one of each kind always runs; the others are marked as exhaustive."""
     lengths = [Case(what, seconds) for what, seconds in itertools.product(STALLS, (2.0, 1.0, 5.0))]
     two = [Case(what, seconds, players=2) for what, seconds in itertools.product(STALLS, (2.0, 1.0, 5.0))]
     chords = [Case(what, seconds, chord=3) for what, seconds in itertools.product(STALLS, (2.0, 5.0))]
@@ -89,24 +93,24 @@ def quick_and_exhaustive() -> list[object]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found. heard[player][member], both by name, the players in the order of their slots."""
+    """What a case has led to. heard: player -> member -> what the member heard of that player."""
 
     heard: dict[str, dict[str, Heard]]
     music: dict[str, Steady]
     numbered: dict[str, set[int]]
-    """Ids of each player's notes that the relay has judged."""
+    """For each player the ids of the notes that the relay has judged."""
     same: str
-    """What isn't the same at everybody a second after the stall; empty if nothing is."""
+    """How the members' events still differ from 1 s after the stall on; empty if they are the same."""
     room: RoomStats
 
     def everywhere(self) -> list[tuple[str, str, Heard]]:
-        """Return (player, member, what he heard) for all."""
+        """Return (player, member, what the member heard of the player) for all pairs."""
         return [(who, at, heard) for who, all_of in self.heard.items() for at, heard in all_of.items()]
 
 
 @cache
 def outcome(case: Case) -> Outcome:
-    """Play a case through."""
+    """Play a jam with the case's stall; return what everybody heard."""
     jam = Jam(seed=14)
     members = trio(jam, NETWORKS["studio-lan"])
     seconds = BEFORE_S + case.seconds + AFTER_S
@@ -240,7 +244,10 @@ FAR_S = 20.0
 
 
 def far_room(music_at_s: float, seconds: float) -> tuple[dict[str, Steady], dict[str, dict[str, Heard]]]:
-    """Let ada and bob play, bob 400 ms from a relay whose lead is fixed at 100 ms; return what all heard."""
+    """Play a jam with bob 400 ms from the relay and a lead fixed at 100 ms.
+
+    Returns (music by player, what was heard by player and member). ada and bob play.
+    """
     jam = Jam(seed=15, lead_s=0.1)
     legs = {"ada": NETWORKS["studio-lan"], "bob": FAR, "cyd": NETWORKS["studio-lan"]}
     members = []

@@ -1,4 +1,4 @@
-"""Jams in which something goes wrong: the rule that then holds, and that it is counted and named."""
+"""Jams in which something goes wrong: all members still do the same, and the statistics count and name it."""
 
 from collections import Counter
 from dataclasses import replace
@@ -23,18 +23,19 @@ BEEP = b"sonic-pi-beep"
 
 
 def notes(sent: list[Sent]) -> list[Sent]:
-    """Return the timed notes half a second ahead."""
+    """Return the bundles with notes among the datagrams."""
     return [one for one in sent if BEEP in one.datagram and one.ahead is not None]
 
 
 def beeps(member: Member, slot: int) -> Counter[int]:
-    """Return how often each note of a slot reached a member's scsynth, by Sonic Pi's own id."""
+    """Return how often a member's scsynth was handed each note of a slot. Keys are Sonic Pi's own node
+    ids."""
     ids = (single_message(one.message).arg(1) for one in member.handed if BEEP in one.message)
     return Counter(int(node) & (1 << 26) - 1 for node in ids if int(node) >> 26 == slot)
 
 
 def own_ids(sent: list[Sent]) -> Counter[int]:
-    """Return the notes that a Sonic Pi sent, by id."""
+    """Return how often a Sonic Pi sent each note, by node id."""
     return Counter(int(single_message(one.datagram[20:]).arg(1)) for one in notes(sent))
 
 
@@ -207,13 +208,13 @@ def test_a_bridge_killed_for_long_is_silenced_everywhere_and_rebuilt_on_its_retu
 
 
 def node_of(message: bytes) -> int:
-    """Return the node that a message is about."""
+    """Return the node id that a message is about."""
     one = single_message(message)
     return int(one.arg(1 if one.address == "/s_new" else 0))
 
 
 def freeing(slot: int) -> bytes:
-    """Return the message that empties a slot's root group."""
+    """Return the message that frees everything in a slot's root group."""
     return encode("/g_freeAll", slot << 26)
 
 

@@ -1,8 +1,10 @@
-"""Unlike: the events of a virtual jam that differ between the scsynths, by the messages handed to each.
+"""Finds the events of a virtual jam that differ between members, by the messages that each scsynth was
+handed.
 
-Pure. No bridge and no relay is believed. An event is one bundle about nodes of a slot, named by its first
-message; of equal ones the first at one member is the first at another. It is alike if every member got it
-once, in time, at one instant, and in one order with the others.
+Pure; uses no figure of a bridge or the relay. An event is one bundle about nodes of a slot. It is identified
+by its first message; among equal messages the first at one member corresponds to the first at another. An
+event is alike if every member got it once, in time, at the same instant, and in the same order among the
+others.
 """
 
 from collections import Counter
@@ -19,10 +21,12 @@ from relay.wire.osc import Message, single_message
 
 NEED_NS = round(NEED_S * 1e9)
 EDGE_NS = 1_000_000
-"""A bridge reckons with its own idea of session time. Whether something that comes this near the last moment
-was late can't be told from outside."""
+"""Margin (ns) around scsynth's last moment within which an event may or may not have been late.
+
+A bridge judges by its own idea of session time, which can't be seen from outside.
+"""
 APART_NS = 5_000_000
-"""No two clocks here are that far apart: it was due at another instant."""
+"""Difference (ns) between two instants that is more than the clocks' errors: the event had different dues."""
 MAYBE_APART_NS = 500_000
 
 Key = tuple[bytes, int]
@@ -31,14 +35,16 @@ Key = tuple[bytes, int]
 
 @dataclass(frozen=True, slots=True)
 class Unlike:
-    """certain: events that differ. doubtful: events that may differ, by less than can be seen from
-    outside."""
+    """Events that differ between the members.
+
+    certain: they surely differ. doubtful: they may differ, by less than can be seen from outside.
+    """
 
     certain: frozenset[Key]
     doubtful: frozenset[Key]
 
     def allows(self, count: int) -> bool:
-        """Tell whether that many may be said to have differed."""
+        """Return whether `count` can be the number of events that differed."""
         return len(self.certain) <= count <= len(self.certain) + len(self.doubtful)
 
     def __str__(self) -> str:
@@ -47,7 +53,8 @@ class Unlike:
 
 
 def unlike(members: Sequence[Member], *, from_ns: int = 0) -> Unlike:
-    """Return the events that differed, of those that no member executed before a true instant."""
+    """Return the events that differ between members. Events executed before `from_ns` (true time) anywhere
+    are left out."""
     held = [_by_key(member) for member in members]
     # What its own player got once and another twice was only said again, to put something in order.
     sent = [{key for key in one if slot_of(single_message(key[0])) == at} for at, one in enumerate(held, 1)]
@@ -77,20 +84,22 @@ def _by_key(member: Member) -> dict[Key, Handed]:
 
 
 def _swapped(held: list[dict[Key, Handed]], keys: set[Key]) -> set[Key]:
-    """Return the fewest of the keys, which all have, that would have to move for all to have one order."""
+    """Return the smallest set of keys to move so that all members have the same order. Every member has all
+    `keys`."""
     orders = [_order(one, keys) for one in held]
     rank = {key: at for at, key in enumerate(orders[0])}
     return {orders[0][at] for order in orders[1:] for at in not_in_order([rank[key] for key in order])}
 
 
 def _order(one: dict[Key, Handed], keys: set[Key]) -> list[Key]:
-    """Return the keys in the order in which scsynth executes them, if none is late."""
+    """Return the keys in the order in which scsynth executes them, provided that none is late."""
     mine = [(got.timetag, at, key) for at, (key, got) in enumerate(one.items()) if key in keys]
     return [key for _, _, key in sorted(mine)]
 
 
 def slot_of(message: Message) -> int:
-    """Return the slot whose nodes a message is about; 0 for nodes that only this host has, or for none."""
+    """Return the slot whose nodes a message is about; 0 for nodes of this host alone, and for messages about
+    no node."""
     if not message.address.startswith(("/s_", "/n_", "/g_", "/p_")) or not message.tags:
         return 0
     at = {"/s_new": 1, "/n_order": 2}.get(message.address, 0)

@@ -1,4 +1,4 @@
-"""Shared by the tests of the bridge's cores: readings, judged events, a playout that records."""
+"""Helpers for tests of the bridge's cores: clock readings, judged events, and a playout to drive by hand."""
 
 from dataclasses import dataclass, field
 
@@ -21,23 +21,26 @@ NEED_S, ADVANCE_S = 0.020, 0.065
 
 
 def reading(at_s: float) -> Reading:
-    """Read clocks that agree with session time until there is a lock: local 0 is session second 0."""
+    """Return a reading of the local and the wall clock, `at_s` seconds after the start."""
     at_ns = round(at_s * 1e9)
     return Reading(at_ns, UNIX_NS + at_ns)
 
 
 def instant(at_s: float) -> int:
-    """Return the session instant (and wall timetag) of a second."""
+    """Return the instant `at_s` seconds after the start, as session ticks. As a timetag by the wall clock it
+    is the same."""
     return from_unix_ns(UNIX_NS) + ticks(at_s)
 
 
 def note(node: int = 100, target: int = 4) -> bytes:
-    """Return an /s_new in Sonic Pi's numbers."""
+    """Return an /s_new message for a note. Its node numbers are Sonic Pi's own, not yet mapped for
+    scsynth."""
     return encode("/s_new", "sonic-pi-beep", node, 0, target, "note", 60.0, "out_bus", 34.0)
 
 
 def group(node: int, target: int = 4) -> bytes:
-    """Return a /g_new in Sonic Pi's numbers."""
+    """Return a /g_new message for a group. Its node numbers are Sonic Pi's own, not yet mapped for
+    scsynth."""
     return encode("/g_new", node, 1, target)
 
 
@@ -52,7 +55,11 @@ def judged(
     flags: Flag = Flag.NONE,
     judged_s: float | None = None,
 ) -> Judged:
-    """Return a verdict, given at its due unless told otherwise; without a payload a slot reset."""
+    """Return a judged event as the relay sends it.
+
+    payload: its message; without one the event is a slot reset. judged_s: when the relay judged it; by
+    default at its due.
+    """
     kind = kind if kind is not None else (Kind.TIMED if payload else Kind.RESET)
     at = instant(due_s if judged_s is None else judged_s)
     return Judged(number, slot, seq if seq is not None else number, instant(due_s), at, kind, flags, payload)
@@ -60,7 +67,7 @@ def judged(
 
 @dataclass
 class Bench:
-    """A playout in slot 1 that has its synthdefs."""
+    """A bridge core with one member, in slot 1. Its synthdefs are loaded, so its playout can play at once."""
 
     folders: ResourceFolders = field(default_factory=ResourceFolders)
 
@@ -75,14 +82,17 @@ class Bench:
         shift_s: float = 0.0,
         carrier: Carrier = UDP,
     ) -> JamSession:
-        """Return the session: another bridge's, if it is to remember something or its carrier isn't UDP."""
+        """Return the bench's session, with a fixed lead and shift.
+
+        With a `memory` of an earlier run, or a carrier other than UDP, the bench first builds a new bridge.
+        """
         if memory is not None or carrier is not UDP:
             self._begin(memory if memory is not None else Memory(slot=1), carrier=carrier)
         self.bridge.session.emission.timing = Timing(ticks(lead_s), ticks(shift_s))
         return self.bridge.session
 
     def player(self, *, lead_s: float = 0.2, shift_s: float = 0.0) -> Player:
-        """Return a player that plays alone."""
+        """Return the bench's tap for Sonic Pi. The bridge isn't connected to a relay."""
         self.session(lead_s=lead_s, shift_s=shift_s)
         return self.bridge.player
 
@@ -98,7 +108,10 @@ class Bench:
         self.playout.drain()
 
     def hold(self, seq: int, due_s: float, payload: bytes | None = None) -> None:
-        """Take in an own event as stamped, without a verdict: a note, unless told otherwise."""
+        """Give the playout an own event that has no verdict yet; by default a note.
+
+        due_s: its timetag, in seconds after `instant(0)`.
+        """
         payload = payload if payload is not None else note(seq)
         at = instant(due_s)
         event = Stamped(seq, at, at, Kind.TIMED, payload)
@@ -113,16 +126,16 @@ class Bench:
         return bundles(self.playout.drain())
 
     def passes(self, from_s: float, until_s: float, ready: int = 0) -> list[tuple[float, bytes]]:
-        """Let time pass at a host that is awake: `release` every 20 ms."""
+        """Call `release` every 20 ms from from_s to until_s; return all bundles for scsynth."""
         steps = round((until_s - from_s) / 0.02)
         return [one for step in range(steps + 1) for one in self.release(from_s + step * 0.02, ready)]
 
     def counts(self) -> dict[str, int]:
-        """Return all counts beside the ledger's own figures, without those that are 0."""
+        """Return the counts of the second-report ledger that aren't 0, by name."""
         return {name: total for name, total in self.ledger.counts().items() if total}
 
     def digest(self, second: int) -> list[tuple[int, bytes]]:
-        """Return the ledger's (number, digest) of a second after `instant(0)`."""
+        """Return (number, digest) of the events that the ledger holds for one second after `instant(0)`."""
         return self.ledger.detail((instant(0) >> 32) + second).events
 
 

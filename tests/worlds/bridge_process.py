@@ -1,6 +1,6 @@
-"""The genuine bridge process between two sockets of the test: one in Sonic Pi's place, one in scsynth's.
+"""The genuine bridge process, with a socket of the test in Sonic Pi's place and one in scsynth's.
 
-For the tests of several files. Everything started is ended.
+Used by several test files. The process is killed when the test is over.
 """
 
 import contextlib
@@ -24,11 +24,14 @@ QUICK = (
     "from bridge.shells import asides, retries, service\nretries.FIRST_S = retries.LONGEST_S = 0.1\n"
     "{changes}\nservice.main()"
 )
-"""A program that runs the bridge with 0.1 s between two tries, where it would wait a second and more."""
+"""A program that runs the bridge with retries every 0.1 s. The product waits a second or more between two."""
 
 
 class Bridge:
-    """A bridge's process and its log; `tap` is where Sonic Pi sends to, `synth` scsynth's socket."""
+    """A running bridge process and its log.
+
+    tap: the address that Sonic Pi sends to. synth: the socket that receives in scsynth's place.
+    """
 
     def __init__(
         self, process: subprocess.Popen[bytes], log: Path, tap: tuple[str, int], synth: socket.socket
@@ -39,7 +42,7 @@ class Bridge:
         self._log = log
 
     def lines(self) -> list[str]:
-        """The log so far, without its times."""
+        """Return the lines of the log so far, without their timestamps."""
         text = self._log.read_text() if self._log.exists() else ""
         return [line.split(" ", 2)[-1] for line in text.splitlines()]
 
@@ -48,7 +51,10 @@ class Bridge:
         return [line.removeprefix("WARNING bridge: ").removeprefix(notices.PLAYS_ON) for line in lines]
 
     def says(self, *parts: str) -> list[str]:
-        """Wait until the last lines hold these parts, one each, in this order; return all lines."""
+        """Wait until the log has a line with each of these parts, in this order; return all lines so far.
+
+        Fails after ENDS_S.
+        """
         deadline_s = time.monotonic() + ENDS_S
         while True:
             lines = self.lines()
@@ -77,7 +83,8 @@ def bridge(
 ) -> Iterator[Bridge]:
     """Run a bridge that joins room main of the relay at `port`; all its files are in `folder`.
 
-    changes: a program that is run first; it may name modules of bridge.shells that QUICK imports.
+    impair: a network to emulate, as in `--impair`. tuned: as with `--tune-sonic-pi`. changes: Python code
+    that is run before the bridge starts; it may use the modules that QUICK imports.
     """
     join = JoinConfig(
         host="127.0.0.1", port=port, room="main", name=name, pins=str(folder / "pins"), scsynth="",

@@ -1,4 +1,4 @@
-"""A way of which its sender knows that hardly anything is lost on it."""
+"""Helpers that make a loss meter believe its path loses hardly anything, so that no copies are sent."""
 
 from relay.hub.hub import RelayHub
 from relay.wire.loss import KNOWN_FROM, LossMeter
@@ -6,18 +6,17 @@ from relay.wire.outbox import Outbox
 
 
 def much(meter: LossMeter) -> None:
-    """Let KNOWN_FROM events before number 1 be sent, none of them asked for again, so that the way is
-    known."""
+    """Count KNOWN_FROM events as sent and none as lost. Then the meter takes the path for clean."""
     for number in range(1 - KNOWN_FROM, 1):
         meter.sent(number)
 
 
 def much_by(outbox: Outbox) -> None:
-    """Let an outbox know its way."""
+    """Make an outbox take its path for clean."""
     much(outbox._loss)
 
 
 def much_to_all(hub: RelayHub) -> None:
-    """Let a relay know its ways to all members."""
+    """Make the outboxes of a relay take the paths to all members for clean."""
     for _, _, channel in hub._rooms.by_channel.values():
         much_by(channel.outbox)

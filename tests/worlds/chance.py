@@ -1,13 +1,14 @@
-"""Bounds that chance keeps, for tests of the model of bad networks."""
+"""Statistical bounds, for tests of the random network model."""
 
 import math
 from collections.abc import Callable, Sequence
 
 
 def binomial_bounds(n: int, p: float, outside: float = 0.001) -> tuple[int, int]:
-    """Return (low, high): a binomial count is below low or above high with at most `outside`, half a side.
+    """Return (low, high), the range in which a binomial count of n trials lies by chance.
 
-    Exact, by summing the probabilities.
+    It lies below low with probability outside/2 at most, and above high as well. Computed exactly, by summing
+    the probabilities.
     """
     log_n = math.lgamma(n + 1)
     below, low, high = 0.0, 0, n
@@ -23,14 +24,16 @@ def binomial_bounds(n: int, p: float, outside: float = 0.001) -> tuple[int, int]
 
 
 def ks_distance(values: Sequence[float], cdf: Callable[[float], float]) -> float:
-    """Return the greatest distance between the values' distribution and a given one (Kolmogorov-Smirnov)."""
+    """Return the greatest difference between the values' distribution function and `cdf`
+    (Kolmogorov-Smirnov)."""
     ordered = sorted(values)
     n = len(ordered)
     return max(max((i + 1) / n - cdf(value), cdf(value) - i / n) for i, value in enumerate(ordered))
 
 
 def ks_two(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return the greatest distance between two samples' distributions."""
+    """Return the greatest difference between the distribution functions of two samples (Kolmogorov-
+    Smirnov)."""
     left, right = sorted(a), sorted(b)
     i = j = 0
     greatest = 0.0
@@ -45,5 +48,8 @@ def ks_two(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def ks_bound(n: int, outside: float = 0.001) -> float:
-    """Return the KS distance that n honest draws pass with `outside` (Kolmogorov's limit)."""
+    """Return the distance that n random draws exceed with probability `outside`, for `ks_distance`.
+
+    By Kolmogorov's limit for large n.
+    """
     return math.sqrt(-math.log(outside / 2.0) / 2.0 / n)

@@ -17,25 +17,32 @@ Delay = Callable[[Random], float]
 
 
 def loopback(random: Random) -> float:
-    """30 µs ± 10 one way: a round trip of 60 µs ± 20."""
+    """Return a random one-way delay (s) of a loopback interface, 20 to 40 µs."""
     return random.uniform(20e-6, 40e-6)
 
 
 def jittered(base_s: float, mean_s: float) -> Delay:
-    """A fixed delay, and queues with an exponential one."""
+    """Return a source of one-way delays: `base_s` plus an exponentially distributed wait with mean
+    `mean_s`."""
     return lambda random: base_s + random.expovariate(1 / mean_s)
 
 
 def queued(base_s: float, mean_s: float) -> Delay:
-    """A fixed delay, and queues with a lognormal one, which is hardly ever none: as
-    relay.netmodel.impairment's."""
+    """Return a source of one-way delays: `base_s` plus a lognormally distributed wait with mean `mean_s`.
+
+    The wait is hardly ever near 0. relay.netmodel.impairment has the same distribution.
+    """
     mu = log(mean_s) - LOGNORMAL_SIGMA**2 / 2
     return lambda random: base_s + random.lognormvariate(mu, LOGNORMAL_SIGMA)
 
 
 @dataclass
 class World:
-    """True time is local time here; the session clock runs `drift` faster, and `offset_s` ahead."""
+    """A bridge that learns the relay's clock over a random path.
+
+    The bridge's local clock is exact. The relay's clock runs faster than it by `drift` (a fraction) and steps
+    by `steps`. loss: the probability that one datagram is lost.
+    """
 
     seed: int
     up: Delay = loopback
@@ -57,7 +64,10 @@ class World:
         return EPOCH + ticks_from_ns(since_ns + round(since_ns * self.drift) + round(stepped * NS_PER_S))
 
     def exchange(self, t1_ns: int) -> tuple[int, int, int, int] | None:
-        """Return (t1, t2, t3, t4) of a request sent at t1, or None if either datagram was lost."""
+        """Return (t1, t2, t3, t4) of a request sent at t1, or None if request or answer was lost.
+
+        t1, t4: local ns. t2, t3: session ticks.
+        """
         up_ns, down_ns = (round(delay(self.random) * NS_PER_S) for delay in (self.up, self.down))
         served_ns = round(self.random.uniform(5e-6, 50e-6) * NS_PER_S)
         if self.random.random() < self.loss or self.random.random() < self.loss:
@@ -66,7 +76,10 @@ class World:
         return t1_ns, self.true_session(t2_at), self.true_session(t3_at), t3_at + down_ns
 
     def run(self, until_s: float) -> Iterator[float]:
-        """Poll until then; yield the second after each exchange that arrived (in order of sending)."""
+        """Poll the relay until second `until_s`. Yield the current second after each exchange that arrived.
+
+        Exchanges arrive in the order in which they were sent.
+        """
         while self.poller.next_poll_local_ns < BOOTED_NS + until_s * NS_PER_S:
             t1_ns = self.poller.next_poll_local_ns
             cookie = self.poller.sent(t1_ns)
@@ -89,7 +102,8 @@ class World:
         return (self.now_ns - BOOTED_NS) / NS_PER_S
 
     def error_s(self, after_s: float = 0.0) -> float:
-        """Return how far (s) the session clock is ahead of true time, after_s after the present."""
+        """Return how far (s) the bridge's session clock is ahead of the relay's clock, after_s after the
+        present."""
         at_ns = self.now_ns + round(after_s * NS_PER_S)
         return ns_from_ticks(self.clock.session_from_local(at_ns) - self.true_session(at_ns)) / NS_PER_S
 

@@ -1,4 +1,4 @@
-"""Runs our commands as people do, for the tests of both. Everything started is ended."""
+"""Helpers that run our commands as a user does: each in a process, which is ended with the test."""
 
 import asyncio
 import contextlib
@@ -20,19 +20,20 @@ from relay.wire.version import PROTOCOL_VERSION
 BIN = Path(sys.executable).parent
 READY = re.compile(r"relay ready on port (\d+)")
 ENDS_S = 60.0
-"""Generous time (s) for a program: a busy machine takes a second to start Python."""
+"""Time (s) within which any program must end. It is generous, since a busy machine takes 1 s to start
+Python."""
 
 Process = subprocess.Popen[str]
 
 
 def own_user(home: Path) -> dict[str, str]:
-    """Return the environment of a user of their own: nothing of ours is known yet."""
+    """Return the environment of a new user with this home folder, who has no files of ours yet."""
     return os.environ | {"HOME": str(home), "XDG_DATA_HOME": str(home / "xdg"), "COLUMNS": "120"}
 
 
 @contextlib.contextmanager
 def running(env: dict[str, str], *words: str | Path) -> Iterator[Process]:
-    """Run one of our commands; it is ended for sure."""
+    """Run one of our commands and yield its process. The process is killed in the end."""
     program, *arguments = map(str, words)
     with subprocess.Popen(
         [str(BIN / program), *arguments],
@@ -56,7 +57,7 @@ def run(env: dict[str, str], *words: str | Path) -> tuple[int, str, str]:
 
 
 def line_of(process: Process, words: str) -> str:
-    """Return the next line of the output that holds `words`."""
+    """Read the output up to the first line that holds `words`; return that line."""
     assert process.stdout is not None
     for line in process.stdout:
         if words in line:
@@ -69,14 +70,17 @@ LATER_RELAY = (
     "-c",
     "from relay.wire import version; version.PROTOCOL_VERSION += 1; from relay.cli import main; main()",
 )
-"""A relay of a later protocol."""
+"""The command line of a relay whose protocol version is one higher than ours."""
 
 
 @contextlib.contextmanager
 def relay(
     env: dict[str, str], data: Path, port: int = 0, *words: str, program: tuple[str, ...] = ("jamrelay",)
 ) -> Iterator[tuple[Process, int]]:
-    """Run a relay; yield it and its port."""
+    """Run a relay; yield its process and its port.
+
+    port: 0 takes any free one. words: more options. program: the command, without `serve`.
+    """
     with running(
         env, *program, "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", data, *words
     ) as process:
@@ -86,7 +90,8 @@ def relay(
 
 
 def take_a_place(port: int, pins: Path, *, room: str = "main", name: str = "ann") -> None:
-    """Come into a room of a relay on this machine and lose the connection: the place is kept for minutes."""
+    """Join a room of a relay on this machine and drop the connection. The relay keeps the slot for
+    minutes."""
 
     async def come_in() -> None:
         stream = await tls.connect(Endpoint("127.0.0.1", port), pins=KnownRelays(pins))

@@ -1,4 +1,4 @@
-"""One player's steady music as one member heard it, from the recorder at its scsynth. Pure."""
+"""The music of one steady player as a member's scsynth played it, from the recorder in front of it. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,30 +11,37 @@ from tests.worlds.steady import NOTE, Key, Steady, key_of
 
 WITHIN_NS = 10_000_000
 CROWD_MAX = 5
-"""Most notes of one player that may sound within WITHIN_NS at anybody. One is usual."""
+"""Most notes of one player that may sound within WITHIN_NS. Usually it is one."""
 ECHO_NS = 500_000_000
-"""Greatest lateness (ns) at which others may hear a note that its player heard."""
+"""Greatest lateness (ns) at which a member may hear another player's note, compared to that player."""
 ABOUT_NODES = ("/s_new", "/g_new", "/n_free", "/n_set")
 
 Seen = tuple[int, int | None, int, bytes]
-"""Handed at (ns), timetag (ns; None: at once) on one clock, the timetag as scsynth sorts by it, message."""
+"""One recorded message: (handed over at, its timetag, the timetag as scsynth sorts by it, the message).
+
+The first two are in ns by one clock. The timetag in ns is None if the message is to be played at once.
+"""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """One player's music at one member. notes: id -> when it sounded first (ns)."""
+    """What one member heard of one player.
+
+    notes: id -> instant (ns) at which the note first sounded. twice: ids of the notes that sounded again.
+    """
 
     notes: dict[int, int]
     twice: list[int]
     structure: list[Key]
-    """In the order in which scsynth executed it."""
+    """Groups, FX, mixers and frees, in the order in which scsynth executed them."""
     settings: list[Key]
 
 
 def hear(seen: Iterable[Seen], slot: int, music: Steady) -> Heard:
     """Return a player's music as one scsynth played it. slot: the player's.
 
-    scsynth executes a late message at once and the others by timetag, equal ones in the order of arrival.
+    scsynth executes a late message at once. It executes the others in the order of their timetags, and
+    messages with equal timetags in the order of arrival.
     """
     executed = sorted(
         (
@@ -70,14 +77,15 @@ def hear(seen: Iterable[Seen], slot: int, music: Steady) -> Heard:
 
 
 def crowd(heard: Heard) -> int:
-    """Return the most notes that sound within WITHIN_NS."""
+    """Return the greatest number of notes that sound within WITHIN_NS."""
     return crowds(heard.notes.values(), WITHIN_NS)
 
 
 def burst(who: str, heard: Heard, own: Heard, music: Steady, *, is_owner: bool) -> list[str]:
-    """Return, in words, the notes that a member should not have heard: crowded, twice, late, half a chord.
+    """Return, as texts, what is wrong with the notes that a member heard: too many at once, twice, late, torn
+    chords.
 
-    own: the music as its player heard it.
+    who: the member's name. own: the music as its player heard it. is_owner: whether the member is the player.
     """
     found = []
     if crowd(heard) > CROWD_MAX:
@@ -93,7 +101,8 @@ def burst(who: str, heard: Heard, own: Heard, music: Steady, *, is_owner: bool) 
 
 
 def unbuilt(who: str, heard: Heard, music: Steady) -> list[str]:
-    """Return, in words, the groups, FX, settings and frees that one member lacks or has in another order."""
+    """Return, as texts, how a member's groups, FX, settings and frees differ from what was sent: lacking,
+    reordered."""
     found = []
     for what, got, sent in (
         ("structure", heard.structure, music.structure),

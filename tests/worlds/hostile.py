@@ -1,6 +1,7 @@
-"""A scene for tests of hostile members: a relay's real core, three members, one of them with a real playout.
+"""A virtual jam for tests of hostile members: a relay's real core, and three members.
 
-Every datagram is sealed and opened; time is virtual. BAD has the messages that must do no harm to others.
+One member, the victim, has a real playout. Every datagram is sealed and opened; time is virtual. BAD has
+messages that must not harm the other members.
 """
 
 import math
@@ -41,16 +42,17 @@ KILLERS: dict[str, tuple[str, str, float]] = {
     "slicer-beyond-its-numbers": ("sonic-pi-fx_slicer", "seed", -3.4e38),
     "tonewheel-backwards": ("sonic-pi-organ_tonewheel", "rs_onset", -1.0),
 }
-"""Synthdef, control, value: each of these notes ended a genuine scsynth 3.13."""
+"""By name (synthdef, control, value) of notes that end a genuine scsynth 3.13, each of them alone."""
 STEP_S = 0.05
-"""Step (s) of time. A bridge that wakes up less often stands still, and drops late events."""
+"""Length (s) of a step of time. A bridge that wakes up less often counts as standing still and drops late
+events."""
 LATE_S = 0.6
-"""Ample time for an event with the usual timetag to be handed over."""
+"""Time (s) after which an event with the usual timetag has surely been handed over."""
 
 
 @dataclass
 class Victim:
-    """A member whose bridge's playout gets everything that the relay sends it."""
+    """A member with a real playout, which receives everything that the relay sends to the member."""
 
     jam: Jam
     name: str
@@ -59,7 +61,7 @@ class Victim:
     taken: int = 0
     told: int = 0
     at_first: list[bytes] = field(default_factory=list)
-    """The datagrams that its scsynth was handed when it joined."""
+    """The datagrams that its scsynth was handed at the join."""
 
     def __post_init__(self) -> None:
         self.bridge = self.jam.join(self.name)
@@ -73,7 +75,7 @@ class Victim:
         return Reading(to_unix_ns(self.jam.now), to_unix_ns(self.jam.now))
 
     def hear(self) -> list[bytes]:
-        """Receive everything that came and release everything that is due; return scsynth's datagrams."""
+        """Process everything received so far and release what is due; return the datagrams for scsynth."""
         for event in self.bridge.judged[self.taken :]:
             self.playout.judged(event, self.reading())
         self.taken = len(self.bridge.judged)
@@ -95,7 +97,7 @@ class Victim:
 
 @dataclass
 class Scene:
-    """mallory means ill, ann and bob make music."""
+    """A jam of three. mallory is hostile, ann is the victim, bob makes music."""
 
     jam: Jam
     mallory: FakeBridge
@@ -103,7 +105,7 @@ class Scene:
     bob: FakeBridge
 
     def after(self, seconds: float = LATE_S) -> list[bytes]:
-        """Let time pass; return the datagrams that ann's scsynth was handed meanwhile."""
+        """Let time (s) pass; return the datagrams that ann's scsynth was handed meanwhile."""
         handed: list[bytes] = []
         for _ in range(max(1, round(seconds / STEP_S))):
             self.jam.advance(STEP_S)
@@ -111,7 +113,10 @@ class Scene:
         return handed
 
     def bob_is_heard(self) -> bool:
-        """Let bob play a note; tell whether it reached ann's scsynth in time, as it was stamped."""
+        """Let bob play a note; return whether it reached ann's scsynth.
+
+        Fails if the relay moved the note, or if anything that was handed over for bob is unsafe.
+        """
         event = self.bob.play(NOTE)
         notes = [datagram for datagram in self.after() if b"sonic-pi-beep" in datagram]
         handed = [note for note in notes if OscMessage(note[20:]).params[1] >> 26 == self.slot_of_bob]
@@ -127,7 +132,7 @@ class Scene:
         return self.bob.welcome.slot
 
     def refused_at_the_relay(self) -> int:
-        """Return the statistics' count of mallory's refused frames and events."""
+        """Return how many of mallory's frames and events the relay has refused, by its statistics."""
         [room] = self.jam.hub.stats("main", self.jam.now).rooms
         return next(member.refused for member in room.members if member.slot == self.mallory.welcome.slot)
 

@@ -1,4 +1,4 @@
-"""Rows made up for the tests of the laboratory."""
+"""Made-up result rows, for the tests of the laboratory."""
 
 from laboratory.runs.points import Point
 from laboratory.runs.rows import Row, asked
@@ -11,7 +11,8 @@ EVENTS = 2000
 
 
 def row(point: Point, seed: int = 1, *, bad: int = 0, retimed: int = 0, unavoidable: int | None = 0) -> Row:
-    """Return a row of a point in which `bad` events were late, or re-timed as far as `retimed` says."""
+    """Return the result row of one run with `bad` bad events. Of these `retimed` were re-timed, the others
+    late."""
     return Row(
         **asked(point, seed),
         events=EVENTS, divergent=bad - retimed, missing=0, late=bad - retimed, out_of_order=0, different=0,
@@ -22,7 +23,10 @@ def row(point: Point, seed: int = 1, *, bad: int = 0, retimed: int = 0, unavoida
 
 
 def curve(where: str, series: str, mode: str, bad: dict[float, int], network: str = "delay=15") -> list[Row]:
-    """Return three equal runs at every x of a curve. bad: x -> bad events of each run."""
+    """Return three equal runs for each x of a curve.
+
+    bad: x -> number of bad events in each run; x is the loss in percent.
+    """
     scheme = Scheme.TIMESTAMP if series.startswith(BY_TIMESTAMPS) else Scheme.JUDGED
     return [
         row(planned(where, series, x, f"{network},loss={x:g}%", mode, scheme=scheme), seed, bad=count)

@@ -1,4 +1,4 @@
-"""A room's lead and shift, in a test's hands."""
+"""A room's lead and shift without a relay: a test says what notes and events need, second by second."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ def ms(duration: int) -> int:
 
 
 class Room:
-    """A keeper, tuned once a second."""
+    """A lead keeper with made-up measurements, tuned once a second."""
 
     def __init__(self, **policy: object) -> None:
         self.keeper = LeadKeeper(LeadPolicy(**policy))
@@ -24,7 +24,10 @@ class Room:
         self.timings = [self.keeper.timing]
 
     def play(self, ahead_s: float, notes: int = 100, *, seconds: int = 1) -> None:
-        """Let notes be judged that were emitted just now, or one by one in the seconds up to now."""
+        """Count notes as judged now, each emitted `ahead_s` before its timetag.
+
+        They were emitted now, or at equal intervals of 1 s during the last `seconds`.
+        """
         for index in range(notes):
             at = self.now - index % seconds * TICKS_PER_S
             self.notes.judged(Stamped(1, at, at + ticks(ahead_s), Kind.TIMED, NOTE), at)
@@ -40,7 +43,10 @@ class Room:
         events_per_s: int = 60,
         silent: bool = False,
     ) -> None:
-        """Let the room need `need_s` for some seconds."""
+        """Let `seconds` pass in which the room needs a lead of `need_s`; None: nothing was measured.
+
+        path_s, usual_s, settled_s: as in `Demand`. silent: nobody plays.
+        """
         demand = Demand(
             None if need_s is None else ticks(need_s), ticks(path_s), ticks(usual_s),
             None if settled_s is None else ticks(settled_s),

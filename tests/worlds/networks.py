@@ -6,7 +6,11 @@ from relay.netmodel.impairment import Jitter, JitterKind, Leg, Spikes, Way
 
 
 def _jittery(delay_ms: float, mean_ms: float) -> Way:
-    """Every datagram for itself, overtaking allowed: harder on the protocol than a queue is."""
+    """Return a way on which each datagram has a random delay of its own, so that datagrams overtake each
+    other.
+
+    A queue, which keeps their order, is easier for the protocol.
+    """
     return Way(delay_ms=delay_ms, jitter=Jitter(JitterKind.EXPONENTIAL, mean_ms), fifo=False)
 
 
@@ -25,4 +29,4 @@ NETWORKS: dict[str, Leg] = {
     "reordering": Leg.both(replace(_jittery(10.0, 1.0), reorder=0.2)),
     "duplicating": Leg.both(replace(_jittery(10.0, 1.0), duplicate=0.3)),
 }
-"""Small networks that a default lead of 0.2 s must be good for, each with one trouble."""
+"""Networks that a lead of 0.2 s must be good enough for, by name. Each has one trouble."""

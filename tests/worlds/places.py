@@ -1,4 +1,4 @@
-"""Paths of the repository's parts."""
+"""Paths of the repository's folders."""
 
 from pathlib import Path
 

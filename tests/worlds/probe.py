@@ -1,4 +1,7 @@
-"""A prober and a relay's hub with a path between them, in virtual time with a seeded Random; all in bytes."""
+"""A path probe and a relay's hub with a random path between them, in virtual time.
+
+Everything travels as encoded bytes. The random numbers are seeded.
+"""
 
 import heapq
 from collections.abc import Callable
@@ -20,13 +23,13 @@ from relay.wire.version import PROTOCOL_VERSION
 from tests.worlds.relay import EPOCH
 
 BOOTED_NS = 86_400 * NS_PER_S
-"""The prober's clock at the start: up for a day."""
+"""The prober's local clock (ns) at the start: a host that has been up for a day."""
 
 ADDRESS = ("192.0.2.1", 40_000)
 CONTROL_MS = 40.0
 
 Path = Callable[[Random, float], float | None]
-"""(dice, second) -> one-way delay in ms, None: lost."""
+"""(random numbers, second since the start) -> the one-way delay (ms) of a datagram; None: it is lost."""
 
 
 def constant(delay_ms: float) -> Path:
@@ -36,7 +39,11 @@ def constant(delay_ms: float) -> Path:
 def rough(
     least_ms: float, mean_ms: float, loss: float = 0.0, outages: tuple[tuple[float, float], ...] = ()
 ) -> Path:
-    """A least delay, queues with an exponential one, independent loss, and times at which all is lost."""
+    """Return a path with a least delay, an exponential wait, independent loss, and outages.
+
+    mean_ms: mean of the wait. loss: probability. outages: (from, until) in seconds; all datagrams between are
+    lost.
+    """
 
     def path(random: Random, at_s: float) -> float | None:
         delay_ms = least_ms + (random.expovariate(1 / mean_ms) if mean_ms else 0.0)
@@ -48,7 +55,10 @@ def rough(
 
 @dataclass
 class Truth:
-    """The fate of one datagram. sent_s: by the prober's clock, from the start. delay_ms None: lost."""
+    """What became of one datagram.
+
+    sent_s: seconds after the start, by the prober's clock. delay_ms: one-way; None: the datagram was lost.
+    """
 
     sent_s: float
     delay_ms: float | None
@@ -56,7 +66,7 @@ class Truth:
 
 @dataclass
 class ProbeWorld:
-    """True time is the prober's local time; the relay's clock runs `drift_ppm` faster."""
+    """A prober and a relay. The prober's clock is exact; the relay's runs faster by `drift_ppm`."""
 
     seed: int = 1
     up: Path = field(default_factory=lambda: constant(20.0))
@@ -67,7 +77,7 @@ class ProbeWorld:
     served_ms: float = 0.0
     """How long (ms) a datagram waits at the relay."""
     late_s: Callable[[Random], float] = lambda random: 0.0
-    """How late (s) the prober is woken."""
+    """Returns how late (s) the prober is woken, drawn anew for each wake-up."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -83,7 +93,8 @@ class ProbeWorld:
         self.downs: list[Truth] = []
         self.closed = False
         self.connected = True
-        """False: the connection broke without a word, so no report comes any more."""
+        """Whether the control connection works. If False, no report arrives, and the prober isn't told
+        why."""
         self._order = count()
         self._wakeup: tuple[int | None, int] = (None, 0)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
@@ -97,7 +108,7 @@ class ProbeWorld:
         self.probe = Probe(welcome, rate=self.rate, seconds=self.seconds, now_local_ns=self.now_ns)
 
     def session(self) -> int:
-        """The relay's clock now."""
+        """Return the relay's clock (session ticks) now."""
         since_ns = self.now_ns - BOOTED_NS
         return EPOCH + ticks_from_ns(since_ns + round(since_ns * self.drift_ppm * 1e-6))
 
@@ -105,7 +116,7 @@ class ProbeWorld:
         return (self.now_ns - BOOTED_NS) / NS_PER_S
 
     def run(self, until_s: float = 1e9) -> None:
-        """Let time go on until the probe is finished, or until then."""
+        """Let time pass until the probe is finished, or until second `until_s` of the prober's clock."""
         while not self.probe.finished(self.now_ns) and self.at_s() < until_s:
             prober_ns = self._prober_ns()
             relay_ns = self._local(self.hub.next_wakeup())
@@ -132,7 +143,8 @@ class ProbeWorld:
         return self.probe.trace({"host": "test"})
 
     def _local(self, session: int) -> int:
-        """A local instant (ns) that is surely not before the session instant."""
+        """Return a local instant (ns) that is not before the session instant (ticks), whatever the
+        rounding."""
         return BOOTED_NS + int((session - EPOCH) / 2**32 / (1 + self.drift_ppm * 1e-6) * NS_PER_S) + 2
 
     def _after(self, delay_ms: float, act: Callable[[], None]) -> None:

@@ -1,6 +1,6 @@
-"""A relay's hub and bridges that speak to it, in virtual time: no sockets, no sleeping, a seeded Random.
+"""A relay's hub and bridges connected to it, in virtual time: no sockets, no sleeping, a seeded Random.
 
-Everything goes through bytes: control messages are encoded and decoded, datagrams sealed and opened.
+Everything travels as bytes: control messages are encoded and decoded, datagrams sealed and opened.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
 EPOCH = 3_990_000_000 << 32
-"""Some time in 2026, on a whole second."""
+"""The session clock at the start (ticks): a whole second in 2026."""
 
 NOTE = encode("/s_new", "sonic-pi-beep", 1001, 0, 4)
 GROUP = encode("/g_new", 5, 0, 2)
 
 
 class FakeBridge:
-    """A bridge as the hub sees it. It does only what a test calls for."""
+    """A bridge as the hub sees it. Apart from heartbeats it sends only what a test tells it to."""
 
     def __init__(self, jam: "Jam", name: str = "ann", room: str = "main") -> None:
         self.jam = jam
@@ -44,7 +44,10 @@ class FakeBridge:
         jam.bridges.append(self)
 
     def hello(self, **changes: object) -> control.Down:
-        """Open a new connection and say Hello on it; return the answer."""
+        """Open a new connection and send Hello on it; return the relay's answer.
+
+        changes: fields of the Hello that differ from the usual.
+        """
         self.jam.connections += 1
         self.connection, self.closed = self.jam.connections, False
         known: dict[str, object] = {
@@ -67,18 +70,18 @@ class FakeBridge:
         return answer
 
     def again(self, **changes: object) -> control.Down:
-        """Come back with the ticket of the last Welcome."""
+        """Connect again, with the ticket of the last Welcome; return the relay's answer."""
         return self.hello(ticket=self.welcome.ticket, epoch=self.welcome.epoch, **changes)
 
     def say(self, message: control.Up) -> None:
-        """Say something over the connection."""
+        """Send a control message over the connection."""
         decoded = self.jam.hub.codec.decode_up(control.encode(message))
         effects = self.jam.hub.receive_control(self.connection, decoded, self.jam.now, host=self.address[0])
         self.jam.do(effects)
         self.jam.settle()
 
     def hang_up(self) -> None:
-        """Lose the connection."""
+        """Close the connection."""
         if not self.closed:
             self.closed = True
             self.jam.do(self.jam.hub.control_closed(self.connection, self.jam.now))
@@ -89,7 +92,7 @@ class FakeBridge:
         return self.send_plain(b"".join(map(frames.encode, parts)))
 
     def send_plain(self, plaintext: bytes) -> bytes:
-        """Seal and send anything."""
+        """Seal any bytes and send them as one datagram; return it."""
         datagram = self.sealer.seal(plaintext)
         self.jam.datagram(datagram, self.address)
         return datagram
@@ -107,7 +110,10 @@ class FakeBridge:
         emitted: int | None = None,
         foundation: bool = False,
     ) -> Stamped:
-        """Number an event; it isn't sent yet."""
+        """Give an event the next sequence number; return it without sending it.
+
+        ahead_s: from emission to timetag. emitted: session ticks; by default now.
+        """
         at = self.jam.now if emitted is None else emitted
         timetag = at + ticks(ahead_s) if kind is Kind.TIMED else None
         event = Stamped(self.next_seq, at, timetag, kind, payload, foundation)
@@ -122,17 +128,17 @@ class FakeBridge:
 
     @property
     def judged(self) -> list[Judged]:
-        """The judged events received so far, each once. A repeated one is for a bridge that missed it."""
+        """Return the judged events received so far, each once even if the relay repeated it."""
         events = [frame for frame in self.frames if isinstance(frame, Judged)]
         return list({event.number: event for event in events}.values())
 
     def heard(self, kind: type) -> list:
-        """The control messages of one type received so far."""
+        """Return the control messages of one type received so far."""
         return [message for message in self.said if isinstance(message, kind)]
 
 
 class Jam:
-    """A hub, its bridges, and the time."""
+    """A relay's hub, its bridges, and the virtual time."""
 
     def __init__(
         self,
@@ -146,7 +152,10 @@ class Jam:
         verdicts: list[tuple[str, Judged]] | None = None,
         more_facets: Sequence[FacetKind] = (),
     ) -> None:
-        """Lead and shift are fixed unless a policy says something else."""
+        """Set up a hub with a fixed lead and shift. With a `policy`, that decides lead and shift.
+
+        verdicts: a list to which all verdicts are added, as (room, event).
+        """
         self.random = Random(7)
         self.now = EPOCH
         self.hub = RelayHub(
@@ -167,21 +176,21 @@ class Jam:
         self.sent: list[SendDatagram] = []
 
     def join(self, name: str, room: str = "main") -> FakeBridge:
-        """Return a bridge that has joined."""
+        """Connect a new bridge, join a room and return the bridge. Fails if the relay refuses it."""
         bridge = FakeBridge(self, name, room)
         answer = bridge.hello()
         assert isinstance(answer, control.Welcome), answer
         return bridge
 
     def datagram(self, payload: bytes, source: object) -> list[Effect]:
-        """Let a datagram arrive now; return the answers sent at once."""
+        """Let a datagram reach the hub now; return the hub's immediate effects."""
         effects = self.hub.receive_datagram(payload, source, received=self.now, now=self.now)
         self.do(effects)
         self.settle()
         return effects
 
     def do(self, effects: list[Effect]) -> None:
-        """Deliver effects without delay or loss."""
+        """Carry out the hub's effects: deliver each datagram and message at once, without loss."""
         for effect in effects:
             match effect:
                 case SendDatagram(to, payload):
@@ -202,21 +211,21 @@ class Jam:
                             bridge.hang_up()
 
     def settle(self) -> None:
-        """Flush the hub, as the shell does after everything."""
+        """Flush the hub. The real shell does so after every call."""
         self.do(self.hub.flush(self.now))
 
     def wake(self) -> None:
-        """Wake the relay now."""
+        """Wake the hub now."""
         self.do(self.hub.wake(self.now))
         self.settle()
 
     def finish_gathering(self) -> None:
-        """Wake the relay, at this one instant, until every question for statistics is answered."""
+        """Wake the hub without letting time pass until all statistics that it gathers are complete."""
         while self.hub.next_wakeup() == 0:
             self.wake()
 
     def advance(self, seconds: float) -> None:
-        """Let time go on; every wake-up must move the next one forward."""
+        """Let time (s) pass and wake the hub whenever it wants to be. Fails if a wake-up does nothing."""
         end = self.now + ticks(seconds)
         beat_at = self.now
         while True:
@@ -234,5 +243,5 @@ class Jam:
                 return
 
     def at_s(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return (self.now - EPOCH) / TICKS_PER_S

@@ -1,4 +1,4 @@
-"""A session and its relay, in a test's hands."""
+"""A bridge's session, and a relay that a test plays by hand."""
 
 from bridge.effects import Effect, SendDatagram, ToSynth
 from bridge.restart_state import Memory
@@ -17,19 +17,23 @@ EPOCH, OTHER_EPOCH = b"e" * 16, b"f" * 16
 
 
 class Relay:
-    """The other end, in a test's hands. ahead_s: its clock against the member's wall clock."""
+    """The relay that a session is connected to. ahead_s: how far its clock is ahead of the member's wall
+    clock."""
 
     def __init__(self, session: JamSession, *, ahead_s: float = 0.0) -> None:
         self.session = session
         self.ahead_ns = round(ahead_s * 1e9)
         self.at_s = 0.0
         self.handed: list[bytes] = []
-        """The datagrams that the member's scsynth was handed."""
+        """The datagrams that the member's scsynth has been handed so far."""
 
     def welcome(
         self, *, at_s: float, epoch: bytes = EPOCH, resumed: bool = False, number: int = 0, slot: int = 1
     ) -> None:
-        """Let the session say Hello, unless it has already, and answer it."""
+        """Answer the session's Hello with a Welcome. A session that hasn't sent its Hello sends it first.
+
+        at_s: now. resumed: the session keeps its slot. number: the room's last event number.
+        """
         if self.session.state is State.ALONE:
             self.session.hello(reading(at_s))
         self.answer(at_s=at_s, epoch=epoch, resumed=resumed, number=number, slot=slot)
@@ -37,7 +41,7 @@ class Relay:
     def answer(
         self, *, at_s: float, epoch: bytes = EPOCH, resumed: bool = False, number: int = 0, slot: int = 1
     ) -> None:
-        """Let the session in."""
+        """Send the session a Welcome. Parameters: as in `welcome`."""
         self.opener, self.sealer = Opener(KEY_UP, CHANNEL), Sealer(KEY_DOWN, CHANNEL)
         message = control.Welcome(
             slot=slot, name="ada", ticket=b"t" * 16, epoch=epoch, channel=CHANNEL, key_up=KEY_UP,
@@ -52,7 +56,7 @@ class Relay:
         self.session.receive_datagram(payload, received_local_ns=read.local_ns, reading=read)
 
     def turn(self, at_s: float) -> tuple[list[frames.Frame], list[Effect]]:
-        """Wake and flush the session; return the frames it sent up, and the other effects."""
+        """Wake and flush the session; return (frames that it sent to the relay, its other effects)."""
         self.session.wake(reading(at_s))
         sent, others = [], []
         for effect in self.session.flush(reading(at_s)):
@@ -64,7 +68,8 @@ class Relay:
         return sent, others
 
     def lock(self, from_s: float) -> list[frames.Frame]:
-        """Answer the clock's questions at once until it is locked; return the other frames sent up."""
+        """Answer the session's clock requests without delay until its clock is set; return its other
+        frames."""
         sent: list[frames.Frame] = []
         for count in range(12):
             at_s = from_s + count * 0.025

@@ -1,7 +1,8 @@
-"""Snippets: pieces of code played on several Sonic Pis in step, each stopped and perhaps started again.
+"""Plays snippets of code on several Sonic Pis at the same time, and stops each. A snippet may be played
+twice.
 
-Kept are the instants (Unix ns, the recorders' clock), the trees of all scsynths after every stop, and each
-Sonic Pi's output.
+Kept for each: the instants (Unix ns, by the recorders' clock), scsynth's tree of nodes after the stop, and
+Sonic Pi's messages.
 """
 
 import time
@@ -15,14 +16,14 @@ from rehearsal.rigs.tree import Node, query
 from rehearsal.tryout.run_messages import runs, seconds_behind
 
 NEXT = "#---NEXT\n"
-"""Divides a snippet. The second part is run at half time, while the first part plays."""
+"""A line that divides a snippet's code. The second part is run after half the time, beside the first one."""
 QUIET_S = 2.6
-"""Time (s) after a stop: Sonic Pi fades for 1.1 s and frees; late FX are freed 1 s after that."""
+"""Time (s) to wait after a stop. Sonic Pi fades for 1.1 s and then frees; it frees late FX 1 s after that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Code, and the times (s) to play it: first, and once more after the stop (0: not again)."""
+    """Code to play. first_s: how long. again_s: how long once more after the stop; 0: only once."""
 
     name: str
     code: str
@@ -32,7 +33,7 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One snippet on one Sonic Pi, from run to silence."""
+    """One snippet played on one Sonic Pi, from its start until all is quiet. Instants are Unix ns."""
 
     snippet: str
     again: bool
@@ -40,31 +41,31 @@ class Turn:
     stop_ns: int
     to_ns: int
     tree: Node
-    """The nodes of its scsynth at the end."""
+    """The nodes of its scsynth at `to_ns`."""
     said: tuple[str, ...]
-    """The messages of Sonic Pi to its GUI meanwhile."""
+    """The messages of Sonic Pi to its window from `from_ns` to `to_ns`."""
 
     @property
     def name(self) -> str:
         return f"{self.snippet}{' again' if self.again else ''}"
 
     def runs(self, what: str) -> set[str]:
-        """Return the numbers of the runs with a message "Stopping run" or "Completed run"."""
+        """Return the numbers of the runs that Sonic Pi reported. what: "Stopping run" or "Completed run"."""
         return runs(self.said, what)
 
     @property
     def warnings(self) -> list[str]:
-        """Sonic Pi's warnings that it fell behind."""
+        """Sonic Pi's warnings that a thread was late."""
         return [line for line in self.said if TIMING_WARNING.search(line)]
 
     @property
     def seconds_behind(self) -> int:
-        """Number of seconds of its runs in which it fell behind."""
+        """Number of seconds for which Sonic Pi warned that a thread was late."""
         return seconds_behind(self.warnings)
 
 
 def load(folder: Path, lengths_s: Mapping[str, tuple[float, float]]) -> list[Snippet]:
-    """Return snippets of a folder. lengths_s: name -> times (s) to play it (first, again)."""
+    """Return snippets from the files of a folder. lengths_s: name -> (first_s, again_s)."""
     return [
         Snippet(name, (folder / f"{name}.rb").read_text(encoding="utf-8"), *lengths)
         for name, lengths in lengths_s.items()
@@ -78,9 +79,9 @@ def play(
     snippets: Sequence[Snippet],
     solo: Container[str] = (),
 ) -> dict[str, list[Turn]]:
-    """Play all snippets on all performers in step, but those named in `solo` on one after the other.
+    """Play all snippets, each on all performers at the same time; return the turns by performer.
 
-    ports: of the genuine scsynths. Returns the turns by performer.
+    Snippets named in `solo` are played on one performer after the other. ports: of the genuine scsynths.
     """
     turns: dict[str, list[Turn]] = {name: [] for name in performers}
     for snippet in snippets:
@@ -101,7 +102,10 @@ def play_once(
     *,
     again: bool,
 ) -> dict[str, Turn]:
-    """Play one snippet until all is quiet; return the turn of each performer."""
+    """Play one snippet on all performers at the same time, until all is quiet; return each performer's turn.
+
+    again: play it for `again_s` instead of `first_s`.
+    """
     stage.poll()
     heard = {name: len(performer.gui_messages) for name, performer in performers.items()}
     from_ns = time.time_ns()

@@ -1,6 +1,6 @@
-"""A player of steady notes, with groups, FX, settings and frees between. Pure.
+"""A made-up player of steady notes, with groups, FX, settings and frees between. Pure.
 
-Notes lie on an exact grid: without a stall they sound one interval apart at everybody.
+The notes lie on an exact grid: unless something stalls, every member hears them at equal intervals.
 """
 
 from dataclasses import dataclass, field
@@ -12,29 +12,30 @@ from relay.wire.osc import bundle, encode, single_message
 from relay.wire.timetag import ticks
 
 CHORD_SPREAD_S = 0.0002
-"""Time (s) between two notes of a chord as Sonic Pi sends them; their timetag is one."""
+"""Time (s) between the sending of two notes of a chord. Their timetags are equal, as with Sonic Pi."""
 STRUCTURE_EVERY_S = 0.5
 FX_LIVES_S = 0.35
 SETTING_AHEAD_S = 0.5
 NOTE = b"sonic-pi-beep"
 
 Key = tuple[str, int, float]
-"""Address, Sonic Pi's own node id, and the value of a setting (0.0 for all others)."""
+"""What identifies a message: its address, Sonic Pi's own node id, and the value of a setting (0.0 if it is
+none)."""
 
 
 @dataclass
 class Steady:
-    """The performance: the datagrams, and an index of their notes, structure and settings."""
+    """A performance: the datagrams to send, and what they consist of."""
 
     sent: list[Sent] = field(default_factory=list)
     chords: list[tuple[int, ...]] = field(default_factory=list)
-    """Sonic Pi's own ids of the notes with one timetag. A single note is a chord of one."""
+    """For each chord Sonic Pi's own ids of its notes. A single note is a chord of one."""
     emitted_s: dict[int, float] = field(default_factory=dict)
-    """Each note's instant after the start, by id."""
+    """Note id -> when the note is sent (s after the start)."""
     structure: list[Key] = field(default_factory=list)
-    """Groups, FX, mixers and frees, in the order of their sending."""
+    """Groups, FX, mixers and frees, in the order of sending."""
     settings: list[Key] = field(default_factory=list)
-    """Timed settings, in the order of their timetags."""
+    """Settings that have a timetag, in the order of their timetags."""
 
 
 def steady(
@@ -46,9 +47,10 @@ def steady(
     offset_s: float = 0.0,
     first_id: int = 1000,
 ) -> Steady:
-    """Return `per_s` notes, or chords of notes, a second. They need the groups of a boot.
+    """Return a performance with `per_s` notes (or chords of `chord` notes) a second.
 
-    offset_s: delays the grid of notes, so that the notes of two players don't fall together.
+    It needs the groups that Sonic Pi makes at its start. ahead_s: from sending to timetag. offset_s: delays
+    all notes, so that two players' notes don't coincide.
     """
     ids = iter(range(first_id, first_id + 1_000_000))
     run, mixer = next(ids), next(ids)
@@ -88,7 +90,7 @@ def steady(
 
 
 def key_of(message: bytes) -> Key:
-    """Return the key of a bare message about a node, remapped or not."""
+    """Return the key of a bare message about a node. Node ids may be Sonic Pi's own or scsynth's."""
     one = single_message(message)
     node = one.arg(1 if one.address == "/s_new" else 0)
     value = one.arg(2) if one.address == "/n_set" else 0.0

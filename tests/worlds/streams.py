@@ -1,4 +1,7 @@
-"""Questions to the streams of rehearsal.proof.stream: what threads waited for, scores, and lost notes."""
+"""Analyses of recorded OSC streams: how long Sonic Pi waited for answers, offline scores, lost notes.
+
+A recording is read as in rehearsal.proof.stream.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,9 +13,9 @@ from rehearsal.rigs.recording import Argument, Recording
 
 
 def answers_ns(recording: Recording) -> list[int]:
-    """Return the time (ns) from each group's /g_new to its /n_go, for which a thread of Sonic Pi waits.
+    """Return for each group the time (ns) from its /g_new to its /n_go. A thread of Sonic Pi waits for it.
 
-    Raises ValueError for a group that was never answered.
+    Raises ValueError if a group was never answered.
     """
     started: dict[Argument, int] = {}
     for each in recording.from_scsynth:
@@ -26,7 +29,7 @@ def answers_ns(recording: Recording) -> list[int]:
 
 
 def loads_ns(recording: Recording) -> list[tuple[int, int]]:
-    """Return from when to when a thread of Sonic Pi waited for each load of a buffer that was answered."""
+    """Return (from, until) in ns for each answered load of a buffer. A thread of Sonic Pi waits so long."""
     done: dict[Content, list[int]] = defaultdict(list)
     for each in recording.from_scsynth:
         if each.address == "/done":
@@ -40,12 +43,11 @@ def loads_ns(recording: Recording) -> list[tuple[int, int]]:
 
 
 def out_score(out: Recording, pairs: Iterable[Pair], start_ns: int) -> list[tuple[float, bytes]]:
-    """Return the messages that scsynth was handed as a score for `offline.render`, in plain scsynth's time
-    from start_ns.
+    """Return what scsynth was handed as a score for `offline.render`: (seconds after start_ns, message).
 
-    Every message takes its time from the one that Sonic Pi sent for it, because the clocks' last microseconds
-    would move a note across a block of samples. Order among equal times is that of the out stream. A message
-    that the host adds (root groups, strips) comes right after the message before it.
+    Each message gets the time of Sonic Pi's message that it stems from, since the bridge's clock conversions
+    could move a note into the next block of samples. Messages of equal time stay in the order of `out`. A
+    message added by the bridge (root groups, strips) follows the message before it.
     """
     time_of = {pair.out.message.index: pair.front.plays_at_ns for pair in pairs}
     score, at_ns = [], start_ns
@@ -56,16 +58,20 @@ def out_score(out: Recording, pairs: Iterable[Pair], start_ns: int) -> list[tupl
 
 
 def front_score(front: Iterable[Said], start_ns: int) -> list[tuple[float, bytes]]:
-    """Return the messages of Sonic Pi as a score for `offline.render`, as plain scsynth would play them."""
+    """Return Sonic Pi's messages as a score for `offline.render`: (seconds after start_ns, message).
+
+    Order and times are those of plain scsynth.
+    """
     ordered = sorted(front, key=lambda each: (each.plays_at_ns, each.message.index))
     return [(max(0.0, (each.plays_at_ns - start_ns) / 1e9), each.message.raw) for each in ordered]
 
 
 def freed_before(stream: Iterable[Said]) -> set[int]:
-    """Return the notes (node ids) whose group has been freed when they are due, in plain Sonic Pi.
+    """Return the node ids of notes whose group is already freed at their due, in plain Sonic Pi.
 
-    It models the tree, fed in the order in which plain scsynth runs the messages. Nodes that end by
-    themselves don't matter: nothing is put into a synth, and Sonic Pi's groups end by /n_free only.
+    The messages are applied to a model of scsynth's tree, in the order in which plain scsynth executes them.
+    Synths that end by themselves stay in the model; they change nothing, since no node is put into a synth
+    and a group of Sonic Pi ends only by /n_free.
     """
     nodes, lost = Nodes(), set[int]()
     for said in sorted(stream, key=lambda each: (each.plays_at_ns, each.message.index)):

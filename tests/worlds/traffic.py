@@ -1,4 +1,4 @@
-"""Traffic for virtual jams: recorded sessions of the genuine Sonic Pi 3.2.2, and a seeded player."""
+"""Traffic for virtual jams: recordings of the genuine Sonic Pi 3.2.2, and a seeded random player."""
 
 import json
 from random import Random
@@ -13,7 +13,7 @@ FOLDER = VECTORS / "traffic"
 
 
 def recorded(name: str, *, until_s: float = 1e9) -> list[Sent]:
-    """Return a recording from its first datagram on."""
+    """Return the datagrams from Sonic Pi in a recording, up to `until_s`. Times count from its first line."""
     rows = [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text().splitlines()]
     start_s = rows[0]["t"]
     start = from_unix_ns(round(start_s * 1e9))
@@ -29,14 +29,17 @@ def recorded(name: str, *, until_s: float = 1e9) -> list[Sent]:
 
 
 def boot() -> list[Sent]:
-    """Return Sonic Pi's start, without the second in which it waits for scsynth's synthdefs."""
+    """Return the datagrams that Sonic Pi sends at its start, without the second that it waits for
+    synthdefs."""
     return recorded("boot")
 
 
 def generated(seed: int, *, seconds: float, per_s: float = 12.0) -> list[Sent]:
-    """Return a player: a run with its mixer, chords, FX that come and go, notes far ahead and real-time ones.
+    """Return the datagrams of a random player: a run's mixer, single notes, chords, settings, FX that come
+    and go.
 
-    It presumes the groups of a boot. Ids never repeat.
+    Most notes are sent 0.5 s before their timetag, some 2 s, 0.2 s or too late. The groups of a boot must
+    exist. Node ids never repeat.
     """
     dice = Random(seed)
     ids = iter(range(100, 100_100))

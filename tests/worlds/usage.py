@@ -1,6 +1,6 @@
-"""The help of the scripts whose commands have one of their own, kept as text for a fresh checkout.
+"""The help texts of our scripts, kept as files so that `--help` works in a fresh checkout.
 
-python -m tests.worlds.usage writes the texts anew (with scripts/ in PYTHONPATH).
+`python -m tests.worlds.usage` writes the files anew (with scripts/ in PYTHONPATH).
 """
 
 from pathlib import Path
@@ -19,16 +19,16 @@ COMMANDS: dict[str, click.Command] = {
     **{f"lab {name}": command for name, command in lab.main.commands.items()},
     "netlab": netlab.main, "test --long": soak.main,
 }  # fmt: skip
-"""By the words that a person types."""
+"""The script commands with a help text, by the words that a person types."""
 
 
 def written(name: str) -> Path:
-    """Return the file of a script's help."""
+    """Return the path of the file with a script's help."""
     return SCRIPTS / "usage" / f"{name.replace(' ', '')}.txt"
 
 
 def help_of(name: str) -> str:
-    """Return the help of a script's command, as it is kept."""
+    """Return the help that a script's command has now, as it is written to the file."""
     context = click.Context(
         COMMANDS[name], info_name=f"scripts/{name}", terminal_width=79, **COMMANDS[name].context_settings
     )
