@@ -1,6 +1,7 @@
-"""Accounts: the fate of each event at this host, for the reports to the room and for the statistics.
+"""Accounts: the fate of each event at this host, for the reports to the relay and for the statistics.
 
-Pure. An own event that is handed over before its verdict has come is recorded once the verdict is here.
+Pure. An own event may be handed to scsynth before the relay's verdict on it has come. It is then recorded
+when the verdict comes.
 """
 
 from collections import Counter
@@ -15,17 +16,16 @@ from relay.wire.sequence import Judged
 from relay.wire.timetag import seconds
 
 DROPPED, REFUSED, RESET = b"dropped", b"refused", b"reset"
-"""Digests hold these in place of an event's message. DROPPED: a slot reset dropped the event. REFUSED: the
+"""Placeholders for an event's message in a digest. DROPPED: a slot reset dropped the event. REFUSED: the
 message was refused. RESET: the event is itself a slot reset."""
 
 
 @dataclass(slots=True)
 class PlayoutCounts:
-    """Counts since the bridge's start, for the log and for people. Reports to the relay count every second
-    separately."""
+    """Counts of missed notes and refused messages since the bridge's start."""
 
     missed: int = 0
-    """Notes that weren't played because this host processed them far too late."""
+    """Notes that weren't played, because this host processed them far too late."""
     refused: Counter[str] = field(default_factory=Counter)
 
     def named(self) -> dict[str, int]:
@@ -35,7 +35,8 @@ class PlayoutCounts:
 
 
 class Accounts:
-    """Records the fate of each event, in counts and in the ledger of seconds."""
+    """Records the fate of each event, in counts since the start and in the ledger that the reports are made
+    from."""
 
     def __init__(self, ledger: SecondsLedger) -> None:
         self.counts = PlayoutCounts()
@@ -47,29 +48,33 @@ class Accounts:
         return self.counts.named()
 
     def refuse(self, error: RemoteError) -> None:
-        """Record a message that was refused because it is forbidden or malformed."""
+        """Count a refused message under the reason that its error gives."""
         self.refuse_for(getattr(error, "reason", type(error).__name__), 1)
 
     def refuse_for(self, reason: str, count: int) -> None:
-        """Record `count` messages that were refused for one reason."""
+        """Count `count` messages that were refused for `reason`."""
         if count:
             self.counts.refused[reason] += count
             self._ledger.refused += count
 
     def miss(self) -> None:
-        """Record a note that was dropped here because its time was over."""
+        """Count a note that was dropped because this host processed it far too late."""
         self.counts.missed += 1
 
     def silent(self, number: int, due: int) -> None:
-        """Record a note whose buffers or synthdef were missing at its due (session ticks)."""
+        """Record that a note was silent here, because scsynth lacked its synthdef or a buffer when it was
+        due.
+
+        number: its room number. due: session ticks.
+        """
         self._ledger.silent(number, due)
 
     def unfound(self, nodes: int) -> None:
-        """Record how many more nodes of other members' foundations scsynth lacks."""
+        """Count `nodes` more nodes of other members' boot states that scsynth lacks."""
         self._ledger.unfounded += nodes
 
     def drop(self, held: Held) -> None:
-        """Record an event that a slot reset dropped."""
+        """Record an event that a slot reset (a player's Stop) dropped."""
         self.hand_over(held, DROPPED, held.due)
 
     def hand_over(
@@ -81,11 +86,15 @@ class Accounts:
         margin: int | None = None,
         out_of_order: bool = False,
     ) -> None:
-        """Record an event that leaves the hold-back queue. body: the message as all members play it.
+        """Record an event that leaves the hold-back queue.
 
-        timetag: the session instant that scsynth was given for it. margin: how many ticks before scsynth
-        needed it the event was handed over. It is less than 0 if the event is late, and None if it had no
-        time to keep. out_of_order: scsynth had already run an event that belongs behind it.
+        body: the message as all members play it, for the digest. timetag: the session instant that scsynth
+        was given for the event. margin: ticks from the hand-over until scsynth needed the event. It is
+        negative for a late event, and None for an event that scsynth wasn't given. out_of_order: scsynth had
+        already run an event that belongs behind this one.
+
+        Two kinds are not recorded: messages that only this host plays, and events of a former epoch of the
+        relay.
         """
         if held.sub or not held.counted:
             return
@@ -107,10 +116,9 @@ class Accounts:
         )
 
     def tally(self, event: Judged, body: bytes) -> None:
-        """Record an event that counts in the room's sequence, although nothing is handed over for it at its
-        due.
+        """Record an event of the room's sequence for which scsynth is handed nothing at its due.
 
-        body: the bytes that stand for it in the digest.
+        body: the bytes that stand for the event in the digest.
         """
         self._ledger.hand_over(
             number=event.number,
@@ -123,9 +131,9 @@ class Accounts:
     # -- own events without a verdict ----------------------------------------------------------------
 
     def confirm(self, event: Judged) -> bool:
-        """Record an own event that was handed over before its verdict, now that the verdict is here.
+        """Record an own event that scsynth was handed before the relay's verdict. `event` is the verdict.
 
-        Return False if no such event is known.
+        Return False if scsynth was handed no such event.
         """
         played = self._unconfirmed.confirm(event.seq)
         if played is None:
@@ -144,23 +152,27 @@ class Accounts:
         return True
 
     def confirm_alone(self, event: Judged) -> None:
-        """Record an own event that no other member is given. If this host hasn't played it either, nothing is
-        recorded."""
+        """Record an own event that the relay gives to no other member. If this host hasn't played the event,
+        nothing is recorded."""
         if self._unconfirmed.confirm(event.seq):
             self._ledger.alone(event.due)
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """Return the seqs of the newest own events that were handed over and lack a verdict."""
+        """Return the seqs (sender's numbers) of the newest own events that were handed over and have no
+        verdict yet."""
         return self._unconfirmed.numbers
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of events that lack a verdict, because session time was set in one step."""
+        """Convert the instants of own events without a verdict, because session time was set in one step.
+
+        instant_of: maps an old session instant to the new one.
+        """
         self._unconfirmed.convert(instant_of)
 
     def unconfirmed_due(self, seq: int) -> int | None:
-        """Return the due (session ticks), as stamped, of an own event that was handed over and lacks a
-        verdict.
+        """Return the due (session ticks) that this bridge computed for an own event; None if the event is
+        unknown.
 
-        None if no such event is known.
+        Known are events that were handed over and have no verdict yet.
         """
         return self._unconfirmed.due(seq)

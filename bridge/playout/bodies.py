@@ -1,6 +1,7 @@
-"""Bodies: translates each event's message into the numbers of this host's scsynth, or refuses it.
+"""Bodies: the messages of events, translated into the node, bus and buffer numbers of this host's scsynth.
 
-Pure. Apart from `Held.home`, the result is the same at every member.
+Pure. A message that is forbidden or malformed is refused. Apart from `Held.home`, the result is the same at
+every member.
 """
 
 from bridge.playout.accounts import Accounts
@@ -13,12 +14,12 @@ from relay.wire.errors import Refused, RemoteError
 from relay.wire.sequence import Kind
 
 _LOADS = LOADS | {Act.READ_FILE}
-"""Messages that make scsynth take memory or read files. They are refused unless they come as events of kind
-RESOURCE, which are checked elsewhere."""
+"""The actions by which a message makes scsynth take memory or read files. A message with such an action is
+allowed only as an event of kind RESOURCE, which `Loads` checks."""
 
 
 class Bodies:
-    """Turns held events into messages for scsynth."""
+    """Translates the messages of held events for scsynth."""
 
     def __init__(self, own_slot: int, members: Members, accounts: Accounts) -> None:
         self._own_slot = own_slot
@@ -26,10 +27,10 @@ class Bodies:
         self._accounts = accounts
 
     def of(self, held: Held) -> bytes | None:
-        """Return the message as every member plays it; None if it is refused.
+        """Return the event's message as every member plays it; None if the message is refused.
 
-        A message that only this host plays is returned as it is. Sets `held.home` if an own event's message
-        must differ at this host.
+        A message that only this host plays is returned as it is. If an own event sets `output`, this host's
+        scsynth needs another message than the others; it is put into `held.home`.
         """
         if held.sub and held.home is not None:
             return held.home

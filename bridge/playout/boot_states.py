@@ -1,18 +1,17 @@
-"""Boot states: the foundations of the other members' Sonic Pis, and whether this host's scsynth has them.
+"""Boot states: what the other members' Sonic Pis make at their start, and whether this host's scsynth has it.
 
-Pure. A member's foundation is what its Sonic Pi makes at its start and never frees. Each part of it goes into
-the member's store first, whether the relay reports the part or it comes as an event. The foundation is built,
-in order, once the synthdefs are loaded and the roster has named the member's channels. Until then it waits in
-the store, together with later settings of its nodes.
+Pure. A boot state, in the code also called foundation, holds the groups, mixer and buffers that a Sonic Pi
+makes at its start and never frees, with their latest values. Each part goes into the member's store first,
+whether the relay reports the part or it comes as an event. The nodes are built, in order, once the synthdefs
+are loaded and the roster has named the member's channels.
 
-After building, scsynth is asked about each node by number, because scsynth's `/fail` names no node. If a node
-is missing, because its group came after it, the whole foundation is built once more. Nodes that exist are not
-affected by that. Nodes that are still missing then are counted.
+After building, scsynth is asked about each node by number, because its `/fail` names no node. If a node is
+missing, the whole boot state is built once more. Nodes that exist are not affected by that. Nodes that are
+still missing then are counted.
 
-A foundation reported as of event N includes all events up to N. So no event up to N that is part of it is
-handed over again. A slot reset frees all nodes of its member. Parts of the foundation that came after the
-reset, or were reported since, are built again behind it. Bounds: those of a store for each slot;
-QUESTIONS_MAX questions at one time.
+A boot state reported as of event N includes all events up to N. Its events up to N are therefore not handed
+over again. A slot reset frees all nodes of its member. Parts of the boot state that are newer than the reset
+are then built again. Bounds: those of a store for each slot; QUESTIONS_MAX questions at one time.
 """
 
 import contextlib
@@ -30,35 +29,35 @@ from relay.wire.sequence import Flag, Judged
 from relay.wire.timetag import ticks
 
 ASKED_AFTER = ticks(0.5)
-"""Time (ticks) from the due of a node's creation until scsynth is asked about the node. The question is
-repeated after the same time."""
+"""Time (ticks) from the due of a node's creation until scsynth is asked about the node, and then from each
+question to the next."""
 ASKED_TIMES = 3
-"""How often scsynth is asked about one node. If it has not answered by then, the node counts as missing."""
+"""How often scsynth is asked about one node. If it never answers, the node counts as missing."""
 QUESTIONS_MAX = 64
-"""Most nodes asked about at one time, because scsynth answers questions one by one."""
+"""Most nodes asked about at one time. It is limited because scsynth answers questions one by one."""
 
 
 @dataclass(slots=True)
 class _Question:
     slot: int
     at: int
-    """The session instant of the next question."""
+    """The session instant (ticks) of the next question."""
     again: bool
-    """Whether the node was built a second time already."""
+    """Whether the node was built for the second time."""
     times: int = 0
 
 
 class Founded:
-    """The foundations of the other members, by slot. `now` and dues are session ticks."""
+    """The boot states of the other members, by slot. `now` and dues are session ticks."""
 
     def __init__(self) -> None:
         self._stores: dict[int, FoundationStore] = {}
         self._told: dict[int, int] = {}
-        """Slot -> room number N: the foundation last reported for the slot includes all events up to N."""
+        """Slot -> room number of the last event that the boot state reported for the slot includes."""
         self._standing: set[int] = set()
-        """Slots whose whole store has been handed to scsynth."""
+        """Slots whose whole boot state has been handed to scsynth."""
         self._again: set[int] = set()
-        """Slots whose store was, or will be, handed over a second time since their last reset."""
+        """Slots whose boot state was, or will be, built a second time since their last reset."""
         self._questions: dict[int, _Question] = {}
         """Node, in scsynth's numbers -> the open question about it."""
 
@@ -66,30 +65,31 @@ class Founded:
         return sum(map(len, self._stores.values()))
 
     def learn(self, slot: int, told: Told, number: int) -> tuple[Told, int]:
-        """Merge a foundation that was reported as of event `number`.
+        """Merge a boot state that the relay reported as of room event `number`.
 
-        Return two things: the part of it that is new here, and how many of its messages were refused.
+        Return (the parts that are new here, the number of messages that were refused).
         """
         self._told[slot] = max(self._told.get(slot, BEFORE_ALL_NUMBERS), number)
         return self._store(slot).learn(told.messages, told.values, number)
 
     def is_told(self, event: Held | Judged) -> bool:
-        """Return whether the reported foundation includes the event already."""
+        """Return whether the boot state that the relay reported already includes the event."""
         return event.number is not None and event.number <= self._told.get(event.slot, BEFORE_ALL_NUMBERS)
 
     def load(self, event: Judged) -> bool:
-        """Add an event that loads a buffer. Return whether to carry it out: not if a report contained it
-        already."""
+        """Add an event that loads a buffer. Return whether to load the buffer now: False if the relay's
+        report included the event."""
         if self.is_told(event):
             return False
         self._apply(event.slot, event.meaning, event.number, event.due)
         return True
 
     def is_handed_over(self, held: Held) -> bool:
-        """Add an event that is about to be handed to scsynth, if it concerns the foundation of its member.
+        """Add an event to its member's boot state, if it belongs there. Return whether to hand the event over
+        now.
 
-        Return whether to hand it over now. False if the event was reported already, or will be built with the
-        rest of the foundation.
+        False has one of two reasons: the relay's report included the event, or the event will be built later
+        with the rest of the boot state.
         """
         store = self._stores.get(held.slot)
         founds = Flag.FOUNDATION in held.flags
@@ -108,8 +108,8 @@ class Founded:
         return held.slot in self._standing or held.meaning.act is Act.UNLOAD
 
     def reset(self, held: Held) -> Told:
-        """Apply a slot reset that was handed over. Return the part of the foundation to build again behind
-        it."""
+        """Apply a slot reset that was handed over. Return the part of the boot state to build again after the
+        reset."""
         slot = held.slot
         self._questions = {node: one for node, one in self._questions.items() if one.slot != slot}
         self._again.discard(slot)
@@ -120,21 +120,21 @@ class Founded:
         return nodes_of(store.told()) if slot in self._standing else Told([], [])
 
     def rise(self, slots: Iterable[int]) -> list[tuple[int, Told]]:
-        """Return the foundations to build now, each as (slot, foundation). They count as built from now on.
+        """Return the boot states to build now, each as (slot, boot state), and mark them as built.
 
-        slots: those whose members' channels are known. Foundations built before are left out.
+        slots: those whose members' channels are known. Boot states that were built before are left out.
         """
         risen = sorted(set(slots) - self._standing)
         self._standing.update(risen)
         return [(slot, nodes_of(self._stores[slot].told())) for slot in risen if slot in self._stores]
 
     def stands(self, slot: int) -> bool:
-        """Return whether this slot's foundation was built, so that new parts of it can be handed over at
+        """Return whether the boot state of a slot is built. New parts of it can then be handed over at
         once."""
         return slot in self._standing
 
     def enter_epoch(self) -> None:
-        """Forget facts tied to the former epoch's numbers and instants. Nodes that exist stay."""
+        """Forget the room numbers and instants of the relay's former epoch. Nodes that exist stay."""
         self._told.clear()
         for store in self._stores.values():
             store.enter_epoch()
@@ -142,21 +142,25 @@ class Founded:
     # -- evidence ------------------------------------------------------------------------------------
 
     def ask(self, slot: int, nodes: Iterable[int], due: int) -> None:
-        """Note that scsynth was told to create these nodes (in its own numbers) at the session instant
-        `due`."""
+        """Plan to ask scsynth whether these nodes exist.
+
+        nodes: in scsynth's numbers. due: the session instant at which scsynth creates them.
+        """
         for node in nodes:
             self._questions[node] = _Question(slot, due + ASKED_AFTER, slot in self._again)
 
     def ask_for(self, held: Held, origin: Origin, now: int) -> None:
-        """Note that scsynth was handed an event that creates nodes of a foundation. It runs a late one at
-        `now`."""
+        """Plan to ask scsynth whether the nodes exist that an event of a boot state creates.
+
+        origin: translates the sender's node numbers. now: scsynth creates the nodes now if the event is late.
+        """
         nodes = [origin.node(node) for node, _, _ in held.meaning.creates]
         self.ask(held.slot, nodes, max(held.due, now))
 
     def questions(self, now: int) -> tuple[list[int], int]:
-        """Return two things: the nodes to ask scsynth about now, and how many nodes are given up as missing.
+        """Return (the nodes to ask scsynth about now, the number of nodes that are given up as missing).
 
-        A node is given up if scsynth has not answered about it ASKED_TIMES times.
+        A node is given up after ASKED_TIMES questions without an answer.
         """
         asked = [node for node, one in self._questions.items() if one.at <= now][:QUESTIONS_MAX]
         silent = [node for node in asked if self._questions[node].times == ASKED_TIMES]
@@ -169,14 +173,14 @@ class Founded:
         return nodes, len(silent)
 
     def next_question(self) -> int | None:
-        """Return the session instant of the next question; None if there is none."""
+        """Return the session instant of the next question to scsynth; None if none is planned."""
         return min((one.at for one in self._questions.values()), default=None)
 
     def is_missing(self, node: int, *, there: bool) -> bool:
-        """Process scsynth's answer about a node. Return whether a node of a foundation is missing for good.
+        """Process scsynth's answer about a node. Return whether the node is missing for good.
 
-        there: whether the node exists. If it is missing for the first time, the foundation will be built once
-        more.
+        there: whether the node exists. The first time that a node is missing, its whole boot state will be
+        built once more, and the result is False.
         """
         question = self._questions.pop(node, None)
         if question is None or there or question.again:
@@ -196,41 +200,40 @@ class Founded:
 
 
 def nodes_of(told: Told) -> Told:
-    """Return the foundation without its loads, which depend on nothing and are carried out as soon as they
-    come."""
+    """Return a boot state without its buffer loads, which are carried out as soon as they come."""
     return Told([one for one in told.messages if Meaning(one).act not in LOADS], told.values)
 
 
 def loads_of(told: Told) -> list[Meaning]:
-    """Return the loads of a foundation."""
+    """Return the buffer loads of a boot state."""
     return [one for one in map(Meaning, told.messages) if one.act in LOADS]
 
 
 @dataclass(slots=True)
 class Erection:
-    """The messages that build a part of a foundation.
+    """The messages that build a part of a boot state.
 
-    steps: pairs of a due (session ticks; None: at once) and the messages that scsynth runs together then.
-    refused: the errors about messages that are left out.
+    steps: pairs (due, messages). scsynth runs the messages of a pair together at the due (session ticks), or
+    at once if the due is None. refused: the errors about messages that are left out.
     """
 
     steps: list[tuple[int | None, list[bytes]]] = field(default_factory=list)
     nodes: list[int] = field(default_factory=list)
-    """The nodes that it creates, in scsynth's numbers."""
+    """The nodes that the messages create, in scsynth's numbers."""
     refused: list[RemoteError] = field(default_factory=list)
 
 
 def erect(
     told: Told, origin: Origin, check: Callable[[Meaning, int], None], *, now: int, after: int | None
 ) -> Erection:
-    """Return the steps that bring a member's nodes and values into scsynth.
+    """Return the steps that create a member's nodes in scsynth and set their values.
 
-    check: the check of the slot's guard; it takes a message and its due, and raises RemoteError. now, after:
-    session ticks. after: no node is made before this instant, because a slot reset is still to come; None: at
-    once.
+    check: the guard's check of a message and its due; it raises RemoteError. now: session ticks. after: the
+    session instant before which no node may be created, because a slot reset is still to come; None: create
+    at once.
 
-    A node and its settings go together, so that it starts with its values and doesn't slide to them. Settings
-    that are due later are applied at their due.
+    A node is created together with its settings, so that it starts with its values and doesn't slide to them.
+    Settings that are due later are applied at their due.
     """
     found = Erection()
     at = now if after is None else after
@@ -265,9 +268,9 @@ def _guarded(
     at: int,
     refused: list[RemoteError],
 ) -> list[tuple[int, Meaning]]:
-    """Return the (due, message) pairs that the guard accepts. Errors about the rest go into `refused`.
+    """Return the (due, message) pairs that the guard accepts. Append the errors about the rest to `refused`.
 
-    at: no message is run before this session instant.
+    at: the session instant before which no message is run.
     """
     passed = []
     for due, meaning in dated:

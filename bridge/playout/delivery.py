@@ -1,7 +1,7 @@
 """Delivery: hands scsynth the events that leave the hold-back queue, one by one.
 
-Pure. An event is handed over as a message, or not at all: a slot reset has dropped it, its time is over, it
-is refused, or it will be built with the rest of a boot state. Its fate is recorded in the accounts.
+Pure. Some events are not handed over: those that a slot reset has dropped, notes that are far too late,
+refused messages, and events that will be built with a boot state. The accounts record the fate of each.
 """
 
 from bridge.playout.accounts import REFUSED, RESET, Accounts
@@ -20,7 +20,7 @@ from relay.wire.sequence import Flag, Kind
 
 
 class Delivery:
-    """Takes events from the hold-back queue to scsynth. `now` is session ticks."""
+    """Hands events from the hold-back queue to scsynth. `now` is session ticks."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Delivery:
         *,
         need: int,
     ) -> None:
-        """own_slot: that of this member. need: how many ticks before its timetag scsynth needs a bundle."""
+        """own_slot: this member's slot. need: how many ticks before its timetag scsynth needs a bundle."""
         self._own_slot = own_slot
         self._need = need
         self._out = out
@@ -49,22 +49,23 @@ class Delivery:
         self._fault: FaultInjector | None = None
 
     def plant(self, kind: FaultKind) -> None:
-        """Inject a fault into the next suitable note. Tests use it to check that faults are noticed."""
+        """Inject a fault into the next suitable note. Tests use this to check that faults are noticed."""
         if self._fault is None:
             self._fault = FaultInjector()
         self._fault.arm(kind)
 
     def run(self, now: int) -> int:
-        """Note which events scsynth has run by `now`. Return how many events it still holds."""
+        """Note that session time is `now`. Return how many of the events handed over scsynth hasn't run
+        yet."""
         self._at_synth.run(now + self._need)
         return len(self._at_synth)
 
     def ahead_count(self) -> int:
-        """Return the number of events that scsynth holds, as far as known."""
+        """Return how many events scsynth was handed and hasn't run yet, as far as known."""
         return len(self._at_synth)
 
     def hand_over(self, batch: list[Held], now: int, reading: Reading) -> None:
-        """Hand over events in this order."""
+        """Hand over the events of `batch` in their order."""
         if self._fault is not None:
             batch = self._fault.pass_on(batch, now)
         for held in batch:
@@ -72,7 +73,8 @@ class Delivery:
         self._loads.run(now + self._need)
 
     def clock_was_set(self) -> None:
-        """Note that session time was set in one step, so events at scsynth have dues of the old time."""
+        """Forget which events scsynth holds, because session time was set in one step and their dues changed
+        meaning."""
         self._at_synth.forget()
         self._redo.forget()
 

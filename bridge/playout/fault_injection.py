@@ -1,8 +1,8 @@
-"""Fault injection: drops, swaps, alters or delays an event at one member, to test that faults are noticed.
+"""Fault injection: drops, swaps, alters or delays a note at one member, to test that faults are noticed.
 
-Pure. It does nothing unless the bridge was started with JAMBRIDGE_FAULT and then gets SIGUSR1
-(bridge/shells/beginning.py). The fault changes the messages handed to scsynth, and the digests are taken from
-those messages. So both the relay and a recorder behind the bridge see the fault.
+Pure. A fault is injected only if the bridge was started with JAMBRIDGE_FAULT and then gets SIGUSR1
+(bridge/shells/beginning.py). A fault changes the messages handed to scsynth, and the digests are taken from
+the changed messages. So both the relay and a recorder behind the bridge see the fault.
 """
 
 from enum import StrEnum
@@ -12,11 +12,11 @@ from relay.wire.sequence import Kind
 from relay.wire.timetag import TICKS_PER_S, ticks
 
 DELAY = ticks(0.02)
-"""A delayed note is handed over this long (ticks) after its due, or with the next event. It must stay well
-within BEHIND_MAX, release advance included, or it is dropped as one that missed its time."""
+"""A delayed note is handed over at the first release at least this long (ticks) after its due. This delay and
+the release advance together must stay below BEHIND_MAX, or the note is dropped as missed."""
 PARTNER_WAIT = ticks(0.1)
-"""A swap waits for a second note. If none has come this long (ticks) before the first note's due, the first
-one is handed over unswapped."""
+"""A swap waits for a second note until this long (ticks) before the first note's due. Then the first note is
+handed over unswapped."""
 
 
 class FaultKind(StrEnum):
@@ -29,24 +29,26 @@ class FaultKind(StrEnum):
 
 
 class FaultInjector:
-    """Injects at most one fault each time it is armed."""
+    """Injects one fault each time it is armed."""
 
     def __init__(self) -> None:
         self._kind: FaultKind | None = None
         self._delayed: Held | None = None
         self._first: Held | None = None
-        """The first note of a swap, until the second comes."""
+        """The first note of a swap, kept until the second comes."""
         self.planted: list[tuple[FaultKind, int]] = []
         """The faults injected so far, with the room numbers of their events."""
 
     def arm(self, kind: FaultKind) -> None:
-        """Inject this fault into the next judged note. A swap takes two notes of the same second with
-        different dues."""
+        """Inject this fault into the next judged note. A swap needs two notes with different dues in the same
+        second."""
         self._kind = kind
 
     def pass_on(self, batch: list[Held], now: int) -> list[Held]:
-        """Return the events to hand over now. batch: those that would be handed over without a fault. now:
-        session ticks."""
+        """Return the events to hand over now, with the fault applied.
+
+        batch: the events to hand over without a fault. now: session ticks.
+        """
         passed: list[Held] = []
         for held in batch:
             if self._kind is FaultKind.SWAP and _makes_synth(held):
@@ -82,8 +84,8 @@ class FaultInjector:
         return [first, second]
 
     def alter(self, held: Held, body: bytes) -> bytes:
-        """Return the body to hand over. If ALTER is armed, a note's last bit is flipped (in a float's
-        mantissa)."""
+        """Return the message to hand over. If ALTER is armed and the event is a note, the last bit of `body`
+        is flipped (in a float's mantissa)."""
         if self._kind is not FaultKind.ALTER or not _makes_synth(held):
             return body
         self._done(FaultKind.ALTER, held)

@@ -1,17 +1,17 @@
 """Hold-back queue: keeps events until scsynth is handed them.
 
-Pure. scsynth sorts events by timetag, and runs events with equal timetags in the order in which they came.
-Therefore judged events leave in the order of their room numbers, each as soon as all lower numbers have
-arrived. At scsynth, no delay of this host or the network can affect them any more. scsynth runs them in the
-room's order, (due, number). Only events due far ahead stay in the queue for longer.
+Pure. Judged events leave in the order of their room numbers, each as soon as all lower numbers have arrived.
+scsynth then runs them in the room's order, (due, number): it sorts events by timetag, and runs events with
+equal timetags in the order of arrival. No delay of this host or the network can affect an event at scsynth.
+Only events due far ahead stay in the queue for longer.
 
-An event behind a gap in the numbers waits until the release advance before its due, and so does an own event
-without a verdict. Then it leaves in any case. An event that comes even later leaves on arrival. An event is
-released at most once.
+Two kinds of event wait until the release advance before their due: those behind a gap in the numbers, and own
+events without a verdict. Then they leave in any case. An event that comes even later leaves on arrival. An
+event is released at most once.
 
-Bound: CAPACITY events. Beyond it notes are dropped. Other events are dropped only if their slot has
-STRUCTURE_CAPACITY events here. A dropped note is missed once, but all later events would miss a dropped group
-or free.
+Bound: CAPACITY events. When the queue is full, a new note is dropped. Any other new event is dropped only if
+its slot has STRUCTURE_CAPACITY events here. A dropped note is missed once, but all later events would miss a
+dropped group or free.
 """
 
 import heapq
@@ -24,12 +24,12 @@ from relay.wire.sequence import Flag, Judged, Kind, OrderKey
 
 CAPACITY = 20_000
 STRUCTURE_CAPACITY = 8_000
-"""When the queue is full, a slot with fewer events than this may still add events that aren't notes. The
+"""When the queue is full, an event that is no note is still added if its slot has fewer events than this. The
 limit is per slot, so that no slot takes the place of another's events. A payload has at most 1.1 kB: 9 MB a
 slot, and twice that for own events, whose bodies are kept too."""
 UNNUMBERED = 2**64
-"""Sorts an event without a number last among equal dues, because its number will be higher than all known
-ones."""
+"""Stands for the room number of an event that has none yet. It sorts the event last among equal dues, because
+its number will be higher than all known ones."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,12 +37,12 @@ class Held:
     """An event in the queue.
 
     due: session ticks. meaning: that of its message, in the sender's numbers. number: its room number; None
-    while unconfirmed, and for messages played on this host only. sub: > 0 for a message that only this host
-    plays, after the own event `seq`; else 0. body: the remapped message, if known. home: the message for this
-    host's scsynth, if it differs from the one for the others.
+    before the relay's verdict, and for a message that only this host plays. sub: 0 for an event of the room;
+    > 0 for a message that only this host plays, after the own event `seq`. body: the message in scsynth's
+    numbers, if known. home: the message for this host's scsynth, if it differs from the one for the others.
 
-    expected: the session instant at which its verdict usually arrives; 0 if none is awaited. counted: False
-    if a former epoch of the relay judged it; it is then played but not counted.
+    expected: the session instant at which the relay's verdict usually arrives; 0 if the event isn't judged
+    yet. counted: False if a former epoch of the relay judged the event; it is then played but not counted.
     """
 
     due: int
@@ -60,12 +60,13 @@ class Held:
 
     @property
     def key(self) -> OrderKey:
-        """Its place in the room's order: (due, number)."""
+        """The event's place in the room's order: (due, number)."""
         return (self.due, UNNUMBERED if self.number is None else self.number)
 
 
 class HoldbackQueue:
-    """The queue of one bridge. Events can be found by room number, by due, and by place: (slot, seq, sub)."""
+    """The hold-back queue of one bridge. Events can be found by room number, by due, and by (slot, seq,
+    sub)."""
 
     def __init__(self, own_slot: int) -> None:
         self.own_slot = own_slot
@@ -74,9 +75,9 @@ class HoldbackQueue:
         self._by_due: list[tuple[int, int, int, int, int, Held]] = []
         self._by_number: list[tuple[int, int, Held]] = []
         self._far: list[tuple[int, int, Held]] = []
-        """Events with no gap before them that are due too far ahead: (due, number, event)."""
+        """(due, number, event) of events with no gap before them that wait because their due is far ahead."""
         self._home: dict[tuple[int, int, int], Held] = {}
-        """Place -> message that only this host plays."""
+        """(slot, seq, sub) -> message that only this host plays."""
         self.overflows = 0
         """The number of events dropped because the queue was full."""
         self._own_gone = 0
@@ -87,13 +88,14 @@ class HoldbackQueue:
         return len(self._live)
 
     def named(self) -> dict[str, int]:
-        """Return the number of dropped events, by name, for the statistics."""
+        """Return the number of events that were dropped because the queue was full, by name, for the
+        statistics."""
         return {"overflowed": self.overflows}
 
     def push(self, held: Held) -> bool:
-        """Add an event. It replaces one with the same slot, seq and sub.
+        """Add an event, or replace the one with the same slot, seq and sub.
 
-        Return False if it was dropped because the queue is full; then it will never be released.
+        Return False if the event was dropped because the queue is full.
         """
         place = (held.slot, held.seq, held.sub)
         if len(self._live) >= CAPACITY and place not in self._live and not self._is_kept(held):
@@ -110,11 +112,11 @@ class HoldbackQueue:
         return True
 
     def own(self, seq: int) -> Held | None:
-        """Return the own event `seq` if it is still held."""
+        """Return the own event with the sender's number `seq`; None if it is not held."""
         return self._live.get((self.own_slot, seq, 0))
 
     def confirm_own(self, event: Judged) -> bool:
-        """Give an own event its number, flags and due by the relay's verdict. Return False if it is no longer
+        """Set an own event's number, flags and due from the relay's verdict. Return False if the event is not
         held."""
         held = self.own(event.seq)
         if held is None:
@@ -124,11 +126,12 @@ class HoldbackQueue:
         return True
 
     def next_sub(self) -> int:
-        """Return the `sub` that puts a message played on this host only behind all earlier ones."""
+        """Return the `sub` for a new message that only this host plays. It sorts the message behind all
+        earlier ones."""
         return self._entries + 1
 
     def take_own(self, seq: int) -> Held | None:
-        """Remove and return the own event `seq` if it is still held."""
+        """Remove and return the own event with the sender's number `seq`; None if it is not held."""
         held = self.own(seq)
         if held is not None:
             self._remove(held)
@@ -141,15 +144,15 @@ class HoldbackQueue:
     def release(
         self, until: int, *, ready: int = 0, ahead: int = 0, room: int = CAPACITY, now: int = 0
     ) -> list[Held]:
-        """Remove and return the events to hand over now.
+        """Remove and return the events to hand over now, in order.
 
-        First come at most `room` events with number <= `ready` and due <= `ahead`, by number. Then comes
-        every event with due <= `until`, by due. A message that only this host plays leaves right after the
+        First come, by number, at most `room` events with number <= `ready` and due <= `ahead`. Those of them
+        that are due before `now` go first, by due, because scsynth runs them on arrival. Then comes every
+        other event with due <= `until`, by due. A message that only this host plays leaves right after the
         own event that it follows.
 
         until, ahead, now: session ticks. ready: all events up to this room number have arrived. room: how
-        many events scsynth has room for. Of the first kind, events due before `now` go first, by due, because
-        scsynth runs them on arrival.
+        many more events scsynth can hold.
         """
         released = self._release_ready(ready, ahead, room, now)
         while self._is_due(until):
@@ -164,7 +167,7 @@ class HoldbackQueue:
         return self._by_due[0][0] if self._by_due else None
 
     def next_far(self) -> int | None:
-        """Return the earliest due (session ticks) among events with no gap before them; None if there are
+        """Return the earliest due (session ticks) among the events with no gap before them; None if there are
         none."""
         while self._far:
             due, number, held = self._far[0]
@@ -176,7 +179,8 @@ class HoldbackQueue:
     def drop_before(self, slot: int, seq: int, due: int) -> list[Held]:
         """Remove and return, in order, the events that a reset of `slot` drops.
 
-        These are the slot's events with a lower seq than `seq` that are due after `due` (session ticks).
+        These are events of the slot with a lower sender's number than `seq` and a due after `due` (session
+        ticks).
         """
         dropped = [
             held for held in self._live.values() if held.slot == slot and held.seq < seq and held.due > due
@@ -186,15 +190,15 @@ class HoldbackQueue:
         return sorted(dropped, key=lambda held: (*held.key, held.seq, held.sub))
 
     def next_reset(self, slot: int) -> int:
-        """Return the latest due (session ticks) of the held slot resets of `slot`; 0 if there is none."""
+        """Return the latest due (session ticks) of the slot resets held for `slot`; 0 if there is none."""
         return max(
             (held.due for held in self._live.values() if held.slot == slot and held.kind is Kind.RESET),
             default=0,
         )
 
     def enter_epoch(self) -> None:
-        """Take away all room numbers, because the relay that gave them is gone. Their events are no longer
-        counted."""
+        """Remove all room numbers, because the relay that gave them is gone. Their events are still played,
+        but not counted."""
         self._by_number.clear()
         self._far.clear()
         for held in self._live.values():
@@ -206,10 +210,10 @@ class HoldbackQueue:
         return [held.number for held in self._live.values() if held.number is not None]
 
     def convert(self, due_of: Callable[[int], int]) -> int:
-        """Give every event without a number a new due by `due_of` (old due -> new due). Return how many there
-        are.
+        """Give every event without a room number a new due. Return how many such events there are.
 
-        Judged dues are session instants of the relay and stay.
+        due_of: maps an old due to the new one (session ticks). Numbered events keep their dues, which are the
+        relay's.
         """
         affected = [held for held in self._live.values() if held.number is None]
         for held in affected:
@@ -244,9 +248,10 @@ class HoldbackQueue:
         return released
 
     def _take_home(self, seq: int, ahead: int) -> list[Held]:
-        """Remove and return messages that only this host plays, due at or before `ahead`.
+        """Remove and return the messages for this host only that are due at or before `ahead` (session
+        ticks).
 
-        Only those are taken that follow the own event `seq` or an earlier one.
+        Only those are taken that follow the own event with seq `seq`, or an earlier one.
         """
         taken = [held for held in self._home.values() if held.seq <= seq and held.due <= ahead]
         for held in taken:

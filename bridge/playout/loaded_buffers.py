@@ -1,8 +1,8 @@
-"""Loaded buffers: the buffers of this host's scsynth, and the notes that lacked theirs.
+"""Loaded buffers: the buffers that this host's scsynth has loaded, and the notes that lacked theirs.
 
 Pure. Buffers go by scsynth's own numbers, and instants are session timetags. A note is handed over long
-before its due, and its buffers may still be loaded in between. So it is known only at the note's due whether
-it was silent here. Bound: as many notes as are handed over ahead of their dues.
+before its due, and its buffers may still be loaded in between. So only at the note's due is it known whether
+the note was silent here. Bound: as many notes as are handed over ahead of their dues.
 """
 
 import heapq
@@ -11,7 +11,7 @@ from bridge.scsynth.samples import BufferMemory
 
 
 class Buffers:
-    """The buffers of the scsynth that plays the jam."""
+    """The buffers of the scsynth that plays the jam, and the notes that may lack one."""
 
     def __init__(self) -> None:
         self.loaded: set[int] = set()
@@ -20,14 +20,15 @@ class Buffers:
         self._unsure: list[tuple[int, int, list[int]]] = []
         """(due, number, buffers) of notes handed over while a buffer or synthdef was not surely loaded."""
         self._frees: list[tuple[int, int]] = []
-        """(due, buffer) of those that scsynth was told to free but hasn't freed yet."""
+        """(due, buffer) of buffers that scsynth was told to free but hasn't freed yet."""
 
     def note_loaded(self, buffer: int) -> None:
-        """Note that a buffer is loaded."""
+        """Note that scsynth has loaded a buffer."""
         self.loaded.add(buffer)
 
     def claim(self, buffer: int, samples: int) -> None:
-        """Note that `samples` samples will be loaded into a buffer. Call it before the load is handed over.
+        """Reserve memory for `samples` samples that a buffer will hold. Call it before the load is handed
+        over.
 
         Raises Refused (buffer-memory) if they would take too much memory.
         """
@@ -39,13 +40,14 @@ class Buffers:
         self._memory.free(buffer)
 
     def handed_over(self, number: int, due: int, buffers: list[int]) -> None:
-        """Note that scsynth was handed the note `number` of the room, which plays `buffers`."""
+        """Note that scsynth was handed a note that plays `buffers`. number: its room number. due: session
+        ticks."""
         if self._is_silent(buffers) or any(buffer in buffers for _, buffer in self._frees):
             heapq.heappush(self._unsure, (due, number, buffers))
 
     def silent(self, until: int) -> list[tuple[int, int]]:
-        """Return the notes due at or before `until` that lacked a buffer or synthdef, each once: (room
-        number, due)."""
+        """Remove the notes due at or before `until`. Return, as (room number, due), those that lacked a
+        buffer or synthdef."""
         found: list[tuple[int, int]] = []
         while self._unsure and self._unsure[0][0] <= until:
             due, number, buffers = heapq.heappop(self._unsure)
@@ -56,8 +58,10 @@ class Buffers:
         return found
 
     def clear_notes(self) -> None:
-        """Forget the notes, because their dues are no longer valid. Buffers that scsynth was told to free
-        count as freed."""
+        """Forget the notes, because session time was set and their dues are no longer valid.
+
+        Buffers that scsynth was told to free count as freed.
+        """
         self._unsure.clear()
         while self._frees:
             self.loaded.discard(heapq.heappop(self._frees)[1])

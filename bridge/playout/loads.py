@@ -1,4 +1,4 @@
-"""Loads: the buffers and synthdefs in this host's scsynth, other members' buffers included.
+"""Loads: records which buffers and synthdefs this host's scsynth has, and loads other members' samples.
 
 Pure, except that `samples` looks at the file system.
 """
@@ -27,7 +27,7 @@ class Loads:
         self.absent = Absent()
 
     def news(self) -> list[Tell]:
-        """Remove and return the messages to the player."""
+        """Remove and return the messages to the player about samples that are missing here."""
         return self.absent.news()
 
     def named(self) -> dict[str, int]:
@@ -39,14 +39,14 @@ class Loads:
         self.buffers.synthdefs_loaded = True
 
     def loaded(self, buffer: int) -> None:
-        """Note that scsynth has loaded a buffer. The number is scsynth's."""
+        """Note that scsynth has loaded a buffer. buffer: scsynth's number."""
         self.buffers.note_loaded(buffer)
 
     def loaded_before(self, payloads: list[bytes], own: Origin) -> None:
-        """Note the buffers that the local player's boot state loads, because the running scsynth has them
-        all.
+        """Note that the running scsynth has all buffers of the local player's boot state.
 
-        payloads: the messages of that boot state, in Sonic Pi's numbers.
+        payloads: the messages of that boot state, in Sonic Pi's numbers. own: the local player's origin,
+        which translates them.
         """
         for meaning in map(Meaning, payloads):
             try:
@@ -56,7 +56,7 @@ class Loads:
                 self._accounts.refuse(error)
 
     def load(self, meaning: Meaning, origin: Origin) -> None:
-        """Load a buffer of another member. Refusals and missing files are counted."""
+        """Load a buffer of the member `origin` into scsynth. Refused loads and missing files are counted."""
         try:
             load = load_to_local(meaning, self._folders)
             if load is None:
@@ -71,7 +71,10 @@ class Loads:
             self._accounts.refuse(error)
 
     def handed_over(self, held: Held, origin: Origin) -> None:
-        """Note the buffer that an event frees, or the buffers that a note plays."""
+        """Note that scsynth was handed an event: it frees a buffer, or is a note that plays buffers.
+
+        origin: that of the event's sender.
+        """
         if held.sub or not held.counted:  # has the jam's numbers already, and is not reported
             return
         meaning = held.meaning
@@ -83,10 +86,11 @@ class Loads:
             )
 
     def run(self, until: int) -> None:
-        """Record the notes due at or before session instant `until` that lacked a buffer or synthdef."""
+        """Record as silent the notes due at or before `until` (session ticks) that lacked a buffer or
+        synthdef."""
         for number, due in self.buffers.silent(until):
             self._accounts.silent(number, due)
 
     def clock_was_set(self) -> None:
-        """Forget the notes, because their dues are no longer valid."""
+        """Forget the notes at scsynth, because session time was set and their dues are no longer valid."""
         self.buffers.clear_notes()

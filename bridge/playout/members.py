@@ -1,7 +1,7 @@
-"""Members: the place of each member in this host's scsynth, and the nodes of their boot states.
+"""Members: the numbers of each member's nodes in this host's scsynth, and the boot states of the members.
 
-Pure. A boot state, also called foundation, is built before the music that needs it. It is stored in
-`boot_states`.
+Pure. A boot state, in the code also called foundation, is what a Sonic Pi makes at its start. It is built
+before the music that needs it, and stored in `boot_states`.
 """
 
 from bridge.playout.accounts import Accounts
@@ -20,7 +20,7 @@ from relay.wire.sequence import Judged
 
 
 class Members:
-    """The members of the room, this one included. `now` is session ticks."""
+    """The members of the room, this one included, and their nodes in scsynth. `now` is session ticks."""
 
     def __init__(self, own: Origin, out: Outgoing, accounts: Accounts, loads: Loads, resets: Resets) -> None:
         self._own = own
@@ -33,18 +33,20 @@ class Members:
         self._guards = Guards()
 
     def guard(self, slot: int) -> Guard:
-        """Return the guard of a slot. It checks the events that the relay sends for this slot.
+        """Return the guard of a slot, which refuses dangerous values in that slot's events.
 
-        The tap checks own messages with the own slot's guard too, so no relay gets around it.
+        The own slot has one guard for two purposes: the tap checks the player's messages with it, and this
+        host checks the events that the relay sends for the own slot.
         """
         return self._guards[slot]
 
     def origin(self, slot: int) -> Origin:
-        """Return the origin of a slot, which maps its member's numbers to the jam's."""
+        """Return the origin of a slot. It maps the member's node, bus and buffer numbers to those of
+        scsynth."""
         return self.places.of(slot)
 
     def meet(self, origin: Origin) -> None:
-        """Give a member of the roster its place."""
+        """Create the root group and mixer strip of a member that the roster names."""
         self.places.meet(origin)
 
     @property
@@ -53,13 +55,15 @@ class Members:
         return self.places.have_synthdefs
 
     def synthdefs_loaded(self) -> None:
-        """Note that the synthdefs are loaded, and make the strips that waited for them."""
+        """Note that the synthdefs are loaded, and create the mixer strips that need them."""
         self._loads.synthdefs_loaded()
         self.places.synthdefs_loaded()
 
     def found(self, slot: int, told: Told, number: int, now: int, reading: Reading) -> None:
-        """Merge another member's boot state, reported as of event `number`. Only parts that are new here are
-        built."""
+        """Merge another member's boot state as the relay reports it, and build the parts that are new here.
+
+        number: the last room event that the report includes.
+        """
         news, refused = self.founded.learn(slot, told, number)
         self._accounts.refuse_for("not-a-foundation", refused)
         for meaning in loads_of(news):
@@ -68,7 +72,8 @@ class Members:
             self._build(slot, nodes_of(news), now, reading)
 
     def load(self, event: Judged) -> None:
-        """Load a buffer of another member, unless a boot state held it already."""
+        """Load a buffer of another member. Nothing is loaded if a reported boot state included the event
+        already."""
         if self.founded.load(event):
             self._loads.load(event.meaning, self.origin(event.slot))
 
@@ -83,7 +88,7 @@ class Members:
         self._accounts.unfound(silent)
 
     def next_question(self) -> int | None:
-        """Return the session instant of the next question to scsynth, None if there is none."""
+        """Return the session instant of the next question to scsynth; None if none is planned."""
         return self.founded.next_question()
 
     def answered(self, node: int, *, there: bool) -> None:
@@ -91,31 +96,32 @@ class Members:
         self._accounts.unfound(self.founded.is_missing(node, there=there))
 
     def takes_now(self, held: Held) -> bool:
-        """Add an event of another member to its boot state, if it belongs there. Return whether to hand it
-        over now."""
+        """Add an event of another member to that member's boot state, if it belongs there.
+
+        Return whether to hand the event over now, and not later with the boot state.
+        """
         return self.founded.is_handed_over(held)
 
     def founds(self, held: Held, now: int) -> None:
-        """Note that an event of a boot state was handed over: scsynth will be asked whether its nodes
-        exist."""
+        """Plan to ask scsynth whether the nodes exist that an event of a boot state creates."""
         self.founded.ask_for(held, self.origin(held.slot), now)
 
     def reset(self, held: Held, now: int, reading: Reading) -> None:
-        """Build another member's boot state again, behind a slot reset that was handed over."""
+        """Build another member's boot state again, after a slot reset that was handed over."""
         self._guards[held.slot].reset(held.due)
         self._build(held.slot, self.founded.reset(held), now, reading)
 
     def enter_epoch(self) -> None:
-        """Forget the numbers and instants of the former epoch."""
+        """Forget the room numbers and instants of the relay's former epoch."""
         self.founded.enter_epoch()
         self._resets.clear()
 
     def clock_was_set(self) -> None:
-        """Note that session time was set in one step, so earlier dues mean nothing any more."""
+        """Forget earlier dues, because session time was set in one step."""
         self._guards.clock_was_set()
 
     def _build(self, slot: int, told: Told, now: int, reading: Reading) -> None:
-        """Hand over a member's boot state: its nodes with the values that were set on them."""
+        """Hand over a member's boot state: its nodes, each with the values that were set on it."""
         after = self._resets.over_at(slot)
         check = self._guards[slot].check
         built = erect(told, self.origin(slot), check, now=now, after=after if after > now else None)

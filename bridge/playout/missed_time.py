@@ -1,8 +1,8 @@
-"""Missed time: drops notes that this host processes far too late, instead of playing them all at once.
+"""Missed time: decides which notes are dropped because this host processes them far too late.
 
-Pure. A note is far too late if it comes much later than is usual here. The relay measures the uplink in the
-same way (relay/wire/catchup.py). So a host that is far away, or whose path has become longer for good, drops
-nothing.
+Pure. Without this, all notes of a standstill would sound at once after it. A note is far too late if it comes
+much later than is usual here. So a host that is far away, or whose path has become longer for good, drops
+nothing. The relay measures the uplink in the same way (relay/wire/catchup.py).
 """
 
 from bridge.clocks.timebase import Timebase
@@ -15,7 +15,7 @@ from relay.wire.timetag import from_unix_ns
 
 
 class Behind:
-    """Measures the usual delay on the downlink, and decides which notes have missed their time here."""
+    """Measures the usual delay on the downlink, and decides which notes come too late to be played here."""
 
     def __init__(self, timebase: Timebase, release_advance: int) -> None:
         """release_advance: ticks before its due at which an event is handed over at the latest."""
@@ -27,23 +27,24 @@ class Behind:
         self._drops = True
 
     def follow(self, scheme: Scheme) -> None:
-        """Follow the room's scheme. With TIMESTAMP, late notes are played late, and none is dropped."""
+        """Follow the room's scheme. With TIMESTAMP, late notes are played late and none is dropped."""
         self._drops = scheme is Scheme.JUDGED
 
     def clock_was_set(self) -> None:
-        """Forget the delays, because they were measured by another clock."""
+        """Forget the measured delays, because session time was set and they were measured by the old time."""
         self._way.forget()
 
     def came(self, left: int, reading: Reading) -> None:
-        """Note that a frame is processed now that left the relay at the session instant `left`."""
+        """Measure the delay of a frame that is processed now. left: the session instant at which it left the
+        relay."""
         now = self._timebase.session_at(reading.local_ns)
         self._way.took(now - left, now)
 
     def expected(self, judged: int, reading: Reading) -> int:
-        """Return the session instant at which a verdict given at session instant `judged` usually arrives
-        here.
+        """Return the session instant at which a verdict usually arrives here.
 
-        It is the present instant if the usual delay isn't known yet.
+        judged: the session instant at which the relay gave the verdict. While the usual delay isn't known
+        yet, the present instant is returned.
         """
         usual = self._way.usual()
         return self._timebase.session_at(reading.local_ns) if usual is None else judged + usual
@@ -53,9 +54,9 @@ class Behind:
     ) -> bool:
         """Return whether a note of the local player lay unread in the tap's socket until its time was over.
 
-        meaning: that of any message; only one that makes a stock synth, or a synth of the player's own, can
-        be missed. timetag: its bundle's, by the wall clock; None for a bare message. A note that Sonic Pi
-        itself sends late is fresh, and is played.
+        meaning: that of any message; the result is False for all but notes. timetag: that of the note's
+        bundle, by the wall clock; None for a bare message. received_local_ns: when the socket received the
+        message. A note that Sonic Pi itself sends late hasn't lain unread, and is played.
         """
         if timetag is None or not meaning.makes_synth or not self._drops:
             return False
@@ -64,8 +65,11 @@ class Behind:
         return self._own_chords.misses((timetag,), unread) and meaning.is_note
 
     def misses(self, held: Held, late: int, now: int) -> bool:
-        """Return whether to drop a note that is about to be handed over. late: ticks by which it is late for
-        scsynth."""
+        """Return whether to drop an event instead of handing it over now, because it is a note that comes far
+        too late.
+
+        late: ticks by which it is too late for scsynth; <= 0 if it is in time. now: session ticks.
+        """
         if not self._drops or held.sub or not held.meaning.makes_synth:
             return False
         behind = now - max(held.due - self._advance, held.expected) if late > 0 else 0

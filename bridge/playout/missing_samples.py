@@ -1,7 +1,6 @@
-"""Missing samples: samples of other members that this host lacks or can't read. The first TOLD_MAX are
-announced.
+"""Missing samples: samples of other members that this host lacks or can't read.
 
-Pure. Bound: NAMES_MAX names.
+Pure. The player is told the first TOLD_MAX names. Bound: NAMES_MAX names are counted.
 """
 
 from bridge import notices
@@ -9,20 +8,21 @@ from bridge.effects import Tell
 
 NAMES_MAX = 256
 TOLD_MAX = 16
-"""Names announced. The others choose the names, so they must not be able to fill the player's screen."""
+"""The most names that the player is told. Other members choose the names, so without a limit they could fill
+the player's screen."""
 
 
 class Absent:
-    """The samples of other members that this host can't load."""
+    """The samples of other members that this host can't load, and how often each was needed."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, int] = {}
         self.loads = 0
-        """The number of failed loads, those of names beyond NAMES_MAX included."""
+        """The number of failed loads, including loads of names beyond NAMES_MAX."""
         self._news: list[Tell] = []
 
     def note(self, name: str) -> None:
-        """Note that a sample, given by its travelling name (samples/NAME), can't be loaded here."""
+        """Count a sample that can't be loaded here. name: as it travels, samples/NAME."""
         self.loads += 1
         if name not in self.by_name:
             if len(self.by_name) >= NAMES_MAX:
@@ -36,6 +36,6 @@ class Absent:
         return {"absent_samples": self.loads}
 
     def news(self) -> list[Tell]:
-        """Return new messages for the player, each once."""
+        """Remove and return the new messages to the player."""
         news, self._news = self._news, []
         return news

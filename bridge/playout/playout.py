@@ -1,13 +1,11 @@
 """Playout: hands every event of the room to this host's scsynth before its due.
 
 Pure. Because events come before their dues, scsynth can run them in the room's order. Judged events come from
-the session. Own events come as stamped from the tap, through the session's emission. The output is bytes for
-scsynth. No event waits beyond its release time. A late event leaves on arrival, and is counted and named in
-the reports.
+the session. The local player's own events come from the tap, before their verdict. The output is bytes for
+scsynth. A late event is handed over on arrival, and the reports name it.
 
-This class is the face of the package: the rest of the bridge hands events to it, not to the parts inside.
-Bound: while scsynth holds AHEAD_COUNT_MAX events, none is handed over earlier than the release advance before
-its due.
+The rest of the bridge uses only the class Playout and not the parts inside the package. Bound: while scsynth
+holds AHEAD_COUNT_MAX events, none is handed over earlier than the release advance before its due.
 """
 
 from collections.abc import Callable
@@ -35,8 +33,9 @@ from relay.wire.meaning import Meaning
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Scheme, Stamped
 
 AHEAD_COUNT_MAX = 1024
-"""While scsynth holds so many events, none is handed over early. Its own queue holds 2048 bundles, and it
-drops any more silently. Half of the queue is left for other bundles, such as those of a booting Sonic Pi."""
+"""While scsynth holds so many events, none is handed over early. scsynth's own queue holds 2048 bundles, and
+any more are dropped silently. Half of the queue is left for other bundles, such as those of a booting Sonic
+Pi."""
 
 
 class Playout:
@@ -59,7 +58,8 @@ class Playout:
         self.own = own
         self.release_advance = release_advance
         self.taken_over: HandedOver | None = None
-        """The events that a bridge before this one had handed over. They are not handed over again."""
+        """The events that a previous bridge process handed to the running scsynth. They are not handed over
+        again."""
         self._wait_until_before = release_advance
         self._timebase = timebase
         self._queue = HoldbackQueue(own.slot)
@@ -76,21 +76,21 @@ class Playout:
         ledger.count(self._accounts.named, self._loads.named, self._queue.named, timebase.named)
 
     def drain(self) -> list[bytes]:
-        """Return the datagrams for scsynth, in order, and remove them."""
+        """Remove and return the datagrams for scsynth, in order."""
         return self._out.drain()
 
     def news(self) -> list[Tell]:
-        """Remove and return the messages to the player."""
+        """Remove and return the messages to the player about samples that are missing here."""
         return self._loads.news()
 
     # -- who is there, and what is loaded ------------------------------------------------------------
 
     def meet(self, origin: Origin) -> None:
-        """Give a member of the roster its place in scsynth."""
+        """Create the root group and mixer strip of a member that the roster names."""
         self._members.meet(origin)
 
     def found(self, told: Foundation, reading: Reading) -> None:
-        """Merge a member's boot state as the relay reports it. Only parts that are new here are built."""
+        """Merge a member's boot state as the relay reports it, and build the parts that are new here."""
         if told.slot == self.own.slot:  # after a restart; the own scsynth has all of it
             self._loads.loaded_before(told.messages, self.own)
             return
@@ -107,30 +107,33 @@ class Playout:
         return self._members.have_synthdefs
 
     def synthdefs_loaded(self) -> None:
-        """Note that Sonic Pi's synthdefs are in scsynth, and make the strips."""
+        """Note that Sonic Pi's synthdefs are in scsynth, and create the members' mixer strips."""
         self._members.synthdefs_loaded()
 
     def buffer_loaded(self, buffer: int) -> None:
-        """Note that scsynth has loaded a buffer, by scsynth's number."""
+        """Note that scsynth has loaded a buffer. buffer: scsynth's number."""
         self._loads.loaded(buffer)
 
     def own_guard(self) -> Guard:
-        """Return the guard of the own slot, for the tap. It also checks the events that the relay sends for
-        this slot."""
+        """Return the guard of the own slot, with which the tap refuses dangerous values.
+
+        The same guard checks the events that the relay sends for this slot.
+        """
         return self._members.guard(self.own.slot)
 
     # -- other times ---------------------------------------------------------------------------------
 
     def take_over(self, before: HandedOver | None) -> None:
-        """Note the events that a bridge before this one has handed to the running scsynth."""
+        """Note the events that a previous bridge process handed to the running scsynth; None if there was no
+        such process."""
         self.taken_over = before
 
     def follow(self, scheme: Scheme) -> None:
-        """Follow the room's scheme."""
+        """Follow the room's scheme, which decides whether notes that are far too late are dropped."""
         self._behind.follow(scheme)
 
     def enter_epoch(self) -> None:
-        """Forget the numbers and instants of the former epoch."""
+        """Forget the room numbers and instants of the relay's former epoch."""
         self._queue.enter_epoch()
         self._members.enter_epoch()
         self.taken_over = None
@@ -139,7 +142,8 @@ class Playout:
     def convert(self, instant_of: Callable[[int], int]) -> int:
         """Convert the instants of own events without a verdict, because session time was set in one step.
 
-        Return how many of these events are still held.
+        instant_of: maps an old session instant to the new one. Return how many of these events are still
+        held.
         """
         moved = self._queue.convert(instant_of)
         self._accounts.convert(instant_of)
@@ -147,15 +151,15 @@ class Playout:
         return moved
 
     def clock_was_set(self) -> None:
-        """Note that session time was set in one step. Events at scsynth still have dues of the former
-        time."""
+        """Forget the dues of events at scsynth, because session time was set in one step."""
         self._delivery.clock_was_set()
         self._members.clock_was_set()
         self._behind.clock_was_set()
         self._loads.clock_was_set()
 
     def came(self, left: int, reading: Reading) -> None:
-        """Note that a datagram is processed now which left the relay at the session instant `left`."""
+        """Measure the delay of a datagram that is processed now. left: the session instant at which it left
+        the relay."""
         self._behind.came(left, reading)
 
     # -- events --------------------------------------------------------------------------------------
@@ -163,19 +167,26 @@ class Playout:
     def misses_at_tap(
         self, meaning: Meaning, timetag: int | None, received_local_ns: int, reading: Reading
     ) -> bool:
-        """Return whether a note of the local player lay unread until its time was over. See `Behind`."""
+        """Return whether a note of the local player lay unread in the tap's socket until its time was over.
+
+        The arguments are those of `Behind.misses_at_tap`.
+        """
         return self._behind.misses_at_tap(meaning, timetag, received_local_ns, reading)
 
     def hold_own(
         self, event: Stamped, due: int, *, body: bytes | None = None, home: bytes | None = None
     ) -> None:
-        """Add an own event as stamped. due: session ticks. body, home: as in `Held`."""
+        """Add an event of the local player before the relay's verdict on it has come.
+
+        due: session ticks, as this bridge computed it. body, home: as in `Held`.
+        """
         self._queue.push(Held(due, self.own.slot, event.seq, event.kind, event.meaning, body=body, home=home))
 
     def hold_home(self, home: bytes, meaning: Meaning, kind: Kind, due: int, *, after: int) -> None:
-        """Add a message that only this host plays, after the own event `after`.
+        """Add a message that only this host plays. It follows the own event with seq `after`.
 
-        home: the message in scsynth's numbers. meaning: of the message as it was sent. due: session ticks.
+        home: the message in scsynth's numbers. meaning: that of the message as Sonic Pi sent it. due: session
+        ticks.
         """
         self._queue.push(Held(due, self.own.slot, after, kind, meaning, self._queue.next_sub(), home=home))
 
@@ -202,9 +213,9 @@ class Playout:
     def release(self, reading: Reading, ready: int = 0, *, alone: bool = False) -> None:
         """Hand over the events whose time has come.
 
-        These are the events with a room number up to `ready`, before which there is no gap, and all events
-        due within the release advance. alone: there is no relay, so no verdict will come. Then every event
-        due within HANDED_AHEAD_MAX is handed over.
+        ready: the room number up to which all events have arrived; these leave as much as HANDED_AHEAD_MAX
+        before their due. All other events leave at the release advance before their due. alone: there is no
+        relay, so no verdict will come. Then every event due within HANDED_AHEAD_MAX is handed over.
         """
         now = self._timebase.session_at(reading.local_ns)
         self._members.rise(now, reading)
@@ -215,8 +226,7 @@ class Playout:
         self._deliver(batch, now, reading)
 
     def next_release(self) -> int | None:
-        """Return the session instant at which `release` next has something to do; None if there is
-        nothing."""
+        """Return the session instant at which `release` next has something to do; None if nothing waits."""
         due, far = self._queue.next_due(), self._queue.next_far()
         instants = [] if due is None else [due - self._wait_until_before]
         if far is not None and self._delivery.ahead_count() < AHEAD_COUNT_MAX:
@@ -235,13 +245,15 @@ class Playout:
         return self._queue.numbers()
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """Return the seqs of the newest own events that were handed over and lack a verdict."""
+        """Return the seqs (sender's numbers) of the newest own events that were handed over and have no
+        verdict yet."""
         return self._accounts.unconfirmed()
 
     def due_unjudged(self, seq: int) -> int | None:
-        """Return the due (session ticks) of an own event as stamped, whether it was played yet or not.
+        """Return the due (session ticks) that this bridge computed for an own event without a verdict.
 
-        None if the event has a verdict or is unknown.
+        The event may have been played or not. None if it has a verdict or is unknown. seq: the sender's
+        number.
         """
         held = self._queue.own(seq)
         if held is not None:
@@ -249,15 +261,17 @@ class Playout:
         return self._accounts.unconfirmed_due(seq)
 
     def is_ahead(self, seq: int, now: int) -> bool:
-        """Return whether an own event lacks a verdict and leaves the hold-back queue only after session
-        instant `now`."""
+        """Return whether an own event has no verdict yet and is still to be played here.
+
+        It is still to be played if it is due more than the release advance after `now` (session ticks).
+        """
         return (self.due_unjudged(seq) or 0) > now + self.release_advance
 
     @property
     def counts(self) -> PlayoutCounts:
-        """Counts since the bridge's start."""
+        """Counts of missed notes and refused messages since the bridge's start."""
         return self._accounts.counts
 
     def plant(self, kind: FaultKind) -> None:
-        """Inject a fault into the next suitable note. Tests use it to check that faults are noticed."""
+        """Inject a fault into the next suitable note. Tests use this to check that faults are noticed."""
         self._delivery.plant(kind)

@@ -1,14 +1,14 @@
-"""Redo: repeats messages that scsynth ran too early, before a late group, FX or reset that they follow.
+"""Redo: repeats messages after a late group, FX or slot reset, if scsynth ran them too early.
 
 Pure. A group that comes after its free would stay for ever. An FX that comes before its group is refused by
 scsynth and would be missing. Both happen when one of the two messages was lost and had to be sent again.
-Therefore some messages are repeated behind the late one, in the order in which they ran. These were sent
-after it, have run already, and concern its nodes or nodes made inside them.
+Therefore messages that belong behind a late one but have run already are repeated behind it, in their order.
+Only messages about the late one's nodes, or about nodes inside them, are repeated.
 
-Behind a late slot reset everything begun since is repeated. A node that was sent before its slot's reset, but
-comes after it, is freed at once. scsynth refuses to make existing nodes and to free missing ones, so a
-repeated message has an effect only if it ran in the wrong order. Bounds: KEPT events a slot, for KEPT_FOR
-after their due; WORK_MAX late events and repeats of a slot in that time.
+After a late slot reset, all messages that belong behind it are repeated. A node that was sent before its
+slot's reset, but comes after it, is freed at once. A repeated message has an effect only if it ran in the
+wrong order, because scsynth refuses to create existing nodes and to free missing ones. Bounds: KEPT events a
+slot, for KEPT_FOR after their due; WORK_MAX late events and repeats of a slot in that time.
 """
 
 from bisect import insort
@@ -25,8 +25,8 @@ from relay.wire.timetag import ticks
 KEPT = 4096
 KEPT_FOR = ticks(10.0)
 WORK_MAX = 1_000
-"""Late events and repeats of one slot that are handled within KEPT_FOR. A run has some ten groups and FX. The
-limit keeps a member from making others work by sending in a wrong order."""
+"""The most late events and repeats of one slot that are handled within KEPT_FOR. A run has some ten groups
+and FX. The limit keeps a member from making others work by sending in a wrong order."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,23 +35,27 @@ class _Done:
     seq: int
     message: bytes
     made: tuple[tuple[int, int], ...] = field(compare=False)
-    """The nodes that the message makes, each as (node, its target). `about` holds the nodes that it names.
-    Both are in the sender's numbers."""
+    """The nodes that the message creates, each as (node, its target). `about` holds the nodes that the
+    message names. Both are in the sender's numbers."""
     about: frozenset[int] = field(compare=False)
 
 
 @dataclass(slots=True)
 class _Slot:
     done: list[_Done] = field(default_factory=list)
-    """Messages handed over lately, in the order in which scsynth runs them."""
+    """Messages that were handed over lately, in the order in which scsynth runs them."""
     reset: tuple[int, int] = (0, 0)
     """The newest reset that was handed over: (due, seq)."""
     work: int = 0
-    """Number of late events and repeats since `work_from`."""
+    """How many late events were examined and messages repeated since `work_from` (session ticks)."""
     work_from: int = 0
 
     def may_work(self, now: int) -> bool:
-        """Return whether one more late event may be examined, or one more message repeated."""
+        """Count one late event or one repeated message of the slot. Return False if that is more than
+        WORK_MAX.
+
+        now: session ticks.
+        """
         if now > self.work_from + KEPT_FOR:
             self.work_from, self.work = now, 0
         self.work += 1
@@ -59,20 +63,21 @@ class _Slot:
 
 
 class Redo:
-    """The groups, FX and settings that scsynth was handed lately, by slot."""
+    """The events other than notes that scsynth was handed lately, by slot: groups, FX, settings, frees."""
 
     def __init__(self) -> None:
         self._slots: dict[int, _Slot] = {}
 
     def forget(self) -> None:
-        """Forget everything: the clock was set, or the relay is another one."""
+        """Forget all events, because session time was set in one step or the relay's epoch changed."""
         self._slots.clear()
 
     def hand_over(self, held: Held, message: bytes, now: int, *, late: bool) -> list[list[bytes]]:
         """Return the bundles to hand over for an event, each a list of messages.
 
-        Its own message comes first, then those to repeat behind it. message: in scsynth's numbers. now:
-        session ticks. late: scsynth can't run the event at its due any more.
+        The event's own message comes first, then the messages to repeat behind it. message: the event's
+        message in scsynth's numbers. now: session ticks. late: whether it is too late for scsynth to run the
+        event at its due.
         """
         bundles = apart(message)
         if held.sub or held.meaning.is_note:
@@ -100,8 +105,9 @@ class Redo:
 def _behind(slot: _Slot, held: Held, late: _Done, *, runs: int, overtaken: bool) -> Iterator[bytes]:
     """Yield the messages to repeat behind a late event.
 
-    runs: the session instant at which scsynth runs it. overtaken: a later event of its sender was judged
-    first. Then the sender's order tells which messages belong behind it, otherwise the room's order does.
+    runs: the session instant at which scsynth runs the event. overtaken: whether the relay judged a later
+    event of the same sender first. If so, the sender's order decides which messages belong behind the event;
+    otherwise the room's order decides.
     """
     reset_due, reset_seq = slot.reset
     if held.kind is not Kind.RESET and held.seq < reset_seq and reset_due <= runs:

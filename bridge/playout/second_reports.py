@@ -1,10 +1,9 @@
-"""Second reports: tells the relay which events this host's scsynth was handed, for each second of session
-time.
+"""Second reports: the relay is told, for each second of session time, which events scsynth was handed.
 
 Pure. A second is reported SETTLED after its end. A member with a higher slot reports slightly later, so that
-the relay gets one report at a time. A second's digest covers the number and the message (without timetag) of
-each event. Events are in the order in which scsynth runs them: by timetag, then by arrival. Bounds:
-SECONDS_KEPT seconds, WAYS_KEPT downlink delays.
+the relay gets one report at a time. Each report has a digest of the second's events: the number and the
+message of each, without timetag. The events are in the order in which scsynth runs them: by timetag, then by
+arrival. Bounds: SECONDS_KEPT seconds, WAYS_KEPT downlink delays.
 """
 
 import hashlib
@@ -29,12 +28,11 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 
 SETTLED = ticks(0.5)
 """Time (ticks) from the end of a second to its report. An event that comes even later was late anyway. The
-time can't be much longer: a difference between members must be named within three seconds of its cause, which
-lies at most a second before the event's due."""
+time can't be much longer: a difference between members must be named within three seconds of its cause, and
+the cause lies up to a second before the event's due."""
 SPREAD = ticks(0.25)
-"""Time (ticks) by which slot 32 would report the same second later than slot 0. If the reports of 31 members
-came together, they would stop the relay for 18 ms. A wider spread would be too late to name differences in
-time."""
+"""How much later (ticks) slot 32 would report a second than slot 0. If the reports of 31 members came
+together, they would stop the relay for 18 ms. With a wider spread, differences would be named too late."""
 SLOTS = 32
 SECONDS_KEPT = 15
 DIGEST_BYTES = 16
@@ -43,7 +41,8 @@ MARGINS_LISTED = 256
 DOWN_SAMPLES = 512
 COUNT_NAME_MAX = 40
 WAYS_KEPT = 8 * WAYS_MAX
-"""Downlink delays kept until the next report. While no report can be sent, the oldest are forgotten."""
+"""The most downlink delays kept until the next report. While no report can be sent, the oldest are
+forgotten."""
 
 
 def event_digest(number: int, message: bytes) -> bytes:
@@ -68,7 +67,7 @@ class _Second:
 
 @dataclass(frozen=True, slots=True)
 class PathFigures:
-    """The session's figures on path and clock for a report. Names of figures with a unit end with it.
+    """Figures of path and clock for a report. The end of a name is the figure's unit.
 
     clock_offset_ms > 0: the room's clock is ahead of this host's wall clock.
     """
@@ -84,12 +83,12 @@ class PathFigures:
 
 
 class SecondsLedger:
-    """A bridge's record of the events that it has handed to scsynth, by second."""
+    """Records, second by second, the events that scsynth was handed, and makes the reports on them."""
 
     def __init__(self) -> None:
         self._seconds: dict[int, _Second] = {}
         self._settled = SETTLED
-        """Time from the end of a second to this slot's report, ticks."""
+        """Time (ticks) from the end of a second to this slot's report."""
         self._whole_from = 0
         self._reported_up_to = 0
         self._arrivals = 0
@@ -101,7 +100,7 @@ class SecondsLedger:
         self.missing: list[int] = []
         self._missing_count = 0
         self.unconfirmed = 0
-        """How many own events were handed over without a verdict since the last report. Their room numbers
+        """How many own events were handed over before their verdict since the last report. Their room numbers
         become known later, or never."""
         self.refused = 0
         self.local_only = 0
@@ -111,24 +110,27 @@ class SecondsLedger:
         self.unplayed = 0
         """How many own notes reached the tap after their time was over, since the last report."""
         self._counters: list[Callable[[], Mapping[str, int]]] = []
-        """Sources of further counts. Each returns totals by name; reports contain their growth."""
+        """Functions that return further counts by name. Reports contain the growth of these counts."""
         self._counted: dict[str, int] = {}
         self.totals: dict[str, int] = dict.fromkeys(
             ("events", "late", "unconfirmed", "out_of_order", "silent_here", "missing"), 0
         )
 
     def count(self, *named: Callable[[], Mapping[str, int]]) -> None:
-        """Add sources of further counts to the reports. Each returns totals by name."""
+        """Add functions that return further counts by name. Each report contains the growth of these
+        counts."""
         self._counters += named
 
     def counts(self) -> dict[str, int]:
-        """Return the further counts since the bridge began, by name."""
+        """Return the further counts (see `count`) since the bridge's start, by name."""
         return {name: total for named in self._counters for name, total in named().items()}
 
     def start(self, session_now: int, *, slot: int) -> None:
-        """Begin to record. The first second that counts as whole is the next one after `session_now` (ticks).
+        """Begin to record at `session_now` (ticks). The next second to begin is the first that is reported as
+        whole.
 
-        Call it after a join and after a step of the clock.
+        slot: the own slot; it sets when reports are sent. Call this after a join and after a step of the
+        clock.
         """
         self._settled = SETTLED + SPREAD * slot // SLOTS
         self._whole_from = session_now // TICKS_PER_S + 1
@@ -136,12 +138,12 @@ class SecondsLedger:
         self.report_at = self._next_report(session_now)
 
     def follow(self, scheme: Scheme) -> None:
-        """Follow the room's scheme. With TIMESTAMP no verdict is awaited, so no event counts as
+        """Follow the room's scheme. With TIMESTAMP the relay's verdicts aren't awaited, so no event counts as
         unconfirmed."""
         self._awaits_verdicts = scheme is Scheme.JUDGED
 
     def enter_epoch(self) -> None:
-        """Forget all seconds, because the new epoch's relay counts them by another clock."""
+        """Forget all seconds, because the relay's new epoch counts them by another clock."""
         self._seconds.clear()
         self._ways.clear()
 
@@ -158,11 +160,13 @@ class SecondsLedger:
         unconfirmed: bool = False,
         out_of_order: bool = False,
     ) -> None:
-        """Note one event of the room. timetag: the session instant that scsynth was given for it.
+        """Record an event of the room that was handed to scsynth.
 
-        margin_s: how long before scsynth needed it the event was handed over, s; < 0 is late. It is None if
-        the event had no time to keep. arrival: its `next_arrival` if it was handed over before; None: it is
-        handed over now.
+        number: its room number. due: session ticks. timetag: the session instant that scsynth was given.
+        margin_s: time (s) from the hand-over until scsynth needed the event; < 0 is late, None is unknown.
+        arrival: the place from `next_arrival` of an event that was handed over earlier; None if it is handed
+        over now. unconfirmed: it was handed over before its verdict. out_of_order: scsynth had already run an
+        event that belongs behind it.
         """
         second = self._seconds.setdefault(due // TICKS_PER_S, _Second())
         arrival = self.next_arrival() if arrival is None else arrival
@@ -181,46 +185,54 @@ class SecondsLedger:
             second.margins_ms.append(margin_s * 1e3)
 
     def silent(self, number: int, due: int) -> None:
-        """Note that a handed-over note lacked a buffer or synthdef at its due (session ticks)."""
+        """Record a note that was silent, because scsynth lacked a buffer or synthdef at its due (session
+        ticks)."""
         self._seconds.setdefault(due // TICKS_PER_S, _Second()).silent.append(number)
         self.totals["silent_here"] += 1
 
     def alone(self, due: int) -> None:
-        """Note that an own note was played that nobody else gets. due: that of its verdict, session ticks.
+        """Count an own note that was played here and that nobody else gets.
 
-        The verdict on a note that missed its time comes late. If its second is reported already, the next one
-        counts it.
+        due: session ticks, by the relay's verdict. The note counts in the second of its due. If that second
+        is reported already, the next one counts it.
         """
         number = max(due // TICKS_PER_S, self._reported_up_to + 1)
         self._seconds.setdefault(number, _Second()).alone += 1
 
     def next_arrival(self) -> int:
-        """Return the place of a message handed over now in the order of all hand-overs to scsynth."""
+        """Return the next number in the order of all hand-overs to scsynth."""
         self._arrivals += 1
         return self._arrivals
 
     def one_way_down(self, seconds: float) -> None:
-        """Note the delay (s) of a heartbeat from the relay."""
+        """Record the one-way delay (s) of a heartbeat from the relay."""
         self._down_s.append(seconds)
 
     def way_down(self, number: int, seconds: float) -> None:
-        """Note the time (s) of an event from its judging to its first arrival here."""
+        """Record the time (s) from the relay's verdict on an event to the event's first arrival here.
+
+        number: the event's room number.
+        """
         self._ways.append((number, min(max(0, round(seconds * TENTHS_PER_S)), WAY_TENTHS_MAX)))
 
     def play_unconfirmed(self) -> None:
-        """Note an own event that is played as stamped because its verdict hasn't come."""
+        """Count an own event that is handed over before its verdict has come."""
         if self._awaits_verdicts:
             self.unconfirmed += 1
             self.totals["unconfirmed"] += 1
 
     def give_up(self, first: int, last: int) -> None:
-        """Note that the events first..last did not come although they were asked for."""
+        """Record that the events `first` to `last` (room numbers) never came, although they were asked
+        for."""
         self.missing += range(first, min(last, first + MAX_LISTED - 1) + 1)
         self._missing_count += last - first + 1
         self.totals["missing"] += last - first + 1
 
     def due_reports(self, session_now: int, figures: PathFigures) -> list[Report]:
-        """Return the reports that are due, and forget seconds that are too old."""
+        """Return the reports that are due at `session_now` (ticks), and forget old seconds.
+
+        figures: the present figures of path and clock, for the reports.
+        """
         self.report_at = self._next_report(session_now)
         last = (session_now - self._settled) // TICKS_PER_S - 1
         reports = [
@@ -301,6 +313,8 @@ class SecondsLedger:
 
 
 def _fit(name: str) -> str:
-    """Return a name in the form that the protocol allows. The relay ends the connection of a bridge whose
-    report it can't decode."""
+    """Return a count's name in the form that the protocol allows.
+
+    If the relay can't decode a report, it ends the connection.
+    """
     return re.sub("[^a-z0-9_-]", "-", name.lower())[:COUNT_NAME_MAX]

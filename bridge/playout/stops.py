@@ -1,8 +1,8 @@
-"""Stops: decides which events a slot reset drops, and when the foundation of its member may be built again.
+"""Stops: which events a slot reset drops, and when the boot state of its member may be built again.
 
-Pure; instants are session timetags. A Stop in Sonic Pi resets the slot of its member. A reset drops earlier
-events of its sender that are due more than HANDED_AHEAD_MAX after it. No scsynth can have been handed one of
-these already, so they are dropped everywhere alike. Bound: RESETS_KEPT resets a slot.
+Pure; instants are session timetags. A slot reset is a Stop in Sonic Pi. It drops those earlier events of its
+sender that are due more than HANDED_AHEAD_MAX after it. No scsynth can have been handed one of these already,
+so every member drops the same events. Bound: RESETS_KEPT resets a slot.
 """
 
 from bridge.playout.holdback_queue import Held, HoldbackQueue
@@ -11,39 +11,41 @@ from relay.wire.timetag import ticks
 
 RESETS_KEPT = 64
 AFTER_RESET = ticks(0.001)
-"""A foundation is rebuilt this long (ticks) after the slot reset. With the reset's own timetag the order of
+"""A boot state is rebuilt this long (ticks) after the slot reset. If both had the same timetag, the order of
 arrival at scsynth would decide which comes first."""
 
 
 class Resets:
-    """The resets that were handed over, by slot, and those still in the queue."""
+    """The slot resets of all members: those that were handed over, and those still in the queue."""
 
     def __init__(self, queue: HoldbackQueue) -> None:
         self._queue = queue
         self._marks: dict[int, list[tuple[int, int]]] = {}
 
     def clear(self) -> None:
-        """Forget the resets, because another epoch began."""
+        """Forget the resets that were handed over, because a new epoch of the relay began."""
         self._marks.clear()
 
     def take(self, reset: Held) -> list[Held]:
-        """Note a reset that is handed over. Remove and return, in order, the queued events that it drops."""
+        """Record a slot reset that is handed over. Remove and return, in order, the queued events that it
+        drops."""
         marks = self._marks.setdefault(reset.slot, [])
         marks.append((reset.due, reset.seq))
         del marks[:-RESETS_KEPT]
         return self._queue.drop_before(reset.slot, reset.seq, reset.due + HANDED_AHEAD_MAX)
 
     def drop(self, held: Held) -> bool:
-        """Return whether a later reset of its sender drops the event."""
+        """Return whether an event must be dropped, because a later slot reset of its sender was handed
+        over."""
         return any(
             held.seq < seq and held.due > due + HANDED_AHEAD_MAX
             for due, seq in self._marks.get(held.slot, ())
         )
 
     def over_at(self, slot: int) -> int:
-        """Return the session instant from which the slot's foundation may be built.
+        """Return the session instant from which a slot's boot state may be built.
 
-        All its resets, queued ones included, are over by then.
+        It lies just after the slot's last reset, whether that was handed over or is still in the queue.
         """
         marks = self._marks.get(slot)
         last_due = marks[-1][0] if marks else 0

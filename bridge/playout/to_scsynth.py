@@ -1,4 +1,4 @@
-"""To scsynth: the datagrams on their way to this host's scsynth, in the order of handing over.
+"""To scsynth: the datagrams that are to be sent to this host's scsynth, in order.
 
 Pure.
 """
@@ -10,25 +10,25 @@ from relay.wire.timetag import IMMEDIATELY
 
 
 class Outgoing:
-    """The datagrams for scsynth."""
+    """Collects the datagrams for scsynth."""
 
     def __init__(self, timebase: Timebase) -> None:
         self._timebase = timebase
         self._datagrams: list[bytes] = []
 
     def add(self, messages: list[bytes]) -> None:
-        """Hand over messages in separate datagrams. scsynth runs each on arrival."""
+        """Add each message as a datagram of its own. scsynth runs it on arrival."""
         self._datagrams += messages
 
     def add_as_one(self, messages: list[bytes]) -> None:
-        """Hand over messages in one datagram. scsynth runs them on arrival, with nothing between them."""
+        """Add messages as one datagram. scsynth runs them on arrival, with nothing between them."""
         self._datagrams.append(messages[0] if len(messages) == 1 else bundle(IMMEDIATELY, *messages))
 
     def add_at(self, due: int, messages: list[bytes], reading: Reading) -> None:
-        """Hand over messages in one bundle. scsynth runs them together at the session instant `due`."""
+        """Add messages as one bundle. scsynth runs them together at the session instant `due`."""
         self._datagrams.append(bundle(self._timebase.wall_of_session(due, reading), *messages))
 
     def drain(self) -> list[bytes]:
-        """Remove and return the datagrams."""
+        """Remove and return the datagrams, in order."""
         datagrams, self._datagrams = self._datagrams, []
         return datagrams

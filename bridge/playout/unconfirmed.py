@@ -1,6 +1,7 @@
-"""Unconfirmed: own events that scsynth was handed as stamped, before their verdict came.
+"""Unconfirmed: own events that scsynth was handed before the relay's verdict on them came.
 
-Pure. Bounds: PLAYED_KEPT events to match with a late verdict; LISTED_MAX seqs for the next bridge.
+Pure. Bounds: PLAYED_KEPT events that wait for their verdict; LISTED_MAX seqs (sender's numbers) for the
+bridge process that takes over if this one dies.
 """
 
 from collections import deque
@@ -16,8 +17,8 @@ PLAYED_KEPT = 4096
 class Played:
     """An own event as it was handed over.
 
-    due: as stamped, session ticks. timetag: the session instant that scsynth was given for it. margin_s,
-    arrival: as in `SecondsLedger.hand_over`.
+    due: session ticks, as this bridge computed it. timetag: the session instant that scsynth was given.
+    margin_s, arrival: as in `SecondsLedger.hand_over`.
     """
 
     due: int
@@ -29,7 +30,7 @@ class Played:
 
 
 class Unconfirmed:
-    """Own events that were played as stamped, by seq."""
+    """Own events that were handed over before their verdict, by seq (sender's number)."""
 
     def __init__(self) -> None:
         self._played: dict[int, Played] = {}
@@ -37,31 +38,34 @@ class Unconfirmed:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The newest seqs whose verdict hasn't come."""
+        """The seqs of the newest events that still have no verdict."""
         return tuple(self._listed)
 
     def play(self, seq: int, played: Played) -> None:
-        """Note that an event was handed over."""
+        """Record an event that was handed over."""
         self._played[seq] = played
         self._listed.append(seq)
         while len(self._played) > PLAYED_KEPT:
             del self._played[next(iter(self._played))]
 
     def confirm(self, seq: int) -> Played | None:
-        """Remove and return the event whose verdict has come; None if no such event waits here."""
+        """Remove and return the event whose verdict has come; None if the event is unknown."""
         played = self._played.pop(seq, None)
         if played is not None and seq in self._listed:
             self._listed.remove(seq)
         return played
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of all events, because session time was set in one step."""
+        """Convert the instants of all events, because session time was set in one step.
+
+        instant_of: maps an old session instant to the new one.
+        """
         for seq, played in self._played.items():
             due, timetag = instant_of(played.due), instant_of(played.timetag)
             self._played[seq] = replace(played, due=due, timetag=timetag)
 
     def due(self, seq: int) -> int | None:
-        """Return the due (session ticks), as stamped, of an event without a verdict; None if the event is
+        """Return the due (session ticks) that this bridge computed for an event; None if the event is
         unknown."""
         played = self._played.get(seq)
         return None if played is None else played.due
