@@ -1,4 +1,4 @@
-"""`jamrelay`: run a relay, and see how coherent the rooms on one are."""
+"""The command `jamrelay`: runs a relay, and shows a relay's statistics."""
 
 import asyncio
 import signal
@@ -232,7 +232,7 @@ async def _show(address: str, room: str | None, *, as_json: bool, watch: bool) -
 
 
 async def _check_room(endpoint: Endpoint, pins: KnownRelays, room: str) -> None:
-    """Raise LocalError if this room isn't open. The error names the rooms that are."""
+    """Raise LocalError if this room isn't open on the relay. The error names the open rooms."""
     if (await ask_stats(endpoint, pins, room=room)).rooms:
         return
     rooms = (await ask_stats(endpoint, pins)).rooms

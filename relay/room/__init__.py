@@ -1,1 +1,1 @@
-"""Room: puts its members' events into one sequence, and checks whether every member got it."""
+"""Room: puts its members' events into one sequence, and checks that all members were handed the same one."""

@@ -1,13 +1,12 @@
-"""Coherence: whether all members of a room were handed the same events, second by second.
+"""Coherence: compares, second by second, whether all members of a room were handed the same events.
 
-Pure. The relay knows which events were due in a second. Every member that was present from its start to its
-end reports the number of events that it handed over, and a digest of them in scsynth's order. If all digests
-are equal and all numbers are as expected, the second is settled. Otherwise the relay asks for the digests of
-single events and names those that differ. A difference is always found by comparing members, never from one
-side only. Seconds are settled once, in turn, after their end.
+Pure. The relay knows which events were due in a second. Every member that was present for the whole second
+reports how many events it handed over, and a digest of them in scsynth's order. If all digests are equal and
+all counts are as expected, the members agree. Otherwise the relay asks for the digests of single events, and
+names the events that differ. Each second is compared once, in turn, after its end.
 
-Some events get no due: a note that missed its time, a refused event, one that never arrived. Only its player
-can have heard such an event, so it counts as different whatever the digests are.
+Some events get no due: a note that missed its time, a refused event, an event that never arrived. Nobody but
+its player can have heard such an event, so it counts as different whatever the digests are.
 
 Bound: the seconds from SECONDS_KEPT ago up to the latest due that the judge allows are kept.
 """
@@ -24,13 +23,13 @@ from relay.wire.timetag import TICKS_PER_S
 
 SECONDS_KEPT = 30
 REPORT_WAIT_S = 6
-"""How long after the end of a second its reports are waited for, s. Reports usually take one second. A bridge
-that stood still for five seconds has reported by then."""
+"""How long after the end of a second the relay waits for the reports on it, s. Reports usually take one
+second. Even a bridge that stood still for five seconds has reported by then."""
 DETAIL_WAIT_S = 3
 MISSED = "missed its time, so nobody else was given it"
 INCIDENTS_KEPT = 50
 NAMED_MAX = 8
-"""How many events of one second are named for one reason. Of any more only the number is given."""
+"""How many events of one second are named for one reason. Further events are only counted."""
 
 
 @dataclass(slots=True)
@@ -46,7 +45,7 @@ class MemberSums:
     unconfirmed: int = 0
     silent_here: int = 0
     alone: int = 0
-    """Events of this member that nobody else can have heard."""
+    """Events of this member that nobody but its player can have heard."""
 
 
 @dataclass(slots=True)
@@ -57,13 +56,13 @@ class _Second:
     details: dict[int, DigestDetail] = field(default_factory=dict)
     asked_at: int | None = None
     missed: list[Judged] = field(default_factory=list)
-    """Notes judged to have missed their time. Nobody is handed them."""
+    """Notes that came too late and are handed to nobody."""
     unheard: dict[tuple[int, str], int] = field(default_factory=dict)
     """Number of events without a verdict, by slot and reason."""
 
 
 class CoherenceLedger:
-    """Compares what the members of one room report. describe: turns an event into words for incidents.
+    """Compares the reports of one room's members. describe: returns an event in words, for incidents.
     name_of: returns the name of the member in a slot."""
 
     def __init__(self, describe: Callable[[Judged], str], name_of: Callable[[int], str]) -> None:
@@ -79,7 +78,7 @@ class CoherenceLedger:
         self.incidents: deque[str] = deque(maxlen=INCIDENTS_KEPT)
 
     def expect(self, event: Judged) -> None:
-        """Note a judged event under the second in which it is due."""
+        """Add a judged event to the second in which it is due."""
         second = event.due // TICKS_PER_S
         if Flag.MISSED in event.flags:
             self._seconds.setdefault(max(second, self._settled_up_to + 1), _Second()).missed.append(event)
@@ -91,25 +90,22 @@ class CoherenceLedger:
             self.incidents.append(f"late by seconds everywhere else: {self._describe(event)}")
 
     def unheard(self, slot: int, why: str, events: int, now: int) -> None:
-        """Note events of `slot` without a verdict, which only their player can have heard.
+        """Count events of `slot` that got no verdict, so that nobody but their player can have heard them.
 
-        why: the reason, in words. now: session ticks.
+        why: the reason, in words. events: how many. now: session ticks.
         """
         number = max(now // TICKS_PER_S, self._settled_up_to + 1)
         unheard = self._seconds.setdefault(number, _Second()).unheard
         unheard[slot, why] = unheard.get((slot, why), 0) + events
 
     def report(self, slot: int, report: Report, now: int) -> None:
-        """Note a member's report. It is ignored if its second is long past or still to come.
-
-        now: session ticks.
-        """
+        """Store a member's report, unless its second is long past or still to come. now: session ticks."""
         age = now // TICKS_PER_S - report.second
         if self._settled_up_to < report.second and 0 <= age < SECONDS_KEPT:
             self._seconds.setdefault(report.second, _Second()).reports[slot] = report.without_samples()
 
     def detail(self, slot: int, detail: DigestDetail) -> None:
-        """Note the per-event digests that a member was asked for."""
+        """Store a member's digests of single events. Digests that weren't asked for are ignored."""
         second = self._seconds.get(detail.second)
         if second is not None and second.asked_at is not None:
             second.details[slot] = detail
@@ -124,10 +120,10 @@ class CoherenceLedger:
             second.unheard = {key: events for key, events in second.unheard.items() if key[0] != slot}
 
     def settle(self, present: Iterable[int], now: int) -> list[tuple[int, tuple[int, ...]]]:
-        """Compare the seconds that are complete. Return the details to ask for, as pairs of a second and the
-        slots whose digests of that second's single events are needed.
+        """Compare the seconds whose reports are complete. Return which details to ask for.
 
-        present: slots whose bridges are connected now. now: session ticks.
+        Each pair is a second and the slots whose digests of single events are needed for it. present: slots
+        whose bridges are connected now. now: session ticks.
         """
         here = set(present)
         wanted: list[tuple[int, tuple[int, ...]]] = []
@@ -221,10 +217,10 @@ class CoherenceLedger:
         sums.silent_here += report.silent_here
 
     def _named(self, slot: int, what: str, numbers: Iterable[int], second: _Second) -> set[int]:
-        """Note an incident for each of these events at the member in `slot`. Return the numbers of those that
-        were due in this second.
+        """Add an incident for each of these events at the member in `slot`. Return the numbers of the events
+        that were due in this second.
 
-        what: the kind of incident, in words. numbers: the room's numbers of the events.
+        what: the kind of incident, in words. numbers: room numbers of the events.
         """
         named: set[int] = set()
         for number in numbers:
@@ -236,7 +232,7 @@ class CoherenceLedger:
         return named
 
     def _add_unheard(self, second: _Second, whole: dict[int, Report]) -> int:
-        """Count the events of a second that only their player can have heard, and return their number.
+        """Count the events of a second that nobody but their player can have heard. Return the count.
 
         whole: by slot, the reports of members that were present for the whole second.
         """
@@ -282,7 +278,7 @@ def _accepted(event: Judged, held: dict[int, dict[int, bytes]]) -> bytes | None:
     """Return the digest that most members have of an event; None if no member has the event.
 
     held: the members' digests, by slot and event number. If several digests are equally frequent, the
-    sender's is returned if it is among them, else that of the lowest slot.
+    sender's digest is preferred, then that of the lowest slot.
     """
     digests = [held[slot][event.number] for slot in sorted(held) if event.number in held[slot]]
     counts = Counter(digests)
@@ -296,10 +292,9 @@ def _accepted(event: Judged, held: dict[int, dict[int, bytes]]) -> bytes | None:
 def _out_of_order(ranked: list[tuple[int, int]], late: Set[int]) -> list[int]:
     """Return the smallest set of event numbers that would have to move so that the ranks increase.
 
-    These are all numbers outside of a longest run with increasing ranks. ranked: (number, rank) of each
-    event, in the order of execution; the rank is the event's place in the room's order. late: numbers of
-    events that came late. If two events are merely swapped, either could count as moved; here it is the late
-    one.
+    ranked: (number, rank) of each event, in the order of execution; the rank is the event's place in the
+    room's order. late: numbers of events that came late. If two events are merely swapped, either could count
+    as moved; this function counts the late one.
     """
     kept = _longest_growing([(at, rank) for at, (number, rank) in enumerate(ranked) if number not in late])
     for at, (number, rank) in enumerate(ranked):

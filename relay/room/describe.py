@@ -1,7 +1,7 @@
-"""Describe: a judged event in words, for people.
+"""Describe: writes a judged event in words, for people.
 
-Pure. The bytes come from one member, and the words appear on other people's terminals. So only printable
-characters are kept.
+Pure. The event's bytes come from one member, and the words appear on the terminals of others. So only
+printable characters are kept.
 """
 
 from relay.wire.errors import RemoteError

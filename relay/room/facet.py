@@ -1,7 +1,7 @@
 """Facet: one feature of a room. FacetKind: all that a hub needs to add a feature to each of its rooms.
 
-Pure; instants are session timetags. A room calls all of its facets, in order, and names none of them. So a
-feature is added as one more facet, without an edit of room, hub or reception.
+Pure; instants are session timetags. A room calls all of its facets, in order, without knowing what they are.
+So a new feature needs no edit of room, hub or reception.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,69 +18,73 @@ from relay.wire.sequence import Judged, Stamped
 
 
 class Facet:
-    """One feature of one room. Each method is called when something happens in the room, and does nothing by
-    default."""
+    """One feature of one room. The room calls each method when something happens; by default it does
+    nothing."""
 
     findings = 0
-    """How often this facet has found something that statistics must show at once."""
+    """How often this facet has found something that the statistics must show at once."""
 
     def joined(self, seat: Seat, now: int) -> None:
-        """Note that a bridge is connected for `seat`. Its Welcome is written after this call."""
+        """Called when a bridge is connected for `seat`, before its Welcome is written."""
 
     def newcomer(self, seat: Seat) -> list[Effect]:
-        """Return the messages to a bridge that was just welcomed, and to the others about it.
+        """Return the messages to send when a bridge has just got its Welcome: to it, and to others about it.
 
-        If `seat.silenced`, the others have freed the member's sound, and must learn that it is back.
+        If `seat.silenced`, the others have freed the member's nodes while it was away.
         """
         return []
 
     def left(self, slot: int) -> None:
-        """Forget the member that had `slot`. The slot is free, and its next owner is somebody else."""
+        """Forget the member that had `slot`. The next owner of the slot is another member."""
 
     def came(self, seat: Seat, event: Stamped, now: int) -> None:
-        """Note that an event arrived. Called only if the event's delay shows that of the path
-        (`Channel.tells_its_way`). The verdict may follow much later."""
+        """Called when an event arrives, before its verdict. Not called for an event whose delay says nothing
+        about the path (see `Channel.tells_its_way`)."""
 
     def never_came(self, slot: int, events: int, now: int) -> None:
-        """Note that `events` events of `slot` were asked for and never came."""
+        """Called when the relay gives up on `events` events of `slot`: it asked for them and they never
+        arrived."""
 
     def judged(self, stamped: Stamped, event: Judged) -> None:
-        """Note the verdict on an event, before it is sent to anybody."""
+        """Called when an event has got its verdict, before the verdict is sent to anybody."""
 
     def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
-        """Note that `events` events of `slot` get no verdict, so that nobody else hears them."""
+        """Called when `events` events of `slot` get no verdict, so that nobody but their player hears
+        them."""
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Note judged events, after they were put into the ring for repair and into every outbox."""
+        """Called when judged events are in the ring for repair and in every outbox."""
 
     def report(self, seat: Seat, report: Report, now: int) -> None:
-        """Process a member's report on one second."""
+        """Called with a member's report on one second."""
 
     def wake(self, now: int) -> list[Effect]:
-        """Do the work that is due. Called in each of the room's rounds, four a second."""
+        """Do the work that is due. Called four times a second, and at the instant that `next_wakeup`
+        returned."""
         return []
 
     def next_wakeup(self) -> int | None:
-        """Return the instant at which `wake` must be called, if it can't wait for the next round; else None.
+        """Return the instant at which `wake` must be called; None if the next of the four calls a second is
+        soon enough.
 
-        Called after each wake, after a message of the facet's own, and when somebody joins or leaves.
+        Called after each wake, after a message for this facet, and when somebody joins or leaves.
         """
         return None
 
     def stats(self) -> dict[str, Any]:
-        """Return figures of the room, by name. A figure named like a field of RoomStats becomes that field.
-        All others go into RoomStats.facets."""
+        """Return statistics of the room, by name. A figure named like a field of RoomStats becomes that
+        field. All others go into RoomStats.facets."""
         return {}
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return figures of one member, by the names of fields of MemberStats."""
+        """Return statistics of one member, by the names of fields of MemberStats."""
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The facets' methods that are called for every event. Each tuple has them only of those facets that
-    override the method."""
+    """The facet methods that are called for every event. A facet that doesn't override a method isn't in its
+    tuple."""
 
     came: tuple[Callable[[Seat, Stamped, int], None], ...]
     judged: tuple[Callable[[Stamped, Judged], None], ...]
@@ -88,7 +92,7 @@ class Hooks:
 
 
 def hooks(facets: Iterable[Facet]) -> Hooks:
-    """Return the facets' hooks, in the order of the facets."""
+    """Return the hooks of these facets, in the order of the facets."""
     facets = tuple(facets)
     return Hooks(
         tuple(one.came for one in facets if type(one).came is not Facet.came),
@@ -108,7 +112,7 @@ class FacetKind:
 
     begin: makes the facet of a room, given the room. family: the control messages that the facet adds.
     handlers: by type of message in `family.up`, the method that processes it. Only members may send these
-    types, within the rate limit of control messages.
+    types. They count against the rate limit of control messages.
     """
 
     begin: Callable[[Any], Facet]

@@ -2,17 +2,18 @@
 
 Pure. Each slot is judged in the order of its sender's numbers, by the rule in relay/wire/sequence.py.
 
-Invariants: the room's numbers are dense. A due lies strictly after every watermark announced before. Events
-sent after an untimed event are not due before it, unless they are counted as overtaken. In the scheme
-TIMESTAMP only the first holds: every event has its base due and is numbered on arrival.
+Invariants: the room's numbers are dense. Every due is later than all watermarks announced before. No event is
+due before an untimed event that its sender sent earlier; overtaken events are an exception, and counted. In
+the scheme TIMESTAMP only the first invariant holds: every event gets its base as due, and its number on
+arrival.
 
-Some events are refused. A note is refused if it is due further ahead than AHEAD_MAX; any other such event
-becomes due AHEAD_MAX from now. The slot's guard refuses an event that could crash a scsynth. The following
-events don't wait for a refused one. A note that comes far later than usual, when its time is over, gets a
-number of the room but is never played: everybody drops it (relay/wire/catchup.py).
+A note is refused if it is due further ahead than AHEAD_MAX. Any other event so far ahead gets a due AHEAD_MAX
+from now. The slot's guard refuses an event that could crash a scsynth. Later events don't wait for a refused
+event. A note that comes far later than usual, after its time, gets a number but is never played: every bridge
+drops it (relay/wire/catchup.py).
 
-Bounds, per slot: at most WAITING_MAX events wait for a gap. SKIPPED_MAX numbers given up are remembered, and
-as many that were refused before their turn.
+Bounds for each slot: WAITING_MAX events that wait for a gap, SKIPPED_MAX numbers given up, and SKIPPED_MAX
+numbers refused before their turn.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,18 +37,18 @@ from relay.wire.sequence import (
 from relay.wire.timetag import ticks
 
 GAP_GUARD = ticks(0.005)
-"""A gap is given up this much before waiting would re-time the events behind it. The reserve is needed
+"""How long before a waiting event would be re-timed the gap before it is given up. The reserve is needed
 because an event loop wakes up a few milliseconds late on a busy machine."""
 
 WAITING_MAX = 2048
 SKIPPED_MAX = 4096
 AHEAD_MAX = ticks(60.0)
-"""How far after `now` an event may be due, ticks. No event may hold a place in every queue for longer."""
+"""How far after `now` an event may be due, ticks. An event takes a place in every queue until it is due."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An event that waits for those before it.
+    """An event that waits until all events before it have come.
 
     came: session instant of its arrival. expected: session instant at which it would have come with its
     sender's usual delay; None if that delay is unknown.
@@ -64,18 +65,18 @@ class _SlotState:
     floor: int = 0
     waiting: dict[int, _Waiting] = field(default_factory=dict)
     skipped: dict[int, None] = field(default_factory=dict)
-    """Sender's numbers that were given up lately. If such an event comes after all, it counts as overtaken
-    and not as a duplicate."""
+    """Sender's numbers that were given up lately. If the event of such a number comes after all, it counts as
+    overtaken instead of as a duplicate."""
     refused: dict[int, None] = field(default_factory=dict)
-    """Sender's numbers that were refused before their turn. No event waits for them."""
+    """Sender's numbers that were refused before their turn. Later events don't wait for these."""
     urgent: int | None = None
-    """Session instant at which the first of the waiting events can wait no longer; None: to be computed
+    """Session instant at which the gap must be given up for the waiting events; None: it must be computed
     again."""
     counts: SlotCounts = field(default_factory=SlotCounts)
     guard: Guard = field(default_factory=Guard)
     chords: Chords = field(default_factory=Chords)
     lent: int | None = None
-    """The first of the sender's numbers that the relay has used for resets of its own since the sender's last
+    """The first of the slot's numbers that the relay itself has used for resets since the sender's last
     event; None if it has used none."""
 
 
@@ -83,8 +84,8 @@ class Judge:
     """Judges the events of one room. `now` is always session ticks, never decreasing.
 
     horizon: H, ticks from a verdict to the earliest due that still reaches every member in time. on_verdict:
-    called with every event and its verdict. on_refused: called with slot, reason, number of events and `now`
-    when events get no verdict, so that only their player hears them.
+    called with every event and its verdict. on_refused(slot, reason, count, now): called when events get no
+    verdict, so that nobody but their player hears them.
     """
 
     def __init__(
@@ -107,17 +108,16 @@ class Judge:
         self._slots: dict[int, _SlotState] = {}
 
     def next_seq(self, slot: int) -> int:
-        """Return the sender's number expected next in `slot`; 1 for a slot never used."""
+        """Return the sender's number that is expected next in `slot`; 1 for a slot never used."""
         return self._slots.setdefault(slot, _SlotState()).next_seq
 
     def skip_to(self, slot: int, seq: int, now: int, *, was_in: bool = False) -> list[Judged]:
-        """Expect `seq` next in `slot`, if that is higher than the number expected now. The bridge has nothing
-        older to send.
+        """Expect the sender's number `seq` next in `slot`, since its bridge has nothing older to send. Return
+        the events that waited for older numbers.
 
-        While the bridge was away, the relay may have used numbers of the slot for resets. They belong to the
-        bridge again, which may have given them to events of its own, such as the group of a run. was_in: the
-        bridge has been in the room before. Its events that never arrived count as played by it alone. Returns
-        the events that waited for a gap below `seq`, since nothing will fill that gap now.
+        was_in: whether the bridge was in the room before. If so, its events that never arrived count as heard
+        by nobody else. While the bridge was away, the relay may have used numbers of the slot for resets. The
+        bridge may use these numbers again, for events of its own.
         """
         state = self._slots.setdefault(slot, _SlotState())
         judged: list[Judged] = []
@@ -139,10 +139,10 @@ class Judge:
     def give_up(
         self, slot: int, seqs: Iterable[int], now: int, *, counts: Callable[[int], bool]
     ) -> list[Judged]:
-        """Note that events of `slot` will never come. Return the events that waited for them.
+        """Mark events of `slot` as lost for good. Return the events that waited for them.
 
-        counts: takes a sender's number, and returns whether that event belonged to the room. Only then does
-        it count as an event that the room lacks.
+        seqs: the sender's numbers. counts: returns whether the event with a given sender's number belonged to
+        the room; if so, it is counted as lost.
         """
         state = self._slots.setdefault(slot, _SlotState())
         lost: list[int] = []
@@ -156,7 +156,7 @@ class Judge:
         return self._judge_ready(slot, state, now)
 
     def wanted(self, slot: int, seq: int) -> list[int]:
-        """Return the sender's numbers from `seq` on that were given up and may still come."""
+        """Return the sender's numbers from `seq` on that were given up but are still accepted."""
         state = self._slots.setdefault(slot, _SlotState())
         return [number for number in state.skipped if number >= seq]
 
@@ -165,14 +165,14 @@ class Judge:
         return self._slots.setdefault(slot, _SlotState()).counts
 
     def guard(self, slot: int) -> Guard:
-        """Return the guard of `slot`, which knows the nodes of its owner."""
+        """Return the guard of `slot`, which refuses events that could crash a scsynth."""
         return self._slots.setdefault(slot, _SlotState()).guard
 
     def forget(self, slot: int) -> None:
         """Prepare `slot` for a new owner: drop its counts and waiting events.
 
-        Its numbers continue, so that no event of the new owner can be mistaken for one of the old owner. The
-        guard stays too, since scsynth may still have to make nodes of the old owner.
+        The sender's numbers continue, so that no event of the new owner can be mistaken for one of the old
+        owner. The guard stays too, since scsynth may still have to make nodes of the old owner.
         """
         old = self._slots.pop(slot, _SlotState())
         self._slots[slot] = _SlotState(next_seq=old.next_seq, floor=old.floor, guard=old.guard)
@@ -185,21 +185,21 @@ class Judge:
             state.urgent = None
 
     def watermark(self, now: int) -> tuple[int, int]:
-        """Close the sequence up to now + H: nothing judged later is due by then. Return (W, N).
+        """Close the sequence up to now + H: whatever is judged later is due after that. Return (W, N).
 
         W: the session instant up to which the sequence is closed. N: the room's last number; every event due
-        <= W has a number <= N. In the scheme TIMESTAMP the sequence is never closed, and W is 0.
+        by W has a number up to N. In the scheme TIMESTAMP the sequence is never closed, and W is 0.
         """
         if self.scheme is Scheme.JUDGED:
             self._closed = max(self._closed, now + self.horizon)
         return self._closed, self.number
 
     def judge(self, slot: int, event: Stamped, now: int, *, usual: int | None = None) -> list[Judged]:
-        """Return the events that can be judged now that `event` has come, in the sender's order.
+        """Take an event that has arrived. Return all events that can be judged now, in the sender's order.
 
         usual: usual delay of this sender's events, ticks; None if unknown, and then no event counts as late.
-        A note that is due too far ahead is refused. An event is ignored if its number was judged or refused
-        before, or is waiting. If WAITING_MAX events wait already, the gap that they wait for is given up.
+        A note that is due too far ahead is refused. A second event with the same number is ignored. If
+        WAITING_MAX events wait already, the judge gives up the gap that they wait for.
         """
         state = self._slots.setdefault(slot, _SlotState())
         judged: list[Judged] = []
@@ -229,9 +229,10 @@ class Judge:
         return judged + self._judge_ready(slot, state, now)
 
     def refuse(self, slot: int, seq: int, now: int, why: Why) -> list[Judged]:
-        """Refuse the event with this sender's number. Return the events that waited for it.
+        """Refuse the event with the sender's number `seq`. Return the events that waited for it.
 
-        If the number was judged or refused before, or is waiting, it is only counted as a duplicate.
+        If an event with this number was judged, refused or kept waiting before, it is only counted as a
+        duplicate.
         """
         state = self._slots.setdefault(slot, _SlotState())
         known = seq in state.waiting or seq in state.refused
@@ -249,10 +250,10 @@ class Judge:
         return self._judge_ready(slot, state, now)
 
     def reset(self, slot: int, now: int, *, silenced: bool) -> Judged:
-        """Judge a slot reset that the relay itself makes, and return it.
+        """Make a slot reset on behalf of the relay, judge it, and return it.
 
         It uses the slot's next number, which the owner may use again when it is back. silenced: whether the
-        reset only silences the member; the member itself then ignores it.
+        reset only silences an absent member; that member's own bridge then ignores it.
         """
         state = self._slots.setdefault(slot, _SlotState())
         state.waiting.clear()
@@ -266,7 +267,7 @@ class Judge:
         return judged
 
     def wake(self, now: int) -> list[Judged]:
-        """Give up the gaps that can't be waited for any longer. Return the events judged by that."""
+        """Give up the gaps that would delay other events too long. Return the events judged by that."""
         judged: list[Judged] = []
         for slot, state in self._slots.items():
             while state.waiting and self._gap_deadline(state) <= now:
@@ -275,22 +276,23 @@ class Judge:
         return judged
 
     def next_wakeup(self) -> int | None:
-        """Return the session instant at which a gap must be given up; None if nothing waits."""
+        """Return the session instant at which a gap must be given up; None if no event waits."""
         return min(
             (self._gap_deadline(state) for state in self._slots.values() if state.waiting), default=None
         )
 
     def _gap_deadline(self, state: _SlotState) -> int:
-        """Return the session instant at which the first of the waiting events can wait no longer."""
+        """Return the session instant at which the slot's gap must be given up, as the most urgent waiting
+        event demands."""
         if state.urgent is None:
             state.urgent = min(self._deadline(state, waits) for waits in state.waiting.values())
         return state.urgent
 
     def _deadline(self, state: _SlotState, waits: _Waiting) -> int:
-        """Return the session instant until which an event may wait. Any longer, and it would be re-timed.
+        """Return the session instant until which an event may wait for earlier ones. After that it would be
+        re-timed.
 
-        An event that came far later than usual, when its time was over, waits ORDER_WAIT for those sent
-        before it.
+        An event that came far later than usual, after its time, may wait ORDER_WAIT from its arrival.
         """
         base, before = base_due(waits.event, self.timing), self.horizon + GAP_GUARD
         is_late = waits.expected is not None and waits.came > waits.expected + BEHIND_MAX
@@ -323,8 +325,8 @@ class Judge:
             judged += self._verdict(slot, state, waits, now, Flag.NONE)
 
     def _verdict(self, slot: int, state: _SlotState, waits: _Waiting, now: int, flags: Flag) -> list[Judged]:
-        """Give an event its number and its due. Return it as a list of one; the list is empty if the guard
-        refuses the event."""
+        """Give an event its number and its due. Return it in a list, which is empty if the guard refuses the
+        event."""
         event = waits.event
         due = min(base_due(event, self.timing), now + AHEAD_MAX)
         missed = False
@@ -366,9 +368,9 @@ class Judge:
         return [judged]
 
     def _is_missed(self, state: _SlotState, waits: _Waiting, now: int, base: int, closed: int) -> bool:
-        """Return whether this is a note that comes far later than usual, and too late for its time.
+        """Return whether an event is a note that came far later than usual, after its time.
 
-        base: the note's base due. closed: the instant up to which the sequence is closed.
+        base: the note's base due. closed: session instant up to which the sequence is closed.
         """
         event = waits.event
         if not event.meaning.makes_synth:

@@ -1,7 +1,7 @@
-"""A room: its seats (one a slot), its judge, its ring of judged events, its heartbeat and its facets.
+"""A room: its seats (one for each slot), its judge, its ring of judged events, its heartbeat and its facets.
 
-Pure. All instants are session timetags, durations ticks. A room judges events and passes them on. All else is
-in its facets, which it calls without naming them.
+Pure. Instants are session timetags, durations ticks. A room judges events and sends them to its members. All
+other work is done by its facets, which the room calls without knowing what they are.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,16 +26,16 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 
 RING_EVENTS = 8192
 RING_KEEP_S = 30.0
-"""How long judged events are kept for repair, s. A bridge that was killed asks again for the events that are
-still to be played, and time_warp puts an event at most this far ahead."""
+"""How long judged events are kept for repair, s. A bridge that was restarted asks again for the events that
+are still to be played. time_warp puts an event at most this far ahead."""
 
 RESERVED_FOR = ticks(300.0)
-"""How long a slot is kept for its ticket."""
+"""How long the slot of a disconnected member is kept for its ticket."""
 AWAY_GRACE = ticks(5.0)
-"""Time from a broken connection until the member is silenced. A bridge that died is back within 2 s, and a
-member that is gone must be silent everywhere within 10 s."""
+"""Time from the end of a member's connection until the member is silenced. A bridge that died is back within
+2 s. A member that is gone must be silent everywhere within 10 s."""
 SILENCE = ticks(7.0)
-"""How long a connected member may send no sealed datagram. Then it is disconnected and silenced."""
+"""How long a connected member may send no sealed datagram. After that it is disconnected and silenced."""
 
 FIRST_TIMING, FIRST_HORIZON = Timing(lead=ticks(0.200), shift=0), ticks(0.020)
 """Timing and horizon of a room until a facet sets others."""
@@ -57,8 +57,9 @@ class Room:
         work: DueWork | None = None,
         rounds: Rounds | None = None,
     ) -> None:
-        """epoch: random bytes, drawn anew each time the room is opened. work: takes note of the places of the
-        room that have something to do. rounds: the schedule by which facets are woken and seats checked."""
+        """epoch: random bytes, new each time the room is opened. kinds: the kinds of facets to make. work:
+        records which parts of the room have something to do. rounds: the times at which facets are woken and
+        seats checked."""
         self.name = name
         self.epoch = epoch
         self.repair = repair
@@ -83,7 +84,7 @@ class Room:
         self._work.stir(name, ROOM)
 
     def facet(self, wanted: type[F]) -> F:
-        """Return the facet of that type, for an observer. Raises LookupError if there is none."""
+        """Return the facet of the type `wanted`, for an observer. Raises LookupError if there is none."""
         for facet in self.facets.values():
             if isinstance(facet, wanted):
                 return facet
@@ -92,15 +93,15 @@ class Room:
     # -- work that is due ------------------------------------------------------------------------------
 
     def stir(self, slot: int) -> None:
-        """Note that something happened to a member's channel."""
+        """Record that something happened to a member's channel, so that it is looked at next."""
         self._work.stir(self.name, slot)
 
     def stir_round(self) -> None:
-        """Note that a facet may want to be woken at another instant."""
+        """Record that a facet may have a new `next_wakeup`, so that it is asked."""
         self._work.stir(self.name, HOUSE)
 
     def wake(self, now: int) -> None:
-        """Give up gaps that can't be waited for any longer, and send a heartbeat if one is due."""
+        """Give up gaps that would delay other events too long, and send a heartbeat if one is due."""
         self.publish(self.judge.wake(now), now)
         if now >= self.heartbeat.due_at:
             self.heartbeat.beat(now, pending=self.pending(now))
@@ -110,28 +111,30 @@ class Room:
                 channel.outbox.say(beat)
 
     def next_wakeup(self) -> int:
-        """Return the session instant of the next `wake`."""
+        """Return the session instant at which `wake` must be called next."""
         gap_at = self.judge.next_wakeup()
         return self.heartbeat.due_at if gap_at is None else min(self.heartbeat.due_at, gap_at)
 
     def round_at(self) -> int:
-        """Return the session instant of the next round, or an earlier one at which a facet must be woken."""
+        """Return the session instant of the room's next housekeeping, or an earlier one at which a facet must
+        be woken."""
         wakeups = [facet.next_wakeup() for facet in self.facets.values()]
         return min([self._rounds.due_at, *(at for at in wakeups if at is not None)])
 
     def end_round(self, now: int) -> None:
-        """Note that the round is held now. The facets may change lead and horizon in it, and with these how
-        long events may wait. So the room's next wake is planned anew."""
+        """Record that housekeeping is done now, and plan the room's next `wake` anew. It must be planned anew
+        because facets may change lead and horizon, and so how long events may wait."""
         self._rounds.hold(now)
         self._work.stir(self.name, ROOM)
 
     @property
     def findings(self) -> int:
-        """How often the facets have found something that statistics must show at once."""
+        """How often the facets have found something that the statistics must show at once."""
         return sum(facet.findings for facet in self.facets.values())
 
     def wake_facets(self, now: int) -> list[Effect]:
-        """Let the facets do the work that is due. Return the messages to members, new settings first."""
+        """Wake the facets, and return their messages to members. The room's settings come first, if they have
+        changed."""
         effects: list[Effect] = []
         for facet in self.facets.values():
             effects += facet.wake(now)
@@ -140,23 +143,24 @@ class Room:
     # -- who is in, and what they are told ---------------------------------------------------------------
 
     def channels(self) -> Iterator[tuple[Seat, Channel]]:
-        """Yield the seats with a connected bridge, and their channels, in slot order."""
+        """Yield the seats of connected members with their channels, in slot order."""
         for slot in sorted(self.seats):
             seat = self.seats[slot]
             if seat.channel is not None:
                 yield seat, seat.channel
 
     def members(self) -> list[Member]:
-        """Return the roster, in slot order."""
+        """Return the entries of the roster, in slot order."""
         return [self.seats[slot].member() for slot in sorted(self.seats)]
 
     def tell(self, seat: Seat | None, message: Struct) -> list[Effect]:
-        """Return the effect that sends a member a message; none if it isn't connected."""
+        """Return the effect that sends a message to a member; none if the member isn't connected."""
         channel = None if seat is None else seat.channel
         return [] if channel is None else [SendControl(channel.connection, message)]
 
     def tell_all(self, message: Struct, *, but: Seat | None = None) -> list[Effect]:
-        """Return the effects that send a message to all connected members, in slot order, except `but`."""
+        """Return the effects that send a message to all connected members, in slot order. but: a seat to
+        leave out."""
         return [
             SendControl(channel.connection, message) for seat, channel in self.channels() if seat is not but
         ]
@@ -179,8 +183,8 @@ class Room:
         )
 
     def settings_news(self) -> list[Effect]:
-        """Return the effects that send everybody the settings, if they have changed since they were last
-        sent."""
+        """Return the effects that send everybody the settings; none if they haven't changed since they were
+        last sent."""
         settings = self.settings()
         if settings == self._told:
             return []
@@ -188,7 +192,7 @@ class Room:
         return self.tell_all(settings)
 
     def name_of(self, slot: int) -> str:
-        """Return the name of the member in `slot`."""
+        """Return the name of the member in `slot`; "slot N" if the slot is free."""
         seat = self.seats.get(slot)
         return seat.name if seat else f"slot {slot}"
 
@@ -199,7 +203,7 @@ class Room:
     # -- seats -------------------------------------------------------------------------------------------
 
     def free_slot(self, wanted: int | None, members_max: int) -> int | None:
-        """Return a free slot: the wanted one if possible, else the lowest; None if the room is full."""
+        """Return a free slot: the wanted slot if possible, else the lowest; None if the room is full."""
         if len(self.seats) >= members_max:
             return None
         if wanted is not None and wanted not in self.seats:
@@ -207,7 +211,7 @@ class Room:
         return next((slot for slot in range(1, 32) if slot not in self.seats), None)
 
     def seat_of(self, ticket: bytes | None) -> Seat | None:
-        """Return the seat that a ticket claims; None if it claims none."""
+        """Return the seat that a ticket belongs to; None if it belongs to none."""
         return next((seat for seat in self.seats.values() if seat.ticket == ticket), None)
 
     def unique_name(self, name: str) -> str:
@@ -220,18 +224,17 @@ class Room:
         )
 
     def take(self, seat: Seat) -> None:
-        """Give a slot to a new owner."""
+        """Give the seat's slot to this new owner."""
         self.judge.forget(seat.slot)
         self.seats[seat.slot] = seat
 
     def silence(self, seat: Seat, now: int) -> None:
-        """Free the sounding nodes of an absent member, at every member. Its boot state is kept for its
-        return."""
+        """Free the nodes of an absent member at all members. Its boot state is kept for its return."""
         seat.silenced = True
         self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
 
     def remove(self, seat: Seat, now: int) -> None:
-        """Free the sound of a member that is gone for good, and its slot."""
+        """Remove a member for good: free its nodes at all members, and its slot."""
         if not seat.silenced:
             self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
         del self.seats[seat.slot]
@@ -241,7 +244,7 @@ class Room:
         self.stir_round()
 
     def report(self, seat: Seat, report: Report, now: int) -> None:
-        """Process a member's report on one second."""
+        """Add a member's report on one second to its seat, and pass it to the facets."""
         seat.report(report, now)
         for facet in self.facets.values():
             facet.report(seat, report, now)
@@ -250,10 +253,11 @@ class Room:
 
     def submit(self, seat: Seat, channel: Channel, event: Stamped, now: int) -> bool:
         """Judge one event of a seat, and publish all events that can be judged now. Return False if the
-        member floods the room.
+        member must be removed, because it floods the room.
 
-        Beyond EVENTS_PER_S only notes are refused. Without a group, an FX or a free all later events would
-        sound different. A member floods the room if it exceeds STRUCTURE_PER_S with these.
+        Beyond EVENTS_PER_S notes are refused. Groups, FX, frees and settings are still judged, since all
+        later events depend on them. A member floods the room if it sends more than STRUCTURE_PER_S of these
+        besides.
         """
         seat.sent += 1
         if not channel.events.take(now):
@@ -271,14 +275,15 @@ class Room:
         return True
 
     def give_up(self, seat: Seat, channel: Channel, seqs: list[int], now: int) -> None:
-        """Note that events of a seat never came, although its bridge was asked for them."""
+        """Give up events of a seat that never came, although its bridge was asked for them. seqs: their
+        sequence numbers."""
         if seqs:
             for facet in self.facets.values():
                 facet.never_came(seat.slot, len(seqs), now)
             self.publish(self.judge.give_up(seat.slot, seqs, now, counts=channel.was_in_the_room), now)
 
     def publish(self, events: list[Judged], now: int) -> None:
-        """Put judged events into the ring and every outbox, then pass them to the facets."""
+        """Put judged events into the ring and into every outbox, then pass them to the facets."""
         self._work.stir(self.name, ROOM)
         if not events:
             return
@@ -297,7 +302,7 @@ class Room:
             note(events, now)
 
     def pending(self, now: int) -> bool:
-        """Return whether some judged event is still to be played. Heartbeats must be fast then."""
+        """Return whether some judged event is not due yet. While this is so, heartbeats are frequent."""
         return self.judge.last_due > now
 
     def _judged(self, stamped: Stamped, event: Judged) -> None:

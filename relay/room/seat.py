@@ -1,7 +1,7 @@
-"""Seat: a member's place in a room, and the member's reports.
+"""Seat: a member's place in a room, and the sums of the member's reports.
 
-Pure; instants are session timetags. A seat outlives its connection: a bridge that died gets its slot back by
-its ticket.
+Pure; instants are session timetags. A seat outlives its connection. A bridge that comes back claims its slot
+by its ticket.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class ReportSums:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, report: Report) -> None:
-        """Add a report to the sums."""
+        """Add a report to the sums, and keep it as the last one."""
         self.last = report.without_samples()
         self.local_only += report.local_only
         self.unfounded += report.unfounded
@@ -44,12 +44,13 @@ class ReportSums:
 
 @dataclass(slots=True)
 class Seat:
-    """A member's place.
+    """A member's place in a room.
 
     outs, ins: how many hardware channels its Sonic Pi has for output and for input. release_advance: how long
     before a due its scsynth must have the event, ticks. left_at: session instant at which its connection
-    ended; None while it is connected. silenced: whether its sound was freed everywhere since then. refused:
-    count of its events and messages that were refused. sent: count of its events that reached the relay.
+    ended; None while it is connected. silenced: whether its nodes have been freed at all members since it was
+    lost. ways: delays of its path. told: its reports. refused: count of its events and messages that were
+    refused. sent: count of its events that reached the relay.
     """
 
     slot: int
@@ -76,7 +77,7 @@ class Seat:
         return Member(slot=self.slot, name=self.name, outs=self.outs, ins=self.ins, present=self.present)
 
     def report(self, report: Report, now: int) -> None:
-        """Process the member's report on one second. now: session ticks."""
+        """Add the member's report on one second. now: session ticks."""
         self.told.add(report)
         self.refused += report.refused
         self.ways.report(report, now)

@@ -1,11 +1,11 @@
-"""Slot counts: how many events of a slot were judged, by what became of them. Pure."""
+"""Slot counts: how many events of a slot were judged, and with which verdicts. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class SlotCounts:
-    """The judge's counts for one slot, since the slot was taken."""
+    """The judge's counts for one slot since its present owner took it."""
 
     judged: int = 0
     retimed: int = 0

@@ -1,4 +1,4 @@
-"""Why: the reasons why only its player hears an event.
+"""Why: the reasons why nobody but its player hears an event.
 
 Pure.
 """
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Why(Enum):
-    """A reason. Its value is the text that incidents show."""
+    """Why nobody but its player hears an event. The value is the text that incidents show."""
 
     LOST = "it never reached the relay"
     MISSED = "it came too late"

@@ -1,1 +1,1 @@
-"""The facets that rooms have today, one module each."""
+"""The facets of rooms, one module each."""

@@ -1,6 +1,6 @@
-"""Coherence, as a facet: feeds the room's ledger with verdicts and reports, and asks members for details.
+"""Coherence, as a facet: passes verdicts and reports to the room's ledger, and asks members for details.
 
-Pure.
+Pure. The ledger compares what the members were handed.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ INCIDENTS_SHOWN = 20
 
 
 class Coherence(Facet):
-    """Whether the members of one room were handed the same events."""
+    """Checks whether the members of one room were handed the same events."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -32,25 +32,26 @@ class Coherence(Facet):
         self.ledger.forget(slot)
 
     def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
-        """Count events that only their player can have heard."""
+        """Count events that nobody but their player can have heard."""
         self.ledger.unheard(slot, why.value, events, now)
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Expect these events in everybody's reports."""
+        """Add these events to the ledger: every member's reports must include them."""
         for event in events:
             self.ledger.expect(event)
 
     def report(self, seat: Seat, report: Report, now: int) -> None:
-        """Note a member's report on one second."""
+        """Add a member's report on one second to the ledger."""
         self.ledger.report(seat.slot, report, now)
 
     def detail(self, seat: Seat, detail: DigestDetail, now: int) -> list[Effect]:
-        """Note the digests of single events that a member was asked for."""
+        """Add a member's digests of single events, which the relay asked for, to the ledger."""
         self.ledger.detail(seat.slot, detail)
         return []
 
     def wake(self, now: int) -> list[Effect]:
-        """Compare the seconds that are complete. Ask for details where members differ."""
+        """Compare the seconds that all have reported. Where members differ, ask them for the digests of
+        single events."""
         effects: list[Effect] = []
         divergent = self.ledger.divergent
         present = [seat.slot for seat, _ in self._room.channels()]
@@ -62,8 +63,8 @@ class Coherence(Facet):
         return effects
 
     def stats(self) -> dict[str, Any]:
-        """Return how many events were compared, how many of them differed or were re-timed, and the latest
-        incidents."""
+        """Return for the statistics: counts of the events that were compared, differed or were re-timed, and
+        the latest incidents."""
         ledger = self.ledger
         return {
             "seconds_compared": ledger.seconds_compared,
@@ -76,7 +77,7 @@ class Coherence(Facet):
         }
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return how many events a member missed or got differently."""
+        """Return for the statistics: how many events one member missed or got differently."""
         return asdict(self.ledger.sums.get(seat.slot, MemberSums()))
 
 

@@ -1,6 +1,6 @@
-"""Lead, as a facet: adjusts the room's lead, shift and horizon to its events and its members' paths.
+"""Lead, as a facet: adjusts the room's lead, shift and horizon to measured delays.
 
-Pure; instants are session timetags.
+Pure; instants are session timetags. The delays are those of the room's events and of its members' paths.
 """
 
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 LOSSY_SHARE = 0.001
 LOSSY_FRAMES = 2
 """A path counts as lossy if it has lost at least this many frames, and at least LOSSY_SHARE of all its
-frames. Such a path needs repair now and then."""
+frames."""
 
 
 class Lead(Facet):
@@ -36,7 +36,7 @@ class Lead(Facet):
         self._apply()
 
     def joined(self, seat: Seat, now: int) -> None:
-        """Adjust the horizon to the present members."""
+        """Adjust the horizon to the members that are connected now."""
         self.tuning.set_horizon(self.paths(), now)
         self._apply()
 
@@ -45,23 +45,24 @@ class Lead(Facet):
         self.tuning.forget(slot)
 
     def came(self, seat: Seat, event: Stamped, now: int) -> None:
-        """Note the uplink delay of an event."""
+        """Record the uplink delay of an event."""
         self.tuning.needs.came(seat.slot, event, now)
 
     def never_came(self, slot: int, events: int, now: int) -> None:
-        """Note events that never reached the relay."""
+        """Record that `events` events of a slot never reached the relay."""
         self.tuning.needs.lost(slot, events, now)
 
     def judged(self, stamped: Stamped, event: Judged) -> None:
-        """Note an event and the verdict on it."""
+        """Record an event and its verdict."""
         self.tuning.verdict(stamped, event)
 
     def report(self, seat: Seat, report: Report, now: int) -> None:
-        """Note the downlink delays and the missing events that a member reports."""
+        """Record the downlink delays and the missing events that a member reports."""
         self.tuning.needs.reported(seat.slot, report.ways_down, report.missing_numbers)
 
     def wake(self, now: int) -> list[Effect]:
-        """Tune, if that is due. Return messages to the members whose events the room doesn't wait for."""
+        """Adjust lead, shift and horizon, if it is time to. Return notices to the members whose events need
+        more than the longest lead."""
         if not self.tuning.is_due(now):
             return []  # before the paths are looked at, of members who may all be silent
         was = self._room.judge.timing
@@ -82,12 +83,12 @@ class Lead(Facet):
         return effects
 
     def paths(self) -> list[Path]:
-        """Return the measured paths of the present members."""
+        """Return the measured paths of the connected members."""
         return [_path(seat, channel) for seat, channel in self._room.channels()]
 
     def stats(self) -> dict[str, Any]:
-        """Return whether lead and shift tune themselves, how often they have changed, and the reason for the
-        lead."""
+        """Return for the statistics: whether lead and shift are tuned, how often they changed, and what needs
+        the lead."""
         keeper = self.tuning.keeper
         return {
             "lead_auto": keeper.policy.lead is None,
@@ -97,8 +98,9 @@ class Lead(Facet):
         }
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return figures of one member, in ms: how long its events need to the relay, and how long all events
-        need from the relay to it. Return also how many events it delayed beyond the longest lead."""
+        """Return for the statistics of one member: how long its events take to reach the relay (ms), and how
+        long all events take from the relay to it (ms). Also how many events it delayed beyond the longest
+        lead."""
         up, down = self.tuning.member_need(seat.slot, seat.release_advance) if seat.present else (0, 0)
         beyond = sum(self.tuning.needs.beyond(seat.slot))
         return {"beyond": beyond, "need_up_ms": ms(up), "need_down_ms": ms(down)}
@@ -107,7 +109,7 @@ class Lead(Facet):
         self._room.judge.tune(self.tuning.keeper.timing, self.tuning.horizon)
 
     def _why(self) -> str:
-        """Return a text naming the events that determine the lead; empty before there is data."""
+        """Return a text that names the events which need the lead most; empty before any were measured."""
         why = self.tuning.why
         if why is None:
             return ""
@@ -136,5 +138,5 @@ def _path(seat: Seat, channel: Channel) -> Path:
 
 
 def lead(policy: LeadPolicy) -> FacetKind:
-    """Return the facet for a relay with this lead policy."""
+    """Return the kind of facet that tunes each room by this lead policy."""
     return FacetKind(partial(Lead, policy=policy))

@@ -1,4 +1,4 @@
-"""The standard facets: those that every room of a relay has.
+"""The standard facets: the facets that every room of a relay has.
 
 Pure.
 """

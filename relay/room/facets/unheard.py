@@ -1,7 +1,7 @@
 """Unheard: tells a member which of its events no other member hears, and why.
 
-Pure; `now` is session ticks. An event without a verdict is still played by the member's own bridge, as it was
-stamped. So the member hears it.
+Pure; `now` is session ticks. The member itself does hear them: its own bridge plays an event without a
+verdict as it was stamped.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from relay.wire.sequence import Flag, Judged, Stamped
 from relay.wire.timetag import ticks
 
 TELL_EVERY = ticks(60.0)
-"""Least time between two messages to a member. The first one is sent at once."""
+"""Least time between two notices to one member. The first notice is sent at once."""
 
 _TEXTS = {
     Why.LOST: "{} of yours never reached the relay, so only you heard {them}: the network lost too much, or "
@@ -33,7 +33,7 @@ _TEXTS = {
 
 
 class Unheard(Facet):
-    """Counts each member's events that nobody else hears, until the member is told."""
+    """Counts each member's events that nobody else hears, and sends the member notices about them."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -46,7 +46,7 @@ class Unheard(Facet):
         self._told_at.pop(slot, None)
 
     def judged(self, stamped: Stamped, event: Judged) -> None:
-        """Count a note that missed its time."""
+        """Count an event if it is a note that came too late to be played."""
         if Flag.MISSED in event.flags:
             self._count(event.slot, Why.MISSED, 1)
 
@@ -56,7 +56,7 @@ class Unheard(Facet):
             self._count(slot, why, events)
 
     def wake(self, now: int) -> list[Effect]:
-        """Send the messages that are due."""
+        """Return the notices that are due."""
         effects: list[Effect] = []
         due = [slot for slot in self._untold if now >= self._told_at.get(slot, -TELL_EVERY) + TELL_EVERY]
         for slot in due:
@@ -70,7 +70,8 @@ class Unheard(Facet):
 
 
 def words(why: Why, events: int) -> str:
-    """Return the text that tells a member why so many of its events are not heard by others."""
+    """Return the notice to a member whose events others don't hear. why: the reason. events: how many they
+    are."""
     return _TEXTS[why].format(counted(events, "event"), them="it" if events == 1 else "them")
 
 

@@ -1,6 +1,6 @@
-"""Verdict log: the list from which a relay's event log takes its events.
+"""Verdict log: collects the judged events of all rooms in a list, for the relay's event log.
 
-Pure. The facet fills a list and calls no observer, since an observer may fail.
+Pure. An observer reads the list. The facet never calls the observer, because the observer may fail.
 """
 
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ from relay.room.room import Room
 from relay.wire.sequence import Judged
 
 Verdicts = list[tuple[str, Judged]]
-"""For each verdict the name of the room and the judged event. The observer that reads the list empties it."""
+"""Pairs of a room's name and an event judged there. The observer that reads the list also empties it."""
 
 
 class VerdictLog(Facet):
-    """Puts one room's verdicts into a list."""
+    """Adds one room's judged events to a list."""
 
     def __init__(self, room: Room, verdicts: Verdicts) -> None:
         self._name = room.name
         self._verdicts = verdicts
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Add the events to the list, after all of them were put into the ring."""
+        """Add these judged events to the list."""
         self._verdicts += [(self._name, event) for event in events]
 
 
 def verdict_log(verdicts: Verdicts) -> FacetKind:
-    """Return the facet that adds every room's verdicts to this list."""
+    """Return the kind of facet that adds every room's judged events to this list."""
     return FacetKind(partial(VerdictLog, verdicts=verdicts))
