@@ -1,1 +1,1 @@
-"""Lead: how far ahead a room plays, and the measurements that decide it."""
+"""Lead: computes a room's lead and shift from measured delays."""

@@ -1,13 +1,14 @@
 """Delivery times: how long a room's events take from emission until each member has them.
 
-Pure. Instants are session timetags, durations ticks. The uplink delay ends when the event reaches the relay;
-the downlink delay begins at its verdict. Both are measured on the events themselves, so repair is included.
-Time spent waiting for a missing earlier event isn't counted: that event was emitted before, so its own delay
-covers it. Clock errors affect these figures as they affect the dues.
+Pure. Instants are session timetags, durations ticks. The uplink delay lasts from emission to arrival at the
+relay, the downlink delay from the verdict to arrival at the member. Both are measured on the events
+themselves, so repair is included. Time spent waiting for a missing earlier event isn't counted: that event's
+own delay covers it. Clock errors affect these figures as they affect the dues.
 
-Events emitted before the first event of their connection arrived are not noted here, since they waited for
-clock and connection. `most` is the longest time that the room waits for an event. An event that took longer,
-or never arrived, raises no lead. It is only counted, at the member that delayed it (`beyond`).
+Events emitted before the first event of their connection arrived are not recorded, since they waited for
+clock and connection. An event that took longer than `most`, or never arrived, raises no lead. It is only
+counted, at the member that delayed it (`beyond`). `most` is the longest time that the room waits for an
+event.
 
 Time is divided into blocks of length BLOCK. Of each block only the greatest delay is kept, for each pair of
 sender and receiver. The many numbers lie in arrays and in dicts from int to int, since Python's garbage
@@ -28,34 +29,34 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 
 SLOTS = 32
 NONE = -(1 << 60)
-"""Stands for an unknown delay. It stays below 0 whatever is added to it."""
+"""Stands for an unknown delay. Whatever is added to it, the sum stays below 0."""
 
 BLOCK = ticks(10.0)
 EPISODE_BLOCKS = 3
-"""How many blocks one accident can touch. An accident begins at all its hosts within ten seconds, and lasts
-five."""
+"""How many blocks one accident can touch. An accident begins within ten seconds at all hosts that it
+concerns, and lasts five."""
 BLOCKS_KEPT = 60
-"""How many blocks are kept: ten minutes with events. An episode that occurs once in that time counts as an
-accident. One that occurs three times counts as a property of the network."""
+"""How many blocks are kept: ten minutes with events. What occurs once in that time counts as an accident.
+What occurs three times counts as a property of the network."""
 OPEN_BLOCKS = 2
-"""How many blocks are open: the present one and the one before it, since downlink delays are reported some
-seconds later."""
+"""How many blocks still take new delays: the present block and the one before. Members report downlink delays
+some seconds later."""
 EVENTS_KEPT = 8192
 UNJUDGED_KEPT = 4096
 WAYS_KEPT = 4096
 TAIL = 0.9
-"""Share of a member's downlink delays that the horizon covers. Events that reach the relay later than the
-horizon allows are re-timed, and so miss their own time anyway. Events that reach it just in time still have
-nine chances in ten to reach everybody. With 0.99 so much less of the lead was left for the uplink that far
-more events were re-timed than would have been late."""
+"""Share (0 to 1) of a member's downlink delays that the horizon covers. An event that reaches the relay later
+than the horizon allows is re-timed. An event that reaches it just in time still has nine chances in ten to
+reach everybody in time. With 0.99, less of the lead was left for the uplink: far more events were re-timed
+than are late with 0.9."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The greatest need of a block, in ticks, and the slots of the sender and the receiver that have it.
+    """The greatest need of a block, in ticks, with the slots of its sender and receiver.
 
-    block: the session time of the block, in units of BLOCK. sender, receiver: 0 if the need depends on the
-    other one alone.
+    block: the time of the block, in units of BLOCK since session time 0. sender, receiver: 0 if the need
+    depends only on the other of the two.
     """
 
     block: int
@@ -65,11 +66,10 @@ class Peak:
 
 
 class _Added(NamedTuple):
-    """The most that is added to any delay of a block, in ticks. An own event is one that comes back to its
-    own sender.
+    """The greatest additions to the delays of a block, in ticks.
 
-    sender: on account of any sender. receiver: on account of any receiver. advance: to the delay of any own
-    event. advances: by slot, the addition to the delays of own events.
+    sender: the most that any sender adds. receiver: the most that any receiver adds. advances: by slot, the
+    addition to delays of the member's own events, which come back to it. advance: the greatest of `advances`.
     """
 
     sender: int
@@ -85,8 +85,8 @@ class _Block:
     up: dict[int, int] = field(default_factory=dict)
     """Greatest uplink delay, by sender."""
     up_peak: "Peak | None" = None
-    """The greatest uplink delay among the senders that `DeliveryTimes.up_peaks` was last asked for; None: to
-    be found again."""
+    """The greatest uplink delay among the senders for which `DeliveryTimes.up_peaks` was last called; None:
+    it must be found again."""
     down: dict[int, int] = field(default_factory=dict)
     """Greatest downlink delay, by receiver."""
     others: "dict[int, array[int]]" = field(default_factory=dict)
@@ -95,19 +95,20 @@ class _Block:
     tops: dict[int, int] = field(default_factory=dict)
     """The greatest value of each receiver's array in `others`."""
     order: list[int] = field(default_factory=list)
-    """The receivers, in descending order of `tops`; empty: to be sorted again."""
+    """The receivers, in descending order of `tops`; empty: they must be sorted again."""
     own: dict[int, int] = field(default_factory=dict)
-    """By member, the greatest uplink plus downlink delay of the member's own events, from it to the relay and
-    back."""
+    """By member, the greatest uplink plus downlink delay of the member's own events, which come back to
+    it."""
     own_top: int = NONE
     """An upper limit of the values in `own`."""
     ways: "dict[int, array[int]]" = field(default_factory=dict)
     """Downlink delays by receiver, while the block is open."""
     tails: dict[int, int] = field(default_factory=dict)
-    """The TAIL percentile of `ways` by receiver, if it was computed since the last delay came."""
+    """By receiver, the TAIL percentile of `ways`. A receiver is missing if it has new delays since the
+    percentile was computed."""
 
     def took(self, sender: int, receiver: int, delay: int) -> None:
-        """Note the uplink plus downlink delay (ticks) of an event from `sender` at `receiver`."""
+        """Record the uplink plus downlink delay (ticks) of an event from `sender` at `receiver`."""
         if sender == receiver:
             self.own[sender] = max(delay, self.own.get(sender, NONE))
             self.own_top = max(delay, self.own_top)
@@ -121,8 +122,8 @@ class _Block:
                 self.order = []
 
     def find_tail(self, receiver: int) -> None:
-        """Compute the TAIL percentile of a receiver's downlink delays, unless it is known or there are
-        none."""
+        """Compute the TAIL percentile of a receiver's downlink delays, if it has any and the percentile is
+        out of date."""
         if receiver in self.ways and receiver not in self.tails:
             ways = self.ways[receiver]
             self.tails[receiver] = sorted(ways)[int(TAIL * len(ways))]
@@ -141,9 +142,9 @@ class _Block:
     def peak(self, senders: Sequence[int], receivers: Mapping[int, int], most: "_Added") -> Peak | None:
         """Return the greatest need of this block, as `DeliveryTimes.peaks` defines it; None if there is none.
 
-        senders: indexed by slot, ticks that are added to a delay on account of its sender; NONE: this sender
-        doesn't count. receivers: by slot, ticks that are added on account of the receiver; others don't
-        count. most: the greatest of these additions, and the additions for own events.
+        senders: indexed by slot, ticks to add to the sender's delays; NONE for a slot that doesn't count.
+        receivers: by slot, ticks to add to the receiver's delays; a missing slot doesn't count. most: the
+        greatest of these additions, and the additions for own events.
         """
         if not self.order:
             self.order = sorted(self.tops, key=self.tops.__getitem__, reverse=True)
@@ -165,12 +166,13 @@ class _Block:
 
 
 class DeliveryTimes:
-    """The recent delivery times of one room's events. most: how long the room waits for an event, ticks."""
+    """The recent delivery times of one room's events. most: the longest time that the room waits for an
+    event, ticks."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.judged_count = 0
-        """The number of events that arrived and were judged, ever."""
+        """The number of events, since the room was opened, that arrived and were judged."""
         self._blocks: dict[int, _Block] = {}
         self._newest = 0
         self._unjudged: dict[tuple[int, int], int] = {}
@@ -178,27 +180,27 @@ class DeliveryTimes:
         self._ups: dict[int, int] = {}
         """Uplink delay of each event judged lately, by the room's number."""
         self._origins: dict[int, int] = {}
-        """The origin of each of these events, by the room's number: SLOTS * block + sender."""
+        """The block and sender of each event in `_ups`, by the room's number: SLOTS * block + sender."""
         self._gone: dict[int, int] = {}
-        """By slot, the last of the room's numbers that may belong to the slot's previous owner."""
+        """By slot, the last room number that an event of the slot's previous owner may have."""
         self._played: Counter[int] = Counter()
         """The number of kept blocks in which each sender played."""
         self._tails: dict[int, dict[int, int]] = {}
-        """The TAIL percentile of downlink delays, by receiver and closed block."""
+        """The TAIL percentile of downlink delays, by receiver and by closed block."""
         self._beyond: dict[int, dict[int, int]] = {}
-        """By the member that delayed them and by block, the number of events that took more than the room
-        waits for."""
+        """Number of events that took longer than the room waits, by the member that delayed them and by
+        block."""
         self._senders: frozenset[int] = frozenset()
-        """The senders to which each block's `up_peak` refers."""
+        """The senders for which each block's `up_peak` was computed."""
 
     def came(self, slot: int, event: Stamped, now: int) -> None:
-        """Note that an event has reached the relay. now: session ticks."""
+        """Record that an event has reached the relay. now: session ticks."""
         self._unjudged[slot, event.seq] = max(0, now - event.emitted)
         if len(self._unjudged) > UNJUDGED_KEPT:
             del self._unjudged[next(iter(self._unjudged))]
 
     def judged(self, event: Judged) -> None:
-        """Note the verdict on an event that arrived. Events made by the relay itself are ignored."""
+        """Record the verdict on an event that arrived. Events made by the relay itself are ignored."""
         up = self._unjudged.pop((event.slot, event.seq), None)
         if up is None:
             return
@@ -219,12 +221,16 @@ class DeliveryTimes:
             del self._ups[oldest], self._origins[oldest]
 
     def lost(self, slot: int, events: int, now: int) -> None:
-        """Note that `events` events of `slot` never reached the relay. now: session ticks."""
+        """Record that `events` events of `slot` never reached the relay. now: session ticks."""
         self._block(now // BLOCK)
         self._slow(slot, now // BLOCK, events)
 
     def reported(self, slot: int, ways: Iterable[tuple[int, int]], missing: Iterable[int]) -> None:
-        """Note the downlink delays and missing events that the Report of the member in `slot` contains."""
+        """Record the downlink delays and the missing events from a report of the member in `slot`.
+
+        ways: pairs of an event's room number and its downlink delay, in units of 1/TENTHS_PER_S s. missing:
+        room numbers of events that never came.
+        """
         worst: dict[int, int] = {}
         """Greatest uplink plus downlink delay, by origin (see `_origins`)."""
         downs: defaultdict[int, list[int]] = defaultdict(list)
@@ -260,12 +266,12 @@ class DeliveryTimes:
         self._unjudged = {key: up for key, up in self._unjudged.items() if key[0] != slot}
 
     def peaks(self, advances: Mapping[int, int], strays: Mapping[int, int] | None = None) -> list[Peak]:
-        """Return the greatest need of each block, oldest first. An event's need at a receiver is its uplink
-        delay, its downlink delay and the receiver's release advance.
+        """Return the greatest need of each block, oldest first. An event's need at a receiver is the sum of
+        its uplink delay, its downlink delay and the receiver's release advance.
 
-        advances: release advance (ticks) by slot, of the members that count. strays: clock uncertainty
-        (ticks) by slot, as far as the delays don't show it. It is added for sender and receiver, but not for
-        a member's own events, which return to the same clock.
+        advances: release advance (ticks) by slot, of the members that count. strays: by slot, how far a clock
+        may be off (ticks) beyond what the delays show. It is added for sender and receiver. It isn't added
+        for a member's own events, which return to the same clock.
         """
         strays = strays or {}
         senders = [strays.get(slot, 0) if slot in advances else NONE for slot in range(SLOTS)]
@@ -282,7 +288,7 @@ class DeliveryTimes:
     def up_peaks(self, senders: Iterable[int]) -> list[Peak]:
         """Return the greatest uplink delay of any of `senders` in each block, oldest first.
 
-        While the same senders are asked for, only blocks with new delays are examined again.
+        If the senders are the same as at the last call, only blocks with new delays are examined again.
         """
         wanted, changed = frozenset(senders), False
         if wanted != self._senders:
@@ -306,13 +312,13 @@ class DeliveryTimes:
         return [Peak(block.index, block.down[slot], receiver=slot) for block in blocks if slot in block.down]
 
     def down_tails(self, slot: int, blocks: int) -> list[int]:
-        """Return the 90th percentile of a member's downlink delays in its last closed blocks, oldest
-        first."""
+        """Return the 90th percentile of a member's downlink delays in each of its last closed blocks, oldest
+        first. blocks: how many blocks at most."""
         return list(self._tails.get(slot, {}).values())[-blocks:]
 
     def beyond(self, slot: int) -> list[int]:
-        """Return how many events this member delayed by more than the room waits. There is one number for
-        each block with such events."""
+        """Return how many events this member delayed beyond the longest time that the room waits: one number
+        for each block with such events."""
         return list(self._beyond.get(slot, {}).values())
 
     @property
@@ -325,10 +331,10 @@ class DeliveryTimes:
         return self._played[sender]
 
     def _arrived(self, slot: int, downs: Mapping[int, Sequence[int]]) -> None:
-        """Note the downlink delays of one report, by block.
+        """Record the downlink delays of one report. downs: delays in ticks, by block.
 
-        A block without new delays in the report is probably over. Its TAIL percentile is computed now and not
-        when the block closes. Otherwise those of all members would have to be computed at once.
+        A block without new delays in the report is probably over, so its TAIL percentile is computed now. At
+        the end of the block the percentiles of all members would have to be computed at once.
         """
         for index in range(self._newest - OPEN_BLOCKS + 1, self._newest + 1):
             if index in self._blocks and index not in downs:
@@ -344,7 +350,8 @@ class DeliveryTimes:
                 block.tails.pop(slot, None)
 
     def _slow(self, slot: int, index: int, events: int = 1) -> None:
-        """Count events of a block that a member delayed by more than the room waits."""
+        """Count events that a member delayed beyond the longest time that the room waits. index: the
+        block."""
         if index in self._blocks:
             by_block = self._beyond.setdefault(slot, {})
             by_block[index] = by_block.get(index, 0) + events
@@ -375,7 +382,7 @@ class DeliveryTimes:
 
 
 def _greatest(index: int, up: Mapping[int, int], wanted: Collection[int]) -> Peak | None:
-    """Return the greatest of a block's uplink delays among the wanted senders. up: uplink delay by sender."""
+    """Return the greatest uplink delay of a block among the wanted senders. up: uplink delay by sender."""
     top = max(((delay, slot) for slot, delay in up.items() if slot in wanted), default=None)
     return None if top is None else Peak(index, top[0], sender=top[1])
 
@@ -384,7 +391,7 @@ def ranked(peaks: Sequence[Peak], rank: int) -> Peak | None:
     """Return the peak of the `rank`-th greatest episode. An episode counts once, even if three blocks have a
     peak of it.
 
-    With fewer episodes than `rank` the least peak is returned; without any peak, None.
+    If there are fewer episodes, the least peak is returned; None if there is no peak at all.
     """
     taken: list[Peak] = []
     for peak in sorted(peaks, key=lambda one: one.need, reverse=True):

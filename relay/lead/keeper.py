@@ -1,20 +1,20 @@
-"""Lead keeper: the lead D and shift S of a room, and when they change.
+"""Lead keeper: holds the lead D and the shift S of a room, and decides when they change.
 
 Pure. Instants are session timetags, durations ticks.
 
-D follows the need of events. It rises at once, since nobody hears D while S is 0. It falls only after a
+D follows the time that events need. D rises at once, since nobody hears D while S is 0. D falls only after a
 shorter D has sufficed for a while.
 
-S is audible, so it is as small as possible: all but one ordinary note in a thousand keep their own time. It
-rises in one step if many notes would be moved otherwise, else by a ramp. It falls by a ramp, or at once if
-nobody plays.
+S is audible, so it is as small as possible: all but one ordinary note in a thousand keep their own time. If
+too small an S would move many notes, it rises in one step, else by a ramp. It falls by a ramp; if nobody
+plays, it falls at once.
 
-Every change begins CHANGE_AHEAD in the future, so that bridges learn of it in time. Only a rise of D while
-nobody plays begins at once, so that the next notes have it. A change of S concerns only timetags after the
-last one judged.
+A change begins CHANGE_AHEAD in the future, so that bridges learn of it in time. A rise of D while nobody
+plays begins at once instead, so that the next notes have it. A change of S applies to timetags after the last
+one judged.
 
-After a change of S the next one waits for SETTLE. If S rose, D meanwhile rises only as far as it moves hardly
-any note or, if that is more, as far as the plain paths need.
+After a change of S the next change waits for SETTLE. Until then, after a rise of S, D rises only a little: as
+far as it moves hardly any note, or as far as nearly every event needs.
 
 Invariants, with an instant of emission a and a timetag tau: 0 <= S <= D at every instant; a + D(a) and tau +
 S(tau) never decrease.
@@ -34,11 +34,12 @@ LEAD_MAX = ticks(1.0)
 STEP_S = 0.005
 """Leads are whole multiples of this, s."""
 RESERVE = ticks(0.005)
-"""A change goes beyond the need by this, so that the next slightly worse moment needs no other change."""
+"""A new lead exceeds the measured need by this. Then a slightly worse moment needs no further change."""
 LOWER_BY = ticks(0.010)
 LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
-"""How long a shorter lead must have sufficed before the lead falls. The same goes for the shift."""
+"""How long a shorter lead must have sufficed before the lead falls. The shift waits as long before it
+falls."""
 LOWER_AFTER_YOUNG, YOUNG_S = ticks(20.0), 60
 """LOWER_AFTER_YOUNG replaces LOWER_AFTER for the shift of a room with fewer than YOUNG_S seconds of music.
 There an accident looks like a property of the network. Its effect must be gone within the next minute, ramp
@@ -54,32 +55,34 @@ hour, and a minute without it would lower the lead again. If three members play 
 lead falls only after 10,000 events.
 """
 FEW_EVENTS = 3_000
-"""With fewer events than this in ten minutes, the greatest need decides when the lead may fall. It is not
-left out as an accident, since among 10,000 events others would need as much."""
+"""With fewer events than this in ten minutes, the greatest need decides how far the lead may fall. It isn't
+left out as an accident: among 10,000 events others would need as much."""
 GRAIN = ticks(0.001)
 """Tolerance of comparisons, since a millisecond is no whole number of ticks."""
 SHIFT_STEP_S = 0.020
-"""Shifts are whole multiples of this (s). Each rise of the shift is an audible jump. So it is better to raise
-it slightly too far now than to raise it again a minute later."""
+"""Shifts are whole multiples of this, s. Each rise of the shift is an audible jump. One rise that is slightly
+too large is better than two rises within a minute."""
 ROUNDING = 1e-6
-"""Tolerance when a duration is rounded to steps, in steps. A millisecond is no whole number of ticks."""
+"""Tolerance when a duration is rounded to whole steps, as a share of a step. It is needed because a
+millisecond is no whole number of ticks."""
 RAMP = 0.02
-"""By how much the tempo differs while the shift ramps, as a ratio. Nobody hears that as another speed."""
+"""By how much the tempo changes while the shift ramps up or down, as a ratio. Nobody hears a change as small
+as this."""
 MOVED_SHARE = 0.01
-"""Share of notes (0 to 1). If more notes than this would be moved, one step of the shift is better than a
-ramp."""
+"""A share of notes (0 to 1). If more notes would be moved with the present shift, the shift rises in one step
+instead of by a ramp."""
 CHANGE_AHEAD = ticks(1.0)
 FALL_SETTLE = ticks(2.0)
-"""Least time between the end of a fall of the lead and its next change. Events that were emitted during the
-fall and are judged only now must find the same fall. Events that are judged even later are re-timed under any
-lead."""
+"""Least time between the end of a fall of the lead and the next change of the lead. Events that were emitted
+during the fall may be judged in this time, and must still find that fall. Events that are judged even later
+are re-timed under any lead."""
 SETTLE = ticks(10.0)
-"""Time between two changes of S, ticks. The earlier value of S is kept for this time too. Events that are
-judged even later are re-timed under any value."""
+"""Time between two changes of S, ticks. The earlier value of S is kept for this time too. Events of the
+earlier time that are judged even later are re-timed under any value."""
 
 
 class Safety(Enum):
-    """How safe a room plays: which of the worst moments of ten minutes its lead must cover."""
+    """How safe a room's lead is: how many of the worst moments of ten minutes it may leave out."""
 
     QUICK = "quick"
     BALANCED = "balanced"
@@ -89,8 +92,9 @@ class Safety(Enum):
         """Return which of the greatest needs the lead must cover: 1 for the greatest, 2 for the next, and so
         on.
 
-        blocks: number of blocks with a need. At 60 events a second, about one event in 10,000 needs more than
-        the third greatest of sixty blocks. Rank 1 is never used, since one episode is an accident.
+        blocks: number of blocks of ten seconds in which a need was measured. At 60 events a second, about one
+        event in 10,000 needs more than the third greatest of sixty blocks. Rank 1 is never returned, since a
+        single great need is an accident.
         """
         if self is Safety.SAFE:
             return 2
@@ -99,12 +103,11 @@ class Safety(Enum):
         return 3 if blocks >= YOUNG_BLOCKS else 2
 
     def settled_rank(self, blocks: int, events: int) -> int:
-        """Return the rank of the need below which the lead doesn't fall while nobody hears it. Ranks are
-        those of `rank`.
+        """Return the rank (as for `rank`) of the need below which the lead doesn't fall while S = 0.
 
-        At most one episode is left out. None is left out if ten minutes have few events, or if the room is
-        safe. A quick room falls by the same rank as it rises. blocks: as for `rank`. events: number of events
-        in the kept blocks, which are ten minutes.
+        The result is 2, so that one accident is left out. It is 1 if ten minutes have fewer than FEW_EVENTS
+        events, or if the room is safe. In a quick room it is the result of `rank`. blocks: as for `rank`.
+        events: number of events in the last ten minutes.
         """
         return (
             self.rank(blocks)
@@ -116,17 +119,17 @@ class Safety(Enum):
 
     @property
     def lead_min(self) -> int:
-        """The shortest lead that a room chooses, ticks.
+        """The shortest lead that tuning chooses, ticks.
 
-        Nobody hears whether a lead is 0.15 s or less, since neither moves an ordinary note (tried with Sonic
-        Pi 3.2 and 4.5). The part of a lead that the network doesn't need helps hosts that stand still. A
-        quick room prefers a shorter schedule-ahead; a safe room wants more.
+        Nobody hears a difference between a lead of 0.15 s and a shorter one: neither moves an ordinary note
+        (tried with Sonic Pi 3.2 and 4.5). What the network doesn't need of it helps a host that stands still
+        for a moment. A quick room has less, so that its schedule-ahead can be shorter. A safe room has more.
         """
         return {"quick": ticks(0.040), "balanced": ticks(0.150), "safe": ticks(0.250)}[self.value]
 
     @property
     def reserve(self) -> float:
-        """Factor by which the measured need of events is multiplied."""
+        """Factor by which the measured need of events is multiplied to get the lead."""
         return 1.2 if self is Safety.SAFE else 1.0
 
 
@@ -135,7 +138,7 @@ YOUNG_BLOCKS = 30
 
 @dataclass(frozen=True, slots=True)
 class LeadPolicy:
-    """The settings of a relay for its rooms' leads.
+    """The settings of a relay for its rooms' leads and shifts.
 
     lead, shift: fixed values, ticks; None: tuned automatically. lead_max: longest lead that tuning chooses,
     ticks. Raises LocalError if the shift exceeds the lead.
@@ -155,7 +158,7 @@ class LeadPolicy:
         return max(self.lead_max, self.lead or 0)
 
     def first(self) -> Timing:
-        """Return the timing of a new room."""
+        """Return the lead and shift of a new room."""
         shift = self.shift or 0
         if self.lead is not None:
             return Timing(self.lead, shift)
@@ -167,9 +170,9 @@ class Demand:
     """The leads that a room needs for various reasons, in ticks.
 
     need: for its events, release advance included; None before there is data. path: for members that have
-    hardly played, by their plain paths. usual: for nearly every event, whoever plays. settled: the least
-    value to which the lead may fall, at least `need`; None: `need` itself. events: number of events with data
-    so far.
+    hardly played, by the delays of their heartbeats. usual: for nearly every event of any member. settled:
+    the least value to which the lead may fall, at least `need`; None: `need` itself. events: number of events
+    measured so far.
     """
 
     need: int | None
@@ -180,7 +183,7 @@ class Demand:
 
 
 class LeadKeeper:
-    """Keeps the lead and shift of one room."""
+    """Holds the lead and the shift of one room, and changes them by `tune`."""
 
     def __init__(self, policy: LeadPolicy) -> None:
         self.policy = policy
@@ -195,16 +198,16 @@ class LeadKeeper:
         self._less_shift_need = 0
 
     def ease(self) -> None:
-        """Note that the room no longer waits for some member. The reason for the present lead may be gone for
-        good, so the lead may fall sooner."""
+        """Let the lead fall sooner. Called when the room stops waiting for some member, because that member
+        may be the reason for the present lead."""
         self._eased = True
 
     def tune(self, demand: Demand, notes: Headrooms, now: int, *, silent: bool) -> bool:
-        """Adjust lead and shift to what the room needs. Return whether either changed. Call it about once a
-        second.
+        """Adjust lead and shift to what the room needs. Return whether either changed. Must be called about
+        once a second.
 
         notes: how far ahead of their timetags the room's notes are emitted. now: session ticks. silent:
-        nobody has played for a while and nothing is due.
+        whether nobody has played for a while and nothing is due.
         """
         before = self.timing
         needed = self.policy.lead
@@ -266,11 +269,12 @@ class LeadKeeper:
                     self._set_lead(less, now, lead - less)
 
     def _is_heard(self, now: int) -> bool:
-        """Return whether S is tuned and above 0. All music is then delayed because of the lead."""
+        """Return whether S is tuned and above 0. If so, the lead is audible: all music is delayed because of
+        it."""
         return self.policy.shift is None and max(self.timing.shift, self.timing.shift_at(now)) > 0
 
     def _events_to_lower(self, demand: Demand, now: int) -> int:
-        """Return for how many events a shorter lead must have been long enough before the lead falls."""
+        """Return for how many events a shorter lead must have sufficed before the lead falls."""
         if self._eased or demand.need is None or self.policy.safety is Safety.QUICK:
             return 0
         return LOWER_EVENTS if self._learnt_at is None or now < self._learnt_at else LOWER_EVENTS_LATER
@@ -283,10 +287,10 @@ class LeadKeeper:
         return min(wanted, policy.lead_max, policy.lead_max if limit is None else limit)
 
     def _limit(self, notes: Headrooms) -> int | None:
-        """Return the longest lead to choose while the shift is fixed. None if the shift is tuned, or before
-        there are enough notes.
+        """Return the longest lead to choose while the shift is fixed. A longer lead would move notes, since
+        the shift can't rise.
 
-        A longer lead would move notes, since the shift can't rise.
+        None if the shift is tuned, or before enough notes were measured.
         """
         low = notes.low()
         if self.policy.shift is None or low is None:
@@ -294,10 +298,10 @@ class LeadKeeper:
         return max(_round_down(self.policy.shift + low + GRAIN - RESERVE, STEP_S), LEAD_START)
 
     def _most_unmoved(self, notes: Headrooms, now: int) -> int | None:
-        """Return the longest lead that moves no ordinary note. None if the lead needn't be shortened to that.
+        """Return the longest lead that moves no ordinary note.
 
-        It must be if the shift is fixed, or tuned and still 0. The result is also None before there are
-        enough notes.
+        None if the shift is tuned and above 0, since the lead may then be longer. None also before enough
+        notes were measured.
         """
         low = notes.low()
         if low is None or self._is_heard(now):
@@ -305,7 +309,7 @@ class LeadKeeper:
         return low if self.policy.shift is None else max(self.policy.shift + low, LEAD_START)
 
     def _with_reserve(self, wanted: int, notes: Headrooms) -> int:
-        """Return a lead slightly longer than `wanted`, as far as that moves no note."""
+        """Return a lead longer than `wanted` by RESERVE, or by less if RESERVE would move notes."""
         low = notes.low()
         if low is None:
             return wanted
@@ -317,10 +321,10 @@ class LeadKeeper:
     def _reach(self, wanted: int, demand: Demand, notes: Headrooms, now: int) -> int:
         """Return how far the lead may rise now: as a rule to the longest lead allowed.
 
-        Soon after a rise of S, the limit is the longest lead that moves no note or, if that is more, the need
-        of nearly every event. For moving all notes is worse than ten seconds in which a few events are late.
-        If most events would be late, moving all alike is better. There is no such limit if hardly any note
-        would be moved, or if S is falling.
+        Soon after a rise of S the limit is lower: the longest lead that moves no note, or the need of nearly
+        every event if that is more. The reason: moving all notes is worse than ten seconds in which a few
+        events are late. If most events would be late, moving all notes is better. The lower limit doesn't
+        apply if hardly any note would be moved.
         """
         low, was = notes.low(), _still(self.timing.shift_was, now)
         if low is None or was is None or was.value > self.timing.shift:
@@ -331,7 +335,7 @@ class LeadKeeper:
         return max(_round_down(shift + low, STEP_S), _round_up(demand.usual, STEP_S), LEAD_START)
 
     def _shift_was_over(self, lead: int, now: int) -> bool:
-        """Return whether S was greater than this lead so recently that the old S must still be published."""
+        """Return whether S exceeded this lead so recently that bridges must still be sent the old S."""
         was = _still(self.timing.shift_was, now)
         return was is not None and was.value > lead
 
@@ -370,13 +374,12 @@ class LeadKeeper:
 
 
 def _still(ramp: Ramp | None, now: int) -> Ramp | None:
-    """Return the earlier course of a lead or shift. None if there is none, or if no event of that time can
-    come any more."""
+    """Return the ramp of an earlier lead or shift; None if no event of that time can come any more."""
     return ramp if ramp is not None and now < ramp.until + SETTLE else None
 
 
 def _worth_it(less: int, than: int) -> bool:
-    """Return whether `less` is so much shorter than `than` that a fall is worth it."""
+    """Return whether a fall of the lead from `than` to `less` (ticks) is large enough to be made."""
     return less < than - max(LOWER_BY, round(LOWER_BY_SHARE * than))
 
 

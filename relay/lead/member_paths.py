@@ -1,11 +1,9 @@
-"""Member paths: the usual delays of a member's path, by its heartbeats and its bridge's reports. Accidents
-don't count.
+"""Member paths: the usual delays of each member's path, measured by heartbeats and by its bridge's reports.
 
-Pure. Instants are session timetags, durations ticks. Each figure is kept second by second of arrival, and the
-median of the last SECONDS seconds with data counts. So a disturbance that lasts less than half of them moves
-no figure, and a path that has become longer for good is believed after 15 s. All that a network delivers at
-once after a standstill falls into one second, however long the standstill. So even a young room isn't misled.
-Bounds: SECONDS seconds, BEATS_KEPT heartbeats.
+Pure. Instants are session timetags, durations ticks. Each figure has one value for each second. The median
+over the last SECONDS seconds with data counts. So a disturbance shorter than 15 s changes no figure, and a
+path that has become longer for good counts after 15 s. What a network delivers at once after a standstill all
+falls into one second, so it misleads no figure. Bounds: SECONDS seconds, BEATS_KEPT heartbeats.
 """
 
 from bisect import insort
@@ -19,11 +17,11 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 SECONDS = 30
 BEATS_KEPT = 256
 WAY_GUESS = ticks(0.005)
-"""Assumed delay of a direction without data, ticks."""
+"""The delay that is assumed while none was measured in a direction, ticks."""
 
 
 class Steady:
-    """The median of a figure over the last SECONDS seconds with data."""
+    """The median of one figure over the last SECONDS seconds with data."""
 
     __slots__ = ("_said", "_second")
 
@@ -32,7 +30,7 @@ class Steady:
         self._said: deque[int] = deque(maxlen=SECONDS)
 
     def say(self, value: int, now: int) -> None:
-        """Note a value (ticks) at session time `now`. If one second has several values, the last one
+        """Record a value (ticks) at session time `now`. Of several values in one second only the last
         counts."""
         second = now // TICKS_PER_S
         if second == self._second:
@@ -47,11 +45,11 @@ class Steady:
 
 @dataclass(slots=True)
 class Ways:
-    """The figures of one member's path, in ticks.
+    """The usual delays of one member's path, in ticks.
 
-    up_p50: median delay of the heartbeats that come to the relay in a second. up_p90: their 90th percentile.
-    down_p50: median delay of heartbeats from the relay, as the bridge reports it. down_p99: their 99th
-    percentile. uncertain: how far the member's clock may be off, beyond the error that these delays already
+    up_p50, up_p90: median and 90th percentile of the delays of heartbeats to the relay in one second.
+    down_p50, down_p99: median and 99th percentile of the delays of heartbeats from the relay, as the bridge
+    reports them. uncertain: how far the member's clock may be off, beyond the error that these delays already
     contain.
     """
 
@@ -67,7 +65,8 @@ class Ways:
     """Uplink delays of the present second's heartbeats, ascending."""
 
     def beat(self, way: int, now: int) -> None:
-        """Note the uplink delay of a heartbeat; it is < 0 if the clocks are off. now: session ticks."""
+        """Record the uplink delay `way` of a heartbeat, ticks; < 0 if the clocks are off. now: session
+        ticks."""
         second = now // TICKS_PER_S
         if second != self._second:
             self._second = second
@@ -79,7 +78,7 @@ class Ways:
         self.up_p90.say(_share(self._lately, 0.9), now)
 
     def report(self, report: Report, now: int) -> None:
-        """Note the delays and the clock bound of a bridge's report. now: session ticks."""
+        """Record the delays and the clock's error bound from a bridge's report. now: session ticks."""
         rtt = ticks(report.rtt_ms / 1e3)
         self.down_p50.say(ticks(report.down_p50_ms / 1e3), now)
         self.down_p99.say(ticks(report.down_p99_ms / 1e3), now)

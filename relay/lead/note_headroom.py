@@ -1,13 +1,14 @@
-"""Note headroom: how far ahead of their timetags a room's notes have been emitted lately.
+"""Note headroom: how far ahead of their timetags the room's notes were emitted in the last ten minutes of
+music.
 
-Pure. Instants are session timetags, durations ticks. A note with headroom h = timetag - emission is moved by
-the lead D unless D - h <= shift. (The floor moves no further notes: a sender's untimed events before a note
-were emitted before it.) Notes with less headroom than ORDINARY are late by design (use_real_time) and don't
-count.
+Pure. Instants are session timetags, durations ticks. The headroom of a note is its timetag less its emission.
+The lead D moves a note with headroom h if D - h exceeds the shift. (The floor moves no further notes: a
+sender's untimed events before a note were emitted before it.) Notes with less headroom than ORDINARY are late
+by design (use_real_time) and don't count.
 
-An accident doesn't count either: a host that stood still catches up with many notes of little headroom. So
-the EPISODE_S consecutive seconds that hold most of the notes with little headroom are left out. In a young
-room that is at most half of its seconds.
+An accident is left out too: a host that stood still catches up with many notes of little headroom. So the
+EPISODE_S consecutive seconds that hold most of the notes with little headroom don't count. In a young room at
+most half of the seconds are left out.
 
 Notes are kept only as counts, by BIN of headroom and by second. Bound: BLOCKS_KEPT blocks of length BLOCK,
 and BINS bins.
@@ -23,15 +24,14 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 ORDINARY = ticks(0.050)
 BIN = ticks(0.005)
 BINS = 400
-"""Number of bins, for up to two seconds of headroom. Notes with more headroom are counted in one bin above
-these."""
+"""Number of bins, for headrooms up to two seconds. Notes with more headroom are counted in one further
+bin."""
 ODD_NOTES = 2
-"""How many moved notes are tolerated in a room that has hardly played, since the first notes of a run come
-late."""
+"""How many moved notes are tolerated in a room that has hardly played. The first notes of a run come late."""
 MOVED_SHARE = 0.001
 EPISODE_S = 15
-"""How long the effects of one accident can last, s. It begins within ten seconds, at any number of hosts, and
-lasts five."""
+"""How long the effects of one accident last at most, s. It begins within ten seconds at all hosts that it
+concerns, and lasts five."""
 
 
 class Headrooms:
@@ -50,7 +50,7 @@ class Headrooms:
         self._low_is_known = False
 
     def judged(self, event: Stamped, now: int) -> None:
-        """Note an event that was judged. now: session ticks."""
+        """Record the headroom of an event that was judged. now: session ticks."""
         self.last_emitted = max(self.last_emitted, min(event.emitted, now))
         if event.kind is not Kind.TIMED or event.timetag is None:
             return
@@ -71,18 +71,19 @@ class Headrooms:
 
     @property
     def seconds(self) -> int:
-        """The number of seconds that had notes."""
+        """The number of seconds in which notes were judged."""
         return sum(map(len, self._blocks.values()))
 
     def low(self) -> int | None:
-        """Return the headroom (ticks) that all but one note in a thousand have. An accident is left out. None
+        """Return the headroom (ticks) that all but one note in a thousand have, an accident left out. None
         before there are enough notes."""
         if not self._low_is_known:
             self._low, self._low_is_known = self._find_low(), True
         return self._low
 
     def share_below(self, headroom: int) -> float:
-        """Return the share (0 to 1) of notes with less than `headroom` ticks. An accident is left out."""
+        """Return the share (0 to 1) of notes with less headroom than `headroom` ticks, an accident left
+        out."""
         below: Counter[int] = Counter()
         for chosen, by_second in self._bins.items():
             if chosen * BIN < headroom:
@@ -104,7 +105,8 @@ class Headrooms:
         return None
 
     def _episode(self, below: Mapping[int, int]) -> tuple[int, int, int]:
-        """Find the stretch of seconds, as long as an accident, that holds most of these notes.
+        """Find the EPISODE_S consecutive seconds that hold most of these notes. In a young room the stretch
+        is shorter: half of the seconds with notes.
 
         below: number of notes by second. Returns (number of notes in the stretch, its first second, its last
         second).

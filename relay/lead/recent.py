@@ -1,7 +1,7 @@
 """The most recent values of a figure, and their quantiles.
 
-Pure. The values lie in an array of floats, since a relay keeps a million of them and Python's garbage
-collector doesn't look into arrays. A float is exact for whole ticks up to 24 days.
+Pure. The values lie in an array of floats. A relay keeps a million of them, and Python's garbage collector
+doesn't look into arrays. A float is exact for whole ticks up to 24 days.
 """
 
 from array import array
@@ -30,8 +30,8 @@ class Recent:
             del self._kept[: -self._size]
 
     def at_share(self, share: float) -> float | None:
-        """Return the value at a share (0 to 1) of the ascending values, as `relay.wire.quantile` defines it;
-        None if there are no values."""
+        """Return the value at a share (0 to 1) of the values in ascending order; None if there are no values.
+        Definition: `relay.wire.quantile`."""
         figures = self._kept[-self._size :]
         if not figures:
             return None

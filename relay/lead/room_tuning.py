@@ -1,14 +1,15 @@
-"""Room tuning: lead, shift and horizon of a room, derived from its events and paths.
+"""Room tuning: computes lead, shift and horizon of a room from the delays of its events and paths.
 
-Pure. Instants are session timetags, durations ticks. The plain delay of a path is that of its heartbeats,
-which nothing repairs.
+Pure. Instants are session timetags, durations ticks. The plain delay of a path is the delay of its
+heartbeats, which are never repaired.
 
-The horizon H is the least time from a verdict to its due. It is the time that the slowest member needs to get
-an event after its verdict, for all but one event in ten, repair included. Time that only repair needs counts
-only as far as the lead has room for it beside the uplink delay. The rest of the lead is for the uplink.
+The horizon H is the least time from a verdict to its due. H is the time in which nine of ten events reach the
+slowest member after the verdict, repair included. Time that only repair needs counts as far as the lead has
+room for it beside the uplink delay. The rest of the lead is for the uplink.
 
-The room doesn't wait for a member whose plain path there and back exceeds the longest lead, neither as sender
-nor as receiver. The member gets a message. So does a member whose events repeatedly exceed the longest lead.
+The room doesn't wait for a member whose plain path there and back exceeds the longest lead: its delays count
+neither as sender nor as receiver. Such a member gets a notice. So does a member whose events repeatedly
+exceed the longest lead.
 """
 
 from collections.abc import Sequence
@@ -23,47 +24,49 @@ from relay.wire.timetag import ms, ticks
 
 TUNE_EVERY = ticks(1.0)
 BLOCKS_MIN = 3
-"""Number of blocks with events: half a minute of music. With fewer, the plain paths are the better guess."""
+"""Least number of blocks with events (half a minute of music) from which delays of events decide. With fewer
+blocks the plain delays of the paths are the better guess."""
 H_MARGIN = ticks(0.010)
 H_MIN = ticks(0.020)
 H_SLACK = ticks(0.010)
-"""The lead must exceed H by this, or every event would be re-timed."""
+"""The lead must exceed H by at least this. Otherwise every event would be re-timed."""
 H_GRAIN = ticks(0.010)
-"""H rises at once, but falls only by more than this, to publish fewer changes."""
+"""H falls only by more than this, so that fewer changes are published. It rises by any amount."""
 DOWN_BLOCKS = 12
-"""How many of the last blocks decide on H: two minutes. A downlink that has become longer is believed once
-three blocks show it."""
+"""How many of the last blocks decide on H: two minutes. A downlink that has become longer raises H once three
+blocks show it."""
 REPAIR_MIN = ticks(0.045)
-"""Least time that the repair of a loss takes: the gap is noticed, asked for 5 ms later, and the event is sent
-again."""
+"""Least time that the repair of a loss takes. The gap is noticed, the event is asked for 5 ms later, and it
+is sent again."""
 REPAIR_PER_RTT = 1.2
 REPAIRS = 2
-"""How many repairs of one event the first lead allows for. An event may be lost on both hops, or twice on
-one."""
+"""How many repairs of one event the first lead allows for. An event may be lost on both hops, or twice on one
+hop."""
 UNMOVED = ticks(0.450)
 """A lead that moves no ordinary note. Sonic Pi emits notes 0.5 s ahead, less the time that it computes. That
 leaves about 0.48 s, seldom less than 0.46 s."""
 UNCERTAIN_MAX = ticks(0.050)
 ADVANCE_MAX = ticks(0.400)
-"""The greatest release advance that counts. No sound driver needs more, so a member can't make the room wait
-by claiming more."""
+"""The greatest release advance that counts. No sound driver needs more. So a member that claims more doesn't
+make the room wait."""
 SILENT_AFTER = ticks(2.0)
 BEYOND_BLOCKS = 3
-"""A member gets a message if, in ten minutes, it delayed events beyond the longest lead in this many
-blocks."""
+"""A member gets a notice if it delayed events beyond the longest lead in at least this many blocks of the
+last ten minutes."""
 TELL_EVERY = ticks(600.0)
 BACK_AT_SHARE = 0.9
-"""Share of the longest lead. The room waits again for a member that was too far away once its plain path is
-below this share."""
+"""Share of the longest lead (0 to 1). The room waits again for a member that was too far away once the plain
+delay of its path is below this share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The state of a member's path. All durations are ticks. Delays are those of heartbeats, which nothing
-    repairs.
+    """The state of a member's path. Durations are ticks. Delays are those of heartbeats, which are never
+    repaired.
 
-    advance: the member's release advance. lossy: frames are lost now and then, so the path needs repair.
-    uncertain: how far the member's clock may be off, beyond the error that the delays contain.
+    advance: the member's release advance. up_, down_: percentiles of the delay to and from the relay. lossy:
+    whether frames are lost now and then, so that the path needs repair. uncertain: how far the member's clock
+    may be off, beyond the error that the delays contain.
     """
 
     slot: int
@@ -79,15 +82,15 @@ class Path:
 
 @dataclass(slots=True)
 class Tuned:
-    """The result of tuning. changed: lead, shift or horizon changed, so the members must be told. words: by
-    slot, the messages for some members."""
+    """The result of tuning. changed: whether lead, shift or horizon changed, so that the members must be sent
+    the new values. words: by slot, notices to members."""
 
     changed: bool = False
     words: dict[int, str] = field(default_factory=dict)
 
 
 class RoomTuning:
-    """The lead, shift and horizon of one room, adjusted to its events' needs."""
+    """Adjusts the lead, shift and horizon of one room to the needs of its events."""
 
     def __init__(self, policy: LeadPolicy) -> None:
         self.keeper = LeadKeeper(policy)
@@ -95,7 +98,7 @@ class RoomTuning:
         self.headrooms = Headrooms()
         self.horizon = H_MIN
         self.why: Peak | None = None
-        """The peak that determines the lead; None before there is data."""
+        """The measured need that decides the lead; None before there is enough data."""
         self._tuned_at = 0
         self._told_at: dict[int, int] = {}
         self._waited: set[int] = set()
@@ -103,7 +106,7 @@ class RoomTuning:
         """Slots of the members whose paths are so long that the room doesn't wait for them."""
 
     def verdict(self, stamped: Stamped, judged: Judged) -> None:
-        """Note an event and the verdict on it."""
+        """Record an event and its verdict."""
         if Flag.SILENCED not in judged.flags:
             self.needs.judged(judged)
             self.headrooms.judged(stamped, judged.judged)
@@ -115,10 +118,10 @@ class RoomTuning:
         self._too_far.discard(slot)
 
     def tune(self, paths: Sequence[Path], last_due: int, now: int) -> Tuned:
-        """Adjust lead, shift and horizon to the present members, at most once in TUNE_EVERY.
+        """Adjust lead, shift and horizon to the connected members, at most once in TUNE_EVERY.
 
-        paths: those of the present members. last_due: the latest due of any judged event, session ticks. now:
-        session ticks.
+        paths: those of the connected members. last_due: the latest due of any judged event, session ticks.
+        now: session ticks.
         """
         if not self.is_due(now):
             return Tuned()
@@ -138,7 +141,8 @@ class RoomTuning:
         return now >= self._tuned_at + TUNE_EVERY
 
     def set_horizon(self, paths: Sequence[Path], now: int) -> bool:
-        """Adjust the horizon H to the present members. Return whether it changed enough to be published."""
+        """Adjust the horizon H to the connected members. Return whether H changed. A small fall is left
+        out."""
         timing = self.keeper.timing
         lead = min(timing.lead, timing.lead_at(now))
         wanted = max(H_MIN, min(self._wanted_horizon(self._waited_for(paths), lead), lead - H_SLACK))
@@ -149,19 +153,18 @@ class RoomTuning:
         return changed
 
     def member_need(self, slot: int, advance: int) -> tuple[int, int]:
-        """Return (up, down): the times that events need on the member's path, in ticks; 0 if there is no
-        data.
+        """Return (up, down): how long events take on the member's path, in ticks; 0 if there is no data.
 
         up: for the member's own events, to the relay. down: for all events, from the relay to the member,
-        with its release advance. advance: that release advance, ticks.
+        plus its release advance. advance: that release advance, ticks.
         """
         up = self._ranked(self.needs.sender_peaks(slot))
         down = self._ranked(self.needs.down_peaks(slot))
         return (up.need if up else 0, down.need + min(advance, ADVANCE_MAX) if down else 0)
 
     def _waited_for(self, paths: Sequence[Path]) -> list[Path]:
-        """Return the members that the room waits for. The plain delay from any of them to the relay and on to
-        any other fits the longest lead."""
+        """Return the members that the room waits for. From any of them to any other, the plain delay by way
+        of the relay fits the longest lead."""
         waited = list(paths)
         while waited:
             up, down = max(waited, key=lambda path: path.up_p50), max(waited, key=_plain_down)
@@ -186,11 +189,11 @@ class RoomTuning:
         return Demand(need, self._plain(waited), min(usual, self._most), settled, self.needs.judged_count)
 
     def _plain(self, waited: Sequence[Path]) -> int:
-        """Return the lead (ticks) that members need who have hardly played, by their plain paths; 0 if there
-        are none.
+        """Return the lead (ticks) that members who have hardly played need by the plain delays of their
+        paths; 0 if there are no such members.
 
-        As long as too few events of the others have been measured too, time for repairs is added. It is for
-        two repairs as far as that moves no ordinary note, and for at least one if a path is lossy.
+        While too few events of all members have been measured, time for repairs is added. It is enough for
+        two repairs as far as that moves no ordinary note. If a path is lossy, it is enough for at least one.
         """
         starts = [path for path in waited if self.needs.blocks_of(path.slot) < BLOCKS_MIN]
         if not starts:
@@ -207,17 +210,17 @@ class RoomTuning:
         return max(certain, min(plain + REPAIRS * repair, unmoved))
 
     def _wanted_horizon(self, waited: Sequence[Path], lead: int) -> int:
-        """Return the horizon that these members want: the time (ticks) that an event needs from its verdict
-        until all of them have it.
+        """Return the horizon that these members want: the time (ticks) from the verdict on an event until all
+        of them have it.
 
-        The plain delay counts in full. Time beyond it counts only as far as `lead` has room for it beside the
-        uplink need.
+        The plain delay counts in full. Time beyond the plain delay counts only as far as `lead` has room for
+        it beside the uplink need.
         """
         room = lead - self._up(waited)
         return max((max(_plain_down(path), min(self._tail(path), room)) for path in waited), default=0)
 
     def _up(self, waited: Sequence[Path], rank: int | None = None) -> int:
-        """Return the time (ticks) that events need to the relay, whichever member sends them.
+        """Return the time (ticks) in which events reach the relay, whichever of these members sends them.
 
         rank: which of the greatest needs counts; None: the rank of the room's profile.
         """
@@ -226,12 +229,12 @@ class RoomTuning:
         return max(peak.need if peak else 0, max(map(self._plain_up, waited), default=0))
 
     def _plain_up(self, path: Path) -> int:
-        """Return the 90th percentile of heartbeats' uplink delay, or the median if the percentile exceeds the
-        longest time that the room waits."""
+        """Return the 90th percentile of the uplink delay of heartbeats. If it exceeds the longest time that
+        the room waits, return the median instead."""
         return path.up_p90 if path.up_p90 <= self._most else path.up_p50
 
     def _tail(self, path: Path) -> int:
-        """Return the horizon H (ticks) that this member needs for all but one event in ten."""
+        """Return the horizon (ticks) with which nine of ten events reach this member in time."""
         tails = sorted(self.needs.down_tails(path.slot, DOWN_BLOCKS))
         down = tails[int(0.75 * len(tails))] if len(tails) >= BLOCKS_MIN else path.down_p99
         return down + _advance(path) + H_MARGIN
@@ -258,7 +261,8 @@ class RoomTuning:
 
 
 def beyond_words(most: int, plain: int | None, events: int) -> str:
-    """Return the message that tells a member why the room doesn't wait for it or for some of its events.
+    """Return the notice to a member for which the room doesn't wait, or for some of whose events it doesn't
+    wait.
 
     most: the longest time that the room waits, ticks. plain: the plain delay of the member's path there and
     back, ticks, if that is the reason; else None. events: how many events took longer than `most`.
