@@ -1,5 +1,8 @@
-"""What all tests share: those that need netlab are skipped where it can't work, and named at the end; no
-property depends on how fast the machine is, and nothing on how the tests were started."""
+"""Shared by all tests: settings for hypothesis, and the skipping of netlab tests where netlab can't work.
+
+Skipped netlab tests are listed at the end. No property test has a time limit, and Ctrl-C works however the
+tests were started.
+"""
 
 import signal
 
@@ -13,7 +16,7 @@ settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:
-    """A shell lets what it starts in the background ignore Ctrl-C, and so would all that the tests start."""
+    """Make Ctrl-C work in the tests' processes. A shell makes programs in the background ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -27,7 +30,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Print after everything else. Reports, unlike items, come back from pytest-xdist's workers too."""
+    """List the skipped netlab tests after all other output.
+
+    It uses reports since pytest-xdist's workers return reports but no items.
+    """
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return

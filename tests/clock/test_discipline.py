@@ -19,7 +19,10 @@ MS = 1_000_000
 def tell(
     clock: SessionClock, at_s: float, *, offset_s: float = 0.0, up_s: float = 1e-3, down_s: float = 1e-3
 ) -> Adjustment:
-    """Hand the clock an exchange sent at this second, by a session clock that is so far ahead."""
+    """Give the clock one exchange, sent at second `at_s` after the start; return what the clock did.
+
+    offset_s: how far the session clock is ahead. up_s, down_s: the two one-way delays.
+    """
     t1_ns = BOOTED_NS + round(at_s * NS_PER_S)
     t2 = EPOCH + ticks_from_ns(t1_ns - BOOTED_NS + round((up_s + offset_s) * NS_PER_S))
     t4_ns = t1_ns + round((up_s + down_s) * NS_PER_S)
@@ -27,7 +30,7 @@ def tell(
 
 
 def locked_clock(**path: float) -> SessionClock:
-    """A clock that has had a burst of 8 and two more seconds."""
+    """Return a clock that has had a burst of 8 exchanges within 0.2 s and then two more, one a second."""
     clock = SessionClock()
     for index in range(8):
         tell(clock, index * 0.025, **path)

@@ -20,7 +20,7 @@ MS = 1_000_000
 
 
 def sample(at_ns: int, *, offset_ns: int = 0, up_ns: int, down_ns: int) -> Sample:
-    """An exchange whose datagrams took so long, with the remote clock ahead by `offset_ns`."""
+    """Return an exchange with these one-way delays and a remote clock that is ahead by `offset_ns`."""
     return Sample(at_ns, at_ns + up_ns + down_ns, lower_ns=offset_ns - down_ns, upper_ns=offset_ns + up_ns)
 
 

@@ -1,4 +1,4 @@
-"""An hour of the clock in virtual time, on a path like that of a busy home line, at 50 ppm."""
+"""An hour of clock synchronisation in virtual time, over a busy home line, with clocks 50 ppm apart."""
 
 import pytest
 

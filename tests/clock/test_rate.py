@@ -9,7 +9,10 @@ from clock.rate import PRIOR_ERROR, RATE_MAX, Rate, RateFit, fit_line
 
 
 def fit(seconds: int, *, drift: float, up_s: float, down_s: float, seed: int = 1) -> RateFit:
-    """One exchange a second; the delays are 10 ms each way, and queues with these means."""
+    """Return a rate fit after one exchange a second.
+
+    Each delay is 10 ms and an exponentially distributed wait with mean up_s or down_s.
+    """
     result, random = RateFit(), Random(seed)
     for second in range(seconds):
         sent_ns = second * NS_PER_S

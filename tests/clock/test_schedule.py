@@ -19,7 +19,10 @@ START_NS = 77 * NS_PER_S
 
 
 def send_when_due(poller: Poller, count: int, *, answer: bool) -> list[int]:
-    """Return the local instants at which `count` requests left."""
+    """Send `count` requests, each when the poller says; return the local instants (ns) of sending.
+
+    answer: whether each request is answered.
+    """
     sent = []
     for _ in range(count):
         at_ns = poller.next_poll_local_ns

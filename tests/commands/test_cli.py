@@ -1,4 +1,4 @@
-"""Both commands as people meet them: help, errors in words, exit statuses, Ctrl-C. No real servers."""
+"""`jamrelay` and `jambridge` as a user meets them: help, errors, exit statuses, Ctrl-C. No real servers."""
 
 import json
 import re

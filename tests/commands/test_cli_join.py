@@ -1,4 +1,4 @@
-"""`jambridge join` as people meet it: errors in words, what it runs, Ctrl-C. No real servers."""
+"""`jambridge join` as a user meets it: error messages, the command it runs, Ctrl-C. No real servers."""
 
 import contextlib
 import json

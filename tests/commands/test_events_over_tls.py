@@ -1,6 +1,6 @@
-"""Events over TLS: the same sealed datagrams on a connection of their own, on a real relay on the loopback.
+"""Events over TLS: the same sealed datagrams on a TLS connection of their own, to a real relay on loopback.
 
-A time limit here is only how a hanging test fails.
+Time limits only end a test that hangs.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ async def relay(tmp_path: Path) -> AsyncIterator[RelayService]:
 
 
 class Guest:
-    """A member made by hand, its events over TLS or UDP."""
+    """A member of the room that is driven by a test. Its events go over TLS or UDP."""
 
     def __init__(self, relay: RelayService, pins: KnownRelays, *, carrier: Carrier) -> None:
         self.heard: asyncio.Queue[Received] = asyncio.Queue()
@@ -68,7 +68,7 @@ class Guest:
         self.opener = Opener(self.welcome.key_down, self.welcome.channel)
 
     async def hear_all(self) -> str:
-        """Return why we ended the connection, once it has ended."""
+        """Read the control connection until it ends; return the error with which it ended, or ""."""
         try:
             while await self.connection.hear() is not None:
                 pass
@@ -87,7 +87,10 @@ class Guest:
                     return frame
 
     async def now(self) -> int:
-        """Ask the relay for the time, by which it also learns where to answer."""
+        """Ask the relay for the time and return it (session ticks).
+
+        By this datagram the relay also learns where to send the guest's events.
+        """
         self.send(frames.Clock(client_request(1)))
         answer = await self.expect(frames.Clock)
         assert isinstance(answer, frames.Clock)

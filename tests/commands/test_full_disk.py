@@ -1,7 +1,7 @@
-"""A full disk under what only looks on: the music goes on as if nothing were wrong.
+"""The disk is full under the relay's event log: no note is lost, and the owner is warned once.
 
-Genuine relay and bridges over a bad network; a socket of the test sends what Sonic Pi would, and another
-takes what scsynth would be handed. What counts is that a note came, not when: the machine may be slow.
+Genuine relay and bridges over a bad network. Test sockets take Sonic Pi's and scsynth's place. The test
+checks that notes arrive and not when, since the machine may be slow.
 """
 
 import select
@@ -30,14 +30,15 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 def note(node: int) -> bytes:
-    """A note as Sonic Pi sends it."""
+    """Return a bundle with one note, as Sonic Pi sends it. Its timetag is AHEAD_S from now."""
     played = message("/s_new", "sonic-pi-beep", node, 0, 0)
     due = timetag_at(time.time_ns() + round(AHEAD_S * 1e9))
     return BUNDLE + due.to_bytes(8, "big") + len(played).to_bytes(4, "big") + played
 
 
 def notes_in(synth: socket.socket) -> set[int]:
-    """The notes that a bridge has handed to scsynth since the last time, by the number that Sonic Pi gave."""
+    """Receive all that a bridge has handed to scsynth and return the notes in it, by Sonic Pi's own node
+    ids."""
     found: set[int] = set()
     while select.select([synth], [], [], 0.0)[0]:
         for _, raw in walk(synth.recv(65_536)):

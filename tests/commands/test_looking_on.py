@@ -1,4 +1,4 @@
-"""Whoever looks on at a relay is told last of all: when a whole batch is kept, and sent to everybody."""
+"""A relay's event log gets verdicts only after their whole batch is stored and sent to all members."""
 
 import asyncio
 from collections.abc import Iterable
@@ -28,7 +28,8 @@ SETTINGS = RelaySettings(
 
 
 class Verdicts(list[tuple[str, Judged]]):
-    """Where verdicts are put; each time it is looked what could be sent and sent again by then."""
+    """A list for verdicts. On each addition it notes whether the new events were ready to send and to
+    repeat."""
 
     def __init__(self) -> None:
         super().__init__()

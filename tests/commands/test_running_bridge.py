@@ -1,6 +1,6 @@
-"""What a running bridge tells the player of the relay: why it isn't in the room, once, and that it is over.
+"""What a running bridge tells its player about the relay: why it isn't in the room, and when it is back.
 
-The genuine bridge process, its scsynth a socket that nobody reads; relays are genuine or play one by heart.
+The bridge process is genuine. Its scsynth is a socket; its relay is genuine or a scripted one.
 """
 
 import asyncio
@@ -194,7 +194,10 @@ def test_a_schedule_ahead_that_cannot_be_tuned_costs_no_note(
 
 
 def play(sonic_pi: socket.socket, joined: Bridge) -> None:
-    """Play notes until scsynth is handed one: what lies there before the bridge reads misses its time."""
+    """Send notes until one is handed to scsynth.
+
+    Several are needed: a note that waits in the socket before the bridge reads it misses its time.
+    """
     deadline_s = time.monotonic() + ENDS_S
     joined.synth.settimeout(0.05)
     for node in count(1001):

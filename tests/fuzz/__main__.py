@@ -1,4 +1,4 @@
-"""The long form of the fuzzing, with a progress display: see scripts/fuzz."""
+"""Command that fuzzes with many inputs and shows its progress; run by scripts/fuzz."""
 
 import click
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
@@ -34,7 +34,10 @@ def main(inputs: int, only: str | None, start: int) -> None:
 
 
 def run_all(inputs: int, start: int) -> None:
-    """Run every target its share."""
+    """Run every target with its share of the inputs.
+
+    inputs: how many in all. start: the number of each target's first input.
+    """
     columns = (
         SpinnerColumn(),
         *Progress.get_default_columns()[:2],

@@ -1,6 +1,6 @@
-"""Checks: what may reach a scsynth, written down a second time, apart from bridge.scsynth.remap.
+"""Checks of what a bridge hands to scsynth, written a second time and apart from bridge.scsynth.remap.
 
-Only the table's file and the numbers of docs/way-of-an-event.md are shared with what is checked.
+They share with the product only the file of the command table and the numbers of docs/way-of-an-event.md.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.worlds.places import ROOT
 NODE_BITS, BUFFERS, CONTROL_BUSES = 26, 4096, 512
 FIRST_BUS, BUSES, USED_BUSES = 128, 1120, 64 + 1024
 OUTPUTS = 1024
-"""Of a sound card, at most."""
+"""Most output channels that a sound card can have."""
 COUNT_MAX = 1024
 ALLOC_MAX = 1 << 26
 BUFGENS = {"sine1", "sine2", "sine3", "cheby", "normalize", "wnormalize", "env", "cantorFill"}
@@ -39,10 +39,10 @@ def table() -> dict[str, Any]:
 
 
 def check_to_synth(datagram: bytes, *, member: int, root: Path | None) -> None:
-    """Assert that a datagram for scsynth holds nothing but what `member`, or the bridge itself, may do.
+    """Assert that a datagram for scsynth does only what the bridge itself or `member` (a slot) is allowed to.
 
-    root: the folder that files of members may come from; None where the member is the local player, who may
-    also ask, record and read files at home.
+    root: the folder from which members' files may be loaded. None: the member is the local player, who may
+    also send queries, record, and read any file.
     """
     if datagram.startswith(b"#bundle\0"):
         (tag,) = struct.unpack_from(">Q", datagram, 8)
@@ -86,7 +86,7 @@ def _check_message(datagram: bytes, *, member: int, root: Path | None) -> None:
 
 
 def _is_of_the_bridge(address: str, args: list[Any]) -> bool:
-    """Tell whether a root group or a strip is made."""
+    """Return whether a message is one by which a bridge makes a root group or a strip."""
     if address == "/g_new":
         return len(args) == 3 and (args[0] in (1, 2) or args[0] & ((1 << NODE_BITS) - 1) == 0)
     return address == "/s_new" and 64 < args[1] < 96 and args[0] == "sonic-pi-basic_mixer"
@@ -95,7 +95,10 @@ def _is_of_the_bridge(address: str, args: list[Any]) -> bool:
 def check_command(
     address: str, tags: str, args: tuple[Any, ...], slot: int, *, root_too: bool = False, own: bool = False
 ) -> None:
-    """Assert that a mapped command names only what is the slot's, and nothing that scsynth chokes on."""
+    """Assert that a mapped message names only the slot's own ids, and nothing that harms scsynth.
+
+    root_too: the slot's root group may be named too. own: the slot is the local player's.
+    """
     entry = table()["commands"][address]
     assert entry["class"] == "rewrite", f"{address} is {entry['class']}"
     assert set(tags) <= set("ifs"), f"{address} ,{tags}"
@@ -162,7 +165,10 @@ def check_command(
 
 
 def _check_moves(address: str, named: list[Any], slot: int) -> None:
-    """Only into the member's own root group: a group within itself ends or hangs scsynth (measured)."""
+    """Assert that nodes are moved only into the member's own root group.
+
+    A group that is moved into itself ends or hangs scsynth (measured).
+    """
     root = slot << NODE_BITS
     if address == "/n_order":
         pairs = [(named[0], node) for node in named[1:]]
@@ -175,7 +181,10 @@ def _check_moves(address: str, named: list[Any], slot: int) -> None:
 
 
 def _roles(entry: dict[str, Any], tags: str, args: tuple[Any, ...]) -> list[str]:
-    """Return a role for every argument; fewer or more than there are show that it doesn't fit."""
+    """Return the roles of a message's arguments, in order.
+
+    If their number differs from that of the arguments, the message doesn't fit its entry in the table.
+    """
     found: list[str] = []
     for role in entry["args"]:
         if role.endswith("?") and len(found) == len(tags):
@@ -192,13 +201,14 @@ def _roles(entry: dict[str, Any], tags: str, args: tuple[Any, ...]) -> list[str]
 
 
 class _Numbers:
-    """Which numbers are a slot's."""
+    """Checks whether ids (nodes, buffers, buses) belong to one slot."""
 
     def __init__(self, slot: int, *, own: bool, known: bool) -> None:
         self._slot = slot
         self._own = own
         self._known = known
-        """False: a synthdef of the player's own, in which all but buses and buffers may mean anything."""
+        """False for a synthdef of the player's own, whose controls may mean anything but for buses and
+        buffers."""
 
     def node(self, value: Any, *, root: bool) -> None:
         assert isinstance(value, int), f"node {value!r}"

@@ -1,6 +1,6 @@
-"""The OSC walk, remap and unmap, guided by coverage: `scripts/fuzz --atheris [N]`.
+"""Fuzzing of the OSC walk, remap and unmap guided by code coverage: `scripts/fuzz --atheris [N]`.
 
-Needs atheris (`.venv/bin/pip install atheris`; Linux). Begins with the recorded datagrams.
+Needs atheris (`.venv/bin/pip install atheris`; Linux). The first inputs are the recorded datagrams.
 """
 
 import sys
@@ -12,7 +12,10 @@ MAX_BYTES = 800
 
 
 def main() -> None:
-    """Run as many inputs as the argument says; a failed check ends it with a traceback and the input."""
+    """Run as many inputs as the first argument says (default 100,000).
+
+    The first failed check ends the run with a traceback and the input.
+    """
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     try:
         import atheris

@@ -1,7 +1,7 @@
-"""Inputs: mutations of genuine traffic, each a pure function of its dice.
+"""Random inputs for fuzzing: mutations of genuine traffic, each a pure function of a seeded Random.
 
-The corpus is what Sonic Pi and scsynth said when it was recorded, and one ordinary message for every command
-of scsynth's table, so that every command is reached.
+They start from recorded messages of Sonic Pi and scsynth, and from one ordinary message for every command in
+the table of scsynth's commands.
 """
 
 import json
@@ -47,7 +47,7 @@ SAMPLE_OF_ROLE: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A message taken apart leniently, so that it can be put together wrongly."""
+    """The parts of an OSC message. They need not fit together, so that malformed messages can be built."""
 
     address: bytes
     tags: str
@@ -56,7 +56,7 @@ class Parsed:
 
 @cache
 def table() -> dict[str, Any]:
-    """Return the command table as it stands in its file."""
+    """Return the table of scsynth's commands, read directly from its file."""
     path = ROOT / "relay" / "wire" / "scsynth-commands.json"
     loaded: dict[str, Any] = json.loads(path.read_text())
     return loaded
@@ -64,7 +64,7 @@ def table() -> dict[str, Any]:
 
 @cache
 def recorded() -> tuple[bytes, ...]:
-    """Return every datagram of the recordings once, in a fixed order."""
+    """Return every different datagram of the recordings, in a fixed order."""
     paths = sorted([*VECTORS.glob("osc/*.jsonl"), *VECTORS.glob("traffic/*.jsonl")])
     rows = (json.loads(line) for path in paths for line in path.read_text().splitlines())
     return tuple(dict.fromkeys(bytes.fromhex(row["hex"]) for row in rows))
@@ -72,7 +72,11 @@ def recorded() -> tuple[bytes, ...]:
 
 @cache
 def ordinary() -> tuple[Parsed, ...]:
-    """Return the recorded messages, one of each shape, and one message for every command of the table."""
+    """Return the messages that are mutated: recorded ones and made-up ones.
+
+    Recorded: one for each combination of address, types and first string. Made up: one for every command of
+    the table, each listed three times so that it is drawn more often.
+    """
     shapes: dict[tuple[str, str, Any], Parsed] = {}
     for datagram in recorded():
         for _, message in walk(datagram):
@@ -96,7 +100,7 @@ def _string(data: bytes) -> bytes:
 
 
 def put_together(parsed: Parsed) -> bytes:
-    """Return the bytes of a message, right or wrong."""
+    """Return the bytes of a message, even if its parts don't fit together."""
     parts = [_string(parsed.address), _string(b"," + parsed.tags.encode("latin-1"))]
     for tag, value in zip(parsed.tags, parsed.args, strict=False):
         if tag in "i":
@@ -117,7 +121,7 @@ def put_together(parsed: Parsed) -> bytes:
 
 
 def mutate_message(dice: Random) -> bytes:
-    """Return an ordinary message with something about it changed."""
+    """Return an ordinary message with up to four random changes of its address, types or arguments."""
     parsed = dice.choice(ordinary())
     address, tags, args = parsed.address, list(parsed.tags), list(parsed.args)
     for _ in range(dice.choice((0, 1, 1, 2, 4))):
@@ -164,7 +168,7 @@ def _value(dice: Random, tag: str) -> Any:
 
 
 def wrap(dice: Random, message: bytes) -> bytes:
-    """Return a message in a bundle, or in several, rightly sized or not."""
+    """Return a message wrapped in one bundle or in nested ones. Some sizes in them are wrong."""
     elements = [message]
     if dice.random() < 0.2:
         elements += [mutate_message(dice) for _ in range(dice.choice((1, 2, 70)))]
@@ -181,7 +185,8 @@ def wrap(dice: Random, message: bytes) -> bytes:
 
 
 def mutate_bytes(dice: Random, data: bytes, other: bytes) -> bytes:
-    """Flip, set, cut, splice, insert or repeat something."""
+    """Return `data` with random bytes flipped, set, cut, inserted, repeated or replaced by part of
+    `other`."""
     out = bytearray(data)
     for _ in range(dice.choice((1, 1, 2, 5))):
         at = dice.randrange(len(out) + 1)
@@ -207,7 +212,7 @@ def mutate_bytes(dice: Random, data: bytes, other: bytes) -> bytes:
 
 
 def osc_input(dice: Random) -> bytes:
-    """Return one datagram as it might come to the tap."""
+    """Return one random datagram such as the tap might receive."""
     if dice.random() < 0.3:
         return mutate_bytes(dice, dice.choice(recorded()), dice.choice(recorded()))
     message = mutate_message(dice)
@@ -216,7 +221,7 @@ def osc_input(dice: Random) -> bytes:
 
 
 def frame_input(dice: Random) -> bytes:
-    """Return a plaintext of mutated frames."""
+    """Return one or more frames, as plaintext of a datagram. Most have mutated bytes."""
     parts = []
     for _ in range(dice.choice((1, 1, 2, 5))):
         number = dice.choice((0, 1, 2**31, 2**32 - 1))
@@ -252,7 +257,7 @@ def frame_input(dice: Random) -> bytes:
 
 @cache
 def control_corpus() -> tuple[Any, ...]:
-    """Return one of every control message as plain data."""
+    """Return an example of every control message, as plain dicts and lists."""
     member = control.Member(slot=1, name="ann", outs=2, ins=2, present=True)
     stats = MemberStats(slot=1, name="ann", present=True)
     room = RoomStats(
@@ -299,7 +304,7 @@ ODD: tuple[Any, ...] = (
 
 
 def control_input(dice: Random) -> bytes:
-    """Return a control message with odd values, odd keys, or odd bytes."""
+    """Return an encoded control message in which some values, keys or bytes are odd."""
     message = json_like(dice.choice(control_corpus()))
     for _ in range(dice.choice((0, 1, 1, 3))):
         if not message:
@@ -320,7 +325,7 @@ def control_input(dice: Random) -> bytes:
 
 
 def json_like(value: Any) -> Any:
-    """Return a copy that can be changed."""
+    """Return a copy of plain data in which all dicts and lists are new, so that it can be changed."""
     if isinstance(value, dict):
         return {key: json_like(inner) for key, inner in value.items()}
     return [json_like(inner) for inner in value] if isinstance(value, list) else value

@@ -1,7 +1,7 @@
-"""Targets: what must hold for every input. Long form: `scripts/fuzz`.
+"""Fuzz targets: functions that make an input and check what must hold for every input.
 
-An input is a pure function of (target, number), so a failure names both and is replayed alone:
-`scripts/fuzz --only TARGET:NUMBER`.
+An input depends on nothing but the target's name and a number. A failure names both, and `scripts/fuzz --only
+TARGET:NUMBER` repeats it. The long run is `scripts/fuzz`.
 """
 
 import atexit
@@ -48,11 +48,14 @@ ORIGINS = (Origin(1), Origin(3, 2, 2), Origin(17, 64, 0), Origin(31, 0, 16))
 
 
 class FuzzError(AssertionError):
-    """Something held not; the text names the input and what it was."""
+    """A check failed. The text holds the input and the error."""
 
 
 def reference(datagram: bytes) -> list[tuple[str, list[Any]]]:
-    """Return what python-osc makes of a datagram, flattened; arrays keep their brackets."""
+    """Return (address, arguments) of a datagram's messages as python-osc reads them.
+
+    Bundles are flattened. An array's elements stand between "[" and "]".
+    """
     if datagram.startswith(b"#bundle\0"):
         found = []
         for element in OscBundle(datagram):
@@ -76,7 +79,10 @@ def _alike(ours: Any, theirs: Any) -> bool:
 
 
 def check_osc(datagram: bytes) -> list[Message]:
-    """Walk a datagram; what is accepted must be what python-osc reads. Returns the messages."""
+    """Parse a datagram with our walk and return its messages; none if the walk refuses it.
+
+    Asserts that python-osc reads the same.
+    """
     try:
         parts = walk(datagram)
     except MalformedOsc:
@@ -92,14 +98,14 @@ def check_osc(datagram: bytes) -> list[Message]:
 
 
 def fuzz_osc(dice: Random) -> bytes:
-    """The walk against python-osc; remap, unmap and loads on what it lets through."""
+    """Check the OSC walk, remap, unmap and loads with a random datagram; return the datagram."""
     datagram = osc_input(dice)
     check_datagram(datagram, dice)
     return datagram
 
 
 def check_datagram(datagram: bytes, dice: Random) -> None:
-    """Walk a datagram, and hand on what is let through."""
+    """Assert that the walk, remap, unmap and loads make nothing wrong of a datagram."""
     origin = dice.choice(ORIGINS)
     with _named(datagram):
         for message in check_osc(datagram):
@@ -121,7 +127,7 @@ def check_datagram(datagram: bytes, dice: Random) -> None:
 
 @cache
 def folders() -> ResourceFolders:
-    """Return the folders of a Sonic Pi with one sample: nothing outside may ever be named."""
+    """Return the resource folders of a Sonic Pi with one sample. No file outside may ever be named."""
     root = Path(tempfile.mkdtemp(prefix="fuzz-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     (root / "samples").mkdir()
@@ -130,7 +136,7 @@ def folders() -> ResourceFolders:
 
 
 class _named:
-    """Turns whatever is raised inside into a FuzzError that holds the input."""
+    """Context manager that turns any exception inside into a FuzzError with the input in its text."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -144,7 +150,7 @@ class _named:
 
 
 def fuzz_datagram(dice: Random) -> bytes:
-    """Sealed datagrams: only the very one that was sealed opens."""
+    """Check that a forged sealed datagram isn't opened and the genuine one is; return the forged one."""
     plain = dice.randbytes(dice.choice((0, 1, 40, 1170)))
     counter = dice.choice((0, 1, 1000, 2**63, 2**64 - 1))
     genuine = Sealer(KEY, 7, counter=counter).seal(plain)
@@ -165,7 +171,7 @@ def fuzz_datagram(dice: Random) -> bytes:
 
 
 def fuzz_frames(dice: Random) -> bytes:
-    """Frames: what is let through is encoded to the very same bytes again."""
+    """Check that frames which are decoded encode to the same bytes again; return the input."""
     plain = frame_input(dice)
     with _named(plain):
         try:
@@ -177,7 +183,10 @@ def fuzz_frames(dice: Random) -> bytes:
 
 
 def fuzz_control(dice: Random) -> bytes:
-    """Control messages: what is let through, msgspec reads alike by way of plain data."""
+    """Check that a control message which is decoded means what msgspec reads from its plain data.
+
+    Returns the input.
+    """
     data = control_input(dice)
     with _named(data):
         for decode, union in ((control.decode_up, control.Up), (control.decode_down, control.Down)):
@@ -199,7 +208,7 @@ def fuzz_control(dice: Random) -> bytes:
 
 
 class Host:
-    """A bridge's cores, for the targets that need a whole one: never joined, slot 3."""
+    """The core of a bridge that has never joined a room; its slot is 3."""
 
     def __init__(self) -> None:
         self.reading = Reading(10**12, NOW_NS)
@@ -214,12 +223,12 @@ class Host:
         self.out()
 
     def later(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time (s) pass."""
         passed_ns = round(seconds * 1e9)
         self.reading = Reading(self.reading.local_ns + passed_ns, self.reading.wall_ns + passed_ns)
 
     def out(self) -> list[bytes]:
-        """Release what is due; return all that reaches scsynth, and take the answers to Sonic Pi out."""
+        """Release what is due and return everything for scsynth. Replies to Sonic Pi are dropped."""
         self.session.wake(self.reading)
         _, own = self.player.drain()
         self.session.flush(self.reading)  # empty: what it has for scsynth was drained with the playout
@@ -228,7 +237,10 @@ class Host:
 
 
 def fuzz_events(dice: Random) -> bytes:
-    """Judged events of a member, whatever is in them: nothing but that member's own ids come out."""
+    """Check that a member's event, however malformed, does nothing outside of that member's slot.
+
+    Returns the event's payload.
+    """
     jam = Host()
     payload = mutate_message(dice)
     kind = dice.choice((Kind.TIMED, Kind.UNTIMED, Kind.RESOURCE))
@@ -244,7 +256,8 @@ def fuzz_events(dice: Random) -> bytes:
 
 
 def fuzz_tap(dice: Random) -> bytes:
-    """Sonic Pi's own datagrams, mutated, through the whole of a bridge's cores."""
+    """Check that a mutated datagram from Sonic Pi gets nothing harmful through a bridge; return the
+    datagram."""
     jam = Host()
     datagram = osc_input(dice)
     with _named(datagram):
@@ -271,7 +284,7 @@ SHARES = {"osc": 0.45, "datagram": 0.1, "frames": 0.1, "control": 0.15, "events"
 
 
 def run_one(target: str, number: int) -> bytes:
-    """Run one input; return it. Raises FuzzError with all that is needed to run it alone."""
+    """Run one input and return it. Raises FuzzError with the command that runs it alone."""
     try:
         return TARGETS[target](Random(f"{target}:{number}"))
     except FuzzError as error:

@@ -1,6 +1,7 @@
-"""Mutation fuzzing of all that reads what others wrote: no exception but ours, nothing wrong let through.
+"""Fuzzing with mutated input: every parser raises only our own errors and lets nothing harmful through.
 
-The same inputs every time; JAMRELAY_FUZZ=1000000 for the long form (scripts/fuzz shows how far it is).
+The inputs are the same each time. JAMRELAY_FUZZ sets their number; scripts/fuzz does a long run with
+progress.
 """
 
 import gc
@@ -21,10 +22,10 @@ pytestmark = pytest.mark.computes
 
 INPUTS = int(os.environ.get("JAMRELAY_FUZZ", "300000"))
 PARTS = 4
-"""Each target in so many tests, so that a long one shows that it goes on."""
+"""Number of tests into which each target is divided, so that a long run shows progress."""
 REPEATED = 300
 GROWTH_BYTES_MAX = 40_000
-"""Of caches that fill up; a leak of a hundred bytes an input makes 60,000."""
+"""Memory (bytes) by which filling caches may grow. A leak of 100 bytes an input would grow by 60,000."""
 
 
 def part_of(target: str, part: int) -> range:
@@ -58,7 +59,7 @@ def test_the_same_inputs_again_take_no_more_memory(target: str) -> None:
 
 
 def test_the_inputs_are_of_use() -> None:
-    """Neither nearly all refused at the door, nor nearly all let through."""
+    """Enough inputs are accepted by the OSC walk, and enough are refused."""
     accepted = 0
     seen: set[str] = set()
     for number in range(4000):
@@ -105,7 +106,7 @@ FOUND = {
     + struct.pack(">d", 1e300),
     "done-with-a-word": encode("/done", "/b_allocRead", "x"),
 }
-"""What ended a bridge, or a scsynth, before it was found here."""
+"""Messages that once ended a bridge or a scsynth, by name. Fuzzing found them."""
 
 
 @pytest.mark.parametrize("name", FOUND)

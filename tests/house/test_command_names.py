@@ -1,4 +1,4 @@
-"""Names of commands: what a message of scsynth is called stands in one table, and where one is written."""
+"""scsynth's command names stand in one table. Nothing but the module that writes commands may name one."""
 
 import ast
 import re
@@ -10,17 +10,20 @@ from relay.wire.commands import COMMANDS, REPLIES
 from tests.worlds.places import ROOT
 
 WRITES = "relay/wire/write.py"
-"""The one place that writes commands and replies of ours."""
+"""The only module that writes commands and replies."""
 _WITH_A_FAMILY = r"[a-z]_[A-Za-z]*"
 _OTHERS = sorted(
     (address[1:] for address in COMMANDS | REPLIES if address[2:3] != "_"), key=len, reverse=True
 )
 NAME = re.compile(rf"(?<![\w/.<])/(?:{_WITH_A_FAMILY}|{'|'.join(map(re.escape, _OTHERS))})(?![\w/-])")
-"""A name, or what the names of a family begin with; no path."""
+"""Matches a command's name, or the common beginning of a family of names. It doesn't match a path."""
 
 
 def names_in(source: str) -> list[str]:
-    """Return the strings and bytes of a source that name a command; docstrings and comments don't count."""
+    """Return the strings and bytes of a source that contain a command's name, with their lines.
+
+    Docstrings and comments don't count.
+    """
     tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     found = []

@@ -1,6 +1,6 @@
-"""Insides: what joins the bridge's parts stays small, and asks each part instead of reaching through it.
+"""The modules that join other parts stay small and use each part's own methods, not its insides.
 
-Read from the source with ast. What goes beyond a limit is listed here with its reason, and goes no further.
+Checked in the source, with ast. Exceptions are listed here with their reason and may not grow.
 """
 
 import ast
@@ -11,11 +11,11 @@ import pytest
 from tests.house.test_layering import IMPORTS, SOURCES, ours, within
 
 SCOPE = ("bridge.core", "bridge.playout", "bridge.session", "bridge.tap")
-"""The modules that are looked at; a package's name stands for all in it."""
+"""Modules in which chains of attributes are checked. A package stands for all its modules."""
 SIZED = (*SCOPE, "relay.hub", "relay.room", "relay.stats")
-"""Those whose classes and imports are counted besides."""
+"""Modules whose classes' attributes and whose imports are counted."""
 MOST = 12
-"""Attributes of a class; modules of ours that a module imports."""
+"""Most attributes of a class, and most of our own modules that a module may import."""
 
 ATTRIBUTES = {
     "bridge.playout.second_reports.SecondsLedger": (
@@ -54,11 +54,11 @@ IMPORTED = {
     "relay.room.room": (14, "the face of a room: it makes the parts, and calls the facets"),
 }
 CHAINS: dict[str, str] = {}
-"""By "module: chain"."""
+"""Chains that are allowed although they reach too far: "module: chain" -> reason."""
 VALUES = {"meaning", "message", "command"}
-"""Attributes that hold a value that is carried along: a value has fields, and nothing inside to hide."""
+"""Names of attributes that hold plain values. Reading a value's fields doesn't count as reaching through."""
 CONTAINER = {"add", "append", "extend", "get", "items", "keys", "pop", "update", "values"}
-"""What is done to a list or dict of a record that a function has in hand."""
+"""Methods of lists, sets and dicts. A call of one on a record's field doesn't count as reaching through."""
 
 MODULES = sorted(module for module in SOURCES if within(module, *SCOPE))
 COUNTED = sorted(module for module in SOURCES if within(module, *SIZED))
@@ -69,7 +69,7 @@ def tree_of(module: str) -> ast.Module:
 
 
 def attributes(owner: ast.ClassDef) -> set[str]:
-    """Return what an object of a class keeps: its fields, and what any method puts into self."""
+    """Return the names of a class's attributes: its fields, and all that its methods assign to self."""
     fields = {
         node.target.id
         for node in owner.body
@@ -84,8 +84,10 @@ def attributes(owner: ast.ClassDef) -> set[str]:
 
 
 def chains(tree: ast.Module) -> Iterator[str]:
-    """Yield what goes through an object into another: self.a.b.c, a.b.c, a._b; not through a module, a class
-    or a value."""
+    """Yield the attribute chains that reach through an object into its parts: self.a.b.c, a.b.c, a._b.
+
+    Chains that begin with a module or class, or that lead through a value, are left out.
+    """
     known = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -108,12 +110,12 @@ def chains(tree: ast.Module) -> Iterator[str]:
 
 
 def _given(arguments: ast.arguments) -> set[str]:
-    """Return the names of a function's arguments."""
+    """Return the names of a function's parameters."""
     return {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
 
 
 def _steps(node: ast.AST) -> list[str]:
-    """Return the names of a.b.c; [] where it begins with anything but a name."""
+    """Return the names in a chain such as a.b.c; [] if the chain doesn't begin with a name."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)

@@ -1,4 +1,4 @@
-"""Layering: which module may import which, read from the source with ast, as the design draws the arrows."""
+"""Layering: which module may import which others. It is checked in the source, with ast."""
 
 import ast
 import sys
@@ -23,8 +23,10 @@ SHELLS = {
     "relay.shells",
     "relay.transports",
 }
-"""What owns sockets, tasks, files or the clock. A package's name stands for all in it. Everything else is
-a core; a new shell is named here."""
+"""The shells: modules that may own sockets, tasks, files or the clock. All other modules are cores.
+
+A package stands for all its modules. A new shell must be added here.
+"""
 
 FORBIDDEN_IN_CORES = {
     "asyncio", "concurrent", "multiprocessing", "os", "psutil", "queue", "random", "secrets", "select",
@@ -32,7 +34,7 @@ FORBIDDEN_IN_CORES = {
 }  # fmt: skip
 
 SEEDED_DICE = {"relay.netmodel.impairment", "relay.netmodel.timelines"}
-"""May import random, for Random alone: the model of a bad network is dice, each made from a seed."""
+"""Cores that may import `random`, for the class Random only. They model bad networks from a seed."""
 
 ARROWS: dict[str, dict[str, set[str]]] = {
     "bridge": {
@@ -65,12 +67,12 @@ ARROWS: dict[str, dict[str, set[str]]] = {
         "wire": set(),
     },
 }
-"""Which folder, or module in none, may import which: from the programs down to what all speak of."""
+"""For each folder or top module of a package those that it may import."""
 
 RELAY_SIDES_FOR_BRIDGE = ("relay.wire", "relay.transports")
 THIRD_PARTY_OF_WIRE = {"msgspec", "cryptography"}
 ENTRY_POINTS = {"bridge.shells.shim"}
-"""Scripts that start a command in their own process."""
+"""Programs that start one of our commands in its own process."""
 
 
 def module_name(path: Path) -> str:
@@ -82,7 +84,7 @@ SOURCES = {module_name(path): path for package in PACKAGES for path in sorted((R
 
 
 def imports_of(module: str) -> set[str]:
-    """The modules that `module` imports anywhere in its source, those for type checking included."""
+    """Return the modules that `module` imports anywhere in its source, even only for type checking."""
     found: set[str] = set()
     path = SOURCES[module]
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -113,7 +115,7 @@ def is_shell(module: str) -> bool:
 
 
 def offenders(modules: str, *allowed: str) -> dict[str, set[str]]:
-    """Modules of a package that import of ours what is not allowed to them."""
+    """Return the modules of a package that import modules of ours outside `allowed`, with those imports."""
     found = {
         module: {name for name in ours(imported) if not within(name, *allowed)}
         for module, imported in IMPORTS.items()
@@ -202,7 +204,7 @@ def test_core_imports_no_shell(module: str) -> None:
 
 
 def test_no_module_is_in_a_circle_of_imports() -> None:
-    """Imports in functions and for type checking count as well."""
+    """No modules import each other in a circle. Imports in functions and for type checking count too."""
     assert_no_circle({module: ours(IMPORTS[module]) & SOURCES.keys() for module in SOURCES})
 
 
@@ -225,7 +227,8 @@ def test_the_arrows_between_folders_are_drawn_whole_and_in_no_circle(package: st
 
 
 def folder(module: str) -> str:
-    """The folder, or module that lies in none, of a package that a module is in: "session", "core"."""
+    """Return the folder of its package that a module is in, e.g. "session". A module in no folder is its
+    own."""
     return module.split(".")[1]
 
 

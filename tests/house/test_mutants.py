@@ -1,6 +1,6 @@
-"""Mutants: the rules at the heart, each broken on purpose in a copy of the tree; the tests must fail on it.
+"""Mutants: copies of the code with one central rule broken on purpose. The rule's tests must fail on it.
 
-What guards a rule is only worth something if it fails without the rule.
+A test that still passes without its rule is worth nothing.
 """
 
 import os
@@ -21,15 +21,15 @@ from hypothesis import Phase, settings
 settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))
 settings.load_profile("mutants")
 """
-"""To fail is enough; the smallest example would take minutes."""
+"""A hypothesis profile that doesn't search for the smallest failing example, which would take minutes."""
 
 TESTS_FAILED = 1
-"""pytest's exit status if tests ran and some failed; anything else proves nothing."""
+"""pytest's exit status if tests ran and some failed. Any other status doesn't prove that a test noticed."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One line of one file changed, and the tests that must notice."""
+    """One changed line of one file. guards: the tests that must fail."""
 
     file: str
     line: str

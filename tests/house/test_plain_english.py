@@ -1,8 +1,7 @@
-"""Plain English: sentences of docstrings and attribute docs are short, and none begins with a free relative.
+"""Plain English in docstrings: short sentences, and none that begins with a free relative clause.
 
-A sentence that begins with "What comes late ..." or "Who asks ..." hides its subject in a clause; "The late
-event ..." doesn't. The measure is crude. It can't tell whether a docstring is clear, only that it isn't
-unclear in these known ways.
+A sentence that begins with "What comes late ..." or "Who asks ..." hides its subject in a clause. "The late
+event ..." doesn't. The check is crude: it finds some unclear docstrings, and can't tell that one is clear.
 """
 
 import ast
@@ -19,7 +18,7 @@ _END_OF_SENTENCE = re.compile(r"(?<=[.!?])[)\"]?\s+")
 
 
 def docs(source: str) -> Iterator[str]:
-    """Yield every docstring and attribute doc: each statement that is nothing but a string."""
+    """Yield every docstring, and every string that stands below an attribute."""
     for node in ast.walk(ast.parse(source)):
         value = node.value if isinstance(node, ast.Expr) else None
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
@@ -27,7 +26,7 @@ def docs(source: str) -> Iterator[str]:
 
 
 def sentences(doc: str) -> Iterator[str]:
-    """Yield the sentences of a doc. Indented blocks (tables, examples) are left out."""
+    """Yield the sentences of a docstring. Indented blocks (tables, examples) are left out."""
     first, *lines = doc.splitlines() or [""]
     margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
     text = [first] + ["" if line[margin:].startswith("    ") else line[margin:] for line in lines]
@@ -36,7 +35,7 @@ def sentences(doc: str) -> Iterator[str]:
 
 
 def all_sentences() -> Iterator[tuple[str, str]]:
-    """Yield (file, sentence) of every doc in the product and its scripts."""
+    """Yield (file, sentence) for every docstring of the product and its scripts."""
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             for doc in docs(path.read_text("utf-8")):

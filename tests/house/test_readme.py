@@ -1,4 +1,4 @@
-"""README: what a newcomer looks for is there, and every option of the commands has its line."""
+"""README.md holds what a newcomer looks for, and a line for every option of the commands."""
 
 import click
 import pytest

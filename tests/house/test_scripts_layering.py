@@ -1,4 +1,4 @@
-"""The scripts' own order: no circle of imports, the proof stands alone, no file outgrows 400 lines."""
+"""The scripts: no circle of imports, the proof imports nothing of the product, no file has over 400 lines."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -19,11 +19,11 @@ SPEAKS_THE_PROTOCOL = {
     "rehearsal.cost.relaycore",
     "rehearsal.cost.relayload",
 }
-"""The one part of the rehearsal that is a member itself (see its docstring)."""
+"""The only modules of `rehearsal` that may use the jam's protocol: they act as members themselves."""
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return the modules that a file imports anywhere, in functions and for type checking too."""
+    """Return the modules that a file imports anywhere in its source, even only for type checking."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):

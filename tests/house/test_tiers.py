@@ -1,4 +1,4 @@
-"""The parts of scripts/test: every test is in one of them; what computes beside servers waits for nothing."""
+"""The parts of scripts/test: every test is in exactly one, and tests that only compute never wait."""
 
 import ast
 import re
@@ -44,7 +44,10 @@ def test_the_quick_tier_leaves_out_servers_and_what_is_slow_and_nothing_else() -
 
 @pytest.mark.parametrize("path", COMPUTING, ids=lambda path: path.stem)
 def test_what_computes_waits_for_nothing(path: Path) -> None:
-    """Beside servers it may stand still for seconds, and whoever waits for it would give up."""
+    """A test marked `computes` uses no sockets and no real time.
+
+    It runs beside other tests that use the processor, and may be stopped for seconds.
+    """
     imported = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):

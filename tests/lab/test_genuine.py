@@ -1,4 +1,4 @@
-"""A short jam of genuine Sonic Pis in a star of namespaces: it works, counts right, leaves nothing."""
+"""A short jam of genuine Sonic Pis, each in a network namespace: it runs, counts correctly and cleans up."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Netlab itself: real namespaces, real datagrams. Needs root and /dev/net/tun.
+"""The network emulator netlab, tested with real namespaces and datagrams. Needs root and /dev/net/tun.
 
-Nothing here judges how punctual this machine is: `scripts/netlab --selfcheck` does.
+How punctual this machine is isn't tested here but by `scripts/netlab --selfcheck`.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ def bound(star: Star, name: str | None = None, port: int = 7707) -> socket.socke
 
 @contextlib.contextmanager
 def conversation(star: Star) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Sockets of anna and of the relay."""
+    """Yield two bound UDP sockets, one at anna and one at the relay."""
     with bound(star, "anna") as anna, bound(star) as relay:
         yield anna, relay
 

@@ -1,4 +1,4 @@
-"""jambridge probe over an emulated network: the trace says what the emulator did, datagram by datagram."""
+"""`jambridge probe` over an emulated network: its trace agrees with the emulator's log for every datagram."""
 
 import os
 import sys
@@ -68,7 +68,7 @@ def test_a_trace_counts_what_the_network_lost_and_tells_its_delays(tmp_path: Pat
 
 
 def decided(log: Log, way: str) -> TraceWay:
-    """What the emulator made of the probes of one direction."""
+    """Return what the emulator did to the probe datagrams of one direction, as a trace."""
     rows = [row for row in log.rows_of("anna", way) if row["protocol"] == UDP]
     return TraceWay(
         tuple(

@@ -1,6 +1,6 @@
-"""Short runs with real relay and bridges in a star of namespaces: they work, count right, leave nothing.
+"""Short runs of a real relay and bridges in network namespaces: they run, count correctly and clean up.
 
-What met a moment when this machine stood still is left out by the run itself, so a busy one passes too.
+A run leaves out the moments at which this machine stood still, so a busy machine passes too.
 """
 
 import json
@@ -32,7 +32,8 @@ BURSTY = Point(
 
 @pytest.fixture(autouse=True)
 def _on_any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine too busy for figures isn't too busy for a test."""
+    """Let a run start on a busy machine. Its timing figures are worthless then, but these tests don't use
+    them."""
     monkeypatch.setattr(health, "check", lambda state: None)
 
 
@@ -42,7 +43,7 @@ def noted(folder: Path) -> dict[str, Any]:
 
 
 def mentioning(folder: Path) -> list[list[str]]:
-    """Return the command lines of all processes that name a folder."""
+    """Return the command lines of all processes that contain the path of a folder."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
