@@ -1,9 +1,9 @@
-"""A carrier between one bridge and a relay on this machine: UDP and TCP of one port, passed on as they come.
+"""A proxy between one bridge and a relay on this machine, for UDP and TCP on one port.
 
-    carrier.py RELAY_PORT        says the port that it listens on, and ends when its standard input does
+Usage: carrier.py RELAY_PORT. It prints the port that it listens on, and ends when its standard input ends.
 
-To let it stand still, stop its process (SIGSTOP): what comes waits in the kernel, and is passed on in order,
-at once, when the process goes on. Standard library only.
+A test stops its process (SIGSTOP) to simulate a network that stands still. Whatever arrives meanwhile waits
+in the kernel and is forwarded at once when the process continues. Standard library only.
 """
 
 import contextlib
@@ -15,13 +15,14 @@ from collections.abc import Callable
 LOOPBACK = "127.0.0.1"
 SO_RCVBUFFORCE = 33
 BUFFER_BYTES = 8 << 20
-"""What comes in a stall of seconds must wait, not be lost."""
+"""Size of the sockets' buffers. They must hold everything that arrives during a stall of seconds."""
 PIECE_BYTES = 65_536
 TRIES = 20
 
 
 def roomy(sock: socket.socket) -> socket.socket:
-    """Give a socket a large buffer."""
+    """Give a socket a buffer of BUFFER_BYTES and return it. Without root it gets as much as the system
+    allows."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
     except PermissionError:
@@ -30,7 +31,7 @@ def roomy(sock: socket.socket) -> socket.socket:
 
 
 def one_port() -> tuple[socket.socket, socket.socket]:
-    """Return a listening TCP socket and a UDP socket of one free port."""
+    """Return a listening TCP socket and a UDP socket that have the same free port number."""
     for _ in range(TRIES):
         listener = socket.create_server((LOOPBACK, 0))
         datagrams = roomy(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -43,7 +44,7 @@ def one_port() -> tuple[socket.socket, socket.socket]:
 
 
 class Carrier:
-    """Passes on between the bridge's side and the relay."""
+    """Forwards datagrams and TCP connections between a bridge and the relay."""
 
     def __init__(self, relay_port: int) -> None:
         self.relay = (LOOPBACK, relay_port)

@@ -1,8 +1,8 @@
-"""A concert of snippets: three genuine Sonic Pis in step, and all that was recorded of them.
+"""Three genuine Sonic Pis that play the same snippets at the same time, and all that was recorded of them.
 
-One plays without a bridge, one in a room with lead 150 ms and shift 0, one in a room with shift = lead =
-200 ms, each room with a relay of its own. Where a claim depends on how busy this machine is, what the
-recorders had to wait for a processor tells it.
+One plays without a bridge. Each of the others is alone in a room of its own relay: one room has lead 150 ms
+and shift 0, the other has lead and shift 200 ms. How busy the machine was is measured by how late the
+recorders read their datagrams. Bounds that depend on it are derived from that.
 """
 
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from tests.worlds import snippets, streams
 from tests.worlds.snippets import Turn
 
 ROOMS = {"lead": (150, 0), "shift": (200, 200)}
-"""Name -> lead and shift, in ms."""
+"""By name of the room its lead and shift, in ms."""
 SNIPPETS = Path(__file__).parent / "snippets"
 PROGRAMMES: dict[str, dict[str, tuple[float, float]]] = {
     "brief": {
@@ -55,68 +55,74 @@ PROGRAMMES: dict[str, dict[str, tuple[float, float]]] = {
         "l_tight": (4.0, 2.0),
     },
 }
-"""How long each snippet is played, in seconds, and how long once more after its stop (0: not at all).
+"""For each snippet of a programme (seconds to play it, seconds to play it again after its stop; 0: not
+again).
 
-The brief one plays each kind once, and once more the one that is stopped in the midst of its FX and the one
-whose samples are in memory by then. The whole one has nested FX a second time, four times as often.
+"brief" plays each kind of snippet once. It plays two of them again: the one stopped in the middle of its FX,
+and the one whose samples are in memory by then. "whole" plays every snippet twice.
 """
 SOLO = ("l_tight",)
-"""Takes half a core in Ruby alone: three at once would only measure how few cores there are."""
+"""Snippets that the three play one after the other. Each takes half a processor core in Ruby alone."""
 SETTLE_S = 2.0
 LAST_S = 1.5
-"""After the last turn, so that all that was sent has been handed over."""
+"""Time (s) after the last turn, in which all that was sent is handed over."""
 
 MS = 1_000_000
 CLOCK_NS = 200_000
-"""How far two conversions of a timetag may differ: from Sonic Pi's clock to the room's and back."""
+"""Greatest error (ns) of converting a timetag from Sonic Pi's clock to the room's and back."""
 STALL_NS_MIN = 20 * MS
-"""So late may a process be that waits for a processor, even if no recorder had to wait."""
+"""Least value (ns) of `Take.stall_ns`: a process may wait that long for a processor unnoticed by the
+recorders."""
 STALLS = 5
-"""And so many times as long as a recorder had to wait: it is a smaller process than a bridge."""
+"""`Take.stall_ns` in multiples of the longest wait of a recorder, which is a smaller process than a
+bridge."""
 BETWEEN_LOADS_NS = 100 * MS
-"""So long may a thread that uses several samples for the first time need from one load to the next."""
+"""Time (ns) that a Sonic Pi thread may need between two samples that it uses for the first time."""
 BUSY_NS = 10 * MS
-"""If a recorder had to wait for so long, the machine was too busy to judge anybody's punctuality strictly."""
+"""A wait of a recorder (ns) from which on the machine counts as busy; then punctuality isn't judged
+strictly."""
 
 
 @dataclass(frozen=True, repr=False)
 class Take:
-    """What was recorded of one of the three. The plain one has no bridge, so nothing is paired."""
+    """All that was recorded of one performer. Without a bridge its pairing is empty."""
 
     name: str
     front: list[Said]
     out: Recording
     late: list[str]
     answers_ns: list[int]
-    """How long Sonic Pi's threads waited for each of their groups."""
+    """For each group how long (ns) a thread of Sonic Pi waited for the answer."""
     loads_ns: list[tuple[int, int]]
-    """From when to when they waited for each of their samples."""
+    """For each sample from when to when (ns) a thread of Sonic Pi waited for it."""
     pairing: Pairing = field(default_factory=lambda: Pairing((), (), ()))
     lead_ns: int = 0
     shift_ns: int = 0
     slot: int = 0
     stats: dict[str, Any] = field(default_factory=dict)
     stall_ns: int = 0
-    """How long a process may have been kept waiting for a processor, going by the recorders."""
+    """How long (ns) a process may have waited for a processor, estimated from the recorders."""
 
     @cached_property
     def music(self) -> list[Pair]:
-        """All but the loads of buffers, which happen at once."""
+        """The pairs of sent and played messages, without loads of buffers, which happen at once."""
         return [pair for pair in self.pairing.pairs if not pair.is_load]
 
     def is_moved(self, pair: Pair) -> bool:
-        """Tell whether a timed message plays later than at its timetag plus shift."""
+        """Return whether a message with a timetag plays later than its timetag plus the shift."""
         return pair.is_timed and pair.moved_ns - self.shift_ns > CLOCK_NS
 
     @cached_property
     def moved(self) -> list[Pair]:
-        """All timed messages that moved."""
+        """All pairs whose message plays later than its timetag plus the shift."""
         return [pair for pair in self.music if self.is_moved(pair)]
 
     def waited_for_a_load(self, said: Said) -> bool:
-        """Tell whether Sonic Pi sent a message too late not to be moved, and a thread waited for a sample
-        when it would have been early enough: what is played after the first use of one leads by less then,
-        in plain Sonic Pi too."""
+        """Return whether a message had too short a lead because its thread was waiting for a sample to load.
+
+        The thread must have waited at the last instant at which the message would have been early enough. In
+        plain Sonic Pi the first use of a sample shortens the lead in the same way.
+        """
         if said.lead_ns >= self.lead_ns - self.shift_ns:
             return False
         last_ns = said.stated_ns - (self.lead_ns - self.shift_ns)
@@ -124,7 +130,7 @@ class Take:
 
     @cached_property
     def sounding(self) -> set[int]:
-        """The nodes (in Sonic Pi's numbers) that scsynth says have started."""
+        """The nodes (in Sonic Pi's own ids) that scsynth reported as started."""
         nodes = (each.args[0] for each in self.out.from_scsynth if each.address == "/n_go")
         if not self.slot:
             return {node for node in nodes if isinstance(node, int)}
@@ -134,14 +140,14 @@ class Take:
 
 @dataclass(frozen=True, repr=False)
 class Concert:
-    """What the three played, turn by turn, and what was recorded of each."""
+    """What the three performers played, turn by turn, and the recordings of each."""
 
     turns: dict[str, list[Turn]]
-    """By performer; the n-th turns of all three are the same code."""
+    """The turns by performer. The n-th turns of all three have the same code."""
     plain: Take
     jams: dict[str, Take]
     waits: list[tuple[int, int]]
-    """When a recorder came to a datagram late, and how late, in ns."""
+    """For each recorded datagram (when it came, how late a recorder passed it on), in ns."""
 
     def snippet_of(self, take: Take, said: Said) -> str:
         at_ns = said.message.t_ns
@@ -150,12 +156,15 @@ class Concert:
         )
 
     def is_busy(self, turn: Turn) -> bool:
-        """Tell whether the machine kept processes waiting during this turn."""
+        """Return whether a recorder had to wait for more than BUSY_NS during this turn."""
         return any(turn.from_ns <= at_ns < turn.to_ns and late_ns > BUSY_NS for at_ns, late_ns in self.waits)
 
 
 def perform(folder: Path, programme: str) -> Concert:
-    """Play a programme; every performer gets a folder in `folder`. Takes 100 s (brief) or 195 s (whole)."""
+    """Play a programme and return its recordings. It takes 100 s ("brief") or 195 s ("whole").
+
+    Each performer gets a folder in `folder`.
+    """
     with Stage() as stage:
         home = folder / "plain"
         home.mkdir()

@@ -1,7 +1,8 @@
-"""Extremes for genuine scsynths: every control of every stock synthdef at values that nobody should send.
+"""Extreme values for every control of every stock synthdef, for tests with a genuine scsynth.
 
-What the guard lets through of them goes to a scsynth: in a score (`scsynth -N`, fast, but it hides what is
-written beyond a delay line) or in real time, under a jackd of its own whose dummy driver hurries.
+Only what the guard accepts is played: offline from a score (`scsynth -N`), or in real time. Offline is fast
+but hides writes beyond the end of a delay line. In real time scsynth runs under its own jackd, whose dummy
+driver makes time pass faster.
 """
 
 import os
@@ -27,25 +28,26 @@ VALUES = (0.0, 1e-30, -1e-30, 1.0, -1.0, 1e5, -1e5, 1e9, -1e9, 3e38, -3e38)
 WAYS = ("by /s_new", "by /n_set before it has run", "by /n_set on a running node")
 BUSES = {"in_bus": 16.0, "out_bus": 20.0, "bus": 16.0}
 STEREO, MONO = 1.0, 2.0
-"""Buffers of as many channels as who plays them has."""
+"""Buffer numbers: one with two channels, one with a single channel."""
 BLOCK_S = 64 / 44_100
 AT_ONCE = 12
 SOURCE, FIRST = 100, 1000
-"""Node ids: a saw into the bus that FX listen to, and the first of the cases."""
+"""Node ids: a saw that sounds on the bus which FX read, and the first case's synth."""
 
 Controls = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One synth with some controls set in one way."""
+    """A synth whose controls are set to given values. way: one of WAYS."""
 
     synthdef: str
     controls: Controls
     way: str
 
     def messages(self, node: int) -> tuple[bytes, bytes | None]:
-        """Return the messages that make it, and set it."""
+        """Return the message that makes the synth, and the one that sets its controls if it isn't the
+        same."""
         ids = {name: number for name, number in BUSES.items() if name in NAMES[self.synthdef]}
         buffers = {"buf": STEREO if "stereo" in self.synthdef else MONO, "buffer": STEREO, "rand_buf": MONO}
         ids |= {name: number for name, number in buffers.items() if name in NAMES[self.synthdef]}
@@ -57,7 +59,7 @@ class Case:
 
     @property
     def passes(self) -> bool:
-        """Whether the guard lets it through."""
+        """Whether the guard accepts all its messages."""
         guard = Guard()
         try:
             for message in self.messages(FIRST):
@@ -68,7 +70,8 @@ class Case:
 
 
 def control_names(synthdef: bytes) -> list[str]:
-    """Return the names of a compiled synthdef's controls (SCgf 1 or 2, one definition)."""
+    """Return the names of a compiled synthdef's controls. The file must hold one definition, in format SCgf 1
+    or 2."""
     width = 4 if int.from_bytes(synthdef[4:8]) == 2 else 2
     at = 10
 
@@ -100,7 +103,10 @@ NAMES = {name: control_names(path.read_bytes()) for name, path in FILES.items()}
 
 
 def extremes() -> Iterator[Case]:
-    """Yield every synthdef, control, value and way that passes. Scopes share a place in memory: not here."""
+    """Yield a case for every stock synthdef, control, extreme value and way that the guard accepts.
+
+    Scopes are left out, since they share memory.
+    """
     for synthdef in STOCK:
         for control in BY_SYNTHDEF[synthdef]:
             for value in VALUES:
@@ -108,12 +114,15 @@ def extremes() -> Iterator[Case]:
 
 
 def passing(synthdef: str, controls: Controls) -> Iterator[Case]:
-    """Yield the ways in which these controls may be set."""
+    """Yield a case for each way of setting these controls that the guard accepts."""
     yield from (case for way in WAYS if (case := Case(synthdef, controls, way)).passes)
 
 
 def mixtures(count: int, seed: int) -> Iterator[Case]:
-    """Yield synths of which every control is at an end of its range, or at some extreme within."""
+    """Yield synths with about half of their controls set, each to an end of its range or an extreme within.
+
+    count: synths for each synthdef.
+    """
     chance = random.Random(seed)
     for synthdef in STOCK:
         for _ in range(count):
@@ -126,7 +135,7 @@ def mixtures(count: int, seed: int) -> Iterator[Case]:
 
 
 def outlives_score(cases: Sequence[Case]) -> bool:
-    """Tell whether a scsynth renders all cases, one after the other, and ends well."""
+    """Return whether a scsynth renders all cases, one after the other, and exits with status 0."""
     used = sorted({"sonic-pi-saw", *(case.synthdef for case in cases)})
     score = [(0.0, encode("/d_recv", FILES[name].read_bytes())) for name in used]
     score += [(0.0, message) for message in _scenery()]
@@ -164,7 +173,7 @@ def outlives_score(cases: Sequence[Case]) -> bool:
 
 
 def culprits(cases: Sequence[Case]) -> list[Case]:
-    """Return the cases that end a scsynth which renders them."""
+    """Return the cases that end a scsynth when they are rendered. It searches by halves."""
     if not cases or outlives_score(cases):
         return []
     if len(cases) == 1:
@@ -174,7 +183,7 @@ def culprits(cases: Sequence[Case]) -> list[Case]:
 
 
 class RealTime:
-    """A scsynth in real time, as a bridge starts it."""
+    """A genuine scsynth in real time, started with the same options as by a bridge."""
 
     def __init__(self, jack: str) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -197,7 +206,7 @@ class RealTime:
             self._send(message)
 
     def play(self, cases: Sequence[Case]) -> bool:
-        """Play cases, some at once; tell whether scsynth lives afterwards."""
+        """Play the cases, AT_ONCE at a time; return whether scsynth still answers afterwards."""
         for start in range(0, len(cases), AT_ONCE):
             later = []
             for node, case in enumerate(cases[start : start + AT_ONCE], FIRST):
@@ -215,7 +224,8 @@ class RealTime:
         return self.answers(5.0)
 
     def answers(self, within_s: float) -> bool:
-        """Tell whether scsynth is there and has done all that it was sent."""
+        """Return whether scsynth answers a /sync within this time (s). Then it has executed all it was
+        sent."""
         self._send(encode("/sync", 1))
         until = time.monotonic() + within_s
         while self.process.poll() is None and (left := until - time.monotonic()) > 0:
@@ -228,7 +238,7 @@ class RealTime:
         return False
 
     def close(self) -> None:
-        """End it, with what it leaves in shared memory."""
+        """End scsynth and remove its shared memory."""
         self._send(encode("/quit"))
         try:
             self.process.wait(2.0)
@@ -247,7 +257,7 @@ class RealTime:
 
 @contextmanager
 def jackd() -> Iterator[str]:
-    """Run a jackd with a dummy driver that waits 2 ms instead of a period of 23; yield its name."""
+    """Run a jackd and yield its server name. Its dummy driver waits 2 ms for each period of 23 ms."""
     name = f"extremes{os.getpid()}"
     command = ["jackd", "-n", name, "-d", "dummy", "-r", "44100", "-p", "1024", "-w", "2000"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -260,7 +270,8 @@ def jackd() -> Iterator[str]:
 
 
 def _scenery() -> list[bytes]:
-    """Return what there is to play: a second of sine in buffers, a saw in the bus that FX listen to."""
+    """Return the messages that make what the cases need: buffers with sine waves, and a saw on the FX's
+    bus."""
     return [
         encode("/b_alloc", 1, 44_100, 2),
         encode("/b_alloc", 2, 44_100, 1),

@@ -1,4 +1,4 @@
-"""What the real tests ask of a jam: its recordings, its processes, its logs, its scsynths."""
+"""Questions about a running jam: its recordings, processes, logs and scsynths."""
 
 import re
 import socket
@@ -19,12 +19,13 @@ TROUBLE = re.compile(r"error|exception|timeout|timed out|traceback", re.IGNORECA
 
 
 def of_slot(messages: tuple[RecordedMessage, ...], slot: int) -> list[RecordedMessage]:
-    """Return the timed room messages of one slot, in the order of their arrival."""
+    """Return the messages of one slot that have a timetag, in the order in which scsynth was handed them."""
     return [message for message in messages if message.timetag is not None and slot_of(message) == slot]
 
 
 def notes(recorded: Recording, slot: int, from_ns: int, to_ns: int) -> list[RecordedMessage]:
-    """Return the notes of one slot that were due in the window, in the order of their dues."""
+    """Return the notes of one slot that are due from from_ns until before to_ns, in the order of their
+    dues."""
     found = [
         message
         for message in of_slot(recorded.to_scsynth, slot)
@@ -38,7 +39,7 @@ def widest_gap_s(dues_ns: list[int]) -> float:
 
 
 def nodes_below(port: int, group: int) -> int:
-    """Return how many nodes live below a group of the genuine scsynth at `port`, asked past everything."""
+    """Return the number of nodes below a group in the genuine scsynth at `port`, which is asked directly."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(2.0)
         sock.connect(("127.0.0.1", port))
@@ -50,7 +51,10 @@ def nodes_below(port: int, group: int) -> int:
 
 
 def heads(params: list[int | str]) -> Iterator[int | str]:
-    """Yield an entry a node of a tree without controls: a group's count of children, a synth's name."""
+    """Yield one entry for each node in a /g_queryTree reply: a group's number of children, or a synth's name.
+
+    The reply must be without controls.
+    """
     at = 0
     while at + 1 < len(params):
         count = params[at + 1]
@@ -60,7 +64,10 @@ def heads(params: list[int | str]) -> Iterator[int | str]:
 
 
 def wait_for(stage: Stage, condition: Callable[[], bool], limit_s: float) -> float:
-    """Return after how many seconds `condition` held, infinity if it didn't in `limit_s`; all play on."""
+    """Let the jam play until `condition` holds; return the seconds that took.
+
+    Returns infinity if it doesn't hold within `limit_s`.
+    """
     began_s = time.monotonic()
     while (passed_s := time.monotonic() - began_s) < limit_s:
         if condition():
@@ -70,23 +77,23 @@ def wait_for(stage: Stage, condition: Callable[[], bool], limit_s: float) -> flo
 
 
 def welcomed(performer: Performer) -> int:
-    """Return how often the relay has let a performer's bridge in."""
+    """Return how often the relay has admitted a performer's bridge, by the bridge's log."""
     return performer.server_log_path.read_text(errors="replace").count("in room main as")
 
 
 def scsynth_port(performer: Performer) -> int:
-    """Return the port of the genuine scsynth, without reading a whole recording."""
+    """Return the port of a performer's genuine scsynth, from the first line of its recording."""
     with performer.recording_path.open() as lines:
         return recording.parse([next(lines)]).scsynth_port
 
 
 def ids(performer: Performer) -> dict[str, int]:
-    """Return the process ids of a performer's Sonic Pi and scsynth."""
+    """Return the process ids of a performer's Sonic Pi (ruby), scsynth and jackd, by name."""
     return {p.name(): p.pid for p in performer.processes() if p.name() in ("ruby", "scsynth", "jackd")}
 
 
 def homeless(performer: Performer) -> list[str]:
-    """Return the lines in which scsynth says that a note's or group's own group doesn't exist."""
+    """Return the lines in which scsynth reports a new note or group whose target group doesn't exist."""
     return [line for line in performer.scsynth_log().splitlines() if NO_GROUP.search(line)]
 
 

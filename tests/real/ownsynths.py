@@ -1,7 +1,6 @@
-"""Synthdefs of one's own for the tests: stock ones of Sonic Pi under other names.
+"""Makes synthdefs that count as a player's own: copies of stock ones under other names.
 
-The name stands first in a file of one synthdef: "SCgf", version (4 bytes), count (2), then its length (1) and
-the name itself.
+In a file of one synthdef the name comes after "SCgf", version (4 bytes) and count (2), with its length (1).
 """
 
 from pathlib import Path
@@ -12,7 +11,10 @@ NAME_AT = 10
 
 
 def write(folder: Path, **stock_by_name: str) -> Path:
-    """Write name=stock synthdefs into a folder that `load_synthdefs` can be given, and return it."""
+    """Write copies of stock synthdefs into a folder for `load_synthdefs`, and return the folder.
+
+    stock_by_name: new name -> stock synthdef.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, stock in stock_by_name.items():
         compiled = (SYNTHDEFS / f"{stock}.scsyndef").read_bytes()

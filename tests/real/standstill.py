@@ -1,7 +1,8 @@
-"""A room of a real relay and real bridges, each behind a carrier, whose processes can be stopped for a while.
+"""A room of a real relay and three real bridges, whose processes can be stopped for a while.
 
-Sonic Pi is a socket of the test, and so is scsynth; that one is written down with the kernel's receive
-instants, so that this process being busy makes nothing look late.
+Each bridge has a carrier of its own between itself and the relay. Test sockets take the place of Sonic Pi and
+scsynth. What comes for scsynth is recorded with the kernel's receive timestamps, so a busy test process makes
+nothing look late.
 """
 
 import contextlib
@@ -33,14 +34,14 @@ from tests.worlds.steady import Steady
 
 PLAYER, LISTENER, OVER_TLS = "anna", "bob", "cleo"
 LEAD_MS = "200"
-"""Fixed: what one stall does to the lead is another question."""
+"""The relay's lead is fixed. How a stall changes the lead isn't tested here."""
 CARRIER = Path(carrier.__file__)
 BEFORE_S, AFTER_S, LAST_DUE_S = 0.7, 1.8, 0.8
 NOTICE_S = 0.1
 
 
 class Recorder:
-    """Takes scsynth's place for several bridges, in a thread: writes down, and gives the answers needed."""
+    """Takes scsynth's place for several bridges, in a thread: it records all messages and answers queries."""
 
     def __init__(self, synths: dict[str, socket.socket]) -> None:
         self.seen: dict[str, list[Seen]] = {name: [] for name in synths}
@@ -54,7 +55,7 @@ class Recorder:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Record until the end of the block."""
+        """Record until the end of the `with` block."""
         self._thread.start()
         try:
             yield
@@ -82,7 +83,10 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Found:
-    """What became of one player's music. end_ns: of the stall, in Unix time."""
+    """What all members heard of one player's music.
+
+    start_ns: start of the music. end_ns: end of the stall. Both are Unix time.
+    """
 
     player: str
     music: Steady
@@ -97,7 +101,7 @@ class Found:
 
 @dataclass
 class Room:
-    """The room, and who can be stopped in it by name."""
+    """The running room. pids: the processes that can be stopped, by name. slots: by member."""
 
     bridges: dict[str, Bridge]
     pids: dict[str, int]
@@ -108,7 +112,7 @@ class Room:
     played: int = 0
 
     def boot(self) -> None:
-        """Let every Sonic Pi start, and learn the slots."""
+        """Send all bridges the messages of Sonic Pi's start, and look up the members' slots."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sonic_pi:
             began_s = time.monotonic()
             for after_s, message in boot():
@@ -118,7 +122,7 @@ class Room:
         self.slots = {str(one["name"]): int(one["slot"]) for one in self.stats()["members"]}
 
     def stats(self) -> dict[str, list[dict[str, int | str]]]:
-        """Return the room's statistics."""
+        """Return the room's statistics, as `jamrelay stats --json` prints them."""
         status, printed, errors = run(self.env, "jamrelay", "stats", f"127.0.0.1:{self.port}", "--json")
         assert status == 0, errors
         room: dict[str, list[dict[str, int | str]]]
@@ -126,7 +130,10 @@ class Room:
         return room
 
     def play(self, player: str, music: Steady, what: str, seconds: float) -> Found:
-        """Let a member play, and stop a process of that name for so long in the midst of it."""
+        """Let a member play, and in the middle of the music stop the process `what` for some seconds.
+
+        Returns what all members heard.
+        """
         start_s = time.monotonic() + NOTICE_S
         start_ns = time.time_ns() + round(NOTICE_S * 1e9)
         start = from_unix_ns(start_ns)
@@ -153,13 +160,13 @@ class Room:
 
 
 def sleep_until(at_s: float) -> None:
-    """Sleep until an instant of the monotonic clock."""
+    """Sleep until an instant (s) of the monotonic clock."""
     time.sleep(max(0.0, at_s - time.monotonic()))
 
 
 @contextlib.contextmanager
 def carried(relay_port: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run a carrier to a relay; yield its process and port."""
+    """Run a carrier in front of a relay; yield its process and its port."""
     with subprocess.Popen(
         [sys.executable, str(CARRIER), str(relay_port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -172,7 +179,10 @@ def carried(relay_port: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 @contextlib.contextmanager
 def room(folder: Path) -> Iterator[Room]:
-    """Run a relay and three bridges, the third over TLS; all have joined, booted and the room's clock."""
+    """Run a relay and three bridges; yield the room when all have joined, set their clocks and booted.
+
+    The third bridge sends its events over TLS.
+    """
     env = own_user(folder)
     with contextlib.ExitStack() as stack:
         process, port = stack.enter_context(relay(env, folder / "data", 0, "--lead-ms", LEAD_MS))

@@ -1,8 +1,8 @@
-"""What only one's own host can play: by sound, in plain Sonic Pi, at home in a jam, and at another member.
+"""Sounds that only their own host can play as written: own synthdefs, sound output, sound input.
 
-Plain Sonic Pi and anna play the same code at the same time, bob listens. Each scsynth records what it sends
-to its sound card, so at home what goes past the bridge's own mixer counts as well. Levels are energies, which
-do not depend on how long a take is.
+Plain Sonic Pi and anna play the same code at the same time; bob is another member. The sound of the three is
+compared. Each scsynth records what it sends to its sound card, so sound that bypasses the bridge's mixers
+counts too. A level is the energy of a take, which doesn't depend on the take's length.
 """
 
 import time
@@ -28,31 +28,35 @@ pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 SAME_DB = 1.0
 SILENCE_DB = -120.0
 SETTLE_S = 0.5
-"""For what lies at scsynth when the last note has been sent to end."""
+"""Time (s) in which the last notes end."""
 REPORTED_S = 10.0
-"""Within which the relay has been told of what has sounded; a bridge reports every second."""
+"""Time (s) within which the relay knows what has sounded. A bridge reports every second."""
 PLAIN, HOME, ELSEWHERE = "plain", "anna", "bob"
 INPUT_BUS = 4
-"""Where the stage puts a sound that is to come in at the sound card: what jack sends back from output 5."""
+"""Bus for the made-up sound input. jack connects output 5, where this bus goes, to the input."""
 LOOPED = {"SC_JACK_DEFAULT_INPUTS": "SuperCollider:out_5,SuperCollider:out_6"}
 KICKS = "4.times do\n sample :bd_haus\n sleep 0.4\nend\n"
 NOTES = "4.times do\n play 69, release: 0.3\n sleep 0.4\nend\n"
-"""For channels that pass the master mixer elsewhere only: it takes 1.5 dB of the deepest bass away."""
+"""Notes for pieces that pass the master mixer only at bob: it dampens the deepest bass by 1.5 dB."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Code for plain and anna; buses: the first of the two channels of the sound card to listen to."""
+    """Code that plain Sonic Pi and anna play.
+
+    buses: the first of the two sound card channels to record, at plain, anna and bob. told: part of the
+    message to anna.
+    """
 
     name: str
     code: str
     length_s: float = 1.8
     buses: tuple[int, int, int] = (0, 0, 0)
     missed: int = 0
-    """What anna alone hears, as it is counted."""
+    """Number of sounds that only anna hears, by the statistics."""
     told: str = ""
     elsewhere: bool = True
-    """Whether bob hears it as loud as anna; False: not at all."""
+    """Whether bob hears the piece as loud as anna. If False he must not hear it at all."""
     needs_input: bool = False
 
 
@@ -137,7 +141,7 @@ FURTHER = [
 
 
 class LoopedJam(Jam):
-    """A jam in which what scsynth plays on channels 5 and 6 comes in again."""
+    """A jam in which scsynth's output channels 5 and 6 are connected to its inputs."""
 
     def _performer(self, name: str, index: int) -> Performer:
         made = super()._performer(name, index)
@@ -156,7 +160,7 @@ class Trio:
         return recording.read(self.performers[name].recording_path).scsynth_port
 
     def play(self, piece: Piece) -> dict[str, float]:
-        """Let plain and anna play; return the level of each scsynth in dB."""
+        """Let plain Sonic Pi and anna play a piece; return the level (dB) at each of the three scsynths."""
         code = piece.code.replace("{synths}", str(self.folder / "synths"))
         takes = {
             name: sound.start(self.port(name), self.folder / f"{piece.name}-{name}.wav", in_bus=bus)
@@ -178,7 +182,7 @@ class Trio:
         return levels
 
     def wait_missed(self, count: int) -> None:
-        """Wait until the statistics say that anna alone has heard so many sounds."""
+        """Wait until the statistics count this number of sounds that only anna heard."""
         deadline_s = time.monotonic() + REPORTED_S
         while (missed := self.jam.members()[HOME]["local_only"]) != count:
             assert time.monotonic() < deadline_s, f"{missed} sounds that only anna heard, expected {count}"

@@ -1,4 +1,4 @@
-"""The demo as a user runs it: what it prints, writes and proves, and that nothing outlives it."""
+"""The demo as a user runs it: what it prints, writes and proves, and that it leaves no process behind."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from rehearsal.rigs import sound
 from tests.worlds.places import SCRIPTS
 
 PLAYING_S = 60.0
-"""Enough to boot three Sonic Pis on a busy machine."""
+"""Time (s) within which three Sonic Pis boot and play, even on a busy machine."""
 ENDS_S = 60.0
 MEMBERS = {"anna", "bob", "cleo"}
 PROGRAMS = {"jackd", "ruby", "scsynth", "unshare"}
@@ -37,7 +37,10 @@ Demo = subprocess.Popen[str]
 
 @contextlib.contextmanager
 def demo(output: Path, *options: str, seconds: float = 8.0) -> Iterator[Demo]:
-    """Run the demo; on leaving it is ended for sure."""
+    """Run the demo and yield its process, which is killed in the end.
+
+    seconds: length of the music.
+    """
     command = [
         sys.executable,
         "-m",
@@ -64,7 +67,7 @@ def demo(output: Path, *options: str, seconds: float = 8.0) -> Iterator[Demo]:
 
 
 def family(process: Demo) -> list[psutil.Process]:
-    """Return all that the demo has started and that still runs."""
+    """Return all running processes that the demo has started, directly or not."""
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -82,7 +85,7 @@ def wait_until(process: Demo, condition: Callable[[], bool], limit_s: float = PL
 
 
 def wait_playing(process: Demo, folder: Path) -> list[psutil.Process]:
-    """Wait until notes of all three have been handed over; return all processes."""
+    """Wait until all three scsynths have been handed notes; return the demo's running processes."""
 
     def heard() -> bool:
         recordings = list(folder.glob("jamrelay-demo-*/*/recording.jsonl"))
@@ -117,17 +120,17 @@ def process_name(process: psutil.Process) -> str:
 
 @dataclass(frozen=True)
 class Played:
-    """What a whole demo printed, wrote and left."""
+    """A finished demo: its exit status, its output, its files, and what it left behind."""
 
     output: Path
     status: int
     printed: str
     errors: str
     names: set[str]
-    """Of the programs that ran while it played."""
+    """Names of the programs that ran while it played."""
     survivors: list[psutil.Process]
     left: list[Path]
-    """Of its temporary files."""
+    """Temporary files that it didn't remove."""
 
     @property
     def report(self) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The ranges against the genuine: Sonic Pi's own argument checks agree with them, scsynth outlives them."""
+"""The guard's ranges tested with the genuine programs.
+
+They agree with Sonic Pi's own argument checks, and scsynth survives everything within them.
+"""
 
 import json
 import struct
@@ -47,12 +50,15 @@ puts JSON.generate(info.to_h { |name, one|
 RECKONED_LATER = {
     (f"sonic-pi-{player}", end) for player in ("mono_player", "stereo_player") for end in ("start", "finish")
 }
-"""Sonic Pi checks what a program says and sends something else: `slice: 4, num_slices: 4` ends at 1.25."""
+"""(synthdef, control) of which Sonic Pi sends values that it hasn't checked.
+
+It checks a program's options and computes from them: `slice: 4, num_slices: 4` becomes a finish of 1.25.
+"""
 FINITE = [value for value in VALUES if abs(value) < 3e38]
 
 
 def asked(limit: Limit) -> list[float]:
-    """Return values within, at and outside a range, and well-chosen others."""
+    """Return values to try on one control: within, at and outside its range, and some others."""
     near = [end + step for end in limit[:2] if abs(end) < 1e30 for step in (0.0, 0.25, -0.25, 1e-3, -1e-3)]
     return [*near, *FINITE, *(float(whole) for whole in range(-2, 12)), 60.0, 100.0, 129.9, 130.9, 200.0]
 
@@ -163,7 +169,7 @@ def test_a_scsynth_renders_mixtures_of_extremes() -> None:
 
 
 def at_the_ends() -> list[Case]:
-    """Return the deadly controls at both ends of their ranges, and at the extremes within."""
+    """Return cases for all deadly controls, at both ends of their ranges and at extremes within."""
     return [
         case
         for synthdef in STOCK
@@ -187,7 +193,7 @@ def test_a_scsynth_in_real_time_outlives_every_control_of_every_synthdef_at_ever
 
 
 def check_in_real_time(jack: str, cases: list[Case]) -> None:
-    """Play cases in real time; if scsynth doesn't live, say during which."""
+    """Play cases in real time. Fails with the group of cases during which scsynth ended."""
     scsynth = RealTime(jack)
     try:
         for start in range(0, len(cases), 600):

@@ -1,10 +1,9 @@
-"""The first bar in a fresh room on a bad network: genuine Sonic Pis play the same from their first message.
+"""The first bar in a fresh room on a bad network: two genuine Sonic Pis play the same from the start.
 
-Both members' datagrams meet a network that delays each by 50 +- 10 ms each way and loses one in ten; lead
-and shift are left to the relay. The music begins as soon as both have booted. What the scsynths were handed
-is compared by the recorders behind the bridges, from the first event on. On such a network the members'
-clocks are off by some ms, which moves a whole member and tears nothing apart: so each timetag is held against
-what is usual for its member at that time.
+Each datagram of the members is delayed by 50 +- 10 ms each way, and one in ten is lost. The relay tunes lead
+and shift. The music begins as soon as both have booted. Recorders compare what the scsynths were handed, from
+the first event on. On such a network the clocks differ by some ms, which moves all events of a member alike.
+So each event is compared with the usual difference at that time.
 """
 
 import time
@@ -23,9 +22,9 @@ pytestmark = pytest.mark.real
 
 NETWORK = "delay=50,jitter=10,loss=10%"
 CLOCKS_MS = 20.0
-"""How far the members' clocks may lie apart on it: they see ways that differ by 10 ms either way."""
+"""Greatest difference (ms) between the members' clocks. Each may be off by 10 ms because of the jitter."""
 APART_MS = 3.0
-"""What is this much further apart than its neighbours was moved for one of the two."""
+"""An event that is this much (ms) further apart than its neighbours was moved for one member only."""
 NEIGHBOURS = 20
 SECONDS = 15.0
 TAIL_S = 3.0
@@ -52,11 +51,11 @@ end
 
 @dataclass(frozen=True, repr=False)
 class Fresh:
-    """What one fresh room came to."""
+    """What was found in one fresh room."""
 
     compared: Comparison
     torn: Sequence[str]
-    """Events that the two were handed for another instant each."""
+    """Events that the two members were handed for different instants."""
     lead_ms: float
     shift_ms: float
     unconfirmed: int
@@ -64,7 +63,7 @@ class Fresh:
 
 
 def play(folder: Path) -> Fresh:
-    """Let two play in a room that nobody was in before, and compare all that they were handed."""
+    """Let two members play in a new room; return how what they were handed compares."""
     with Stage() as stage:
         jam = Jam(stage, folder, NAMES, self_tuned=True, impair=NETWORK)
         jam.start_relay()
@@ -88,7 +87,7 @@ def play(folder: Path) -> Fresh:
 
 
 def torn(compared: Comparison) -> list[str]:
-    """Return the events that the two were handed further apart than their neighbours, by name."""
+    """Return the events whose dues at the two members differ by more than is usual among their neighbours."""
     events = [margin.event for margin in compared.members[NAMES[0]].margins if len(margin.event.held) == 2]
     apart_ms = [_apart_ms(event) for event in events]
     found = []

@@ -1,7 +1,7 @@
-"""Who joins later hears the others as they are heard at home: live takes at every sound card.
+"""A member who joins later hears the others at the same level as they are heard at home.
 
-They join one after the other, and each has set a volume before the next one does. Then each plays alone, and
-what all sound cards are given over the same seconds is compared; a plain Sonic Pi plays what the first does.
+Members join one after the other, and each sets a volume before the next one joins. Then each plays alone, and
+the levels at all sound cards are compared. A plain Sonic Pi plays what the first member plays.
 """
 
 import time
@@ -20,26 +20,29 @@ pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 
 NAMES = ("anna", "bob", "cleo", "dave")
 VOLUMES = (0.3, 1.6)
-"""In turn: both far from the default, 1, so that it can't pass for one of them."""
+"""The members' volumes, in turn. They are far from the default of 1, so a volume that got lost shows."""
 APART_S = 3.0
-"""After one is in, the next joins."""
+"""Time (s) between one member's boot and the next one's join."""
 PLAIN = "plain"
 NOTE = "use_synth :tri\nplay 62, amp: 0.4, sustain: 2, release: 0.1"
 NOTE_S = 3.0
-"""Half a second of schedule-ahead, the note, and its end."""
+"""Time (s) for a note: half a second of schedule-ahead, its sound, and its end."""
 HEARD_S = (1.2, 2.4)
-"""From when to when after Run the note sounds, whatever the lead and however slow the run's start."""
+"""From and until when (s after Run) the note sounds, whatever the lead and however slow the start."""
 SETTLE_S = 1.5
 SECOND_NS = 1_000_000_000
 FAINTEST_DBFS = -50.0
 FOUNDED = 5
-"""Four groups and the mixer."""
+"""Number of nodes in a member's foundation: four groups and the mixer."""
 
 
 @dataclass(frozen=True, repr=False)
 class Party:
-    """What was heard: levels in dBFS by who played and who listened; by slot how many nodes of that member's
-    foundation each scsynth had; the room's statistics at the end."""
+    """What was measured at all members.
+
+    levels: player -> listener -> dBFS. founded: member -> slot -> nodes of that slot's foundation. room: the
+    statistics at the end.
+    """
 
     levels: dict[str, dict[str, float]]
     founded: dict[str, dict[int, int]]
@@ -51,7 +54,10 @@ def volume_of(name: str) -> float:
 
 
 def hold(jam: Jam, names: tuple[str, ...], *, one_by_one: bool) -> Party:
-    """Let them join and set their volumes, and each play alone."""
+    """Let members join and set their volumes, then let each play alone; return what was measured.
+
+    one_by_one: each joins after the one before has set its volume.
+    """
     stage = jam.stage
     (jam.folder / PLAIN).mkdir()
     plain = stage.add(Performer(PLAIN, len(NAMES), jam.folder / PLAIN, listened=True))

@@ -1,11 +1,10 @@
-"""Kills: what `kill -9`, a relay's end and an exit do to a jam of three, by the recorders' word.
+"""What `kill -9` of a bridge, relay or shim and an exit of Sonic Pi do to a jam of three, by the recorders.
 
-Late is what reached a scsynth less than 20 ms before its due, by the kernel's word. While a window that is
-judged lasts, the test itself does nothing heavy: three Sonic Pis are enough for two cores.
+An event counts as late if it reached a scsynth less than 20 ms before its due, by the kernel's timestamps. In
+judged stretches the test itself uses little processor time.
 
-One boot for all. The phases build on each other, each a fixture that plays it and a few tests that judge
-it: a bridge is killed; the relay is killed and started again; a bridge dies together with its shim; a
-Sonic Pi exits.
+All phases share one boot. Each is a fixture that plays it and some tests: a bridge is killed; the relay is
+killed and restarted; a bridge is killed together with its shim; a Sonic Pi exits.
 """
 
 import os
@@ -42,9 +41,8 @@ pytestmark = pytest.mark.real
 
 ANNA, BOB, CLEO = "anna", "bob", "cleo"
 SYNTHS = {ANNA: "saw", BOB: "tri", CLEO: "pulse"}
-"""Light ones, and a light FX: how much a scsynth can play in time on this machine isn't asked here. Nor is
-what a run's start costs Sonic Pi (40 to 90 ms before its first message when three start at once, with
-bridges or without): hence the rest at the beginning."""
+"""Light synths, so that this machine's speed isn't what is tested. The code begins with a rest, since the first
+message of a run comes 40 to 90 ms late when three Sonic Pis start at once."""
 CODE = """
 use_random_seed 7
 sleep 0.5
@@ -62,10 +60,10 @@ live_loop :tune do
 end
 """
 STEP_S = 0.125
-"""No player is silent for longer."""
+"""Longest pause (s) in any player's music."""
 MARGIN_MS_MIN = 25.0
 FOUNDED = 5
-"""Four groups and a mixer: what Sonic Pi builds at its start."""
+"""Number of nodes that Sonic Pi makes at its start: four groups and a mixer."""
 
 
 def play(jam: Jam, *names: str) -> None:
@@ -111,7 +109,7 @@ class BridgeKilled:
     notes_after_stop: int
     nodes_after_stop: int
     founded: Counter[int]
-    """By slot: events that build what is never freed."""
+    """For each slot the number of events that the relay logged as part of the foundation."""
 
     def window(self, names: list[str], from_s: float, to_s: float) -> Comparison:
         chosen = {name: self.recordings[name] for name in names}
@@ -165,7 +163,7 @@ def bridge_killed(jam: Jam, stage: Stage) -> BridgeKilled:
 
 
 def live_notes(recorded: Recording, slot: int) -> int:
-    """Return how many nodes of a slot the scsynth said to have started and not to have ended."""
+    """Return how many nodes of a slot have started and not ended, by scsynth's replies."""
     live: set[int] = set()
     for message in recorded.from_scsynth:
         node = message.args[0] if message.args else None

@@ -1,6 +1,7 @@
-"""What hangs or kills a genuine scsynth, sent from every side of a running jam: nothing of it arrives.
+"""Messages that hang or kill a genuine scsynth are sent from every side of a running jam. None arrives.
 
-One boot. The recorder behind the bridge says what reached scsynth; every hostile message carries MARK.
+All tests share one boot. The recorder behind the bridge shows what reached scsynth. Every hostile message
+carries MARK.
 """
 
 import asyncio
@@ -35,10 +36,10 @@ pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 
 ANNA = "anna"
 MARK = 57_005
-"""The id that every hostile message names; far above what Sonic Pi gets to in these few runs."""
+"""The id in every hostile message. It is far above the ids that Sonic Pi uses in these short runs."""
 OWN_IDS = (1 << 26) - 1
 FX_COUNT = 600
-"""Sonic Pi has 496 pairs of buses: a leak of one for each note shows."""
+"""Number of FX that are opened. Sonic Pi has 496 pairs of buses, so a leak of one pair for each shows."""
 FX_CODE = f"""
 use_external_synths true
 use_debug false
@@ -111,7 +112,8 @@ DATAGRAMS: dict[str, bytes] = MESSAGES | {
 
 
 def ask(port: int, payload: bytes, address: str) -> OscMessage | None:
-    """Ask the genuine scsynth, past bridge and recorder; None if it doesn't answer any more."""
+    """Send the genuine scsynth a message directly and return its answer with this address; None without
+    answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(2.0)
         sock.connect(("127.0.0.1", port))
@@ -136,7 +138,8 @@ def send_raw(datagrams: list[bytes], port: int) -> None:
 
 
 def send_over_tcp(payloads: list[bytes], port: int) -> None:
-    """Send to the relay's TCP port, with and without TLS; it may hang up at any moment."""
+    """Send each payload to the relay's TCP port, with and without TLS. The relay may hang up at any
+    moment."""
     context = tls.client_context()
     for payload in payloads:
         for secured in (False, True):
@@ -149,7 +152,7 @@ def send_over_tcp(payloads: list[bytes], port: int) -> None:
 
 
 async def be_mallory(port: int, folder: Path) -> int:
-    """Join over real sockets and send every message as an event of every kind; return the slot."""
+    """Join as mallory and send each hostile message as an event of each kind; return mallory's slot."""
     stream = await tls.connect(Endpoint("127.0.0.1", port), pins=KnownRelays(folder / "pins"))
     stream.send(
         control.encode(control.Hello(protocol=PROTOCOL_VERSION, software="x", room="main", name="mallory"))
@@ -187,7 +190,7 @@ async def be_mallory(port: int, folder: Path) -> int:
 
 @dataclass(frozen=True)
 class Attacked:
-    """What was seen."""
+    """What was measured before and after the attack."""
 
     refused_by_tap: int
     refused_by_relay: int

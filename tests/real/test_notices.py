@@ -1,8 +1,8 @@
-"""It notices: one event at one member is dropped, swapped, altered or delayed, and everybody names it.
+"""One event at one member is dropped, swapped, altered or delayed on purpose, and the statistics notice it.
 
-The fault is planted inside one bridge (bridge/playout/fault_injection.py), behind all that the relay can
-know. Statistics must name it within three seconds; the recorders name the same event by themselves; then all
-is clean again.
+The fault is planted in one bridge (bridge/playout/fault_injection.py), where the relay can't see it. The
+statistics must name the event within three seconds. The recorders find the same event on their own.
+Afterwards all is the same again.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.real
 PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
 FAULTY = "bob"
 KINDS = {"drop": "missing", "swap": "out of order", "alter": "different", "delay": "late"}
-"""What is planted -> the word by which it is named."""
+"""By kind of planted fault the word with which the statistics must name it."""
 NOTICED_S = 3.0
 CLEAN_S = 4.0
 
 
 class FaultyJam(Jam):
-    """A jam in which one bridge can be told to make a fault."""
+    """A jam in which a test can make a bridge commit a fault."""
 
     def _performer(self, name: str, index: int) -> Performer:
         performer = super()._performer(name, index)
@@ -53,7 +53,7 @@ class FaultyJam(Jam):
 
 @dataclass(frozen=True)
 class Noticed:
-    """What one planted fault led to."""
+    """What was found after one fault was planted."""
 
     incidents: list[str]
     after_s: float
@@ -63,7 +63,7 @@ class Noticed:
     judged: dict[int, dict[str, Any]]
 
     def names(self) -> set[str]:
-        """The events that the incidents name, as the recorders call them: address slot:id."""
+        """Return the events in the incidents, named as the recorders do: "address slot:id"."""
         found = set()
         for incident in self.incidents:
             event = self.judged[int(incident.split("#", 1)[1].split()[0])]
@@ -74,7 +74,7 @@ class Noticed:
 
 @pytest.fixture(scope="module")
 def noticed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Noticed]]:
-    """Plays once, and plants the four faults one after the other."""
+    """Play one jam, plant the four faults one after the other, and yield what was found by kind of fault."""
     folder = tmp_path_factory.mktemp("notices")
     with Stage() as stage:
         jam = FaultyJam(stage, folder, list(PARTS), event_log=folder / "events.jsonl")
@@ -114,7 +114,10 @@ def _plant(jam: FaultyJam, kind: str) -> Noticed:
 
 
 def _incidents(jam: FaultyJam) -> list[str]:
-    """Ask as `jamrelay stats` does, but without starting a Python: that takes half a second of the three."""
+    """Return the incidents in the room's statistics.
+
+    It asks within this process, since starting `jamrelay stats` would take half a second.
+    """
     pins = KnownRelays(jam.folder / "pins")
     stats = asyncio.run(ask_stats(Endpoint("localhost", jam.port), pins))
     return stats.rooms[0].incidents

@@ -1,4 +1,4 @@
-"""The rehearsal on the genuine programs: boot, play, record, render, and leave nothing behind."""
+"""The rehearsal's parts on genuine programs: they boot, play, record and render, and leave nothing behind."""
 
 import os
 import signal

@@ -1,9 +1,9 @@
-"""Hard snippets on the genuine Sonic Pi 3.2.2: plain, and through us at shift 0 and at shift = lead.
+"""Difficult snippets on the genuine Sonic Pi 3.2.2: played plain, and through a bridge in two rooms.
 
-Three Sonic Pis play the same code in step: one without a bridge, one in a room with lead 150 ms and shift 0,
-one in a room with shift = lead = 200 ms. Recorders in front of and behind each bridge tell what Sonic Pi
-sent and what scsynth was handed for it in one and the same run, so most claims need no second run to compare
-with. Where something depends on how busy this machine is, the bound is taken from the recordings themselves.
+Three Sonic Pis play the same code at the same time: one without a bridge, one in a room with lead 150 ms and
+shift 0, one in a room with lead and shift 200 ms. Recorders in front of and behind each bridge show what
+Sonic Pi sent and what scsynth was handed in the same run. Most tests need no other run to compare with.
+Bounds that depend on how busy this machine is are derived from the recordings.
 """
 
 from collections import Counter, defaultdict
@@ -25,13 +25,17 @@ from tests.worlds import streams
 from tests.worlds.snippets import Turn
 
 SAME_NS = 3 * MS
-"""Between two runs: as in the measurements that this test repeats (with 3.2.2: the same to the ms)."""
+"""Greatest difference (ns) between two runs at which a note counts as the same. Measured with 3.2.2: 1 ms."""
 EDGE_NS = 300 * MS
-"""So much before a stop notes are no longer compared between runs: they didn't stop at the same instant."""
+"""Time (ns) before a stop in which notes of two runs aren't compared, since the runs stop at other
+instants."""
 MOVABLE = ("e_realtime", "f_timewarp", "k_sat01")
-"""use_real_time, time_warp into the past, use_sched_ahead_time 0.1: these may lead by less than the lead."""
+"""Snippets whose notes may have less schedule-ahead than the lead.
+
+They use use_real_time, time_warp into the past, and use_sched_ahead_time 0.1.
+"""
 REDEFINED = "d_redef"
-"""Its second part begins at another instant of the music in every run, plain Sonic Pi's too."""
+"""A snippet whose second part begins at another musical instant in every run, in plain Sonic Pi too."""
 
 NODE_SYNTHS, NODE_FX, NODE_MIXERS, NODE_MONITOR = 4, 3, 2, 5
 NODE_MASTER, NODE_SCOPE = 6, 7
@@ -173,11 +177,14 @@ def test_the_notes_are_those_of_plain_sonic_pi_at_their_times(concert: Concert, 
 
 @dataclass(frozen=True)
 class Notes:
-    """Timed notes of a turn that sounded: ns after the first one, by synth and controls without ids."""
+    """The notes of a turn that have a timetag and sounded.
+
+    at_ns: synth and controls (without ids) -> times (ns) after the first note.
+    """
 
     at_ns: dict[tuple[Argument, ...], list[int]]
     until_ns: int
-    """Stop, after the first one was sent."""
+    """When the turn was stopped, in ns after its first note was sent."""
 
 
 def notes_of(take: Take, turn: Turn) -> Notes:

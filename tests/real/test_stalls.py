@@ -1,6 +1,7 @@
-"""Catching up has an age, with real processes: relay, bridge or carrier stopped for seconds while one plays.
+"""Relay, bridge or network stands still for seconds while one member plays; afterwards nothing plays in a
+burst.
 
-Judged by what came to every scsynth's socket, by the kernel's stamps.
+The processes are real. Judged by what came to each scsynth's socket, with the kernel's timestamps.
 """
 
 import itertools
@@ -17,13 +18,13 @@ pytestmark = pytest.mark.real
 
 WHOLE_AFTER_S = 1.0
 APART_NS_MAX = 10_000_000
-"""Notes are 50 ms apart, the members' clocks are one: a note within 10 ms is the same."""
+"""Greatest difference (ns) at which two members played a note at the same instant. Notes are 50 ms apart."""
 IDS_OF_A_CASE = 2_000
 
 
 @dataclass(frozen=True)
 class Case:
-    """Who plays, and what stands still for how long."""
+    """One stall: the process that is stopped, for how many seconds, and who plays."""
 
     what: str
     seconds: float
@@ -45,7 +46,7 @@ FURTHER = [(f"{OVER_TLS}'s carrier", PLAYER), (f"{OVER_TLS}'s bridge", OVER_TLS)
 
 
 def cases() -> list[object]:
-    """Return all cases, of every kind one that always runs."""
+    """Return all cases. One of each kind always runs; the others are marked as exhaustive."""
     always = [Case(what, 2.0, player) for what, player in KINDS]
     further = [Case(what, 2.0, player) for what, player in FURTHER]
     further += [Case(kind[0], seconds, kind[1]) for kind, seconds in itertools.product(KINDS, (1.0, 5.0))]

@@ -1,6 +1,6 @@
-"""Catching up has an age, as it sounds: genuine Sonic Pis, a process stopped for three seconds.
+"""After a process was stopped for three seconds nothing sounds in a burst, by the sound card.
 
-Anna plays, bob's sound card is listened to. One boot for all; the bridges are those that the shims started.
+Anna plays on a genuine Sonic Pi, and bob's sound card is recorded. All cases share one boot.
 """
 
 import os
@@ -31,20 +31,23 @@ end
 """
 SETTLE_S, STOPPED_S, AFTER_S = 4.0, 3.0, 4.0
 BEFORE_S = 2.0
-"""What is compared with: the loudest half second of these before the stall."""
+"""Time (s) before the stall whose loudest half second is compared with the sound after the stall."""
 HALF_NS = SECOND_NS // 2
 LOUDER_DB_MAX = 1.0
 
 
 @dataclass(frozen=True)
 class Heard:
-    """The most of anna's notes within 10 ms, by member; bob's level (dBFS) before and after the stall."""
+    """What was heard around one stall.
+
+    crowds: member -> most of anna's notes within 10 ms. before_dbfs, after_dbfs: level at bob.
+    """
 
     crowds: dict[str, int]
     before_dbfs: float
     after_dbfs: float
     heard_again: int
-    """Anna's notes at bob due from a second after the stall on."""
+    """Number of anna's notes that are due at bob later than a second after the stall."""
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
-"""Stops that deadlock plain Sonic Pi: through a bridge it plays on.
+"""A stop that deadlocks plain Sonic Pi does no harm behind a bridge.
 
-A stop with many notes still ahead brings a thousand replies at once. Plain Sonic Pi 3.2.2 loses some of them,
-and then its event thread blocks itself for good: no run sounds any more until it is started anew. Two play at
-once, since it takes a busy machine to show. No recorder stands between bridge and Sonic Pi here, since the
-bridge looks at how much of what it says Sonic Pi has read.
+A stop with many notes ahead brings a thousand replies at once. Plain Sonic Pi 3.2.2 loses some of them, and
+then its event thread blocks until it is restarted. Two members play at once, since it takes a busy machine.
+No recorder stands between bridge and Sonic Pi, since the bridge measures how much Sonic Pi has left unread.
 """
 
 from collections.abc import Iterator

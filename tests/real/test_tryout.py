@@ -1,4 +1,4 @@
-"""scripts/tryout on genuine Sonic Pis: what it says of three small programs of which the answer is known."""
+"""scripts/tryout on genuine Sonic Pis: its verdict on three small programs whose right verdict is known."""
 
 from pathlib import Path
 

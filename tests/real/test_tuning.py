@@ -1,4 +1,5 @@
-"""`--tune-sonic-pi` with genuine Sonic Pis: two play the same, one of them tuned; then its bridge leaves."""
+"""`--tune-sonic-pi` with genuine Sonic Pis: of two that play the same one is tuned, until its bridge
+leaves."""
 
 import re
 import time
@@ -27,7 +28,7 @@ OWN_AHEAD_MS = 500.0
 TUNED, PLAIN = "ada", "bob"
 TOLD = "Sonic Pi's schedule-ahead set to 0.35 s (its own is 0.50 s), for a lead of 200 ms"
 SET_S = 15.0
-"""After booting: the room is joined, Sonic Pi silent for 2 s, then it is set."""
+"""Time (s) after booting within which the schedule-ahead is set: join, then 2 s of silence."""
 MUSIC = """
 use_bpm 120
 live_loop :notes do
@@ -53,14 +54,14 @@ SAYS = re.compile(r"Schedule ahead time set to ([\d.]+)")
 
 @dataclass(frozen=True, repr=False)
 class Heard:
-    """What one of the two sent, and what its scsynth was handed for it."""
+    """What one Sonic Pi sent, and what its scsynth was handed for it."""
 
     notes: list[Pair]
     lost: list[str]
     stats: dict[str, int]
     tree: Node
     before: list[RecordedMessage]
-    """All that Sonic Pi sent between its boot and the music."""
+    """Messages that Sonic Pi sent between its boot and the music."""
 
     @property
     def lead_ms(self) -> float:
@@ -68,12 +69,12 @@ class Heard:
 
     @property
     def sounds_after_ms(self) -> float:
-        """The median time from a note's emission to its sound."""
+        """The median time (ms) from a note's emission to its due."""
         return median(pair.out.message.due_ns - pair.front.came_ns for pair in self.notes) / MS
 
     @property
     def margin_ms(self) -> float:
-        """How long before its due the least early note was handed to scsynth."""
+        """The least time (ms) from handing a note to scsynth to its due."""
         return min(pair.out.message.due_ns - pair.out.message.t_ns for pair in self.notes) / MS
 
 
@@ -81,11 +82,11 @@ class Heard:
 class Session:
     heard: dict[str, Heard]
     settings: list[str]
-    """What Sonic Pi says it was set to, while the bridge was there."""
+    """The schedule-ahead (s) that Sonic Pi confirmed each time it was set, while the bridge was there."""
     told: str
     settings_after: list[str]
     answer_after: str
-    """What Sonic Pi says its schedule-ahead is, after the bridge has left."""
+    """The schedule-ahead (s) that Sonic Pi reports after the bridge has left."""
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 
 def settings(performer: Performer) -> list[str]:
-    """Return what Sonic Pi says its schedule-ahead was set to, one after the other."""
+    """Return the schedule-ahead (s) that Sonic Pi confirmed each time it was set."""
     return SAYS.findall("\n".join(performer.gui_lines()))
 
 
@@ -153,7 +154,7 @@ def test_setting_it_leaves_nothing_behind(session: Session) -> None:
 
 
 def shape(node: Node) -> list[object]:
-    """Return a tree without its numbers: of members in other slots they are others."""
+    """Return a tree's names without node ids. The ids of members in different slots differ."""
     return [node.name, [shape(child) for child in node.children]]
 
 

@@ -1,8 +1,8 @@
-"""A member's computer whose wall clock is set while all play: nobody else's business.
+"""One member's wall clock is set forward and back while all play. The other members' notes don't move.
 
-Nobody may set this machine's clock, so it is done for one member's programs alone: libfaketime sets it for
-scsynth, hooks for Ruby and for the bridge. Their monotonic clocks run on, as they would. What happens at home
-is printed, and told in docs/way-of-an-event.md.
+Only that member's programs see the set clock: scsynth through libfaketime, Ruby and the bridge through hooks.
+Their monotonic clocks aren't changed, as on a real computer. What happens at that member is printed;
+docs/way-of-an-event.md describes it.
 """
 
 import shutil
@@ -43,10 +43,11 @@ MOVED_MS_MAX = 1.0
 
 
 class SteppedJam(Jam):
-    """A jam in which bob's wall clock can be set."""
+    """A jam in which the wall clock of bob's programs can be set."""
 
     def set_clock(self, offset_s: float) -> int:
-        """Set bob's clock so far from the true one; return the true time (ns) at which it was set."""
+        """Set bob's wall clock `offset_s` ahead of the true one; return the true time (ns) at which that was
+        done."""
         new = self.folder / "new"
         new.write_text(f"{offset_s:+.1f}\n")
         with (self.folder / "offset_ns").open("r+b" if self.performers else "wb") as file:
@@ -55,7 +56,7 @@ class SteppedJam(Jam):
         return time.time_ns()
 
     def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
-        """Return the usual launcher, for bob under a clock of his own."""
+        """Return the command that starts a member's Sonic Pi; for bob with hooks that shift its clock."""
         usual = super().launcher(name, scsynth)
         if name != BOB:
             return usual
@@ -78,7 +79,7 @@ def genuine_scsynth() -> str:
 
 @dataclass(frozen=True)
 class Stepped:
-    """What was recorded. forward_ns, back_ns: when bob's clock was set, by the true one."""
+    """What was recorded. forward_ns, back_ns: true time at which bob's clock was set forward and back."""
 
     forward_ns: int
     back_ns: int
@@ -91,12 +92,13 @@ class Stepped:
     scsynth_log: str
 
     def of(self, player: str, at: str) -> list[RecordedMessage]:
-        """What a player's loop plays at somebody's scsynth, by due."""
+        """Return the notes of a player's loop at one member's scsynth, in the order of their dues."""
         every = notes(self.recordings[at], self.slots[player], 0, 1 << 63)
         return [note for note in every if note.args[0] == f"sonic-pi-{SYNTHS[player]}"]
 
     def started_at_home(self) -> list[tuple[float, float]]:
-        """When bob's scsynth started anna's notes, and how much later than at hers (s, by the true clock)."""
+        """Return (when bob's scsynth started a note of anna's, how much later than at anna's), in s of the
+        true clock."""
         due_at_annas = {note.args[1]: note.due_ns for note in self.of(ANNA, ANNA)}
         return [
             (reply.t_ns / 1e9, (reply.t_ns - due_at_annas[reply.args[0]]) / 1e9)
@@ -139,7 +141,7 @@ def stepped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stepped]:
 
 
 def off_beat_ms(dues_ns: list[int]) -> float:
-    """How far, at the most, two neighbours are from a whole number of beats."""
+    """Return how far (ms) at most the time between two neighbouring notes is from a whole number of beats."""
     beat_ns = BEAT_S * SECOND_NS
     return max(
         abs((later - earlier) / beat_ns - round((later - earlier) / beat_ns)) * BEAT_S * 1e3

@@ -1,7 +1,7 @@
-"""The genuine Sonic Pi window in a jam, as README's first line starts it, beside plain Sonic Pi's.
+"""The genuine Sonic Pi window in a jam, beside the window of a plain Sonic Pi.
 
-Keys and mouse play it, pictures and the sound card's ports tell what came of it. The pictures are kept in
-demo-output/window.
+It is started as README shows, and played by keys and mouse. Pictures of the screen and the sound card's
+output show the result. The pictures are kept in demo-output/window.
 """
 
 import time
@@ -22,15 +22,15 @@ pytestmark = [pytest.mark.real, pytest.mark.netlab]
 PICTURES = ROOT / "demo-output" / "window"
 NOISE = "synth :noise, sustain: 600, amp: 0.4"
 QUIET = 0.4
-"""The volume slider's share of its length; it stands at about 0.8 at first."""
+"""Where the volume slider is moved to, as a share of its length. It begins at about 0.8."""
 DROP_DB = (3.0, 12.0)
-"""What that is heard as: from 0.8 to 0.4 is 6 dB, and the knob is dragged by hand."""
+"""The drop in level (dB) after that move. From 0.8 to 0.4 is 6 dB, but the mouse isn't exact."""
 BOTH_DB = 1.0
 SILENCE_DBFS = -90.0
 ENDS_S = 25.0
-"""Plain Sonic Pi's window takes 5 s to close."""
+"""Time (s) within which a window closes. Plain Sonic Pi's takes 5 s."""
 FADES_S = 10.0
-"""Sonic Pi takes 1 s to fade a run out, and begins when it comes to it."""
+"""Time (s) within which a stopped run is silent. Sonic Pi fades for 1 s and may begin late."""
 SECOND_NS = 1_000_000_000
 
 
@@ -52,14 +52,17 @@ class Seen:
 
 @dataclass
 class Evening:
-    """What was seen of all, and what the relay said of the members."""
+    """What was seen of all windows, and the relay's statistics of the members."""
 
     seen: dict[str, Seen]
     members: dict[str, dict[str, object]]
 
 
 def evening(folder: Path, members: list[str], plain: list[str], *, until_s: float, ctrl_c: bool) -> Evening:
-    """Do with all windows at a time what a person would with each, and end them after `until_s`."""
+    """Use all windows at the same time as a person would, and end them after `until_s`; return what was seen.
+
+    ctrl_c: end the members' windows by Ctrl-C instead of closing them.
+    """
     PICTURES.mkdir(parents=True, exist_ok=True)
     with WindowJam(folder, members, plain) as jam:
         began_s = time.monotonic()
@@ -80,7 +83,7 @@ def evening(folder: Path, members: list[str], plain: list[str], *, until_s: floa
 
 
 def play(jam: WindowJam) -> dict[str, Seen]:
-    """Do what a person does with a window, and look and listen."""
+    """Play, set the volume, record and stop in every window; return what was seen and heard of each."""
     seen = {name: Seen() for name in jam.windows}
     windows = [(window, seen[name]) for name, window in jam.windows.items()]
     for window, one in windows:
@@ -116,7 +119,7 @@ def play(jam: WindowJam) -> dict[str, Seen]:
 
 
 def scopes(window: Window, name: str) -> list[bytes]:
-    """Return what the oscilloscope shows, and once more a little later."""
+    """Return two pictures (as bytes) of the oscilloscope, taken 0.3 s apart."""
     pictures: list[Image.Image] = []
     for again in ("", "-again"):
         time.sleep(0.3)
@@ -126,7 +129,8 @@ def scopes(window: Window, name: str) -> list[bytes]:
 
 
 def listen(jam: WindowJam, seen: dict[str, Seen], what: str) -> None:
-    """Put down the level of the next second at each window's sound card."""
+    """Measure the next second's level at each window's sound card; store it in `seen` as the attribute
+    `what`."""
     from_ns = time.time_ns()
     jam.stage.play_for(1.2)
     for name, window in jam.windows.items():

@@ -1,7 +1,7 @@
-"""A bridge whose wall clock can be set: time.time_ns and kernel stamps are off by what a file says, in ns.
+"""Shifts a bridge's wall clock: time.time_ns and the kernel's receive timestamps get an offset from a file.
 
-Python imports this by itself where this folder is in PYTHONPATH. libfaketime, which does it for scsynth,
-breaks Python's time.sleep where it leaves the monotonic clock alone.
+The offset is in ns. Python imports this module by itself if its folder is in PYTHONPATH. For scsynth the
+tests use libfaketime. That breaks Python's time.sleep when it leaves the monotonic clock alone.
 """
 
 import mmap
@@ -20,7 +20,7 @@ if "bridge.shells.service" in sys.orig_argv:
         return int(struct.unpack("<q", _offset[:8])[0])
 
     def recvmsg(sock: socket.socket, *args: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
-        """Receive, with the kernel's stamps as a kernel whose clock was set would make them."""
+        """Receive as socket.recvmsg does, with the offset added to the kernel's timestamps."""
         payload, ancillary, flags, source = _true_recvmsg(sock, *args)
         return payload, [(level, kind, stamp(kind, data)) for level, kind, data in ancillary], flags, source
 
