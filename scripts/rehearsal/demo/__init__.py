@@ -1,1 +1,1 @@
-"""Demo: shows what jamrelay is for, a jam of three, and checks that it went well."""
+"""Demo: a program that plays a jam of three and checks that all three heard the same."""

@@ -1,9 +1,11 @@
-"""The demo: a relay, three genuine Sonic Pis, three bridges; proof, picture and sound in demo-output/.
+"""The demo: a jam of three genuine Sonic Pis with a relay and bridges; its proof, picture and sound go to
+demo-output/.
 
 If Sonic Pi or scsynth is missing, stand-ins take their places (embedded/), and the demo reports that.
 
-Only the recorders judge sameness (compare.py). Figures that only relay and bridges can know (re-timed,
-unconfirmed, silent here) come from `jamrelay stats`. The two must not contradict each other.
+Whether all heard the same is judged from the recorders' files alone (compare.py). The counts of re-timed,
+unconfirmed and silent events come from `jamrelay stats`, because only relay and bridges know them. A
+contradiction between the two sources is a failure.
 """
 
 import json
@@ -38,16 +40,17 @@ PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
 and synths."""
 
 SETTLE_S = 2.0
-"""Time (s) of silence after booting, in which the clocks lock. The comparison's window begins at its end."""
+"""Silence (s) between boot and first run, in which the clocks lock. At its end the comparison's window
+begins."""
 FIRST_SECOND_S = 1.0
-"""Time (s) from the start of the first run on in which events may be re-timed, because Sonic Pi is slow when
-it uses anything for the first time."""
+"""Length (s) of the start of the first run. Events may be re-timed in it, because Sonic Pi is slow when it
+uses anything for the first time."""
 FADE_S = 4.0
-"""Time (s) of waiting after the stop. Sonic Pi fades out for 1.7 s and frees its nodes; then everything has
+"""Wait (s) after the stop. Sonic Pi fades out for 1.7 s and frees its nodes; after this wait every event has
 arrived."""
 REPORT_S = 4.5
-"""Time (s) from the end of the comparison's window until the last reports are in. A bridge reports a second
-half a second after the second's end, and the relay compares the reports soon after."""
+"""Time (s) from the end of the comparison's window until the relay has compared its last second. A bridge
+reports each second half a second after it ended, and the relay compares soon after."""
 
 
 def perform(
@@ -59,10 +62,10 @@ def perform(
     embedded: bool = False,
     transport: str = "udp",
 ) -> DemoOutcome:
-    """Play the jam and return the findings. WAV files and picture go to `output`.
+    """Play the jam for `seconds` and return the findings. WAV files and picture are written to `output`.
 
     with_proof: also prove the jam from the relay's log. embedded: use stand-ins for Sonic Pi and scsynth.
-    Raises StageError, SoundError, RelayLogError.
+    transport: "udp" or "tls", for the bridges' events. Raises StageError, SoundError, RelayLogError.
     """
     step = progress.add_task("starting the relay", total=None)
     shipped = traffic() if embedded else examples()
@@ -136,7 +139,8 @@ def perform(
 
 
 def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
-    """Let every scsynth write all that it plays to NAME.wav, and its own member's part to NAME-stem.wav."""
+    """Start two recordings at every scsynth: its whole output in NAME.wav, its own member's part in
+    NAME-stem.wav."""
     takes = []
     for name, recording in jam.recordings().items():
         port, stem = recording.scsynth_port, output / f"{name}-stem.wav"
@@ -146,9 +150,10 @@ def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
 
 
 def proof_of(jam: Jam, room: dict[str, Any], output: Path, progress: Callable[[], None]) -> Proof:
-    """Prove the jam that was just played. Its sound is rendered if this machine can do so.
+    """Prove the jam that was just played, and render its sound if this machine can.
 
-    room: the room's statistics, which name the members' slots. Raises StageError, RelayLogError.
+    room: the room's statistics, which name the members' slots. progress: called as each member is done.
+    Raises StageError, RelayLogError.
     """
     slots = {member["name"]: int(member["slot"]) for member in room["members"]}
     if not isinstance(jam, EmbeddedJam):

@@ -1,7 +1,7 @@
-"""Outcome of a demo: all findings, the reasons why it is not as promised, and its display.
+"""Outcome of a demo: all findings, the reasons why the demo failed, and a table to print.
 
-Pure but for printing. The recorders' comparison, the relay's statistics and, if asked for, the proof stand
-beside each other. A fault in any one of them makes the outcome a failure.
+Pure but for printing. The findings are the recorders' comparison, the relay's statistics and, if asked for,
+the proof. A fault in any one of them makes the outcome a failure.
 """
 
 from dataclasses import dataclass
@@ -44,20 +44,20 @@ class DemoOutcome:
     retimed_later: int
     late_lines: dict[str, int]
     levels_dbfs: dict[str, float]
-    """Level (dBFS) of each member's own sound, recorded in real time; empty for stand-ins, which make no
+    """Member -> level (dBFS) of its own sound, recorded in real time; empty for stand-ins, which make no
     sound."""
     seconds: float
     bounds_us: list[float]
     relay_trouble: str = ""
-    """How the relay ended; "" if it didn't. Without it each member goes on playing at home, but not as one
-    jam."""
+    """A sentence that says how the relay ended; "" if it still ran. Without a relay each member plays on
+    alone."""
     embedded: bool = False
     proof: Proof | None = None
-    """None if no proof was asked for, or if the relay had ended by then."""
+    """The proof; None if no proof was asked for, or if the relay had ended before it."""
 
     @property
     def troubles(self) -> list[str]:
-        """Return the reasons, in words, why the jam was not as promised; [] if it was."""
+        """The reasons, in words, why the jam failed; [] if it was coherent, in time and audible."""
         found: list[str] = [self.relay_trouble] if self.relay_trouble else []
         if not self.comparison.coherent:
             found.append(f"{self.comparison.diverging} of {self.comparison.events} events differ somewhere")
@@ -144,7 +144,8 @@ def rounded(level_dbfs: float | None) -> float | None:
 
 
 def show(outcome: DemoOutcome, output: Path, console: Console) -> None:
-    """Print the outcome for people."""
+    """Print the outcome as a table and sentences. output: the folder with WAV files and picture, named in the
+    text."""
     report = outcome.as_json()
     title = f"{report['events']} events in {outcome.seconds:.0f} s, by the recorders"
     rows = [

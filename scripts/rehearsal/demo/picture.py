@@ -1,8 +1,8 @@
-"""Picture: one PNG of a jam, a lane for each member's scsynth, a tick for each event it was handed.
+"""Picture: one PNG of a jam, with a lane for each member's scsynth and a tick for each event handed to it.
 
-Equal patterns one above the other are one performance. The darker a tick is, the earlier the event arrived.
-Faults differ by shape as well as by colour, so that they can be told apart in black and white and with any
-colour vision. A late event is a filled triangle, a missing one an open circle, any other fault a diamond.
+Lanes with equal patterns heard the same performance. The darker a tick is, the earlier the event arrived.
+Faults differ by shape as well as by colour, for black and white prints and for any colour vision. A late
+event is a filled triangle, a missing one an open circle, any other fault a diamond.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,10 +51,10 @@ LOOKS: dict[str, dict[str, Any]] = {
 def draw(
     comparison: Comparison, path: Path, subtitle: str = "", names: Mapping[int, str] | None = None
 ) -> Path:
-    """Draw a comparison to a PNG and return its path.
+    """Draw a comparison to the PNG `path` and return `path`.
 
-    Every lane has a sub-lane for each slot that played, in the same order in all lanes. names: slot -> name
-    of its player.
+    Every lane has a sub-lane for each slot that played, in the same order in all lanes. subtitle: text below
+    the title. names: slot -> name of its player.
     """
     members = list(comparison.members.values())
     slots = sorted({margin.event.slot for result in members for margin in result.margins})
@@ -105,7 +105,11 @@ def draw_lane(
     axes: Axes, comparison: Comparison, result: MemberResult, slots: Sequence[int], scale: Normalize,
     names: Mapping[int, str],
 ) -> None:  # fmt: skip
-    """Draw the events that one member's scsynth was handed, and the events that it lacks."""
+    """Draw one member's lane: the events that its scsynth was handed, and a circle for each missing event.
+
+    slots: the slots of the sub-lanes, from top to bottom. scale: margin (ms) -> colour. names: slot ->
+    player's name.
+    """
 
     def second(due_ns: int) -> float:
         return (due_ns - comparison.from_ns) / 1e9
@@ -144,7 +148,8 @@ def draw_lane(
 def draw_histogram(
     axes: Axes, comparison: Comparison, result: MemberResult, edges_ms: Any, scale: Normalize
 ) -> None:
-    """Draw how early the events arrived at one member."""
+    """Draw a histogram of one member's margins (ms): how early the events arrived. edges_ms: edges of its
+    bars."""
     margins_ms = numpy.clip([margin.margin_ms for margin in result.margins], edges_ms[0], edges_ms[-1])
     counts, _ = numpy.histogram(margins_ms, edges_ms)
     centres_ms = (edges_ms[:-1] + edges_ms[1:]) / 2

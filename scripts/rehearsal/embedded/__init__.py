@@ -8,11 +8,11 @@ samples and an engine to render with, if any can be had.
 from pathlib import Path
 
 SINK = Path(__file__).resolve().parent / "sink"
-"""The stand-in for scsynth as a program. REHEARSAL_SCSYNTH makes a recorder start it (see
-rigs/recorder.py)."""
+"""Path of the program that stands in for scsynth. A recorder starts it if the environment variable
+REHEARSAL_SCSYNTH names it (see rigs/recorder.py)."""
 SINK_RECORDING = "REHEARSAL_SINK_RECORDING"
-"""Environment variable: the file in which the sink writes down every datagram, as a recorder does."""
+"""Environment variable that names a file. The sink appends every datagram to it, in the recorder's format."""
 REPLAYER = Path(__file__).resolve().parent / "replayer.py"
-"""The stand-in for Sonic Pi."""
+"""Path of the program that stands in for Sonic Pi."""
 TRAFFIC = Path(__file__).resolve().parents[1] / "traffic"
-"""Datagrams of a genuine Sonic Pi 3.2.2; see the README there."""
+"""Folder of datagrams recorded from a genuine Sonic Pi 3.2.2; see the README there."""

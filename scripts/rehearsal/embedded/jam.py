@@ -19,13 +19,12 @@ BOOT = TRAFFIC / "boot.jsonl"
 
 
 def traffic() -> dict[str, Path]:
-    """Return the recorded runs: name of the example -> file."""
+    """Return the files of the recorded runs: name of the example that was run -> file."""
     return {path.stem: path for path in sorted(TRAFFIC.glob("*.jsonl")) if path != BOOT}
 
 
 def traffic_s() -> float:
-    """Return how long (whole seconds) every recorded run plays before its stop: the shortest of these
-    times."""
+    """Return the length (whole seconds) of the shortest recorded run, counted up to its stop."""
     stops = []
     for path in traffic().values():
         entries = [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
@@ -34,10 +33,10 @@ def traffic_s() -> float:
 
 
 class StandIn(Performer):
-    """A replayer in Sonic Pi's place and a sink in scsynth's; otherwise used like any performer.
+    """A performer with a replayer in place of Sonic Pi and a sink in place of scsynth.
 
-    A stand-in needs no jackd, no namespaces and no rights. root: the folder that the replayer takes for Sonic
-    Pi's own.
+    It needs no jackd, no namespaces and no root rights. root: the folder that the replayer uses in place of
+    Sonic Pi's own.
     """
 
     def __init__(self, name: str, index: int, home: Path, launcher: list[str | Path], root: Path) -> None:
@@ -89,11 +88,11 @@ class StandIn(Performer):
 
 
 class EmbeddedJam(Jam):
-    """A relay and stand-ins that joined it through real bridges and recorders."""
+    """A jam of stand-ins: they join a real relay through real bridges and recorders."""
 
     @cached_property
     def root(self) -> Path:
-        """The folder that the stand-ins take for Sonic Pi's own."""
+        """The folder that the stand-ins use in place of Sonic Pi's own."""
         return sounds.root(self.folder)
 
     def _performer(self, name: str, index: int) -> Performer:

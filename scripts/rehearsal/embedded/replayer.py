@@ -2,13 +2,13 @@
 
     replayer.py ROOT BOOT PORT
 
-It starts `scsynth` from PATH with Sonic Pi's own flags and waits until it is ready. It sends the boot (BOOT,
-a file of recorded traffic) and waits for the answers that Sonic Pi waits for. Then it obeys its standard
-input: "play FILE" sends a recorded run, "stop" the recorded end of that run. At the end of the input it
-quits, as Sonic Pi does.
+It starts `scsynth` from PATH with Sonic Pi's own flags and waits until scsynth is ready. It sends the boot
+(BOOT, a file of recorded traffic) and waits for the answers that Sonic Pi waits for. Then it reads commands
+from standard input: "play FILE" sends a recorded run, "stop" sends the recorded end of that run. At the end
+of the input it quits, as Sonic Pi does.
 
-The recorded instants at which datagrams left, and their timetags, are all moved by the same amount from the
-recording's time to now. So every message has its genuine lead. In paths, ROOT takes the place of Sonic Pi's
+The recorded send times and timetags are all moved from the recording's time to now, by the same amount. So
+every message is sent as long before its timetag as the genuine one was. In paths, ROOT replaces Sonic Pi's
 folder.
 
 Standard library only. Traffic: JSON lines {"t": seconds, "hex": datagram}, timetags counted from t = 0. The
@@ -40,7 +40,8 @@ BOOTED = "replayer: booted"
 SONIC_PIS_FOLDER = "/usr/share/sonic-pi"
 READY = "SuperCollider 3 server ready"
 READY_S = 60.0
-"""How long (s) to wait until scsynth is ready. This limit and the next three are Sonic Pi's own."""
+"""Longest wait (s) for scsynth to be ready. READY_S, STATUS_S, ANSWER_S and QUIT_S are Sonic Pi's own
+limits."""
 STATUS_S = 30.0
 ANSWER_S = 10.0
 QUIT_S = 2.0
@@ -53,14 +54,14 @@ ANSWERS = {
     "/b_allocRead": "/done",
     "/b_query": "/b_info",
 }
-"""Command -> the answer to it that Sonic Pi's start waits for."""
+"""Command -> address of the answer that Sonic Pi waits for when it sends the command at its start."""
 SERVER_INFO = "/sonic-pi/server-info"
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One recorded datagram. at_s: seconds from the start of its file. stops: whether it begins the end of
-    the run."""
+    """One recorded datagram. at_s: seconds from the start of its file. stops: True for the first datagram of
+    the run's recorded end."""
 
     at_s: float
     datagram: bytes
@@ -68,11 +69,12 @@ class Sent:
 
 
 class ReplayError(RuntimeError):
-    """scsynth isn't there or doesn't answer."""
+    """scsynth didn't start or doesn't answer."""
 
 
 def read(path: Path, root: Path) -> list[Sent]:
-    """Return recorded traffic with its paths moved to `root`."""
+    """Read recorded traffic from the file `path`. Paths in its messages are changed to lie in the folder
+    `root`."""
     entries = [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
     return [
         Sent(entry["t"], moved_path(bytes.fromhex(entry["hex"]), root), "stop" in entry) for entry in entries
@@ -80,8 +82,10 @@ def read(path: Path, root: Path) -> list[Sent]:
 
 
 def moved_path(datagram: bytes, root: Path) -> bytes:
-    """Return a datagram that is a bare load from a file or folder, with its path moved to `root`; any other
-    datagram as it is."""
+    """Return a datagram with the path that it names moved to the folder `root`.
+
+    Only an /b_allocRead or a /d_loadDir outside a bundle is changed. Any other datagram is returned as it is.
+    """
     if not datagram.startswith((b"/b_allocRead\0", b"/d_loadDir\0")):
         return datagram
     address, args = parse_message(datagram)
@@ -102,7 +106,10 @@ def moved(datagram: bytes, ticks: int) -> bytes:
 
 
 class Replayer:
-    """The loop between standard input, the traffic to come, and scsynth's answers."""
+    """Sends recorded datagrams when they are due, obeys standard input, and reads scsynth's answers.
+
+    root: the folder that replaces Sonic Pi's own in paths. port: scsynth's UDP port on 127.0.0.1.
+    """
 
     def __init__(self, root: Path, port: int) -> None:
         self.root = root
@@ -141,7 +148,8 @@ class Replayer:
             os.write(1, more)
 
     def boot(self, entries: list[Sent]) -> None:
-        """Send the boot and wait for the answers that Sonic Pi waits for. Raises ReplayError."""
+        """Send the recorded boot. After each message, wait for the answer that Sonic Pi waits for. Raises
+        ReplayError."""
         sent_at_s = entries[0].at_s
         for entry in entries:
             time.sleep(max(0.0, entry.at_s - sent_at_s))
@@ -168,8 +176,10 @@ class Replayer:
         raise ReplayError(f"no {wanted} from scsynth within {timeout_s:.0f} s")
 
     def retimed(self, entry: Sent, from_s: float, to_s: float) -> bytes:
-        """Return the datagram with its timetag moved so that second from_s of the recording becomes Unix time
-        to_s."""
+        """Return the entry's datagram with its timetag moved from the recording's time to now.
+
+        The instant `from_s` of the recording (s from its start) becomes the Unix time `to_s` (s).
+        """
         return moved(entry.datagram, (NTP_UNIX_OFFSET_S << 32) + round((to_s - from_s) * 2**32))
 
     def play(self, path: Path) -> None:
@@ -179,7 +189,7 @@ class Replayer:
         self.schedule(entries[:end])
 
     def stop(self) -> None:
-        """Send the recorded end of the run from now on, in place of the rest of the run."""
+        """Drop the rest of the run and send the recorded end of the run instead, starting now."""
         if not self.ends:
             return  # nothing runs, or its end is under way
         self.waiting.clear()
@@ -196,7 +206,7 @@ class Replayer:
         )
 
     def run(self) -> None:
-        """Obey standard input until it ends, or scsynth does."""
+        """Send datagrams and obey standard input. Return when standard input or scsynth ends."""
         assert self.child is not None
         assert self.child.stdout is not None
         out = self.child.stdout.fileno()
@@ -242,7 +252,7 @@ class Replayer:
             sock.sendto(datagram, self.to)
 
     def quit(self) -> None:
-        """Quit scsynth as Sonic Pi does, and make sure that it ends."""
+        """Send /quit to scsynth, as Sonic Pi does, and terminate scsynth if it doesn't end within QUIT_S."""
         if self.child is None:
             return
         self.send(string("/quit") + string(","), self.sock)
@@ -256,7 +266,7 @@ class Replayer:
 
 
 def serve(replayer: Replayer, name: str, boot: list[Sent]) -> int:
-    """Boot a replayer, print "NAME: booted", let it run to its end, and return the exit status."""
+    """Boot a replayer, print "NAME: booted", let it run until it ends, and return the exit status."""
     die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -1,17 +1,17 @@
-"""Sink: a stand-in for scsynth that takes everything, makes no sound and gives plausible answers.
+"""Sink: a stand-in for scsynth that accepts every message, makes no sound and gives plausible answers.
 
     sink -v                  prints its version
     sink -u PORT FLAGS...    listens on UDP PORT of -B (127.0.0.1) until /quit or SIGTERM
 
-Environment: REHEARSAL_SINK_RECORDING, a file to which it appends every datagram with the kernel's timestamp,
-as a recorder does. Then no recorder has to run in front of it. That matters to experiments with up to 16
-members on one machine, and to those that measure a program's delay.
+If the environment variable REHEARSAL_SINK_RECORDING names a file, the sink appends every datagram to it with
+the kernel's timestamp, as a recorder does. Then no recorder has to run in front of the sink. That matters to
+experiments with up to 16 members on one machine, and to experiments that measure a program's delay.
 
-It keeps a tree of groups and synths, so that clients of /notify get /n_go, /n_end and /fail. Synths end when
-their envelope should, FX and mixers when they are freed. Like scsynth with jackd at 256 frames it takes a
-bundle LATENCY_S before its timetag. It never complains of late bundles, because this program's own delays
-prove nothing; a recorder's timestamps are the kernel's. Standard library only: it starts as fast as the
-genuine one.
+The sink keeps a tree of groups and synths, so that clients of /notify get /n_go, /n_end and /fail. A synth
+ends when its envelope should end, an FX or mixer when it is freed. Like scsynth with jackd at 256 frames, the
+sink executes a bundle LATENCY_S before its timetag. It never reports a bundle as late: this program's own
+delays prove nothing, and a recorder's timestamps are the kernel's. It needs only the standard library, so it
+starts as fast as the genuine scsynth.
 """
 
 import contextlib
@@ -42,22 +42,23 @@ GREETING = (
     "SuperCollider 3 server ready."
 )
 LATENCY_S = 0.016
-"""A bundle is taken this long (s) before its timetag: three blocks of 256 frames at 48 kHz."""
+"""A bundle is executed this long (s) before its timetag: three blocks of 256 frames at 48 kHz."""
 SYNTH_S = 1.0
 """Duration (s) of a synth without an envelope of its own."""
 ENVELOPE = ("attack", "decay", "sustain", "release")
 STAYING = ("-fx_", "-mixer", "-basic_mixer", "-scope", "-recorder", "-amp_stereo_monitor")
-"""Synths play until they are freed if the name of their synthdef contains one of these."""
+"""Parts of synthdef names. A synth plays until it is freed if its synthdef's name contains one of them."""
 
 Address = tuple[str, int]
 
 
 class RecordingSocket(socket.socket):
-    """A socket that writes down every datagram it receives, as `rehearsal.rigs.recorder` does."""
+    """A UDP socket that appends every datagram it receives to a file, in the format of
+    `rehearsal.rigs.recorder`."""
 
     def __init__(self, sock: socket.socket, path: Path, meta: dict[str, object]) -> None:
-        """Take the place of `sock`. Append first `meta` and then every datagram to the file at `path`. Raises
-        OSError."""
+        """Take over the file descriptor of `sock`. Append `meta` to the file at `path`, and then every
+        datagram. Raises OSError."""
         super().__init__(fileno=sock.detach())
         self.lost = 0
         self.file = path.open("a", encoding="ascii")
@@ -79,7 +80,10 @@ class RecordingSocket(socket.socket):
 
 
 class Sink:
-    """A server without sound. record: the file to which every datagram is appended; None: no file."""
+    """A UDP server that answers as scsynth does and makes no sound.
+
+    flags: scsynth's command line, flag -> value. record: a file to append every datagram to; None: no file.
+    """
 
     def __init__(self, port: int, flags: dict[str, str], record: Path | None = None) -> None:
         self.flags = flags
@@ -96,7 +100,7 @@ class Sink:
         self.running = True
 
     def run(self) -> None:
-        """Serve until /quit."""
+        """Receive and execute messages until /quit."""
         print(GREETING, flush=True)
         while self.running:
             instants = [queue[0][0] for queue in (self.waiting, self.ending) if queue]
@@ -207,7 +211,7 @@ class Sink:
         return True
 
     def end(self, node: int) -> None:
-        """End a node, and before it all nodes inside it. Nothing happens if the node has ended already."""
+        """End all nodes inside a node, and then the node itself. Do nothing if it has ended already."""
         found = self.nodes.by_id.get(node)
         if found is None or found.parent is None:
             return

@@ -62,10 +62,9 @@ def is_complete(root: Path) -> bool:
 
 
 def root(folder: Path) -> Path:
-    """Return a folder laid out as Sonic Pi's own: the cache if it is complete, else one with placeholders in
-    `folder`.
+    """Return a folder laid out as Sonic Pi's own: the cache if it is complete, else a new folder in `folder`.
 
-    The placeholders are short silent files. They are needed, because bridges pass the load of a file on only
+    The new folder holds short silent files in place of the samples. Bridges pass the load of a file on only
     if the file exists.
     """
     if is_complete(CACHE):
@@ -81,8 +80,10 @@ def root(folder: Path) -> Path:
 
 
 def engine() -> tuple[Engine | None, str]:
-    """Return (an engine that renders on this machine, ""). If the engine, synthdefs or samples are missing,
-    return (None, the reason)."""
+    """Return (an engine that renders on this machine, "").
+
+    If the engine, the synthdefs or the samples are missing, return (None, the reason in words).
+    """
     if not is_complete(CACHE):
         return None, "no synthdefs and samples; scripts/prepare --embedded fetches them if npm is there"
     if importlib.util.find_spec("nanosynth") is None:
@@ -91,14 +92,16 @@ def engine() -> tuple[Engine | None, str]:
 
 
 def run_nanosynth(score: Path, wav: Path, sample_rate: int, channels: int) -> None:
-    """Render with nanosynth, in a new process, because a process can have only one of nanosynth's scsynths in
-    its life."""
+    """Render `score` to `wav` with nanosynth, in a new process.
+
+    A process can have only one of nanosynth's scsynths in its life. sample_rate: Hz.
+    """
     nano = Path(__file__).resolve().parent / "nano.py"
     run_engine([sys.executable, str(nano), str(score), str(wav), str(sample_rate), str(channels)], wav)
 
 
 def fetch() -> None:
-    """Fill the cache with npm, if it isn't complete. Raises FetchError."""
+    """Fetch synthdefs and samples with npm into the cache, if the cache isn't complete. Raises FetchError."""
     if is_complete(CACHE):
         return
     if shutil.which("npm") is None:
@@ -137,8 +140,10 @@ def pack(package: str, folder: Path) -> Path:
 
 
 def unpack(tarball: Path) -> Iterator[tuple[Path, bytes]]:
-    """Yield the files of a tarball, read into memory, so that the archive can't choose where files are
-    written."""
+    """Yield (path in the archive, content) of each file of a tarball.
+
+    The files are read into memory, so the archive can't choose where they are written.
+    """
     with tarfile.open(tarball) as archive:
         for member in archive:
             if member.isfile() and (opened := archive.extractfile(member)) is not None:
@@ -146,7 +151,8 @@ def unpack(tarball: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def write_rand_stream(folder: Path) -> None:
-    """Write random numbers from 0 to 1, as many as Sonic Pi's own file has, the same on every machine."""
+    """Write a file of random numbers from 0 to 1, the same on every machine, as long as Sonic Pi's own
+    file."""
     (folder / "buffers").mkdir()
     stream = numpy.random.default_rng(RAND_SEED).random(RAND_FRAMES)
     soundfile.write(folder / "buffers" / RAND_STREAM, stream, RAND_RATE, "PCM_16")

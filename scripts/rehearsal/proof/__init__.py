@@ -1,1 +1,1 @@
-"""Proof: whether all scsynths of a room were handed the same messages, in the same order and in time."""
+"""Proof: checks that all scsynths of a room were handed the same messages, in the same order and in time."""

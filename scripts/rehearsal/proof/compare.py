@@ -1,9 +1,9 @@
 """Comparison: did all scsynths of a room get the same events, in the same order, in time?
 
-Pure. The only inputs are the recorders' recordings. Room messages are those about nodes or buffers of a slot
-from 1 on (see slots.py). scsynth executes messages in the order of their timetags, and those with equal
-timetags in the order of arrival. Timetags are left out when bytes are compared. How far apart the members'
-timetags of an event lie is reported and bounded separately.
+Pure. The only inputs are the recorders' recordings. A room message is one about a node or buffer of a slot
+from 1 on (see slots.py). scsynth executes messages in the order of their timetags, and messages with equal
+timetags in the order of arrival. Messages are compared byte by byte without their timetags. The members'
+timetags of one event may differ by at most a given bound.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,21 +16,23 @@ from rehearsal.proof.slots import slot_of
 from rehearsal.rigs.recording import RecordedMessage, Recording
 
 NEEDED_MS = 20.0
-"""An event is late unless it reaches scsynth at least this long (ms) before its due. scsynth takes a bundle
-up to 17 ms early with jackd at 256 frames, 63 ms at 1024 (measured)."""
+"""Least time (ms) by which an event must reach scsynth before its due; with less it is late. scsynth takes a
+bundle up to 17 ms early with jackd at 256 frames, 63 ms at 1024 (measured)."""
 CLOCK_BOUND_MS = 5.0
-"""Greatest distance (ms) allowed between members' timetags of one event, unless the caller passes another.
-Pass the bound that the members' clocks state."""
+"""Default of the greatest distance (ms) allowed between members' timetags of one event. Callers pass the
+bound that the members' clocks state."""
 MATCH_MS = 20.0
-"""Two members' messages with equal bytes are the same event if their timetags lie at most this far apart
-(ms). Sonic Pi repeats no message faster for one node (measured)."""
+"""Greatest distance (ms) between the timetags of two members' messages with equal bytes that count as one
+event. Sonic Pi repeats no message for one node faster (measured)."""
 NAMED_IN_REPORT = 5
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the nearest-rank quantile: the least value that at least `share` of all don't exceed.
+    """Return the nearest-rank quantile: the smallest value with at least `share` of all values at or below
+    it.
 
-    The definition is relay.wire.quantile's, the code is not. Raises IndexError without values.
+    ordered: the values, ascending. share: from 0 to 1. The definition is that of relay.wire.quantile; the
+    code is separate. Raises IndexError without values.
     """
     return ordered[max(0, ceil(share * len(ordered) - 1e-9) - 1)]
 
@@ -41,14 +43,14 @@ class Margin:
 
     due_ns: int
     margin_ms: float
-    """Timetag minus arrival; > 0 is early. An event with less than `needed_ms` is late."""
+    """Timetag minus arrival; > 0 is early. An event with a margin below `needed_ms` is late."""
     event: MatchedEvent
 
 
 @dataclass(frozen=True, slots=True)
 class MemberResult:
-    """The messages of one member's scsynth, compared with those of all others. Events are named, not only
-    counted."""
+    """One member's received events and faults, compared with those of all members. Faulty events are listed,
+    not only counted."""
 
     member: str
     received: int
@@ -56,17 +58,16 @@ class MemberResult:
     """Events that others got and this member didn't."""
     late: tuple[MatchedEvent, ...]
     out_of_order: tuple[MatchedEvent, ...]
-    """The fewest events that would have to move to give this member the common order."""
+    """A smallest set of events whose move would give this member the common order."""
     different: tuple[MatchedEvent, ...]
-    """Events with other bytes than most members got."""
+    """Events whose bytes differ from those that most members got."""
     mistimed: tuple[MatchedEvent, ...]
-    """Events whose timetag at this member lies further than the clock bound from the median of all members'
-    timetags."""
+    """Events with a timetag further from the median of all members' timetags than the clock bound."""
     timetag_spread_us: float
-    """Greatest distance (us) between this member's timetag of an event and another member's timetag of it."""
+    """Greatest distance (us) between this member's and any other member's timetag of one event."""
     margins: tuple[Margin, ...] = field(repr=False)
-    """The margins of the timed events that this member got, in the order of their dues. Bare messages have no
-    margin."""
+    """The margins of the timed events that this member got, in the order of their dues. Messages without a
+    timetag have no margin."""
 
     @property
     def margin_ms_min(self) -> float:
@@ -87,7 +88,7 @@ class MemberResult:
 
     @property
     def faults(self) -> dict[str, tuple[MatchedEvent, ...]]:
-        """Return the kinds of fault and their events, worst first."""
+        """Kind of fault -> this member's events with it, worst kind first."""
         return {
             "missing": self.missing,
             "different": self.different,
@@ -99,21 +100,21 @@ class MemberResult:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The result for a room and a window of time. The window is [from_ns, to_ns) in Unix ns."""
+    """The result of comparing a room's members over a window of time, [from_ns, to_ns) in Unix ns."""
 
     members: Mapping[str, MemberResult]
     from_ns: int
     to_ns: int
     needed_ms: float
     timed: int
-    """Distinct events that came in bundles."""
+    """Number of distinct events that came in bundles, with a timetag."""
     bare: int
-    """Distinct room messages without a timetag (loads of buffers)."""
+    """Number of distinct room messages that came without a timetag (loads of buffers)."""
     diverging: int
-    """Events with a fault at one member at least."""
+    """Number of events with a fault at one member at least."""
     timetag_spread_us: float
     dropped: int
-    """Datagrams lost in front of a recorder. If there are any, the recordings prove nothing."""
+    """Number of datagrams that recorders lost. If there are any, the recordings prove nothing."""
 
     @property
     def events(self) -> int:
@@ -126,13 +127,13 @@ class Comparison:
 
     @property
     def coherent(self) -> bool:
-        """Whether sameness is proven: there were events, none has a fault, and the recorders lost no
-        datagram."""
+        """True if all members were handed the same: there were events, none has a fault, and recorders lost
+        nothing."""
         return self.events > 0 and self.dropped == 0 and self.diverging == 0
 
     def report(self) -> str:
-        """Return the result as text: one line for each member, with the first events of each fault by
-        name."""
+        """Return the result as text: a summary, a line for each member, and the first NAMED_IN_REPORT events
+        of each fault."""
         verdict = "coherent" if self.coherent else f"NOT coherent, divergence {self.divergence:.4%}"
         if not self.events:
             verdict = "nothing to compare: no room event in the window"
@@ -165,11 +166,15 @@ def compare(
     clock_bound_ms: float = CLOCK_BOUND_MS,
     is_room: Callable[[RecordedMessage], bool] = lambda message: slot_of(message) > 0,
 ) -> Comparison:
-    """Compare the members' scsynths over the events due in [from_ns, to_ns) (Unix ns).
+    """Compare what the members' scsynths were handed, for the events due in [from_ns, to_ns) (Unix ns).
 
-    Events are matched over a longer time, and those outside the window are left out afterwards. So an event
-    at an edge of the window keeps the messages of all members. A bare message counts if any member got it
-    within the window. is_room: tells whether a message is one of the room's.
+    recordings: member -> its recording. needed_ms: least margin; with less an event is late. clock_bound_ms:
+    greatest distance allowed between timetags of one event. is_room: tells whether a message is one of the
+    room's.
+
+    Events up to FAR_NS outside the window are matched too and then dropped. So an event at the window's edge
+    keeps the messages of all members. A message without a timetag counts if any member got it within the
+    window.
     """
     match_ns = round(max(MATCH_MS, 2 * clock_bound_ms) * 1e6)
     timed: dict[str, list[RecordedMessage]] = {}
@@ -201,8 +206,10 @@ def judge(
     needed_ms: float,
     clock_bound_ms: float,
 ) -> Comparison:
-    """Return the comparison of matched events: each member's margins, and its faults by event. Arguments as
-    of compare."""
+    """Find each member's margins and faults among matched events, and return the comparison.
+
+    timed, bare: events with and without a timetag. The other arguments are those of compare.
+    """
     moved = out_of_order(timed, list(recordings))
     for slot in sorted({event.slot for event in bare}):
         of_slot = [event for event in bare if event.slot == slot]
@@ -261,11 +268,11 @@ def off_others_ns(event: MatchedEvent, member: str) -> int:
 
 
 def out_of_order(events: Sequence[MatchedEvent], members: Sequence[str]) -> dict[str, list[MatchedEvent]]:
-    """Return member -> the events that stand at another place in its order than in the common order.
+    """Return member -> its events whose place differs from the common order.
 
-    The common order is that of one member: the one from whose order the fewest events of the others must be
-    moved. If several members are equal in that, it is the first of them. An event that this member never got
-    has no place in the common order and isn't judged.
+    The common order is the order of one member: the one with which the fewest events of all others must be
+    moved. Among equals it is the first. An event that this member never got has no common place and isn't
+    judged.
     """
     orders = {member: scsynth_order(events, member) for member in members}
     best: dict[str, list[int]] | None = None
@@ -283,8 +290,8 @@ def out_of_order(events: Sequence[MatchedEvent], members: Sequence[str]) -> dict
 
 
 def scsynth_order(events: Sequence[MatchedEvent], member: str) -> list[int]:
-    """Return the indices in `events` of the events that the member got, in the order in which its scsynth
-    runs them."""
+    """Return indices into `events`: those that the member got, in the order in which its scsynth executes
+    them."""
 
     def key(at: int) -> tuple[int, int]:
         # Not t_ns: two datagrams may share a kernel timestamp, their order in the recording is their order.

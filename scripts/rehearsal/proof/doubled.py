@@ -1,12 +1,12 @@
-"""Doubled recording: a recorder in front of a member's bridge and one behind it, in the same run.
+"""Doubled recording: one recorder in front of a member's bridge and one behind it, in the same run.
 
-The front recorder holds the messages of Sonic Pi, as plain scsynth would have played them. The back recorder
-holds the messages that scsynth was handed instead. Their kernel timestamps are of one clock.
+The front recorder holds the messages that Sonic Pi sent, as plain scsynth would have got them. The back
+recorder holds the messages that scsynth was handed instead. Both take kernel timestamps from the same clock.
 
     Sonic Pi -> front recorder -> the bridge's shim and bridge -> back recorder -> genuine scsynth
 
-`jambridge join` puts its shim first in PATH for the command it starts. A launcher between it and Sonic Pi
-remembers that shim and puts the front recorder before it.
+`jambridge join` puts its shim first in PATH for the command that it starts. Here that command is a launcher.
+It puts the front recorder before the shim in PATH and then starts Sonic Pi.
 """
 
 import shlex
@@ -19,14 +19,18 @@ from rehearsal.rigs.performer import Performer
 
 FRONT = "front.jsonl"
 BACK = "recording.jsonl"
-"""The recording's name, as Performer expects it."""
+"""File name of the back recording: the name that Performer reads."""
 
 
 class DoubledJam(Jam):
     """A jam in which every member has a second recorder in front of its bridge."""
 
     def add_performers(self, first_index: int) -> None:
-        """Add all members to the stage, not started, so that several jams can boot together (Stage.boot)."""
+        """Add all members to the stage without starting them, so that Stage.boot can boot several jams
+        together.
+
+        first_index: the first member's index on the stage.
+        """
         for index, name in enumerate(self.names, first_index):
             self.performers[name] = self.stage.add(self._performer(name, index))
 
@@ -38,12 +42,13 @@ class DoubledJam(Jam):
 
 
 def front_path(performer: Performer) -> Path:
-    """Return where a member's front recorder writes; the back one has performer.recording_path."""
+    """Return the path of the front recorder's file. The back recorder's is performer.recording_path."""
     return performer.home / FRONT
 
 
 def write_scripts(home: Path) -> tuple[Path, Path]:
-    """Write the scripts that put the recorders in place; return (program for --scsynth, launcher)."""
+    """Write the scripts that start the two recorders; return (back recorder for --scsynth, launcher for Sonic
+    Pi)."""
     recorder = shlex.quote(str(RECORDER))
     folder = home / "doubled"
     front = folder / "front" / "scsynth"

@@ -1,7 +1,7 @@
-"""Evidence: a jam's recordings and the relay's log, both read at one quiet moment, and the jam's proof from
+"""Evidence: reads a jam's recordings and the relay's log once the room is quiet, and proves the jam from
 them.
 
-`prove` judges and does no I/O. This module reads the files, waits until nothing is under way, and renders.
+The judging itself is in `prove`, which does no I/O. This module reads the files, waits and renders.
 """
 
 import time
@@ -20,18 +20,18 @@ from rehearsal.rigs.machine import StageError
 from rehearsal.rigs.recording import Recording, timetag_at
 
 QUIET_S = 1.0
-"""The room is quiet if no event was due within this long (s). Then the recordings have everything that was
-due."""
+"""The room is quiet if no event is due later than this long (s) ago. Then the recordings have every due
+event."""
 FLUSH_S = 0.5
-"""Time (s) given to the recorders to write to their files. A recorder does so within 0.2 s."""
+"""Time (s) for the recorders to write to their files. They need at most 0.2 s."""
 QUIET_S_MAX = 20.0
 """Longest wait (s) for quiet: Sonic Pi frees the last FX up to 8 s after a stop."""
 
 
 def settled(jam: Jam) -> tuple[dict[str, Recording], list[LoggedEvent]]:
-    """Wait until the room is quiet. Return its recordings by member, and the relay's log of the same moment.
+    """Wait until the room is quiet. Return (recordings by member, the relay's log), both of that moment.
 
-    Nothing was logged while the recordings were read. Raises StageError, RelayLogError.
+    The log has the same length before and after the recordings are read. Raises StageError, RelayLogError.
     """
     if jam.event_log is None:
         raise StageError("the relay was started without an event log")
@@ -59,7 +59,7 @@ def renderer(synthdefs: Path = offline.SYNTHDEFS, engine: offline.Engine = offli
 
 
 def pair_levels_dbfs(wav: Path) -> list[float]:
-    """Return the RMS level of each pair of channels, in dB of full scale."""
+    """Return the RMS level (dB of full scale) of each pair of channels of a WAV file."""
     frames = 0
     with soundfile.SoundFile(wav) as opened:
         squares = numpy.zeros(opened.channels)
@@ -71,7 +71,8 @@ def pair_levels_dbfs(wav: Path) -> list[float]:
 
 
 def keep_mix(multichannel: Path, stereo: Path) -> None:
-    """Copy the sum of a render (its first two channels) to a stereo file for people."""
+    """Copy the first two channels of a render, which are the sum of all members, to a stereo file to listen
+    to."""
     with (
         soundfile.SoundFile(multichannel) as opened,
         soundfile.SoundFile(stereo, "w", opened.samplerate, 2, "PCM_16") as written,
@@ -88,10 +89,11 @@ def prove_jam(
     output: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> Proof:
-    """Prove the jam that has just been played. slots: name -> slot, of all players.
+    """Prove the jam that has just been played. slots: name -> slot, for all players.
 
-    render: None if nothing can be rendered; why_silent then gives the reason. The rendered mix is kept as
-    proof.wav in `output`. Raises StageError, RelayLogError.
+    render: renders a recording; None if this machine can't. why_silent: the reason for None, in words.
+    progress: called as each member is done. The rendered mix is written to proof.wav in `output`. Raises
+    StageError, RelayLogError.
     """
     recordings, log = settled(jam)
     proof = prove(recordings, slots, log, render, jam.folder, progress, why_silent)

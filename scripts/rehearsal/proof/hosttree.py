@@ -1,8 +1,9 @@
-"""The host's own part of a scsynth's tree: one root group and one mixer strip for each slot, in slot order.
+"""The host's own part of a scsynth's node tree: a root group and a mixer strip for each slot, in slot order.
 
-Pure. The host is the machine of one member. Its bridge builds this part in an order, and with add actions,
-that depend on who joined first. Only the resulting tree counts. So the proof checks that tree. For the render
-it builds the tree in one canonical order, and adds taps for the stems, which are the members' own sounds.
+Pure. The host is one member's machine. Its bridge builds this part in an order that depends on who joined
+first. Only the resulting tree counts, so `check` compares that tree with the expected one. `canonical` builds
+the same tree in one fixed order for a render. It adds a tap for each slot, which copies the slot's own sound
+(its stem) to output channels of its own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,11 +22,12 @@ HOST_NODES = frozenset({JAM, STRIPS, *range(FIRST_STRIP + 1, FIRST_STRIP + 32)})
 
 
 class HostTreeError(ValueError):
-    """The host's groups and strips aren't those of the room. The text names the difference."""
+    """The host's groups and strips aren't those of the room's slots. The text names the difference."""
 
 
 def is_root_group(message: RecordedMessage) -> bool:
-    """Tell whether a message makes a slot's root group. Such a message is bare, and only bridges send it."""
+    """Tell whether a message creates a slot's root group. Only bridges send such a message, without a
+    timetag."""
     node = node_of(message)
     return (
         message.address == "/g_new"
@@ -37,7 +39,7 @@ def is_root_group(message: RecordedMessage) -> bool:
 
 
 def is_host_message(message: RecordedMessage) -> bool:
-    """Tell whether a message builds the host's own part of the tree."""
+    """Tell whether a message creates a node of the host's own part of the tree."""
     node = node_of(message)
     if message.timetag is not None or node is None:
         return False
@@ -46,7 +48,7 @@ def is_host_message(message: RecordedMessage) -> bool:
 
 
 def check(messages: Iterable[RecordedMessage], slots: Iterable[int]) -> None:
-    """Build the tree of these messages. Raises HostTreeError unless it is the tree of these slots."""
+    """Build the node tree that `messages` create, and raise HostTreeError if it isn't the tree of `slots`."""
     wanted, tree = sorted(slots), Nodes()
     for message in messages:
         is_strip = message.address == "/s_new"
@@ -85,11 +87,10 @@ def first_bus(slot: int) -> int:
 
 
 def canonical(slots: Sequence[int]) -> list[bytes]:
-    """Return the messages that build the tree for a render: the tree of `check`, and a tap for each slot's
-    stem.
+    """Return the messages that build the tree of `slots` for a render, with a tap for each slot's stem.
 
-    Output channels 0 and 1 are the sum. The stem of the n-th slot (n from 0) is on channels 2 + 2n and 3 +
-    2n.
+    The render's channels 0 and 1 are the sum. The stem of the n-th slot (n from 0) is on channels 2 + 2n and
+    3 + 2n.
     """
     ordered = sorted(slots)
     made = [osc("/g_new", JAM, TAIL, 0), osc("/g_new", STRIPS, TAIL, 0), osc("/g_new", TAPS, TAIL, 0)]

@@ -1,11 +1,11 @@
-"""Matching: pairs each message of one member's recording with the same message of another's.
+"""Matching: finds the messages in the members' recordings that are one and the same event.
 
-Pure. Recordings carry no event numbers, because those could come only from the bridge, which the proof
-doesn't believe. So equality is judged from the bytes without their timetag. If equal bytes come repeatedly,
-nearness in time tells the messages apart.
+Pure. Recordings carry no event numbers: those would come from the bridge, and the proof doesn't trust the
+bridge. So messages are matched by their bytes without timetag. Messages with equal bytes are told apart by
+their time: the nearest are matched.
 
-Doubt is never settled in the bridge's favour. Messages more than `match_ns` apart are joined only if their
-bytes can exist only once. Such a message creates a node, and node ids are never used twice.
+A doubtful match is never made. Messages more than `match_ns` apart are matched only if they create a node,
+because node ids are never used twice.
 """
 
 from bisect import bisect_left
@@ -20,18 +20,18 @@ from rehearsal.rigs.recording import RecordedMessage
 
 CREATIONS = ("/s_new", "/g_new")
 FAR_NS = 2_000_000_000
-"""Greatest distance (ns) between two members' timetags of one and the same creation."""
+"""Greatest distance (ns) between two members' timetags of one message that creates a node."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatchedEvent:
-    """One event of the room. held: member -> the message that its scsynth got for the event."""
+    """One event of the room. held: member -> the message with which its scsynth got the event."""
 
     held: Mapping[str, RecordedMessage]
 
     @property
     def reference(self) -> RecordedMessage:
-        """The message with the bytes that most members got; among equals, the first member's."""
+        """The message whose bytes most members got; if there are several such, the first member's."""
         messages = list(self.held.values())
         raws = [message.raw for message in messages]
         return max(messages, key=lambda message: raws.count(message.raw))
@@ -58,12 +58,13 @@ class MatchedEvent:
 def match_timed(
     recordings: Mapping[str, Sequence[RecordedMessage]], match_ns: int, bound_ns: int
 ) -> list[MatchedEvent]:
-    """Return the events of the members' bundles, in the order of their dues.
+    """Match the members' messages with timetags and return the events, in the order of their dues.
 
-    Messages of different members are joined to one event in three passes. The first joins equal bytes due
-    within match_ns of each other, the nearest first. The second joins equal creations due within FAR_NS. The
-    third joins other bytes with the same address and node, due within bound_ns. Messages about different
-    nodes are never joined: that could hide two misses in one difference.
+    recordings: member -> its messages. Messages of different members are joined to one event in three passes.
+    The first joins equal bytes due within match_ns of each other, the nearest first. The second joins equal
+    creations of nodes due within FAR_NS. The third joins messages with the same address and node but
+    different bytes, due within bound_ns. Messages about different nodes are never joined: that could hide two
+    missing events in one different event.
     """
     flat = [(message, member) for member, messages in recordings.items() for message in messages]
     flat.sort(key=lambda entry: entry[0].due_ns)
@@ -89,10 +90,9 @@ def creation_key(message: RecordedMessage) -> Hashable:
 def join(
     groups: Iterable[dict[str, RecordedMessage]], key: Callable[[RecordedMessage], Hashable], within_ns: int
 ) -> list[dict[str, RecordedMessage]]:
-    """Join groups (member -> message) that have the same key, share no member and are due at most within_ns
-    apart.
+    """Join groups (member -> message) with equal keys, no common member, and dues at most within_ns apart.
 
-    A group is joined to the nearest of those before it.
+    Groups are taken in the order of their dues. Each is joined to the nearest possible group before it.
     """
     joined: dict[Hashable, list[dict[str, RecordedMessage]]] = defaultdict(list)
     for group in sorted(groups, key=group_due_ns):
@@ -120,10 +120,11 @@ def group_due_ns(group: Mapping[str, RecordedMessage]) -> int:
 
 
 def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[MatchedEvent]:
-    """Return the events of messages without a timetag, in the order of their first arrival.
+    """Match the members' messages without timetags and return the events, in the order of their first
+    arrival.
 
-    Such messages have no time in common. So they are matched by count: the n-th message of some content at
-    one member is the n-th of the same content at another. Of a path only the file name is compared.
+    Such messages are matched by count: the n-th message with some content at one member is the n-th with the
+    same content at another. Of a path only the file name is compared.
     """
     groups: dict[Hashable, dict[str, RecordedMessage]] = {}
     for member, messages in recordings.items():
@@ -136,8 +137,7 @@ def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[Matc
 
 
 def bare_key(message: RecordedMessage) -> Hashable:
-    """Return the part of a bare message that must be equal at all members: all of it, but of paths only the
-    file name."""
+    """Return the part of a message that must be equal at all members: everything but the folders of paths."""
     if message.address.startswith("/b_"):
         reduced = (
             PurePosixPath(arg).name if isinstance(arg, str) and "/" in arg else arg for arg in message.args
@@ -147,9 +147,9 @@ def bare_key(message: RecordedMessage) -> Hashable:
 
 
 def not_in_order(sequence: Sequence[int]) -> list[int]:
-    """Return the fewest elements whose removal leaves the sequence increasing, in the order of the sequence.
+    """Return a smallest set of elements whose removal leaves an increasing sequence, in the order given.
 
-    No two elements may be equal. Source: longest increasing subsequence by patience sorting.
+    All elements must be different. Source: longest increasing subsequence by patience sorting.
     """
     if all(a < b for a, b in pairwise(sequence)):
         return []

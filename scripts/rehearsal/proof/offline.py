@@ -1,9 +1,9 @@
-"""Offline: a session rendered by scsynth without real time (`scsynth -N`), the same bits every time.
+"""Offline: renders messages with scsynth without real time (`scsynth -N`), to the same bits every time.
 
-All random generators of Sonic Pi's synthdefs use scsynth's generator 0. One synth seeds it at the start,
-which makes every render of the same score by the same scsynth bit-identical (measured, 93 of 93 synthdefs).
-Renders of different scsynth versions must not be compared. WAV files are int16, because a float WAV contains
-the time of day at which it was written.
+All random generators of Sonic Pi's synthdefs use scsynth's generator 0. A synth at the start of each render
+seeds that generator. So two renders of a score by the same scsynth are equal bit by bit (measured, 93 of 93
+synthdefs). Renders of different scsynth versions can't be compared. WAV files are int16, because a float WAV
+contains the time of day at which it was written.
 """
 
 import contextlib
@@ -27,16 +27,16 @@ TIMEOUT_S = 300.0
 BIG = ("-a", "65536", "-b", "65536", "-n", "16384", "-m", "524288", "-d", "4096", "-w", "256")
 """Options of scsynth that allow the ids and buses of 16 slots. Large limits cost nothing (measured)."""
 OPENING_SAMPLES = 512
-"""Length (samples, whole blocks) of the part before time 0. The synth that seeds runs in this part. So it has
-run even if the session begins by freeing everything."""
+"""Length (samples, whole blocks) of the part before time 0, in which the seeding synth runs. At time 0 the
+score may free all nodes."""
 SEED_DEF = "rehearsal-seed"
 
 Engine = Callable[[Path, Path, int, int], None]
-"""Renders a score file to a WAV file; arguments: both paths, sample rate (Hz), channels. Raises
-RenderError."""
+"""A function that renders a score file to a WAV file. Arguments: score, WAV, sample rate (Hz), channels.
+Raises RenderError."""
 
 HARMFUL_DEFS = ("sonic-pi-scope", "sonic-pi-fx_scope_out", "sonic-pi-recorder", "sonic-pi-server-info")
-"""Synthdefs that aren't rendered. ScopeOut2 crashes scsynth -N (3.13, measured), and the recorder would write
+"""Synthdefs left out of renders. ScopeOut2 crashes scsynth -N (3.13, measured), and the recorder would write
 files."""
 MUSICAL = (
     *(
@@ -54,19 +54,19 @@ MUSICAL = (
     *("/n_before", "/n_after", "/g_freeAll", "/g_deepFree", "/g_head", "/g_tail", "/c_set"),
     *("/b_alloc", "/b_allocRead", "/b_free", "/b_zero", "/b_set", "/b_fill", "/d_recv", "/d_load"),
 )
-"""Commands that are rendered. All others are about the server or about files: without sound, or harmful."""
+"""Commands that are rendered. All others make no sound or do harm, such as those about files."""
 
 
 class RenderError(RuntimeError):
-    """scsynth is missing or failed; the text has the end of its output."""
+    """scsynth is missing or failed. The text ends with scsynth's last output."""
 
 
 def seed_synthdef() -> bytes:
     """Return a compiled synthdef (SCgf version 1) that seeds scsynth's random generator 0 and then frees
     itself.
 
-    Its control `seed` is the seed. Three unit generators: Control, RandSeed.ir(1, seed), FreeSelf(1). Source:
-    SuperCollider's "Synth Definition File Format".
+    The seed is its control `seed`. It has three unit generators: Control, RandSeed.ir(1, seed), FreeSelf(1).
+    Source: SuperCollider's "Synth Definition File Format".
     """
 
     def pstring(text: str) -> bytes:
@@ -96,8 +96,8 @@ def seed_synthdef() -> bytes:
 
 
 def is_musical(raw: bytes) -> bool:
-    """Return whether a message belongs in a render: it changes the sound, and does no harm in `scsynth
-    -N`."""
+    """Tell whether a message belongs in a render: it changes the sound, and `scsynth -N` can execute it
+    safely."""
     address, args = parse_message(raw)
     if address == "/n_run":
         return args[:1] != (0,)  # Sonic Pi pauses the root while no run plays; at rest it is silent anyhow
@@ -105,7 +105,7 @@ def is_musical(raw: bytes) -> bool:
 
 
 def run_scsynth(score: Path, wav: Path, sample_rate: int, channels: int) -> None:
-    """Render with the genuine scsynth of this machine. Raises RenderError."""
+    """Render `score` to `wav` with this machine's genuine scsynth. sample_rate: Hz. Raises RenderError."""
     scsynth = shutil.which("scsynth", path="/usr/bin:/usr/local/bin") or shutil.which("scsynth")
     if scsynth is None:
         raise RenderError("no scsynth found; apt-get install supercollider-server")
@@ -137,10 +137,10 @@ def render(
     channels: int = 2,
     engine: Engine = run_scsynth,
 ) -> str:
-    """Render (time_s, OSC message) pairs to an int16 WAV and return the SHA-256 of its samples.
+    """Render (time_s, OSC message) pairs to an int16 WAV and return the SHA-256 (hex) of its samples.
 
-    Times are seconds from the start, >= 0. Pairs of equal time run in the order given. Messages that aren't
-    musical (`is_musical`) are left out. The WAV begins OPENING_SAMPLES before time 0. It ends at
+    Times are seconds from the start, >= 0. Messages of equal time run in the order given. Messages that
+    aren't musical (`is_musical`) are left out. The WAV begins OPENING_SAMPLES before time 0. It ends at
     length_s, by default TAIL_S after the last message. Raises RenderError if the engine fails, ValueError for
     a negative time.
     """
@@ -167,7 +167,8 @@ def render(
 
 
 def framed(at_s: float, raw: bytes) -> bytes:
-    """Return one message as a score holds it: length, then a bundle with a timetag relative to the start."""
+    """Return one message in the format of a score: its length, then a bundle with a timetag counted from the
+    start."""
     bundle = b"#bundle\0" + struct.pack(">Qi", round(at_s * 2**32), len(raw)) + raw
     return struct.pack(">i", len(bundle)) + bundle
 

@@ -1,16 +1,16 @@
-"""Proof: each member's recording held against the relay's log, message by message, and then rendered.
+"""Proof: compares each member's recording with the relay's log, message by message, and renders it.
 
-Pure but for the renderer that it is given. scsynth's order (timetag, then arrival) must be the log's order
-(due, number), and every message must be the event at that place. For the render each message takes its due
-from the log, by position, because the clocks' last microseconds would move a note across one of scsynth's
-blocks. Then equal recordings must give equal samples. A recording that doesn't match isn't rendered: its
-first mismatch is named.
+Pure but for the renderer, which is a parameter. scsynth executes by (timetag, arrival), the log's order is
+(due, number). Both orders must be the same, and every message must be the event at its place in the log.
 
-There is one exception to the log's order. A member may join while others boot. It learns of their groups,
-mixers and buffers from the relay afterwards, and builds them all at once when its own scsynth has the
-synthdefs. Its scsynth gets the messages for these events without a timetag, or timed right after a reset that
-was still to be executed. An event that a later one has undone by then is left out. This is allowed for such
-events only, never for music.
+In the render each message gets its due from the log instead of its timetag, because the members' timetags
+differ by microseconds. Then equal recordings give equal samples. A recording that doesn't match the log isn't
+rendered: its first mismatch is reported.
+
+One exception to the log's order is allowed, for boots and never for music. A member may join while others
+boot. The relay tells it of their groups, mixers and buffers, and it builds them all at once when its scsynth
+has the synthdefs. Its scsynth gets these messages without a timetag, or timed right after a pending reset.
+Events that were undone by then are left out.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ from rehearsal.proof.slots import describe, node_of, slot_of
 from rehearsal.rigs.recording import RecordedMessage, Recording
 
 AT_HOME_ONLY = ("/b_write", "/b_close", "/b_read", "/b_readChannel", "/b_allocReadChannel")
-"""Commands about files of the member's own Sonic Pi: no events of the room."""
+"""Commands about files of the member's own Sonic Pi. They are no events of the room."""
 TICKS_PER_S = 1 << 32
 STEM_DBFS_MIN = -50.0
 """A member's own sound below this level (dBFS) counts as silent. The demo's examples lie above -35 dBFS."""
@@ -36,17 +36,17 @@ Pair = tuple[LoggedEvent, RecordedMessage]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One recording matched with the relay's log."""
+    """The result of matching one recording with the relay's log."""
 
     member: str
     slot: int
     pairs: tuple[Pair, ...]
-    """The matched (event, message) pairs, loads included: all of them, or those found before the mismatch."""
+    """The matched (event, message) pairs, loads included. After a mismatch only those found before it."""
     mismatch: str | None
     """The first difference from the log, in words; None if there is none."""
     missed: int = 0
-    """Number of events of others' boots that this member's scsynth wasn't handed, because they were undone or
-    replaced before."""
+    """Number of events of other members' boots that this scsynth never got, because they were undone
+    before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,37 +57,37 @@ class MemberProof:
     sha256: str | None = None
     """SHA-256 (hex) of the rendered samples, all channels; None if nothing was rendered."""
     stem_dbfs: float | None = None
-    """Level (dBFS) of this member's own sound in the render of its own recording; None if nothing was
-    rendered."""
+    """Level (dBFS) of this member's stem in the render of its own recording; None if nothing was rendered."""
     error: str | None = None
 
     @property
     def trouble(self) -> str | None:
-        """Return why this member's recording doesn't match the log or couldn't be rendered; None if neither
-        is so."""
+        """The reason why this member's recording doesn't match the log or couldn't be rendered; None if all
+        is well."""
         found = self.match.mismatch or self.error
         return None if found is None else f"{self.match.member}'s recording: {found}"
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The result for a room. rendered: False if nothing could be rendered; then only the order is proved."""
+    """The result for a room. events: number in the log. rendered: False if there was no renderer; then only
+    the order is proved."""
 
     members: Mapping[str, MemberProof]
     events: int
     rendered: bool
     why_silent: str = ""
-    """Reason why nothing could be rendered."""
+    """The reason why there was no renderer, in words."""
 
     @property
     def sha256(self) -> str | None:
-        """The SHA-256 of every member's render; None if they differ or there are none."""
+        """The SHA-256 (hex) that all members' renders share; None if they differ or there are none."""
         found = {member.sha256 for member in self.members.values()}
         return found.pop() if len(found) == 1 else None
 
     @property
     def troubles(self) -> list[str]:
-        """The reasons, in words, why this is no proof."""
+        """The reasons, in words, why the proof failed; [] if it succeeded."""
         found = [member.trouble for member in self.members.values() if member.trouble]
         if not self.members or not self.events:
             found.append("nothing was proved: no event in the relay's log")
@@ -107,8 +107,8 @@ class Proof:
 
     @property
     def proved(self) -> bool:
-        """Whether every recording matches the log. If renders were made, they must also be equal, and no stem
-        silent."""
+        """True if every recording matches the log. After renders, they must also be equal, and every stem
+        audible."""
         return not self.troubles
 
 
@@ -117,9 +117,10 @@ def match(
 ) -> Match:
     """Match one whole recording with the log, whose events are in the order of their numbers.
 
-    slots: all slots that were ever in the room. The recording doesn't tell after which event the member
-    joined, nor after which it built the others' boots. So every combination of `joins` and `builds` is tried.
-    The first that fits is returned; if none fits, the one with the most matched pairs.
+    slots: all slots that were ever in the room. Two things aren't in the recording: after which event the
+    member joined, and after which event it built the others' boots. So every combination of `joins` and
+    `builds` is tried. The first match without a mismatch is returned; if every one has a mismatch, the one
+    with the most pairs.
     """
     if recording.dropped or len(recording.metas) != 1 or len(recording.unreadable) > 0:
         return Match(
@@ -152,10 +153,10 @@ def match(
 
 
 def joins(log: Sequence[LoggedEvent], slot: int) -> Iterable[int]:
-    """Yield the number of each event after which a member in `slot` may have joined, 0 (before all) first.
+    """Yield each event number after which the member in `slot` may have joined; first 0, before all events.
 
-    The last is the one before the first music or the member's first own event. The member must be handed all
-    music, and sends nothing before it has joined.
+    The numbers end before the first music and before the member's own first event. A member is handed all
+    music after its join, and sends nothing before it.
     """
     yield 0
     for event in log:
@@ -165,11 +166,10 @@ def joins(log: Sequence[LoggedEvent], slot: int) -> Iterable[int]:
 
 
 def builds(log: Sequence[LoggedEvent], slot: int, joined_after: int) -> Iterable[int]:
-    """Yield the number of each event after which the member may have had its synthdefs, and built the others'
-    boots.
+    """Yield each event number after which the member may have built the others' boots.
 
-    joined_after is the first. The last comes before the member's own first foundation, which needs the
-    synthdefs.
+    The first is joined_after. The numbers end before the member's own first foundation: both builds need the
+    synthdefs in its scsynth.
     """
     yield joined_after
     for event in log[joined_after:]:
@@ -187,10 +187,11 @@ def match_from(
     joined_after: int,
     built_after: int,
 ) -> Match:
-    """Match the room's messages in a member's recording with the log.
+    """Match the room's messages in a member's recording with the log, for one guess of when the member
+    joined.
 
     joined_after: number of the last event before the member joined. built_after: number of the last event
-    that the member knew when it built the others' foundations all at once.
+    known to the member when it built the others' foundations.
     """
     played = [
         event
@@ -231,7 +232,8 @@ def match_from(
 
 
 def own_id(message: RecordedMessage) -> int | None:
-    """Return the id of the node that a message makes, in its sender's own numbers; None if there is none."""
+    """Return the id of the node that a message creates, in its sender's own numbers; None if it creates
+    none."""
     node = node_of(message)
     return None if node is None else node & OWN_NODE
 
@@ -239,10 +241,10 @@ def own_id(message: RecordedMessage) -> int | None:
 def pair_up(
     events: Sequence[LoggedEvent], messages: Sequence[RecordedMessage], what: str
 ) -> tuple[list[Pair], str | None]:
-    """Pair events and messages by position. Return (the pairs before the first mismatch, the mismatch in
+    """Pair events and messages by position. Return (the pairs before the first mismatch, that mismatch in
     words or None).
 
-    what: "bare" or "timed", for these words.
+    what: "bare" or "timed", a word for the mismatch.
     """
     pairs: list[Pair] = []
     for at in range(max(len(events), len(messages))):
@@ -254,9 +256,10 @@ def pair_up(
 
 
 def name_mismatch(events: Sequence[LoggedEvent], messages: Sequence[RecordedMessage]) -> str | None:
-    """Return why the first of the messages is not the first of the events; None if it is.
+    """Return in words why the first message is not the first event; None if it is.
 
-    The second event and the second message, if any, tell whether something is missing, extra or swapped.
+    The second event and the second message, if given, are compared too. They show whether an event is
+    missing, extra or swapped.
     """
     if not messages:
         return f"missing: {events[0].name}"
@@ -282,9 +285,10 @@ def name_mismatch(events: Sequence[LoggedEvent], messages: Sequence[RecordedMess
 
 
 def score(found: Match, log: Sequence[LoggedEvent], slots: Sequence[int]) -> list[tuple[float, bytes]]:
-    """Return (time_s, message) pairs of a complete match, for offline.render.
+    """Return a complete match as (time_s, message) pairs for offline.render.
 
-    The bytes are the recorded ones. The times are the dues in the log, in seconds after the first due.
+    The messages are the recorded ones, after those that build the host's tree. The times are the dues in the
+    log, in seconds after the first due.
     """
     first = min(event.due for event in log)
     ordered = sorted(found.pairs, key=lambda pair: pair[0].key)
@@ -293,8 +297,8 @@ def score(found: Match, log: Sequence[LoggedEvent], slots: Sequence[int]) -> lis
 
 
 Renderer = Callable[[Sequence[tuple[float, bytes]], Path, int], tuple[str, list[float]]]
-"""Renders a score, which is (time_s, message) pairs, to a WAV file with so many channels. Returns the SHA-256
-of the samples, and the level (dBFS) of each pair of channels."""
+"""A function that renders a score, (time_s, message) pairs, to a WAV file with so many channels. It returns
+the SHA-256 (hex) of the samples, and the level (dBFS) of each pair of channels."""
 
 
 def prove(
@@ -306,10 +310,10 @@ def prove(
     progress: Callable[[], None] = lambda: None,
     why_silent: str = "",
 ) -> Proof:
-    """Match all recordings and render those that match, as NAME-proof.wav in `folder`. slots: name -> slot.
+    """Match all recordings with the log. Render those that match as NAME-proof.wav in `folder`.
 
-    render: None if nothing can be rendered; why_silent then gives the reason. `progress` is called as each
-    member is done.
+    slots: name -> slot. render: None if this machine can't render; why_silent then gives the reason.
+    progress: called as each member is done.
     """
     members: dict[str, MemberProof] = {}
     everybody = sorted({event.slot for event in log} | set(slots.values()))

@@ -1,8 +1,9 @@
-"""The relay's log of judged events, read back, and the order in which every scsynth must execute them.
+"""The relay's log of judged events, read back, and the order in which every scsynth must execute these
+events.
 
 Pure but for `read`. `jamrelay serve --event-log FILE` writes the log, one JSON object per line. Its fields:
-room, number, slot, seq, due (NTP integer, session time), kind, flags, and payload. The payload is the hex of
-the sender's own message; "" for a reset.
+room, number, slot, seq (the sender's own number), due (NTP integer, session time), kind, flags, payload. The
+payload is the hex of the sender's own message; "" for a reset.
 """
 
 import json
@@ -19,8 +20,8 @@ FOUNDATION, SILENCED, MISSED = "FOUNDATION", "SILENCED", "MISSED"
 LOADS = ("/b_alloc", "/b_allocRead")
 CREATES = ("/g_new", "/s_new")
 RESET_SPARES = 1 << 32
-"""One second, in ticks. A reset spares its sender's events that are due within this time after it, because a
-scsynth may have been handed them already."""
+"""One second, in ticks. A reset keeps its sender's events that are due within this time after it, because a
+scsynth may have them already."""
 
 
 class RelayLogError(ValueError):
@@ -29,7 +30,7 @@ class RelayLogError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """One event as the relay judged it."""
+    """One event as judged by the relay. seq: the sender's own number. due: ticks of session time."""
 
     number: int
     slot: int
@@ -57,14 +58,17 @@ class LoggedEvent:
 
 
 def read(path: Path, room: str = "main") -> list[LoggedEvent]:
-    """Return a room's events in the order of their numbers. Raises OSError, RelayLogError."""
+    """Read a log file and return a room's events in the order of their numbers. Raises OSError,
+    RelayLogError."""
     with path.open(encoding="utf-8") as lines:
         return parse(lines, room)
 
 
 def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
-    """Return the events of `room` in the order of their numbers. Raises RelayLogError for a line that can't
-    be read or a number that is missing."""
+    """Return the events of `room` in the order of their numbers.
+
+    Raises RelayLogError for an unreadable line or a missing number. A last line without an end is ignored.
+    """
     events: list[LoggedEvent] = []
     for at, line in enumerate(lines, start=1):
         if not line.endswith("\n"):
@@ -99,9 +103,9 @@ def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
 def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
     """Return the events that scsynth is handed with a timetag, in the room's order.
 
-    Loads aren't among them, because scsynth is handed those without a timetag; nor are events that missed
-    their time, because nobody is handed those. A reset drops everywhere the events that their sender sent
-    before it and that are due more than RESET_SPARES after it.
+    Loads are left out: scsynth is handed them without a timetag. Events that missed their time are left out:
+    nobody is handed them. So are events that a reset drops: those sent before it by the same sender, and due
+    more than RESET_SPARES after it.
     """
     handed = (event for event in events if event.kind != RESOURCE and MISSED not in event.flags)
     played = sorted(handed, key=lambda event: event.key)
@@ -119,10 +123,10 @@ def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
 
 
 def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedEvent]]:
-    """Return slot -> the events up to number `until` that a relay repeats for a member who joins after them.
+    """Return slot -> the events that a relay repeats for a member who joins after event number `until`.
 
     They are the newest creation of every foundation node and the newest load of every buffer, in the log's
-    order. Those that were freed or reset since are left out.
+    order. Loads that were freed since are left out. So are a sender's events before its last reset.
     """
     kept: dict[int, dict[tuple[str, object], LoggedEvent]] = defaultdict(dict)
     for event in events[:until]:
@@ -143,11 +147,12 @@ def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedE
 
 
 def founds(event: LoggedEvent) -> bool:
-    """Tell whether an event builds a part of its sender's boot that the sender's Sonic Pi never frees."""
+    """Tell whether an event creates a group or mixer of its sender's boot. Sonic Pi never frees these
+    nodes."""
     return event.kind != RESOURCE and FOUNDATION in event.flags
 
 
 def may_be_missed(event: LoggedEvent) -> bool:
-    """Tell whether a member who came after the event can do without it, because it belongs to a boot and
-    isn't music."""
+    """Tell whether a member who joined after the event can do without it: it belongs to a boot and isn't
+    music."""
     return event.kind in (RESET, RESOURCE) or FOUNDATION in event.flags

@@ -1,9 +1,9 @@
 """Sameness of one message: is a recorded message the event that the relay's log names?
 
-Pure, and written from scsynth's command reference and the published map of numbers, not from the bridge's
-tables. Ids must be the sender's own within its slot. Everything else must be equal bit for bit, types
-included. Only a note may have more arguments than the sender gave: buses and buffers that the sender left to
-their defaults, and that the bridge makes explicit.
+Pure. Written from scsynth's command reference and the documented map of ids, not from the bridge's tables.
+Ids must be the sender's own, moved into its slot. Everything else must be equal bit by bit, types included.
+Only a note may have more arguments than the sender gave. The bridge adds the buses and buffers that the
+sender left to their defaults.
 """
 
 import struct
@@ -27,7 +27,7 @@ ALL_NODES = ("/n_free", "/g_freeAll", "/g_deepFree", "/n_before", "/n_after", "/
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One argument: its type tag, its value, its bytes."""
+    """One argument of a message: its type tag, its value and its bytes."""
 
     tag: str
     value: Argument
@@ -35,7 +35,7 @@ class Field:
 
 
 def fields_of(raw: bytes) -> tuple[str, list[Field]]:
-    """Return (address, arguments). Raises ValueError if the message isn't well-formed to its end."""
+    """Return (address, arguments) of a message. Raises ValueError if any part of it isn't well-formed."""
     address, tags_at = take_string(raw, 0)
     tags, at = take_string(raw, tags_at)
     head = len(address.encode()), tags_at + len(tags.encode())
@@ -59,7 +59,7 @@ def values(fields: list[Field]) -> list[Argument]:
 
 
 def first_id(raw: bytes) -> int | None:
-    """Return the node or buffer number that a message names first, None if it has none."""
+    """Return the first node or buffer number among a message's arguments; None if it has none."""
     address, fields = fields_of(raw)
     roles = roles_of(address, values(fields))
     at = next((at for at in sorted(roles) if roles[at] in ("node", "buffer")), None)
@@ -73,7 +73,7 @@ def root_of(slot: int) -> int:
 
 
 def identity_differs(event: LoggedEvent, message: RecordedMessage) -> bool:
-    """Tell whether the message is about something else: another slot, command or id."""
+    """Tell whether the message's slot, command or node or buffer id is another than the event's."""
     if slot_of(message) != event.slot:
         return True
     if event.kind == RESET:
@@ -122,7 +122,8 @@ def difference(event: LoggedEvent, message: RecordedMessage) -> str | None:
 
 
 def roles_of(address: str, args: Sequence[Argument]) -> dict[int, str]:
-    """Return which arguments carry ids: position -> node, buffer, bus, control bus or path."""
+    """Return position -> kind of id, for each argument that is one: node, buffer, bus, control bus or
+    path."""
     count = len(args)
     if address == "/s_new":
         return {1: "node", 3: "node"} | control_roles(args, 4)

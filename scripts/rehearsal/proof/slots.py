@@ -1,7 +1,7 @@
-"""Slots: to which member's slot a message to scsynth belongs, and which node or buffer it is about.
+"""Slots: find a message's slot, and the node or buffer that the message is about.
 
 Pure. Written from the ids on the wire alone (node id >> 26, buffer // 4096), not from the bridge's tables.
-Slot 0 is host-local: mixer strips, the scope, the rehearsal's own recorder synths.
+Slot 0 is the host's own: mixer strips, the scope, the rehearsal's own recorder synths.
 """
 
 from rehearsal.rigs.recording import Argument, RecordedMessage
@@ -19,13 +19,15 @@ NODE_AT = {
 QUERIES = frozenset(
     {"/b_query", "/b_get", "/b_getn", "/n_query", "/s_get", "/s_getn", "/g_queryTree", "/g_dumpTree"}
 )
-"""Commands that only ask and change nothing. They occur only at the host that asks."""
+"""Commands that only ask and change nothing. Only the asking member's scsynth gets them."""
 NODE_FIRST = ("/n_", "/g_", "/p_", "/s_")
 
 
 def slot_of(message: RecordedMessage) -> int:
-    """Return the slot whose node or buffer the message is about; 0 for local messages, for queries and for
-    messages about neither."""
+    """Return the slot of the node or buffer that the message is about.
+
+    Queries, messages about the host's own nodes and messages about no node or buffer have slot 0.
+    """
     if message.address in QUERIES:
         return 0
     if message.address.startswith("/b_"):
@@ -36,21 +38,21 @@ def slot_of(message: RecordedMessage) -> int:
 
 
 def node_of(message: RecordedMessage) -> int | None:
-    """Return the (first) node id that the message creates or changes, or None."""
+    """Return the (first) node id that the message creates or changes; None if it is about no node."""
     if not message.address.startswith(NODE_FIRST):
         return None
     return number_at(message.args, NODE_AT.get(message.address, 0))
 
 
 def identity_of(message: RecordedMessage) -> tuple[str, int | None]:
-    """Return the identity of a message, apart from its values: its address and its node or buffer number."""
+    """Return (address, node or buffer number) of a message; None as the number if there is none."""
     if message.address.startswith("/b_"):
         return message.address, number_at(message.args, 0)
     return message.address, node_of(message)
 
 
 def describe(message: RecordedMessage) -> str:
-    """Return the message in a few words, for people: address, slot:id, synthdef."""
+    """Return a short text that names the message: address, slot:id, synthdef."""
     number = identity_of(message)[1]
     slot = slot_of(message)
     what = f"{message.address} {slot}:{'?' if number is None else number - (slot << SLOT_BITS)}"

@@ -1,9 +1,8 @@
-"""Streams: the messages of one Sonic Pi, held against the messages that its scsynth was handed for them.
+"""Streams: pairs the messages that one Sonic Pi sent with the messages that its scsynth was handed for them.
 
-Pure. The messages of both streams are translated to Sonic Pi's own numbers (`read_plain`, `read_slot`) and
-paired by content. The k-th message with some content in one stream belongs to the k-th message with that
-content in the other. Each stream is taken in the order in which scsynth executes it. Written from
-docs/way-of-an-event.md, not with the bridge's code.
+Pure. Both streams are translated to Sonic Pi's own numbers (`read_plain`, `read_slot`) and put into the order
+in which scsynth executes them. Messages are paired by content: the k-th with some content in one stream with
+the k-th with that content in the other. Written from docs/way-of-an-event.md, without the bridge's code.
 """
 
 from collections import defaultdict
@@ -24,33 +23,34 @@ from rehearsal.rigs.recording import Argument, RecordedMessage, Recording
 
 NODE_BITS = SLOT_BITS
 HOME_BASE = 1 << 25
-"""First id of the local player's nodes that exist only at its own host. These ids are in slot 0's range."""
+"""First id of the local player's nodes that only its own host has. The ids are in slot 0's range."""
 OUTPUT_BUSES = 64
 PRIVATE_OUTPUTS = 2
 PLAIN_OUTPUTS = 16
 PLAIN_CHANNELS = 32
-"""Number of the sound card's channels, which are numbered before Sonic Pi's own buses. Sonic Pi 3 sees 16
-inputs and 16 outputs."""
+"""Number of the sound card's channels. Sonic Pi 3 sees 16 inputs and 16 outputs, and numbers its own buses
+after them."""
 
 AUDIO_BUSES, BUFFERS = frozenset(BUS_CONTROLS), frozenset(BUFFER_CONTROLS)
 OUTPUT = "output"
-"""The control that names a channel of the sound card, counted from 1. Channels above 2 exist only at their
-player's own host."""
+"""Name of the control that selects a channel of the sound card, counted from 1. Channels above 2 exist only
+at their player's own host."""
 UNHEARD = 0.0
-"""Value of that control for a channel that no sound card has."""
+"""Value of the control OUTPUT for a channel that no sound card has."""
 PIECE_BYTES = 1000
-"""A call too long for one event travels in pieces. The first piece is longer than this (bytes); the others
-follow it at once."""
+"""Size (bytes) above which a message may be the first piece of a call. A call too long for one event travels
+in pieces, one right after the other."""
 LOADS = frozenset({"/b_alloc", "/b_allocRead"})
-"""Commands that the player's own scsynth is handed at once, because a thread of Sonic Pi waits for the
-answer."""
+"""Commands that load a buffer. The player's own scsynth is handed them at once, because a thread of Sonic Pi
+waits for the answer."""
 
 Content = tuple[Argument, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message in Sonic Pi's own numbers. content: the address, followed by the arguments."""
+    """A message with its ids translated to Sonic Pi's own numbers. content: the address, followed by the
+    arguments."""
 
     message: RecordedMessage
     content: Content
@@ -65,29 +65,32 @@ class Said:
 
     @property
     def came_ns(self) -> int:
-        """Instant (Unix ns) at which the recorder passed the message on, so that the recorder's own delay
-        doesn't count; its arrival there if the recording doesn't say."""
+        """Instant (Unix ns) at which the recorder passed the message on; its arrival there if the recording
+        lacks that.
+
+        So the recorder's own delay doesn't count.
+        """
         return self.message.passed_ns[0] if self.message.passed_ns else self.message.t_ns
 
     @property
     def stated_ns(self) -> int:
-        """The instant of its timetag (Unix ns); `came_ns` for a bare message."""
+        """The instant of the message's timetag (Unix ns); `came_ns` for a message without one."""
         return self.came_ns if self.message.timetag is None else self.message.due_ns
 
     @property
     def plays_at_ns(self) -> int:
-        """Instant (Unix ns) at which plain scsynth would play it: at its timetag, but not before it has
-        come."""
+        """Instant (Unix ns) at which plain scsynth would play the message: its timetag, or `came_ns` if that
+        is later."""
         return max(self.stated_ns, self.came_ns)
 
     @property
     def lead_ns(self) -> int:
-        """Its timetag minus `came_ns`, in ns (> 0: sent ahead of time); 0 for a bare message."""
+        """The message's timetag minus `came_ns`, in ns (> 0: sent ahead of time); 0 without a timetag."""
         return self.stated_ns - self.came_ns
 
     @property
     def controls(self) -> dict[Argument, Argument]:
-        """The controls of an /s_new with their values; the last of equal names counts."""
+        """The controls of an /s_new, name -> value; of several with one name the last counts."""
         return dict(zip(self.content[5::2], self.content[6::2], strict=False))
 
     def __str__(self) -> str:
@@ -96,15 +99,17 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One message as Sonic Pi sent it, and as scsynth was handed it."""
+    """One message in two versions. front: as Sonic Pi sent it. out: as scsynth was handed it."""
 
     front: Said
     out: Said
 
     @property
     def moved_ns(self) -> int:
-        """How much later (ns) scsynth is to play the message than Sonic Pi's timetag says. For a bare message
-        `came_ns` takes the place of that timetag."""
+        """Time (ns) by which scsynth plays the message later than Sonic Pi's timetag says.
+
+        For a message without a timetag, `came_ns` takes the timetag's place.
+        """
         return self.out.message.due_ns - self.front.stated_ns
 
     @property
@@ -118,8 +123,8 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two streams, matched. front_only: messages of Sonic Pi without a partner. out_only: messages without a
-    partner that scsynth was handed."""
+    """Two matched streams. front_only: messages of Sonic Pi without a partner. out_only: messages handed to
+    scsynth without a partner."""
 
     pairs: tuple[Pair, ...]
     front_only: tuple[Said, ...]
@@ -127,7 +132,7 @@ class Pairing:
 
 
 def read_plain(recording: Recording) -> list[Said]:
-    """Return the musical messages of a Sonic Pi without a bridge, in the order of their arrival."""
+    """Return the musical messages of a Sonic Pi recorded without a bridge, in the order of arrival."""
     return [
         Said(each, plain_content(each))
         for each in recording.to_scsynth
@@ -142,7 +147,7 @@ def plain_content(message: RecordedMessage) -> Content:
 
 
 def read_slot(recording: Recording, slot: int) -> list[Said]:
-    """Return the musical messages of one member in its own numbers, in the order of their arrival.
+    """Return the musical messages of the member in `slot`, in its own numbers and in the order of arrival.
 
     Messages about the host's own nodes (root groups, strips) are left out.
     """
@@ -156,8 +161,7 @@ def read_slot(recording: Recording, slot: int) -> list[Said]:
 
 
 def joined(stream: Iterable[Said]) -> list[Said]:
-    """Return a stream in which the pieces of each long call are joined again. The pieces of a call have one
-    timetag."""
+    """Return a stream in which each long call is one message again. A call's pieces have the same timetag."""
     found: list[Said] = []
     for said in stream:
         first = found[-1] if found else said
@@ -174,8 +178,8 @@ def joined(stream: Iterable[Said]) -> list[Said]:
 
 
 def own_content(message: RecordedMessage, slot: int) -> Content | None:
-    """Return a message's content in the member's own numbers; None if it is about things of the host or of
-    another member."""
+    """Return a message's content in the own numbers of the member in `slot`; None if its node or buffer isn't
+    that member's."""
     address, args = message.address, list(message.args)
     if address == "/g_new" and args[0] == root_of(slot):
         return None
@@ -248,8 +252,11 @@ def key_of(said: Said) -> Content:
 
 
 def same(front: Said, out: Said) -> bool:
-    """Tell whether `out` is the message that Sonic Pi sent (`front`). A note's controls must come in the same
-    order, unless the note was long and came in pieces."""
+    """Tell whether `out`, handed to scsynth, is the message that Sonic Pi sent as `front`.
+
+    A note's controls must be in the same order. A long note that travelled in pieces may have them in any
+    order.
+    """
     if not front.is_note:
         return front.content == out.content
     sent, handed = front.controls, out.controls
@@ -265,11 +272,11 @@ def same(front: Said, out: Said) -> bool:
 
 
 def is_folded(control: Argument, sent: Argument, handed: Argument) -> bool:
-    """Tell whether the value handed over is right for a channel of the sound card that exists only at the
-    sender's host.
+    """Tell whether `handed` is the right value of `control` at other hosts for `sent`, a channel of the sound
+    card.
 
-    At other hosts such a channel becomes one of the first two, or UNHEARD if plain Sonic Pi has no such
-    channel.
+    Channels above 2 exist only at the sender's own host. Elsewhere such a channel becomes 1 or 2. A channel
+    that plain Sonic Pi doesn't have becomes UNHEARD.
     """
     if control != OUTPUT or not isinstance(sent, float):
         return False
@@ -279,11 +286,11 @@ def is_folded(control: Argument, sent: Argument, handed: Argument) -> bool:
 
 
 def inversions(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair, int]]:
-    """Return each place where scsynth runs two messages in another order than plain scsynth would.
+    """Return each place where scsynth plays two messages in another order than plain scsynth would.
 
-    A place is (pair that runs first, pair that runs second, how much later in ns plain scsynth plays the
-    first). Pairs are walked in the order in which scsynth runs them. Each is compared with the one before it
-    that plain scsynth would play last.
+    A place is (the pair played first, the pair played second, ns by which plain scsynth plays the first
+    later). Pairs are walked in scsynth's order. Each is compared with the pair before it that plain scsynth
+    would play last.
     """
     found = []
     latest: Pair | None = None
