@@ -1,4 +1,4 @@
-"""Cues: MIDI and OSC messages that come to a Sonic Pi from outside, at given instants of a program.
+"""Cues: MIDI and OSC messages that are sent to a Sonic Pi at given instants of a program.
 
 A cue file has a line for each message: seconds after the start of the run, address, arguments (numbers or
 words). Empty lines and lines that begin with # are skipped.
@@ -17,7 +17,7 @@ from rehearsal.rigs.performer import Performer
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """One message from outside. at_s: when it is to be sent, in seconds after the start of the run."""
+    """One message to send to Sonic Pi. at_s: when to send it, in seconds after the start of the run."""
 
     at_s: float
     address: str
@@ -51,8 +51,10 @@ def value_of(word: str) -> int | float | str:
 
 
 def send(performer: Performer, cue: Cue) -> None:
-    """Send a cue at once. If its address begins with /midi it is sent as Sonic Pi's MIDI reader sends it.
-    Otherwise it is sent in the form in which Sonic Pi's cue port passes OSC messages on."""
+    """Send a cue now, in the form in which Sonic Pi itself would receive it.
+
+    With a /midi address it is sent as from Sonic Pi's MIDI reader, otherwise as from Sonic Pi's OSC cue port.
+    """
     ports = performer.ports
     if ports is None:
         raise StageError(f"{performer.name}: not started, cannot send {cue.address}")

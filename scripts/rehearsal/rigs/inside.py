@@ -1,10 +1,10 @@
-"""PID 1 of one instance's namespaces: it mounts private folders, starts jackd and Sonic Pi, and in the end
-ends all processes there.
+"""PID 1 of a performer's namespaces: mounts private folders, starts jackd and Sonic Pi, and ends all
+processes.
 
 Standard library only. `performer` starts it inside `unshare --mount --pid --fork --kill-child`. Its stdin is
-a pipe that the performer's owner holds open and never writes to. The end of that pipe, also by SIGKILL of the
-owner, ends everything, because the kernel kills a PID namespace with its PID 1. So no process has to be
-remembered or hunted down.
+a pipe that the performer's owner holds open and never writes to. If the owner ends, even by SIGKILL, the pipe
+ends too, and then this program. The kernel kills a PID namespace together with its PID 1, so no process
+survives.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from typing import Any
 
 JACK_READY_S = 10.0
 END_GRACE_S = 1.0
-"""Time (s) for processes to flush their files after SIGTERM, before the namespace goes."""
+"""Time (s) for processes to flush their files after SIGTERM, before the kernel kills the namespace."""
 POLL_S = 0.1
 PR_SET_PDEATHSIG = 1
 
@@ -78,8 +78,10 @@ def wait_for_end(sonic_pi: "subprocess.Popen[bytes]") -> int:
 
 
 def reap_orphans(but: int) -> None:
-    """Reap ended processes that were handed to PID 1. The status of process `but`, which is Sonic Pi, is left
-    to its Popen."""
+    """Reap ended processes whose parent is PID 1.
+
+    but: pid of Sonic Pi, which is left alone: its Popen reads its exit status.
+    """
     while True:
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

@@ -1,6 +1,6 @@
-"""A whole jam on this machine: a relay, and performers that joined it through real bridges and recorders.
+"""A whole jam on this machine: a relay, and performers that join it through real bridges and recorders.
 
-Used by `scripts/demo` and the real tests. Everything is owned by a Stage, so nothing survives it.
+Used by `scripts/demo` and the real tests. A Stage owns all processes and ends them.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ RELAY_READY = "relay ready on port "
 HERE_S = 15.0
 STATS_S = 10.0
 LATE = re.compile(r"(?:^|\s)late \d")
-"""Finds scsynth's words for a late bundle. A recorder writes the time before them."""
+"""Finds scsynth's report of a late bundle in a line. The recorder has put the time before it."""
 
 
 @dataclass(eq=False)
 class Jam:
     """One relay and some performers, in one room.
 
-    Use inside a Stage. `folder` gets a home for each performer and the relay's files.
+    Use inside a Stage. folder: gets a home for each performer and the relay's files. names: the performers.
     """
 
     stage: Stage
@@ -45,25 +45,25 @@ class Jam:
     lead_ms: float = 200
     shift_ms: float = 0
     self_tuned: bool = False
-    """Whether lead and shift are left to the relay, whatever lead_ms and shift_ms are."""
+    """True if the relay tunes lead and shift. Then lead_ms and shift_ms aren't used."""
     impair: str | None = None
-    """The bad network that every bridge's datagrams meet (`jambridge join --impair`)."""
+    """The bad network that every bridge emulates for its datagrams (`jambridge join --impair`)."""
     event_log: Path | None = None
     """The file in which the relay logs judged events (see relaylog.py)."""
     transport: str = "udp"
     """The bridges' transport of events: "udp" or "tls"."""
     tuned: Collection[str] = ()
-    """The members whose bridge sets the schedule-ahead of their Sonic Pi."""
+    """Names of the members whose bridge sets their Sonic Pi's schedule-ahead (`--tune-sonic-pi`)."""
     listened: bool = False
-    """Whether each member's sound card is recorded (Performer.take)."""
+    """True if each member's sound card is recorded (Performer.take)."""
     port: int = field(default=0, init=False)
     relay: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     performers: dict[str, Performer] = field(default_factory=dict, init=False)
 
     def start_relay(self) -> None:
-        """Start the relay on a free port. If it has ended and is started again, it gets the port that it had.
+        """Start the relay on a free port. If it ran before, it gets the same port again.
 
-        Raises StageError with its log.
+        Raises StageError with the end of the relay's log.
         """
         log = self.folder / "relay.log"
         before = len(log.read_bytes()) if log.exists() else 0
@@ -77,7 +77,10 @@ class Jam:
         self.port = int(wait_for_text(log, RELAY_READY, before, self.relay).split(",", 1)[0])
 
     def boot(self, progress: Callable[[Performer], None] | None = None) -> None:
-        """Boot all performers through their bridges and wait until the relay has them all."""
+        """Boot all performers through their bridges and wait until the relay counts all as present.
+
+        progress: called with each performer as it has booted.
+        """
         for index, name in enumerate(self.names):
             self.performers[name] = self.stage.add(self._performer(name, index))
         self.stage.boot(progress=progress)
@@ -89,13 +92,17 @@ class Jam:
         return Performer(name, index, home, launcher=self.launcher(name), listened=self.listened)
 
     def join(self, name: str) -> Performer:
-        """Start one more performer through a bridge of its own, without waiting for it."""
+        """Start one more performer with a bridge of its own. Don't wait for its boot."""
         self.performers[name] = performer = self.stage.add(self._performer(name, len(self.performers)))
         performer.start()
         return performer
 
     def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
-        """Return the command that starts a program through a bridge of its own."""
+        """Return the command that joins the room as `name` and starts a program. The program's command is to
+        be appended.
+
+        scsynth: the program that the bridge starts as scsynth.
+        """
         impaired = [] if self.impair is None else ["--impair", self.impair]
         tuned = ["--tune-sonic-pi"] if name in self.tuned else []
         return [
@@ -124,7 +131,7 @@ class Jam:
         return result
 
     def room(self) -> dict[str, Any]:
-        """Return the statistics of the room, {} before anybody joined."""
+        """Return the statistics of the room; {} before the first join."""
         rooms = self.stats()["rooms"]
         return dict(rooms[0]) if rooms else {}
 
@@ -133,19 +140,18 @@ class Jam:
         return {member["name"]: member for member in self.room().get("members", [])}
 
     def recordings(self) -> dict[str, recording.Recording]:
-        """Return the recordings so far, by name."""
+        """Return name -> the recording so far of the performer's scsynth."""
         return {name: recording.read(performer.recording_path) for name, performer in self.performers.items()}
 
     def bridge_of(self, name: str) -> psutil.Process:
-        """Return the bridge process of a performer. A spare bridge process, which has no journal open, is
-        passed over."""
+        """Return a performer's bridge process: the one that has a journal open. A spare bridge has none."""
         for process in self._processes(name, "bridge.shells.service"):
             if any("journal" in mapped.path for mapped in process.memory_maps()):
                 return process
         raise StageError(f"{name} has no bridge")
 
     def shim_of(self, name: str) -> psutil.Process:
-        """Return the shim of a performer: the bridge's parent, which Sonic Pi takes for scsynth."""
+        """Return a performer's shim process: the bridge's parent, which Sonic Pi started as scsynth."""
         for process in self._processes(name, "bridge.shells.shim"):
             return process
         raise StageError(f"{name} has no shim")
@@ -157,12 +163,12 @@ class Jam:
                     yield process
 
     def stem_bus(self, name: str) -> int:
-        """Return the audio bus on which a member's own sound arrives at its strip."""
+        """Return the audio bus on which a member's own sound reaches its mixer strip."""
         return first_bus(int(self.members()[name]["slot"]))
 
 
 def late_lines(performer: Performer, since_s: float = 0.0) -> list[str]:
-    """Return scsynth's lines on late bundles that were written at Unix time since_s (s) or later."""
+    """Return the lines in which scsynth reports late bundles, written at Unix time since_s (s) or later."""
     lines = performer.scsynth_log().splitlines()
     return [line for line in lines if LATE.search(line) and printed_at_s(line) >= since_s]
 

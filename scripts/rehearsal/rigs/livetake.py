@@ -1,13 +1,13 @@
 """Live take: the sound of a performer's sound card, sample by sample, with the wall time of every block.
 
 As a program it is a client of the jackd that JACK_DEFAULT_SERVER names. From its start until SIGTERM it
-listens to everything connected to `system:playback_1` and `_2`, and follows new connections. So it hears
-everything that reaches the sound card, from any program and any bus of scsynth. A take of `sound` hears only
-one bus in scsynth, and no fault that comes after it. `performer` starts a live take for each performer that
+records every port connected to `system:playback_1` and `_2`, and follows new connections. So it records
+everything that reaches the sound card, from any program and any bus of scsynth. A take of `sound` records one
+bus inside scsynth, and shows no fault behind that. `performer` starts a live take for each performer that
 asks for one.
 
-LiveTake reads the file, also while it is being written. No loss goes unnoticed: every block carries JACK's
-own count of frames. (On two cores, with jackd at 256 frames: 2 % of one core, no block lost.)
+LiveTake reads the file, also while it is being written. Every block carries JACK's own count of frames, so
+lost blocks are noticed. (On two cores, with jackd at 256 frames: 2 % of one core, no block lost.)
 """
 
 import contextlib
@@ -26,9 +26,8 @@ import numpy
 
 MAGIC = b"LIVE"
 HEADER = struct.Struct("<4sII")
-"""The file's head: magic, frames a second, frames a block. Then come the blocks. A block has its instant
-(Unix ns) and JACK's frame count (both i8), then all samples of the first channel and all of the second
-(f4)."""
+"""The file's head: magic, frames a second, frames a block. Blocks follow. A block has its instant (Unix ns,
+i8), JACK's frame count (i8), all samples of the first channel, and all of the second (f4)."""
 SOUND_CARD = ("system:playback_1", "system:playback_2")
 CHANNELS = len(SOUND_CARD)
 SILENCE_DBFS = -120.0
@@ -36,20 +35,20 @@ WRITE_S = 0.05
 LOST_SHARE_MAX = 0.01
 """Greatest share of a stretch of sound that may be lost. A loss of 1 % changes the level by 0.04 dB."""
 EDGE_NS = 100_000_000
-"""Greatest distance (ns) from an edge of the stretch to the nearest block in it. A block's instant is that of
-JACK's request, and is later if the machine was busy."""
+"""Greatest distance (ns) from an edge of the stretch to the nearest block in it. A block's instant is when
+JACK asked for the block; on a busy machine that is late."""
 
 
 class TakeError(RuntimeError):
-    """The take doesn't have the whole stretch of sound. The text says how much it has."""
+    """The take lacks a part of the stretch of sound. The text says how much it has."""
 
 
 @dataclass(frozen=True)
 class LiveTake:
-    """The part of a take that was written when this object first read the file.
+    """A take's file, as it was at the first read.
 
-    Instants are those at which JACK asked for the sound, in Unix ns. That is a few ms before the sound is due
-    (11 to 17 ms at 256 frames), at every performer alike.
+    An instant is when JACK asked for the sound, in Unix ns. That is a few ms before the sound is due (11 to
+    17 ms at 256 frames), equally at every performer.
     """
 
     path: Path
@@ -67,8 +66,8 @@ class LiveTake:
     def between(self, from_ns: int, to_ns: int) -> Any:
         """Return the samples of the stretch [from_ns, to_ns) in Unix ns, one row per channel.
 
-        Raises TakeError if more than LOST_SHARE_MAX of it isn't there: the take began later, ended sooner, or
-        the machine was too busy to listen.
+        Raises TakeError if the take begins too late or ends too soon, or if more than LOST_SHARE_MAX was
+        lost.
         """
         rate, frames, blocks = self._read
         inside = blocks[(blocks["t_ns"] >= from_ns) & (blocks["t_ns"] < to_ns)]
@@ -88,7 +87,10 @@ class LiveTake:
 
     def level_dbfs(self, from_ns: int, to_ns: int) -> float:
         """Return the RMS level of a stretch, both channels together, in dB of full scale; at least
-        SILENCE_DBFS. Raises TakeError."""
+        SILENCE_DBFS.
+
+        from_ns, to_ns: Unix ns. Raises TakeError.
+        """
         samples = self.between(from_ns, to_ns).astype("float64")
         return dbfs_of(float(numpy.mean(samples**2)))
 
@@ -104,7 +106,7 @@ def command(path: Path) -> list[str]:
 
 
 def record(path: Path) -> None:
-    """Listen to the sound card's ports until SIGTERM. Needs JACK-Client and a running jackd."""
+    """Record the sound card's ports to `path` until SIGTERM. Needs JACK-Client and a running jackd."""
     import jack  # only here: whoever reads a take needs no libjack
 
     gc.disable()  # a pause of Python's is a block lost

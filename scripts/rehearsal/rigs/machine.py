@@ -1,7 +1,6 @@
-"""This machine: Sonic Pi's programs on it, free ports, the ending of child processes, and the last lines of
-logs.
+"""This machine: finds Sonic Pi's programs and free ports, ends child processes, and reads the ends of logs.
 
-Performers find here what they must know before they start.
+Performers use it before they start.
 """
 
 import contextlib
@@ -28,11 +27,11 @@ APT = "apt-get install sonic-pi-server sonic-pi-samples supercollider-server jac
 
 FIRST_PORT = 20_000
 PORTS_EACH = 9
-"""Number of ports in a row that an instance takes, from FIRST_PORT on. They lie below Linux's ephemeral ports
-(32768 and up), because any socket might take one of those after it was found free."""
+"""Number of consecutive ports that a performer takes, from FIRST_PORT on. They lie below Linux's ephemeral
+ports (32768 and up), which any socket might take meanwhile."""
 LOG_TAIL_LINES = 15
 END_S = 3.0
-"""Time (s) that a child has to end after SIGTERM, or an instance after its pipe was closed. Then comes
+"""Time (s) for a child to end after SIGTERM, or for a performer after its pipe was closed. Then it gets
 SIGKILL."""
 
 
@@ -42,8 +41,10 @@ class StageError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """UDP ports of one Sonic Pi, in the order of its command line. The command line has scsynth's port twice:
-    as the port where scsynth listens, and as the port to send to."""
+    """UDP ports of one Sonic Pi, in the order of its command line.
+
+    The command line has `scsynth` twice: as the port where scsynth listens, and as the port to send to.
+    """
 
     server: int
     gui: int
@@ -54,15 +55,17 @@ class Ports:
     midi_in: int
     websocket: int
     spare: int
-    """A free port for a program beside this performer, such as the local port of its bridge."""
+    """A free port for another program, such as this performer's bridge."""
 
 
 class Place(Protocol):
-    """The network in which a performer lives: one of its own, or this machine's."""
+    """The network in which a performer's programs run: one of its own, or this machine's."""
 
     def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
-        """Start a program in this network. The program is killed when this process ends. Arguments are those
-        of subprocess.Popen, without preexec_fn."""
+        """Start a program in this network. It is killed when this process ends.
+
+        kwargs: those of subprocess.Popen, without preexec_fn.
+        """
         ...
 
     def socket(self) -> socket.socket:
@@ -81,13 +84,13 @@ class ThisMachine:
 
 
 def examples() -> dict[str, Path]:
-    """Return the compositions shipped with Sonic Pi: name (as "tilburg_2") -> file."""
+    """Return the example programs shipped with Sonic Pi: name (such as "tilburg_2") -> file."""
     return {path.stem: path for path in sorted(EXAMPLES.glob("*/*.rb"))}
 
 
 def make_shim(folder: Path, program: Path = RECORDER) -> Path:
-    """Link to `program` under the name scsynth in `folder`, and return the folder. It is meant for a
-    performer's PATH."""
+    """Make a link to `program` named `scsynth` in `folder`, and return `folder`, which is to be put into
+    PATH."""
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "scsynth"
     link.unlink(missing_ok=True)
@@ -96,7 +99,8 @@ def make_shim(folder: Path, program: Path = RECORDER) -> Path:
 
 
 def find_ruby_server() -> Path:
-    """Return Sonic Pi's Ruby server. Raises StageError, naming the packages, if any program is missing."""
+    """Return the path of Sonic Pi's Ruby server. Raises StageError if a program is missing, with the packages
+    to install."""
     programs = ("ruby", "jackd", "scsynth", "unshare", "mount", "ps")
     missing = [name for name in programs if shutil.which(name) is None]
     servers = [path for path in RUBY_SERVERS if path.exists()]
@@ -118,8 +122,10 @@ def is_free(port: int) -> bool:
 
 
 def find_ports(index: int) -> Ports:
-    """Return ports that are free for UDP and TCP. Calls with different indices get different ports. Calls in
-    different processes mostly do, too."""
+    """Return ports that are free for UDP and TCP.
+
+    Calls with different indices get different ports. Calls in different processes usually do too.
+    """
     blocks = 1200
     for attempt in range(blocks):
         block = (os.getpid() * 31 + index + attempt * 37) % blocks
@@ -130,7 +136,7 @@ def find_ports(index: int) -> Ports:
 
 
 def end_child(child: "subprocess.Popen[bytes]") -> None:
-    """End a child started by Stage.spawn, with its whole process group. Idempotent."""
+    """End a child started by Stage.spawn, together with its process group. Idempotent."""
     if child.returncode is None:
         # The child itself isn't reaped yet, so its pid, and with it the group's id, can't be another's.
         for number in (signal.SIGTERM, signal.SIGKILL):

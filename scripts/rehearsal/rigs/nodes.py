@@ -1,7 +1,7 @@
-"""Nodes: a model of scsynth's tree, with the standard library alone.
+"""Nodes: a model of scsynth's node tree, with the standard library alone.
 
-It makes, moves and frees nodes as scsynth 3.13 does, by add action and target, and refuses what scsynth
-refuses. Nodes never end by themselves here. It shares no code with the product, because the proof uses it.
+It creates, moves and frees nodes as scsynth 3.13 does, by add action and target, and rejects what scsynth
+rejects. A node ends only if it is freed. The proof uses this model, so it shares no code with the product.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 
 
 class NoSuchPlace(Exception):
-    """A message names a node that doesn't exist, or makes one that exists. scsynth answers it with /fail."""
+    """A message names a node that doesn't exist, or creates one that does. scsynth answers such a message
+    with /fail."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +32,11 @@ class Nodes:
         self.by_id = {0: self.root}
 
     def make(self, node: int, action: int, target: int, *, synth: str | None = None) -> LiveNode:
-        """Make a node and return it: a group, or a synth of that synthdef. Raises NoSuchPlace."""
+        """Create a node and return it: a synth with the synthdef `synth`, or a group if `synth` is None.
+
+        action: scsynth's add action (HEAD to REPLACE). target: id of the node that it refers to. Raises
+        NoSuchPlace.
+        """
         if node in self.by_id:
             raise NoSuchPlace("duplicate node ID")
         place = self.group(target) if action in (HEAD, TAIL) else self.find(target)
@@ -58,7 +63,7 @@ class Nodes:
         node.parent = group
 
     def free(self, node: LiveNode) -> None:
-        """Free a node, and all that is inside of it. Raises NoSuchPlace for the root group."""
+        """Free a node and all nodes inside it. Raises NoSuchPlace for the root group."""
         if node.parent is None or node.parent.inside is None:
             raise NoSuchPlace("the root group can't be freed")
         for one in list(node.inside or ()):

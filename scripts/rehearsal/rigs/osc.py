@@ -1,6 +1,6 @@
-"""OSC messages encoded, with the standard library alone, and one question to a scsynth.
+"""OSC: encodes messages, with the standard library alone, and sends one question to a scsynth.
 
-It shares no code with the product, because the proof uses it. Decoding is in rehearsal.rigs.recording.
+The proof uses it, so it shares no code with the product. Decoding is in rehearsal.rigs.recording.
 """
 
 import socket
@@ -18,8 +18,10 @@ def string(text: str) -> bytes:
 
 
 def message(address: str, *args: int | float | str | bytes, doubles: int = 0) -> bytes:
-    """Return an OSC message. Its type tags (i, f, s, b) follow from the arguments' types; the last `doubles`
-    arguments are sent as doubles (d)."""
+    """Return an encoded OSC message. Its type tags (i, f, s, b) follow from the arguments' types.
+
+    doubles: this many arguments at the end are sent as doubles (d).
+    """
     tags, values = ",", b""
     for at, arg in enumerate(args):
         if isinstance(arg, str):
@@ -38,7 +40,7 @@ def message(address: str, *args: int | float | str | bytes, doubles: int = 0) ->
 def ask(port: int, question: bytes) -> tuple[str, tuple[Argument, ...]]:
     """Send a message to the scsynth at UDP `port`; return (address, arguments) of its answer.
 
-    Raises OSError if none comes within ANSWER_S.
+    Raises OSError if no answer comes within ANSWER_S.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(("127.0.0.1", port))

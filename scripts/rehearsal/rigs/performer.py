@@ -1,15 +1,15 @@
 """Performer: one genuine Sonic Pi with jackd and scsynth, in namespaces of its own.
 
-It lives in a mount and PID namespace (`unshare`; as root, or with user namespaces). There are two reasons:
-jackd's server names in /dev/shm are few per machine, and a PID namespace ends as a whole. The network is this
-machine's, or the one that `place` gives.
+The programs run in a mount and PID namespace (`unshare`; as root, or with user namespaces). There are two
+reasons: a machine has few names for jackd servers in /dev/shm, and a PID namespace ends as a whole. The
+network is this machine's, or that of `place`.
 
-The namespace ends when the performer's owner dies, even by SIGKILL. Two chains see to that. Its PID 1 watches
-a pipe that only the owner holds open (`inside.py`). And the kernel kills `unshare` when its parent dies, and
+The namespace ends when the performer's owner dies, even by SIGKILL. First, its PID 1 (`inside.py`) ends when
+a pipe is closed that only the owner holds open. Second, the kernel kills `unshare` when its parent dies, and
 PID 1 when `unshare` dies.
 
-Synchronous and without threads. Call `poll` (or any waiting method) now and then, so that Sonic Pi's messages
-to its GUI don't fill the socket's buffer.
+Synchronous and without threads. Call `poll` or a waiting method regularly, or Sonic Pi's messages to its GUI
+fill the socket's buffer.
 """
 
 import contextlib
@@ -53,23 +53,25 @@ GUI_ID = "rehearsal"
 
 @dataclass(eq=False)
 class Performer:
-    """One genuine Sonic Pi with jackd and scsynth; `home` holds all its files."""
+    """One genuine Sonic Pi with jackd and scsynth. index: decides its ports. home: the folder of all its
+    files."""
 
     name: str
     index: int
     home: Path
     path_prefix: Path | None = None
-    """A folder whose `scsynth` Sonic Pi starts (see make_shim); None: the genuine one."""
+    """Folder with the `scsynth` that Sonic Pi starts (see make_shim); None: the genuine one."""
     env: dict[str, str] = field(default_factory=dict)
-    """Environment variables that are set last. The others are this process's, without its XDG folders, and
-    those that `_environment` sets, such as HOME = home."""
+    """Environment variables to set. They override those of this process and those that `_environment`
+    sets."""
     launcher: Sequence[str | Path] = ()
-    """A command that starts Sonic Pi's own command, which is appended to it (`jambridge join ... --`)."""
+    """A command that starts another command (`jambridge join ... --`). Sonic Pi's own command is appended to
+    it."""
     place: Place = field(default_factory=ThisMachine)
-    """The network in which it lives. Ports that are free in this machine's own network are used in any
-    case."""
+    """The network in which the programs run. Their ports are chosen by what is free in this machine's own
+    network."""
     listened: bool = False
-    """Whether its sound card is recorded (see `take`)."""
+    """True if its sound card is recorded (see `take`)."""
 
     def __post_init__(self) -> None:
         self.home = self.home.resolve()
@@ -85,11 +87,12 @@ class Performer:
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at_s = 0.0
         self.boot_s: float | None = None
-        """Time from start to booted (s); None until then."""
+        """Time (s) from `start` until Sonic Pi had booted; None before."""
         self._gui: socket.socket | None = None
 
     def start(self) -> None:
-        """Start the instance without waiting for it. Raises StageError if programs are missing."""
+        """Start jackd and Sonic Pi in new namespaces, without waiting for the boot. Raises StageError if a
+        program is missing."""
         if self.process is not None:
             raise StageError(f"{self.name}: already started")
         server = find_ruby_server()
@@ -131,7 +134,7 @@ class Performer:
             )
 
     def _beside(self) -> list[list[str]]:
-        """Return the commands of programs that run beside Sonic Pi and are started before it."""
+        """Return the commands of programs that are started before Sonic Pi and run beside it."""
         return [livetake.command(self.take_path)] if self.listened else []
 
     def _command(self, server: Path, ports: Ports) -> list[str]:
@@ -143,7 +146,7 @@ class Performer:
 
     @property
     def take(self) -> livetake.LiveTake:
-        """The sound of its sound card so far, from jackd's start on."""
+        """The sound of the performer's sound card so far, from jackd's start on."""
         return livetake.LiveTake(self.take_path)
 
     def _environment(self, jack_name: str) -> dict[str, str]:
@@ -169,7 +172,7 @@ class Performer:
         return self.process is not None and self.process.poll() is None
 
     def poll(self) -> bool:
-        """Collect Sonic Pi's messages to its GUI; return whether it has booted."""
+        """Read Sonic Pi's messages to its GUI from the socket; return whether Sonic Pi has booted."""
         while self._gui is not None:
             try:
                 payload = self._gui.recv(65_536)
@@ -181,12 +184,15 @@ class Performer:
         return self.boot_s is not None
 
     def wait_booted(self, timeout_s: float = BOOT_S) -> None:
-        """Wait until Sonic Pi says that it has booted. Raises StageError with the ends of all logs."""
+        """Wait until Sonic Pi reports that it has booted. Raises StageError with the ends of all logs."""
         self.wait_until(self.poll, "booted", timeout_s)
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout_s: float) -> None:
-        """Poll until `condition` holds. Raises StageError, naming `what`, if that takes longer than timeout_s
-        or the instance ends."""
+        """Poll until `condition` holds. Raises StageError if it doesn't within timeout_s, or if the performer
+        ends.
+
+        what: the condition in words, for the error's text.
+        """
         deadline_s = time.monotonic() + timeout_s
         while True:
             self.poll()
@@ -200,7 +206,7 @@ class Performer:
             time.sleep(POLL_S)
 
     def play_for(self, seconds: float) -> None:
-        """Let it play on for a while. Raises StageError if the instance ends meanwhile."""
+        """Poll for `seconds`. Raises StageError if the performer ends meanwhile."""
         until_s = time.monotonic() + seconds
         self.wait_until(lambda: time.monotonic() >= until_s, f"alive for {seconds:.1f} s", seconds + 60)
 
@@ -217,8 +223,8 @@ class Performer:
         self._send("/stop-all-jobs")
 
     def exit(self, timeout_s: float = EXIT_S) -> None:
-        """Ask Sonic Pi to end, as closing its window does. After timeout_s, end whatever is left of the
-        instance."""
+        """Ask Sonic Pi to end, as closing its window does. After timeout_s, end all processes that are
+        left."""
         if self.is_alive:
             self._send("/exit")
             assert self.process is not None
@@ -227,7 +233,7 @@ class Performer:
         self.end()
 
     def end(self) -> None:
-        """End the instance: its processes get SIGTERM and 1 s to flush their files. Idempotent."""
+        """End the performer: its processes get SIGTERM, and 1 s to flush their files. Idempotent."""
         if self.process is not None:
             assert self.process.stdin is not None
             with contextlib.suppress(BrokenPipeError):
@@ -237,7 +243,7 @@ class Performer:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the instance at once (SIGKILL for all of it). Idempotent."""
+        """Kill all the performer's processes at once (SIGKILL). Idempotent."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -250,7 +256,7 @@ class Performer:
             self._gui = None
 
     def processes(self) -> list[psutil.Process]:
-        """Return the instance's living processes as this machine sees them, so that a test can measure or
+        """Return the performer's living processes, with this machine's pids, so that a test can measure or
         kill one."""
         found: list[psutil.Process] = []
         if self.process is not None and self.is_alive:
@@ -262,13 +268,13 @@ class Performer:
         return found
 
     def log_text(self) -> str:
-        """Return the output of Sonic Pi's Ruby server, and its messages to the GUI, one message a line."""
+        """Return the output of Sonic Pi's Ruby server, followed by its messages to the GUI, one a line."""
         with contextlib.suppress(OSError):
             return self.server_log_path.read_text(errors="replace") + "\n".join(self.gui_lines())
         return "\n".join(self.gui_lines())
 
     def gui_lines(self) -> Iterator[str]:
-        """Yield the messages to the GUI as text: address, then arguments."""
+        """Yield each message to the GUI as a line of text: address, then arguments."""
         for address, args in self.gui_messages:
             yield f"{address} {' '.join(map(str, args))}"
 

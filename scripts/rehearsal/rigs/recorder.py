@@ -1,24 +1,23 @@
-"""Recorder: a program in scsynth's place that starts the genuine one and writes down all traffic.
+"""Recorder: a program that takes scsynth's place, starts the genuine one, and records all traffic between.
 
     recorder -v                     passes through to the genuine scsynth
     recorder -u PORT FLAGS...       listens on UDP PORT of -B (127.0.0.1), starts scsynth with FLAGS on a free
                                     port of 127.0.0.1
 
 Environment: REHEARSAL_RECORDING, the file to append to (unset: no file). REHEARSAL_SCSYNTH, the program to
-start as scsynth, for example a bridge's shim (unset: the genuine one, the first real executable of that name
-in PATH).
+start as scsynth, such as a bridge's shim (unset: the first ELF executable named scsynth in PATH).
 
 The recording is JSON lines. The first is {"meta": {pid, scsynth_pid, port, scsynth_port, flags}}. Then there
 is a line for each datagram, {"t_ns", "dir": "to" | "from", "hex"}. t_ns is the kernel's receive timestamp
-(CLOCK_REALTIME, ns), so a busy recorder can't make anything look late. A datagram "to" scsynth also has
-"passed_ns": a reading of that clock before the recorder passed it on, and one after.
+(CLOCK_REALTIME, ns), so a delay of the recorder doesn't count. A datagram "to" scsynth also has "passed_ns":
+readings of that clock just before and just after the recorder passed it on.
 
-A line {"dropped": n} follows whenever the kernel had to drop datagrams in front of the recorder. scsynth's
-own output goes to stdout and, with the Unix time before each line, to REHEARSAL_RECORDING + ".scsynth.log".
+If the kernel dropped datagrams in front of the recorder, a line {"dropped": n} follows. scsynth's own output
+goes to stdout and to REHEARSAL_RECORDING + ".scsynth.log", there with the Unix time before each line.
 
-Standard library only, and nothing of ours: it must start fast on any Python from 3.11 on. Every client
-address has an upstream socket of its own, because scsynth answers to the sender and binds /notify to it.
-There are at most MAX_CLIENTS: the one silent for longest is forgotten first.
+It needs only this file and the standard library, so it starts fast on any Python from 3.11 on. Every client
+address has an upstream socket of its own, because scsynth answers the sender and binds /notify to it. At most
+MAX_CLIENTS are kept: the client silent for longest is forgotten first.
 """
 
 import contextlib
@@ -43,9 +42,9 @@ MAX_DATAGRAM = 65_536
 MAX_CLIENTS = 256
 FLUSH_S = 0.2
 END_GRACE_S = 2.0
-"""Time (s) for scsynth to end after SIGTERM before it is killed."""
+"""Time (s) for scsynth to end after SIGTERM. Then it gets SIGKILL."""
 RECEIVE_BUFFER = 8 << 20
-"""Receive buffer (bytes): a burst of thousands of datagrams must wait in the kernel and not be lost."""
+"""Size of the receive buffer (bytes), enough for a burst of thousands of datagrams."""
 
 # Linux constants that Python's socket module doesn't name (asm-generic/socket.h, linux/prctl.h).
 SO_TIMESTAMPNS = 35
@@ -58,9 +57,10 @@ Address = tuple[str, int]
 
 
 def genuine_scsynth() -> str:
-    """Return the path of the real scsynth: REHEARSAL_SCSYNTH if set, else the first ELF executable in PATH.
+    """Return the path of the scsynth to start: REHEARSAL_SCSYNTH if set, else the first ELF file scsynth in
+    PATH.
 
-    A shim of the same name is no ELF file. Raises SystemExit with advice if there is none.
+    A shim named scsynth is a script, not an ELF file. Raises SystemExit with advice if no scsynth is found.
     """
     named = os.environ.get("REHEARSAL_SCSYNTH")
     folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/usr/local/bin"]
@@ -79,13 +79,15 @@ def is_elf(path: str) -> bool:
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Ask the kernel to signal this process when the thread that started it is gone."""
+    """Ask the kernel to send this process the signal `number` when the thread that started it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def read_ancillary(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, int]:
-    """Return (kernel's receive timestamp in Unix ns, number of datagrams that the socket has lost so far).
-    Without a timestamp by the kernel the first is the time now."""
+    """Return (receive timestamp in Unix ns, number of datagrams that the socket has lost so far).
+
+    ancillary: as from recvmsg. The timestamp is the kernel's; if there is none, the time now.
+    """
     t_ns = lost = 0
     for _, kind, data in ancillary:
         if kind == SO_TIMESTAMPNS:
@@ -97,18 +99,17 @@ def read_ancillary(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, in
 
 
 def bound_to(flags: list[str]) -> str:
-    """Return the address on which scsynth's flags (-B) tell it to listen."""
+    """Return the address on which scsynth is to listen: the value of -B among its flags."""
     return flags[flags.index("-B") + 1] if "-B" in flags[:-1] else LOOPBACK
 
 
 def open_socket(port: int = 0, host: str = LOOPBACK) -> socket.socket:
-    """Return a non-blocking UDP socket, bound to a port of the loopback, that reports kernel receive
-    timestamps."""
+    """Return a non-blocking UDP socket with kernel receive timestamps, bound to `port` (0: any) of `host`."""
     return stamping(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), port, host)
 
 
 def stamping(sock: socket.socket, port: int, host: str) -> socket.socket:
-    """Bind a UDP socket; return it, now non-blocking and with kernel receive timestamps."""
+    """Bind a UDP socket, make it non-blocking, switch kernel receive timestamps on, and return it."""
     sock.bind((host, port))
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
@@ -127,7 +128,11 @@ def free_port() -> int:
 
 
 class Recorder:
-    """The loop between one listening socket, its clients' upstream sockets and scsynth's output."""
+    """Passes datagrams between clients and scsynth, and writes them and scsynth's output to files.
+
+    port: where clients send to. flags: scsynth's command line. recording: the file to append to; None: no
+    file.
+    """
 
     def __init__(self, port: int, flags: list[str], recording: str | None) -> None:
         self.port = port
@@ -149,7 +154,8 @@ class Recorder:
         self.flush_at = 0.0
 
     def run(self, scsynth: str) -> int:
-        """Run until scsynth, the parent or a signal ends it; return the exit code."""
+        """Start `scsynth` and pass datagrams until scsynth, the parent or a signal ends this. Return the exit
+        code."""
         self.watch(self.listening, lambda: self.pass_to_scsynth())
         self.watch_signals()
         child = subprocess.Popen(

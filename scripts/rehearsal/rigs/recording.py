@@ -1,9 +1,8 @@
-"""Recordings of the messages to and from scsynth, read back one by one with their timetags.
+"""Recordings: reads a recorder's file back, message by message, with the timetags.
 
-Pure but for `read`. The OSC reader is a small tolerant one of its own: the proof of sameness must not share
-code with the product, and python-osc loses timetags. Messages that can't be parsed are kept as bytes.
-Instants are Unix ns: ns of CLOCK_REALTIME since 1970. Timetags are converted to Unix ns, rounded to the
-nearest.
+Pure but for `read`. It has a small, tolerant OSC reader of its own: the proof must not share code with the
+product, and python-osc loses timetags. Messages that can't be parsed are kept as bytes. Instants are Unix ns:
+ns of CLOCK_REALTIME since 1970. Timetags are converted to Unix ns, rounded to the nearest.
 """
 
 import json
@@ -24,12 +23,12 @@ Argument = int | float | str | bytes | bool | None
 
 @dataclass(frozen=True, slots=True)
 class RecordedMessage:
-    """One message as scsynth got it. `raw` is the message alone: no timetag, no bundle around it."""
+    """One message as scsynth got it. raw: the message alone, without bundle and timetag."""
 
     t_ns: int
-    """Kernel receive timestamp (Unix ns) at the recorder: when the message reached scsynth."""
+    """Kernel receive timestamp (Unix ns) at the recorder: the instant of the message's arrival."""
     timetag: int | None
-    """Timetag (NTP integer) of the bundle around it; None for a bare message, or if the timetag means "at
+    """Timetag (NTP integer) of the bundle around the message. None outside a bundle, or if it means "at
     once"."""
     address: str
     raw: bytes
@@ -37,32 +36,32 @@ class RecordedMessage:
     index: int = 0
     """Position in the recording. It tells messages with the same t_ns apart."""
     passed_ns: tuple[int, int] | None = None
-    """Two instants (Unix ns) between which the recorder passed it on to scsynth; None if the recording
-    doesn't say."""
+    """Instants (Unix ns) just before and just after the recorder passed the message on; None if not
+    recorded."""
 
     @property
     def due_ns(self) -> int:
-        """Instant at which it is to sound, as Unix ns; for a bare message the instant of its arrival."""
+        """Instant (Unix ns) at which the message is to sound; without a timetag, that of its arrival."""
         return self.t_ns if self.timetag is None else unix_ns(self.timetag)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The content of one recorder's file. `metas` has an entry for every start of the recorder."""
+    """The content of one recorder's file. metas: an entry for every start of the recorder."""
 
     metas: tuple[dict[str, Any], ...]
     to_scsynth: tuple[RecordedMessage, ...]
     from_scsynth: tuple[RecordedMessage, ...]
     dropped: int = 0
-    """Datagrams that the kernel had to drop in front of the recorder. If there are any, the recording proves
-    nothing."""
+    """Number of datagrams that the kernel dropped in front of the recorder. If there are any, the recording
+    proves nothing."""
     unreadable: tuple[str, ...] = field(default=())
-    """Lines that could not be parsed (the last one of a killed recorder may be torn)."""
+    """Lines that can't be parsed. The last line of a killed recorder may be incomplete."""
 
     @property
     def scsynth_port(self) -> int:
-        """The UDP port of the genuine scsynth that the recorder started last. Raises ValueError if none is
-        known."""
+        """The UDP port of the scsynth that the recorder started last. Raises ValueError if the file names
+        none."""
         if not self.metas:
             raise ValueError("the recording has no meta line: has the recorder been started?")
         return int(self.metas[-1]["scsynth_port"])
@@ -106,8 +105,8 @@ def parse(lines: Iterable[str]) -> Recording:
 def walk(datagram: bytes, timetag: int | None = None, depth: int = 0) -> Iterable[tuple[int | None, bytes]]:
     """Yield (timetag, message) for each message of a datagram, in order.
 
-    The timetag is that of the innermost bundle around the message; None if there is none or it means "at
-    once".
+    The timetag is that of the innermost bundle around the message. It is None outside a bundle, or if it
+    means "at once".
     """
     if not datagram.startswith(BUNDLE) or len(datagram) < 16 or depth > MAX_DEPTH:
         yield timetag, datagram
@@ -125,8 +124,7 @@ def walk(datagram: bytes, timetag: int | None = None, depth: int = 0) -> Iterabl
 
 
 def parse_message(raw: bytes) -> tuple[str, tuple[Argument, ...]]:
-    """Return (address, arguments) of one message. An argument that can't be read is left out, and so are all
-    after it."""
+    """Return (address, arguments) of one message. The arguments end before the first that can't be read."""
     address, at = take_string(raw, 0)
     tags, at = take_string(raw, at)
     args: list[Argument] = []
@@ -176,5 +174,6 @@ def unix_ns(timetag: int) -> int:
 
 
 def timetag_at(unix_at_ns: int) -> int:
-    """Return the timetag of an instant in ns since 1970, rounded up, so that unix_ns gives it back."""
+    """Return the timetag of an instant in ns since 1970, rounded up, so that unix_ns returns that instant
+    again."""
     return (NTP_UNIX_OFFSET_S << 32) - (-(unix_at_ns << 32) // 1_000_000_000)

@@ -1,8 +1,7 @@
-"""Screen: a virtual X display with a window manager. It takes pictures of the display, and works keys and
-mouse.
+"""Screen: a virtual X display with a window manager, pictures of it, and simulated keys and mouse.
 
-Xvfb and openbox run beside the program that has the window. All other programs on this machine reach the
-display by its socket in /tmp. xdotool types and clicks, Pillow takes the pictures.
+Xvfb and openbox run beside the program that has the window. Other programs on this machine reach the display
+by its socket in /tmp. xdotool types and clicks, Pillow takes the pictures.
 """
 
 import contextlib
@@ -22,14 +21,14 @@ SOCKETS = Path("/tmp/.X11-unix")
 TOOL_S = 15.0
 POLL_S = 0.1
 KEY_MS = 12
-"""Pause (ms) between two typed letters: Qt's editor drops some letters that come faster."""
+"""Pause (ms) between two typed letters. Qt's editor drops letters that come faster."""
 
 
 class Screen:
-    """One display, named by its number. Run `command` to start it, and call `close` in the end."""
+    """One X display, named by its number. Run `command` to start it, and call `close` in the end."""
 
     def __init__(self) -> None:
-        """Choose a display number that nobody uses, and reserve it. Raises StageError if there is none."""
+        """Choose a display number that nobody uses, and reserve it. Raises StageError if all are taken."""
         self.number = next(filter(_take, DISPLAYS), 0)
         if not self.number:
             raise StageError(f"all X displays from :{DISPLAYS[0]} to :{DISPLAYS[-1]} are taken")
@@ -37,13 +36,13 @@ class Screen:
 
     @property
     def command(self) -> list[str]:
-        """The command that must run before anything can be shown."""
+        """The command that starts the display. It must run before any window can be shown."""
         size = f"{WIDTH}x{HEIGHT}x24"
         return ["Xvfb", f":{self.number}", "-screen", "0", size, "-nolisten", "tcp"]
 
     @property
     def socket(self) -> Path:
-        """The display's socket in /tmp. Once this file exists, the display is there."""
+        """The display's socket in /tmp. The file exists once the display is ready."""
         return SOCKETS / f"X{self.number}"
 
     def close(self) -> None:
@@ -55,7 +54,7 @@ class Screen:
     # -- eyes ----------------------------------------------------------------------------------------
 
     def picture(self, box: tuple[int, int, int, int] | None = None) -> Image.Image:
-        """Return the picture of the screen, all of it or a box (left, top, right, bottom)."""
+        """Return a picture of the screen, or of a box (left, top, right, bottom) of it in pixels."""
         whole = ImageGrab.grab(xdisplay=self.env["DISPLAY"])
         return whole if box is None else whole.crop(box)
 
@@ -101,7 +100,10 @@ class Screen:
 
 
 def wait_until(seen: Callable[[], str], what: str, timeout_s: float) -> str:
-    """Return the first result of `seen` that isn't empty. Raises StageError."""
+    """Call `seen` until it returns a string that isn't empty; return that string.
+
+    what: the expected thing in words, for the error's text. Raises StageError after timeout_s.
+    """
     deadline_s = time.monotonic() + timeout_s
     while not (found := seen()):
         if time.monotonic() > deadline_s:
@@ -111,8 +113,10 @@ def wait_until(seen: Callable[[], str], what: str, timeout_s: float) -> str:
 
 
 def _take(number: int) -> bool:
-    """Reserve a display by making its lock file; return False if it is taken. Xvfb replaces a lock that names
-    no process."""
+    """Reserve a display by creating its lock file; return False if the file exists.
+
+    Xvfb replaces a lock file that names no process.
+    """
     try:
         os.close(os.open(_lock(number), os.O_CREAT | os.O_EXCL))
     except OSError:

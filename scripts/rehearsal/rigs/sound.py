@@ -1,9 +1,9 @@
 """Sound: WAV files of a scsynth's output, written by scsynth itself in real time.
 
-Talks straight to the genuine scsynth's port (Recording.scsynth_port), past the recorder and the bridge, with
-numbers of slot 0, which is host-local. Uses the synthdef `sonic-pi-recorder` that Sonic Pi has loaded. The
-recorder synth sits at the tail of the root group. So it runs after all other synths, and hears everything
-that they write to its bus.
+Commands go straight to the genuine scsynth's port (Recording.scsynth_port), past recorder and bridge. Ids are
+of slot 0, the host's own. The synth that records has the synthdef `sonic-pi-recorder`, which Sonic Pi has
+loaded. It is at the tail of the root group, so it runs after all other synths and records everything that
+they write to its bus.
 """
 
 import socket
@@ -20,12 +20,11 @@ from rehearsal.rigs.osc import ANSWER_S, message
 from rehearsal.rigs.recording import parse_message
 
 BUFFER = 4000
-"""Number of the first buffer: in slot 0's range (0..4095), far above those that Sonic Pi uses in a
-rehearsal."""
+"""Id of the first buffer: in slot 0's range (0..4095), above those that Sonic Pi uses in a rehearsal."""
 NODE = 900
 BUFFER_FRAMES = 131_072
-"""Frames of a buffer: 2.7 s at 48 kHz. DiskOut writes half a buffer at a time and drops sound if the disk is
-slower."""
+"""Frames of a buffer: 2.7 s at 48 kHz. DiskOut writes half a buffer at a time. If the disk is slower, sound
+is lost."""
 
 
 class SoundError(RuntimeError):
@@ -34,7 +33,7 @@ class SoundError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A recording in progress, with all that `stop` needs to end it."""
+    """A recording in progress. port: scsynth's. buffer, node: the ids it uses. `stop` ends it."""
 
     port: int
     path: Path
@@ -43,10 +42,10 @@ class Take:
 
 
 def start(port: int, wav_path: Path, in_bus: int = 0, buffer: int = BUFFER, node: int = NODE) -> Take:
-    """Start to write the stereo pair of buses in_bus and in_bus + 1 to wav_path (16 bit).
+    """Start to record the stereo pair of buses in_bus and in_bus + 1 to wav_path (16 bit). port: scsynth's.
 
-    Takes that run at the same time need a buffer and a node each. Raises SoundError if scsynth doesn't answer
-    or can't write the file.
+    Takes that run at the same time need different buffers and nodes. Raises SoundError if scsynth doesn't
+    answer or can't write the file.
     """
     path = wav_path.resolve()
     path.unlink(missing_ok=True)
@@ -70,7 +69,11 @@ def stop(take: Take) -> Path:
 
 
 class Connection:
-    """A socket to scsynth. Calling it sends one command, and waits until scsynth has executed that."""
+    """A connection to the scsynth at UDP `port`. As a context manager it gives `ask`, which sends a command.
+
+    `ask` waits until scsynth has executed the command. Raises SoundError if scsynth refuses it or doesn't
+    answer.
+    """
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -104,17 +107,17 @@ class Connection:
 
 
 def level_dbfs(path: Path) -> float:
-    """Return the RMS level of a sound file in dB of full scale, at least SILENCE_DBFS (silent or empty)."""
+    """Return the RMS level of a sound file in dB of full scale; SILENCE_DBFS if it is silent or empty."""
     samples, _ = soundfile.read(path, dtype="float64", always_2d=True)
     return dbfs_of(float(numpy.mean(samples**2)) if samples.size else 0.0)
 
 
 def window_levels_dbfs(takes: Sequence[tuple[Path, float]], window_s: float, count: int) -> list[float]:
-    """Return the RMS levels in dB of full scale of `count` windows of window_s each, one after the other.
+    """Return the RMS levels (dB of full scale) of `count` consecutive windows of window_s each.
 
-    takes: sound files of a pair of channels each, with the position (s) in the file where the first window
-    begins. The powers of the files are added, so that a sound counts the same in any of them. Outside of a
-    file there is silence.
+    takes: sound files of two channels each, with the position (s) in the file where the first window begins.
+    The powers of the files are added, so a sound counts the same in any of them. Outside a file there is
+    silence.
     """
     read = [(*soundfile.read(path, dtype="float64", always_2d=True), from_s) for path, from_s in takes]
     levels: list[float] = []

@@ -1,4 +1,4 @@
-"""Stage: owns performers (genuine Sonic Pis) and other programs, and ends them whatever happens."""
+"""Stage: owns performers (genuine Sonic Pis) and other programs, and ends them in any case."""
 
 import contextlib
 import os
@@ -20,10 +20,11 @@ READY_S = 15.0
 
 
 class Stage:
-    """Owner of performers and of other child processes: all end with it, in reverse order of their start.
+    """Owner of performers and of other child processes. At its end it ends all of them, in reverse order of
+    their start.
 
     Use as a context manager. A child started by `spawn` gets SIGTERM, then SIGKILL, with its whole process
-    group. Children die with the stage's process even when that is killed.
+    group. If the stage's process is killed, the kernel ends the children.
     """
 
     def __init__(self) -> None:
@@ -39,14 +40,14 @@ class Stage:
         self.close()
 
     def add(self, performer: Performer) -> Performer:
-        """Own a performer from now on, and return it (not started)."""
+        """Take over a performer that isn't started yet, and return it."""
         self.performers.append(performer)
         return performer
 
     def spawn(
         self, command: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None = None
     ) -> "subprocess.Popen[bytes]":
-        """Start another program whose output goes to `log`, and own it. env: added to the stage's own
+        """Start another program with its output appended to `log`, and own it. env: added to this process's
         environment."""
         with log.open("ab") as output:
             child = subprocess.Popen(
@@ -62,9 +63,9 @@ class Stage:
         return child
 
     def boot(self, timeout_s: float = BOOT_S, progress: Callable[[Performer], None] | None = None) -> None:
-        """Start all performers together and wait for all; `progress` is called as each has booted.
+        """Start all performers together and wait until all have booted. progress: called with each that has.
 
-        Raises StageError if one doesn't boot.
+        Raises StageError if one doesn't boot within timeout_s.
         """
         for performer in self.performers:
             if performer.process is None:
@@ -75,14 +76,15 @@ class Stage:
                 progress(performer)
 
     def poll(self) -> None:
-        """Collect the messages of all Sonic Pis to their GUIs. Raises StageError if a performer has ended."""
+        """Read all Sonic Pis' messages to their GUIs. Raises StageError if a performer has ended."""
         for performer in self.performers:
             performer.poll()
             if performer.process is not None and not performer.is_alive:
                 performer.wait_until(lambda: False, "alive", 0)
 
     def play_for(self, seconds: float, tick: Callable[[float], None] | None = None) -> None:
-        """Let all play on; `tick` is called with the seconds left. Raises StageError if one ends."""
+        """Poll all performers for `seconds`. tick: called with the seconds left. Raises StageError if one
+        ends."""
         until_s = time.monotonic() + seconds
         while (left_s := until_s - time.monotonic()) > 0:
             self.poll()
@@ -91,7 +93,7 @@ class Stage:
             time.sleep(min(POLL_S, left_s))
 
     def close(self) -> None:
-        """End everything the stage owns. Idempotent. If one of them can't be ended, the others still are."""
+        """End all performers, and then all children, the last started first. Idempotent."""
         for performer in self.performers:  # all pipes first, so that they end together
             if performer.process is not None and performer.process.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -105,10 +107,10 @@ class Stage:
 def wait_for_text(
     log: Path, words: str, after: int = 0, child: "subprocess.Popen[bytes] | None" = None
 ) -> str:
-    """Wait until `words` are in a log, not counting its first `after` bytes; return the text that follows
-    them.
+    """Wait until a log contains `words`; return the text that follows them.
 
-    Raises StageError with the log's end if they don't come within READY_S or `child` ends first.
+    after: ignore so many bytes at the log's start. Raises StageError with the log's end after READY_S, or if
+    `child` ends first.
     """
     deadline_s = time.monotonic() + READY_S
     while words not in (text := log.read_bytes()[after:].decode(errors="replace") if log.exists() else ""):

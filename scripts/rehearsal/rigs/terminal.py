@@ -1,4 +1,5 @@
-"""Terminal: the common parts of scripts/ commands: settings, how they end, progress bars and tables."""
+"""Terminal: the common parts of the commands in scripts/: settings, error messages, progress bars and
+tables."""
 
 import signal
 import sys
@@ -17,9 +18,9 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "show_default
 
 @contextmanager
 def told_in_words(*errors: type[Exception], advice: str = "") -> Iterator[None]:
-    """End a command with one line instead of a traceback for these errors and for Ctrl-C.
+    """Turn these errors and Ctrl-C into one line that ends the command, without a traceback.
 
-    advice: words that follow the error's own. SIGTERM ends the command by SystemExit, so that everything it
+    advice: words that follow the error's own. SIGTERM raises SystemExit in the command, so that everything it
     has started is ended first.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -32,7 +33,7 @@ def told_in_words(*errors: type[Exception], advice: str = "") -> Iterator[None]:
 
 
 def progress_on(console: Console | None = None) -> Progress:
-    """Return a progress bar that vanishes when it is done; on stderr if no console is given."""
+    """Return a progress bar that vanishes when it is done. console: where to show it; None: on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console or Console(stderr=True), transient=True)
 
@@ -40,8 +41,8 @@ def progress_on(console: Console | None = None) -> Progress:
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, words: int = 1
 ) -> Table:
-    """Return rows as a table. The first `words` columns hold words and stand left; the others hold figures
-    and stand right."""
+    """Return a table of rows. words: this many columns at the left hold words and are left-aligned; the
+    others hold figures."""
     made = Table(title=title, box=None, padding=(0, 1, 0, 0))
     for at, heading in enumerate(headings):
         made.add_column(heading, justify="left" if at < words else "right", no_wrap=True)

@@ -1,4 +1,4 @@
-"""Tree of nodes: the nodes of a running scsynth. It is asked for them directly, past recorder and bridge.
+"""Tree: the nodes of a running scsynth, which is asked directly, past recorder and bridge.
 
 Source: Server Command Reference, /g_queryTree.
 """
@@ -15,7 +15,7 @@ GROUP = "group"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node and all below it."""
+    """A node of scsynth, with all nodes below it."""
 
     id: int
     name: str
@@ -29,7 +29,7 @@ class Node:
             yield from child.below()
 
     def find(self, node: int) -> "Node | None":
-        """Return the node of that id, at or below this one; None if there is none."""
+        """Return the node with the id `node`, at or below this one; None if there is none."""
         return self if self.id == node else next((each for each in self.below() if each.id == node), None)
 
     def __str__(self) -> str:
@@ -38,7 +38,8 @@ class Node:
 
 
 def query(port: int, group: int = 0) -> Node:
-    """Return a group of the scsynth at UDP `port`, with all below it. Raises SoundError without an answer."""
+    """Ask the scsynth at UDP `port` for a group and all nodes below it. Raises SoundError without an
+    answer."""
     try:
         address, args = ask(port, message("/g_queryTree", group, 0))
     except OSError as error:

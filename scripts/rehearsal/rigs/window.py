@@ -1,8 +1,8 @@
 """Window: a genuine Sonic Pi with its window, on a screen of its own, played by keyboard and mouse.
 
-A performer like the others (see `stage`), but it needs a network of its own (`place`): the window chooses
-its ports by itself, always the same ones, so plain Sonic Pi 3.2 allows one window a network. Needs Debian's
-`sonic-pi`, Xvfb, openbox and xdotool.
+It is a performer whose command starts the window, which starts Sonic Pi's server. It needs a network of its
+own (`place`): a window always uses the same ports, so plain Sonic Pi 3.2 allows one window per network. Needs
+Debian's `sonic-pi`, Xvfb, openbox and xdotool.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ KNOB_COLOUR = (255, 20, 147)
 """Colour of the volume slider's knob. In the left half of the preferences nothing else of this colour is as
 tall."""
 SLIDER_Y = (192, 434)
-"""y (pixels) of the knob's middle in two cases: at the greatest volume, and at none."""
+"""y (pixels) of the knob's middle at the greatest volume, and at none."""
 
 AFTERWARDS = "left.txt"
 WRAPPER = """
@@ -52,17 +52,21 @@ ls /dev/shm >>"$left.part"
 mv "$left.part" "$left"
 exit $status
 """
-"""Shell code that starts a command as soon as there is a display. When the command has ended, the code lists
-the processes and the files in shared memory that are left."""
+"""Shell code that waits for the display and runs a command. Then it lists the processes and the files in
+shared memory that are left."""
 
 
 class Window(Performer):
-    """One genuine Sonic Pi window. `boot_s` includes the time until it can be used."""
+    """A performer with a genuine Sonic Pi window. boot_s: time (s) from start until the window can be
+    used."""
 
     def __init__(
         self, name: str, index: int, home: Path, place: Place, launcher: Sequence[str | Path] = ()
     ) -> None:
-        """launcher: the command `jambridge join ... --`, or empty for plain Sonic Pi. Raises StageError."""
+        """Reserve a screen. launcher: `jambridge join ... --`, or empty for plain Sonic Pi.
+
+        Raises StageError if a program or a free screen is missing.
+        """
         missing = [program for program in PROGRAMS if shutil.which(program) is None]
         if missing:
             raise StageError(f"not found: {', '.join(missing)}; {APT}")
@@ -80,15 +84,14 @@ class Window(Performer):
         return [*words, *map(str, self.launcher), "sonic-pi"]
 
     def log_text(self) -> str:
-        """Return the output of everything that was started, and of the Ruby server that the window
-        started."""
+        """Return the output of all programs started here, and of the Ruby server that the window started."""
         served = ""
         with contextlib.suppress(OSError):
             served = (self.home / ".sonic-pi/log/server-output.log").read_text(errors="replace")
         return super().log_text() + served
 
     def wait_shown(self) -> None:
-        """Wait until the window can be used, and close the welcome window, which covers it at its first
+        """Wait until the window can be used, and close the welcome window that covers it at its first
         start."""
         self.wait_booted()
         self.screen.wait_for(TITLE, SHOWN_S)
@@ -115,8 +118,8 @@ class Window(Performer):
         self.screen.key("alt+s")
 
     def record(self) -> None:
-        """Press the key of the record button. It begins a recording, or ends one and opens a window that asks
-        for a file."""
+        """Press the key of the record button. It starts a recording. Pressed again it ends the recording and
+        asks for a file."""
         self.screen.key("shift+alt+r")
 
     def save_recording(self, path: Path) -> None:
@@ -133,16 +136,16 @@ class Window(Performer):
         time.sleep(SETTLE_S)
 
     def slide_volume(self, share: float) -> None:
-        """Drag the volume's knob, which must be visible, to `share` of the slider's length, counted from its
-        lower end."""
+        """Drag the volume's knob to `share` of the slider's length, from its lower end. The knob must be
+        visible."""
         x, y = self.volume_knob()
         top, bottom = SLIDER_Y
         self.screen.drag((x, y), (x, round(bottom - share * (bottom - top))))
         time.sleep(SETTLE_S)
 
     def volume_knob(self) -> tuple[int, int]:
-        """Return (x, y) of the middle of the volume's knob, in pixels. Raises StageError if the knob can't be
-        seen."""
+        """Return (x, y), in pixels, of the middle of the volume's knob. Raises StageError if the knob isn't
+        visible."""
         left, top, right, bottom = PREFERENCES_BOX
         pixels = numpy.asarray(self.screen.picture((left, top, (left + right) // 2, bottom)))
         rows, columns = numpy.nonzero((pixels[:, :, :3] == KNOB_COLOUR).all(axis=2))
@@ -160,7 +163,7 @@ class Window(Performer):
         self.screen.key("alt+F4")
 
     def interrupt(self) -> None:
-        """Send the `jambridge join` of this window the signal of Ctrl-C. Raises StageError if none runs."""
+        """Send SIGINT, as Ctrl-C does, to this window's `jambridge join`. Raises StageError if none runs."""
         for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.name() == "jambridge":
@@ -171,8 +174,11 @@ class Window(Performer):
     # -- what is left ------------------------------------------------------------------------------------
 
     def wait_gone(self, timeout_s: float) -> list[str]:
-        """Wait until everything has ended. Return the processes and the files in shared memory that are left,
-        a line each."""
+        """Wait until all programs have ended. Return a line for each process and file in shared memory that
+        is left.
+
+        Raises StageError after timeout_s.
+        """
         assert self.process is not None
         with contextlib.suppress(Exception):
             self.process.wait(timeout_s)

@@ -1,1 +1,1 @@
-"""Tryout: programs of other people, played by a plain Sonic Pi and in a jam."""
+"""Tryout: plays other people's programs in a plain Sonic Pi and in a jam, and compares the two."""

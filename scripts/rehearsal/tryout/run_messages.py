@@ -1,4 +1,4 @@
-"""Sonic Pi's messages to its GUI about its runs: which were stopped or ended, and which fell behind."""
+"""Sonic Pi's messages to its GUI about its runs: counts runs that stopped, ended or fell behind."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ RUN_TIME = re.compile(r"/log/multi_message (\S+) \S+ ([\d.]+) ")
 
 
 def runs(said: Iterable[str], what: str) -> set[str]:
-    """Return the numbers of the runs with a message "Stopping run" or "Completed run". what: "Stopping" or
+    """Return the run numbers in the messages "Stopping run" or "Completed run". what: "Stopping" or
     "Completed"."""
     lines = (line.rpartition(f"{what} run ") for line in said)
     return {number.strip() for _, found, number in lines if found}
@@ -17,8 +17,8 @@ def runs(said: Iterable[str], what: str) -> set[str]:
 def seconds_behind(warnings: Sequence[str]) -> int:
     """Return the number of seconds in which at least one warning came.
 
-    Warnings aren't counted singly, because a thread that is behind warns at every sleep until it has caught
-    up. A warning that names no time counts as a second by itself.
+    Single warnings aren't counted, because a thread that is behind warns at every sleep until it has caught
+    up. A warning without a time counts as one second.
     """
     found = [RUN_TIME.match(line) for line in warnings]
     return found.count(None) + len({(match[1], int(float(match[2]))) for match in found if match})

@@ -1,8 +1,8 @@
 """Theatre: a plain Sonic Pi and a jam of two, booted once, that play one program after the other.
 
-There are three genuine Sonic Pis: a plain one, anna in a jam, and bob who listens there. Every program runs
-on the plain one and on anna's at the same time. Recorders write down all messages: of plain Sonic Pi, in
-front of anna's bridge, behind it and behind bob's. All three scsynths write down their sound.
+There are three genuine Sonic Pis: a plain one, anna's in a jam, and bob's, who only listens in the jam. The
+plain one and anna's run every program at the same time. Four recorders record all messages: of plain Sonic
+Pi, before and behind anna's bridge, and behind bob's. All three scsynths record their sound.
 """
 
 import json
@@ -40,47 +40,51 @@ from rehearsal.tryout.trial import (
 PLAYER, LISTENER = "anna", "bob"
 WINDOW_S = 4.0
 WINDOW_EARLY_S = 0.05
-"""The windows in which levels are measured begin this long (s) before the first note, so that no beat falls
-on an edge of theirs."""
+"""Time (s) from the start of the first window, in which a level is measured, to the first note. So no beat
+falls on an edge of a window."""
 SETTLE_S = 2.0
 FADE_S = 3.0
-"""Time (s) of waiting after a stop. Sonic Pi fades out for 1.1 s and frees its nodes."""
+"""Wait (s) after a stop. Sonic Pi fades out for 1.1 s and frees its nodes."""
 FREED_S_MAX = 9.0
-"""Longest wait (s) for the last FX: Sonic Pi frees it up to 8 s after the fade."""
+"""Longest wait (s) for scsynth to free the last FX: Sonic Pi frees it up to 8 s after the fade."""
 REPORT_S = 4.5
-"""Time (s) from the stop until the last reports are in. A bridge reports a second half a second after the
-second's end, and the relay compares the reports soon after."""
+"""Time (s) from the stop until the relay has compared the last second. A bridge reports each second half a
+second after it ended, and the relay compares soon after."""
 AFRESH_S = 3.0
 RUN_CODE_BYTES = 16_000
-"""Sonic Pi 3.2 cuts the code of a run at 16,384 bytes. Longer code is run as a file."""
+"""Length (bytes) from which on code is run as a file. Sonic Pi 3.2 cuts the code of a run at 16,384 bytes."""
 AFRESH = "set_sched_ahead_time! 0.5\nset_volume! 1\nreset_mixer!\nset_cent_tuning! 0\n"
-"""Sonic Pi code that resets the settings that a program may have changed. AFRESH_S: time (s) until the mixer
-of this code's own run has been freed."""
+"""Sonic Pi code that resets the settings that a program may have changed. AFRESH_S is the time (s) that it
+needs."""
 
 COUNTED = (
     *("refused", "local_only", "silent_here", "moved", "retimed", "overtaken", "unconfirmed"),
     *("missing", "late", "out_of_order", "different", "not_heard", "stood_in"),
 )
-"""Figures of `jamrelay stats` that count deviations from the messages as sent."""
+"""Names of the figures of `jamrelay stats` that count differences between the events sent and the events
+played."""
 BRIDGE_SAYS = " bridge: "
 
 OWN_GROUPS = (4, 3, 2, 5)
-"""Sonic Pi's groups for synths, FX, mixers and monitors, in this order, by their ids in its own numbers."""
+"""Ids of Sonic Pi's own groups for synths, FX, mixers and monitors, in this order."""
 KEPT = frozenset({"sonic-pi-mixer", "sonic-pi-scope"})
-"""Synthdefs of the nodes that Sonic Pi itself has in these groups from its start on."""
+"""Synthdefs of the nodes in these groups that Sonic Pi creates at its start and never frees."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A file of Sonic Pi code, and its cues: messages from outside while it plays (FILE.cues beside it)."""
+    """A file of Sonic Pi code. cues: messages sent to Sonic Pi from outside while the code runs
+    (FILE.cues)."""
 
     path: Path
     cues: tuple[Cue, ...] = ()
 
     @classmethod
     def at(cls, path: Path) -> "Program":
-        """Return the program in a file, with the cues in the file beside it. Raises ValueError if these can't
-        be read."""
+        """Read the program in `path`, and its cues from the .cues file beside it, if there is one.
+
+        Raises ValueError if the cues can't be read.
+        """
         beside = path.with_suffix(".cues")
         found = cues.parse(beside.read_text("utf-8").splitlines()) if beside.exists() else []
         return cls(path.resolve(), tuple(found))
@@ -91,7 +95,7 @@ class Program:
 
     @property
     def code(self) -> str:
-        """The code to run: the file's own, or, if that is too long, a line that runs the file."""
+        """The code to run: the file's text. If that is too long for one run, a line that runs the file."""
         text = self.path.read_text(encoding="utf-8")
         return text if len(text.encode()) < RUN_CODE_BYTES else f"run_file {json.dumps(str(self.path))}"
 
@@ -100,31 +104,32 @@ class Program:
 class Run:
     """The observations and recordings of one run. Instants are Unix ns.
 
-    wavs, left_over and said are by WHERE; before and after are by the member's name.
+    wavs, left_over and said have a key for each of WHERE; before and after have the members' names. told:
+    lines that the player's bridge logged during the run.
     """
 
     from_ns: int
     stop_ns: int
     to_ns: int
     wavs: Mapping[str, Sequence[tuple[Path, int]]]
-    """Sound files, each with the instant at which it began."""
+    """WHERE -> sound files, each with the instant (Unix ns) of its start."""
     left_over: Mapping[str, tuple[str, ...]]
     said: Mapping[str, Sequence[str]]
-    """Sonic Pi's messages to its GUI during the run."""
+    """WHERE -> Sonic Pi's messages to its GUI during the run."""
     told: tuple[str, ...]
     before: Mapping[str, Mapping[str, Any]]
     after: Mapping[str, Mapping[str, Any]]
-    """The members' statistics after the run; `before` has those before it."""
+    """The members' statistics after the run, by name; `before` has the statistics before the run."""
 
 
 class Theatre:
-    """A plain Sonic Pi and a jam of two, booted, that play one program after the other."""
+    """Boots a plain Sonic Pi and a jam of two, and plays one program after the other on both."""
 
     def __init__(self, stage: Stage, folder: Path, *, lead_ms: float = 200, pairs: int = 1) -> None:
         self.stage = stage
         self.folder = folder
         self.pairs = pairs
-        """Number of pairs of output channels of which the sound is recorded."""
+        """Number of stereo pairs of output channels to record."""
         (folder / "plain").mkdir(parents=True)
         home = folder / "plain"
         self.plain = stage.add(Performer("plain", 0, home, make_shim(home / "shim")))
@@ -144,8 +149,10 @@ class Theatre:
         stage.play_for(SETTLE_S)
 
     def try_out(self, program: Program, seconds: float) -> Trial:
-        """Play one program and return its trial. Raises StageError or SoundError if a Sonic Pi or scsynth has
-        ended."""
+        """Play one program for `seconds` and return its trial.
+
+        Raises StageError or SoundError if a Sonic Pi or a scsynth ends meanwhile.
+        """
         heard = {name: len(self.performers[name].gui_messages) for name in WHERE}
         told_at = len(self.bridge_lines())
         before = self.jam.members()
@@ -182,7 +189,7 @@ class Theatre:
         )
 
     def judge(self, program: Program, seconds: float, run: Run) -> Trial:
-        """Compare the recordings of a run with each other."""
+        """Compare the three scsynths' recordings of one run and return the trial."""
         read = {name: recording.read(self.performers[name].recording_path) for name in WHERE}
         plain = stream.read_plain(read["plain"])
         front = stream.read_plain(recording.read(front_path(self.player)))
@@ -231,7 +238,7 @@ class Theatre:
         )
 
     def play(self, from_outside: Sequence[Cue], seconds: float) -> None:
-        """Let all play on, and send the cues to both players at their time."""
+        """Wait for `seconds`. Send each cue to both players at its time."""
         began_s = time.monotonic()
         for cue in (each for each in from_outside if each.at_s < seconds):
             self.stage.play_for(began_s + cue.at_s - time.monotonic())
@@ -240,10 +247,9 @@ class Theatre:
         self.stage.play_for(began_s + seconds - time.monotonic())
 
     def start_takes(self, name: str, program: str) -> list[tuple[sound.Take, int]]:
-        """Let a scsynth write down its outputs. Return each take, with the instant (Unix ns) at which it
-        began.
+        """Start recording a scsynth's outputs. Return each take with the instant (Unix ns) of its start.
 
-        name: of WHERE. program: begins the names of the sound files.
+        name: one of WHERE. program: the first part of the sound files' names.
         """
         started = []
         if name == "plain":
@@ -258,10 +264,10 @@ class Theatre:
         return started
 
     def wait_freed(self, old: Mapping[str, Sequence[Node]]) -> dict[str, tuple[str, ...]]:
-        """Wait until every scsynth has freed the program's nodes, but at most FREED_S_MAX. Return those still
-        there, by WHERE.
+        """Wait until every scsynth has freed the program's nodes, FREED_S_MAX at most. Return the nodes left,
+        by WHERE.
 
-        old: the nodes left over from earlier programs, which don't count.
+        old: nodes left over from earlier programs. They don't count.
         """
         known = {name: {node.id for node in nodes} for name, nodes in old.items()}
         deadline_s = time.monotonic() + FREED_S_MAX
@@ -275,13 +281,13 @@ class Theatre:
             self.stage.play_for(0.5)
 
     def left_over(self) -> dict[str, tuple[Node, ...]]:
-        """Return, by WHERE, the nodes of each scsynth that weren't there when Sonic Pi had booted."""
+        """Return WHERE -> the scsynth's nodes that Sonic Pi didn't create at its start."""
         return {
             name: left_over(query(self.ports[name]), 0 if name == "plain" else self.slot) for name in WHERE
         }
 
     def afresh(self) -> None:
-        """Restore the settings that a program may have changed."""
+        """Run code in both players that resets the settings a program may have changed."""
         for performer in (self.plain, self.player):
             performer.run_code(AFRESH)
         self.stage.play_for(AFRESH_S)
@@ -293,17 +299,15 @@ class Theatre:
 
 
 def counted_in(member: Mapping[str, Any]) -> list[str]:
-    """Return the names of the figures of a member that count deviations, and of those that are tables of
-    reasons."""
+    """Return the names of a member's figures that count differences, and of all its tables of figures."""
     return [name for name in member if name in COUNTED or isinstance(member[name], Mapping)]
 
 
 def during(pairing: stream.Pairing, run: Run) -> stream.Pairing:
-    """Return the part of a pairing that Sonic Pi sent during a run.
+    """Return the part of a pairing whose messages Sonic Pi sent during a run.
 
-    The pairing is of whole recordings, because a message that is handed over at the beginning of a run may
-    have been sent before it. Messages find their partners across runs, because Sonic Pi never uses a number
-    twice.
+    `pairing` covers whole recordings. A message handed over at the beginning of a run may have been sent
+    before the run. Pairs never mix messages of two runs, because Sonic Pi uses no node id twice.
     """
 
     def was(said: stream.Said) -> bool:
@@ -317,7 +321,7 @@ def during(pairing: stream.Pairing, run: Run) -> stream.Pairing:
 
 
 def first_due_ns(sent: Sequence[stream.Said], span: tuple[int, int]) -> int | None:
-    """Return when (Unix ns) the first timed note that was sent in `span` is due; None if there is none.
+    """Return the due (Unix ns) of the first timed note that was sent in `span`; None if there is none.
 
     span: [from, to) in Unix ns.
     """
@@ -330,10 +334,11 @@ def first_due_ns(sent: Sequence[stream.Said], span: tuple[int, int]) -> int | No
 
 
 def levels_of(wavs: Sequence[tuple[Path, int]], first_ns: int, stop_ns: int) -> Levels:
-    """Return the levels of a program, over all and by window. Only whole windows from the first note to the
+    """Return the levels of a program as a whole and by window. Only whole windows from the first note to the
     stop count.
 
-    wavs: sound files, each with the instant at which it began. All instants are Unix ns.
+    wavs: sound files, each with the instant of its start. first_ns, stop_ns: first note and stop. All
+    instants are Unix ns.
     """
     takes = [(wav, (first_ns - since_ns) / 1e9 - WINDOW_EARLY_S) for wav, since_ns in wavs]
     count = max(1, int(((stop_ns - first_ns) / 1e9 + WINDOW_EARLY_S) / WINDOW_S))
@@ -342,7 +347,10 @@ def levels_of(wavs: Sequence[tuple[Path, int]], first_ns: int, stop_ns: int) -> 
 
 
 def left_over(tree: Node, slot: int) -> tuple[Node, ...]:
-    """Return the nodes directly below Sonic Pi's own groups that weren't there when it had booted."""
+    """Return the nodes directly below Sonic Pi's own groups that Sonic Pi didn't create at its start.
+
+    tree: scsynth's whole tree. slot: the slot of the groups.
+    """
     groups = (tree.find(root_of(slot) | group) for group in OWN_GROUPS)
     return tuple(
         node for group in groups if group is not None for node in group.children if node.name not in KEPT

@@ -1,9 +1,9 @@
-"""Trial: one program played at the same time by a plain Sonic Pi and in a jam, and the differences.
+"""Trial: one program played by a plain Sonic Pi and in a jam at the same time, and the differences.
 
-Pure. Plain and jam are compared by sounds (synth, sample, controls without numbers) and times, because two
-Sonic Pis number their nodes as they like. Within the jam the messages themselves are paired
-(`stream.pair_up`): those that Sonic Pi sent, those that its own scsynth was handed for them, and those that
-another member's scsynth was handed.
+Pure. Two Sonic Pis number their nodes as they like. So notes of plain and jam are compared by time and sound:
+synth, sample, and controls other than ids. Within the jam, messages are paired by `stream.pair_up`: each
+message that Sonic Pi sent, with the one handed to its own scsynth, and with the one handed to the other
+member's.
 """
 
 import re
@@ -21,25 +21,25 @@ from rehearsal.rigs.recording import Argument
 
 MS = 1_000_000
 SAME_NS = 3 * MS
-"""Notes of two Sonic Pis match only if their times differ by at most this (ns). (With 3.2.2 the times are the
-same to the ms, measured.)"""
+"""Greatest difference (ns) between the times of matching notes of two Sonic Pis. (With 3.2.2 the times are
+equal to the ms, measured.)"""
 SAME_CUED_NS = 30 * MS
-"""The same limit (ns) if cues set the time, because each Sonic Pi takes in a cue only when it comes to it."""
+"""The limit in place of SAME_NS (ns) for programs with cues: each Sonic Pi reads a cue at a moment of its
+own."""
 EDGE_NS = 300 * MS
-"""Notes that are due in this last part of a run (ns) aren't compared, because two Sonic Pis don't stop at the
-same instant."""
+"""Length (ns) of the end of a run whose notes aren't compared. Two Sonic Pis don't stop at the same
+instant."""
 MOVED_NS = 1 * MS
-"""A note counts as moved only if it plays more than this (ns) after its time. Two clocks differ by as
-much."""
+"""Least delay (ns) of a note that counts as moved. Two clocks may differ by as much."""
 LEVEL_DB = 1.0
 QUIET_DBFS = -60.0
-"""Windows are equally quiet if both are below this level (dBFS)."""
+"""Level (dBFS) below which a window is quiet. Two quiet windows count as equal."""
 TIMES = ("moved", "retimed", "overtaken", "unconfirmed")
-"""Figures of `jamrelay stats` that count notes played at another time. They don't explain why a note doesn't
-sound."""
+"""Names of the figures of `jamrelay stats` that count notes played at another time. They can't explain a
+missing sound."""
 TRAFFIC = ("received", "sent", "expected", "duplicates", "reordered", "lost", "recovered", "would_block")
-"""The names of traffic counters end in one of these. They also count losses that repair made good, so they
-show no deviation."""
+"""Endings of the names of traffic counters. Such counters also count losses that were repaired, so they show
+no difference in sound."""
 MIXERS = frozenset({"sonic-pi-mixer", "sonic-pi-basic_mixer"})
 PATH_WORDS = re.compile(r"\S*/(\S+)")
 JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
@@ -47,17 +47,18 @@ JOB_WORDS = re.compile(r"^(/\S+) \d+|\b(?:Run|run|line) \d+|\[buffer [^]]*\]")
 ERROR_LINES = 3
 NAMED = 4
 NODES_EACH = 2
-"""Number of nodes that a run leaves behind if Sonic Pi never completes it (see Trial.uncompleted): its own
-group, with all its FX, and its mixer."""
+"""Number of nodes that a run leaves behind if Sonic Pi never completes it: its group and its mixer (see
+Trial.uncompleted)."""
 
 WHERE = ("plain", "home", "elsewhere")
-"""The three scsynths: plain Sonic Pi's, the player's own in the jam, and the listener's in the jam."""
+"""Names of the three scsynths: plain Sonic Pi's, the player's own in the jam, and the listener's in the
+jam."""
 Sound = tuple[Argument, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A synth or FX that was asked for. at_ns: its time after that of the first note."""
+    """A synth or FX that Sonic Pi started. at_ns: its time in ns after the first note's time."""
 
     sound: Sound
     at_ns: int
@@ -73,15 +74,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class NoteDifference:
-    """The notes of plain Sonic Pi compared with those of the jam's Sonic Pi. plain, jam: numbers of their
-    notes."""
+    """The differences between the notes of plain Sonic Pi and of the jam's. plain, jam: how many notes each
+    sent."""
 
     plain: int
     jam: int
     lacking: Mapping[str, int]
-    """Name of a note -> how many plain has and the jam doesn't."""
+    """Name of a note -> how many of it only plain Sonic Pi sent."""
     extra: Mapping[str, int]
-    """Name of a note -> how many the jam has and plain doesn't."""
+    """Name of a note -> how many of it only the jam's Sonic Pi sent."""
 
     @property
     def same(self) -> bool:
@@ -90,32 +91,35 @@ class NoteDifference:
 
 @dataclass(frozen=True, slots=True)
 class HandedSummary:
-    """The messages that one scsynth of the jam was handed, compared with those that the player's Sonic Pi
-    sent."""
+    """The messages handed to one scsynth of the jam, compared with those that the player's Sonic Pi sent.
+
+    messages: number of pairs. notes: pairs that are notes. extra: kind -> number handed over but not sent.
+    """
 
     messages: int
     notes: int
     lacking: Mapping[str, int]
-    """Kind of message (see `short`) -> how many Sonic Pi sent that this scsynth wasn't handed."""
+    """Kind of message (see `short`) -> how many were sent but not handed over."""
     extra: Mapping[str, int]
     stands_in: Mapping[str, int]
-    """"this for that" -> how often this scsynth was handed a note with synthdef "this" where Sonic Pi sent
+    """"this for that" -> how often a note with synthdef "this" was handed over in place of one with
     "that"."""
     moved: int
     moved_ms_max: float
     out_of_order: int
-    """Number of pairs of messages that this scsynth runs the other way round than plain scsynth would."""
+    """Number of pairs of messages that this scsynth plays in the opposite order of plain scsynth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """RMS levels in dBFS of the program's sound: over all, and window by window."""
+    """RMS levels (dBFS) of the program's sound: as a whole, and window by window."""
 
     whole: float
     windows: tuple[float, ...]
 
     def apart_db(self, other: "Levels") -> float:
-        """Return the greatest difference in dB, over all or in any window that isn't quiet in both."""
+        """Return the greatest difference (dB) in the whole or in a window. Windows quiet in both don't
+        count."""
         pairs = [(self.whole, other.whole), *zip(self.windows, other.windows, strict=False)]
         return max(
             (abs(one - two) for one, two in pairs if max(one, two) > QUIET_DBFS),
@@ -131,33 +135,36 @@ class Trial:
     lines: int
     seconds: float
     sent: NoteDifference = NoteDifference(0, 0, {}, {})
-    """The notes of the jam's Sonic Pi, against those of the plain one."""
+    """The notes of the jam's Sonic Pi compared with those of the plain one."""
     home: HandedSummary = HandedSummary(0, 0, {}, {}, {}, 0, 0.0, 0)
     elsewhere: HandedSummary = HandedSummary(0, 0, {}, {}, {}, 0, 0.0, 0)
     levels: Mapping[str, Levels] = field(
         default_factory=lambda: dict.fromkeys(WHERE, Levels(SILENCE_DBFS, ()))
     )
-    """WHERE -> levels of the program's sound there."""
+    """WHERE -> levels of the program's sound."""
     left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """WHERE -> nodes of the program that are still there after the stop."""
+    """WHERE -> nodes of the program that the scsynth still has after the stop."""
     uncompleted: Mapping[str, int] = field(default_factory=dict)
-    """"plain" or "jam" -> number of runs that Sonic Pi stopped and never called completed. The cause is a
-    race in Sonic Pi itself. It then never frees the run's group and mixer, in plain too."""
+    """"plain" or "jam" -> number of runs that Sonic Pi stopped without ever reporting them as completed.
+
+    The cause is a race in Sonic Pi itself. In plain Sonic Pi, too, such a run's group and mixer are never
+    freed.
+    """
     errors: Mapping[str, Counter[str]] = field(default_factory=lambda: {"plain": Counter(), "jam": Counter()})
-    """"plain" or "jam" -> text of each message that Sonic Pi called an error -> how often it came."""
+    """"plain" or "jam" -> text of each error that Sonic Pi reported -> how often it came."""
     seconds_behind: Mapping[str, int] = field(default_factory=dict)
     late: Mapping[str, int] = field(default_factory=dict)
-    """WHERE -> number of bundles that came late, by scsynth's own complaints."""
+    """WHERE -> number of bundles that scsynth reported as late."""
     counted: Mapping[str, float] = field(default_factory=dict)
     """"member figure" -> how much that member's figure of `jamrelay stats` rose during the run."""
     told: tuple[str, ...] = ()
     """Lines that the player's bridge logged during the run."""
     ended: str = ""
-    """Reason why the program couldn't be played to its end; "" if it was."""
+    """The reason why the program couldn't be played to its end; "" if it could."""
 
     @property
     def faults(self) -> list[str]:
-        """The deviations from plain Sonic Pi, in words; [] if there are none."""
+        """The differences from plain Sonic Pi, in words; [] if there are none."""
         if self.ended:
             return [self.ended]
         found = []
@@ -193,7 +200,7 @@ class Trial:
 
     @property
     def reasons(self) -> list[str]:
-        """The figures and messages that may explain the faults."""
+        """The risen figures and the bridge's messages that may explain the faults, as text."""
         counted = [f"{name} {amount:g}" for name, amount in self.counted.items()]
         return counted + [f"bridge: {line}" for line in self.told]
 
@@ -208,7 +215,7 @@ class Trial:
             counted    figures of `jamrelay stats` rose that may explain the faults
             DIFFERENT  nothing explains the faults
 
-        The first that applies counts.
+        If several apply, the first of them counts.
         """
         if self.ended:
             return "ended"
@@ -223,7 +230,7 @@ class Trial:
 
     @property
     def dies_in_plain(self) -> bool:
-        """Whether plain Sonic Pi, too, reports an error in the program."""
+        """True if plain Sonic Pi reported an error in the program."""
         return bool(self.errors["plain"])
 
     def as_json(self) -> dict[str, Any]:
@@ -250,7 +257,7 @@ def at(where: str) -> str:
 
 
 def names(counts: Mapping[str, int]) -> str:
-    """Return the NAMED most frequent names with their counts, and how many more names there are, as text."""
+    """Return the NAMED most frequent names with their counts, and the number of the other names, as text."""
     ordered = sorted(counts.items(), key=lambda each: -each[1])
     more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
     return (", ".join(f"{name} {count}" for name, count in ordered[:NAMED]) or "none") + more
@@ -259,8 +266,7 @@ def names(counts: Mapping[str, int]) -> str:
 def notes_of(stream: Sequence[Said], from_ns: int, to_ns: int) -> list[Note]:
     """Return the timed synths and FX that were sent in [from_ns, to_ns), Unix ns, in the order of their dues.
 
-    stream: all that was sent. It must include what was sent before from_ns, because that may have loaded the
-    samples.
+    stream: everything sent. Messages before from_ns are needed too: they may load the samples.
     """
     buffers: dict[Argument, str] = {}
     found: list[tuple[int, Sound]] = []
@@ -276,13 +282,15 @@ def notes_of(stream: Sequence[Said], from_ns: int, to_ns: int) -> list[Note]:
 
 
 def is_counted(said: Said) -> bool:
-    """Tell whether a message makes a synth or FX at a given time. Only those are compared as notes."""
+    """Tell whether a message is compared as a note: it starts a synth or FX, not a mixer, at a given time."""
     return said.is_note and said.message.timetag is not None and said.content[1] not in MIXERS
 
 
 def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
-    """Return the sound of a synth: its name, its sample, and its controls except those that hold numbers of
-    buses or buffers."""
+    """Return the sound of a synth: its name, its sample, and its controls apart from bus and buffer ids.
+
+    buffers: buffer number -> file name of its sample.
+    """
     ids = AUDIO_BUSES | BUFFERS
     controls = sorted((str(name), value) for name, value in said.controls.items() if name not in ids)
     sample = buffers.get(said.controls.get("buf"), "")
@@ -293,11 +301,11 @@ def sound_of(said: Said, buffers: Mapping[Argument, str]) -> Sound:
 def compare_notes(
     plain: Sequence[Note], jam: Sequence[Note], until_ns: int, same_ns: int = SAME_NS
 ) -> NoteDifference:
-    """Match the notes of two Sonic Pis that have the same sound, at most same_ns apart. Return those without
-    a partner.
+    """Match notes of two Sonic Pis with the same sound and at most same_ns apart. Return those without a
+    partner.
 
-    Only notes less than until_ns after the first note count. Their order needs no check of its own. It
-    follows from the times, and among equal times Ruby is free to choose it.
+    Only notes less than until_ns after the first note count. The order of notes isn't checked: times fix it,
+    and Ruby may choose the order of notes at the same time.
     """
     plain, jam = ([note for note in notes if note.at_ns < until_ns] for notes in (plain, jam))
     waiting: dict[Sound, list[int]] = defaultdict(list)
@@ -318,10 +326,10 @@ def compare_notes(
 
 
 def handed_of(pairing: Pairing, shift_ns: int = 0) -> HandedSummary:
-    """Sum up the messages that a scsynth was handed for those of Sonic Pi.
+    """Summarize the messages that a scsynth was handed for those of Sonic Pi.
 
-    shift_ns: the room's shift S. Every note plays later by it on purpose, so it isn't counted as moved. Loads
-    of buffers have no time of their own, and their order isn't compared.
+    shift_ns: the room's shift S. A note that is later by S isn't counted as moved. Loads of buffers have no
+    time of their own, so their order isn't compared.
     """
     others = {said.content[2]: said for said in pairing.out_only if said.is_note}
     lacking, stands_in = Counter[str](), Counter[str]()
@@ -360,8 +368,10 @@ def short(said: Said) -> str:
 
 
 def error_lines(said: Iterable[str]) -> Counter[str]:
-    """Return the text of each error that Sonic Pi sent to its GUI, and how often it came. Numbers of runs,
-    lines and buffers are taken out of the texts."""
+    """Return the text of each error that Sonic Pi sent to its GUI, and how often it came.
+
+    Numbers of runs, lines and buffers are removed from the texts.
+    """
     found: Counter[str] = Counter()
     for line in said:
         if line.startswith(("/error", "/syntax_error")):
@@ -372,10 +382,10 @@ def error_lines(said: Iterable[str]) -> Counter[str]:
 
 
 def risen(before: Mapping[str, Any], after: Mapping[str, Any], what: Iterable[str]) -> dict[str, float]:
-    """Return name -> rise of each figure of a member's statistics that rose.
+    """Return name -> rise, for each figure of a member's statistics that rose.
 
-    what: the names to look at. A figure may be a table of figures; each of those is then named "table
-    (figure)".
+    what: the names to compare. If a name belongs to a table of figures, each figure of the table is compared
+    and named "table (figure)".
     """
     found: dict[str, float] = {}
     for name in what:

@@ -1,5 +1,4 @@
-"""Tryout: programs of other people, each played by a plain Sonic Pi and in a jam at the same time, and
-compared."""
+"""Tryout: plays other people's programs in a plain Sonic Pi and in a jam at the same time, and compares."""
 
 import contextlib
 import json
@@ -24,8 +23,11 @@ SECONDS = 20.0
 def play_all(
     programs: Sequence[Program], seconds: float, folder: Path, *, lead_ms: float, pairs: int
 ) -> Iterator[Trial]:
-    """Play all programs and yield their trials. After a program that ends a Sonic Pi or a scsynth, the next
-    ones get a freshly booted stage."""
+    """Play all programs, `seconds` each, and yield their trials.
+
+    If a Sonic Pi or a scsynth ends, the program is given up, and the next ones get a freshly booted stage.
+    pairs: number of stereo pairs of output channels to record.
+    """
     waiting = list(programs)
     stages = 0
     while waiting:
@@ -44,7 +46,8 @@ def play_all(
 
 
 def show(trials: Sequence[Trial], console: Console) -> None:
-    """Print a line for each program and, below, its deviations from plain Sonic Pi and their explanations."""
+    """Print a row for each program and, below, its differences from plain Sonic Pi and what may explain
+    them."""
     rows = [
         (
             trial.program, trial.verdict + (", dies in plain" if trial.dies_in_plain else ""),
