@@ -16,7 +16,7 @@ from bridge.playout.redo import Redo
 from bridge.playout.stops import Resets
 from bridge.playout.to_scsynth import Outgoing
 from clock.model import Reading
-from relay.wire.sequence import Flag, Kind
+from relay.wire.sequence import Flag, Kind, frees_at
 
 
 class Delivery:
@@ -95,7 +95,7 @@ class Delivery:
         if self._fault is not None:
             body = self._fault.alter(held, body)
         if goes:
-            self._send(held, body, now, reading, late=margin < 0)
+            self._send(held, body, now, reading)
         if is_reset:
             self._reset(held, now, reading)
         elif goes and Flag.FOUNDATION in held.flags:
@@ -108,10 +108,15 @@ class Delivery:
             out_of_order=margin < 0 and self._at_synth.has_passed(held.key),
         )
 
-    def _send(self, held: Held, body: bytes, now: int, reading: Reading, *, late: bool) -> None:
+    def _send(self, held: Held, body: bytes, now: int, reading: Reading) -> None:
+        at, places = frees_at(held.due, held.flags), self._members.places
+        if at > max(held.due, now):
+            self._out.add_each_at(held.due, places.fade(held.slot), reading)
         handed = body if held.home is None else held.home
-        for messages in self._redo.hand_over(held, handed, now, late=late):
-            self._out.add_at(held.due, messages, reading)
+        for messages in self._redo.hand_over(held, handed, now, late=at < now + self._need):
+            self._out.add_at(at, messages, reading)
+        if at > held.due:
+            self._out.add_each_at(at, places.end_fade(held.slot), reading)
         self._at_synth.take(held.key)
         self._loads.handed_over(held, self._members.origin(held.slot))
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from relay.wire.meaning import Meaning
-from relay.wire.sequence import Flag, Judged, Kind, OrderKey
+from relay.wire.sequence import Flag, Judged, Kind, OrderKey, reset_over_at
 
 CAPACITY = 20_000
 STRUCTURE_CAPACITY = 8_000
@@ -189,12 +189,10 @@ class HoldbackQueue:
             self._remove(held)
         return sorted(dropped, key=lambda held: (*held.key, held.seq, held.sub))
 
-    def next_reset(self, slot: int) -> int:
-        """Return the latest due (session ticks) of the slot resets held for `slot`; 0 if there is none."""
-        return max(
-            (held.due for held in self._live.values() if held.slot == slot and held.kind is Kind.RESET),
-            default=0,
-        )
+    def resets_over_at(self, slot: int) -> int:
+        """Return the session instant at which all held slot resets of `slot` are over; 0 if there is none."""
+        resets = (held for held in self._live.values() if held.slot == slot and held.kind is Kind.RESET)
+        return max((reset_over_at(held.due, held.flags) for held in resets), default=0)
 
     def enter_epoch(self) -> None:
         """Remove all room numbers, because the relay that gave them is gone. Their events are still played,

@@ -16,7 +16,7 @@ from clock.model import Reading
 from relay.wire import write
 from relay.wire.foundation import Told
 from relay.wire.guard import Guard, Guards
-from relay.wire.sequence import Judged
+from relay.wire.sequence import Judged, frees_at
 
 
 class Members:
@@ -108,7 +108,7 @@ class Members:
 
     def reset(self, held: Held, now: int, reading: Reading) -> None:
         """Build another member's boot state again, after a slot reset that was handed over."""
-        self._guards[held.slot].reset(held.due)
+        self._guards[held.slot].reset(frees_at(held.due, held.flags))
         self._build(held.slot, self.founded.reset(held), now, reading)
 
     def enter_epoch(self) -> None:

@@ -19,7 +19,7 @@ from bridge.playout.holdback_queue import Held
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.split_calls import apart
 from relay.wire import write
-from relay.wire.sequence import Flag, Kind, OrderKey
+from relay.wire.sequence import Flag, Kind, OrderKey, frees_at
 from relay.wire.timetag import ticks
 
 KEPT = 4096
@@ -45,7 +45,7 @@ class _Slot:
     done: list[_Done] = field(default_factory=list)
     """Messages that were handed over lately, in the order in which scsynth runs them."""
     reset: tuple[int, int] = (0, 0)
-    """The newest reset that was handed over: (due, seq)."""
+    """The newest reset that was handed over: (instant at which it frees, seq)."""
     work: int = 0
     """How many late events were examined and messages repeated since `work_from` (session ticks)."""
     work_from: int = 0
@@ -88,12 +88,13 @@ class Redo:
             held.kind is not Kind.TIMED or Flag.RETIMED in held.flags
         )
         if (late or overtaken) and (one.made or held.kind is Kind.RESET) and slot.may_work(now):
-            for again in _behind(slot, held, one, runs=max(held.due, now), overtaken=overtaken):
+            runs = max(frees_at(held.due, held.flags), now)
+            for again in _behind(slot, held, one, runs=runs, overtaken=overtaken):
                 if not slot.may_work(now):
                     break
                 bundles += apart(again)
         if held.kind is Kind.RESET:
-            slot.reset = max(slot.reset, (held.due, held.seq))
+            slot.reset = max(slot.reset, (frees_at(held.due, held.flags), held.seq))
             slot.done = [earlier for earlier in slot.done if earlier.seq > held.seq]
             return bundles
         if slot.done and (len(slot.done) >= KEPT or slot.done[0].key[0] < now - KEPT_FOR):
@@ -105,12 +106,12 @@ class Redo:
 def _behind(slot: _Slot, held: Held, late: _Done, *, runs: int, overtaken: bool) -> Iterator[bytes]:
     """Yield the messages to repeat behind a late event.
 
-    runs: the session instant at which scsynth runs the event. overtaken: whether the relay judged a later
-    event of the same sender first. If so, the sender's order decides which messages belong behind the event;
-    otherwise the room's order decides.
+    runs: the session instant at which scsynth runs the event, or frees by it. overtaken: whether the relay
+    judged a later event of the same sender first. If so, the sender's order decides which messages belong
+    behind the event; otherwise the room's order decides.
     """
-    reset_due, reset_seq = slot.reset
-    if held.kind is not Kind.RESET and held.seq < reset_seq and reset_due <= runs:
+    freed_at, reset_seq = slot.reset
+    if held.kind is not Kind.RESET and held.seq < reset_seq and freed_at <= runs:
         yield from (write.free_node(Origin(held.slot).node(node)) for node, _ in late.made)
         return
     nodes = {node for node, _ in late.made}

@@ -6,13 +6,13 @@ so every member drops the same events. Bound: RESETS_KEPT resets a slot.
 """
 
 from bridge.playout.holdback_queue import Held, HoldbackQueue
-from relay.wire.sequence import HANDED_AHEAD_MAX
+from relay.wire.sequence import HANDED_AHEAD_MAX, reset_over_at
 from relay.wire.timetag import ticks
 
 RESETS_KEPT = 64
 AFTER_RESET = ticks(0.001)
-"""A boot state is rebuilt this long (ticks) after the slot reset. If both had the same timetag, the order of
-arrival at scsynth would decide which comes first."""
+"""A boot state is rebuilt this long (ticks) after the slot reset is over. If both had the same timetag, the
+order of arrival at scsynth would decide which comes first."""
 
 
 class Resets:
@@ -21,10 +21,13 @@ class Resets:
     def __init__(self, queue: HoldbackQueue) -> None:
         self._queue = queue
         self._marks: dict[int, list[tuple[int, int]]] = {}
+        self._over_at: dict[int, int] = {}
+        """Slot -> session instant at which the last of its resets that was handed over is over."""
 
     def clear(self) -> None:
         """Forget the resets that were handed over, because a new epoch of the relay began."""
         self._marks.clear()
+        self._over_at.clear()
 
     def take(self, reset: Held) -> list[Held]:
         """Record a slot reset that is handed over. Remove and return, in order, the queued events that it
@@ -32,6 +35,7 @@ class Resets:
         marks = self._marks.setdefault(reset.slot, [])
         marks.append((reset.due, reset.seq))
         del marks[:-RESETS_KEPT]
+        self._over_at[reset.slot] = reset_over_at(reset.due, reset.flags)
         return self._queue.drop_before(reset.slot, reset.seq, reset.due + HANDED_AHEAD_MAX)
 
     def drop(self, held: Held) -> bool:
@@ -47,6 +51,4 @@ class Resets:
 
         It lies just after the slot's last reset, whether that was handed over or is still in the queue.
         """
-        marks = self._marks.get(slot)
-        last_due = marks[-1][0] if marks else 0
-        return max(self._queue.next_reset(slot), last_due) + AFTER_RESET
+        return max(self._queue.resets_over_at(slot), self._over_at.get(slot, 0)) + AFTER_RESET

@@ -28,6 +28,12 @@ class Outgoing:
         """Add messages as one bundle. scsynth runs them together at the session instant `due`."""
         self._datagrams.append(bundle(self._timebase.wall_of_session(due, reading), *messages))
 
+    def add_each_at(self, due: int, messages: list[bytes], reading: Reading) -> None:
+        """Hand over messages in bundles of one. scsynth runs them in this order at the session instant
+        `due`."""
+        for message in messages:
+            self.add_at(due, [message], reading)
+
     def drain(self) -> list[bytes]:
         """Remove and return the datagrams, in order."""
         datagrams, self._datagrams = self._datagrams, []

@@ -10,7 +10,9 @@ sum, and the random numbers that each synth draws, depend on the order of the no
 """
 
 from bridge.scsynth.id_space import Origin
-from relay.wire.write import new_group, new_synth
+from relay.wire import write
+from relay.wire.sequence import FADE
+from relay.wire.timetag import seconds
 
 JAM = 1
 STRIPS = 2
@@ -43,13 +45,13 @@ class HostTree:
             return []
         messages: list[bytes] = []
         if not self._frame_built:
-            messages += [new_group(JAM, _HEAD, 0), new_group(STRIPS, _AFTER, JAM)]
+            messages += [write.new_group(JAM, _HEAD, 0), write.new_group(STRIPS, _AFTER, JAM)]
             self._frame_built = True
         lower = max((other for other in self._slots if other < slot), default=None)
         if lower is None:
-            messages.append(new_group(origin.root, _HEAD, JAM))
+            messages.append(write.new_group(origin.root, _HEAD, JAM))
         else:
-            messages.append(new_group(origin.root, _AFTER, Origin(lower).root))
+            messages.append(write.new_group(origin.root, _AFTER, Origin(lower).root))
         self._slots = sorted([*self._slots, slot])
         if self.synthdefs_loaded:
             messages.append(self._strip(slot))
@@ -67,10 +69,23 @@ class HostTree:
             messages.append(self._strip(slot))
         return messages
 
+    def fade(self, slot: int) -> list[bytes]:
+        """Return the message that lets the slot's sound fade out, in FADE; none if it has no strip."""
+        return self._level(slot, 0.0, seconds(FADE))
+
+    def end_fade(self, slot: int) -> list[bytes]:
+        """Return the message that brings the slot back to full level at once; none if it has no strip."""
+        return self._level(slot, 1.0, 0.0)
+
+    def _level(self, slot: int, amp: float, slide_s: float) -> list[bytes]:
+        if slot not in self._slots or not self.synthdefs_loaded:
+            return []
+        return [write.set_controls(FIRST_STRIP + slot, "amp", amp, "amp_slide", slide_s)]
+
     def _strip(self, slot: int) -> bytes:
         lower = max((other for other in self._slots if other < slot), default=None)
         place = (_HEAD, STRIPS) if lower is None else (_AFTER, FIRST_STRIP + lower)
-        return new_synth(
+        return write.new_synth(
             STRIP_SYNTHDEF,
             FIRST_STRIP + slot,
             *place,

@@ -40,6 +40,14 @@ class Places:
         """Return the slots that the roster has named."""
         return self._origins.keys() - self._guessed
 
+    def fade(self, slot: int) -> list[bytes]:
+        """Return the messages that let a slot's sound fade out."""
+        return self._host.fade(slot)
+
+    def end_fade(self, slot: int) -> list[bytes]:
+        """Return the messages that bring a slot back to full level."""
+        return self._host.end_fade(slot)
+
     @property
     def have_synthdefs(self) -> bool:
         """Whether Sonic Pi's synthdefs are in scsynth, as far as is known."""

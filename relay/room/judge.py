@@ -31,8 +31,10 @@ from relay.wire.sequence import (
     Stamped,
     Timing,
     base_due,
+    frees_at,
     is_moved,
     raises_floor,
+    reset_over_at,
 )  # fmt: skip
 from relay.wire.timetag import ticks
 
@@ -341,7 +343,7 @@ class Judge:
             flags = flags & ~Flag.RETIMED | Flag.MISSED
             state.counts.missed += 1
         elif event.kind is Kind.RESET:
-            state.guard.reset(due)
+            state.guard.reset(frees_at(due, flags))
         elif not state.guard.passes(event.meaning, due):
             state.counts.refused += 1
             self._tell_refused(slot, Why.RANGE, 1, now)
@@ -356,7 +358,7 @@ class Judge:
         if Flag.OVERTAKEN in flags:
             state.counts.overtaken += 1
         if raises_floor(event.kind) and not missed:
-            state.floor, state.urgent = due, None
+            state.floor, state.urgent = reset_over_at(due, flags), None
         state.counts.judged += 1
         self.number += 1
         self.last_due = max(self.last_due, due)

@@ -28,6 +28,12 @@ HANDED_AHEAD_MAX = ticks(1.0)
 """A bridge hands an event to scsynth at most this long (ticks) before its due. So when a slot reset is due,
 events due more than this later are in no scsynth yet, and every member can drop them."""
 
+FADE = ticks(0.100)
+"""After a silenced reset the member's sound fades out over this time (ticks). Then its nodes are freed."""
+FADE_REST = ticks(0.010)
+"""Time (ticks) from the freeing to the slot's next sound. The slot's level is back at its full value by
+then."""
+
 
 class Scheme(StrEnum):
     """The rule by which all members of a room play an event at the same instant."""
@@ -52,8 +58,8 @@ class Kind(IntEnum):
     """A message that loads a buffer. A bridge lets scsynth start loading as soon as the event arrives, so
     that the buffer is ready when a note needs it."""
     RESET = 3
-    """A slot reset. It frees all nodes in the slot's root group. It also drops those events that its sender
-    sent before it and that are due more than HANDED_AHEAD_MAX after it."""
+    """A slot reset. It frees all nodes in the slot's root group (`frees_at`). It also drops those events that
+    its sender sent before it and that are due more than HANDED_AHEAD_MAX after it."""
 
 
 class Flag(IntFlag):
@@ -70,7 +76,7 @@ class Flag(IntFlag):
     """It makes a node that its Sonic Pi never frees. The relay keeps it for members who join later."""
     SILENCED = 16
     """It is a slot reset that the relay made itself, because the slot's member fell silent. That member
-    ignores it."""
+    ignores it. All others let the member's sound fade out before they free it."""
     MISSED = 32
     """It is a note that reached the relay far later than usual, when its time was over. No bridge plays it;
     its due only says in which second it is counted."""
@@ -208,6 +214,19 @@ def raises_floor(kind: Kind) -> bool:
     """Return whether events of this kind raise the floor, so that later events of the same sender can't be
     due before them."""
     return kind in (Kind.UNTIMED, Kind.RESET)
+
+
+def frees_at(due: int, flags: Flag) -> int:
+    """Return the session instant at which a slot reset with this due and these flags frees the nodes."""
+    return due + FADE if Flag.SILENCED in flags else due
+
+
+def reset_over_at(due: int, flags: Flag) -> int:
+    """Return the first session instant at which a slot may sound again after such a slot reset.
+
+    The relay gives no later event of the slot an earlier due.
+    """
+    return due + FADE + FADE_REST if Flag.SILENCED in flags else due
 
 
 def is_moved(event: Stamped, timing: Timing, due: int) -> bool:

@@ -2,6 +2,7 @@
 
 from bridge.playout.boot_states import ASKED_AFTER, ASKED_TIMES
 from bridge.playout.second_reports import PathFigures
+from bridge.scsynth.host_tree import FIRST_STRIP
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from relay.wire.control import Foundation
@@ -188,7 +189,7 @@ def test_what_is_told_while_a_reset_is_still_to_come_stands_behind_it() -> None:
     bench = bare()
     bench.playout.judged(judged(1, 2.0, slot=SLOT, flags=Flag.SILENCED), reading(1.0))
     bench.playout.found(told(*BUILT, number=1), reading(1.5))
-    assert [at_s for at_s, _ in bundles(bench.playout.drain())] == [2.001] * 2
+    assert [at_s for at_s, _ in bundles(bench.playout.drain())] == [2.111] * 2, "behind its fade"
 
 
 def test_a_reset_that_comes_after_what_was_told_since_takes_nothing_of_it() -> None:
@@ -199,8 +200,9 @@ def test_a_reset_that_comes_after_what_was_told_since_takes_nothing_of_it() -> N
     bench.playout.found(told(*BUILT, number=7, values=[(0, volume(0.3))]), reading(2.0))
     bench.playout.drain()
     bench.playout.judged(judged(6, 2.0, slot=SLOT, flags=Flag.SILENCED), reading(2.1))
-    reset, *again = handed(bench, 2.1)
-    assert reset == bundle(instant(2.0), encode("/g_freeAll", SLOT << 26))
+    reset, full, *again = handed(bench, 2.2)
+    full_again = encode("/n_set", FIRST_STRIP + SLOT, "amp", 1.0, "amp_slide", 0.0)
+    assert bundles([reset, full]) == [(2.1, encode("/g_freeAll", SLOT << 26)), (2.1, full_again)]
     assert again == [mapped(GROUP), bundle(IMMEDIATELY, mapped(MIXER), mapped(volume(0.3)))]
 
 

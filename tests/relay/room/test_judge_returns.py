@@ -1,6 +1,6 @@
 """Judge: slot resets by the relay, and whose the numbers are when a member is back, or somebody new."""
 
-from relay.wire.sequence import Flag, Kind
+from relay.wire.sequence import FADE, FADE_REST, Flag, Kind, reset_over_at
 from relay.wire.timetag import ticks
 from tests.relay.room.test_judge import EPOCH, a_judge, event
 
@@ -64,4 +64,23 @@ def test_a_new_owner_goes_on_with_the_numbers_and_the_floor_but_not_with_the_cou
     assert judge.next_seq(1) == 3
     assert judge.counts(1).judged == 0
     (first,) = judge.judge(1, event(3, at=EPOCH + ticks(9.99), ahead_s=0.15), EPOCH + ticks(10))
+    assert first.due == reset_over_at(reset.due, reset.flags)
+
+
+def test_whatever_a_slot_plays_next_is_due_when_the_fade_of_its_last_owner_is_over() -> None:
+    for forget in (True, False):  # a new owner, or the old one, who is back
+        judge = a_judge()
+        reset = judge.reset(1, EPOCH, silenced=True)
+        if forget:
+            judge.forget(1)
+        (at_once,) = judge.judge(1, event(2, at=EPOCH, ahead_s=0.15), EPOCH)
+        assert at_once.due == reset.due + FADE + FADE_REST
+        (later,) = judge.judge(1, event(3, at=EPOCH + ticks(0.3), ahead_s=0.5), EPOCH + ticks(0.3))
+        assert later.due == EPOCH + ticks(0.8), "as it said"
+
+
+def test_a_reset_by_the_player_delays_nothing() -> None:
+    judge = a_judge()
+    reset = judge.reset(1, EPOCH, silenced=False)
+    (first,) = judge.judge(1, event(2, at=EPOCH, ahead_s=0.15), EPOCH)
     assert first.due == reset.due
