@@ -29,26 +29,25 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 
 SLOTS = 32
 NONE = -(1 << 60)
-"""Stands for an unknown delay. Whatever is added to it, the sum stays below 0."""
+"""Stands for an unknown delay. Whatever is added to it, it stays below 0."""
 
 BLOCK = ticks(10.0)
 EPISODE_BLOCKS = 3
 """How many blocks one accident can touch. An accident begins within ten seconds at all hosts that it
 concerns, and lasts five."""
 BLOCKS_KEPT = 60
-"""How many blocks are kept: ten minutes with events. What occurs once in that time counts as an accident.
-What occurs three times counts as a property of the network."""
+"""How many blocks are kept: ten minutes with events. A great need that occurs once in that time counts as an
+accident. If it occurs three times, it counts as a property of the network."""
 OPEN_BLOCKS = 2
-"""How many blocks still take new delays: the present block and the one before. Members report downlink delays
-some seconds later."""
+"""How many blocks still take new delays, since members report downlink delays some seconds later."""
 EVENTS_KEPT = 8192
 UNJUDGED_KEPT = 4096
 WAYS_KEPT = 4096
 TAIL = 0.9
 """Share (0 to 1) of a member's downlink delays that the horizon covers. An event that reaches the relay later
 than the horizon allows is re-timed. An event that reaches it just in time still has nine chances in ten to
-reach everybody in time. With 0.99, less of the lead was left for the uplink: far more events were re-timed
-than are late with 0.9."""
+reach everybody in time. With 0.99, less of the lead was left for the uplink, and far more events were
+re-timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,8 @@ class Peak:
 class _Added(NamedTuple):
     """The greatest additions to the delays of a block, in ticks.
 
-    sender: the most that any sender adds. receiver: the most that any receiver adds. advances: by slot, the
-    addition to delays of the member's own events, which come back to it. advance: the greatest of `advances`.
+    sender, receiver: the most that any sender and any receiver adds. advances: by slot, the addition to
+    delays of the member's own events, which come back to it. advance: the greatest of `advances`.
     """
 
     sender: int
@@ -104,8 +103,7 @@ class _Block:
     ways: "dict[int, array[int]]" = field(default_factory=dict)
     """Downlink delays by receiver, while the block is open."""
     tails: dict[int, int] = field(default_factory=dict)
-    """By receiver, the TAIL percentile of `ways`. A receiver is missing if it has new delays since the
-    percentile was computed."""
+    """By receiver, the TAIL percentile of `ways`. It is missing if new delays came since it was computed."""
 
     def took(self, sender: int, receiver: int, delay: int) -> None:
         """Record the uplink plus downlink delay (ticks) of an event from `sender` at `receiver`."""
@@ -122,8 +120,8 @@ class _Block:
                 self.order = []
 
     def find_tail(self, receiver: int) -> None:
-        """Compute the TAIL percentile of a receiver's downlink delays, if it has any and the percentile is
-        out of date."""
+        """Compute the TAIL percentile of a receiver's downlink delays, if it is missing and there are
+        delays."""
         if receiver in self.ways and receiver not in self.tails:
             ways = self.ways[receiver]
             self.tails[receiver] = sorted(ways)[int(TAIL * len(ways))]
@@ -286,10 +284,8 @@ class DeliveryTimes:
         return [peak for peak in peaks if peak is not None]
 
     def up_peaks(self, senders: Iterable[int]) -> list[Peak]:
-        """Return the greatest uplink delay of any of `senders` in each block, oldest first.
-
-        If the senders are the same as at the last call, only blocks with new delays are examined again.
-        """
+        """Return the greatest uplink delay of any of `senders` in each block, oldest first. If the senders
+        are the same as at the last call, only blocks with new delays are examined again."""
         wanted, changed = frozenset(senders), False
         if wanted != self._senders:
             self._senders, changed = wanted, True
@@ -333,8 +329,8 @@ class DeliveryTimes:
     def _arrived(self, slot: int, downs: Mapping[int, Sequence[int]]) -> None:
         """Record the downlink delays of one report. downs: delays in ticks, by block.
 
-        A block without new delays in the report is probably over, so its TAIL percentile is computed now. At
-        the end of the block the percentiles of all members would have to be computed at once.
+        A block without new delays in the report is probably over, so its TAIL percentile is computed now.
+        Later, those of all members would have to be computed at once.
         """
         for index in range(self._newest - OPEN_BLOCKS + 1, self._newest + 1):
             if index in self._blocks and index not in downs:
@@ -382,7 +378,8 @@ class DeliveryTimes:
 
 
 def _greatest(index: int, up: Mapping[int, int], wanted: Collection[int]) -> Peak | None:
-    """Return the greatest uplink delay of a block among the wanted senders. up: uplink delay by sender."""
+    """Return the greatest uplink delay among the senders `wanted`. index: the block. up: uplink delay by
+    sender."""
     top = max(((delay, slot) for slot, delay in up.items() if slot in wanted), default=None)
     return None if top is None else Peak(index, top[0], sender=top[1])
 

@@ -41,18 +41,18 @@ LOWER_AFTER = ticks(60.0)
 """How long a shorter lead must have sufficed before the lead falls. The shift waits as long before it
 falls."""
 LOWER_AFTER_YOUNG, YOUNG_S = ticks(20.0), 60
-"""LOWER_AFTER_YOUNG replaces LOWER_AFTER for the shift of a room with fewer than YOUNG_S seconds of music.
-There an accident looks like a property of the network. Its effect must be gone within the next minute, ramp
-down included."""
+"""In a room with fewer than YOUNG_S seconds of music the shift waits LOWER_AFTER_YOUNG before it falls,
+instead of LOWER_AFTER. So early an accident looks like a property of the network. Its effect must be gone
+within the next minute, including the ramp down."""
 LEARNING = ticks(600.0)
 LOWER_EVENTS, LOWER_EVENTS_LATER = 2_000, 10_000
-"""How many events must have fitted a shorter lead before the lead falls while S = 0. LOWER_EVENTS holds for
-the first ten minutes after events first showed a need, LOWER_EVENTS_LATER after that.
+"""How many events must have had enough time with a shorter lead before the lead falls while S = 0.
+LOWER_EVENTS is for the first ten minutes after events were first measured, LOWER_EVENTS_LATER for later.
 
-While S = 0 hardly anybody hears the lead, and a steady one is better than a variable one. Take a member that
-plays one note a second, and an effect that hits one event in 600. It would raise the lead every quarter of an
-hour, and a minute without it would lower the lead again. If three members play one note a second each, the
-lead falls only after 10,000 events.
+While S = 0 hardly anybody hears the lead, and a steady lead is better than a variable one. Example: a member
+plays one note a second, and one event in 600 needs more. Such events raise the lead now and then, and each
+minute without one would lower it again. With three members who play one note a second each, 10,000 events
+take nearly an hour.
 """
 FEW_EVENTS = 3_000
 """With fewer events than this in ten minutes, the greatest need decides how far the lead may fall. It isn't
@@ -122,8 +122,9 @@ class Safety(Enum):
         """The shortest lead that tuning chooses, ticks.
 
         Nobody hears a difference between a lead of 0.15 s and a shorter one: neither moves an ordinary note
-        (tried with Sonic Pi 3.2 and 4.5). What the network doesn't need of it helps a host that stands still
-        for a moment. A quick room has less, so that its schedule-ahead can be shorter. A safe room has more.
+        (tried with Sonic Pi 3.2 and 4.5). A lead that is longer than the network needs helps a host that
+        stands still for a moment. A quick room has less, so that its schedule-ahead can be shorter. A safe
+        room has more.
         """
         return {"quick": ticks(0.040), "balanced": ticks(0.150), "safe": ticks(0.250)}[self.value]
 

@@ -2,7 +2,7 @@
 
 Pure. Instants are session timetags, durations ticks. Each figure has one value for each second. The median
 over the last SECONDS seconds with data counts. So a disturbance shorter than 15 s changes no figure, and a
-path that has become longer for good counts after 15 s. What a network delivers at once after a standstill all
+path that has become longer for good counts after 15 s. All that a network delivers at once after a standstill
 falls into one second, so it misleads no figure. Bounds: SECONDS seconds, BEATS_KEPT heartbeats.
 """
 
