@@ -1,4 +1,4 @@
-"""Bridge core: its parts are put together in one place, whoever runs it."""
+"""A bridge's core makes all its parts in one place, for the product, the laboratory and the tests."""
 
 import ast
 
@@ -8,11 +8,11 @@ from tests.worlds.places import ROOT
 
 PARTS = ("JamSession", "Playout", "Player", "SecondsLedger", "Timebase", "Pacer")
 UNIT_TESTS = {"test_timebase.py", "test_second_reports.py", "test_reply_pacer.py"}
-"""They test one part by itself."""
+"""Tests that may make a part of a bridge themselves, since they test that part alone."""
 
 
 def made_in(name: str) -> set[str]:
-    """Return the files in which a class of the bridge's cores is instantiated."""
+    """Return the files that call a class of the bridge's core by name, and so make an object of it."""
     found = set()
     for folder in ("bridge", "relay", "clock", "scripts", "tests"):
         for path in (ROOT / folder).rglob("*.py"):

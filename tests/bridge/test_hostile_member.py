@@ -1,4 +1,4 @@
-"""A member that speaks the protocol and means ill: refused and counted, and the others play on."""
+"""A member that uses the protocol to do harm is refused and counted, and the others play on."""
 
 import math
 from pathlib import Path
@@ -133,7 +133,8 @@ def test_a_flood_of_events_is_refused_above_the_rate_and_others_play_on_time(sce
 
 
 def flood(scene: Scene, payloads: list[bytes], *, kind: Kind, foundation: bool = False) -> list[bytes]:
-    """Let mallory play all of them within the rate; return what ann's scsynth was handed."""
+    """Let mallory send all payloads, slowly enough for the rate limit; return what ann's scsynth was
+    handed."""
     handed: list[bytes] = []
     for at in range(0, len(payloads), 80):
         for payload in payloads[at : at + 80]:

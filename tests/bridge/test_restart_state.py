@@ -1,4 +1,4 @@
-"""Memory: what the next bridge must not hand over again, and what it must."""
+"""A bridge's memory across a restart: which events the next bridge must hand over, and which it mustn't."""
 
 from bridge.restart_state import LISTED_MAX, Memory
 from tests.worlds.bridge import judged, note

@@ -1,4 +1,4 @@
-"""Only places with something to do are looked at, and none of them is forgotten."""
+"""The hub visits only channels and rooms that have something to do, and forgets none of them."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -20,7 +20,7 @@ ROOMS, MEMBERS = 64, 4
 
 
 class Touched:
-    """Which channels and rooms are looked at: by `flush`, by `wake` or for the next wake-up."""
+    """Records which channels and rooms are visited by `flush`, by `wake` and for the next wake-up."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.channels: set[int] = set()
@@ -41,7 +41,7 @@ class Touched:
         return noting
 
     def by(self, jam: Jam, act: Callable[[], object]) -> tuple[int, int]:
-        """Return how many channels and rooms are looked at for what `act` does."""
+        """Return how many channels and how many rooms the hub visits for what `act` does."""
         jam.hub.next_wakeup()
         self.channels.clear()
         self.rooms.clear()
@@ -117,7 +117,7 @@ def test_rooms_are_kept_at_instants_of_their_own() -> None:
 
 
 def next_of_all(hub: RelayHub) -> int:
-    """Return the next wake-up, of all that there is."""
+    """Return the next wake-up (ticks), computed from all rooms and channels."""
     instants = [NEVER]
     for room in hub.rooms.values():
         instants += [room.round_at(), room.next_wakeup()]

@@ -1,4 +1,4 @@
-"""Token buckets: a burst at once, then a rate."""
+"""Token buckets: a burst may pass at once, then a fixed rate."""
 
 from relay.limits import TokenBucket
 from relay.wire.timetag import TICKS_PER_S, ticks

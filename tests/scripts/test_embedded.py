@@ -1,4 +1,4 @@
-"""The demo where Sonic Pi and scsynth can't be installed: stand-ins, named as such, and the same proof."""
+"""The demo without Sonic Pi and scsynth: stand-ins that are named as such, and the same proof."""
 
 import json
 import os
@@ -24,7 +24,10 @@ NOW_S = 1_800_000_000.25
 
 
 def scsynth_free_path(folder: Path) -> str:
-    """A PATH on which nothing of Sonic Pi or SuperCollider can be found, only what a shim's shell needs."""
+    """Make a folder with the few programs that a shim's shell needs; return it as a PATH.
+
+    No program of Sonic Pi or SuperCollider is in it.
+    """
     folder.mkdir()
     for name in ("sh", "dirname", "readlink", "env"):
         for place in os.environ["PATH"].split(os.pathsep):
@@ -190,7 +193,7 @@ def test_without_npm_silent_placeholders_stand_in_for_the_samples(
 
 
 class HeardSink(Sink):
-    """A sink whose answers are kept instead of sent."""
+    """A scsynth stand-in that keeps its replies in a list instead of sending them."""
 
     def __init__(self) -> None:
         super().__init__(0, {"-l": "8", "-o": "16", "-i": "16", "-a": "1024", "-b": "4096"})

@@ -1,4 +1,4 @@
-"""scripts/* --help: answered where nothing is set up and nothing can be, by the name that was typed."""
+"""`--help` of the scripts: it works in a fresh checkout without Python, under the name that was typed."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from tests.worlds.usage import COMMANDS, SCRIPTS, written
 
 NAMES = sorted(path.name for path in SCRIPTS.iterdir() if path.is_file())
 NEEDED = ("bash", "env", "dirname", "basename", "cat", "sed")
-"""All there is on the PATH of a machine on which nothing is set up: neither Python nor apt-get."""
+"""The only programs on the PATH of a machine on which nothing is set up. Python and apt-get aren't there."""
 
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout in which nothing was set up, and beside it a folder with the few programs it needs."""
+    """Return a folder with a fresh copy of the scripts and a folder `bin` with the programs of NEEDED."""
     folder = tmp_path_factory.mktemp("bare")
     for path in (*(SCRIPTS / name for name in NAMES), *(SCRIPTS / "usage").iterdir()):
         place = folder / "checkout" / "scripts" / path.relative_to(SCRIPTS)
@@ -75,7 +75,7 @@ def test_what_stands_behind_two_dashes_is_somebody_elses(bare: Path) -> None:
 
 
 def plain(text: str) -> str:
-    """Text without its line breaks, those at a hyphen included."""
+    """Return the text in one line, with words that were broken at a hyphen joined."""
     return " ".join(text.split()).replace("- ", "-")
 
 

@@ -1,4 +1,4 @@
-"""Monotone map: equal stays equal, order stays order, however the clocks are slewed."""
+"""The monotone map of timetags: equal ones stay equal and all stay in order, however a clock is slewed."""
 
 from itertools import pairwise
 
@@ -11,7 +11,8 @@ from relay.wire.timetag import ticks
 S = ticks(1.0)
 OFFSET = 17 * S
 NOISE = st.integers(-(STEP // 4), STEP // 4)
-"""As read afresh at every conversion; below half a step between any two."""
+"""Error (ticks) of one conversion, as the clocks are read anew for each. Two differ by half a STEP at
+most."""
 
 
 @given(st.lists(st.tuples(st.integers(0, 5 * S), NOISE), max_size=60))
@@ -29,7 +30,7 @@ def test_order_is_kept_whatever_the_order_of_arrival_and_the_noise(
 def test_of_different_instants_the_later_is_the_greater_by_a_tick_at_least(
     instants: list[int], noise: list[int]
 ) -> None:
-    """Else scsynth would take them as they come."""
+    """If two timetags became equal, scsynth would execute them in the order of their arrival."""
     for sent in (sorted(instants), sorted(instants, reverse=True)):
         mapped = MonotoneMap()
         said = {

@@ -1,4 +1,4 @@
-"""Timebase: session time before, at and after the lock; timetags that never go back."""
+"""The timebase: session time before, at and after the first lock of its clock; timetags never go back."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +15,10 @@ MS = 1_000_000
 def exchange(
     timebase: Timebase, local_ns: int, ahead_ns: int, *, up_ns: int = 5 * MS, down_ns: int = 5 * MS
 ) -> Adjustment:
-    """One exchange that is received at `local_ns`; the relay's clock is wall plus `ahead_ns`."""
+    """Give the timebase one exchange, received at `local_ns`; return what its clock did.
+
+    The relay's clock is `ahead_ns` ahead of the wall clock.
+    """
     sent_ns = local_ns - up_ns - down_ns
     relay = from_unix_ns(UNIX_NS + sent_ns + up_ns + ahead_ns)
     return timebase.clock.add_exchange(
@@ -24,7 +27,10 @@ def exchange(
 
 
 def locked(ahead_ns: int) -> Timebase:
-    """Return a timebase that has just locked, at local 1.2 s."""
+    """Return a timebase whose clock has just locked, at local 1.2 s.
+
+    ahead_ns: how far the relay's clock is ahead of the wall clock.
+    """
     timebase = Timebase(reading(0.0))
     for count in range(8):
         exchange(timebase, 1_000 * MS + count * 25 * MS, ahead_ns)

@@ -1,4 +1,4 @@
-"""What others founded: built as soon as it can stand, with what was set since, and lost on no way."""
+"""Foundations of other members: built as soon as scsynth can, with their latest values, and never lost."""
 
 from bridge.playout.boot_states import ASKED_AFTER, ASKED_TIMES
 from bridge.playout.second_reports import PathFigures
@@ -41,7 +41,10 @@ def setting(number: int, due_s: float, amp: float) -> Judged:
 
 
 def bare(*, synthdefs: bool = True, met: bool = True) -> Bench:
-    """A bench whose scsynth may have no synthdefs yet, and which may not know who is in the slot."""
+    """Return a bench that perhaps isn't ready to build another member's foundation.
+
+    synthdefs: whether its scsynth has its synthdefs. met: whether it knows the member's channels.
+    """
     bench = Bench()
     bench.playout._members.places._host.synthdefs_loaded = synthdefs
     if met:
@@ -51,7 +54,7 @@ def bare(*, synthdefs: bool = True, met: bool = True) -> Bench:
 
 
 def handed(bench: Bench, at_s: float, ready: int = 0) -> list[bytes]:
-    """Release; return what scsynth is handed but questions."""
+    """Release what is due; return the datagrams that scsynth is handed, without node queries."""
     bench.playout.release(reading(at_s), ready)
     return [datagram for datagram in bench.playout.drain() if not datagram.startswith(b"/n_query")]
 

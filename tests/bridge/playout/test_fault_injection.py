@@ -1,4 +1,4 @@
-"""Planted faults hit exactly one note, and nothing unless armed."""
+"""A planted fault hits exactly one note. Without a planted fault nothing changes."""
 
 import pytest
 

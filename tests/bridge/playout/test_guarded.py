@@ -1,4 +1,4 @@
-"""The guard at its places: the tap, the relay's judge, and every bridge; the same verdict at all of them."""
+"""The guard gives the same verdict at the tap, at the relay and at every other bridge."""
 
 import pytest
 from hypothesis import given
@@ -39,7 +39,7 @@ MESSAGES = st.one_of(
 
 
 def send(player_at: Bench, *payloads: bytes) -> list[Tell]:
-    """Have Sonic Pi send messages; return what its player is told."""
+    """Let Sonic Pi send messages; return the notices that its player gets."""
     player = player_at.player()
     for payload in payloads:
         player.receive(payload, TAP, received_local_ns=0, reading=reading(0.0))
@@ -47,7 +47,7 @@ def send(player_at: Bench, *payloads: bytes) -> list[Tell]:
 
 
 def released(bench: Bench, until_s: float = 60.0) -> list[bytes]:
-    """Return what scsynth is handed up to an instant, by a host that wakes up for it."""
+    """Return what scsynth is handed until second `until_s`, by a bridge that wakes up for each release."""
     handed: list[bytes] = []
     while (due := bench.playout.next_release()) is not None and due <= instant(until_s):
         bench.playout.release(reading((due - instant(0)) / TICKS_PER_S + 1e-6))

@@ -1,4 +1,4 @@
-"""Hold-back queue: the room's order in scsynth, whatever the order of arrival."""
+"""The hold-back queue: scsynth executes the room's order, in whatever order events arrive."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from relay.wire.osc import encode
 from relay.wire.sequence import Kind
 
 DUES = st.lists(st.integers(0, 5), max_size=30)
-"""Of the events 1, 2, 3... in the order of their numbers."""
+"""The dues of events 1, 2, 3 and so on."""
 
 
 NOTE = encode("/s_new", "sonic-pi-beep", 21, 0, 20)
@@ -31,7 +31,7 @@ def keys(events: list[Held]) -> list[tuple[int, int]]:
 
 
 def as_scsynth_runs(events: list[Held]) -> list[tuple[int, int]]:
-    """By timetag; of equal ones the first that came."""
+    """Return the events' keys in the order in which scsynth executes them: by due, then by arrival."""
     return [event.key for event in sorted(events, key=lambda event: event.due)]
 
 

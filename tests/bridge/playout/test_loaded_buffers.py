@@ -1,4 +1,4 @@
-"""Buffers: whether a note was silent here is known at its due."""
+"""Loaded buffers: at a note's due it is known whether the note's sample is loaded here."""
 
 from bridge.playout.loaded_buffers import Buffers
 

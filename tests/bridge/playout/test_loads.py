@@ -1,4 +1,4 @@
-"""Loads: a record of the own boot state is believed as far as it can be read."""
+"""Buffer loads restored from a record of the own boot state. Unreadable entries are refused and counted."""
 
 from bridge.playout.playout import Playout
 from bridge.scsynth.id_space import Origin

@@ -1,4 +1,4 @@
-"""Absent: what this host can't load of the others', counted by name and told within bounds."""
+"""Samples of other members that this host can't load: counted by name, each reported once, up to a limit."""
 
 from bridge.playout.missing_samples import NAMES_MAX, TOLD_MAX, Absent
 

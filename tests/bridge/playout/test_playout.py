@@ -1,4 +1,4 @@
-"""Playout: every event to scsynth in the room's order, and what it counts."""
+"""The playout: every event goes to scsynth in the room's order, and is counted."""
 
 from itertools import permutations
 from pathlib import Path
@@ -334,7 +334,7 @@ def test_a_resource_that_this_machine_has_not_is_counted_by_name() -> None:
 
 
 class Vanishing(ResourceFolders):
-    """Somebody deletes each file the moment that it was found."""
+    """Resource folders in which each file is deleted as soon as it was found."""
 
     def to_local(self, name: str) -> LocalFile | None:
         file = super().to_local(name)

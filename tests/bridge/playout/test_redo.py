@@ -1,4 +1,5 @@
-"""Redo: what must follow late structure again, so that the tree is as its sender meant it."""
+"""Redo: what must be sent to scsynth again after late structure, so that its tree is as the player meant
+it."""
 
 import pytest
 
@@ -28,7 +29,7 @@ def at(seconds: float) -> int:
 
 
 def after(redo: Redo, one: Held, message: bytes, now_s: float, *, late: bool = False) -> list[bytes]:
-    """What follows the event's own message."""
+    """Hand over an event; return the messages that follow the event's own message."""
     (own, *rest) = redo.hand_over(one, message, at(now_s), late=late)
     assert own == [message]
     return [part for bundle in rest for part in bundle]

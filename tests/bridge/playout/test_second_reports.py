@@ -1,4 +1,4 @@
-"""Reports: what a bridge says of each second, half a second after it ended."""
+"""Reports: what a bridge tells the relay about each second, half a second after its end."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ BASE = instant(0.0) >> 32
 
 
 def started() -> SecondsLedger:
-    """A ledger that was started at 9.5: second 10 is the first whole one."""
+    """Return a ledger that was started at second 9.5. Its first whole second is 10."""
     ledger = SecondsLedger()
     ledger.start(instant(9.5), slot=0)
     return ledger

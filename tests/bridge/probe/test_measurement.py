@@ -1,4 +1,4 @@
-"""The probe over a path that is known: what it puts down is the truth, both ways, and nothing else."""
+"""The path probe over a simulated path: its trace agrees with the true delays and losses, both ways."""
 
 from itertools import pairwise
 from random import Random
@@ -30,7 +30,7 @@ def lost_in(samples: tuple[Sample, ...]) -> list[int]:
 
 
 def errors_ms(samples: tuple[Sample, ...], truths: list[Truth]) -> list[float]:
-    """Measured less true delay, of what came; the truths in the order of sending."""
+    """Return measured less true delay (ms) for each datagram that arrived."""
     pairs = zip(samples, sorted(truths, key=lambda truth: truth.sent_s), strict=True)
     return [
         sample.delay_ms - truth.delay_ms

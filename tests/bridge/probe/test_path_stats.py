@@ -1,4 +1,4 @@
-"""Figures of a path: each against a trace that was made to have them."""
+"""Figures of a path, each tested with a trace that was made to have a certain value."""
 
 from math import log
 from random import Random

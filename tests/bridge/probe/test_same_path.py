@@ -1,4 +1,4 @@
-"""Whether two traces are of one path; and that a path replayed from its trace is that path."""
+"""The test whether two traces come from one path, and that a replayed trace passes it."""
 
 from random import Random
 
@@ -13,7 +13,7 @@ from tests.worlds.probe import Path, ProbeWorld
 pytestmark = pytest.mark.computes
 
 BYTES = 282
-"""Of a probe as an IP datagram."""
+"""Size of a probe as an IP datagram."""
 
 
 def test_the_statistic_is_the_greatest_distance_of_the_two_staircases() -> None:

@@ -1,4 +1,5 @@
-"""`jambridge probe` on real loopback sockets, short: that everything is there, not how long it took."""
+"""Short runs of `jambridge probe` on real loopback sockets: all output is there. Its duration isn't
+tested."""
 
 import asyncio
 import json
@@ -32,7 +33,7 @@ from tests.worlds.places import ROOT
 
 LIMIT_S = 20.0
 LONG_AFTER = 0xF0 << 56
-"""A session instant of 2027: what began then does not end during a test."""
+"""A session instant in 2027 (ticks), later than the end of any test."""
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ async def test_udp_that_is_shut_is_told_from_a_relay_that_is_not_there(
     words: str,
 ) -> None:
     async def deaf(stream: ControlStream) -> None:
-        """Welcome a prober and report, but have no UDP socket at all."""
+        """Act as a relay that welcomes a prober and reports arrivals, but answers no UDP."""
         assert await stream.receive() is not None
         stream.send(control.encode(control.ProbeWelcome(channel=1, key_up=bytes(32), key_down=bytes(32))))
         await asyncio.sleep(0.1)

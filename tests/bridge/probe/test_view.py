@@ -1,4 +1,4 @@
-"""What people are shown of a path: the figures, what they mean for a jam, and a drawing that fits."""
+"""The text and picture of a measured path: its figures, and what they mean for a jam."""
 
 from io import StringIO
 

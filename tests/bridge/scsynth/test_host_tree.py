@@ -1,4 +1,4 @@
-"""The host's tree: a root group and a strip for each member, in slot order whoever came first."""
+"""scsynth's tree at a bridge: a root group and a strip for each member, always in slot order."""
 
 from itertools import permutations
 
@@ -8,7 +8,7 @@ from relay.wire.osc import encode, single_message
 
 
 def tree_of(messages: list[bytes]) -> dict[int, list[int]]:
-    """Execute group and synth creations as scsynth does; return the children of each group."""
+    """Execute messages that make groups and synths as scsynth does; return the children of each group."""
     children: dict[int, list[int]] = {0: []}
     for payload in messages:
         message = single_message(payload)

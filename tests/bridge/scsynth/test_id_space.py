@@ -1,4 +1,4 @@
-"""Id spaces: one-to-one, apart from each other, and exactly reversible."""
+"""Id spaces: each member's ids map one-to-one into a range of its own, and exactly back."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Remapping: ids are patched and nothing else, and what cannot be mapped is refused."""
+"""Remapping: only ids in a message are changed, and a message that can't be mapped is refused."""
 
 import json
 import math

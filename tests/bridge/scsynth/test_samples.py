@@ -1,4 +1,4 @@
-"""Resources: Sonic Pi's own files by their names, and no way to any other."""
+"""Sample files: Sonic Pi's own are found by their names, and no name leads to another file."""
 
 import resource
 from math import prod

@@ -1,4 +1,4 @@
-"""A call too long for one event, in pieces."""
+"""A call that is too long for one event is split into several."""
 
 import pytest
 from laboratory.virtual.synthtree import SynthTree
@@ -126,7 +126,7 @@ def test_a_long_run_of_values_is_cut_within_and_each_goes_where_it_was_to_go(
 
 
 def ordered(nodes: list[int], action: int, moved: list[int]) -> list[int]:
-    """What scsynth makes of /n_order: the first to head or tail, each other behind the one before."""
+    """Return a group's nodes after /n_order moved some of them to its head (action 0) or tail."""
     nodes = [node for node in nodes if node not in moved]
     return [*moved, *nodes] if action == 0 else [*nodes, *moved]
 

@@ -1,4 +1,4 @@
-"""Replies: back in the player's own numbers, and nobody else's."""
+"""Replies of scsynth: the player gets its own with its own ids, and none about other members."""
 
 import json
 import struct
@@ -35,7 +35,11 @@ def unmapped(address: str, *args: osc.Arg) -> tuple[osc.Arg, ...] | None:
 
 
 def as_from_the_jam(sent: osc.Message, origin: Origin) -> bytes:
-    """What the jam's scsynth would have replied: written from the shapes of the replies, not from unmap."""
+    """Return the reply that the jam's scsynth would have sent.
+
+    sent: the same reply with the player's own ids. It is computed from the shapes of replies, without the
+    code under test.
+    """
     out = bytearray(sent.raw)
 
     def put(index: int, value: int) -> None:

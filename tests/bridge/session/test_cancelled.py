@@ -1,4 +1,4 @@
-"""Bygone: what was made and freed again before anybody heard of it."""
+"""Cancelled events: nodes that were made and freed again before any other member heard of them."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.worlds.bridge import group, instant, note
 
 
 def events(*payloads: bytes) -> list[Stamped]:
-    """Number bare messages from 1."""
+    """Return bare messages as events with the numbers 1, 2, 3 and so on."""
     return [
         Stamped(seq, instant(1.0 + seq), None, Kind.UNTIMED, payload)
         for seq, payload in enumerate(payloads, 1)

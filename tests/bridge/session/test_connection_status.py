@@ -1,4 +1,4 @@
-"""What the player is told of being in the room or not: each reason once, its change, and that it is over."""
+"""Notices to the player about the connection: each reason once, each change, and when all is well again."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Downlink: which of the room's events have come, and what is still asked for."""
+"""The downlink: which of the room's events have arrived, and which are asked for again."""
 
 from bridge.restart_state import Memory
 from bridge.session.downlink import GAP_KEEP_S, PAST_KEEP_S, PAST_NUMBERS, Downlink
@@ -14,7 +14,7 @@ def event(number: int) -> Judged:
 
 
 def asked(downlink: Downlink, at_s: float) -> list[tuple[int, int]]:
-    """Let it ask; return the ranges."""
+    """Let the downlink ask for lost events; return the ranges of numbers that it asks for."""
     outbox = Outbox(lambda numbers, now_s: [])
     outbox.rtt_s = 0.02
     downlink.ask(outbox, at_s)

@@ -1,4 +1,4 @@
-"""Foundation of the local Sonic Pi: what a relay that knows nothing is told of it."""
+"""The own foundation, as a bridge tells it to a relay that was started anew."""
 
 from bridge.session.own_boot_state import OwnFoundation
 from relay.wire.control import Foundation

@@ -1,4 +1,4 @@
-"""Session: joining, sending, following the room's numbers, and what it never does."""
+"""A bridge's session with a relay: joining, sending, and following the room's numbers."""
 
 import pytest
 
@@ -91,7 +91,7 @@ def test_after_a_reconnection_in_the_same_epoch_what_waits_is_sent_again_under_i
 
 
 def handed_over(relay: Relay, at_s: float) -> list[float]:
-    """The dues of what scsynth is handed at that instant."""
+    """Return the dues of the bundles that scsynth is handed at second `at_s`."""
     datagrams = [effect.payload for effect in relay.turn(at_s)[1] if isinstance(effect, ToSynth)]
     return [due for due, _ in bundles(datagrams)]
 
@@ -301,7 +301,7 @@ def test_what_is_judged_goes_to_scsynth_at_once_but_not_past_a_gap() -> None:
 
 
 def by_timestamp(session: JamSession) -> None:
-    """Let the relay say that the room goes by timestamps."""
+    """Let the relay announce that the room uses the scheme "timestamp"."""
     settings = control.Settings(lead=ticks(0.2), shift=0, horizon=0, scheme=Scheme.TIMESTAMP)
     session.receive_control(settings, reading(1.4))
 

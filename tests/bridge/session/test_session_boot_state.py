@@ -1,4 +1,4 @@
-"""Session: foundations told to a relay that knows nothing, and by one that knows them."""
+"""Foundations in a session: sent to a relay that has none, and received from one that has some."""
 
 from msgspec.structs import replace
 

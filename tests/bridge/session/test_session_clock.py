@@ -1,4 +1,4 @@
-"""A session on a host whose clocks jump: sleep, and a wall clock that somebody sets."""
+"""A session on a host whose clocks jump: after sleep, and after somebody sets the wall clock."""
 
 from bridge.effects import SendDatagram, Tell
 from bridge.session.session import JamSession
@@ -11,8 +11,10 @@ from tests.worlds.session import Relay, joined
 
 
 def through_half_a_second(session: JamSession, relay: Relay, local_s: float, wall_s: float) -> list[str]:
-    """Run the session from these readings on, questions of the clock answered at once by the relay's clock,
-    which shows relay.ahead_ns more than the local one; return what people were told."""
+    """Run the session for half a second from these clock readings; return the notices to the player.
+
+    The relay answers clock requests at once. Its clock is relay.ahead_ns ahead of the local one.
+    """
     told: list[str] = []
     for count in range(20):
         at_s = count * 0.025

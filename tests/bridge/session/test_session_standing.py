@@ -1,4 +1,4 @@
-"""What a session tells the player of where it stands with the relay."""
+"""Notices to the player about the connection, as a whole session gives them."""
 
 from bridge.effects import Tell
 from bridge.session.silent_udp import QUIET_AFTER_NS

@@ -1,4 +1,4 @@
-"""Quiet watch: said once for each connection, and the right thing for its transport."""
+"""The watch for silent UDP: one notice for each connection, with advice that suits the transport."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The table of a bridge's states: what each event does in each state, in the table, in a session, in docs."""
+"""A bridge's states: table, session and docs agree on what each event does in each state."""
 
 from collections.abc import Callable
 from itertools import product
@@ -49,7 +49,7 @@ def fault_of(event: Event) -> type[Exception]:
 
 
 def brought_to(state: State) -> tuple[JamSession, Relay]:
-    """Return a session in a state, and its relay."""
+    """Return a session that has been brought to a state, and its relay."""
     if state is State.IN_TIME:
         _, session, relay = joined()
         return session, relay
@@ -74,7 +74,7 @@ CAUSES: dict[Event, Callable[[JamSession, Relay], object]] = {
     Event.REFUSED: lambda session, _: session.receive_control(REFUSED, reading(2.0)),
     Event.REFUSED_FOR_GOOD: lambda session, _: session.receive_control(FOR_GOOD, reading(2.0)),
 }
-"""What makes a session see an event; of NEWS and UNASKED there is more than one cause."""
+"""For each event a way to cause it in a session. NEWS and UNASKED have several causes and aren't here."""
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=ids)
@@ -103,7 +103,7 @@ def test_news_of_the_room_are_for_those_who_are_in(state: State, news: control.D
 
 
 def follows(session: JamSession, event: Event, cause: Callable[[], object]) -> None:
-    """Let an event happen; the state after it, or the error, is the table's."""
+    """Cause an event; assert that the next state, or the error, is the one in the table."""
     before = session.state
     if event in TABLE[before]:
         cause()
@@ -134,7 +134,7 @@ def test_the_docs_show_the_table() -> None:
 
 
 def drawn() -> str:
-    """Return the table as Markdown: a row for each event, a column for each state."""
+    """Return the table as Markdown, with a row for each event and a column for each state."""
     rows = [["", *(state.value for state in State)], ["---"] * (1 + len(State))]
     for event in Event:
         whose = "relay: " if event in OF_THE_RELAY else ""
@@ -143,7 +143,7 @@ def drawn() -> str:
 
 
 def cell(state: State, event: Event) -> str:
-    """Return what is shown of an event in a state: the state after it, what stays, or that it is an error."""
+    """Return the text of one cell: the next state, "stays", or "error"."""
     following = TABLE[state].get(event)
     if following is None:
         return "error"

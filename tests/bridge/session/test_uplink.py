@@ -1,4 +1,4 @@
-"""Uplink: own numbers, what waits for a verdict, heartbeats."""
+"""The uplink: sequence numbers, events that wait for their verdict, and heartbeats."""
 
 import pytest
 from hypothesis import given
@@ -113,12 +113,12 @@ def send(uplink: Uplink, at_s: float) -> Stamped:
 
 
 def left(uplink: Uplink, at_s: float) -> list[frames.Frame]:
-    """Flush; return the frames that left."""
+    """Flush the uplink; return the frames that were sent."""
     return [frame for text in uplink.outbox.flush(at_s) for frame in frames.decode(text)]
 
 
 def beats(uplink: Uplink, until_s: float) -> list[float]:
-    """Beat whenever it is time; return the instants."""
+    """Send a heartbeat whenever one is due; return the instants (s) of sending."""
     instants = []
     while uplink.beat_at_s <= until_s:
         at_s = uplink.beat_at_s

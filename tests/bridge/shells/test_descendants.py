@@ -1,4 +1,4 @@
-"""What a join has started ends with it, however it was started. On Linux orphans are adopted."""
+"""All that a join has started ends with it, even processes whose parent has gone (on Linux)."""
 
 import contextlib
 import os
@@ -19,12 +19,15 @@ LEAVES_ORPHANS = (
     "sh -c 'trap \"\" TERM; echo $$ > {folder}/stubborn; while :; do sleep 0.05; done' & "
     "while [ ! -s {folder}/orphan ] || [ ! -s {folder}/stubborn ]; do sleep 0.02; done; {then}"
 )
-"""A process that nobody is the parent of any more, one that lets itself be killed only, and then `then`."""
+"""Shell code that starts an orphan and a process that ignores SIGTERM, and then runs `then`.
+
+Each of the two writes its process id to a file in `folder`.
+"""
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A user's environment; what a failing test has left running is ended by the number it wrote down."""
+    """Yield a new user's environment. Afterwards kill the processes of LEAVES_ORPHANS that still run."""
     yield own_user(tmp_path)
     for name in ("orphan", "stubborn"):
         with contextlib.suppress(OSError, ValueError):
@@ -79,7 +82,7 @@ for _ in range(20):
 
 
 def test_the_status_of_a_command_that_ends_while_it_is_waited_for_is_kept() -> None:
-    """Whoever else waits for it takes its status away."""
+    """The status would be lost if another thread waited for the same process first."""
     done = subprocess.run(
         [sys.executable, "-c", QUICKLY_GONE], capture_output=True, text=True, timeout=ENDS_S
     )
@@ -121,7 +124,7 @@ def test_the_children_of_one_that_ends_them_itself_are_not_asked(tmp_path: Path)
 
 
 def shim(env: dict[str, str], tmp_path: Path, scsynth: Path, udp_port: int) -> tuple[int, str, str]:
-    """Let a join start nothing but `scsynth -u PORT`; return (exit status, stdout, stderr)."""
+    """Run a join whose command is only `scsynth -u PORT`; return (exit status, stdout, stderr)."""
     with (
         relay(env, tmp_path / "data") as (_, port),
         running(

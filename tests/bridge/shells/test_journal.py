@@ -1,4 +1,4 @@
-"""Journal: a bridge's memory outlives it, whole."""
+"""The journal: a bridge's memory survives its process, and is never read half-written."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Retries: soon at first, then rarely, and never all at once."""
+"""Pauses between connection attempts: short at first, then longer, and different for each member."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""The jam's scsynth: how it is started, and what its output says."""
+"""The jam's scsynth: its command line, and what its output means."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who does the effects of a bridge's core does them all: mypy sees it if one is forgotten."""
+"""A shell that carries out a bridge's effects handles every kind; mypy reports a missing one."""
 
 import ast
 from pathlib import Path
@@ -17,7 +17,7 @@ EFFECTS = {effect.__name__ for effect in get_args(Effect)}
 
 
 def cases_of(source: str) -> dict[str, ast.match_case]:
-    """Return the cases of a match over a bridge's effects, by the effect."""
+    """Return the cases of a source's match over a bridge's effects, by name of the effect."""
     return {
         case.pattern.cls.attr: case
         for match in ast.walk(ast.parse(source))
@@ -30,7 +30,7 @@ def cases_of(source: str) -> dict[str, ast.match_case]:
 
 
 def without(source: str, case: ast.match_case) -> str:
-    """Return the source without the lines of a case."""
+    """Return the source without the lines of one case."""
     lines = source.splitlines()
     return "\n".join(lines[: case.pattern.lineno - 1] + lines[case.body[-1].end_lineno :]) + "\n"
 

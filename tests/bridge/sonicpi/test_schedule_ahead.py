@@ -1,4 +1,4 @@
-"""Sonic Pi's schedule-ahead: to what it is set, and at which moment."""
+"""The tuner of Sonic Pi's schedule-ahead: which value it sets, and when."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -27,7 +27,7 @@ TICK_S = 0.25
 
 @dataclass
 class Stage:
-    """A tuner, and a Sonic Pi that takes what it is told while it is up."""
+    """A tuner, and a simulated Sonic Pi that obeys it while `up` is true."""
 
     lead_s: float | None = 0.2
     up: bool = True
@@ -45,7 +45,7 @@ class Stage:
         self.tuner = AheadTuner(self.now_s, restarted=self.restarted)
 
     def run(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time (s) pass in steps of TICK_S, and carry out the tuner's effects."""
         until_s = self.now_s + seconds
         while self.now_s < until_s:
             self.now_s += TICK_S
@@ -63,13 +63,13 @@ class Stage:
                         self.told.append(text)
 
     def settle(self) -> None:
-        """Let the first setting happen, and forget when."""
+        """Wait for the tuner's first setting, then clear the record of it."""
         self.run(SILENT_S + 1.0)
         assert self.tuner.ahead_s is not None
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Count from now on."""
+        """Clear what was recorded. Times in the record count from now on."""
         self.codes.clear()
         self.told.clear()
         self.began_s = self.now_s

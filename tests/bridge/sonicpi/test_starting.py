@@ -1,4 +1,4 @@
-"""What is said of a command that doesn't start its scsynth through us: once, why, and what to do."""
+"""The notice that a command hasn't started our scsynth: given once, with the reason and what to do."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Classification: what becomes of each message of Sonic Pi."""
+"""Classification of messages from Sonic Pi: which are events of the room, and what becomes of the others."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The local player's nodes: what Sonic Pi is told about them."""
+"""Replies about the local player's nodes: which Sonic Pi gets, and when."""
 
 from bridge.tap.node_replies import (
     AFTER,

@@ -1,4 +1,4 @@
-"""What only the local player hears: counted by name, told once."""
+"""Sounds that only the local player hears: counted by name, and reported once for each name."""
 
 from bridge.tap.only_here import NAMES_MAX, Missed
 from relay.wire.commands import HOME_ONLY, OWN_FX, OWN_SYNTH

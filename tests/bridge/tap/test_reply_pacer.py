@@ -1,4 +1,4 @@
-"""Pacer: one reply a millisecond once a burst is queued."""
+"""The reply pacer: at most one reply a millisecond once many are waiting."""
 
 import socket
 
@@ -12,7 +12,7 @@ from bridge.tap.reply_pacer import ASK_EVERY, SPACING_NS, UNREAD_BYTES_MAX, Pace
 
 
 def drain(pacer: Pacer, now_ns: int) -> list[tuple[int, bytes]]:
-    """Serve the pacer by its own wake-ups."""
+    """Send all waiting replies by the pacer's own wake-ups; return (instant in ns, reply)."""
     sent = [(now_ns, reply) for reply in pacer.due(now_ns)]
     while (wakeup_ns := pacer.next_wakeup_ns()) is not None:
         assert wakeup_ns > now_ns, "would be woken for ever"

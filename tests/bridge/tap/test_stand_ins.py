@@ -1,4 +1,4 @@
-"""What travels of what the others can't play as it is."""
+"""Stand-ins: what is sent to other members for a synth or FX that they can't play as it is."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""The player at the tap: what it sends on, and what Sonic Pi is told."""
+"""The tap: what a player sends to the room, and what Sonic Pi gets as an answer."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def send(player: Player, datagram: bytes, at_s: float = 1.0, source: tuple[str, 
 
 
 def told(player: Player) -> list[bytes]:
-    """All that Sonic Pi is told, without the pacing."""
+    """Return all waiting replies to Sonic Pi at once, without their pauses."""
     return player._pacer.due(10**15) + [
         reply for at in range(1, 2000) for reply in player._pacer.due(10**15 + at * 10**6)
     ]

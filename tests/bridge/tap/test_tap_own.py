@@ -1,4 +1,4 @@
-"""The player's own synthdefs, outputs and long calls: all at home, and what stands for them elsewhere."""
+"""The player's own synthdefs, outputs and long calls: whole at home, with stand-ins for other members."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def tells(player: Player) -> list[str]:
 
 
 def travelled(player: Player) -> list[bytes]:
-    """What waits for the relay, as it would be sent."""
+    """Return the messages of the events that are sent to the relay and have no verdict yet."""
     return [event.payload for event in player._emission.uplink._pending.values()]
 
 

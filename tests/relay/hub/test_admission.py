@@ -1,4 +1,4 @@
-"""Who may come in: a Hello that is refused, and one that only asks, answered by the same decision."""
+"""Admission to a relay: when a Hello is refused, and that a Hello which only asks gets the same answer."""
 
 import msgspec
 import pytest

@@ -1,4 +1,5 @@
-"""The table of handlers: who may send what, what limits it, and how it ends for everybody else."""
+"""The table of message handlers: who may send which message, its rate limit, and that others aren't
+harmed."""
 
 import pytest
 from msgspec import Struct

@@ -1,4 +1,4 @@
-"""The relay's core through its public API: what a bridge, a stranger or a liar gets from it."""
+"""The relay's core, through its public methods: what members, strangers and liars get from it."""
 
 from itertools import pairwise
 
@@ -331,7 +331,7 @@ def test_a_heartbeat_promises_the_numbers_of_everything_due_until_its_watermark(
     )
 )
 def test_whatever_happens_a_wake_up_moves_the_next_one_forward(script: list[tuple[str, float]]) -> None:
-    """Jam.advance asserts it at every wake-up."""
+    """The assertion is in Jam.advance, at every wake-up."""
     jam = Jam()
     ann, bob = jam.join("ann"), jam.join("bob")
     for what, seconds in script:

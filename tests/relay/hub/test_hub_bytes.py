@@ -1,4 +1,4 @@
-"""The relay's core against liars: whatever a member sends, nothing raises and the others play on."""
+"""The relay's core under malformed input from a member: it never raises, and the others play on."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

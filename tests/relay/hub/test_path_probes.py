@@ -1,4 +1,4 @@
-"""The relay's part in measuring a path: who may, how much, and that members notice nothing."""
+"""The relay's part in measuring a path: who may measure, how much, and that members aren't affected."""
 
 import pytest
 
@@ -19,7 +19,7 @@ ELSEWHERE = ("198.51.100.1", 1)
 
 
 class Prober:
-    """A prober as the hub sees it, doing only what a test tells it to."""
+    """A path prober as the hub sees it. It sends only what a test tells it to."""
 
     def __init__(self, jam: Jam, connection: int, **changes: object) -> None:
         self.jam = jam
@@ -39,13 +39,14 @@ class Prober:
         return self.jam.hub.receive_control(self.connection, decoded, self.jam.now, host=HOME[0])
 
     def send(self, *parts: frames.Frame, source: object = HOME, waited: int = 0) -> list[Effect]:
-        """Let a datagram arrive that the kernel had `waited` ticks ago; return what is done at once."""
+        """Let a datagram arrive that has waited `waited` ticks in the kernel; return the hub's immediate
+        effects."""
         datagram = self.sealer.seal(b"".join(map(frames.encode, parts)))
         now = self.jam.now
         return self.jam.hub.receive_datagram(datagram, source, received=now - waited, now=now)
 
     def probe(self, number: int, size: int = 100) -> frames.Frame | None:
-        """Send one probe; return the answer, if there is one."""
+        """Send one probe; return the answer, or None if there is none."""
         effects = self.send(frames.ProbeUp(number, size))
         if not effects:
             return None
@@ -57,7 +58,7 @@ class Prober:
 
 
 def reports(jam: Jam, seconds: float) -> list[tuple[int, control.ProbeReport]]:
-    """Let time go on; return (connection, report) of all reports."""
+    """Let time (s) pass; return (connection, report) for each report that the hub sends."""
     found: list[tuple[int, control.ProbeReport]] = []
     end = jam.now + ticks(seconds)
     while jam.hub.next_wakeup() <= end:

@@ -1,4 +1,4 @@
-"""Reception: who comes in, with which slot and name, and what happens when they go."""
+"""Joining and leaving a room: which slot and name a member gets, and what happens when it goes."""
 
 import pytest
 
@@ -15,7 +15,7 @@ OTHER_GROUP = encode("/g_new", 6, 0, 2)
 
 
 def resets(bridge: FakeBridge) -> list[tuple[int, bool]]:
-    """(slot, silenced by the relay) of the resets received."""
+    """Return (slot, whether the relay silenced it) for each slot reset that a bridge received."""
     return [
         (judged.slot, Flag.SILENCED in judged.flags) for judged in bridge.judged if judged.kind is Kind.RESET
     ]

@@ -1,4 +1,4 @@
-"""Strangers: whoever asks a relay too much is refused, and locks nobody else out."""
+"""Strangers who send a relay too many requests are refused, and keep nobody else out."""
 
 import pytest
 
@@ -12,11 +12,11 @@ from tests.worlds.relay import EPOCH, FakeBridge, Jam
 
 STRANGERS_PER_S = 250
 OTHERS = 20
-"""One every 200 ms: all within 4 s, while the stranger goes on and on."""
+"""Number of others who join, one every 200 ms, while the stranger keeps asking."""
 
 
 def asker(jam: Jam, host: str) -> FakeBridge:
-    """Return a connection from `host` that has said nothing."""
+    """Return a bridge with an open connection from `host`, on which nothing has been sent."""
     bridge = FakeBridge(jam)
     jam.connections += 1
     bridge.address, bridge.connection, bridge.closed = (host, 40_000), jam.connections, False
@@ -24,7 +24,7 @@ def asker(jam: Jam, host: str) -> FakeBridge:
 
 
 def besieged(jam: Jam, stranger: FakeBridge, number: int) -> FakeBridge:
-    """Let the stranger ask for 200 ms more; return one who asks then, from an address of its own."""
+    """Let the stranger send requests for 200 ms; return a new connection from another address."""
     for _ in range(STRANGERS_PER_S // 5):
         stranger.say(control.StatsRequest())
         jam.now += TICKS_PER_S // STRANGERS_PER_S

@@ -1,4 +1,4 @@
-"""A facet needs no edit of hub, reception, room, statistics or service: a room's topic, as a trial."""
+"""A new facet needs no change to hub, room, statistics or service. The trial facet is a room's topic."""
 
 import ast
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class TopicIs(Struct, tag="topic", frozen=True):
 
 
 class Topic(Facet):
-    """What the members play about; forgotten after a while."""
+    """A facet that stores a text for the room, and forgets it after `kept_s`."""
 
     def __init__(self, room: Room, kept_s: float) -> None:
         self._room, self._kept, self._text, self._ends_at = room, ticks(kept_s), "", 0
@@ -78,7 +78,7 @@ def topics(bridge: FakeBridge) -> list[str]:
 
 
 def shown(jam: Jam, room: str = "main") -> object:
-    """Return the facets' own statistics as whoever asks for statistics gets them."""
+    """Return the facets' figures in a room's statistics, as somebody who asks receives them."""
     (stats,) = jam.hub.codec.decode_down(control.encode(jam.hub.stats(room, jam.now))).rooms
     return stats.facets
 
@@ -157,11 +157,11 @@ STANDARD = [type(kind.begin(Room("main", bytes(16)))) for kind in standard_facet
 FIGURES_OF_A_SEAT = {
     f"relay.lead.{name}" for name in ("member_paths", "member_paths.Ways", "recent", "recent.Recent")
 }
-"""How figures are kept, whoever asks for them."""
+"""Names of relay.lead that these modules may import: the types in which figures are stored."""
 
 
 def names_in(source: str) -> set[str]:
-    """Every name, attribute and imported module of a source."""
+    """Return all names, attributes and imported modules in a source text."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):

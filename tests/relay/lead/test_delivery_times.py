@@ -1,4 +1,5 @@
-"""Delivery times: how long events took from emission until in hand, kept as the worst of each ten seconds."""
+"""Delivery times: how long events take from emission to the receiver, kept as the worst of every ten
+seconds."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -30,14 +31,18 @@ ADVANCES = {ANN: ticks(0.070), BOB: ticks(0.070)}
 
 
 class Told:
-    """Delivery times, and events that are noted there."""
+    """A DeliveryTimes under test, with a method that passes events through it."""
 
     def __init__(self) -> None:
         self.needs = DeliveryTimes(MOST)
         self.number = 0
 
     def play(self, at_s: float, *, up_s: float, downs_s: dict[int, float], sender: int = ANN) -> int:
-        """Let an event be emitted, judged after `up_s`, and be there after `downs_s` more, by slot."""
+        """Pass one event through and return its number.
+
+        at_s: when it was emitted. up_s: time until it was judged. downs_s: slot -> further time until it
+        arrived there.
+        """
         self.number += 1
         emitted = EPOCH + ticks(at_s)
         now = emitted + ticks(up_s)
@@ -180,21 +185,24 @@ def test_a_block_lasts_ten_seconds() -> None:
 
 @dataclass
 class Plain:
-    """All that was told, and every figure reckoned from it from scratch."""
+    """A slow, simple DeliveryTimes: it stores all it is given and computes each figure from that.
+
+    All delays are in ticks. A block is ten seconds with music.
+    """
 
     events: dict[int, tuple[int, int, int]] = field(default_factory=dict)
-    """(sender, uplink delay, block) by number."""
+    """By number of the event: (sender, uplink delay, block)."""
     blocks: list[int] = field(default_factory=list)
     played: list[tuple[int, int, int]] = field(default_factory=list)
-    """(block, sender, uplink delay)"""
+    """For each emitted event: (block, sender, uplink delay)."""
     arrived: list[tuple[int, int, int, int, int]] = field(default_factory=list)
-    """(block, sender, receiver, uplink delay, downlink delay)"""
+    """For each arrival: (block, sender, receiver, uplink delay, downlink delay)."""
     came: list[tuple[int, int, int]] = field(default_factory=list)
-    """(block, receiver, downlink delay), whoever sent it and is gone by now."""
+    """For each arrival, also of events whose sender has left: (block, receiver, downlink delay)."""
     in_time: list[tuple[int, int, int]] = field(default_factory=list)
-    """(block, receiver, downlink delay) of what came while the block was open."""
+    """For each arrival that was reported while its block was open: (block, receiver, downlink delay)."""
     slow: list[tuple[int, int]] = field(default_factory=list)
-    """(block, slot)"""
+    """For each event that took too long: (block, slot whose path is at fault)."""
 
     def open_block(self, block: int) -> None:
         if block not in self.blocks:
@@ -233,7 +241,7 @@ class Plain:
     def needs(
         self, block: int, advances: dict[int, int], strays: dict[int, int]
     ) -> dict[int, set[tuple[int, int]]]:
-        """Return the pairs of a block by what they need."""
+        """Return for one block the pairs (sender, receiver) by the lead (ticks) that they need."""
         found: dict[int, set[tuple[int, int]]] = {}
         for at, sender, receiver, up, down in self.arrived:
             if at == block and {sender, receiver} <= advances.keys():

@@ -1,4 +1,4 @@
-"""Lead: how it follows what a room needs, and where it gives way."""
+"""The lead keeper: how the lead follows what a room needs, and where other rules limit it."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""Lead and shift while they change: what every change keeps, and which changes there can be."""
+"""Changes of lead and shift: which changes are possible, and that events keep their order during each."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -29,7 +29,10 @@ STEPS = st.lists(
 
 
 def played(steps: list[tuple[int, float | None, float | None, bool]], **policy: object) -> Room:
-    """Return a room after all that, having checked every change against the timing before it."""
+    """Return a room after these steps; check that each change keeps the timing of what is already judged.
+
+    A step is (seconds, need in s, schedule-ahead of notes in s, whether nobody plays).
+    """
     room = Room(**policy)
     for seconds, need_s, ahead_s, silent in steps:
         if ahead_s is not None:
@@ -113,7 +116,7 @@ def test_whatever_lead_and_shift_do_no_note_meets_its_group_too_early_or_its_fre
 
 
 def check_order(done: list[tuple[Stamped, Judged]]) -> None:
-    """Check the rule over a slot's events, in the order of their numbers."""
+    """Check that a slot's events, in the order of their numbers, keep the rules that dues must obey."""
     floor, latest_timed = 0, []
     by_timetag: dict[int, set[int]] = {}
     for event, judged in done:

@@ -1,4 +1,4 @@
-"""Shift: when it rises and comes down, and how the lead waits for it."""
+"""The shift: when it rises and falls, and how a rise of the lead waits for it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Ways: what a path takes by heartbeats and reports, and what an accident changes of it."""
+"""A member's path delays, measured by heartbeats and reports, and how little one accident changes them."""
 
 from collections.abc import Callable
 from random import Random
@@ -12,7 +12,7 @@ from tests.worlds.relay import EPOCH
 
 
 class Told:
-    """A member's ways, told to every second by heartbeats and a report."""
+    """A member's path delays, fed with heartbeats and with a report a second."""
 
     def __init__(self, *, beats_per_s: int = 40) -> None:
         self.ways = Ways()
@@ -28,7 +28,7 @@ class Told:
             self._report(slower_s, bound_s)
 
     def stall(self, seconds: float) -> None:
-        """The network stands still and then brings all at once."""
+        """Let the network stand still for some seconds and then deliver all heartbeats at once."""
         missed = round(seconds * self._beats_per_s)
         self.now += ticks(seconds)
         for late in range(missed, 0, -1):

@@ -1,4 +1,4 @@
-"""Headroom: how far ahead of their timetags notes are emitted."""
+"""Headroom: the time from a note's emission to its timetag."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def low_ms(headrooms: Headrooms) -> int:
 
 
 class Played:
-    """Headrooms of hosts that play 20 notes a second, each 0.48 s ahead."""
+    """The headroom of one or more hosts that each play 20 notes a second, usually 0.481 s ahead."""
 
     def __init__(self) -> None:
         self.headrooms = Headrooms()
@@ -85,7 +85,8 @@ class Played:
             self.at_s += 0.05
 
     def stall(self, seconds: float, *, hosts: int = 1) -> None:
-        """The hosts stand still and then emit all at once, late for some of it."""
+        """Let the hosts stand still for some seconds and then emit all missed notes at once, some of them
+        late."""
         since_s = self.at_s
         self.at_s += seconds
         for index in range(round(seconds * 20)):

@@ -1,4 +1,4 @@
-"""Recent: the last figures of something, and their quantiles."""
+"""Recent: a store of the latest figures that computes their quantiles."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Tuning: from what members' paths and events show to lead, horizon and words."""
+"""A room's tuning: lead, horizon and notices follow from measured paths and events."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def path(slot: int, *, up_s: float = 0.015, down_s: float = 0.015, **more: objec
 
 
 class Music:
-    """A room's tuning, and events through it."""
+    """A room's tuning, and members whose events pass through it."""
 
     def __init__(self, *paths: Path, **policy: object) -> None:
         self.tuning = RoomTuning(LeadPolicy(**policy))
@@ -37,7 +37,10 @@ class Music:
     def play(
         self, slow: Mapping[int, float], seconds_: int = 1, *, ahead_s: float = 0.5, per_s: int = 10
     ) -> None:
-        """Let everybody play so many notes a second. slow: what is added to a member's ways, by slot, s."""
+        """Let all members play `per_s` notes a second.
+
+        slow: slot -> extra delay (s) of that member's path, each way.
+        """
         for _ in range(seconds_):
             for _ in range(per_s):
                 for sender in self.paths:
@@ -141,7 +144,8 @@ def test_an_outage_of_one_member_changes_nothing_for_the_others() -> None:
 
 
 class Jitter(dict[int, float]):
-    """What a calm network adds to any member's way, drawn anew for each: 3 ms, now and then a repair."""
+    """Extra delays (s) on a calm network, drawn anew at each access: 3 ms of jitter, now and then a
+    repair."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -199,7 +203,10 @@ def test_an_hour_of_silence_changes_nothing_after_ten_minutes(safety: Safety, pl
 
 
 class Repairs(dict[int, float]):
-    """What a network adds that is steady but for a repair of 70 ms in one note of 600, on any of its ways."""
+    """Extra delays (s) on a steady network, drawn anew at each access.
+
+    One note in 600 meets a repair of 70 ms on some path.
+    """
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)

@@ -1,4 +1,4 @@
-"""Model of a bad network: what was asked for is what comes, and the same seed brings the same."""
+"""The model of a bad network does what it is told to, and does the same for the same seed."""
 
 import math
 from dataclasses import replace
@@ -271,7 +271,7 @@ def test_same_seed_same_decisions_bit_for_bit() -> None:
 
 
 def test_decisions_are_the_same_on_every_machine() -> None:
-    """Written down once: a change here means that recorded runs no longer replay."""
+    """A change of the recorded result means that earlier runs can't be repeated by their seeds."""
     made = decisions(EVERYTHING, 2000)
     fates = {fate: count(made, fate) for fate in Fate}
     assert (fates, round(sum(delays_s(made)), 9)) == PINNED

@@ -1,4 +1,4 @@
-"""Oracle of the model: what the best possible sender could have got, against one that really tries."""
+"""The model's oracle: the earliest possible arrival, compared with a sender that tries all the time."""
 
 import math
 from dataclasses import replace
@@ -16,7 +16,8 @@ WINDOW_S = 0.6
 
 
 def tried(way: Way, seed: int, at_s: float, until_s: float, step_s: float = STEP_S) -> float:
-    """Earliest arrival of one who sends every step from at_s on, by deciding each; inf for none."""
+    """Return the earliest arrival (s) for a sender that sends every step_s from at_s on; inf if none
+    arrives."""
     impairment = Impairment(replace(way, loss=0.0, fifo=False), seed=seed, name="x")
     steps = range(math.floor((until_s - at_s) / step_s) + 1)
     return min(

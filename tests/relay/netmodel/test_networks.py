@@ -1,4 +1,4 @@
-"""Named networks, and the words in which a leg is asked for."""
+"""Named networks, and the text form in which users describe a network."""
 
 import re
 from contextlib import suppress

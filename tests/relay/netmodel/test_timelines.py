@@ -1,4 +1,4 @@
-"""Time lines of a way: the same answer for an instant, whoever asks and whenever, and when it ends."""
+"""Time lines of a network's state: an instant has the same answer in whatever order one asks."""
 
 import math
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Channel: what the relay sends one member again, by which way, and how much at most."""
+"""A member's channel: which events the relay sends it again, by which transport, and how many at most."""
 
 from collections import Counter
 
@@ -17,12 +17,12 @@ from tests.worlds.relay import GROUP, FakeBridge, Jam
 
 
 def times(bridge: FakeBridge) -> dict[int, int]:
-    """How often each event came, by its number."""
+    """Return how often each event arrived at a bridge, by number."""
     return dict(Counter(frame.number for frame in bridge.frames if isinstance(frame, Judged)))
 
 
 def lose(bridge: FakeBridge, *numbers: int) -> None:
-    """Ask for events as if they had been lost."""
+    """Let a bridge ask for events again, as if they had been lost."""
     bridge.send(frames.Nack(tuple((number, number) for number in numbers)))
 
 

@@ -1,4 +1,4 @@
-"""The book of coherence: what one member got otherwise is named exactly, and nobody else is blamed."""
+"""The coherence ledger names exactly the events that one member got differently, and blames nobody else."""
 
 import hashlib
 
@@ -20,7 +20,7 @@ def digest_of(number: int) -> bytes:
 
 
 class Book:
-    """A ledger, and members that played what they were told, except where a test alters `rows`."""
+    """A coherence ledger, and members that play what they receive. A test alters `rows` to make a fault."""
 
     def __init__(self, members: tuple[int, ...] = (1, 2, 3), events: int = 5) -> None:
         self.ledger = CoherenceLedger(lambda event: f"#{event.number}", lambda slot: NAMES[slot])
@@ -29,7 +29,8 @@ class Book:
         self.last = 0
 
     def second(self, index: int, *, flags: Flag = Flag.NONE, start: int | None = None) -> dict[int, Row]:
-        """Let the second's events be judged; return what each member is to hand over."""
+        """Let the events of one second be judged. Return for each member (number, digest) of what it must
+        play."""
         start = self.last if start is None else start
         for step in range(self.events):
             self.last += 1
@@ -41,7 +42,7 @@ class Book:
     def report(
         self, index: int, rows: dict[int, Row], *, partial: tuple[int, ...] = (), **extra: object
     ) -> None:
-        """Let all report what they handed over in that second."""
+        """Let all members report the events that they played in one second."""
         for slot, row in rows.items():
             digest = hashlib.blake2b(b"".join(n.to_bytes(8) + d for n, d in row), digest_size=16).digest()
             report = Report(
@@ -54,7 +55,10 @@ class Book:
             self.ledger.report(slot, report, at(index + 3))
 
     def settle(self, index: int, rows: dict[int, Row], *, mute: tuple[int, ...] = ()) -> set[int]:
-        """Settle the second, giving the details that are asked for; return who was asked."""
+        """Compare one second and give the ledger the details it asks for; return the slots that were asked.
+
+        mute: slots that don't answer.
+        """
         asked: set[int] = set()
         for second, slots in self.ledger.settle(self.members, at(index + 3)):
             assert second == SECOND + index
@@ -69,7 +73,7 @@ class Book:
         return self.settle(index, rows)
 
     def blamed(self) -> dict[int, tuple[int, int, int, int]]:
-        """(missing, late, out of order, different) of those who have any."""
+        """Return (missing, late, out of order, different) by slot, for members with any such event."""
         found = {
             slot: (sums.missing, sums.late, sums.out_of_order, sums.different)
             for slot, sums in self.ledger.sums.items()
@@ -208,7 +212,7 @@ def test_a_member_that_joined_within_the_second_is_not_compared() -> None:
 
 
 def test_what_a_bridge_gave_up_is_counted_once_in_the_second_it_was_due_in() -> None:
-    """It reports a loss with the second that it reports next, which is another one."""
+    """A bridge reports a lost event together with another second than the one in which the event was due."""
     book = Book()
     rows = [book.second(0), book.second(1)]
     rows[1][2] = drop(rows[1][2])
@@ -289,7 +293,7 @@ def test_the_retimed_share_is_of_events_not_of_copies() -> None:
 
 
 def test_a_second_of_thousands_of_events_is_settled_without_delay() -> None:
-    """Once it took time in the square of the events."""
+    """This must not take time proportional to the square of the number of events."""
     book = Book(events=4000)
     rows = book.second(0)
     rows[2] = rows[2][1:]

@@ -1,4 +1,4 @@
-"""Heartbeat of a room: soon after the last event, quickly while something is pending, seldom in silence."""
+"""A room's heartbeats: soon after the last event, often while something is pending, seldom in silence."""
 
 from relay.room.heartbeat import BEAT_AFTER_EVENT, BEAT_PENDING, BEAT_QUIET, Heartbeat
 from relay.wire.timetag import ticks

@@ -1,4 +1,4 @@
-"""The judge: one due and one verdict for everyone, whatever the network does."""
+"""The judge gives each event one due and one verdict for all members, whatever the network does."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ KINDS = (Kind.TIMED, Kind.TIMED, Kind.TIMED, Kind.UNTIMED, Kind.UNTIMED, Kind.RE
 
 
 def event(seq: int, *, at: int = EPOCH, ahead_s: float | None = None, kind: Kind = Kind.UNTIMED) -> Stamped:
-    """An event emitted at `at`; with `ahead_s` a timed one."""
+    """Return an event emitted at `at` (ticks). With `ahead_s` it has a timetag that much later."""
     timetag = None if ahead_s is None else at + ticks(ahead_s)
     kind = kind if ahead_s is None else Kind.TIMED
     return Stamped(seq, at, timetag, kind, b"" if kind is Kind.RESET else NOTE)
@@ -33,7 +33,7 @@ def a_judge(timing: Timing = TIMING) -> Judge:
 
 @dataclass
 class Run:
-    """A judge fed with arrivals, woken when it asks for it, and everything that it said."""
+    """A judge, all that it has judged, and the watermarks that it announced."""
 
     judge: Judge
     judged: list[Judged]
@@ -48,7 +48,10 @@ class Arrival:
 
 
 def run(arrivals: list[Arrival], timing: Timing = TIMING, beat_every: int = 3) -> Run:
-    """Deliver in order of arrival; announce a watermark after every `beat_every` deliveries."""
+    """Give a judge the arrivals in order of time, and wake it when it asks; return what it judged.
+
+    beat_every: a watermark is announced after so many arrivals.
+    """
     judge = a_judge(timing)
     done = Run(judge, [], [])
 
@@ -70,8 +73,11 @@ def run(arrivals: list[Arrival], timing: Timing = TIMING, beat_every: int = 3) -
 
 @st.composite
 def streams(draw: st.DrawFn) -> dict[int, list[Stamped]]:
-    """What up to three Sonic Pis send: chords and runs, groups, frees, FX, timed 0.15 to 0.5 s ahead, a few
-    in the past or real-time, and now and then a bridge whose clock was set back a little."""
+    """Draw what up to three Sonic Pis send: chords, runs of notes, groups, frees and FX.
+
+    Most notes are 0.15 to 0.5 s ahead; a few are at or before their emission. Now and then a bridge's clock
+    steps back a little.
+    """
     slots: dict[int, list[Stamped]] = {}
     for slot in range(1, draw(st.integers(1, 3)) + 1):
         at = EPOCH + draw(st.integers(0, ticks(0.1)))
@@ -90,7 +96,7 @@ def streams(draw: st.DrawFn) -> dict[int, list[Stamped]]:
 
 
 def dues_by_the_rule(slots: dict[int, list[Stamped]], timing: Timing = TIMING) -> set[tuple[int, int, int]]:
-    """The rule once more, written down by itself, not taken from the code under test."""
+    """Return (slot, seq, due) of all events by the rule for dues, computed apart from the code under test."""
     dues = set()
     for slot, sent in slots.items():
         floor = 0
@@ -121,7 +127,7 @@ def deliver(
 
 @given(st.data(), streams())
 def test_order_is_independent_of_arrival(data: st.DataObject, slots: dict[int, list[Stamped]]) -> None:
-    """Any interleaving, reordering and duplication that re-times nothing gives the same dues."""
+    """Dues don't depend on interleaving, reordering and duplication, as long as nothing is re-timed."""
     arrivals = deliver(data.draw, slots, delay_s_max=0.1, lossy=False)
     done = run(arrivals)
     assert {(one.slot, one.seq, one.due) for one in done.judged} == dues_by_the_rule(slots)
@@ -160,7 +166,8 @@ def test_with_loss_and_lateness_only_counted_overtaken_events_are_out_of_their_s
 
 
 def inversions(judged: list[Judged]) -> list[tuple[Judged, Judged]]:
-    """Pairs (untimed, other) of one slot of which the one sent later comes first in the room's order."""
+    """Return pairs (untimed event, other event) of one slot in which the other was sent later but is due
+    earlier."""
     return [
         (first, later)
         for first in judged
@@ -220,7 +227,7 @@ def test_moved_and_retimed_are_flagged_and_counted_exactly(
 def test_a_loss_alone_retimes_nothing_that_came_in_time(
     data: st.DataObject, slots: dict[int, list[Stamped]]
 ) -> None:
-    """A gap is given up before waiting for it would move what follows."""
+    """The judge stops waiting for a lost event before that would delay the events behind it."""
     late_s = (LEAD - HORIZON - GAP_GUARD) / 2**32
     done = run(deliver(data.draw, slots, delay_s_max=late_s, lossy=True))
     in_time = [one for one in done.judged if Flag.OVERTAKEN not in one.flags]

@@ -1,4 +1,4 @@
-"""Judge: slot resets by the relay, and whose the numbers are when a member is back, or somebody new."""
+"""The judge when members go and return: slot resets by the relay, and who owns the numbers afterwards."""
 
 from relay.wire.sequence import FADE, FADE_REST, Flag, Kind, reset_over_at
 from relay.wire.timetag import ticks

@@ -1,4 +1,4 @@
-"""The judge in the scheme *timestamp*: base dues alone, and nothing waits."""
+"""The judge in the scheme "timestamp": each event is due at its base, and none waits for another."""
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ def a_judge() -> Judge:
 
 
 def judge_all(judge: Judge, arrivals: list[Arrival]) -> list[Judged]:
-    """Judge in order of arrival, beating and waking all the time."""
+    """Judge the arrivals in order of time; return the judged events. A watermark is announced before each."""
     judged: list[Judged] = []
     for arrival in sorted(arrivals, key=lambda arrival: arrival.at):
         judge.watermark(arrival.at)

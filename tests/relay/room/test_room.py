@@ -1,4 +1,4 @@
-"""Rooms: names, slots, the horizon, and events in words."""
+"""Rooms: names, slots, the horizon, and events described in words."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What never entered the sequence counts: at the relay, in the divergence, and in what its player is told."""
+"""Events that the relay refuses count: in its figures, in the divergence, and in a notice to their player."""
 
 import pytest
 
@@ -20,7 +20,7 @@ FEW = 20
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits that a test reaches soon."""
+    """Set the limits of events so low that a test reaches them soon."""
     monkeypatch.setattr(relay.room.channel, "EVENTS_BURST", FEW)
     monkeypatch.setattr(relay.room.channel, "EVENTS_PER_S", 1)
     monkeypatch.setattr(relay.room.channel, "STRUCTURE_BURST", FEW)

@@ -1,4 +1,4 @@
-"""What `jamrelay serve` prints: a line that others can join with, as it stands."""
+"""The text that `jamrelay serve` prints at its start: it contains a line with which others can join."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The event log: whole lines, nobody waits for the disk, and a disk that fails or hangs is told in words."""
+"""The event log: it writes whole lines, never delays the relay, and explains a full or hanging disk."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def numbers_in(path: Path) -> list[int]:
 
 
 def failure_of(log: EventLog, batch: int = 1) -> str:
-    """Write until that is refused; return why."""
+    """Write batches of verdicts until the log refuses one; return the error's text."""
     deadline_s = time.monotonic() + ENDS_S
     while time.monotonic() < deadline_s:
         try:

@@ -1,4 +1,4 @@
-"""Identity of a relay: made once, kept for good, never replaced unasked."""
+"""A relay's TLS identity: made at the first start, kept, and never replaced without being asked."""
 
 import hashlib
 import ssl

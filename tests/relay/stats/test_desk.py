@@ -1,4 +1,7 @@
-"""Statistics desk: whoever asks is answered, a few members a turn, and a room is gathered once a second."""
+"""The statistics desk: every question is answered, and a room's figures are gathered once a second at most.
+
+Only a few members' figures are gathered in one turn.
+"""
 
 from collections import Counter
 
@@ -17,7 +20,7 @@ ROOMS, MEMBERS = 3, 5
 
 @pytest.fixture
 def gathered(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many members of each room were gathered so far."""
+    """Count by room how often a member's figures are gathered; return the counter, which grows."""
     counts: Counter[str] = Counter()
     plain = gather._member_stats
 

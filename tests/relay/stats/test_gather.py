@@ -1,4 +1,4 @@
-"""Statistics: what anybody may ask a relay for, and what they hold."""
+"""The relay's statistics: what they contain, and what anybody may ask for."""
 
 import pytest
 

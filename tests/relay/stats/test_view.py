@@ -1,4 +1,4 @@
-"""How `jamrelay stats` looks: whole at 80 and at 120 columns, and honest in its headline."""
+"""The table of `jamrelay stats`: complete at 80 and at 120 columns, with an honest headline."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Socket behind a bad network, on real loopback. A time limit here is only how a hanging test fails."""
+"""A UDP socket behind an emulated bad network, on real loopback. Time limits only end a test that hangs."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ async def soon(awaitable: Awaitable[T]) -> T:
 
 @pytest.fixture
 def peer() -> Iterator[socket.socket]:
-    """The other end, unimpaired; the test reads it by hand."""
+    """Yield an ordinary UDP socket as the peer, which a test reads directly."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         sock.setblocking(False)
@@ -33,7 +33,7 @@ def peer() -> Iterator[socket.socket]:
 
 
 class Taken:
-    """What a socket handed over, and the wish for so many of it."""
+    """Collects the datagrams that a socket receives, and waits for a given number of them."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []

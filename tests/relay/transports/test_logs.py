@@ -1,4 +1,7 @@
-"""Logs: a flood is a line a minute and kind with a number, a session's story is whole, a full disk quiet."""
+"""Logs: one line a minute of each flooding kind, with a count; a session's story stays complete.
+
+A log that can't be written costs one line.
+"""
 
 import asyncio
 import contextlib
@@ -20,7 +23,7 @@ from tests.worlds.commands import ENDS_S, own_user, relay
 
 
 class Written:
-    """Loggers with a filter of their own, and what passed it; the clock is a number."""
+    """Captured log lines that have passed a OneAMinute filter. The filter's clock is the attribute now_s."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self.now_s = 100.0

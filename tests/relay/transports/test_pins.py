@@ -1,4 +1,4 @@
-"""Known relays: trusted on first use, recognised later, and loud when another takes their place."""
+"""Known relays: a relay's key is trusted at first use, recognised later, and another key causes an error."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What our commands print where it can't be shown or isn't taken: plain signs, one line, no traceback."""
+"""Our commands on a terminal without Unicode, a closed pipe or a full disk: short output, no traceback."""
 
 import subprocess
 import time

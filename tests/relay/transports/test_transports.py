@@ -1,6 +1,6 @@
-"""Control plane, and both planes on one port, on real loopback sockets.
+"""The TLS connection, alone and with UDP on the same port, on real loopback sockets.
 
-A time limit here is only how a hanging test fails.
+Time limits only end a test that hangs.
 """
 
 import asyncio
@@ -83,7 +83,10 @@ async def hang_up(stream: ControlStream) -> None:
 
 @asynccontextmanager
 async def other_service(greeting: bytes, context: ssl.SSLContext | None = None) -> AsyncIterator[Endpoint]:
-    """Run what is no relay, for one connection: it greets, listens to the end and says no more."""
+    """Run a server that is no relay, for one connection; yield its address.
+
+    It sends `greeting`, reads until the end, and sends nothing else.
+    """
     finished = asyncio.Event()
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Event plane on real loopback sockets. A time limit here is only how a hanging test fails."""
+"""The UDP socket for events, on real loopback sockets. Time limits only end a test that hangs."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Byte budget: three times the plain bytes and 24 kbit/s, and what comes first when it runs low."""
+"""The byte budget: three times the plain bytes and 24 kbit/s; repairs come before copies if it runs low."""
 
 from hypothesis import given
 from hypothesis import strategies as st

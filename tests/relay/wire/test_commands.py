@@ -1,4 +1,4 @@
-"""The command table: shipped with the package, whole, and typed."""
+"""The table of scsynth's commands: part of the installed package, complete, and with the right types."""
 
 import pytest
 

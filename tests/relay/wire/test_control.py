@@ -1,4 +1,4 @@
-"""Control messages: what is said over TLS, and that nothing out of bounds is taken for one."""
+"""Control messages, sent over TLS: their encoding, and that a value out of bounds is refused."""
 
 import json
 from contextlib import suppress
@@ -24,7 +24,7 @@ REPORT = {"type": "report", "second": 1, "whole": True, "events": 0, "digest": b
 
 
 def from_words(value: Any) -> Any:
-    """A vector's JSON, with its {"hex": ...} turned into bytes."""
+    """Return a test vector's JSON value with each {"hex": ...} replaced by its bytes."""
     if isinstance(value, dict):
         if value.keys() == {"hex"}:
             return bytes.fromhex(value["hex"])

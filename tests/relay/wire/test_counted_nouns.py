@@ -1,4 +1,4 @@
-"""What a bridge and a relay count beside the music reaches whoever asks for statistics."""
+"""Counts of a bridge and a relay that don't concern the music appear in the statistics, by name."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -22,14 +22,14 @@ from tests.worlds.relay import FakeBridge, Jam
 
 
 def told_by(bench: Bench, ann: FakeBridge, until_s: float) -> MemberStats:
-    """Let ann's bridge report up to then; return what the relay tells of her."""
+    """Let ann's bridge report up to second `until_s`; return her figures in the relay's statistics."""
     for report in bench.ledger.due_reports(instant(until_s), PathFigures()):
         ann.say(report)
     return ann.jam.hub.stats(None, ann.jam.now).rooms[0].members[0]
 
 
 def eventful(bench: Bench, player: Player) -> None:
-    """Let everything happen that a bridge counts by name."""
+    """Cause each event that a bridge counts by name."""
     playout = bench.playout
     load = encode("/b_allocRead", 3, "samples/no_such_file.flac", 0, 0)
     playout.judged(judged(1, 2.0, load, kind=Kind.RESOURCE), reading(1.0))

@@ -1,4 +1,4 @@
-"""Sealed datagrams: what opens, what doesn't, and that no forger can get between."""
+"""Sealed datagrams: which ones open, which don't, and that a forged one never does."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Endpoints: every form that people write, and the words for those they get wrong."""
+"""Endpoints (host and port): every form that people type is parsed, and a wrong one is explained."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Foundations: the newest message for every node and buffer, what was set on them since, within bounds."""
+"""A member's foundation: the newest message for each node and buffer, and the values set on them since."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Frames: what stands in a datagram, byte for byte, and that nothing else gets in."""
+"""Frames: their exact bytes in a datagram, and that anything else is refused."""
 
 import json
 from itertools import pairwise
@@ -56,7 +56,7 @@ FRAMES = st.one_of(
 
 
 def from_words(words: dict[str, Any]) -> frames.Frame:
-    """Build a frame from what a vector says it holds."""
+    """Return the frame that a test vector describes."""
     fields = {name: value for name, value in words.items() if name != "frame"}
     for name in ("payload", "ntp"):
         if name in fields:

@@ -1,4 +1,4 @@
-"""The guard: what may end scsynth is refused whatever way it comes; what Sonic Pi plays passes."""
+"""The guard refuses whatever may end scsynth, however it is sent, and accepts what Sonic Pi plays."""
 
 import json
 import math
@@ -37,7 +37,7 @@ def s_new(synthdef: str, node: int | float, *controls: Arg) -> bytes:
 
 
 def captured_in_traffic() -> list[Message]:
-    """Return what the recordings of whole sessions hold."""
+    """Return all messages to scsynth in the recorded sessions."""
     files = sorted((VECTORS / "traffic").glob("*.jsonl"))
     records = [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
     sent = [bytes.fromhex(record["hex"]) for record in records if record["dir"] == "to_scsynth"]
@@ -45,7 +45,7 @@ def captured_in_traffic() -> list[Message]:
 
 
 def refused(guard: Guard, payload: bytes, due: int = 0) -> str | None:
-    """Return the reason for which a guard refuses a message, None if it passes."""
+    """Return the reason for which a guard refuses a message, or None if it accepts it. due: ticks."""
     try:
         guard.check(Meaning(payload), due)
     except Refused as error:
@@ -245,7 +245,10 @@ def test_all_that_sonic_pi_was_recorded_sending_passes() -> None:
 
 @dataclass(frozen=True)
 class Deed:
-    """One event: what, of which id, with which room or in which group; `due` in ticks."""
+    """One event that makes, sets or frees something.
+
+    value: what the control `room` is set to, or the group that gets the new node. due: ticks.
+    """
 
     what: str
     node: int
@@ -274,7 +277,7 @@ DEEDS = st.one_of(
 
 
 def rooms_of_gverbs(deeds: list[Deed]) -> list[float]:
-    """Run deeds as scsynth does, by due and then in order; return every room that a gverb was set to."""
+    """Execute deeds as scsynth does, by their dues; return each `room` to which a gverb was set."""
     kind, parent, rooms = {0: "group"}, {0: -1}, []
 
     def within(node: int, group: int) -> bool:

@@ -1,4 +1,4 @@
-"""Loss meter: what counts as lost, and from when copies are worth their bytes."""
+"""The loss meter: which events count as lost, and when a path counts as lossy."""
 
 from relay.wire.loss import ASKED_MIN, KNOWN_FROM, LOSSY_FROM, MEMORY, STEP_S, WINDOW_STEPS, LossMeter
 from tests.worlds import carried

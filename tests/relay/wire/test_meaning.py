@@ -1,4 +1,4 @@
-"""Meaning: what a message is, creates, names, needs; in the sender's own numbers."""
+"""The meaning of a message: its kind, and the nodes and buffers that it makes, names or needs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Observers: one that fails is off, said once, and never felt by whoever calls it."""
+"""Observers (such as the event log): one that fails is switched off and reported once; its caller goes on."""
 
 import asyncio
 import logging

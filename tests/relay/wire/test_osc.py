@@ -1,4 +1,4 @@
-"""The validating walk: what it accepts python-osc reads the same, and what hangs scsynth it refuses."""
+"""The validating OSC walk: it reads what python-osc reads, and refuses what hangs scsynth."""
 
 import json
 import math

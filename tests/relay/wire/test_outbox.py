@@ -1,4 +1,4 @@
-"""Outbox: what is sent twice and when, what needn't be, and what it may cost."""
+"""The outbox: which events are sent again, when, and how many bytes that may cost."""
 
 from collections.abc import Iterable
 from random import Random
@@ -31,7 +31,7 @@ def event(number: int) -> bytes:
 
 
 class Sender:
-    """An outbox over a list of events, and when each left."""
+    """An outbox over a list of events, with a log of when each event was sent."""
 
     def __init__(self, *, rtt_s: float = 0.1) -> None:
         self.kept: dict[int, bytes] = {}
@@ -59,12 +59,12 @@ class Sender:
                     self.log.append((at_s, frame.number))
 
     def run(self, until_s: float) -> None:
-        """Flush whenever the outbox wants to be woken."""
+        """Flush the outbox at each of its wake-ups until second `until_s`."""
         while (at_s := self.outbox.next_wakeup_s()) is not None and at_s <= until_s:
             self.flush(at_s)
 
     def make_lossy(self) -> None:
-        """Send and miss two events long ago."""
+        """Make the outbox lossy: two events are sent and reported lost, long before the test begins."""
         for number in (1, 2):
             self.put(number, 0.0)
         self.flush(0.0)

@@ -1,4 +1,4 @@
-"""PROTOCOL.md says what the code does, as far as a test can read it."""
+"""PROTOCOL.md agrees with the code: message names, fields, lengths and numbers."""
 
 import re
 

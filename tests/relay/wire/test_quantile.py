@@ -1,4 +1,4 @@
-"""Quantiles: nearest rank, one definition for all."""
+"""Quantiles by nearest rank: one definition, which product and laboratory share."""
 
 import ast
 

@@ -1,4 +1,4 @@
-"""The table of ranges: shipped with the package, whole, and no narrower than it must be."""
+"""The table of control ranges: part of the installed package, complete, and no narrower than needed."""
 
 import json
 from importlib import resources

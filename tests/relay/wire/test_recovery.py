@@ -1,4 +1,4 @@
-"""Loss recovery: nothing is delivered twice, nothing waits for ever, nothing is asked for in vain."""
+"""Loss recovery: no event is delivered twice or waits for ever, and no request is useless."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The rule and the order, as functions of the stamped and the judged event."""
+"""The rule for dues and the room's order, as functions of stamped and judged events."""
 
 import pytest
 from hypothesis import given

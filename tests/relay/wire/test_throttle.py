@@ -1,4 +1,4 @@
-"""Throttle: one line a minute and kind, and the number of the others told once, in time and complete."""
+"""The throttle of log lines: one line a minute of each kind; the others are counted and reported once."""
 
 from hypothesis import given
 from hypothesis import strategies as st

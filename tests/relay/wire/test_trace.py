@@ -1,4 +1,4 @@
-"""Recorded path: its text form, there and back, and what replaying it gives."""
+"""A recorded path: its text form, and a network that repeats it."""
 
 import json
 import math
@@ -127,7 +127,7 @@ def test_a_delay_below_zero_is_replayed_as_none() -> None:
 
 
 def recorded(n: int, every_s: float) -> tuple[Sample, ...]:
-    """What a probe would have seen of a Wi-Fi: one datagram every 20 ms for minutes."""
+    """Return what a probe would have recorded on a hotel's Wi-Fi: n datagrams, one every `every_s`."""
     way = Way(
         delay_ms=12.0,
         jitter=Jitter(JitterKind.LOGNORMAL, 6.0, 20.0),

@@ -1,4 +1,4 @@
-"""Table of accidents: what a network that stood still does to lead and shift, over whole virtual jams."""
+"""The table of accidents: what lead and shift do in whole virtual jams when a network stands still once."""
 
 import pytest
 from laboratory.tables import accidents

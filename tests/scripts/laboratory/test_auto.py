@@ -1,4 +1,4 @@
-"""What the study says of a lead that tunes itself follows from pairs that differ in nothing else."""
+"""The study compares self-tuned leads only with fixed leads at points that differ in nothing else."""
 
 import msgspec
 from laboratory.runs.rows import Row

@@ -1,4 +1,4 @@
-"""The clock run's report: what is inside a bound, and what breaks the verdict."""
+"""The report of the clock run: which errors lie within their bound, and which make the verdict fail."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,10 @@ SETTING = ClockSetting("x", "Queues", "delay=40", {"anna": 50.0}, 1.0, 660.0, 60
 def found(
     errors_us: list[float], bounds: Sequence[tuple[float, float]] = ((0.0, 1_000.0),), lock_s: float = 0.4
 ) -> Found:
-    """One member's errors, one a second from second 1 on. bounds: (second, us)."""
+    """Return the findings of one member with one error (µs) a second, from second 1 on.
+
+    bounds: (second, error bound in µs that the clock stated then). lock_s: when the clock was first set.
+    """
     return Found(
         SETTING, "abc",
         [Error("anna", at_s * S, us) for at_s, us in enumerate(errors_us, 1)],

@@ -1,4 +1,4 @@
-"""The envelope: its trials are what they say, and a verdict needs every event."""
+"""The envelope study: its trials are the planned networks, and a verdict needs all of their events."""
 
 from dataclasses import replace
 from pathlib import Path

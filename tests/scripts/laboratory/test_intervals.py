@@ -1,4 +1,4 @@
-"""Intervals against values from the literature and from tables, and how they behave at the ends."""
+"""Confidence intervals, compared with published examples and tables, and at the ends of their range."""
 
 import math
 from random import Random

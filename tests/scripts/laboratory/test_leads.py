@@ -1,4 +1,4 @@
-"""Lead table: a lead that tunes itself, over whole virtual jams."""
+"""The table of leads: a lead that tunes itself in whole virtual jams, beside the least that would have done."""
 
 import pytest
 from laboratory.tables import accidents

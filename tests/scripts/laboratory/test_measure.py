@@ -1,4 +1,4 @@
-"""The measurement of real runs, tried on synthetic recordings with one fault each."""
+"""The measurement of real runs, tested with synthetic recordings that have one fault each."""
 
 import json
 import struct
@@ -27,7 +27,10 @@ RELEASE_MS = 69.0
 
 @dataclass
 class Note:
-    """One note of a synthetic run; change what shall go wrong. handed: member -> (arrival, timetag) in ms."""
+    """One note of a synthetic run. A test changes it to make a fault.
+
+    handed: member -> (when it came, its timetag), in ms.
+    """
 
     origin: str
     node: int
@@ -38,7 +41,7 @@ class Note:
     judged_payload: bytes | None = None
     handed: dict[str, tuple[float, float]] = field(default_factory=dict)
     bent: frozenset[str] = frozenset()
-    """Members that get other bytes."""
+    """Members whose scsynth is handed other bytes."""
     twice: frozenset[str] = frozenset()
 
     def raw(self, base: int = 0, pitch: float = 60.0) -> bytes:
@@ -46,7 +49,7 @@ class Note:
 
 
 def session() -> list[Note]:
-    """A run without fault: everybody is handed everything 69 ms before it is due."""
+    """Return a run without faults. Every member is handed each note 69 ms before its due."""
     notes = []
     for index in range(PER_MEMBER):
         for turn, origin in enumerate(NAMES):
@@ -123,14 +126,14 @@ COUNTED = (
 
 
 def faults(notes: list[Note], lead_ms: float = LEAD_MS) -> dict[str, float]:
-    """Return the counts that aren't 0."""
+    """Return the counts that aren't 0, by name."""
     found = measure.figures(observed(notes, lead_ms))
     assert found["events"] == len(notes)
     return {name: value for name in COUNTED if (value := found[name])}
 
 
 def retimed(note: Note, by_ms: float, *holders: str) -> None:
-    """Let the relay move it, and these members play it when the relay says."""
+    """Make the relay move a note by by_ms. The members in `holders` play it at its new due."""
     note.flags = frozenset({"RETIMED", "MOVED"})
     note.due_ms += by_ms
     for name in holders:
@@ -239,7 +242,7 @@ def test_a_retimed_event_that_all_play_a_hair_later_is_no_divergence() -> None:
 
 
 def test_a_late_event_alone_is_not_out_of_order() -> None:
-    """scsynth's order is by timetag: a straggler with its own timetag stands where it belongs."""
+    """An event may be late and still in order: scsynth orders events by timetag, however late they come."""
     notes = session()
     notes[10].handed["carla"] = (notes[10].due_ms + 200, notes[10].due_ms)
     assert faults(notes) == {"divergent": 1, "late": 1, "bad": 1}

@@ -1,4 +1,4 @@
-"""What can't run is named: tests that need netlab in the last line of a run; netlab itself says why."""
+"""netlab tests that can't run are named in the last line of a test run; netlab itself says why it can't."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Netlab's reports and logs: what they say of made-up decisions; no namespaces."""
+"""netlab's reports and logs, tested with made-up decisions of the emulator and without namespaces."""
 
 import math
 from pathlib import Path
@@ -40,7 +40,10 @@ def header(legs: dict[str, Leg], seed: int = 1) -> Header:
 def log_bytes(
     legs: dict[str, Leg], count: int, *, seed: int = 1, gap_s: float = 0.01, late_s: float = LATE_S
 ) -> bytes:
-    """A log as the emulator would have written it, had it been late_s late with everything."""
+    """Return the log of an emulator that passes on every datagram `late_s` later than decided.
+
+    count: datagrams for each way. gap_s: time between two of them.
+    """
     rows = []
     for number, (name, leg) in enumerate(legs.items()):
         for way_number, (way_name, way) in enumerate(zip(WAYS, (leg.up, leg.down), strict=True)):
@@ -156,7 +159,8 @@ def test_interval_holds_what_was_asked_in_99_of_100_samples() -> None:
 
 @pytest.mark.slow
 def test_bursts_are_worth_as_many_trials_as_their_share_varies() -> None:
-    """The spread of the share over many seeds is what the equivalent number of trials says."""
+    """The number of independent trials that stands for bursts predicts how their share varies between
+    seeds."""
     bursts = Bursts(share=0.1, mean_s=0.05)
     at_s = np.arange(2_000) * 0.01
     got = []

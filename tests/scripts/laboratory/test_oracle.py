@@ -1,4 +1,7 @@
-"""The oracle: what no sender could have delivered in time, counted by hand and against senders that try."""
+"""The oracle: which events no sender could have delivered in time.
+
+Compared with cases counted by hand, and with senders that send all the time.
+"""
 
 from laboratory.runs.oracle import NEEDED_S, Emission, Oracle, base_due_s, unavoidable, way_name
 
@@ -91,7 +94,10 @@ def test_order_of_the_questions_does_not_matter() -> None:
 
 
 def tried(emission: Emission, step_s: float) -> bool:
-    """Send every step_s up, and what comes at the relay down, through the model itself; in time at last?"""
+    """Return whether an event gets to ben in time if anna and then the relay repeat it every step_s.
+
+    Each repeat passes the network model.
+    """
     up, down = (
         Impairment(BURSTY.up, seed=7, name=way_name(*way)) for way in (("anna", "up"), ("ben", "down"))
     )

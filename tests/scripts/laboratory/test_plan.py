@@ -1,4 +1,4 @@
-"""The study's plan: every point once, readable networks, within its budget."""
+"""The study's plan: no point twice, networks that can be parsed, and a duration within the budget."""
 
 from dataclasses import replace
 from itertools import chain

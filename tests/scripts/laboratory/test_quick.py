@@ -1,4 +1,4 @@
-"""The whole pipeline of the study, small: runs, rows, figures, text."""
+"""The study's whole pipeline on a small scale: it runs, and writes rows, figures and text."""
 
 import subprocess
 import sys

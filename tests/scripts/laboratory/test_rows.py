@@ -1,4 +1,4 @@
-"""Rows survive being written, killed, continued; and a campaign survives its runs."""
+"""Files of result rows: they can be written, cut off, continued and read again without a loss."""
 
 import csv
 import os

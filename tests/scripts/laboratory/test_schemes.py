@@ -1,4 +1,4 @@
-"""What the study says of the two schemes follows from pairs of points that differ in nothing else."""
+"""The study compares the two schemes only at pairs of points that differ in nothing else."""
 
 from pathlib import Path
 

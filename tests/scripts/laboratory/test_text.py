@@ -1,4 +1,4 @@
-"""The study's text says what the rows say, and that what has no rows wasn't measured."""
+"""The study's text agrees with its rows, and says so where nothing was measured."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The generator: a fixed schedule by seed and member, valid OSC, notes that can be told apart."""
+"""The generator of notes: its schedule depends on seed and member alone; its notes are valid and distinct."""
 
 from laboratory.runs.generator import boot, node_of, schedule
 

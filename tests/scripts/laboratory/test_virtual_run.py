@@ -1,4 +1,5 @@
-"""Virtual runs: rows that repeat, and that say what chance and physics demand."""
+"""Virtual runs: the same seed gives the same row, and rows agree with what probability and physics
+predict."""
 
 from dataclasses import replace
 from math import sqrt
@@ -24,7 +25,7 @@ TROUBLE = "delay=30,jitter=5,loss=3%,bursts=2%,reorder=5%,duplicate=5%"
 
 
 def point(network: str, **what: object) -> Point:
-    """Return a short point of three members."""
+    """Return a point of the study with a run of 4 s. what: fields that differ from the usual."""
     standard = {"where": "virtual", "seconds": 4.0, "events_per_s": 20.0}
     return Point("p", "s", 0.0, network=network, **{**standard, **what})
 

@@ -1,4 +1,4 @@
-"""A jam by timestamps in virtual time: the same as a judged one while nothing is late, and where it isn't."""
+"""Virtual jams in the scheme "timestamp", compared with judged ones, while nothing is late and otherwise."""
 
 from dataclasses import replace
 
@@ -15,12 +15,12 @@ from relay.wire.sequence import Scheme
 pytestmark = pytest.mark.computes
 
 SPIKE_S = 0.430
-"""On top of 15 ms: 500 ms after it was played, an event has 55 ms left from the relay on."""
+"""Extra delay (s) on the way up. An event sent 500 ms ahead then reaches the relay 55 ms before its due."""
 NETWORK = "delay=15 | carla=delay=60"
 
 
 def with_a_spike_on_the_way_up(scheme: Scheme) -> list[TalliedNote]:
-    """Return what became of the events that anna played while her way up took SPIKE_S longer."""
+    """Play a jam in which anna's uplink is slower by SPIKE_S for a while; return her events of that time."""
     legs = legs_of(Point("p", "s", 0, "virtual", NETWORK))
     stage = VirtualStage(legs, seed=4, lead_ms=200.0, scheme=scheme)
     start_s = stage.warm_up()

@@ -1,4 +1,4 @@
-"""Spread over time: what drifts apart is kept together, and it is said minute by minute."""
+"""How far members' notes drift apart over an hour: they are kept together, and it is reported by minute."""
 
 import statistics
 
@@ -61,5 +61,5 @@ def test_minutes_count_from_the_music_and_take_the_median_error_of_each_member()
 
 
 def event(at_s: float) -> TalliedNote:
-    """Return an event that one member misses."""
+    """Return an event, emitted at `at_s`, that is missing at one member."""
     return TalliedNote("anna", round(at_s * 1e9), 0, 0, None, {}, ("ben",), (), (), ())

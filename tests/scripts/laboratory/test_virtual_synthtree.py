@@ -1,4 +1,4 @@
-"""The model of scsynth's tree, against what genuine scsynth does, and what it makes of time."""
+"""The model of scsynth's node tree, compared with a genuine scsynth; and the times at which it executes."""
 
 import struct
 import subprocess
@@ -72,7 +72,7 @@ def modelled(script: list[tuple[Arg, ...]]) -> str:
 
 
 def genuine(script: list[tuple[Arg, ...]], folder: Path) -> str:
-    """Return the tree that scsynth dumps when it renders a score of these messages."""
+    """Return the tree of groups that a genuine scsynth dumps after executing these messages."""
     score = [*((0.0, encode(str(address), *args)) for address, *args in script)]
     score += [(0.1, encode("/g_dumpTree", 0, 0)), (0.2, encode("/c_set", 0, 0.0))]
     packets = [bundle(ticks(at_s), message) for at_s, message in score]
@@ -117,7 +117,10 @@ def test_genuine_scsynth_does_what_the_model_says_of_random_messages(seed: int, 
 
 
 def random_script(dice: Random) -> list[tuple[Arg, ...]]:
-    """Messages about few groups, many of which aren't there; none is moved into what it holds."""
+    """Return random messages about a few groups, many of which don't exist.
+
+    No message moves a group into a group that it contains.
+    """
     script: list[tuple[Arg, ...]] = [GROUPS]
     for _ in range(40):
         many = range(dice.randint(1, 3))

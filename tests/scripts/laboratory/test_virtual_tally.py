@@ -1,4 +1,4 @@
-"""The tally: it believes what scsynth was handed, not what a bridge reports."""
+"""The tally of a virtual run: it counts by what scsynth was handed, not by what a bridge reports."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ Change = Callable[[list[Handed]], None]
 
 @pytest.fixture(scope="module")
 def stage() -> VirtualStage:
-    """Three members over a good network, two seconds measured, all well."""
+    """Return a run of three members over a good network: two seconds of notes, and nothing wrong."""
     made = VirtualStage(
         legs_of(Point("p", "s", 0.0, "virtual", "delay=5", members=3)), seed=7, lead_ms=LEAD_MS
     )
@@ -28,7 +28,10 @@ def stage() -> VirtualStage:
 
 
 def tally(stage: VirtualStage, change: Change, name: str = "ben") -> list[TalliedNote]:
-    """Return the events as if a member's scsynth had been handed something else."""
+    """Return the tallied events as if a member's scsynth had been handed something else.
+
+    change: alters the list of what was handed; the alteration is undone afterwards.
+    """
     member = next(member for member in stage.members if member.name == name)
     genuine = list(member.handed)
     try:
@@ -39,7 +42,7 @@ def tally(stage: VirtualStage, change: Change, name: str = "ben") -> list[Tallie
 
 
 def place(stage: VirtualStage, handed: list[Handed], origin: str, nth: int = 3) -> int:
-    """Return where in `handed` the nth measured note of a member is."""
+    """Return the index in `handed` of the nth measured note (from 0) that `origin` played."""
     slot = next(member.memory.slot for member in stage.members if member.name == origin)
     notes = [note for note in stage.notes if note.measured and note.origin == origin]
     node = ((slot or 0) << 26 | notes[nth].emission.node).to_bytes(4)

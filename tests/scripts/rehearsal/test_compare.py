@@ -1,4 +1,4 @@
-"""The proof of sameness, tried on synthetic recordings with one fault each."""
+"""The comparison of recordings that proves a jam coherent, tested with synthetic ones that have one fault."""
 
 import json
 import struct
@@ -49,7 +49,10 @@ def note(number: int, slot: int = 1) -> bytes:
 
 
 def session() -> list[Line]:
-    """A jam of two slots: two notes share each timetag, each 200 ms early; and one buffer load."""
+    """Return a recording of notes by two slots and one buffer load.
+
+    Each timetag has two notes. Each note is handed over 200 ms before its timetag.
+    """
     lines: list[Line] = [(START_NS, None, osc("/b_allocRead", 4096 + 3, "/usr/samples/bd_haus.flac", 0, 0))]
     for number in range(EVENTS):
         due_ns = START_NS + number // 2 * 2 * STEP_NS

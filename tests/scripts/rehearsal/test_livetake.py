@@ -1,4 +1,4 @@
-"""Live takes: levels of stretches by wall time, and nothing is told of what isn't there."""
+"""Live takes of a sound card: the level between two instants, or an error if more than 1 % is lost."""
 
 import struct
 from pathlib import Path
@@ -17,7 +17,10 @@ def block_ns(number: int) -> int:
 
 
 def take(path: Path, amplitudes: list[float | None], first_frame: int = 2**32 - 512) -> LiveTake:
-    """Write a take of blocks of one amplitude each (None: JACK asked, nobody was there)."""
+    """Write and open a take in which each block has one amplitude.
+
+    None: the block was lost. first_frame: JACK's frame counter at the start; it wraps at 2**32.
+    """
     with path.open("wb") as file:
         file.write(HEADER.pack(MAGIC, RATE, FRAMES))
         for number, amplitude in enumerate(amplitudes):

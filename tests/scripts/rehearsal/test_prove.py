@@ -1,4 +1,4 @@
-"""The proof against the relay's log, tried on synthetic recordings and logs with one fault each."""
+"""The proof against the relay's log, tested with synthetic recordings and logs that have one fault each."""
 
 import json
 import struct
@@ -44,19 +44,19 @@ def node(slot: int, own: int) -> int:
 
 
 def note(own: int, amp: float = 0.5) -> bytes:
-    """A sample player as Sonic Pi sends it: its own numbers, and no out_bus."""
+    """Return a note for a sample player as Sonic Pi sends it: with its own ids and without out_bus."""
     return osc("/s_new", "sonic-pi-mono_player", own, 1, 4, "buf", 3.0, "amp", amp)
 
 
 def played_note(slot: int, own: int, amp: float = 0.5, **other: float) -> bytes:
-    """The same as scsynth must get it: in the slot's numbers, the default of out_bus made explicit."""
+    """Return the note of `note` as scsynth must get it: with the slot's ids and an explicit out_bus."""
     values = {"buf": slot * 4096 + 3.0, "amp": amp, "out_bus": 128.0 + 1120 * slot, **other}
     pairs = [item for pair in values.items() for item in pair]
     return osc("/s_new", "sonic-pi-mono_player", node(slot, own), 1, node(slot, 4), *pairs)
 
 
 def log() -> list[LoggedEvent]:
-    """Boots of both slots, a load, then notes of both in turn; the notes of a pair are due together."""
+    """Return a log: boot and buffer load of two slots, then notes in turn, two with each due."""
     events: list[LoggedEvent] = []
     seqs = {1: 0, 2: 0}
 
@@ -84,7 +84,7 @@ def host_lines(slots: Sequence[int] = (1, 2)) -> list[Line]:
 
 
 def played(event: LoggedEvent) -> Line:
-    """The line that a member's recording must have of a logged event."""
+    """Return the line that a recording must have for a logged event."""
     slot = event.slot
     due_ns = START_NS + round((event.due - at(0)) * 1e9 / 2**32)
     if event.kind == RESET:
@@ -246,7 +246,7 @@ def test_the_silence_that_the_relay_puts_upon_a_member_is_not_its_own_to_play() 
 
 
 def late_joiner() -> list[Line]:
-    """What slot 2 gets if it came after the whole boot of slot 1: its group and its load, bare; no reset."""
+    """Return the recording of slot 2 if it joined after slot 1's boot: slot 1's group and load come bare."""
     boot = [played(event) for event in log()[1:3]]
     return [*host_lines(), *((None, raw) for _, raw in boot), *map(played, log()[3:])]
 

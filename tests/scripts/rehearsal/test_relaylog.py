@@ -1,4 +1,4 @@
-"""The relay's log as the proof reads it: whole, by number and room, or not at all."""
+"""The relay's log as the proof reads it: by number and room, and refused if a line is missing or bad."""
 
 import json
 from dataclasses import asdict, replace

@@ -1,4 +1,4 @@
-"""Snippets: in how many seconds Sonic Pi fell behind, going by what it warns of."""
+"""In how many seconds Sonic Pi's threads were late, counted from its warnings."""
 
 import pytest
 from rehearsal.tryout.run_messages import seconds_behind

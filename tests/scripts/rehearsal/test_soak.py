@@ -1,4 +1,4 @@
-"""The soak's bookkeeping: which late events met a moment in which the whole machine stood still."""
+"""The soak run's bookkeeping: which late events were due while the whole machine stood still."""
 
 from pathlib import Path
 

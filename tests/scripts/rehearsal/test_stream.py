@@ -1,4 +1,4 @@
-"""Pairing what Sonic Pi sent with what scsynth was handed, tried on synthetic streams with one fault each."""
+"""Pairing of Sonic Pi's messages with those that scsynth got, tested with synthetic faulty streams."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Trials of programs: what differs between plain Sonic Pi and a jam, on made-up notes and streams."""
+"""Trials of programs: differences between plain Sonic Pi and a jam, on made-up notes and streams."""
 
 from collections import Counter
 from dataclasses import replace
