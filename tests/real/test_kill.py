@@ -41,8 +41,8 @@ pytestmark = pytest.mark.real
 
 ANNA, BOB, CLEO = "anna", "bob", "cleo"
 SYNTHS = {ANNA: "saw", BOB: "tri", CLEO: "pulse"}
-"""Light synths, so that this machine's speed isn't what is tested. The code begins with a rest, since the first
-message of a run comes 40 to 90 ms late when three Sonic Pis start at once."""
+"""The members' synths, light ones, so that this machine's speed isn't tested. The code begins with a rest,
+since a run's first message comes 40 to 90 ms late when three Sonic Pis start at once."""
 CODE = """
 use_random_seed 7
 sleep 0.5

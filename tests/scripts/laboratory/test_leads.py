@@ -1,4 +1,4 @@
-"""The table of leads: a lead that tunes itself in whole virtual jams, beside the least that would have done."""
+"""The table of leads: in whole virtual jams the self-tuned lead beside the least that would have done."""
 
 import pytest
 from laboratory.tables import accidents
