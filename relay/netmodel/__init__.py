@@ -1,1 +1,1 @@
-"""Models of bad networks: they decide which datagrams are lost or late."""
+"""Models of bad networks: they decide which datagrams are lost, delayed or duplicated."""

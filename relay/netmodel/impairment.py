@@ -1,15 +1,15 @@
-"""Model of a bad network: decides the fate of each datagram in one direction, by seed, index and time.
+"""Model of a bad network: decides about each datagram in one direction whether and when it arrives.
 
 Pure. Times are seconds since the emulation's start, sizes are bytes of the IP datagram. Every effect (loss,
-jitter, bursts and so on) has random numbers of its own, made from (seed, name, effect). So adding loss leaves
-the jitter as it was, and the n-th datagram meets the same random numbers whatever happened to those before
-it. Outages, bloats, bursts, spikes, held jitter and traces depend only on the instant at which a datagram
-enters (relay/netmodel/timelines.py). From them one can therefore compute the best result that any sender
-could have had (`best_arrival_s`).
+jitter, bursts and so on) has random numbers of its own, made from (seed, name, effect). So adding loss
+doesn't change the jitter. The n-th datagram always meets the same random numbers, whatever happened to those
+before it. Outages, bloats, bursts, spikes, held jitter and traces depend only on the instant at which a
+datagram enters (relay/netmodel/timelines.py). So the best result that any sender could have had can be
+computed from them (`best_arrival_s`).
 
 A datagram passes these stages: outage; the queue before the slowest part of the path; bursts and loss (a
 datagram lost there has still used its share of the rate); delay and jitter. A spike blocks the slowest part
-of the path. The datagrams that waited then leave one after the other if there is a rate, or together if not.
+of the path. After it, the datagrams that waited leave one after the other if there is a rate, else together.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from relay.wire.errors import LocalError
 from relay.wire.trace import TraceWay
 
 DUPLICATE_AFTER_S = 0.003
-"""How long after a duplicated datagram (s) its copy arrives. The copy stands for a retry of a lower layer
+"""How long after a duplicated datagram its copy arrives, s. The copy stands for a retry of a lower layer
 (assumption)."""
 
 NORMAL_CUT = 4.0
@@ -48,12 +48,13 @@ PARETO_SHAPE = 3.0
 """Shape of PARETO jitter, the one that netem uses (iproute2, netem/pareto.c)."""
 
 TAIL_CUT = 50.0
-"""Jitter of other kinds is cut at this many times its mean. That cuts one draw in 17,000 of PARETO, and
-practically none of the others."""
+"""Jitter of all kinds but NORMAL is cut at this many times its mean. That concerns one draw in 17,000 of
+PARETO, and practically none of the others."""
 
 
 class JitterKind(Enum):
-    """Distribution of the jitter. NORMAL is symmetric around the delay; the others only add to it."""
+    """Distribution of the jitter. NORMAL lies symmetrically around the delay. The others only add to the
+    delay."""
 
     NORMAL = "normal"
     LOGNORMAL = "lognormal"
@@ -68,9 +69,10 @@ class Jitter:
 
     kind: JitterKind
     scale_ms: float
-    """For NORMAL the standard deviation, ms. For the others the mean of the added delay, ms."""
+    """For NORMAL its standard deviation, ms. For the other kinds the mean of the added delay, ms."""
     hold_ms: float = 0.0
-    """How long one draw holds for all datagrams, ms. 0: every datagram has a draw of its own."""
+    """How long one random value holds for all datagrams, ms. If 0, each datagram has a random value of its
+    own."""
 
     def __post_init__(self) -> None:
         _require(_at_least_0(self.scale_ms), "jitter", self.scale_ms, "at least 0 ms")
@@ -79,14 +81,15 @@ class Jitter:
 
 @dataclass(frozen=True, slots=True)
 class Spikes:
-    """Sudden blockades of the path, each of height_ms. Datagrams that enter meanwhile go on at its end.
+    """Sudden blockades of the path, each of height_ms. Datagrams that enter during a blockade go on at its
+    end.
 
     So the delay jumps by height_ms and then falls by 1 ms in each ms. Observed on Wi-Fi: C. Huitema, "The
     weird case of the wifi latency spikes", 2023.
     """
 
     every_s: float
-    """Mean time (s) from the start of one spike to that of the next. The times are exponentially
+    """Mean time from the start of one spike to the start of the next, s. The times are exponentially
     distributed."""
     height_ms: float
 
@@ -97,11 +100,11 @@ class Spikes:
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """Bad periods, in which everything is lost, alternate with good ones. The lengths of both are
+    """Bad periods, in which every datagram is lost, alternate with good periods. The lengths of both are
     exponentially distributed (the Gilbert-Elliott model in continuous time)."""
 
     share: float
-    """Share of the time that is bad; 0 <= share < 1. It is also the share lost of evenly sent datagrams."""
+    """Share of the time that is bad; 0 <= share < 1. The same share of evenly sent datagrams is lost."""
     mean_s: float = 0.080
     """Mean length of the bad periods, s. 80 ms is an assumption."""
 
@@ -112,7 +115,7 @@ class Bursts:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The network in one direction of a leg. Raises LocalError for values that no network could have."""
+    """The network in one direction of a leg. Raises LocalError for values that no network can have."""
 
     delay_ms: float = 0.0
     jitter: Jitter | None = None
@@ -125,20 +128,19 @@ class Way:
     reorder_ms: float = 12.0
     rate_kbps: float | None = None
     queue_ms: float = 200.0
-    """Longest wait (ms) in the queue that a rate_kbps causes. A datagram that would wait longer is
-    dropped."""
+    """Longest wait in the queue that a rate_kbps causes, ms. A datagram that would wait longer is dropped."""
     spikes: Spikes | None = None
     outages: tuple[tuple[float, float], ...] = ()
-    """Periods (from_s, to_s). Datagrams sent within one never arrive."""
+    """Periods (from_s, to_s). Datagrams sent in such a period never arrive."""
     bloats: tuple[tuple[float, float, float], ...] = ()
-    """Periods (from_s, to_s, added ms). Datagrams sent within one take so much longer, as in a queue that
-    somebody else's traffic keeps full."""
+    """Periods (from_s, to_s, added ms). Datagrams sent in such a period take longer by the added ms, as in a
+    queue that other traffic keeps full."""
     trace: TraceWay | None = None
-    """A recorded path that is replayed over and over, or None. The sample nearest in time replaces delay_ms,
+    """A recorded path that is replayed over and over, or None. Its sample nearest in time replaces delay_ms,
     jitter and loss."""
     fifo: bool = True
-    """Whether datagrams keep their order, except those that `reorder` chooses and copies by `duplicate`. They
-    then also arrive as far apart as the rate requires."""
+    """Whether datagrams keep their order, and arrive as far apart as the rate requires. Datagrams chosen by
+    `reorder` and copies made by `duplicate` are exempt."""
 
     def __post_init__(self) -> None:
         _require(_at_least_0(self.delay_ms), "delay", self.delay_ms, "at least 0 ms")
@@ -165,17 +167,17 @@ class Leg:
 
     @classmethod
     def both(cls, way: Way) -> Leg:
-        """Return a leg that is the same in both directions. Their random numbers differ, as these also depend
-        on the direction's name."""
+        """Return a leg with the same network in both directions. Their random numbers differ, because these
+        also depend on the direction's name."""
         return cls(way, way)
 
 
 class Fate(Enum):
-    """Whether a datagram arrives, and if not, why."""
+    """Whether a datagram arrives, or why it doesn't."""
 
     PASSED = "passed"
     LOST = "lost"
-    """Lost by independent loss, or because the sample of the trace was lost."""
+    """Lost by `Way.loss`, or because the trace's sample was lost."""
     BURST = "burst"
     OUTAGE = "outage"
     QUEUE_FULL = "queue-full"
@@ -191,15 +193,15 @@ class Decision:
     size: int
     fate: Fate
     arrivals_s: tuple[float, ...]
-    """The instants of arrival: none if it is lost, two if it is duplicated, else one."""
+    """The instants of arrival. There are none if the datagram is lost, two if it is duplicated, else one."""
 
 
 class Impairment:
     """Decides about the datagrams of one direction, one after the other."""
 
     def __init__(self, way: Way, *, seed: int, name: str) -> None:
-        """way: the network. seed, name: determine all random numbers. name: that of the direction, for
-        example "anna/up", so that directions with the same seed differ."""
+        """way: the network. seed, name: determine all random numbers. The name is the direction's, for
+        example "anna/up". So directions with the same seed differ."""
         stem = f"{seed}/{name}"
         self.way = way
         self.index = 0
@@ -232,7 +234,8 @@ class Impairment:
         self._least_s = self._least_delay_s()
 
     def decide(self, at_s: float, size: int) -> Decision:
-        """Return the decision about a datagram of `size` bytes sent at at_s, which must never decrease."""
+        """Return the decision about a datagram of `size` bytes that is sent at at_s. at_s must never
+        decrease."""
         assert at_s >= self._at_s, f"time ran back from {self._at_s} to {at_s}"
         self._at_s = at_s
         index = self.index
@@ -273,12 +276,13 @@ class Impairment:
         return Decision(index, at_s, size, Fate.PASSED, arrivals_s)
 
     def best_arrival_s(self, at_s: float, until_s: float) -> float | None:
-        """Return the earliest instant at which an event that is ready at at_s could have arrived.
+        """Return the earliest instant at which an event that is ready at at_s could have arrived; None if
+        that is after until_s.
 
-        None if no sender could have made it arrive by until_s. The best sender imaginable sends the event all
-        the time. So independent loss (unless it is 100 %), reordering, the rate and its queue don't delay it,
-        and jitter drawn for each datagram has its least value. Outages, bloats, bursts, spikes, held jitter
-        and the trace do delay it. A call doesn't change later results of `decide`.
+        The best sender imaginable sends the event all the time. So independent loss below 100 %, reordering,
+        the rate and its queue don't delay it, and jitter drawn for each datagram has its least value.
+        Outages, bloats, bursts, spikes, held jitter and the trace do delay it. A call doesn't change later
+        results of `decide`.
         """
         if self.way.trace is None and self.way.loss >= 1.0:
             return None
@@ -305,7 +309,8 @@ class Impairment:
         return max(0.0, self._delay_s + added_s)
 
     def _open_from_s(self, at_s: float) -> float:
-        """Return the end (s) of the outage or bad period in which at_s lies; at_s if it lies in none."""
+        """Return the end (s) of the outage or bad period in which at_s lies; at_s itself if it lies in
+        none."""
         if self._outages is not None:
             at_s = self._outages.out_until_s(at_s) or at_s
         if self._bursts is not None:
@@ -313,7 +318,8 @@ class Impairment:
         return at_s
 
     def _stretch(self, at_s: float) -> tuple[float | None, float]:
-        """Return (least delay in s at at_s, None if all is lost; instant in s until which it holds)."""
+        """Return (least delay in s at the instant at_s, None if all is lost; the instant in s until which it
+        holds)."""
         delay_s, until_s = self._plain_stretch(at_s)
         if self._bloats is None or delay_s is None:
             return delay_s, until_s
@@ -337,7 +343,7 @@ class Impairment:
 
 
 def drawer(jitter: Jitter) -> Callable[[float], float]:
-    """Return a function that turns a random number in (0, 1) into seconds of jitter of this distribution."""
+    """Return a function that turns a random number in (0, 1) into seconds of this jitter."""
     scale_s = jitter.scale_ms / 1e3
     cut_s = TAIL_CUT * scale_s
     match jitter.kind:
@@ -360,7 +366,8 @@ def drawer(jitter: Jitter) -> Callable[[float], float]:
 
 
 def least_draw_s(jitter: Jitter) -> float:
-    """Return the least delay that jitter can add, s. It is below 0 for NORMAL and 0 for the other kinds."""
+    """Return the least delay that this jitter can add, s. It is below 0 for NORMAL, and 0 for the other
+    kinds."""
     return -NORMAL_CUT * jitter.scale_ms / 1e3 if jitter.kind is JitterKind.NORMAL else 0.0
 
 

@@ -44,11 +44,11 @@ WORDS: dict[str, str] = {
     "bloat": "FROM-TO:MS, delay added in that time (s); several with +",
     "fifo": "yes: no datagram overtakes another; no: they may (yes)",
 }
-"""Every word of a leg text and its meaning, as the commands' help shows it."""
+"""The meaning of every word of a leg text, as the help of the commands shows it."""
 
 SPIKE_MS = 60.0
-"""Height of spikes (ms) if a text gives only the gap between them. A shared Wi-Fi has 40-80 ms; this is the
-middle."""
+"""Height of spikes (ms) if a text gives only the gap between them. It is the middle of the 40 to 80 ms of a
+shared Wi-Fi."""
 
 _BURST_MS = 80.0
 
@@ -56,8 +56,8 @@ _BURST_MS = 80.0
 def parse(text: str, named: Mapping[str, Leg], read_file: Callable[[str], str]) -> Leg:
     """Return the leg that a text describes. Raises LocalError, which names the mistake and the valid forms.
 
-    named: the leg of each profile, by the profile's name. read_file: given the path of a trace's file,
-    returns its text, as `read_file` below does.
+    named: the leg of each named network. read_file: given the path of a trace's file, returns the file's
+    text.
     """
     text = text.strip()
     if not text.startswith(("up:", "down:")):
@@ -76,7 +76,7 @@ def parse(text: str, named: Mapping[str, Leg], read_file: Callable[[str], str]) 
 def format_leg(leg: Leg) -> str:
     """Return a text from which `parse` makes this leg again. Times of outages and bloats are rounded to 1 µs.
 
-    Raises LocalError for a leg with a trace, which only the trace's file can describe.
+    Raises LocalError for a leg with a trace: only the trace's file can describe it.
     """
     if leg.up == leg.down:
         return _format_way(leg.up)

@@ -1,7 +1,7 @@
-"""Named networks between a member and the relay, each with the source of its figures.
+"""Named networks between a member and the relay, with the sources of their figures.
 
 Pure, except that `parse_leg` reads a file if a text names a trace (relay/netmodel/legspec.py). Figures are
-for one direction. Some sources say how far delays vary but not how fast. In these networks a delay holds for
+for one direction. Some sources say how much delays vary but not how fast. In these networks a delay holds for
 20 ms, because datagrams that follow each other closely meet the same queue. "Assumption" marks a figure that
 nobody has measured.
 """
@@ -19,12 +19,12 @@ HOLD_MS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A network that has a name."""
+    """A named network. leg: its model in both directions."""
 
     name: str
     leg: Leg
     source: str
-    """The source of the network's figures, in a line or two, and which of them are assumptions."""
+    """Where the figures come from, and which of them are assumptions. It is one or two lines."""
 
 
 def _added(mean_ms: float, kind: JitterKind = JitterKind.LOGNORMAL) -> Jitter:
@@ -185,15 +185,16 @@ _TABLE = (
 )
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in _TABLE}
-"""Every named network by its name, from no impairment to the worst."""
+"""All named networks, by name."""
 
 _LEGS = {profile.name: profile.leg for profile in _TABLE}
 
 
 def parse_leg(text: str) -> Leg:
-    """Return the leg that a text describes: "hotel-wifi,loss=5%", "delay=50,jitter=10", "trace:FILE".
+    """Return the leg that a text describes, such as "hotel-wifi,loss=5%", "delay=50,jitter=10" or
+    "trace:FILE".
 
     "up:...;down:..." describes each direction on its own. All words are in relay.netmodel.legspec.WORDS.
-    Raises LocalError, with a text for people, for anything else.
+    Raises LocalError, with a text for people, if the text isn't of these forms.
     """
     return legspec.parse(text, _LEGS, legspec.read_file)

@@ -1,9 +1,10 @@
 """Time lines: the state of a network in one direction at any instant.
 
-Pure and repeatable: the state at an instant depends on the seed alone, not on the order in which one asks for
-instants. Instants are seconds since the emulation's start. A question about the far future first draws
-everything up to it. Bounds: bursts and spikes are drawn as far as anybody asks, and kept (one or two numbers
-each, some 40 kB an hour). Held draws are made in blocks, and at most BLOCKS_KEPT blocks are kept.
+Pure and repeatable: the state at an instant depends on the seed alone, not on the order in which instants are
+asked for. Instants are seconds since the emulation's start. Asking for a far instant first draws everything
+up to it. Bounds: bursts and spikes are drawn as far as anybody asks, and kept (one or two numbers each, some
+40 kB an hour). Random values that hold for a time are made in blocks, and at most BLOCKS_KEPT blocks are
+kept.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from random import Random
 from relay.wire.trace import TraceWay
 
 BLOCK_CELLS = 256
-"""Cells in a block, each with one draw. A cell is the time for which a draw holds."""
+"""Number of cells in a block. A cell is the time for which one random value holds."""
 
 BLOCKS_KEPT = 64
-"""Blocks that are kept. If a cell takes 20 ms they cover five minutes. Older blocks are drawn again when
-needed."""
+"""How many blocks are kept: five minutes, if a cell takes 20 ms. Older blocks are made again when needed,
+with the same values."""
 
 
 class BurstLine:
-    """Alternating bad and good periods, whose lengths are exponentially distributed.
+    """Alternating bad and good periods of a network, whose lengths are exponentially distributed.
 
-    This is the Gilbert-Elliott model in continuous time, so its periods don't depend on how often one asks.
-    The first period is bad with the probability `share`, so the start is no different from any later time.
+    This is the Gilbert-Elliott model in continuous time, so the periods don't depend on how often the line is
+    asked. The first period is bad with the probability `share`. So the start is like any later time.
     """
 
     def __init__(self, share: float, mean_s: float, dice: Random) -> None:
@@ -41,7 +42,7 @@ class BurstLine:
         self._first_bad = dice.random() < share
 
     def bad_until_s(self, at_s: float) -> float | None:
-        """Return the end (s) of the bad period in which at_s lies; None if at_s lies in a good one."""
+        """Return the end (s) of the bad period in which at_s lies; None if at_s lies in a good period."""
         edges = self._edges
         while not edges or edges[-1] <= at_s:
             self._extend()
@@ -55,8 +56,8 @@ class BurstLine:
 
 
 class SpikeLine:
-    """Blockades of the path that last height_s each. The times between their starts are exponentially
-    distributed."""
+    """Blockades of a path, each of height_s seconds. The times between their starts are exponentially
+    distributed, with the mean every_s."""
 
     def __init__(self, every_s: float, height_s: float, dice: Random) -> None:
         self._every_s = every_s
@@ -67,8 +68,8 @@ class SpikeLine:
     def blocked_until_s(self, at_s: float) -> float:
         """Return the end (s) of the blockade in which at_s lies; at_s itself if it lies in none.
 
-        A blockade that begins within another prolongs that. All last equally long, so the one that began last
-        decides.
+        A blockade that begins within another one prolongs it. All have the same length, so the end is that of
+        the one that began last.
         """
         starts = self._starts
         while not starts or starts[-1] <= at_s:
@@ -78,10 +79,12 @@ class SpikeLine:
 
 
 class HeldLine:
-    """Random values that each hold for a fixed time, a cell. The values of the cells are independent."""
+    """Random values, each of which holds for a fixed time (a cell). The values of different cells are
+    independent."""
 
     def __init__(self, hold_s: float, draw: Callable[[float], float], seed: str) -> None:
-        """hold_s: length of a cell, s. draw: turns a random number in (0, 1) into a value."""
+        """hold_s: length of a cell, s. draw: turns a random number in (0, 1) into a value. seed: determines
+        all values."""
         self._hold_s = hold_s
         self._draw = draw
         self._seed = seed
@@ -119,9 +122,8 @@ class HeldLine:
 class TraceLine:
     """A recorded path in one direction, replayed over and over.
 
-    At any instant it has the delay of the sample nearest in time. The first sample is at 0. One replay lasts
-    as long as the trace plus one mean gap between samples, so that the last sample also holds for its share
-    of time.
+    At any instant its delay is that of the sample nearest in time. The first sample is at 0. One replay lasts
+    as long as the trace plus one mean gap between samples, which is the last sample's share of time.
     """
 
     def __init__(self, way: TraceWay) -> None:
@@ -138,7 +140,8 @@ class TraceLine:
         """The least delay of all samples, s; math.inf if all were lost."""
 
     def at(self, at_s: float) -> tuple[float | None, float]:
-        """Return (delay at the instant at_s, s, and None if lost; the instant in s until which it holds)."""
+        """Return (delay at the instant at_s in s, None if lost; the instant in s until which that delay
+        holds)."""
         rounds = math.floor(at_s / self._round_s)
         within_s = at_s - rounds * self._round_s
         nearest = bisect_right(self._ends, within_s)
@@ -148,7 +151,7 @@ class TraceLine:
 
 
 class BloatLine:
-    """Given periods in which the delay is longer, as in a queue that somebody else's traffic keeps full."""
+    """Given periods in which the delay is longer, as in a queue that other traffic keeps full."""
 
     def __init__(self, bloats: tuple[tuple[float, float, float], ...]) -> None:
         """bloats: (from_s, to_s, added ms) of each period, in the order of time."""
@@ -165,7 +168,8 @@ class BloatLine:
 
 
 class OutageLine:
-    """Given periods in which every datagram is lost."""
+    """Given periods in which every datagram is lost. outages: (from_s, to_s) of each period, in the order of
+    time."""
 
     def __init__(self, outages: tuple[tuple[float, float], ...]) -> None:
         self._ends = [to_s for _, to_s in outages]
@@ -174,7 +178,7 @@ class OutageLine:
     def out_until_s(self, at_s: float) -> float | None:
         """Return the end (s) of the outage in which at_s lies; None if it lies in none.
 
-        An outage includes the instant of its start but not that of its end.
+        The start of an outage belongs to it, its end doesn't.
         """
         index = bisect_right(self._ends, at_s)
         return self._ends[index] if index < len(self._ends) and self._starts[index] <= at_s else None
@@ -183,8 +187,8 @@ class OutageLine:
 def between_0_and_1(dice: Random) -> float:
     """Return a random number from the open interval (0, 1).
 
-    `dice.random()` returns 0 once in 2**53 times. The inverses of distributions have no value at 0, so it is
-    replaced.
+    `dice.random()` returns 0 once in 2**53 times. That is replaced, because the inverses of distributions
+    have no value at 0.
     """
     return dice.random() or 2.0**-54
 

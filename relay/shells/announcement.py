@@ -1,4 +1,4 @@
-"""Announcement: the lines that `jamrelay serve` prints when it is ready, above all the command to join.
+"""Announcement: the lines that `jamrelay serve` prints when it is ready, such as the command to join.
 
 Pure.
 """
@@ -7,12 +7,12 @@ from relay.wire.endpoint import Endpoint
 
 LOOPBACK = ("127.", "::1", "localhost")
 EVERYWHERE = ("", "0.0.0.0", "::")
-"""Hosts to listen on that stand for every address of this machine."""
+"""Hosts that mean "listen on every address of this machine"."""
 
 
 def announcement(host: str, reached: str, port: int, fingerprint: str) -> list[str]:
-    """Return the lines. host: the address that the relay listens on. reached: an address at which others
-    reach this machine."""
+    """Return the lines to print. host: the address that the relay listens on. reached: an address at which
+    others can reach this machine. fingerprint: that of the relay's certificate."""
     everywhere = host in EVERYWHERE
     place = Endpoint(reached if everywhere else host, port).typed()
     lines = [

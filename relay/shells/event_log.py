@@ -1,10 +1,11 @@
-"""Event log: every judged event of every room, a JSON object a line, for proofs and replays.
+"""Event log: writes every judged event of every room to a file, for proofs and replays.
 
-A shell. Fields: room, number, slot, seq, due (64-bit NTP session timetag), kind, flags, payload (hex of the
-sender's OSC message, "" for a slot reset). The room's order is (due, number).
+A shell. Each line is a JSON object with the fields room, number, slot, seq, due (64-bit NTP session timetag),
+kind, flags, payload (hex of the sender's OSC message, "" for a slot reset). The room's order is (due,
+number).
 
-A thread writes it, so that a slow disk delays nothing else. Bound: WAITING_BYTES_MAX bytes may wait for the
-disk. A relay that is killed leaves whole lines, and loses the events of the last instant.
+A thread writes the file, so that a slow disk delays nothing else. Bound: WAITING_BYTES_MAX bytes may wait for
+the disk. If the relay is killed, the file has only whole lines, but lacks the events of the last instant.
 """
 
 import contextlib
@@ -19,14 +20,14 @@ from relay.wire.errors import LocalError
 from relay.wire.sequence import Flag, Judged
 
 WAITING_BYTES_MAX = 16 << 20
-"""How many bytes may wait for the disk: half a minute of 500 events a second, each of greatest length."""
+"""How many bytes may wait for the disk: half a minute of 500 events a second, each of the greatest length."""
 
 CLOSE_S = 2.0
-"""How long closing waits for the disk, s."""
+"""How long `EventLog.close` waits for the disk, s."""
 
 
 class EventLog:
-    """An open log. An existing file is extended."""
+    """An open event log. If the file exists already, lines are appended to it."""
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises LocalError if it can't be written."""
@@ -39,8 +40,8 @@ class EventLog:
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._given = 0
         self._done = 0
-        """`_given` counts the bytes given to the thread, `_done` the bytes that the thread has written. Each
-        is changed by one thread only."""
+        """Count of bytes that the thread has written; `_given` counts the bytes given to the thread. Each of
+        the two is changed by one thread only."""
         self._failed: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="event log", daemon=True)
         self._thread.start()
@@ -48,8 +49,8 @@ class EventLog:
     def write(self, verdicts: Iterable[tuple[str, Judged]]) -> None:
         """Add events, each with the name of its room. The thread writes them soon.
 
-        Raises LocalError, in words for the relay's operator, if earlier ones couldn't be written or too many
-        bytes wait for the disk.
+        Raises LocalError if earlier events couldn't be written, or if too many bytes wait for the disk. Its
+        text is for the relay's operator.
         """
         self._check()
         lines = "".join(_line(room, event) for room, event in verdicts).encode("ascii")
@@ -62,8 +63,8 @@ class EventLog:
         self._waiting.put(lines)
 
     def close(self) -> None:
-        """Write the waiting lines and close the file. Raises LocalError if the disk fails, or takes nothing
-        for CLOSE_S."""
+        """Write the waiting lines and close the file. Raises LocalError if the disk fails, or doesn't finish
+        within CLOSE_S."""
         self._waiting.put(None)
         self._thread.join(CLOSE_S)
         self._check()
@@ -97,8 +98,8 @@ class EventLog:
             raise
 
     def _cut(self, written: bytes) -> None:
-        """Remove the half line that a nearly full disk has left at the end of the file. written: the bytes
-        that the disk took."""
+        """Remove the half line that a full disk has left at the end of the file. written: the bytes that the
+        disk took."""
         half = len(written) - written.rfind(b"\n") - 1
         with contextlib.suppress(OSError):  # devices and pipes can't be truncated
             if half:

@@ -1,7 +1,7 @@
-"""Check of the relay's own clock against a public NTP server.
+"""Compares the relay's clock with a public NTP server now and then.
 
-A shell. ntplib's client blocks and opens a socket per call, so it runs in a thread. The result is shown and
-logged but never applied: all members share the relay's clock, right or wrong.
+A shell. ntplib's client blocks and opens a socket for each call, so it runs in a thread. The result is shown
+and logged but never applied. All members share the relay's clock, so its error does no harm.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ EVERY_S = 600.0
 RETRY_S = 60.0
 TIMEOUT_S = 5.0
 WARN_MS = 100.0
-"""A greater offset is logged as a warning, ms. Sonic Pi users don't hear such an offset, but logs and
+"""An offset greater than this is logged as a warning, ms. Players don't hear such an offset, but logs and
 recordings of different hosts no longer match."""
 
 
 async def check_forever(
     server: str, session_now: Callable[[], int], on_offset: Callable[[float], None]
 ) -> None:
-    """Ask `server` ("HOST" or "HOST:PORT") for the time every ten minutes, and again after one minute if it
-    didn't answer.
+    """Ask the NTP server `server` ("HOST" or "HOST:PORT") for the time every ten minutes. If it doesn't
+    answer, ask again after one minute.
 
-    session_now: returns the session time, ticks. on_offset: called with the offset in ms; > 0: the server is
-    ahead.
+    session_now: returns the session time, ticks. on_offset: called with the offset in ms; > 0 means that the
+    server is ahead.
     """
     while True:
         offset_ms = await asyncio.to_thread(ask, server, session_now)
@@ -40,7 +40,7 @@ async def check_forever(
 
 
 def ask(server: str, session_now: Callable[[], int]) -> float | None:
-    """Return by how many ms `server` is ahead of session time; < 0 if it is behind, None if it doesn't
+    """Return by how many ms the NTP server is ahead of session time. < 0: it is behind. None: it doesn't
     answer."""
     host, _, port = server.partition(":")
     try:

@@ -1,7 +1,7 @@
 """The relay's shell: sockets, tasks and the clock around `relay.hub.hub`.
 
-Owns one TLS listener and one UDP socket on the same port. Session time is this process's local clock, set by
-the wall clock once at start. Later steps of the wall clock don't affect it.
+It owns one TLS listener and one UDP socket on the same port. Session time is this process's monotonic clock,
+set by the wall clock once at start. Later steps of the wall clock don't change it.
 """
 
 import asyncio
@@ -44,23 +44,25 @@ from relay.wire.timetag import from_unix_ns
 log = logging.getLogger(__name__)
 
 PORT_TRIES = 20
-"""How many attempts are made, with port 0, to find a port number that is free over both TCP and UDP."""
+"""How many attempts are made to find a port number that is free over both TCP and UDP, if port 0 was asked
+for."""
 
 FIRST_WORD_S = 10.0
 """A new connection is closed if no valid message comes on it within this time, s."""
 ASKED_S = 10.0
-"""A connection that is neither a member's nor a prober's is closed this long after its first message, s. It
-only asks, for statistics as a rule."""
+"""A connection that hasn't become a member's or a prober's is closed this long after its first message, s. As
+a rule it only asks for statistics."""
 
 WAKE_AGAIN_S = 0.05
-"""Delay of the next attempt after a wake-up that failed, s."""
+"""How long after a wake-up that raised an exception the next attempt is made, s."""
 
 EVENT_LOG = "the event log"
 
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """The options of `jamrelay serve`. ntp_server: None disables the check."""
+    """The options of `jamrelay serve`. ntp_server: if None, the clock isn't checked. event_log: if None, no
+    log is written."""
 
     host: str
     port: int
@@ -74,7 +76,7 @@ class RelaySettings:
 
 
 class SessionTime:
-    """The relay's clock, which is the session's."""
+    """The relay's clock, which defines session time."""
 
     def __init__(self) -> None:
         reading = sources.read()
@@ -82,16 +84,16 @@ class SessionTime:
         self._session = from_unix_ns(reading.wall_ns)
 
     def at(self, local_ns: int) -> int:
-        """Return the session timetag of a local instant (ns)."""
+        """Return the session timetag of an instant of the monotonic clock, ns."""
         return self._session + ticks_from_ns(local_ns - self._local_ns)
 
     def now(self) -> int:
-        """Return the session timetag of now."""
+        """Return the present session timetag."""
         return self.at(time.monotonic_ns())
 
 
 class RelayService:
-    """A running relay."""
+    """A relay with its sockets and its clock, as one process runs it."""
 
     def __init__(self, settings: RelaySettings, identity: TlsIdentity) -> None:
         self._settings = settings
@@ -127,7 +129,7 @@ class RelayService:
         return self._socket.port
 
     async def start(self) -> None:
-        """Begin to listen. Raises LocalError if the port is taken."""
+        """Open the sockets and start the timer. Raises LocalError if the port is taken."""
         for tries_left in reversed(range(PORT_TRIES)):
             self._server = await tls.serve(
                 self._settings.host, self._settings.port, self._identity, self._on_stream
@@ -145,7 +147,7 @@ class RelayService:
         self._wake()
 
     async def stop(self) -> None:
-        """Close everything. Members play on alone."""
+        """Close everything. The members then play on alone."""
         for handle in (self._timer, self._settling):
             if handle is not None:
                 handle.cancel()
@@ -191,7 +193,7 @@ class RelayService:
             self._settle(now)
 
     async def _converse(self, stream: ControlStream, connection: int, patience: asyncio.Timeout) -> None:
-        """Receive control messages until the connection ends or one is malformed.
+        """Receive control messages until the connection ends or a message is malformed.
 
         patience: the time limit of the connection. It is lifted for members and probers.
         """
@@ -212,10 +214,10 @@ class RelayService:
             asked = True
 
     async def _carry(self, stream: ControlStream, address: StreamAddress, patience: asyncio.Timeout) -> None:
-        """Receive sealed datagrams over TLS. The stream is closed if the first one is refused. After that all
-        is as over UDP.
+        """Receive sealed datagrams over TLS, and process them like datagrams over UDP. If the first datagram
+        is refused, the stream is closed.
 
-        patience: the time limit for the first datagram. It is lifted when that has come.
+        patience: the time limit for the first datagram. It is lifted when that datagram has come.
         """
         taken = 0
         while (payload := await stream.receive()) is not None:
@@ -253,7 +255,7 @@ class RelayService:
             self._timer = asyncio.get_running_loop().call_later(WAKE_AGAIN_S, self._wake)
 
     def _settle_soon(self) -> None:
-        """Plan one flush, in the event loop's next turn, for everything received until then."""
+        """Plan one `_settle` in the event loop's next turn, for all that is received until then."""
         if self._settling is None:
             self._settling = asyncio.get_running_loop().call_soon(self._settle_now)
 
@@ -262,7 +264,7 @@ class RelayService:
         self._settle(self._time.now())
 
     def _settle(self, now: int) -> None:
-        """Send waiting datagrams, and set the timer for the next wake-up."""
+        """Send the waiting datagrams, and set the timer for the next wake-up. now: session ticks."""
         self._do(self.hub.flush(now))
         if self._timer is not None:
             self._timer.cancel()
@@ -271,8 +273,8 @@ class RelayService:
         self._look_on()
 
     def _look_on(self) -> None:
-        """Pass the verdicts to the event log. This comes last, after all datagrams were sent, so that no
-        music waits for it."""
+        """Pass the verdicts to the event log. Called after all datagrams were sent, so that no music waits
+        for it."""
         if self._event_log is not None and self._verdicts:
             verdicts = self._verdicts.copy()
             self._verdicts.clear()
@@ -306,7 +308,7 @@ async def run(
     on_ready: Callable[[RelayService], None],
     stop: asyncio.Event,
 ) -> None:
-    """Serve until `stop` is set. Calls `on_ready` once the port is open."""
+    """Run a relay until `stop` is set. `on_ready` is called once the port is open."""
     asyncio.get_running_loop().set_exception_handler(on_fault)
     service = RelayService(settings, identity)
     await service.start()

@@ -1,7 +1,7 @@
 """Identity of a relay: a key and a self-signed certificate, made on first start and kept for good.
 
-A shell. Bridges pin the certificate's fingerprint, so nobody else has to vouch for it and it need not expire.
-Both files are made in a temporary folder that is then renamed, so that there are always both or neither.
+A shell. Bridges pin the certificate's fingerprint, so no authority has to sign it and it need not expire.
+Both files are made in a temporary folder that is then renamed. So either both exist or none does.
 """
 
 import logging
@@ -31,8 +31,8 @@ __all__ = ["TlsIdentity", "fingerprint_of", "load_or_create"]
 log = logging.getLogger(__name__)
 
 VALID_FOR = timedelta(days=36_525)
-"""How long the certificate is valid: a hundred years. A new key must be announced to every member, so no date
-ever forces one."""
+"""How long the certificate is valid: a hundred years. It is so long because every member must be told of a
+new certificate."""
 
 _FOLDER = "identity"
 _CERT = "cert.pem"
@@ -49,10 +49,10 @@ class TlsIdentity:
 
 
 def load_or_create(data_dir: Path) -> TlsIdentity:
-    """Return the identity kept in `data_dir`. It is made if there is none yet.
+    """Return the identity kept in `data_dir`. If there is none, it is made.
 
-    Raises LocalError if it is damaged, readable by others, or cannot be made. A damaged identity is never
-    replaced unasked, because every member would take the new one for an impostor's.
+    Raises LocalError if the identity is damaged, readable by others, or can't be made. A damaged identity is
+    never replaced by itself, because every member would take the new one for an impostor's.
     """
     folder = data_dir / _FOLDER
     if not folder.exists():

@@ -1,1 +1,1 @@
-"""Statistics of a relay: gathering and display."""
+"""Statistics of a relay: gathers and displays them."""

@@ -1,8 +1,8 @@
-"""Statistics desk: answers requests for statistics. It gathers a few members' at a time, so that no music
-waits for it.
+"""Statistics desk: answers requests for statistics, and gathers only a few members' figures at a time.
 
-Pure; instants are session timetags. A room's statistics are gathered at most once in KEPT, however many ask.
-Requests in between get the same ones. Bound: QUESTIONS_MAX requests wait.
+Pure; instants are session timetags. Because it works in small steps, no music waits for it. The statistics of
+a room are gathered at most once in KEPT; all requests in between get the same statistics. Bound:
+QUESTIONS_MAX requests wait.
 """
 
 import logging
@@ -20,18 +20,18 @@ log = logging.getLogger(__name__)
 
 KEPT = ticks(1.0)
 STEPS_A_TURN = 4
-"""How many steps one `turn` takes. A step gathers one member, or completes one answer."""
+"""How many steps one `turn` takes. A step gathers the figures of one member, or completes one answer."""
 QUESTIONS_MAX = 512
-"""How many requests may wait: as many as there can be connections."""
+"""How many requests may wait: as many as there may be connections."""
 
 _Work = Generator[None, None, list[RoomStats]]
 
 
 class Answer(NamedTuple):
-    """The answer to one request.
+    """The answer to one request for statistics.
 
-    connection: the one that the request came on. room_name: the room that was asked for; None: all rooms.
-    rooms: the rooms' statistics; None if gathering failed.
+    connection: the connection on which the request came. room_name: the requested room; None: all rooms.
+    rooms: the rooms' statistics; None if gathering them failed.
     """
 
     connection: int
@@ -43,35 +43,38 @@ class _Kept(NamedTuple):
     since: int
     stats: RoomStats
     findings: int
-    """Of the room, before its statistics were gathered. A new one is shown at once."""
+    """The room's count of findings before its statistics were gathered. If the count has risen since, the
+    statistics are gathered anew."""
 
 
 class StatsDesk:
-    """Answers the requests for the statistics of one relay's rooms, in their order of arrival."""
+    """Answers the requests for statistics of one relay, in their order of arrival."""
 
     def __init__(self, rooms: Mapping[str, Room]) -> None:
         self._rooms = rooms
         self._questions: deque[tuple[int, str | None]] = deque()
         self._work: _Work | None = None
-        """The gathering for the first request that waits; None if it hasn't begun."""
+        """The gathering for the first waiting request; None if it hasn't begun."""
         self._kept: dict[tuple[str, bool], _Kept] = {}
-        """Statistics gathered lately. The key is the room's name, and whether each member's `counts` are
-        included."""
+        """Statistics gathered in the last second, by the room's name and by whether each member's `counts`
+        are included."""
 
     @property
     def busy(self) -> bool:
-        """Whether a request waits, so that another `turn` is due at once."""
+        """Whether a request waits. If so, `turn` must be called again at once."""
         return bool(self._questions)
 
     def ask(self, connection: int, room_name: str | None) -> bool:
-        """Queue a request, for all rooms if `room_name` is None. Return False if too many wait already."""
+        """Queue a request for one room's statistics, or for all rooms' if `room_name` is None. Return False
+        if too many requests wait already."""
         if len(self._questions) >= QUESTIONS_MAX:
             return False
         self._questions.append((connection, room_name))
         return True
 
     def turn(self, now: int) -> list[Answer]:
-        """Gather the statistics of a few more members. Return the answers that are complete."""
+        """Gather the figures of a few more members. Return the answers that are complete. now: session
+        ticks."""
         answers = []
         for _ in range(STEPS_A_TURN):
             if not self._questions:
@@ -98,7 +101,8 @@ class StatsDesk:
         self._questions = deque(one for one in self._questions if one[0] != connection)
 
     def gather_now(self, room_name: str | None) -> list[RoomStats]:
-        """Return the present statistics, however long gathering takes."""
+        """Return the present statistics at once, in one call that may take long. room_name: None means all
+        rooms."""
         work = self._gather(room_name, None)
         while True:
             try:
@@ -107,9 +111,9 @@ class StatsDesk:
                 return list(end.value)
 
     def _gather(self, room_name: str | None, now: int | None) -> _Work:
-        """Gather the statistics room by room, one member a step.
+        """Gather the statistics of the requested rooms; each step of the generator gathers one member.
 
-        now: session ticks; statistics younger than KEPT are used again. None: all are gathered anew.
+        now: session ticks; statistics younger than KEPT are used again. If it is None, all are gathered anew.
         """
         if now is not None:
             self._kept = {key: kept for key, kept in self._kept.items() if now < kept.since + KEPT}
@@ -129,8 +133,8 @@ class StatsDesk:
         return found
 
     def _shown(self, room_name: str | None) -> tuple[list[str], bool]:
-        """Return (names, counts). names: those of the requested rooms that fit into one answer. counts:
-        whether each member's `counts` fit too."""
+        """Return (names, counts). names: the requested rooms that fit into one answer. counts: whether each
+        member's `counts` fit into the answer too."""
         names, seats = [], 0
         for name in sorted(self._rooms) if room_name is None else [room_name]:
             seats += len(self._rooms[name].seats) if name in self._rooms else 0

@@ -1,4 +1,4 @@
-"""Figures of a relay as a whole, in addition to those of its rooms.
+"""Figures of a relay as a whole, which the statistics show beside those of its rooms.
 
 Pure.
 """
@@ -13,11 +13,12 @@ from relay.wire.timetag import TICKS_PER_S
 
 @dataclass(slots=True)
 class RelayFigures:
-    """The figures of one relay. Its hub and its shell keep them up to date.
+    """The figures of one relay as a whole. Its hub and its shell keep them up to date.
 
-    started_at: session instant of the relay's start. ntp_offset_ms: how far the NTP server is ahead of the
-    relay's clock; < 0 if it is behind; None before it has answered. off: names of the observers that have
-    failed and are switched off. udp_counts: returns the counts of the shell's UDP socket.
+    software: name and version. started_at: session instant of the relay's start. ntp_offset_ms: how far the
+    NTP server is ahead of the relay's clock, ms; < 0 if it is behind; None before it has answered. off: names
+    of the observers that have failed and are switched off. udp_counts: returns the counts of the shell's UDP
+    socket.
     """
 
     software: str
@@ -31,7 +32,7 @@ class RelayFigures:
     def stats(self, asked: Iterable[Room], rooms: list[RoomStats], probes: ProbeStats, now: int) -> Stats:
         """Return the answer to a request for statistics.
 
-        asked: the requested rooms. rooms: their statistics, as far as they fit one answer.
+        asked: the requested rooms. rooms: the statistics of those that fit in one answer. now: session ticks.
         """
         return Stats(
             software=self.software,

@@ -17,7 +17,8 @@ from relay.wire.timetag import ms
 
 
 def gather(room: Room, *, counts: bool = True) -> Generator[None, None, RoomStats]:
-    """Gather the statistics of one room, one member a step. The generator returns them at its end.
+    """Gather the statistics of one room. Each step of the generator gathers one member; at its end it returns
+    them.
 
     counts: whether to include the `counts` of each member. A member that leaves between two steps is left
     out, or shown as it was.
@@ -51,8 +52,8 @@ def gather(room: Room, *, counts: bool = True) -> Generator[None, None, RoomStat
 
 
 def _counts(room: Room, seat: Seat) -> dict[str, int]:
-    """Return the counts that the member's bridge reports, and the relay's own counts about the member. The
-    relay's replace those of the same name, so no bridge can fake them."""
+    """Return the counts that the member's bridge reports, together with the relay's own counts about the
+    member. The relay's counts replace those of the same name, so a bridge can't fake them."""
     judged = room.judge.counts(seat.slot)
     own = {"judge_duplicates": judged.duplicates, "judge_skipped": judged.skipped}
     if seat.channel is not None:
@@ -97,8 +98,8 @@ def _member_stats(room: Room, seat: Seat, *, with_counts: bool) -> MemberStats:
 
 
 def _loss_percent(seat: Seat) -> float:
-    """Return the percentage of frames, in both directions, that were lost when first sent, since the member
-    joined. Frames that were repaired count as lost."""
+    """Return the percentage of a member's frames that were lost when first sent, both directions together.
+    Frames that were repaired later count as lost."""
     report = seat.told.last
     expected = (report.frames_expected if report else 0) + (
         seat.channel.up.counts.expected if seat.channel else 0

@@ -1,4 +1,4 @@
-"""Statistics for people: a headline, a table of the members, and remarks on problems by member.
+"""Statistics as people see them: a headline, a table of the members, and remarks on problems.
 
 Pure, apart from colours.
 """
@@ -15,16 +15,16 @@ from relay.wire.sequence import Scheme
 from relay.wire.stats import MemberStats, ProbeStats, RoomStats, Stats
 
 WIDE = 1000
-"""A practically unlimited width, in columns. With it the view measures how wide a table would like to be."""
+"""A practically unlimited width, in columns. It serves to measure how wide a table would like to be."""
 
 CLOCK_UNKNOWN_MS = 1e5
-"""A clock bound above this, in ms, means that the bridge doesn't know the clock's offset yet."""
+"""If a clock's error bound exceeds this, the bridge doesn't know its clock's offset yet, ms."""
 
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 
 
 def stats_view(stats: Stats, room_asked: str | None = None) -> RenderableType:
-    """Return the statistics for a terminal. room_asked: the only room that was asked for; None: all rooms."""
+    """Return the statistics as text for a terminal. room_asked: the requested room; None: all rooms."""
     parts: list[RenderableType] = [_headline(stats)]
     parts += [
         Text(f"{name} is off since it failed: the relay's log says why", style=FAIR) for name in stats.off
@@ -43,7 +43,7 @@ def stats_view(stats: Stats, room_asked: str | None = None) -> RenderableType:
 
 
 def verdict(room: RoomStats) -> tuple[str, str]:
-    """Return (words, style) on whether everybody got the same, as far as it was compared."""
+    """Return (words, style) that say whether all members of a room were handed the same events."""
     deaf = [member.name for member in room.members if member.unfounded]
     if deaf:
         return f"NOT heard by {', '.join(deaf)}: what others built at their start isn't there", BAD
@@ -67,12 +67,12 @@ _HAPPENED = {
     "missed_here": "a note was not played there, since its computer came to it when its time was over",
     "overflowed": "an event was dropped there, since too many waited",
 }
-"""By the name of a bridge's count, the remark that people should see if it is not 0. `--json` has all
-counts."""
+"""The remark that people see if a count of a bridge isn't 0, by the count's name. All counts are in the
+output of `--json`."""
 
 
 def _remarks(member: MemberStats) -> list[str]:
-    """Return remarks on figures that have no column, since they are 0 for most members."""
+    """Return remarks on figures that have no column in the table. They are 0 for most members."""
     remarks: list[str] = []
     if member.transport != "udp":
         remarks.append(f"{member.name}: events over {member.transport.upper()}, since UDP is not used")
@@ -144,7 +144,8 @@ def _room_line(room: RoomStats) -> Text:
 
 
 def _needs(room: RoomStats) -> list[Text]:
-    """Return the line that says which lead is needed and why. The list is empty before there is data."""
+    """Return the line that says which lead the room needs, and why. The list is empty before there is
+    data."""
     if not room.lead_why:
         return []
     each = ", ".join(
@@ -164,7 +165,7 @@ def _count(name: str) -> Callable[[MemberStats], str]:
 
 
 _Columns = tuple[tuple[str, str, Callable[[MemberStats], str]], ...]
-"""For each column its heading, the style of cells other than "0", and a function that returns the cell's
+"""For each column its heading, the style of cells other than "0", and a function that returns a cell's
 text."""
 
 _COUNTS: _Columns = (
@@ -202,8 +203,8 @@ _PATH: _Columns = (
 
 
 class _Members:
-    """A table with a line for each member. If the terminal is too narrow for it, the columns are split into
-    two tables."""
+    """A table with one line for each member. If the terminal is too narrow, its columns are split into two
+    tables."""
 
     def __init__(self, room: RoomStats) -> None:
         self._room = room

@@ -1,1 +1,2 @@
-"""The code that owns sockets: UDP for sealed datagrams, and TLS over TCP."""
+"""Transports: the code that owns sockets, with UDP for sealed datagrams and TLS over TCP for control
+messages."""

@@ -1,4 +1,5 @@
-"""Addresses for sockets: the address to listen on, the addresses of a name, and the first of them to answer.
+"""Addresses for sockets: finds the address to listen on, resolves names, and connects to the first address
+that answers.
 
 A shell. TLS (control) and UDP (events) both use it, since they share one port number.
 """
@@ -12,11 +13,12 @@ from relay.wire.endpoint import Address, Endpoint
 from relay.wire.errors import LocalError
 
 STAGGER_S = 0.25
-"""How long (s) `dial` waits for an answer of one address before it tries the next one too. It doesn't wait
-longer because broken IPv6 is common (RFC 8305, section 5)."""
+"""How long `dial` waits for the answer of one address before it tries the next one as well, s. It is short
+because broken IPv6 is common (RFC 8305, section 5)."""
 
 TOWARDS_IPV4, TOWARDS_IPV6 = "192.0.2.1", "2001:db8::1"
-"""Two addresses that no host has (RFC 5737, RFC 3849). So the route towards them is the default route."""
+"""An address that no host has, as TOWARDS_IPV4 (RFC 3849, RFC 5737). So the route towards it is the default
+route."""
 
 _MAPPED = "::ffff:"
 
@@ -24,9 +26,9 @@ _MAPPED = "::ffff:"
 def listening_place(host: str) -> tuple[socket.AddressFamily, str, bool]:
     """Return (family, address, dual) for a socket that listens on `host`.
 
-    dual: the socket is IPv6 and must accept IPv4 as well. The hosts "" and "::" mean every address of this
-    machine, of both families where possible; 0.0.0.0 means every IPv4 address. Raises LocalError if the host
-    is no address and its name has none.
+    dual: whether the socket is IPv6 and must accept IPv4 as well. The hosts "" and "::" mean every address of
+    this machine, of both families where possible. 0.0.0.0 means every IPv4 address. Raises LocalError if the
+    host can't be resolved.
     """
     if host in ("", "::"):
         # The kernel may have IPv6 compiled in and switched off, so only an attempt shows it.
@@ -45,7 +47,8 @@ def listening_place(host: str) -> tuple[socket.AddressFamily, str, bool]:
 def own_address(host: str = "") -> str | None:
     """Return the address of this machine from which it reaches the internet; None if it has no default route.
 
-    Nothing is sent. host: the address that the relay listens on; with 0.0.0.0 no IPv6 address is returned.
+    No datagram is sent. host: the address that the relay listens on. If it is 0.0.0.0, no IPv6 address is
+    returned.
     """
     families = {socket.AF_INET: TOWARDS_IPV4, socket.AF_INET6: TOWARDS_IPV6}
     for family, towards in families.items():
@@ -60,10 +63,10 @@ def own_address(host: str = "") -> str | None:
 async def resolve(
     endpoint: Endpoint, kind: socket.SocketKind, family: socket.AddressFamily = socket.AF_UNSPEC
 ) -> list[tuple[socket.AddressFamily, Address]]:
-    """Return (family, address) for each address of an endpoint, the preferred one first.
+    """Return (family, address) for each address of an endpoint, the preferred address first.
 
-    If `family` is AF_INET6, IPv4 addresses are returned as IPv6 addresses that stand for them (::ffff:...).
-    Raises LocalError if the name has no address.
+    If `family` is AF_INET6, IPv4 addresses are returned in the form of IPv6 addresses (::ffff:...). Raises
+    LocalError if the name has no address.
     """
     flags = socket.AI_V4MAPPED | socket.AI_ALL if family == socket.AF_INET6 else 0
     loop = asyncio.get_running_loop()
@@ -78,9 +81,8 @@ async def resolve(
 async def dial(endpoint: Endpoint) -> socket.socket:
     """Return a non-blocking TCP socket, connected to the first address of an endpoint that answers.
 
-    The attempts start STAGGER_S apart and then run side by side. Raises LocalError if the name has no
-    address. Raises OSError if no address answers: a refused connection if there was one, as that says most,
-    else the first error.
+    The attempts start STAGGER_S apart and run side by side. Raises LocalError if the name has no address.
+    Raises OSError if no address answers: ConnectionRefusedError if any address refused, else the first error.
     """
     waiting = await resolve(endpoint, socket.SOCK_STREAM)
     attempts: list[asyncio.Task[socket.socket]] = []
@@ -115,10 +117,11 @@ async def dial(endpoint: Endpoint) -> socket.socket:
 
 
 def endpoint_of(address: Address) -> Endpoint:
-    """Return the endpoint of a socket's address. An IPv6 address that stands for an IPv4 one becomes that.
+    """Return the endpoint of a socket's address. An IPv4 address in the form of an IPv6 address (::ffff:...)
+    becomes plain IPv4.
 
     Endpoints are displayed and counted. A bridge also sends its datagrams to the endpoint of its control
-    stream, which is the address that answered.
+    stream.
     """
     host = address[0].removeprefix(_MAPPED)
     if len(address) == 4 and address[3] and "%" not in host:

@@ -1,11 +1,11 @@
-"""UDP socket behind an emulated bad network: its datagrams are lost, late or doubled.
+"""UDP socket behind an emulated bad network: its datagrams are lost, delayed or duplicated.
 
-A shell around DatagramSocket with the same public methods. It lets people try a bad network where no network
-namespaces can be made: `jambridge join --impair hotel-wifi`. The model of the up direction decides about
-datagrams sent, that of the down direction about those received. Datagrams leave within about 1 ms of the
-instant that the model gives (asyncio's timers). Receive instants are exact: even if a datagram is handed over
-later, it carries the instant at which it would have come. Bound: HELD_MAX datagrams in each direction;
-further ones are dropped, as by a router whose queue is full.
+A shell around DatagramSocket with the same public methods. With it people can try a bad network where no
+network namespaces can be made: `jambridge join --impair hotel-wifi`. The `up` model decides about datagrams
+sent, the `down` model about datagrams received. Datagrams leave within about 1 ms of the instant that the
+model gives (asyncio's timers). A received datagram carries the exact instant that the model gives, even if it
+is handed over later. Bound: HELD_MAX datagrams in each direction. Further ones are dropped, as by a router
+whose queue is full.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ from relay.wire.endpoint import Address, Endpoint
 _T = TypeVar("_T")
 
 HELD_MAX = 20_000
-"""Greatest number of datagrams held in each direction: two seconds of 10,000 datagrams a second."""
+"""Greatest number of datagrams held in each direction: those of two seconds at 10,000 datagrams a second."""
 
 HEADERS_IPV4 = 28
 HEADERS_IPV6 = 48
-"""Bytes of the IP and UDP headers. They are added to a payload because the model counts whole IP
+"""Bytes of the IPv6 and UDP headers. Headers are added to each payload because the model counts whole IP
 datagrams."""
 
 
 class ImpairedSocket:
-    """A DatagramSocket behind an emulated network, whose two directions are those of a leg."""
+    """A DatagramSocket behind an emulated network. The network is a leg: one model for each direction."""
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class ImpairedSocket:
         name: str = "here",
         longest: int = MAX_DATAGRAM_BYTES,
     ) -> None:
-        """on_datagrams, longest: as for DatagramSocket. leg: the network. seed, name: the same two give the
-        same decisions of the model again."""
+        """on_datagrams, longest: as for DatagramSocket. leg: the network. seed, name: determine the model's
+        decisions. With the same seed and name the model decides the same again."""
         self._up = Impairment(leg.up, seed=seed, name=f"{name}/up")
         self._down = Impairment(leg.down, seed=seed, name=f"{name}/down")
         self._inner = DatagramSocket(self._receive, longest=longest)
@@ -57,7 +57,7 @@ class ImpairedSocket:
         self._start_ns = 0
         self._down_at_s = 0.0
         self.fates: dict[Fate, int] = dict.fromkeys(Fate, 0)
-        """How many datagrams met each fate, both directions together."""
+        """Number of datagrams by fate, both directions together."""
 
     @property
     def counts(self) -> SocketCounts:
@@ -70,12 +70,12 @@ class ImpairedSocket:
         return self._inner.port
 
     def bind(self, host: str = "", port: int = 0) -> None:
-        """Bind like DatagramSocket.bind. The emulation's time starts at 0 now."""
+        """Bind like DatagramSocket.bind, and start the emulation's time at 0."""
         self._start_ns = time.monotonic_ns()
         self._inner.bind(host, port)
 
     def adopt(self, sock: socket.socket) -> None:
-        """Receive on a bound socket, like DatagramSocket.adopt. The emulation's time starts at 0 now."""
+        """Receive on a bound socket, like DatagramSocket.adopt, and start the emulation's time at 0."""
         self._start_ns = time.monotonic_ns()
         self._inner.adopt(sock)
 
@@ -84,10 +84,8 @@ class ImpairedSocket:
         return await self._inner.resolve(endpoint)
 
     def send(self, payload: bytes, to: Address) -> None:
-        """Send a datagram at the instants that the model decides: never, once, or twice.
-
-        Failures are counted, never raised.
-        """
+        """Send a datagram never, once or twice, at the instants that the model decides. Failures are counted,
+        never raised."""
         decision = self._up.decide((time.monotonic_ns() - self._start_ns) / 1e9, _bytes_on_wire(payload, to))
         self._count(decision)
         for arrival_s in decision.arrivals_s:
@@ -125,9 +123,9 @@ class ImpairedSocket:
 
 
 class _Held(Generic[_T]):
-    """The datagrams held in one direction, and one timer that releases them.
+    """Holds the datagrams of one direction, and releases each at its instant.
 
-    Datagrams with the same instant are released in the order of `put`.
+    Datagrams with the same instant are released in the order in which they were put in.
     """
 
     def __init__(self, let_go: Callable[[list[_T]], None]) -> None:
@@ -138,12 +136,13 @@ class _Held(Generic[_T]):
         self._closed = False
 
     def put(self, due_ns: int, item: _T) -> None:
-        """Hold an item until the instant `due_ns` (ns of time.monotonic_ns()). Call `settle` afterwards."""
+        """Hold an item until the instant `due_ns` (ns of time.monotonic_ns()). `settle` must be called
+        afterwards."""
         if len(self._heap) < HELD_MAX and not self._closed:
             heapq.heappush(self._heap, (due_ns, next(self._number), item))
 
     def settle(self) -> None:
-        """Release all items that are due, in one call of the receiver, and set the timer for the others."""
+        """Pass all items that are due to the receiver in one call. Set the timer for the others."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

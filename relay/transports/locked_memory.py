@@ -1,9 +1,8 @@
-"""Locked memory: keeps a process with tight deadlines from waiting for its own memory.
+"""Locked memory: keeps a process with tight deadlines from standing still because of its own memory.
 
 A shell. Two things can stop a process for tens of milliseconds, however high its priority. One is a full
-garbage collection over all imported modules (13 to 120 ms, measured). The other is that the kernel has
-dropped the process's code from memory and must read it from the disk again. jackd locks its memory for the
-second reason.
+garbage collection over all imported modules (13 to 120 ms, measured). The other: the kernel has dropped the
+process's code from memory, and reads it from the disk again. jackd locks its memory because of the second.
 """
 
 import ctypes
@@ -16,10 +15,11 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
 def stay_in_memory() -> bool:
-    """Exempt all present objects from garbage collection, and lock the process's memory.
+    """Exempt all present objects from garbage collection, and lock the process's memory. Return whether the
+    memory is locked.
 
-    Return whether the memory is locked. Locking needs Linux and permission: RLIMIT_MEMLOCK, which audio users
-    often have for jackd as "memlock unlimited".
+    Locking needs Linux and permission: RLIMIT_MEMLOCK, which audio users often have for jackd as "memlock
+    unlimited".
     """
     gc.collect()
     gc.freeze()

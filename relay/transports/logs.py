@@ -1,7 +1,7 @@
-"""Logs of our processes, made so that neither a flood of lines nor a full disk disturbs the program.
+"""Logs of our processes: neither a flood of lines nor a full disk disturbs the program.
 
-A shell, for relay and bridge. Strangers can make some loggers (FLOODABLE) write any number of lines. Of their
-lines only one a minute of each kind is written, with the count of those held back. A line that can't be
+A shell, for relay and bridge. Strangers can make some loggers (FLOODABLE) write any number of lines. These
+loggers write only one line a minute of each kind, with the count of those held back. A line that can't be
 written is lost.
 """
 
@@ -22,18 +22,19 @@ from relay.wire.throttle import Throttle
 log = logging.getLogger(__name__)
 
 FLOODABLE = frozenset({"asyncio", "relay.shells.service", "relay.transports.tls"})
-"""Names of the loggers that strangers, or a lack of resources, can make write any number of lines. The other
-loggers record the course of a session, and all their lines are written."""
+"""Names of the loggers that strangers, or a lack of resources, can make write any number of lines. All other
+loggers write every line."""
 
 _SHORT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""Error numbers of accept() that mean that the system can't open another connection."""
+"""Error numbers of accept() which mean that the system can't open another connection."""
 
 
 class OneAMinute(logging.Filter):
-    """Lets through one line a minute of each kind from the FLOODABLE loggers, and logs how many it held back.
+    """A log filter. It passes one line a minute of each kind from the FLOODABLE loggers, and logs how many it
+    held back.
 
-    Lines are of one kind if they come from the same place in the program. That is recognized by the text
-    before values are filled in, and by the place where the logged error was raised.
+    Lines are of one kind if they come from the same place in the program. The place is recognized by the text
+    before values are filled in, and by where the logged error was raised.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +44,8 @@ class OneAMinute(logging.Filter):
         self._timer: asyncio.TimerHandle | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a line may be written. Adds to it the count of lines held back before."""
+        """Return whether a line may be written. The count of similar lines held back before is appended to
+        it."""
         if record.name not in FLOODABLE or record.levelno < logging.INFO:
             return True
         text = record.getMessage()
@@ -56,7 +58,8 @@ class OneAMinute(logging.Filter):
         return True
 
     def tell_rest(self, *, at_end: bool = False) -> None:
-        """Log how many lines were held back, for each kind whose minute is over. at_end: for every kind."""
+        """Log how many lines were held back, for each kind whose minute is over. at_end: whether to do so for
+        every kind."""
         self._timer = None
         for text, held in self._throttle.overdue(math.inf if at_end else self._now_s()):
             log.warning("and %d more like this: %s", held, text)
@@ -77,7 +80,7 @@ def begin(level: str, *, who: str = "", path: Path | None = None) -> None:
     """Start this process's log.
 
     level: the least level that is logged. who: text that each line has after its time and level. path: the
-    file to append to. The log goes to stderr if path is None or the file can't be opened.
+    file to append to. If path is None or the file can't be opened, the log goes to stderr.
     """
     handler: logging.Handler = _ToStream()
     trouble: OSError | None = None
@@ -96,10 +99,10 @@ def begin(level: str, *, who: str = "", path: Path | None = None) -> None:
 
 
 def on_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log an exception that no code caught. It is meant for asyncio's set_exception_handler.
+    """Log an exception that no code caught. A handler for asyncio's set_exception_handler.
 
-    asyncio's own handler would write a dozen lines for each exception. And asyncio calls the handler a
-    hundred times in a row when the system can't open another connection.
+    It writes less than asyncio's own handler, which writes a dozen lines for each exception. When the system
+    can't open another connection, asyncio calls the handler a hundred times in a row.
     """
     error: BaseException | None = context.get("exception")
     floodable = logging.getLogger("asyncio")
@@ -114,7 +117,7 @@ def on_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 class _Losing(logging.Handler):
-    """A log handler that drops lines it can't write and says so once.
+    """A log handler that drops lines it can't write, and reports that once on stderr.
 
     The handlers of Python's logging would print a traceback for each such line.
     """

@@ -1,4 +1,4 @@
-"""Connections to a relay for a single question: for its statistics, or whether it would admit a bridge.
+"""Connections to a relay that ask a single question: for statistics, or whether a bridge would be admitted.
 
 A shell.
 """
@@ -17,9 +17,9 @@ ANSWER_S = 3.0
 
 
 async def ask_stats(endpoint: Endpoint, pins: KnownRelays, *, room: str | None = None) -> Stats:
-    """Return the statistics of one room of the relay at `endpoint`, or of all its rooms if `room` is None.
+    """Return the statistics of one room of the relay at `endpoint`; of all rooms if `room` is None.
 
-    Raises LocalError, with a text for people.
+    Raises LocalError, with a text for people, if there is no proper answer.
     """
     answer = await _ask(endpoint, pins, control.StatsRequest(room=room))
     if isinstance(answer, Stats):
@@ -30,10 +30,11 @@ async def ask_stats(endpoint: Endpoint, pins: KnownRelays, *, room: str | None =
 async def ask_admission(
     endpoint: Endpoint, pins: KnownRelays, *, room: str, name: str, software: str
 ) -> control.Admission:
-    """Return the members of a room, if the relay at `endpoint` would admit this bridge to it now.
+    """Ask the relay at `endpoint` whether it would admit this bridge to a room now. Return the room's
+    members.
 
-    The question takes no slot. Raises LocalError, with a text for people, if the relay wouldn't: the room is
-    full, versions differ, or no answer came.
+    The question takes no slot. Raises LocalError, with a text for people, if the bridge would be refused or
+    no answer comes.
     """
     hello = control.Hello(protocol=PROTOCOL_VERSION, software=software, room=room, name=name, ask_only=True)
     answer = await _ask(endpoint, pins, hello)
@@ -43,7 +44,8 @@ async def ask_admission(
 
 
 async def _ask(endpoint: Endpoint, pins: KnownRelays, question: control.Up) -> control.Down:
-    """Connect, ask one question, and return the answer. Raises LocalError, also for a refusal."""
+    """Connect to a relay, ask one question, and return the answer. Raises LocalError if no answer comes or it
+    is a refusal."""
     stream = await tls.connect(endpoint, pins=pins)
     try:
         stream.send(control.encode(question))

@@ -1,8 +1,8 @@
-"""Known relays: the fingerprint that each endpoint showed at its first use, like ssh's known hosts.
+"""Known relays: a file with the fingerprint that each relay showed at its first use, like ssh's known hosts.
 
-A shell. The file is plain text, one "HOST:PORT FINGERPRINT" a line, "#" for comments. It is always replaced
+A shell. The file is plain text: one "HOST:PORT FINGERPRINT" a line, "#" for comments. It is always replaced
 as a whole, so that a crash leaves the old file or the new one. The first fingerprint of a relay is believed
-unchecked. Afterwards the file protects against anybody who takes the relay's place.
+unchecked. From then on the file protects against anybody who takes the relay's place.
 """
 
 import base64
@@ -22,21 +22,21 @@ log = logging.getLogger(__name__)
 
 
 class Trust(Enum):
-    """Why a relay is believed to be the intended one."""
+    """Why a bridge believes that a relay is the intended one."""
 
     NEW = "new"
-    """It is the first use of this relay, so its fingerprint was written down just now."""
+    """The relay is used for the first time. Its fingerprint has just been added to the file."""
     KNOWN = "known"
-    """The relay showed the fingerprint that was written down at its first use."""
+    """The relay showed the same fingerprint as at its first use."""
 
 
 def default_path() -> Path:
-    """Return the path at which this system keeps the user's file of known relays."""
+    """Return the path of the user's file of known relays on this system."""
     return platformdirs.user_data_path("jamrelay", appauthor=False) / "known_relays"
 
 
 def fingerprint_of(der: bytes) -> str:
-    """Return the fingerprint of a certificate that is given in DER.
+    """Return the fingerprint of a certificate. der: the certificate, encoded as DER.
 
     It is "SHA256:" and the hash in base64 without padding, as ssh shows the fingerprints of keys.
     """
@@ -44,17 +44,17 @@ def fingerprint_of(der: bytes) -> str:
 
 
 class KnownRelays:
-    """The known relays in one file. Each check reads the file again, because several bridges may share it."""
+    """The known relays in one file. Each check reads the file again, because several bridges may use it."""
 
     def __init__(self, path: Path) -> None:
-        """Use the file at `path`. It and its folder are made when the first relay is written down."""
+        """path: the file. The file and its folder are made when the first relay is added."""
         self._path = path
 
     def check(self, endpoint: Endpoint, fingerprint: str) -> Trust:
-        """Return why the relay at `endpoint`, which shows `fingerprint`, is believed.
+        """Compare the fingerprint that a relay shows with the file. Return why the relay is believed.
 
-        The fingerprint of a relay that isn't known yet is written down. Raises LocalError if the file has
-        another fingerprint for the endpoint. Its text also says what to do if the relay was really installed
+        The fingerprint of a relay that isn't in the file yet is added. Raises LocalError if the file has
+        another fingerprint for the endpoint. The error says what to do if the relay was really installed
         anew.
         """
         lines = self._lines()

@@ -1,6 +1,7 @@
-"""The terminal, file or pipe that our commands print to.
+"""Output of our commands to a terminal, file or pipe.
 
-A shell, for both commands. It handles characters that the output's encoding lacks, and writes that fail.
+A shell, for both commands. It replaces characters that the output's encoding lacks, and handles writes that
+fail.
 """
 
 import codecs
@@ -16,12 +17,12 @@ _PLAIN = "jamrelay-plain"
 _INSTEAD = {"±": "+-", "●": "o", "│": "|", "┤": "|", "…": ".", "━": "-", "•": "*"} | dict(
     zip("▁▂▃▄▅▆▇█", ".:-=+*%#", strict=True)
 )
-"""The ASCII text that replaces each non-ASCII sign in our tables and drawings, of the same width where
+"""The ASCII text that replaces each non-ASCII sign in our tables and drawings. It has the same width where
 possible."""
 
 _NOT_TAKEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-"""Error numbers of writes that fail because of a full disk and the like. A closed pipe isn't among them: it
-ends a command silently, as in click and rich."""
+"""Error numbers of writes that fail because of a full disk or the like. A closed pipe isn't among them: it
+ends a command silently, as usual with click and rich."""
 
 
 def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
@@ -31,7 +32,8 @@ def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
 
 
 def show_in_plain_signs() -> None:
-    """Make stdout and stderr print ASCII for signs that their encoding lacks, instead of failing."""
+    """Make stdout and stderr replace signs that their encoding lacks by ASCII. Otherwise such signs would
+    raise an error."""
     codecs.register_error(_PLAIN, _in_plain_signs)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -39,14 +41,14 @@ def show_in_plain_signs() -> None:
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print a line. If it can't be written, it is lost without an error, since the running program matters
-    more. err: print to stderr."""
+    """Print a line. If the line can't be written it is lost without an error, so that the program goes on.
+    err: whether to print to stderr."""
     with contextlib.suppress(OSError):
         click.echo(line, err=err)
 
 
 class Commands(click.Group):
-    """One of our commands, with its subcommands. It never ends with a traceback because a write failed."""
+    """A command with its subcommands. A failed write ends it with a line instead of a traceback."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command. If its output can't be written, print a line on stderr and exit with status 1."""

@@ -1,10 +1,10 @@
-"""Length-prefixed payloads over TLS 1.3, with the relay identified by its pinned certificate.
+"""Length-prefixed payloads over TLS 1.3; the relay is identified by its pinned certificate.
 
-A shell. A connection carries either control messages or, where UDP is blocked, the sealed datagrams with the
-events; the handshake (ALPN) distinguishes the two. Framing: length (u32, big-endian), then the payload.
-Bounds: PAYLOAD_BYTES_MAX for a payload, BUFFERED_BYTES_MAX waiting for a slow peer, TIMEOUT_S for a
-handshake. No certificate authority vouches for a relay. Instead a bridge checks the relay's fingerprint right
-after the handshake, before it sends a payload.
+A shell. A connection carries either control messages or sealed datagrams, as the handshake (ALPN) states.
+Sealed datagrams, with the events, use it where UDP is blocked. Framing: length (u32, big-endian), then the
+payload. Bounds: PAYLOAD_BYTES_MAX for a payload, BUFFERED_BYTES_MAX waiting for a slow peer, TIMEOUT_S for a
+handshake. No certificate authority signs a relay's certificate. Instead a bridge checks the relay's
+fingerprint right after the handshake, before it sends a payload.
 """
 
 import asyncio
@@ -25,26 +25,26 @@ from relay.wire.errors import LocalError, MalformedControl
 log = logging.getLogger(__name__)
 
 ALPN = "jamrelay"
-"""Name of the protocol that both sides state in the handshake, for a connection with control messages.
-Because of it a bridge never takes a web server for a relay, nor writes down its fingerprint."""
+"""Name of the protocol of a connection with control messages. Both sides state it in the handshake. So a
+bridge never takes a web server for a relay."""
 
 EVENTS_ALPN = "jamrelay-events"
-"""Name of the protocol for a connection whose payloads are sealed datagrams, in both directions."""
+"""Name of the protocol of a connection whose payloads are sealed datagrams, in both directions."""
 
 PAYLOAD_BYTES_MAX = 1 << 20
 BUFFERED_BYTES_MAX = 4 << 20
-"""Greatest number of bytes that wait for a peer to read them. A connection whose peer leaves more unread is
+"""Greatest number of bytes that wait for a peer to read them. If a peer leaves more unread, its connection is
 closed, since that peer would be minutes behind."""
 
 TIMEOUT_S = 3.0
-"""Longest wait (s) for the answer of TCP, and then again for the end of the TLS handshake. It leaves TCP time
-for at most three retries if its first segment is lost."""
+"""Longest wait for TCP to connect, s, and again for the TLS handshake to finish. In this time TCP makes at
+most three retries if its first segment is lost."""
 
 _LENGTH_BYTES = 4
 
 DATAGRAMS_WAITING_MAX = 64 << 10
 """Greatest number of unsent bytes on a stream of sealed datagrams. Further datagrams are dropped, as with
-UDP. These bytes are some seconds of music, and events that waited longer would be useless."""
+UDP. These bytes are some seconds of music; events that wait longer are useless."""
 
 _NOTSENT_LOWAT = 16 << 10
 """Greatest number of unsent bytes that the kernel takes for a stream of sealed datagrams. Further bytes wait
@@ -59,10 +59,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 11, "TCP_U
 
 
 class Credentials(Protocol):
-    """A relay's private key and certificate, as PEM files.
-
-    The program passes a `relay.shells.tls_identity.TlsIdentity`.
-    """
+    """A relay's private key and certificate, as PEM files. `relay.shells.tls_identity.TlsIdentity` is one."""
 
     @property
     def cert_path(self) -> Path: ...
@@ -71,7 +68,7 @@ class Credentials(Protocol):
 
 
 def server_context(identity: Credentials) -> ssl.SSLContext:
-    """Return the relay's TLS settings. Raises LocalError if its key and certificate cannot be used."""
+    """Return the relay's TLS settings. Raises LocalError if its key and certificate can't be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # every connection has a handshake, hence keys, of its own
@@ -84,7 +81,8 @@ def server_context(identity: Credentials) -> ssl.SSLContext:
 
 
 def client_context(alpn: str = ALPN) -> ssl.SSLContext:
-    """Return a bridge's TLS settings. They verify nothing, so the caller must check the fingerprint."""
+    """Return a bridge's TLS settings. They don't verify the relay, so the caller must check its
+    fingerprint."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
@@ -104,10 +102,8 @@ class ControlStream:
         fingerprint: str | None = None,
         trust: Trust | None = None,
     ) -> None:
-        """Use the reader and writer of an open TLS connection.
-
-        fingerprint, trust: the relay's fingerprint, and why it is believed. Only a bridge sets them.
-        """
+        """reader, writer: of an open TLS connection. fingerprint, trust: the relay's fingerprint, and why it
+        is believed; only a bridge sets them."""
         self._reader = reader
         self._writer = writer
         self.fingerprint = fingerprint
@@ -115,19 +111,19 @@ class ControlStream:
         self.peer: Endpoint = endpoint_of(writer.get_extra_info("peername"))
         tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
         self.carries_events = tls is not None and tls.selected_alpn_protocol() == EVENTS_ALPN
-        """Whether this connection's payloads are sealed datagrams; otherwise they are control messages."""
+        """True if this connection's payloads are sealed datagrams; False if they are control messages."""
         if self.carries_events and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             with contextlib.suppress(OSError):
                 sock: socket.socket = writer.get_extra_info("socket")
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
         self.closed_because: str | None = None
-        """Why this side closed the connection; None while it is open, or if the peer closed it."""
+        """Why this side closed the connection; None if it is open or the peer closed it."""
 
     def send(self, payload: bytes) -> bool:
-        """Send a payload without waiting. Return False if the stream was closed before, or is closed now.
+        """Send a payload without waiting. Return False if the stream is closed.
 
-        If the peer would then leave more than BUFFERED_BYTES_MAX unread, the stream is closed at once instead
-        and the payload isn't sent.
+        If more than BUFFERED_BYTES_MAX bytes would then wait for the peer, the payload isn't sent, and the
+        stream is closed at once.
         """
         assert len(payload) <= PAYLOAD_BYTES_MAX, f"{len(payload)} bytes do not fit in a control payload"
         if self._writer.is_closing():
@@ -141,10 +137,8 @@ class ControlStream:
         return True
 
     def offer(self, datagram: bytes) -> bool:
-        """Send a sealed datagram unless more than DATAGRAMS_WAITING_MAX bytes wait already.
-
-        Return whether it was sent; otherwise it is lost.
-        """
+        """Send a sealed datagram, or drop it if more than DATAGRAMS_WAITING_MAX bytes wait already. Return
+        whether it was sent."""
         if self._writer.is_closing():
             return False
         if self._writer.transport.get_write_buffer_size() > DATAGRAMS_WAITING_MAX:
@@ -152,7 +146,7 @@ class ControlStream:
         return self.send(datagram)
 
     async def receive(self) -> bytes | None:
-        """Return the next payload, or None once the connection has ended, orderly or not.
+        """Return the next payload; None once the connection has ended, whether orderly or broken.
 
         Raises MalformedControl if the peer announces a payload that is too long: over PAYLOAD_BYTES_MAX, or
         over MAX_DATAGRAM_BYTES for a sealed datagram. The stream is then closed, since the bytes that follow
@@ -171,7 +165,7 @@ class ControlStream:
             return None
 
     def close(self, because: str = "done") -> None:
-        """Close the connection once all payloads passed to `send` have left. Closing twice does nothing."""
+        """Close the connection once all sent payloads have left. Closing twice does nothing."""
         if not self._writer.is_closing():
             self.closed_because = because
             self._writer.close()
@@ -182,7 +176,7 @@ class ControlStream:
         self._writer.transport.abort()
 
     async def closed(self) -> None:
-        """Wait until the connection has ended. Call it after `close` or `abort`."""
+        """Wait until the connection has ended, after `close` or `abort` was called."""
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
@@ -197,11 +191,11 @@ async def connect(
 ) -> ControlStream:
     """Return a connection to the relay at `endpoint`, after its fingerprint has been checked.
 
-    pins: the known relays; None if another connection has already checked the relay. In that case the relay
-    must show `expected_fingerprint`, the one that the other connection saw. timeout_s: limit (s) for TCP, and
-    again for the handshake. events: the stream shall carry sealed datagrams instead of control messages.
-    Raises LocalError, with a text for the player: no such host, no answer, refused, not TLS, no jamrelay, or
-    another relay than before.
+    pins: the known relays. None: another connection has checked the relay already, and the relay must show
+    the same fingerprint again (`expected_fingerprint`). timeout_s: limit for TCP to connect, s, and again for
+    the handshake. events: whether the stream carries sealed datagrams instead of control messages. Raises
+    LocalError with a text for the player: no such host, no answer, refused, not TLS, no jamrelay, or another
+    relay than before.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -258,14 +252,14 @@ class ControlServer:
     async def listen(self, sock: socket.socket, context: ssl.SSLContext, handshake_timeout_s: float) -> None:
         """Accept connections on a bound socket.
 
-        A peer that doesn't finish the handshake within handshake_timeout_s (s) is dropped.
+        handshake_timeout_s: a peer that doesn't finish the handshake within this time (s) is dropped.
         """
         self._server = await asyncio.start_server(
             self._accept, sock=sock, ssl=context, ssl_handshake_timeout=handshake_timeout_s
         )
 
     async def close(self) -> None:
-        """Stop listening, close every stream at once, and wait until the task of each has ended."""
+        """Stop listening, close every stream at once, and wait until their tasks have ended."""
         if self._server is not None:
             self._server.close()
         serving = dict(self._serving)
@@ -302,11 +296,12 @@ async def serve(
     *,
     handshake_timeout_s: float = TIMEOUT_S,
 ) -> ControlServer:
-    """Listen for connections. For each one run `on_stream` as a task, and close its stream when that returns.
+    """Listen for connections, and run `on_stream` as a task for each. A stream is closed when its task
+    returns.
 
-    host "" means every address, of both families; port 0 means any free one. An exception that `on_stream`
-    raises ends only its own stream. MalformedControl is logged as the peer's fault, any other as ours. Raises
-    LocalError if the port is taken or the host isn't an address of this machine.
+    host "" means every address, of both families; port 0 means any free port. An exception of `on_stream`
+    ends only its own stream. MalformedControl is logged as the peer's fault, any other exception as ours.
+    Raises LocalError if the port is taken or the host isn't an address of this machine.
     """
     context = server_context(identity)
     family, address, dual = listening_place(host)
@@ -325,7 +320,7 @@ async def serve(
 def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter, alpn: str) -> str:
     """Return the fingerprint of the certificate that the relay showed in the handshake.
 
-    Raises LocalError if the peer didn't agree to the protocol `alpn`, so that it is no jamrelay.
+    Raises LocalError if the peer didn't agree to the protocol `alpn`: then it is no jamrelay.
     """
     tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
     if tls.selected_alpn_protocol() != alpn:
