@@ -1,9 +1,9 @@
-"""The host's own part of scsynth's tree: one root group and one mixer strip for each member.
+"""Host tree: the bridge's own nodes in scsynth, which are a root group and a mixer strip for each member.
 
-Pure. These nodes have numbers of slot 0, where no member's nodes are. Sonic Pi's master mixer overwrites its
-output buses. Therefore each member's output goes to a private pair of buses, and a strip adds that pair to
-the hardware outputs. Groups and strips are in slot order, not in order of arrival: the rounding of the mixed
-sum, and the random numbers that each synth draws, depend on the order of the nodes.
+Pure. The strips have numbers of slot 0, which no member uses. Sonic Pi's master mixer overwrites its output
+buses. Therefore each member's output goes to a private pair of buses, and a strip adds that pair to the
+hardware outputs. Groups and strips are in slot order, not in order of arrival. The rounding of the mixed sum,
+and the random numbers that each synth draws, depend on the order of the nodes.
 
     0 root -- JAM: root group of each member, in slot order
            `- STRIPS: a basic mixer for each member, in slot order
@@ -24,7 +24,7 @@ STRIP_SYNTHDEF = "sonic-pi-basic_mixer"
 
 
 class HostTree:
-    """Knows which members have their root group and strip, and builds missing ones."""
+    """Knows which members have their root group and mixer strip, and builds missing ones."""
 
     def __init__(self) -> None:
         self._slots: list[int] = []
@@ -32,13 +32,14 @@ class HostTree:
         self.synthdefs_loaded = False
 
     def has(self, slot: int) -> bool:
-        """Return whether the slot's root group exists."""
+        """Return whether the root group of a slot's member exists."""
         return slot in self._slots
 
     def build(self, origin: Origin) -> list[bytes]:
-        """Return the messages that create a member's group and strip; none if it has them.
+        """Return the messages that create a member's root group and mixer strip; none if the member has them.
 
-        The group is made at once, the strip only after the synthdefs are loaded: see `load_synthdefs`.
+        The strip needs the synthdefs. Until they are loaded, only the group is created, and `load_synthdefs`
+        adds the strip.
         """
         slot = origin.slot
         if slot in self._slots:
@@ -58,7 +59,8 @@ class HostTree:
         return messages
 
     def load_synthdefs(self) -> list[bytes]:
-        """Note that the synthdefs are loaded. Return the messages that create the pending strips."""
+        """Note that the synthdefs are loaded. Return the messages that create the mixer strips that waited
+        for them."""
         if self.synthdefs_loaded:
             return []
         self.synthdefs_loaded = True

@@ -1,9 +1,10 @@
 """Id spaces: the map from a member's numbers to those of the scsynth that plays the jam.
 
-Pure. The map depends only on the slot and on the sender's channel counts, so it is the same on every machine.
-It is one-to-one and has an exact inverse. Within a slot it is linear, because some synthdefs write to the
-buses after the given one (hoover to 6 channels, tech_saws to 4). These must be the same neighbours as on
-their own host. Channels written past a slot's last bus land in guard channels, not in the next slot.
+Pure. Numbers are those of nodes, buses and buffers. The map depends only on the slot and on the sender's
+channel counts, so it is the same on every machine. It is one-to-one and has an exact inverse. Within a slot
+it is linear, because some synthdefs write to the buses after the given one (hoover to 6 channels, tech_saws
+to 4). So these have the same neighbours as on their own host. Channels written past a slot's last bus land in
+guard channels, not in the next slot.
 
 A number out of range is refused, never clamped, because scsynth takes an unknown buffer for buffer 0. Source:
 sclang's client ids, with 26 bits of node id for each of 32 slots.
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from relay.wire.errors import LocalError, Refused
 
 SLOT_COUNT = 32
-"""Slot 0 is the host's own and never assigned. Members have 1 to 31."""
+"""Number of slots. Slot 0 is the host's own and never assigned. Members have 1 to 31."""
 
 NODE_BITS = 26
 """Bits of a node's number within its slot. So 32 slots fill the 31 bits of a non-negative node id."""
@@ -22,14 +23,14 @@ NODE_BITS = 26
 NODES_PER_SLOT = 1 << NODE_BITS
 
 LOCAL_BASE = 1 << 25
-"""First id in slot 0 of the local player's nodes that exist on their own host only (scopes, recorders). Ids
-below are the bridge's own."""
+"""First id in slot 0 of nodes that exist only on the local player's host (scopes, recorders). Ids below it
+are for nodes of the bridge."""
 
 HARDWARE_BUSES = 128
 """Channels of the sound card, outputs and inputs together. No member's bus is mapped to them."""
 
 OUTPUT_BUSES = 64
-"""Buses per slot that stand for the hardware outputs that the sender sees."""
+"""Buses per slot that stand for the hardware outputs of the member's own host."""
 
 PRIVATE_OUTPUTS = 2
 """How many of the OUTPUT_BUSES, counted from the first, a member's strip adds to the hardware outputs."""
@@ -38,7 +39,8 @@ INTERNAL_BUSES = 1024
 """Internal buses per slot. Sonic Pi uses at most 1024 less its hardware channels."""
 
 GUARD_BUSES = 32
-"""Guard buses per slot. Channels that a synth writes past the end land here, and nobody hears them."""
+"""Guard buses per slot. Nobody hears them. They take the channels that a synth writes past the slot's last
+bus."""
 
 BUSES_PER_SLOT = OUTPUT_BUSES + INTERNAL_BUSES + GUARD_BUSES
 
@@ -62,9 +64,10 @@ _MAX_CHANNELS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The owner of numbers: a slot, and the hardware outputs and inputs that the owner's Sonic Pi sees.
+    """A member's slot, and the hardware outputs and inputs that the member's Sonic Pi sees.
 
-    Sonic Pi counts its own buses from `outs + ins`. Raises LocalError for an impossible slot or count.
+    It maps the member's numbers to scsynth's. Sonic Pi counts its own buses from `outs + ins`. Raises
+    LocalError for an impossible slot or count.
     """
 
     slot: int
@@ -79,22 +82,22 @@ class Origin:
 
     @property
     def root(self) -> int:
-        """The member's root group, to which its node 0 is mapped."""
+        """scsynth's number of the member's root group, to which the member's node 0 is mapped."""
         return self.slot << NODE_BITS
 
     @property
     def first_bus(self) -> int:
-        """The first of the slot's audio buses, where the member's private outputs start."""
+        """scsynth's number of the slot's first audio bus. The member's private outputs start here."""
         return HARDWARE_BUSES + self.slot * BUSES_PER_SLOT
 
     def node(self, own: int) -> int:
-        """Return the jam's number of the member's node `own`. Raises Refused: negative-id, node-range."""
+        """Return scsynth's number of the member's node `own`. Raises Refused: negative-id, node-range."""
         if not 0 <= own < NODES_PER_SLOT:
             _refuse_number("node", own, NODES_PER_SLOT)
         return self.slot << NODE_BITS | own
 
     def audio_bus(self, own: int) -> int:
-        """Return the jam's number of the member's audio bus `own`.
+        """Return scsynth's number of the member's audio bus `own`.
 
         Raises Refused: negative-id, hardware-input (no microphone travels), bus-range.
         """
@@ -108,12 +111,15 @@ class Origin:
         return _refuse_number("bus", own, self.outs + self.ins + INTERNAL_BUSES)
 
     def hardware_output(self, channel: int, channels: int, *, at_home: bool) -> int:
-        """Return the bus, counted from 1, for sound that the member sends to a channel of its sound card.
+        """Return the bus, counted from 1, for sound that the member sends to channel `channel` of its sound
+        card.
 
-        channels: number of channels written, from `channel` on. Channels 1 and 2 are the private outputs,
-        which the member's master mixer processes, as in plain Sonic Pi. Higher channels are the sound card's
-        own at the member (at_home) and folded onto the private outputs elsewhere. Channels above the last one
-        are heard by nobody, as in plain Sonic Pi. Raises Refused: output-range.
+        channels: how many channels are written, from `channel` on. at_home: whether this is the member's own
+        host.
+
+        Channels 1 and 2 become the private outputs, whose sound passes the member's mixer. Higher channels
+        are the sound card's own at home, and are folded onto the private outputs elsewhere. Nobody hears
+        channels above the sound card's last one, as in plain Sonic Pi. Raises Refused: output-range.
         """
         if not 1 <= channel <= _MAX_CHANNELS:
             raise Refused("output-range", f"output {channel}: expected 1 to {_MAX_CHANNELS}")
@@ -126,22 +132,23 @@ class Origin:
         return self.first_bus + 1 + ((channel - 1) % PRIVATE_OUTPUTS if channels == 1 else 0)
 
     def control_bus(self, own: int) -> int:
-        """Return the jam's number of the member's control bus `own`. Raises Refused: negative-id,
+        """Return scsynth's number of the member's control bus `own`. Raises Refused: negative-id,
         bus-range."""
         if not 0 <= own < CONTROL_BUSES_PER_SLOT:
             _refuse_number("bus", own, CONTROL_BUSES_PER_SLOT)
         return self.slot * CONTROL_BUSES_PER_SLOT + own
 
     def buffer(self, own: int) -> int:
-        """Return the jam's number of the member's buffer `own`. Raises Refused: negative-id, buffer-range."""
+        """Return scsynth's number of the member's buffer `own`. Raises Refused: negative-id, buffer-range."""
         if not 0 <= own < BUFFERS_PER_SLOT:
             _refuse_number("buffer", own, BUFFERS_PER_SLOT)
         return self.slot * BUFFERS_PER_SLOT + own
 
     def own_node(self, node: int) -> int | None:
-        """Return the member's number of `node`; None if the node is another member's.
+        """Return the member's number of scsynth's node `node`; None if the node is another member's.
 
-        A home-only node in slot 0 counts as the member's, so call this for the local player only.
+        Call this for the local player only. A node that exists only on this host counts as the local
+        player's.
         """
         slot = node >> NODE_BITS
         if slot == self.slot:
@@ -151,7 +158,7 @@ class Origin:
         return None
 
     def own_audio_bus(self, bus: int) -> int | None:
-        """Return the member's number of audio bus `bus`; None for others' buses and guard channels."""
+        """Return the member's number of scsynth's audio bus `bus`; None for others' buses and guard buses."""
         offset = bus - self.first_bus
         if 0 <= offset < min(self.outs, OUTPUT_BUSES):
             return offset
@@ -160,18 +167,18 @@ class Origin:
         return None
 
     def own_control_bus(self, bus: int) -> int | None:
-        """Return the member's number of control bus `bus`; None if it is another member's."""
+        """Return the member's number of scsynth's control bus `bus`; None if the bus is another member's."""
         slot, own = divmod(bus, CONTROL_BUSES_PER_SLOT)
         return own if slot == self.slot else None
 
     def own_buffer(self, buffer: int) -> int | None:
-        """Return the member's number of `buffer`; None if it is another member's."""
+        """Return the member's number of scsynth's buffer `buffer`; None if the buffer is another member's."""
         slot, own = divmod(buffer, BUFFERS_PER_SLOT)
         return own if slot == self.slot else None
 
 
 def home_only_node(own: int) -> int:
-    """Return the jam's number of a node `own` of the local player that exists on this host only.
+    """Return scsynth's number of the local player's node `own`, which exists on this host only.
 
     Raises Refused: negative-id, node-range.
     """

@@ -1,7 +1,7 @@
-"""Member slots: the members' slots, and their groups and strips in this host's scsynth.
+"""Member slots: the members' slots, and their root groups and mixer strips in this host's scsynth.
 
-Pure. The roster travels over TLS and may arrive after events. Until then, `Origin`'s defaults are taken as a
-guess of the channels of an unknown member's sound card.
+Pure. The roster travels over TLS, so a member's events may arrive before it. Until the roster names the
+member, its sound card is assumed to have the number of channels that `Origin` has by default.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class Places:
     """The known members of the room, this one included."""
 
     def __init__(self, own: Origin, to_synth: Callable[[list[bytes]], None]) -> None:
-        """to_synth: takes the messages that create a member's group and strip."""
+        """to_synth: takes the messages that create a member's root group and mixer strip."""
         self._host = HostTree()
         self._to_synth = to_synth
         self._origins: dict[int, Origin] = {}
@@ -22,13 +22,14 @@ class Places:
         self.meet(own)
 
     def meet(self, origin: Origin) -> None:
-        """Give a member of the roster its root group and strip."""
+        """Create the root group and mixer strip of a member that the roster names."""
         self._origins[origin.slot] = origin
         self._guessed.discard(origin.slot)
         self._to_synth(self._host.build(origin))
 
     def of(self, slot: int) -> Origin:
-        """Return the origin of the member in a slot; a guess before the roster names it."""
+        """Return the origin (slot and channels) of the member in a slot. The channels are a guess until the
+        roster names the member."""
         origin = self._origins.get(slot)
         if origin is None:
             origin = Origin(slot)
@@ -37,7 +38,7 @@ class Places:
         return origin
 
     def certain(self) -> set[int]:
-        """Return the slots that the roster has named."""
+        """Return the slots whose members the roster has named."""
         return self._origins.keys() - self._guessed
 
     def fade(self, slot: int) -> list[bytes]:
@@ -54,5 +55,5 @@ class Places:
         return self._host.synthdefs_loaded
 
     def synthdefs_loaded(self) -> None:
-        """Give each member its strip, which needs the synthdefs."""
+        """Note that the synthdefs are loaded, and create the members' mixer strips, which need them."""
         self._to_synth(self._host.load_synthdefs())

@@ -1,8 +1,8 @@
 """Remapping: translates a member's message into the numbers of the scsynth that plays the jam.
 
-Pure, and the same on every machine, so that members' messages are equal byte for byte apart from the timetag.
-Only ids are patched, in place; every other byte is kept. A message that can't be mapped is refused, never
-guessed. `id_space` defines the map; `unmap` translates replies back. Source of the roles: the command table
+Pure, and the same on every machine. So members' messages are equal byte for byte apart from the timetag. Only
+ids are patched, in place; every other byte is kept. A message that can't be mapped is refused, never guessed.
+`id_space` defines the map; `unmap` translates replies back. Source of the roles: the command table
 (relay/wire/commands.py).
 """
 
@@ -38,7 +38,7 @@ from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string
 
 MAX_COUNT = 1024
-"""The greatest count argument. It is limited because scsynth works through it in its audio thread."""
+"""The greatest count argument. It is limited because scsynth does the work of a count in its audio thread."""
 
 _HEAD, _TAIL = 0, 1
 _MAX_ADD_ACTION = 4
@@ -62,24 +62,27 @@ _DEFAULTED = {
 }
 _LOCAL_ONLY = frozenset(map(encode_string, LOCAL_ONLY_SYNTHDEFS))
 _OWN_DEFAULTED = ((encode_string("out_bus"), Role.AUDIO_BUS),)
-"""The control that is added to a new synth with a player's own synthdef if the player left it out. Otherwise
-the synth would play past the member's mixer. A synthdef without this control ignores it."""
+"""The control that is added to a new synth of a player's own synthdef if the message omits it. Otherwise the
+synth would play past the member's mixer. A synthdef without this control ignores it."""
 _CHANNELS = {encode_string(name): definition.channels for name, definition in HOME_ONLY.items()}
 _OWN_ROLES = {name: role for name, role in ROLE_OF_CONTROL.items() if role in _BUS_OR_BUFFER}
-"""Roles in a player's own synthdef. There `output` and `input` may mean anything, so they are left out."""
+"""The roles of controls in a player's own synthdef. `output` and `input` may mean anything there, so they
+have no role."""
 OUTPUT_CONTROL = encode_string("output")
-"""The control `output`, encoded as in a message. A message with it is remapped differently for the sender's
-host and for the others."""
+"""The control `output`, encoded as in a message. A message that sets it is remapped differently for the
+sender's own host and for the others."""
 
 
 def remap(
     message: Message, origin: Origin, local_nodes: Container[int] = (), *, at_home: bool = False
 ) -> bytes:
-    """Return a member's message in the jam's numbers.
+    """Return a member's message in scsynth's numbers.
 
-    local_nodes: the sender's ids of nodes that exist on its own host only; given only for the local player's
-    messages to its own scsynth. at_home: the message is for the player's own scsynth. Then queries, /b_write,
-    home-only synthdefs and the player's own ones are allowed, and sound card outputs are those of this host.
+    origin: the sender's slot and channels. local_nodes: the sender's ids of nodes that exist on its own host
+    only; given only for the local player's messages to its own scsynth. at_home: the message is for the
+    player's own scsynth. Then queries, /b_write, home-only synthdefs and the player's own synthdefs are
+    allowed. Sound card outputs are then those of this host.
+
     Raises Refused: not-allowed, arguments, not-integral, not-finite, negative-id, node-range, root-node,
     bus-range, hardware-input, output-range, buffer-range, count, add-action, cycle, control-index,
     id-control, string-value, array, unknown-synthdef, local-synthdef, completion-message.
@@ -93,8 +96,8 @@ def remap(
 
 
 class _Patch:
-    """One message that is being translated: its bytes, and those changes that alter its length. The latter
-    are applied at the end."""
+    """A message during its translation: its bytes, and the changes that alter its length. `finish` applies
+    the latter."""
 
     __slots__ = (
         *("act", "added", "added_tags", "at_home", "channels", "command", "local_nodes", "longer", "message"),
@@ -118,8 +121,10 @@ class _Patch:
         self.added_tags = b""
 
     def new_synth(self) -> None:
-        """Patch a new synth as `by_table` would, and add its omitted ids. Nearly all messages are new synths,
-        so this is a faster path for them."""
+        """Patch a new synth, and add the ids that the message omits.
+
+        Nearly all messages are new synths, so they have this path, which is faster than `by_table`.
+        """
         message = self.message
         raw, tags, offsets = message.raw, message.tags, message.offsets
         if tags[:1] != "s" or len(tags) < FIRST_CONTROL:
@@ -142,13 +147,14 @@ class _Patch:
                 self.added_tags += b"sf"
 
     def default(self, role: Role) -> int:
-        """Return the value of an omitted id: Sonic Pi's first output or first buffer."""
+        """Return the value of an omitted id: that of Sonic Pi's first output or first buffer."""
         if role is Role.HARDWARE_OUTPUT:
             return self.origin.hardware_output(1, self.channels, at_home=self.at_home)
         return self.origin.audio_bus(0) if role is Role.AUDIO_BUS else self.origin.buffer(0)
 
     def controls(self, index: int) -> list[bytes]:
-        """Patch pairs of control and value from `index` to the end. Return the controls that carry ids."""
+        """Patch the pairs of control and value from argument `index` to the end. Return the controls that
+        carry ids."""
         message = self.message
         raw, tags, offsets = message.raw, message.tags, message.offsets
         if "[" in tags:
@@ -188,7 +194,7 @@ class _Patch:
             self.plain(index)
 
     def plain(self, index: int) -> None:
-        """Check a number that is no id.
+        """Check that argument `index`, which is no id, is a finite number.
 
         One NaN would silence everything at a host, because it spreads from a member's strip into the sum.
         """
@@ -202,8 +208,11 @@ class _Patch:
             raise Refused("arguments", f"{message.address} argument {index}: expected a number, not {tag}")
 
     def mapped_value(self, index: int) -> None:
-        """Translate a string such as "c7" or "a7", which makes a control follow control or audio bus 7.
-        scsynth misreads other strings."""
+        """Translate a string argument such as "c7" or "a7", which makes a control follow control bus or audio
+        bus 7.
+
+        Other strings are refused, because scsynth misreads them.
+        """
         text = self.message.arg(index)
         assert isinstance(text, str)
         found = _MAPPED_VALUE.fullmatch(text)
@@ -266,7 +275,7 @@ class _Patch:
         _check_order(command, named, self.local_nodes)
 
     def node(self, index: int) -> int:
-        """Patch a node or group. Return the sender's id of it."""
+        """Patch argument `index`, which is a node or group. Return the sender's id of it."""
         message = self.message
         own = whole(message, index)
         mapped = home_only_node(own) if own in self.local_nodes else self.origin.node(own)
@@ -304,7 +313,7 @@ class _Patch:
         self.number(index, mapped)
 
     def count(self, index: int) -> None:
-        """Check a count, and that a run of buses ends within the slot."""
+        """Check argument `index`, which is a count. A run of buses must end within the slot."""
         message = self.message
         count = whole(message, index)
         if not 0 <= count <= MAX_COUNT:
@@ -318,7 +327,10 @@ class _Patch:
             raise Refused("count", f"{message.address} {count}: one control at a time here")
 
     def run_of_controls(self, index: int) -> None:
-        """Check the control of /n_setn, /n_map and the like. One that carries an id may not follow a bus."""
+        """Check argument `index`, which names a control.
+
+        /n_setn, /n_map and similar commands may not name a control that carries an id.
+        """
         message = self.message
         if message.tags[index] != "s":
             raise Refused("control-index", f"{message.address} argument {index}: controls go by name here")
@@ -326,7 +338,10 @@ class _Patch:
             raise Refused("id-control", f"{message.address}: {message.arg(index)!r} is set in other ways")
 
     def number(self, index: int, value: int) -> None:
-        """Patch a bus or buffer and keep its type. Below 2**24 every whole number is an exact float."""
+        """Patch argument `index`, which is a bus or buffer, and keep its type.
+
+        Below 2**24 every whole number is an exact float.
+        """
         pack = _FLOAT if self.message.tags[index] == "f" else _INT
         pack.pack_into(self.out, self.message.offsets[index], value)
 

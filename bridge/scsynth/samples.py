@@ -1,9 +1,9 @@
-"""Samples: Sonic Pi's own samples and buffers, found on each machine by their names.
+"""Samples: finds Sonic Pi's own samples and buffers on each machine by their names.
 
 A path travels as "samples/NAME" or "buffers/NAME" and becomes a path in the folders of the receiving
-machine's Sonic Pi. No other path ever crosses the network. Each load looks at the file system once: does the
-file exist, is it readable, how long is it. Otherwise pure. An error of the file system counts as no such
-file, and the jam goes on.
+machine's Sonic Pi. No other path ever crosses the network. Pure, except that each load looks at the file
+system once: does the file exist, is it readable, how long is it. An error of the file system counts as a
+missing file.
 """
 
 import re
@@ -29,7 +29,7 @@ SAMPLES_PER_BYTE = 2
 
 
 NO_ANSWER = (OSError, RuntimeError)
-"""Exceptions that pathlib raises if it can't look at a file; RuntimeError is for links that lead in a
+"""Exceptions that pathlib raises if it can't look at a file. RuntimeError is for links that lead in a
 circle."""
 
 
@@ -43,14 +43,14 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A load of a buffer on this host: an OSC message, and the most samples it takes in memory."""
+    """A load of a buffer on this host: its OSC message, and the most samples that it can take in memory."""
 
     meaning: Meaning
     samples: int
 
 
 class ResourceFolders:
-    """The folders of the Sonic Pi on this machine."""
+    """The folders of the Sonic Pi on this machine, for finding its samples and buffers."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or next((path for path in KNOWN_ROOTS if _has_samples(path)), None)
@@ -63,7 +63,11 @@ class ResourceFolders:
             self.root = root
 
     def to_wire(self, path: str) -> str | None:
-        """Return the travelling name of a local path; None if it isn't one of Sonic Pi's own files."""
+        """Return the name under which a file travels (samples/NAME); None if it isn't one of Sonic Pi's own
+        files.
+
+        path: the file on this machine.
+        """
         if self.root is None:
             return None
         local = Path(path)
@@ -77,7 +81,7 @@ class ResourceFolders:
         return f"{kind}/{local.name}" if is_own else None
 
     def to_local(self, name: str) -> LocalFile | None:
-        """Return the local file of a travelling name; None if this machine has no readable one.
+        """Return this machine's file for a name such as samples/NAME; None if there is no readable one.
 
         Raises Refused if `to_wire` can't have made the name.
         """
@@ -107,7 +111,8 @@ def _has_samples(root: Path) -> bool:
 
 
 def load_to_wire(meaning: Meaning, folders: ResourceFolders) -> Meaning | None:
-    """Return a load of the local player in its travelling form; None if it must stay local.
+    """Return a load of the local player as it travels, with a name in place of the path; None if it must stay
+    local.
 
     Raises Refused if no host could play it.
     """
@@ -119,9 +124,9 @@ def load_to_wire(meaning: Meaning, folders: ResourceFolders) -> Meaning | None:
 
 
 def load_to_local(meaning: Meaning, folders: ResourceFolders) -> Load | None:
-    """Return a member's load with this machine's path; None if the file doesn't exist here or can't be read.
+    """Return another member's load with this machine's path; None if there is no readable file here.
 
-    Raises Refused if the message isn't a load, or too large.
+    Raises Refused if the message isn't a load, or the load is too large.
     """
     if meaning.act is Act.ALLOCATE:
         return Load(meaning, meaning.samples)
@@ -132,7 +137,7 @@ def load_to_local(meaning: Meaning, folders: ResourceFolders) -> Load | None:
 
 
 def _path(meaning: Meaning) -> str:
-    """Return the file that a load reads. Raises Refused if the message isn't a load of a file."""
+    """Return the path of the file that a load reads. Raises Refused if the message isn't a load of a file."""
     message = meaning.message
     if meaning.act is not Act.LOAD_FILE or message.tags[1:2] != "s":
         raise Refused("not-allowed", f"{message.address} is no load of a file")
@@ -140,7 +145,7 @@ def _path(meaning: Meaning) -> str:
 
 
 def _with_path(meaning: Meaning, path: str) -> Meaning:
-    """Return a load with another path. Raises Refused if other arguments aren't numbers."""
+    """Return a load with another path. Raises Refused if the other arguments aren't numbers."""
     message = meaning.message
     number, _, *rest = message.args
     if message.tags.strip("if") != "s":
@@ -149,17 +154,17 @@ def _with_path(meaning: Meaning, path: str) -> Meaning:
 
 
 class BufferMemory:
-    """Memory that the other members' buffers take on this host. A member may fill only its share of the
-    machine's memory."""
+    """Counts the memory that other members' buffers take on this host, and limits it for each member."""
 
     def __init__(self) -> None:
         self._samples: dict[int, int] = {}
         self._of_slot: dict[int, int] = {}
 
     def claim(self, buffer: int, samples: int) -> None:
-        """Note a load before it is handed over. buffer: the jam's number. samples: the most that it can have.
+        """Count the memory of a load before the load is handed over.
 
-        Raises Refused (buffer-memory) if the member's buffers would exceed SLOT_SAMPLES_MAX.
+        buffer: scsynth's number. samples: the most samples that the buffer can have. Raises Refused
+        (buffer-memory) if the member's buffers would exceed SLOT_SAMPLES_MAX.
         """
         slot = buffer // BUFFERS_PER_SLOT
         taken = self._of_slot.get(slot, 0) - self._samples.get(buffer, 0) + samples
@@ -169,6 +174,6 @@ class BufferMemory:
         self._of_slot[slot] = taken
 
     def free(self, buffer: int) -> None:
-        """Note that a buffer was freed."""
+        """Note that a buffer was freed. buffer: scsynth's number."""
         slot = buffer // BUFFERS_PER_SLOT
         self._of_slot[slot] = self._of_slot.get(slot, 0) - self._samples.pop(buffer, 0)

@@ -1,11 +1,12 @@
-"""Split calls: cuts a call that is too long for one event into several, and a call about many nodes into one
-for each.
+"""Split calls: cuts a call that is too long for one event into several calls.
 
 Pure. scsynth computes a synth only after executing everything that is due at one instant. So an /s_new with
 its first controls and an /n_set with the others, at the same timetag, sound as one long /s_new. A message
 that repeats a group of arguments is cut between groups, and a long run of counted values within the run.
 Everything travels however long it is, because a missing group or free is never made good elsewhere. Only
 /b_gen can't be cut. Bound: the content of one datagram of Sonic Pi (65,507 bytes), fewer than 130 pieces.
+
+A call about many nodes is also cut into one message for each node (`apart`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,15 +19,15 @@ from relay.wire.meaning import Meaning
 from relay.wire.osc import MAX_MESSAGES, Arg, Message, encode, encode_string, single_message
 
 CONTROL_NAME_MAX = 255
-"""Greatest length of a control's name, bytes. The format of synthdefs has room for no more."""
+"""The greatest length of a control's name, bytes. The format of synthdefs has room for no more."""
 RUN_MAX = 64
 """The most counted values that stay together. A run of about 300 bytes wastes little room at the end of a
 piece."""
 COUNT_MAX = 1024
 """The greatest count that `remap` accepts (its MAX_COUNT), so cutting makes no greater one allowed."""
 INDEX_MAX = (1 << 31) - 1 - COUNT_MAX
-"""The greatest start index of counted values. From a higher one, an index could exceed the range of an OSC
-int."""
+"""The greatest start index of counted values. From a higher one, the index of the last value could exceed the
+range of an OSC int."""
 _BACKWARDS = (0, 3)
 """The add actions by which /n_order puts its nodes before those of an earlier call."""
 
@@ -36,17 +37,18 @@ _ABOUT_NODES = {
     for address, command in COMMANDS.items()
     if not command.args and command.repeat and command.repeat[0].role in _NODES
 }
-"""Address -> number of arguments for each node, for messages that can name several nodes."""
+"""Address -> number of arguments for each node. It holds the messages that can name several nodes."""
 
 Group = tuple[Arg, ...]
 
 
 def pieces(meaning: Meaning, longest: int) -> list[Meaning]:
-    """Return the message, or the pieces of it, none longer than `longest` bytes.
+    """Return the message as a list of pieces, none longer than `longest` bytes. A short message is its only
+    piece.
 
-    An empty list if it can't be cut: /b_gen, values for places that no buffer has, and messages that `remap`
-    refuses. A control whose name no synthdef can have is left out. Raises Refused if a count is no whole
-    number.
+    The list is empty if the message can't be cut: /b_gen, values for places that no buffer has, and messages
+    that `remap` refuses. A control whose name no synthdef can have is left out. Raises Refused if a count is
+    no whole number.
     """
     if len(meaning.payload) <= longest:
         return [meaning]
@@ -81,9 +83,9 @@ def apart(message: bytes) -> list[list[bytes]]:
     """Return a message as bundles, each a list of messages: one message for each node, in order.
 
     A message that can't name several nodes is returned alone. scsynth ends a message at the first node that
-    doesn't exist (measured with 3.13), and skips the rest. So if an /n_free names a note that only its player
-    has heard, all groups named after it would stay elsewhere. An error in one message of a bundle doesn't end
-    the next. /n_order isn't split, because it goes on after such an error.
+    doesn't exist, and skips the rest (measured with 3.13). If an /n_free names a note that only its player
+    has heard, all groups named after the note would stay elsewhere. An error in one message of a bundle
+    doesn't end the next message. /n_order isn't split, because it goes on after such an error.
     """
     name = message[: message.index(0)]
     width = _ABOUT_NODES.get(name, 0)
@@ -95,8 +97,10 @@ def apart(message: bytes) -> list[list[bytes]]:
 
 
 def _groups(message: Message, command: Command) -> list[Group] | None:
-    """Return the groups of arguments that a message repeats; None if the arguments end within one or a count
-    is too great."""
+    """Return the groups of arguments that a message repeats.
+
+    None if the arguments end within a group, or a count is too great.
+    """
     args, found = message.args, list[Group]()
     fixed = sum(not field.counted for field in command.repeat)
     at = len(command.args)
@@ -119,9 +123,10 @@ def _groups(message: Message, command: Command) -> list[Group] | None:
 
 
 def _runs(first: Arg, values: Sequence[Arg]) -> Iterator[Group]:
-    """Yield the values to set from `first` on, in runs of RUN_MAX.
+    """Yield the values to set from `first` on, in groups of (start, count, values) with at most RUN_MAX
+    values.
 
-    The controls after a named one depend on the synthdef, so runs that start at a name stay whole.
+    The controls after a named one depend on the synthdef, so a run that starts at a name stays whole.
     """
     size = RUN_MAX if isinstance(first, int | float) else max(len(values), 1)
     for at in range(0, max(len(values), 1), size):

@@ -1,8 +1,8 @@
 """Unmapping: translates replies of the jam's scsynth into the local player's numbers.
 
 Pure; the inverse of `remap` for one member. Other members' nodes and buffers are hidden from the local Sonic
-Pi. Where one of its nodes has a foreign neighbour, the neighbour becomes -1. Source: `replies` of the command
-table, scsynth 3.13.
+Pi. If a neighbour of one of its nodes is another member's, the neighbour's number becomes -1. Source:
+`replies` of the command table, scsynth 3.13.
 """
 
 import re
@@ -25,8 +25,9 @@ _FLOAT = struct.Struct(">f")
 def unmap_reply(message: Message, origin: Origin) -> bytes | None:
     """Return a reply of scsynth in the local player's numbers; None if it isn't about the player's things.
 
-    A failure without any number in it (`duplicate node ID`) is passed on unchanged, because it doesn't tell
-    its owner; the caller knows which message it just sent. Shapes that scsynth never sends give None.
+    origin: the local player's slot and channels. A failure without any number in it (`duplicate node ID`) is
+    passed on unchanged, because it doesn't tell its owner. The caller knows which message it just sent.
+    Shapes that scsynth never sends give None.
     """
     kind = REPLIES.get(message.address)
     unmapped = (_of_node if kind is None else _BY_KIND[kind])(message, origin)
@@ -38,11 +39,15 @@ def _unchanged(message: Message, _origin: Origin) -> bytes:
 
 
 def _hidden(_message: Message, _origin: Origin) -> None:
-    """Return None: whole trees hold everybody's nodes and would have to be rebuilt from a model."""
+    """Return None for a reply with a whole tree of nodes. It holds all members' nodes and would have to be
+    rebuilt from a model."""
 
 
 def _node_notice(message: Message, origin: Origin) -> bytearray | None:
-    """Translate /n_go and its kin: node, parent, previous, next, 1 for a group, its first and last node."""
+    """Translate /n_go and similar replies. Return None if the node isn't the player's, or is its root group.
+
+    Arguments: node, parent, previous, next, 1 for a group; then the group's first and last node.
+    """
     if message.tags not in ("iiiii", "iiiiiii"):
         return None
     out = _of_node(message, origin)
@@ -59,13 +64,15 @@ def _node_notice(message: Message, origin: Origin) -> bytearray | None:
 
 
 def _of_node(message: Message, origin: Origin) -> bytearray | None:
-    """Translate replies that name a node first: /tr, and the addresses that synthdefs choose."""
+    """Translate a reply whose first argument is a node: /tr, and the addresses that synthdefs choose."""
     return _patched(message, (0,), origin.own_node)
 
 
 def _done(message: Message, origin: Origin) -> bytes | bytearray | None:
-    """Translate /done and /fail. Arguments: the command's address; for /fail then a text; for buffer commands
-    the buffer last."""
+    """Translate /done and /fail. Their first argument is the command's address.
+
+    For /fail a text follows. For buffer commands the buffer comes last.
+    """
     if message.tags[:1] != "s":
         return None
     command = COMMANDS.get(str(message.arg(0)))
@@ -78,9 +85,9 @@ def _done(message: Message, origin: Origin) -> bytes | bytearray | None:
 
 
 def _failed_text(message: Message, origin: Origin) -> bytes | None:
-    """Translate a text such as /fail /n_set "Node 134217733 not found".
+    """Translate the numbers in a /fail's text, such as "Node 134217733 not found".
 
-    Only numbers large enough to be ids of the jam are translated.
+    Only numbers large enough to be scsynth's node ids are translated. None if one is another member's.
     """
     text = str(message.arg(1))
     foreign = False
@@ -126,7 +133,8 @@ def _runs_of_control_buses(message: Message, origin: Origin) -> bytearray | None
 
 
 def _controls(message: Message, origin: Origin) -> bytearray | None:
-    """Translate /n_set and /n_setn, the answers to /s_get and /s_getn: node, then control and value."""
+    """Translate /n_set and /n_setn, the answers to /s_get and /s_getn. Arguments: a node, then controls and
+    values."""
     out = _of_node(message, origin)
     if out is None:
         return None
@@ -148,7 +156,8 @@ def _controls(message: Message, origin: Origin) -> bytearray | None:
 def _patched(
     message: Message, indices: Iterable[int], own_number: Callable[[int], int | None]
 ) -> bytearray | None:
-    """Return the message with these arguments translated; None if one of them is another member's."""
+    """Return the message with the arguments at `indices` translated; None if one of them is another
+    member's."""
     out = bytearray(message.raw)
     for index in indices:
         if message.tags[index : index + 1] != "i":

@@ -1,7 +1,7 @@
-"""Arrivals: takes the room's events from the relay's frames to this host's playout.
+"""Arrivals: passes the room's events from the relay's frames to this host's playout, and makes the reports.
 
-Pure. Until the bridge is in time events wait here. Events judged before this host entered are accepted only
-if they are still to be played.
+Pure. Events wait here until the bridge is in time. An event that was judged before this host entered the room
+is accepted only if it is still to be played.
 """
 
 from bridge.clocks.timebase import Timebase
@@ -26,7 +26,8 @@ class Arrivals:
         self, uplink: Uplink, playout: Playout, timebase: Timebase, ledger: SecondsLedger, memory: Memory,
         standing: Standing,
     ) -> None:  # fmt: skip
-        """uplink: is told which own events have a verdict, and sends the requests for missing events."""
+        """uplink: learns from here which own events have a verdict, and sends the requests for missing
+        events."""
         self._playout = playout
         self._own = playout.own
         self._timebase = timebase
@@ -42,7 +43,7 @@ class Arrivals:
     # -- what comes ----------------------------------------------------------------------------------
 
     def event(self, event: Judged, received_local_ns: int, reading: Reading) -> None:
-        """Process a judged event."""
+        """Process a judged event from the relay. received_local_ns: when its datagram was received."""
         if not self._downlink.saw(event, reading.local_s):
             return
         if self._standing.state is not State.IN_TIME:
@@ -53,14 +54,16 @@ class Arrivals:
         self._take_in(event, reading)
 
     def beat(self, beat: frames.BeatDown, received_local_ns: int, reading: Reading) -> None:
-        """Process a heartbeat."""
+        """Process a heartbeat of the relay. received_local_ns: when its datagram was received."""
         self._downlink.announce(beat.number, reading.local_s)
         if self._standing.state is State.IN_TIME:
             self._ledger.one_way_down(self._took_s(beat.sent, received_local_ns, reading))
 
     def told(self, told: control.Foundation, reading: Reading) -> None:
-        """Process a member's boot state as the relay reports it. That of another member waits until the
-        bridge is in time."""
+        """Process a member's boot state as the relay reports it.
+
+        The boot state of another member waits until the bridge is in time.
+        """
         if self._standing.state is State.IN_TIME or told.slot == self._own.slot:
             self._playout.found(told, reading)
         else:
@@ -69,19 +72,19 @@ class Arrivals:
     # -- the room, and the clock ---------------------------------------------------------------------
 
     def follow(self, room: control.Welcome | control.Settings) -> None:
-        """Follow the room's settings."""
+        """Follow the room's settings: whether missing events are asked for, and the scheme."""
         self._downlink.repair(room.repair)
         self._ledger.follow(room.scheme)
         self._playout.follow(room.scheme)
 
     def enter(self, number: int, reading: Reading) -> None:
-        """Enter a room, or another epoch of the relay, whose last number so far is `number`."""
+        """Enter a room, or another epoch of the relay. number: the highest room number so far."""
         self._downlink.enter(number, reading.local_s)
         self._playout.enter_epoch()
         self._ledger.enter_epoch()
 
     def begin(self, reading: Reading) -> None:
-        """Accept the events that came early, because the bridge is in time now."""
+        """Process the events and boot states that have waited, because the bridge is in time now."""
         now = self._timebase.session_at(reading.local_ns)
         told, early = self._downlink.take_early(now if self._playout.taken_over is None else 0)
         for one in told:
@@ -92,8 +95,8 @@ class Arrivals:
     def count_from(self, session_now: int) -> None:
         """Let the reports begin at `session_now` (ticks).
 
-        If this bridge replaces one that died, they begin HANDED_AHEAD_MAX later. The other can't have handed
-        over any event due after that.
+        If this bridge process replaces one that died, the reports begin HANDED_AHEAD_MAX later. The other
+        process can't have handed over any event due after that.
         """
         after = 0 if self._playout.taken_over is None else HANDED_AHEAD_MAX
         self._ledger.start(session_now + after, slot=self._own.slot)
@@ -111,7 +114,7 @@ class Arrivals:
         return self._downlink.complete_number
 
     def ask(self, reading: Reading) -> None:
-        """Ask the relay for missing events if a request is due, and report events that were given up."""
+        """Ask the relay for missing events if a request is due. Record events that were given up."""
         self._downlink.ask(self._outbox, reading.local_s)
         for missing in self._downlink.gave_up():
             self._ledger.give_up(*missing)
@@ -122,22 +125,22 @@ class Arrivals:
 
     @property
     def report_at(self) -> int:
-        """The session instant of the next report."""
+        """The session instant (ticks) of the next report."""
         return self._ledger.report_at
 
     def reports(self, reading: Reading) -> list[control.Report]:
-        """Return the reports that are due."""
+        """Return the reports to the relay that are due."""
         now = self._timebase.session_at(reading.local_ns)
         if self._ledger.report_at > now:
             return []
         return self._ledger.due_reports(now, path_figures(self._timebase, self._downlink, reading))
 
     def detail(self, second: int) -> control.DigestDetail:
-        """Return the per-event digests of a second."""
+        """Return the digest of each event in a second of session time."""
         return self._ledger.detail(second)
 
     def remember(self) -> None:
-        """Record the facts that the next bridge needs if this one is killed."""
+        """Store the facts that the next bridge process needs if this one is killed."""
         before = self._playout.taken_over
         self._memory.remember_unconfirmed(self._playout.unconfirmed(), before)
         self._downlink.remember(self._memory, self._playout.held_numbers(), before)
@@ -145,7 +148,8 @@ class Arrivals:
     # ------------------------------------------------------------------------------------------------
 
     def _took_s(self, left: int, received_local_ns: int, reading: Reading) -> float:
-        """Return how long (s) a frame took that left the relay at the session instant `left`."""
+        """Return how long (s) a frame was on its way, and record it. left: the session instant at which it
+        left the relay."""
         self._playout.came(left, reading)
         return seconds(self._timebase.session_at(received_local_ns) - left)
 

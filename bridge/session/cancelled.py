@@ -1,8 +1,7 @@
-"""Cancelled: events about nodes that were made and freed while the relay was away. The others don't need
-them.
+"""Cancelled: finds events about nodes that were created and freed while the relay was away.
 
-Pure. A player who opens an FX twice a second makes a hundred such messages in ten seconds. Without this,
-every member would get those of all the others at once when the relay returns.
+Pure. Nobody else needs these events. A player who opens an FX twice a second makes a hundred of them in ten
+seconds. Without this module, every member would get those of all the others at once when the relay returns.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,13 +11,14 @@ from relay.wire.meaning import Meaning
 from relay.wire.sequence import Kind, Stamped
 
 _INSIDE = (0, 1)
-"""The add actions that put a node into a group: at its head, at its tail."""
+"""The add actions that put a node inside a group: at its head, at its tail."""
 
 
 def bygone(events: Iterable[Stamped], is_over: Callable[[Stamped], bool]) -> set[int]:
-    """Return the seqs of events that act only on nodes which a later event, due by now, has freed.
+    """Return the seqs (sender's numbers) of the events that concern only nodes which have been freed.
 
-    events: unsent ones, in the sender's order. is_over: tells whether an event's due has passed on this host.
+    events: unsent ones, in the sender's order. is_over: tells whether an event's due has passed on this host;
+    only such an event frees. If any event moves a node, the result is empty.
     """
     known = [event for event in events if event.kind in (Kind.TIMED, Kind.UNTIMED)]
     if any(_is_moved(event.meaning) for event in known):
@@ -37,7 +37,7 @@ def bygone(events: Iterable[Stamped], is_over: Callable[[Stamped], bool]) -> set
 
 
 def _is_moved(meaning: Meaning) -> bool:
-    """Return whether a node is placed elsewhere than into the named group, or several are made at once."""
+    """Return whether a message puts a node anywhere but inside a group, or creates several nodes."""
     created = meaning.creates
     moves = meaning.act in MOVES or any(action not in _INSIDE for _, action, _ in created)
     return moves or len(created) > 1

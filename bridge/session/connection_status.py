@@ -1,6 +1,6 @@
-"""Connection status: a bridge's state towards its relay, and what the player is told about it.
+"""Connection status: a bridge's state towards its relay, and the messages about it to the player.
 
-Pure. Each reason why the player is alone is told once. Instants are of the local clock, ns.
+Pure. The player is told each reason for playing alone once. Instants are of the local clock, ns.
 """
 
 from bridge import notices
@@ -9,40 +9,41 @@ from bridge.session.states import JOINED, Event, State, after
 from relay.wire.control import Refused
 
 AGAIN_AFTER_NS = 60_000_000_000
-"""A reason that comes again is told again only after this time (ns). So two alternating reasons (no answer,
-no route) don't fill the screen."""
+"""A reason that occurs again is told again only after this time (ns). Otherwise two alternating reasons (no
+answer, no route) would fill the screen."""
 
 REASONS_MAX = 16
-"""Most reasons remembered. They are limited because the relay writes some of their text."""
+"""The most reasons remembered. They are limited because the relay writes some of their text."""
 
 
 class Standing:
-    """A bridge's state, whether the player was told to be in the room, and the reasons that were told if
-    not."""
+    """A bridge's state towards its relay, and the reasons for playing alone that the player was told."""
 
     def __init__(self) -> None:
         self.state = State.ALONE
         self._told_at_ns: dict[str, int] = {}
-        """Reason -> when the player was told it. Forgotten when the player is in the room again."""
+        """Reason -> local instant (ns) at which the player was told it. Cleared when the player is in the
+        room again."""
         self._newest: str | None = None
         self._was_in = False
 
     def see(self, event: Event) -> None:
-        """Change the state by an event. If it is illegal in this state, raises MalformedControl for the
-        relay's events and LocalError for ours.
+        """Change the state by an event.
+
+        An event that is illegal in the present state raises MalformedControl if it is the relay's, and
+        LocalError if it is ours.
         """
         self.state = after(self.state, event)
 
     @property
     def is_out(self) -> bool:
-        """Whether the player was given a reason, and has not been in the room since."""
+        """Whether the player was told a reason for playing alone, and hasn't been in the room since."""
         return self._newest is not None
 
     def out(self, reason: str | None, local_ns: int) -> list[Tell]:
-        """Return the message that the player isn't in the room, with the reason; none if the player knows it
-        already.
+        """Return the message to the player that gives the reason for playing alone.
 
-        reason: None if there is none; then there is no message.
+        Return no message if `reason` is None, or if the player knows the reason already.
         """
         if reason is None or reason == self._newest:
             return []
@@ -57,26 +58,33 @@ class Standing:
         return [notices.alone(reason)]
 
     def refused(self, answer: Refused, local_ns: int) -> list[Tell]:
-        """Note that the relay refuses the bridge. Return the messages to the player. Raises like `see`."""
+        """Note that the relay refused the bridge. Return the message to the player. Raises the errors of
+        `see`."""
         self.see(Event.REFUSED_FOR_GOOD if answer.final else Event.REFUSED)
         return self.out(notices.refused(answer), local_ns)
 
     def ended(self, local_ns: int) -> list[Tell]:
-        """Note that the connection ended. Return the message to the player. Raises like `see`.
+        """Note that the connection ended. Return the message to the player. Raises the errors of `see`.
 
-        There is no message if the player knows the reason already, or if the bridge wasn't in the room.
+        There is no message if the player knows a reason for playing alone already, or if the bridge wasn't in
+        the room.
         """
         was_joined = self.state in JOINED
         self.see(Event.ENDED)
         return self.away(local_ns) if was_joined else []
 
     def away(self, local_ns: int) -> list[Tell]:
-        """Return the message that there is no relay; none if the player knows the reason already."""
+        """Return the message to the player that the relay is away.
+
+        There is no message if the player knows a reason for playing alone already.
+        """
         return [] if self.is_out else self.out(notices.AWAY, local_ns)
 
     def inside(self, where: str) -> list[Tell]:
-        """Return the message that the player is in the room. where: text that names the room and the
-        others."""
+        """Return the message to the player that the bridge is in the room.
+
+        where: text that names the room and the other members.
+        """
         back, self._was_in = self._was_in, True
         self._newest = None
         self._told_at_ns.clear()

@@ -39,7 +39,8 @@ class Conversation:
         self._awake_local_ns = local_ns
 
     def awake(self, reading: Reading) -> None:
-        """Note the local instant of this wake-up. A connection counts as ended at the latest one noted."""
+        """Store the local instant of this wake-up. A connection that ends counts as ended at the latest one
+        stored."""
         self._awake_local_ns = reading.local_ns
 
     # -- the connection ------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ class Conversation:
         return told
 
     def leave(self) -> list[Effect]:
-        """Note that the player leaves for good. Return the last message to the relay, if there is a
+        """Note that the player leaves for good. Return the last message to the relay; nothing if there is no
         connection."""
         said: list[Effect] = [SendControl(control.Leave())] if self._standing.state in CONNECTED else []
         self._standing.see(Event.LEFT)
@@ -66,25 +67,26 @@ class Conversation:
         return said
 
     def heard(self, reading: Reading) -> list[Tell]:
-        """Note that a datagram of the relay came. Return the message that the player is back in the room, if
-        so."""
+        """Note that a datagram came from the relay. If the player was told a reason for playing alone, return
+        the message that the bridge is back in the room."""
         self._quiet.heard(reading.local_ns)
         return self._standing.inside(self._membership.where()) if self._standing.is_out else []
 
     def given_up(self, reading: Reading) -> list[Effect]:
-        """Return the effects of giving up a relay from which nothing comes on either path."""
+        """Return the effects that end the connection, if nothing has come from the relay for too long; else
+        none."""
         if self._standing.state in CONNECTED and self._quiet.gives_up(reading.local_ns):
             return [*self._standing.out(notices.NOTHING, reading.local_ns), Abandon()]
         return []
 
     def complaints(self, reading: Reading) -> list[Tell]:
-        """Return the message to the player about a relay that sends no datagrams, if it is due."""
+        """Return the message to the player that no datagrams come from the relay, if it is due."""
         return self._standing.out(self._quiet.news(reading.local_ns), reading.local_ns)
 
     # -- what the relay says -------------------------------------------------------------------------
 
     def take_in(self, message: control.Down, reading: Reading) -> list[Effect]:
-        """Process one control message. Return its effects. Raises MalformedControl."""
+        """Process one control message of the relay. Return its effects. Raises MalformedControl."""
         self._quiet.said(reading.local_ns)
         match message:
             case control.Welcome():
@@ -128,8 +130,12 @@ class Conversation:
         return said
 
     def _enter(self, number: int, reading: Reading) -> list[Effect]:
-        """Enter a room, or another epoch of the relay. Numbers and instants of the former one don't hold
-        there."""
+        """Enter a room, or another epoch of the relay. Return the messages that give the relay the own boot
+        state.
+
+        Numbers and instants of the former room or epoch are forgotten. number: the highest room number so
+        far.
+        """
         self._arrivals.enter(number, reading)
         self._clock.relock()
         boot_state = self._emission.boot_state(self._clock.session_at(self._awake_local_ns))

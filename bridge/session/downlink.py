@@ -1,8 +1,8 @@
-"""Downlink: the room's events that have arrived, that must be asked for, and that came too early to use.
+"""Downlink: which of the room's events have arrived, which are missing, and which wait for session time.
 
 Pure. Gaps are timed by the local clock (s), because session time may be set in one step. A host that enters a
 room also asks for the last PAST_NUMBERS events before its entry, because some of them are still to be played.
-Bound: EARLY_MAX events and TOLD_MAX foundations wait for session time.
+Bound: EARLY_MAX events and TOLD_MAX boot states wait for session time.
 """
 
 from dataclasses import asdict
@@ -16,16 +16,16 @@ from relay.wire.recovery import GapCounts, GapTracker
 from relay.wire.sequence import Judged
 
 GAP_KEEP_S = 5.0
-"""How long a missing event is asked for, s. A Wi-Fi is away for seconds at times, and a /n_free that never
-comes leaves a note sounding."""
+"""How long a missing event is asked for, s. A Wi-Fi may be away for seconds, and a missing /n_free would
+leave a note sounding."""
 
 PAST_NUMBERS = 256
 PAST_KEEP_S = 1.0
-"""How long past events are asked for, s. The relay doesn't keep them for ever."""
+"""How long events from before this host's entry are asked for, s. The relay doesn't keep them for ever."""
 
 EARLY_MAX = 4096
 TOLD_MAX = 64
-"""Room for two foundations of every slot."""
+"""The most boot states that wait for session time: two of every slot."""
 
 
 class Downlink:
@@ -41,7 +41,8 @@ class Downlink:
         self._leapt: list[tuple[int, int]] = []
 
     def enter(self, number: int, now_s: float) -> None:
-        """Enter a room, or another epoch of it, whose last number so far is `number`. now_s: local clock."""
+        """Enter a room, or another epoch of the relay. number: the highest room number so far. now_s: local
+        clock."""
         self._gaps.expect(number + 1)
         self._past = GapTracker(max(1, number + 1 - PAST_NUMBERS), keep_s=PAST_KEEP_S)
         self._past.asks = self._asks
@@ -51,7 +52,7 @@ class Downlink:
         self._told.clear()
 
     def repair(self, asks: bool) -> None:
-        """Set whether missing events are asked for, which is a setting of the room."""
+        """Set whether missing events are asked for. The room's settings decide this."""
         self._gaps.asks = self._past.asks = self._asks = asks
 
     @property
@@ -61,7 +62,8 @@ class Downlink:
 
     @property
     def ready_number(self) -> int:
-        """The room number up to which no event is missing, so that events can be released by number.
+        """The room number up to which no event is missing. Events up to this number can be released by
+        number.
 
         0 while events from before this host's entry are being asked for.
         """
@@ -73,7 +75,7 @@ class Downlink:
         return self._gaps.counts
 
     def named(self) -> dict[str, int]:
-        """Return the same counts by name, for the statistics."""
+        """Return `counts` by name, for the statistics."""
         return {f"down_{name}": count for name, count in asdict(self.counts).items()}
 
     def is_past(self, event: Judged) -> bool:
@@ -81,7 +83,8 @@ class Downlink:
         return event.number <= self._joined_number
 
     def saw(self, event: Judged, now_s: float) -> bool:
-        """Note that an event came. Return whether to accept it."""
+        """Note that an event came. Return whether to accept it: False if it came before. now_s: local
+        clock."""
         if self.is_past(event):
             return self._past.saw(event.number, now_s)
         try:
@@ -91,7 +94,8 @@ class Downlink:
             return self._gaps.saw(event.number, now_s)
 
     def announce(self, number: int, now_s: float) -> None:
-        """Note that the room has reached `number`."""
+        """Note that the highest room number so far is `number`, so lower ones that haven't come are missing.
+        now_s: local clock."""
         try:
             self._gaps.announce(number, now_s)
         except MalformedDatagram:
@@ -103,14 +107,14 @@ class Downlink:
             self._early.append(event)
 
     def keep_told(self, told: Foundation) -> None:
-        """Keep a member's foundation until session time is known, because its dues are session instants."""
+        """Keep a member's boot state until session time is known, because its dues are session instants."""
         if len(self._told) < TOLD_MAX:
             self._told.append(told)
 
     def take_early(self, now: int) -> tuple[list[Foundation], list[Judged]]:
-        """Return the kept foundations and events, in order of arrival, and remove them.
+        """Remove and return the kept boot states and events, in order of arrival.
 
-        Notes whose due is over at the session instant `now` are left out, because they would all sound at
+        Notes that are due at or before `now` (session ticks) are left out, because they would all sound at
         once.
         """
         early = [event for event in self._early if event.due > now or not event.meaning.is_note]
@@ -118,7 +122,8 @@ class Downlink:
         return told, early
 
     def ask(self, outbox: Outbox, now_s: float) -> None:
-        """Ask for missing events, if that is due and the uplink can carry it."""
+        """Send a request for missing events, if one is due and the uplink can carry it. now_s: local
+        clock."""
         if outbox.asks_from_s() > now_s:
             return
         rtt_s = outbox.rtt_s
@@ -134,22 +139,23 @@ class Downlink:
         return None if asks_at_s is None else max(asks_at_s, outbox.asks_from_s())
 
     def gave_up(self) -> list[tuple[int, int]]:
-        """Return the ranges (first, last) of numbers that were given up since the last call."""
+        """Return the ranges (first, last) of room numbers that were given up since the last call."""
         ranges, self._leapt = self._leapt, []
         return [*ranges, *((number, number) for number in self._gaps.gave_up())]
 
     def remember(self, memory: Memory, held: list[int], before: HandedOver | None = None) -> None:
-        """Record this host's progress in `memory`.
+        """Store in `memory` which events have arrived, for the bridge process that takes over if this one is
+        killed.
 
-        held: numbers that have arrived and were not handed over yet. before: the previous bridge's
-        hand-overs.
+        held: room numbers of events that have arrived and were not handed over yet. before: the events that a
+        previous bridge process handed over.
         """
         unplayed = [*held, *(event.number for event in self._early if not self.is_past(event))]
         memory.complete_number = min([self._gaps.contiguous, *(number - 1 for number in unplayed)])
         memory.remember_missing(self._gaps.highest, [*self._gaps.missing(), *unplayed], before)
 
     def _leap(self, number: int) -> None:
-        """Give up all missing numbers, which are too many to ask for, and continue at `number`."""
+        """Give up all missing numbers below `number`, because they are too many to ask for."""
         self._leapt += [(missing, missing) for missing in self._gaps.missing()]
         self._leapt.append((self._gaps.highest + 1, number - 1))
         self._gaps.expect(number)

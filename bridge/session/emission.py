@@ -1,7 +1,8 @@
-"""Emission: takes the player's messages from the tap to the room, and to this host's own playout.
+"""Emission: passes the player's messages from the tap to the room, and to this host's own playout.
 
-Pure. A message is stamped in session time, held back here as stamped, and sent while the bridge is in time.
-When the bridge is in time again, events without a verdict are sent again under their seqs.
+Pure. Each message is stamped in session time and held back here until its due. It is sent while the bridge is
+in time. When the bridge comes in time again, events without a verdict are sent again. They keep their seqs
+(sender's numbers).
 """
 
 from collections.abc import Callable
@@ -58,10 +59,11 @@ class Emission:
         home: bytes | None = None,
         foundation: bool = False,
     ) -> None:
-        """Stamp a message of the local player, hold it back here (`Held`), and send it to the relay.
+        """Stamp a message of the local player, hold it back here until its due, and send it to the relay.
 
-        wall_timetag: that of its bundle, by the wall clock; None for a bare message. body, home: as in
-        `Held`. foundation: whether it makes a part of Sonic Pi's boot state.
+        wall_timetag: that of its bundle, by the wall clock; None for a bare message. emitted_local_ns: when
+        Sonic Pi sent it. body, home: as in `Held`. foundation: whether it creates a part of Sonic Pi's boot
+        state.
         """
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         event = self.uplink.stamp(kind, meaning, emitted=emitted, timetag=timetag, foundation=foundation)
@@ -85,7 +87,8 @@ class Emission:
     ) -> None:
         """Hold back a message that only this host plays, in order with the own events.
 
-        home: the message in scsynth's numbers. meaning: that of the message as Sonic Pi sent it.
+        home: the message in scsynth's numbers. meaning: that of the message as Sonic Pi sent it. The other
+        arguments are those of `emit`.
         """
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
         kind = Kind.UNTIMED if timetag is None else Kind.TIMED
@@ -95,7 +98,7 @@ class Emission:
         self._playout.hold_home(home, meaning, kind, due, after=seq)
 
     def note_refused(self, tell: Tell | None = None) -> None:
-        """Count a message of the local player that nobody is given, not even the own scsynth.
+        """Count a message of the local player that is refused: no scsynth gets it, not even the own one.
 
         tell: the message to the player; None if there is none.
         """
@@ -103,8 +106,8 @@ class Emission:
         self._news += [] if tell is None else [tell]
 
     def note_unplayed(self) -> None:
-        """Count a note of the local player that nobody is given, because its time was over when it was
-        read."""
+        """Count a note of the local player that nobody plays, because its time was over when the tap read
+        it."""
         self._ledger.unplayed += 1
 
     def note_local_only(self, tell: Tell | None) -> None:
@@ -114,30 +117,34 @@ class Emission:
         self._news += [] if tell is None else [tell]
 
     def news(self) -> list[Tell]:
-        """Return new messages for the player, each once."""
+        """Remove and return the new messages to the player."""
         news, self._news = self._news, []
         return news
 
     # -- the room ------------------------------------------------------------------------------------
 
     def first_wanted(self, session_now: int) -> int:
-        """Return the lowest seq of an own event that may still be sent. Hello needs it."""
+        """Return the lowest seq (sender's number) of an own event that may still be sent. Hello contains it.
+
+        session_now: ticks.
+        """
         pending = self.uplink.pending(self._is_ahead(session_now), now=session_now)
         return pending[0].seq if pending else self.uplink.next_seq
 
     def number_from(self, next_seq: int) -> None:
-        """Continue at the seq that the relay expects, if that is higher."""
+        """Continue with the seq (sender's number) that the relay expects next, if it is higher than the own
+        next one."""
         self.uplink.next_seq = max(self.uplink.next_seq, next_seq)
         self._memory.next_seq = self.uplink.next_seq
 
     def follow(self, room: control.Welcome | control.Settings) -> None:
-        """Follow the room's settings."""
+        """Follow the room's settings: lead, shift, scheme and repair."""
         self.timing = Timing(room.lead, room.shift, room.lead_was, room.shift_was)
         self.uplink.follow(room.scheme)
         self.uplink.repair(copies=self._copies and room.repair, ahead_s=seconds(room.horizon))
 
     def begin(self, reading: Reading) -> None:
-        """Send the waiting events, because the bridge is in time now."""
+        """Send the events that have waited, because the bridge is in time now."""
         now = self._timebase.session_at(reading.local_ns)
         self.uplink.send_pending(self._is_ahead(now), self.timing, now=now, now_s=reading.local_s)
 
@@ -146,20 +153,27 @@ class Emission:
         self._boot_state.learn(told)
 
     def boot_state(self, session_now: int) -> list[control.Foundation]:
-        """Return the own boot state for a relay that doesn't know it."""
+        """Return the own boot state, to be sent to a relay that doesn't know it. session_now: ticks."""
         return self._boot_state.told(self._is_ahead(session_now))
 
     def send_again(self, ranges: tuple[tuple[int, int], ...], reading: Reading) -> None:
-        """Send the events that the relay asks for. Raises Refused if it asks for too much."""
+        """Send the own events that the relay asks for. ranges: (first, last) of their seqs (sender's
+        numbers).
+
+        Raises Refused if the relay asks for too much.
+        """
         self.uplink.send_again(ranges, reading.local_s)
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of events without a verdict, because session time was set in one step."""
+        """Convert the instants of own events without a verdict, because session time was set in one step.
+
+        instant_of: maps an old session instant to the new one.
+        """
         self.uplink.convert(instant_of)
 
     @property
     def lead_s(self) -> float:
-        """The lead (s) with which events are emitted."""
+        """The lead (s) by which the dues of own events are computed."""
         return seconds(self.timing.lead)
 
     @property
@@ -168,11 +182,14 @@ class Emission:
         return self.uplink.beat_at_s
 
     def beat(self, complete_number: int, reading: Reading) -> None:
-        """Send a heartbeat if one is due."""
+        """Send a heartbeat if one is due.
+
+        complete_number: the room number up to which every event has arrived or was given up.
+        """
         now = self._timebase.session_at(reading.local_ns)
         self.uplink.beat(complete_number, now=now, now_s=reading.local_s)
 
     def _is_ahead(self, session_now: int) -> Callable[[Stamped], bool]:
-        """Return a function that tells whether an unjudged event is still to be played here, so that the
-        others can play it in time too."""
+        """Return a function that tells whether an own event without a verdict is still to be played here.
+        Then the others can play it in time too."""
         return lambda event: self._playout.is_ahead(event.seq, session_now)

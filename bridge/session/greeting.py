@@ -1,4 +1,4 @@
-"""Greeting: the first message of a bridge on every connection, and the slot that it plays with.
+"""Greeting: makes Hello, a bridge's first message on every connection, and chooses the bridge's slot.
 
 Pure.
 """
@@ -10,14 +10,15 @@ from relay.wire import control
 from relay.wire.version import PROTOCOL_VERSION
 
 HOME_SLOTS = range(17, 32)
-"""Slots for a player who has not met any relay yet. The relay assigns the lowest slots first. So when the
-player's bridge reaches a relay, somebody else hardly ever has its slot."""
+"""The slots for a bridge that has not met any relay yet. The relay assigns the lowest slots first. So when
+the bridge reaches a relay, somebody else hardly ever has its slot."""
 
 
 def hello(identity: Identity, memory: Memory, *, outs: int, ins: int, next_seq: int) -> control.Hello:
-    """Return Hello with this bridge's identity and restart state.
+    """Return Hello, the first message of a connection, with this bridge's identity and restart state.
 
-    outs, ins: channels of the sound card. next_seq: the lowest seq of an own event that may still be sent.
+    outs, ins: channels of the sound card. next_seq: the lowest seq (sender's number) of an own event that may
+    still be sent.
     """
     return control.Hello(
         protocol=PROTOCOL_VERSION,
@@ -35,9 +36,9 @@ def hello(identity: Identity, memory: Memory, *, outs: int, ins: int, next_seq: 
 
 
 def slot_of(welcome: control.Welcome | None, memory: Memory, dice: Callable[[], float]) -> int:
-    """Return the slot of a bridge: the relay's, else the previous bridge's, else one drawn at random.
+    """Return the slot of a bridge: the relay's, else the previous bridge process's, else one drawn at random.
 
-    dice: returns a number from 0 (included) to 1 (excluded).
+    dice: returns a random number from 0 (included) to 1 (excluded).
     """
     if welcome is not None:
         return welcome.slot

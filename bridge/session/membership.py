@@ -1,4 +1,4 @@
-"""Membership: this bridge among the members of its room, by the relay's messages.
+"""Membership: this bridge's place in its room, and the other members, as the relay reports them.
 
 Pure.
 """
@@ -12,10 +12,11 @@ from relay.wire import control
 
 
 class Membership:
-    """The place of this bridge in a room, and the other members."""
+    """This bridge's place in a room, and the other members."""
 
     def __init__(self, identity: Identity, memory: Memory, own: Origin) -> None:
-        """own: the slot and channels that this bridge plays with, also if the relay assigns another slot."""
+        """own: the slot and channels that this bridge plays with. They stay even if the relay assigns another
+        slot."""
         self._identity = identity
         self._memory = memory
         self._own = own
@@ -23,24 +24,24 @@ class Membership:
         self._members: list[control.Member] = []
 
     def hello(self, next_seq: int) -> control.Hello:
-        """Return the first message of a connection.
+        """Return Hello, the first message of a connection.
 
-        next_seq: the lowest seq of an own event that may still be sent.
+        next_seq: the lowest seq (sender's number) of an own event that may still be sent.
         """
         own = self._own
         return greeting.hello(self._identity, self._memory, outs=own.outs, ins=own.ins, next_seq=next_seq)
 
     def is_ours(self, welcome: control.Welcome) -> bool:
-        """Return whether the relay gives this bridge the slot that it plays with."""
+        """Return whether the relay's Welcome gives this bridge the slot that it plays with."""
         return welcome.slot == self._own.slot
 
     def place_lost(self) -> Tell:
-        """Return the message that the relay gives this bridge another slot."""
+        """Return the message to the player that the relay has given this bridge another slot."""
         return notices.place_lost(self._own.slot, self._identity.room)
 
     def enter(self, welcome: control.Welcome) -> bool:
-        """Remember the place in the room that a Welcome gives. Return whether room and epoch are the same as
-        before."""
+        """Store the slot, name and ticket that the relay's Welcome gives. Return whether room and epoch are
+        still the same."""
         is_same = welcome.resumed and welcome.epoch == self._memory.epoch
         self._name = welcome.name
         self._memory.slot, self._memory.ticket = welcome.slot, welcome.ticket
@@ -48,7 +49,7 @@ class Membership:
         return is_same
 
     def follow(self, members: list[control.Member]) -> list[Tell]:
-        """Adopt the roster. Return messages on its changes."""
+        """Store the new roster. Return messages to the player about its changes."""
         news = notices.roster_news(self._members, members, self._own.slot)
         self._members = members
         return news

@@ -1,8 +1,8 @@
-"""Own boot state: the foundation of the local Sonic Pi, for a relay that doesn't know it.
+"""Own boot state: what the local Sonic Pi made at its start, kept for a relay that doesn't know it.
 
-Pure. It is kept in the same kind of store as at the relay, but by the seqs of its events and not by room
-numbers. A relay that was restarted, or is reached only after Sonic Pi's start, gets all of it. Only settings
-that the relay will get as events anyway are left out.
+Pure. The store is of the same kind as the relay's, but goes by the seqs of events (sender's numbers) and not
+by room numbers. A relay that was restarted, or is reached only after Sonic Pi's start, is sent all of it.
+Settings that the relay will get as events anyway are left out.
 """
 
 import contextlib
@@ -15,17 +15,17 @@ from relay.wire.sequence import Kind, Stamped
 
 
 class OwnFoundation:
-    """The nodes that the local Sonic Pi made at its start and never frees, its buffers, and later
+    """The nodes and buffers that the local Sonic Pi made at its start and never frees, with later
     settings."""
 
     def __init__(self, slot: int, unjudged: Callable[[], list[Stamped]]) -> None:
-        """unjudged: returns the player's events that have no verdict yet."""
+        """unjudged: returns the local player's events that have no verdict yet."""
         self._slot = slot
         self._unjudged = unjudged
         self._store = FoundationStore()
 
     def note(self, event: Stamped) -> None:
-        """Apply one event of the player."""
+        """Apply one event of the local player. Events that don't concern the boot state are ignored."""
         if event.kind is Kind.RESET:
             self._store.clear()
         elif self._store.concerns(event.kind, event.meaning, founds=event.foundation):
@@ -33,7 +33,7 @@ class OwnFoundation:
                 self._store.apply(event.meaning, number=event.seq)
 
     def learn(self, told: Foundation) -> None:
-        """Merge the relay's record of this slot, after this bridge was restarted and Sonic Pi wasn't.
+        """Merge the relay's record of this slot's boot state, which a restarted bridge needs.
 
         The record can't contain own events without a verdict, so these are applied again. A record of another
         slot is ignored.
@@ -45,9 +45,9 @@ class OwnFoundation:
             self.note(event)
 
     def told(self, is_ahead: Callable[[Stamped], bool]) -> list[Foundation]:
-        """Return the foundation for a relay that knows nothing; an empty list if there is none.
+        """Return the boot state for a relay that doesn't know it; an empty list if there is none.
 
-        is_ahead: tells whether an event is still to be sent and played. Settings by such events are left out,
+        is_ahead: tells whether an event is still to be played here. Settings by such events are left out,
         because nobody may apply them before their due.
         """
         ahead = {event.seq for event in self._unjudged() if is_ahead(event)}

@@ -1,4 +1,4 @@
-"""Path figures: a bridge's figures of path and clock for its reports.
+"""Path figures: collects the figures of path and clock for a bridge's reports.
 
 Pure.
 """
@@ -10,11 +10,12 @@ from clock.model import Reading
 from relay.wire.timetag import from_unix_ns, seconds
 
 BOUND_MS_UNKNOWN = 1e6
-"""Reported as the clock's bound while the session clock isn't set yet, because the bound is infinite then."""
+"""Reported as the clock's error bound (ms) while session time isn't set yet, because the bound is infinite
+then."""
 
 
 def path_figures(timebase: Timebase, downlink: Downlink, reading: Reading) -> PathFigures:
-    """Return the present figures of path (from `downlink`) and clock (from `timebase`)."""
+    """Return the present figures of the path (from `downlink`) and of the clock (from `timebase`)."""
     clock, counts = timebase.clock, downlink.counts
     ahead = timebase.session_at(reading.local_ns) - from_unix_ns(reading.wall_ns)
     return PathFigures(

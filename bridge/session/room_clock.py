@@ -1,7 +1,7 @@
 """Room clock: keeps a bridge's session time by asking the relay, and handles the consequences of a step.
 
-Pure. When the clock is set in one step, instants that this host computed are converted, so that they stay
-where they are in local time.
+Pure. When session time is set in one step, the instants that this host computed are converted. They then mean
+the same local instants as before.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from relay.wire.frames import Clock
 
 
 class RoomClock:
-    """A bridge's session clock. Events travel once it is set to the room's."""
+    """A bridge's session time. Events travel only after it is set to the room's."""
 
     def __init__(
         self, clock_client: ClockClient, timebase: Timebase, playout: Playout, emission: Emission,
@@ -35,7 +35,7 @@ class RoomClock:
 
     @property
     def next_poll_local_ns(self) -> int:
-        """When the relay is asked next (local ns)."""
+        """The local instant (ns) of the next clock request to the relay."""
         return self._clock_client.next_poll_local_ns
 
     @property
@@ -44,19 +44,20 @@ class RoomClock:
         return self._timebase.rtt_s if self._standing.state is State.IN_TIME else None
 
     def session_at(self, local_ns: int) -> int:
-        """Return the session instant of a local one (ns)."""
+        """Return the session instant (ticks) of a local instant (ns)."""
         return self._timebase.session_at(local_ns)
 
     def local_at(self, session: int) -> int:
-        """Return the local instant (ns) of a session instant."""
+        """Return the local instant (ns) of a session instant (ticks)."""
         return self._timebase.local_at(session)
 
     def watch(self, reading: Reading) -> list[Tell]:
-        """Check whether the wall clock was set. Return the message to the player, if so."""
+        """Check whether somebody set the wall clock. If so, return the message to the player."""
         return notices.wall_moved(self._clock_client.watch(reading))
 
     def relock(self) -> None:
-        """Forget the time of the former relay."""
+        """Forget the time of the former relay, so that the next burst of answers sets session time in one
+        step."""
         self._clock_client.relock()
 
     def restart(self, reading: Reading) -> None:
@@ -64,17 +65,21 @@ class RoomClock:
         self._clock_client.restart(reading)
 
     def begin_if_in_time(self, reading: Reading) -> None:
-        """If session time is still the room's, let events travel in both directions at once."""
+        """Let events travel in both directions now, if session time is the room's already."""
         if self._timebase.in_time:
             self._begin(reading)
 
     def lock_if_ready(self, reading: Reading) -> list[Tell]:
-        """Set the clock by the answers at hand if the rest of the burst seems lost. Return messages to the
-        player."""
+        """Set session time by the answers at hand, if the other answers of the burst seem lost. Return
+        messages to the player."""
         return self._follow(self._clock_client.lock_if_ready(reading), reading)
 
     def answer(self, clock: Clock, received_local_ns: int, reading: Reading) -> list[Tell]:
-        """Process an answer of the relay. Return messages to the player. Raises MalformedDatagram."""
+        """Process the relay's answer to a clock request. Return messages to the player. Raises
+        MalformedDatagram.
+
+        received_local_ns: when the answer was received.
+        """
         return self._follow(self._clock_client.answer(clock.ntp, received_local_ns, reading), reading)
 
     def _follow(self, convert: Callable[[int], int] | None, reading: Reading) -> list[Tell]:
@@ -90,7 +95,7 @@ class RoomClock:
         return [notices.clock_set(self._timebase.error_bound_s, moved)]
 
     def _begin(self, reading: Reading) -> None:
-        """Send waiting events and accept early ones, because the bridge is now in the room and in time."""
+        """Let events travel in both directions, because the bridge is in the room and in time now."""
         self._standing.see(Event.CLOCK_SET)
         self._emission.begin(reading)
         self._arrivals.begin(reading)

@@ -1,8 +1,9 @@
-"""Session: a bridge's membership in a room. It takes bytes and clock readings and returns effects.
+"""Session: a bridge's membership in a room. It is fed bytes and clock readings, and returns effects.
 
-Pure. Its parts are joined here. They number and send the player's events, follow the room's numbers, keep the
-clock and exchange control messages with the relay. The state (`bridge/session/states.py`) decides which of
-them is at work. While the relay is away, the player's own music is played as stamped, by the same rules.
+Pure. Its parts are joined here. They number and send the player's events, track the room's events, keep
+session time and exchange control messages with the relay. The state (`bridge/session/states.py`) decides
+which of them is at work. While the relay is away, the local player's music is played by the same rules, at
+dues that this bridge computes.
 """
 
 from bridge.clocks.clock_client import ClockClient
@@ -28,12 +29,12 @@ from relay.wire.errors import MalformedDatagram, RemoteError
 from relay.wire.sequence import Judged, Timing
 
 WAKE_NS_MAX = 250_000_000
-"""Longest time between wake-ups (ns). So if a wake-up is forgotten somewhere, nothing is delayed for
-longer."""
+"""The longest time between two wake-ups (ns). If the code forgets to ask for a wake-up, nothing is delayed by
+more than this."""
 
 
 class JamSession:
-    """One member's session."""
+    """A bridge's membership in a room, over all its connections to the relay."""
 
     def __init__(
         self,
@@ -48,7 +49,8 @@ class JamSession:
         carrier: Carrier = UDP,
         standing: Standing | None = None,
     ) -> None:
-        """carrier: that of the events. standing: the state of the connection before this object existed."""
+        """carrier: the transport of the events (UDP or TLS). standing: the state towards the relay so far;
+        None: alone."""
         self._standing = standing = standing or Standing()
         self._playout = playout
         uplink, clock_client = Uplink(memory.next_seq), ClockClient(timebase, reading)
@@ -84,25 +86,29 @@ class JamSession:
         return self._conversation.hello(reading)
 
     def receive_control(self, message: control.Down, reading: Reading) -> None:
-        """Process one control message of the relay. Effects follow by `flush`: messages to the player,
-        answers.
+        """Process one control message of the relay. `flush` returns its effects.
 
         Raises MalformedControl if the message is illegal in the present state.
         """
         self._effects += self._conversation.take_in(message, reading)
 
     def disconnected(self) -> None:
-        """Note that the connection ended. From now on this host plays as stamped."""
+        """Note that the connection ended. From now on own events are played at the dues that this bridge
+        computes."""
         self._effects += self._conversation.disconnected()
 
     def leave(self) -> list[Effect]:
-        """Note that the player leaves for good. Return the last message to the relay."""
+        """Note that the player leaves for good. Return the last message to the relay; nothing if there is no
+        connection."""
         return self._conversation.leave()
 
     # -- datagrams -----------------------------------------------------------------------------------
 
     def receive_datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
-        """Process one datagram from the relay's address. Bad ones are counted and dropped."""
+        """Process one datagram from the relay's address. Bad ones are counted and dropped.
+
+        received_local_ns: when the socket received it.
+        """
         try:
             parts = self._path.receive(payload)
         except RemoteError:
@@ -148,7 +154,7 @@ class JamSession:
         self._effects += self._conversation.complaints(reading)
 
     def flush(self, reading: Reading) -> list[Effect]:
-        """Return all effects since the last flush. Frames are joined into as few datagrams as possible."""
+        """Return all effects since the last flush. Frames are put into as few datagrams as possible."""
         own, self._effects = self._effects, []
         effects: list[Effect] = [*map(ToSynth, self._playout.drain()), *self._playout.news()]
         effects += [*self.emission.news(), *own, *self._path.flush(reading)]
@@ -156,7 +162,7 @@ class JamSession:
         return effects
 
     def next_wakeup_ns(self, reading: Reading) -> int:
-        """Return the local instant (ns) of the next `wake`."""
+        """Return the local instant (ns) at which `wake` must be called next."""
         instants = [reading.local_ns + WAKE_NS_MAX]
         release = self._playout.next_release()
         sessions = [] if release is None else [release]

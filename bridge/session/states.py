@@ -1,7 +1,7 @@
 """States: the states of a bridge towards its relay, and the legal events of each.
 
 Pure. The table holds every legal event of a state, and the state after it. Any other event is the relay's
-fault or a bug of ours. The form is that of h11's `_state.py` (Smith, 2016). A test draws the table and
+fault or a bug of ours. Source of the form: h11's `_state.py` (Smith, 2016). A test draws the table and
 compares it with docs/way-of-an-event.md.
 """
 
@@ -16,10 +16,10 @@ class State(Enum):
     ALONE = "alone"
     """There is no connection. The player's own music is played as stamped."""
     CONNECTING = "connecting"
-    """Hello was sent on a connection and not answered yet. The player still plays alone."""
+    """Hello was sent and not answered yet. The player still plays alone."""
     IN_ROOM = "in the room, not in time"
-    """The relay has admitted the bridge. Session time isn't the room's yet, so no music is sent, and the
-    room's events wait, because their dues mean nothing here."""
+    """The relay has admitted the bridge, but session time isn't the room's yet. No music is sent. The room's
+    events wait, because their dues mean nothing here."""
     IN_TIME = "in time"
     """Session time is the room's, and events travel in both directions."""
     GONE = "gone"
@@ -27,9 +27,9 @@ class State(Enum):
 
 
 JOINED = frozenset({State.IN_ROOM, State.IN_TIME})
-"""The relay counts the bridge among the room's members."""
+"""The states in which the relay counts the bridge among the room's members."""
 CONNECTED = JOINED | {State.CONNECTING}
-"""There is a connection from which messages are expected."""
+"""The states with a connection on which messages are expected."""
 
 
 class Event(Enum):
@@ -59,7 +59,7 @@ OF_THE_RELAY = frozenset(
         Event.UNASKED,
     }
 )
-"""The events that are control messages. All other events come from this side."""
+"""The events that are control messages of the relay. All other events come from this side."""
 
 TABLE: dict[State, dict[Event, State]] = {
     State.ALONE: {
@@ -102,7 +102,8 @@ TABLE: dict[State, dict[Event, State]] = {
 def after(state: State, event: Event) -> State:
     """Return the state after an event.
 
-    If the event is illegal, raises MalformedControl for the relay's events and LocalError for ours.
+    An event that is illegal in this state raises MalformedControl if it is the relay's, and LocalError if it
+    is ours.
     """
     following = TABLE[state].get(event)
     if following is not None:

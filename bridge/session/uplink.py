@@ -1,4 +1,4 @@
-"""Uplink: numbers the player's events, keeps them until the relay has judged them, and reports progress.
+"""Uplink: numbers the player's events, keeps them until the relay has judged them, and sends heartbeats.
 
 Pure. An event's number here is its seq, which it keeps for good. So an event that waits for the relay's
 return is sent under the same seq. A note whose time is long over isn't sent again. Bound: PENDING_MAX events
@@ -18,22 +18,22 @@ from relay.wire.timetag import seconds, ticks
 PENDING_MAX = 4096
 
 BEATS_AFTER_EVENT_S = (0.015, 0.090)
-"""Heartbeats follow this long after an event, s. They reveal the loss of a phrase's last event at once, even
-if one of them is lost."""
+"""Heartbeats follow this long after an event, s. They reveal at once that a phrase's last event was lost.
+There are two, because one of them may be lost as well."""
 BEATS_WHILE_LOSSY_S = (0.015, 0.040, 0.090)
 BEAT_QUIET_S = 0.250
 STALE_S = 0.250
-"""A note isn't sent again when its due is past by more than this, s. The room could play it only long after
-its time, and after an outage it would play all such notes at once. Groups, FX and frees are sent however
-late, because later events need them."""
+"""A note isn't sent again when its due is past by more than this, s. After an outage the room would play all
+such notes at once, long after their time. Groups, FX and frees are sent however late, because later events
+need them."""
 BEAT_BYTES = 23
 STRUCTURE_KEEP = ticks(10.0)
-"""Groups, FX and frees that were played while the relay was away are sent afterwards unless they are older
-than this (ticks). By then all other hosts have freed the absent member's nodes anyway."""
+"""Groups, FX and frees that were played while the relay was away are sent afterwards, if they are younger
+than this (ticks). After that time all other hosts have freed the absent member's nodes anyway."""
 
 
 class Uplink:
-    """The own events on their way to the relay.
+    """The local player's events on their way to the relay.
 
     `now` is session ticks. `now_s` is the local clock (s), by which sending is timed, because session time
     may be set in one step.
@@ -48,10 +48,11 @@ class Uplink:
         self._event_at_s = 0.0
         self._pending: dict[int, Stamped] = {}
         self._due_s: dict[int, float] = {}
-        """Seq -> local instant (s) of the due as stamped, for events in `_pending` that were sent."""
+        """Seq -> local instant (s) of an event's due as this bridge computed it. Only events that were sent
+        are here."""
 
     def follow(self, scheme: Scheme) -> None:
-        """Compute dues by the room's scheme. TIMESTAMP has no floor."""
+        """Compute dues by the room's scheme. With TIMESTAMP there is no floor."""
         self._scheme = scheme
         if scheme is Scheme.TIMESTAMP:
             self.floor = 0
@@ -66,7 +67,11 @@ class Uplink:
     def stamp(
         self, kind: Kind, meaning: Meaning, *, emitted: int, timetag: int | None, foundation: bool
     ) -> Stamped:
-        """Give the next seq to an event. emitted, timetag: session ticks."""
+        """Give an event the next seq, and keep the event until the relay has judged it.
+
+        emitted: when Sonic Pi sent it, session ticks. timetag: session ticks; None for a bare message.
+        foundation: whether it creates a part of Sonic Pi's boot state.
+        """
         event = Stamped(self.next_seq, emitted, timetag, kind, meaning.payload, foundation, meaning)
         self.next_seq += 1
         self._pending[event.seq] = event
@@ -75,10 +80,10 @@ class Uplink:
         return event
 
     def due_as_stamped(self, event: Stamped, timing: Timing) -> int:
-        """Return the due (session ticks) that the relay will give unless something is late.
+        """Return the due (session ticks) that the relay will give an event if nothing is late.
 
-        Events of some kinds (`raises_floor`) also move the floor, the least due of all later own events, to
-        their due.
+        The floor is the least due of all later own events. Events of some kinds (`raises_floor`) move it to
+        their own due.
         """
         due = self.due_at_home(event, timing)
         if self._scheme is Scheme.JUDGED and raises_floor(event.kind):
@@ -94,7 +99,7 @@ class Uplink:
         return max(base_due(event, timing), self.floor)
 
     def send(self, event: Stamped, timing: Timing, *, now: int, now_s: float) -> None:
-        """Send an event. Heartbeats follow soon."""
+        """Send an event. Heartbeats follow soon after it."""
         self._event_at_s = now_s
         self.beat_at_s = min(self.beat_at_s, now_s + BEATS_AFTER_EVENT_S[0])
         due_s = now_s + seconds(base_due(event, timing) - now)
@@ -105,19 +110,25 @@ class Uplink:
     def send_pending(
         self, is_ahead: Callable[[Stamped], bool], timing: Timing, *, now: int, now_s: float
     ) -> None:
-        """Send the waiting events that are still wanted, and a heartbeat, because the relay can be reached
-        now."""
+        """Send a heartbeat and the waiting events that are still wanted, because the relay can be reached
+        now.
+
+        is_ahead: tells whether an event is still to be played here.
+        """
         self.beat_at_s = now_s
         for event in self.pending(is_ahead, now=now):
             self.send(event, timing, now=now, now_s=now_s)
 
     def send_again(self, ranges: tuple[tuple[int, int], ...], now_s: float) -> None:
-        """Send again the unjudged events that the relay asks for. Raises Refused if it asks for too much."""
+        """Send again the unjudged events that the relay asks for. ranges: (first, last) of their seqs.
+
+        Raises Refused if the relay asks for too much.
+        """
         kept = range(next(iter(self._pending), self.next_seq), self.next_seq)
         self.outbox.answer(ranges, kept, now_s)
 
     def settle(self, seq: int) -> None:
-        """Note that the relay has judged an event, so that it needs no more sending."""
+        """Forget an event, because the relay has judged it or it is no longer wanted."""
         self._pending.pop(seq, None)
         self._due_s.pop(seq, None)
 
@@ -142,15 +153,17 @@ class Uplink:
         return list(self._pending.values())
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of events without a verdict, and the floor, because session time was set in
-        one step."""
+        """Convert the floor and the instants of unjudged events, because session time was set in one step.
+
+        instant_of: maps an old session instant to the new one.
+        """
         self.floor = instant_of(self.floor)
         for seq, event in self._pending.items():
             timetag = None if event.timetag is None else instant_of(event.timetag)
             self._pending[seq] = replace(event, emitted=instant_of(event.emitted), timetag=timetag)
 
     def beat(self, complete_number: int, *, now: int, now_s: float) -> None:
-        """Send a heartbeat if one is due, or is almost due and a datagram leaves anyway.
+        """Send a heartbeat if one is due. It is also sent if it is almost due and a datagram leaves anyway.
 
         complete_number: the room number up to which every event has arrived or was given up.
         """
@@ -163,7 +176,8 @@ class Uplink:
         self.beat_at_s = next((at_s for at_s in instants if at_s > now_s + RIDE_S), now_s + BEAT_QUIET_S)
 
     def _fetch(self, seqs: Iterable[int], now_s: float) -> list[bytes]:
-        """Return the frames of those events that have no verdict yet and are still of use."""
+        """Return the frames of the events with these seqs. Judged events and notes that are too old are left
+        out."""
         events = (self._pending.get(seq) for seq in seqs)
         return [
             frames.encode(event) for event in events if event is not None and not self._is_stale(event, now_s)
