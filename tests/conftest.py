@@ -1,4 +1,4 @@
-"""Shared by all tests: settings for hypothesis, and the skipping of netlab tests where netlab can't work.
+"""Set-up shared by all tests: hypothesis settings, and skipping of netlab tests where netlab can't work.
 
 Skipped netlab tests are listed at the end. No property test has a time limit, and Ctrl-C works however the
 tests were started.

@@ -133,8 +133,7 @@ def test_a_flood_of_events_is_refused_above_the_rate_and_others_play_on_time(sce
 
 
 def flood(scene: Scene, payloads: list[bytes], *, kind: Kind, foundation: bool = False) -> list[bytes]:
-    """Let mallory send all payloads, slowly enough for the rate limit; return what ann's scsynth was
-    handed."""
+    """Let mallory send all payloads within the rate limit; return what ann's scsynth was handed."""
     handed: list[bytes] = []
     for at in range(0, len(payloads), 80):
         for payload in payloads[at : at + 80]:

@@ -37,8 +37,7 @@ def note(node: int) -> bytes:
 
 
 def notes_in(synth: socket.socket) -> set[int]:
-    """Receive all that a bridge has handed to scsynth and return the notes in it, by Sonic Pi's own node
-    ids."""
+    """Receive what a bridge has handed to scsynth; return the notes in it, by Sonic Pi's own node ids."""
     found: set[int] = set()
     while select.select([synth], [], [], 0.0)[0]:
         for _, raw in walk(synth.recv(65_536)):

@@ -28,8 +28,7 @@ SETTINGS = RelaySettings(
 
 
 class Verdicts(list[tuple[str, Judged]]):
-    """A list for verdicts. On each addition it notes whether the new events were ready to send and to
-    repeat."""
+    """A list of verdicts. At each addition it records whether the hub can repeat and send the new events."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a running bridge tells its player about the relay: why it isn't in the room, and when it is back.
+"""Messages of a running bridge to its player: why the bridge isn't in the room, and when it is back.
 
 The bridge process is genuine. Its scsynth is a socket; its relay is genuine or a scripted one.
 """

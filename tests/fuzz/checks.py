@@ -1,4 +1,4 @@
-"""Checks of what a bridge hands to scsynth, written a second time and apart from bridge.scsynth.remap.
+"""Checks of what a bridge hands to scsynth, written independently of bridge.scsynth.remap.
 
 They share with the product only the file of the command table and the numbers of docs/way-of-an-event.md.
 """
@@ -183,7 +183,7 @@ def _check_moves(address: str, named: list[Any], slot: int) -> None:
 def _roles(entry: dict[str, Any], tags: str, args: tuple[Any, ...]) -> list[str]:
     """Return the roles of a message's arguments, in order.
 
-    If their number differs from that of the arguments, the message doesn't fit its entry in the table.
+    If there are more or fewer roles than arguments, the message doesn't fit its entry in the table.
     """
     found: list[str] = []
     for role in entry["args"]:
@@ -207,8 +207,8 @@ class _Numbers:
         self._slot = slot
         self._own = own
         self._known = known
-        """False for a synthdef of the player's own, whose controls may mean anything but for buses and
-        buffers."""
+        """Whether the synthdef's controls are known. In a player's own synthdef only buses and buffers
+        are."""
 
     def node(self, value: Any, *, root: bool) -> None:
         assert isinstance(value, int), f"node {value!r}"

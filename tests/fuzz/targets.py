@@ -150,7 +150,8 @@ class _named:
 
 
 def fuzz_datagram(dice: Random) -> bytes:
-    """Check that a forged sealed datagram isn't opened and the genuine one is; return the forged one."""
+    """Check that of a genuine and a forged sealed datagram only the genuine one opens; return the forged
+    one."""
     plain = dice.randbytes(dice.choice((0, 1, 40, 1170)))
     counter = dice.choice((0, 1, 1000, 2**63, 2**64 - 1))
     genuine = Sealer(KEY, 7, counter=counter).seal(plain)
@@ -183,7 +184,7 @@ def fuzz_frames(dice: Random) -> bytes:
 
 
 def fuzz_control(dice: Random) -> bytes:
-    """Check that a control message which is decoded means what msgspec reads from its plain data.
+    """Check that our decoder and msgspec agree on each control message that our decoder accepts.
 
     Returns the input.
     """
@@ -256,8 +257,10 @@ def fuzz_events(dice: Random) -> bytes:
 
 
 def fuzz_tap(dice: Random) -> bytes:
-    """Check that a mutated datagram from Sonic Pi gets nothing harmful through a bridge; return the
-    datagram."""
+    """Check that nothing harmful comes through a bridge if Sonic Pi sends a mutated datagram.
+
+    Returns the datagram.
+    """
     jam = Host()
     datagram = osc_input(dice)
     with _named(datagram):

@@ -25,7 +25,7 @@ PARTS = 4
 """Number of tests into which each target is divided, so that a long run shows progress."""
 REPEATED = 300
 GROWTH_BYTES_MAX = 40_000
-"""Memory (bytes) by which filling caches may grow. A leak of 100 bytes an input would grow by 60,000."""
+"""Memory (bytes) that filling caches may add. A leak of 100 bytes an input would add 60,000."""
 
 
 def part_of(target: str, part: int) -> range:

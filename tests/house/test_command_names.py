@@ -1,4 +1,4 @@
-"""scsynth's command names stand in one table. Nothing but the module that writes commands may name one."""
+"""scsynth's commands are named in one table, and otherwise only in the module that writes messages."""
 
 import ast
 import re

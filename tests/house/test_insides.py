@@ -58,7 +58,7 @@ CHAINS: dict[str, str] = {}
 VALUES = {"meaning", "message", "command"}
 """Names of attributes that hold plain values. Reading a value's fields doesn't count as reaching through."""
 CONTAINER = {"add", "append", "extend", "get", "items", "keys", "pop", "update", "values"}
-"""Methods of lists, sets and dicts. A call of one on a record's field doesn't count as reaching through."""
+"""Methods of lists, sets and dicts. Calling one on a record's field doesn't count as reaching through."""
 
 MODULES = sorted(module for module in SOURCES if within(module, *SCOPE))
 COUNTED = sorted(module for module in SOURCES if within(module, *SIZED))

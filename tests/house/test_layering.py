@@ -115,7 +115,7 @@ def is_shell(module: str) -> bool:
 
 
 def offenders(modules: str, *allowed: str) -> dict[str, set[str]]:
-    """Return the modules of a package that import modules of ours outside `allowed`, with those imports."""
+    """Return the modules of a package that import a module of ours outside `allowed`: module -> imports."""
     found = {
         module: {name for name in ours(imported) if not within(name, *allowed)}
         for module, imported in IMPORTS.items()
@@ -227,8 +227,8 @@ def test_the_arrows_between_folders_are_drawn_whole_and_in_no_circle(package: st
 
 
 def folder(module: str) -> str:
-    """Return the folder of its package that a module is in, e.g. "session". A module in no folder is its
-    own."""
+    """Return the folder that a module lies in, e.g. "session". For a module in no folder it is the module's
+    name."""
     return module.split(".")[1]
 
 

@@ -32,8 +32,8 @@ BURSTY = Point(
 
 @pytest.fixture(autouse=True)
 def _on_any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a run start on a busy machine. Its timing figures are worthless then, but these tests don't use
-    them."""
+    """Let runs start on a busy machine. These tests don't use the timing figures, which are worthless
+    there."""
     monkeypatch.setattr(health, "check", lambda state: None)
 
 

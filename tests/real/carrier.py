@@ -21,8 +21,7 @@ TRIES = 20
 
 
 def roomy(sock: socket.socket) -> socket.socket:
-    """Give a socket a buffer of BUFFER_BYTES and return it. Without root it gets as much as the system
-    allows."""
+    """Give a socket a buffer of BUFFER_BYTES, or without root the largest allowed; return the socket."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
     except PermissionError:

@@ -1,8 +1,8 @@
 """Three genuine Sonic Pis that play the same snippets at the same time, and all that was recorded of them.
 
 One plays without a bridge. Each of the others is alone in a room of its own relay: one room has lead 150 ms
-and shift 0, the other has lead and shift 200 ms. How busy the machine was is measured by how late the
-recorders read their datagrams. Bounds that depend on it are derived from that.
+and shift 0, the other has lead and shift 200 ms. How late the recorders read their datagrams shows how busy
+the machine was. Bounds on time are derived from that.
 """
 
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from tests.worlds import snippets, streams
 from tests.worlds.snippets import Turn
 
 ROOMS = {"lead": (150, 0), "shift": (200, 200)}
-"""By name of the room its lead and shift, in ms."""
+"""Room name -> (lead, shift), in ms."""
 SNIPPETS = Path(__file__).parent / "snippets"
 PROGRAMMES: dict[str, dict[str, tuple[float, float]]] = {
     "brief": {
@@ -55,8 +55,7 @@ PROGRAMMES: dict[str, dict[str, tuple[float, float]]] = {
         "l_tight": (4.0, 2.0),
     },
 }
-"""For each snippet of a programme (seconds to play it, seconds to play it again after its stop; 0: not
-again).
+"""For each snippet: seconds to play it, and seconds to play it again after its stop (0: not again).
 
 "brief" plays each kind of snippet once. It plays two of them again: the one stopped in the middle of its FX,
 and the one whose samples are in memory by then. "whole" plays every snippet twice.
@@ -71,21 +70,20 @@ MS = 1_000_000
 CLOCK_NS = 200_000
 """Greatest error (ns) of converting a timetag from Sonic Pi's clock to the room's and back."""
 STALL_NS_MIN = 20 * MS
-"""Least value (ns) of `Take.stall_ns`: a process may wait that long for a processor unnoticed by the
-recorders."""
+"""Least value (ns) of `Take.stall_ns`. A process may wait that long for a processor though no recorder
+did."""
 STALLS = 5
-"""`Take.stall_ns` in multiples of the longest wait of a recorder, which is a smaller process than a
-bridge."""
+"""Factor from a recorder's longest wait to `Take.stall_ns`. A bridge is larger and may wait longer."""
 BETWEEN_LOADS_NS = 100 * MS
 """Time (ns) that a Sonic Pi thread may need between two samples that it uses for the first time."""
 BUSY_NS = 10 * MS
-"""A wait of a recorder (ns) from which on the machine counts as busy; then punctuality isn't judged
+"""Wait (ns) of a recorder from which on the machine counts as busy. Then punctuality isn't judged
 strictly."""
 
 
 @dataclass(frozen=True, repr=False)
 class Take:
-    """All that was recorded of one performer. Without a bridge its pairing is empty."""
+    """All that was recorded of one performer. pairing: empty for the performer without a bridge."""
 
     name: str
     front: list[Said]
@@ -94,7 +92,7 @@ class Take:
     answers_ns: list[int]
     """For each group how long (ns) a thread of Sonic Pi waited for the answer."""
     loads_ns: list[tuple[int, int]]
-    """For each sample from when to when (ns) a thread of Sonic Pi waited for it."""
+    """For each sample (from, until), in ns: a thread of Sonic Pi waited for the sample meanwhile."""
     pairing: Pairing = field(default_factory=lambda: Pairing((), (), ()))
     lead_ns: int = 0
     shift_ns: int = 0
@@ -120,8 +118,8 @@ class Take:
     def waited_for_a_load(self, said: Said) -> bool:
         """Return whether a message had too short a lead because its thread was waiting for a sample to load.
 
-        The thread must have waited at the last instant at which the message would have been early enough. In
-        plain Sonic Pi the first use of a sample shortens the lead in the same way.
+        Its thread was still waiting when the message should have been sent at the latest. In plain Sonic Pi,
+        too, the first use of a sample shortens the lead.
         """
         if said.lead_ns >= self.lead_ns - self.shift_ns:
             return False

@@ -28,11 +28,11 @@ VALUES = (0.0, 1e-30, -1e-30, 1.0, -1.0, 1e5, -1e5, 1e9, -1e9, 3e38, -3e38)
 WAYS = ("by /s_new", "by /n_set before it has run", "by /n_set on a running node")
 BUSES = {"in_bus": 16.0, "out_bus": 20.0, "bus": 16.0}
 STEREO, MONO = 1.0, 2.0
-"""Buffer numbers: one with two channels, one with a single channel."""
+"""Buffer numbers. The buffer STEREO has two channels, MONO has one."""
 BLOCK_S = 64 / 44_100
 AT_ONCE = 12
 SOURCE, FIRST = 100, 1000
-"""Node ids: a saw that sounds on the bus which FX read, and the first case's synth."""
+"""Node ids. SOURCE is a saw on the bus that FX read. FIRST is the first case's synth."""
 
 Controls = tuple[tuple[str, float], ...]
 
@@ -46,8 +46,10 @@ class Case:
     way: str
 
     def messages(self, node: int) -> tuple[bytes, bytes | None]:
-        """Return the message that makes the synth, and the one that sets its controls if it isn't the
-        same."""
+        """Return (message that makes the synth, message that sets its controls).
+
+        The second is None if the first one sets the controls too.
+        """
         ids = {name: number for name, number in BUSES.items() if name in NAMES[self.synthdef]}
         buffers = {"buf": STEREO if "stereo" in self.synthdef else MONO, "buffer": STEREO, "rand_buf": MONO}
         ids |= {name: number for name, number in buffers.items() if name in NAMES[self.synthdef]}
@@ -70,8 +72,10 @@ class Case:
 
 
 def control_names(synthdef: bytes) -> list[str]:
-    """Return the names of a compiled synthdef's controls. The file must hold one definition, in format SCgf 1
-    or 2."""
+    """Return the names of a compiled synthdef's controls.
+
+    The file must hold one definition, in format SCgf 1 or 2.
+    """
     width = 4 if int.from_bytes(synthdef[4:8]) == 2 else 2
     at = 10
 
@@ -224,7 +228,7 @@ class RealTime:
         return self.answers(5.0)
 
     def answers(self, within_s: float) -> bool:
-        """Return whether scsynth answers a /sync within this time (s). Then it has executed all it was
+        """Return whether scsynth answers /sync within this time (s). By then it has executed all it was
         sent."""
         self._send(encode("/sync", 1))
         until = time.monotonic() + within_s
@@ -257,7 +261,7 @@ class RealTime:
 
 @contextmanager
 def jackd() -> Iterator[str]:
-    """Run a jackd and yield its server name. Its dummy driver waits 2 ms for each period of 23 ms."""
+    """Run a jackd and yield its server name. Its dummy driver plays 23 ms of audio in about 2 ms."""
     name = f"extremes{os.getpid()}"
     command = ["jackd", "-n", name, "-d", "dummy", "-r", "44100", "-p", "1024", "-w", "2000"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -270,8 +274,10 @@ def jackd() -> Iterator[str]:
 
 
 def _scenery() -> list[bytes]:
-    """Return the messages that make what the cases need: buffers with sine waves, and a saw on the FX's
-    bus."""
+    """Return the messages that prepare scsynth for the cases.
+
+    They make buffers with sine waves, and a saw on the bus that FX read.
+    """
     return [
         encode("/b_alloc", 1, 44_100, 2),
         encode("/b_alloc", 2, 44_100, 1),

@@ -24,8 +24,7 @@ def of_slot(messages: tuple[RecordedMessage, ...], slot: int) -> list[RecordedMe
 
 
 def notes(recorded: Recording, slot: int, from_ns: int, to_ns: int) -> list[RecordedMessage]:
-    """Return the notes of one slot that are due from from_ns until before to_ns, in the order of their
-    dues."""
+    """Return the notes of one slot that are due in [from_ns, to_ns), in the order of their dues."""
     found = [
         message
         for message in of_slot(recorded.to_scsynth, slot)
@@ -64,9 +63,9 @@ def heads(params: list[int | str]) -> Iterator[int | str]:
 
 
 def wait_for(stage: Stage, condition: Callable[[], bool], limit_s: float) -> float:
-    """Let the jam play until `condition` holds; return the seconds that took.
+    """Let the jam play until `condition` holds, for at most `limit_s`; return the seconds that passed.
 
-    Returns infinity if it doesn't hold within `limit_s`.
+    Returns infinity if the condition didn't hold in time.
     """
     began_s = time.monotonic()
     while (passed_s := time.monotonic() - began_s) < limit_s:

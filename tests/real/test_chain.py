@@ -28,16 +28,16 @@ pytestmark = [pytest.mark.real, pytest.mark.unhurried]
 SAME_DB = 1.0
 SILENCE_DB = -120.0
 SETTLE_S = 0.5
-"""Time (s) in which the last notes end."""
+"""Time (s) to wait after the last note was sent, until the note has ended."""
 REPORTED_S = 10.0
 """Time (s) within which the relay knows what has sounded. A bridge reports every second."""
 PLAIN, HOME, ELSEWHERE = "plain", "anna", "bob"
 INPUT_BUS = 4
-"""Bus for the made-up sound input. jack connects output 5, where this bus goes, to the input."""
+"""Bus for the sound that is to come in: it plays on output 5, which jack connects to the input."""
 LOOPED = {"SC_JACK_DEFAULT_INPUTS": "SuperCollider:out_5,SuperCollider:out_6"}
 KICKS = "4.times do\n sample :bd_haus\n sleep 0.4\nend\n"
 NOTES = "4.times do\n play 69, release: 0.3\n sleep 0.4\nend\n"
-"""Notes for pieces that pass the master mixer only at bob: it dampens the deepest bass by 1.5 dB."""
+"""Notes for pieces that pass a master mixer at bob only. The mixer dampens the deepest bass by 1.5 dB."""
 
 
 @dataclass(frozen=True)

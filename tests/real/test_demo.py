@@ -127,10 +127,10 @@ class Played:
     printed: str
     errors: str
     names: set[str]
-    """Names of the programs that ran while it played."""
+    """Names of the programs that ran while the demo played."""
     survivors: list[psutil.Process]
     left: list[Path]
-    """Temporary files that it didn't remove."""
+    """Temporary files that the demo left behind."""
 
     @property
     def report(self) -> dict[str, Any]:

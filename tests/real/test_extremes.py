@@ -50,9 +50,9 @@ puts JSON.generate(info.to_h { |name, one|
 RECKONED_LATER = {
     (f"sonic-pi-{player}", end) for player in ("mono_player", "stereo_player") for end in ("start", "finish")
 }
-"""(synthdef, control) of which Sonic Pi sends values that it hasn't checked.
+"""Controls, as (synthdef, control), whose values Sonic Pi computes after its argument checks.
 
-It checks a program's options and computes from them: `slice: 4, num_slices: 4` becomes a finish of 1.25.
+It checks only a program's options: `slice: 4, num_slices: 4` becomes a finish of 1.25.
 """
 FINITE = [value for value in VALUES if abs(value) < 3e38]
 

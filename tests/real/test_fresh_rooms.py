@@ -22,9 +22,9 @@ pytestmark = pytest.mark.real
 
 NETWORK = "delay=50,jitter=10,loss=10%"
 CLOCKS_MS = 20.0
-"""Greatest difference (ms) between the members' clocks. Each may be off by 10 ms because of the jitter."""
+"""Greatest difference (ms) between the members' clocks. Owing to jitter each may be off by 10 ms."""
 APART_MS = 3.0
-"""An event that is this much (ms) further apart than its neighbours was moved for one member only."""
+"""If an event's dues differ by this much (ms) more than its neighbours' do, it was moved for one member."""
 NEIGHBOURS = 20
 SECONDS = 15.0
 TAIL_S = 3.0
@@ -63,7 +63,7 @@ class Fresh:
 
 
 def play(folder: Path) -> Fresh:
-    """Let two members play in a new room; return how what they were handed compares."""
+    """Let two members play in a new room, and compare what their scsynths were handed."""
     with Stage() as stage:
         jam = Jam(stage, folder, NAMES, self_tuned=True, impair=NETWORK)
         jam.start_relay()
@@ -87,7 +87,7 @@ def play(folder: Path) -> Fresh:
 
 
 def torn(compared: Comparison) -> list[str]:
-    """Return the events whose dues at the two members differ by more than is usual among their neighbours."""
+    """Return the events whose two dues differ by more than is usual among their neighbours."""
     events = [margin.event for margin in compared.members[NAMES[0]].margins if len(margin.event.held) == 2]
     apart_ms = [_apart_ms(event) for event in events]
     found = []

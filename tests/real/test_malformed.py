@@ -39,7 +39,7 @@ MARK = 57_005
 """The id in every hostile message. It is far above the ids that Sonic Pi uses in these short runs."""
 OWN_IDS = (1 << 26) - 1
 FX_COUNT = 600
-"""Number of FX that are opened. Sonic Pi has 496 pairs of buses, so a leak of one pair for each shows."""
+"""Number of FX that are opened. Sonic Pi has 496 pairs of buses, so a leak of one for each FX would show."""
 FX_CODE = f"""
 use_external_synths true
 use_debug false
@@ -112,8 +112,7 @@ DATAGRAMS: dict[str, bytes] = MESSAGES | {
 
 
 def ask(port: int, payload: bytes, address: str) -> OscMessage | None:
-    """Send the genuine scsynth a message directly and return its answer with this address; None without
-    answer."""
+    """Send the genuine scsynth a message directly; return its answer with this address, or None."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(2.0)
         sock.connect(("127.0.0.1", port))
@@ -138,8 +137,7 @@ def send_raw(datagrams: list[bytes], port: int) -> None:
 
 
 def send_over_tcp(payloads: list[bytes], port: int) -> None:
-    """Send each payload to the relay's TCP port, with and without TLS. The relay may hang up at any
-    moment."""
+    """Send each payload to the relay's TCP port, with and without TLS. The relay may close the connection."""
     context = tls.client_context()
     for payload in payloads:
         for secured in (False, True):

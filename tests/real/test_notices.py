@@ -30,7 +30,7 @@ pytestmark = pytest.mark.real
 PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
 FAULTY = "bob"
 KINDS = {"drop": "missing", "swap": "out of order", "alter": "different", "delay": "late"}
-"""By kind of planted fault the word with which the statistics must name it."""
+"""Kind of planted fault -> the word with which the statistics must name the fault."""
 NOTICED_S = 3.0
 CLEAN_S = 4.0
 
@@ -74,7 +74,7 @@ class Noticed:
 
 @pytest.fixture(scope="module")
 def noticed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Noticed]]:
-    """Play one jam, plant the four faults one after the other, and yield what was found by kind of fault."""
+    """Play one jam and plant the four faults in turn; yield what was found, by kind of fault."""
     folder = tmp_path_factory.mktemp("notices")
     with Stage() as stage:
         jam = FaultyJam(stage, folder, list(PARTS), event_log=folder / "events.jsonl")

@@ -25,10 +25,10 @@ from tests.worlds import streams
 from tests.worlds.snippets import Turn
 
 SAME_NS = 3 * MS
-"""Greatest difference (ns) between two runs at which a note counts as the same. Measured with 3.2.2: 1 ms."""
+"""Greatest difference (ns) of a note's time between two runs. With 3.2.2 it was measured to be 1 ms."""
 EDGE_NS = 300 * MS
-"""Time (ns) before a stop in which notes of two runs aren't compared, since the runs stop at other
-instants."""
+"""Notes within this time (ns) before a stop aren't compared, since two runs don't stop at the same
+instant."""
 MOVABLE = ("e_realtime", "f_timewarp", "k_sat01")
 """Snippets whose notes may have less schedule-ahead than the lead.
 

@@ -1,7 +1,6 @@
-"""Relay, bridge or network stands still for seconds while one member plays; afterwards nothing plays in a
-burst.
+"""Relay, bridge or network stands still for seconds while one member plays. No burst of notes follows.
 
-The processes are real. Judged by what came to each scsynth's socket, with the kernel's timestamps.
+The processes are real. The tests judge what came to each scsynth's socket, by the kernel's timestamps.
 """
 
 import itertools
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.real
 
 WHOLE_AFTER_S = 1.0
 APART_NS_MAX = 10_000_000
-"""Greatest difference (ns) at which two members played a note at the same instant. Notes are 50 ms apart."""
+"""Two members play a note at one instant if their times differ by less than this (ns)."""
 IDS_OF_A_CASE = 2_000
 
 

@@ -1,4 +1,4 @@
-"""After a process was stopped for three seconds nothing sounds in a burst, by the sound card.
+"""A process is stopped for three seconds. No burst of notes sounds afterwards, by the sound card.
 
 Anna plays on a genuine Sonic Pi, and bob's sound card is recorded. All cases share one boot.
 """
@@ -31,7 +31,7 @@ end
 """
 SETTLE_S, STOPPED_S, AFTER_S = 4.0, 3.0, 4.0
 BEFORE_S = 2.0
-"""Time (s) before the stall whose loudest half second is compared with the sound after the stall."""
+"""Span (s) before the stall. Its loudest half second is compared with the sound after the stall."""
 HALF_NS = SECOND_NS // 2
 LOUDER_DB_MAX = 1.0
 

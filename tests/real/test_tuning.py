@@ -1,5 +1,4 @@
-"""`--tune-sonic-pi` with genuine Sonic Pis: of two that play the same one is tuned, until its bridge
-leaves."""
+"""`--tune-sonic-pi` with two genuine Sonic Pis that play the same. One is tuned; later its bridge leaves."""
 
 import re
 import time
@@ -28,7 +27,7 @@ OWN_AHEAD_MS = 500.0
 TUNED, PLAIN = "ada", "bob"
 TOLD = "Sonic Pi's schedule-ahead set to 0.35 s (its own is 0.50 s), for a lead of 200 ms"
 SET_S = 15.0
-"""Time (s) after booting within which the schedule-ahead is set: join, then 2 s of silence."""
+"""Longest time (s) from booting until the schedule-ahead is set. It includes 2 s of silence."""
 MUSIC = """
 use_bpm 120
 live_loop :notes do

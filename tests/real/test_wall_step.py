@@ -46,8 +46,8 @@ class SteppedJam(Jam):
     """A jam in which the wall clock of bob's programs can be set."""
 
     def set_clock(self, offset_s: float) -> int:
-        """Set bob's wall clock `offset_s` ahead of the true one; return the true time (ns) at which that was
-        done."""
+        """Set bob's wall clock `offset_s` ahead of the true one; return when it was set, in ns of true
+        time."""
         new = self.folder / "new"
         new.write_text(f"{offset_s:+.1f}\n")
         with (self.folder / "offset_ns").open("r+b" if self.performers else "wb") as file:
@@ -56,7 +56,8 @@ class SteppedJam(Jam):
         return time.time_ns()
 
     def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
-        """Return the command that starts a member's Sonic Pi; for bob with hooks that shift its clock."""
+        """Return the command that starts a member's Sonic Pi. For bob it includes hooks that shift the
+        clock."""
         usual = super().launcher(name, scsynth)
         if name != BOB:
             return usual
@@ -97,8 +98,10 @@ class Stepped:
         return [note for note in every if note.args[0] == f"sonic-pi-{SYNTHS[player]}"]
 
     def started_at_home(self) -> list[tuple[float, float]]:
-        """Return (when bob's scsynth started a note of anna's, how much later than at anna's), in s of the
-        true clock."""
+        """Return (start, delay), in s of true time, for each note of anna's that bob's scsynth started.
+
+        delay: how much later the note started than its due at anna's.
+        """
         due_at_annas = {note.args[1]: note.due_ns for note in self.of(ANNA, ANNA)}
         return [
             (reply.t_ns / 1e9, (reply.t_ns - due_at_annas[reply.args[0]]) / 1e9)

@@ -1,7 +1,7 @@
 """The genuine Sonic Pi window in a jam, beside the window of a plain Sonic Pi.
 
-It is started as README shows, and played by keys and mouse. Pictures of the screen and the sound card's
-output show the result. The pictures are kept in demo-output/window.
+The window is started as README shows, and played by keys and mouse. Pictures of the screen and the sound
+card's output show the result. The pictures are kept in demo-output/window.
 """
 
 import time
@@ -24,7 +24,8 @@ NOISE = "synth :noise, sustain: 600, amp: 0.4"
 QUIET = 0.4
 """Where the volume slider is moved to, as a share of its length. It begins at about 0.8."""
 DROP_DB = (3.0, 12.0)
-"""The drop in level (dB) after that move. From 0.8 to 0.4 is 6 dB, but the mouse isn't exact."""
+"""Least and greatest drop (dB) when the slider moves to QUIET. From 0.8 to 0.4 is 6 dB; the mouse isn't
+exact."""
 BOTH_DB = 1.0
 SILENCE_DBFS = -90.0
 ENDS_S = 25.0
@@ -129,8 +130,7 @@ def scopes(window: Window, name: str) -> list[bytes]:
 
 
 def listen(jam: WindowJam, seen: dict[str, Seen], what: str) -> None:
-    """Measure the next second's level at each window's sound card; store it in `seen` as the attribute
-    `what`."""
+    """Measure the next second's level at each sound card; store it in the attribute `what` of each Seen."""
     from_ns = time.time_ns()
     jam.stage.play_for(1.2)
     for name, window in jam.windows.items():

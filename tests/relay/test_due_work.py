@@ -41,7 +41,7 @@ class Touched:
         return noting
 
     def by(self, jam: Jam, act: Callable[[], object]) -> tuple[int, int]:
-        """Return how many channels and how many rooms the hub visits for what `act` does."""
+        """Return how many channels and how many rooms the hub visits when `act` is called."""
         jam.hub.next_wakeup()
         self.channels.clear()
         self.rooms.clear()

@@ -25,8 +25,7 @@ LARGE: tuple[LargeWhat, ...] = get_args(LargeWhat)
 
 @dataclass
 class SonicPi:
-    """One player's traffic: a run with its mixer, and whatever is added. Times are seconds after its
-    start."""
+    """One player's traffic: a run with its mixer, and what tests add. Times are seconds after its start."""
 
     sent: list[Sent] = field(default_factory=list)
     home_only: int = 0
@@ -61,8 +60,10 @@ class SonicPi:
         return node
 
     def with_fx(self, at_s: float) -> tuple[int, int]:
-        """Add the groups and the synth of an FX. Return (outer group, which is freed at the FX's end; group
-        for its notes)."""
+        """Add an FX: two groups and a synth. Return (outer group, inner group).
+
+        The outer group is freed at the FX's end. The inner one holds the FX's notes.
+        """
         outer, inner, fx = next(self.ids), next(self.ids), next(self.ids)
         self.bare(at_s, "/g_new", outer, 1, self.run)
         self.bare(at_s + 0.001, "/g_new", inner, 0, outer)
@@ -88,7 +89,8 @@ class SonicPi:
 
 @dataclass(frozen=True)
 class Burst:
-    """Many notes. With `fx_every` each so many-th note opens an FX, whose groups are freed 0.3 s later."""
+    """Many notes. Every `fx_every`th note opens an FX, whose groups are freed 0.3 s later. With 0 none
+    does."""
 
     notes: int
     per_s: int
@@ -182,8 +184,7 @@ class Trouble:
 
 
 def meddler(troubles: list[Trouble]) -> Meddler:
-    """Return a function that says how much later (s) a datagram arrives owing to the troubles; None: it is
-    lost."""
+    """Return a function that gives a datagram's extra delay (s) from all troubles; None: it is lost."""
 
     def meddle(member: str, way: int, at_s: float) -> float | None:
         extra_s = 0.0
@@ -198,6 +199,5 @@ def meddler(troubles: list[Trouble]) -> Meddler:
 
 
 def last_due_s(sent: list[Sent]) -> float:
-    """Return the latest instant of a player's traffic, as sent or by its timetag, in seconds after its
-    start."""
+    """Return when a player's last message is sent or due, in seconds after the player's start."""
     return max(max(one.at_s, 0.0 if one.ahead is None else one.ahead / ticks(1.0)) for one in sent)

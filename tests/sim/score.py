@@ -13,12 +13,11 @@ from relay.wire.sequence import Kind
 from relay.wire.timetag import to_unix_ns
 
 GAP_NS = 5_000_000
-"""Time (ns) by which no two members' clocks differ."""
+"""A time (ns) longer than the difference between any two members' clocks."""
 
 
 def events(member: Member) -> list[Handed]:
-    """Return the bundles that a member's scsynth was handed, by timetag. Those about home-only nodes are left
-    out."""
+    """Return the bundles that a member's scsynth was handed, by timetag, without home-only ones."""
     bundles = [handed for handed in member.handed if handed.timetag_ns is not None]
     return sorted((one for one in bundles if not _is_home_only(one.message)), key=lambda one: one.timetag)
 
@@ -94,8 +93,7 @@ def assert_at_due(jam: Jam, member: Member) -> None:
 
 
 def assert_coherent(jam: Jam) -> None:
-    """Assert that the relay's statistics, made from the members' reports, show nothing missing, late or
-    different."""
+    """Assert that by the relay's statistics no event is missing, late, different or out of order anywhere."""
     room = jam.stats()
     assert room.seconds_compared > 0, f"seed {jam.seed}: nothing was compared"
     assert room.divergent == 0, f"seed {jam.seed}: {room.incidents}"

@@ -33,8 +33,7 @@ HOME = (b"sonic-pi-scope", b"live_audio", b"sonic-pi-server-info")
 
 
 def music(name: str) -> list[tuple[Sent, bytes]]:
-    """Return those datagrams of a recording that are events of the room, each with the message that scsynth
-    must get."""
+    """Return (datagram, message that scsynth must get) for each event of the room in a recording."""
     origin, at_home, found = Origin(1), set(), []
     for sent in recorded(name):
         ((_, message),) = walk(sent.datagram)
@@ -50,8 +49,7 @@ def music(name: str) -> list[tuple[Sent, bytes]]:
 
 
 def played(name: str, *, lead_s: float, shift_s: float) -> tuple[Jam, Member, list[Handed]]:
-    """Play a recording in a room of two. Return (jam, player, bundles that the player's scsynth was handed of
-    it)."""
+    """Play a recording in a room of two; return (jam, player, the recording's bundles at its scsynth)."""
     jam = Jam(seed=1, lead_s=lead_s, shift_s=shift_s)
     ada = jam.join("ada", NETWORKS["studio-lan"], wall_offset_s=2.5, rate_ppm=30.0)
     bob = jam.join("bob", NETWORKS["studio-lan"])
@@ -69,8 +67,7 @@ def played(name: str, *, lead_s: float, shift_s: float) -> tuple[Jam, Member, li
 
 
 def plain_ns(sent: Sent) -> int | None:
-    """Return the instant (ns) in the virtual jam that a recorded datagram's timetag means; None without a
-    timetag."""
+    """Return the true instant (ns) in the jam of a recorded datagram's timetag; None without a timetag."""
     if sent.ahead is None:
         return None
     return round(START_S * 1e9) + (sent.ahead * 1_000_000_000 >> 32)

@@ -1,4 +1,4 @@
-"""Every effect of a bridge is needed: if the shell doesn't carry out one kind, something visible fails."""
+"""Every effect of a bridge is needed: if the shell ignores one kind, something visible fails."""
 
 from collections.abc import Callable
 from functools import partial

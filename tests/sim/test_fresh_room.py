@@ -12,18 +12,16 @@ from tests.worlds.traffic import boot, generated
 
 NETWORK = "delay=50,jitter=10,loss=10%"
 SEEDS = (2, 3, 8, 10, 12, 16)
-"""Seeds with which the members got different events when a room began with a lead of 200 ms."""
+"""Seeds with which members got different events while rooms began with a lead of 200 ms."""
 UNCOPIED_SEEDS = (7, 27, 129, 134, 204, 205, 301)
-"""Seeds of the first 400 with which events differed when copies were sent only from the second loss on."""
+"""Seeds up to 400 with which events differed while copies were sent only after a second loss."""
 MORE_SEEDS = 400
 MUSIC_AT_S, MUSIC_S = 10.0, 5.0
-"""Start and length (s) of the music. A genuine Sonic Pi boots for longer, with its bridge already in the
-room."""
+"""Start and length (s) of the music. A genuine Sonic Pi takes longer to boot after its bridge has joined."""
 AHEAD_S = 0.48
-"""Schedule-ahead (s) of ordinary notes, as Sonic Pi's own. It replaces the one of `generated`."""
+"""Schedule-ahead (s) of ordinary notes, about Sonic Pi's own, in place of that in `generated`."""
 CLOCKS_S = 0.020
-"""Greatest difference (s) between two members' clocks. Each clock may be off by 10 ms because of the
-jitter."""
+"""Greatest difference (s) between the members' clocks. Owing to jitter each may be off by 10 ms."""
 
 
 def fresh_room(seed: int) -> Jam:

@@ -1,6 +1,6 @@
-"""Whatever is sent and whatever the network does, all scsynths have the same nodes in the end.
+"""All scsynths have the same nodes in the end, whatever is sent and whatever the network does.
 
-All that differed in between is in the statistics.
+The statistics contain all that differed in between.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,11 +72,10 @@ class Performance:
         return self.jam.stats()
 
     def heard_nowhere(self) -> int:
-        """Return the number of notes that count as missing at all other members, although no member played
-        them.
+        """Return how many notes count as missing at the other members though no member played them.
 
-        Some missed their time before their own player had played them. Others were refused as due too far
-        ahead, and a reset ended them at their player before they were due.
+        Some missed their time before even their own player had played them. Others were refused since their
+        due was too far ahead, and a reset removed them at their player.
         """
         played = {
             int(single_message(one.message).arg(1))

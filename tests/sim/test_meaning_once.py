@@ -1,5 +1,4 @@
-"""A message's meaning is found once by the bridge that sends it, and at most once by each that receives
-it."""
+"""A message is parsed once by the bridge that sends it, and at most once by each that receives it."""
 
 from collections import Counter
 from functools import wraps
@@ -25,9 +24,9 @@ from tests.worlds.traffic import generated, recorded
 pytestmark = pytest.mark.computes
 
 LATE_S = (MUSIC_AT_S + 1.0, MUSIC_AT_S + 1.8)
-"""From and until when (s) bob receives nothing. His notes have no verdict, and the others' come late."""
+"""From and until when (s) bob receives nothing: his notes get no verdict, and the others' come late."""
 AWAY_S = (MUSIC_AT_S + 3.0, MUSIC_AT_S + 4.2)
-"""From and until when (s) nothing of ada's reaches the relay. Some of it is too old when it is sent again."""
+"""From and until when (s) nothing from ada reaches the relay. Part of it is too old when sent again."""
 END_S = MUSIC_AT_S + 10.0
 
 
@@ -65,8 +64,7 @@ class Walks:
 
 
 def jam_in_trouble(network: str) -> tuple[Jam, list[Member], list[list[Sent]]]:
-    """Play a jam of three in which bob receives nothing for a while, and nothing of ada's arrives for a
-    while.
+    """Play a jam of three. For a while bob receives nothing; later nothing from ada arrives.
 
     Returns (jam, members, the datagrams that each member's Sonic Pi sent).
     """

@@ -1,4 +1,5 @@
-"""A member is cut off for two seconds. The others don't notice, and a second later all is as before."""
+"""A member is cut off for two seconds. The others don't notice, and a second later all play the same
+again."""
 
 import pytest
 from laboratory.virtual.host import NEED_S, Member
@@ -24,7 +25,7 @@ def slot_of(message: bytes) -> int:
 
 
 def least_margin_s(member: Member, slots: set[int], from_s: float) -> float:
-    """Return the least margin (s) of the notes of some slots at one member, of those due after `from_s`."""
+    """Return the least margin (s) at one member among notes of these slots that are due after `from_s`."""
     margins = [
         (one.timetag_ns - one.at_ns) / 1e9
         for one in events(member)

@@ -30,16 +30,16 @@ BEFORE_S = 4.0
 AFTER_S = 4.0
 WHOLE_AFTER_S = 1.0
 ROUND_TRIP_NOTES = 1
-"""Chords that may be under way when a stall ends, so that their verdict still comes in time."""
+"""Number of chords that may be on their way when a stall ends. Their verdict still comes in time."""
 FRESH_S = 0.35
-"""Time (s) before the end of a stall. A note emitted later is due at least 0.15 s after the stall and must be
+"""A note emitted within this time (s) before a stall's end is due 0.15 s after it or later: it must be
 heard."""
 AT_S = MUSIC_AT_S + BEFORE_S
 OWN_SLOT = 0
-"""The slot in the node ids of events as the relay has them, which aren't mapped yet."""
+"""The slot in node ids as the relay sees them: they are the sender's own ids, not mapped yet."""
 
 Stall = Callable[[Jam, list[Member], float], None]
-"""Starts a stall: (jam, members, instant (s) until which it lasts). The first member plays, the third
+"""(jam, members, until): starts a stall that lasts until that second. The first member plays, the third
 listens."""
 
 
@@ -66,8 +66,10 @@ STALLS: dict[str, Stall] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One stall: what stands still for how many seconds, how many members play, and how many notes a chord
-    has."""
+    """One stall to test.
+
+    what: what stands still. players: number of members that play. chord: number of notes in a chord.
+    """
 
     what: str
     seconds: float
@@ -100,7 +102,7 @@ class Outcome:
     numbered: dict[str, set[int]]
     """For each player the ids of the notes that the relay has judged."""
     same: str
-    """How the members' events still differ from 1 s after the stall on; empty if they are the same."""
+    """How the members' events differ from 1 s after the stall on, as text; empty if they don't."""
     room: RoomStats
 
     def everywhere(self) -> list[tuple[str, str, Heard]]:

@@ -1,4 +1,4 @@
-"""Jams in which something goes wrong: all members still do the same, and the statistics count and name it."""
+"""Jams with failures: members agree again as soon as they can, and statistics count what differed."""
 
 from collections import Counter
 from dataclasses import replace
@@ -28,8 +28,7 @@ def notes(sent: list[Sent]) -> list[Sent]:
 
 
 def beeps(member: Member, slot: int) -> Counter[int]:
-    """Return how often a member's scsynth was handed each note of a slot. Keys are Sonic Pi's own node
-    ids."""
+    """Return how often a member's scsynth was handed each note of a slot, by Sonic Pi's own node id."""
     ids = (single_message(one.message).arg(1) for one in member.handed if BEEP in one.message)
     return Counter(int(node) & (1 << 26) - 1 for node in ids if int(node) >> 26 == slot)
 

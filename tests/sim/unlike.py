@@ -1,5 +1,4 @@
-"""Finds the events of a virtual jam that differ between members, by the messages that each scsynth was
-handed.
+"""Finds the events of a virtual jam that differ between members, by what each scsynth was handed.
 
 Pure; uses no figure of a bridge or the relay. An event is one bundle about nodes of a slot. It is identified
 by its first message; among equal messages the first at one member corresponds to the first at another. An
@@ -21,12 +20,12 @@ from relay.wire.osc import Message, single_message
 
 NEED_NS = round(NEED_S * 1e9)
 EDGE_NS = 1_000_000
-"""Margin (ns) around scsynth's last moment within which an event may or may not have been late.
+"""Margin (ns) of doubt: an event this near to scsynth's last moment may have been late or not.
 
 A bridge judges by its own idea of session time, which can't be seen from outside.
 """
 APART_NS = 5_000_000
-"""Difference (ns) between two instants that is more than the clocks' errors: the event had different dues."""
+"""A difference (ns) between two members' instants of an event that their clocks don't explain."""
 MAYBE_APART_NS = 500_000
 
 Key = tuple[bytes, int]
@@ -53,8 +52,10 @@ class Unlike:
 
 
 def unlike(members: Sequence[Member], *, from_ns: int = 0) -> Unlike:
-    """Return the events that differ between members. Events executed before `from_ns` (true time) anywhere
-    are left out."""
+    """Return the events that differ between members, without those executed anywhere before `from_ns`.
+
+    from_ns: true time.
+    """
     held = [_by_key(member) for member in members]
     # What its own player got once and another twice was only said again, to put something in order.
     sent = [{key for key in one if slot_of(single_message(key[0])) == at} for at, one in enumerate(held, 1)]
@@ -84,7 +85,7 @@ def _by_key(member: Member) -> dict[Key, Handed]:
 
 
 def _swapped(held: list[dict[Key, Handed]], keys: set[Key]) -> set[Key]:
-    """Return the smallest set of keys to move so that all members have the same order. Every member has all
+    """Return the fewest keys to leave out so that all members have the same order. Each member has all
     `keys`."""
     orders = [_order(one, keys) for one in held]
     rank = {key: at for at, key in enumerate(orders[0])}
@@ -98,8 +99,8 @@ def _order(one: dict[Key, Handed], keys: set[Key]) -> list[Key]:
 
 
 def slot_of(message: Message) -> int:
-    """Return the slot whose nodes a message is about; 0 for nodes of this host alone, and for messages about
-    no node."""
+    """Return the slot of the node that a message is about; 0 for nodes of this host alone or without a
+    node."""
     if not message.address.startswith(("/s_", "/n_", "/g_", "/p_")) or not message.tags:
         return 0
     at = {"/s_new": 1, "/n_order": 2}.get(message.address, 0)

@@ -27,20 +27,18 @@ def reading(at_s: float) -> Reading:
 
 
 def instant(at_s: float) -> int:
-    """Return the instant `at_s` seconds after the start, as session ticks. As a timetag by the wall clock it
-    is the same."""
+    """Return the instant `at_s` seconds after the start, in session ticks. Its wall-clock timetag is
+    equal."""
     return from_unix_ns(UNIX_NS) + ticks(at_s)
 
 
 def note(node: int = 100, target: int = 4) -> bytes:
-    """Return an /s_new message for a note. Its node numbers are Sonic Pi's own, not yet mapped for
-    scsynth."""
+    """Return an /s_new message for a note, with Sonic Pi's own node ids."""
     return encode("/s_new", "sonic-pi-beep", node, 0, target, "note", 60.0, "out_bus", 34.0)
 
 
 def group(node: int, target: int = 4) -> bytes:
-    """Return a /g_new message for a group. Its node numbers are Sonic Pi's own, not yet mapped for
-    scsynth."""
+    """Return a /g_new message for a group, with Sonic Pi's own node ids."""
     return encode("/g_new", node, 1, target)
 
 
@@ -118,9 +116,10 @@ class Bench:
         self.playout.hold_own(event, at, home=remap(single_message(payload), Origin(1)))
 
     def release(self, at_s: float, ready: int = 0) -> list[tuple[float, bytes]]:
-        """Release the events that are due, and those that are near and have a number up to `ready`.
+        """Wake the playout at second `at_s`; return the bundles that it hands to scsynth.
 
-        Return the bundles for scsynth as (timetag in seconds after `instant(0)`, message).
+        ready: events up to this number may be handed over early. A bundle is (timetag in seconds after
+        `instant(0)`, message).
         """
         self.playout.release(reading(at_s), ready)
         return bundles(self.playout.drain())
@@ -131,7 +130,7 @@ class Bench:
         return [one for step in range(steps + 1) for one in self.release(from_s + step * 0.02, ready)]
 
     def counts(self) -> dict[str, int]:
-        """Return the counts of the second-report ledger that aren't 0, by name."""
+        """Return the counts of the bridge's ledger that aren't 0, by name."""
         return {name: total for name, total in self.ledger.counts().items() if total}
 
     def digest(self, second: int) -> list[tuple[int, bytes]]:

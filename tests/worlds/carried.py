@@ -6,17 +6,17 @@ from relay.wire.outbox import Outbox
 
 
 def much(meter: LossMeter) -> None:
-    """Count KNOWN_FROM events as sent and none as lost. Then the meter takes the path for clean."""
+    """Count KNOWN_FROM events as sent and none as lost. Then the meter regards its path as clean."""
     for number in range(1 - KNOWN_FROM, 1):
         meter.sent(number)
 
 
 def much_by(outbox: Outbox) -> None:
-    """Make an outbox take its path for clean."""
+    """Make an outbox regard its path as clean."""
     much(outbox._loss)
 
 
 def much_to_all(hub: RelayHub) -> None:
-    """Make the outboxes of a relay take the paths to all members for clean."""
+    """Make a relay's outboxes regard the paths to all members as clean."""
     for _, _, channel in hub._rooms.by_channel.values():
         much_by(channel.outbox)

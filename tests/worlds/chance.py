@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 def binomial_bounds(n: int, p: float, outside: float = 0.001) -> tuple[int, int]:
     """Return (low, high), the range in which a binomial count of n trials lies by chance.
 
-    It lies below low with probability outside/2 at most, and above high as well. Computed exactly, by summing
-    the probabilities.
+    A count is below low with a probability of at most outside/2, and above high with the same. Computed
+    exactly, by summing the probabilities.
     """
     log_n = math.lgamma(n + 1)
     below, low, high = 0.0, 0, n
@@ -24,16 +24,20 @@ def binomial_bounds(n: int, p: float, outside: float = 0.001) -> tuple[int, int]
 
 
 def ks_distance(values: Sequence[float], cdf: Callable[[float], float]) -> float:
-    """Return the greatest difference between the values' distribution function and `cdf`
-    (Kolmogorov-Smirnov)."""
+    """Return the greatest difference between the values' distribution function and `cdf`.
+
+    This is the Kolmogorov-Smirnov distance.
+    """
     ordered = sorted(values)
     n = len(ordered)
     return max(max((i + 1) / n - cdf(value), cdf(value) - i / n) for i, value in enumerate(ordered))
 
 
 def ks_two(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return the greatest difference between the distribution functions of two samples (Kolmogorov-
-    Smirnov)."""
+    """Return the greatest difference between the distribution functions of two samples.
+
+    This is the Kolmogorov-Smirnov distance.
+    """
     left, right = sorted(a), sorted(b)
     i = j = 0
     greatest = 0.0

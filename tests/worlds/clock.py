@@ -22,13 +22,12 @@ def loopback(random: Random) -> float:
 
 
 def jittered(base_s: float, mean_s: float) -> Delay:
-    """Return a source of one-way delays: `base_s` plus an exponentially distributed wait with mean
-    `mean_s`."""
+    """Return a source of one-way delays: `base_s` plus an exponential wait with mean `mean_s`."""
     return lambda random: base_s + random.expovariate(1 / mean_s)
 
 
 def queued(base_s: float, mean_s: float) -> Delay:
-    """Return a source of one-way delays: `base_s` plus a lognormally distributed wait with mean `mean_s`.
+    """Return a source of one-way delays: `base_s` plus a lognormal wait with mean `mean_s`.
 
     The wait is hardly ever near 0. relay.netmodel.impairment has the same distribution.
     """
@@ -40,8 +39,8 @@ def queued(base_s: float, mean_s: float) -> Delay:
 class World:
     """A bridge that learns the relay's clock over a random path.
 
-    The bridge's local clock is exact. The relay's clock runs faster than it by `drift` (a fraction) and steps
-    by `steps`. loss: the probability that one datagram is lost.
+    The bridge's local clock is exact. drift: how much faster the relay's clock runs, as a fraction. steps:
+    second -> by how many seconds the relay's clock jumps. loss: the probability that a datagram is lost.
     """
 
     seed: int
@@ -102,8 +101,7 @@ class World:
         return (self.now_ns - BOOTED_NS) / NS_PER_S
 
     def error_s(self, after_s: float = 0.0) -> float:
-        """Return how far (s) the bridge's session clock is ahead of the relay's clock, after_s after the
-        present."""
+        """Return how far (s) the bridge's session clock is ahead of the relay's, `after_s` from now."""
         at_ns = self.now_ns + round(after_s * NS_PER_S)
         return ns_from_ticks(self.clock.session_from_local(at_ns) - self.true_session(at_ns)) / NS_PER_S
 

@@ -20,8 +20,7 @@ from relay.wire.version import PROTOCOL_VERSION
 BIN = Path(sys.executable).parent
 READY = re.compile(r"relay ready on port (\d+)")
 ENDS_S = 60.0
-"""Time (s) within which any program must end. It is generous, since a busy machine takes 1 s to start
-Python."""
+"""Time (s) within which any program must end, even on a busy machine."""
 
 Process = subprocess.Popen[str]
 
@@ -90,8 +89,7 @@ def relay(
 
 
 def take_a_place(port: int, pins: Path, *, room: str = "main", name: str = "ann") -> None:
-    """Join a room of a relay on this machine and drop the connection. The relay keeps the slot for
-    minutes."""
+    """Join a room of a relay on this machine and drop the connection. Its slot is kept for minutes."""
 
     async def come_in() -> None:
         stream = await tls.connect(Endpoint("127.0.0.1", port), pins=KnownRelays(pins))

@@ -13,7 +13,7 @@ WITHIN_NS = 10_000_000
 CROWD_MAX = 5
 """Most notes of one player that may sound within WITHIN_NS. Usually it is one."""
 ECHO_NS = 500_000_000
-"""Greatest lateness (ns) at which a member may hear another player's note, compared to that player."""
+"""Greatest time (ns) by which a member may hear a note later than the note's own player."""
 ABOUT_NODES = ("/s_new", "/g_new", "/n_free", "/n_set")
 
 Seen = tuple[int, int | None, int, bytes]
@@ -82,10 +82,10 @@ def crowd(heard: Heard) -> int:
 
 
 def burst(who: str, heard: Heard, own: Heard, music: Steady, *, is_owner: bool) -> list[str]:
-    """Return, as texts, what is wrong with the notes that a member heard: too many at once, twice, late, torn
-    chords.
+    """Return, as texts, what is wrong with the notes that a member heard.
 
-    who: the member's name. own: the music as its player heard it. is_owner: whether the member is the player.
+    Wrong are: too many at once, a note twice, late notes, torn chords (not for the player itself). who: the
+    member's name. own: the music as its player heard it. is_owner: whether the member is the player.
     """
     found = []
     if crowd(heard) > CROWD_MAX:
@@ -101,8 +101,7 @@ def burst(who: str, heard: Heard, own: Heard, music: Steady, *, is_owner: bool) 
 
 
 def unbuilt(who: str, heard: Heard, music: Steady) -> list[str]:
-    """Return, as texts, how a member's groups, FX, settings and frees differ from what was sent: lacking,
-    reordered."""
+    """Return, as texts, which groups, FX, settings and frees a member lacks or has in another order."""
     found = []
     for what, got, sent in (
         ("structure", heard.structure, music.structure),

@@ -42,9 +42,9 @@ KILLERS: dict[str, tuple[str, str, float]] = {
     "slicer-beyond-its-numbers": ("sonic-pi-fx_slicer", "seed", -3.4e38),
     "tonewheel-backwards": ("sonic-pi-organ_tonewheel", "rs_onset", -1.0),
 }
-"""By name (synthdef, control, value) of notes that end a genuine scsynth 3.13, each of them alone."""
+"""Notes that each end a genuine scsynth 3.13: name -> (synthdef, control, value)."""
 STEP_S = 0.05
-"""Length (s) of a step of time. A bridge that wakes up less often counts as standing still and drops late
+"""Length (s) of a step of time. With longer steps the bridge counts as standing still and drops late
 events."""
 LATE_S = 0.6
 """Time (s) after which an event with the usual timetag has surely been handed over."""

@@ -11,8 +11,7 @@ EVENTS = 2000
 
 
 def row(point: Point, seed: int = 1, *, bad: int = 0, retimed: int = 0, unavoidable: int | None = 0) -> Row:
-    """Return the result row of one run with `bad` bad events. Of these `retimed` were re-timed, the others
-    late."""
+    """Return the result row of one run with `bad` bad events: `retimed` re-timed ones, the others late."""
     return Row(
         **asked(point, seed),
         events=EVENTS, divergent=bad - retimed, missing=0, late=bad - retimed, out_of_order=0, different=0,

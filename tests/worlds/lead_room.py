@@ -26,7 +26,7 @@ class Room:
     def play(self, ahead_s: float, notes: int = 100, *, seconds: int = 1) -> None:
         """Count notes as judged now, each emitted `ahead_s` before its timetag.
 
-        They were emitted now, or at equal intervals of 1 s during the last `seconds`.
+        Their emissions are spread over the last `seconds` seconds. With 1, all were emitted now.
         """
         for index in range(notes):
             at = self.now - index % seconds * TICKS_PER_S

@@ -6,10 +6,9 @@ from relay.netmodel.impairment import Jitter, JitterKind, Leg, Spikes, Way
 
 
 def _jittery(delay_ms: float, mean_ms: float) -> Way:
-    """Return a way on which each datagram has a random delay of its own, so that datagrams overtake each
-    other.
+    """Return a way that delays each datagram at random, so that datagrams overtake each other.
 
-    A queue, which keeps their order, is easier for the protocol.
+    A queue keeps their order and is easier for the protocol.
     """
     return Way(delay_ms=delay_ms, jitter=Jitter(JitterKind.EXPONENTIAL, mean_ms), fifo=False)
 

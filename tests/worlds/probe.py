@@ -77,7 +77,7 @@ class ProbeWorld:
     served_ms: float = 0.0
     """How long (ms) a datagram waits at the relay."""
     late_s: Callable[[Random], float] = lambda random: 0.0
-    """Returns how late (s) the prober is woken, drawn anew for each wake-up."""
+    """Draws, for each wake-up, how late (s) the prober is woken."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -93,8 +93,7 @@ class ProbeWorld:
         self.downs: list[Truth] = []
         self.closed = False
         self.connected = True
-        """Whether the control connection works. If False, no report arrives, and the prober isn't told
-        why."""
+        """Whether the control connection works. While it is False no report reaches the prober."""
         self._order = count()
         self._wakeup: tuple[int | None, int] = (None, 0)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
@@ -143,8 +142,7 @@ class ProbeWorld:
         return self.probe.trace({"host": "test"})
 
     def _local(self, session: int) -> int:
-        """Return a local instant (ns) that is not before the session instant (ticks), whatever the
-        rounding."""
+        """Return a local instant (ns) that is at or just after the session instant (ticks)."""
         return BOOTED_NS + int((session - EPOCH) / 2**32 / (1 + self.drift_ppm * 1e-6) * NS_PER_S) + 2
 
     def _after(self, delay_ms: float, act: Callable[[], None]) -> None:

@@ -152,7 +152,7 @@ class Jam:
         verdicts: list[tuple[str, Judged]] | None = None,
         more_facets: Sequence[FacetKind] = (),
     ) -> None:
-        """Set up a hub with a fixed lead and shift. With a `policy`, that decides lead and shift.
+        """Set up a hub with fixed lead_s and shift_s, or with a `policy` that chooses them.
 
         verdicts: a list to which all verdicts are added, as (room, event).
         """
@@ -220,7 +220,7 @@ class Jam:
         self.settle()
 
     def finish_gathering(self) -> None:
-        """Wake the hub without letting time pass until all statistics that it gathers are complete."""
+        """Wake the hub, at one and the same instant, until all statistics being gathered are complete."""
         while self.hub.next_wakeup() == 0:
             self.wake()
 

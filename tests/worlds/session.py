@@ -17,8 +17,7 @@ EPOCH, OTHER_EPOCH = b"e" * 16, b"f" * 16
 
 
 class Relay:
-    """The relay that a session is connected to. ahead_s: how far its clock is ahead of the member's wall
-    clock."""
+    """The relay at the other end of a session. ahead_s: how far it is ahead of the member's wall clock."""
 
     def __init__(self, session: JamSession, *, ahead_s: float = 0.0) -> None:
         self.session = session
@@ -68,7 +67,7 @@ class Relay:
         return sent, others
 
     def lock(self, from_s: float) -> list[frames.Frame]:
-        """Answer the session's clock requests without delay until its clock is set; return its other
+        """Answer clock requests at once until the session's clock is set; return the session's other
         frames."""
         sent: list[frames.Frame] = []
         for count in range(12):

@@ -1,8 +1,7 @@
-"""Plays snippets of code on several Sonic Pis at the same time, and stops each. A snippet may be played
-twice.
+"""Plays snippets of code on several Sonic Pis at once, stops each, and may play it once more.
 
-Kept for each: the instants (Unix ns, by the recorders' clock), scsynth's tree of nodes after the stop, and
-Sonic Pi's messages.
+For each snippet it keeps the instants (Unix ns, by the recorders' clock), scsynth's tree of nodes after the
+stop, and Sonic Pi's messages.
 """
 
 import time

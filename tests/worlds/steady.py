@@ -19,13 +19,12 @@ SETTING_AHEAD_S = 0.5
 NOTE = b"sonic-pi-beep"
 
 Key = tuple[str, int, float]
-"""What identifies a message: its address, Sonic Pi's own node id, and the value of a setting (0.0 if it is
-none)."""
+"""What identifies a message: (address, Sonic Pi's own node id, value of a setting or else 0.0)."""
 
 
 @dataclass
 class Steady:
-    """A performance: the datagrams to send, and what they consist of."""
+    """A performance: the datagrams to send, and lists of the chords, structure and settings in them."""
 
     sent: list[Sent] = field(default_factory=list)
     chords: list[tuple[int, ...]] = field(default_factory=list)

@@ -13,9 +13,9 @@ from rehearsal.rigs.recording import Argument, Recording
 
 
 def answers_ns(recording: Recording) -> list[int]:
-    """Return for each group the time (ns) from its /g_new to its /n_go. A thread of Sonic Pi waits for it.
+    """Return for each group the time (ns) from its /g_new to its /n_go.
 
-    Raises ValueError if a group was never answered.
+    A thread of Sonic Pi waits for the /n_go. Raises ValueError if a group was never answered.
     """
     started: dict[Argument, int] = {}
     for each in recording.from_scsynth:
@@ -29,7 +29,7 @@ def answers_ns(recording: Recording) -> list[int]:
 
 
 def loads_ns(recording: Recording) -> list[tuple[int, int]]:
-    """Return (from, until) in ns for each answered load of a buffer. A thread of Sonic Pi waits so long."""
+    """Return (from, until) in ns for each answered load of a buffer. Meanwhile a thread of Sonic Pi waits."""
     done: dict[Content, list[int]] = defaultdict(list)
     for each in recording.from_scsynth:
         if each.address == "/done":
@@ -45,9 +45,9 @@ def loads_ns(recording: Recording) -> list[tuple[int, int]]:
 def out_score(out: Recording, pairs: Iterable[Pair], start_ns: int) -> list[tuple[float, bytes]]:
     """Return what scsynth was handed as a score for `offline.render`: (seconds after start_ns, message).
 
-    Each message gets the time of Sonic Pi's message that it stems from, since the bridge's clock conversions
-    could move a note into the next block of samples. Messages of equal time stay in the order of `out`. A
-    message added by the bridge (root groups, strips) follows the message before it.
+    Each message gets the time of the Sonic Pi message from which it was made. With its own time the bridge's
+    clock conversions might move it into the next block of samples. Messages of equal time stay in the order
+    of `out`. A message added by the bridge (root groups, strips) gets the time of the message before it.
     """
     time_of = {pair.out.message.index: pair.front.plays_at_ns for pair in pairs}
     score, at_ns = [], start_ns
@@ -70,8 +70,8 @@ def freed_before(stream: Iterable[Said]) -> set[int]:
     """Return the node ids of notes whose group is already freed at their due, in plain Sonic Pi.
 
     The messages are applied to a model of scsynth's tree, in the order in which plain scsynth executes them.
-    Synths that end by themselves stay in the model; they change nothing, since no node is put into a synth
-    and a group of Sonic Pi ends only by /n_free.
+    Synths that end by themselves stay in the model. They change nothing: no node is put into a synth, and a
+    group of Sonic Pi ends only by /n_free.
     """
     nodes, lost = Nodes(), set[int]()
     for said in sorted(stream, key=lambda each: (each.plays_at_ns, each.message.index)):

@@ -29,14 +29,12 @@ def recorded(name: str, *, until_s: float = 1e9) -> list[Sent]:
 
 
 def boot() -> list[Sent]:
-    """Return the datagrams that Sonic Pi sends at its start, without the second that it waits for
-    synthdefs."""
+    """Return the datagrams that Sonic Pi sends at its start, without its pause for loading synthdefs."""
     return recorded("boot")
 
 
 def generated(seed: int, *, seconds: float, per_s: float = 12.0) -> list[Sent]:
-    """Return the datagrams of a random player: a run's mixer, single notes, chords, settings, FX that come
-    and go.
+    """Return the datagrams of a random player: notes, chords, settings, and FX that come and go.
 
     Most notes are sent 0.5 s before their timetag, some 2 s, 0.2 s or too late. The groups of a boot must
     exist. Node ids never repeat.

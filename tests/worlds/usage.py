@@ -19,7 +19,7 @@ COMMANDS: dict[str, click.Command] = {
     **{f"lab {name}": command for name, command in lab.main.commands.items()},
     "netlab": netlab.main, "test --long": soak.main,
 }  # fmt: skip
-"""The script commands with a help text, by the words that a person types."""
+"""The script commands that have a help text, by the words that a person types."""
 
 
 def written(name: str) -> Path:
@@ -28,7 +28,7 @@ def written(name: str) -> Path:
 
 
 def help_of(name: str) -> str:
-    """Return the help that a script's command has now, as it is written to the file."""
+    """Return a script's help as its command prints it now, in the form of the file."""
     context = click.Context(
         COMMANDS[name], info_name=f"scripts/{name}", terminal_width=79, **COMMANDS[name].context_settings
     )

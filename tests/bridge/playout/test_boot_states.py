@@ -41,9 +41,9 @@ def setting(number: int, due_s: float, amp: float) -> Judged:
 
 
 def bare(*, synthdefs: bool = True, met: bool = True) -> Bench:
-    """Return a bench that perhaps isn't ready to build another member's foundation.
+    """Return a bench that may lack something it needs to build another member's foundation.
 
-    synthdefs: whether its scsynth has its synthdefs. met: whether it knows the member's channels.
+    synthdefs: whether scsynth has loaded its synthdefs. met: whether the member's channels are known.
     """
     bench = Bench()
     bench.playout._members.places._host.synthdefs_loaded = synthdefs

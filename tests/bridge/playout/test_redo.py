@@ -1,5 +1,4 @@
-"""Redo: what must be sent to scsynth again after late structure, so that its tree is as the player meant
-it."""
+"""Redo: what scsynth must be sent again after a late group, FX or free, to get the right tree."""
 
 import pytest
 

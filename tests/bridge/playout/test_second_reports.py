@@ -1,4 +1,4 @@
-"""Reports: what a bridge tells the relay about each second, half a second after its end."""
+"""Reports: what a bridge tells the relay about each second, half a second after the second's end."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The test whether two traces come from one path, and that a replayed trace passes it."""
+"""The statistical test whether two traces are of the same path. A replayed trace passes it."""
 
 from random import Random
 

@@ -1,5 +1,7 @@
-"""Short runs of `jambridge probe` on real loopback sockets: all output is there. Its duration isn't
-tested."""
+"""Short runs of `jambridge probe` on real loopback sockets: the output is complete.
+
+How long they take isn't tested.
+"""
 
 import asyncio
 import json

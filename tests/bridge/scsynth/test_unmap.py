@@ -37,8 +37,8 @@ def unmapped(address: str, *args: osc.Arg) -> tuple[osc.Arg, ...] | None:
 def as_from_the_jam(sent: osc.Message, origin: Origin) -> bytes:
     """Return the reply that the jam's scsynth would have sent.
 
-    sent: the same reply with the player's own ids. It is computed from the shapes of replies, without the
-    code under test.
+    sent: the same reply with the player's own ids. The result is computed from the shapes of replies, without
+    the code under test.
     """
     out = bytearray(sent.raw)
 

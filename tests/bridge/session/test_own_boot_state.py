@@ -1,4 +1,4 @@
-"""The own foundation, as a bridge tells it to a relay that was started anew."""
+"""The own Sonic Pi's foundation, as a bridge sends it to a relay that was started anew."""
 
 from bridge.session.own_boot_state import OwnFoundation
 from relay.wire.control import Foundation

@@ -74,7 +74,7 @@ CAUSES: dict[Event, Callable[[JamSession, Relay], object]] = {
     Event.REFUSED: lambda session, _: session.receive_control(REFUSED, reading(2.0)),
     Event.REFUSED_FOR_GOOD: lambda session, _: session.receive_control(FOR_GOOD, reading(2.0)),
 }
-"""For each event a way to cause it in a session. NEWS and UNASKED have several causes and aren't here."""
+"""Event -> a function that causes it in a session. NEWS and UNASKED have several causes, listed elsewhere."""
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=ids)

@@ -1,5 +1,4 @@
-"""The table of message handlers: who may send which message, its rate limit, and that others aren't
-harmed."""
+"""The table of message handlers: who may send which message, how often, and what happens otherwise."""
 
 import pytest
 from msgspec import Struct

@@ -39,8 +39,7 @@ class Prober:
         return self.jam.hub.receive_control(self.connection, decoded, self.jam.now, host=HOME[0])
 
     def send(self, *parts: frames.Frame, source: object = HOME, waited: int = 0) -> list[Effect]:
-        """Let a datagram arrive that has waited `waited` ticks in the kernel; return the hub's immediate
-        effects."""
+        """Let a datagram arrive after `waited` ticks in the kernel; return the hub's immediate effects."""
         datagram = self.sealer.seal(b"".join(map(frames.encode, parts)))
         now = self.jam.now
         return self.jam.hub.receive_datagram(datagram, source, received=now - waited, now=now)

@@ -15,7 +15,7 @@ OTHER_GROUP = encode("/g_new", 6, 0, 2)
 
 
 def resets(bridge: FakeBridge) -> list[tuple[int, bool]]:
-    """Return (slot, whether the relay silenced it) for each slot reset that a bridge received."""
+    """Return (slot, whether it is flagged SILENCED) for each slot reset that a bridge received."""
     return [
         (judged.slot, Flag.SILENCED in judged.flags) for judged in bridge.judged if judged.kind is Kind.RESET
     ]

@@ -16,7 +16,7 @@ OTHERS = 20
 
 
 def asker(jam: Jam, host: str) -> FakeBridge:
-    """Return a bridge with an open connection from `host`, on which nothing has been sent."""
+    """Return a bridge with an open connection from `host`. Nothing has been sent on the connection yet."""
     bridge = FakeBridge(jam)
     jam.connections += 1
     bridge.address, bridge.connection, bridge.closed = (host, 40_000), jam.connections, False

@@ -157,7 +157,7 @@ STANDARD = [type(kind.begin(Room("main", bytes(16)))) for kind in standard_facet
 FIGURES_OF_A_SEAT = {
     f"relay.lead.{name}" for name in ("member_paths", "member_paths.Ways", "recent", "recent.Recent")
 }
-"""Names of relay.lead that these modules may import: the types in which figures are stored."""
+"""Names of relay.lead that may be imported outside facets: the types in which figures are stored."""
 
 
 def names_in(source: str) -> set[str]:

@@ -1,5 +1,4 @@
-"""Delivery times: how long events take from emission to the receiver, kept as the worst of every ten
-seconds."""
+"""Delivery times: how long events take from emission to arrival. The worst of every ten seconds is kept."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -38,10 +37,10 @@ class Told:
         self.number = 0
 
     def play(self, at_s: float, *, up_s: float, downs_s: dict[int, float], sender: int = ANN) -> int:
-        """Pass one event through and return its number.
+        """Let one event be emitted, judged and received; return its number.
 
-        at_s: when it was emitted. up_s: time until it was judged. downs_s: slot -> further time until it
-        arrived there.
+        at_s: instant of emission. up_s: time from emission to verdict. downs_s: slot -> time from verdict to
+        arrival.
         """
         self.number += 1
         emitted = EPOCH + ticks(at_s)
@@ -185,7 +184,7 @@ def test_a_block_lasts_ten_seconds() -> None:
 
 @dataclass
 class Plain:
-    """A slow, simple DeliveryTimes: it stores all it is given and computes each figure from that.
+    """A simple reference for DeliveryTimes: it stores all input and computes each figure anew.
 
     All delays are in ticks. A block is ten seconds with music.
     """
@@ -241,7 +240,10 @@ class Plain:
     def needs(
         self, block: int, advances: dict[int, int], strays: dict[int, int]
     ) -> dict[int, set[tuple[int, int]]]:
-        """Return for one block the pairs (sender, receiver) by the lead (ticks) that they need."""
+        """Return for one block: lead needed (ticks) -> pairs (sender, receiver) that need it.
+
+        advances, strays: each slot's release advance and clock error, in ticks.
+        """
         found: dict[int, set[tuple[int, int]]] = {}
         for at, sender, receiver, up, down in self.arrived:
             if at == block and {sender, receiver} <= advances.keys():

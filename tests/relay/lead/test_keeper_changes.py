@@ -29,7 +29,7 @@ STEPS = st.lists(
 
 
 def played(steps: list[tuple[int, float | None, float | None, bool]], **policy: object) -> Room:
-    """Return a room after these steps; check that each change keeps the timing of what is already judged.
+    """Take these steps in a room and return it. Check that no change alters the timing of judged events.
 
     A step is (seconds, need in s, schedule-ahead of notes in s, whether nobody plays).
     """

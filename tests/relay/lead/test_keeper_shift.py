@@ -1,4 +1,4 @@
-"""The shift: when it rises and falls, and how a rise of the lead waits for it."""
+"""The shift: when it rises and falls, and how a rise of the lead waits for a rise of the shift."""
 
 import pytest
 

@@ -85,8 +85,7 @@ class Played:
             self.at_s += 0.05
 
     def stall(self, seconds: float, *, hosts: int = 1) -> None:
-        """Let the hosts stand still for some seconds and then emit all missed notes at once, some of them
-        late."""
+        """Let the hosts stand still for some seconds and then emit all missed notes at once."""
         since_s = self.at_s
         self.at_s += seconds
         for index in range(round(seconds * 20)):

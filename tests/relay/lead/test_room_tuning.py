@@ -144,8 +144,7 @@ def test_an_outage_of_one_member_changes_nothing_for_the_others() -> None:
 
 
 class Jitter(dict[int, float]):
-    """Extra delays (s) on a calm network, drawn anew at each access: 3 ms of jitter, now and then a
-    repair."""
+    """Random extra delays (s) of a calm network, drawn at each access: 3 ms of jitter, seldom a repair."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -203,7 +202,7 @@ def test_an_hour_of_silence_changes_nothing_after_ten_minutes(safety: Safety, pl
 
 
 class Repairs(dict[int, float]):
-    """Extra delays (s) on a steady network, drawn anew at each access.
+    """Random extra delays (s) of a steady network, drawn at each access.
 
     One note in 600 meets a repair of 70 ms on some path.
     """

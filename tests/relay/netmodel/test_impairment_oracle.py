@@ -16,8 +16,10 @@ WINDOW_S = 0.6
 
 
 def tried(way: Way, seed: int, at_s: float, until_s: float, step_s: float = STEP_S) -> float:
-    """Return the earliest arrival (s) for a sender that sends every step_s from at_s on; inf if none
-    arrives."""
+    """Return the earliest arrival (s) if a datagram is sent every step_s from at_s to until_s.
+
+    Returns inf if none arrives.
+    """
     impairment = Impairment(replace(way, loss=0.0, fifo=False), seed=seed, name="x")
     steps = range(math.floor((until_s - at_s) / step_s) + 1)
     return min(

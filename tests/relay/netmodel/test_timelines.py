@@ -1,4 +1,4 @@
-"""Time lines of a network's state: an instant has the same answer in whatever order one asks."""
+"""Time lines of a network's state: the state at an instant doesn't depend on the order of questions."""
 
 import math
 from itertools import pairwise

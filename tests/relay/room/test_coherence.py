@@ -29,8 +29,7 @@ class Book:
         self.last = 0
 
     def second(self, index: int, *, flags: Flag = Flag.NONE, start: int | None = None) -> dict[int, Row]:
-        """Let the events of one second be judged. Return for each member (number, digest) of what it must
-        play."""
+        """Let the events of one second be judged; return slot -> (number, digest) of each event to play."""
         start = self.last if start is None else start
         for step in range(self.events):
             self.last += 1
@@ -42,7 +41,10 @@ class Book:
     def report(
         self, index: int, rows: dict[int, Row], *, partial: tuple[int, ...] = (), **extra: object
     ) -> None:
-        """Let all members report the events that they played in one second."""
+        """Let all members report the events that they played in one second.
+
+        partial: slots whose second wasn't whole. extra: further fields of slot 2's report.
+        """
         for slot, row in rows.items():
             digest = hashlib.blake2b(b"".join(n.to_bytes(8) + d for n, d in row), digest_size=16).digest()
             report = Report(
@@ -212,7 +214,7 @@ def test_a_member_that_joined_within_the_second_is_not_compared() -> None:
 
 
 def test_what_a_bridge_gave_up_is_counted_once_in_the_second_it_was_due_in() -> None:
-    """A bridge reports a lost event together with another second than the one in which the event was due."""
+    """A bridge's report of a lost event may come with a later second than that of the event's due."""
     book = Book()
     rows = [book.second(0), book.second(1)]
     rows[1][2] = drop(rows[1][2])

@@ -33,7 +33,7 @@ def a_judge(timing: Timing = TIMING) -> Judge:
 
 @dataclass
 class Run:
-    """A judge, all that it has judged, and the watermarks that it announced."""
+    """A judge, with all that it has judged and the watermarks that it has announced."""
 
     judge: Judge
     judged: list[Judged]
@@ -166,8 +166,7 @@ def test_with_loss_and_lateness_only_counted_overtaken_events_are_out_of_their_s
 
 
 def inversions(judged: list[Judged]) -> list[tuple[Judged, Judged]]:
-    """Return pairs (untimed event, other event) of one slot in which the other was sent later but is due
-    earlier."""
+    """Return the pairs (untimed event, event sent later) of one slot that the room's order reverses."""
     return [
         (first, later)
         for first in judged
@@ -227,7 +226,7 @@ def test_moved_and_retimed_are_flagged_and_counted_exactly(
 def test_a_loss_alone_retimes_nothing_that_came_in_time(
     data: st.DataObject, slots: dict[int, list[Stamped]]
 ) -> None:
-    """The judge stops waiting for a lost event before that would delay the events behind it."""
+    """The judge stops waiting for a lost event before the wait would move the events behind it."""
     late_s = (LEAD - HORIZON - GAP_GUARD) / 2**32
     done = run(deliver(data.draw, slots, delay_s_max=late_s, lossy=True))
     in_time = [one for one in done.judged if Flag.OVERTAKEN not in one.flags]

@@ -1,4 +1,4 @@
-"""Events that the relay refuses count: in its figures, in the divergence, and in a notice to their player."""
+"""Refused events are counted: in the relay's figures, in the divergence, and in a notice to their player."""
 
 import pytest
 

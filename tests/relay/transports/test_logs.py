@@ -1,4 +1,4 @@
-"""Logs: one line a minute of each flooding kind, with a count; a session's story stays complete.
+"""Logs: of each kind of flood one line a minute, with a count. Lines about a session stay complete.
 
 A log that can't be written costs one line.
 """

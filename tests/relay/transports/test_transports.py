@@ -85,7 +85,7 @@ async def hang_up(stream: ControlStream) -> None:
 async def other_service(greeting: bytes, context: ssl.SSLContext | None = None) -> AsyncIterator[Endpoint]:
     """Run a server that is no relay, for one connection; yield its address.
 
-    It sends `greeting`, reads until the end, and sends nothing else.
+    The server sends `greeting`, reads until the end, and sends nothing else.
     """
     finished = asyncio.Event()
 

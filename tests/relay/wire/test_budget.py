@@ -1,4 +1,4 @@
-"""The byte budget: three times the plain bytes and 24 kbit/s; repairs come before copies if it runs low."""
+"""The byte budget: three times the plain bytes and 24 kbit/s. If few bytes are left, repairs go first."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Catching up has an age: which delay is usual, and which notes miss their time at relay, bridge and tap."""
+"""Late notes: which delay is usual, and which notes count as missed, at relay, bridge and tap."""
 
 from dataclasses import replace
 
@@ -256,7 +256,7 @@ def verdict(number: int, due_s: float, payload: bytes | None = None, **fields: o
 
 
 def bench(usual_s: float = 0.03) -> Bench:
-    """Return a bench at which one verdict has arrived, `usual_s` after it was given."""
+    """Return a bench that has received one verdict, `usual_s` after the verdict was given."""
     scene = Bench()
     scene.playout.came(instant(0.5 - usual_s), reading(0.5))
     return scene

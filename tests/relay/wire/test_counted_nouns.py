@@ -1,4 +1,4 @@
-"""Counts of a bridge and a relay that don't concern the music appear in the statistics, by name."""
+"""A bridge and a relay count unusual events by name, and the statistics show all these counts."""
 
 from dataclasses import asdict
 from pathlib import Path

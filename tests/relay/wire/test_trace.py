@@ -1,4 +1,4 @@
-"""A recorded path: its text form, and a network that repeats it."""
+"""A recorded path: its text form, and a network model that replays it."""
 
 import json
 import math

@@ -159,8 +159,7 @@ def test_interval_holds_what_was_asked_in_99_of_100_samples() -> None:
 
 @pytest.mark.slow
 def test_bursts_are_worth_as_many_trials_as_their_share_varies() -> None:
-    """The number of independent trials that stands for bursts predicts how their share varies between
-    seeds."""
+    """Loss in bursts counts as fewer trials. Their number predicts how much the lost share varies."""
     bursts = Bursts(share=0.1, mean_s=0.05)
     at_s = np.arange(2_000) * 0.01
     got = []

@@ -94,7 +94,7 @@ def test_order_of_the_questions_does_not_matter() -> None:
 
 
 def tried(emission: Emission, step_s: float) -> bool:
-    """Return whether an event gets to ben in time if anna and then the relay repeat it every step_s.
+    """Return whether an event reaches ben in time if anna, and then the relay, repeat it every step_s.
 
     Each repeat passes the network model.
     """

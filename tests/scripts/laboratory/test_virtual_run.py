@@ -1,5 +1,4 @@
-"""Virtual runs: the same seed gives the same row, and rows agree with what probability and physics
-predict."""
+"""Virtual runs: a seed gives the same row each time, and rows agree with chance and physics."""
 
 from dataclasses import replace
 from math import sqrt

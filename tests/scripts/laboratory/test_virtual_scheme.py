@@ -1,4 +1,4 @@
-"""Virtual jams in the scheme "timestamp", compared with judged ones, while nothing is late and otherwise."""
+"""Virtual jams in the scheme "timestamp" beside judged ones, while nothing is late and when something is."""
 
 from dataclasses import replace
 

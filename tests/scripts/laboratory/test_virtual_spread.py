@@ -1,4 +1,4 @@
-"""How far members' notes drift apart over an hour: they are kept together, and it is reported by minute."""
+"""How far apart members' notes are over an hour. Clocks keep them together; the report is by minute."""
 
 import statistics
 

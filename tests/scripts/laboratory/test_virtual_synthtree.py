@@ -1,4 +1,4 @@
-"""The model of scsynth's node tree, compared with a genuine scsynth; and the times at which it executes."""
+"""The model of scsynth's node tree does what a genuine scsynth does, and in the same order of time."""
 
 import struct
 import subprocess

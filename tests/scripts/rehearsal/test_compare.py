@@ -1,4 +1,4 @@
-"""The comparison of recordings that proves a jam coherent, tested with synthetic ones that have one fault."""
+"""The comparison of recordings that proves a jam coherent, tested with synthetic faulty recordings."""
 
 import json
 import struct

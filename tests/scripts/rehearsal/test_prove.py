@@ -246,7 +246,7 @@ def test_the_silence_that_the_relay_puts_upon_a_member_is_not_its_own_to_play() 
 
 
 def late_joiner() -> list[Line]:
-    """Return the recording of slot 2 if it joined after slot 1's boot: slot 1's group and load come bare."""
+    """Return the recording of slot 2 if it joined after slot 1's boot, which comes without timetags."""
     boot = [played(event) for event in log()[1:3]]
     return [*host_lines(), *((None, raw) for _, raw in boot), *map(played, log()[3:])]
 

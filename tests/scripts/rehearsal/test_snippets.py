@@ -1,4 +1,4 @@
-"""In how many seconds Sonic Pi's threads were late, counted from its warnings."""
+"""Number of seconds in which Sonic Pi's threads were late, counted from Sonic Pi's warnings."""
 
 import pytest
 from rehearsal.tryout.run_messages import seconds_behind
