@@ -28,7 +28,8 @@ SETTINGS = RelaySettings(
 
 
 class Verdicts(list[tuple[str, Judged]]):
-    """A list of verdicts. At each addition it records whether the hub can repeat and send the new events."""
+    """A list of verdicts. At each addition it notes whether the hub has stored the new events and will send
+    them."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The modules that join other parts stay small and use each part's own methods, not its insides.
+"""The modules that join other parts stay small, and use the parts' methods without reaching into a part.
 
 Checked in the source, with ast. Exceptions are listed here with their reason and may not grow.
 """

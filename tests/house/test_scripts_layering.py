@@ -1,4 +1,4 @@
-"""The scripts: no circle of imports, the proof imports nothing of the product, no file has over 400 lines."""
+"""The scripts' modules: no circular imports, none over 400 lines, no product code in the rehearsal."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter

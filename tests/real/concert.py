@@ -118,8 +118,8 @@ class Take:
     def waited_for_a_load(self, said: Said) -> bool:
         """Return whether a message had too short a lead because its thread was waiting for a sample to load.
 
-        Its thread was still waiting when the message should have been sent at the latest. In plain Sonic Pi,
-        too, the first use of a sample shortens the lead.
+        A thread was still waiting for a sample at the last instant at which the message would have been in
+        time. In plain Sonic Pi, too, the first use of a sample shortens the lead.
         """
         if said.lead_ns >= self.lead_ns - self.shift_ns:
             return False

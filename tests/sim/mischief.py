@@ -199,5 +199,5 @@ def meddler(troubles: list[Trouble]) -> Meddler:
 
 
 def last_due_s(sent: list[Sent]) -> float:
-    """Return when a player's last message is sent or due, in seconds after the player's start."""
+    """Return the latest instant (s after the player's start) at which any of the messages is sent or due."""
     return max(max(one.at_s, 0.0 if one.ahead is None else one.ahead / ticks(1.0)) for one in sent)

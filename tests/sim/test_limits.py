@@ -74,8 +74,8 @@ class Performance:
     def heard_nowhere(self) -> int:
         """Return how many notes count as missing at the other members though no member played them.
 
-        Some missed their time before even their own player had played them. Others were refused since their
-        due was too far ahead, and a reset removed them at their player.
+        Some missed their time before even their own player had played them. Others were due too far ahead:
+        the relay refused them, and a reset removed them at their player too.
         """
         played = {
             int(single_message(one.message).arg(1))

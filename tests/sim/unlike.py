@@ -2,8 +2,7 @@
 
 Pure; uses no figure of a bridge or the relay. An event is one bundle about nodes of a slot. It is identified
 by its first message; among equal messages the first at one member corresponds to the first at another. An
-event is alike if every member got it once, in time, at the same instant, and in the same order among the
-others.
+event is alike if every member got it once, in time, at the same instant and in the same order.
 """
 
 from collections import Counter
@@ -99,8 +98,10 @@ def _order(one: dict[Key, Handed], keys: set[Key]) -> list[Key]:
 
 
 def slot_of(message: Message) -> int:
-    """Return the slot of the node that a message is about; 0 for nodes of this host alone or without a
-    node."""
+    """Return the slot of the node that a message is about.
+
+    0 if the node is this host's alone, or if the message is about no node.
+    """
     if not message.address.startswith(("/s_", "/n_", "/g_", "/p_")) or not message.tags:
         return 0
     at = {"/s_new": 1, "/n_order": 2}.get(message.address, 0)

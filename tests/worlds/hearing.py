@@ -1,4 +1,4 @@
-"""The music of one steady player as a member's scsynth played it, from the recorder in front of it. Pure."""
+"""The music of one steady player at one member, from a recording of what scsynth was handed. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -24,9 +24,9 @@ class Room:
         self.timings = [self.keeper.timing]
 
     def play(self, ahead_s: float, notes: int = 100, *, seconds: int = 1) -> None:
-        """Count notes as judged now, each emitted `ahead_s` before its timetag.
+        """Count notes that are judged now and were emitted `ahead_s` before their timetags.
 
-        Their emissions are spread over the last `seconds` seconds. With 1, all were emitted now.
+        The emissions are spread over the last `seconds` seconds. With 1, all were emitted now.
         """
         for index in range(notes):
             at = self.now - index % seconds * TICKS_PER_S

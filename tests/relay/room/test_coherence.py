@@ -214,7 +214,7 @@ def test_a_member_that_joined_within_the_second_is_not_compared() -> None:
 
 
 def test_what_a_bridge_gave_up_is_counted_once_in_the_second_it_was_due_in() -> None:
-    """A bridge's report of a lost event may come with a later second than that of the event's due."""
+    """A bridge may report a lost event together with a later second than the one in which it was due."""
     book = Book()
     rows = [book.second(0), book.second(1)]
     rows[1][2] = drop(rows[1][2])

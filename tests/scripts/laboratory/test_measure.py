@@ -126,7 +126,7 @@ COUNTED = (
 
 
 def faults(notes: list[Note], lead_ms: float = LEAD_MS) -> dict[str, float]:
-    """Return the measured faults, count by name, without those that are 0."""
+    """Return the measured faults: kind -> count, without counts of 0."""
     found = measure.figures(observed(notes, lead_ms))
     assert found["events"] == len(notes)
     return {name: value for name in COUNTED if (value := found[name])}
