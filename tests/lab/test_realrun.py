@@ -32,8 +32,7 @@ BURSTY = Point(
 
 @pytest.fixture(autouse=True)
 def _on_any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs start on a busy machine. These tests don't use the timing figures, which are worthless
-    there."""
+    """Let runs start on a busy machine. Their timing figures are wrong then, and these tests ignore them."""
     monkeypatch.setattr(health, "check", lambda state: None)
 
 

@@ -1,4 +1,4 @@
-"""Leaving: who is silenced fades out, and then is freed; what follows in the slot is whole."""
+"""A silenced member's sound fades out before its nodes are freed. What the slot plays afterwards is whole."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def mapped(payload: bytes) -> bytes:
 
 
 def jam() -> Bench:
-    """A bench that has met the member in SLOT."""
+    """Return a bench that knows the channels of the member in SLOT."""
     bench = Bench()
     bench.playout.meet(Origin(SLOT))
     bench.playout.drain()

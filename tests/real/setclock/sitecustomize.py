@@ -1,7 +1,7 @@
 """Shifts a bridge's wall clock: time.time_ns and the kernel's receive timestamps get an offset from a file.
 
 The offset is in ns. Python imports this module by itself if its folder is in PYTHONPATH. libfaketime, which
-shifts scsynth's clock, can't be used for Python: with an unshifted monotonic clock it breaks time.sleep.
+shifts scsynth's clock, can't be used for Python: it would break time.sleep.
 """
 
 import mmap

@@ -1,4 +1,4 @@
-"""The list of stock files: what it covers, and that it says what the installed Sonic Pi has."""
+"""The list of stock files: it covers several releases, and agrees with the installed Sonic Pi."""
 
 import hashlib
 from pathlib import Path
