@@ -1,1 +1,1 @@
-"""Tables and pages of docs/ that the laboratory writes."""
+"""Tables: the laboratory's pages in docs/, with the tables and figures on them."""

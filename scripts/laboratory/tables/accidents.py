@@ -1,8 +1,8 @@
 """Table of accidents: how a room's lead and shift change when a network stands still for some seconds.
 
-Pure, in virtual time. Everything that is sent to or by a member during the standstill arrives when it ends,
-in order. A run has three accidents, MINUTE_S apart. It gives two lines of the table: after one accident, and
-after three within ten minutes.
+Pure, in virtual time. Datagrams sent to or by a member during the standstill arrive in order at its end. A
+run has three accidents, MINUTE_S apart. It gives two lines of the table: after one accident, and after three
+within ten minutes.
 """
 
 import sys
@@ -28,25 +28,26 @@ STALLS_S = (1.0, 2.0, 5.0)
 AGES_S = (10.0, 60.0, 600.0)
 """Ages of the room at the first accident, in seconds of music."""
 MEMBERS, EVENTS_PER_S, AHEAD_MS = 3, 10.0, 480.0
-"""As few events a second as can show a lead that rises.
+"""Members, events per second of each, and their schedule-ahead (ms). Fewer events might hide a lead that
+rises.
 
-The more is played, the fewer seconds it takes to get 256 heartbeats. At ce49f94 the lead went by the last
-256. There one standstill of 2 s after 70 s gave 645 ms at 10 events a second. At 4 it changed nothing,
-because too few of the 256 heartbeats met the standstill.
+At ce49f94 the lead followed the last 256 heartbeats. Busier rooms have more heartbeats, so a standstill is a
+greater share of the last 256. One standstill of 2 s, 70 s after the start, gave a lead of 645 ms at 10 events
+a second and changed nothing at 4.
 """
 ACCIDENTS, MINUTE_S = 3, 60.0
 FRESH_S = 30.0
 STEP_S = 1.0
 COST_S = 0.05
-"""Approximate time (s) that it takes to compute one second of music."""
+"""Approximate time (s) for computing one second of music."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccidentTrial:
-    """Accidents of one kind.
+    """One kind of accident.
 
     stall_s: how long the network stands still. age_s: age of the room at the first accident, in seconds of
-    music. members: how many members they hit. safety: the room's profile.
+    music. members: number of members whose network stands still. safety: the room's profile.
     """
 
     stall_s: float
@@ -57,10 +58,10 @@ class AccidentTrial:
 
 @dataclass(frozen=True, slots=True)
 class AccidentOutcome:
-    """The effect of one or several accidents. before, most, later: (lead, shift) in ms.
+    """The effect of one or several accidents on (lead, shift), in ms.
 
-    before: at the beginning of the first accident. most: the greatest lead and the greatest shift in the
-    minute after the last accident began. later: at the end of that minute.
+    before: at the start of the first accident. most: the greatest of each in the minute after the start of
+    the last accident. later: at the end of that minute.
     """
 
     trial: AccidentTrial
@@ -71,10 +72,9 @@ class AccidentOutcome:
 
     @property
     def may_rise(self) -> bool:
-        """Whether the rule lets lead and shift rise.
+        """True if lead and shift are allowed to rise after so many accidents.
 
-        They may rise after ACCIDENTS accidents, or after as many bad moments as the room's profile waits for
-        if these are more.
+        That takes ACCIDENTS accidents, or more if the room's profile waits for more bad moments.
         """
         age_s = self.trial.age_s + (self.accidents - 1) * MINUTE_S
         rank = self.trial.safety.rank(int(age_s * TICKS_PER_S / BLOCK))
@@ -82,7 +82,7 @@ class AccidentOutcome:
 
     @property
     def verdict(self) -> str:
-        """The rule's demand on lead and shift, and whether it was met."""
+        """The rule for lead and shift that applied, and whether it held, in words."""
         rose = any(most > before for most, before in zip(self.most, self.before, strict=True))
         if not rose:
             return "holds: nothing rose"
@@ -95,7 +95,7 @@ class AccidentOutcome:
 
     @property
     def holds(self) -> bool:
-        """Whether the rule was kept."""
+        """True if lead and shift kept the rule."""
         return self.verdict.startswith("holds")
 
 
@@ -111,9 +111,9 @@ TRIALS = tuple(
 def run(
     trial: AccidentTrial, *, accidents: int = ACCIDENTS, seed: int = 1, network: str = CLEAN
 ) -> list[AccidentOutcome]:
-    """Return the effect of the first accident, and that of all of them together.
+    """Run accidents in virtual time. Return the effect of the first accident, and of all of them together.
 
-    network: the network of all members, as text. It stands still at the last `trial.members` of them.
+    network: the network of all members, as text. It stands still at the last `trial.members` members.
     """
     legs = legs_of(Point("accident", "lead", 0.0, "virtual", network, members=MEMBERS))
     stage = VirtualStage(legs, seed=seed, lead_ms=None, shift_auto=True, safety=trial.safety)
@@ -142,7 +142,7 @@ def run(
 
 
 def stalled(names: Iterable[str], periods_s: Sequence[tuple[float, float]]) -> Meddler:
-    """Return a network that stands still at these members, up and down, during each of the periods.
+    """Return a meddler that lets the network stand still at these members, up and down, during each period.
 
     periods_s: (from, to), true instants in s.
     """
@@ -157,7 +157,7 @@ def stalled(names: Iterable[str], periods_s: Sequence[tuple[float, float]]) -> M
 
 
 def jobs() -> list[Job]:
-    """Return every trial as a job whose result is a list of AccidentOutcomes."""
+    """Return a job for each trial. Its result is a list of AccidentOutcomes."""
     return [
         Job(
             f"{trial.stall_s:g} s, room of {trial.age_s:g} s, {trial.members} members, {trial.safety.value}",
@@ -169,7 +169,10 @@ def jobs() -> list[Job]:
 
 
 def page(outcomes: Sequence[leads.LeadOutcome], stricken: Iterable[AccidentOutcome], commit: str) -> str:
-    """Return the text of docs/LEADS.md: the lead table, and below it the table of accidents."""
+    """Return the text of docs/LEADS.md: the lead table, and below it the table of accidents.
+
+    outcomes, stricken: the results for the two tables. commit: of the code that was run.
+    """
     ordered = sorted(stricken, key=lambda one: (one.trial.age_s, one.accidents))
     broken = sum(not one.holds for one in ordered)
     return render(
@@ -179,7 +182,7 @@ def page(outcomes: Sequence[leads.LeadOutcome], stricken: Iterable[AccidentOutco
 
 
 def _at(stage: VirtualStage, true_s: float) -> tuple[int, int]:
-    """Let the jam run to a true instant (s), and return lead and shift (ms) there."""
+    """Run the jam until a true instant (s). Return its lead and shift (ms) at that instant."""
     stage.jam.run(true_s)
     timing = stage.jam.relay.hub.rooms["main"].facet(Lead).tuning.keeper.timing
     return round(timing.lead / TICKS_PER_S * 1e3), round(timing.shift / TICKS_PER_S * 1e3)

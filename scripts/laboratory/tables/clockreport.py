@@ -1,7 +1,7 @@
-"""Clock report: the verdict, the pictures and the text about clock runs.
+"""Clock report: judges clock runs, and makes the pictures and the text about them.
 
-Pure but for `write`. An error is positive if a member's clock is ahead of the relay's. Such a clock reaches a
-due too early.
+Pure but for `write`. An error is positive if a member's clock is ahead of the relay's. A clock that is ahead
+reaches a due too early.
 """
 
 from bisect import bisect_right
@@ -22,11 +22,11 @@ LOCK_S_MAX = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ClockSetting:
-    """A run in which clocks are watched, and the demand on the clocks.
+    """A run in which clocks are watched, and the limits that the clocks must keep.
 
     skews_ppm: how much too fast each member's local clock runs. settled_s: errors count from this second on.
-    p99_us_max: the p99 of the errors' sizes must stay below it. beside_relay: a member at the relay's own
-    place. If there is one, it alone is judged; the others only play.
+    p99_us_max: upper limit for the p99 of the errors' sizes. beside_relay: a member on the relay's own host;
+    "" if there is none. Only that member's clock is judged, if there is one.
     """
 
     key: str
@@ -41,7 +41,7 @@ class ClockSetting:
 
     @property
     def judged(self) -> list[str]:
-        """The members whose clocks are judged."""
+        """Names of the members whose clocks are judged."""
         return [self.beside_relay] if self.beside_relay else list(self.skews_ppm)
 
 
@@ -51,7 +51,7 @@ QUEUES = ClockSetting(
     {"anna": 50.0, "ben": -50.0, "carla": 0.0}, events_per_s=2.0, seconds=660.0, settled_s=60.0,
     p99_us_max=2_000.0,
 )  # fmt: skip
-"""A network with 40 ms each way, plus queues of 20 ms (up) and 8 ms (down) on average, drawn for every
+"""A network with 40 ms each way, plus queues of 20 ms (up) and 8 ms (down) on average, drawn anew for every
 datagram."""
 LOOPBACK = ClockSetting(
     "loopback", "A bridge beside the relay, by loopback", "loopback", {"anna": 50.0, "ben": 0.0},
@@ -62,31 +62,29 @@ SETTINGS = (QUEUES, LOOPBACK)
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """The error of a member's clock at an instant (ns of CLOCK_REALTIME)."""
+    """The error of a member's clock at an instant (Unix ns)."""
 
     member: str
     at_ns: int
     us: float
-    """Error (us): the relay's due of an event, less the instant of the timetag that scsynth was given for
-    it."""
+    """The error (us): the relay's due of an event, less the instant of the timetag that scsynth got for the
+    event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """The bound of a member's clock error, as the relay's statistics stated it at an instant (ns of
-    CLOCK_REALTIME)."""
+    """A bound of a member's clock error, as in the relay's statistics at an instant (Unix ns)."""
 
     member: str
     at_ns: int
     bound_us: float
     rate_ppm: float = 0.0
-    """How much faster (ppm) than the local clock the session clock runs."""
+    """Rate (ppm) by which the session clock runs faster than the local clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The findings of a clock run. lock_s: by member, the time (s) from its Welcome until it had session
-    time."""
+    """The findings of a clock run. lock_s: member -> time (s) from its Welcome until it had session time."""
 
     setting: ClockSetting
     commit: str
@@ -99,8 +97,8 @@ class Found:
 class ClockVerdict:
     """The verdict on one member's clock.
 
-    judged: how many of the clock's errors were measured after its bridge had stated a first bound. inside:
-    how many of those lay within the last bound stated before them.
+    judged: number of errors that were measured when its bridge had already stated a bound. inside: how many
+    of these errors lie within the last bound stated before.
     """
 
     member: str
@@ -117,7 +115,8 @@ class ClockVerdict:
 
     @property
     def holds(self) -> bool:
-        """Whether the clock is as good as it is asked to be."""
+        """True if the clock keeps all limits: the p99 of its errors, its own bounds, and the time until it
+        locked."""
         return (
             self.judged > 0
             and self.p99_us < self.p99_us_max
@@ -127,7 +126,7 @@ class ClockVerdict:
 
 
 def judge(found: Found) -> list[ClockVerdict]:
-    """Return the verdict on every clock that is judged."""
+    """Return the verdicts on the clocks of all judged members."""
     return [judged_member(found, name) for name in found.setting.judged]
 
 
@@ -150,20 +149,19 @@ def judged_member(found: Found, name: str) -> ClockVerdict:
 
 
 def ms_text(us: float) -> str:
-    """Return microseconds as milliseconds for people, to three digits or so."""
+    """Return microseconds as a text in milliseconds, with two or three decimals."""
     return f"{us / 1e3:.3f} ms" if us < 100 else f"{us / 1e3:.2f} ms"
 
 
 def write(runs: Sequence[Found], text: Path = TEXT, pictures: Path = PICTURES) -> None:
-    """Write the text about clock runs, and a picture of each run."""
+    """Write the page about clock runs to `text`, and a picture of each run into `pictures`."""
     for found in runs:
         draw(found, pictures / f"clock-{found.setting.key}.png")
     text.write_text(page(runs, pictures), encoding="utf-8")
 
 
 def page(runs: Sequence[Found], pictures: Path = PICTURES) -> str:
-    """Return the text about clock runs. pictures: the folder of their pictures, which stands beside the
-    text."""
+    """Return the text of the page about clock runs. pictures: the folder of the pictures, beside the page."""
     return render(
         "clock", {"ms": ms_text, "judged": judge}, runs=runs, pictures=pictures,
         inside_least=INSIDE_LEAST, lock_s_max=LOCK_S_MAX,
@@ -171,9 +169,9 @@ def page(runs: Sequence[Found], pictures: Path = PICTURES) -> str:
 
 
 def draw(found: Found, path: Path) -> None:
-    """Draw the error of every judged clock over time, and the limits that it is asked to keep.
+    """Draw the error of every judged clock over time, with the limits for its p99.
 
-    The bound that the clock states of itself is written above.
+    The bound that the clock itself states is written above its curve.
     """
     first_ns = min((error.at_ns for error in found.errors), default=0)
     verdicts = judge(found)

@@ -1,4 +1,4 @@
-"""Envelope: the networks on which the jam promises how much it loses at most, with promise and finding.
+"""Envelope: networks with a promised limit for lost events each, and what was found on them.
 
 The page's template, envelope.md.j2, explains the figures.
 """
@@ -20,17 +20,17 @@ DATA = ROOT / "docs" / "study" / "envelope.csv"
 TEXT = ROOT / "docs" / "ENVELOPE.md"
 SEEDS = (1, 2, 3, 4, 5)
 SECONDS = 167.0
-"""Length of the measured window (s). The room plays 60 events a second, so it is enough for 10,000 events."""
+"""Length (s) of the measured window. At 60 events a second in the room it has 10,000 events."""
 UNAVOIDABLE_TIMES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeTrial:
-    """One network, and the greatest share of bad events allowed there.
+    """One network, and the greatest share of bad events allowed on it.
 
-    required: the requirement in words. at_most: takes the oracle's unavoidable share and returns the allowed
-    share. spread_ms: the greatest allowed p99 of the spread, which is the difference between members' true
-    instants of one event; None: not limited. cut: a member that isn't counted for a while.
+    required: the requirement in words. at_most: unavoidable share (by the oracle) -> allowed share.
+    spread_ms: greatest p99 allowed of the spread, the difference between the members' true instants of one
+    event; None: no limit. cut: a member that isn't counted for a while.
     """
 
     title: str
@@ -41,15 +41,16 @@ class EnvelopeTrial:
     spread_ms: float | None = None
     cut: Cut | None = None
     shift_auto: bool | None = None
-    """Whether the shift tunes itself; None: only if `ahead_ms` is more than 500."""
+    """True if the shift tunes itself. None: it does so if `ahead_ms` is more than 500."""
     like: str | None = None
-    """Title of the same trial without the trouble. Margins, lead and shift must be as there."""
+    """Title of the same trial without a disturbance. Margins, lead and shift must be alike in both."""
     near_hindsight: bool = False
-    """Whether the lead must be near the least sufficient one, and the shift 0 although it may tune itself."""
+    """True if the lead must be near the least sufficient one, and the shift, though it tunes itself, must be
+    0."""
     wheres: tuple[str, ...] = ("virtual", "netlab")
 
     def point(self, where: str, seconds: float = SECONDS, seeds: tuple[int, ...] = SEEDS) -> Point:
-        """Return the trial as a point of the laboratory."""
+        """Return the trial as a point of the laboratory's matrix. where: "virtual" or "netlab"."""
         tunes = self.ahead_ms > studyplan.BASE_AHEAD_MS if self.shift_auto is None else self.shift_auto
         made = studyplan.point(
             where, f"envelope {self.title}", self.ahead_ms, self.network, "udp-repair",
@@ -59,20 +60,21 @@ class EnvelopeTrial:
 
 
 def fixed(share: float) -> Callable[[float], float]:
-    """Return a limit for bad events that doesn't depend on the unavoidable share."""
+    """Return a limit for the share of bad events that is the same for any unavoidable share."""
     return lambda unavoidable: share
 
 
 def times_unavoidable(unavoidable: float) -> float:
-    """Return the limit for bad events on a network that makes some of them unavoidable."""
+    """Return the limit for the share of bad events where some are unavoidable: UNAVOIDABLE_TIMES that
+    share."""
     return UNAVOIDABLE_TIMES * unavoidable
 
 
 def network(rtt_ms: float, *, jitter_ms: float = 0, loss: float = 0, bursts: float = 0) -> str:
-    """Return the text of a leg.
+    """Return a member's network as text, for example "delay=50,loss=5%".
 
-    Jitter is normal, with a new draw every HOLD_MS. loss: per cent of the datagrams. bursts: per cent of the
-    time.
+    rtt_ms: round trip time. Jitter is normal, drawn anew every HOLD_MS. loss: per cent of the datagrams.
+    bursts: per cent of the time.
     """
     text = studyplan.delay(rtt_ms)
     if jitter_ms:
@@ -86,18 +88,17 @@ def network(rtt_ms: float, *, jitter_ms: float = 0, loss: float = 0, bursts: flo
 
 CALM_TITLE, CALM = "RTT 30, jitter 3 ms, loss 0.1 %", network(30, jitter_ms=3, loss=0.1)
 OUT = Cut("ben", 60.0, 63.0)
-"""The member that is away for two seconds, with one second more for it to recover."""
+"""The member that is away for two seconds, and the time (s) in which it isn't counted: one second longer."""
 BLOAT = Cut("ben", 60.0, 64.0)
 BLOAT_MS = 350.0
 NEAR_SHARE, NEAR_MS = 0.20, 10.0
-"""How much longer than the least sufficient lead a good network's lead may be: a share of it, plus some
-ms."""
+"""Allowed excess of a good network's lead over the least sufficient lead: a share of it, plus some ms."""
 MARGIN_MS, LEAD_MS = 5.0, 10.0
-"""How much less (ms) a margin may be, and how much longer (ms) a lead, and still count as alike."""
+"""Differences (ms) within which margins and leads count as alike."""
 WAIT_MS = 10.0
-"""Tolerance (ms) for clocks and this machine, of the time from emission to due.
+"""Tolerance (ms) for errors of clocks and this machine in the time from emission to due.
 
-If no event's time exceeds its schedule-ahead by more than this, there was no shift.
+If no event's time exceeds its schedule-ahead by more than this tolerance, there was no shift.
 """
 UNEVEN = f"{network(100, jitter_ms=20, loss=5)} | ben={network(100, jitter_ms=20, loss=20)}"
 
@@ -136,7 +137,8 @@ TRIALS = (
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeVerdict:
-    """The verdict on a trial. holds: all events together meet every requirement."""
+    """The verdict on a trial. cell: the results of its runs. holds: True if they meet every requirement
+    together."""
 
     trial: EnvelopeTrial
     cell: Cell
@@ -144,7 +146,8 @@ class EnvelopeVerdict:
 
     @property
     def text(self) -> str:
-        """Return "yes" or "NO". If the trial holds but lacks seeds, return how many it has so far."""
+        """The verdict as text: "yes" or "NO". If it holds with some seeds still missing, the number of seeds
+        so far."""
         seeds = len({row.seed for row in self.cell.rows} & set(SEEDS))
         if not self.holds or seeds == len(SEEDS):
             return "yes" if self.holds else "NO"
@@ -152,20 +155,21 @@ class EnvelopeVerdict:
 
     @property
     def by_seed(self) -> list[str]:
-        """The number of bad and of unavoidable events for every seed, e.g. "3 (1)"."""
+        """For every seed the number of bad events and, in brackets, of unavoidable ones, e.g. "3 (1)"."""
         return [
             f"{row.bad} ({'?' if row.unavoidable is None else row.unavoidable})" for row in self.cell.rows
         ]
 
     @property
     def lead_and_shift(self) -> str:
-        """The ranges, over the seeds, of the last lead and the last shift, e.g. "150-175/0-0 ms"."""
+        """The ranges, over the seeds, of the lead and the shift at the end of a run, e.g. "150-175/0-0
+        ms"."""
         lead, shift = (_range(self.cell.known(figure)) for figure in ("lead_ms_last", "shift_ms_last"))
         return f"{lead}/{shift} ms"
 
     @property
     def hindsight(self) -> str:
-        """The range, over the seeds, of the least lead that would have been enough, e.g. "131-140 ms"."""
+        """The range, over the seeds, of the least lead that would have sufficed, e.g. "131-140 ms"."""
         return f"{_range([ms + ADVANCE_S * 1e3 for ms in self.cell.known('in_hand_ms_max')])} ms"
 
 
@@ -174,8 +178,10 @@ def _range(known: Sequence[float]) -> str:
 
 
 def points(where: str, words: Sequence[str] = ()) -> list[Point]:
-    """Return all trials of a lab as points. words: if any are given, only trials with one of them in the
-    title."""
+    """Return all trials of a lab ("virtual" or "netlab") as points.
+
+    words: only trials with one of these words in the title; empty: all.
+    """
     return [
         trial.point(where)
         for trial in TRIALS
@@ -184,7 +190,7 @@ def points(where: str, words: Sequence[str] = ()) -> list[Point]:
 
 
 def judge(found: Iterable[Row]) -> list[EnvelopeVerdict]:
-    """Return the verdict on every trial that has rows."""
+    """Return the verdict on every trial that has rows among `found`."""
     cells = {(cell.series, cell.x, cell.where): cell for cell in cells_of(found)}
     return [
         EnvelopeVerdict(
@@ -197,13 +203,16 @@ def judge(found: Iterable[Row]) -> list[EnvelopeVerdict]:
 
 
 def hindsight_ms(row: Row) -> float | None:
-    """Return the least lead (ms) with which everything in a run would have been in time at all members."""
+    """Return the least lead (ms) with which no event of a run would have been late anywhere; None if not
+    known."""
     return None if row.in_hand_ms_max is None else row.in_hand_ms_max + ADVANCE_S * 1e3
 
 
 def is_near_hindsight(row: Row) -> bool:
-    """Tell whether a run had no shift, and a lead no longer than the least sufficient one plus NEAR_SHARE and
-    NEAR_MS."""
+    """Tell whether a run had no shift and a lead near the least sufficient one.
+
+    A lead is near if it is longer by at most NEAR_SHARE of the least sufficient lead plus NEAR_MS.
+    """
     least, lead_ms, wait_ms = hindsight_ms(row), row.lead_ms_last, row.action_to_sound_ms_max
     if least is None or lead_ms is None or wait_ms is None:
         return False
@@ -212,8 +221,8 @@ def is_near_hindsight(row: Row) -> bool:
 
 
 def holds(trial: EnvelopeTrial, cell: Cell, without: Cell | None = None) -> bool:
-    """Tell whether a cell meets its trial's requirements. without: the cell of the trial named by
-    `trial.like`."""
+    """Tell whether a cell meets its trial's requirements. without: the cell of the trial `trial.like`, if
+    any."""
     if trial.near_hindsight and not all(map(is_near_hindsight, cell.rows)):
         return False
     unavoidable = cell.unavoidable.value if cell.unavoidable else 0.0
@@ -224,7 +233,8 @@ def holds(trial: EnvelopeTrial, cell: Cell, without: Cell | None = None) -> bool
 
 
 def is_like(cell: Cell, without: Cell) -> bool:
-    """Whether margins, lead and shift are as in `without`, the cell of the trial without the trouble.
+    """Tell whether margins, lead and shift are as in `without`, the cell of the trial without the
+    disturbance.
 
     The lead is compared at the end of the runs, the shift at all times.
     """
@@ -243,7 +253,7 @@ def is_like(cell: Cell, without: Cell) -> bool:
 
 
 def write(path: Path, data: Path) -> list[EnvelopeVerdict]:
-    """Write the text, which depends on the file of data alone; return the verdicts."""
+    """Write the page to `path` from the rows in the file `data`; return the verdicts."""
     verdicts = judge(rows.read(data, Row))
     path.write_text(render("envelope", verdicts=verdicts, data=data), encoding="utf-8")
     return verdicts

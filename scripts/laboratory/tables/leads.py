@@ -1,8 +1,8 @@
 """Lead table: the final lead of rooms that tune it themselves, on each network, in virtual time.
 
-Pure. Beside the final lead stands the least lead that would have sufficed, as known afterwards. It is the
+Pure. The table also has the least lead that would have sufficed, as known afterwards (hindsight). It is the
 greatest true time that any event took until a bridge had it, plus the release advance and the uncertainty of
-the clocks. Nobody can know it beforehand, and a fixed lead as short as that loses something on the next day.
+the clocks. Nobody can know it beforehand, and fixed to it a lead would be too short the next day.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ SECONDS = 180.0
 AHEAD_MS = 500.0
 STEP_S = 1.0
 CLEAN = "delay=15,jitter=3,kind=lognormal,hold=20,loss=0.1%"
-"""The network of the envelope's first row: RTT 30 ms."""
+"""The network of the envelope's first row, with a round trip time of 30 ms."""
 BLOAT_AT_S, BLOAT_S, BLOAT_MS = 60.0, 3.0, 350.0
 
 
@@ -35,8 +35,8 @@ BLOAT_AT_S, BLOAT_S, BLOAT_MS = 60.0, 3.0, 350.0
 class LeadTrial:
     """One line of the table.
 
-    bloat: whether one member's way down gets a long queue (bufferbloat) once, for BLOAT_S. safeties: the
-    values of --profile that are tried.
+    bloat: True if a long queue (bufferbloat) fills one member's way down once, for BLOAT_S. safeties: the
+    values of --profile to try.
     """
 
     name: str
@@ -61,8 +61,7 @@ TRIALS = (
 
 @dataclass(frozen=True, slots=True)
 class LeadOutcome:
-    """The findings of one run; lead, shift and hindsight (the least sufficient lead, known afterwards) in
-    ms."""
+    """The findings of one run. hindsight_ms: the least sufficient lead, known afterwards."""
 
     trial: str
     safety: str
@@ -74,21 +73,21 @@ class LeadOutcome:
     missed: int
     """Number of events that were missing or late at any member."""
     changes_per_min: float
-    """How often a minute the lead or the shift changed."""
+    """Changes of lead or shift per minute."""
     last_change_s: float
-    """Time (s) from the beginning of the music to the last change of lead or shift; 0 without a change."""
+    """Time (s) from the beginning of the music to the last change of lead or shift; 0 if there was none."""
     shift_ms_max: float
     margin_ms_min: dict[str, float] = field(default_factory=dict)
-    """By member: the least margin (ms) of any event at its scsynth; > 0 is early."""
+    """Member -> least margin (ms) of any event at its scsynth; > 0 is early."""
 
 
 def run(
     trial: LeadTrial, *, safety: Safety = Safety.BALANCED, seconds: float | None = None, seed: int = 1,
     members: int = MEMBERS, ahead_ms: float = AHEAD_MS,
 ) -> LeadOutcome:  # fmt: skip
-    """Let a room play over the trial's network, and return the findings.
+    """Let a room play over the trial's network in virtual time, and return the findings.
 
-    seconds: how long it plays; None: as long as the trial says.
+    seconds: length of the music; None: that of the trial. ahead_ms: schedule-ahead of the players.
     """
     seconds = trial.seconds if seconds is None else seconds
     legs = legs_of(Point("lead", "lead", 0.0, "virtual", trial.network, members=members))
@@ -127,7 +126,8 @@ def run(
 
 
 def hindsight_ms(stage: VirtualStage, events: Iterable[TalliedNote]) -> float:
-    """Return the least lead (ms) with which all events that came would have been in time at all members."""
+    """Return the least lead (ms) with which all events that arrived would have been in time at all
+    members."""
     greatest_ns = 0
     for event in events:
         for member in stage.members if event.verdict is not None else ():
@@ -139,7 +139,7 @@ def hindsight_ms(stage: VirtualStage, events: Iterable[TalliedNote]) -> float:
 
 
 def jobs() -> list[Job]:
-    """Return every trial with each of its profiles as a job whose result is a LeadOutcome."""
+    """Return a job for each trial and each of its profiles. Its result is a LeadOutcome."""
     return [
         Job(
             f"{trial.name}, {safety.value}",
@@ -152,9 +152,9 @@ def jobs() -> list[Job]:
 
 
 def _bloat(name: str, from_s: float) -> Callable[[str, int, float], float | None]:
-    """Return a meddler that acts as a queue which fills while somebody uploads.
+    """Return a meddler that acts like a queue in a router that fills and empties again (bufferbloat).
 
-    From `from_s` on (true s), the delay of the member's way down rises, stays, and falls again.
+    From `from_s` on (true s), the delay of the member's way down rises, stays high, and falls again.
     """
 
     def meddle(member: str, direction: int, at_s: float) -> float:

@@ -1,6 +1,6 @@
-"""Pages: makes the texts of docs/ from their templates.
+"""Pages: makes the texts of docs/ from their templates, NAME.md.j2 beside this file.
 
-The templates stand beside this file as NAME.md.j2. This module only reads them.
+It only reads the templates.
 """
 
 import re
@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def render(name: str, filters: dict[str, Any] | None = None, **data: Any) -> str:
-    """Return the page that the template NAME.md.j2 gives with `data`.
+    """Return the page made from the template NAME.md.j2 and `data`.
 
-    filters: functions, by name, that the template may call on values, beside Jinja's own.
+    filters: name -> function that the template may apply to values, in addition to Jinja's own.
     """
     env = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True,

@@ -1,8 +1,8 @@
-"""Figures of the study, as PNG: readable in black and white, and by all kinds of colour vision.
+"""Plots: the study's figures as PNG, readable in black and white and with any colour vision.
 
 Each mode has a colour of Okabe and Ito's palette, a marker and a dash of its own. Markers of virtual time are
-filled and joined by lines; those of real processes (netlab) are hollow. Shares stand on a logarithmic axis,
-with 95 % intervals. A logarithmic axis has no place for a share of 0. It is drawn at its upper bound, 3 / n,
+filled and joined by lines; those of real processes (netlab) are hollow. Shares are drawn on a logarithmic
+axis, with 95 % intervals. Such an axis has no place for a share of 0. It is drawn at its upper bound, 3 / n,
 with an arrow downwards.
 """
 
@@ -40,10 +40,10 @@ COLOURS = {"udp-repair": "#0072B2", "udp-plain": "#D55E00", "tls-cubic": "#009E7
 MARKERS = {"udp-repair": "o", "udp-plain": "s", "tls-cubic": "^", "tls-bbr": "D"}
 DASHES: dict[str, Any] = {"udp-repair": "-", "udp-plain": "--", "tls-cubic": "-.", "tls-bbr": ":"}
 SCHEMES = {"judged": "udp-repair", "by timestamps": "udp-plain"}
-"""For each scheme the mode whose colour and marker it borrows. Both schemes are sent the same way."""
+"""Scheme -> the mode whose colour and marker it gets. Both schemes use the same transport."""
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 FLOOR = 1e-4
-"""Least share on the axes: a few thousand events can't show a smaller one."""
+"""Smallest share on the axes. A few thousand events can't show a smaller one."""
 
 # -- parts of figures ------------------------------------------------------------------------------------
 
@@ -55,7 +55,7 @@ def new_figure(width: float, height: float, title: str) -> Figure:
 
 
 def share_axis(ax: Axes, *, across: bool, label: str) -> None:
-    """Make an axis logarithmic in per cent, from FLOOR to 100 %: the x axis if `across`, else the y axis."""
+    """Make an axis logarithmic, in per cent from FLOOR to 100 %. across: the x axis; otherwise the y axis."""
     tidy(ax)
     axis = ax.xaxis if across else ax.yaxis
     (ax.set_xscale if across else ax.set_yscale)("log")
@@ -68,15 +68,14 @@ def share_axis(ax: Axes, *, across: bool, label: str) -> None:
 
 
 def height_of(share: Share) -> float:
-    """Return where on its axis a share is drawn. A share of 0 is drawn at its upper bound."""
+    """Return the value at which a share is drawn: its own, or its upper bound if it is 0."""
     return max(share.value if share.bad else RULE_OF_THREE / share.events, FLOOR)
 
 
 def draw_share(ax: Axes, at: float, share: Share, mode: str, *, hollow: bool, across: bool = False) -> None:
     """Draw one share with its interval.
 
-    at: its place on the other axis. across: the share is along x instead of y. hollow: the marker isn't
-    filled.
+    at: place on the other axis. across: draw the share along x instead of y. hollow: don't fill the marker.
     """
     colour, value = COLOURS[mode], height_of(share)
     x, y = (value, at) if across else (at, value)
@@ -92,7 +91,7 @@ def draw_share(ax: Axes, at: float, share: Share, mode: str, *, hollow: bool, ac
 
 
 def error_of(share: Share) -> list[list[float]]:
-    """Return how far the interval reaches below and above the drawn share."""
+    """Return the lengths of a share's interval below and above the point that is drawn."""
     value = height_of(share)
     low, high = max(share.low, FLOOR / 10), min(max(share.high, FLOOR), 1.0)
     return [[max(0.0, value - low)], [max(0.0, high - value)]]
@@ -106,7 +105,7 @@ def draw_oracle(ax: Axes, at: float, cell: Cell, *, across: bool = False) -> Non
 
 
 def legend_entries(cells: Sequence[Cell]) -> list[Line2D]:
-    """Return the legend's entries for these cells."""
+    """Return a figure's legend entries: one for each mode and lab among these cells."""
     wheres = {cell.where for cell in cells}
     entries = []
     for mode in MODES:
@@ -120,13 +119,14 @@ def legend_entries(cells: Sequence[Cell]) -> list[Line2D]:
 
 
 def mode_line(mode: str, label: str, **more: Any) -> Line2D:
-    """Return an entry of a legend, with the look that the mode's curves have."""
+    """Return a legend entry with the colour, marker and dash of a mode. more: other properties of the
+    line."""
     look = {"color": COLOURS[mode], "marker": MARKERS[mode], "linestyle": DASHES[mode]}
     return Line2D([], [], label=label, **look | more)
 
 
 def plain_log_axis(ax: Axes, label: str) -> None:
-    """Make the y axis logarithmic, with plain numbers at its powers of ten alone."""
+    """Make the y axis logarithmic, with plain numbers at the powers of ten only."""
     tidy(ax)
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(PLAIN)
@@ -153,10 +153,10 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def sweep(cells: Sequence[Cell], series: str, title: str, label: str, path: Path, *, symlog: bool) -> Path:
-    """Draw the share of bad events and that of re-timed events along one experiment.
+    """Draw the shares of bad and of re-timed events along one experiment's x.
 
-    All modes and both labs are drawn, with the oracle's unavoidable share. symlog: the x axis is logarithmic,
-    and linear near 0.
+    All modes and both labs are drawn, with the oracle's unavoidable share. symlog: make the x axis
+    logarithmic, and linear near 0.
     """
     shown = [cell for cell in cells if cell.series == series]
     figure = new_figure(7.2, 6.0, title)
@@ -189,9 +189,9 @@ def draw_curve(ax: Axes, cells: Sequence[Cell], share: Callable[[Cell], Share], 
 
 
 def schemes(panels: Sequence[tuple[str, Sequence[tuple[Cell, Cell]]]], title: str, path: Path) -> Path:
-    """Draw the share of bad events and that of divergent events in both schemes.
+    """Draw the shares of bad and of divergent events in both schemes, beside each other.
 
-    panels: for each the label of its x axis, and at each x a pair of cells (judged, by timestamps).
+    panels: (label of the x axis, pairs of cells). A pair is (judged, by timestamps) at one x.
     """
     figure = new_figure(1.6 + 2.6 * len(panels), 5.6, title)
     axes = figure.subplots(2, len(panels), sharex="col", sharey=True, squeeze=False)
@@ -211,9 +211,9 @@ def schemes(panels: Sequence[tuple[str, Sequence[tuple[Cell, Cell]]]], title: st
 
 
 def dots(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -> Path:
-    """Draw the share of bad events and that of re-timed events for named groups of cells.
+    """Draw the shares of bad and of re-timed events for named groups of cells.
 
-    Each group has a line of its own, and each mode in it a marker.
+    Each group has a line of its own, and in it a marker for each mode.
     """
     figure = new_figure(9.2, 1.5 + 0.42 * max(len(groups), 2), title)
     axes = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
@@ -242,8 +242,8 @@ def table_of_shares(
 ) -> Path:  # fmt: skip
     """Draw a table of shares of bad events, shaded by size. In each line the last coherent cell gets a frame.
 
-    The search for it goes from the left to the first cell that isn't coherent. reverse: it goes from the
-    right, because a greater x is better.
+    The last coherent cell is the one before the first that isn't coherent, counted from the left. reverse:
+    counted from the right, because a greater x is better.
     """
     figure = new_figure(1.9 + 0.78 * len(columns), 1.3 + 0.42 * max(len(lines), 2), title)
     ax = figure.subplots()
@@ -277,15 +277,13 @@ NETWORK_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
 def network_style(index: int) -> dict[str, Any]:
-    """Return the look of the line of a figure's network. index: its place among the figure's networks, from
-    0."""
+    """Return the colour, marker and dash of a network's line. index: its place in the figure, from 0."""
     at = index % len(NETWORK_COLOURS)
     return {"color": NETWORK_COLOURS[at], "marker": NETWORK_MARKERS[at], "linestyle": NETWORK_DASHES[at]}
 
 
 def sizes(groups: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -> Path:
-    """Draw the share of bad events and the spread against the number of members, with a line for each
-    network."""
+    """Draw the share of bad events and the spread against the number of members, a line for each network."""
     figure = new_figure(7.2, 5.6, title)
     axes = figure.subplots(2, 1, sharex=True)
     share_axis(axes[0], across=False, label="bad events")

@@ -1,1 +1,1 @@
-"""Jams in virtual time: the real cores of bridge and relay over the model of a bad network."""
+"""Virtual: jams in virtual time, with the real cores of bridge and relay over a model of bad networks."""

@@ -1,6 +1,7 @@
-"""One host of a virtual jam: its clocks, its bridge while that lives, and the messages of its scsynth.
+"""One host of a virtual jam: its clocks, its bridge while that runs, and the messages handed to its scsynth.
 
-The bridge's process is one object, the bridge's core. `Jam.kill` removes it and leaves the rest of the host.
+One object, the bridge's core, stands for the bridge's process. `Jam.kill` removes this object and leaves the
+rest of the host.
 """
 
 from collections.abc import Callable
@@ -34,30 +35,29 @@ TAP = ("127.0.0.1", 51_000)
 NEED_S, ADVANCE_S = 0.024, 0.049
 """Need and release advance (s) of a bridge whose scsynth has 256 frames a hardware buffer.
 
-Netlab's sink, which stands in for scsynth, reports this hardware buffer too.
+Need is how early scsynth must have a bundle. Netlab's stand-in for scsynth reports this hardware buffer too.
 """
 BOUND_EVERY_NS = 20_000_000
-"""How often (ns) a clock is asked for its bound. To ask at every wake-up took more time than the rest of the
-jam."""
+"""Interval (ns) at which a clock is asked for its bound. Asking at every wake-up would take longer than the
+rest of the jam."""
 
 
 class WatchedPlayout(Playout):
-    """A playout that keeps its verdicts for tests, and that a test can let lose a datagram."""
+    """A playout that records its verdicts, and can lose messages on purpose, for tests."""
 
     verdicts: list[Judged]
     confirmed_ns: dict[int, int]
-    """The local instant (ns) of the first verdict on each own event, by the member's own number (seq) of the
-    event."""
+    """The member's own number (seq) of each own event -> local instant (ns) of the first verdict on it."""
     arrived_ns: dict[int, int]
-    """The local instant (ns) at which the bridge first had each event, by the event's number in the room."""
+    """The room's number of each event -> local instant (ns) at which the bridge first had it."""
     swallow: Callable[[bytes], bool] | None = None
-    """Is given each numbered event's message before scsynth is. If it returns True, the message is lost.
+    """Decides for each numbered event's message, before it is handed over, whether it is lost (True).
 
-    The ledger has the message as handed over all the same.
+    In the ledger a lost message counts as handed over.
     """
 
     def judged(self, event: Judged, reading: Reading) -> None:
-        """Note when the verdict came, then process it as any playout does."""
+        """Record the arrival of a verdict, then process the verdict as any playout does."""
         self.verdicts.append(event)
         self.arrived_ns.setdefault(event.number, reading.local_ns)
         if event.slot == self.own.slot:
@@ -75,7 +75,11 @@ class WatchedPlayout(Playout):
 
 @dataclass(slots=True)
 class Member:
-    """One host: clocks, scsynth, Sonic Pi's socket, and the bridge's process if it lives."""
+    """One host: clocks, scsynth, Sonic Pi's socket, and the bridge's process while it runs.
+
+    up, down: the two directions of its leg. wall_offset_ns: how far its wall clock is ahead of true time.
+    local_base_ns: reading of its local clock at true time 0.
+    """
 
     name: str
     up: Passage
@@ -84,21 +88,20 @@ class Member:
     rate_ppm: float
     local_base_ns: int
     wall_ppm: float = 0.0
-    """Rate error (ppm) of the wall clock; `rate_ppm` is that of the local clock. > 0: the clock is too
-    fast."""
+    """Rate error (ppm) of the wall clock; > 0: it is too fast. `rate_ppm` is that of the local clock."""
     memory: Memory = field(default_factory=Memory)
     standing: Standing = field(default_factory=Standing)
-    """State of its bridge's connection to the room. A starting bridge gets a new one with its first Hello."""
+    """State of the bridge's connection to the room. A starting bridge gets a new one with its first Hello."""
     bridge: Bridge | None = None
     tunes: bool = False
-    """Whether its bridge sets the schedule-ahead of its Sonic Pi."""
+    """True if the bridge sets the schedule-ahead of its Sonic Pi."""
     connection: int | None = None
     connections: int = 0
-    """How many control connections it has opened so far."""
+    """Number of control connections that the host has opened so far."""
     life: int = 0
     wakeups: int = 0
     again: int = 0
-    """Number of wake-ups in a row after which the bridge asked for another one at once."""
+    """Number of wake-ups in a row after each of which the bridge asked to be woken again at once."""
     timer: int = 0
     unread: list[tuple[bytes, int]] = field(default_factory=list)
     handed: list[Handed] = field(default_factory=list)
@@ -108,23 +111,23 @@ class Member:
     arrived_ns: dict[int, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     remembered: Remember = field(default_factory=lambda: Remember(TAP, False, False))
-    """The state that its bridge last stored for the next bridge, in addition to `memory`."""
+    """The state that the bridge last stored for the next bridge on this host, in addition to `memory`."""
     ran: list[str] = field(default_factory=list)
-    """Code that its bridge has let its Sonic Pi run."""
+    """Each code that the bridge had run by its Sonic Pi."""
     bounds_s: list[float] = field(default_factory=list)
-    """Bounds (s) of the session clock's error as the bridge states them, one every BOUND_EVERY_NS."""
+    """Bounds (s) of the session clock's error, as stated by the bridge, one every BOUND_EVERY_NS."""
     bound_at_ns: int = 0
 
     @property
     def playout(self) -> WatchedPlayout | None:
-        """Its bridge's playout; None while it has no bridge."""
+        """The bridge's playout; None while no bridge runs."""
         playout = None if self.bridge is None else self.bridge.playout
         assert playout is None or isinstance(playout, WatchedPlayout)
         return playout
 
     @property
     def timebase(self) -> Timebase | None:
-        """Its bridge's estimate of session time; None while it has no bridge."""
+        """The bridge's estimate of session time; None while no bridge runs."""
         return None if self.bridge is None else self.bridge.timebase
 
     def local_ns(self, true_ns: int) -> int:
@@ -132,7 +135,7 @@ class Member:
         return self.local_base_ns + true_ns + round(true_ns * self.rate_ppm * 1e-6)
 
     def true_ns(self, local_ns: int) -> int:
-        """Return the first true instant at which the local clock is not before `local_ns`."""
+        """Return the first true instant (ns) at which the local clock shows `local_ns` or later."""
         true = round((local_ns - self.local_base_ns) / (1 + self.rate_ppm * 1e-6))
         while self.local_ns(true) < local_ns:
             true += 1
@@ -143,12 +146,11 @@ class Member:
         return START_UNIX_NS + true_ns + self.wall_offset_ns + round(true_ns * self.wall_ppm * 1e-6)
 
     def true_of_wall_ns(self, wall_ns: int) -> int:
-        """Return the true instant at which the wall clock shows `wall_ns`, to the nearest."""
+        """Return the true instant (ns, rounded) at which the wall clock shows `wall_ns` (Unix ns)."""
         return true_duration_ns(wall_ns - START_UNIX_NS - self.wall_offset_ns, self.wall_ppm)
 
     def take_in(self, datagram: bytes, true_ns: int) -> list[bytes]:
-        """Note a datagram that its scsynth is handed at a true instant (ns); return the answers of that
-        scsynth."""
+        """Record a datagram that scsynth is handed at a true instant (ns); return scsynth's answers."""
         if node_of(datagram[20:]) is not None and int.from_bytes(datagram[16:20]) == len(datagram) - 20:
             # One note of the generator: walking every one of them would cost a tenth of the whole run.
             timetag = timetag_of(datagram)
@@ -168,12 +170,13 @@ class Member:
 
 
 def true_duration_ns(shown_ns: int, ppm: float) -> int:
-    """Return the true duration (ns) that a clock with a rate error of `ppm` measures as `shown_ns`."""
+    """Return the true duration (ns) of an interval that a clock with a rate error of `ppm` measures as
+    `shown_ns`."""
     return shown_ns - round(shown_ns * (ppm * 1e-6 / (1 + ppm * 1e-6)))
 
 
 def synth_reply(message: Message) -> bytes | None:
-    """Return the virtual scsynth's answer to a message; None if the bridge's core doesn't wait for one."""
+    """Return the virtual scsynth's answer to a message; None if the bridge's core waits for no answer."""
     match message.address:
         case "/d_loadDir":
             return encode("/done", "/d_loadDir")
@@ -187,7 +190,7 @@ def synth_reply(message: Message) -> bytes | None:
 
 
 def first_hello(member: Member) -> control.Hello:
-    """Return the Hello of a bridge that starts, from the memory that the bridge before it left."""
+    """Return the first Hello of a starting bridge, made from the memory of the bridge that ran before."""
     memory, member.standing = member.memory, Standing()
     member.standing.see(Event.HELLO)
     return greeting.hello(_identity(member), memory, outs=16, ins=16, next_seq=memory.next_seq)
@@ -198,7 +201,8 @@ def _identity(member: Member) -> Identity:
 
 
 def start_bridge(member: Member, slot: int, reading: Reading) -> Bridge:
-    """Start the member's bridge, from the state that the bridge before it left."""
+    """Start the member's bridge with the stored state of the bridge that ran before. slot: the member's
+    slot."""
     known = member.remembered
     setup = Setup(
         identity=_identity(member),

@@ -1,4 +1,4 @@
-"""A whole jam in virtual time: the real cores of bridge and relay, no sockets, no sleeping.
+"""A whole jam in virtual time: the real cores of bridge and relay, without sockets and sleeping.
 
 Every member has a local clock with a rate error and a wall clock that is off by seconds. All random numbers
 come from the seed, and everything that is delivered goes into one hash. So the same seed gives the same hash.
@@ -38,7 +38,7 @@ RETRY_S = 0.5
 
 
 class Jam(Agenda):
-    """Members, their networks and a relay. One agenda decides what happens next."""
+    """Members, their networks and a relay. Everything that happens is an action on one agenda."""
 
     def __init__(
         self,
@@ -51,8 +51,11 @@ class Jam(Agenda):
         scheme: Scheme = Scheme.JUDGED,
         watch_bounds: bool = True,
     ) -> None:
-        """lead_s, shift_s: fixed values; None: it tunes itself. repair: the relay asks for missing events.
-        watch_bounds: keep the clock bounds that each bridge states."""
+        """Start a relay. lead_s, shift_s: fixed values (s); None: the value tunes itself.
+
+        repair: the relay asks for missing events. watch_bounds: keep the clock bounds that each bridge
+        states.
+        """
         super().__init__()
         self.seed = seed
         self.repair = repair
@@ -66,14 +69,14 @@ class Jam(Agenda):
         )
         self.members: dict[str, Member] = {}
         self.verdicts: list[tuple[str, Judged]] = []
-        """All verdicts of all relays that have run here, in the order in which they were given."""
+        """(room, verdict) of all relays that have run here, in the order in which they judged."""
         self.trace = hashlib.sha256()
         self._connections: dict[int, str] = {}
         self._next_connection = 1
         self.leaves_undone: tuple[type[effects.Effect], ...] = ()
-        """Types of effects that the bridges of members don't carry out, for tests to see the result.
+        """Types of effects that members' bridges don't carry out, so that tests see what follows.
 
-        It holds for members who join after it was set.
+        It affects only members who join after it was set.
         """
         self.wires = Wires(self)
         self.relay = RelayHost(self, self._make_hub, self._do_of_relay)
@@ -83,17 +86,18 @@ class Jam(Agenda):
     # -- stalls -----------------------------------------------------------------------------------------
 
     def stall_relay(self, until_s: float) -> None:
-        """Stop the relay's process, as SIGSTOP does, from now until a true instant (s)."""
+        """Stop the relay's process, as SIGSTOP does, from now until a true instant (s). Then it goes on."""
         self._stall(self.relay.process, until_s)
 
     def stall_bridge(self, member: Member, until_s: float) -> None:
-        """Stop a bridge's process, as SIGSTOP does, from now until a true instant (s)."""
+        """Stop a bridge's process, as SIGSTOP does, from now until a true instant (s). Then it goes on."""
         self._stall(self._shells[member.name].process, until_s)
 
     def stall_way(self, member: Member, direction: int, until_s: float) -> None:
-        """Let one direction (UP or DOWN) of a member's leg stand still from now until a true instant (s).
+        """Hold back everything in one direction (UP or DOWN) of a member's leg, from now until a true instant
+        (s).
 
-        Control messages stand still too.
+        Control messages are held back too.
         """
         self.wires.hold(member, direction, until_s)
 
@@ -121,18 +125,18 @@ class Jam(Agenda):
         )
 
     def stop_relay(self) -> None:
-        """End the relay. The bridges notice it by their TCP connections."""
+        """End the relay. Its TCP connections end, and so the bridges notice."""
         self.relay.stop()
         for connection, name in list(self._connections.items()):
             self._disconnect(name, connection)
 
     @property
     def judged(self) -> list[Judged]:
-        """The verdicts so far, in the order in which they were given."""
+        """All verdicts so far, in the order in which they were given."""
         return [event for _, event in self.verdicts]
 
     def stats(self) -> RoomStats:
-        """Return the room's statistics."""
+        """Return the relay's statistics of the room "main"."""
         return self.relay.hub.stats("main", self.now).rooms[0]
 
     def _do_of_relay(self, effect: of_relay.Effect) -> None:
@@ -226,10 +230,10 @@ class Jam(Agenda):
         wall_ppm: float = 0.0,
         tunes: bool = False,
     ) -> Member:
-        """Add a host and start its bridge, which first asks the relay for its slot.
+        """Add a host. Its bridge asks the relay for a slot, and starts when it has one.
 
-        wall_offset_s: how far its wall clock is ahead. rate_ppm, wall_ppm: rate errors of its local clock and
-        its wall clock. tunes: its bridge sets the schedule-ahead of its Sonic Pi.
+        wall_offset_s: how far its wall clock is ahead. rate_ppm, wall_ppm: rate errors of its local and its
+        wall clock. tunes: its bridge sets the schedule-ahead of its Sonic Pi.
         """
         base_ns = 1_000_000_000_000 + self.dice.randrange(10**12)
         up = Passage(leg.up, seed=self.seed, name=way_name(name, "up"))
@@ -252,14 +256,13 @@ class Jam(Agenda):
         return member
 
     def start_alone(self, member: Member) -> None:
-        """Start the member's bridge without an answer from the relay, as a bridge starts that can't reach
-        it."""
+        """Start the member's bridge without an answer from the relay, as if the relay can't be reached."""
         if member.bridge is None:
             self._begin(member, member.memory.slot or 1)
             self._shells[member.name].settle()
 
     def kill(self, member: Member) -> None:
-        """End the bridge's process as kill -9 does. Only the member's memory and its scsynth stay."""
+        """End the bridge's process, as kill -9 does. The member's memory and scsynth remain."""
         member.memory = copy.deepcopy(member.memory)
         member.bridge = None
         member.life += 1
@@ -270,7 +273,7 @@ class Jam(Agenda):
             self.relay.closed(connection)
 
     def restart(self, member: Member) -> None:
-        """Start the bridge again from its memory."""
+        """Start the bridge again from the member's memory."""
         self._connect(member)
 
     def leave(self, member: Member) -> None:
@@ -283,14 +286,15 @@ class Jam(Agenda):
         member.timer += 1
 
     def cut_control(self, member: Member) -> None:
-        """Break the TCP connection; both sides notice."""
+        """Break the member's TCP connection. Both sides notice."""
         assert member.connection is not None
         connection = member.connection
         self._disconnect(member.name, connection)
         self.relay.closed(connection)
 
     def play(self, member: Member, sent: list[Sent], at_s: float) -> None:
-        """Let the member's Sonic Pi send datagrams, at their own times from a true instant (s) on."""
+        """Let the member's Sonic Pi send datagrams. at_s: true instant (s) from which their own times
+        count."""
         start = from_unix_ns(member.wall_ns(round(at_s * 1e9)))
         for one in sent:
             datagram = one.stamped(start)

@@ -1,7 +1,7 @@
-"""Ways of a virtual jam: when a datagram or a control message arrives over a member's leg, if it does.
+"""Net: computes the arrival of datagrams and control messages over a member's leg, in virtual time.
 
-Pure; it uses the one model of a bad network (relay/netmodel/impairment.py). The same seed and member give the
-same dice.
+Pure. It uses the project's one model of a bad network (relay/netmodel/impairment.py). The same seed and
+member give the same random numbers.
 """
 
 from collections.abc import Callable
@@ -13,22 +13,22 @@ IP_UDP_BYTES = 28
 CONTROL_EXTRA_S = 0.002
 """Extra delay (s) of a control message: TLS over TCP takes a little longer than a bare datagram."""
 CONTROL_PATIENCE_S = 60.0
-"""Time (s) for which TCP is taken to try again. After it, a control message arrives even if the way is still
-dead."""
+"""Longest time (s) for which TCP is modelled as sending again. Then a control message arrives even over a
+dead way."""
 
 UP, DOWN = 0, 1
 
 Meddler = Callable[[str, int, float], float | None]
-"""(member, direction, true instant in s) -> seconds to add to a datagram's delay; None to lose the
-datagram."""
+"""A function of (member, direction, true instant in s). It returns the seconds to add to a datagram's delay;
+None loses the datagram."""
 
 
 class Passage:
-    """One direction of a member's leg, with its state."""
+    """One direction of a member's leg, with the state of its model. name: seeds its random numbers."""
 
     def __init__(self, way: Way, *, seed: int, name: str) -> None:
         self.bytes = 0
-        """IP bytes of all datagrams that were sent here, the lost ones included."""
+        """IP bytes of all datagrams sent in this direction, lost ones included."""
         self._impairment = Impairment(way, seed=seed, name=name)
         self._delay_s = way.delay_ms / 1e3
         self._control_s = 0.0
@@ -40,11 +40,10 @@ class Passage:
         return self._impairment.decide(at_s, size).arrivals_s
 
     def control_arrival_s(self, at_s: float) -> float:
-        """Return when (true s) a control message arrives: in order, never lost, but held up by bursts and
-        outages.
+        """Return the true instant (s) at which a control message sent at `at_s` arrives.
 
-        TCP is modelled simply, as a sender that tries again all the time, because the study is about the
-        events' datagrams.
+        Control messages arrive in order and are never lost, but bursts of loss and outages delay them. TCP is
+        modelled simply, as a sender that tries again all the time: the study is about the events' datagrams.
         """
         best_s = self._impairment.best_arrival_s(at_s, at_s + CONTROL_PATIENCE_S)
         arrival_s = at_s + CONTROL_PATIENCE_S if best_s is None else best_s

@@ -1,6 +1,6 @@
 """The relay of a virtual jam: its process, its clock, and its core while it runs.
 
-Pure. Its clock is the true one unless a test skews it.
+Pure. Its clock shows true time, unless a test sets `skew_ns`.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,15 @@ from relay.wire.timetag import from_unix_ns
 
 
 class RelayHost:
-    """The host of the relay. One relay runs here at a time; after it has ended, another can be started."""
+    """The host of the relay. One relay at a time runs here. After it has ended, another can be started."""
 
     def __init__(
         self, agenda: Agenda, make_hub: Callable[[int], RelayHub], do: Callable[[Effect], None]
     ) -> None:
-        """make_hub: returns a relay's hub, given the session instant (ticks) at which the relay starts. do:
-        carries out one effect of the hub."""
+        """Prepare the host; `start` starts the relay. do: carries out one effect of the hub.
+
+        make_hub: returns a relay's hub, given the session instant (ticks) of its start.
+        """
         self.skew_ns = 0
         self.down = False
         self.process = Process(self.settle)
@@ -29,7 +31,7 @@ class RelayHost:
         self._make_hub = make_hub
         self._do = do
         self._effects: list[Effect] = []
-        """Effects of the hub's latest input that haven't been carried out yet."""
+        """Effects that the hub's latest input gave and that aren't carried out yet."""
         self._timer = 0
 
     @property
@@ -38,7 +40,7 @@ class RelayHost:
         return from_unix_ns(START_UNIX_NS + self._agenda.now_ns + self.skew_ns)
 
     def start(self) -> None:
-        """Start a relay that knows nothing: a new epoch."""
+        """Start a relay with a new hub, which begins a new epoch."""
         self.hub = self._make_hub(self.now)
         self.down = False
         self.settle()
@@ -49,10 +51,10 @@ class RelayHost:
         self._timer += 1
 
     def receive(self, socket: str, read: Callable[[], list[Effect]]) -> None:
-        """Let something come to a socket of the relay.
+        """Let data arrive at a socket of the relay's process.
 
-        read: gives it to the hub and returns the effects. It is called when the process reads, if the relay
-        still runs then.
+        read: passes the data to the hub and returns the effects. It is called when the process reads the
+        socket. If the relay has ended by then, it is not called.
         """
 
         def take() -> None:
@@ -67,7 +69,7 @@ class RelayHost:
         self.settle()
 
     def settle(self) -> None:
-        """Carry out the effects of the latest input and of the time that has passed; set the next wake-up."""
+        """Carry out the effects of the latest input, wake the hub, and set the timer for its next wake-up."""
         effects, self._effects = self._effects, []
         if self.down:
             return

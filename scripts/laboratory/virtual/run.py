@@ -1,7 +1,7 @@
-"""Virtual runs: one point of the laboratory's matrix in virtual time, as a row.
+"""Virtual runs: run one point of the laboratory's matrix in virtual time, and return a row of results.
 
-Pure: the same point and seed give the same row. Not modelled: TCP, timers that fire late, a busy machine.
-`bytes_up` counts the events' datagrams, not the control connection.
+Pure: the same point and seed give the same row. Three things are not modelled: TCP, timers that fire late,
+and a busy machine. `bytes_up` counts the events' datagrams, not the control connection.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,14 @@ CLOCK_EVERY_S = 0.1
 
 @dataclass(slots=True)
 class ClockWatch:
-    """Samples the error of members' session clocks against the relay's, every CLOCK_EVERY_S of true time."""
+    """Samples the errors of members' session clocks against the relay's, every CLOCK_EVERY_S until `until_s`
+    (true s)."""
 
     jam: Jam
     until_s: float
     errors_ns: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    """By member: (true instant in ns, error in ns) while its clock is locked. Error > 0: the member's clock
-    is ahead."""
+    """Member -> (true instant in ns, error in ns) while its clock is locked. Error > 0: its clock is
+    ahead."""
 
     def start(self, at_s: float) -> None:
         """Take samples from the true instant `at_s` on."""
@@ -55,7 +56,7 @@ def clock_error_ns(jam: Jam, member: Member) -> int | None:
 
 
 def run(point: Point, seed: int) -> Row:
-    """Return the row of one run of a point.
+    """Run a point once in virtual time, and return the row.
 
     Raises ValueError for a transport other than UDP, and LocalError for a network that can't be parsed.
     """
@@ -63,8 +64,7 @@ def run(point: Point, seed: int) -> Row:
 
 
 def run_over(legs: Mapping[str, Leg], point: Point, seed: int) -> Row:
-    """Return the row of one run of a point, over other legs than those of its own network. legs: by
-    member."""
+    """Run a point once over `legs` (by member) in place of its own network, and return the row."""
     if point.transport != "udp":
         raise ValueError(
             f"point {point.name}: transport {point.transport} in virtual time, expected udp: "

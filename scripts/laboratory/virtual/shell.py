@@ -1,6 +1,6 @@
-"""A bridge's shell in virtual time: carries out the effects of its core, like bridge/shells/service.py.
+"""A bridge's shell in virtual time: carries out its core's effects, as bridge/shells/service.py does.
 
-Pure. The process of the bridge may stand still (`stalls`).
+Pure. The bridge's process may stand still (`stalls`).
 """
 
 from collections.abc import Callable
@@ -18,25 +18,25 @@ SYNTH_ANSWERS_NS = 20_000_000
 
 
 class Trace(Protocol):
-    """Takes in everything that is delivered, as a hash does."""
+    """Receives everything that is delivered, as a hash does."""
 
     def update(self, delivered: bytes, /) -> None:
-        """Add something that was delivered."""
+        """Add the bytes of one delivery."""
 
 
 class Shell:
-    """The shell of a member's bridge. It stays the same when the bridge is killed and another one starts."""
+    """The shell of a member's bridge. It remains when the bridge is killed and another one starts."""
 
     def __init__(
         self, agenda: Agenda, member: Member, trace: Trace, *, send: Callable[[bytes], None],
         say: Callable[[control.Up], None], cut: Callable[[], None], undone: tuple[type[effects.Effect], ...],
         watch_bounds: bool, name: str,
     ) -> None:  # fmt: skip
-        """send: puts a datagram on its way to the relay. say: does so with a control message. cut: breaks the
-        connection.
+        """Connect the shell to its jam.
 
-        undone: types of effects that are not carried out. watch_bounds: keep the clock bounds that the bridge
-        states. name: of the jam, for error texts.
+        send: sends a datagram to the relay. say: sends the relay a control message. cut: breaks the
+        connection. undone: types of effects that are not carried out. watch_bounds: keep the clock bounds
+        that the bridge states. name: the jam's, for error texts.
         """
         self.process = Process(self.settle)
         self._agenda = agenda
@@ -50,12 +50,14 @@ class Shell:
         self._name = name
 
     def receive(self, socket: str, read: Callable[[], None]) -> None:
-        """Let something come to a socket of the bridge. read: gives it to the bridge when the process
-        reads."""
+        """Let data arrive at a socket of the bridge's process. read: passes the data to the bridge's core.
+
+        `read` is called when the process reads the socket.
+        """
         self.process.receive(socket, read, self._agenda.now_ns)
 
     def settle(self) -> None:
-        """Wake the bridge, and carry out the effects of its latest input."""
+        """Wake the bridge's core, and carry out all effects that have collected there."""
         member, now_ns = self._member, self._agenda.now_ns
         bridge = member.bridge
         if bridge is None:
@@ -72,7 +74,7 @@ class Shell:
                 member.bounds_s.append(bridge.timebase.error_bound_s)
 
     def do(self, effect: effects.Effect, reading: Reading) -> None:
-        """Carry out one effect. reading: of the member's clocks, now."""
+        """Carry out one effect. reading: the member's clocks now."""
         if isinstance(effect, self._undone):
             return
         agenda, member = self._agenda, self._member
@@ -103,7 +105,8 @@ class Shell:
                 assert_never(effect)
 
     def _abandon(self, connection: int | None) -> None:
-        """Close a control connection from the bridge's side, if it is still the member's."""
+        """Close a control connection from the bridge's side. Do nothing if the member has another one by
+        now."""
         if connection is not None and self._member.connection == connection:
             self._cut()
 

@@ -1,8 +1,9 @@
 """Spread: how far apart in time the members of a room hear one event, over an hour and more of virtual time.
 
-Pure. Members' crystals are evenly spread over +-50 ppm. If nobody kept their clocks together, the outermost
-would drift apart by 0.36 s in an hour. The measure is the true instant of each event's timetag at each
-scsynth. It contains the clocks, the slewing, the conversions and the paths' asymmetry, but no sound cards.
+Pure. The rate errors of members' clocks are evenly spread over +-50 ppm. Without correction the outermost
+clocks would drift apart by 0.36 s in an hour. An event's instant at a member is the true instant of its
+timetag at that member's scsynth. It is affected by the clocks, the slewing, the conversions and the paths'
+asymmetry, but not by sound cards.
 """
 
 import statistics
@@ -22,16 +23,16 @@ MINUTE_S = 60.0
 MEMBERS = 3
 
 Errors = Mapping[str, Sequence[tuple[int, int]]]
-"""By member: (true instant in ns, error in ns). Error > 0: its session clock is ahead of the relay's, as in
-ClockWatch."""
+"""Member -> (true instant in ns, error in ns). Error > 0: its session clock is ahead of the relay's (see
+ClockWatch)."""
 
 
 def play(hour: SpreadPoint) -> tuple[list[TalliedNote], Errors, float]:
-    """Play for an hour. Return the events, the clocks' errors, and the true instant (s) at which the music
-    began.
+    """Play for `hour.seconds` of virtual time. Return the events, the clocks' errors, and the true start (s)
+    of the music.
 
-    The hour contains the first minutes, in which the clocks find each other's rate. Raises LocalError for a
-    network that can't be parsed.
+    The music starts while the clocks still measure each other's rate. Raises LocalError for a network that
+    can't be parsed.
     """
     legs = legs_of(Point("spread", "spread", 0.0, "virtual", hour.network, members=MEMBERS))
     stage = VirtualStage(legs, seed=hour.seed, lead_ms=BASE_LEAD_MS)
@@ -49,9 +50,9 @@ def play(hour: SpreadPoint) -> tuple[list[TalliedNote], Errors, float]:
 def minutes_of(
     hour: SpreadPoint, events: Sequence[TalliedNote], errors_ns: Errors, start_s: float
 ) -> list[Minute]:
-    """Return the figures of the whole hour first, then of each minute in which somebody played.
+    """Return the figures of the whole hour, followed by those of each minute in which somebody played.
 
-    start_s: the true instant at which the music began.
+    start_s: the true instant of the start of the music.
     """
 
     def minute_of(at_ns: int) -> int:
@@ -76,9 +77,9 @@ def minutes_of(
 
 
 def minute(hour: SpreadPoint, index: int, events: Sequence[TalliedNote], error_us: float | None) -> Minute:
-    """Return the figures of one minute, or of the whole hour if index is WHOLE.
+    """Return the figures of one minute, or of the whole hour if `index` is WHOLE.
 
-    events: those of that time. error_us: its clock error (us).
+    events: those of that time. error_us: the clocks' error (us) in that time.
     """
     found = figures(events)
     until_s = hour.seconds if index == WHOLE else min((index + 1) * MINUTE_S, hour.seconds)

@@ -1,7 +1,7 @@
-"""Stage: a room of members in virtual time, warmed up and fed by the generator.
+"""Stage: a room of members in virtual time, with clocks locked and notes from the generator.
 
-Pure. Members join one after the other, boot, and lock their clocks. The music begins when all messages of the
-boots have reached every scsynth, or after WARM_S_MAX: on some networks they never do.
+Pure. Members join one after the other, boot, and lock their clocks. The music begins when every scsynth has
+all messages of all boots, but after WARM_S_MAX in any case.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,21 +18,20 @@ from relay.wire.sequence import Scheme
 from relay.wire.timetag import from_unix_ns
 
 RATE_PPM_MAX = 50.0
-"""Rate error (ppm) of a cheap crystal. The members' rate errors are spread evenly from minus this to plus
+"""Rate error (ppm) of a cheap crystal. The members' clocks have errors evenly spread from minus to plus
 this."""
 WALL_OFFSET_S_MAX = 5.0
 JOIN_EVERY_S = 0.05
 BOOT_AFTER_S = 1.0
 WARM_STEP_S = 0.25
 WARM_S_MIN = 4.0
-"""Least time (s) for warming up. A clock that was locked at once has then also slewed away its first
-error."""
+"""Least time (s) for warming up. A clock that locks early has then also corrected its first error by
+slewing."""
 WARM_S_MAX = 20.0
 RUN_IN_S = 2.0
-"""Time (s) of music before the measured window, so that the window doesn't contain the beginning."""
+"""Time (s) of music before the measured window, so that its beginning isn't measured."""
 RUN_OUT_S = 3.0
-"""Time (s) for which a jam goes on after the last due. An event that comes even later is too late for any
-purpose."""
+"""Time (s) for which a jam runs on after the last due. An event that arrives even later is of no use."""
 
 
 def spread_ppm(index: int, members: int) -> float:
@@ -45,19 +44,19 @@ def spread_ppm(index: int, members: int) -> float:
 
 @dataclass(slots=True)
 class Note:
-    """One event of the generator."""
+    """One event of the generator, as its origin emitted it. measured: True inside the measured window."""
 
     origin: str
     emission: Emission
     at_ns: int
-    """True instant (ns) at which the origin's Sonic Pi sent it."""
+    """True instant (ns) at which Sonic Pi sent it at the origin, the member it comes from."""
     session_at: int
-    """The same instant by the origin's session clock (session ticks)."""
+    """The instant `at_ns` on the origin's session clock (ticks)."""
     measured: bool
 
 
 class VirtualStage:
-    """A jam with its members, ready to be played."""
+    """A jam in virtual time with its members. Warm it up, enter notes by `perform`, and run `jam`."""
 
     def __init__(
         self,
@@ -72,8 +71,8 @@ class VirtualStage:
     ) -> None:
         """Add one member for every leg.
 
-        lead_ms: the fixed lead; None: the lead tunes itself. shift_auto: the shift tunes itself; otherwise it
-        is 0.
+        lead_ms: the fixed lead; None: the lead tunes itself. shift_auto: True: the shift tunes itself; False:
+        it is 0.
         """
         lead_s, shift_s = None if lead_ms is None else lead_ms / 1e3, None if shift_auto else 0.0
         self.jam = Jam(
@@ -91,8 +90,8 @@ class VirtualStage:
             self.jam.at_s(index * JOIN_EVERY_S, partial(self._join, name, leg, wall_s, ppm))
 
     def warm_up(self) -> float:
-        """Let everybody join, boot and lock their clocks; return the true instant (s) at which the music can
-        begin."""
+        """Let all members join, boot and lock their clocks; return the true instant (s) at which the music
+        can begin."""
         now_s = max(WARM_S_MIN, self._size * JOIN_EVERY_S + BOOT_AFTER_S) - WARM_STEP_S
         while now_s < WARM_S_MAX:
             now_s += WARM_STEP_S
@@ -110,11 +109,11 @@ class VirtualStage:
         ahead_ms: float,
         run_in_s: float = RUN_IN_S,
     ) -> float:
-        """Enter the notes of all members, from the true instant `start_s` on; return the end of the measured
-        window (s).
+        """Enter the notes of all members, from the true instant `start_s` on; return the true end (s) of the
+        measured window.
 
-        The run-in comes first, then the measured window, which lasts `seconds`. Nothing is played before the
-        jam is run.
+        The music before the window lasts run_in_s, the window itself `seconds`. Notes are played only when
+        `jam` is run.
         """
         for index, member in enumerate(self.members):
             notes = schedule(

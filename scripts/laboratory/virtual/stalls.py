@@ -1,37 +1,37 @@
-"""Stalls of a virtual jam: a process, or a way of the network, that stands still for a while and goes on.
+"""Stalls of a virtual jam: a process that stands still for a while and then goes on.
 
-A stopped process (SIGSTOP) reads nothing and isn't woken, while its clocks go on. Datagrams that come wait in
+A stopped process (SIGSTOP) reads nothing and isn't woken, while its clocks go on. Arriving datagrams wait in
 its sockets, with the kernel's receive instants. When the process goes on, it reads one socket after the
-other, GULP datagrams at a time. A way that stands still holds its datagrams back. It delivers them in order,
-all at the end of the stall.
+other, GULP datagrams at a time. Stalls of the network are in `wires`.
 """
 
 from collections.abc import Callable
 
 GULP = 64
-"""Datagrams that a process reads in one wake-up, as in relay/transports/udp.py (DRAIN_MAX)."""
+"""Number of datagrams that a process reads in one wake-up, as in relay/transports/udp.py (DRAIN_MAX)."""
 
 
 class Process:
-    """A process that may stand still."""
+    """A process that a test can stop for a while. What arrives meanwhile is read afterwards."""
 
     def __init__(self, settle: Callable[[], None]) -> None:
-        """settle: carries out the effects of the datagrams that were read, and sets the timer anew."""
+        """Create a running process. settle: carries out the effects of the datagrams it has read, and sets
+        its timer."""
         self._settle = settle
         self._until_ns = 0
         self._unread: dict[str, list[Callable[[], None]]] = {}
 
     def is_still(self, now_ns: int) -> bool:
-        """Return whether the process stands still at a true instant."""
+        """Tell whether the process stands still at a true instant (ns)."""
         return now_ns < self._until_ns
 
     def stop(self, until_ns: int) -> None:
-        """Stand still from now until a true instant. The caller has to call go_on then."""
+        """Stop the process from now until a true instant (ns). The caller must then call `go_on`."""
         self._until_ns = until_ns
 
     def receive(self, socket: str, read: Callable[[], None], now_ns: int) -> None:
-        """Let something come to a socket. It is read at once, or waits there while the process stands
-        still."""
+        """Let data arrive at a socket. `read`, which reads the data, is called now or, in a stall, by
+        `go_on`."""
         if self.is_still(now_ns):
             self._unread.setdefault(socket, []).append(read)
         else:
@@ -39,9 +39,9 @@ class Process:
             self._settle()
 
     def go_on(self) -> None:
-        """Read everything that waits, one socket after the other, then wake up.
+        """Read all waiting data, one socket after the other, then carry out the effects.
 
-        The sockets come in the order in which each got its first waiting datagram.
+        The sockets are read in the order in which each got its first waiting datagram.
         """
         unread, self._unread = self._unread, {}
         for waiting in unread.values():

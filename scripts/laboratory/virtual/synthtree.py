@@ -1,11 +1,12 @@
-"""scsynth's tree of nodes, computed from the messages that it was handed.
+"""Synth tree: computes scsynth's tree of nodes from the messages that scsynth was handed.
 
-Pure. It executes messages as scsynth 3.13 does. Messages with a timetag are executed by timetag, and those of
-equal timetags in the order of arrival. Bare and late messages are executed on arrival. A message ends at its
-first error, such as a missing node. Only /n_order goes on with its next node (measured with genuine scsynth,
-`-N` and /g_dumpTree).
+Pure. Messages are executed as by scsynth 3.13. Messages with a timetag are executed by timetag, those with
+equal timetags in the order of arrival. Messages without a timetag and late ones are executed on arrival. A
+message ends at its first error, such as a missing node. Only /n_order then goes on with its next node
+(measured with genuine scsynth, `-N` and /g_dumpTree).
 
-Nodes don't end by themselves here. So the trees leave out notes; `started` has all synths that ever began.
+A node here ends only if it is freed. So `slot` leaves out notes, and `started` has all synths that ever
+began.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,7 @@ from relay.wire.osc import Message, single_message
 
 
 class SynthTree:
-    """The nodes of one scsynth."""
+    """The tree of nodes of one scsynth."""
 
     def __init__(self) -> None:
         self.started: set[int] = set()
@@ -29,7 +30,7 @@ class SynthTree:
         self._nodes = Nodes()
 
     def run(self, handed: Iterable[Handed], until_ns: int) -> "SynthTree":
-        """Execute the messages that are due by a true instant (ns); return this tree."""
+        """Execute the messages that are due by the true instant until_ns (ns); return this object."""
         for at_ns, _, _, one in sorted(
             (executed_ns(one), one.timetag, index, one) for index, one in enumerate(handed)
         ):
@@ -39,7 +40,7 @@ class SynthTree:
         return self
 
     def slot(self, slot: int) -> Node:
-        """Return a slot's part of the tree: its root group and all inside that belongs to the slot.
+        """Return a slot's part of the tree: its root group and the slot's nodes inside.
 
         Notes are left out, and so are nodes that only the member's own host has.
         """
@@ -53,7 +54,7 @@ class SynthTree:
         return Node(node.id, node.name, tuple(self._seen(one, slot) for one in inside))
 
     def execute(self, message: Message) -> bool:
-        """Execute one message. Return False if scsynth would reply /fail."""
+        """Execute one message. Return False if scsynth would answer /fail."""
         does = _COMMANDS.get(message.address)
         try:
             if does is not None:
@@ -75,8 +76,8 @@ class SynthTree:
                 self._notes.discard(node)
 
     def _stands(self, node: int, action: int, target: int) -> bool:
-        """Tell whether a group that is to be made is there already, in the right parent. Then it stays where
-        it is."""
+        """Tell whether a group to be created exists already in the right parent. Then it stays where it
+        is."""
         there, place = self._nodes.by_id.get(node), self._nodes.by_id.get(target)
         if there is None or place is None or action == REPLACE:
             return False

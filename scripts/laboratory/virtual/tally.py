@@ -1,7 +1,7 @@
-"""Tally of a virtual run: the fate of every note, by the scsynths' messages and the verdicts.
+"""Tally of a virtual run: the fate of every note, found from the scsynths' messages and the verdicts.
 
-Pure. No bridge's report is believed. All that is taken from a bridge is when verdicts reached it. The rules
-are those of laboratory.runs.tallying, as for real runs.
+Pure. No bridge's report is used. Only the arrival of verdicts is taken from the bridges. The rules are those
+of laboratory.runs.tallying, as for real runs.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,13 @@ from relay.wire.sequence import Flag, Judged, Scheme
 from relay.wire.timetag import ticks
 
 MOVED_NOISE_NS = 5_000_000
-"""A difference (ns) that imprecise stamps may explain. A due that was moved is later by tens of ms."""
+"""Greatest difference (ns) of a due that counts as noise of imprecise stamps. A moved due is later by tens of
+ms."""
 _NODE_MASK = (1 << NODE_BITS) - 1
 
 
 def events_of(stage: VirtualStage, *, lead_ms: float) -> list[TalliedNote]:
-    """Return the fate of the notes of the measured window, in the order of emission. lead_ms: the room's
+    """Return the fate of each note of the measured window, in the order of emission. lead_ms: the room's
     lead."""
     verdicts = {
         (event.slot, node): event
@@ -73,7 +74,7 @@ def _event(
 
 
 def _is_moved(note: Note, verdict: Judged, lead_ms: float) -> bool:
-    """Tell whether a note is due later than its timetag and the lead demand, without being re-timed."""
+    """Tell whether a note's due is later than its timetag and the lead require, though it wasn't re-timed."""
     if Flag.RETIMED in verdict.flags or Flag.MOVED not in verdict.flags:
         return False
     base = note.session_at + ticks(max(note.emission.ahead_s, lead_ms / 1e3))
@@ -83,7 +84,7 @@ def _is_moved(note: Note, verdict: Judged, lead_ms: float) -> bool:
 def _confirmed_ns(origin: Member, seq: int, at_ns: int) -> int:
     """Return the true instant (ns) at which the first verdict on an event reached its origin.
 
-    seq: the origin's own number of the event. If no verdict reached it, at_ns + 1 is returned, which is after
+    seq: the origin's own number of the event. Without any verdict, at_ns + 1 is returned, an instant after
     at_ns.
     """
     local_ns = origin.confirmed_ns.get(seq)

@@ -1,4 +1,4 @@
-"""Traffic of a virtual jam: one datagram of Sonic Pi, with its instants counted from the start of the
+"""Traffic of a virtual jam: a datagram of Sonic Pi, with instants counted from the start of the
 performance."""
 
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 class Sent:
     """One datagram of Sonic Pi.
 
-    at_s: when it is sent, counted from the start. ahead: how much later than the start its timetag is, in
-    ticks; None: it has no timetag.
+    at_s: when it is sent, in s after the start. ahead: ticks from the start to its timetag; None: no timetag.
     """
 
     at_s: float
@@ -17,7 +16,7 @@ class Sent:
     ahead: int | None
 
     def stamped(self, start: int) -> bytes:
-        """Return the datagram with its timetag set for a performance that starts at the wall timetag
+        """Return the datagram with the timetag that it has if the performance starts at the wall timetag
         `start`."""
         if self.ahead is None:
             return self.datagram

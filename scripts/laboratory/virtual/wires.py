@@ -1,7 +1,6 @@
-"""Wires of a virtual jam: when a datagram or a control message comes out at the other end of a member's leg.
+"""Wires of a virtual jam: carry datagrams and control messages over members' legs, and hold them in a stall.
 
-Pure. While a way stands still, nothing comes out of it. All that would have come out does so at the end of
-the stall.
+Pure. While a way stands still, nothing arrives over it. Everything held back arrives at the end of the stall.
 """
 
 from collections.abc import Callable
@@ -12,7 +11,8 @@ from laboratory.virtual.net import UP, Meddler, Passage
 
 
 class Wires:
-    """The ways of all members, each in two directions (UP and DOWN)."""
+    """The legs of all members, each with two ways (UP and DOWN). meddle: changes delays, if a test sets
+    it."""
 
     def __init__(self, agenda: Agenda) -> None:
         self.meddle: Meddler | None = None
@@ -20,12 +20,11 @@ class Wires:
         self._still_until_ns: dict[tuple[str, int], int] = {}
 
     def hold(self, member: Member, direction: int, until_s: float) -> None:
-        """Let a way stand still from now until a true instant (s), for control messages too."""
+        """Hold back datagrams and control messages of a way, from now until a true instant (s)."""
         self._still_until_ns[member.name, direction] = round(until_s * 1e9)
 
     def datagram(self, member: Member, direction: int, size: int, arrive: Callable[[], None]) -> None:
-        """Send a datagram of `size` bytes. arrive: is called for each arrival, of which there are none, one
-        or two."""
+        """Send a datagram of `size` bytes. arrive: called for each arrival; there may be none, one or two."""
         extra_s = self._meddled_s(member, direction)
         if extra_s is None:
             return
@@ -35,10 +34,9 @@ class Wires:
     def control(
         self, member: Member, direction: int, arrive: Callable[[], None], *, meddled: bool = True
     ) -> None:
-        """Send a control message, or the end of a connection. arrive: is called when it arrives.
+        """Send a control message, or the end of a connection. arrive: called at the arrival.
 
-        meddled: the meddler may delay it. Even where the meddler loses datagrams, a control message isn't
-        lost.
+        meddled: let the meddler delay it. Where the meddler loses datagrams, a control message still arrives.
         """
         arrival_s = _passage(member, direction).control_arrival_s(self._agenda.now_ns / 1e9)
         extra_s = self._meddled_s(member, direction) if meddled else None

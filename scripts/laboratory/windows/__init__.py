@@ -1,1 +1,1 @@
-"""Windows: genuine Sonic Pi windows that play together in one room."""
+"""Windows: lets genuine Sonic Pi windows play together in one room."""

@@ -1,7 +1,8 @@
 """Window demo: two genuine Sonic Pi windows in one room, as two friends would see and hear them.
 
-Each window is started by the command line that README.md gives, on a host of its own, and played by keyboard.
-The demo is judged by the sound that reaches each sound card, and by how the windows end.
+Each window runs on a host of its own, is started by the command line in README.md, and is played by keyboard.
+The demo is judged by the sound that reaches each sound card, and by what the windows leave behind when they
+close.
 """
 
 import json
@@ -26,7 +27,7 @@ PARTS = {
     "anna": "live_loop(:a){ play chord(:e3, :m7).tick; sleep 0.25 }",
     "bob": "live_loop(:b){ sample :bd_haus; sleep 0.5 }",
 }
-"""The code that each member types. It is so short that a picture of the window shows all of it."""
+"""Member -> the code that it types. It is short, so that a picture of the window shows all of it."""
 SETTLE_S = 2.0
 FADE_S = 3.0
 ENDS_S = 25.0
@@ -36,23 +37,23 @@ HEARD_DBFS = -60.0
 
 @dataclass(frozen=True)
 class Turn:
-    """One part of the demo: the names of its players, and by member the level (dBFS) at the sound card."""
+    """One part of the demo. players: their names. heard_dbfs: member -> level (dBFS) at its sound card."""
 
     players: str
     heard_dbfs: dict[str, float]
 
     @property
     def same(self) -> bool:
-        """Whether every member hears the players, and all hear them equally loud."""
+        """True if every member hears the players, and all hear them equally loud."""
         levels = self.heard_dbfs.values()
         return min(levels) > HEARD_DBFS and max(levels) - min(levels) < ALIKE_DB
 
 
 def perform(seconds: float, output: Path, progress: Progress) -> tuple[list[Turn], dict[str, list[str]]]:
-    """Let the members play, alone and together.
+    """Open the windows and let the members play, first alone and then together.
 
-    Return the parts of the demo, and by member the processes and files that its window left behind when it
-    was closed. output: folder for pictures of the windows.
+    Return the parts of the demo, and for each member a list of the processes and files that its window left
+    behind when it was closed. seconds: length of each part. output: folder for pictures of the windows.
     """
     step = progress.add_task("opening two windows", total=None)
     turns = []
@@ -84,7 +85,7 @@ def perform(seconds: float, output: Path, progress: Progress) -> tuple[list[Turn
 
 
 def show(turns: list[Turn], left: dict[str, list[str]], output: Path, console: Console) -> None:
-    """Print the findings. left: by member, the processes and files that its window left behind."""
+    """Print the findings. left: member -> the processes and files that its window left behind."""
     rows = [
         (
             turn.players, *(f"{turn.heard_dbfs[name]:.1f} dBFS" for name in PARTS),

@@ -1,8 +1,8 @@
-"""Window jam: genuine Sonic Pi windows in one room, each on a host of its own, started as their users start
-them.
+"""Window jam: genuine Sonic Pi windows in one room, each on a host of its own, started as users start them.
 
-A window takes its ports without asking whether they are free. So two on one machine need a network each: a
-star of namespaces (`star`), with a relay in the middle and a good network on the legs.
+A window uses its ports without asking whether they are free. So two windows on one machine need a network
+each. These networks are a star of namespaces (`star`), with a relay in the middle and a good network on the
+legs.
 """
 
 import json
@@ -28,8 +28,8 @@ STATS_S = 10.0
 class WindowJam:
     """Genuine windows in one room. A context manager.
 
-    folder: gets a home folder for each window. names: of the members. plain: names of further windows, which
-    have no bridge. Raises NetlabError, StageError, RunFailed, in words.
+    folder: gets a home folder for each window. names: the members, one window each. plain: further windows,
+    without a bridge. Raises NetlabError, StageError, RunFailed, in words.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class WindowJam:
         self.close()
 
     def open(self, name: str) -> Window:
-        """Start a window as its user does.
+        """Start a window as its user does, and return it.
 
         Its home folder is new, so a window of the same name can be opened again.
         """
@@ -79,7 +79,7 @@ class WindowJam:
         return window
 
     def members(self) -> dict[str, dict[str, Any]]:
-        """Return the relay's statistics of each member who is in the room, by name."""
+        """Return name -> statistics of each member who is present, by the relay."""
         done = self.star.relay.run(
             [BIN / "jamrelay", "stats", f"localhost:{RELAY_PORT}", "--json"],
             env=environment(self.folder), capture_output=True, text=True, timeout=STATS_S, check=True,

@@ -1,1 +1,1 @@
-"""Cost: the CPU, memory and delay of a jam, and its endurance."""
+"""Cost: measures the CPU time, memory and delay of a jam, and lets it play for hours."""

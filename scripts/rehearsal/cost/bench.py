@@ -1,23 +1,25 @@
-"""The bench: the CPU time and memory of a jam, and the delay that relay and bridge add.
+"""The bench: measures the CPU time and memory of a jam, and the delay that relay and bridge add.
 
-Cost: three genuine Sonic Pis play 20 events a second each, through one relay. The cost is the CPU time of
-each process over the time of playing. The cost of a recorder, which merely passes the same datagrams on to
-scsynth, is measured beside it for comparison.
+Cost: three genuine Sonic Pis play 20 events a second each, through one relay. The cost of a process is its
+CPU time as a share of the time played. A recorder is measured too for comparison: it only passes the same
+datagrams on to scsynth.
 
-Delay: measured from outside, with kernel receive timestamps and a member of the bench's own (`Probe`). The
-probe speaks the sealed protocol over the loopback, with the product's own code. These delays are reported:
+Delay: measured from outside, with kernel receive timestamps. The bench joins the room as a member of its own
+(`Probe`), which speaks the sealed protocol over the loopback with the product's own code. These delays are
+reported:
 
-    echo         plain UDP there and back, to be subtracted: the network and this host
+    echo         plain UDP there and back: the network and this host
     relay        from the probe's event to its verdict at the probe, less echo
     bridge up    from a datagram at the bridge's tap to the judged event at the probe, less the time from the
                  probe's event to its verdict
     bridge down  from the probe's event to the bridge's scsynth, less the time from the probe's event to its
                  verdict; the bridge hands the event over as soon as it comes (see LEAD_MS)
 
-p50 and p99 are those of the longer way, each less the median of the shorter way. That is exact for medians,
-and an upper bound for p99.
+In a difference, the median of the shorter time is subtracted from p50 and p99 of the longer one. That is
+exact for medians, and an upper bound for p99.
 
-In hand: how long before its due an event of the jam arrives at scsynth. Nothing delays it any more there.
+In hand: the time from an event's arrival at scsynth to its due. Nothing can delay the event after its
+arrival.
 """
 
 import asyncio
@@ -56,15 +58,18 @@ from relay.wire.version import PROTOCOL_VERSION
 
 PROBES_PER_S = 40
 LEAD_MS = 40
-"""Lead (ms) of the relay that the delays are measured with. It is below the release advance of 49 ms, so a
-bridge hands every event over as soon as it comes, even if an event before it is missing."""
+"""Lead (ms) of the relay while delays are measured. It is below the release advance of 49 ms. So a bridge
+hands every event over as soon as it comes, even behind a gap."""
 
 
 # -- delay -----------------------------------------------------------------------------------------------
 
 
 class Probe:
-    """A member of the bench's own: sends events, and notes when the verdict on any member's event arrives."""
+    """A member of the room that sends events and records when the verdicts on all members' events arrive.
+
+    welcome: the relay's answer to its Hello. port: the relay's UDP port.
+    """
 
     def __init__(self, welcome: control.Welcome, port: int) -> None:
         self.slot = welcome.slot
@@ -73,12 +78,12 @@ class Probe:
         self.seq = 0
         self.sent_ns: dict[int, int] = {}
         self.judged_ns: dict[tuple[int, int], int] = {}
-        """(slot, node) -> kernel receive timestamp (Unix ns) of the judged event."""
+        """(slot, node) -> kernel receive timestamp (Unix ns) of the judged event with that node."""
         self.sock = open_socket()
         self.sock.connect(("127.0.0.1", port))
 
     def send(self, node: int) -> None:
-        """Send one event that is due at once."""
+        """Send one event with the timetag now, which starts a synth with the id `node`."""
         self.seq += 1
         now_ns = time.time_ns()
         now = from_unix_ns(now_ns)
@@ -87,7 +92,7 @@ class Probe:
         self.sock.send(self.sealer.seal(frames.encode(Stamped(self.seq, now, now, Kind.TIMED, payload))))
 
     def receive(self) -> None:
-        """Receive the datagrams that have come."""
+        """Read all waiting datagrams and record the verdicts in them."""
         while True:
             try:
                 payload, ancillary, _, _ = self.sock.recvmsg(2048, ANCILLARY_BYTES)
@@ -100,14 +105,16 @@ class Probe:
 
 
 def node_of(payload: bytes) -> int:
-    """Return the node of an /s_new, -1 of anything else."""
+    """Return the node id of an /s_new; -1 for any other message."""
     message = walk(payload)[0][1]
     return int(message.args[1]) if message.address == "/s_new" else -1
 
 
 def measure_delay(folder: Path, seconds: float) -> dict[str, Delay]:
-    """Measure for `seconds`. Return the delays of relay and bridge by name, and the raw delays from which
-    they are computed."""
+    """Start a relay and a bridge, and measure for `seconds`. Return the delays by name.
+
+    Both the differences and the raw delays are returned. folder: for files of the programs.
+    """
     with Stage() as stage:
         log = folder / "relay.log"
         stage.spawn(
@@ -193,7 +200,7 @@ def beep(node: int) -> bytes:
 
 
 class Echo:
-    """Two sockets on the loopback that send a datagram there and back."""
+    """A pair of sockets on the loopback, to send a datagram there and back."""
 
     def __enter__(self) -> "Echo":
         self.near, self.far = open_socket(), open_socket()
@@ -208,7 +215,8 @@ class Echo:
         self.far.close()
 
     def there_and_back_ns(self) -> int:
-        """Return the time (ns) that a datagram of ordinary size took to the other socket and back."""
+        """Send a datagram of ordinary size to the other socket and back; return the time (ns) that it
+        took."""
         began_ns = time.time_ns()
         self.near.send(bytes(150))
         self.far.send(self.far.recv(2048))
@@ -217,8 +225,8 @@ class Echo:
 
 
 def handed_over(path: Path, slot: int) -> Iterable[tuple[int, int]]:
-    """Yield (node in the sender's own numbers, instant of receipt in Unix ns) for each note of a slot that
-    the sink was handed."""
+    """Yield (node in the sender's own numbers, arrival in Unix ns) for each note of a slot in a sink's
+    recording."""
     for message in recording.read(path).to_scsynth:
         node = message.args[1] if message.address == "/s_new" else None
         if isinstance(node, int) and node >> 26 == slot:
@@ -229,7 +237,7 @@ def handed_over(path: Path, slot: int) -> Iterable[tuple[int, int]]:
 
 
 def show(report: dict[str, Any], console: Console) -> None:
-    """Print the figures for people."""
+    """Print a report of costs and delays as tables."""
     plain = report["cost"]["recorder"]["cpu_percent"]
     costs = [
         (kind, f"{one['cpu_percent']:.1f}", f"{one['rss_mb']:.0f}", f"{one['cpu_percent'] / plain:.1f}x")
@@ -248,7 +256,10 @@ def show(report: dict[str, Any], console: Console) -> None:
 
 
 def show_turns(longest: dict[tuple[int, int], dict[str, tuple[float, float]]], console: Console) -> None:
-    """Print the longest turns (calls of the relay's hub) for people."""
+    """Print the longest turns (calls of the relay's hub) as a table.
+
+    longest: (rooms, members) -> name of the call -> (99.9th percentile, longest), in ms of CPU time.
+    """
     calls = list(dict.fromkeys(call for found in longest.values() for call in found))
     rows = [
         (f"{rooms} x {members}", *("{:.2f} / {:.2f}".format(*found[call]) for call in calls))

@@ -1,8 +1,9 @@
-"""Cost: the CPU time and memory of a jam by kind of process; and distributions of delays.
+"""Cost: measures the CPU time and memory of a jam by kind of process, and computes with distributions of
+delays.
 
-Three genuine Sonic Pis play 20 events a second each, through one relay. The cost is the CPU time of each
-process over the time of playing. The cost of a recorder, which merely passes the same datagrams on to
-scsynth, is measured beside it for comparison.
+Three genuine Sonic Pis play 20 events a second each, through one relay. The cost of a process is its CPU time
+as a share of the time played. A recorder is measured too for comparison: it only passes the same datagrams on
+to scsynth.
 """
 
 import statistics
@@ -21,7 +22,7 @@ from rehearsal.rigs.stage import Stage
 
 NAMES = ("anna", "bob", "cleo")
 PER_S = 20
-"""Events a second of each player, as many as a busy Sonic Pi sends."""
+"""Events a second of each player: as many as a busy Sonic Pi sends."""
 CODE = f"""
 live_loop :steady do
   synth :beep, release: 0.02, amp: 0.1
@@ -41,7 +42,8 @@ class Delay:
 
 
 def delay_of(delays_ns: Iterable[int]) -> Delay:
-    """Return median and 99th percentile (nearest rank). Raises StageError if there are none."""
+    """Return the median and 99th percentile (nearest rank) of delays in ns. Raises StageError if there are
+    none."""
     ordered = sorted(delays_ns)
     if not ordered:
         raise StageError("nothing was measured: no probe came through")
@@ -49,14 +51,17 @@ def delay_of(delays_ns: Iterable[int]) -> Delay:
 
 
 def less(delay: Delay, base: Delay) -> Delay:
-    """Return `delay` less the median of `base`, the delay of a shorter way. The median is subtracted from p50
-    and p99 alike."""
+    """Subtract the median of `base` from both percentiles of `delay`. base: the delay of a part of the same
+    path."""
     return Delay(delay.p50_ms - base.p50_ms, delay.p99_ms - base.p50_ms, delay.samples)
 
 
 def measure_cost(folder: Path, seconds: float) -> dict[str, Any]:
-    """Let three Sonic Pis play at a steady rate for `seconds`. Return the CPU time and memory of each kind of
-    process, the rate of events, and how long (ms) before their dues the events arrive at scsynth."""
+    """Let three Sonic Pis play at a steady rate for `seconds`, and return what was measured.
+
+    That is the CPU time and memory of each kind of process, the rate of events, and how long (ms) before its
+    due an event reaches scsynth.
+    """
     with Stage() as stage:
         jam = Jam(stage, folder, NAMES)
         jam.start_relay()
@@ -102,7 +107,7 @@ def measure_cost(folder: Path, seconds: float) -> dict[str, Any]:
 
 
 def recorders(jam: Jam, name: str) -> list[psutil.Process]:
-    """Return the processes of a performer's recorder, but no child that is about to become scsynth."""
+    """Return the recorder processes of a performer. A child that becomes scsynth isn't among them."""
     return [
         process
         for process in jam.performers[name].processes()

@@ -1,8 +1,8 @@
-"""The relay by itself: the CPU time that many rooms cost it, and the delay from an event to its verdict.
+"""The relay by itself: the CPU time that many rooms take, and the delay from an event to its verdict.
 
-`rehearsal.cost.relayload` makes the traffic. Each case begins with a relay of its own, `jamrelay serve` as
-people run it. If another checkout is given, both are measured alternately, so that other load of the machine
-affects both.
+`rehearsal.cost.relayload` makes the traffic. Each case has a relay of its own, started as users start it
+(`jamrelay serve`). If another checkout is given, both are measured alternately, so that other load of the
+machine affects both.
 """
 
 import asyncio
@@ -30,16 +30,19 @@ CASES = (
     ("64 x 4 at 20/s", 64, 4, 20.0),
 )
 SPREAD_S = 0.25
-"""Bridges spread their reports over this part of each second (s), by slot."""
+"""Part of each second (s) over which bridges spread their reports, by slot."""
 HERE = Path(__file__).resolve().parents[3]
 SERVE = "from relay.cli import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The result of one case. CPU time, delays and deliveries are medians over the case's runs. sent, missing
-    and retimed are sums over its runs. p99_ms_worst: p99 of the worst run. tree: which checkout ("this" or
-    "other"), or the name of the broker."""
+    """The result of one case, measured once or several times.
+
+    tree: the checkout ("this" or "other") or the name of the broker. CPU time, delays and deliveries are
+    medians over the measurements. sent, missing and retimed are sums over them. p99_ms_worst: the greatest
+    p99 of any.
+    """
 
     case: str
     tree: str
@@ -51,14 +54,14 @@ class Row:
     missing: int
     retimed: int
     deliveries_per_cpu_s: int
-    """Deliveries, which are events times the members who got each, per second of CPU time of the relay or
-    broker."""
+    """Deliveries per second of CPU time of the relay or broker. An event counts as one delivery for each
+    member that got it."""
 
 
 def measure_relay(folder: Path, seconds: float, against: Path | None, pairs: int) -> list[dict[str, Any]]:
     """Measure all cases, `seconds` each. Return a row for each case and checkout.
 
-    against: another checkout to be measured, too; None: there is none. pairs: how often each case runs.
+    against: another checkout to measure too; None: only this one. pairs: how often each case is measured.
     """
     trees = {"this": HERE} | ({"other": against.resolve()} if against is not None else {})
     rows = []
@@ -77,8 +80,10 @@ def measure_relay(folder: Path, seconds: float, against: Path | None, pairs: int
 
 
 def measure_brokers(folder: Path, seconds: float, pairs: int) -> list[dict[str, Any]]:
-    """Measure the cases of one room, `seconds` each. Return a row for each case and each broker that is
-    installed."""
+    """Measure each installed broker in the cases with one room. Return a row for each case and broker.
+
+    seconds: length of a measurement. pairs: how often each case is measured.
+    """
     rows = []
     for case, rooms, members, events_per_s in CASES:
         for broker in installed() if rooms == 1 else []:
@@ -129,7 +134,7 @@ def _run(
 
 
 def show_relay(rows: list[dict[str, Any]], console: Console) -> None:
-    """Print the figures for people."""
+    """Print the rows as a table."""
     table = Table(title="the relay alone, by rooms x members at events/s each", box=None)
     table.add_column("case", no_wrap=True)
     table.add_column("relay", no_wrap=True)

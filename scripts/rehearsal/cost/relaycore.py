@@ -1,8 +1,7 @@
-"""The relay's core by itself, in virtual time and without sockets: the cost of an event, and the longest
-turns.
+"""The relay's core by itself, without sockets: measures the CPU time of an event, and the longest turns.
 
-A turn is one call of the hub. Members send events at random instants, and heartbeats. Once a second they send
-a report with the delays of the events that they received. All figures are CPU time.
+A turn is one call of the hub. Time is virtual. Members send events at random instants, heartbeats, and once a
+second a report with the delays of the events that they received.
 """
 
 import gc
@@ -38,17 +37,16 @@ BEAT_AFTER = ticks(0.015)
 REPORT_AFTER_S, REPORT_SPREAD_S = 0.5, 0.25
 NOTE = encode("/s_new", "sonic-pi-beep", 1001, 0, 4)
 WARM_S = 5.0
-"""Virtual time (s) of playing before the cost is measured. In a room of four at 20 events/s the first 300
-events all travel three times."""
+"""Virtual time (s) of playing before the cost is measured. At first the relay takes a network for lossy, so
+in a room of four at 20 events/s the first 300 events all travel three times."""
 BOOKS_S = 600.0
-"""Virtual time (s) of playing that fills a room's books, its records of past events. They go back no
-further."""
+"""Virtual time (s) of playing that fills a room's records of past events. Older events aren't kept."""
 FILLING_PER_S = 1.0
-"""Events per second of each member while the books are filled. They suffice for every pair of members to have
+"""Events per second of each member while the records are filled. With so many, every pair of members has
 events in any ten seconds."""
 PLAYED_S, PLAYED_PER_S = 20.0, 20.0
 TURNS_OF = ((1, 4), (1, 16), (1, 31), (16, 4), (64, 4))
-"""(number of rooms, members of each room) of each case in which the turns are measured."""
+"""(number of rooms, members of each) of each case in which turns are measured."""
 
 T = TypeVar("T")
 
@@ -66,15 +64,15 @@ class _Member:
 
 
 class Core:
-    """A hub whose rooms are full of members, and the CPU time of each of its turns."""
+    """A relay's hub with `rooms` rooms of `members` members each, and the CPU time of each of its turns."""
 
     def __init__(self, rooms: int, members: int) -> None:
         self._dice = random.Random(1)
         self.now = EPOCH
         self.events = 0
         self.spent_ns: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
-        """Name of the call -> CPU time (ns) of each of its turns. An array, because Python's garbage
-        collector doesn't look into arrays."""
+        """Name of the call -> CPU time (ns) of each of its turns. The garbage collector doesn't scan
+        arrays."""
         self._verdicts: list[tuple[str, Judged]] = []
         self._hub = RelayHub(
             facets=standard(LeadPolicy(), self._verdicts),
@@ -89,7 +87,7 @@ class Core:
         self._members = [self._join(f"room {number // members}") for number in range(rooms * members)]
 
     def play(self, seconds: float, events_per_s: float) -> None:
-        """Let all members play for so many seconds of virtual time. events_per_s: events per second of each
+        """Let all members play for `seconds` of virtual time. events_per_s: events per second of each
         member."""
         dice, end = self._dice, self.now + ticks(seconds)
         plan = [
@@ -111,7 +109,7 @@ class Core:
         self.now = end
 
     def come_and_go(self) -> None:
-        """Let a member leave, and let another one join in its place."""
+        """Let one member leave the room and a new one join it."""
         member = self._members.pop()
         self._say("leave", member, control.Leave())
         self._members.append(self._join(member.room))
@@ -147,10 +145,10 @@ class Core:
         return _Member(room, connection, (host, 1), welcome.slot, sealer, up_s, reported=welcome.number)
 
     def _act(self, member: _Member, what: str, events_per_s: float) -> list[tuple[int, str]]:
-        """Do one thing for a member now: send a "report", an "event", a "beat" or a "beat after".
+        """Send a "report", an "event", a "beat" or a "beat after" of a member, now.
 
-        A beat is a heartbeat; a "beat after" is the one that follows an event. Return what the member does
-        later because of it, as (when, in ticks of the virtual time; name of the thing). events_per_s: events
+        A beat is a heartbeat; a "beat after" is the heartbeat that follows an event. Return what the member
+        is to send later because of this, as (ticks of virtual time, one of these words). events_per_s: events
         per second of each member.
         """
         if what == "report":
@@ -213,7 +211,7 @@ class Core:
         return done
 
     def _late_s(self, member: _Member) -> float:
-        """Return a random time (s) that a datagram takes between the relay and a member."""
+        """Return a random delay (s) of a datagram between the relay and this member."""
         return member.up_s + self._dice.expovariate(1 / 0.004)
 
     def _next_report(self, member: _Member) -> int:
@@ -222,8 +220,10 @@ class Core:
 
 
 def cost_us(rooms: int, members: int, events_per_s: float, seconds: float) -> float:
-    """Return the CPU time (us) that an event costs. It includes the cost of heartbeats, reports and all other
-    turns."""
+    """Return the CPU time (us) per event. It includes the time for heartbeats, reports and all other turns.
+
+    seconds: virtual time that is measured.
+    """
     core = Core(rooms, members)
     core.play(WARM_S, events_per_s)
     core.events = 0
@@ -235,8 +235,7 @@ def cost_us(rooms: int, members: int, events_per_s: float, seconds: float) -> fl
 def turns_ms(rooms: int, members: int) -> dict[str, tuple[float, float]]:
     """Return name of the call -> (99.9th percentile, longest) of the CPU times of its turns, in ms.
 
-    The books hold ten minutes of music while the turns are measured. The times include that of Python's
-    garbage collector.
+    The relay's records hold ten minutes of music meanwhile. The garbage collector's time is included.
     """
     gc.collect()
     gc.freeze()  # as the relay does once it has started

@@ -1,10 +1,9 @@
-"""Sealed traffic of many rooms for one relay, as bridges would send it, and the delays of the verdicts.
+"""Sealed traffic of many rooms for one relay, as bridges would send it, and the delays of its verdicts.
 
-Every member says Hello over TLS and sends events of 196 bytes at random instants, stamped half a second
+Every member sends Hello over TLS, and then events of 196 bytes at random instants, stamped half a second
 ahead. It also sends heartbeats (every 250 ms, and 15 and 90 ms after an event), four clock requests a second
-and a report once a second. The first member of each room opens the datagrams that it receives; the others
-don't read theirs. No member asks for a lost datagram again. So events count as missing if the kernel dropped
-their datagram.
+and a report once a second. Only the first member of each room opens the datagrams that it receives. No member
+asks for a lost datagram again. So an event counts as missing if the kernel dropped its verdict.
 """
 
 import asyncio
@@ -32,13 +31,13 @@ BEATS_AFTER_S = (0.015, 0.090)
 REPORT_AFTER_S = 0.5
 PAYLOAD = encode("/s_new", "sonic-pi-beep", 1001, 0, 4, *(("note", 60.0) * 8))
 WARM_S = 5.0
-"""Time (s) of playing before anything is measured. In a room of four at 20 events/s the first 300 events all
-travel three times: see `relay.wire.loss`."""
+"""Time (s) of playing before the measurement. In a room of four at 20 events/s the first 300 events all
+travel three times (see `relay.wire.loss`)."""
 GRAIN_S = 0.001
-"""Shortest pause (s) between two bursts of sending. Events due within it are sent together, so that many
+"""Shortest pause (s) between two bursts of sending. Events due within a pause are sent together, so that many
 rooms don't keep the sender busy."""
 NTP_REQUEST = b"\x23" + bytes(39)
-"""Start of an NTP request (version 4, client); the instant of sending follows."""
+"""First bytes of an NTP request (version 4, client). The instant of sending follows them."""
 
 
 @dataclass(slots=True)
@@ -53,9 +52,12 @@ class _Member:
 
 @dataclass(slots=True)
 class Load:
-    """The result of a load. sent: events. missing: events whose verdict never came. retimed: events that the
-    relay re-timed. delays_ms: from the sending of an event until the kernel had its verdict, at one member of
-    each room."""
+    """The result of a load.
+
+    sent: events. missing: events whose verdict never came. retimed: events that the relay re-timed.
+    delays_ms: from the sending of an event until the kernel received its verdict, at one member of each room.
+    cpu_percent: of the relay or broker, as a share of one core.
+    """
 
     sent: int = 0
     missing: int = 0
@@ -65,10 +67,13 @@ class Load:
 
 
 class Traffic:
-    """Rooms of members at one relay."""
+    """The members of all rooms of one relay, and their traffic."""
 
     def __init__(self, port: int, *, rooms: int, members: int, events_per_s: float, spread_s: float) -> None:
-        """spread_s: part of each second (s) over which the reports of a room are spread, by slot."""
+        """Set the shape of the traffic. members, events_per_s: of each room, of each member.
+
+        spread_s: part of each second (s) over which the reports of a room are spread, by slot.
+        """
         self._port = port
         self._rooms, self._seats = rooms, members
         self._rate, self._spread_s = events_per_s, spread_s
@@ -81,7 +86,8 @@ class Traffic:
         self._counts = False
 
     async def run(self, folder: Path, seconds: float, pid: int) -> Load:
-        """Let all members join, then let them play. Return the measurements of the last `seconds`.
+        """Let all members join and play for WARM_S and `seconds`. Return what was measured in those
+        `seconds`.
 
         pid: process id of the relay. folder: where the relay's pinned key is kept.
         """
@@ -207,7 +213,7 @@ class Traffic:
 
 
 def cpu_ns(pid: int) -> int:
-    """Return the CPU time (ns) that a process has taken so far. Source: clock_getcpuclockid(3), Linux."""
+    """Return the CPU time (ns) that a process has used so far. Source: clock_getcpuclockid(3), Linux."""
     return time.clock_gettime_ns(~pid << 3 | 2)
 
 

@@ -1,8 +1,7 @@
-"""Message brokers to compare the relay with: the CPU time that redis and mosquitto take to pass the same
-events on.
+"""Message brokers to compare with the relay: the CPU time that redis and mosquitto need for the same events.
 
-All members of the one room subscribe to one channel and publish there. Brokers neither seal, judge, number,
-repair nor compare. They are optional: only those that are installed are measured.
+All members of the one room subscribe to one channel and publish there. A broker only passes events on. It
+doesn't seal, judge, number, repair or compare them. Only installed brokers are measured.
 """
 
 import asyncio
@@ -27,14 +26,18 @@ CONNECT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """How to start a broker, given its port and a folder of its own, and the bytes that its clients send."""
+    """A broker: how to start it, and the bytes that its clients send.
+
+    start: returns the arguments of its command, given its port and a folder. publish: returns the bytes that
+    publish a payload.
+    """
 
     program: str
     start: Callable[[str, Path], list[str]]
     subscribe: bytes
-    """The first bytes on the connection on which a member listens."""
+    """The first bytes that a member sends on the connection on which it receives."""
     greet: bytes
-    """The first bytes on the connection on which a member publishes."""
+    """The first bytes that a member sends on the connection on which it publishes."""
     publish: Callable[[bytes], bytes]
 
 
@@ -54,8 +57,10 @@ def _mqtt_text(text: bytes) -> bytes:
 
 
 def _mosquitto_settings(port: str, place: Path) -> Path:
-    """Write mosquitto's settings and return their file. They make it send small messages at once, as redis
-    and the relay do."""
+    """Write mosquitto's settings to a file in `place` and return its path.
+
+    With them mosquitto sends small messages at once, as redis and the relay do.
+    """
     path = place / "mosquitto.conf"
     path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n")
     return path
@@ -84,13 +89,15 @@ BROKERS = (
 
 
 def installed() -> list[Broker]:
-    """Return the brokers that this machine has."""
+    """Return the brokers that are installed on this machine."""
     return [broker for broker in BROKERS if shutil.which(broker.program)]
 
 
 def measure_broker(broker: Broker, place: Path, members: int, events_per_s: float, seconds: float) -> Load:
-    """Let `members` send `events_per_s` each to each other through a broker for `seconds`, and return the
-    result."""
+    """Let members send events to each other through a broker for `seconds`, and return the result.
+
+    events_per_s: events per second of each member. place: folder for the broker's files.
+    """
     port = find_ports(1).scsynth
     with Stage() as stage:
         command = [shutil.which(broker.program) or "", *broker.start(str(port), place)]
@@ -144,7 +151,8 @@ async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def _listen(reader: asyncio.StreamReader, load: Load | None, counts: list[bool]) -> None:
-    """Read all that comes. If there is a `load` and counts[0] is true, add the delays of the events to it."""
+    """Read all data. If there is a `load` and counts[0] is true, append the delays of the events to the
+    load."""
     rest = b""
     while data := await reader.read(1 << 16):
         if load is None:

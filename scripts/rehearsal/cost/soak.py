@@ -1,18 +1,17 @@
 """The soak: three genuine Sonic Pis play for half an hour, with other examples in each cycle of one minute.
 
 In each cycle all play, one is stopped and started again, then all are stopped and everything fades. Each
-cycle's recordings are compared on their own, so memory here stays small however long the soak runs. In the
-silence at the end of a cycle the soak takes the counts that must stay flat: memory and file handles of relay,
-bridges and shims; nodes in each scsynth; buses and buffers in use by the recordings.
+cycle's recordings are compared on their own, so memory here stays small in a long soak. In the silence at the
+end of a cycle, counts are taken that must stay flat: memory and file handles of relay, bridges and shims;
+nodes in each scsynth; buses and buffers in use.
 
-Sonic Pi 3.2.2 itself leaves runs behind, with plain scsynth too. At a stop one of its threads may end with
+Sonic Pi 3.2.2 itself leaves nodes behind, with plain scsynth too. At a stop one of its threads may end with
 PromiseAlreadyDeliveredError (runtime.rb). Then it never frees that run's group and mixer. Nodes that Sonic Pi
-never asked to be freed are counted apart (`kept`). The report shows beside them how many such errors Sonic
-Pi's log has. Growth beyond these nodes is our own fault, and the soak fails.
+never freed are counted apart (`kept`), and the report gives the number of these errors in Sonic Pi's log. Any
+other growth is our fault, and the soak fails.
 
-The soak also fails if an event is late. But the report says how many late events met a standstill of the
-whole machine (stillwatch.py). It also says how much time of a virtual machine's processors its host kept for
-others.
+The soak also fails if an event is late. The report says how many late events met a standstill of the whole
+machine (stillwatch.py). On a virtual machine it also gives the processor time that the host took away.
 """
 
 import json
@@ -46,31 +45,32 @@ from matplotlib.figure import Figure
 
 NAMES = ("anna", "bob", "cleo")
 LEAD_MS = 250.0
-"""Lead (ms) of the soak's room: that of a safe room (`jamrelay serve --profile safe`). It is fixed, because
-the half hour must not fail."""
+"""Lead (ms) of the soak's room, fixed to that of a safe room (`jamrelay serve --profile safe`), because the
+half hour must not fail."""
 CYCLE_S = 60.0
 QUIET_S = 14.0
-"""Silent part of each cycle (s). Sonic Pi's longest kill_delay is 8 s, its own fade 1.7 s."""
+"""Length (s) of the silence at the end of a cycle. Sonic Pi's longest kill_delay is 8 s, its own fade 1.7
+s."""
 RESTART_AT = 0.5
-"""Share of the playing part after which one member stops and starts again."""
+"""Share of a cycle's playing time after which one member stops and starts again."""
 STALL_REACH_S = 0.3
-"""An event that is due up to this long (s) after a standstill counts as affected by it. An untimed event is
-due 200 ms after its emission, and scsynth wants it a little before."""
+"""Time (s) after a standstill in which a due event still counts as affected. An untimed event is due 200 ms
+after its emission, and scsynth needs it a little earlier."""
 SONIC_PI_ERROR = "PromiseAlreadyDeliveredError"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 
 
 KEPT = {"synths": "kept_synths", "groups": "kept_groups", "buses_in_use": "kept_buses"}
-"""Name of a count -> name of the count of those among them that Sonic Pi itself keeps."""
+"""Name of a count -> name of the count of those that Sonic Pi itself never freed."""
 FLAT = ("memory_mb", "handles", "synths", "groups", "buses_in_use", "buffers_loaded")
-"""Names of the counts that must stay flat. Each is taken in the silence after a cycle, for every process (the
-first two) or for every performer's scsynth (the others)."""
+"""Names of the counts that must stay flat, taken in the silence after a cycle. The first two are per process,
+the others per performer's scsynth."""
 FAULTS = ("missing", "late", "out_of_order", "different")
 
 
 @dataclass(slots=True)
 class Cycle:
-    """One cycle. at_s: when it began, in s after the start of the soak. playing: performer -> example that it
+    """One cycle. at_s: its start, in s after the start of the soak. playing: performer -> example that it
     played."""
 
     at_s: float
@@ -80,32 +80,31 @@ class Cycle:
 
         late_in_stalls     late events due in a standstill of the machine, or within STALL_REACH_S after one
         stalls             standstills of the whole machine
-        stall_ms_max       the longest of them
-        steal_s            time that the host of a virtual machine kept its processors for others
+        stall_ms_max       length of the longest standstill
+        steal_s            processor time that the host of a virtual machine took away
         margin_ms_min      least margin of an event
         timetag_spread_us  greatest spread between the members' timetags of an event
         sonic_pi_errors    threads of Sonic Pi that have ended with PromiseAlreadyDeliveredError
 
-    The errors of Sonic Pi are counted since the start of the soak, the others in this cycle.
+    sonic_pi_errors counts from the start of the soak, all other figures from the start of the cycle.
     """
     counts: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Name of a count (of FLAT, or a value of KEPT) -> process or performer -> the count."""
+    """Name of a count (one of FLAT or a value of KEPT) -> process or performer -> the count."""
 
 
 class Tail:
-    """A recording read piece by piece, each line once. It keeps account of the buses taken and the buffers
-    loaded."""
+    """Reads a growing recording piece by piece, each line once, and tracks buses and buffers in use."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._at = 0
         self.live: dict[int, int] = {}
-        """Synth -> the internal bus that it reads from. Only FX and mixers read one. Each keeps one of Sonic
-        Pi's buses taken while it lives."""
+        """Node id of each living FX and mixer -> the internal bus that it reads. Sonic Pi can't use that bus
+        for another."""
         self.buffers: set[int] = set()
         self.kept: dict[int, str] = {}
-        """Node -> address of the message that made it, for groups, FX and mixers that Sonic Pi has not asked
-        to be freed."""
+        """Node id -> address of the message that created it, for groups, FX and mixers that Sonic Pi hasn't
+        freed."""
 
     def read(self) -> Recording:
         with self._path.open("rb") as file:
@@ -142,8 +141,7 @@ class Tail:
 
 
 def nodes_of(port: int) -> tuple[int, int]:
-    """Return (number of synths, number of groups) in the scsynth on `port`, as it counts them. Raises
-    StageError."""
+    """Ask the scsynth at UDP `port` for its (number of synths, number of groups). Raises StageError."""
     try:
         _, args = ask(port, message("/status"))
     except OSError as error:
@@ -152,7 +150,7 @@ def nodes_of(port: int) -> tuple[int, int]:
 
 
 def soak(minutes: float, progress: Progress) -> list[Cycle]:
-    """Let three Sonic Pis play for so many minutes, and return the cycles. Raises StageError."""
+    """Let three Sonic Pis play for `minutes`, and return the cycles. Raises StageError."""
     cycles: list[Cycle] = []
     shipped = list(examples().values())
     step = progress.add_task("booting three Sonic Pis", total=minutes * 60)
@@ -226,7 +224,8 @@ def soak(minutes: float, progress: Progress) -> list[Cycle]:
 
 
 def stalls_of(log: Path, from_ns: int) -> list[tuple[int, int]]:
-    """Return each standstill of the machine that ended at `from_ns` or later, as (from, to). All are Unix ns.
+    """Return (start, end), in Unix ns, of each standstill of the machine that ended at `from_ns` (Unix ns) or
+    later.
 
     log: the output of stillwatch.py.
     """
@@ -235,13 +234,16 @@ def stalls_of(log: Path, from_ns: int) -> list[tuple[int, int]]:
 
 
 def is_in(event: MatchedEvent, stalls: list[tuple[int, int]]) -> bool:
-    """Tell whether an event was due in one of these standstills (from, to in Unix ns), or within
-    STALL_REACH_S after it."""
+    """Tell whether an event was due in a standstill, or within STALL_REACH_S after it. stalls: (start, end),
+    Unix ns."""
     return any(at <= event.due_ns <= to + round(STALL_REACH_S * 1e9) for at, to in stalls)
 
 
 def counts_of(jam: Jam, tails: dict[str, Tail], ports: dict[str, int]) -> dict[str, dict[str, float]]:
-    """Return the counts at the end of a cycle: name of the count -> process or performer -> the count."""
+    """Take the counts at the end of a cycle. Return name of the count -> process or performer -> the count.
+
+    tails, ports: each performer's recording, and its scsynth's UDP port.
+    """
     assert jam.relay is not None
     processes = {"relay": psutil.Process(jam.relay.pid)}
     for name in NAMES:
@@ -265,7 +267,7 @@ def counts_of(jam: Jam, tails: dict[str, Tail], ports: dict[str, int]) -> dict[s
 
 
 def draw(cycles: list[Cycle], path: Path) -> None:
-    """Draw the curves: memory, handles, nodes, buses and buffers over time."""
+    """Draw memory, file handles, nodes, buses and buffers over time to the picture `path`."""
     at = [cycle.at_s / 60 for cycle in cycles]
     figure = Figure(figsize=(11, 8), dpi=120, facecolor="white", layout="constrained")
     titles = (
