@@ -1,1 +1,1 @@
-"""Runs: one point of the laboratory, tried in virtual time or for real."""
+"""Runs: tries one point of the laboratory's matrix, in virtual time or with real processes."""

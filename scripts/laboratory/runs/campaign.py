@@ -1,7 +1,7 @@
-"""Campaign: many runs, each in a process of its own, some of them at the same time.
+"""Campaign: executes many runs, each in a process of its own, some of them at the same time.
 
 A run that crashes, hangs or is killed harms no other run. It is reported with the end of its log. Each result
-is handed on as soon as it comes, so a campaign that is killed loses only the runs under way.
+is passed to the caller at once, so a campaign that is killed loses only the unfinished runs.
 """
 
 import contextlib
@@ -23,21 +23,22 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 Work = Callable[[Path], object]
-"""One run: a function that is given a folder of its own and returns a result. It can be pickled."""
+"""The function that does a run. It gets a folder of its own and returns a result. It can be pickled."""
 
 PATIENCE = 6.0
-"""A run is ended after PATIENCE times its expected duration, plus PATIENCE_S for the sake of short runs."""
+"""Factor of a run's time limit. The limit is PATIENCE times its expected duration, plus PATIENCE_S for short
+runs."""
 PATIENCE_S = 120.0
 GOODBYE_S = 15.0
-"""An interrupted run has this long to end its own processes."""
+"""Time (s) for an interrupted run to end its own processes."""
 LOG_LINES = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run to be done.
+    """One run to execute.
 
-    cost_s: its expected duration (s). The estimate of the time left and the run's time limit follow from it.
+    cost_s: expected duration (s), from which its time limit and the estimate of the time left are computed.
     """
 
     name: str
@@ -47,9 +48,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run that gave no result.
+    """A run that ended without a result.
 
-    reason: why, in one line. folder: keeps the files of the run, with its log as run.log.
+    reason: the cause, in one line. folder: the run's files, with its log as run.log.
     """
 
     job: Job
@@ -58,7 +59,7 @@ class Failure:
 
     @property
     def log(self) -> str:
-        """The end of the run's log."""
+        """The last LOG_LINES lines of the run's log."""
         path = self.folder / "run.log"
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         return "\n".join(lines[-LOG_LINES:])
@@ -83,11 +84,11 @@ def run_all(
 ) -> list[Failure]:
     """Run jobs in their order, at most `at_once` at a time; return the failures.
 
-    done: is called with each result as soon as it is there. failed: is called with each failure. Both are
-    called in this process, one call after the other. within: the folder in which runs get their folders;
-    None: the system's temporary one. Folders of failed runs are kept.
+    done: called with each result as soon as it arrives. failed: called with each failure. Both are called in
+    this process, one call after the other. within: the folder in which runs get their folders; None: the
+    system's temporary one. Folders of failed runs are kept.
 
-    At KeyboardInterrupt the runs under way are interrupted too. Those that don't end in time are killed. Then
+    At KeyboardInterrupt the unfinished runs are interrupted too, and killed if they don't end in time. Then
     the exception is raised again.
     """
     waiting, running, failures = list(jobs)[::-1], list[Running](), list[Failure]()
@@ -115,7 +116,8 @@ def run_all(
 
 
 def folderless(work: Callable[[], object], folder: Path) -> object:
-    """Call a function that needs no folder. With `work` bound, this is the Work of a run in virtual time."""
+    """Call `work`, a function that needs no folder. With `work` bound, this is the Work of a run in virtual
+    time."""
     return work()
 
 
@@ -135,7 +137,7 @@ def start(job: Job, within: Path | None) -> Running:
 def work(wanted: Work, folder: Path, results: Connection) -> None:
     """Do one run. This is the main function of the run's own process.
 
-    results: gets (result, None), or (None, error in words).
+    results: (result, None) is sent to it, or (None, the error in words).
     """
     os.setsid()  # Ctrl-C of a terminal goes to `run_all` alone, which asks every run once
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
@@ -155,7 +157,7 @@ def work(wanted: Work, folder: Path, results: Connection) -> None:
 
 
 def follow_parent() -> None:
-    """Wait until the parent process is gone, even if it was killed; then interrupt this run."""
+    """Wait until the parent process has ended, even by being killed. Then interrupt this run."""
     parent = parent_process()
     assert parent is not None
     parent.join()
@@ -163,9 +165,10 @@ def follow_parent() -> None:
 
 
 def finish(run: Running) -> tuple[object, str | None]:
-    """Return the outcome of a run that has sent a result, has died or has taken too long.
+    """Return the outcome of a run that has sent a result, has died or has taken too long, and end its
+    process.
 
-    The outcome is (result, None), or (None, reason) for a failure. The run's process is ended.
+    The outcome is (result, None), or (None, reason) for a failure.
     """
     try:
         if not run.results.poll():
@@ -183,7 +186,8 @@ def finish(run: Running) -> tuple[object, str | None]:
 
 
 def end(processes: Iterable[BaseProcess]) -> None:
-    """End processes with SIGINT, then SIGTERM, then SIGKILL. Each signal gets GOODBYE_S to work."""
+    """End processes with SIGINT, then SIGTERM, then SIGKILL, with a wait of up to GOODBYE_S after each
+    signal."""
     remaining = list(processes)
     for process in remaining:
         process.join(GOODBYE_S if process.exitcode is not None else 1.0)

@@ -1,9 +1,10 @@
-"""Clock run: real bridges with bad local clocks, over a network with lopsided jitter or beside the relay.
+"""Clock run: real bridges with skewed local clocks, over a network with unequal jitter up and down, or beside
+the relay.
 
-A shell. The machine's own clock, which all processes share, counts as true time. A bridge stamps each message
-for scsynth by its session clock. So the error of the session clock is the relay's due less that timetag. Two
-more figures come from the relay's statistics, where people see them too: the bound that each bridge states
-for its error, and the rate error of its local clock as the bridge estimates it.
+A shell. The machine's own clock, which all processes share, counts as true time. A bridge computes each
+message's timetag from its session clock. So the session clock's error is the relay's due minus that timetag.
+Two more figures come from the relay's statistics: the bound that each bridge states for its error, and its
+estimate of its local clock's rate error.
 """
 
 import json
@@ -28,7 +29,10 @@ DAY_S = 86_400.0
 
 
 class Asker:
-    """Asks the relay for its statistics every ASK_S seconds, without waiting for the answers."""
+    """Asks the relay for its statistics every ASK_S seconds, without waiting for the answers.
+
+    home: folder for the files of the asking program.
+    """
 
     def __init__(self, home: Path) -> None:
         self.stated: list[Stated] = []
@@ -37,8 +41,7 @@ class Asker:
         self._asking: subprocess.Popen[bytes] | None = None
 
     def look(self, relay: Relay) -> None:
-        """Take in the relay's answer if it has come. Ask again if ASK_S has passed since the last
-        question."""
+        """Read the relay's answer if it has arrived. Ask again if the last question is ASK_S ago."""
         if self._asking is not None:
             if self._asking.poll() is None:
                 return
@@ -65,8 +68,8 @@ class Asker:
 def run(setting: ClockSetting, folder: Path, *, seed: int = 1) -> Found:
     """Let real bridges play and return the errors of their clocks from `setting.settled_s` on.
 
-    folder: gets all logs and recordings. Call it from a thread that lives as long as the run, for the same
-    reason as laboratory.runs.realrun.run. Raises RunFailed, and all that `realrun.perform` raises.
+    folder: gets all logs and recordings. Call it from a thread that lives as long as the run: the programs
+    die with the thread that started them. Raises RunFailed, and all that `realrun.perform` raises.
     """
     point = Point(
         name="clock", series="clock", x=0.0, where="netlab", network=setting.network,
@@ -93,7 +96,7 @@ def run(setting: ClockSetting, folder: Path, *, seed: int = 1) -> Found:
 
 
 def check_network(star: Star, folder: Path) -> None:
-    """Raise RunFailed if the emulated network differed from the network that was asked for."""
+    """Raise RunFailed if the emulator delivered too late, or if the kernel lost datagrams in front of it."""
     error_ms = health.emulation_error_ms(read_log(folder / "decisions.log"))
     if error_ms is not None and error_ms > health.EMULATION_MS_MAX:
         raise RunFailed(f"1 % of the datagrams were {error_ms:.1f} ms later than the model says")
@@ -102,9 +105,10 @@ def check_network(star: Star, folder: Path) -> None:
 
 
 def check_skews(stated: Sequence[Stated], skews_ppm: Mapping[str, float]) -> None:
-    """Raise RunFailed unless each bridge reports the rate error that its local clock was given.
+    """Raise RunFailed if a bridge's estimate of its local clock's rate error isn't the error given to that
+    clock.
 
-    skews_ppm: by member, how much faster than true time its local clock was made to run.
+    skews_ppm: member -> rate (ppm) by which its local clock was made to run faster than true time.
     """
     for name, skew_ppm in skews_ppm.items():
         rates = [one.rate_ppm for one in stated if one.member == name]
@@ -114,7 +118,10 @@ def check_skews(stated: Sequence[Stated], skews_ppm: Mapping[str, float]) -> Non
 
 
 def lock_s(player: Player) -> float:
-    """Return the time (s) from a member's admission to the room until its clock was set. Raises RunFailed."""
+    """Return the time (s) from a member's admission to the room until its clock was set, read from its log.
+
+    Raises RunFailed if the log lacks either.
+    """
     joined, locked = (told_at_s(player, words) for words in (" in room ", CLOCK_SET))
     return (locked - joined) % DAY_S
 

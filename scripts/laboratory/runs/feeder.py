@@ -1,14 +1,14 @@
-"""Feeder: a stand-in for Sonic Pi that starts `scsynth` from PATH and plays the generator's schedule.
+"""Feeder: a stand-in for Sonic Pi that starts `scsynth` from PATH and sends the generator's notes.
 
     python -m laboratory.runs.feeder OPTIONS        (see --help)
 
-It boots as Sonic Pi does: the same flags, then /status, /notify, synthdefs, groups and mixer, and it waits
-for every answer. It prints a line when it has booted. Then standard input must say "start UNIX_NS", once; all
-feeders of a run get the same instant. The end of standard input ends the feeder.
+It boots as Sonic Pi does: the same flags, then /status, /notify, synthdefs, groups and mixer, each with a
+wait for the answer. It prints a line when it has booted. Then it reads "start UNIX_NS" from standard input,
+once; all feeders of a run get the same instant. At the end of standard input it ends.
 
-A note leaves at its instant of the schedule. Its timetag is counted from that instant, not from the moment at
-which this process came to send it. The log gets a line for each note, in the recorder's format; t_ns is
-CLOCK_REALTIME just before the note was sent.
+Each note is sent at its scheduled instant. Its timetag counts from that instant, even if this process sends
+it late. The log gets a line for each note, in the recorder's format; t_ns is CLOCK_REALTIME just before
+sending.
 """
 
 import argparse
@@ -32,7 +32,10 @@ PLAYING = "feeder: playing"
 
 
 class Feeder(Replayer):
-    """A replayer that plays the generator's schedule and keeps a log of it."""
+    """A replayer that sends the generator's notes in place of recorded traffic, and logs them.
+
+    port: scsynth's UDP port. notes: the schedule. log: the file to write.
+    """
 
     def __init__(self, port: int, notes: Sequence[Emission], log: Path) -> None:
         super().__init__(Path("/"), port)
@@ -41,10 +44,10 @@ class Feeder(Replayer):
         self.playing = False
 
     def run(self) -> None:
-        """Play as a replayer does, with real-time priority where the system allows it.
+        """Send the notes as a replayer does, with real-time priority if the system allows it.
 
-        A note's timetag counts from the instant that was meant for it, as Sonic Pi's do. So a note that is
-        sent late has less time left.
+        A note's timetag counts from its scheduled instant, as Sonic Pi's do. So a note that is sent late has
+        less time left until its timetag.
         """
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))

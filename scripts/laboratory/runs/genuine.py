@@ -1,15 +1,16 @@
 """Genuine run: one point of the laboratory with genuine Sonic Pis, jackd and scsynth in a star of namespaces.
 
-A shell. Each member is a Sonic Pi that plays one of its own examples through `jambridge join`. One recorder
-in front of the bridge sees everything that Sonic Pi sends; another one behind it sees everything that scsynth
-is handed. The notes are judged as in a real run (`realrun.judge`): by the same oracle, and without the
-moments in which this machine stood still.
+A shell. Each member is a Sonic Pi that plays one of its own examples through `jambridge join`. A recorder in
+front of the bridge records everything that Sonic Pi sends. A recorder behind it records everything that
+scsynth is handed. The notes are judged as in a real run (`realrun.judge`): with the same oracle, and without
+notes disturbed by a standstill of this machine.
 
-The row has two further findings. First, the recordings made behind the bridges are compared with each other,
-over all messages of the room (`rehearsal.proof.compare`). Second, the lines in which the scsynths complain of
-late bundles are counted.
+The row has two further findings. One is the comparison of the recordings made behind the bridges, over all
+messages of the room (`rehearsal.proof.compare`). The other is the number of lines in which scsynths report
+late bundles.
 
-The seed fixes the network, and which piece each member plays. Sonic Pi's own dice are the same in each run.
+The seed fixes the network, and the piece that each member plays. Sonic Pi's own random numbers are the same
+in each run.
 """
 
 import time
@@ -56,7 +57,8 @@ class Musician:
     _performer: Performer | None = None
 
     def start(self, relay: str, options: Sequence[str | float] = ()) -> None:
-        """Start Sonic Pi with its bridge, in a fresh folder each time; don't wait until it is ready."""
+        """Start Sonic Pi with its bridge, in a new folder each time. Don't wait until it is ready. relay: its
+        address."""
         self.starts += 1
         home = self._folder / str(self.starts)
         home.mkdir(parents=True)
@@ -81,7 +83,7 @@ class Musician:
 
     @property
     def is_ready(self) -> bool:
-        """Whether Sonic Pi has booted and the bridge shares the room's clock."""
+        """True if Sonic Pi has booted and the bridge's clock is set to the room's."""
         return self.performer.poll() and CLOCK_SET in self.performer.log_text()
 
     @property
@@ -90,19 +92,19 @@ class Musician:
 
     @property
     def slot(self) -> int:
-        """The member's slot in the room, read from its bridge's log. Raises RunFailed if there is none."""
+        """The member's slot in the room, read from its bridge's log. Raises RunFailed if the log has none."""
         found = SLOT.findall(self.performer.log_text())
         if not found:
             raise RunFailed(f"{self.name} has no slot")
         return int(found[-1])
 
     def leave(self) -> None:
-        """End Sonic Pi, and give the recorders time to write everything down."""
+        """End Sonic Pi. The recorders get time to write all messages."""
         self.performer.end()
 
     @property
     def sent(self) -> Recording:
-        """Everything that Sonic Pi sent, at the instants at which the recorder passed it on to the bridge."""
+        """All messages that Sonic Pi sent. t_ns: when the recorder passed a message on to the bridge."""
         read = recording.read(front_path(self.performer))
         passed = (
             replace(each, t_ns=each.passed_ns[0]) if each.passed_ns is not None else each
@@ -112,7 +114,7 @@ class Musician:
 
     @property
     def handed(self) -> Recording:
-        """Everything that the member's scsynth was handed."""
+        """All messages that the member's scsynth was handed."""
         return recording.read(self.performer.recording_path)
 
 
@@ -133,7 +135,7 @@ def piece_of(index: int, seed: int) -> str:
 def run(point: Point, seed: int, folder: Path) -> GenuineRow:
     """Run a point once with genuine Sonic Pis and return its row.
 
-    Call it as realrun.run, and only where missing() is None.
+    Use it as realrun.run. It needs a machine on which missing() returns None.
     """
     if point.where != "genuine":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a genuine run is for 'genuine'")

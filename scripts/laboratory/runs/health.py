@@ -1,5 +1,4 @@
-"""Health of a real run: whether the network or this machine made events late, and the CPU time that the run
-took.
+"""Health of a real run: finds out whether this machine itself made events late, and sums up CPU time.
 
 A shell in part: `Watch` sleeps, `cpu_by_kind` reads the processes' times.
 """
@@ -21,9 +20,9 @@ from laboratory.star.star import Star
 
 LAG_MS_MAX = 20.0
 EMULATION_MS_MAX = 3.0
-"""Greatest p99 (ms) of the emulator's error in a healthy run; LAG_MS_MAX is the same for the feeders' lag.
+"""Greatest p99 (ms) of the emulator's error in a healthy run. LAG_MS_MAX is the limit for the feeders' lag.
 
-Above either of them, this machine made events late, not the network.
+Above either limit, this machine and not the network made events late.
 """
 TOO_MUCH = "this machine has too much to do; run fewer at once"
 
@@ -38,20 +37,22 @@ KINDS = (
     "sink.py",
     "laboratory.runs.feeder",
 )
-"""Kinds of processes: a process is of the first kind whose text its command line contains."""
+"""Kinds of processes, as texts. A process is of the first kind whose text is in its command line."""
 
 
 class Watch:
-    """Notices when this machine stands still: it naps with the bridges' priority, and a nap ends too late."""
+    """Records when this machine stands still: it sleeps with the bridges' priority, and a sleep lasts too
+    long."""
 
     def __init__(self) -> None:
         self.stalls: list[tuple[int, int]] = []
-        """Standstills of the machine: (from, to) in ns of CLOCK_REALTIME."""
+        """Standstills of the machine: (start, end) in ns of CLOCK_REALTIME."""
 
     def sleep_until(self, at_ns: int, look: Callable[[], None]) -> None:
-        """Sleep until an instant (ns of CLOCK_REALTIME) and note the standstills meanwhile.
+        """Sleep until an instant (ns of CLOCK_REALTIME) and record the standstills meanwhile.
 
-        look: is called after every TICKS_A_LOOK naps. An exception that it raises ends the sleep.
+        look: called after every TICKS_A_LOOK short sleeps. If it raises an exception, the sleep ends with
+        that.
         """
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
@@ -68,7 +69,7 @@ class Watch:
 
 
 def check(state: dict[str, Any]) -> None:
-    """Raise RunFailed if the machine, not the network, spoiled the run. state: the figures of run.json."""
+    """Raise RunFailed if this machine made events late or lost datagrams. state: the figures of run.json."""
     lag_ms, error_ms = state["feeder_lag_ms_p99"], state["emulation_error_ms_p99"]
     if lag_ms is not None and lag_ms > LAG_MS_MAX:
         raise RunFailed(
@@ -89,22 +90,23 @@ def check(state: dict[str, Any]) -> None:
 
 
 def emulation_error_ms(log: Log) -> float | None:
-    """Return the p99 (ms) of how much later than decided the emulator wrote a datagram; None if it wrote
-    none."""
+    """Return the p99 (ms) of the emulator's delay in writing datagrams; None if it wrote none.
+
+    The delay counts from the arrival that the model decided.
+    """
     errors_s = (log.rows["written_s"] - log.rows["arrival_s"])[~np.isnan(log.rows["written_s"])]
     return float(np.quantile(errors_s, 0.99) * 1e3) if len(errors_s) else None
 
 
 def bytes_up(log: Log, from_ns: int, to_ns: int) -> int:
-    """Return the IP bytes that all members sent between two instants (ns of the emulation)."""
+    """Return the IP bytes that all members sent in [from_ns, to_ns), in ns of the emulation."""
     at_s = log.rows["at_s"]
     chosen = (log.rows["way"] == UP) & (at_s >= from_ns / 1e9) & (at_s < to_ns / 1e9)
     return int(log.rows["size"][chosen].sum())
 
 
 def cpu_by_kind(star: Star) -> dict[str, float]:
-    """Return the CPU time (s) that the processes of each kind have used so far; "other": of no kind in
-    KINDS."""
+    """Return kind of process -> CPU time (s) used so far. Processes of no kind in KINDS count as "other"."""
     taken: Counter[str] = Counter()
     for pid in star.processes():
         try:

@@ -1,8 +1,8 @@
-"""Measurement of a real run: the fate of every event, from feeders, recorders and the relay's log.
+"""Measurement of a real run: finds the fate of every event, from feeders, recorders and the relay's log.
 
-Pure. Only a member's recorder is believed about that member, never its bridge's reports. The relay's log
-gives the room's order and its verdicts. All hosts of a run share one clock, so instants (ns of
-CLOCK_REALTIME) and timetags of different members can be compared directly.
+Pure. What a member got is read from its recorder, never from its bridge's reports. The room's order and
+verdicts are read from the relay's log. All hosts of a run share one clock, so instants (ns of CLOCK_REALTIME)
+and timetags of different members can be compared directly.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,26 +18,26 @@ from laboratory.runs.tallying import Handed, Key, Notes, TalliedNote, event_of, 
 from relay.wire.quantile import quantile
 
 SAME_NS = 2_000_000
-"""Greatest difference (ns) between two readings of one instant.
+"""Greatest difference (ns) between two readings that count as one instant.
 
-A feeder reads the clock before it sends a note; the kernel stamps the same note when it reaches the bridge.
+A feeder reads the clock before it sends a note. The kernel stamps the same note when it reaches the bridge.
 """
 AFTER_STALL_NS = 250_000_000
-"""How long (ns) after a standstill events still count as disturbed.
+"""Time (ns) after a standstill in which events still count as disturbed.
 
-After a standstill much is done at once, and events that are repeated need another round trip.
+After a standstill many things are done at once, and repeated events need another round trip.
 """
 RETIMED, MOVED, MISSED = "RETIMED", "MOVED", "MISSED"
 _NODE_MASK = (1 << SLOT_BITS) - 1
 
 
 class MeasureError(ValueError):
-    """Raised when the recordings prove nothing. The text has the reason."""
+    """The recordings prove nothing. The text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member's recordings: the notes that its feeder sent, and the messages that its scsynth was
+    """One member's recordings. sent: the notes of its feeder. handed: the messages that its scsynth was
     handed."""
 
     name: str
@@ -52,7 +52,7 @@ def observe(
     """Return the fate of the notes emitted in [from_ns, to_ns), in the order of emission.
 
     judged: all events of the relay's log. lead_ms: the room's fixed lead, 0 if it tuned itself. Raises
-    MeasureError if a recorder lost something, if the log contradicts the feeders, or if nothing was sent.
+    MeasureError if a recorder lost a datagram, if the log contradicts the feeders, or if no note was sent.
     """
     dropped = {member.name: member.handed.dropped for member in members if member.handed.dropped}
     if dropped:
@@ -78,10 +78,11 @@ def judged_event(
     member: Member, node: int, sent: RecordedMessage, verdicts: Mapping[Key, LoggedEvent],
     handed: Mapping[str, Notes], misplaced: Mapping[str, set[Key]], lead_ns: int,
 ) -> TalliedNote:  # fmt: skip
-    """Return the fate of the note with the node id `node` that a member sent.
+    """Return the fate of the note `sent` with the node id `node`, which `member` sent.
 
-    handed, misplaced (see tallying.out_of_order): by member. Raises MeasureError if the relay's log has
-    another note under the same slot and node id.
+    verdicts: (slot, node id) -> event of the relay's log. handed, misplaced: by member (see
+    tallying.out_of_order). lead_ns: the room's lead. Raises MeasureError if the relay's log has another note
+    under the same slot and node id.
     """
     judged = verdicts.get((member.slot, node))
     if judged is not None and judged.payload != sent.raw:
@@ -97,10 +98,11 @@ def judged_event(
 
 
 def is_unconfirmed(event: TalliedNote, judged: LoggedEvent | None) -> bool:
-    """Tell whether an origin played its event as stamped although the room has it later, or not at all.
+    """Tell whether a note's origin played it as stamped, though the room has it at a later instant or not at
+    all.
 
-    An event that was played before its verdict came isn't counted if the verdict says the same. The
-    recordings can't tell it from any other event, and it harms nobody.
+    If it was played before a verdict that agrees with the stamp, it isn't counted. Recordings can't show that
+    case, and it harms nobody.
     """
     own = event.held.get(event.origin)
     if own is None or own.timetag_ns is None or abs(own.timetag_ns - event.base_ns) >= SAME_NS:
@@ -113,25 +115,25 @@ def is_unconfirmed(event: TalliedNote, judged: LoggedEvent | None) -> bool:
 
 
 def undisturbed(events: Iterable[TalliedNote], stalls: Sequence[tuple[int, int]]) -> list[TalliedNote]:
-    """Return the events that weren't under way while the machine stood still, or just after.
+    """Return the events that weren't under way in a standstill of the machine or just after one.
 
-    stalls: (from, to) in ns of CLOCK_REALTIME. An event is under way from its emission to its base due. Its
-    fate has no influence on whether it is left out.
+    stalls: (start, end) in ns of CLOCK_REALTIME. An event is under way from its emission to its base due. So
+    whether an event is left out doesn't depend on its fate.
     """
     return [event for event in events if not is_disturbed(event, stalls)]
 
 
 def is_disturbed(event: TalliedNote, stalls: Iterable[tuple[int, int]]) -> bool:
-    """Tell whether an event was under way while the machine stood still, or within AFTER_STALL_NS
-    afterwards."""
+    """Tell whether an event was under way in a standstill of the machine or within AFTER_STALL_NS after
+    one."""
     return any(lives_in(event, from_ns, to_ns + AFTER_STALL_NS) for from_ns, to_ns in stalls)
 
 
 def cut_off(events: Iterable[TalliedNote], member: str, from_ns: int, to_ns: int) -> list[TalliedNote]:
-    """Return the events, freed of the effects of a member's outage.
+    """Return the events without the effects of a member's outage in [from_ns, to_ns) (CLOCK_REALTIME).
 
-    The outage lasted from `from_ns` to `to_ns` (CLOCK_REALTIME). Of the events under way in it, those of the
-    member are left out. Those of others stay, but without this member among their listeners.
+    Of the events under way in the outage, those of the member are left out. In those of others, the member is
+    removed from the results.
     """
     seen = []
     for event in events:
@@ -148,7 +150,7 @@ def lives_in(event: TalliedNote, from_ns: int, to_ns: int) -> bool:
 
 
 def without(event: TalliedNote, member: str) -> TalliedNote:
-    """Return an event as if the member weren't among its listeners."""
+    """Return an event with a member removed from its results, as if the member weren't in the room."""
 
     def others(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if name != member)
@@ -164,7 +166,7 @@ def without(event: TalliedNote, member: str) -> TalliedNote:
 def notes_of(recording: Recording) -> Notes:
     """Return the members' notes among the messages that a scsynth was handed.
 
-    Nodes of slot 0 are left out: they are no member's.
+    Nodes of slot 0 are left out: they are the host's own.
     """
     notes: dict[Key, list[tuple[int, Handed]]] = {}
     for message in recording.to_scsynth:
@@ -176,13 +178,13 @@ def notes_of(recording: Recording) -> Notes:
 
 
 def figures(events: Sequence[TalliedNote]) -> dict[str, Any]:
-    """Return, by name, the fields of a Row (laboratory.runs.rows) that follow from the events alone."""
+    """Return name -> value for the fields of a Row (laboratory.runs.rows) that events alone decide."""
     errors_us = sorted(abs(by_ns) / 1e3 for event in events for _, _, by_ns in clock_errors(event))
     return {**tallying.figures(events), "clock_error_us_p99": quantile(errors_us, 0.99)}
 
 
 def clock_errors(event: TalliedNote) -> list[tuple[str, Handed, int]]:
-    """Return the clock error of each listener of an event, as (member, message handed, error in ns).
+    """Return the clock errors of all members who got an event, as (member, message handed, error in ns).
 
     The error is > 0 if the member's session clock is ahead of the relay's. The origin is left out, because it
     may have played the event as stamped.
@@ -198,8 +200,8 @@ def clock_errors(event: TalliedNote) -> list[tuple[str, Handed, int]]:
 
 
 def plain_bytes(members: Iterable[Member], from_ns: int, to_ns: int) -> int:
-    """Return the IP bytes of the notes sent in [from_ns, to_ns) if each went once, in a datagram of its
-    own."""
+    """Return the IP bytes of the notes sent in [from_ns, to_ns), as if each had gone once in a datagram of
+    its own."""
     return tallying.plain_bytes(
         message.raw
         for member in members
@@ -211,8 +213,8 @@ def plain_bytes(members: Iterable[Member], from_ns: int, to_ns: int) -> int:
 def lag_ms(events: Iterable[TalliedNote], ahead_ms: float, share: float) -> float | None:
     """Return a quantile of the feeders' lag (ms); None without events.
 
-    The lag is how much later than scheduled a note was sent. It is this machine's fault. share: which
-    quantile, 0 to 1.
+    The lag is the time from a note's scheduled emission to the actual one, caused by this machine. ahead_ms:
+    scheduled time from emission to timetag. share: the quantile, 0 to 1.
     """
     lags = (ahead_ms - (event.stamped_ns - event.at_ns) / 1e6 for event in events)
     return quantile(sorted(lags), share)
@@ -227,7 +229,7 @@ def node_at(message: RecordedMessage) -> int | None:
 
 
 def key_of(event: LoggedEvent) -> Key | None:
-    """Return the slot and node id that name a judged note in the room; None for any other event."""
+    """Return (slot, node id) of a judged note; None for any other event."""
     if not event.payload.startswith(b"/s_new\0"):
         return None
     _, args = parse_message(event.payload)

@@ -1,6 +1,6 @@
-"""Programs of a real run: the relay, and members made of a bridge, a feeder before it and a sink behind it.
+"""Programs of a real run: the relay, and members made of a feeder, a bridge and a sink.
 
-A shell. Each has a folder of its own for all its files, and an environment that shares nothing with other
+A shell. Each program has a folder of its own for all its files. Its environment shares nothing with other
 runs or with the user's own settings.
 """
 
@@ -24,7 +24,8 @@ from relay.wire.sequence import Scheme
 
 BIN = Path(sys.executable).parent
 SKEW = Path(__file__).resolve().parent / "skew"
-"""Folder of the sitecustomize.py that skews a bridge's clock. Python imports it from PYTHONPATH by itself."""
+"""Folder of the sitecustomize.py that skews a bridge's clock. Python imports that file if the folder is in
+PYTHONPATH."""
 SKEW_ENV = "LAB_SKEW_PPM"
 HERE = Path(__file__).resolve().parents[1]
 PYTHONPATH = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
@@ -37,17 +38,21 @@ LEAD_CHANGED = re.compile(r"lead changed room=\S+ lead_ms=(\d+) was_ms=\d+ shift
 CLOCK_SET = "clock set to the room's"
 SLOT = re.compile(r"bridge up slot=(\d+)")
 SCSYNTH_PORT = 4556
-"""Port of every member's scsynth. It can be the same for all, because each has a loopback of its own."""
+"""Port of every member's scsynth. All members can use the same port, because each has a loopback of its
+own."""
 POLL_S = 0.05
 
 
 class RunFailed(RuntimeError):
-    """Raised when a run can't be counted. The text has the reason and the ends of the logs."""
+    """A run can't be counted. The text has the reason and the ends of the logs."""
 
 
 @dataclass
 class Relay:
-    """The relay of a run. It logs every judged event to events.jsonl in `folder`."""
+    """The relay of a run. It logs every judged event to events.jsonl in `folder`.
+
+    repair: it asks for missing events. shift_auto: the shift tunes itself; otherwise it is 0.
+    """
 
     host: Host
     folder: Path
@@ -104,14 +109,13 @@ class Relay:
 
 
 class Seated(Protocol):
-    """One member of a run, as `realrun` handles it. A feeder or a genuine Sonic Pi may play in it."""
+    """A member of a run, as `realrun` uses it. Its notes come from a feeder or from a genuine Sonic Pi."""
 
     name: str
     starts: int
 
     def start(self, relay: str, options: Sequence[str | float]) -> None:
-        """Start the member, for the first time or again; don't wait until it is ready. relay: the relay's
-        address."""
+        """Start the member, for the first time or again. Don't wait until it is ready. relay: its address."""
         ...
 
     def leave(self) -> None:
@@ -128,10 +132,10 @@ class Seated(Protocol):
 
 @dataclass
 class Player:
-    """One member: a bridge with a feeder before it and a sink behind it.
+    """One member: a feeder, its bridge, and a sink in scsynth's place.
 
-    skew_ppm: how much faster the local clock of its bridge runs than the machine's clock. beside_relay: the
-    member is at the relay's own place (`host`) and reaches it by loopback.
+    skew_ppm: rate (ppm) by which the bridge's local clock runs faster than the machine's. beside_relay: the
+    member is on the relay's host (`host`), and reaches the relay by loopback.
     """
 
     name: str
@@ -151,16 +155,16 @@ class Player:
 
     @property
     def sent(self) -> Path:
-        """Path of the feeder's log: the notes that it sent."""
+        """Path of the feeder's log, which has the notes that it sent."""
         return self.folder / "sent.jsonl"
 
     @property
     def handed(self) -> Path:
-        """Path of the sink's recording: the messages that it was handed in scsynth's place."""
+        """Path of the sink's recording, which has the messages that it was handed in scsynth's place."""
         return self.folder / "handed.jsonl"
 
     def start(self, relay: str, schedule: Sequence[str | float]) -> None:
-        """Start the member, for the first time or again; don't wait until it is ready.
+        """Start the member, for the first time or again. Don't wait until it is ready.
 
         relay: the relay's address. schedule: the feeder's options.
         """
@@ -189,12 +193,12 @@ class Player:
 
     @property
     def text(self) -> str:
-        """The part of the member's log that was written since it was last started."""
+        """The part of the member's log that was written since its last start."""
         return self.log.read_bytes()[self._log_from :].decode(errors="replace")
 
     @property
     def is_ready(self) -> bool:
-        """Whether the feeder has booted and the bridge shares the room's clock."""
+        """True if the feeder has booted and the bridge's clock is set to the room's."""
         text = self.text
         return BOOTED in text and CLOCK_SET in text
 
@@ -204,14 +208,14 @@ class Player:
 
     @property
     def slot(self) -> int:
-        """The member's slot in the room, read from its bridge's log. Raises RunFailed if there is none."""
+        """The member's slot in the room, read from its bridge's log. Raises RunFailed if the log has none."""
         found = SLOT.findall(self.text)
         if not found:
             raise RunFailed(f"{self.name} has no slot\n{tail(self.log)}")
         return int(found[-1])
 
     def say(self, line: str) -> None:
-        """Write a line to the feeder's standard input. Raises RunFailed if the feeder is gone."""
+        """Write a line to the feeder's standard input. Raises RunFailed if the feeder has ended."""
         assert self.process is not None
         assert self.process.stdin is not None
         try:
@@ -221,13 +225,14 @@ class Player:
             raise RunFailed(f"{self.name} ended before the music began\n{tail(self.log)}") from None
 
     def leave(self) -> None:
-        """Let the feeder end; its bridge then says goodbye."""
+        """Let the feeder end. Its bridge then leaves the room."""
         if self.process is not None and self.process.stdin is not None:
             self.process.stdin.close()
 
 
 def skewed(variables: dict[str, str], ppm: float) -> dict[str, str]:
-    """Return a copy of environment variables that makes a bridge's local clock run fast by `ppm`."""
+    """Return environment variables with which a bridge's local clock runs fast by `ppm`. Others are
+    unchanged."""
     if not ppm:
         return variables
     path = os.pathsep.join([str(SKEW), variables["PYTHONPATH"]])
@@ -235,9 +240,9 @@ def skewed(variables: dict[str, str], ppm: float) -> dict[str, str]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return environment variables that share nothing with other runs, or with the user's own files.
+    """Return environment variables that share nothing with other runs or with the user's own files.
 
-    home: the folder that takes the place of the user's.
+    home: the folder that replaces the user's home.
     """
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)

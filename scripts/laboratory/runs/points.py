@@ -1,6 +1,6 @@
-"""Point: one place in the laboratory's matrix, which is a network and the settings tried on it.
+"""Point: one element of the laboratory's matrix, a network with the settings to try on it.
 
-The module also reads the legs of a point's members from the text of the network.
+The module also parses the members' legs from a network's text.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ MEMBERS = (
     "anna", "ben", "carla", "dan", "eva", "finn", "greta", "hugo",
     "ida", "jan", "kim", "lea", "max", "nora", "otto", "pia",
 )  # fmt: skip
-"""Names of members, in the order of their joining; a point with n members has the first n."""
+"""Names of members, in the order of joining. A point with n members has the first n."""
 
 WHERES = ("virtual", "netlab", "genuine", "inprocess")
 TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
@@ -26,8 +26,8 @@ TRANSPORTS = ("udp", "tls-cubic", "tls-bbr")
 class Cut:
     """A period in which a member isn't counted: its network is down, and then it gets time to recover.
 
-    from_s, to_s: seconds of the emulation. Events that the member plays or hears in this period aren't
-    counted. Events among the others are.
+    from_s, to_s: seconds of the emulation. Events from the member and to the member aren't counted in this
+    period. Events among the others are.
     """
 
     member: str
@@ -39,8 +39,7 @@ class Cut:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Return the cut that a text such as "ben 60-63" describes; None for an empty text. Raises
-        ValueError."""
+        """Return the cut in a text such as "ben 60-63"; None for an empty text. Raises ValueError."""
         if not text:
             return None
         member, period = text.split()
@@ -50,26 +49,27 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A network and settings, to be run once for every seed.
+    """A network with settings, to run once for every seed.
 
-    `due_ms` is the time from an event's emission to its due. `lead_ms` is the room's fixed lead; None: the
-    lead tunes itself. The shift is 0 unless `shift_auto` lets it tune itself too.
+    due_ms: time from an event's emission to its due. lead_ms: the room's fixed lead; None: the lead tunes
+    itself. shift_auto: True: the shift tunes itself; False: it is 0.
     """
 
     name: str
-    """Unique. The same name means the same point for ever, because rows are found again by (name, seed)."""
+    """Unique name. It never changes its meaning, because rows are found by (name, seed)."""
     series: str
-    """The experiment of the point, e.g. "loss". A series and a mode (`mode_of`) make one curve."""
+    """The point's experiment, such as "loss". The points of a series and a mode (`mode_of`) make one
+    curve."""
     x: float
     """The point's place on that curve, in the unit of the experiment."""
     where: str
     network: str
-    """Text for `legs_of`: a network for all members, then "| ben=NETWORK" for each member that has another
-    one."""
+    """Text for `legs_of`: a network for all members, then "| ben=NETWORK" for each member with another
+    network."""
     transport: str = "udp"
     repair: bool = True
     scheme: Scheme = Scheme.JUDGED
-    """How the members stay coherent: by the relay's verdicts, or by timestamps alone."""
+    """How the room gets its dues: from the relay's verdicts, or from timestamps alone."""
     lead_ms: float | None = 200.0
     shift_auto: bool = False
     ahead_ms: float = 500.0
@@ -77,15 +77,15 @@ class Point:
     events_per_s: float = 20.0
     """Events a second of each member."""
     seconds: float = 30.0
-    """Length of the measured window (s). Warming up comes before it and isn't counted."""
+    """Length (s) of the measured window. The warm-up comes before it and isn't counted."""
     seeds: tuple[int, ...] = (1, 2, 3)
     cut: str = ""
-    """Text of a Cut: a member that is cut off for a while, and not counted then. Only netlab can cut a member
+    """Text of a Cut, a member that is cut off and not counted for a while. Only netlab can cut a member
     off."""
 
     @property
     def due_ms(self) -> float:
-        """Time (ms) from emission to due if nothing is moved. A lead that tunes itself counts as below
+        """Time (ms) from emission to due of an event that isn't moved. A self-tuned lead counts as below
         `ahead_ms`."""
         return max(self.ahead_ms, self.lead_ms or 0.0)
 
@@ -105,7 +105,7 @@ class Point:
 
 
 class Sending(Protocol):
-    """The fields, common to Point and Row, that say how events travelled."""
+    """The fields of Point and Row that describe how events were sent."""
 
     @property
     def transport(self) -> str: ...
@@ -117,25 +117,25 @@ MODES = ("udp-plain", "udp-repair", "tls-cubic", "tls-bbr")
 
 
 def mode_of(sending: Sending) -> str:
-    """Return how events travel, one of MODES. Over TLS the flag `repair` has no meaning: TCP repairs by
-    itself."""
+    """Return the mode, one of MODES, in which events are sent. Over TLS `repair` doesn't count: TCP repairs
+    by itself."""
     if sending.transport == "udp":
         return "udp-repair" if sending.repair else "udp-plain"
     return sending.transport
 
 
 def names_of(members: int) -> tuple[str, ...]:
-    """Return the names of the members of a room of that size."""
+    """Return the names of the members of a room with this many members."""
     return MEMBERS[:members]
 
 
 def legs_of(point: Point) -> dict[str, Leg]:
-    """Return every member's leg, in the order of `names_of`. Raises LocalError, in words."""
+    """Return every member's leg by name, in the order of `names_of`. Raises LocalError, in words."""
     return legs_over(point.network, names_of(point.members))
 
 
 def legs_over(network: str, names: Sequence[str]) -> dict[str, Leg]:
-    """Return each member's leg, by name. Raises LocalError, in words.
+    """Return each member's leg by name. Raises LocalError, in words.
 
     "hotel-wifi" gives the same leg to all. "fibre | ben=delay=80,jitter=5 | carla=mobile" gives fibre to all
     but ben and carla.

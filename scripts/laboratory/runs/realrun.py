@@ -1,15 +1,15 @@
 """Real run: one point of the laboratory with the real relay and real bridges in a star of namespaces.
 
 A shell. Each member is `jambridge join` with a feeder in Sonic Pi's place and a recording sink in scsynth's.
-All of them live in namespaces, so several runs may go on at once, each with a folder of its own. The events
+All programs run in namespaces, so several runs may go on at once, each with a folder of its own. The events
 are judged afterwards, from the recordings and the relay's log (`measure`) and from the emulator's log
 (`oracle`).
 
-A watch notices when this machine itself stands still. Notes that were under way at such a moment say nothing
-about the network, so they are left out of the count. The row and run.json say how many they were.
+A watch records when this machine itself stands still. Notes that were under way at such a moment show nothing
+about the network, so they aren't counted. The row and run.json have their number.
 
 Time line: start; wait until every clock is set to the room's; SETTLE_S of silence; LEAD_IN_S of notes that
-aren't counted; `seconds` of notes that are; TAIL_S after the last due, for stragglers.
+aren't counted; `seconds` of notes that are; TAIL_S after the last due, for late arrivals.
 """
 
 import contextlib
@@ -38,16 +38,16 @@ from relay.lead.keeper import LEAD_START
 from relay.wire.timetag import TICKS_PER_S
 
 READY_S = 60.0
-"""Time (s) for all members to get ready. A TLS handshake takes many tries where 20 % of all datagrams are
-lost."""
+"""Time (s) for all members to get ready. With 20 % of all datagrams lost, a TLS handshake needs many
+tries."""
 STARTS_MAX = 6
-"""How often a member may be started.
+"""Greatest number of times that a member is started.
 
 `jambridge join` gives up if the relay doesn't answer in 3 s. A person would try again, and so does a run.
 """
 SETTLE_S = 3.0
 NOTICE_S = 0.5
-"""Time (s) that the order to start has to reach all feeders, before the silence of SETTLE_S begins."""
+"""Time (s) for the order to start to reach all feeders. The silence of SETTLE_S follows it."""
 LEAD_IN_S = 2.0
 TAIL_S = 2.0
 END_S = 6.0
@@ -57,13 +57,17 @@ CLOCK_STEP_NS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """A point that has been played once and isn't judged yet. folder: its logs and recordings."""
+    """A point that has been played once and isn't judged yet.
+
+    folder: its logs and recordings. window_ns: start and end of the measured window. stalls: standstills of
+    this machine. Both are in ns of CLOCK_REALTIME. cpu_s: kind of process -> CPU time (s).
+    """
 
     point: Point
     seed: int
     folder: Path
     star: Star
-    """The run's star. It is closed, so the log of its emulator is complete."""
+    """The run's star. It is closed, so its emulator's log is complete."""
     relay: Relay
     players: Sequence[Seated]
     members: list[Member]
@@ -71,18 +75,18 @@ class Performance:
     stalls: list[tuple[int, int]]
     cpu_s: dict[str, float]
     began_s: float
-    """When the performance began, in seconds of CLOCK_MONOTONIC."""
+    """Start of the performance, in seconds of CLOCK_MONOTONIC."""
 
 
 def run(point: Point, seed: int, folder: Path) -> Row:
     """Run a point once and return its row.
 
-    Call it from a thread that lives as long as the run, because the programs die with the thread that started
-    them. Call it only where laboratory.star.namespaces.why_not() is None. folder: gets all logs and
+    Call it from a thread that lives as long as the run: the programs die with the thread that started them.
+    It needs a machine on which laboratory.star.namespaces.why_not() returns None. folder: gets all logs and
     recordings, and run.json with the figures about the machine.
 
-    Raises RunFailed, NetlabError, and LocalError for a network that can't be parsed, all in words. Nothing is
-    left running, whatever happens.
+    Raises RunFailed, NetlabError, and LocalError for a network that can't be parsed, all in words. In any
+    case all programs are ended.
     """
     played = perform(point, seed, folder)
     lead_ms, shift_ms = played.relay.lead_and_shift_ms() or (point.lead_ms or LEAD_START_MS, 0.0)
@@ -92,7 +96,7 @@ def run(point: Point, seed: int, folder: Path) -> Row:
 
 
 def finish(played: Performance, state: dict[str, Any], more: dict[str, Any]) -> None:
-    """Write run.json with the figures of `state`, which `judge` returned, and of `more`.
+    """Write run.json with the figures in `state`, which `judge` returned, and in `more`.
 
     Raises RunFailed if this machine spoiled the run.
     """
@@ -116,9 +120,9 @@ def perform(
 ) -> Performance:
     """Let a point's members play and return the recordings. `folder` and the errors are those of `run`.
 
-    skews_ppm: by member, how much faster than true time its local clock runs. beside_relay: name of a member
-    at the relay's own place, which reaches it by loopback, past the emulator. look: is called with the relay
-    again and again while they play, and must not take long.
+    skews_ppm: member -> rate (ppm) by which its local clock runs faster than true time. beside_relay: a
+    member on the relay's host. It reaches the relay by loopback, not through the emulator. look: called with
+    the relay again and again while they play. It must be quick.
     """
     if point.where != "netlab":
         raise RunFailed(f"point {point.name} is for {point.where!r}; a real run is for 'netlab'")
@@ -171,7 +175,7 @@ def perform(
 def opened(point: Point, seed: int, folder: Path) -> Iterator[tuple[Star, Relay]]:
     """Set up a star with the point's networks, start a relay in it, and yield both.
 
-    folder: is made, and gets all logs. Raises RunFailed if this machine's clock was set meanwhile.
+    folder: is created, and gets all logs. Raises RunFailed if this machine's clock was set meanwhile.
     """
     clocks_ns = time.time_ns() - time.monotonic_ns()
     folder.mkdir(parents=True, exist_ok=True)
@@ -195,9 +199,9 @@ def transport_of(point: Point) -> str:
 
 
 def judge(played: Performance) -> tuple[Row, dict[str, Any], list[TalliedNote]]:
-    """Return the row of a performance, further figures for run.json by name, and the events that count.
+    """Judge a performance. Return its row, further figures for run.json by name, and the events that count.
 
-    These are the notes emitted in the measured window. Raises RunFailed.
+    These events are the notes emitted in the measured window, without disturbed ones. Raises RunFailed.
     """
     point, folder, star, members, stalls = (
         played.point,
@@ -255,14 +259,14 @@ def judge(played: Performance) -> tuple[Row, dict[str, Any], list[TalliedNote]]:
 def repairs(point: Point) -> bool:
     """Tell whether the relay asks for missing events.
 
-    Over TLS it always does, as is its default. TCP repairs losses inside a connection. It can't bring back
-    what is lost when a whole connection breaks and another one is opened.
+    Over TLS it always does, as is its default. TCP repairs losses within a connection. Datagrams lost with a
+    broken connection must be asked for on the next one.
     """
     return point.repair or point.transport != "udp"
 
 
 def schedule_of(point: Point, seed: int) -> list[str | float]:
-    """Return the options that all feeders of a point get."""
+    """Return the command-line options that are the same for all feeders of a point."""
     return [
         "--seed", seed, "--events-per-s", point.events_per_s, "--seconds", LEAD_IN_S + point.seconds,
         "--ahead-ms", point.ahead_ms,
@@ -272,9 +276,9 @@ def schedule_of(point: Point, seed: int) -> list[str | float]:
 def wait_ready(
     star: Star, relay: Relay, players: Sequence[Seated], options: Sequence[str | float] = ()
 ) -> None:
-    """Start all members and wait until they share the room's clock.
+    """Start all members and wait until their clocks are set to the room's.
 
-    A member whose network kept it from joining is started again. options: for the members' `start`. Raises
+    A member that ended because it couldn't join is started again. options: for the members' `start`. Raises
     RunFailed if some don't get ready.
     """
     deadline_s = time.monotonic() + READY_S
@@ -297,7 +301,7 @@ def wait_ready(
 
 
 def check_alive(star: Star, relay: Relay, players: Sequence[Seated]) -> None:
-    """Raise RunFailed or NetlabError if anything has ended by itself."""
+    """Raise RunFailed or NetlabError if the emulator, the relay or a member has ended by itself."""
     star.check()
     everybody: list[Relay | Seated] = [relay, *players]
     for one in everybody:
@@ -306,7 +310,7 @@ def check_alive(star: Star, relay: Relay, players: Sequence[Seated]) -> None:
 
 
 def end(relay: Relay, players: Sequence[Seated]) -> None:
-    """Let the members leave, then the relay. The star ends those that don't leave in time."""
+    """Let the members leave, and then the relay. The star ends those that don't leave in time."""
     deadline_s = time.monotonic() + END_S
     for player in players:
         player.leave()

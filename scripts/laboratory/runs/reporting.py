@@ -1,4 +1,4 @@
-"""Reporting: the progress of a campaign and the time left, on a terminal and in a log alike."""
+"""Reporting: shows a campaign's progress and the time left, on a terminal or in a log."""
 
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -10,18 +10,19 @@ from laboratory.runs.campaign import Failure, Job, run_all
 from laboratory.runs.rows import Row
 
 SPEED_OVER_S = 3600.0
-"""The estimate of the time left goes by the last so many seconds.
+"""Period (s) up to now whose finished runs are used to estimate the time left.
 
-The runs that ended in them show the ratio of actual to expected duration.
+Those runs give the ratio of actual to expected duration.
 """
 
 
 def run_jobs(
     console: Console, jobs: Sequence[Job], at_once: int, done: Callable[[Job, object], None]
 ) -> list[Failure]:
-    """Run jobs, show their progress, and return the failures, which are printed too.
+    """Run jobs, show their progress, and print and return the failures.
 
-    done: gets the result of each job. A terminal shows a progress bar, a log gets a line for each run.
+    done: called with each job and its result. A terminal shows a progress bar, a log gets a line for each
+    run.
     """
     columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
     with Progress(
@@ -51,7 +52,7 @@ def run_jobs(
 
 
 def outcome(result: object) -> str:
-    """Return the result of a run in a few words; "" for a result that is no Row."""
+    """Return a run's result in a few words; "" if the result is no Row."""
     if not isinstance(result, Row):
         return ""
     unavoidable = "" if result.unavoidable is None else f", {result.unavoidable} unavoidable"
@@ -60,7 +61,7 @@ def outcome(result: object) -> str:
 
 
 def tell_failures(console: Console, failures: Sequence[Failure]) -> None:
-    """Print every failure with the end of its log: none is dropped in silence."""
+    """Print every failure with its reason and the end of its log."""
     for failure in failures:
         console.rule(f"FAILED: {failure.job.name}", style="red")
         console.print(failure.reason, style="red", markup=False)

@@ -1,6 +1,6 @@
-"""Runs: does one run of a point in the lab that it is for, and stamps the result.
+"""Runs: does one run of a point in the lab that the point names, and stamps the result.
 
-The stamp is the commit and the versions that made the result.
+The stamp has the commit and the versions that produced the result.
 """
 
 import platform
@@ -21,15 +21,16 @@ from laboratory.study.plan import SpreadPoint
 
 ROOT = Path(__file__).resolve().parents[3]
 MEASURED = ("relay", "bridge", "clock", "scripts", "pyproject.toml")
-"""The parts of the repository that a result depends on. Changes to other parts don't make it "+changes"."""
+"""Parts of the repository that a result depends on. Only changes in these parts make its commit
+"+changes"."""
 NAMED_VERSIONS = ("msgspec", "cryptography", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """The commit that made a run, and the versions of what it used.
+    """The commit that produced a result, and the versions of the software that it used.
 
-    The commit ends with "+changes" where files differ from it.
+    The commit ends with "+changes" if files of MEASURED differ from it.
     """
 
     commit: str
@@ -37,7 +38,7 @@ class Stamp:
 
 
 def stamp() -> Stamp:
-    """Return the stamp of this source tree. Its commit is "unknown" where the tree is no git checkout."""
+    """Return the stamp of this source tree. Its commit is "unknown" if the tree is no git checkout."""
     commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
     changed = git("status", "--porcelain", "--", *MEASURED)
     versions = [
@@ -58,12 +59,13 @@ def git(*arguments: str) -> str:
 
 
 def job_of(point: Point, seed: int, made_by: Stamp) -> Job:
-    """Return a point's run with one seed as a job, whose result is a Row."""
+    """Return the job of running a point with one seed. The job's result is a Row."""
     return Job(f"{point.name} seed {seed}", cost_s(point), partial(run_point, point, seed, made_by))
 
 
 def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
-    """Run a point once. Raises the errors of its lab, and ValueError if no lab can run it."""
+    """Run a point once in its lab and return the stamped row. Raises the lab's errors, and ValueError for an
+    unknown lab."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     if point.where == "virtual":
         from laboratory.virtual import run as virtual
@@ -83,8 +85,8 @@ def run_point(point: Point, seed: int, made_by: Stamp, folder: Path) -> Row:
 
 
 def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:
-    """Watch three members' clocks for an hour of virtual time. Return the whole hour's figures, then each
-    minute's."""
+    """Watch three members' clocks for an hour of virtual time. Return the figures of the hour, then of each
+    minute."""
     from laboratory.virtual import spread
 
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -95,8 +97,7 @@ def run_spread(hour: SpreadPoint, made_by: Stamp, folder: Path) -> list[Minute]:
 
 
 def answers(row: Row, point: Point) -> bool:
-    """Whether a row has this very point's settings. A point of the same name may have had other settings
-    before."""
+    """Tell whether a row has this point's settings. An earlier point of the same name may have had others."""
     return all(getattr(row, field) == value for field, value in asked(point, row.seed).items())
 
 

@@ -1,8 +1,8 @@
-"""Tallying: the fate of every note of a run, and the figures that both labs derive from it. Pure.
+"""Tallying: computes the fate of every note of a run, and the figures of a row, for both labs. Pure.
 
-Each lab finds in its own way the notes, the messages that every scsynth was handed, and the room's verdicts:
-`measure` in recordings and the relay's log, `virtual.tally` in a simulated jam. From there on the same rules
-hold for both. Instants are in ns: of CLOCK_REALTIME with real processes, of true time in virtual time.
+Each lab collects the notes, the messages handed to every scsynth, and the verdicts in its own way: `measure`
+from recordings and the relay's log, `virtual.tally` from a simulated jam. The rules here are the same for
+both. Instants are in ns: of CLOCK_REALTIME with real processes, of true time in virtual time.
 """
 
 from collections import Counter
@@ -22,12 +22,12 @@ from relay.wire.sequence import Kind, Stamped
 NEEDED_NS = round(NEEDED_S * 1e9)
 
 Key = tuple[int, int]
-"""(slot, node id as Sonic Pi gave it): a note's name in a room. The generator uses no id twice."""
+"""(slot, node id in Sonic Pi's own numbers): identifies a note in a room. The generator uses no id twice."""
 
 
 class Verdict(Protocol):
-    """The common part of both labs' verdicts. number: the event's, in the room. key: sorts the room's
-    events."""
+    """The common part of both labs' verdicts. number: the event's, in the room. key: the sort key of the
+    room's order."""
 
     @property
     def number(self) -> int: ...
@@ -39,9 +39,9 @@ class Verdict(Protocol):
 class Handed:
     """A message as it reached a member's scsynth.
 
-    at_ns: when it came. timetag_ns: its timetag as an instant; None for a bare message. timetag: the timetag
-    itself, by which scsynth sorts; 0 for a bare message. follows: whether another message stands before it in
-    its bundle.
+    at_ns: its arrival. timetag_ns: its timetag as an instant; None without a timetag. timetag: the timetag
+    itself, by which scsynth sorts; 0 without a timetag. follows: True if it isn't the first message of its
+    bundle.
     """
 
     at_ns: int
@@ -52,7 +52,7 @@ class Handed:
 
 
 Notes = Mapping[Key, Sequence[tuple[int, Handed]]]
-"""The notes that one scsynth was handed. Each has a list of its copies: (place in the order of arrival,
+"""The notes that one scsynth was handed. Each has a list of its copies, as (place in the order of arrival,
 copy)."""
 
 
@@ -66,34 +66,33 @@ class TalliedNote:
     stamped_ns: int
     """Instant (ns) of the note's own timetag."""
     base_ns: int
-    """Base due (ns): the due of the event if it isn't late on its way. It is never before the note's own
-    timetag."""
+    """Base due (ns): the note's due if it isn't late on its way to the relay. It is never before
+    stamped_ns."""
     verdict: Verdict | None
     """The relay's verdict. None: the note never reached the relay."""
     held: Mapping[str, Handed]
-    """By member: the note as the member's scsynth was handed it first."""
+    """Member -> the first message with which its scsynth was handed the note."""
     missing: tuple[str, ...]
     late: tuple[str, ...]
     out_of_order: tuple[str, ...]
     different: tuple[str, ...]
     missed: bool = False
-    """Whether the relay judged that the note missed its time. It has no place in the room's order then, and
-    nobody but its player can have heard it."""
+    """True if the relay judged that the note missed its time. Then it has no place in the room's order, and
+    only its player can have heard it."""
     retimed: bool = False
-    """Whether the relay moved the note because the room's sequence was closed already."""
+    """True if the relay moved the note because the room's sequence was closed already."""
     moved: bool = False
-    """Whether the relay moved the note for another reason than re-timing. A due that the lead alone demands
-    doesn't count."""
+    """True if the note's due is later for another reason than re-timing and the lead."""
     unconfirmed: bool = False
-    """Whether the origin played the note without a verdict, as far as the lab can know; see
-    laboratory.runs.rows.Row."""
+    """True if the origin played the note without a verdict, as far as the lab can tell (see
+    laboratory.runs.rows.Row)."""
 
     @property
     def divergent(self) -> bool:
-        """Whether the note went wrong at one member or more.
+        """True if the note was not the same, or not in time, at all members.
 
-        Some member missed it, or got it late, out of order or differently; or its origin played it at another
-        instant than the others.
+        Some member missed it, or got it late, out of order or with other bytes. Or its origin played it at
+        another instant than the others.
         """
         if self.unconfirmed and (self.verdict is None or self.missed or self.retimed or self.moved):
             return True
@@ -101,7 +100,7 @@ class TalliedNote:
 
     @property
     def bad(self) -> bool:
-        """Whether the note is divergent, re-timed or moved."""
+        """True if the note is divergent, re-timed or moved."""
         return self.divergent or self.retimed or self.moved
 
     @property
@@ -114,8 +113,7 @@ class TalliedNote:
         return max(dues) - min(dues) if len(dues) > 1 else None
 
     def emission(self, zero_ns: int = 0) -> Emission:
-        """Return the note as the oracle takes it. zero_ns: instant from which the oracle counts its
-        seconds."""
+        """Return the note in the form that the oracle needs. zero_ns: second 0 of the oracle's instants."""
         return Emission(self.origin, (self.at_ns - zero_ns) / 1e9, (self.base_ns - zero_ns) / 1e9)
 
 
@@ -124,10 +122,11 @@ def event_of(
     handed: Mapping[str, Notes], misplaced: Mapping[str, Collection[Key]], expected: bytes | None = None,
     missed: bool, retimed: bool, moved: bool,
 ) -> TalliedNote:  # fmt: skip
-    """Return the fate of a note. handed, misplaced: by member; misplaced is the result of `out_of_order`.
+    """Return the fate of the note `key`. handed, misplaced: by member; misplaced is the result of
+    `out_of_order`.
 
     expected: the message that a scsynth should be handed; None: the one that most were handed. A second copy
-    of the note makes it `different` too, because scsynth refuses the node or plays it twice.
+    also makes the note `different`, because scsynth refuses the node or plays it twice.
     """
     copies = {name: notes[key] for name, notes in handed.items() if key in notes}
     held = {name: each[0][1] for name, each in copies.items()}
@@ -148,10 +147,10 @@ def event_of(
 
 
 def out_of_order(notes: Notes, verdicts: Mapping[Key, Verdict]) -> set[Key]:
-    """Return the smallest set of notes that would have to move for scsynth's order to be the room's.
+    """Return a smallest set of notes whose move would turn scsynth's order into the room's.
 
     verdicts: of the notes that have a place in the room's order. scsynth's order is by timetag, then by
-    arrival. Of several copies of a note, the one that comes first in scsynth's order counts.
+    arrival. Of several copies of a note, the first in scsynth's order counts.
     """
     keys = sorted(notes.keys() & verdicts.keys(), key=lambda key: verdicts[key].key)
     firsts = [
@@ -161,7 +160,7 @@ def out_of_order(notes: Notes, verdicts: Mapping[Key, Verdict]) -> set[Key]:
 
 
 def figures(events: Collection[TalliedNote]) -> dict[str, Any]:
-    """Return, by name, the fields of a Row (laboratory.runs.rows) that follow from the events alone."""
+    """Return name -> value for the fields of a Row (laboratory.runs.rows) that events alone decide."""
     heard = [
         (event, name, one.at_ns, one.timetag_ns)
         for event in events
@@ -190,7 +189,7 @@ def figures(events: Collection[TalliedNote]) -> dict[str, Any]:
 
 
 def plain_bytes(messages: Iterable[bytes]) -> int:
-    """Return the IP bytes of notes on the way up to the relay if each went once, in a datagram of its own."""
+    """Return the IP bytes of notes on the way to the relay, as if each went once in a datagram of its own."""
     return sum(
         IP_UDP_BYTES + HEADER_BYTES + TAG_BYTES + len(frames.encode(Stamped(1, 1, 1, Kind.TIMED, message)))
         for message in messages

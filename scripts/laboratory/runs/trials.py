@@ -1,5 +1,4 @@
-"""Trials: the work behind the commands of scripts/lab, from a matrix of networks to repeated points of the
-study."""
+"""Trials: does the work of the commands of scripts/lab, such as a matrix of networks or repeated points."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -33,7 +32,8 @@ def matrix(
 ) -> list[Point]:  # fmt: skip
     """Return a point for each combination of the arguments.
 
-    repair: "on", "off" or "both". Raises LocalError for a combination that can't be run.
+    repair: "on", "off" or "both". sizes: numbers of members. Raises LocalError for a combination that can't
+    be run.
     """
     if not networks:
         raise LocalError("no --network given: try --network hotel-wifi, or --help")
@@ -61,10 +61,10 @@ def matrix(
 def run_points(
     console: Console, points: Sequence[Point], path: Path, kind: type[Row], at_once: int, again: bool
 ) -> list[Failure]:
-    """Run the points that a file of rows lacks, and add their rows; return the failures.
+    """Run the points that have no row in the file `path`, and append their rows; return the failures.
 
-    again: run even those that the file has. All points run with their first seed, then all with the next. So
-    a matrix that is stopped early has some runs of each point.
+    again: run all points. First all points run with their first seed, then all with the next. So a matrix
+    that is stopped early has some runs of each point. kind: the class of the rows.
     """
     asked = [(point, seed) for point in points for seed in point.seeds]
     wanted = asked if again else runs.missing(list(points), rows.read(path, kind))
@@ -77,9 +77,10 @@ def run_points(
 
 
 def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, again: bool) -> int:
-    """Run the points that are lacking, show all of them, and return the exit status.
+    """Run the points that have no rows yet, show the results of all, and return the exit status.
 
-    points: all of them are genuine, or none. Rows of genuine points are kept in a file of their own.
+    points: either all genuine or none. Rows of genuine points have a file of their own. output: folder for
+    rows and figure. again: run all points.
     """
     genuine = points[0].where == "genuine"
     path, picture = output / "rows.csv", output / "shares.png"
@@ -105,10 +106,11 @@ def run_matrix(console: Console, points: list[Point], output: Path, jobs: int, a
 
 
 def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Sequence[str] = ()) -> int:
-    """Run the trials that are lacking, write the page from all trials, and return the exit status.
+    """Run the envelope's trials that have no rows yet, write the page from all trials, and return the exit
+    status.
 
-    words: if any are given, only trials whose title has one of them are run. Raises LocalError if there is no
-    such trial.
+    where: "virtual" or "netlab". words: run only trials with one of these words in the title; empty: all.
+    Raises LocalError if there is no such trial.
     """
     asked = envelope.points(where, words=words)
     if not asked:
@@ -122,7 +124,7 @@ def run_envelope(console: Console, where: str, jobs: int, again: bool, words: Se
 
 
 def run_lead_table(console: Console, at_once: int) -> int:
-    """Run the trials of the lead table and of accidents, write the page, and return the exit status."""
+    """Run the trials of leads and accidents, write their page, and return the exit status."""
     jobs = [*leadtable.jobs(), *accidents.jobs()]
     done: dict[str, object] = {}
     made_by = runs.stamp()
@@ -138,7 +140,7 @@ def run_lead_table(console: Console, at_once: int) -> int:
 
 
 def run_clock(console: Console) -> int:
-    """Watch the clocks of real runs, write the page, and return the exit status."""
+    """Run the clock runs, write their page, and return the exit status."""
     from laboratory.runs import clockrun
 
     if why_not := study.netlab_missing():
@@ -161,15 +163,14 @@ def run_clock(console: Console) -> int:
 
 
 def show_page(console: Console, page: str, path: Path | None) -> None:
-    """Print a page of docs/. path: the file it was written to. None: it wasn't written, because runs
-    failed."""
+    """Print a page of docs/. path: the file with the page; None: it wasn't written, because runs failed."""
     console.print(page, markup=False, highlight=False, soft_wrap=True)
     if path is not None:
         console.print(f"written: {path}")
 
 
 def refuse_where_it_cannot_work(points: Iterable[Point]) -> None:
-    """Raise LocalError with the names of the points that this machine can't run, if there are any."""
+    """Raise LocalError if this machine can't run some of the points. The text names them."""
     names: dict[str, list[str]] = {}
     for point in points:
         names.setdefault(point.where, []).append(point.name)
@@ -187,8 +188,7 @@ def a_row(result: object) -> Row:
 
 
 def run_quick(console: Console, jobs: int) -> int:
-    """Run a small study in a temporary folder, to see that everything from run to text works. Return the exit
-    status."""
+    """Run a small study in a temporary folder to test all steps from runs to text. Return the exit status."""
     with tempfile.TemporaryDirectory(prefix="lab-quick-") as folder:
         place = study.Place(Path(folder) / "STUDY.md", Path(folder) / "study")
         status = study.run(
@@ -203,7 +203,10 @@ def run_quick(console: Console, jobs: int) -> int:
 
 
 def run_repeat(console: Console, names: Sequence[str], jobs: int) -> int:
-    """Run points of the committed study anew with other seeds and compare; return the exit status."""
+    """Run points of the committed study again with other seeds and compare; return the exit status.
+
+    names: the points' names; empty: those of REPEATED.
+    """
     plan = studyplan.virtual_points() + studyplan.netlab_points()
     committed = study.asked_for(rows.read(study.COMMITTED.rows, Row), plan)
     if not committed:

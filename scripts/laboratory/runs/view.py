@@ -1,4 +1,4 @@
-"""View: cells of a matrix, and genuine runs, as tables for a terminal. Pure."""
+"""View: makes tables of a matrix's cells and of genuine runs, for a terminal. Pure."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from laboratory.study.intervals import percent
 
 
 def table_of(cells: Sequence[Cell]) -> Table:
-    """Return the cells as a table for a terminal."""
+    """Return cells as a table for a terminal, one row each."""
     table = Table(
         "network", "mode", "scheme", "lead", "members", "bad events (95 %)", "re-timed", "unavoidable",
         "spread p50/p99",
@@ -28,7 +28,7 @@ def table_of(cells: Sequence[Cell]) -> Table:
 
 
 def table_of_runs(found: Sequence[GenuineRow]) -> Table:
-    """Return genuine runs as a table, one run a line: the fate of their notes and of all messages of the
+    """Return genuine runs as a table, one row each: the fate of their notes and of all messages of the
     room."""
     table = Table(
         "network", "seed", "events", "missing", "late", "out of order", "different", "re-timed", "moved",
@@ -46,7 +46,8 @@ def table_of_runs(found: Sequence[GenuineRow]) -> Table:
 
 
 def lead_text(row: Row) -> str:
-    """Return a row's lead as it was asked for. If the lead tuned itself, its last value is added."""
+    """Return a row's lead as text: the fixed lead, or "auto" with the last value of a lead that tuned
+    itself."""
     if row.lead_ms is not None:
         return f"{row.lead_ms:g} ms"
     return "auto" if row.lead_ms_last is None else f"auto, {row.lead_ms_last:.0f} ms"

@@ -1,1 +1,1 @@
-"""Star: a bad network of this machine's own, between real programs."""
+"""Star: emulates bad networks inside this machine, between real programs."""

@@ -1,14 +1,13 @@
-"""Keeping a machine awake while time is measured on it.
+"""Awake: keeps the processors from halting while time is measured on this machine.
 
-A shell. An idle processor halts. If it is a virtual one, its host then gives it to others, and it comes back
-late. In a measurement it was up to 3 ms: a process that sleeps, with priority above all others, woke up 2.0
-to 2.8 ms late (p99.9). With this module it was 0.2 ms. So each processor gets something to do that gives way
-to everything (SCHED_IDLE).
+A shell. An idle processor halts. If it is a virtual one, its host gives the real one to others, and it comes
+back late. In a measurement, a process with the highest priority woke up 2.0 to 2.8 ms late (p99.9). With this
+module it was 0.2 ms. So every processor gets a process that spins and gives way to all others (SCHED_IDLE).
 
-The price: where two processors share a core, as on many hosts, neither runs at its full speed. So use it only
-for work that leaves the processors idle most of the time. Jams of real processes, two at a time, are better
-off without it. With it, a tenth of their events met a moment in which a process with a bridge's priority
-waited for 20 ms.
+The price: if two processors share a core, as on many hosts, neither runs at its full speed. So use this
+module only for work that leaves the processors idle most of the time. Jams of real processes, two at a time,
+are better off without it. With it, a tenth of their events met a moment in which a process with a bridge's
+priority waited for 20 ms.
 """
 
 import contextlib
@@ -22,9 +21,9 @@ from rehearsal.rigs.recorder import die_with_parent
 SPIN = "while True: pass"
 AUTOGROUP = "/proc/self/autogroup"
 AUTOGROUP_NICE = "19"
-"""Autogroup value of the processes that spin.
+"""Nice value of the spinning processes' autogroup.
 
-Where the kernel shares processors between sessions, SCHED_IDLE gives way only within its own session.
+If the kernel shares processors between sessions, SCHED_IDLE gives way only within its own session.
 """
 
 

@@ -1,10 +1,9 @@
-"""Log of an emulated network: every decision about every datagram, and the instants at which it was carried
-out.
+"""Decision log of an emulated network: every decision about every datagram, and when it was executed.
 
-The file is one line of JSON, the header, then rows of ROW_BYTES each. A row is written when its datagram is
-finished. A log that was cut short ends with its last whole row. Times are seconds of the emulation. The
-header gives the CLOCK_MONOTONIC and the CLOCK_REALTIME of second 0, so other records can be lined up with the
-log.
+The file is one line of JSON, the header, followed by rows of ROW_BYTES each. A row is written when its
+datagram is finished. A log that was cut short ends with its last whole row. Times are seconds of the
+emulation. The header has the CLOCK_MONOTONIC and the CLOCK_REALTIME of second 0, so the log can be compared
+with other records.
 """
 
 import struct
@@ -28,8 +27,8 @@ NEVER = float("nan")
 ROW = struct.Struct("<HBBBxHIIddddd")
 """A row: leg, way, protocol, fate, size in bytes, index, (reserved), then five instants.
 
-The instants are: the datagram was read (at), its arrival, the arrival of its copy, the datagram was written,
-its copy was written. They are in seconds of the emulation; NaN means never.
+The instants are in seconds of the emulation; NaN means never. They are: the datagram was read (at), its
+arrival, its copy's arrival, the datagram was written, its copy was written.
 """
 ROW_BYTES = ROW.size
 ROW_TYPE = np.dtype(
@@ -44,11 +43,11 @@ Rows = np.ndarray[Any, np.dtype[Any]]
 
 
 class DecisionLogError(ValueError):
-    """Raised for what isn't a log of netlab, or a log of another version. The text has what was found."""
+    """The data are no log of netlab, or a log of another version. The text tells what was found."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line of a log. names: the legs' names. A leg's place among them is its number in the rows."""
+    """The first line of a log. names: the legs' names. A row's leg number is an index into them."""
 
     jamrelay_netlab: int = LOG_VERSION
     version: str
@@ -58,29 +57,28 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     zero_monotonic_ns: int
     zero_realtime_ns: int
     realtime: bool
-    """Whether the emulator ran under SCHED_FIFO."""
+    """True if the emulator ran under SCHED_FIFO."""
     about: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Log:
-    """A log as read.
+    """A log that was read.
 
-    rows: an array of ROW_TYPE, sorted by leg, way, index. The fate of a row is an index into FATES.
+    rows: an array of ROW_TYPE, sorted by leg, way, index. A row's fate is an index into FATES.
     """
 
     header: Header
     rows: Rows
 
     def leg(self, name: str) -> Leg:
-        """Return the leg of a name, with the network that was asked for. Raises KeyError."""
+        """Return the leg with a name, as it was asked for. Raises KeyError."""
         if name not in self.header.names:
             raise KeyError(f"no leg {name!r} in this log, but {', '.join(self.header.names)}")
         return self.header.legs[self.header.names.index(name)]
 
     def way(self, name: str, way: str) -> Way:
-        """Return one direction ("up" or "down") of a leg, with the network that was asked for. Raises
-        KeyError."""
+        """Return one direction ("up" or "down") of a leg, as it was asked for. Raises KeyError."""
         leg = self.leg(name)
         return {"up": leg.up, "down": leg.down}[way]
 
@@ -93,7 +91,8 @@ class Log:
         return found
 
     def decisions(self, name: str, way: str) -> list[Decision]:
-        """Return the decisions about one direction of one leg, as they were made. Raises KeyError."""
+        """Return the model's decisions about one direction of one leg, in the order of their index. Raises
+        KeyError."""
         return [
             Decision(
                 index=int(row["index"]),
@@ -114,7 +113,7 @@ def header_line(header: Header) -> bytes:
 
 
 def loads(data: bytes) -> Log:
-    """Return the log in `data`; half a row at its end is left out. Raises DecisionLogError."""
+    """Parse a log. An incomplete row at its end is ignored. Raises DecisionLogError."""
     line, newline, body = data.partition(b"\n")
     try:
         if not newline:
@@ -130,7 +129,7 @@ def loads(data: bytes) -> Log:
 
 
 def read_log(path: Path | str) -> Log:
-    """Return the log in a file. Raises OSError, DecisionLogError."""
+    """Read a log from a file. Raises OSError, DecisionLogError."""
     try:
         return loads(Path(path).read_bytes())
     except DecisionLogError as error:
@@ -138,10 +137,9 @@ def read_log(path: Path | str) -> Log:
 
 
 def first_difference(log: Log, name: str, way: str) -> str | None:
-    """Repeat a logged way's decisions with the model and the same seed; return None if all are the same.
+    """Repeat a logged way's decisions with the model and the same seed. Return None if all are equal.
 
-    Otherwise return the first decision that differs, in words. The same means: to the last bit of every
-    arrival.
+    Otherwise return the first decision that differs, in words. Arrivals must be equal to the last bit.
     """
     model = Impairment(log.way(name, way), seed=log.header.seed, name=way_name(name, way))
     for logged in log.decisions(name, way):

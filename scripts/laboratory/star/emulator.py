@@ -1,11 +1,11 @@
 """The emulator: reads datagrams from TUN devices, asks the model for their fate, and executes it in time.
 
-It is a process of its own with one thread that matters, under SCHED_FIFO if allowed. `star` starts it with
-the devices' descriptors and writes a plan to its stdin. Then the pipe stays open. The emulator ends when the
-pipe does, also after SIGKILL of the star, and kills every process left in the star's namespaces.
+It is a process of its own, under SCHED_FIFO if allowed, whose main thread does all but write the log. `star`
+starts it with the devices' descriptors and writes a plan to its stdin, which stays open. The emulator ends
+when its stdin ends, even if the star was killed. Then it kills every process left in the star's namespaces.
 
 A star: members send to the relay ("up") and the relay to members ("down"). Any other datagram has no route
-and is counted. No call in the loop waits, except the one that waits for work.
+and is only counted. In the loop one call alone waits: the one for new work.
 """
 
 import contextlib
@@ -42,16 +42,15 @@ from laboratory.star.decisionlog import (
 from relay.netmodel.impairment import Decision, Impairment, Leg
 
 PRIORITY = 20
-"""Priority under SCHED_FIFO. It is above the programs on the network, and below the kernel's own threads
-(50)."""
+"""Priority under SCHED_FIFO: above the programs on the network, below the kernel's own threads (50)."""
 DATAGRAM_BYTES = 65_536
 AT_ONCE = 32
-"""Datagrams that are read from one device at a time. Then it is the turn of datagrams that are due."""
+"""Number of datagrams to read from one device before due datagrams are written."""
 IDLE_S = 0.2
 FLUSH_ROWS = 1_000
 ROWS_AT_ONCE = 32
 ROWS_TAKE_S = 0.000_1
-"""Time (s) that a few rows of the log take. They are made while no datagram is due for longer than this.
+"""Time (s) that making ROWS_AT_ONCE rows of the log takes. Rows are made if no datagram is due within it.
 
 After a blocked way drains, hundreds of datagrams are due at one instant, and rows would delay them. If more
 than FINISHED_MAX datagrams wait for their rows, some rows are made in any case.
@@ -65,7 +64,8 @@ FATE_NUMBERS = {fate: number for number, fate in enumerate(FATES)}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The star's orders to the emulator. relay_tun, tuns: descriptors that the emulator inherited."""
+    """The star's instructions to the emulator. relay_tun, tuns: descriptors of the devices, which it
+    inherits."""
 
     seed: int
     relay_address: str
@@ -75,13 +75,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tuns: list[int]
     legs: list[Leg]
     inodes: list[int]
-    """Inodes of the namespaces whose processes the emulator kills at the end."""
+    """Inodes of the namespaces. The emulator kills all processes in them at its end."""
     log: str | None
     realtime: bool
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """The first message of the emulator: the two clocks' readings (ns) at its second 0."""
+    """The emulator's first message: the readings (ns) of the two clocks at its second 0."""
 
     zero_monotonic_ns: int
     zero_realtime_ns: int
@@ -92,19 +92,19 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """The last message of the emulator: its counts."""
 
     datagrams: int
-    """Datagrams whose fate was decided."""
+    """Number of datagrams whose fate was decided."""
     no_route: int
-    """Datagrams between members, to unknown addresses, or not IPv4."""
+    """Number of datagrams between members, to unknown addresses, or not IPv4."""
     refused: int
-    """Datagrams that a device refused when they were due, because its interface was down."""
+    """Number of due datagrams that a device refused, because its interface was down."""
     in_flight: int
-    """Datagrams that were not yet due at the end."""
+    """Number of datagrams that were not yet due at the end."""
     cpu_s: float
     seconds: float
 
 
 class LogWriter:
-    """Writes the log in a thread, so that a slow disk delays no datagram."""
+    """Writes the decision log in a thread of its own, so that a slow disk delays no datagram."""
 
     def __init__(self, path: str, header: Header) -> None:
         self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by close)
@@ -114,7 +114,7 @@ class LogWriter:
         self._thread.start()
 
     def write(self, rows: bytes) -> None:
-        """Hand whole rows to the thread, which writes them soon."""
+        """Pass whole rows to the thread, and return at once."""
         self._queue.put(rows)
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class LogWriter:
 
 @dataclass(slots=True, eq=False)
 class Direction:
-    """One way of one leg, with what the loop needs: the model's `decide`, and the device to write to."""
+    """One direction of one leg. decide: the model's function. out_fd: the device to write to."""
 
     leg: int
     way: int
@@ -142,7 +142,8 @@ class Direction:
 class Flight:
     """One datagram under way, perhaps with a copy.
 
-    written_s: when the datagram and its copy were written, in seconds of the emulation; NEVER until then.
+    written_s: instants (s of the emulation) at which the datagram and its copy were written; NEVER until
+    then.
     """
 
     ways: Direction
@@ -151,7 +152,7 @@ class Flight:
     written_s: list[float]
 
     def row(self) -> bytes:
-        """Return the datagram's row of the log, with the facts known so far."""
+        """Return the datagram's row for the log, with all that is known so far."""
         decision = self.decision
         first, copy, *_ = *decision.arrivals_s, NEVER, NEVER
         written, copy_written, *_ = *self.written_s, NEVER, NEVER
@@ -163,12 +164,12 @@ class Flight:
 
 
 Heap = list[tuple[float, int, Flight, int]]
-"""The arrivals to come: (due in s of the emulation, serial number, flight, 0 for the datagram or 1 for its
+"""The future arrivals: (due in s of the emulation, serial number, flight, 0 for the datagram or 1 for its
 copy)."""
 
 
 class Emulator:
-    """The emulator's loop. Its code is flat and plain, because only here microseconds count."""
+    """The emulator's loop. Its code is flat, because microseconds count here."""
 
     def __init__(self, plan: Plan, zero_ns: int, log: LogWriter | None) -> None:
         self._zero_ns = zero_ns
@@ -193,7 +194,7 @@ class Emulator:
         self.stopped = False
 
     def run(self, lifeline: int) -> None:
-        """Work until `lifeline`, a descriptor, ends or a signal sets `stopped`. Then log the datagrams still
+        """Move datagrams until the descriptor `lifeline` ends or a signal sets `stopped`. Then log those
         under way."""
         descriptors = [self._relay_tun, *self._ups, lifeline]
         while not self.stopped:
@@ -286,7 +287,7 @@ class Emulator:
 
 
 def main() -> int:
-    """Read the plan from stdin, write Ready to stdout, work until stdin ends, write Ending."""
+    """Read the plan from stdin, write Ready to stdout, work until stdin ends, and write Ending."""
     with open(0, "rb", buffering=0, closefd=False) as stdin:
         line = b""
         while not line.endswith(b"\n"):
@@ -342,8 +343,7 @@ def main() -> int:
 
 
 def readings() -> tuple[int, int]:
-    """Return (monotonic, realtime) in ns of one instant. Of ten tries it takes the one that took least
-    time."""
+    """Return (CLOCK_MONOTONIC, CLOCK_REALTIME) in ns at one instant. The fastest of ten readings is used."""
     best = (1 << 62, 0, 0)
     for _ in range(10):
         before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
@@ -352,7 +352,7 @@ def readings() -> tuple[int, int]:
 
 
 def run_in_real_time() -> bool:
-    """Ask the kernel for SCHED_FIFO and exact timers; return whether SCHED_FIFO was granted."""
+    """Ask the kernel for SCHED_FIFO and exact timers. Return True if SCHED_FIFO was granted."""
     namespaces.set_timer_slack(TIMER_SLACK_NS)
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))

@@ -1,11 +1,11 @@
-"""Network namespaces with a TUN device each, made and held by file descriptors alone.
+"""Network namespaces with a TUN device each, created and held by file descriptors alone.
 
-Linux only. Needs /dev/net/tun and root, or the same capabilities in a user namespace. No namespace has a
-name. It lives as long as a process holds one of its descriptors or runs in it, so nothing is left behind
+Linux only. Needs /dev/net/tun and root, or the same capabilities in a user namespace. A namespace here has no
+name. It exists as long as a process holds one of its descriptors or runs in it. So nothing is left behind
 however a program ends.
 
-The kernel puts threads, not processes, into namespaces. So each namespace is made, entered and configured in
-a short thread of its own, and the caller's threads stay outside. Interfaces are configured with pyroute2,
+The kernel puts threads, not processes, into namespaces. So each namespace is created, entered and configured
+in a short thread of its own, and the caller's threads stay outside. Interfaces are configured with pyroute2,
 because iproute2 isn't installed everywhere. Sources: setns(2), the kernel's
 Documentation/networking/tuntap.rst.
 """
@@ -29,14 +29,15 @@ PREFIX_BITS = 16
 MTU = 1500
 INTERFACE = "jam"
 QUEUE_DATAGRAMS = 20_000
-"""Length of the kernel's queue in front of the emulator, for moments in which the emulator is late.
+"""Length (datagrams) of the kernel's queue in front of the emulator, for moments in which the emulator is
+late.
 
-It is enough for 4 s at 5,000 datagrams a second. The default of 500 would lose datagrams without a trace in
-any log.
+It is enough for 4 s at 5,000 datagrams a second. With the default of 500, datagrams would be lost without a
+trace in any log.
 """
 
 REFUSE = "NETLAB_REFUSE"
-"""Name of an environment variable for tests. Its text is taken as the reason why netlab can't work here."""
+"""Environment variable for tests. Its text counts as the reason why netlab can't work here."""
 
 TUN_DEVICE = Path("/dev/net/tun")
 CLONE_NEWNET = 0x40000000
@@ -50,16 +51,16 @@ T = TypeVar("T")
 
 
 class NetlabError(RuntimeError):
-    """Raised when netlab can't do something on this machine. The text has the finding and the remedy."""
+    """Netlab can't do something on this machine. The text tells what failed and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A network namespace with one TUN device and loopback up.
+    """A network namespace with loopback up and one TUN device.
 
-    net_fd keeps the namespace alive and lets processes in. tun_fd (non-blocking) is the other end of its
-    device: datagrams sent inside are read from it, datagrams written to it arrive inside. inode identifies
-    the namespace.
+    net_fd keeps the namespace alive and lets processes enter it. tun_fd (non-blocking) is the outer end of
+    the device: datagrams sent inside are read from it, and datagrams written to it arrive inside. inode
+    identifies the namespace.
     """
 
     address: str
@@ -68,13 +69,14 @@ class Namespace:
     inode: int
 
     def close(self) -> None:
-        """Close both descriptors. Call it once: as with os.close, a second call might close other files."""
+        """Close both descriptors. Call it once: a second call might close other files, as with os.close."""
         os.close(self.net_fd)
         os.close(self.tun_fd)
 
 
 def why_not() -> str | None:
-    """Try to make a namespace and a TUN device. Return in words why that fails here, or None if it works."""
+    """Try to create a namespace with a TUN device. Return None if it works, else the reason why not, in
+    words."""
     if refused := os.environ.get(REFUSE):
         return refused
     if not sys.platform.startswith("linux"):
@@ -89,12 +91,11 @@ def why_not() -> str | None:
 
 
 def make(address: str, congestion: str | None = None) -> Namespace:
-    """Make a namespace whose TUN device has `address` in NETWORK.
+    """Create a namespace whose TUN device has `address` in NETWORK.
 
-    congestion: TCP's congestion control for all connections over that device, as "cubic" or "bbr"; None: the
-    kernel's default. It is set on the route, not by sysctl. In a namespace the sysctl refuses any congestion
-    control that the host doesn't list as allowed, and we don't change the host's settings. Raises
-    NetlabError.
+    congestion: TCP's congestion control for all connections over that device, such as "cubic" or "bbr"; None:
+    the kernel's default. It is set on the route. The sysctl in a namespace would refuse one that the host
+    doesn't list as allowed, and the host's settings are left alone. Raises NetlabError.
     """
 
     def inside() -> Namespace:
@@ -119,8 +120,8 @@ def make(address: str, congestion: str | None = None) -> Namespace:
 
 
 def call_inside(net_fd: int, function: Callable[[], T]) -> T:
-    """Run function() in a thread inside the namespace and return its result. A socket made there stays
-    there."""
+    """Run function() in a thread inside the namespace and return its result. Sockets made by it stay
+    inside."""
 
     def inside() -> T:
         enter(net_fd)
@@ -137,12 +138,12 @@ def enter(net_fd: int) -> None:
 
 
 def set_timer_slack(slack_ns: int) -> None:
-    """Let this thread's timers be late by slack_ns at most (the default is 50 us; prctl(2))."""
+    """Limit the lateness of this thread's timers to slack_ns (default 50 us; prctl(2))."""
     _libc.prctl(PR_SET_TIMERSLACK, slack_ns)
 
 
 def lost_at_devices(net_fd: int) -> int:
-    """Return how many datagrams the namespace's TUN device has dropped. No log has these datagrams."""
+    """Return the number of datagrams that the namespace's TUN device has dropped. They are in no log."""
 
     def read() -> int:
         for line in Path("/proc/thread-self/net/dev").read_text("ascii").splitlines():
@@ -156,7 +157,7 @@ def lost_at_devices(net_fd: int) -> int:
 
 
 def processes_in(inodes: set[int]) -> list[int]:
-    """Return the pids of all processes that live in one of the namespaces."""
+    """Return the pids of all processes that run in one of the namespaces."""
     found = []
     for entry in os.scandir("/proc"):
         if entry.name.isdigit() and _namespace_of(int(entry.name)) in inodes:
@@ -165,10 +166,10 @@ def processes_in(inodes: set[int]) -> list[int]:
 
 
 def end_processes_in(inodes: set[int], number: int = signal.SIGKILL) -> int:
-    """Send a signal (`number`) to all processes in the namespaces; return how many they were.
+    """Send the signal `number` to all processes in the namespaces; return how many got it.
 
-    All of them were started by us or by our children. A process is held by its pidfd and checked again before
-    it is signalled. So a pid that another process has got meanwhile can't be hit.
+    Each process is held by its pidfd and checked once more before it gets the signal. So another process that
+    has got the same pid meanwhile can't be hit.
     """
     count = 0
     for pid in processes_in(inodes):

@@ -1,4 +1,4 @@
-"""The command `netlab`: runs programs on a bad network emulated inside this machine, and reports on it.
+"""The command `netlab`: runs programs on a bad network emulated inside this machine, and checks that network.
 
     scripts/netlab --profile hotel-wifi --members 3 -- jambridge probe {relay}
 
@@ -38,30 +38,30 @@ NAMES = ("anna", "bob", "cleo", "dora", "emil", "frida", "gus", "hanna")
 LISTEN_S = 10.0
 FAREWELL_S = 5.0
 TABLE_COLUMNS = 160
-"""Columns of the widest table. In a narrower terminal lines are wrapped, so that no figure is cut off."""
+"""Columns of the widest table. In a narrower terminal the lines wrap, so no figure is cut off."""
 
 
 class Programs:
-    """The programs' output, printed as it comes, and their exit statuses."""
+    """Prints the programs' output as it comes, and keeps their exit statuses."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.statuses: dict[str, int] = {}
         self.relay_is_ready = False
-        """Whether the relay has printed that it listens."""
+        """True once the relay has printed that it listens."""
         self._selector = selectors.DefaultSelector()
         self._rest: dict[str, bytes] = {}
 
     def listen(self, name: str, child: "subprocess.Popen[bytes]") -> None:
-        """Print a child's output from now on, each line with `name`, the place in which the child runs, in
-        front."""
+        """Print a child's output from now on, with `name` in front of each line. name: the member, or
+        "relay"."""
         assert child.stdout is not None
         os.set_blocking(child.stdout.fileno(), False)
         self._selector.register(child.stdout, selectors.EVENT_READ, name)
         self._rest[name] = b""
 
     def hear(self, timeout_s: float) -> bool:
-        """Wait for output for up to timeout_s, and print what there is; return whether there was any."""
+        """Wait up to timeout_s for output, and print it. Return True if there was any."""
         ready = self._selector.select(timeout_s)
         for key, _ in ready:
             name = key.data
@@ -79,9 +79,9 @@ class Programs:
 
 
 def members_of(text: str) -> list[str]:
-    """Return the names of the members that a text asks for.
+    """Return the names of the members in an option's text.
 
-    A number ("3") means the first names of NAMES; any other text is the names themselves ("anna,zoe").
+    A number ("3") means the first names of NAMES. Any other text is a list of names ("anna,zoe").
     """
     if text.isdigit():
         count = int(text)
@@ -96,7 +96,7 @@ def members_of(text: str) -> list[str]:
 
 
 def legs_of(profile: str, members: Sequence[str], exceptions: Sequence[str]) -> dict[str, Leg]:
-    """Return each member's leg: the profile's, except for members with one of their own
+    """Return each member's leg. It is `profile`, except for members with one of their own in `exceptions`
     ("bob=dsl,loss=5%")."""
     try:
         return legs_over(" | ".join([profile, *exceptions]), members)
@@ -108,7 +108,7 @@ def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: P
     """Run the relay's and the members' programs until all members' programs have ended, or until Ctrl-C.
 
     relay: "serve" for a jamrelay, "none", or a command line. command: each member's program. outcome: gets
-    the exit statuses, unless it was Ctrl-C.
+    the exit statuses; after Ctrl-C it gets none.
     """
     settings = os.environ | {"NETLAB_RELAY": star.relay_address}
     paths = f"{Path(sys.executable).parent}{os.pathsep}{settings.get('PATH', '')}"
@@ -164,7 +164,10 @@ def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: P
 def check_profiles(
     names: Sequence[str], *, seed: int, rate: float, seconds: float, realtime: bool, console: Console
 ) -> dict[str, selfcheck.SelfCheck]:
-    """Run the self-check over profiles or other networks that parse_leg reads, with a progress bar."""
+    """Run the self-check over each named network, with a progress bar. Return name -> findings.
+
+    names: profiles, or other texts that parse_leg reads. rate: datagrams a second. seconds: for each network.
+    """
     legs = {name: legs_of(name, [selfcheck.MEMBER], [])[selfcheck.MEMBER] for name in names}
     results = {}
     with progress_on(console) as progress:
@@ -184,7 +187,7 @@ def check_profiles(
 
 
 def as_json(value: object) -> str:
-    """Return reports as JSON. NaN, which JSON doesn't know, becomes null."""
+    """Return reports as JSON. NaN becomes null, because JSON has no NaN."""
     return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
 
 

@@ -1,4 +1,5 @@
-"""Netlab's tables of figures as asked for, as decided by the model and as executed, with the verdict."""
+"""Netlab's view: prints a network's figures as asked for, as decided by the model and as executed, with the
+verdict."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ def show_profiles(profiles: Mapping[str, Profile], console: Console) -> None:
 
 
 def show_reports(reports: Sequence[WayReport], star: Star, console: Console) -> None:
-    """Print a row for each way that saw a datagram, its faults in words, and the emulator's counts."""
+    """Print a row for each way that carried a datagram, its faults in words, and the emulator's counts."""
     if not reports:
         console.print("no datagram went through the network: nothing to check")
         return
@@ -57,8 +58,7 @@ WHY_STEADY = (
 
 
 def show_selfcheck(results: Mapping[str, SelfCheck], seed: int, console: Console) -> None:
-    """Print a row for each way of each network that was self-checked, the faults in words, and the
-    verdict."""
+    """Print a row for each way of each network that was checked, the faults in words, and the verdict."""
     rows = [
         (
             name, way.report.name.rpartition("/")[2], _verdict(way.report), f"{result.rate:.0f}",

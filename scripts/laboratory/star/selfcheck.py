@@ -1,8 +1,9 @@
-"""Self-check: sends numbered datagrams through a star and compares their arrivals with the log.
+"""Self-check: sends numbered datagrams through a star and compares their arrivals with the decision log.
 
-Delay is measured from outside, from the clock read before sending to the kernel's receive stamp, and compared
-with the delay that the model decided. So the error contains the time in which the emulator wakes up, reads
-and writes. Datagrams leave at even intervals of the emulation's own clock, up and down alternately.
+Delay is measured from outside, from a reading of the clock before sending to the kernel's receive timestamp.
+It is compared with the delay that the model decided. The difference contains the time in which the emulator
+wakes up, reads and writes. Datagrams are sent at even intervals of the emulation's own clock, up and down
+alternately.
 """
 
 import contextlib
@@ -28,26 +29,26 @@ from relay.netmodel.impairment import Leg
 MEMBER = "anna"
 PORT = 7707
 SIZE = 64
-"""Bytes of each IP datagram: so few that they don't fill a slow line."""
+"""Bytes of each IP datagram: few, so that even a slow line isn't full."""
 HEADERS = 28
 START_S = 0.3
-"""Instant at which sending begins, in seconds of the emulation. It is the same in each run, and so is the
-state of outages and bursts."""
+"""Start of sending, in seconds of the emulation. It is the same in each run, so outages and bursts are
+too."""
 QUIET_S = 1.5
-"""After this long (s) without an arrival, everything has arrived: it is longer than the delay of any way
+"""Time (s) without an arrival after which all datagrams have arrived: it is longer than any way's delay
 here."""
 DRAIN_S = 0.005
 NUMBER = struct.Struct("!I")
 
 Stamps = dict[int, list[int]]
-"""The number of each datagram, with the instants at which its copies arrived (ns of CLOCK_REALTIME)."""
+"""Number of each datagram -> the arrivals of all its copies (ns of CLOCK_REALTIME)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A way as seen from outside, beside its report.
+    """The report on a way, with what was measured from outside.
 
-    error_ms: how much later than decided datagrams arrived, as (p50, p99, worst).
+    error_ms: (p50, p99, worst) of the datagrams' delay beyond the decided one.
     """
 
     report: WayReport
@@ -67,7 +68,7 @@ class SelfCheck:
 
     @property
     def is_ok(self) -> bool:
-        """Whether every way was as asked for, and in time."""
+        """True if every way was as asked for, and in time."""
         return all(way.report.is_ok for way in self.ways)
 
 
@@ -82,7 +83,7 @@ def check(
 ) -> SelfCheck:
     """Send for `seconds` at `rate` (datagrams a second, both directions together) and return the findings.
 
-    tick: is called a few times a second with the seconds done so far. Raises NetlabError.
+    tick: called a few times a second with the seconds done so far. Raises NetlabError.
     """
     with tempfile.TemporaryDirectory(prefix="netlab-") as folder:
         path = Path(folder) / "decisions.log"
@@ -108,10 +109,10 @@ def check(
 
 
 def compare(log: Log, way: str, sent_ns: list[int], came_ns: Stamps, faults: list[str]) -> list[float]:
-    """Return how much later (ms) than decided each arrival was; add contradictions to the log to `faults`.
+    """Return each arrival's delay (ms) beyond the decided one; append contradictions to the log to `faults`.
 
-    sent_ns: when each datagram was sent, by number. The n-th datagram sent is the n-th in the log. came_ns:
-    arrivals by number.
+    sent_ns: the send time of each datagram, by number. The n-th datagram sent is the n-th in the log.
+    came_ns: arrivals by number.
     """
     decisions = log.decisions(MEMBER, way)
     if len(decisions) != len(sent_ns):
@@ -134,8 +135,7 @@ def compare(log: Log, way: str, sent_ns: list[int], came_ns: Stamps, faults: lis
 def _converse(
     star: Star, rate: float, seconds: float, tick: Callable[[float], None]
 ) -> tuple[dict[str, list[int]], dict[str, Stamps]]:
-    """Send up and down alternately. Return two things by way: when each datagram was sent (ns), and its
-    Stamps."""
+    """Send datagrams up and down alternately. Return (send times in ns, Stamps), both by way."""
     assert star.ready is not None
     member, relay = _socket(star, MEMBER), _socket(star, None)
     ends = ((member, (star.relay_address, PORT)), (relay, (star.member(MEMBER).address, PORT)))
@@ -194,8 +194,7 @@ def _drain(receivers: dict[str, socket.socket], came: dict[str, Stamps]) -> int:
 
 @contextlib.contextmanager
 def _in_front(realtime: bool) -> Iterator[None]:
-    """Give this thread real-time priority, below the emulator's, so that only the emulator's delays are
-    measured."""
+    """Give this thread real-time priority, below the emulator's, so that its own delays don't count."""
     was = os.sched_getscheduler(0), os.sched_getparam(0)
     if realtime:
         set_timer_slack(1)

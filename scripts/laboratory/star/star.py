@@ -1,15 +1,15 @@
-"""A star of network namespaces: the relay in the middle, one leg per member, all through one emulator.
+"""A star of network namespaces: the relay in the middle and one leg per member, all through one emulator.
 
     with Star(legs={"anna": leg, "bob": leg}, seed=1, log=path) as star:
         star.relay.popen(["jamrelay", "serve"])
         star.member("anna").run(["ping", "-c", "3", star.relay_address])
 
-The relay is 10.77.0.1, member number i (from 1, in the order of `legs`) 10.77.i.1. Nothing else can be
+The relay is 10.77.0.1. Member number i (from 1, in the order of `legs`) is 10.77.i.1. No other address can be
 reached from inside.
 
 Every process in the namespaces ends with the star, even if the star's process is killed. Programs started by
 `Host.popen` and `Host.run` die with the thread that started them. All others are killed by the emulator,
-which notices the star's end by a pipe. Several stars can run at once without touching each other.
+which notices the star's end by a pipe. Several stars can run at once without affecting each other.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ POLL_S = 0.02
 
 
 class Host:
-    """One place of the star: a namespace to start programs in."""
+    """One host of the star: a namespace to start programs in."""
 
     def __init__(self, name: str, namespace: Namespace) -> None:
         self.name = name
@@ -55,11 +55,10 @@ class Host:
         self.children: list[subprocess.Popen[Any]] = []
 
     def popen(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.Popen[Any]":
-        """Start a program in this place; arguments as of subprocess.Popen (except preexec_fn).
+        """Start a program on this host. kwargs: those of subprocess.Popen, without preexec_fn.
 
-        The program has a session of its own unless told otherwise. It dies (SIGKILL) with the calling thread,
-        so call this from a thread that lives as long as the star. The star ends the program when the star is
-        closed.
+        The program has a session of its own by default. It dies (SIGKILL) with the calling thread, so call
+        this from a thread that lives as long as the star. Closing the star ends the program.
         """
         kwargs.setdefault("start_new_session", True)
         child = subprocess.Popen([str(part) for part in command], preexec_fn=self._enter, **kwargs)
@@ -67,12 +66,12 @@ class Host:
         return child
 
     def run(self, command: Sequence[str | Path], **kwargs: Any) -> "subprocess.CompletedProcess[Any]":
-        """Run a program in this place until it ends; arguments and errors as of subprocess.run (except
-        preexec_fn)."""
+        """Run a program on this host until it ends. kwargs and errors: those of subprocess.run, without
+        preexec_fn."""
         return subprocess.run([str(part) for part in command], preexec_fn=self._enter, **kwargs)
 
     def socket(self, family: int = socket.AF_INET, kind: int = socket.SOCK_DGRAM) -> socket.socket:
-        """Return a new socket in this place's namespace. It stays there, though this process is outside."""
+        """Return a new socket in this host's namespace. It works there, though this process is outside."""
         return namespaces.call_inside(self._net_fd, lambda: socket.socket(family, kind))
 
     def _enter(self) -> None:
@@ -85,10 +84,10 @@ class Star:
     """Owner of the namespaces, the emulator and the programs inside. Use it as a context manager.
 
     legs: each member's leg, by name. log: file for every decision of the emulator
-    (laboratory.star.decisionlog); it is complete when the star is closed; None: no log. congestion: TCP's
+    (laboratory.star.decisionlog), complete when the star is closed; None: no log. congestion: TCP's
     congestion control inside ("cubic", "bbr"); None: the kernel's default. realtime: let the emulator run
-    under SCHED_FIFO where it may. awake: keep the processors awake (laboratory.star.awake); for a machine
-    that has little else to do.
+    under SCHED_FIFO if allowed. awake: keep the processors awake (laboratory.star.awake), on a machine that
+    has little else to do.
 
     Raises NetlabError, in words, if a star can't be set up here.
     """
@@ -109,7 +108,8 @@ class Star:
         self.ending: Ending | None = None
         """The emulator's counts; None until the star is closed."""
         self.unlogged = 0
-        """Datagrams that the kernel dropped before or after the emulator; known once the star is closed."""
+        """Number of datagrams that the kernel dropped before or after the emulator; known once the star is
+        closed."""
         self._namespaces: list[Namespace] = []
         self._hosts: list[Host] = []
         self._emulator: subprocess.Popen[bytes] | None = None
@@ -135,16 +135,16 @@ class Star:
 
     @property
     def relay(self) -> Host:
-        """The relay's place."""
+        """The relay's host."""
         return self._hosts[0]
 
     @property
     def members(self) -> dict[str, Host]:
-        """All members' places by name, in the order of the legs."""
+        """All members' hosts by name, in the order of the legs."""
         return {host.name: host for host in self._hosts[1:]}
 
     def member(self, name: str) -> Host:
-        """Return a member's place. Raises KeyError."""
+        """Return a member's host. Raises KeyError."""
         return self.members[name]
 
     @property
@@ -155,7 +155,7 @@ class Star:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the emulator runs."""
+        """True while the emulator runs."""
         return self._emulator is not None and self._emulator.poll() is None
 
     def check(self) -> None:
@@ -168,7 +168,7 @@ class Star:
         return namespaces.processes_in({host.inode for host in self._hosts})
 
     def close(self) -> None:
-        """End all programs inside (SIGTERM, then SIGKILL), then the emulator. A second call does nothing."""
+        """End all programs inside (SIGTERM, then SIGKILL), and then the emulator. Idempotent."""
         inodes = {namespace.inode for namespace in self._namespaces}
         if inodes and namespaces.end_processes_in(inodes, signal.SIGTERM):
             deadline_s = time.monotonic() + END_S
@@ -234,7 +234,7 @@ class Star:
         self.ready = msgspec.json.decode(word, type=Ready)
 
     def _hear(self, timeout_s: float) -> bytes:
-        """Return the next line that the emulator writes, or nothing if none comes in time."""
+        """Return the next line that the emulator writes; b"" if none comes within timeout_s."""
         assert self._emulator is not None
         assert self._emulator.stdout is not None
         line = b""

@@ -1,12 +1,12 @@
 """Way report: the figures of an emulated way as asked, as decided and as executed, and the verdict.
 
-Pure; it needs a decision log alone. Asked: the figures of the Way. Decided: the model's draws. Executed: when
-the emulator wrote to the device.
+Pure; its only input is a decision log. Asked: the figures of the Way. Decided: the model's draws. Executed:
+the instants at which the emulator wrote to the device.
 
-Independent loss is judged among the datagrams for which chance alone decided. Datagrams that an outage, a
-full queue or a burst took are not among them. So it can be judged for any traffic, TCP too. Bursts can be
-judged only for traffic that goes on regardless of them (`even`). The seed fixes the dice, so a way that
-passes once passes again with as many datagrams.
+Independent loss is judged only among datagrams for which chance decided. Datagrams lost in an outage, a full
+queue or a burst aren't among them. So loss can be judged for any traffic, TCP too. Bursts can be judged only
+for traffic that goes on during them (`even`). The seed fixes all random numbers. So a way that passes once
+passes again with as many datagrams.
 """
 
 import math
@@ -21,7 +21,7 @@ from laboratory.study.intervals import wilson
 from relay.netmodel.impairment import Bursts, Fate, Way, drawer
 
 ERROR_MS_P99_MAX = 1.0
-"""Greatest p99 (ms) of the emulator's lateness that passes. Source: issue 4."""
+"""Limit (ms) for the p99 of the emulator's lateness. A greater one fails. Source: issue 4."""
 
 Floats = NDArray[np.float64]
 
@@ -30,9 +30,9 @@ Floats = NDArray[np.float64]
 class AskedShare:
     """A share that chance decided.
 
-    asked: the share that was asked for. got: the share that came. low, high: Wilson's 99 % interval of `got`.
-    The verdict is whether the interval contains `asked`. n: the number of trials; for bursts the equivalent
-    number of independent ones.
+    asked: the share that was asked for. got: the share found. low, high: Wilson's 99 % interval of `got`. The
+    share passes if the interval contains `asked`. n: number of trials; for bursts the equivalent number of
+    independent trials.
     """
 
     asked: float
@@ -43,46 +43,46 @@ class AskedShare:
 
     @property
     def fits(self) -> bool:
-        """Whether the share asked for lies in the interval."""
+        """True if the share asked for lies in the interval."""
         return self.low <= self.asked <= self.high
 
 
 @dataclass(frozen=True, slots=True)
 class WayReport:
-    """The report on one direction of one leg. Delays and errors are (p50, p99), in ms; NaN if nothing
+    """The report on one direction of one leg. Delays and errors are (p50, p99) in ms; NaN if no datagram
     passed."""
 
     name: str
-    """Name of the way, as "anna/up"."""
+    """Name of the way, such as "anna/up"."""
     datagrams: int
     fates: dict[str, int]
     copied: int
     overtaken: int
-    """Datagrams that arrived after one that was sent later."""
+    """Number of datagrams that arrived after one that was sent later."""
     in_flight: int
     delay_asked_ms: tuple[float, float]
-    """Delay and jitter alone, as computed from the Way. Queue, spikes and reordering come on top of it."""
+    """Delay and jitter alone, as computed from the Way. Queue, spikes and reordering add to it."""
     delay_decided_ms: tuple[float, float]
     error_ms: tuple[float, float]
-    """How much later (ms) than decided datagrams were written."""
+    """Delay (ms) beyond the decided one with which datagrams were written."""
     loss: AskedShare
     bursts: AskedShare | None
     copies: AskedShare | None
     faults: list[str] = field(default_factory=list)
-    """How the way differed from the request, in words. These are the emulator's faults."""
+    """Differences between the way and the request, in words. They are the emulator's faults."""
     lateness: list[str] = field(default_factory=list)
-    """How late datagrams were, in words. This is the fault of this machine."""
+    """Statements about late datagrams, in words. Lateness is the fault of this machine."""
 
     @property
     def is_ok(self) -> bool:
-        """Whether the way was as asked, and in time."""
+        """True if the way was as asked, and in time."""
         return not self.faults and not self.lateness
 
 
 def report(log: Log, *, even: bool = False, replay: bool = True) -> list[WayReport]:
-    """Return a report for each way that saw a datagram, in the order of the legs.
+    """Return a report for each way that carried a datagram, in the order of the legs.
 
-    even: the traffic went on regardless of bursts, so their share is judged too. replay: check that the model
+    even: the traffic went on during bursts, so their share is judged too. replay: check that the model
     decides the same again.
     """
     return [
@@ -131,18 +131,19 @@ def way_report(log: Log, name: str, way: str, *, even: bool = False, replay: boo
 
 
 def share(asked: float, count: float, n: float) -> AskedShare:
-    """Return a share as asked for, and as it came: `count` of n independent trials."""
+    """Compare a share asked for with the share found: `count` of n independent trials."""
     got = count / n if n else 0.0
     low, high = wilson(count, n, 0.99)
     return AskedShare(asked, got, n, low, high)
 
 
 def burst_trials(bursts: Bursts, at_s: Floats) -> float:
-    """Return the number of independent trials that the datagrams sent at at_s (s, ascending) are worth.
+    """Return the number of independent trials to which the datagrams sent at at_s (s, ascending) are
+    equivalent.
 
-    As in any two-state Markov process, the states at two instants t apart have the correlation exp(-t (1/bad
-    + 1/good)). Divide the variance of the mean by that of one sample: the result is the mean of all pairs'
-    correlations.
+    In a two-state Markov process, the states at two instants t apart have the correlation exp(-t (1/bad +
+    1/good)). The variance of the mean, divided by that of one sample, is the mean of all pairs' correlations.
+    The result is the inverse of that mean.
     """
     n = len(at_s)
     if n == 0:
@@ -159,9 +160,9 @@ def burst_trials(bursts: Bursts, at_s: Floats) -> float:
 
 
 def overtaken(written_s: Floats) -> int:
-    """Return how many datagrams arrived after one that was sent later. written_s: in the order of sending.
+    """Return the number of datagrams that arrived after one that was sent later.
 
-    Source: RFC 4737, section 3 (reordered).
+    written_s: instants of arrival, in the order of sending. Source: RFC 4737, section 3 (reordered).
     """
     if len(written_s) == 0:
         return 0
@@ -170,7 +171,7 @@ def overtaken(written_s: Floats) -> int:
 
 
 def loss_asked(way: Way) -> float:
-    """Return the share (0 to 1) of datagrams that are to be lost each for itself, or by the trace."""
+    """Return the share (0 to 1) of datagrams that the Way loses independently or by its trace."""
     if way.trace is None:
         return way.loss
     samples = way.trace.samples
@@ -178,7 +179,7 @@ def loss_asked(way: Way) -> float:
 
 
 def delay_asked_ms(way: Way) -> tuple[float, float]:
-    """Return the (p50, p99) in ms of delay and jitter together, as asked for."""
+    """Return (p50, p99) in ms of delay and jitter together, as asked for."""
     if way.trace is not None:
         delays = [sample.delay_ms for sample in way.trace.samples if sample.delay_ms is not None]
         return _p50_p99_ms(np.array(delays) / 1e3)

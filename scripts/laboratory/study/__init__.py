@@ -1,1 +1,1 @@
-"""Study: many runs, and the conclusions from them."""
+"""Study: plans and makes many runs, and draws conclusions from them."""

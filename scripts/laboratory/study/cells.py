@@ -1,4 +1,4 @@
-"""Cells: all runs of one point together, curves of cells, and the thresholds read from them. Pure."""
+"""Cells: combines all runs of a point, makes curves of cells, and finds thresholds on them. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +10,12 @@ from laboratory.study.intervals import Count, Estimate, Share, difference_of, sh
 from laboratory.study.plan import BASE_SERIES, Experiment
 
 COHERENT = 1e-3
-"""A session with a share of bad events below this is called coherent."""
+"""Limit for the share of bad events. A session with a share below it is called coherent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A point with all its runs. Shares are shares of all their events, with 95 % intervals."""
+    """A point with all its runs. Shares are of the events of all runs together, with 95 % intervals."""
 
     where: str
     series: str
@@ -26,31 +26,31 @@ class Cell:
     retimed: Share
     divergent: Share
     unavoidable: Share | None
-    """The oracle's share. None unless the oracle was asked in every run."""
+    """The share of unavoidable events, by the oracle; None if any run lacks the oracle's answer."""
 
     @property
     def first(self) -> Row:
-        """One of the rows, for the fields that describe the request. Those are the same in all rows."""
+        """The first row, for the fields that describe the point. They are the same in all rows."""
         return self.rows[0]
 
     def known(self, figure: str) -> list[float]:
-        """Return a figure of all runs that have it, sorted. figure: name of the field of a Row."""
+        """Return a figure's values in all runs that have it, ascending. figure: name of a field of Row."""
         return sorted(value for row in self.rows if (value := getattr(row, figure)) is not None)
 
     def mean(self, figure: str) -> float | None:
-        """Return a figure's mean over the runs that have it; None if none has."""
+        """Return a figure's mean over the runs that have it; None if no run has it."""
         known = self.known(figure)
         return fmean(known) if known else None
 
     def worst(self, figure: str) -> float | None:
-        """Return the greatest value of a figure over the runs that have it; None if none has."""
+        """Return a figure's greatest value over the runs that have it; None if no run has it."""
         return max(self.known(figure), default=None)
 
 
 def cells_of(rows: Iterable[Row]) -> list[Cell]:
-    """Return the cells of rows, sorted by (where, series, mode, x).
+    """Combine rows into cells, sorted by (where, series, mode, x).
 
-    A run that measured no event at all has no result and is left out.
+    Rows without any event are left out.
     """
     sorted_rows: dict[tuple[str, str, str, float], list[Row]] = {}
     for row in latest(rows).values():
@@ -74,7 +74,7 @@ def cell_of(where: str, series: str, mode: str, x: float, rows: tuple[Row, ...])
 
 
 def curve(cells: Iterable[Cell], where: str, series: str, mode: str) -> list[Cell]:
-    """Return the cells of one curve, by rising x."""
+    """Return the cells of one curve, by ascending x."""
     return sorted(
         (cell for cell in cells if (cell.where, cell.series, cell.mode) == (where, series, mode)),
         key=lambda cell: cell.x,
@@ -82,9 +82,9 @@ def curve(cells: Iterable[Cell], where: str, series: str, mode: str) -> list[Cel
 
 
 def sweep_curve(cells: Sequence[Cell], where: str, sweep: Experiment, mode: str) -> list[Cell]:
-    """Return the curve of an experiment with the base in it.
+    """Return an experiment's curve, with the base at its place.
 
-    If this experiment didn't try the base, its cell is taken from the experiment that did.
+    If this experiment didn't try the base itself, the base's cell is taken from the experiment that did.
     """
     line = curve(cells, where, sweep.series, mode)
     if not line or any(cell.x == sweep.base_x for cell in line):
@@ -103,10 +103,10 @@ def is_base(cell: Cell) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The place along a curve at which sessions stop being coherent.
+    """The place on a curve where sessions stop being coherent.
 
-    fails: the first cell that isn't coherent; None: all are. holds: the last cell before it; None: there is
-    none. sure: at `holds` and before, even the upper bound of the share's interval is below COHERENT.
+    fails: the first cell that isn't coherent; None: all are. holds: the cell before it; None: there is none.
+    sure: True if for every cell up to `holds` even the upper bound of the share is below COHERENT.
     """
 
     holds: Cell | None
@@ -115,9 +115,9 @@ class Threshold:
 
 
 def threshold(cells: Iterable[Cell]) -> Threshold | None:
-    """Return the threshold at the first cell that isn't coherent; None without cells.
+    """Return the threshold of a curve, at the first cell that isn't coherent; None without cells.
 
-    Give a curve as it is if a greater x is worse, and reversed if a smaller x is worse.
+    Pass a curve as it is if a greater x is worse, and reversed if a smaller x is worse.
     """
     passed: list[Cell] = []
     failed: Cell | None = None
@@ -137,12 +137,12 @@ def threshold(cells: Iterable[Cell]) -> Threshold | None:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The same point, tried in virtual time and with real processes (netlab)."""
+    """One point tried in both labs: in virtual time and with real processes (netlab)."""
 
     virtual: Cell
     netlab: Cell
     difference: Estimate
-    """Share of bad events in netlab minus that in virtual time, with the 99 % interval."""
+    """Netlab's share of bad events minus that of virtual time, with the 99 % interval."""
 
     @property
     def agrees(self) -> bool:
@@ -150,14 +150,15 @@ class Agreement:
 
     @property
     def half_width(self) -> float:
-        """Half the width of the interval: the least difference between the labs that would have shown."""
+        """Half the width of the interval: a smaller difference between the labs couldn't have been
+        noticed."""
         return (self.difference.high - self.difference.low) / 2
 
 
 def agreements(cells: Sequence[Cell]) -> list[Agreement]:
-    """Return an agreement for every point that both labs tried, sorted as the cells are.
+    """Return an Agreement for every point that both labs tried, in the order of the cells.
 
-    If virtual time tried the same network in two experiments, the one of the same name as netlab's is taken.
+    If virtual time tried the same network in two experiments, the one with netlab's series and x is used.
     """
     found = []
     for real in cells:
@@ -176,5 +177,6 @@ def same(cell: Cell) -> tuple[object, ...]:
 
 
 def counts(cell: Cell, figure: str = "bad") -> list[Count]:
-    """Return a Count for each run: (events with the fault that `figure` names, all events)."""
+    """Return for each run (number of its events with a fault, number of its events). figure: the fault's
+    name."""
     return [(getattr(row, figure), row.events) for row in cell.rows]

@@ -1,4 +1,4 @@
-"""Study figures: the list of the study's figures, drawn from its data. A figure without data isn't drawn."""
+"""Study figures: names all figures of the study and draws those for which there are data."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ TABLES = {
         "lead, ms, with 500 ms of schedule-ahead; framed: the most that is coherent from the left",
     ),
 }
-"""The figures that are tables of shares: name -> (title, label of x)."""
+"""Name -> (title, label of x), for the figures that are tables of shares."""
 NAMES = (
     *(sweep.series for sweep in SWEEPS),
     *TABLES,
@@ -40,11 +40,11 @@ NAMES = (
     "members",
     "spread",
 )
-"""Every figure that the study can have. Its file is NAME.png in the folder of the study's data."""
+"""Names of all figures of the study. A figure's file is NAME.png in the folder of the study's data."""
 
 
 def draw_all(cells: Sequence[Cell], minutes: Sequence[Minute], folder: Path) -> set[str]:
-    """Draw every figure that has data; return the names of the files."""
+    """Draw every figure for which there are data into `folder`; return the names of the files."""
     for name in NAMES:
         (folder / f"{name}.png").unlink(missing_ok=True)
     for sweep in SWEEPS:

@@ -1,4 +1,4 @@
-"""Groups: the cells of the study that stand side by side, and their names. Pure."""
+"""Groups: finds the cells that the study shows side by side, and names them. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +15,9 @@ from laboratory.study.plan import (
 )
 
 Line = tuple[str, list[Cell]]
-"""A name, and the cells under it by rising x."""
+"""A name, and its cells by ascending x."""
 Pair = tuple[Cell, Cell]
-"""Two cells that differ in one thing alone."""
+"""Two cells that differ in one condition only."""
 
 NAMES = {
     "profile ": "{name}",
@@ -28,12 +28,12 @@ NAMES = {
     "loss at RTT ": "loss {x:g} %, RTT {name} ms",
     "delay": "RTT {x:g} ms",
 }
-"""How a cell is named: prefix of its series -> a form, in which {name} is the rest of the series."""
+"""Prefix of a cell's series -> the form of the cell's name. {name} is the rest of the series."""
 VARIANTS = {BY_TIMESTAMPS: "by timestamps", BY_ITSELF: "lead by itself"}
 
 
 def described(cell: Cell) -> str:
-    """Return a cell's conditions in a few words: "loss 5 %", "hotel-wifi, lead 200 ms"."""
+    """Return a cell's conditions in a few words, such as "loss 5 %" or "hotel-wifi, lead 200 ms"."""
     for prefix, words in VARIANTS.items():
         if cell.series.startswith(prefix):
             return f"{described(replace(cell, series=cell.series.removeprefix(prefix)))}, {words}"
@@ -49,8 +49,8 @@ def lines_of(
 ) -> list[Line]:
     """Return a line for each network of an experiment.
 
-    prefix: with which the experiment's series begin ("ahead ", "lead ", "members "); the network's text
-    follows.
+    prefix: the start of the experiment's series ("ahead ", "lead ", "members "). The network's text follows
+    it.
     """
     names = in_order(cell.series.removeprefix(prefix) for cell in cells if cell.series.startswith(prefix))
     lines = [(name, curve(cells, where, prefix + name, mode)) for name in names]
@@ -58,9 +58,9 @@ def lines_of(
 
 
 def grid_lines(cells: Sequence[Cell]) -> list[Line]:
-    """Return a line for each round trip: its cells in virtual time, by rising loss.
+    """Return a line for each round trip time: its cells in virtual time, by ascending loss.
 
-    The base's round trip comes first, the others by rising length.
+    The base's round trip time comes first, then the others in ascending order.
     """
     prefix = "loss at RTT "
     rtts = {float(cell.series.removeprefix(prefix)) for cell in cells if cell.series.startswith(prefix)}
@@ -79,7 +79,7 @@ def profile_groups(cells: Sequence[Cell]) -> list[Line]:
 
 
 def transport_groups(cells: Sequence[Cell]) -> list[Line]:
-    """Return a line for each network that netlab tried: its cells in all modes. Those of the sweeps come
+    """Return a line for each network that netlab tried: its cells in all modes. Networks of the sweeps come
     first."""
     order = [sweep.series for sweep in SWEEPS]
     groups: dict[tuple[int, str, float], list[Cell]] = {}
@@ -91,7 +91,7 @@ def transport_groups(cells: Sequence[Cell]) -> list[Line]:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return networks in the order of the plan. Networks that the plan doesn't name come last."""
+    """Return names of networks in the order of PROFILE_NAMES. Other names come last."""
     found = list(dict.fromkeys(names))
     return sorted(
         found, key=lambda name: PROFILE_NAMES.index(name) if name in PROFILE_NAMES else len(PROFILE_NAMES)
@@ -99,9 +99,9 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def variants(cells: Sequence[Cell], prefix: str) -> list[Pair]:
-    """Return pairs (as usual, variant) for all places of a curve at which both were tried.
+    """Return pairs (usual cell, variant) for all places of all curves at which both were tried.
 
-    prefix: one of VARIANTS, with which the series of the variant begins.
+    prefix: the variant's series begins with it; one of VARIANTS.
     """
     usual = {(cell.where, cell.mode, cell.series, cell.x): cell for cell in cells}
     return [
@@ -113,8 +113,8 @@ def variants(cells: Sequence[Cell], prefix: str) -> list[Pair]:
 
 
 def modes(cells: Sequence[Cell], where: str, one: str, other: str) -> list[Pair]:
-    """Return pairs (cell of the mode `other`, cell of the mode `one`) for all places of a curve that both
-    were tried at."""
+    """Return pairs (cell of mode `other`, cell of mode `one`) for all places of curves at which both were
+    tried."""
     others = {(cell.series, cell.x): cell for cell in cells if (cell.where, cell.mode) == (where, other)}
     return [
         (others[cell.series, cell.x], cell)
@@ -125,10 +125,9 @@ def modes(cells: Sequence[Cell], where: str, one: str, other: str) -> list[Pair]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Pairs of cells, compared by the share of an event's fault.
+    """Pairs of cells, compared by the share of one fault.
 
-    less: the pairs whose second cell has surely less. more: the pairs whose second cell has surely more.
-    pairs: all of them.
+    less, more: pairs whose second cell has surely less, or surely more, of it. pairs: all pairs.
     """
 
     less: list[Pair]
@@ -139,7 +138,7 @@ class Comparison:
 def compared(pairs: Sequence[Pair], figure: str = "bad") -> Comparison:
     """Compare pairs of cells by the 99 % interval of the difference between their shares.
 
-    figure: the fault that is compared, "bad", "divergent" or "retimed".
+    figure: the fault to compare, "bad", "divergent" or "retimed".
     """
     found: dict[bool, list[Pair]] = {True: [], False: []}
     for first, second in pairs:

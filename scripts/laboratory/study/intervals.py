@@ -1,15 +1,16 @@
-"""Intervals: how sure a share, a difference of two shares, or a mean of a few runs is. Pure.
+"""Intervals: computes the intervals of shares, of differences of two shares, and of means of a few runs.
+Pure.
 
-Events of one run aren't independent: a burst takes many at once. So every share has two intervals, and we
-give the hull of both, from the lower of their low ends to the higher of their high ends:
+Events of one run aren't independent: a burst takes many at once. So two intervals are computed for every
+share. The result is their hull, from the lower of their low ends to the higher of their high ends:
 
-* Wilson's, of all events pooled. It is right when events fail one by one, and stays honest at 0 failures.
-* Student's t over the shares of the runs, which differ by seed. It is right whatever happens inside a run,
-  but blind when no run failed at all, where its width is 0.
+* Wilson's, of all events pooled. It is right when events fail one by one, and not too narrow at 0 failures.
+* Student's t over the shares of the runs, which differ by seed. It is right whatever happens inside a run.
+  But when no run failed at all its width is 0.
 
-A bootstrap over runs was left out. With three runs it has ten different resamples, and its interval is too
+A bootstrap over runs isn't used. With three runs it has ten different resamples, and its interval is too
 narrow (Davison and Hinkley 1997, section 2.5: small samples). Student's t with two degrees of freedom is
-wide, and honest. One thing neither interval can see: whether events depend on each other in runs that had no
+wide, but not too narrow. Neither interval shows whether events depend on each other in runs without a
 failure.
 """
 
@@ -21,15 +22,16 @@ from statistics import fmean, stdev
 from scipy.special import ndtri, stdtrit
 
 Count = tuple[int, int]
-"""(events that went wrong, all events) of one run."""
+"""(number of faulty events, number of all events) of one run."""
 
 RULE_OF_THREE = 3.0
-"""For 0 of n the 95 % upper bound is 3 / n. Source: Hanley and Lippman-Hand, JAMA 249 (1983)."""
+"""Numerator of the 95 % upper bound for 0 of n, which is 3 / n. Source: Hanley and Lippman-Hand, JAMA 249
+(1983)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share of events with its interval. `low` <= `value` <= `high`, all within 0 to 1."""
+    """A share of events with its interval. low <= value <= high, all from 0 to 1."""
 
     bad: int
     events: int
@@ -40,7 +42,7 @@ class Share:
 
     @property
     def interval(self) -> str:
-        """The interval for people: "0.9–1.6 %"."""
+        """The interval as text, such as "0.9–1.6 %"."""
         return f"{percent(self.low).removesuffix(' %')}–{percent(self.high)}"
 
     def __str__(self) -> str:
@@ -48,26 +50,26 @@ class Share:
 
 
 def percent(share: float) -> str:
-    """Return a share for people: "12 %", "0.31 %", "0 %"."""
+    """Return a share as text: "12 %", "0.31 %", "0 %"."""
     value = share * 100
     return f"{value:.0f} %" if value >= 9.95 else f"{value:.2g} %"
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean of runs, or a difference, with its interval. All are in the unit of the values that went in."""
+    """A mean of runs, or a difference, with its interval, in the unit of the values."""
 
     value: float
     low: float
     high: float
 
     def holds(self, value: float) -> bool:
-        """Whether the interval contains a value."""
+        """Tell whether the interval contains a value."""
         return self.low <= value <= self.high
 
 
 def t_quantile(confidence: float, freedom: float) -> float:
-    """Return the t of a two-sided interval: 4.303 for 0.95 with 2 degrees of freedom.
+    """Return Student's t for a two-sided interval, such as 4.303 for 0.95 with 2 degrees of freedom.
 
     freedom: the degrees of freedom, which may be fractional.
     """
@@ -75,10 +77,10 @@ def t_quantile(confidence: float, freedom: float) -> float:
 
 
 def wilson(bad: float, events: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval (low, high) of the share bad / events; (0, 1) if there are no events.
+    """Return Wilson's score interval (low, high) of the share bad / events; (0, 1) without events.
 
-    Neither number need be whole: events that depend on each other are worth fewer independent ones.
-    Source: Wilson, JASA 22 (1927); recommended by Brown, Cai and DasGupta, Statistical Science 16 (2001).
+    Both numbers may be fractional: dependent events count as fewer independent ones. Source: Wilson, JASA 22
+    (1927); recommended by Brown, Cai and DasGupta, Statistical Science 16 (2001).
     """
     if events <= 0:
         return 0.0, 1.0
@@ -93,7 +95,7 @@ def wilson(bad: float, events: float, confidence: float = 0.95) -> tuple[float, 
 def mean_of(values: Sequence[float], confidence: float = 0.95) -> Estimate:
     """Return the mean of a figure over runs with Student's t interval, which is infinite for a single run.
 
-    values: the figure of each run. Raises statistics.StatisticsError if there is no run.
+    values: the figure of each run. Raises statistics.StatisticsError without runs.
     """
     mean = fmean(values)
     if len(values) < 2:
@@ -103,9 +105,10 @@ def mean_of(values: Sequence[float], confidence: float = 0.95) -> Estimate:
 
 
 def share_of(counts: Sequence[Count], confidence: float = 0.95) -> Share:
-    """Return the share over all runs, with the hull of both intervals that the module's doc explains.
+    """Return the share over all runs, with the hull of the two intervals that the module's docstring
+    explains.
 
-    For a single run only Wilson's interval is known. Runs without events are left out.
+    For a single run it is Wilson's interval. Runs without events are left out.
     """
     counts = [(bad, events) for bad, events in counts if events]
     bad, events = sum(bad for bad, _ in counts), sum(events for _, events in counts)
@@ -119,8 +122,7 @@ def share_of(counts: Sequence[Count], confidence: float = 0.95) -> Share:
 def newcombe(first: Count, second: Count, confidence: float = 0.99) -> Estimate:
     """Return the difference first - second of two shares, with its interval.
 
-    Source: Newcombe, Statistics in Medicine 17 (1998) 873, method 10, which is made of Wilson's two
-    intervals.
+    Source: Newcombe, Statistics in Medicine 17 (1998) 873, method 10, which combines Wilson's two intervals.
     """
     one, two = first[0] / first[1], second[0] / second[1]
     low_1, high_1 = wilson(*first, confidence)
@@ -152,8 +154,7 @@ def welch(first: Sequence[float], second: Sequence[float], confidence: float = 0
 def difference_of(first: Sequence[Count], second: Sequence[Count], confidence: float = 0.99) -> Estimate:
     """Return the difference first - second of two shares, each of several runs.
 
-    The interval is the hull of Newcombe's and Welch's. If one side has a single run, only Newcombe's is
-    known.
+    The interval is the hull of Newcombe's and Welch's. If one side has a single run it is Newcombe's.
     """
     pooled = newcombe(pool(first), pool(second), confidence)
     if min(len(first), len(second)) < 2:
@@ -165,5 +166,5 @@ def difference_of(first: Sequence[Count], second: Sequence[Count], confidence: f
 
 
 def pool(counts: Sequence[Count]) -> Count:
-    """Return the sums over all runs: events that went wrong, and all events."""
+    """Return the sums over all runs: (number of faulty events, number of all events)."""
     return sum(bad for bad, _ in counts), sum(events for _, events in counts)

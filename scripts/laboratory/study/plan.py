@@ -5,8 +5,8 @@ bridges in virtual time, exact clocks, hundreds of points. *netlab* shows the ef
 virtual results hold: real processes, sockets and kernels over an emulated network, in real time.
 
 Every experiment changes one thing against one base: three members, 20 events a second each, 0.5 s
-schedule-ahead, the initial lead of 200 ms, and 30 ms of round trip between each member and the relay. Both
-parts give the same experiment the same name and the same x, so their results can be laid side by side.
+schedule-ahead, the initial lead of 200 ms, and 30 ms of round trip between each member and the relay. An
+experiment has the same name and the same x in both parts, so their results can be compared.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,15 +21,15 @@ BASE_LEAD_MS = 200.0
 """Lead (ms) of the base: a room's initial lead, kept fixed.
 
 The lead bounds how far ahead the relay closes a room's sequence (relay/lead/room_tuning.py), so a longer lead
-means more re-timing. In the study the lead has an experiment of its own. No other experiment varies it.
+means more re-timing. Only one experiment of the study varies the lead.
 """
 BASE_AHEAD_MS = 500.0
-"""Schedule-ahead (ms) of the base, which is Sonic Pi's own."""
+"""Schedule-ahead (ms) of the base: Sonic Pi's own."""
 BASE_SERIES = "loss"
-"""The series whose x = 0 is the base."""
+"""Name of the series whose point at x = 0 is the base."""
 HOLD_MS = 20
-"""Hold of jitter (ms). Jitter of real paths comes from queues, so datagrams close in time have the same
-jitter."""
+"""Time (ms) for which jitter keeps a drawn value. Real jitter comes from queues, so it is alike for datagrams
+close in time."""
 
 RTTS_MS = (10, 100, 200, 300, 350, 375, 400, 425, 450, 500)
 JITTERS_MS = (0, 5, 10, 20, 40, 60, 80, 120, 160)
@@ -47,7 +47,7 @@ ALONE = (
     "delay=15,outage=15-16",
     "asymmetric-20-80",
 )
-"""Networks with a single impairment, each tried with one value. Outages lie within the measured time."""
+"""Networks with one impairment each, at one value. Outages lie within the measured window."""
 SIZES = (3, 5, 8, 16)
 SIZE_NETWORKS = ("hotel-wifi", "delay=15,loss=2%")
 PROFILE_NAMES = (
@@ -60,15 +60,15 @@ AHEAD_NETWORKS = (
 )  # fmt: skip
 AHEADS_MS = (40, 60, 80, 100, 150, 200, 300, 400, 500, 700)
 LEADS_MS = (100, 200, 300, 400, 480)
-"""Leads that are tried. All are below BASE_AHEAD_MS, so that they don't change the due."""
+"""Leads (ms) to try. All are below BASE_AHEAD_MS, so they don't change the due."""
 OTHER_LEAD_MS = 400.0
-"""Lead (ms) that is tried with real processes, for comparison with the base's."""
+"""Lead (ms) to try with real processes, for comparison with the base's."""
 SPARSE_PER_S = 2.0
 SPARSE_SECONDS = 250.0
-"""Length (s) of runs with SPARSE_PER_S events a second. They have as many events as 25 s of the base."""
+"""Length (s) of runs with SPARSE_PER_S events a second: as many events as in 25 s of the base."""
 
 BY_TIMESTAMPS = "timestamps "
-"""Prefix of series whose rooms go by timestamps. After it comes the series that they are compared with."""
+"""Prefix of the series whose rooms go by timestamps. The series to compare with follows it."""
 TIMESTAMPS_AT: dict[str, tuple[float, ...]] = {
     "delay": (100, 200, 300, 350, 400, 450, 500),
     "jitter": (10, 20, 40, 60, 80, 120, 160),
@@ -77,8 +77,7 @@ TIMESTAMPS_AT: dict[str, tuple[float, ...]] = {
 }
 
 BY_ITSELF = "auto "
-"""Prefix of series whose lead and shift tune themselves. After it comes the series that they are compared
-with."""
+"""Prefix of the series whose lead and shift tune themselves. The series to compare with follows it."""
 BY_ITSELF_AT: dict[str, tuple[float, ...]] = {
     "delay": (100, 200, 300, 400, 450),
     "jitter": (10, 20, 40, 80),
@@ -86,7 +85,7 @@ BY_ITSELF_AT: dict[str, tuple[float, ...]] = {
     "bursts": (1, 2, 5, 10),
 }
 BY_ITSELF_SECONDS = 100.0
-"""Length (s) of runs whose lead tunes itself. It is long enough for a lead to fall.
+"""Length (s) of runs whose lead tunes itself, long enough for a lead to fall.
 
 The lead begins at 200 ms and may fall after a minute and a half of music.
 """
@@ -99,12 +98,12 @@ SPREAD_NETWORKS = (
 )
 SPREAD_HOUR_S = 3600.0
 SPREAD_EVENTS_PER_S = 2.0
-"""Events a second of each member, in the hours in which clocks are watched."""
+"""Events a second of each member in runs of an hour in which clocks are watched."""
 
 NETLAB_SECONDS = 25.0
-"""Length (s) of netlab's measured window. The three runs of a point have 4,500 events then.
+"""Length (s) of netlab's measured window. A point's three runs have 4,500 events with it.
 
-If none of these is bad, the share of bad events is shown to be below 1 in 1,000.
+If none of them is bad, the share of bad events is shown to be below 1 in 1,000.
 """
 NETLAB_SEEDS = (1, 2, 3)
 NETLAB_JOBS = 2
@@ -112,7 +111,7 @@ NETLAB_JOBS = 2
 
 @dataclass(frozen=True, slots=True)
 class SpreadPoint:
-    """An hour of virtual time in which the clocks of three members at -50, 0 and +50 ppm are watched."""
+    """An hour of virtual time to watch the clocks of three members with rate errors of -50, 0 and +50 ppm."""
 
     network: str
     seconds: float = SPREAD_HOUR_S
@@ -120,7 +119,7 @@ class SpreadPoint:
 
 
 def point(where: str, series: str, x: float, network: str, mode: str, **more: Any) -> Point:
-    """Return a point, named "where/series/mode/x". more: fields of Point that differ from the base."""
+    """Make a point named "where/series/mode/x". more: fields of Point that differ from the base's."""
     usual: dict[str, Any] = {
         "lead_ms": BASE_LEAD_MS, "ahead_ms": BASE_AHEAD_MS, "seconds": 25.0, "seeds": (1, 2, 3, 4),
     }  # fmt: skip
@@ -135,9 +134,10 @@ def point(where: str, series: str, x: float, network: str, mode: str, **more: An
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment that changes one thing.
+    """An experiment that changes one condition.
 
-    what: the name of that thing in the middle of a sentence. unit: of x, with a space in front.
+    series: name in points and files. what: name of the condition within a sentence. unit: of x, with a space
+    in front.
     """
 
     series: str
@@ -147,7 +147,7 @@ class Experiment:
     label: str
     """Label of the x axis in the experiment's figure."""
     base_x: float = 0.0
-    """The x at which the network is the base's, from which all experiments start."""
+    """The x at which the experiment's network is the base's."""
 
 
 SWEEPS = (
@@ -188,7 +188,7 @@ def bursts(percent: float) -> str:
 SWEPT: dict[str, Callable[[float], str]] = {
     "delay": delay, "jitter": jitter, "loss": loss, "bursts": bursts,
 }  # fmt: skip
-"""Series of a sweep -> the function that returns the network for an x."""
+"""Series of an experiment -> the function that returns its network at an x."""
 
 
 def jitter_and_loss(mean_ms: float, percent: float) -> str:
@@ -208,7 +208,7 @@ def loss_series(rtt_ms: float) -> str:
 
 
 def virtual_points() -> list[Point]:
-    """Return the points in virtual time. They use UDP alone, because TCP isn't modelled there."""
+    """Return the points in virtual time. They use UDP only, because TCP isn't modelled there."""
     points: list[Point] = []
     for mode in ("udp-repair", "udp-plain"):
         points += [point("virtual", "delay", x, delay(x), mode) for x in RTTS_MS]
@@ -251,7 +251,7 @@ def virtual_points() -> list[Point]:
 
 
 def timestamp_points() -> list[Point]:
-    """Return points by timestamps. In all but the scheme they are like points of the sweeps."""
+    """Return points whose rooms go by timestamps. Apart from that they are like points of the sweeps."""
     return [
         point(
             "virtual", BY_TIMESTAMPS + series, x, SWEPT[series](x), "udp-repair", seeds=(1, 2, 3),
@@ -263,7 +263,7 @@ def timestamp_points() -> list[Point]:
 
 
 def auto_points() -> list[Point]:
-    """Return points whose lead and shift tune themselves, over networks of the sweeps and all named
+    """Return points whose lead and shift tune themselves, on networks of the sweeps and all named
     networks."""
     tried = [(series, x, SWEPT[series](x)) for series, xs in BY_ITSELF_AT.items() for x in xs]
     tried += [(f"profile {name}", 0, name) for name in PROFILE_NAMES]
@@ -277,10 +277,8 @@ def auto_points() -> list[Point]:
 
 
 def ahead_point(where: str, network: str, ahead_ms: float, mode: str) -> Point:
-    """Return a point whose events have just `ahead_ms` from emission to due.
-
-    Its lead is at most half of that time.
-    """
+    """Return a point whose events have exactly `ahead_ms` from emission to due. Its lead is at most half of
+    that."""
     return point(
         where, f"ahead {network}", ahead_ms, network, mode, lead_ms=min(BASE_LEAD_MS, ahead_ms / 2),
         ahead_ms=ahead_ms, seeds=(1, 2, 3),
@@ -288,7 +286,7 @@ def ahead_point(where: str, network: str, ahead_ms: float, mode: str) -> Point:
 
 
 def lead_point(where: str, network: str, lead_ms: float, mode: str) -> Point:
-    """Return a point that differs from the base over its network in the lead alone.
+    """Return a point over `network` that differs from the base only in the lead and the network.
 
     The due is the same for all leads up to BASE_AHEAD_MS.
     """
@@ -301,8 +299,8 @@ def lead_point(where: str, network: str, lead_ms: float, mode: str) -> Point:
 def netlab_points() -> list[Point]:
     """Return the points with real processes, the most informative first, chosen to fit NETLAB_BUDGET_S.
 
-    They all take equally long, so they are run in this order. If the part is stopped early, the last ones are
-    missing.
+    Runs of all points are equally long, and are made in this order. If the part is stopped early, the last
+    points are missing.
     """
     every = "udp-repair udp-plain tls-cubic tls-bbr"
     first = [
@@ -338,12 +336,12 @@ def netlab_points() -> list[Point]:
 
 
 def spread_points() -> list[SpreadPoint]:
-    """Return the hours of virtual time in which clocks are watched, one for each network."""
+    """Return the hours of virtual time to watch clocks in, one for each network."""
     return [SpreadPoint(network) for network in SPREAD_NETWORKS]
 
 
 def quick_points() -> list[Point]:
-    """Return a small virtual matrix. It is enough to draw figures and to write a text, but proves nothing."""
+    """Return a small virtual matrix. It is enough to test figures and text, and proves nothing."""
     points = [
         point("virtual", "loss", x, loss(x), mode, seconds=6, seeds=(1, 2))
         for mode in ("udp-repair", "udp-plain")
@@ -360,12 +358,12 @@ def quick_points() -> list[Point]:
 
 
 def quick_spread() -> list[SpreadPoint]:
-    """Return two minutes in which clocks are watched, for the quick study."""
+    """Return two minutes of virtual time to watch clocks in, for the quick study."""
     return [SpreadPoint("fibre", seconds=120.0)]
 
 
 REPEATED = ("virtual/loss/udp-plain/5", "netlab/loss/udp-plain/5")
-"""The points that `scripts/lab repeat` runs by default.
+"""Names of the points that `scripts/lab repeat` runs by default.
 
-They are cheap, and their share of bad events is neither 0 nor 1, so that a difference would show.
+They are cheap, and their shares of bad events are neither 0 nor 1, so a difference would show.
 """

@@ -1,12 +1,12 @@
-"""Repeating: points of a committed study run anew with other seeds, and whether they agree. Pure.
+"""Repeating: runs points of the committed study again with other seeds, and tells whether the results agree.
+Pure.
 
-The seeds differ, so the findings are compared and not two recordings of one run. The shares of bad events and
-of re-timed events are compared. Two results agree if the 99 % intervals of both differences contain 0. The
-interval is the wider of Newcombe's (all events pooled) and Welch's (shares of runs); see
-`laboratory.study.intervals`. Events fail in bursts, so Newcombe's alone would often find a difference where
-there is none. With two comparisons a point, one point in 50 fails by luck alone.
+The shares of bad events and of re-timed events are compared. Two results agree if the 99 % intervals of both
+differences contain 0. The interval is the wider of Newcombe's (all events pooled) and Welch's (shares of
+runs); see `laboratory.study.intervals`. Newcombe's alone would often find a difference where there is none,
+because events fail in bursts. With two comparisons a point, one point in 50 fails by chance alone.
 
-The spread isn't a share: its median may differ by SPREAD_TOLERANCE (a ratio) or by SPREAD_TOLERANCE_US,
+The spread isn't a share. Its median may differ by SPREAD_TOLERANCE (a ratio) or by SPREAD_TOLERANCE_US,
 whichever is more.
 """
 
@@ -20,15 +20,16 @@ from laboratory.study.intervals import difference_of, percent
 from relay.wire.errors import LocalError
 
 SEED_STEP = 1000
-"""Number that is added to the committed runs' seeds, which gives the new ones."""
+"""Number to add to the committed runs' seeds to get the new seeds."""
 SPREAD_TOLERANCE = 0.5
 SPREAD_TOLERANCE_US = 150.0
-"""Tolerance of the spread (us). Another seed draws other asymmetries of delay, which no clock can see."""
+"""Tolerance of the spread (us). Another seed has other asymmetries of delay, which no clock can measure."""
 
 
 @dataclass(frozen=True, slots=True)
 class RepeatVerdict:
-    """Whether one figure of a point agrees with the committed one, and the sentence that says so."""
+    """The verdict on one figure of a point: whether it agrees with the committed one, and a sentence about
+    it."""
 
     point: str
     agrees: bool
@@ -36,8 +37,7 @@ class RepeatVerdict:
 
 
 def points_anew(committed: Iterable[Row], names: Iterable[str]) -> list[Point]:
-    """Return the committed points of these names, with other seeds. Raises LocalError for a name that isn't
-    there."""
+    """Return the committed points of these names, with new seeds. Raises LocalError for an unknown name."""
     groups: dict[str, list[Row]] = {}
     for row in latest(committed).values():
         groups.setdefault(row.point, []).append(row)
@@ -52,13 +52,13 @@ def points_anew(committed: Iterable[Row], names: Iterable[str]) -> list[Point]:
 
 
 def point_of(group: Sequence[Row]) -> Point:
-    """Return the point that some rows are of, with other seeds."""
+    """Return the point to which some rows belong, with new seeds."""
     seeds = tuple(sorted(row.seed + SEED_STEP for row in group))
     return Point(name=group[0].point, seeds=seeds, **{name: getattr(group[0], name) for name in ASKED})
 
 
 def judge(committed: Iterable[Row], found: Iterable[Row]) -> list[RepeatVerdict]:
-    """Return the verdicts on every point that was run anew."""
+    """Return the verdicts on every point that was run again: two or three for each."""
     before = {cell.first.point: cell for cell in cells_of(committed)}
     return [
         verdict
@@ -85,7 +85,7 @@ def share_verdict(before: Cell, anew: Cell, what: str) -> RepeatVerdict:
 
 
 def spread_verdict(before: Cell, anew: Cell) -> list[RepeatVerdict]:
-    """Return the verdict on the median spread, in a list; [] where the spread wasn't measured."""
+    """Return a list with the verdict on the median spread; [] if the spread wasn't measured."""
     old, new = (cell.mean("spread_us_p50") for cell in (before, anew))
     if old is None or new is None:
         return []

@@ -1,4 +1,4 @@
-"""Study: runs its plan part by part, keeps the rows, and writes figures and text from them."""
+"""Study: runs the study's plan part by part, keeps the rows, and writes figures and text from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ PARTS = ("netlab", "virtual", "text")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The files of a study."""
+    """The files of a study. text: its page. folder: of its data and figures."""
 
     text: Path
     folder: Path
@@ -42,7 +42,7 @@ class Place:
 
 
 NOT_RUN = 3
-"""Exit status if netlab can't work here: nothing failed, but not everything that was asked for was run."""
+"""Exit status if netlab can't work here: no run failed, but some that were asked for weren't made."""
 COMMITTED = Place(ROOT / "docs" / "STUDY.md", ROOT / "docs" / "study")
 
 
@@ -58,7 +58,8 @@ def run(
 ) -> int:
     """Run the missing points of a study, write figures and text from all points, and return the exit status.
 
-    points, spread: another plan; None: the study's own. again: run even the points that are there.
+    parts: of PARTS. jobs: runs at a time. again: also run points that have rows. points, spread: another
+    plan; None: the study's own.
     """
     planned = list(points) if points is not None else studyplan.virtual_points() + studyplan.netlab_points()
     hours = list(spread) if spread is not None else studyplan.spread_points()
@@ -102,7 +103,10 @@ def jobs_wanted(
     made_by: Stamp,
     again: bool,
 ) -> list[Job]:
-    """Return the runs of a part that are to be done, the longest first. again: even those that have rows."""
+    """Return the runs of a part that are to be made, the longest first.
+
+    points, hours: the plan. again: also return runs that have rows.
+    """
     mine = [point for point in points if point.where == part]
     there = [] if again else rows.read(place.rows, Row)
     wanted = [job_of(point, seed, made_by) for point, seed in missing(mine, there)]
@@ -125,7 +129,7 @@ def is_of(minute: Minute, hour: SpreadPoint) -> bool:
 
 
 def keep(place: Place, job: Job, result: object) -> None:
-    """Add a run's result to the study's data."""
+    """Append a run's result to the study's files."""
     if isinstance(result, Row):
         rows.append(place.rows, result)
     else:
@@ -134,8 +138,10 @@ def keep(place: Place, job: Job, result: object) -> None:
 
 
 def settle(place: Place) -> None:
-    """Sort the data. So the same runs give the same file, in whatever order they ended. Only exact repeats
-    are dropped."""
+    """Sort the rows in the study's files, and drop exact repeats.
+
+    So the same runs give the same files, in whatever order they ended.
+    """
     kept = sorted(rows.read(place.rows, Row), key=lambda row: (row.where, row.point, row.seed, row.started))
     rows.write(place.rows, list(dict.fromkeys(kept)), Row)
     minutes = rows.read(place.minutes, Minute)
@@ -146,7 +152,7 @@ def settle(place: Place) -> None:
 def asked_for(found: Sequence[Row], points: Sequence[Point]) -> list[Row]:
     """Return the rows of these points.
 
-    Rows of a point that was changed since, or that the plan no longer has, are left out.
+    Rows of other points are left out, and rows made when the point had other settings.
     """
     named = {point.name: point for point in points}
     return [
@@ -157,8 +163,7 @@ def asked_for(found: Sequence[Row], points: Sequence[Point]) -> list[Row]:
 
 
 def write(console: Console, place: Place, points: Sequence[Point], hours: Sequence[SpreadPoint]) -> None:
-    """Write figures and text from the data of these points and hours. Other data in the files are left
-    aside."""
+    """Write figures and text from the data of these points and hours. Other data in the files aren't used."""
     there = rows.read(place.rows, Row)
     used = asked_for(there, points)
     if not used:
@@ -180,7 +185,7 @@ def write(console: Console, place: Place, points: Sequence[Point], hours: Sequen
 
 
 def show_plan(console: Console) -> None:
-    """Print the parts of the study and how long they take."""
+    """Print the experiments of the study and the time that they take."""
     points = studyplan.netlab_points() + studyplan.virtual_points()
     table = Table("part", "experiment", "modes", "x", "runs", "about")
     for part, series in dict.fromkeys((point.where, point.series) for point in points):

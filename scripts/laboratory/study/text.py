@@ -1,7 +1,8 @@
-"""Study text: STUDY.md from the data and its template, study.md.j2. Pure, except that it reads the template.
+"""Study text: makes STUDY.md from the data and the template study.md.j2. Pure, except that it reads the
+template.
 
-The template has the words, and a table or a line for each kind of data. Where data are missing, it says that
-the figure isn't measured. This module computes the figures that the template asks for.
+The template has the words, and a table or a line for each kind of data. If data are missing, it states that
+the figure isn't measured. This module computes the figures for the template.
 """
 
 from collections import Counter
@@ -24,15 +25,15 @@ from relay.wire.sequence import Scheme
 
 KINDS = ("missing", "late", "out_of_order", "different", "retimed", "moved")
 BROKEN = 0.5
-"""A jam with this share of bad events, or more, has broken down.
+"""Share of bad events from which on a jam counts as broken down.
 
-The kinds of its bad events say nothing about other jams.
+The kinds of its bad events show nothing about other jams.
 """
 IMPAIRMENTS = {
     "reorder": "reordering", "duplicate": "duplication", "rate": "a limited rate with its queue",
     "outage": "outages", "spikes": "spikes", "up:": "asymmetry", "trace": "recorded traces",
 }  # fmt: skip
-"""Words that a network's text may contain -> the impairments that they stand for.
+"""Word in a network's text -> the impairment that it stands for.
 
 If no network of the study contains a word, its impairment wasn't tried.
 """
@@ -40,7 +41,8 @@ If no network of the study contains a word, its impairment wasn't tried.
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """All data of a study. figures: names of files in `folder`. folder: name of a folder beside the text."""
+    """All data of a study. figures: names of the figures' files. folder: name of their folder, beside the
+    text."""
 
     cells: Sequence[Cell]
     minutes: Sequence[Minute]
@@ -73,7 +75,7 @@ def write_study(study: Study) -> str:
 
 
 def ms_text(value_us: float | None) -> str:
-    """Return microseconds as milliseconds for people; "?" for a figure that wasn't measured."""
+    """Return microseconds as a text in milliseconds; "?" for a figure that wasn't measured."""
     if value_us is None:
         return "?"
     value_ms = value_us / 1e3
@@ -81,19 +83,19 @@ def ms_text(value_us: float | None) -> str:
 
 
 def network_text(network: str) -> str:
-    """Return a network for people: "fibre, ben on mobile"."""
+    """Return a network's text in words, such as "fibre, ben on mobile"."""
     common, *exceptions = (part.strip() for part in network.split("|"))
     return ", ".join([common, *(exception.replace("=", " on ", 1) for exception in exceptions)])
 
 
 def listed(items: Iterable[object]) -> str:
-    """Return items as a list in words: "a", "a and b", "a, b and c"; "none" if there are no items."""
+    """Return items as a list in words: "a", "a and b", "a, b and c"; "none" without items."""
     *most, last = [*map(str, items)] or ["none"]
     return f"{', '.join(most)} and {last}" if most else last
 
 
 def came_to(cell: Cell, figure: str) -> str:
-    """Return the range of a figure (ms) over the runs, for people; "?" if no run has it."""
+    """Return the range of a figure (ms) over the cell's runs as text; "?" if no run has it."""
     known = [round(value) for value in cell.known(figure)]
     if not known:
         return "?"
@@ -104,7 +106,7 @@ def came_to(cell: Cell, figure: str) -> str:
 
 
 def is_usual(cell: Cell) -> bool:
-    """Whether a cell is of a room judged by the relay, with the base's lead and schedule-ahead."""
+    """Tell whether a cell's room is judged by the relay, with the base's lead and schedule-ahead."""
     row = cell.first
     return (row.scheme, row.ahead_ms, row.lead_ms) == (
         Scheme.JUDGED, studyplan.BASE_AHEAD_MS, studyplan.BASE_LEAD_MS,
@@ -112,8 +114,7 @@ def is_usual(cell: Cell) -> bool:
 
 
 def at_base_lead(cells: Sequence[Cell], cell: Cell) -> Cell | None:
-    """Return the usual cell that differs from `cell` in the lead alone, which is the base's; None if there is
-    none."""
+    """Return the cell like `cell` but with the base's lead; None if there is none."""
 
     def place(one: Cell) -> tuple[object, ...]:
         row = one.first
@@ -123,9 +124,9 @@ def at_base_lead(cells: Sequence[Cell], cell: Cell) -> Cell | None:
 
 
 def dips(cells: Sequence[Cell]) -> list[tuple[studyplan.Experiment, groups.Pair]]:
-    """Return the places of the sweeps where a worse network had surely fewer bad events.
+    """Return the places in the sweeps where a worse network had surely fewer bad events.
 
-    Each is (sweep, (cell before, cell after)).
+    Each is (experiment, (cell of the better network, cell of the worse one)).
     """
     return [
         (sweep, pair)
@@ -137,10 +138,10 @@ def dips(cells: Sequence[Cell]) -> list[tuple[studyplan.Experiment, groups.Pair]
 
 
 def bad_kinds(cells: Sequence[Cell], mode: str) -> dict[str, Any] | None:
-    """Return how many bad events of each kind a mode's usual cells have; None if there is no such cell.
+    """Return the number of bad events of each kind in a mode's usual cells; None if there are no such cells.
 
-    Cells that have broken down are left out. Two further figures count cells: `used` without those, `points`
-    with them.
+    Cells that have broken down aren't counted. Two more figures count cells: `points` all of them, `used`
+    those that haven't broken down.
     """
     mine = [cell for cell in cells if cell.mode == mode and is_usual(cell)]
     used = [cell for cell in mine if cell.bad.value < BROKEN]
@@ -150,7 +151,7 @@ def bad_kinds(cells: Sequence[Cell], mode: str) -> dict[str, Any] | None:
 
 
 def oracle(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return how often the oracle was asked, and its answers, by the names that the template uses."""
+    """Return how often the oracle was asked, and its answers, under the names that the template uses."""
     asked = [cell for cell in cells if cell.unavoidable is not None]
     some = [(cell, best) for cell in asked if (best := cell.unavoidable) and best.bad]
     told = [row for cell in asked for row in cell.rows if row.doomed_but_good is not None]
@@ -163,8 +164,7 @@ def oracle(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def disturbed(cells: Sequence[Cell]) -> dict[str, Any] | None:
-    """Return figures about the events that were left out because the machine stood still; None if no cell has
-    them."""
+    """Return figures about the events left out because the machine stood still; None if no cell has them."""
     out = {
         cell.first.point: (sum(row.disturbed or 0 for row in cell.rows), cell)
         for cell in cells

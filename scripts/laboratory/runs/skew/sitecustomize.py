@@ -1,6 +1,7 @@
-"""Gives a bridge a bad local clock, which runs LAB_SKEW_PPM faster than the machine's. For clock runs alone.
+"""Skew: makes a bridge's local clock run LAB_SKEW_PPM (ppm) faster than the machine's. Only for clock runs.
 
-Python imports this module by itself if its folder is in PYTHONPATH. It changes bridges and no other program.
+Python imports this module at its start if the module's folder is in PYTHONPATH. It changes bridges and no
+other program.
 """
 
 import os
@@ -9,7 +10,8 @@ import time
 
 
 def skew(ppm: float) -> None:
-    """Let time.monotonic_ns run `ppm` faster, from now on. A bridge takes local time from no other clock."""
+    """Make time.monotonic_ns run `ppm` faster from now on. It is the only clock that a bridge uses as local
+    time."""
     true_ns, thousandths = time.monotonic_ns, round(ppm * 1000)
     zero_ns = true_ns()
 
