@@ -1,4 +1,4 @@
-"""scripts/lab: tries jams on bad networks, any matrix of them or the whole study."""
+"""The command scripts/lab: tries jams on bad networks, a matrix of them or the whole study."""
 
 import signal
 import sys
@@ -28,8 +28,8 @@ SETTINGS: dict[str, Any] = {
 
 
 class Laboratory(click.Group):
-    """A group whose commands return their exit status. It prints an error that stops a command as one
-    line."""
+    """A group of commands whose functions return the exit status. An error that ends a command is printed as
+    one line."""
 
     def invoke(self, ctx: click.Context) -> None:
         signal.signal(signal.SIGTERM, _interrupt)
@@ -64,7 +64,7 @@ where = click.option(
 def several(
     *names: str, default: object = (), **more: Any
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Return an option that may be given several times, once for each value to try."""
+    """Return a click option that may be given several times, once for each value to try."""
     more["help"] += "; once for each to try."
     return click.option(*names, multiple=True, default=default, show_default=bool(default), **more)
 
