@@ -22,7 +22,7 @@ QUIET_S = 2.6
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Code to play. first_s: how long. again_s: how long once more after the stop; 0: only once."""
+    """Code to play for `first_s`, and after its stop once more for `again_s`; 0: not again."""
 
     name: str
     code: str
