@@ -1,6 +1,6 @@
 """Measurement of a real run: finds the fate of every event, from feeders, recorders and the relay's log.
 
-Pure. What a member got is read from its recorder, never from its bridge's reports. The room's order and
+Pure. A member's events are read from its recorder, never from its bridge's reports. The room's order and
 verdicts are read from the relay's log. All hosts of a run share one clock, so instants (ns of CLOCK_REALTIME)
 and timetags of different members can be compared directly.
 """

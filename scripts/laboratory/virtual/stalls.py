@@ -12,7 +12,7 @@ GULP = 64
 
 
 class Process:
-    """A process that a test can stop for a while. What arrives meanwhile is read afterwards."""
+    """A process that a test can stop for a while. Arriving data is read afterwards."""
 
     def __init__(self, settle: Callable[[], None]) -> None:
         """Create a running process. settle: carries out the effects of the datagrams it has read, and sets
