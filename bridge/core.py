@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bridge.clocks.timebase import Timebase
 from bridge.effects import Effect, NextWake, Remember, ToSonicPi, ToSynth
+from bridge.file_jobs import Answer as Answered
 from bridge.playout.fault_injection import FaultKind
 from bridge.playout.playout import Playout
 from bridge.playout.second_reports import SecondsLedger
@@ -18,7 +19,9 @@ from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
 from bridge.session.connection_status import Standing
 from bridge.session.session import JamSession
+from bridge.session.states import JOINED
 from bridge.sonicpi.schedule_ahead import AheadTuner
+from bridge.stock.stock import Stock
 from bridge.tap.answers import Address, Answer
 from bridge.tap.tap import Player
 from clock.model import Reading
@@ -67,8 +70,10 @@ class Bridge:
         memory.slot = own.slot
         self.timebase = Timebase(reading)
         self.ledger = SecondsLedger()
+        self.stock = Stock(own.slot)
+        self.ledger.count(self.stock.named)
         self.playout = playout(
-            own, self.timebase, setup.folders, self.ledger,
+            own, self.timebase, setup.folders, self.ledger, self.stock,
             need=setup.need, release_advance=identity.release_advance,
         )  # fmt: skip
         self.session = JamSession(
@@ -100,6 +105,11 @@ class Bridge:
         """Process one control message of the relay. Raises MalformedControl if it is illegal in the present
         state."""
         self.session.receive_control(message, reading)
+        self.stock.take_in(message)
+
+    def files_say(self, answer: Answered) -> None:
+        """Process the shell's answer to a job with files."""
+        self.stock.files_say(answer)
 
     def datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
         """Process one datagram of the relay."""
@@ -156,6 +166,7 @@ class Bridge:
         because a clock request to the relay is stamped with that reading.
         """
         effects, self._effects = self._effects, []
+        effects += self.stock.flush(reading.local_s, in_room=self.session.state in JOINED)
         effects += self.session.flush(reading)
         answers, self._answers = self._answers, []
         answers += self.player.replies(reading.local_ns)

@@ -5,6 +5,7 @@ Pure.
 
 from dataclasses import dataclass
 
+from bridge.file_jobs import Job
 from relay.wire import control
 
 
@@ -72,10 +73,28 @@ class Remember:
 
 
 @dataclass(frozen=True, slots=True)
+class AskFiles:
+    """Do a job with files, and tell the bridge its answer."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class NextWake:
     """Wake the bridge at this local instant (ns), unless an input comes before. It replaces earlier ones."""
 
     local_ns: int
 
 
-Effect = SendDatagram | SendControl | ToSynth | ToSonicPi | Tell | Abandon | RunCode | Remember | NextWake
+Effect = (
+    SendDatagram
+    | SendControl
+    | ToSynth
+    | ToSonicPi
+    | Tell
+    | Abandon
+    | RunCode
+    | Remember
+    | AskFiles
+    | NextWake
+)

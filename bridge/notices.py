@@ -10,12 +10,14 @@ from relay.wire.counted_nouns import counted
 from relay.wire.errors import RemoteError
 from relay.wire.guard import OutOfRange
 from relay.wire.ranges import FREE
+from relay.wire.stock import listed
 
 AWAY = "the relay is away"
 NOTHING = "nothing from the relay on any way; connecting anew"
 PLAYS_ON = "you play alone for now: "
 JOURNAL = "the journal"
 TUNING = "--tune-sonic-pi"
+FILES = "the look at Sonic Pi's files"
 
 
 def alone(reason: str) -> Tell:
@@ -131,6 +133,16 @@ def own_input(name: str) -> Tell:
 def own_file(name: str) -> Tell:
     """Return the warning that only the player hears a sample of their own."""
     return _only_here(f"{name} is none of Sonic Pi's own samples: only you hear it")
+
+
+def not_heard(notes: int, whose: str, release: str, names: list[str]) -> Tell:
+    """Return the warning that notes were not heard on this host for lack of files.
+
+    whose: "bob's" or "your own". release: of this host's Sonic Pi; "" if unknown. names: of the files.
+    """
+    lacks = f"your Sonic Pi {release}" if release else "your Sonic Pi"
+    text = f"you didn't hear {counted(notes, 'note')} of {whose}: {lacks} lacks {listed(names)}"
+    return Tell(text, warning=True)
 
 
 def absent(name: str) -> Tell:

@@ -6,19 +6,37 @@ the note was silent here. Bound: as many notes as are handed over ahead of their
 """
 
 import heapq
+from collections.abc import Callable
+from typing import NamedTuple
 
 from bridge.scsynth.samples import BufferMemory
+
+
+class Silent(NamedTuple):
+    """A note that lacked a buffer or a synthdef at its due (session ticks).
+
+    buffers: all buffers that it plays. synthdef: that of the note, if scsynth lacks it; else "".
+    """
+
+    number: int
+    due: int
+    slot: int
+    buffers: tuple[int, ...]
+    synthdef: str
 
 
 class Buffers:
     """The buffers of the scsynth that plays the jam, and the notes that may lack one."""
 
-    def __init__(self) -> None:
+    def __init__(self, lacks: Callable[[str], bool] = lambda _: False) -> None:
+        """lacks: whether scsynth lacks a synthdef, as far as is known."""
+        self._lacks = lacks
         self.loaded: set[int] = set()
         self.synthdefs_loaded = False
         self._memory = BufferMemory()
-        self._unsure: list[tuple[int, int, list[int]]] = []
-        """(due, number, buffers) of notes handed over while a buffer or synthdef was not surely loaded."""
+        self._unsure: list[tuple[int, int, int, tuple[int, ...], str]] = []
+        """(due, number, slot, buffers, synthdef) of notes handed over while a buffer or synthdef was not
+        surely loaded."""
         self._frees: list[tuple[int, int]] = []
         """(due, buffer) of buffers that scsynth was told to free but hasn't freed yet."""
 
@@ -39,21 +57,23 @@ class Buffers:
         heapq.heappush(self._frees, (due, buffer))
         self._memory.free(buffer)
 
-    def handed_over(self, number: int, due: int, buffers: list[int]) -> None:
-        """Note that scsynth was handed a note that plays `buffers`. number: its room number. due: session
-        ticks."""
-        if self._is_silent(buffers) or any(buffer in buffers for _, buffer in self._frees):
-            heapq.heappush(self._unsure, (due, number, buffers))
+    def handed_over(
+        self, number: int, due: int, buffers: tuple[int, ...], *, slot: int = 0, synthdef: str = ""
+    ) -> None:
+        """Note that scsynth was handed the note `number` of the member in `slot`, which plays `buffers`."""
+        freed = any(buffer in buffers for _, buffer in self._frees)
+        if freed or self._is_silent(buffers) or self._lacks(synthdef):
+            heapq.heappush(self._unsure, (due, number, slot, buffers, synthdef))
 
-    def silent(self, until: int) -> list[tuple[int, int]]:
-        """Remove the notes due at or before `until`. Return, as (room number, due), those that lacked a
-        buffer or synthdef."""
-        found: list[tuple[int, int]] = []
+    def silent(self, until: int) -> list[Silent]:
+        """Return the notes due at or before `until` that lacked a buffer or synthdef, each once."""
+        found: list[Silent] = []
         while self._unsure and self._unsure[0][0] <= until:
-            due, number, buffers = heapq.heappop(self._unsure)
+            due, number, slot, buffers, synthdef = heapq.heappop(self._unsure)
             self._free_until(due)
-            if self._is_silent(buffers):
-                found.append((number, due))
+            lacking = synthdef if self._lacks(synthdef) else ""
+            if lacking or self._is_silent(buffers):
+                found.append(Silent(number, due, slot, buffers, lacking))
         self._free_until(until)
         return found
 
@@ -70,5 +90,5 @@ class Buffers:
         while self._frees and self._frees[0][0] <= until:
             self.loaded.discard(heapq.heappop(self._frees)[1])
 
-    def _is_silent(self, buffers: list[int]) -> bool:
+    def _is_silent(self, buffers: tuple[int, ...]) -> bool:
         return not self.synthdefs_loaded or any(number not in self.loaded for number in buffers)

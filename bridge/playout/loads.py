@@ -9,34 +9,42 @@ from bridge.playout.holdback_queue import Held
 from bridge.playout.loaded_buffers import Buffers
 from bridge.playout.missing_samples import Absent
 from bridge.playout.to_scsynth import Outgoing
+from bridge.playout.unstarted import Note, Unstarted
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from bridge.scsynth.samples import ResourceFolders, load_to_local
+from bridge.stock.stock import Stock
 from relay.wire.errors import RemoteError
 from relay.wire.meaning import Meaning
+from relay.wire.stock import synthdef_file
 
 
 class Loads:
     """Knows which buffers and synthdefs scsynth has, and loads other members' samples."""
 
-    def __init__(self, folders: ResourceFolders, out: Outgoing, accounts: Accounts) -> None:
+    def __init__(self, folders: ResourceFolders, out: Outgoing, accounts: Accounts, stock: Stock) -> None:
         self._folders = folders
         self._out = out
         self._accounts = accounts
-        self.buffers = Buffers()
+        self._stock = stock
+        self.buffers = Buffers(stock.lacks)
         self.absent = Absent()
+        self._unstarted = Unstarted()
+        self._without_file: dict[int, str] = {}
+        """Buffers, by scsynth's number, whose file this host lacks, with the file's travelling name."""
 
     def news(self) -> list[Tell]:
         """Remove and return the messages to the player about samples that are missing here."""
         return self.absent.news()
 
     def named(self) -> dict[str, int]:
-        """Return how many loads failed here, by name, for the statistics."""
-        return self.absent.named()
+        """Return how many loads and synths failed here, by name, for the statistics."""
+        return self.absent.named() | {"synthdef_not_found": self._unstarted.failures}
 
     def synthdefs_loaded(self) -> None:
         """Note that Sonic Pi's synthdefs are in scsynth."""
         self.buffers.synthdefs_loaded = True
+        self._stock.synthdefs_loaded(self._folders.root)
 
     def loaded(self, buffer: int) -> None:
         """Note that scsynth has loaded a buffer. buffer: scsynth's number."""
@@ -59,13 +67,17 @@ class Loads:
         """Load a buffer of the member `origin` into scsynth. Refused loads and missing files are counted."""
         try:
             load = load_to_local(meaning, self._folders)
+            number = meaning.loads
+            assert number is not None, "nothing else comes through load_to_local"
+            buffer = origin.buffer(number)
             if load is None:
-                self.absent.note(str(meaning.message.arg(1)))
+                name = str(meaning.message.arg(1))
+                self.absent.note(name)
+                self._without_file[buffer] = name
                 return
             mapped = remap(load.meaning.message, origin)
-            buffer = load.meaning.loads
-            assert buffer is not None, "nothing else comes through load_to_local"
-            self.buffers.claim(origin.buffer(buffer), load.samples)
+            self.buffers.claim(buffer, load.samples)
+            self._without_file.pop(buffer, None)
             self._out.add([mapped])
         except RemoteError as error:
             self._accounts.refuse(error)
@@ -79,18 +91,40 @@ class Loads:
             return
         meaning = held.meaning
         if meaning.unloads is not None:
-            self.buffers.free(origin.buffer(meaning.unloads), held.due)
+            buffer = origin.buffer(meaning.unloads)
+            self.buffers.free(buffer, held.due)
+            self._without_file.pop(buffer, None)
         elif held.number is not None and meaning.makes_synth:
+            buffers = tuple(origin.buffer(number) for number in meaning.needs)
+            ((node, _, _),) = meaning.creates
+            note = Note(held.due, held.number, held.slot, origin.node(node), meaning.synthdef)
             self.buffers.handed_over(
-                held.number, held.due, [origin.buffer(number) for number in meaning.needs]
+                held.number, held.due, buffers, slot=held.slot, synthdef=meaning.synthdef
             )
+            self._unstarted.handed_over(note)
+
+    def began(self, node: int) -> None:
+        """Note that a synth has begun, by scsynth's number."""
+        self._unstarted.began(node)
+
+    def synth_failed(self) -> None:
+        """Note that scsynth says it lacks the synthdef of some synth."""
+        self._unstarted.failed()
 
     def run(self, until: int) -> None:
-        """Record as silent the notes due at or before `until` (session ticks) that lacked a buffer or
-        synthdef."""
-        for number, due in self.buffers.silent(until):
-            self._accounts.silent(number, due)
+        """Record the notes due at or before session instant `until` that lacked a buffer or synthdef."""
+        for silent in self.buffers.silent(until):
+            self._accounts.silent(silent.number, silent.due)
+            if silent.synthdef:
+                self._unstarted.expect_failure(silent.number)
+                self._stock.not_heard(silent.slot, synthdef_file(silent.synthdef))
+            elif name := next(filter(None, map(self._without_file.get, silent.buffers)), ""):
+                self._stock.not_heard(silent.slot, name)
+        for note in self._unstarted.refused(until):
+            self._accounts.silent(note.number, note.due)
+            self._stock.refused(note.slot, note.synthdef)
 
     def clock_was_set(self) -> None:
-        """Forget the notes at scsynth, because session time was set and their dues are no longer valid."""
+        """Forget the notes, because their dues are no longer valid."""
         self.buffers.clear_notes()
+        self._unstarted.clear()

@@ -25,6 +25,7 @@ from bridge.playout.to_scsynth import Outgoing
 from bridge.restart_state import HandedOver
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
+from bridge.stock.stock import Stock
 from clock.model import Reading
 from relay.wire.control import Foundation
 from relay.wire.foundation import Told
@@ -47,11 +48,13 @@ class Playout:
         timebase: Timebase,
         folders: ResourceFolders,
         ledger: SecondsLedger,
+        stock: Stock,
         *,
         need: int,
         release_advance: int,
     ) -> None:
-        """need: how many ticks before its timetag scsynth needs a bundle.
+        """stock: Sonic Pi's files on this host. need: how many ticks before its timetag scsynth needs a
+        bundle.
 
         release_advance: ticks before its due at which an event leaves the hold-back queue at the latest.
         """
@@ -66,7 +69,7 @@ class Playout:
         self._behind = Behind(timebase, release_advance)
         self._out = Outgoing(timebase)
         self._accounts = Accounts(ledger)
-        self._loads = Loads(folders, self._out, self._accounts)
+        self._loads = Loads(folders, self._out, self._accounts, stock)
         resets = Resets(self._queue)
         self._members = Members(own, self._out, self._accounts, self._loads, resets)
         self._delivery = Delivery(
@@ -100,6 +103,14 @@ class Playout:
     def answered(self, node: int, *, there: bool) -> None:
         """Process scsynth's answer about a node. there: whether the node exists."""
         self._members.answered(node, there=there)
+
+    def began(self, node: int) -> None:
+        """Note that scsynth has begun to play a synth, by its own number."""
+        self._loads.began(node)
+
+    def synth_failed(self) -> None:
+        """Note that scsynth says it lacks the synthdef of a synth."""
+        self._loads.synth_failed()
 
     @property
     def has_synthdefs(self) -> bool:

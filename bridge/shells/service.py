@@ -25,7 +25,7 @@ from bridge.shells.beginning import begin
 from bridge.shells.config import ChildConfig, JoinConfig
 from bridge.shells.connection import Connection
 from bridge.shells.die_with_parent import die_with_parent
-from bridge.shells.joining import Joiner, tell
+from bridge.shells.joining import Joiner
 from bridge.shells.local_sockets import LocalSockets
 from bridge.shells.realtime_priority import raise_priority
 from bridge.shells.socket_backlog import unread_bytes
@@ -76,6 +76,7 @@ class BridgeService:
         joiner = Joiner(self._connection, standing)
         self._core = await begin(self._join, self._child, self._asides, joiner, standing)
         self._core.count(self._connection.named, self._sockets.named)
+        self._asides.answer_to(self._core, self._settle)
         self._timer = loop.call_later(0 if standing.state in JOINED else FIRST_WAKE_S, self._settle)
         self._sockets.listen()
         await self._run_until_the_end(joiner)
@@ -85,6 +86,7 @@ class BridgeService:
         else:
             await self._leave()
         self._sockets.close()
+        self._asides.close()
         return EXIT_AGAIN if self._failed else 0
 
     async def _run_until_the_end(self, joiner: Joiner) -> None:
@@ -160,12 +162,8 @@ class BridgeService:
                 self._connection.say(message)
             case effects.Abandon():
                 self._connection.abort()
-            case effects.RunCode(code):
-                self._asides.run_code(code)
-            case effects.Tell():
-                tell([effect])
-            case effects.Remember():
-                self._asides.remember(effect)
+            case effects.RunCode() | effects.Tell() | effects.Remember() | effects.AskFiles():
+                self._asides.do(effect)
             case effects.NextWake(local_ns):
                 if self._timer is not None:
                     self._timer.cancel()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bridge.playout.playout import Playout
 from bridge.scsynth.id_space import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.scsynth.unmap import unmap_reply
-from bridge.tap.node_replies import NodeTracker, answered_node
+from bridge.tap.node_replies import NodeTracker, answered_node, lacks_synthdef
 from bridge.tap.reply_pacer import Pacer
 from relay.wire.commands import COMMANDS, LOADS, REPLIES, Act, ReplyKind
 from relay.wire.errors import LocalError, Refused
@@ -87,6 +87,7 @@ class Answers:
             if act is Act.REGISTER:
                 return False  # the bridge's own
             self._note_done(act, message)
+        self._note_synth(kind, message)
         answered = answered_node(message)
         if answered is not None:
             self._playout.answered(answered, there=kind is ReplyKind.NODE_THERE)
@@ -102,6 +103,12 @@ class Answers:
         replies = self._nodes.reply(unmapped)
         self.tell(*replies)
         return is_done or bool(replies)
+
+    def _note_synth(self, kind: ReplyKind | None, message: Message) -> None:
+        if kind is ReplyKind.NODE_BEGAN and message.tags[:1] == "i":
+            self._playout.began(int(message.arg(0)))
+        elif kind is ReplyKind.FAILED and lacks_synthdef(message):
+            self._playout.synth_failed()
 
     def _note_done(self, act: Act, message: Message) -> None:
         if act is Act.LOAD_SYNTHDEFS:

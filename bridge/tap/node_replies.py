@@ -111,10 +111,9 @@ class NodeTracker:
             self._doubtful.pop(node, None)
             self._groups.pop(node, None)
             return [*self._resolve_unstarted(node), message.raw]
-        failed = failed_act(message)
-        if failed is Act.NEW_GROUP:
+        if failed_act(message) is Act.NEW_GROUP:
             return [message.raw, *self._failed_groups(str(message.args[1]) if len(message.args) > 1 else "")]
-        if failed is Act.NEW_SYNTH and message.args[1:] == (NO_SYNTHDEF,) and self._doubtful:
+        if lacks_synthdef(message) and self._doubtful:
             synth = next(iter(self._doubtful))
             target, _ = self._doubtful.pop(synth)
             self._forget(synth)
@@ -161,6 +160,11 @@ def failed_act(message: Message) -> Act | None:
         return None
     command = COMMANDS.get(str(message.arg(0)))
     return None if command is None else command.act
+
+
+def lacks_synthdef(message: Message) -> bool:
+    """Return whether scsynth replies that it lacks the synthdef of a synth. It names neither."""
+    return failed_act(message) is Act.NEW_SYNTH and message.args[1:] == (NO_SYNTHDEF,)
 
 
 def answered_node(message: Message) -> int | None:

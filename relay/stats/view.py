@@ -47,6 +47,13 @@ def verdict(room: RoomStats) -> tuple[str, str]:
     deaf = [member.name for member in room.members if member.unfounded]
     if deaf:
         return f"NOT heard by {', '.join(deaf)}: what others built at their start isn't there", BAD
+    lacking = [member.name for member in room.members if member.not_heard]
+    if lacking:
+        notes = counted(sum(member.not_heard for member in room.members), "note")
+        return (
+            f"NOT heard by {', '.join(lacking)}: {notes} for which files of Sonic Pi are missing there",
+            BAD,
+        )
     if not room.seconds_compared:
         return "not compared yet", QUIET
     bad = room.divergent + sum(
@@ -86,6 +93,7 @@ def _remarks(member: MemberStats) -> list[str]:
             f"{member.name}: scsynth there lacks {member.unfounded} of the groups and mixers that the others "
             "built at their start, so they are silent there; join again"
         )
+    remarks += [f"{member.name} {sentence}" for sentence in member.not_heard_why]
     if member.alone:
         remarks.append(f"{member.name}: {counted(member.alone, 'event')} of its own heard by nobody else")
     if member.unplayed:

@@ -21,6 +21,9 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     missed: count of own notes that reached the relay when their time was over.
     alone: count of own events that nobody else can have heard. It covers the seconds compared.
     unplayed: count of own notes that nobody heard, because its bridge read them when their time was over.
+    not_heard: count of notes that its scsynth could not play for lack of a synthdef or sample. Each is also
+    in silent_here, which has besides the notes whose sample was still being loaded.
+    not_heard_why: a sentence for people about each player of such notes, with the names of the files.
     margin_ms_p99: margin that all but 1 % of its last 4,096 events exceeded; None if none was played.
     rtt_ms, jitter_ms, down_p99_ms, clock_offset_ms, clock_bound_ms, clock_rate_ppm, clock_steps: from the
     last report of its bridge.
@@ -53,6 +56,8 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     missed: int = 0
     alone: int = 0
     unplayed: int = 0
+    not_heard: int = 0
+    not_heard_why: list[str] = []
     margin_ms_worst: float | None = None
     margin_ms_p99: float | None = None
     rtt_ms: float = 0.0

@@ -6,13 +6,16 @@ that a note gives. docs/versions.md says which releases are covered, and where t
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
 SYNTHDEFS_FOLDER = "synthdefs"
+_PREFIX = "sonic-pi-"
+_SPOKEN_MAX = 6
+"""Most names in a sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class StockFile:
     @property
     def is_synthdef(self) -> bool:
         """Whether it is a compiled synthdef. Otherwise it is a sample or a buffer of random numbers."""
-        return self.name.startswith(f"{SYNTHDEFS_FOLDER}/")
+        return is_synthdef(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +94,26 @@ def envelope_of(synthdef: str) -> Envelope | None:
     and in FX decay and release mean something else.
     """
     return _ENVELOPES.get(synthdef)
+
+
+def is_synthdef(name: str) -> bool:
+    """Return whether a travelling name is that of a synthdef."""
+    return name.startswith(f"{SYNTHDEFS_FOLDER}/")
+
+
+def synthdef_file(synthdef: str) -> str:
+    """Return the travelling name of a synthdef's file, given the name that a note gives."""
+    return f"{SYNTHDEFS_FOLDER}/{synthdef}"
+
+
+def spoken(name: str) -> str:
+    """Return a file's name as players know it: kalimba, hat_bdu."""
+    return name.partition("/")[2].removeprefix(_PREFIX).partition(".")[0]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the names of files in words, as players know them. After the first six only their number is
+    given."""
+    words = [spoken(name) for name in names]
+    more = len(words) - _SPOKEN_MAX
+    return ", ".join(words[:_SPOKEN_MAX]) + (f" and {more} more" if more > 0 else "")

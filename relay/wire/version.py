@@ -3,7 +3,7 @@
 Pure. It grows whenever an older peer could misread a newer peer's messages. There is no negotiation.
 """
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 UPDATE = "git -C jamrelay pull && pipx install --force ./jamrelay"
 """The command that updates an installation made as README.md describes."""

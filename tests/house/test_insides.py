@@ -25,7 +25,7 @@ ATTRIBUTES = {
     "relay.room.seat.Seat": (13, "a member's plain facts, which the room's parts read and set"),
 }  # fmt: skip
 IMPORTED = {
-    "bridge.core": (19, "the one place where a bridge's parts are put together"),
+    "bridge.core": (22, "the one place where a bridge's parts are put together"),
     "bridge.session.session": (22, "the face: it alone makes the parts of a session"),
     "bridge.session.arrivals": (
         14,
@@ -37,7 +37,7 @@ IMPORTED = {
     ),
     "bridge.session.conversation": (13, "one message of the relay concerns each part of a session"),
     "bridge.playout.playout": (
-        21,
+        22,
         "the face: it alone makes the parts, and names whatever passes through it",
     ),
     "bridge.playout.delivery": (
@@ -45,6 +45,7 @@ IMPORTED = {
         "one decision on an event, in which each part has its say, in this order",
     ),
     "bridge.playout.members": (13, "joins the place of a member, what was built there, and what is loaded"),
+    "bridge.playout.loads": (14, "a note and its files: buffers, what began, what is missing, what is told"),
     "bridge.tap.tap": (15, "the face: it walks, finds the meaning and tells who takes it"),
     "bridge.tap.music": (
         14,

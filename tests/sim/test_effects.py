@@ -27,6 +27,7 @@ WORKED: dict[type, Callable[[Jam, Member, Member], bool]] = {
     effects.RunCode: lambda _, ann, bob: bool(ann.ran),
     effects.Abandon: lambda _, ann, bob: ann.connections > 1,
     effects.Remember: lambda _, ann, bob: ann.remembered.synthdefs_loaded,
+    effects.AskFiles: lambda _, ann, bob: bool(ann.jobs) and bool(bob.jobs),
     effects.NextWake: lambda _, ann, bob: ann.wakeups > 0,
 }
 """For each kind of effect a check that passes only if the shell carries it out."""

@@ -6,11 +6,12 @@ family of its own; the hub then uses a codec that includes it.
 
 from typing import cast
 
-from relay.wire.control import digests, foundation, join, probe, report, room, stats
+from relay.wire.control import digests, foundation, join, not_heard, probe, report, room, stats
 from relay.wire.control.digests import DigestDetail, DigestRequest
 from relay.wire.control.family import Codec, Family, encode, protocol_of
 from relay.wire.control.foundation import Foundation
 from relay.wire.control.join import Admission, Hello, Leave, Refused, Welcome
+from relay.wire.control.not_heard import NotHeard, Unheard
 from relay.wire.control.probe import ProbeHello, ProbeReport, ProbeWelcome
 from relay.wire.control.report import Report
 from relay.wire.control.room import Member, Notice, Roster, Settings
@@ -27,6 +28,7 @@ __all__ = [
     "Hello",
     "Leave",
     "Member",
+    "NotHeard",
     "Notice",
     "ProbeHello",
     "ProbeReport",
@@ -36,14 +38,15 @@ __all__ = [
     "Roster",
     "Settings",
     "StatsRequest",
+    "Unheard",
     "Welcome",
     "encode",
     "protocol_of",
 ]
 
-FAMILIES = tuple(one.FAMILY for one in (join, room, foundation, report, digests, stats, probe))
+FAMILIES = tuple(one.FAMILY for one in (join, room, foundation, report, not_heard, digests, stats, probe))
 
-Up = Hello | Foundation | Report | DigestDetail | Leave | StatsRequest | ProbeHello
+Up = Hello | Foundation | Report | NotHeard | DigestDetail | Leave | StatsRequest | ProbeHello
 Down = (
     Welcome
     | Admission

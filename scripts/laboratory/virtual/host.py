@@ -12,6 +12,7 @@ from rehearsal.rigs.recording import walk as parts_of
 from bridge.clocks.timebase import Timebase
 from bridge.core import Bridge, Setup
 from bridge.effects import Remember
+from bridge.file_jobs import Answer, Job
 from bridge.playout.holdback_queue import Held
 from bridge.playout.playout import Playout
 from bridge.restart_state import Identity, Memory
@@ -114,6 +115,10 @@ class Member:
     """The state that the bridge last stored for the next bridge on this host, in addition to `memory`."""
     ran: list[str] = field(default_factory=list)
     """Each code that the bridge had run by its Sonic Pi."""
+    disk: Callable[[Job], Answer | None] = lambda _: None
+    """Does the bridge's jobs with files. None: no answer comes."""
+    jobs: list[Job] = field(default_factory=list)
+    """The jobs with files that its bridge has asked for."""
     bounds_s: list[float] = field(default_factory=list)
     """Bounds (s) of the session clock's error, as stated by the bridge, one every BOUND_EVERY_NS."""
     bound_at_ns: int = 0

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from bridge import effects
+from bridge.file_jobs import Answer
 from clock.model import Reading
 from laboratory.virtual.agenda import Agenda
 from laboratory.virtual.host import BOUND_EVERY_NS, Member
@@ -15,6 +16,7 @@ from laboratory.virtual.stalls import Process
 from relay.wire import control
 
 SYNTH_ANSWERS_NS = 20_000_000
+FILES_ANSWER_NS = 5_000_000
 
 
 class Trace(Protocol):
@@ -95,6 +97,11 @@ class Shell:
                 member.told.append(text)
             case effects.Remember():
                 member.remembered = effect
+            case effects.AskFiles(job):
+                member.jobs.append(job)
+                answer = member.disk(job)
+                if answer is not None:
+                    agenda.at(agenda.now_ns + FILES_ANSWER_NS, partial(self._files_say, answer))
             case effects.NextWake(local_ns):
                 # Once is right: where the clock was set by this very wake-up, what is due by it comes next.
                 member.again = member.again + 1 if local_ns <= reading.local_ns else 0
@@ -127,3 +134,10 @@ class Shell:
                 self._member.bridge.synth_says(reply)
 
         self.receive("scsynth", read)
+
+    def _files_say(self, answer: Answer) -> None:
+        def read() -> None:
+            if self._member.bridge is not None:
+                self._member.bridge.files_say(answer)
+
+        self.receive("files", read)

@@ -17,22 +17,35 @@ EFFECTS = {effect.__name__ for effect in get_args(Effect)}
 
 
 def cases_of(source: str) -> dict[str, ast.match_case]:
-    """Return the cases of a source's match over a bridge's effects, by name of the effect."""
+    """Return the cases of a match over a bridge's effects, by the effect. One case may do several."""
     return {
-        case.pattern.cls.attr: case
+        pattern.cls.attr: case
         for match in ast.walk(ast.parse(source))
         if isinstance(match, ast.Match)
         for case in match.cases
-        if isinstance(case.pattern, ast.MatchClass)
-        and isinstance(case.pattern.cls, ast.Attribute)
-        and ast.unparse(case.pattern.cls).startswith("effects.")
+        for pattern in _alternatives(case)
+        if isinstance(pattern, ast.MatchClass)
+        and isinstance(pattern.cls, ast.Attribute)
+        and ast.unparse(pattern.cls).startswith("effects.")
     }
 
 
-def without(source: str, case: ast.match_case) -> str:
-    """Return the source without the lines of one case."""
+def _alternatives(case: ast.match_case) -> list[ast.pattern]:
+    return case.pattern.patterns if isinstance(case.pattern, ast.MatchOr) else [case.pattern]
+
+
+def without(source: str, name: str, case: ast.match_case) -> str:
+    """Return the source without the case of an effect, or without that effect in its case."""
     lines = source.splitlines()
-    return "\n".join(lines[: case.pattern.lineno - 1] + lines[case.body[-1].end_lineno :]) + "\n"
+    before, after = lines[: case.pattern.lineno - 1], lines[case.body[-1].end_lineno :]
+    others = [
+        ast.unparse(one) for one in _alternatives(case) if not ast.unparse(one).startswith(f"effects.{name}(")
+    ]
+    kept = []
+    if others:
+        first = f"{' ' * (case.body[0].col_offset - 4)}case {' | '.join(others)}:"
+        kept = [first, *lines[case.body[0].lineno - 1 : case.body[-1].end_lineno]]
+    return "\n".join([*before, *kept, *after]) + "\n"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -42,7 +55,7 @@ def test_mypy_misses_the_case_of_any_effect_that_is_taken_out_of_a_shell(shell: 
     assert cases.keys() == EFFECTS
     (tmp_path / "whole.py").write_text(source)
     for name, case in cases.items():
-        (tmp_path / f"without_{name}.py").write_text(without(source, case))
+        (tmp_path / f"without_{name}.py").write_text(without(source, name, case))
     found, trouble, _ = api.run(
         [
             "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(tmp_path / "cache"),

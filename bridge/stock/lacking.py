@@ -1,0 +1,69 @@
+"""Lacking: counts the notes that this host's scsynth could not play, by player and file, and tells of them.
+
+Pure. The relay gets the counts once a second, the player at this host a sentence for each player, at once and
+then every TELL_EVERY_S. Bounds: FILES_KEPT files a second, those that a sentence names.
+"""
+
+from collections import Counter
+
+from bridge import notices
+from bridge.effects import Tell
+from relay.wire.control import NotHeard, Unheard
+from relay.wire.control.not_heard import MAX_UNHEARD, is_file_name
+
+TELL_EVERY_S = 30.0
+"""Time between two sentences about the same player, s."""
+SAID_EVERY_S = 1.0
+"""Time between two messages to the relay, s."""
+FILES_KEPT = MAX_UNHEARD
+UNNAMED = "synthdefs/unknown"
+"""Stands for a name that has characters which no file of Sonic Pi has."""
+
+
+class Lacking:
+    """The notes that were not heard here."""
+
+    def __init__(self, own_slot: int) -> None:
+        self._own_slot = own_slot
+        self.total = 0
+        self._unsaid: Counter[tuple[int, str]] = Counter()
+        self._untold: dict[int, Counter[str]] = {}
+        self._said_at_s = -SAID_EVERY_S
+        self._told_at_s: dict[int, float] = {}
+
+    def note(self, slot: int, name: str) -> None:
+        """Count a note of the member in `slot` that lacked the file `name`."""
+        name = name if is_file_name(name) else UNNAMED
+        self.total += 1
+        if (slot, name) in self._unsaid or len(self._unsaid) < FILES_KEPT:
+            self._unsaid[slot, name] += 1
+        untold = self._untold.setdefault(slot, Counter())
+        if name in untold or len(untold) < FILES_KEPT:
+            untold[name] += 1
+
+    def for_relay(self, release: str, now_s: float) -> list[NotHeard]:
+        """Return the message to the relay if there is something to say and it is time. now_s: local s."""
+        if not self._unsaid or now_s < self._said_at_s + SAID_EVERY_S:
+            return []
+        self._said_at_s = now_s
+        of = [Unheard(slot=slot, name=name, notes=count) for (slot, name), count in self._unsaid.items()]
+        self._unsaid.clear()
+        return [NotHeard(release=release, of=of)]
+
+    def for_player(self, release: str, names: dict[int, str], now_s: float) -> list[Tell]:
+        """Return the sentences that are due. names: of the members, by slot. now_s: local s."""
+        told: list[Tell] = []
+        for slot, untold in list(self._untold.items()):
+            if now_s < self._told_at_s.get(slot, now_s - TELL_EVERY_S) + TELL_EVERY_S:
+                continue
+            self._told_at_s[slot] = now_s
+            del self._untold[slot]
+            whose = "your own" if slot == self._own_slot else f"{names.get(slot, 'another')}'s"
+            told.append(
+                notices.not_heard(untold.total(), whose, release, [name for name, _ in untold.most_common()])
+            )
+        return told
+
+    def named(self) -> dict[str, int]:
+        """Return the count, by name, for the statistics."""
+        return {"not_heard": self.total}

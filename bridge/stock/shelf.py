@@ -1,0 +1,56 @@
+"""Shelf: which of Sonic Pi's files are on this host, and which synthdefs its scsynth has.
+
+Pure. Until the folders have been read once, every file counts as there.
+"""
+
+from collections.abc import Mapping
+
+from relay.wire.stock import RELEASES, STOCK, files_of, is_synthdef, stock_file, synthdef_file
+
+
+class Shelf:
+    """Sonic Pi's files on this host, by travelling name."""
+
+    def __init__(self) -> None:
+        self._found: Mapping[str, bytes] | None = None
+        self._refused: set[str] = set()
+        """Synthdefs that are in Sonic Pi's folder, and that scsynth says it lacks."""
+        self.release = ""
+        """The release that has most in common with the files here; "" before they were read."""
+
+    def scanned(self, found: Mapping[str, bytes]) -> None:
+        """Note the files in Sonic Pi's folders, each with the sha256 of its content."""
+        self._found = found
+        self._refused.clear()
+        here = set(found.items())
+        in_common = {
+            release: len(here.intersection((one.name, one.sha256) for one in files_of(release)))
+            for release in RELEASES
+        }
+        best = max(RELEASES, key=lambda release: 2 * in_common[release] - len(files_of(release)))
+        self.release = best if in_common[best] else ""
+
+    def lacks(self, synthdef: str) -> bool:
+        """Return whether scsynth lacks a synthdef, as far as is known."""
+        name = synthdef_file(synthdef)
+        return self._found is not None and (name not in self._found or name in self._refused)
+
+    def refused(self, synthdef: str) -> None:
+        """Note that scsynth says it lacks a synthdef."""
+        self._refused.add(synthdef_file(synthdef))
+
+    def unlisted(self) -> list[str]:
+        """Return the files here that have the name of a stock file and a content that no release has."""
+        found = self._found or {}
+        return sorted(
+            name for name, sha256 in found.items() if name in STOCK and not stock_file(name, sha256)
+        )
+
+    def named(self) -> dict[str, int]:
+        """Return counts by name, for the statistics."""
+        return {"unlisted_files": len(self.unlisted())}
+
+
+def is_relevant(name: str) -> bool:
+    """Return whether a file of this travelling name matters: every synthdef, and what is on the list."""
+    return is_synthdef(name) or name in STOCK
