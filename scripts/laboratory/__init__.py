@@ -1,1 +1,1 @@
-"""Laboratory: bad networks on purpose, and the study of jams over them."""
+"""Laboratory: tries jams on emulated bad networks, and writes the study about them."""

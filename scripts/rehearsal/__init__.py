@@ -8,4 +8,4 @@ the product that it proves.
 from pathlib import Path
 
 RECORDER = Path(__file__).resolve().parent / "rigs" / "recorder"
-"""The recorder as a program, to be started in place of scsynth."""
+"""Path of the recorder's program, which is started in place of scsynth."""

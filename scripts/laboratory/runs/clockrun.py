@@ -105,8 +105,7 @@ def check_network(star: Star, folder: Path) -> None:
 
 
 def check_skews(stated: Sequence[Stated], skews_ppm: Mapping[str, float]) -> None:
-    """Raise RunFailed if a bridge's estimate of its local clock's rate error isn't the error given to that
-    clock.
+    """Raise RunFailed if a bridge misjudges its local clock's rate by more than RATE_PPM_OFF_MAX.
 
     skews_ppm: member -> rate (ppm) by which its local clock was made to run faster than true time.
     """

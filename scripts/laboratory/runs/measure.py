@@ -178,7 +178,8 @@ def notes_of(recording: Recording) -> Notes:
 
 
 def figures(events: Sequence[TalliedNote]) -> dict[str, Any]:
-    """Return name -> value for the fields of a Row (laboratory.runs.rows) that events alone decide."""
+    """Compute the fields of a Row (laboratory.runs.rows) that depend only on the events; return name ->
+    value."""
     errors_us = sorted(abs(by_ns) / 1e3 for event in events for _, _, by_ns in clock_errors(event))
     return {**tallying.figures(events), "clock_error_us_p99": quantile(errors_us, 0.99)}
 

@@ -61,7 +61,7 @@ class Point:
     """The point's experiment, such as "loss". The points of a series and a mode (`mode_of`) make one
     curve."""
     x: float
-    """The point's place on that curve, in the unit of the experiment."""
+    """The point's place on its curve, in the experiment's unit."""
     where: str
     network: str
     """Text for `legs_of`: a network for all members, then "| ben=NETWORK" for each member with another

@@ -72,7 +72,7 @@ def tell_failures(console: Console, failures: Sequence[Failure]) -> None:
 
 
 def time_text(seconds: float) -> str:
-    """Return a time for people: "45 s", "12 min", "1 h 05 min"."""
+    """Return a time as text: "45 s", "12 min", "1 h 05 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

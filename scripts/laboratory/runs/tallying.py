@@ -160,7 +160,8 @@ def out_of_order(notes: Notes, verdicts: Mapping[Key, Verdict]) -> set[Key]:
 
 
 def figures(events: Collection[TalliedNote]) -> dict[str, Any]:
-    """Return name -> value for the fields of a Row (laboratory.runs.rows) that events alone decide."""
+    """Compute the fields of a Row (laboratory.runs.rows) that depend only on the events; return name ->
+    value."""
     heard = [
         (event, name, one.at_ns, one.timetag_ns)
         for event in events

@@ -89,7 +89,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """The last message of the emulator: its counts."""
+    """The emulator's last message, with its counts. cpu_s: its CPU time. seconds: length of the emulation."""
 
     datagrams: int
     """Number of datagrams whose fate was decided."""

@@ -94,7 +94,7 @@ def report(log: Log, *, even: bool = False, replay: bool = True) -> list[WayRepo
 
 
 def way_report(log: Log, name: str, way: str, *, even: bool = False, replay: bool = True) -> WayReport:
-    """Return the report on one way."""
+    """Return the report on one way ("up" or "down") of the leg `name`. even, replay: as in `report`."""
     rows = log.rows_of(name, way)
     asked = log.way(name, way)
     fates = {fate.value: int(np.count_nonzero(rows["fate"] == FATES.index(fate))) for fate in Fate}
@@ -171,7 +171,7 @@ def overtaken(written_s: Floats) -> int:
 
 
 def loss_asked(way: Way) -> float:
-    """Return the share (0 to 1) of datagrams that the Way loses independently or by its trace."""
+    """Return the share (0 to 1) of datagrams that the Way is to lose: independently, or as its trace did."""
     if way.trace is None:
         return way.loss
     samples = way.trace.samples

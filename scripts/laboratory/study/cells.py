@@ -82,9 +82,9 @@ def curve(cells: Iterable[Cell], where: str, series: str, mode: str) -> list[Cel
 
 
 def sweep_curve(cells: Sequence[Cell], where: str, sweep: Experiment, mode: str) -> list[Cell]:
-    """Return an experiment's curve, with the base at its place.
+    """Return the cells of an experiment's curve by ascending x, the base's cell among them.
 
-    If this experiment didn't try the base itself, the base's cell is taken from the experiment that did.
+    If this experiment didn't try the base, its cell is taken from the experiment that did.
     """
     line = curve(cells, where, sweep.series, mode)
     if not line or any(cell.x == sweep.base_x for cell in line):

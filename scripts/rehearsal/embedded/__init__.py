@@ -1,8 +1,8 @@
-"""Embedded: the demo where Sonic Pi and scsynth can't be installed.
+"""Embedded: the parts of the demo for machines on which Sonic Pi and scsynth can't be installed.
 
 Relay, bridges, recorders and proof are the real ones. `replayer` stands in for Sonic Pi and repeats the
 datagrams of a genuine one. `sink` stands in for scsynth behind the recorder. `sounds` finds synthdefs,
-samples and an engine to render with, if any can be had.
+samples and an engine to render with, if there are any.
 """
 
 from pathlib import Path

@@ -118,8 +118,8 @@ class Levels:
     windows: tuple[float, ...]
 
     def apart_db(self, other: "Levels") -> float:
-        """Return the greatest difference (dB) in the whole or in a window. Windows quiet in both don't
-        count."""
+        """Return the greatest difference (dB) to another program's levels, as a whole or in any window.
+        Windows that are quiet in both are ignored."""
         pairs = [(self.whole, other.whole), *zip(self.windows, other.windows, strict=False)]
         return max(
             (abs(one - two) for one, two in pairs if max(one, two) > QUIET_DBFS),
