@@ -113,7 +113,8 @@ class TalliedNote:
         return max(dues) - min(dues) if len(dues) > 1 else None
 
     def emission(self, zero_ns: int = 0) -> Emission:
-        """Return the note in the form that the oracle needs. zero_ns: second 0 of the oracle's instants."""
+        """Return the note in the form that the oracle needs. zero_ns: the instant (ns) that the oracle counts
+        as 0 s."""
         return Emission(self.origin, (self.at_ns - zero_ns) / 1e9, (self.base_ns - zero_ns) / 1e9)
 
 

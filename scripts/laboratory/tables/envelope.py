@@ -137,8 +137,8 @@ TRIALS = (
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeVerdict:
-    """The verdict on a trial. cell: the results of its runs. holds: True if they meet every requirement
-    together."""
+    """The verdict on a trial. cell: the results of all its runs. holds: True if the cell meets every
+    requirement."""
 
     trial: EnvelopeTrial
     cell: Cell

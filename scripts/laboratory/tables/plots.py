@@ -153,7 +153,7 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def sweep(cells: Sequence[Cell], series: str, title: str, label: str, path: Path, *, symlog: bool) -> Path:
-    """Draw the shares of bad and of re-timed events along one experiment's x.
+    """Draw the shares of bad and of re-timed events against the x of one experiment.
 
     All modes and both labs are drawn, with the oracle's unavoidable share. symlog: make the x axis
     logarithmic, and linear near 0.

@@ -1,8 +1,9 @@
 """Streams: pairs the messages that one Sonic Pi sent with the messages that its scsynth was handed for them.
 
 Pure. Both streams are translated to Sonic Pi's own numbers (`read_plain`, `read_slot`) and put into the order
-in which scsynth executes them. Messages are paired by content: the k-th with some content in one stream with
-the k-th with that content in the other. Written from docs/way-of-an-event.md, without the bridge's code.
+in which scsynth executes them. Messages with equal content are paired. If a content occurs several times, its
+k-th message in one stream belongs to its k-th in the other. Written from docs/way-of-an-event.md, without the
+bridge's code.
 """
 
 from collections import defaultdict
