@@ -54,7 +54,7 @@ def console() -> Console:
 
 
 jobs = click.option("--jobs", type=click.IntRange(1, 64), default=2, help="Runs at a time.")
-again = click.option("--again", is_flag=True, help="Run even what is there already.")
+again = click.option("--again", is_flag=True, help="Repeat runs that have results already.")
 where = click.option(
     "--where", type=click.Choice(["virtual", "netlab"]), default="virtual",
     help="In virtual time, or with real processes over an emulated network (root, /dev/net/tun).",
@@ -107,7 +107,7 @@ Examples:
     "--repair",
     type=click.Choice(["on", "off", "both"]),
     default="on",
-    help="Of events over UDP.",
+    help="Repair of events over UDP.",
 )
 @several(
     "--scheme",
@@ -152,13 +152,13 @@ Examples:
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("lab-output"),
-    help="Folder of rows.csv and the figure; what is there already isn't run again.",
+    help="Folder of rows.csv and the figure; runs with a row are not repeated.",
 )
 @again
 def run(*, real: bool, jobs: int, output: Path, again: bool, **asked: Any) -> int:
-    """Run any matrix of networks.
+    """Run a matrix of networks and settings.
 
-    Each run gives one row of a CSV, each point a share with its interval.
+    Each run gives a row of a CSV file. Each point gives its share of bad events, with an interval.
     """
     asked["seeds"] = asked["seeds"] or (1 if real else 3)
     if real:
@@ -175,12 +175,12 @@ def run(*, real: bool, jobs: int, output: Path, again: bool, **asked: Any) -> in
     default=study.PARTS,
     help="Only this part; text and figures are written in any case.",
 )
-@click.option("--plan", is_flag=True, help="Show what it is made of and what it costs; run nothing.")
-@click.option("--quick", is_flag=True, help="Run a small one in a temporary folder: at most 60 s.")
+@click.option("--plan", is_flag=True, help="Show the experiments and the time that they take; run nothing.")
+@click.option("--quick", is_flag=True, help="Run a small study in a temporary folder: at most 60 s.")
 @jobs
 @again
 def study_(parts: tuple[str, ...], plan: bool, quick: bool, jobs: int, again: bool) -> int:
-    """Run what the study lacks: docs/STUDY.md."""
+    """Run the missing points of the study, and write docs/STUDY.md."""
     if plan:
         study.show_plan(console())
         return 0
@@ -193,9 +193,10 @@ def study_(parts: tuple[str, ...], plan: bool, quick: bool, jobs: int, again: bo
 @jobs
 @click.argument("points", nargs=-1)
 def repeat(points: tuple[str, ...], jobs: int) -> int:
-    """Run points of the study anew, and compare.
+    """Run points of the study again, and compare.
 
-    POINTS are names as in rows.csv; two cheap ones unless told. They get other seeds.
+    The new runs have other seeds. POINTS are names of points as in docs/study/rows.csv. Without POINTS two
+    cheap points are run.
     """
     return trials.run_repeat(console(), points, jobs)
 
@@ -206,9 +207,10 @@ def repeat(points: tuple[str, ...], jobs: int) -> int:
 @again
 @click.argument("words", nargs=-1)
 def envelope(words: tuple[str, ...], where: str, jobs: int, again: bool) -> int:
-    """Run the envelope: docs/ENVELOPE.md.
+    """Run the trials of the envelope, and write docs/ENVELOPE.md.
 
-    It is of networks for each of which it is fixed how little may be lost. WORDS of their titles choose some.
+    A trial is a network with a limit for the share of events that may go wrong there. With WORDS, only trials
+    with one of these words in their title are run.
     """
     return trials.run_envelope(console(), where, jobs, again, words)
 
@@ -216,18 +218,19 @@ def envelope(words: tuple[str, ...], where: str, jobs: int, again: bool) -> int:
 @main.command(context_settings=SETTINGS)
 @jobs
 def leads(jobs: int) -> int:
-    """Run the lead table: docs/LEADS.md.
+    """Run the trials of the lead, and write docs/LEADS.md.
 
-    It shows the lead to which tuning comes on every named network, and the effect of accidents on it.
+    The page shows the lead that self-tuning reaches on every named network, and how accidents change it.
     """
     return trials.run_lead_table(console(), jobs)
 
 
 @main.command(context_settings=SETTINGS)
 def clocks() -> int:
-    """Watch real clocks: docs/CLOCK.md.
+    """Measure the errors of bridges' clocks, and write docs/CLOCK.md.
 
-    Those of three bridges for ten minutes over a bad network, and of one by loopback.
+    Three real bridges play for ten minutes over a bad network. Then one is measured beside the relay, by
+    loopback. Needs Linux, root and /dev/net/tun.
     """
     return trials.run_clock(console())
 

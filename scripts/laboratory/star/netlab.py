@@ -246,12 +246,12 @@ def main(
     congestion: str | None, log: Path | None, checked: str | None, rate: float, seconds: float,
     realtime: bool, listing: bool, in_json: bool, command: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Run COMMAND for each member of a star of bad networks, the relay in the middle.
+    """Run COMMAND for each member of an emulated bad network, with a relay in the middle.
 
-    Each member has a network of its own (namespace and TUN device), UDP, TCP and ICMP alike; in COMMAND,
-    {member} stands for the member's name and {relay} for the relay's address (also in the environment:
-    NETLAB_MEMBER, NETLAB_RELAY). At the end, or at Ctrl-C, what the network did is checked against what was
-    asked. Needs Linux, root and /dev/net/tun.
+    Each member has a network of its own (namespace and TUN device), which treats UDP, TCP and ICMP alike. In
+    COMMAND, {member} is the member's name and {relay} is the relay's address. The environment has both as
+    NETLAB_MEMBER and NETLAB_RELAY. At the end, or at Ctrl-C, the network's behaviour is checked against what
+    was asked for. Needs Linux, root and /dev/net/tun.
     """
     console = Console(stderr=in_json)
     console.width = max(console.width, TABLE_COLUMNS)

@@ -114,8 +114,8 @@ def show(turns: list[Turn], left: dict[str, list[str]], output: Path, console: C
 def main(seconds: float, as_json: bool, output: Path) -> None:
     """Open two genuine Sonic Pi windows in one room, let them play, and check that both hear both.
 
-    Nothing is shown here: the windows have virtual screens. The exit status is 0 only if each was heard
-    alike at both, and nothing was left when the windows were closed.
+    The windows have virtual screens, so nothing is shown here. The exit status is 0 only if each player was
+    heard equally loud at both, and the closed windows left no process or file behind.
     """
     if (reason := why_not()) is not None:
         raise click.ClickException(f"each window needs a network of its own: {reason}")

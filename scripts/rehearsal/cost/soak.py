@@ -335,7 +335,8 @@ def summary(cycles: list[Cycle]) -> dict[str, Any]:
     help="Write report and curves here.",
 )
 def main(minutes: float, output: Path) -> None:
-    """Let three genuine Sonic Pis play for a long time and see that all stays the same, and flat."""
+    """Let three genuine Sonic Pis play for a long time, and check that all hear the same and nothing
+    grows."""
     output.mkdir(parents=True, exist_ok=True)
     console = Console()
     with told_in_words(StageError), progress_on(console) as progress:
