@@ -273,11 +273,10 @@ def same(front: Said, out: Said) -> bool:
 
 
 def is_folded(control: Argument, sent: Argument, handed: Argument) -> bool:
-    """Tell whether `handed` is the right value of `control` at other hosts for `sent`, a channel of the sound
-    card.
+    """Tell whether other hosts correctly got the value `handed` of `control` where Sonic Pi sent `sent`.
 
-    Channels above 2 exist only at the sender's own host. Elsewhere such a channel becomes 1 or 2. A channel
-    that plain Sonic Pi doesn't have becomes UNHEARD.
+    OUTPUT is the only such control. Channels above 2 exist only at the sender's own host. Elsewhere such a
+    channel becomes 1 or 2. A channel that plain Sonic Pi doesn't have becomes UNHEARD.
     """
     if control != OUTPUT or not isinstance(sent, float):
         return False
