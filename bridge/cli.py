@@ -1,4 +1,4 @@
-"""`jambridge`: play with others, beside your own Sonic Pi."""
+"""`jambridge`: the command line program beside a player's own Sonic Pi."""
 
 import asyncio
 import contextlib
@@ -33,9 +33,9 @@ from relay.wire.errors import LocalError
 from relay.wire.names import clean_name, clean_room
 
 GRACE_S = 6.0
-"""How long the command may take to end by itself after Ctrl-C, s."""
+"""How long the command may take to end after Ctrl-C, s. Then it is ended."""
 LINGER_S = 6.0
-"""How long the command's descendants may take to end after the command has ended by itself, s. Sonic Pi 3.2's
+"""How long processes that the command has started may run on after it has ended by itself, s. Sonic Pi 3.2's
 server takes up to 3 s after its window is closed."""
 POLL_S = 0.1
 
@@ -89,7 +89,7 @@ def join(
 ) -> None:
     """Join a room. COMMAND after -- is started with our scsynth first in its PATH.
 
-    Without a COMMAND the line that starts Sonic Pi through the bridge is printed, and waited for.
+    Without a COMMAND, print the line that starts Sonic Pi through the bridge, and wait.
     """
     try:
         endpoint = parse_endpoint(address)
@@ -128,7 +128,7 @@ def join(
 def find_scsynth(program: str | None) -> str:
     """Return the path of the real scsynth. Raises LocalError, with advice, if there is none.
 
-    program: a name or path given by the player; None for `scsynth` from PATH.
+    program: a name or path from the player; None: take `scsynth` from PATH.
     """
     found = shutil.which(program or "scsynth")
     if found is None and program is not None:
@@ -156,9 +156,9 @@ def _who_is_there(endpoint: Endpoint, admission: Admission) -> str:
 
 @contextlib.contextmanager
 def _join_folder() -> Iterator[Path]:
-    """Yield a folder for the shim, the journal and the log, and remove it afterwards.
+    """Make a folder for the shim, the journal and the log, yield it, and remove it afterwards.
 
-    Raises LocalError if it can't be made.
+    Raises LocalError if the folder can't be made.
     """
     with contextlib.ExitStack() as kept:
         with _room_needed():
@@ -177,7 +177,7 @@ def _join_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _room_needed() -> Iterator[None]:
-    """Turn an OSError within this context into a LocalError that asks the player for room on the disk."""
+    """Turn an OSError within this context into a LocalError that asks the player to make room on the disk."""
     try:
         yield
     except OSError as error:
@@ -239,10 +239,10 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
 
 
 def _say_if_not_started(starting: StartWatch | None, folder: Path, *, ended: bool = False) -> None:
-    """Tell the player, once, if the command hasn't started our scsynth. Each running shim has a pid file in
-    `folder`.
+    """Tell the player, once, if the command hasn't started our scsynth.
 
-    starting: None to tell nothing. ended: the command has ended by itself.
+    starting: None to tell nothing. folder: holds a pid file of each running shim. ended: the command has
+    ended by itself.
     """
     if starting is not None:
         started = any(folder.glob("shim-*.pid"))
@@ -251,7 +251,7 @@ def _say_if_not_started(starting: StartWatch | None, folder: Path, *, ended: boo
 
 
 def _shims(folder: Path) -> list[int]:
-    """Return the process ids of this join's running shims, by their pid files in `folder`."""
+    """Return the process ids of this join's running shims, from their pid files in `folder`."""
     pids = []
     for path in folder.glob("shim-*.pid"):
         with contextlib.suppress(FileNotFoundError):  # its shim has ended meanwhile
@@ -260,7 +260,10 @@ def _shims(folder: Path) -> list[int]:
 
 
 def end_shims(folder: Path) -> None:
-    """End the shims that still run because Sonic Pi ended without ending its scsynth."""
+    """End the shims that still run. Sonic Pi may have ended without ending its scsynth, which is a shim.
+
+    folder: holds their pid files.
+    """
     pids = _shims(folder)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
@@ -283,7 +286,7 @@ def _runs(pid: int) -> bool:
 
 
 class _Story:
-    """Shows the bridge's log on the terminal as it grows."""
+    """Shows new lines of the bridge's log on the terminal."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

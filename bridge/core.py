@@ -1,8 +1,8 @@
-"""Bridge: one member's bridge as a whole. Its parts are put together only here.
+"""Bridge: the core of one member's bridge, where all its parts are put together.
 
-Pure: it takes bytes and clock readings and returns one list of effects. The service, the virtual laboratory,
-the fuzzer and the tests all use it. It collects effects and returns them only from `flush`. Any number of
-inputs may come between two calls of `flush`.
+Pure: it is fed bytes and clock readings, and returns one list of effects from `flush`. Any number of inputs
+may come between two calls of `flush`. The service, the virtual laboratory, the fuzzer and the tests all use
+it.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,20 +31,20 @@ from relay.wire.sequence import Timing
 from relay.wire.timetag import ticks
 
 DEFAULT_TIMING = Timing(lead=ticks(0.200), shift=0)
-"""Lead and shift (session ticks) that hold until a relay sends its own."""
+"""Lead and shift (session ticks) until a relay sends its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The state of a bridge at its start.
+    """The settings and the restart state with which a bridge starts.
 
     own: the member's slot and hardware channels. need: how many ticks before its timetag scsynth needs a
-    bundle. memory: the restart state that the previous bridge left; this bridge keeps it up to date.
-    standing: the state of the connection so far; None for a new one. tunes: whether the bridge sets Sonic
-    Pi's schedule-ahead.
+    bundle. memory: the restart state that a previous bridge process left; this bridge keeps it up to date.
+    standing: the state of the connection so far; None for a new one. carrier: the transport of the events.
+    tunes: whether the bridge sets Sonic Pi's schedule-ahead.
 
-    restarted: whether a previous bridge left a record. client, synthdefs_loaded, foundation_complete: as in
-    the previous bridge's last `Remember`.
+    restarted: whether a previous bridge process left a record. client, synthdefs_loaded, foundation_complete:
+    as in the last `Remember` of that process.
     """
 
     identity: Identity
@@ -62,10 +62,11 @@ class Setup:
 
 
 class Bridge:
-    """A member's bridge: tap, session, playout, paced replies, schedule-ahead, and its restart state."""
+    """The core of a member's bridge: tap, session, playout, paced replies, schedule-ahead, and restart
+    state."""
 
     def __init__(self, setup: Setup, reading: Reading, *, playout: type[Playout] = Playout) -> None:
-        """playout: a subclass, for tests that observe it."""
+        """playout: the class to use; tests give a subclass that observes it."""
         identity, own, memory = setup.identity, setup.own, setup.memory
         memory.slot = own.slot
         self.timebase = Timebase(reading)
@@ -93,17 +94,20 @@ class Bridge:
     # -- what comes in -------------------------------------------------------------------------------
 
     def tap(self, datagram: bytes, source: Address, *, received_local_ns: int, reading: Reading) -> None:
-        """Process one datagram of the local Sonic Pi."""
+        """Process one datagram of the local Sonic Pi. received_local_ns: when the tap's socket received
+        it."""
         self.player.receive(datagram, source, received_local_ns=received_local_ns, reading=reading)
 
     def synth_says(self, datagram: bytes) -> bool:
-        """Process one datagram of the local scsynth. Return whether it concerns this host, so that effects
-        may follow."""
+        """Process one datagram of the local scsynth. Return whether it concerns this host, and may have
+        effects."""
         return self.player.reply(datagram)
 
     def relay_says(self, message: control.Down, reading: Reading) -> None:
-        """Process one control message of the relay. Raises MalformedControl if it is illegal in the present
-        state."""
+        """Process one control message of the relay.
+
+        Raises MalformedControl if the message is illegal in the present state.
+        """
         self.session.receive_control(message, reading)
         self.stock.take_in(message)
 
@@ -112,11 +116,11 @@ class Bridge:
         self.stock.files_say(answer)
 
     def datagram(self, payload: bytes, *, received_local_ns: int, reading: Reading) -> None:
-        """Process one datagram of the relay."""
+        """Process one datagram of the relay. received_local_ns: when the socket received it."""
         self.session.receive_datagram(payload, received_local_ns=received_local_ns, reading=reading)
 
     def hello(self, reading: Reading) -> control.Hello:
-        """Return the first message of a new connection."""
+        """Return Hello, the first message of a new connection to the relay."""
         return self.session.hello(reading)
 
     def disconnected(self) -> None:
@@ -129,41 +133,44 @@ class Bridge:
         return self.player.asks_unread
 
     def unread(self, unread_bytes: int, reading: Reading) -> None:
-        """Note how many bytes lie unread in Sonic Pi's socket."""
+        """Store how many bytes lie unread in Sonic Pi's socket. If there are many, replies to Sonic Pi
+        wait."""
         self.player.unread(unread_bytes, reading.local_ns)
 
     def leave(self) -> list[Effect]:
-        """Note that the player leaves. Return the last effects of the bridge."""
+        """Note that the player leaves. Return the bridge's last effects."""
         tuned = [] if self._tuner is None or self.player.left else self._tuner.leave()
         return [*tuned, *self.session.leave()]
 
     @property
     def left(self) -> bool:
-        """Whether Sonic Pi has left."""
+        """Whether Sonic Pi has quit."""
         return self.player.left
 
     def count(self, *named: Callable[[], Mapping[str, int]]) -> None:
-        """Add counts of the shell to the reports. Each function returns totals by name."""
+        """Add the shell's counts to the reports. Each function returns totals by name."""
         self.ledger.count(*named)
 
     def plant(self, kind: FaultKind) -> None:
-        """Inject a fault into the next suitable note. Tests use it to check that the room notices faults."""
+        """Inject a fault into the next suitable note. Tests use this to check that the room notices
+        faults."""
         self.playout.plant(kind)
 
     # -- time and what goes out ----------------------------------------------------------------------
 
     def wake(self, reading: Reading) -> None:
-        """Do the work that is due by the clocks."""
+        """Do all work that is due by the clocks. `flush` returns the effects."""
         self.session.wake(reading)
         answers, own = self.player.drain()
         self._effects += [ToSynth(payload) for payload in own]
         self._answers += answers
 
     def flush(self, reading: Reading) -> list[Effect]:
-        """Return all effects since the last flush, in the order of carrying them out.
+        """Return all effects since the last flush, in the order in which to carry them out. The next wake-up
+        comes last.
 
-        The last effect is the next wake-up. Call this right after `wake`, with a new reading of the clocks,
-        because a clock request to the relay is stamped with that reading.
+        Call this right after `wake`, with a new reading of the clocks, because a clock request to the relay
+        is stamped with that reading.
         """
         effects, self._effects = self._effects, []
         effects += self.stock.flush(reading.local_s, in_room=self.session.state in JOINED)

@@ -11,28 +11,28 @@ from relay.wire import control
 
 @dataclass(frozen=True, slots=True)
 class SendDatagram:
-    """Send `payload` to the relay on the path that carries events, UDP or TLS."""
+    """Send `payload` to the relay as a datagram, over the transport of the events (UDP or TLS)."""
 
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class SendControl:
-    """Send `message` to the relay over TLS."""
+    """Send `message` to the relay over the control connection (TLS)."""
 
     message: control.Up
 
 
 @dataclass(frozen=True, slots=True)
 class ToSynth:
-    """Hand `payload` to this host's scsynth."""
+    """Send `payload` to this host's scsynth."""
 
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """A message for the player."""
+    """Show the message `text` to the player."""
 
     text: str
     warning: bool = False
@@ -40,8 +40,7 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Close the connection to the relay and open another one, because nothing arrives on this one any
-    more."""
+    """Close the connection to the relay, from which nothing comes any more, and open another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,8 @@ class AskFiles:
 
 @dataclass(frozen=True, slots=True)
 class NextWake:
-    """Wake the bridge at this local instant (ns), unless an input comes before. It replaces earlier ones."""
+    """Wake the bridge at this local instant (ns), or earlier if an input comes. It replaces earlier
+    wake-ups."""
 
     local_ns: int
 

@@ -1,4 +1,4 @@
-"""Notices: the texts of a session for the player.
+"""Notices: the texts of the bridge's messages to the player.
 
 Pure.
 """
@@ -21,12 +21,12 @@ FILES = "the look at Sonic Pi's files"
 
 
 def alone(reason: str) -> Tell:
-    """Return the message that nobody else hears the player, with the reason."""
+    """Return the message that the player plays alone, with the reason."""
     return Tell(f"{PLAYS_ON}{reason}", warning=True)
 
 
 def refused(answer: Refused) -> str:
-    """Return the text of a refusal by the relay. It says whether this join tries again."""
+    """Return the text for a refusal by the relay. It tells whether this join will try again."""
     again = "; this join doesn't try again: end it, and join anew then" if answer.final else ""
     return f"the relay says: {answer.text}{again}"
 
@@ -37,8 +37,11 @@ def not_understood(error: RemoteError) -> str:
 
 
 def no_datagrams(carrier: Carrier) -> str:
-    """Return the text, with advice, for a relay that sends no datagrams although the TLS connection
-    stands."""
+    """Return the text, with advice, for a relay that sends no datagrams although the control connection
+    stands.
+
+    carrier: the transport of the events; the advice depends on it.
+    """
     return (
         "nothing from the relay for 3 s on the connection for events, although the other one stands: a lossy "
         "network holds TCP up; where its UDP port is open, join without --transport tls"
@@ -49,7 +52,7 @@ def no_datagrams(carrier: Carrier) -> str:
 
 
 def place_lost(slot: int, room: str) -> Tell:
-    """Return the message that another member has the slot of this bridge."""
+    """Return the message that the relay has given this bridge's slot to another member."""
     return Tell(
         f"your place {slot} in room {room} was given to somebody else while the relay was away; you play "
         "alone now: restart Sonic Pi to join again",
@@ -58,7 +61,7 @@ def place_lost(slot: int, room: str) -> Tell:
 
 
 def inside(room: str, name: str, slot: int, members: list[Member]) -> str:
-    """Return the text that names the room, the player's name and slot, and the others present."""
+    """Return the text that names the room, the player's name and slot, and the other members present."""
     others = [member.name for member in members if member.slot != slot and member.present]
     company = f"with {', '.join(others)}" if others else "nobody else is here yet"
     return f"in room {room} as {name}, slot {slot}; {company}"
@@ -67,14 +70,17 @@ def inside(room: str, name: str, slot: int, members: list[Member]) -> str:
 def clock_set(bound_s: float, moved: int) -> Tell:
     """Return the message that session time was set in one step.
 
-    bound_s: greatest possible error of the clock, s. moved: how many held own events got a new due by it.
+    bound_s: the greatest possible error of the clock, s. moved: how many held own events got a new due.
     """
     along = f"{counted(moved, 'event')} moved along"
     return Tell(f"clock set to the room's within {bound_s * 1e3:.2f} ms; {along}")
 
 
 def wall_moved(by_s: float) -> list[Tell]:
-    """Return a warning if this host's wall clock jumped. by_s: the jump, s; > 0 is forward, 0 is no jump."""
+    """Return a warning that this host's wall clock jumped; none if it didn't.
+
+    by_s: the jump, s; > 0 is forward, 0 is no jump.
+    """
     if not by_s:
         return []
     text = (
@@ -85,7 +91,7 @@ def wall_moved(by_s: float) -> list[Tell]:
 
 
 def out_of_range(error: OutOfRange) -> Tell:
-    """Return the warning for a control out of range, with its allowed range."""
+    """Return the warning that a control has a value out of its range, which the warning names."""
     low, high, deadly = error.limit
     if low == high:
         expected = f"{low:.8g}"
@@ -103,7 +109,7 @@ def out_of_range(error: OutOfRange) -> Tell:
 
 
 def roster_news(before: list[Member], now: list[Member], own_slot: int) -> list[Tell]:
-    """Return messages on members that came, went away or left. before, now: the old and new roster."""
+    """Return messages about members that came, went away or left. before, now: the old and the new roster."""
     old = {member.slot: member for member in before if member.slot != own_slot}
     news: list[Tell] = []
     for member in now:
@@ -116,12 +122,12 @@ def roster_news(before: list[Member], now: list[Member], own_slot: int) -> list[
 
 
 def own_synth(name: str) -> Tell:
-    """Return the warning that only the player hears a synth of their own."""
+    """Return the warning that only the local player hears a synth with a synthdef of their own."""
     return _only_here(f"{name} is a synthdef of your own: only you hear it")
 
 
 def own_fx(name: str) -> Tell:
-    """Return the warning that only the player hears the effect of their own FX."""
+    """Return the warning that only the local player hears what an FX of their own does to the sound."""
     return _only_here(f"{name} is an FX of your own: the others hear what goes into it as it is")
 
 
@@ -131,7 +137,7 @@ def own_input(name: str) -> Tell:
 
 
 def own_file(name: str) -> Tell:
-    """Return the warning that only the player hears a sample of their own."""
+    """Return the warning that only the local player hears a sample of their own."""
     return _only_here(f"{name} is none of Sonic Pi's own samples: only you hear it")
 
 
@@ -155,7 +161,7 @@ def absent(name: str) -> Tell:
 
 
 def too_long(name: str) -> Tell:
-    """Return the warning for a call with too many options to be sent to the others."""
+    """Return the warning that a call with too many options isn't sent to the others."""
     return _only_here(f"a call of {name} is too long to travel: only you hear it")
 
 

@@ -1,4 +1,4 @@
-"""Restart state: how a bridge presents itself to the relay, and the facts that must survive if it is killed.
+"""Restart state: the facts that a bridge process leaves for the next one if it is killed.
 
 Pure. A bridge hands events over to scsynth nearly in the order of their room numbers. So the highest number
 describes nearly all hand-overs, and only the exceptions are listed one by one. Bound: LISTED_MAX exceptions
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from relay.wire.sequence import Judged
 
 LISTED_MAX = 64
-"""Most exceptions of each sort that are listed, because they must fit into the journal's record. More events
-are missing at one time only if the network loses much anyway."""
+"""The most exceptions of each sort that are listed. They must fit into the journal's record. More events are
+missing at one time only if the network loses very much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How the bridge presents itself to the relay.
+    """The facts by which the bridge introduces itself to the relay.
 
-    release_advance: how many ticks before its due the bridge hands over an event at the latest.
+    software: name and version of this program. release_advance: how many ticks before its due the bridge
+    hands over an event at the latest.
     """
 
     room: str
@@ -29,10 +30,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """Events that the previous bridge had handed over to the scsynth that still runs.
+    """The events that a previous bridge process handed to the scsynth that still runs.
 
-    highest: the highest room number that had arrived. All events up to it had been handed over, except
-    `missing`. unconfirmed: seqs of own events that were played as stamped, before their verdict arrived.
+    highest: the highest room number that had arrived. All events up to it were handed over, except `missing`.
+    unconfirmed: seqs (sender's numbers) of own events that were handed over before their verdict.
     """
 
     highest: int
@@ -40,23 +41,23 @@ class HandedOver:
     unconfirmed: frozenset[int]
 
     def covers(self, event: Judged, *, own: bool) -> bool:
-        """Return whether scsynth has the event already. own: the event is from the local player."""
+        """Return whether scsynth has a judged event already. own: the event is from the local player."""
         if own and event.seq in self.unconfirmed:
             return True
         return self.has(event.number)
 
     def has(self, number: int) -> bool:
-        """Return whether scsynth has the event of a room number."""
+        """Return whether scsynth has the event with this room number."""
         return number <= self.highest and number not in self.missing
 
 
 @dataclass(slots=True)
 class Memory:
-    """The facts that outlive the process (bridge/shells/journal.py).
+    """The restart state: facts that outlive the bridge process (bridge/shells/journal.py).
 
-    ticket, epoch: as in the relay's last Welcome; None before any. next_seq: the seq of the next own event.
-    complete_number: every event up to this room number was handed over or given up. highest_number, missing,
-    unconfirmed: those of `HandedOver`.
+    ticket, epoch: as in the relay's last Welcome; None before any. next_seq: the sender's number of the next
+    own event. complete_number: every event up to this room number was handed over or given up.
+    highest_number, missing, unconfirmed: those of `HandedOver`.
     """
 
     slot: int | None = None
@@ -69,12 +70,13 @@ class Memory:
     unconfirmed: tuple[int, ...] = ()
 
     def remember_missing(self, highest: int, missing: list[int], before: HandedOver | None = None) -> None:
-        """Note the room numbers that have not arrived or not been handed over.
+        """Store the room numbers of events that have not arrived or were not handed over.
 
-        highest: the highest room number that has arrived. If more than LISTED_MAX are missing, every number
-        above the last listed one counts as not handed over, because an event played twice is better than one
-        never played. before: the hand-overs of the previous bridge. This bridge may not have received all
-        those events yet.
+        highest: the highest room number that has arrived. before: the hand-overs of the previous bridge
+        process. This process may not have received all those events yet.
+
+        If more than LISTED_MAX are missing, every number above the last listed one counts as not handed over.
+        An event played twice is better than one never played.
         """
         if before is not None:
             unheard = [number for number in before.missing if number > highest]
@@ -87,13 +89,14 @@ class Memory:
         self.missing = tuple(missing[:LISTED_MAX])
 
     def remember_unconfirmed(self, numbers: tuple[int, ...], before: HandedOver | None = None) -> None:
-        """Note the seqs of own events that were played as stamped. Only the newest LISTED_MAX are kept.
+        """Store the seqs of own events that were handed over before their verdict. The newest LISTED_MAX are
+        kept.
 
-        before: the hand-overs of the previous bridge, whose list comes first.
+        before: the hand-overs of the previous bridge process, whose seqs come first.
         """
         earlier = sorted(before.unconfirmed) if before is not None else []
         self.unconfirmed = (*earlier, *numbers)[-LISTED_MAX:]
 
     def handed_over(self) -> HandedOver:
-        """Return the hand-overs that this record describes."""
+        """Return the hand-overs that this state describes."""
         return HandedOver(self.highest_number, frozenset(self.missing), frozenset(self.unconfirmed))

@@ -1,8 +1,8 @@
-"""Clock client: asks the relay for the time, and sets the session clock by its answers.
+"""Clock client: asks the relay for the time, and sets session time by its answers.
 
 Pure. If the wall clock moved against the local one, either somebody set it, or the host slept while its local
-clock stood still. Both look alike here, so the client asks the relay in a burst, and the relay's answers
-decide. If only the wall clock was set, nothing more is needed, because every conversion reads it anew.
+clock stood still. The client can't tell these apart, so it asks the relay in a burst, and the answers decide.
+If only the wall clock was set, nothing more is needed, because every conversion reads it anew.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from relay.wire import frames
 from relay.wire.errors import MalformedDatagram
 
 STEP_OF_WALL_NS = 20_000_000
-"""A wall clock that moves by more than this (ns) against the local one between two readings has jumped.
+"""The wall clock has jumped if it moves by more than this (ns) against the local one between two readings.
 Readings are at most a quarter of a second apart, and slewing moves a clock by 0.1 ms in that time."""
 
 
 class ClockClient:
-    """The time exchanges of one session."""
+    """The time requests of one session to the relay, and the answers."""
 
     def __init__(self, timebase: Timebase, reading: Reading) -> None:
         self._timebase = timebase
@@ -31,10 +31,10 @@ class ClockClient:
         self._seen = reading
 
     def watch(self, reading: Reading) -> float:
-        """Compare the clocks with the previous reading. If the wall clock moved, ask the relay in a burst.
+        """Compare wall and local clock with the previous reading. If the wall clock jumped, ask the relay in
+        a burst.
 
-        Returns how far the wall clock moved (s; > 0: forward, or the host slept); 0.0 if by no more than
-        noise.
+        Returns the jump (s; > 0: forward, or the host slept); 0.0 if there was none.
         """
         moved_ns = step_of_wall(self._seen, reading)
         self._seen = reading
@@ -45,7 +45,7 @@ class ClockClient:
 
     @property
     def next_poll_local_ns(self) -> int:
-        """The local instant (ns) of the next request."""
+        """The local instant (ns) of the next request to the relay."""
         return self._poller.next_poll_local_ns
 
     def restart(self, reading: Reading) -> None:
@@ -53,22 +53,25 @@ class ClockClient:
         self._poller.restart_burst(reading.local_ns)
 
     def relock(self) -> None:
-        """Forget the time of the former relay, so that the next burst sets the clock in one step."""
+        """Forget the time of the former relay, so that the next burst sets session time in one step."""
         if self._timebase.clock.locked:
             self._timebase.clock.relock()
 
     def request(self, reading: Reading) -> bytes | None:
-        """Return the frame of a request if one is due, else None. The caller must send it at once."""
+        """Return the frame of a clock request; None if none is due. The caller must send it at once."""
         if self._poller.next_poll_local_ns > reading.local_ns:
             return None
         return frames.encode(frames.Clock(client_request(self._poller.sent(reading.local_ns))))
 
     def answer(self, ntp: bytes, received_local_ns: int, reading: Reading) -> Callable[[int], int] | None:
-        """Process an NTP answer. If it set the clock in one step, return a conversion, else None.
+        """Process the relay's answer to a clock request. If it sets session time in one step, return a
+        conversion.
 
-        The conversion maps a session instant of the old era to that of the new era at the same local instant.
-        Apply it to instants that this host computed. Dues from the relay stay as they are. received_local_ns:
-        when the answer came. Raises MalformedDatagram.
+        The conversion maps an old session instant to the new one at the same local instant. Apply it to
+        instants that this host computed; dues from the relay stay as they are. None is returned if there was
+        no step.
+
+        ntp: the answer in NTP format. received_local_ns: when it was received. Raises MalformedDatagram.
         """
         try:
             answer = parse_answer(ntp)
@@ -88,8 +91,10 @@ class ClockClient:
         )
 
     def lock_if_ready(self, reading: Reading) -> Callable[[int], int] | None:
-        """Set the clock by the answers at hand if the rest of the burst seems lost. Returns the same as
-        `answer`."""
+        """Set session time by the answers at hand, if the other answers of the burst seem lost.
+
+        Returns a conversion or None, as `answer` does.
+        """
         return self._watched(lambda clock: clock.lock_if_ready(reading.local_ns))
 
     def _watched(self, act: Callable[[SessionClock], object]) -> Callable[[int], int] | None:

@@ -1,10 +1,10 @@
 """Monotone map: converts instants between two clocks so that equal stays equal and order stays order.
 
-Pure. Every conversion reads wall and local clock anew, so two conversions of one instant differ by some
-hundred nanoseconds. That would tear chords apart and let a note overtake its FX, because scsynth sorts by
-timetag. Therefore the map keeps the first conversion of each instant. It puts the conversion of a new instant
-strictly between those of the next earlier and the next later instant, in whatever order instants come. (If no
-tick is left between those two, the new one equals the earlier one.)
+Pure. Every conversion reads both clocks anew, so two conversions of one instant differ by some hundred
+nanoseconds. That would tear chords apart and let a note overtake its FX, because scsynth sorts by timetag.
+Therefore the map keeps the first conversion of each instant. The conversion of a new instant is put strictly
+between those of its neighbours, the next earlier and the next later instant. (If no tick is left between
+them, it equals the earlier one.)
 
 Bound: KEPT instants. If a new conversion differs from its neighbours by more than STEP and the possible
 drift, a clock was set, and the map starts anew.
@@ -16,16 +16,17 @@ from relay.wire.timetag import ticks
 
 KEPT = 4096
 STEP = ticks(0.020)
-"""If the difference between the clocks has changed by more than this (ticks) since the nearest kept instant,
-a clock was set. Neither noise nor slew changes it so much."""
+"""A clock was set if the difference between the clocks changes by more than this (ticks) from the nearest
+kept instant. Neither noise nor slew changes it so much."""
 
 DRIFT_DIVISOR = 1000
-"""Possible drift of the two clocks, as a divisor of the time between two instants: 1/1000, or 1000 ppm. Each
-clock may be slewed at 500 ppm, so a large difference after a long silence is no step yet."""
+"""The possible drift between two instants is their distance divided by this: 1/1000, or 1000 ppm. Each clock
+may be slewed at 500 ppm, so after a long silence even a large difference is no step."""
 
 
 class MonotoneMap:
-    """A growing map from instants of one clock to instants of another, both as timetags."""
+    """A map from instants of one clock to instants of another, both as timetags. It grows with each new
+    instant."""
 
     def __init__(self) -> None:
         self._from: list[int] = []
@@ -38,7 +39,10 @@ class MonotoneMap:
         self._to.clear()
 
     def map(self, instant: int, converted: int) -> int:
-        """Return `instant` on the other clock. converted: the same, by a fresh reading of both clocks."""
+        """Return `instant` as an instant of the other clock.
+
+        converted: the conversion of `instant` by a fresh reading of both clocks.
+        """
         at = bisect_left(self._from, instant)
         if at < len(self._from) and self._from[at] == instant:
             if abs(self._to[at] - converted) <= STEP:

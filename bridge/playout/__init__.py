@@ -1,1 +1,1 @@
-"""Playout: which events the local scsynth is handed, and when."""
+"""Playout: decides which events the local scsynth is handed, and when."""

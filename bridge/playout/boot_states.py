@@ -1,9 +1,9 @@
 """Boot states: what the other members' Sonic Pis make at their start, and whether this host's scsynth has it.
 
 Pure. A boot state, in the code also called foundation, holds the groups, mixer and buffers that a Sonic Pi
-makes at its start and never frees, with their latest values. Each part goes into the member's store first,
-whether the relay reports the part or it comes as an event. The nodes are built, in order, once the synthdefs
-are loaded and the roster has named the member's channels.
+makes at its start and never frees. It also holds the latest values of these nodes. Each part goes into the
+member's store first, whether the relay reports the part or it comes as an event. The nodes are built, in
+order, once the synthdefs are loaded and the roster has named the member's channels.
 
 After building, scsynth is asked about each node by number, because its `/fail` names no node. If a node is
 missing, the whole boot state is built once more. Nodes that exist are not affected by that. Nodes that are

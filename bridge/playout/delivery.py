@@ -1,7 +1,8 @@
 """Delivery: hands scsynth the events that leave the hold-back queue, one by one.
 
-Pure. Some events are not handed over: those that a slot reset has dropped, notes that are far too late,
-refused messages, and events that will be built with a boot state. The accounts record the fate of each.
+Pure. Some events are not handed over: events that a slot reset has dropped, refused messages, and notes that
+are far too late. Events of a boot state may be built later with the rest of it. The accounts record the fate
+of each event.
 """
 
 from bridge.playout.accounts import REFUSED, RESET, Accounts

@@ -35,8 +35,8 @@ class Members:
     def guard(self, slot: int) -> Guard:
         """Return the guard of a slot, which refuses dangerous values in that slot's events.
 
-        The own slot has one guard for two purposes: the tap checks the player's messages with it, and this
-        host checks the events that the relay sends for the own slot.
+        The tap checks the local player's messages with the own slot's guard. The same guard then checks the
+        events that the relay sends for the own slot.
         """
         return self._guards[slot]
 

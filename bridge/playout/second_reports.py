@@ -28,8 +28,8 @@ from relay.wire.timetag import TICKS_PER_S, ticks
 
 SETTLED = ticks(0.5)
 """Time (ticks) from the end of a second to its report. An event that comes even later was late anyway. The
-time can't be much longer: a difference between members must be named within three seconds of its cause, and
-the cause lies up to a second before the event's due."""
+time can't be much longer: a difference between members must be named within three seconds of its cause. The
+cause lies up to a second before the event's due."""
 SPREAD = ticks(0.25)
 """How much later (ticks) slot 32 would report a second than slot 0. If the reports of 31 members came
 together, they would stop the relay for 18 ms. With a wider spread, differences would be named too late."""

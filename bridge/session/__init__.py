@@ -1,1 +1,1 @@
-"""Session: a bridge's membership in a room: uplink, downlink, and messages to the player."""
+"""Session: a bridge's membership in a room, with uplink, downlink and messages to the player."""

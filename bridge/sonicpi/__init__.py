@@ -1,1 +1,1 @@
-"""Sonic Pi: its schedule-ahead, and whether it starts our scsynth."""
+"""Sonic Pi: setting its schedule-ahead, and checking that it starts our scsynth."""

@@ -1,14 +1,14 @@
-"""Sonic Pi's schedule-ahead: when the bridge sets it, and to which value.
+"""Sonic Pi's schedule-ahead: decides when the bridge sets it, and to which value.
 
 Pure. Sonic Pi applies a new schedule-ahead at once, also in running loops: a rise leaves a gap in the music,
-and a fall lets notes overlap. Therefore it is set while Sonic Pi is silent. While Sonic Pi plays, it is set
-only if notes would be moved because the room's lead has risen, or if the gain is great and lasts. Small
-changes of the lead are ignored.
+and a fall lets notes overlap. Therefore it is set while Sonic Pi is silent. While Sonic Pi plays, it is
+raised only if the room's lead has risen so much that notes would be moved. It is lowered then only if the
+gain is great and lasts. Small changes of the lead are ignored.
 
-The tap shows whether Sonic Pi has applied it. Setting it is a run of its own, and Sonic Pi sends `/n_run 0 1`
-for the first run after a silence and `/n_run 0 0` when no run is left. Any sign that it runs the player's
-code counts as well, and once Sonic Pi is surely up, any message. Without a sign it is sent again, ever more
-rarely, because Sonic Pi may not be up yet.
+The tap shows whether Sonic Pi has applied a value. Setting a value is a run of its own. Sonic Pi sends
+`/n_run 0 1` for the first run after a silence, and `/n_run 0 0` when no run is left. Any other sign that
+Sonic Pi runs the player's code counts as well. Once Sonic Pi is surely up, any message counts. Without a sign
+the value is sent again, ever more rarely, because Sonic Pi may not be up yet.
 """
 
 from dataclasses import dataclass
@@ -17,44 +17,44 @@ from math import ceil
 from bridge.effects import RunCode, Tell
 
 OWN_AHEAD_S = 0.5
-"""Sonic Pi's own schedule-ahead, restored at the end."""
+"""Sonic Pi's own schedule-ahead (s), which is restored at the end."""
 RESERVE_S = 0.15
-"""Part of the schedule-ahead (s) that is used up before notes reach the tap. Measured with Sonic Pi 3.2.2 and
-five of its examples: up to 0.03 s once a run is under way; 0.06 to 0.18 s in its first instant, and as much
-at the first use of a sample. On two busier cores the first instant took up to 0.26 s. The notes of that
-instant are then moved, but more reserve would make all notes later."""
+"""The part of the schedule-ahead (s) that is used up before notes reach the tap. Measured with Sonic Pi 3.2.2
+and five of its examples: up to 0.03 s once a run is under way. In the first instant of a run, and at the
+first use of a sample, it was 0.06 to 0.18 s. On two busier cores the first instant took up to 0.26 s. The
+notes of that instant are then moved, but more reserve would make all notes later."""
 AHEAD_S_MIN, AHEAD_S_MAX = 0.1, 1.0
 STEP_S = 0.01
 
 SILENT_S = 2.0
-"""After so long without a message Sonic Pi counts as silent."""
+"""Sonic Pi counts as silent after this time (s) without a message."""
 LOWER_LASTS_S = 10.0
-"""A lead counts as lower only after it has been lower for this long."""
+"""A lead counts as lower only after it has been lower for this time (s)."""
 WORTH_S = 0.03
 """The least change (s) that is made while Sonic Pi is silent."""
 RISE_S, RISE_LASTS_S = 0.05, 2.0
-"""While Sonic Pi plays: the least rise that is made, and how long it must have been wanted, both in s. A lead
-that has risen by so much uses up a third of the reserve. Because of the wait, a lead that rises in steps
-costs one gap, not one for each step."""
+"""While Sonic Pi plays: the least rise that is made, and how long it must have been wanted, both in s. A rise
+of the lead by so much uses up a third of the reserve. Because of the wait, a lead that rises in steps costs
+one gap, not one for each step."""
 FALL_S, FALL_LASTS_S = 0.1, 60.0
 """While Sonic Pi plays: the least fall that is made, and how long it must have been wanted, both in s."""
 PLAYING_PAUSE_S = 10.0
-"""Least time between two changes while Sonic Pi plays, s."""
+"""The least time (s) between two changes while Sonic Pi plays."""
 ANSWER_S, ANSWER_S_MAX = 4.0, 30.0
 """How long to wait for a sign that Sonic Pi has applied a value before sending it again, s: at first, and at
-most. Of a Sonic Pi's first run only the end is seen, and a run without a sound ends 2.1 s after it began
+most. The first run of a Sonic Pi shows only its end, and a run without a sound ends 2.1 s after it began
 (measured)."""
 BOOT_S = 30.0
-"""Messages that Sonic Pi sends within this time (s) of the bridge's beginning may belong to its start, and
-are then no sign that it has applied a value. Once a run was seen, they are."""
+"""Time (s) from the bridge's beginning within which Sonic Pi's messages may belong to its start. They are
+then no sign that Sonic Pi has applied a value. Once a run was seen, all messages are such a sign."""
 
 _ROUNDING_S = 1e-6
-"""Tolerance (s), because a lead in ticks may exceed 0.1 s by a rounding."""
+"""Tolerance (s) of comparisons, because a lead in ticks may exceed 0.1 s by a rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A schedule-ahead that was sent to Sonic Pi and not yet confirmed by a sign.
+    """A schedule-ahead that was sent to Sonic Pi and is not yet known to be applied.
 
     The other fields are as of the instant of sending. heard, runs: as in `AheadTuner.wake`. playing: whether
     Sonic Pi played. up: whether Sonic Pi had surely started.
@@ -76,14 +76,14 @@ def ahead_for(lead_s: float) -> float:
 
 
 class AheadTuner:
-    """Sets one Sonic Pi's schedule-ahead.
+    """Sets the local Sonic Pi's schedule-ahead.
 
-    restarted: a previous bridge may have set it.
+    restarted: a previous bridge process may have set it already.
     """
 
     def __init__(self, now_s: float, *, restarted: bool = False) -> None:
         self.ahead_s: float | None = None
-        """The value that Sonic Pi has confirmed, s; None before it has confirmed any."""
+        """The value (s) that Sonic Pi has last applied; None before it has applied any."""
         self._may_be_set = restarted
         self._up = restarted
         self._up_at_s = now_s + BOOT_S
@@ -102,7 +102,7 @@ class AheadTuner:
         """Return the actions for now: RunCode to set a value, and Tell once Sonic Pi has applied it.
 
         lead_s: the room's lead; None outside of a room. heard: number of messages from Sonic Pi so far. runs:
-        number of those that show that code runs, or that none runs any more.
+        number of messages so far that show that a run began or that none is left. now_s: local clock.
         """
         if heard != self._heard:
             self._heard, self._heard_at_s = heard, now_s
@@ -122,14 +122,14 @@ class AheadTuner:
         return [_set(self._wish_s)]
 
     def leave(self) -> list[RunCode | Tell]:
-        """Return what restores Sonic Pi's own schedule-ahead; nothing if it was never changed."""
+        """Return the actions that restore Sonic Pi's own schedule-ahead; none if it was never changed."""
         if not self._may_be_set:
             return []
         return [_set(OWN_AHEAD_S), Tell(f"Sonic Pi's schedule-ahead set back to {OWN_AHEAD_S:.2f} s")]
 
     def _wish(self, wanted_s: float, now_s: float) -> None:
-        """Follow the wanted value: upwards at once, downwards after it has been lower for LOWER_LASTS_S on
-        end."""
+        """Follow the wanted value `wanted_s`: upwards at once, downwards only after it was lower for
+        LOWER_LASTS_S."""
         if self._wish_s is None or wanted_s >= self._wish_s:
             self._wish_s = wanted_s
             self._lower_since_s = None
@@ -142,7 +142,7 @@ class AheadTuner:
             self._lower_since_s = None
 
     def _is_time(self, wish_s: float, playing: bool, now_s: float) -> bool:
-        """Return whether now is the moment to set the wish."""
+        """Return whether to set the schedule-ahead to `wish_s` now."""
         rise_s = wish_s - (OWN_AHEAD_S if self.ahead_s is None else self.ahead_s)
         if not playing:
             self._due_since_s = None
@@ -156,7 +156,8 @@ class AheadTuner:
         return now_s - self._due_since_s >= lasts_s and now_s - self._set_at_s >= PLAYING_PAUSE_S
 
     def _await(self, sent: _Sent, now_s: float) -> list[RunCode | Tell]:
-        """Look for the sign that Sonic Pi has applied the sent value."""
+        """Look for the sign that Sonic Pi has applied the value sent. Return the message to the player once
+        it has."""
         taken = self._runs > sent.runs or (sent.up and self._heard > sent.heard)
         if not taken:
             if now_s - sent.at_s >= self._answer_s:

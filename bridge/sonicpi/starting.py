@@ -1,17 +1,20 @@
-"""Start watch: finds out whether the command of a join has started our scsynth, and gives advice if not.
+"""Start watch: checks whether the command of a join has started our scsynth, and gives advice if it hasn't.
 
 Pure. Instants are seconds of any one clock.
 """
 
 PATIENCE_S = 20.0
-"""The advice is shown after this time, s. On a slow machine Sonic Pi's window takes up to 10 s until it
+"""The advice is shown after this time (s). On a slow machine Sonic Pi's window takes up to 10 s until it
 starts scsynth."""
 
 INSTALL = "install Sonic Pi (Debian, Ubuntu: sudo apt install sonic-pi)"
 
 
 class StartWatch:
-    """Watches one command. folder: holds our scsynth, and stands first in the command's PATH."""
+    """Checks one command of a join.
+
+    folder: the folder with our scsynth, which stands first in the command's PATH.
+    """
 
     def __init__(self, command: str, folder: str, now_s: float) -> None:
         self._command = command
@@ -20,7 +23,7 @@ class StartWatch:
         self._done = False
 
     def news(self, now_s: float, *, started: bool, ended: bool = False) -> list[str]:
-        """Return the lines to show now, mostly none. They are returned once.
+        """Return the lines to show to the player now, mostly none. The advice is returned once.
 
         started: our scsynth runs. ended: the command has ended by itself.
         """
@@ -54,7 +57,7 @@ class StartWatch:
 
 
 def cannot_start(command: str, why: str | None) -> str:
-    """Return the text for a command that can't be started, with advice. why: the system's reason."""
+    """Return the text, with advice, for a command that can't be started. why: the system's reason."""
     return (
         f"can't start {command!r}: {why}; {INSTALL}, or name the command that starts yours: "
         "jambridge join HOST -- COMMAND"

@@ -1,1 +1,1 @@
-"""Tap: the messages of the local Sonic Pi, and the replies to it."""
+"""Tap: processes the messages of the local Sonic Pi, and the replies to it."""

@@ -1,7 +1,7 @@
 """Answers: the replies to the local Sonic Pi, from the bridge and from its scsynth.
 
-Pure. A request for a group is answered before scsynth has made the group. Refused messages are answered as if
-they had been played: Sonic Pi would wait for ever otherwise, and keep its FX and their buses.
+Pure. The bridge confirms a group to Sonic Pi before scsynth has made it. A refused message is answered as if
+it had been played. Otherwise Sonic Pi would wait for ever, and keep the message's FX and their buses.
 """
 
 from collections.abc import Callable
@@ -21,20 +21,20 @@ Address = tuple[str, int]
 
 SERVER_INFO_REPLY = "/sonic-pi/server-info"
 _AUDIO_BUSES_AT, _BUFFERS_AT = 10, 12
-"""Positions of the numbers of audio buses and of buffers among that reply's arguments. These are: node id, sr
-dur rps crate cdur subsample outs ins abuses cbuses bufs synths."""
+"""Positions of two arguments of the server info: the number of audio buses, and that of buffers. All
+arguments are: node id, sr dur rps crate cdur subsample outs ins abuses cbuses bufs synths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Send `payload` to Sonic Pi's socket `to`, at once."""
+    """A reply that is sent to Sonic Pi's socket `to` at once."""
 
     to: Address
     payload: bytes
 
 
 class Answers:
-    """The replies on their way to Sonic Pi."""
+    """Makes the replies to the local Sonic Pi, and holds them until they are sent."""
 
     def __init__(
         self, playout: Playout, nodes: NodeTracker, pacer: Pacer, ended: Callable[[int], None]
@@ -49,12 +49,12 @@ class Answers:
         self._at_once: list[Answer] = []
 
     def drain(self) -> list[Answer]:
-        """Remove and return the answers that leave at once."""
+        """Remove and return the answers that are to be sent at once."""
         drained, self._at_once = self._at_once, []
         return drained
 
     def status_asked(self, source: Address) -> None:
-        """Note the socket that asks for scsynth's status."""
+        """Store the address of the socket that asks for scsynth's status."""
         self._asked_status = source
 
     def tell(self, *replies: bytes) -> None:
@@ -63,7 +63,7 @@ class Answers:
             self._pacer.push(reply)
 
     def as_played(self, meaning: Meaning) -> None:
-        """Answer a message that isn't played as if it had been played."""
+        """Answer a message that isn't played in the same way as a played one."""
         try:
             replies = self._nodes.refused(meaning.creates, groups=not meaning.makes_synth)
         except (Refused, LocalError):  # its ids are invalid or don't fit a reply
@@ -73,7 +73,7 @@ class Answers:
     def synth_says(self, message: Message) -> bool:
         """Process a message of the own scsynth. Return whether it concerns this host.
 
-        Most messages are about other members' nodes, and don't.
+        Most messages are about other members' nodes, and don't concern it.
         """
         kind = REPLIES.get(message.address)
         if kind is ReplyKind.STATUS:
@@ -118,7 +118,7 @@ class Answers:
 
 
 def _stock_server_info(message: Message) -> bytes:
-    """Return the server info with a stock scsynth's numbers of buses and buffers."""
+    """Return scsynth's server info with the numbers of buses and buffers that a stock scsynth has."""
     args = list(message.args)
     if len(args) > _BUFFERS_AT:
         args[_AUDIO_BUSES_AT] = float(INTERNAL_BUSES)

@@ -1,7 +1,8 @@
-"""Classification: the route of each message that Sonic Pi sends to scsynth.
+"""Classification: finds the route of each message that Sonic Pi sends to scsynth.
 
-Pure. The command table (relay/wire/commands.py) has a route for each command. Some routes also depend on the
-nodes that a message is about, or on the synthdef that it plays.
+Pure. A route tells whether a message goes to the room, to the own scsynth only, to nobody, and so on. The
+command table (relay/wire/commands.py) has a route for each command. Some routes also depend on the nodes that
+a message is about, or on the synthdef that it plays.
 """
 
 from collections.abc import Container
@@ -14,9 +15,10 @@ SERVER_INFO = "sonic-pi-server-info"
 
 
 def route(meaning: Meaning, home_nodes: Container[int]) -> Route:
-    """Return the route of a message of the local player.
+    """Return the route of a message of the local player: to the room, to the own scsynth only, to nobody, and
+    so on.
 
-    home_nodes: Sonic Pi's ids of nodes that only this host has (scopes, recorders, live audio).
+    home_nodes: Sonic Pi's ids of nodes that exist on this host only (scopes, recorders, live audio).
     """
     if meaning.command is None:
         return Route.REFUSE
@@ -35,7 +37,7 @@ def route(meaning: Meaning, home_nodes: Container[int]) -> Route:
 
 
 def is_home_synth(meaning: Meaning) -> bool:
-    """Return whether a synth is played on this host only, without a stand-in elsewhere.
+    """Return whether a new synth is played on this host only, and nothing is played for it elsewhere.
 
     Such a synth uses a microphone, writes a file, shows a scope, or is the player's own.
     """
@@ -44,15 +46,15 @@ def is_home_synth(meaning: Meaning) -> bool:
 
 
 def is_foundation(meaning: Meaning, *, complete: bool) -> bool:
-    """Return whether a message makes a part of the boot state, which Sonic Pi never frees.
+    """Return whether a message creates a part of the boot state, which Sonic Pi never frees.
 
-    complete: the master mixer has been made since the last slot reset.
+    complete: whether the master mixer was created since the last slot reset.
     """
     return not complete and meaning.act in (Act.NEW_GROUP, Act.NEW_SYNTH)
 
 
 def completes_foundation(meaning: Meaning) -> bool:
-    """Return whether this is the last message of the boot state."""
+    """Return whether a message creates the master mixer, the last part of the boot state."""
     return meaning.makes_synth and meaning.synthdef == MASTER_MIXER
 
 
@@ -62,7 +64,7 @@ def _only_root(meaning: Meaning) -> bool:
 
 
 def _concerns_only(meaning: Meaning, home_nodes: Container[int]) -> bool:
-    """Return whether all nodes that a message acts upon exist at home only. Targets don't count."""
+    """Return whether all nodes that a message acts upon exist on this host only. Targets don't count."""
     if meaning.creates:
         return False
     nodes = meaning.names[1:] if meaning.act is Act.ORDER else meaning.names

@@ -1,6 +1,6 @@
-"""Music: plays the local Sonic Pi's messages here, and emits them to the room.
+"""Music: plays the local Sonic Pi's messages at home, and sends them to the room.
 
-Pure. A message travels as it is, or a stand-in travels for it, or nothing does. At home it is played in any
+Pure. The room gets the message itself, a stand-in for it, or nothing. At home the message is played in any
 case. A message that only this host plays keeps its place among the own events.
 """
 
@@ -25,7 +25,10 @@ from relay.wire.sequence import Kind
 
 @dataclass(frozen=True, slots=True)
 class Tapped:
-    """One message of the local Sonic Pi, and when it came. timetag: its bundle's; None for a bare message."""
+    """One message of the local Sonic Pi, and when it came.
+
+    timetag: that of its bundle, by the wall clock; None for a bare message.
+    """
 
     meaning: Meaning
     timetag: int | None
@@ -39,12 +42,12 @@ class Tapped:
 
 
 class Music:
-    """The local Sonic Pi's music."""
+    """Plays and sends the local Sonic Pi's music."""
 
     def __init__(self, emission: Emission, own: Origin, folders: ResourceFolders, nodes: NodeTracker) -> None:
-        """nodes: decides which replies Sonic Pi gets about its nodes, and when."""
+        """nodes: makes the replies about nodes that Sonic Pi gets."""
         self.boot_state_complete = False
-        """Whether Sonic Pi has made its whole boot state. Nodes that it makes later come and go."""
+        """Whether Sonic Pi has made its whole boot state. It frees the nodes that it makes later."""
         self._emission = emission
         self._own = own
         self._folders = folders
@@ -55,28 +58,28 @@ class Music:
         self._to_synth: list[bytes] = []
 
     def drain(self) -> list[bytes]:
-        """Remove and return the datagrams that the own scsynth gets at once."""
+        """Remove and return the datagrams that are to be sent to the own scsynth at once."""
         drained, self._to_synth = self._to_synth, []
         return drained
 
     def route(self, meaning: Meaning) -> Route:
-        """Return the route of a message."""
+        """Return the route of a message: to the room, to the own scsynth only, to nobody, and so on."""
         return route(meaning, self._home_nodes)
 
     def ended(self, node: int) -> None:
-        """Note that a node, by Sonic Pi's id, is gone."""
+        """Note that a node has ended. node: Sonic Pi's id."""
         self._home_nodes.discard(node)
         self._stand_ins.ended(node)
 
     def reset(self, tapped: Tapped) -> None:
-        """Let the room free all nodes that the local Sonic Pi has made."""
+        """Send a slot reset, by which all members free all nodes of the local Sonic Pi."""
         self._home_nodes.clear()
         self._stand_ins.clear()
         self.boot_state_complete = False
         self._emit(tapped, Kind.RESET, NOTHING, wall_timetag=None)
 
     def play(self, tapped: Tapped) -> list[bytes]:
-        """Play a message here and elsewhere. Return the replies for Sonic Pi. Raises Refused."""
+        """Play a message here and send it to the room. Return the replies for Sonic Pi. Raises Refused."""
         meaning = tapped.meaning
         travels = self._stand_ins.travelling(meaning)
         if not travels.parts:
@@ -107,7 +110,11 @@ class Music:
         return replies
 
     def load(self, tapped: Tapped) -> None:
-        """Load a buffer. At home that is done at once: a thread of Sonic Pi waits for it. Raises Refused."""
+        """Load a buffer here at once, because a thread of Sonic Pi waits for it, and send the load to the
+        room.
+
+        The load of a player's own file isn't sent. Raises Refused.
+        """
         meaning = tapped.meaning
         travelling = load_to_wire(meaning, self._folders)
         self._to_synth.append(remap(meaning.message, self._own))
@@ -117,7 +124,7 @@ class Music:
         self._emit(tapped, Kind.RESOURCE, travelling, wall_timetag=None)
 
     def play_at_home(self, tapped: Tapped) -> None:
-        """Play a message here only. Raises Refused."""
+        """Play a message on this host only. Raises Refused."""
         meaning = tapped.meaning
         if meaning.makes_synth:
             home = self._home_synth(meaning)
@@ -134,7 +141,7 @@ class Music:
         )
 
     def pass_on(self, meaning: Meaning) -> None:
-        """Hand a message to the own scsynth alone, at once. Raises Refused."""
+        """Hand a message to the own scsynth at once, and to nobody else. Raises Refused."""
         message, command = meaning.message, meaning.command
         assert command is not None, "what is no command is refused before"
         if command.act is Act.LOAD_SYNTHDEFS and message.tags[:1] == "s":
@@ -155,9 +162,9 @@ class Music:
         self._to_synth.append(remap(message, self._own, self._home_nodes, at_home=True))
 
     def may_miss(self, meaning: Meaning) -> bool:
-        """Return whether a synth may be left out when its time is over.
+        """Return whether a new synth may be left out if its time is over.
 
-        True for stock synths and synths of the player's own; never for the player's own FX and live audio.
+        True for stock synths and synths of the player's own. False for FX of the player's own and live audio.
         """
         return home_only(meaning) in (None, OWN_SYNTH)
 
@@ -184,7 +191,8 @@ class Music:
         )
 
     def _at_home(self, meaning: Meaning, part: Meaning, travels: Travelling) -> bytes | None:
-        """Return the message for the own scsynth if it differs from the part that travels, else None."""
+        """Return the message for the own scsynth; None if it is the same as the part that is sent to the
+        room."""
         if travels.differs:
             return remap(meaning.message, self._own, at_home=True)
         return remap(part.message, self._own, at_home=True) if OUTPUT_CONTROL in part.payload else None
@@ -205,7 +213,7 @@ class Music:
         return home
 
     def _doubt(self, meaning: Meaning) -> None:
-        """Watch a synth of the player's own, whose synthdef may not be loaded or may be misspelled."""
+        """Watch a synth with a synthdef of the player's own, which scsynth may lack."""
         known = home_only(meaning)
         if known is not None and known.kind is HomeKind.OWN:
             ((node, _, target),) = meaning.creates

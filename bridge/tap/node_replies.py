@@ -1,9 +1,9 @@
-"""Node replies: the replies that Sonic Pi gets about its nodes, and when.
+"""Node replies: decides which replies about its nodes Sonic Pi gets, and when.
 
-Pure. Sonic Pi's threads block until a group's /n_go comes. So the bridge sends it at once and swallows the
-real one. When a group ends, Sonic Pi first gets /n_go and /n_end for the notes in it that never started.
-Otherwise its event thread can block for ever (seen with 3.2.2, 4.5.1). It also gets both for a synth whose
-synthdef scsynth lacks. Otherwise the synth's FX would never end and would keep its buses.
+Pure. A thread of Sonic Pi blocks until its group's /n_go comes. So the bridge sends this /n_go at once, and
+drops scsynth's own one later. When a group ends, Sonic Pi first gets /n_go and /n_end for the notes in it
+that never started. Otherwise its event thread can block for ever (seen with 3.2.2, 4.5.1). It also gets both
+for a synth whose synthdef scsynth lacks. Otherwise the synth's FX would never end and would keep its buses.
 
 All ids are Sonic Pi's own. Bound: NODES_MAX nodes remembered; the oldest are forgotten first.
 """
@@ -17,8 +17,8 @@ from relay.wire.write import group_began, group_ended, synth_began, synth_ended
 
 NODES_MAX = 20_000
 NO_SYNTHDEF = "SynthDef not found"
-"""scsynth's failure text for an unknown synthdef. It doesn't say which synthdef, which node, or whose it
-was."""
+"""scsynth's failure text for an unknown synthdef. It tells neither the synthdef nor the node nor its
+owner."""
 NAMES_MAX = 256
 HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 
@@ -36,7 +36,7 @@ class HomeNodes:
         return node in self._nodes
 
     def add(self, node: int) -> bool:
-        """Add a node. Return whether it was unknown."""
+        """Add a node. Return whether it is new."""
         is_new = node not in self._nodes
         self._nodes[node] = node
         _trim(self._nodes)
@@ -52,23 +52,24 @@ class HomeNodes:
 
 
 class NodeTracker:
-    """Groups whose /n_go was sent in advance, and notes that have not started yet."""
+    """Tracks groups whose /n_go was sent in advance, and notes that have not started yet."""
 
     def __init__(self) -> None:
         self._groups: dict[int, int] = {}
-        """Group id -> its target, from the reply in advance until the real /n_go or /n_end."""
+        """Group id -> its target. A group is here from the /n_go in advance until scsynth's own /n_go or
+        /n_end."""
         self._unstarted: dict[int, dict[int, None]] = {}
         """Group id -> the synths created in it about which scsynth has not replied yet."""
         self._group_of: dict[int, int] = {}
         self._doubtful: dict[int, tuple[int, str]] = {}
-        """Synth -> its target and synthdef, in the order of requests, until scsynth replies about it. Only
-        synths with a synthdef of the player's own are here, and only until one synth with that synthdef has
-        sounded."""
+        """Synth -> (its target, its synthdef), in the order of requests, until scsynth replies about the
+        synth. Only synths with a synthdef of the player's own are here. They leave once one synth with their
+        synthdef has sounded."""
         self._sounded: set[str] = set()
-        """The player's own synthdefs that scsynth has."""
+        """The player's own synthdefs that scsynth is known to have."""
 
     def create_groups(self, created: tuple[New, ...]) -> list[bytes]:
-        """Return the /n_go replies for the groups that a /g_new asks for."""
+        """Store the groups that a /g_new creates. Return the /n_go replies for them."""
         replies: list[bytes] = []
         for group, _, target in created:
             self._groups[group] = target
@@ -77,8 +78,10 @@ class NodeTracker:
         return replies
 
     def create_synth(self, synth: int, action: int, target: int) -> None:
-        """Note a synth that Sonic Pi requests. It is remembered only if its target is the group that it goes
-        into."""
+        """Store a synth that Sonic Pi requests. Only synths that are put directly into a group are stored.
+
+        action: the add action. target: the node that the action refers to.
+        """
         self._forget(synth)
         if action in (HEAD, TAIL):
             self._unstarted.setdefault(target, {})[synth] = None
@@ -87,13 +90,16 @@ class NodeTracker:
                 self._forget(next(iter(self._group_of)))
 
     def doubt(self, synth: int, target: int, synthdef: str) -> None:
-        """Note that scsynth may lack the synthdef of a requested synth."""
+        """Note that scsynth may lack the synthdef of a requested synth. target: the synth's target node."""
         if synthdef not in self._sounded:
             self._doubtful[synth] = (target, synthdef)
             _trim(self._doubtful)
 
     def reply(self, message: Message) -> list[bytes]:
-        """Return the replies to Sonic Pi for a reply `message` of its scsynth (with Sonic Pi's ids)."""
+        """Return the replies that Sonic Pi gets for one reply of scsynth.
+
+        message: scsynth's reply, with Sonic Pi's ids.
+        """
         kind = REPLIES.get(message.address)
         if kind is ReplyKind.NODE_BEGAN:
             node = int(message.args[0])
@@ -121,7 +127,10 @@ class NodeTracker:
         return [message.raw]
 
     def refused(self, created: tuple[New, ...], *, groups: bool) -> list[bytes]:
-        """Return the replies for nodes that will never exist: they start and end at once."""
+        """Return the replies for nodes that will never exist: each node starts and ends at once.
+
+        groups: whether the nodes are groups; else synths.
+        """
         replies: list[bytes] = []
         for node, _, target in created:
             replies.append(group_began(node, target) if groups else synth_began(node, target))
@@ -154,8 +163,8 @@ class NodeTracker:
 
 
 def failed_act(message: Message) -> Act | None:
-    """Return the action that has failed, according to scsynth's reply; None for any other reply or
-    command."""
+    """Return the action that has failed, according to a reply of scsynth; None if the reply isn't about a
+    failure."""
     if REPLIES.get(message.address) is not ReplyKind.FAILED or message.tags[:1] != "s":
         return None
     command = COMMANDS.get(str(message.arg(0)))
@@ -168,7 +177,8 @@ def lacks_synthdef(message: Message) -> bool:
 
 
 def answered_node(message: Message) -> int | None:
-    """Return the node (in scsynth's numbers) that the reply says to exist or to be missing; else None."""
+    """Return the node (scsynth's number) that a reply of scsynth says to exist or to be missing; else
+    None."""
     if REPLIES.get(message.address) is ReplyKind.NODE_THERE and message.tags[:1] == "i":
         return int(message.args[0])
     if failed_act(message) is Act.ASK_NODE and message.tags[:2] == "ss":

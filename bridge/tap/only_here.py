@@ -1,6 +1,6 @@
-"""Only here: sounds that only the local player hears, counted by name. Each name is announced once.
+"""Only here: counts, by name, the sounds that only the local player hears.
 
-Pure. Bound: NAMES_MAX names.
+Pure. The player is told each name once. Bound: NAMES_MAX names.
 """
 
 from bridge import notices
@@ -12,16 +12,16 @@ _PREFIX = "sonic-pi-"
 
 
 class Missed:
-    """The sounds of the local player that the other members miss."""
+    """The sounds of the local player that other members don't hear."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, int] = {}
 
     def synth(self, name: str, known: HomeOnly | None) -> Tell | None:
-        """Note a synth or FX that isn't heard elsewhere, or whose effect isn't.
+        """Count a synth or FX that only the local player hears. Return a message to the player the first
+        time.
 
-        known: its entry in the table; None if its call was too long to travel. Return a message for the
-        player the first time.
+        known: the table's entry for its synthdef; None if the call was too long to travel.
         """
         name = name.removeprefix(_PREFIX)
         if known is OWN_SYNTH:
@@ -34,11 +34,14 @@ class Missed:
         return self._note(name, notices.too_long(name))
 
     def file(self, name: str) -> Tell | None:
-        """Note a file that no other member has. Return a message for the player the first time."""
+        """Count a sample file that no other member has. Return a message to the player the first time."""
         return self._note(name, notices.own_file(name))
 
     def other(self, address: str) -> Tell | None:
-        """Note any other message too long to travel. Return a message for the player the first time."""
+        """Count a message, other than a new synth, that is too long to travel.
+
+        Return a message to the player the first time.
+        """
         return self._note(address, notices.too_long(address))
 
     def _note(self, name: str, tell: Tell) -> Tell | None:

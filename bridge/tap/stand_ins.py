@@ -1,10 +1,10 @@
 """Stand-ins: replacements for the local player's messages that the other members can't play as they are.
 
-Pure. Leaving out an FX would cut its chain, because the sound inside plays into a bus that nothing else
-reads. So a stand-in takes its place at the others, by the table of synthdefs that need their own host
-(relay/wire/commands.py). The stand-in's node has the FX's number, so later messages find it. Of a later
-setting, it gets only the controls that the table lists for it. Messages too long for one event travel in
-pieces. Bound: NODES_KEPT nodes with a stand-in elsewhere.
+Pure. An FX must not be left out, because the sound inside it plays into a bus that nothing else reads. So a
+stand-in takes the FX's place at the others, by the table of synthdefs that need their own host
+(relay/wire/commands.py). The stand-in's node has the FX's number, so later messages find it. Later settings
+reach it only for the controls that the table lists. Messages too long for one event travel in pieces. Bound:
+NODES_KEPT nodes with a stand-in elsewhere.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ _BUSES = frozenset({"in_bus", "out_bus"})
 
 @dataclass(frozen=True, slots=True)
 class Travelling:
-    """The form of a local message for the others: `parts`, in order, maybe none.
+    """The messages that are sent to the others for one local message: `parts`, in order, maybe none.
 
-    differs: this host plays the message itself instead of the single part.
+    differs: whether this host plays the local message itself, and not the part.
     """
 
     parts: tuple[Meaning, ...]
@@ -38,7 +38,8 @@ NOTHING = Travelling(())
 
 
 def home_only(meaning: Meaning) -> HomeOnly | None:
-    """Return the table's entry for the synthdef of a new synth; None for a synthdef that everybody has."""
+    """Return the table's entry for a new synth's synthdef that needs its own host; None if everybody can play
+    it."""
     name = meaning.synthdef
     if name in SYNTHDEFS:
         return HOME_ONLY.get(name)
@@ -46,7 +47,7 @@ def home_only(meaning: Meaning) -> HomeOnly | None:
 
 
 class StandIns:
-    """The local player's nodes that have a stand-in at the others."""
+    """The local player's nodes for which the others have a stand-in."""
 
     def __init__(self) -> None:
         self._known: dict[int, HomeOnly] = {}
@@ -60,7 +61,8 @@ class StandIns:
         self._known.pop(node, None)
 
     def travelling(self, meaning: Meaning) -> Travelling:
-        """Return the form of a message for the others. Raises Refused if its arguments are invalid."""
+        """Return the messages to send to the others for a local message. Raises Refused if its arguments are
+        invalid."""
         if meaning.makes_synth:
             return self._synth(meaning)
         if meaning.act is Act.SET and meaning.message.tags and self._known:
@@ -97,9 +99,10 @@ def _is_link(message: Message) -> bool:
 
 
 def _given(message: Message, first: int, known: HomeOnly) -> list[Arg]:
-    """Return the controls for a stand-in and their values, alternating.
+    """Return the controls that the table lists for a stand-in, and their values, alternating.
 
-    Negative values are left out for a player's own synthdef, because their meaning there is unknown.
+    first: the argument where the controls begin. Negative values are left out for a player's own synthdef,
+    because their meaning there is unknown.
     """
     found = _controls(message, first, known.controls)
     if known.kind is HomeKind.OWN:
@@ -108,7 +111,10 @@ def _given(message: Message, first: int, known: HomeOnly) -> list[Arg]:
 
 
 def _controls(message: Message, first: int, wanted: frozenset[str]) -> dict[str, float]:
-    """Return the wanted controls with numeric values. If one is given twice, the last value counts."""
+    """Return the wanted controls that have numeric values. If one is given twice, the last value counts.
+
+    first: the argument where the controls begin.
+    """
     tags, found = message.tags, dict[str, float]()
     if "[" in tags:
         raise Refused("array", f"{message.address} ,{tags[:40]}")

@@ -1,4 +1,4 @@
-"""Tap: all messages between the local Sonic Pi and scsynth pass through it.
+"""Tap: processes all messages between the local Sonic Pi and scsynth.
 
 Pure. Every datagram is validated first. Nothing malformed is passed on, not even to the own scsynth. Each
 message's meaning is determined once, here, and all later steps use it.
@@ -29,13 +29,13 @@ _EVER = 1 << 64
 
 @dataclass(slots=True)
 class PlayerCounts:
-    """Counts since the bridge's start, for the log and for people."""
+    """Counts of the local player's messages since the bridge's start."""
 
     messages: int = 0
     malformed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     runs: int = 0
-    """How many messages show that a run began or that none is left: /n_run 0, and the mixer of each run."""
+    """How many messages show that a run began, or that none is left: /n_run 0, and the mixer of each run."""
 
     def named(self) -> dict[str, int]:
         """Return the counts by name, for the statistics."""
@@ -44,7 +44,7 @@ class PlayerCounts:
 
 
 class Player:
-    """The tap of one local player."""
+    """The tap of one bridge, between the local Sonic Pi and its scsynth."""
 
     def __init__(self, emission: Emission, playout: Playout, folders: ResourceFolders) -> None:
         self.counts = PlayerCounts()
@@ -55,14 +55,14 @@ class Player:
         self._playout = playout
         self._guard = playout.own_guard()
         self._told: set[tuple[str, str]] = set()
-        """The (synthdef, control) pairs about whose range the player was warned."""
+        """The (synthdef, control) pairs about whose range the player was warned already."""
         nodes = NodeTracker()
         self._music = Music(emission, playout.own, folders, nodes)
         self._answers = Answers(playout, nodes, self._pacer, self._music.ended)
 
     @property
     def foundation_complete(self) -> bool:
-        """Whether Sonic Pi has made its whole boot state. Nodes that it makes later come and go."""
+        """Whether Sonic Pi has made its whole boot state. It frees the nodes that it makes later."""
         return self._music.boot_state_complete
 
     @foundation_complete.setter
@@ -74,7 +74,8 @@ class Player:
         return self.counts.named()
 
     def drain(self) -> tuple[list[Answer], list[bytes]]:
-        """Remove and return the answers that leave at once, and the datagrams for the own scsynth."""
+        """Remove and return the answers that are to be sent at once, and the datagrams for the own
+        scsynth."""
         return self._answers.drain(), self._music.drain()
 
     @property
@@ -83,7 +84,10 @@ class Player:
         return self.client[1] if self.client is not None and self._pacer.asks else None
 
     def unread(self, unread_bytes: int, local_ns: int) -> None:
-        """Note how many bytes lie unread in Sonic Pi's socket. local_ns: the present local instant."""
+        """Store how many bytes lie unread in Sonic Pi's socket. If there are too many, replies wait.
+
+        local_ns: the present local instant.
+        """
         self._pacer.unread(unread_bytes, local_ns)
 
     def replies(self, local_ns: int) -> list[Answer]:
@@ -92,13 +96,13 @@ class Player:
         return [] if self.client is None else [Answer(self.client, payload) for payload in due]
 
     def next_wakeup_ns(self) -> int | None:
-        """Return when the next reply may leave (local ns); None if none waits."""
+        """Return the local instant (ns) at which the next reply may be sent; None if none waits."""
         return self._pacer.next_wakeup_ns()
 
     # -- from Sonic Pi -------------------------------------------------------------------------------
 
     def receive(self, datagram: bytes, source: Address, *, received_local_ns: int, reading: Reading) -> None:
-        """Process one datagram from Sonic Pi."""
+        """Process one datagram from Sonic Pi. received_local_ns: when the tap's socket received it."""
         try:
             parts = walk(datagram)
         except MalformedOsc:
