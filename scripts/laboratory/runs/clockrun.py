@@ -83,7 +83,7 @@ def run(setting: ClockSetting, folder: Path, *, seed: int = 1) -> Found:
     check_network(played.star, folder)
     check_skews(asker.stated, setting.skews_ppm)
     events = measure.observe(played.members, judged, *played.window_ns, lead_ms=point.lead_ms or 0.0)
-    # In the room since before the window began.
+    # Members joined before the window began. Their clocks get settled_s more before errors count.
     from_ns = played.window_ns[0] + round(setting.settled_s * 1e9)
     errors = [
         Error(name, handed.at_ns, by_ns / 1e3)

@@ -109,7 +109,7 @@ def is_unconfirmed(event: TalliedNote, judged: LoggedEvent | None) -> bool:
         return False
     if judged is None or event.missed:
         return True
-    # Re-timed by a hair and played so is no other instant.
+    # Instants that differ by less than SAME_NS count as the same.
     elsewhere = abs(own.timetag_ns - unix_ns(judged.due)) >= SAME_NS
     return elsewhere and (event.retimed or event.moved)
 

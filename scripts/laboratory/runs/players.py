@@ -89,7 +89,7 @@ class Relay:
             if self.has_ended or time.monotonic() > deadline_s:
                 raise RunFailed(f"the relay isn't ready\n{tail(self.log)}")
             time.sleep(POLL_S)
-        # A relay has a machine to itself; here it shares one with all its members.
+        # A relay usually has a machine of its own. Here it shares one with its members, so it gets priority.
         with contextlib.suppress(OSError):
             os.sched_setscheduler(self.process.pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 

@@ -239,7 +239,7 @@ def judge(played: Performance) -> tuple[Row, dict[str, Any], list[TalliedNote]]:
         "emulation_error_ms_p99": health.emulation_error_ms(log),
         "unlogged": star.unlogged,
         "realtime": log.header.realtime,
-        # Not 0: the oracle is wrong, or the emulator did other than the model says.
+        # If this isn't 0, the oracle is wrong, or the emulator deviated from the model.
         "doomed_but_good": sum(lost and not event.bad for lost, event in zip(doomed, events, strict=True)),
     }
     from_ns, to_ns = played.window_ns

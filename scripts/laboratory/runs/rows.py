@@ -165,7 +165,7 @@ ASKED = (
 def asked(point: Point, seed: int) -> dict[str, Any]:
     """Return the fields of a Row that name its point, settings and seed. Rows are found by them."""
     given = {name: getattr(point, name) for name in ASKED}
-    # As a CSV has them: where a float is meant it isn't an int.
+    # A row read from a CSV has floats here, so ints become floats.
     floats = {name: float(value) for name, value in given.items() if type(value) is int and name != "members"}
     return {"point": point.name, **given, **floats, "seed": seed}
 

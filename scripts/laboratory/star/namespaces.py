@@ -210,9 +210,9 @@ def _open_tun() -> int:
 
 
 def _configure(address: str, congestion: str | None) -> None:
-    from pyroute2 import IPRoute, NetlinkError  # takes 0.1 s, which an emulator's start needn't
+    from pyroute2 import IPRoute, NetlinkError  # the import takes 0.1 s, which the emulator can do without
 
-    with contextlib.suppress(OSError):  # a kernel without IPv6 has nothing to say unasked
+    with contextlib.suppress(OSError):  # a kernel without IPv6 has no such files
         Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
         Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
     try:

@@ -150,7 +150,7 @@ def run(star: Star, relay: str, command: Sequence[str], folder: Path, outcome: P
     except KeyboardInterrupt:
         outcome.console.print("ending all programs (Ctrl-C)")
         for child in children.values():
-            child.terminate()  # and what they say to that is still heard, while the relay is there
+            child.terminate()  # their last output is still read below, while the relay runs
         deadline_s = time.monotonic() + FAREWELL_S
         while any(child.poll() is None for child in children.values()) and time.monotonic() < deadline_s:
             outcome.hear(0.1)

@@ -68,7 +68,7 @@ def run(
         if part == "netlab" and (not_run := netlab_missing() or ""):
             console.print(f"netlab NOT RUN: {not_run}")
             continue
-        # Both at a time would disturb real time: netlab comes first and alone.
+        # Virtual runs would disturb real ones, so netlab runs first and alone.
         wanted = jobs_wanted(place, part, planned, hours, made_by, again)
         at_once = min(jobs, studyplan.NETLAB_JOBS) if part == "netlab" else jobs
         cost_s = sum(job.cost_s for job in wanted) / at_once

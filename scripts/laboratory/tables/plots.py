@@ -144,7 +144,7 @@ def tidy(ax: Axes) -> None:
 
 def save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the date and the version of matplotlib: the same data gives the same file.
+    # The file has no date and no version of matplotlib, so the same data gives the same file.
     figure.savefig(path, metadata={"Software": None})
     return path
 

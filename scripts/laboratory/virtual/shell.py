@@ -103,7 +103,7 @@ class Shell:
                 if answer is not None:
                     agenda.at(agenda.now_ns + FILES_ANSWER_NS, partial(self._files_say, answer))
             case effects.NextWake(local_ns):
-                # Once is right: where the clock was set by this very wake-up, what is due by it comes next.
+                # Once is allowed: if this wake-up set the clock, events due by the new time come next.
                 member.again = member.again + 1 if local_ns <= reading.local_ns else 0
                 assert member.again < 2, f"{self._name}: {member.name} would be woken for ever"
                 member.timer += 1

@@ -138,7 +138,7 @@ class VirtualStage:
         timebase = member.timebase
         if timebase is None or not timebase.clock.locked or timebase.clock.relocking:
             return False
-        # Everybody's two mixers, one at the end of either part of a boot.
+        # Each member's boot makes two mixers, one at the end of each of its two parts.
         made = {handed.message for handed in member.handed if handed.message.startswith(b"/s_new\0")}
         return len(made) >= 2 * self._size
 

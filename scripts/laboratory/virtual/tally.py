@@ -59,7 +59,7 @@ def _event(
         note.origin, key, at_ns=note.at_ns, stamped_ns=round(stamped_s * 1e9),
         base_ns=round(base_due_s(at_s, stamped_s, lead_ms / 1e3) * 1e9),
         verdict=verdict, handed=handed, misplaced=misplaced,
-        # Slot 0: its bridge never came into the room, so nobody got anything of it, its own scsynth included.
+        # Slot 0: its bridge never joined the room. So no scsynth got its events, its own included.
         expected=remap(single_message(note.emission.message), Origin(slot)) if slot else None,
         missed=verdict is not None and Flag.MISSED in verdict.flags,
         retimed=verdict is not None and Flag.RETIMED in verdict.flags,

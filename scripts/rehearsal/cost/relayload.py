@@ -117,7 +117,7 @@ class Traffic:
         beaten_s = time.monotonic()
         for room in range(self._rooms):
             for seat in range(self._seats):
-                if time.monotonic() > beaten_s + 1.0:  # the relay takes silent members for gone
+                if time.monotonic() > beaten_s + 1.0:  # without heartbeats the relay counts members as gone
                     beaten_s = time.monotonic()
                     for member in self._members:
                         self._act(member, "beat", 0.0)

@@ -66,7 +66,7 @@ def _mosquitto_settings(port: str, place: Path) -> Path:
     return path
 
 
-# An empty client id: the broker gives one.
+# The client id is empty: the broker assigns one.
 _MQTT_CONNECT = _mqtt(0x10, _mqtt_text(b"MQTT") + b"\x04\x02\x00\x00" + _mqtt_text(b""))
 
 BROKERS = (

@@ -154,7 +154,7 @@ def draw_histogram(
     counts, _ = numpy.histogram(margins_ms, edges_ms)
     centres_ms = (edges_ms[:-1] + edges_ms[1:]) / 2
     colours = [VERMILION if ms < comparison.needed_ms else MARGIN_COLOURS(scale(ms)) for ms in centres_ms]
-    # By the square root a single late event stays visible beside hundreds in time.
+    # The square root keeps a single late event visible beside hundreds in time.
     axes.bar(centres_ms, numpy.sqrt(counts), width=edges_ms[1] - edges_ms[0], color=colours, zorder=2)
     axes.axvline(comparison.needed_ms, color=VERMILION, lw=1.2, ls=(0, (4, 2)), zorder=3)
     if result.margins:

@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
         sample_format="int16",
         num_output_bus_channels=int(channels),
         num_input_bus_channels=0,
-        # As offline.BIG gives to the genuine one.
+        # The limits that offline.BIG gives to the genuine scsynth.
         num_audio_bus_channels=65_536,
         num_buffers=65_536,
         max_nodes=16_384,

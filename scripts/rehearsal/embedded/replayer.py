@@ -156,7 +156,7 @@ class Replayer:
             sent_at_s = entry.at_s
             address, args = parse_message(next(raw for _, raw in walk(entry.datagram)))
             wanted = SERVER_INFO if args[:1] == ("sonic-pi-server-info",) else ANSWERS.get(address)
-            # Sonic Pi asks for the status from a socket that it throws away.
+            # Sonic Pi asks for the status from a socket of its own and closes that socket.
             sock = self.open_socket() if address == "/status" else self.sock
             self.send(self.retimed(entry, entry.at_s, time.time()), sock)
             started_s = time.monotonic()
@@ -200,7 +200,7 @@ class Replayer:
         if not entries:
             return
         first_s, now_s = entries[0].at_s, time.time()
-        # One shift for all: what was equal or in order stays so.
+        # One shift for all, so equal timetags stay equal and the order stays.
         self.waiting.extend(
             (now_s + entry.at_s - first_s, self.retimed(entry, first_s, now_s)) for entry in entries
         )

@@ -69,7 +69,7 @@ class RecordingSocket(socket.socket):
         try:
             datagram, ancillary, _, source = self.recvmsg(size, ANCILLARY_BYTES, flags)
         except BlockingIOError:
-            self.file.flush()  # once for all that came together
+            self.file.flush()  # one flush for all datagrams that came together
             raise
         t_ns, lost = read_ancillary(ancillary)
         if lost > self.lost:

@@ -294,7 +294,7 @@ def scsynth_order(events: Sequence[MatchedEvent], member: str) -> list[int]:
     them."""
 
     def key(at: int) -> tuple[int, int]:
-        # Not t_ns: two datagrams may share a kernel timestamp, their order in the recording is their order.
+        # Not t_ns: two datagrams may share a kernel timestamp. The index gives their order.
         message = events[at].held[member]
         return message.timetag or 0, message.index
 

@@ -54,7 +54,7 @@ def write_scripts(home: Path) -> tuple[Path, Path]:
     front = folder / "front" / "scsynth"
     front.parent.mkdir(parents=True)
     # The back recorder finds the genuine scsynth by itself: the shims in PATH are scripts.
-    # It inherits the front recorder's environment through the shim, so its own file is named here.
+    # It inherits the front recorder's environment, so the back recorder's file is named here.
     recording = shlex.quote(str(home / BACK))
     back = script(
         folder / "back",

@@ -106,7 +106,7 @@ def join(
             if candidate.keys().isdisjoint(group) and (
                 best is None or distance_ns <= due_ns - group_due_ns(best)
             ):
-                best = candidate  # `<=`: of several at one instant the first, so order is kept
+                best = candidate  # `<=`: the first of several at one instant, so order is kept
         if best is None:
             candidates.append(dict(group))
         else:

@@ -72,7 +72,7 @@ def parse(lines: Iterable[str], room: str = "main") -> list[LoggedEvent]:
     events: list[LoggedEvent] = []
     for at, line in enumerate(lines, start=1):
         if not line.endswith("\n"):
-            break  # it is being written
+            break  # the relay is still writing this line
         try:
             entry = json.loads(line)
             if entry["room"] != room:

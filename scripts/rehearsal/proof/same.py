@@ -162,7 +162,7 @@ def id_difference(role: str, wanted: Field, found: Field, slot: int) -> str | No
     if not isinstance(wanted.value, int | float) or not isinstance(found.value, int | float):
         return f"found {found.value!r}, expected a number"
     own, number = int(wanted.value), int(found.value)
-    # A node's number has no exact float of 32 bits, so it is made an integer; all others keep their type.
+    # A float of 32 bits can't hold a remapped node id, so it becomes an integer. Other ids keep their type.
     if found.tag != ("i" if role == "node" else wanted.tag):
         return f"found a {role} of type {found.tag}"
     if number != found.value:
@@ -173,7 +173,7 @@ def id_difference(role: str, wanted: Field, found: Field, slot: int) -> str | No
         case "buffer":
             good = number == slot * BUFFERS_EACH + own
         case "bus":
-            # Where within the slot depends on the sender's own channel counts; all members get equal bytes.
+            # The place within the slot depends on the sender's channel counts. All members get equal bytes.
             good = 0 <= number - HARDWARE_BUSES - slot * BUSES_EACH < BUSES_EACH
         case _:
             good = number == slot * CONTROL_BUSES_EACH + own or number == own == -1

@@ -143,7 +143,7 @@ def read_plain(recording: Recording) -> list[Said]:
 
 def plain_content(message: RecordedMessage) -> Content:
     if message.address == "/clearSched":
-        return ("/g_freeAll", 0)  # through us the same event: a slot reset
+        return ("/g_freeAll", 0)  # with a bridge both are one event, a slot reset
     return (message.address, *message.args)
 
 

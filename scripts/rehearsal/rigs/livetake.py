@@ -109,7 +109,7 @@ def record(path: Path) -> None:
     """Record the sound card's ports to `path` until SIGTERM. Needs JACK-Client and a running jackd."""
     import jack  # only here: whoever reads a take needs no libjack
 
-    gc.disable()  # a pause of Python's is a block lost
+    gc.disable()  # a pause for garbage collection would lose a block
     sys.setswitchinterval(0.0002)
     blocks: deque[bytes] = deque()
     client = jack.Client("live-take", no_start_server=True)

@@ -142,7 +142,7 @@ class Recorder:
         self.file: TextIO | None = None
         self.log: TextIO | None = None
         if recording:
-            # Appended, never overwritten: evidence of a first life outlives a restart.
+            # Appended, so that the recording made before a restart is kept.
             self.file = open(recording, "a", encoding="ascii")  # noqa: SIM115 (open for a lifetime)
             self.log = open(recording + ".scsynth.log", "a", encoding="utf-8")  # noqa: SIM115 (same)
         self.selector = selectors.DefaultSelector()
@@ -210,7 +210,7 @@ class Recorder:
         try:
             parent = os.pidfd_open(os.getppid())
         except OSError:
-            return  # the parent lives in another PID namespace: then the namespace's end is ours
+            return  # the parent is in another PID namespace, whose end kills this process
         self.watch(parent, self.stop)
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -324,7 +324,7 @@ def main(arguments: list[str]) -> int:
         raise SystemExit(f"recorder: -u {arguments[at + 1]}: expected a UDP port ({error})") from error
     except OSError as error:
         raise SystemExit(f"recorder: cannot listen on UDP {arguments[at + 1]} or write: {error}") from error
-    # The recorder must not wait behind a booting Sonic Pi. Without the right to this it runs as it is.
+    # The recorder must not wait behind a booting Sonic Pi. If this isn't allowed, it runs as usual.
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(3))
     return recorder.run(scsynth)

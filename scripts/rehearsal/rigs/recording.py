@@ -117,7 +117,7 @@ def walk(datagram: bytes, timetag: int | None = None, depth: int = 0) -> Iterabl
         size = struct.unpack_from(">i", datagram, at)[0]
         at += 4
         if not 0 < size <= len(datagram) - at:
-            yield own, datagram[at:]  # torn: kept, so that it is seen to differ
+            yield own, datagram[at:]  # an incomplete message is kept, so that it counts as different
             return
         yield from walk(datagram[at : at + size], None if own in IMMEDIATELY else own, depth + 1)
         at += size
