@@ -1,9 +1,9 @@
 """Session clock: the room's time, computed from this host's monotonic clock.
 
-Pure. To *slew* is to correct the clock by running it slightly faster or slower for a while; to *step* is to
-set it at once. An *era* is the time between two steps. Within an era session time is continuous, strictly
-increases with local time, and runs at most 500 ppm faster or slower than that. Conversions of past instants
-of an era never change. The filter gives bounds for the offset between the two clocks, and minutes of
+Pure. To *slew* is to correct the clock by running it slightly faster or slower for a while. To *step* is to
+set it at once. An *era* is the time between two steps. Within an era session time is continuous and strictly
+increases with local time. Its rate differs from the local clock's by at most 500 ppm. Conversions of past
+instants of an era never change. The filter gives bounds for the offset between the two clocks. Minutes of
 exchanges give the rate. The remaining error is slewed away, the faster the greater it is.
 """
 
@@ -17,49 +17,49 @@ from clock.model import NS_PER_S, PPT_PER_UNIT, Line, Timeline, ns_from_ticks, t
 from clock.rate import RateFit
 
 SLEW_MAX = 500e-6
-"""How much faster or slower than the local clock the session clock may run, its rate and slew together
-(500 ppm). RFC 5905 has this limit. It moves the clock by 0.5 ms in a second, which is inaudible."""
+"""How much faster or slower than the local clock the session clock may run, rate and slew together: 500 ppm.
+The limit is that of RFC 5905. It moves the clock by 0.5 ms in a second, which is inaudible."""
 
 SLEW_OVER_NS = NS_PER_S
-"""A correction is spread over this time (ns) if `SLEW_MAX` allows. Two seconds instead of one were tried. The
-noise on a loopback was about half (1.5 instead of 2.5 µs), but the lag while the rate is still unknown was
+"""Time over which a correction is spread if `SLEW_MAX` allows, ns. Two seconds instead of one were tried. The
+noise on a loopback was half as great (1.5 instead of 2.5 µs). But the lag while the rate is still unknown was
 almost twice as great (92 instead of 54 µs)."""
 
 STEP_OVER_NS = 20_000_000
-"""The clock is stepped if its error exceeds the error bound by more than this (ns). Slewing so much would
-take 40 s; one audible jerk is better."""
+"""The clock is stepped if its error exceeds the error bound by more than this, ns. Slewing so much would take
+40 s; one audible jump is better."""
 
 STEP_AFTER = 4
 """How many consecutive exchanges must call for a step before the clock is stepped. Spikes of the network's
-delay can't cause that: they only widen the bounds."""
+delay never call for one: they only widen the bounds."""
 
 LOCK_AT_SAMPLES = 8
-"""The clock locks (session time begins) as soon as this many exchanges have come: the whole burst."""
+"""The clock locks (session time begins) as soon as this many exchanges have come: a whole burst."""
 LOCK_EARLY_SAMPLES, LOCK_EARLY_AFTER_NS = 4, 300_000_000
-"""The clock locks with this many exchanges (half a burst) once this time (ns) has passed since the first one.
-Answers that are still missing after 0.3 s are lost."""
+"""The clock locks with only LOCK_EARLY_SAMPLES exchanges, half a burst, once this time has passed since the
+first one, ns. Answers that are still missing after 0.3 s are lost."""
 LOCK_LATE_AFTER_NS = NS_PER_S
-"""The clock locks with any number of exchanges once this time (ns) has passed since the first one. The error
-bound tells how good that is, and slewing then improves it."""
+"""The clock locks with any number of exchanges once this time has passed since the first one, ns. The error
+bound shows how good the clock is, and slewing then improves it."""
 
 RATE_ERROR_SIGMAS = 2
-"""How fast the bounds of an exchange widen with its age: by this many standard errors of the rate, in
-addition to the filter's dispersion."""
+"""By how many standard errors of the rate the bounds of an exchange widen with its age, in addition to the
+filter's dispersion."""
 
 
 class Adjustment(Enum):
     """The effect of one exchange on the session clock."""
 
     LOCKED = "locked"
-    """The clock has locked for the first time: session time exists from now on."""
+    """The clock has locked for the first time. From now on session time exists."""
     SLEWED = "slewed"
-    """The clock is corrected by slewing. Session time goes on without a step."""
+    """The clock is corrected by slewing. Session time goes on without a jump."""
     STEPPED = "stepped"
     """The clock was stepped, and a new era has begun. Conversions made before are wrong and must be
     repeated."""
     HELD = "held"
-    """The clock didn't change. There are too few exchanges yet, or this one is impossible or not believed, or
-    the clock was slewed less than a second ago."""
+    """The clock didn't change. There are too few exchanges yet, the exchange is not believed, or the clock
+    was slewed less than a second ago."""
 
 
 class SessionClock:
@@ -91,15 +91,15 @@ class SessionClock:
         t4_local_ns: int,
         now_local_ns: int | None = None,
     ) -> Adjustment:
-        """Use one exchange with the relay.
+        """Use one exchange with the relay to correct the clock. Return the effect.
 
         t1_local_ns: instant at which we sent the request. t2_session: instant at which the relay received it.
-        t3_session: instant at which the relay sent the answer. t4_local_ns: instant at which we received
-        that.
+        t3_session: instant at which the relay sent the answer. t4_local_ns: instant at which we received the
+        answer.
         now_local_ns: the present, by default t4. It is later than t4 if t4 is a kernel's stamp. The clock's
-        course changes no earlier than at the present, so that instants already converted keep their order.
+        course changes from the present on, so that instants already converted keep their order.
 
-        Session instants are timetags; local ones are ns of the monotonic clock.
+        Session instants are timetags; local instants are ns of the monotonic clock.
         """
         if self._origin is None:
             self._origin = (t1_local_ns, t2_session)
@@ -115,11 +115,10 @@ class SessionClock:
         return self._discipline(now_ns)
 
     def lock_if_ready(self, now_local_ns: int) -> Adjustment:
-        """Lock the clock if `relocking` is True and enough exchanges have come in the time since the first
-        one.
+        """Lock the clock if `relocking` is True and enough exchanges have come.
 
-        Return LOCKED or STEPPED if it locks now, else HELD. A timer should call this; `add_exchange` does so
-        by itself. now_local_ns: the present, local ns.
+        How many are enough depends on the time since the first. Return LOCKED or STEPPED if it locks now,
+        else HELD. A timer should call this; `add_exchange` calls it too. now_local_ns: the present, local ns.
         """
         if not self._relocking or self._gathering_since_ns is None or not len(self._filter):
             return Adjustment.HELD
@@ -133,7 +132,7 @@ class SessionClock:
         return self._step(now_local_ns)
 
     def relock(self) -> None:
-        """Drop the exchanges, so that the next burst sets the clock in one step. For another room or a new
+        """Drop the exchanges, so that the next burst sets the clock in one step: for another room or a new
         epoch.
 
         Until that step the clock runs on unchanged, `relocking` is True, and the error bound is infinite.
@@ -149,20 +148,22 @@ class SessionClock:
     # --- conversions
 
     def session_from_local(self, local_ns: int) -> int:
-        """Return the session timetag of a local instant (ns). Raises NotLocked."""
+        """Return the session timetag of a local instant (ns). Raises NotLocked before the first lock."""
         return self._locked_timeline().session_at(local_ns)
 
     def local_from_session(self, timetag: int) -> int:
-        """Return the local instant of a session timetag, rounded to the nearest ns.
+        """Return the local instant (ns) of a session timetag, rounded to the nearest.
 
-        A local instant that is converted to a timetag and back is the same again. Raises NotLocked.
+        A local instant that is converted to a timetag and back is the same again. Raises NotLocked before the
+        first lock.
         """
         return self._locked_timeline().local_at(timetag)
 
     def local_from_session_in_this_era(self) -> Callable[[int], int]:
-        """Return a function like `local_from_session` that goes on using the present era after a step.
+        """Return a function that converts session timetags to local instants (ns) as the present era does,
+        even after a later step.
 
-        Raises NotLocked.
+        Raises NotLocked before the first lock.
         """
         return self._locked_timeline().local_at
 
@@ -170,13 +171,13 @@ class SessionClock:
 
     @property
     def locked(self) -> bool:
-        """Whether session time exists, because the clock has locked at least once."""
+        """Whether session time exists: the clock has locked at least once."""
         return self._timeline is not None
 
     @property
     def relocking(self) -> bool:
-        """Whether the next exchanges will set the clock in one step. So it is before the first lock, and
-        after `relock`."""
+        """Whether the next exchanges will set the clock in one step. True before the first lock, and after
+        `relock`."""
         return self._relocking
 
     @property
@@ -186,35 +187,35 @@ class SessionClock:
 
     @property
     def samples(self) -> int:
-        """How many exchanges the filter keeps. Those of one second are merged and count as one."""
+        """The number of exchanges that the filter keeps. Merged exchanges of one second count as one."""
         return len(self._filter)
 
     @property
     def rate_ppm(self) -> float:
-        """How much faster the session clock runs than the local one (ppm), without slewing. < 0: slower."""
+        """How much faster than the local clock the session clock runs, without slewing, ppm. < 0: slower."""
         return self._rate * 1e6
 
     @property
     def rtt_s(self) -> float:
-        """The least round trip of the last minute's exchanges, s; 0 if there is none."""
+        """The least round trip time of the last minute's exchanges, s; 0 if there is none."""
         return self._filter.rtt_min_ns / NS_PER_S if len(self._filter) else 0.0
 
     @property
     def jitter_s(self) -> float:
-        """Scatter of the offsets that the last exchanges measured, s (RMS)."""
+        """How much the offsets measured by the last exchanges scatter, s (RMS)."""
         return self._filter.jitter_ns(rate=self._rate) / NS_PER_S
 
     @property
     def error_bound_s(self) -> float:
-        """The error bound (s) at the instant of the last correction; see `error_bound_at_s`."""
+        """The error bound at the instant of the last correction, s. See `error_bound_at_s`."""
         return self.error_bound_at_s(self._updated_ns)
 
     def error_bound_at_s(self, local_ns: int) -> float:
         """Return by how much session time may be wrong (s) at a local instant (ns).
 
-        It is the sum of three parts. The first is half of the least uplink and downlink delays seen, even if
-        different exchanges had them. The second is the dispersion since then. The third is the clock's
-        distance from the middle of the bounds. Infinite before the first lock and while relocking.
+        It is the sum of three parts: half of the least uplink and downlink delays, the dispersion since then,
+        and the clock's distance from the middle of the bounds. The two least delays may be of different
+        exchanges. Infinite before the first lock and while relocking.
         """
         if self._timeline is None or self._relocking:
             return float("inf")
@@ -244,10 +245,10 @@ class SessionClock:
         return Sample(sent_ns=t1_ns, received_ns=t4_ns, lower_ns=t3_ns - t4, upper_ns=t2_ns - t1)
 
     def _vet(self, sample: Sample) -> bool:
-        """Take in a sample unless it contradicts the kept ones. Return whether it was taken in.
+        """Keep a sample if it agrees with the kept samples. Return whether it was kept.
 
         A sample that contradicts them becomes a suspect. If `STEP_AFTER` consecutive suspects agree with each
-        other, they are taken in, and the kept samples are dropped.
+        other, they replace the kept samples.
         """
         at_ns = sample.received_ns
         margin = self._rate_margin()
@@ -331,10 +332,8 @@ class SessionClock:
         return Adjustment.LOCKED if first else Adjustment.STEPPED
 
     def _offset_ns(self, timeline: Timeline, local_ns: int) -> int:
-        """Return by how many ns the timeline is ahead of the local clock, both counted from the origin.
-
-        < 0: it is behind.
-        """
+        """Return by how many ns the timeline is ahead of the local clock, both counted from the origin. < 0:
+        it is behind."""
         assert self._origin is not None
         origin_ns, origin_session = self._origin
         return ns_from_ticks(timeline.session_at(local_ns) - origin_session) - (local_ns - origin_ns)

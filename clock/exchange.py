@@ -1,7 +1,7 @@
 """NTP exchanges: requests and answers in NTP's own format, and the offset that four timestamps give.
 
 Pure. t1: we send a request. t2: the server receives it. t3: the server answers. t4: we receive the answer.
-Timestamps are 64-bit NTP integers, and no bit of them is lost by encoding and decoding. Source: RFC 5905,
+Timestamps are 64-bit NTP integers, and encoding and decoding keep every bit of them. Source: RFC 5905,
 sections 7.3 and 8.
 """
 
@@ -18,8 +18,8 @@ VERSION = 4
 ACCEPTED_VERSIONS = (3, 4)
 
 LOCAL_CLOCK_STRATUM = 10
-"""The stratum that an NTP server usually claims if it follows no other server. Because of it clients prefer
-better servers."""
+"""The stratum that an NTP server usually claims if it follows no other server. It makes clients prefer better
+servers."""
 LOCAL_CLOCK_ID = 0x7F7F0101
 """The reference id that an NTP server usually claims for its own local clock: 127.127.1.1. It is never a
 client's address."""
@@ -29,14 +29,14 @@ PRECISION = -20
 clock."""
 
 ROOT_DISPERSION_S = 0.01
-"""Default for the greatest error (s) that a server claims for its clock (NTP's root dispersion). The clock of
+"""Default for the greatest error that a server claims for its clock (NTP's root dispersion), s. The clock of
 a host that runs NTP is seldom wrong by more than 10 ms."""
 
 UNSYNCHRONIZED = 3
-"""The value of NTP's leap indicator by which a server says that it has no valid time."""
+"""The value of NTP's leap indicator with which a server states that it has no valid time."""
 
 TOLERANCE_TICKS = 43_000
-"""How far below 0 a measured delay may be (ticks; 10 µs). A kernel's wall-clock stamp is wrong by a few µs
+"""How far below 0 a measured delay may be, ticks (10 µs). A kernel's wall-clock stamp is wrong by a few µs
 after its conversion to local time. So on a very short path the measured delay can be slightly below 0."""
 
 # ntplib keeps timestamps as floats, which moves them by up to 238 ns. Clients refuse an origin that isn't
@@ -49,8 +49,11 @@ _TIMESTAMP = struct.Struct("!Q")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A server's answer. Its timestamps t1 (as we sent it), t2 and t3 are 64-bit NTP integers. The other
-    fields are the quality that the server claims for its clock."""
+    """A server's answer to a time request, decoded.
+
+    origin: t1, as the request had it. receive: t2. transmit: t3. All three are 64-bit NTP integers. The other
+    fields are the quality that the server claims for its clock.
+    """
 
     origin: int
     receive: int
@@ -66,10 +69,10 @@ def offset_and_delay(
 ) -> tuple[int, int]:
     """Return (offset, delay) of one exchange. offset > 0: the remote clock is ahead.
 
-    t1: the request is sent, t4: the answer is received, both by the local clock. t2: the request is received,
-    t3: the answer is sent, both by the remote clock. All arguments and results have the same unit: ticks
-    (2**-32 s), or another one in which `tolerance` is given too. A delay between -tolerance and 0 counts as
-    0.
+    t1: instant of sending the request, t4: of receiving the answer, both by the local clock. t2: instant of
+    receiving the request, t3: of sending the answer, both by the remote clock. All arguments and results have
+    the same unit: ticks (2**-32 s), or another unit in which `tolerance` is given too. A delay between
+    -tolerance and 0 counts as 0.
 
     Raises BadSample if the delay is below -tolerance, or if a side sent and received in the wrong order.
     Source: RFC 5905, section 8.
@@ -108,13 +111,13 @@ def server_answer(
     root_dispersion_s: float = ROOT_DISPERSION_S,
     reference: int | None = None,
 ) -> bytes:
-    """Return the answer (48 bytes, mode 4, the request's version) to a client's request.
+    """Return the answer to a client's request: 48 bytes, mode 4, the request's version.
 
     receive: t2, the instant by our clock at which we received the request. transmit: t3, the instant at which
     we send the answer. reference: the instant at which our clock was last set or checked, by default
     `receive`. All three are 64-bit NTP integers. stratum (1 to 15), reference_id, root_delay_s and
-    root_dispersion_s describe the quality of our clock; clients choose their server by them. Raises BadSample
-    unless `is_client_request` accepts the request.
+    root_dispersion_s describe the quality of our clock. Raises BadSample if `is_client_request` rejects the
+    request.
     """
     if not is_client_request(request):
         raise BadSample(f"not an NTP request: {len(request)} bytes")
@@ -135,9 +138,8 @@ def server_answer(
 def parse_answer(data: bytes) -> Answer:
     """Return a server's answer, decoded. Bytes after the first 48 are ignored.
 
-    Raises BadSample if the bytes are no answer, or if the server says that it has no valid time or won't
-    answer (NTP's kiss of death). The caller must check that the answer's `origin` is that of a request of its
-    own, as `Poller.answered` does.
+    Raises BadSample if the bytes are no answer, or if the server has no valid time or refuses (NTP's kiss of
+    death). The caller must check that `origin` belongs to a request of its own, as `Poller.answered` does.
     """
     if len(data) < NTP_BYTES or data[0] & 7 != SERVER or data[0] >> 3 & 7 not in ACCEPTED_VERSIONS:
         raise BadSample(f"not an NTP answer: {len(data)} bytes")

@@ -1,14 +1,14 @@
-"""Filter over the last exchanges: the bounds between which the offset of the session clock lies.
+"""Filter over the last exchanges: computes the bounds between which the offset of the session clock lies.
 
 Pure. The offset is session time minus local time, each counted from an origin. An exchange bounds it from
 both sides, however asymmetric the path is. The remote clock showed t2 after we had sent at t1, and t3 before
 we received at t4. So t3 - t4 <= offset <= t2 - t1. The distance of these bounds is the delay, so the exchange
-with the least delay bounds best (RFC 5905, section 10). The best upper and the best lower bound of
+with the least delay has the best bounds (RFC 5905, section 10). The best upper and the best lower bound of
 *different* exchanges are better still, because the queues on uplink and downlink are independent.
 
-The estimate is the middle of the two bounds. Bounds widen with their age (dispersion). They are taken twice:
-as hard bounds, which widen quickly, and for the estimate, where they widen slowly, so that older exchanges
-help too. The exchanges of one second are merged into their best bounds. Limit: `SAMPLES_KEPT` such seconds.
+The estimate is the middle of the two bounds. Bounds widen with their age (dispersion). There are two sets of
+bounds. Hard bounds widen quickly. For the estimate bounds widen slowly, so that older exchanges help too. The
+exchanges of one second are merged into their best bounds. Limit: `SAMPLES_KEPT` such seconds.
 """
 
 from collections import deque
@@ -17,44 +17,45 @@ from itertools import islice
 from math import inf, sqrt
 
 SAMPLES_KEPT = 320
-"""Seconds of exchanges used for the estimate, about five minutes. The shortest of many queues is nearer to an
-empty one. Example: lognormal queues of 20 ms on the uplink and 8 ms on the downlink. The p99 of the error is
-2 ms after one minute, and half that after five minutes."""
+"""Number of seconds with exchanges that are used for the estimate, about five minutes. The shortest of many
+queues is nearer to an empty one. Example: lognormal queues of 20 ms on the uplink and 8 ms on the downlink.
+The p99 of the error is 2 ms after one minute, and half that after five minutes."""
 BOUNDING = 64
-"""Seconds of exchanges used for the hard bounds, about one minute. An older exchange has widened by more than
-0.9 ms (15 ppm * 60 s). On any path fit for playing that outweighs the gain from a shorter delay. With so few
-exchanges a changed route is also forgotten soon."""
+"""Number of seconds with exchanges that are used for the hard bounds, about one minute. An older exchange has
+widened by more than 0.9 ms (15 ppm * 60 s). On any path fit for playing that outweighs a shorter delay. With
+so few exchanges a change of route is also forgotten soon."""
 MERGED_NS = 950_000_000
-"""Of exchanges that begin within this time (ns) of each other only the best is kept. It is a little less than
-a second, since exchanges one second apart must stay two."""
+"""Exchanges that begin within this time of each other are merged, ns. It is a little less than a second, so
+that exchanges one second apart are not merged."""
 
 DISPERSION_PPM = 15
-"""How fast a hard bound widens with its age, ppm, in addition to the known error of the rate. Source: RFC
-5905, PHI."""
+"""How fast a hard bound widens with its age, ppm. The known error of the rate is added. Source: RFC 5905,
+PHI."""
 LIKELY_PPM = 3
-"""How fast a bound widens with its age for the estimate, ppm, in addition to the error of the rate. It is how
-far the rate of a crystal changes within minutes. So older exchanges slowly lose weight in the estimate."""
+"""How fast a bound for the estimate widens with its age, ppm. The known error of the rate is added. The rate
+of a crystal changes by about as much within minutes. So older exchanges slowly lose weight in the
+estimate."""
 
 JITTER_SAMPLES = 8
-"""Exchanges over which jitter is computed, the last eight as in RFC 5905."""
+"""Number of last exchanges over which jitter is computed, as in RFC 5905."""
 
 STEPPED_NS = 5_000_000
-"""A clock counts as stepped if both bounds of a minute moved by more than this (ns) in the same direction.
+"""A clock counts as stepped if both bounds of a minute moved by more than this in the same direction, ns.
 Queues of 20 ms in only one direction move the bounds of a minute by less than 2 ms."""
 
 GRAIN_NS = 10_000
-"""Two intervals that don't overlap still agree if the gap between them is at most this (ns; 10 µs). A
+"""Two intervals agree if they overlap or the gap between them is at most this, ns (10 µs). The reason: a
 kernel's wall-clock stamps are wrong by a few µs after their conversion to local time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One exchange, or the best bounds of several merged ones. `lower_ns` <= offset <= `upper_ns`.
+    """One exchange, or the best bounds of several merged exchanges. `lower_ns` <= offset <= `upper_ns`.
 
-    offset > 0: the session clock is ahead of the local clock, both counted from the origin that the
-    discipline chose. sent_ns: local instant of sending the request. received_ns: local instant of receiving
-    the answer. Of merged exchanges, the upper bound is that of the exchange sent at sent_ns, and the lower
-    bound that of the exchange received at received_ns.
+    offset > 0: the session clock is ahead of the local clock, both counted from the same origin. sent_ns:
+    local instant of sending the request. received_ns: local instant of receiving the answer. In merged
+    exchanges, upper_ns is from the exchange sent at sent_ns, and lower_ns from the exchange received at
+    received_ns.
     """
 
     sent_ns: int
@@ -62,13 +63,15 @@ class Sample:
     lower_ns: int
     upper_ns: int
     first_ns: int | None = None
-    """The local instant (ns) at which the first of the merged exchanges was sent; None for a single one."""
+    """The local instant (ns) at which the first of the merged exchanges was sent; None for a single
+    exchange."""
     least_delay_ns: int | None = None
-    """The least delay (ns) of the merged exchanges; None for a single one."""
+    """The least delay (ns) of the merged exchanges; None for a single exchange."""
 
     @property
     def delay_ns(self) -> int:
-        """The round trip without the time that the remote side took, ns. Of merged exchanges the least."""
+        """The round trip time without the time that the remote side took, ns. Of merged exchanges it is the
+        least."""
         return self.upper_ns - self.lower_ns if self.least_delay_ns is None else self.least_delay_ns
 
     @property
@@ -78,14 +81,14 @@ class Sample:
 
     @property
     def offset_ns(self) -> float:
-        """The offset (ns) if both directions took equally long."""
+        """The offset (ns), on the assumption that both directions took equally long."""
         return (self.upper_ns + self.lower_ns) / 2
 
 
 def best_of(one: Sample, other: Sample) -> Sample:
-    """Return two exchanges merged: the smaller upper bound and the greater lower bound of the two.
+    """Merge two exchanges that are close in time: keep the smaller upper bound and the greater lower bound.
 
-    one: the earlier of the two; they must be close in time.
+    one: the earlier exchange. other: the later one.
     """
     upper, lower = min(one, other, key=lambda s: s.upper_ns), max(one, other, key=lambda s: s.lower_ns)
     return replace(
@@ -96,7 +99,7 @@ def best_of(one: Sample, other: Sample) -> Sample:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The bounds (ns) of the session clock's offset at one instant; > 0 is ahead of the local clock."""
+    """The bounds (ns) of the session clock's offset at one instant. > 0: it is ahead of the local clock."""
 
     lower_ns: float
     upper_ns: float
@@ -108,12 +111,12 @@ class Interval:
 
     @property
     def radius_ns(self) -> float:
-        """By how much the middle may be wrong, ns: half the distance of the bounds, but at least `GRAIN_NS` /
-        2."""
+        """By how much the middle may be wrong, ns: half the distance of the bounds, and at least half of
+        `GRAIN_NS`."""
         return max((self.upper_ns - self.lower_ns) / 2, GRAIN_NS / 2)
 
     def agrees_with(self, other: "Interval") -> bool:
-        """Return whether the intervals overlap, or the gap between them is at most `GRAIN_NS`."""
+        """Return whether the intervals overlap, or have a gap of at most `GRAIN_NS` between them."""
         return self.lower_ns <= other.upper_ns + GRAIN_NS and other.lower_ns <= self.upper_ns + GRAIN_NS
 
     @property
@@ -122,7 +125,8 @@ class Interval:
         return self.upper_ns - self.lower_ns
 
     def is_beside(self, other: "Interval") -> bool:
-        """Return whether both bounds exceed those of the other, or both are below them, by over `STEPPED_NS`.
+        """Return whether both bounds differ from the other interval's by more than `STEPPED_NS`, in the same
+        direction.
 
         Queues don't cause that; a clock that was stepped by less than a round trip does.
         """
@@ -132,7 +136,7 @@ class Interval:
     def and_also(self, other: "Interval") -> "Interval":
         """Return the intersection of two intervals that agree.
 
-        If there is a gap of up to `GRAIN_NS` between them, its lower bound is above its upper bound.
+        If there is a gap between them, the result's lower bound is above its upper bound by up to `GRAIN_NS`.
         """
         return Interval(max(self.lower_ns, other.lower_ns), min(self.upper_ns, other.upper_ns))
 
@@ -140,8 +144,8 @@ class Interval:
 def project(sample: Sample, at_ns: int, *, rate: float, rate_error: float) -> Interval:
     """Return the hard bounds that an exchange sets for the offset at the local instant at_ns.
 
-    rate: by how many seconds session time gains on local time in a local second. rate_error: by how much that
-    may be wrong, in addition to `DISPERSION_PPM`. Both are plain ratios: 1e-6 is 1 ppm.
+    rate: how many seconds session time gains in a second of local time. rate_error: by how much the rate may
+    be wrong; `DISPERSION_PPM` is added to it. Both are plain ratios: 1e-6 is 1 ppm.
     """
     growth = rate_error + DISPERSION_PPM * 1e-6
     since_sent_ns, since_received_ns = at_ns - sample.sent_ns, at_ns - sample.received_ns
@@ -152,9 +156,9 @@ def project(sample: Sample, at_ns: int, *, rate: float, rate_error: float) -> In
 
 
 def take_in(samples: deque[Sample], sample: Sample, *, merge: bool) -> None:
-    """Append an exchange to `samples`, of which the oldest is first.
+    """Append an exchange to `samples`, whose oldest is first.
 
-    merge: if the last sample is from the same second, merge the exchange with it instead.
+    merge: whether to merge the exchange with the last sample if both are from the same second.
     """
     last = samples[-1] if samples and merge else None
     if last is not None and abs(sample.sent_ns - last.began_ns) < MERGED_NS:
@@ -164,7 +168,7 @@ def take_in(samples: deque[Sample], sample: Sample, *, merge: bool) -> None:
 
 
 class OffsetFilter:
-    """The last exchanges, and the bounds that they together set for the offset."""
+    """Keeps the last exchanges, and computes the bounds that they set together for the offset."""
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
@@ -175,26 +179,26 @@ class OffsetFilter:
         return len(self._samples)
 
     def add(self, sample: Sample, *, merge: bool = False) -> None:
-        """Add an exchange. merge: merge it with those of the same second; False: keep it apart."""
+        """Add an exchange. merge: whether to merge it with those of the same second."""
         take_in(self._samples, sample, merge=merge)
         self._rtt_min_ns = None
 
     def clear(self) -> None:
-        """Drop all exchanges, because the clock on the other side is a different one now."""
+        """Drop all exchanges. Called when the remote clock has been replaced or set."""
         self._samples.clear()
         self._rtt_min_ns = None
 
     def interval(self, at_ns: int, *, rate: float, rate_error: float) -> Interval:
         """Return the hard bounds of the session clock's offset at a local instant (ns).
 
-        Exchanges are combined from the newest backwards, until one contradicts the newer ones. A
-        contradiction means that a clock has run differently than assumed since then. rate, rate_error: as for
-        `project`. There must be at least one exchange.
+        Exchanges are combined from the newest backwards, until one contradicts the newer ones: since then a
+        clock has run differently than assumed. rate, rate_error: as for `project`. There must be at least one
+        exchange.
         """
         return self._common(at_ns, slice(BOUNDING), rate, rate_error, DISPERSION_PPM)
 
     def estimate_ns(self, at_ns: int, *, rate: float, rate_error: float, bounds: Interval) -> float:
-        """Return the most likely offset (ns) at a local instant (ns) that lies within the given hard bounds.
+        """Return the most likely offset (ns) at a local instant (ns), within the given hard bounds.
 
         rate, rate_error: as for `project`. There must be at least one exchange.
         """
@@ -202,12 +206,13 @@ class OffsetFilter:
         return min(max(likely.middle_ns, bounds.lower_ns), max(bounds.lower_ns, bounds.upper_ns))
 
     def forget_before_step(self, at_ns: int, *, rate: float, rate_error: float) -> bool:
-        """If a clock was stepped a minute ago, drop the exchanges from before. Return whether that was so.
+        """Drop the exchanges from before a step of a clock, if one happened a minute ago. Return whether one
+        did.
 
         A step of less than a round trip shows because the bounds of the last minute differ from those of the
-        minute before. A queue that lasted a minute on the uplink, followed by one on the downlink, has the
-        same effect on the bounds, but also lengthens the round trip. Call this about once a second. at_ns:
-        the present, local ns.
+        minute before. Long queues, first on the uplink and then on the downlink, have the same effect on the
+        bounds. But they also lengthen the round trip, so they aren't mistaken for a step. This should be
+        called about once a second. at_ns: the present, local ns.
         """
         if len(self._samples) < 2 * BOUNDING:
             return False
@@ -254,10 +259,10 @@ class OffsetFilter:
         return self._rtt_min_ns
 
     def jitter_ns(self, *, rate: float) -> float:
-        """Return how much the offsets of the last exchanges scatter (ns, RMS) about that of the least delay.
+        """Return how much the offsets of the last exchanges scatter around the offset of the exchange with
+        the least delay, ns (RMS).
 
-        Merged exchanges count as one exchange with their best bounds. rate: as for `project`. Source: RFC
-        5905, section 10.
+        Merged exchanges count as one. rate: as for `project`. Source: RFC 5905, section 10.
         """
         recent = list(islice(reversed(self._samples), JITTER_SAMPLES))
         if len(recent) < 2:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 NS_PER_S = 1_000_000_000
 
 PPT_PER_UNIT = 10**12
-"""Rates are whole numbers of parts per 10**12 (ppt). Rounding a rate by 0.5 ppt makes an error of 2 ns in an
-hour."""
+"""The unit of rates: they are whole numbers of parts per 10**12 (ppt). Rounding a rate by 0.5 ppt makes an
+error of 2 ns in an hour."""
 
 LINES_KEPT = 1_200
-"""Lines that a timeline keeps. At two lines a second these cover the last ten minutes. Older instants are
-converted by the oldest line."""
+"""Greatest number of lines that a timeline keeps. At two lines a second they cover the last ten minutes.
+Earlier instants are converted by the oldest line."""
 
 
 def ticks_from_ns(duration_ns: int) -> int:
@@ -43,23 +43,23 @@ class Reading:
 
     @property
     def local_s(self) -> float:
-        """The monotonic clock, s. Timers use it, since a step of session time doesn't change it."""
+        """The monotonic clock, s. Timers use it, since steps of session time don't change it."""
         return self.local_ns / 1e9
 
 
 def wall_from_local(local_ns: int, reading: Reading) -> int:
-    """Return the Unix time (ns) of a local instant (ns). reading: a recent one of both clocks."""
+    """Return the Unix time (ns) of a local instant (ns). reading: a recent reading of both clocks."""
     return reading.wall_ns + (local_ns - reading.local_ns)
 
 
 def local_from_wall(wall_ns: int, reading: Reading) -> int:
-    """Return the local instant (ns) of a Unix time (ns). reading: a recent one of both clocks."""
+    """Return the local instant (ns) of a Unix time (ns). reading: a recent reading of both clocks."""
     return reading.local_ns + (wall_ns - reading.wall_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Session time as a linear function of local time. At local_ns it is `session`.
+    """Session time as a linear function of local time. At the local instant local_ns it is `session`.
 
     rate_ppt: how much faster than the local clock it runs, in parts per 10**12; < 0: slower.
     """
@@ -73,7 +73,7 @@ class Line:
         return self.session + ((local_ns - self.local_ns) * self._ticks()) // _NS_TIMES_PPT
 
     def local_at(self, session: int) -> int:
-        """Return the local instant of a timetag, rounded to the nearest ns."""
+        """Return the local instant (ns) of a session timetag, rounded to the nearest."""
         per = self._ticks()
         return self.local_ns + ((session - self.session) * _NS_TIMES_PPT + per // 2) // per
 
@@ -88,8 +88,8 @@ _NS_TIMES_PPT = NS_PER_S * PPT_PER_UNIT
 class Timeline:
     """Session time as a continuous, strictly increasing function of local time, made of straight lines.
 
-    A bend (a point from which other lines hold) changes only later instants, so the conversion of a past
-    instant never changes. Bound: `LINES_KEPT` lines.
+    At a bend another line begins. A new bend changes only later instants, so the conversion of a past instant
+    never changes. Bound: `LINES_KEPT` lines.
     """
 
     def __init__(self, line: Line) -> None:
@@ -98,20 +98,22 @@ class Timeline:
 
     @property
     def bent_at_ns(self) -> int:
-        """The local instant (ns) of the last bend. Conversions of earlier instants can't change any more."""
+        """The local instant (ns) of the last bend. Conversions of earlier instants are final."""
         return self._bent_at_ns
 
     def session_at(self, local_ns: int) -> int:
-        """Return the session timetag of a local instant (ns). `local_at` converts it back to that instant."""
+        """Return the session timetag of a local instant (ns). `local_at` converts the timetag back to that
+        instant."""
         return self._lines[self._index_by_local(local_ns)].session_at(local_ns)
 
     def local_at(self, session: int) -> int:
-        """Return the local instant of a timetag, rounded to the nearest ns."""
+        """Return the local instant (ns) of a session timetag, rounded to the nearest."""
         index = bisect_right(self._lines, session, key=lambda line: line.session) - 1
         return self._lines[max(index, 0)].local_at(session)
 
     def bend(self, at_local_ns: int, *, slewed_ppt: int, for_ns: int, rate_ppt: int) -> None:
-        """Change the course: run at the rate slewed_ppt for for_ns of local time, then at the rate rate_ppt.
+        """Change the rate of session time: to slewed_ppt for the duration for_ns (local ns), then to
+        rate_ppt.
 
         at_local_ns: local instant (ns) of the change. If it is before the last bend, the change happens at
         that bend, so that the past never changes. Rates: as for `Line`.

@@ -1,10 +1,10 @@
-"""Rate of the session clock against the local one, fitted to the exchanges with the shortest delays.
+"""Rate of the session clock against the local clock, fitted to the exchanges with the shortest delays.
 
 Pure. The time of the kept exchanges (the baseline) is cut into stretches. In each stretch the uplink bound is
 the least t2 - t1, and the downlink bound the greatest t3 - t4. One line is fitted through the uplink bounds,
-another through the downlink bounds. The result is a weighted mean of the two slopes and the prior: the rate
-that is believed without them, with the usual error of crystals. Each is weighted by its standard error, so a
-short or noisy baseline moves the rate little. Bound: `SAMPLES_KEPT` seconds that have exchanges.
+another through the downlink bounds. The result is a weighted mean of the two slopes and of the prior. The
+prior is the rate believed before, with the usual error of crystals. Each is weighted by its standard error,
+so a short or noisy baseline changes the rate little. Bound: `SAMPLES_KEPT` seconds that have exchanges.
 """
 
 from collections import deque
@@ -16,38 +16,39 @@ from clock.filter import SAMPLES_KEPT, Sample, take_in
 from clock.model import NS_PER_S
 
 BASELINE_NS_MIN = 30 * NS_PER_S
-"""Shortest baseline (ns) that is used. A shorter one measures only jitter, unless it meets `CERTAIN_RATE`."""
+"""Shortest baseline that is used, ns. A shorter one measures only jitter, except if it meets
+`CERTAIN_RATE`."""
 CERTAIN_RATE = 20e-6
-"""A baseline shorter than `BASELINE_NS_MIN` is used too if jitter can make the rate wrong by at most this (20
-ppm). That is so if its delay, divided by its length, is at most this. Its delay is the greatest of the
+"""A baseline shorter than `BASELINE_NS_MIN` is used if jitter can make the rate wrong by at most this (20
+ppm). The possible error is the baseline's delay divided by its length. Its delay is the greatest of the
 stretches' least delays."""
 BASELINE_NS_MAX = 300 * NS_PER_S
-"""Longest baseline (ns). A longer one gains nothing, because the room's temperature changes a crystal's rate
-within minutes."""
+"""Longest baseline, ns. A longer one wouldn't be better, because the room's temperature changes a crystal's
+rate within minutes."""
 STRETCHES = 8
-"""Number of stretches, so that each line is fitted through so many points. Few long stretches serve better
-than many short ones, because the least of many exponentially distributed delays makes a better point. Eight
-points leave six degrees of freedom to judge how good the line is."""
+"""Number of stretches, and so of points for each line. Few long stretches are better than many short ones,
+because the least of many delays makes a better point. Eight points leave six degrees of freedom to judge how
+good the line is."""
 
 PRIOR_ERROR = 40e-6
-"""Assumed standard error of the rate between two crystals (40 ppm). Each crystal's rate is wrong by 5-30 ppm,
-measured."""
+"""Assumed standard error of the rate between two crystals: 40 ppm. Each crystal's rate is wrong by 5 to 30
+ppm (measured)."""
 
 RATE_MAX = 400e-6
-"""Greatest rate that is believed, 400 ppm. No crystal is so bad, but a host's own NTP may slew its clock. Of
-the 500 ppm by which the session clock may run faster or slower, 100 are left for slewing."""
+"""Greatest rate that is believed: 400 ppm. No crystal is so bad, but a host's own NTP may slew its clock. The
+session clock may run up to 500 ppm faster or slower; the remaining 100 ppm are for slewing."""
 
 POINT_ERROR_NS = 2_000
-"""Least standard error of a point (2 us), however well the points fit the line. Scheduling, stamps and
-rounding cause it."""
+"""Least standard error of a point, ns (2 µs), however well the points fit the line. It covers scheduling,
+stamps and rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
     """The rate of the session clock against the local clock, and its standard error.
 
-    rate: by how many seconds session time gains on local time in a local second. error: the standard error of
-    that. Both are plain ratios: 1e-6 is 1 ppm.
+    rate: how many seconds session time gains in a second of local time. error: the standard error of the
+    rate. Both are plain ratios: 1e-6 is 1 ppm.
     """
 
     rate: float
@@ -55,8 +56,7 @@ class Rate:
 
 
 def fit_line(points: Sequence[tuple[float, float]]) -> Rate:
-    """Return the slope of the least-squares line through points (x in ns, y in ns), and the slope's standard
-    error.
+    """Return the slope of the least-squares line through points (x in ns, y in ns), with its standard error.
 
     There must be at least three points. The error is infinite if all x are equal.
     """
@@ -73,22 +73,22 @@ def fit_line(points: Sequence[tuple[float, float]]) -> Rate:
 
 
 class RateFit:
-    """The exchanges of the last five minutes, and the rate fitted to them."""
+    """Keeps the exchanges of the last five minutes, and fits the rate to them."""
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
         self._prior = Rate(0.0, PRIOR_ERROR)
 
     def add(self, sample: Sample, *, merge: bool = False) -> None:
-        """Add an exchange. merge: merge it with those of the same second; False: keep it apart."""
+        """Add an exchange. merge: whether to merge it with those of the same second."""
         take_in(self._samples, sample, merge=merge)
         while sample.received_ns - self._samples[0].received_ns > BASELINE_NS_MAX:
             self._samples.popleft()
 
     def restart(self, believed: float) -> None:
-        """Drop the exchanges, but take the rate believed so far as the prior.
+        """Drop the exchanges, and use the rate believed so far as the prior.
 
-        This host's crystal is still the same, so its rate is a good first guess.
+        It is a good first guess, since this host's crystal is still the same.
         """
         self._samples.clear()
         self._prior = Rate(believed, PRIOR_ERROR)
@@ -103,10 +103,9 @@ class RateFit:
         self._prior = Rate(0.0, PRIOR_ERROR)
 
     def estimate(self, about: float) -> Rate:
-        """Return the fitted rate, or the prior while the baseline is too short.
+        """Return the fitted rate; the prior if the baseline is too short.
 
-        about: the rate believed so far. Bounds within a stretch are compared as if the clock ran at this
-        rate.
+        about: the rate believed so far. It is used to compare bounds of different instants within a stretch.
         """
         if not self._samples:
             return self._prior

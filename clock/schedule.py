@@ -1,58 +1,58 @@
 """Poller: decides when to send time requests, and matches answers to requests.
 
-Pure. A request that has no answer yet is open, and accepts one answer. A duplicate, a forged or a very late
+Pure. A request is open until its answer comes, and accepts one answer. A duplicate, a forged or a very late
 answer matches no request. Bound: `OUTSTANDING_MAX` open requests.
 """
 
 from clock.model import NS_PER_S, ticks_from_ns
 
 BURST_REQUESTS = 8
-"""Requests in a burst, as many as in RFC 5905. That is enough for some of them to meet empty queues."""
+"""Number of requests in a burst, as many as in RFC 5905. Some of so many meet empty queues."""
 BURST_SPACING_NS = 25_000_000
-"""Time (ns) between the requests of a burst. It is short compared with the duration of a join, but longer
-than one queue takes to drain, so that the eight requests meet different queues."""
+"""Time between the requests of a burst, ns. It is short compared with the duration of a join. It is longer
+than a queue takes to drain, so that the eight requests meet different queues."""
 
 EAGER_ANSWERS = 4
-"""If a burst got fewer answers than this, eager requests follow it. So many answers are needed to lock the
+"""If a burst gets fewer answers than this, eager requests follow it. So many answers are needed to lock the
 clock promptly."""
 EAGER_REQUESTS = 10
 EAGER_SPACING_NS = 100_000_000
-"""Time (ns) between eager requests. All of them take one second at most. A relay that answered none of them
-isn't there."""
+"""Time between eager requests, ns. All of them together take at most one second. If none of them is answered,
+the relay isn't there."""
 
 STEADY_SPACING_NS = NS_PER_S // 4
-"""Time (ns) between the requests that follow burst and eager ones: four a second. The luckiest of four meets
-a shorter queue than a single one would. The cost is 3.5 kbit/s in each direction."""
+"""Time between the requests after burst and eager requests, ns: four a second. The luckiest of four meets a
+shorter queue than a single request would. The cost is 3.5 kbit/s in each direction."""
 
 FORGET_AFTER_NS = 3 * NS_PER_S
-"""A request is forgotten after this time (ns). A later answer is useless, because its error bound would be
-too great."""
+"""A request is forgotten after this time, ns. A later answer is useless, because its error bound would be too
+great."""
 OUTSTANDING_MAX = 64
-"""Greatest number of open requests. In the 3 s until they are forgotten fewer requests are sent, even with a
-burst and eager ones."""
+"""Greatest number of open requests. In the 3 s until a request is forgotten fewer are sent, even with a burst
+and eager requests."""
 
 
 class Poller:
-    """The schedule of time requests, and the requests that have no answer yet. Instants are local ns."""
+    """The schedule of time requests, and the open requests. Instants are local ns."""
 
     def __init__(self, now_local_ns: int) -> None:
         self._open: dict[int, int] = {}
         self.next_poll_local_ns = now_local_ns
-        """The instant of the next request, local ns."""
+        """The instant at which the next request must be sent, local ns."""
         self._burst_left = BURST_REQUESTS
         self._eager_left = EAGER_REQUESTS
         self._answers = 0
 
     def restart_burst(self, now_local_ns: int) -> None:
-        """Schedule a burst that starts at once. For a join, when the host wakes from sleep, and for a new
-        epoch of the relay. now_local_ns: the present, local ns."""
+        """Schedule a burst that starts at once: for a join, after the host's sleep, and for a new epoch of
+        the relay. now_local_ns: the present, local ns."""
         self.next_poll_local_ns = now_local_ns
         self._burst_left = BURST_REQUESTS
         self._eager_left = EAGER_REQUESTS
         self._answers = 0
 
     def sent(self, now_local_ns: int) -> int:
-        """Note a request that is sent at the local instant now_local_ns (t1). Return the number of 64 bits to
+        """Record a request that is sent at the local instant now_local_ns (t1). Return the 64-bit number to
         send as its transmit timestamp."""
         self._forget(now_local_ns)
         cookie = ticks_from_ns(now_local_ns) & (2**64 - 1)
@@ -65,11 +65,11 @@ class Poller:
         return cookie
 
     def answered(self, origin: int, now_local_ns: int) -> int | None:
-        """Return t1 (local ns) of the open request that an answer belongs to, and close it; None if there is
-        none.
+        """Close the open request that an answer belongs to, and return its t1 (local ns); None if there is no
+        such request.
 
         origin: the answer's origin, which repeats the request's transmit timestamp. now_local_ns: the
-        present.
+        present, local ns.
         """
         self._forget(now_local_ns)
         t1_local_ns = self._open.pop(origin, None)

@@ -1,4 +1,4 @@
-"""Readings of this host's clocks. The only file in `clock` that isn't pure."""
+"""Reads this host's clocks. It is the only file in `clock` that isn't pure."""
 
 import time
 
@@ -7,19 +7,19 @@ from clock.model import Reading, local_from_wall, wall_from_local
 __all__ = ["Reading", "local_from_wall", "read", "wall_from_local"]
 
 TRIES = 4
-"""Greatest number of attempts to read both clocks closely together. The kernel seldom interrupts the process
-between the two readings, and hardly ever four times in a row."""
+"""Greatest number of attempts to read both clocks close together. The kernel seldom interrupts the process
+between two readings, and hardly ever four times in a row."""
 TIGHT_NS = 500
-"""If the two readings of the monotonic clock are at most this far apart (ns), no further attempt follows. It
-would hardly be better."""
+"""If the two readings of the monotonic clock are at most this far apart, no further attempt follows, ns.
+Another attempt would hardly be better."""
 
 
 def read() -> Reading:
     """Return what the monotonic clock and the wall clock show at one instant (ns).
 
     The wall clock is read between two readings of the monotonic clock. Its value is assigned to the middle of
-    those, so the error is at most half the gap between them. The first attempt with a gap of at most
-    `TIGHT_NS` is used, else the one with the smallest gap of `TRIES`.
+    the two, so the error is at most half the gap between them. Attempts end at the first gap of at most
+    `TIGHT_NS`, or after `TRIES`. The attempt with the smallest gap is used.
     """
     tightest_ns, local_ns, wall_ns = 1 << 62, 0, 0
     for _ in range(TRIES):

@@ -1,1 +1,1 @@
-"""The language that relay and bridge share: messages, codecs, timetags, and the order of events. No I/O."""
+"""Wire: all that relay and bridge share: messages, codecs, timetags, and the order of events. No I/O."""

@@ -1,8 +1,8 @@
-"""Arguments: the meaning of each argument of a message to scsynth, looked up in the command table.
+"""Arguments: finds the meaning of each argument of a message to scsynth in the command table.
 
-Pure. This module only reads messages: all node, bus and buffer numbers in them are the sender's own. The
-bridge's `remap` translates them. A number may have the type tag i (integer) or f (float), because scsynth
-takes either. A fraction is refused where a whole number is needed.
+Pure. This module only reads messages: all node, bus and buffer numbers in them are the sender's own. A number
+may have the type tag i (integer) or f (float), because scsynth accepts both. Where a whole number is needed,
+a fraction is refused.
 """
 
 import struct
@@ -13,20 +13,21 @@ from relay.wire.errors import Refused
 from relay.wire.osc import Message, encode_string
 
 NAME, NODE_NEW, ADD_ACTION, TARGET, FIRST_CONTROL = range(5)
-"""Indices of the arguments of a command that makes a synth, from its synthdef's name to its first control."""
+"""Indices of the arguments of a command that makes a synth: its synthdef's name, the new node, the add
+action, the target, and the first control."""
 FIRST_SET = 1
-"""Index of the argument with the first control's name in a command that sets controls."""
+"""Index of the first control's name in a command that sets controls."""
 
 ROLE_OF_CONTROL = {encode_string(name): role for name, role in CONTROL_ROLES.items()}
-"""The role of each control whose value is an id. Keys: the control's name as the padded bytes of a message.
-Look-ups by bytes spare decoding a dozen strings per note."""
+"""The role of each control whose value is an id, by the padded bytes of the control's name. Look-ups by bytes
+save decoding a dozen strings for each note."""
 
 _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")
 
 
 def fields(message: Message) -> Iterator[tuple[int, Field]]:
-    """Yield (index of an argument, its field in the command table) for each argument of a message.
+    """Yield (index of the argument, its field in the command table) for each argument of a message.
 
     Raises Refused at the first place where message and table differ. Its reason is "arguments", "count" or
     "array".
@@ -67,7 +68,7 @@ def whole(message: Message, index: int) -> int:
     """Return the argument at `index`, which must be a whole number: an integer, or a float without a
     fraction.
 
-    Raises Refused for anything else: NaN and infinity, and an argument that is missing, included.
+    Raises Refused for anything else, such as NaN, infinity or a missing argument.
     """
     tag = message.tags[index : index + 1]
     if tag == "i":

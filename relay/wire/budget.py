@@ -1,29 +1,27 @@
-"""Byte budget: a limit on the bytes that one direction of a hop carries beyond the events themselves.
+"""Byte budget: limits the bytes that one direction of a hop carries beyond the events themselves.
 
-Pure. Limit on all bytes sent, headers included: 3 times the plain bytes, plus 24 kbit/s. Plain bytes are the
-bytes that would be sent if datagrams carried nothing but events sent for the first time. The limit has two
-purposes: repair never makes a crowded path much worse, and nobody can make a relay or a bridge send more by
-asking.
+Pure. Limit on all bytes sent, headers included: 3 times the plain bytes, plus 24 kbit/s. Plain bytes are
+those of datagrams that would carry nothing but events sent for the first time. The limit has two purposes.
+Repair never makes a crowded path much worse, and nobody can make a relay or bridge send more by asking.
 """
 
 IP_UDP_BYTES = 28
 """Bytes of the two headers of a datagram: IPv4 (without options) and UDP."""
 
 PER_PLAIN = 2
-"""Extra bytes allowed for each plain byte. With the plain bytes themselves this makes 3 times the plain
-bytes."""
+"""Extra bytes allowed for each plain byte. So all bytes together are at most 3 times the plain bytes."""
 RATE_BYTES_PER_S = 24_000 / 8
 BURST_BYTES = 64 * 1024
-"""Greatest number of unused bytes that a budget can save up. This is far more than it earns in a second,
-because a member that joins or returns asks for so much at once."""
+"""Greatest number of unused bytes that a budget can save up. It is so large because a member that joins or
+returns asks for many events at once."""
 RESERVE_BYTES = BURST_BYTES // 2
-"""Bytes of the budget that only retransmits may use. Copies and extra heartbeats may use those above this."""
+"""Bytes of the budget that only retransmits may use. Copies and extra heartbeats use what exceeds it."""
 
 
 class ByteBudget:
-    """The bytes that one direction of a hop may still spend, as a token bucket.
+    """A token bucket with the bytes that one direction of a hop may still send.
 
-    Time and plain bytes fill the bucket, and each datagram sent empties it by its size.
+    Time and plain bytes fill the bucket. Each datagram sent empties it by its size.
     """
 
     __slots__ = ("_at_s", "_level")
@@ -41,8 +39,8 @@ class ByteBudget:
     def sent(self, plain: int, total: int) -> None:
         """Charge the budget for one or more datagrams.
 
-        total: all their bytes, headers included. plain: bytes that would have been enough for the events in
-        them that are sent for the first time.
+        total: all their bytes, headers included. plain: the bytes that would have been enough for the events
+        sent for the first time in them.
         """
         self._level = min(BURST_BYTES, self._level + (1 + PER_PLAIN) * plain - total)
 
@@ -51,14 +49,12 @@ class ByteBudget:
         return self._level >= size
 
     def spares(self, size: int) -> bool:
-        """Return whether `size` bytes that nobody asked for may be sent. They never use the reserve."""
+        """Return whether `size` bytes that nobody asked for may be sent. Such bytes never use the reserve."""
         return self._level - RESERVE_BYTES >= size
 
     def affords_from_s(self, size: int) -> float:
-        """Return the instant (s, by the clock of `pass_time`) from which `size` bytes may be sent in answer.
-
-        0.0 if they may be sent now.
-        """
+        """Return the instant (s, by the clock of `pass_time`) from which `size` bytes may be sent in answer
+        to a request; 0.0 if now."""
         if self._at_s is None or self._level >= size:
             return 0.0
         return self._at_s + (size - self._level) / RATE_BYTES_PER_S

@@ -1,6 +1,6 @@
 """Carrier: the guarantees that a transport of sealed datagrams gives.
 
-Pure. Code that behaves differently over UDP and TLS asks for a guarantee, not for the transport's name.
+Pure. Code that must behave differently over UDP and TLS asks for a guarantee instead of the transport's name.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Carrier:
     """The guarantees of one transport.
 
-    reliable: every datagram sent arrives, so none has to be sent twice. ordered: datagrams arrive in the
-    order of sending, so a loss on the path delays all later datagrams.
+    reliable: whether every datagram sent arrives, so that no copies are needed. ordered: whether datagrams
+    arrive in the order of sending, so that a loss on the path delays all later ones.
     """
 
     name: str

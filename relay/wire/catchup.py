@@ -1,10 +1,10 @@
-"""Catching up: which notes come so much later than usual that they are dropped.
+"""Catching up: decides which late notes are dropped after a standstill.
 
 Pure. Instants are session timetags, durations ticks. A relay, bridge or network that stood still sends its
 backlog at once. Groups, FX and frees of the backlog are needed however late they are. Its notes would all
 sound together, a bang at full scale. So a note that comes more than BEHIND_MAX later than usual is dropped.
-On the uplink the relay drops it for everybody; on the downlink a bridge drops it for its own host only.
-Distance alone drops nothing, because a delay that is always long is the usual one.
+On the uplink the relay drops it for everybody; on the downlink a bridge drops it for its own host only. A
+path that is merely long drops nothing, because its long delay is the usual one.
 """
 
 from collections import deque
@@ -12,15 +12,15 @@ from collections import deque
 from relay.wire.timetag import ticks
 
 BEHIND_MAX = ticks(0.150)
-"""How much later than usual (ticks) a note may come without being dropped."""
+"""How much later than usual a note may come without being dropped, ticks."""
 WITH_OTHERS_MAX = ticks(0.300)
-"""The limit (ticks) for a note whose chord has begun to sound. It is longer than BEHIND_MAX, because half a
-chord is worse than a late note."""
+"""The same limit for a note whose chord has begun to sound, ticks. It is longer than BEHIND_MAX, because half
+a chord is worse than a late note."""
 ORDER_WAIT = ticks(0.250)
-"""How long (ticks) an event later than BEHIND_MAX waits at the relay for events that its sender sent before
-it. Waiting keeps the order, and the event is late in any case."""
+"""How long an event that is later than BEHIND_MAX waits at the relay for its sender's earlier events, ticks.
+Waiting keeps the order, and the event is late in any case."""
 MOMENT = ticks(0.1)
-"""Length of a moment (ticks). All events that arrive within one moment count as one delay, that of the
+"""Length of a moment, ticks. All events that arrive within one moment count as one delay, that of the
 fastest. So a backlog that arrives at once doesn't change the usual delay."""
 MOMENTS_KEPT = 64
 CHORDS_KEPT = 64
@@ -38,15 +38,15 @@ class UsualWay:
         self.forget()
 
     def forget(self) -> None:
-        """Forget all delays, because the clock was set or the path is another one now."""
+        """Forget all delays. Called when the clock was set or the path has become another one."""
         self._ways: deque[int] = deque(maxlen=MOMENTS_KEPT)
         self._since: int | None = None
         self._fastest = 0
         self._usual: int | None = None
-        """The median (ticks) as last computed; None: `usual` must compute it again."""
+        """The median (ticks) as last computed; None if it must be computed again."""
 
     def took(self, way: int, now: int) -> None:
-        """Note an event that travelled for `way` ticks and arrived at the session instant `now`."""
+        """Record an event that travelled for `way` ticks and arrived at the session instant `now`."""
         if self._since is not None and now < self._since + MOMENT:
             if way >= self._fastest:
                 return
@@ -70,10 +70,12 @@ class UsualWay:
 
 
 class Chords:
-    """Decides for each chord whether its notes are dropped, so that they sound together or not at all.
+    """Decides which notes are dropped, chord by chord, so that the notes of a chord sound together or not at
+    all.
 
-    A chord is all notes to which one sender gives the same timetag. The verdict on the first note of a chord
-    holds for the others, except those later than WITH_OTHERS_MAX. Bound: CHORDS_KEPT chords are remembered.
+    A chord is all notes to which one sender gives the same timetag. The decision about its first note holds
+    for the others. An exception: notes later than WITH_OTHERS_MAX are always dropped. Bound: CHORDS_KEPT
+    chords are remembered.
     """
 
     __slots__ = ("_missed",)
@@ -84,7 +86,7 @@ class Chords:
     def misses(self, chord: object, behind: int) -> bool:
         """Return whether to drop a note.
 
-        chord: any key that all notes of its chord share. behind: how much later than usual the note came,
+        chord: any key that all notes of the chord share. behind: how much later than usual the note came,
         ticks; < 0: it came earlier than usual.
         """
         missed = self._missed.get(chord)

@@ -1,7 +1,7 @@
 """The command table of scsynth: what each command does, who may send it, and which arguments are ids.
 
-Pure; loaded once, from `scsynth-commands.json` beside this file. Its facts were read in scsynth's source and
-traced in Sonic Pi's compiled synthdefs. Every look-up is one dictionary access.
+Pure; loaded once, from `scsynth-commands.json` beside this file. Its facts are from scsynth's source and from
+Sonic Pi's compiled synthdefs. Every look-up is one dictionary access.
 """
 
 import json
@@ -19,15 +19,15 @@ class CommandClass(StrEnum):
     REWRITE = "rewrite"
     """It goes to every member, with its ids translated to each member's own."""
     LOCAL = "local"
-    """It is a query or a registration, and goes only to the sender's own scsynth."""
+    """It goes only to the sender's own scsynth. Such a command is a query or a registration."""
     FORBIDDEN = "forbidden"
     """It is never executed at another member."""
     FORBIDDEN_UNLESS_VETTED = "forbidden_unless_vetted"
-    """It is executed only if its content is known and safe (`/d_recv`)."""
+    """It is executed at another member only if its content is known to be safe (`/d_recv`)."""
 
 
 class Act(StrEnum):
-    """The effect of a command, as far as our code depends on it."""
+    """The effect of a command, in the categories that our code distinguishes."""
 
     NEW_SYNTH = "new_synth"
     NEW_GROUP = "new_group"
@@ -36,31 +36,32 @@ class Act(StrEnum):
     EMPTY = "empty"
     """Frees all nodes in a group."""
     SET = "set"
-    """Sets controls of a node, one value for each control named."""
+    """Sets controls of a node, with one value for each control named."""
     SET_RUN = "set_run"
-    """Sets several consecutive controls of a node. It names the first, and gives their count and values."""
+    """Sets consecutive controls of a node. The command names the first control, and gives a count and as many
+    values."""
     MAP = "map"
-    """Lets controls of a node follow buses."""
+    """Makes controls of a node follow buses."""
     PAUSE = "pause"
-    """Pauses a node, or lets a paused one go on."""
+    """Pauses a node, or lets a paused node go on."""
     MOVE_BESIDE = "move_beside"
-    """Puts nodes beside others. Its arguments are pairs: a node, and the node beside which it is put."""
+    """Puts nodes beside others. The arguments are pairs: a node, and the node beside which to put it."""
     MOVE_INTO = "move_into"
-    """Puts nodes into groups. Its arguments are pairs: a group, and the node that is put into it."""
+    """Puts nodes into groups. The arguments are pairs: a group, and the node to put into it."""
     ORDER = "order"
     """Puts several nodes, in the given order, beside a node or into a group."""
     ALLOCATE = "allocate"
     LOAD_FILE = "load_file"
     """Makes a buffer from a file, such as a sample."""
     READ_FILE = "read_file"
-    """Reads a file into a buffer in any other way than LOAD_FILE."""
+    """Reads a file into a buffer in a way other than LOAD_FILE."""
     WRITE_FILE = "write_file"
     UNLOAD = "unload"
     """Frees a buffer."""
     LOAD_SYNTHDEFS = "load_synthdefs"
     """Loads a folder of synthdefs."""
     REGISTER = "register"
-    """Makes scsynth tell the sender of this command about every node that begins or ends."""
+    """Makes scsynth notify the sender of this command about every node that begins or ends."""
     ASK_STATUS = "ask_status"
     ASK_SERVER = "ask_server"
     """Asks scsynth about itself. The answer contains no id, so no number in it has to be translated."""
@@ -71,7 +72,7 @@ class Act(StrEnum):
 MAKES_GROUPS = frozenset({Act.NEW_GROUP, Act.NEW_PARALLEL_GROUP})
 MOVES = frozenset({Act.MOVE_BESIDE, Act.MOVE_INTO, Act.ORDER})
 LOADS = frozenset({Act.ALLOCATE, Act.LOAD_FILE})
-"""The acts that make a buffer. The buffer becomes a resource: every member of the room makes it too."""
+"""The acts that make a buffer. Every member of the room makes that buffer too."""
 
 
 class Family(StrEnum):
@@ -80,28 +81,29 @@ class Family(StrEnum):
     NODE = "node"
     BUFFER = "buffer"
     BUS = "bus"
-    """Control buses, which the command sets, fills or reads."""
+    """Control buses, which such a command sets, fills or reads."""
     SYNTHDEF = "synthdef"
     SERVER = "server"
 
 
 class Route(StrEnum):
-    """Where the bridge sends a message that came from the local Sonic Pi."""
+    """Where the bridge sends a message of the local Sonic Pi."""
 
     ROOM = "room"
-    """To the whole room, as an event, whether it has a timetag or not."""
+    """To the whole room, as an event."""
     RESOURCE = "resource"
-    """To the whole room, as a buffer to load: on this host at once, at the other members on arrival."""
+    """To the whole room, as an event that loads a buffer: on this host at once, at the other members on
+    arrival."""
     RESET = "reset"
-    """To the whole room, as a reset of this member's slot."""
+    """To the whole room, as an event that resets this member's slot."""
     HOME = "home"
-    """To this host's scsynth only, but in order with the events of the room."""
+    """To this host's scsynth only, but in order with the room's events."""
     SYNTH = "synth"
     """To this host's scsynth only, at once."""
     NOTIFY = "notify"
-    """Nowhere: the bridge itself answers, because it is the only client that scsynth notifies."""
+    """Nowhere: the bridge answers by itself, because scsynth notifies only the bridge."""
     QUIT = "quit"
-    """Nowhere: the player's Sonic Pi tells scsynth to end, so the bridge leaves the room instead."""
+    """Nowhere: Sonic Pi wants scsynth to end, so the bridge leaves the room."""
     SWALLOW = "swallow"
     """Nowhere: the message is dropped silently."""
     REFUSE = "refuse"
@@ -109,19 +111,19 @@ class Route(StrEnum):
 
 
 class ReplyKind(StrEnum):
-    """The content of a message from scsynth."""
+    """The content of a message that scsynth sends."""
 
     DONE = "done"
     FAILED = "failed"
     NODE_BEGAN = "node_began"
     NODE_ENDED = "node_ended"
     NODE_THERE = "node_there"
-    """The answer to the question whether a node exists."""
+    """The answer to the query whether a node exists."""
     NODE_NOTICE = "node_notice"
-    """Any other notice about a node. It has the same arguments: node, parent, previous node, next node."""
+    """Any other notice about a node, with the arguments node, parent, previous node, next node."""
     STATUS = "status"
     OF_SERVER = "of_server"
-    """About scsynth itself. It contains no id, so none of its numbers is translated."""
+    """About scsynth itself. It contains no id, so no number in it has to be translated."""
     TREE = "tree"
     CONTROLS = "controls"
     RUNS_OF_CONTROLS = "runs_of_controls"
@@ -132,7 +134,7 @@ class ReplyKind(StrEnum):
 
 
 class Role(StrEnum):
-    """The meaning of an argument, or of a control's value."""
+    """The meaning of an argument of a command, or of a control's value."""
 
     NODE = "node"
     GROUP = "group"
@@ -160,15 +162,15 @@ class Role(StrEnum):
     SYNC_ID = "sync_id"
     ANY = "any"
     SCOPE = "scope_buffer"
-    """Index of a scope in scsynth's shared memory. It means something only on the host of that scsynth."""
+    """Index of a scope in scsynth's shared memory. It is valid only on the host of that scsynth."""
     HARDWARE_INPUT = "hw_input"
-    """Number (from 1) of an input channel of the sound card. `HARDWARE_OUTPUT` is the same for outputs."""
+    """Number (from 1) of an input channel of the sound card."""
     HARDWARE_OUTPUT = "hw_output"
 
 
 class Field(NamedTuple):
-    """One argument of a command. optional: it may be absent. counted: it occurs n times, where n is the value
-    of the COUNT argument before it."""
+    """One argument of a command. optional: whether it may be absent. counted: whether it occurs n times, with
+    n the value of the COUNT argument before it."""
 
     role: Role
     optional: bool = False
@@ -179,8 +181,8 @@ class Field(NamedTuple):
 class Command:
     """All facts about one command of scsynth.
 
-    Its arguments come in this order: `args` once; the group `repeat` any number of times (if it is not
-    empty); `trailing`, unless that is None.
+    Its arguments come in this order: `args` once; the group `repeat` any number of times; `trailing` last.
+    `repeat` may be empty, and `trailing` None.
     """
 
     address: str
@@ -188,23 +190,24 @@ class Command:
     act: Act
     family: Family
     route: Route
-    """Where the bridge sends it; bridge/tap/classify.py makes exceptions that depend on the arguments."""
+    """Where the bridge sends the command. bridge/tap/classify.py makes exceptions that depend on the
+    arguments."""
     args: tuple[Field, ...]
     repeat: tuple[Field, ...]
     trailing: Field | None
     why: str
     """Why the command is forbidden or local; may be empty."""
     unsupported: str
-    """Why it is refused although its class allows it; empty if it isn't refused."""
+    """Why the command is refused although its class allows it; empty if it isn't refused."""
     creates: bool
     """Whether the command makes nodes."""
 
 
 class HomeKind(StrEnum):
-    """Why a synthdef can be played only on the host of the player that uses it."""
+    """Why a synthdef can be played only on the host of the player who uses it."""
 
     LISTENER = "listener"
-    """It makes no sound, so no other member misses it."""
+    """It makes no sound, so the other members don't need it."""
     SOURCE = "source"
     """It takes sound from its host's sound card, which no other member has."""
     LINK = "link"
@@ -217,9 +220,9 @@ class HomeKind(StrEnum):
 class HomeOnly:
     """A synthdef that needs the host of the player who uses it, and its stand-in at the other members.
 
-    elsewhere: name of the synthdef that the other members play instead. It is the same synthdef if only its
-    hardware channels differ there, and None if there is no stand-in. controls: the controls that the stand-in
-    is given. channels: how many outputs of the sound card the synthdef writes to.
+    elsewhere: name of the synthdef that the other members play instead; None if there is no stand-in. The
+    name is the same if only the hardware channels differ there. controls: the controls that the stand-in is
+    given. channels: how many outputs of the sound card the synthdef writes to. why: the reason, for people.
     """
 
     kind: HomeKind
@@ -230,7 +233,7 @@ class HomeOnly:
 
     @property
     def is_missed(self) -> bool:
-        """Whether only the player's own host hears it: the others miss a sound or an effect."""
+        """Whether the other members lack a sound or an effect that the player's own host has."""
         return self.kind in (HomeKind.SOURCE, HomeKind.OWN)
 
 
@@ -238,10 +241,10 @@ class HomeOnly:
 class SynthDef:
     """The facts about a synthdef that are needed to play it with translated ids.
 
-    id_controls: (name, role) of each control whose value is an id. A message must name them all: each
-    defaults to 0 in every synthdef of Sonic Pi, and 0 is a hardware bus or somebody's buffer. local_only: no
-    other member can play it; `HOME_ONLY` has its stand-in. out_channels: how many consecutive buses it writes
-    to, beginning with its `out_bus`.
+    id_controls: (name, role) of each control whose value is an id. A message must set all of them. The
+    reason: each defaults to 0 in every synthdef of Sonic Pi, and 0 is a hardware bus or somebody's buffer.
+    local_only: whether no other member can play it; `HOME_ONLY` has its stand-in. out_channels: how many
+    consecutive buses it writes to, beginning with its `out_bus`.
     """
 
     name: str
@@ -325,21 +328,22 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 REPLIES: Mapping[str, ReplyKind] = MappingProxyType(
     {address: ReplyKind(kind) for address, kind in _TABLE["replies"].items()}
 )
-"""The kind of each message that scsynth itself sends, by address. Synthdefs make it send further messages,
-under addresses of their own; those aren't here."""
+"""The kind of each message that scsynth itself sends, by address. Messages that synthdefs make scsynth send,
+under other addresses, are not included."""
 
 CONTROL_ROLES: Mapping[str, Role] = MappingProxyType(
     {name: Role(role) for name, role in _TABLE["controls_by_name"].items()}
 )
-"""The role of each control whose value is an id, by the control's name. It is the same in all synthdefs."""
+"""The role of each control whose value is an id, by the control's name. A name has the same role in all
+synthdefs."""
 
 _HOME_ONLY = {name: _home_only(entry) for name, entry in _TABLE["home_only_synthdefs"].items()}
 
 OWN_FX = _HOME_ONLY.pop("* fx")
-"""The treatment of every synthdef of the player's own that has an in_bus and an out_bus, like an FX."""
+"""How to treat a synthdef of the player's own that has an in_bus and an out_bus, like an FX."""
 
 OWN_SYNTH = _HOME_ONLY.pop("*")
-"""The treatment of every other synthdef of the player's own."""
+"""How to treat any other synthdef of the player's own."""
 
 HOME_ONLY: Mapping[str, HomeOnly] = MappingProxyType(_HOME_ONLY)
 """The synthdefs of Sonic Pi that only the host of their player can play, by name."""
@@ -347,8 +351,8 @@ HOME_ONLY: Mapping[str, HomeOnly] = MappingProxyType(_HOME_ONLY)
 LOCAL_ONLY_SYNTHDEFS: frozenset[str] = frozenset(
     name for name, definition in HOME_ONLY.items() if definition.elsewhere != name
 )
-"""The names of scopes, recorders and everything that uses a microphone. No member may play them on the host
-of another."""
+"""The names of synthdefs that no member may play on the host of another: scopes, recorders, and all that use
+a microphone."""
 
 SYNTHDEFS: Mapping[str, SynthDef] = MappingProxyType(_synthdefs(_TABLE, CONTROL_ROLES, LOCAL_ONLY_SYNTHDEFS))
-"""The synthdefs of Sonic Pi, by name. The other members can't play a synthdef that isn't here."""
+"""The synthdefs of Sonic Pi, by name. The other members can't play any other synthdef."""

@@ -5,6 +5,6 @@ Pure.
 
 
 def counted(number: float, noun: str) -> str:
-    """Return the number and its noun. The noun is given in the singular; the plural adds an s."""
+    """Return a number with its noun. noun: the singular; the plural is made with an s."""
     shown = str(number) if isinstance(number, int) else f"{number:g}"
     return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"

@@ -1,9 +1,9 @@
 """Sealed datagrams: a clear header that names the channel, and a ciphertext that only the channel's two ends
 can make.
 
-Pure. Layout, big-endian: magic u8, version u8, channel u32, counter u64, ciphertext, tag (16 bytes).
-The whole header is associated data, so no bit of it can be changed on the way. The nonce is four zero bytes
-and the counter. It never repeats under a key, because a key belongs to one member, one direction and one TLS
+Pure. Layout, big-endian: magic u8, version u8, channel u32, counter u64, ciphertext, tag (16 bytes). The
+whole header is associated data, so any change to it on the path is detected. The nonce is four zero bytes and
+the counter. It never repeats under a key, because a key belongs to one member, one direction and one TLS
 handshake. Idea and bounds: netcode.io, IPsec's replay window (RFC 4303, section 3.4.3).
 """
 
@@ -21,7 +21,8 @@ MAGIC = 0x4A
 TAG_BYTES = 16
 
 MAX_DATAGRAM_BYTES = 1200
-"""Datagrams of this size pass unfragmented wherever IPv6 does (1,280 bytes), with room for a tunnel."""
+"""Greatest size of a datagram. It passes unfragmented wherever IPv6 does (1,280 bytes), with room for a
+tunnel."""
 
 _HEADER = struct.Struct(">BBIQ")
 _COUNTER_AT = 6
@@ -29,8 +30,8 @@ HEADER_BYTES = _HEADER.size
 MAX_PLAINTEXT_BYTES = MAX_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES
 
 REPLAY_WINDOW = 1024
-"""A datagram that arrives after more than this many later ones is rejected as a possible replay. These are a
-second's datagrams at 1,000 a second, far more than a busy jam sends."""
+"""A datagram is rejected as a possible replay if this many later ones have arrived before it. At 1,000
+datagrams a second, far more than a busy jam sends, these are a second's."""
 
 _WINDOW_MASK = (1 << REPLAY_WINDOW) - 1
 _NONCE_PREFIX = bytes(4)
@@ -43,16 +44,14 @@ _Aead = ChaCha20Poly1305
 
 
 class Sealer:
-    """Seals the datagrams of one direction of a channel. Each gets a counter: 0, 1, 2 and so on."""
+    """Seals the datagrams of one direction of a channel. They get the counters 0, 1, 2 and so on."""
 
     __slots__ = ("_aead", "_channel", "_counter")
 
     def __init__(self, key: bytes, channel: int, *, counter: int = 0) -> None:
-        """Seal datagrams of `channel` (u32) with `key` (32 bytes, for this direction only).
-
-        counter: the counter of the first datagram. Only tests pass a value other than 0, because a counter
-        used twice under one key breaks the seal.
-        """
+        """key: 32 bytes, for this direction only. channel: the channel's number (u32). counter: the counter
+        of the first datagram. Only tests pass another value than 0, because a counter used twice under one
+        key breaks the seal."""
         self._aead = _Aead(key)  # kept: a new one per datagram doubles the cost
         self._channel = channel
         self._counter = counter
@@ -60,7 +59,8 @@ class Sealer:
     def seal(self, plaintext: bytes) -> bytes:
         """Return the sealed datagram that carries `plaintext`, which has at most MAX_PLAINTEXT_BYTES.
 
-        Raises LocalError once all counters are used up. Then only a new handshake, with new keys, helps.
+        Raises LocalError once all counters are used up. The connection then needs a new handshake, with new
+        keys.
         """
         assert len(plaintext) <= MAX_PLAINTEXT_BYTES, f"{len(plaintext)} bytes do not fit in a datagram"
         counter = self._counter
@@ -77,7 +77,7 @@ class Opener:
     __slots__ = ("_aead", "_channel", "_highest", "_seen")
 
     def __init__(self, key: bytes, channel: int) -> None:
-        """Open with `key` (32 bytes, for this direction only) the datagrams for `channel` (u32)."""
+        """key: 32 bytes, for this direction only. channel: the channel's number (u32)."""
         self._aead = _Aead(key)
         self._channel = channel
         self._highest = -1
@@ -86,9 +86,9 @@ class Opener:
     def open(self, datagram: bytes) -> bytes:
         """Return the plaintext of a datagram.
 
-        Raises MalformedDatagram if it is not ours, not for this channel, forged, older than
-        REPLAY_WINDOW datagrams, or opened before. A datagram that raises leaves the window as it is: the
-        window moves only after the seal has been checked, so a forger cannot shut out the genuine sender.
+        Raises MalformedDatagram if the datagram isn't jamrelay's, is for another channel, forged, older than
+        the last REPLAY_WINDOW datagrams, or opened before. The window moves only after the seal has been
+        checked. So a forged datagram can't make genuine ones fail.
         """
         channel = peek_channel(datagram)
         if channel != self._channel:
@@ -118,9 +118,10 @@ class Opener:
 
 
 def peek_channel(datagram: bytes) -> int:
-    """Return the channel that a datagram claims; nothing is authenticated yet.
+    """Return the channel number that a datagram claims, before anything is authenticated.
 
-    Raises MalformedDatagram if it is too short, too long, not ours, or of another protocol version.
+    Raises MalformedDatagram if the datagram is too short, too long, not jamrelay's, or of another protocol
+    version.
     """
     length = len(datagram)
     if not HEADER_BYTES + TAG_BYTES <= length <= MAX_DATAGRAM_BYTES:

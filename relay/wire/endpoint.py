@@ -1,4 +1,4 @@
-"""Endpoints: the place of a relay as people type it, and addresses as sockets give them.
+"""Endpoints: hosts with ports as people type them, and addresses as sockets give them.
 
 Pure; it looks up no name.
 """
@@ -11,10 +11,10 @@ from relay.wire.carrier import TLS, UDP, Carrier
 from relay.wire.errors import LocalError
 
 DEFAULT_PORT = 7707
-"""The port of a relay, for TCP and UDP alike, if its address names none."""
+"""The port of a relay, for TCP and UDP, if none is given."""
 
 Address = tuple[str, int] | tuple[str, int, int, int]
-"""A socket address exactly as the socket gave it. Code compares it, keeps it and sends to it; only
+"""A socket address exactly as the socket gave it. Code compares it, keeps it and sends to it. Only
 `network_of` interprets its first part, the host."""
 
 _FORMS = "HOST, HOST:PORT, an IPv6 address, or [IPv6]:PORT"
@@ -24,7 +24,8 @@ _MAX_NAME_CHARS = 253  # RFC 1035, section 2.3.4, as text
 
 @dataclass(frozen=True, slots=True)
 class StreamAddress:
-    """The address of a peer that sends its sealed datagrams over TLS: the number of its TLS connection."""
+    """The address of a peer that sends its sealed datagrams over TLS. connection: the number of its TLS
+    connection."""
 
     connection: int
 
@@ -34,7 +35,7 @@ Source = Address | StreamAddress
 
 
 def stream_of(source: Source) -> int | None:
-    """Return the number of the TLS connection over which this source sends; None if it sends over UDP."""
+    """Return the number of the TLS connection over which a source sends; None if it sends over UDP."""
     return source.connection if isinstance(source, StreamAddress) else None
 
 
@@ -44,15 +45,16 @@ def datagram_host(source: Source) -> str | None:
 
 
 def carrier_of(source: Source) -> Carrier:
-    """Return the carrier (UDP or TLS) over which this source sends its datagrams."""
+    """Return the carrier (UDP or TLS) over which a source sends its datagrams."""
     return UDP if stream_of(source) is None else TLS
 
 
 def network_of(host: str) -> str:
-    """Return the network that a socket's `host` belongs to. Limits on requests count by network.
+    """Return the network of a socket's `host`. Limits on requests count by network.
 
-    An IPv4 address stands for itself, also if it came over IPv6. An IPv6 address stands for its /64, because
-    one customer has at least that many addresses. Text that is no address is returned as it is.
+    The network of an IPv4 address is the address itself, also if it came over IPv6. The network of an IPv6
+    address is its /64, because one customer has at least that many addresses. Text that is no address is
+    returned as it is.
     """
     try:
         address = ip_address(host)
@@ -67,13 +69,13 @@ def network_of(host: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A host (name, IPv4 or IPv6 address without brackets) and a port."""
+    """A host and a port. host: a name, an IPv4 address, or an IPv6 address without brackets."""
 
     host: str
     port: int = DEFAULT_PORT
 
     def __str__(self) -> str:
-        """Return HOST:PORT or [IPv6]:PORT, which `parse_endpoint` reads back."""
+        """Return HOST:PORT or [IPv6]:PORT, which `parse_endpoint` accepts."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def typed(self) -> str:
@@ -85,8 +87,7 @@ def parse_endpoint(text: str) -> Endpoint:
     """Return the endpoint that `text` names: HOST, HOST:PORT, [v6], [v6]:PORT or a bare v6 address.
 
     Names become lower case and ASCII (IDNA), addresses take their shortest form, so that equal endpoints
-    compare equal. The port defaults to DEFAULT_PORT. Raises LocalError, which states the text found and the
-    forms expected.
+    compare equal. The port defaults to DEFAULT_PORT. Raises LocalError, whose text shows the forms expected.
     """
     found = text.strip()
     scheme, slashes, rest = found.partition("://")

@@ -6,23 +6,24 @@ caller is at fault and is shown the text. A failed `assert`: a bug of ours.
 
 
 class RemoteError(Exception):
-    """Input from outside breaks the protocol. The code that catches this counts it, drops it and goes on."""
+    """A peer's message or datagram breaks the protocol. The code that catches this error counts it and goes
+    on."""
 
 
 class MalformedOsc(RemoteError):
-    """OSC bytes that could harm scsynth, so they are never handed to it."""
+    """OSC bytes are malformed. They could harm scsynth, so they are never handed to it."""
 
 
 class MalformedDatagram(RemoteError):
-    """A datagram or frame that does not parse, does not open, or was opened before."""
+    """A datagram or frame doesn't parse, can't be decrypted, or was received before."""
 
 
 class MalformedControl(RemoteError):
-    """A control message that does not decode, or that its sender may not send now."""
+    """A control message can't be decoded, or its sender may not send it now."""
 
 
 class Refused(RemoteError):
-    """A well-formed message that is not allowed. `reason`: a short word by which refusals are counted."""
+    """A well-formed message isn't allowed. `reason`: a short word by which refusals are counted."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

@@ -1,7 +1,7 @@
 """Frames: the messages inside a sealed datagram. One datagram holds one or more frames.
 
-Pure. Layout and limits are in PROTOCOL.md. A frame is one byte of type, two of length, then its body. All
-numbers are big-endian. Every decoder raises MalformedDatagram and nothing else.
+Pure. Layout and limits are in PROTOCOL.md. A frame is one byte of type, two bytes of length, then its body.
+All numbers are big-endian. A decoder that fails raises MalformedDatagram.
 """
 
 import struct
@@ -27,28 +27,28 @@ CLOCK_BYTES = 48
 """Bytes of a clock frame's body: one NTP packet (RFC 5905, section 7.3), a request or an answer."""
 
 MAX_PAYLOAD_BYTES = MAX_PLAINTEXT_BYTES - _HEAD.size - _JUDGED.size
-"""Greatest size of an event's OSC message, bytes. With it the event still fits one datagram after the relay
-has added its verdict."""
+"""Greatest size of an event's OSC message, bytes. An event of this size fits one datagram, also with the
+relay's verdict."""
 
 MAX_NACK_RANGES = 64
 LAST_INSTANT = 2**64 - 2
 MAX_SEQ = 2**32 - 1
 MAX_SLOT = 31
-"""Greatest slot. At each scsynth a node of the room has the id slot << 26 | own id, in 32 signed bits. Slot 0
+"""Greatest slot. In each scsynth a node of the room has the id slot << 26 | own id, in 32 signed bits. Slot 0
 is for nodes that exist on one host only."""
 
 PROBE_BYTES_MIN = _PROBE_DOWN.size
-"""Least size of a probe's body in either direction, bytes. A request must be at least as long as its answer,
-so that nobody can use the relay to amplify traffic."""
+"""Least size of a probe's body in either direction, bytes. A request must be at least as long as its answer:
+otherwise strangers could use the relay to amplify traffic."""
 PROBE_BYTES_MAX = MAX_PLAINTEXT_BYTES - _HEAD.size
 
 
 @dataclass(frozen=True, slots=True)
 class BeatDown:
-    """Heartbeat from relay to bridge: every event due at or before `watermark` has a number <= `number`.
+    """Heartbeat from relay to bridge. Every event due at or before `watermark` has a number up to `number`.
 
-    watermark: session timetag. number: room number. sent: session instant at which the relay sent this; from
-    it the bridge measures the downlink delay.
+    watermark: session timetag. number: room number. sent: session instant at which the relay sent this
+    heartbeat; from it the bridge measures the downlink delay.
     """
 
     watermark: int
@@ -60,8 +60,8 @@ class BeatDown:
 class BeatUp:
     """Heartbeat from bridge to relay.
 
-    last_seq: the last sequence number (seq) that the bridge gave to an event of its own. complete_number: the
-    room number up to which it has all events. sent: session instant at which the bridge sent this; from it
+    last_seq: the sequence number of the bridge's latest own event. complete_number: the room number up to
+    which the bridge has all events. sent: session instant at which the bridge sent this heartbeat; from it
     the relay measures the uplink delay.
     """
 
@@ -72,9 +72,10 @@ class BeatUp:
 
 @dataclass(frozen=True, slots=True)
 class Nack:
-    """In either direction: a request to send missing events again.
+    """A request to send missing events again, in either direction.
 
-    ranges: (first, last), both included. A bridge names room numbers, a relay sequence numbers (seqs).
+    ranges: pairs (first, last) of numbers, both included. A bridge gives room numbers, a relay the sender's
+    sequence numbers.
     """
 
     ranges: tuple[tuple[int, int], ...]
@@ -89,10 +90,10 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class ProbeUp:
-    """Prober to relay: one probe of a path measurement.
+    """One probe of a path measurement, from prober to relay.
 
-    number: tells the probes apart; the prober itself remembers when it sent which. size: bytes of the frame's
-    body, which is filled up with zeros.
+    number: identifies the probe; the prober itself remembers when it sent it. size: bytes of the frame's
+    body, which is padded with zeros.
     """
 
     number: int
@@ -101,7 +102,7 @@ class ProbeUp:
 
 @dataclass(frozen=True, slots=True)
 class ProbeDown:
-    """Relay to prober: the answer to one probe, sent at once and of the same size.
+    """The answer to one probe, from relay to prober. It is sent at once and has the same size.
 
     received, sent: session instants at which the relay received the probe and sent this answer.
     """
@@ -149,7 +150,7 @@ def encode(frame: Frame) -> bytes:
 def decode(plaintext: bytes) -> list[Frame]:
     """Return the frames of a datagram's plaintext.
 
-    Raises MalformedDatagram if any frame is malformed; no frame of that datagram is returned then.
+    Raises MalformedDatagram if any frame is malformed, even if the others are good.
     """
     frames: list[Frame] = []
     at = 0
@@ -171,9 +172,9 @@ def decode(plaintext: bytes) -> list[Frame]:
 
 
 def join(frames: Iterable[bytes]) -> list[bytes]:
-    """Return the plaintexts of datagrams that together hold these encoded frames in their order.
+    """Pack encoded frames, in their order, into as few plaintexts of datagrams as possible.
 
-    Each has at most MAX_PLAINTEXT_BYTES.
+    Each plaintext has at most MAX_PLAINTEXT_BYTES.
     """
     plaintexts: list[bytes] = []
     current: list[bytes] = []

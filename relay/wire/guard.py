@@ -1,15 +1,15 @@
 """The guard: refuses messages that set a control of a stock synthdef outside its range.
 
-Pure. Relay and bridge run the same code, one guard for each slot. The guard reads the bytes of the few
-commands that set controls and decodes no string. `/s_new` names its synthdef, but `/n_set` names only a node.
-Therefore the guard remembers the nodes whose synthdef matters. Example: the control `room` at 0 means a small
-room to the FX reverb, but makes the FX gverb crash scsynth.
+Pure. Relay and bridges run the same code, with one guard for each slot. The guard reads the bytes of the few
+commands that set controls, and decodes no string. `/s_new` names its synthdef, but `/n_set` names only a
+node. Therefore the guard remembers the nodes whose synthdef matters. Example: `room` at 0 is a small room for
+the FX reverb, but makes the FX gverb crash scsynth.
 
-The guard is safe whatever a member sends, although scsynth runs messages by due and not in sending order. It
-assumes nothing about an id that has stood for two things or was forgotten. It also refuses to make a node
-whose id was already sent a value that is deadly for that node. (Sonic Pi never reuses an id; it counts up.)
-Bounds: GROUPS_MAX groups and NODES_MAX other nodes a slot. The guard first forgets the id that no message has
-named for the longest time.
+The guard is safe whatever a member sends, although scsynth runs messages by due instead of in sending order.
+It assumes nothing about an id that has stood for two things or was forgotten. It refuses to make a node if
+its id was sent a value before that is deadly for this node. (Sonic Pi never reuses an id; it counts up.)
+Bounds for each slot: GROUPS_MAX groups and NODES_MAX other nodes. Beyond that, the id that was named longest
+ago is forgotten.
 """
 
 import struct
@@ -21,21 +21,21 @@ from relay.wire.meaning import Meaning
 from relay.wire.ranges import DEADLY, IN_DANGER, LIMITS, LOOSE, STRICT, TOLD_APART, Limit, Limits
 
 NODES_MAX = 4096
-"""Greatest number of nodes that a guard remembers. It remembers only nodes of the few synthdefs in
-`TOLD_APART`, of which a busy Sonic Pi makes two a second."""
+"""Greatest number of nodes that a guard remembers. These are only nodes of the few synthdefs in `TOLD_APART`.
+A busy Sonic Pi makes two of them a second."""
 GROUPS_MAX = 512
-"""Greatest number of groups that a guard remembers. Forgetting one does no harm: it gets the same checks as a
-known one."""
+"""Greatest number of groups that a guard remembers. Forgetting one does no harm, since a forgotten group gets
+the same checks as a known one."""
 
 _GROUP, _SEVERAL, _UNSEEN, _NAMED = b"group", b"several things", b"unseen", b"named before it was made"
 _OWN = b"of the player's own synthdef"
-"""These five kinds of a node are used beside the names of synthdefs."""
+"""The kind of a node is the name of its synthdef or one of these five values."""
 _IN_DANGER = IN_DANGER | {_GROUP}
 _FREE: Limits = {}
 _APART: dict[bytes, Limits] = {kind: {**DEADLY, **LIMITS[kind]} for kind in TOLD_APART}
-"""Allowed values for a node of a known synthdef, by that synthdef. A control that the synthdef lacks would do
-nothing to this node. But when scsynth runs the message, the id may stand for another synth. So deadly
-controls that the synthdef lacks are limited to values that are safe for any synth."""
+"""Allowed values for a node whose synthdef is in `TOLD_APART`, by that synthdef. Deadly controls that the
+synthdef lacks are limited too, although they do nothing to this node. The reason: when scsynth runs the
+message, the id may stand for another synth."""
 _INT = struct.Struct(">i")
 _FLOAT = struct.Struct(">f")
 _F, _I, _S = b"fis"
@@ -45,11 +45,8 @@ class OutOfRange(Refused):
     """A control is set to a value outside its range."""
 
     def __init__(self, synthdef: bytes, control: bytes, found: str, limit: Limit) -> None:
-        """Describe the refused value `found`.
-
-        synthdef, control: names, as the padded bytes of a message. The synthdef is b"" for a group or a node
-        of unknown synthdef. limit: the allowed range.
-        """
+        """synthdef, control: names, as the padded bytes of a message. The synthdef is b"" for a group or a
+        node of unknown synthdef. found: the refused value. limit: the allowed range."""
         self.synthdef = _text(synthdef)
         self.control = _text(control)
         self.found = found
@@ -58,7 +55,7 @@ class OutOfRange(Refused):
 
 
 class Guard:
-    """Remembers the nodes of one slot and checks the messages that the slot's owner sends."""
+    """Checks the messages that a slot's owner sends, and remembers the nodes that they make."""
 
     def __init__(self) -> None:
         self._groups = _Ids(GROUPS_MAX)
@@ -69,15 +66,17 @@ class Guard:
         self._is_players = False
 
     def check(self, meaning: Meaning, due: int, *, players: bool = False) -> None:
-        """Check one message of the slot's owner and remember the nodes that it makes.
+        """Check one message of the slot's owner, and remember the nodes that it makes.
 
-        Call it in the order in which the messages are handed to scsynth. due: when scsynth runs the message,
-        as an integer of any clock, the same for all calls. players: the message is from this host's own Sonic
-        Pi. Synthdefs that the player wrote may then have any control, since only this host plays them.
+        Messages must be checked in the order in which they are handed to scsynth. due: when scsynth runs the
+        message, as an integer of any clock, the same for all calls. players: whether the message is from this
+        host's own Sonic Pi. If so, a synthdef that the player wrote may have any control, since only this
+        host plays it.
 
-        Raises OutOfRange (a Refused) for a value outside its range, or Refused with one of these reasons:
-        arguments, array, control-index or count: the guard can't tell which values the message sets.
-        id-reused: a value sent earlier to this id could be deadly for the new node.
+        Raises OutOfRange (a Refused) for a value outside its range. Raises Refused with the reason
+        "arguments", "array", "control-index" or "count" if the guard can't tell which values the message
+        sets. Raises Refused with the reason "id-reused" if a value sent earlier to this id could be deadly
+        for the new node.
         """
         handler = _HANDLERS.get(meaning.act)
         if handler is None:
@@ -98,19 +97,20 @@ class Guard:
         return True
 
     def reset(self, due: int) -> None:
-        """Note that a reset frees all nodes of the slot at `due`. Ids named by later messages stay known."""
+        """Record that a reset frees all nodes of the slot at `due`. Ids named by messages due later are still
+        remembered."""
         self._reset_due = max(self._reset_due, due)
         for ids in self._tables:
             ids.reset(due)
 
     def forget(self) -> None:
-        """Forget all ids. Call it only when no message that was checked is still to be run."""
+        """Forget all ids. It is safe only when scsynth has run all messages that were checked."""
         for ids in self._tables:
             ids.clear()
 
     def clock_was_set(self) -> None:
-        """Note that the caller's clock was set. Dues of the old clock mean nothing now, so all messages
-        checked before count as run."""
+        """Count all messages checked so far as run. Called after the caller's clock was set, because dues of
+        the old clock mean nothing then."""
         self._reset_due = 0
         for ids in self._tables:
             ids.settle()
@@ -179,8 +179,8 @@ class Guard:
     def _make(self, ids: "_Ids", node: int, kind: bytes, due: int) -> None:
         """Remember a new node in the table `ids`.
 
-        If its id may have stood for something else, the node's kind becomes "several things". Raises Refused
-        in that case if a value sent earlier to the id could be deadly for a node of this kind.
+        If its id may have stood for something else, the node's kind becomes "several things". In that case,
+        raises Refused if a value sent earlier to the id could be deadly for a node of this kind.
         """
         home = self._home(node)
         if home.kind(node) != kind if home is not None else self._forgot(node, due):
@@ -190,37 +190,37 @@ class Guard:
         (home or ids).note(node, kind, due)
 
     def _home(self, node: int) -> "_Ids | None":
-        """Return the table that has an id; None if it is in no table."""
+        """Return the table that contains an id; None if no table does."""
         return next((ids for ids in self._tables if node in ids), None)
 
     def _forgot(self, node: int, due: int) -> bool:
-        """Return whether an id that is in no table may have stood for a forgotten node, or still does at
-        `due`."""
+        """Return whether an id that is in no table may stand for a node that the guard has forgotten."""
         return due < self._reset_due or any(ids.forgot(node) for ids in self._tables)
 
 
 class Guards(dict[int, Guard]):
-    """The guard of each slot, made when the slot is first looked up."""
+    """The guard of each slot. It is made when the slot is first looked up."""
 
     def __missing__(self, slot: int) -> Guard:
         return self.setdefault(slot, Guard())
 
     def clock_was_set(self) -> None:
-        """Note in every guard that the clock by which dues are given was set."""
+        """Call `Guard.clock_was_set` for every slot."""
         for guard in self.values():
             guard.clock_was_set()
 
 
 class _Ids:
-    """A table of node ids with the kind of each node, limited in size."""
+    """A table of node ids with the kind of each node. If it is full, the id named longest ago is
+    forgotten."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._known: dict[int, tuple[bytes, int]] = {}
-        """By id: (kind, greatest due of a message that made or set it). The id whose last message is longest
-        ago comes first."""
+        """(kind, greatest due of a message that named the id), by id. The id that was named longest ago comes
+        first."""
         self._forgotten: tuple[int, int] = (1, 0)
-        """(least, greatest) id that was forgotten because the table was full; (1, 0): none was."""
+        """(least, greatest) of the ids forgotten because the table was full; (1, 0): none was forgotten."""
         self._forgotten_due = 0
 
     def __len__(self) -> int:
@@ -230,7 +230,7 @@ class _Ids:
         return number in self._known
 
     def forgot(self, number: int) -> bool:
-        """Return whether an id may be one that was forgotten because the table was full."""
+        """Return whether an id may have been forgotten because the table was full."""
         return self._forgotten[0] <= number <= self._forgotten[1]
 
     def kind(self, number: int) -> bytes:
@@ -254,24 +254,24 @@ class _Ids:
         self._forgotten = (1, 0)
 
     def settle(self) -> None:
-        """Treat all messages noted so far as run by scsynth: set their dues to 0."""
+        """Treat all messages so far as run by scsynth: set their dues to 0."""
         self._known = {number: (kind, 0) for number, (kind, _) in self._known.items()}
         self._forgotten_due = 0
 
     def reset(self, due: int) -> None:
-        """Forget the ids that no message due later than `due` has named."""
+        """Forget every id that was named only by messages due at `due` or before."""
         self._known = {number: entry for number, entry in self._known.items() if entry[1] > due}
         if self._forgotten_due <= due:
             self._forgotten = (1, 0)
 
 
 _Check = Callable[[bytes, bytes, int, Limits, bytes], None]
-"""A function that checks a message's controls. Its arguments: the message, the type tags of the controls, the
+"""A function that checks the controls of a message. Its arguments: the message, the controls' type tags, the
 offset at which the controls begin, the allowed ranges, and the synthdef (b"" if unknown)."""
 
 
 def _controls(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: bytes) -> None:
-    """Check controls given as pairs: a name, and a value. Raises OutOfRange or Refused."""
+    """Check controls that are given as pairs of a name and a value. Raises OutOfRange or Refused."""
     values = tags[1::2]
     if tags[::2].strip(b"s") or len(tags) % 2 or values.strip(b"fis"):
         raise _unreadable(payload, tags)
@@ -298,10 +298,11 @@ def _controls(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: by
 
 
 def _counted(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: bytes) -> None:
-    """Check controls given as triples: a name, a count, and as many values. Raises OutOfRange or Refused.
+    """Check controls that are given as triples: a name, a count, and as many values. Raises OutOfRange or
+    Refused.
 
-    Only a count of 1 is accepted. Further values would go to the controls that follow the named one, and
-    which controls those are depends on the synthdef.
+    Only a count of 1 is accepted. Further values would set the controls that follow the named one, and these
+    depend on the synthdef.
     """
     if len(tags) % 3 or tags[::3].strip(b"s") or tags[1::3].strip(b"if"):
         raise _unreadable(payload, tags)
@@ -317,10 +318,10 @@ def _counted(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: byt
 
 
 def _followed(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: bytes) -> None:
-    """Check a message that lets controls follow buses. Raises OutOfRange if one of them is deadly, else
-    Refused.
+    """Check a message that makes controls follow buses. Raises OutOfRange if a value of such a control may be
+    deadly, and Refused if the message can't be read.
 
-    Its only strings are the names of controls; all other arguments are numbers.
+    Its only strings are the names of controls. All other arguments are numbers.
     """
     if b"[" in tags or not tags.startswith(b"s"):
         raise _unreadable(payload, tags)
@@ -336,7 +337,7 @@ def _followed(payload: bytes, tags: bytes, at: int, limits: Limits, synthdef: by
 
 
 def _unreadable(payload: bytes, tags: bytes) -> Refused:
-    """Return the error for controls that the guard can't judge.
+    """Return the error for controls that the guard can't check.
 
     An array sets several controls at once. A number in place of a name is an index, whose control depends on
     the synthdef.
@@ -346,7 +347,7 @@ def _unreadable(payload: bytes, tags: bytes) -> Refused:
 
 
 def _whole(payload: bytes, tag: int, at: int) -> int:
-    """Return the whole number (an id or a count) at the offset `at`, whose type tag is `tag`.
+    """Return the whole number (an id or a count) at the offset `at`. tag: its type tag.
 
     Raises ValueError or OverflowError if it is a fraction, NaN, infinity or no number.
     """
@@ -371,4 +372,4 @@ _HANDLERS: dict[Act, Callable[[Guard, bytes, int], None]] = {
     Act.SET_RUN: Guard._set_runs,
     Act.MAP: Guard._map,
 }
-"""The check for each act that makes nodes or sets controls. All other messages pass unchecked."""
+"""The check for each act that makes nodes or sets controls. Messages with other acts pass unchecked."""

@@ -1,38 +1,37 @@
-"""Loss meter: the share of the events sent in one direction that is lost on the path, judged by NACKs.
+"""Loss meter: estimates which share of the events sent in one direction is lost on the path.
 
-Pure. Each event has a number. It counts as lost when the receiver first asks for that number, so an event
-that comes later than the receiver's tolerance for reordering counts too. A path counts as lossy until enough
-events were sent to judge it, because even a room's first bar must not suffer from losses. The share is taken
-over a window that slides in steps. Bound: the last MEMORY numbers asked for are remembered.
+Pure. An event counts as lost when the receiver first asks for its number by a NACK. So an event that comes
+later than the receiver's tolerance for reordering counts too. A path counts as lossy until KNOWN_FROM events
+were sent, because even a room's first bar must not suffer from losses. The share is taken over a window that
+slides in steps. Bound: the last MEMORY numbers asked for are remembered.
 """
 
 from collections import deque
 
 WINDOW_STEPS = 6
 STEP_S = 10.0
-"""Length of a step of the window, s. The window of six steps is one minute. At 20 events a second 0.1 % of
-the events in the window is one event, the least that can be measured."""
+"""Length of a step of the window, s. The window of six steps is one minute. At 20 events a second one lost
+event in the window is 0.1 %, the least that can be measured."""
 
 LOSSY_FROM = 0.001
 LOSSY_UNTIL = 0.0005
-"""A lossy path stays lossy until the share lost is at most this; a clean one becomes lossy at LOSSY_FROM. The
-two differ so that a path at the limit doesn't change its state with every event."""
+"""A lossy path stays lossy until the share lost is at most this. A clean path becomes lossy at LOSSY_FROM.
+The two differ so that a path at the limit doesn't change its state with every event."""
 ASKED_MIN = 2
-"""Least number of lost events in the window that make a path lossy. A single one may be chance, and the
+"""Least number of lost events in the window that make a path lossy. A single loss may be chance, and the
 answer to its NACK already repairs it."""
 
 KNOWN_FROM = 300
-"""Events that must be sent before a path can count as clean. If hardly one of so many was asked for, less
-than 1 % is being lost. Until then every event is sent with copies. Measured in the virtual laboratory over
-400 new rooms with delays of 50 +- 10 ms and 10 % loss: members got different events in none of them. With
-copies only from the second loss on it was 7 rooms. Cost: a clean path carries its first 300 events three
-times."""
+"""Events that must be sent before a path can count as clean. Until then every event is sent with copies, so a
+clean path carries its first 300 events three times. If hardly one of 300 was asked for, less than 1 % is
+being lost. Measured in the virtual laboratory over 400 new rooms, with delays of 50 +- 10 ms and 10 % loss:
+in no room did members get different events. With copies only from the second loss on, it was 7 rooms."""
 
 MEMORY = 4096
 
 
 class LossMeter:
-    """The share of events lost in one direction of a hop, as their sender sees it."""
+    """Measures the share of events lost in one direction of a hop, at the sender."""
 
     __slots__ = ("_asked", "_asked_before", "_first", "_last", "_marks", "_sent", "_step_at_s", "lossy")
 
@@ -49,7 +48,7 @@ class LossMeter:
 
     @property
     def share(self) -> float:
-        """The share (0 to 1) of lost events: those first asked for in the window, of those sent in it."""
+        """The share (0 to 1) of lost events in the window: those first asked for, of those sent."""
         sent, asked = self._window()
         return asked / sent if sent else 0.0
 
@@ -63,8 +62,8 @@ class LossMeter:
             self._judge()
 
     def asked(self, number: int) -> None:
-        """Count the event of a number that a NACK names as lost. Each number counts once, and only if `sent`
-        was told of it."""
+        """Count an event as lost, because a NACK names its number. Each number counts once. Numbers never
+        given to `sent` are ignored."""
         if self._first is None or not self._first <= number <= self._last or number in self._asked_before:
             return
         self._asked_before[number] = None

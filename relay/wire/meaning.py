@@ -1,9 +1,9 @@
 """Meaning: one message's effect on the music, computed once and kept with its event.
 
-Pure. Properties are computed on first access and most are kept, so a bridge parses (walks) a message only
-once. The relay asks only whether it is a note, and that needs no parsing. The command table
-(relay/wire/commands.py) has the action of each command. All ids are the sender's own. A meaning is never sent
-over the network; each receiver of the message's bytes computes it again.
+Pure. Properties are computed on first access and most are kept, so a bridge parses a message only once. The
+relay asks only for `is_note`, which needs no parsing. The command table (relay/wire/commands.py) has the
+action of each command. All ids are the sender's own. A meaning is never sent over the network; each receiver
+computes it from the message's bytes.
 """
 
 from relay.wire.arguments import FIRST_CONTROL, NAME, NODE_NEW, ROLE_OF_CONTROL, fields, whole
@@ -14,11 +14,11 @@ from relay.wire.osc import Message, encode_string, single_message
 MASTER_MIXER = "sonic-pi-mixer"
 """The synthdef of the last synth that Sonic Pi makes at its start."""
 RUN_MIXER = "sonic-pi-basic_mixer"
-"""The synthdef of the first synth of each run of the player's code that makes any sound."""
+"""The synthdef of the first synth in each run of the player's code that makes a sound."""
 _MIXERS = (MASTER_MIXER.encode(), RUN_MIXER.encode())
 _FX_PREFIX = b"sonic-pi-fx_"
 _COMMAND_OF = {encode_string(address): command for address, command in COMMANDS.items()}
-"""Every command by the padded bytes of its address, as they stand in a message."""
+"""Every command, by the padded bytes of its address in a message."""
 
 FRAMES_MAX = 1 << 26
 """Greatest size of an empty buffer, in frames times channels: 256 MiB of memory at every member."""
@@ -31,7 +31,7 @@ class Meaning:
     """The effect of one message on the music.
 
     command is None if the bytes can't be read or name no known command. Properties that need the whole
-    message raise MalformedOsc if it is malformed, and Refused if its arguments don't fit its command.
+    message raise MalformedOsc if it is malformed. They raise Refused if its arguments don't fit its command.
     """
 
     __slots__ = (
@@ -40,7 +40,8 @@ class Meaning:
     )
 
     def __init__(self, payload: bytes, message: Message | None = None) -> None:
-        """payload: the bytes of one message. message: the same message parsed, if it has been already."""
+        """payload: the bytes of one message. message: the same message parsed; None if it hasn't been parsed
+        yet."""
         self.payload = payload
         self.command: Command | None = _COMMAND_OF.get(payload[: payload.find(0) + 4 & -4])
         self.act = Act.OTHER if self.command is None else self.command.act
@@ -62,10 +63,10 @@ class Meaning:
 
     @property
     def is_note(self) -> bool:
-        """Whether the message plays a note, that is, makes a synth that is neither FX nor mixer.
+        """Whether the message plays a note, that is, makes a synth that is no FX and no mixer.
 
-        Nothing else depends on a note, and nobody wants to hear it late, so it may be dropped. This needs no
-        parsing. False for bytes that can't be read.
+        Nothing else depends on a note, and a late note is unwanted, so it may be dropped. The answer needs no
+        parsing. It is False for bytes that can't be read.
         """
         if self._is_note is None:
             self._is_note = self.makes_synth and _plays_note(self.payload)
@@ -93,7 +94,8 @@ class Meaning:
 
     @property
     def names(self) -> tuple[int, ...]:
-        """The ids of all nodes and groups that the message names; () if it makes nodes or has no command."""
+        """The ids of all nodes and groups that the message names; () if it makes nodes or its command is
+        unknown."""
         if self._names is None:
             named = self.command is not None and not self._is_creator
             self._names = _named(self.message) if named else ()
@@ -106,10 +108,10 @@ class Meaning:
 
     @property
     def needs(self) -> tuple[int, ...]:
-        """The numbers of the buffers that the synth made by this message uses; () if it makes no synth.
+        """The numbers of the buffers that a synth uses; () if the message makes no synth.
 
-        If the message gives a control twice, the last value counts. A control that it leaves out means buffer
-        0, which is not included.
+        If the message gives a control twice, the last value counts. A control that the message leaves out
+        means buffer 0, which is not included.
         """
         if self._needs is None:
             self._needs = _buffers(self.message) if self.makes_synth else ()
@@ -124,7 +126,7 @@ class Meaning:
     def samples(self) -> int:
         """The size (frames times channels) of the empty buffer that the message makes; 0 if it makes none.
 
-        Raises Refused if the message gives no valid size, or one above FRAMES_MAX.
+        Raises Refused if the size is missing, invalid or above FRAMES_MAX.
         """
         return _samples(self.message) if self.act is Act.ALLOCATE else 0
 
@@ -143,7 +145,7 @@ NOTHING = Meaning(b"")
 
 
 def meaning_of(message: Message) -> Meaning:
-    """Return the meaning of a message that is parsed already."""
+    """Return the meaning of a message that has been parsed."""
     return Meaning(message.raw, message)
 
 

@@ -1,8 +1,8 @@
-"""Observers: code that watches the music but isn't needed to play it, such as logs and checks.
+"""Observers: calls code that watches the music but isn't needed to play it, such as logs and checks.
 
-Pure. Observers are called only through this module, so that no exception of theirs stops the music. An
-observer that fails once is switched off for good, with one warning that says why. Callers first send the
-datagrams that wait, so that a slow observer doesn't delay them.
+Pure. An observer's exception never stops the music. An observer that fails once is switched off for good,
+with one warning that gives the reason. Callers send waiting datagrams first, so that a slow observer doesn't
+delay them.
 """
 
 import logging
@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 
 class Observers:
-    """Calls the observers of one process, and knows by name which are switched off."""
+    """Calls the observers of one process, and keeps the names of those switched off."""
 
     def __init__(self) -> None:
         self.off: list[str] = []
-        """The names of the observers that have failed and are switched off, in the order of failing."""
+        """The names of the observers that failed and are switched off, in the order of their failures."""
 
     def tell(self, name: str, observe: Callable[[], T]) -> T | None:
-        """Call the observer `name` unless it is switched off.
+        """Call the observer `name`, if it isn't switched off.
 
         Return its result; None if it is switched off or fails now.
         """
@@ -36,8 +36,8 @@ class Observers:
         return None
 
     async def attend(self, name: str, observing: Awaitable[object]) -> None:
-        """Await an observer that is a task. It fails if it raises an exception, but not if it is
-        cancelled."""
+        """Await an observer that is a task, and switch it off if it raises an exception. Cancelling the task
+        isn't a failure."""
         try:
             await observing
         except Exception as error:
@@ -46,7 +46,7 @@ class Observers:
     def dismiss(self, name: str, error: Exception) -> None:
         """Switch an observer off and log the reason once.
 
-        The log has a traceback unless the system or the user is at fault (OSError, LocalError).
+        The log has a traceback, except for errors of the system or the user (OSError, LocalError).
         """
         if name in self.off:
             return

@@ -1,9 +1,9 @@
-"""The OSC parser ("walk"): checks a datagram and splits it into messages that are safe to hand to scsynth.
+"""The OSC parser: checks a datagram and splits it into messages that are safe to hand to scsynth.
 
 Pure. scsynth validates nothing: some malformed datagrams hang its network or audio thread for good (measured
-on 3.13). So no datagram that `walk` rejects goes on, not even to the player's own scsynth. A message keeps
-its bytes: numbers are changed in place, never decoded and encoded again.
-Bounds: MAX_DATAGRAM_BYTES, MAX_MESSAGES, MAX_DEPTH. Source: OSC 1.0; scsynth 3.13's own reader.
+on 3.13). So a datagram that `walk` rejects isn't handed to any scsynth, not even the player's own. A message
+keeps its bytes: numbers are changed in place, never decoded and encoded again. Bounds: MAX_DATAGRAM_BYTES,
+MAX_MESSAGES, MAX_DEPTH. Source: OSC 1.0; scsynth 3.13's own reader.
 """
 
 import struct
@@ -14,18 +14,18 @@ from relay.wire.errors import LocalError, MalformedOsc
 from relay.wire.timetag import FIRST_SAFE, IMMEDIATELY
 
 Arg = int | float | str | bytes
-"""A decoded argument. The bracket that begins or ends an array is decoded as "[" or "]"; only its type tag
-tells it from a string."""
+"""A decoded argument. The bracket that begins or ends an array is decoded as "[" or "]". Only its type tag
+distinguishes it from a string."""
 
 MAX_DATAGRAM_BYTES = 65_507
-"""The greatest UDP payload; scsynth's receive buffer is hardly larger."""
+"""The greatest UDP payload, bytes. scsynth's receive buffer is hardly larger."""
 
 MAX_MESSAGES = 64
 """Greatest number of messages in one datagram. Sonic Pi always sends one. The limit keeps one datagram from
 filling scsynth's queue, which holds 2048 bundles for all members together."""
 
 MAX_DEPTH = 4
-"""Greatest depth of bundles within bundles, counting the outermost as 1. Sonic Pi sends depth 1."""
+"""Greatest depth of nested bundles; the outermost has depth 1. Sonic Pi sends only depth 1."""
 
 BUNDLE_TAG = b"#bundle\0"
 _BUNDLE_HEADER_BYTES = 16
@@ -44,9 +44,8 @@ _S, _B, _D, _OPEN, _CLOSE = b"sbd[]"
 class Message:
     """One validated OSC message.
 
-    raw: all its bytes. tags: the type tags, without the comma. offsets: the argument with the tag `tags[i]`
-    starts at `offsets[i]` in `raw`. An array's bracket takes no bytes; its offset is that of the next
-    argument.
+    raw: all its bytes. tags: the type tags, without the comma. offsets: where each argument starts in `raw`,
+    in the order of `tags`. The bracket of an array takes no bytes; its offset is that of the next argument.
     """
 
     raw: bytes
@@ -56,7 +55,7 @@ class Message:
 
     @property
     def args(self) -> tuple[Arg, ...]:
-        """The arguments, one for each tag. They are decoded at every access, so keep the result."""
+        """The arguments, one for each tag. Every access decodes them again."""
         raw = self.raw
         return tuple(
             [_DECODERS[tag](raw, offset) for tag, offset in zip(self.tags, self.offsets, strict=True)]
@@ -71,8 +70,8 @@ def walk(datagram: bytes) -> list[tuple[int | None, Message]]:
     """Return (timetag, message) for each message of a datagram, in their order.
 
     The timetag is None for a bare message and for a bundle to be run at once. Nested bundles are flattened
-    and keep their own timetags. An empty bundle gives an empty list.
-    Raises MalformedOsc for any datagram that scsynth cannot be handed safely.
+    and keep their own timetags. An empty bundle gives an empty list. Raises MalformedOsc for a datagram that
+    isn't safe to hand to scsynth.
     """
     size = len(datagram)
     if size > MAX_DATAGRAM_BYTES:
@@ -87,8 +86,8 @@ def walk(datagram: bytes) -> list[tuple[int | None, Message]]:
 
 
 def single_message(payload: bytes) -> Message:
-    """Return the OSC message that `payload` consists of. Raises MalformedOsc if it isn't one without a
-    timetag."""
+    """Return the OSC message that `payload` consists of. Raises MalformedOsc if it is a bundle or
+    malformed."""
     parts = walk(payload)
     if len(parts) != 1 or parts[0][0] is not None:
         raise MalformedOsc(f"{len(parts)} parts or a bundle: an event holds exactly one bare message")
@@ -96,7 +95,7 @@ def single_message(payload: bytes) -> Message:
 
 
 def encode(address: str, *args: Arg) -> bytes:
-    """Return an encoded message. Type tags: an int becomes i, a float f (32 bits), a str s, bytes b.
+    """Return an encoded message. An int gets the type tag i, a float f (32 bits), a str s, bytes b.
 
     Raises LocalError for an address or argument that OSC can't represent or that `walk` would reject.
     """
@@ -149,7 +148,7 @@ def bundle(timetag: int, *messages: bytes) -> bytes:
 
 
 def timetag_of(bundle: bytes) -> int:
-    """Return the timetag of an encoded bundle, that of the outermost if it is nested.
+    """Return the timetag of an encoded bundle. If bundles are nested, it is that of the outermost.
 
     Raises MalformedOsc if the bytes are no bundle.
     """
@@ -251,7 +250,7 @@ def _is_address(address: str) -> bool:
 
 
 def _check_text(raw: bytes, start: int, end: int, at: int) -> None:
-    """Raise MalformedOsc for a string that other programs would decode differently than this one, or not at
+    """Raise MalformedOsc for a string that isn't UTF-8. Other programs might decode it differently, or not at
     all."""
     try:
         raw[start:end].decode()

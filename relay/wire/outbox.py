@@ -3,11 +3,11 @@
 Pure. It sends events, answers to NACKs (retransmits), copies, and other frames. While events are being lost
 in this direction, each event is sent three times: first, and as two copies. If the due leaves enough time,
 the copies follow late enough to outlast a burst of losses; otherwise they follow soon. After that the event
-is repeated until the other end reports that it has it, or until it would come too late.
+is repeated until the other end is known to have it, or until it would come too late.
 
 An untimed event always has at least one copy. A retransmit is sent twice. No copy is sent of an event that
-the other end is known to have. All copies and retransmits stay within the byte budget. The frames of copies
-aren't kept here; they are fetched by number when a copy leaves. Bound: at most COPIES_MAX copies wait.
+the other end is known to have. Copies and retransmits stay within the byte budget. The frames of copies are
+fetched by number when a copy leaves. Bound: at most COPIES_MAX copies wait.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,32 +21,31 @@ from relay.wire.errors import Refused
 from relay.wire.loss import LossMeter
 
 DATAGRAM_BYTES = IP_UDP_BYTES + HEADER_BYTES + TAG_BYTES
-"""Bytes of a datagram on the wire in addition to its frames: the headers of IP, UDP and the seal, and the
-tag."""
+"""Bytes of a datagram on the wire beside its frames: the headers of IP, UDP and the seal, and the tag."""
 
 SPREAD_S = (0.065, 0.160)
-"""How long after the event (s) its two copies follow. Periods in which a path loses everything last about
-80 ms. So a copy 65 ms later has a fair chance to get through, one 160 ms later a good one."""
+"""How long after the event its two copies follow, s. Periods in which a path loses everything last about 80
+ms. A copy after 65 ms has a fair chance to get through, a copy after 160 ms a good one."""
 CLOSE_S = (0.015, 0.040)
-"""The same delays (s) for an event whose due is too soon for `SPREAD_S`. The copies then travel in the
-datagrams of the heartbeats that follow an event, or of an earlier frame."""
+"""How long after the event its two copies follow if the due is too soon for `SPREAD_S`, s. With these delays
+the copies travel in datagrams that are sent anyway, such as those of heartbeats."""
 REPEAT_S = 0.040
-"""Interval (s) at which an event is repeated after its last copy. Repeats end when the other end is known to
-have the event, or when it could no longer arrive in time. With them an event that was lost in a long bad
-period arrives soon after that period, before the other end has noticed the gap and asked for it. Measured in
-the virtual laboratory with 30,000 events, 5 % of the time in bursts of loss, RTT 30 ms. Without repeats 70
-events failed; with an interval of 80 ms 65, of 40 ms 58, of 25 ms 56."""
+"""Interval at which an event is repeated after its last copy, s. Repeats end when the other end is known to
+have the event, or when it could no longer arrive in time. An event lost in a long bad period so arrives soon
+after that period, before the other end has asked for it. Measured in the virtual laboratory with 30,000
+events, 5 % of the time in bursts of loss, RTT 30 ms. Failed events: 70 without repeats, 65 with an interval
+of 80 ms, 58 with 40 ms, 56 with 25 ms."""
 AGAIN_PER_RTT = 0.5
 AGAIN_S_MIN, AGAIN_S_MAX = 0.012, 0.030
-"""Least and greatest delay (s) of the second copy of a retransmit. Between them it is half an RTT, so that
-the copy arrives before the answer to the next NACK would."""
+"""AGAIN_S_MIN and AGAIN_S_MAX are the least and greatest delay of the second copy of a retransmit, s. Between
+them the delay is half an RTT, so that the copy arrives before the answer to the next NACK would."""
 RIDE_S = 0.010
-"""A copy leaves up to this much earlier (s) than planned if a datagram leaves anyway, which saves a header.
-This is shorter than all delays above, or a copy would travel in the same datagram as its event."""
+"""How much earlier than planned a copy leaves if a datagram leaves anyway, s. It saves a header. It is
+shorter than all delays above, so that a copy never travels in the same datagram as its event."""
 
 COPIES_MAX = 8192
 ANSWERED_MAX = 256
-"""Greatest number of events that are sent again for one range of a NACK. A receiver that misses more asks
+"""Greatest number of events that are sent again for one range of a NACK. If a receiver misses more, it asks
 again."""
 RTT_GUESS_S = 0.05
 RTT_S_MAX = 2.0
@@ -54,20 +53,20 @@ NACK_BYTES_MAX = DATAGRAM_BYTES + 3 + 16 * frames.MAX_NACK_RANGES
 
 
 class Outbox:
-    """The frames that one end of a hop has still to send. All instants are seconds of the same clock."""
+    """The frames that one end of a hop has still to send. All instants are seconds of one clock."""
 
     def __init__(self, fetch: Callable[[Iterable[int], float], list[bytes]]) -> None:
-        """fetch: given numbers of events and the present instant (s), returns the frames of those events that
-        are still kept and still worth sending."""
+        """fetch: given numbers of events and the present instant (s), returns the frames of those events. It
+        leaves out events that aren't kept or aren't worth sending any more."""
         self.copies = True
         """Whether copies are sent at all. False in a room without repair, and over TLS."""
         self.ahead_s = 0.0
-        """How long before its due (s) an event must have reached the other end."""
+        """How long before its due an event must have reached the other end, s."""
         self._rtt_s = RTT_GUESS_S
         self._fetch = fetch
         self._frames: list[bytes] = []
         self._plain_bytes = 0
-        """Bytes of those waiting frames that are events sent for the first time."""
+        """Bytes of the waiting frames that are events sent for the first time."""
         self._other_bytes = 0
         """Bytes of all other waiting frames: retransmits, copies, heartbeats and so on."""
         self._again: set[int] = set()
@@ -75,10 +74,8 @@ class Outbox:
         """The planned copies, as a heap ordered by the instant at which each leaves."""
         self._known_upto = 0
         self._told_at_s: float | None = None
-        """The instant (s) at which the other end last reported up to which number it has all events.
-
-        None if it never does, because each event's verdict acknowledges it.
-        """
+        """The instant (s) at which the other end last reported up to which number it has all events. None if
+        it never does, because each event's verdict acknowledges the event."""
         self._loss = LossMeter()
         self._budget = ByteBudget()
 
@@ -87,7 +84,7 @@ class Outbox:
 
     @property
     def lossy(self) -> bool:
-        """Whether events are being lost in this direction, so that each is sent with copies."""
+        """Whether events are being lost in this direction. If so, each event is sent with copies."""
         return self._loss.lossy
 
     @property
@@ -102,8 +99,8 @@ class Outbox:
     def put(self, number: int, frame: bytes, now_s: float, *, due_s: float, always: bool) -> None:
         """Send an event for the first time, with the next `flush`.
 
-        number: its room number, or its seq from a bridge. due_s: its due, s, or an estimate. always: plan a
-        copy even if nothing is being lost.
+        number: its room number in a relay, its sequence number in a bridge. due_s: its due or an estimate, s.
+        always: whether to plan a copy even if nothing is being lost.
         """
         self._frames.append(frame)
         self._plain_bytes += len(frame)
@@ -112,16 +109,16 @@ class Outbox:
             self._plan_copies(number, now_s, due_s)
 
     def say(self, frame: bytes) -> None:
-        """Send a frame, other than an event's first, with the next `flush`."""
+        """Send a frame with the next `flush`. Events that are sent for the first time use `put` instead."""
         self._frames.append(frame)
         self._other_bytes += len(frame)
 
     def answer(self, ranges: Iterable[tuple[int, int]], kept: range, now_s: float) -> None:
         """Send again the events that a NACK asks for.
 
-        ranges: (first, last) numbers asked for, both included. kept: numbers of the events that still exist;
-        others are ignored. Raises Refused at the first frame that the budget doesn't allow; the frames before
-        it are still sent.
+        ranges: pairs (first, last) of numbers, both included. kept: numbers of the events that still exist;
+        other numbers are ignored. Raises Refused at the first frame that the budget doesn't allow; the frames
+        before it are still sent.
         """
         self._budget.pass_time(now_s)
         for first, last in ranges:
@@ -134,14 +131,15 @@ class Outbox:
                     self._add_again(number, frame, now_s)
 
     def known_to_have(self, upto: int, now_s: float) -> None:
-        """Note that the other end has every event up to the number `upto`, or has given up waiting for it."""
+        """Record that the other end waits for no event up to the number `upto`: it has them or has given them
+        up."""
         self._known_upto = max(self._known_upto, upto)
         self._told_at_s = now_s
 
     def pay(self, frame_bytes: int, now_s: float) -> bool:
-        """Charge the budget for a datagram that the caller sends without this outbox.
+        """Charge the budget for a datagram that the caller sends itself, without this outbox.
 
-        frame_bytes: bytes of its frames. Returns False, and charges nothing, if the budget is too low.
+        frame_bytes: bytes of its frames. If the budget is too low, returns False and charges nothing.
         """
         self._budget.pass_time(now_s)
         if not self._budget.affords(DATAGRAM_BYTES + frame_bytes):
@@ -150,16 +148,17 @@ class Outbox:
         return True
 
     def asks_from_s(self) -> float:
-        """Return the instant (s) from which the budget allows sending a NACK; 0.0 if it allows that now."""
+        """Return the instant (s) from which the budget allows a NACK; 0.0 if it allows one now."""
         return self._budget.affords_from_s(NACK_BYTES_MAX)
 
     def spares(self, frame_bytes: int, now_s: float) -> bool:
-        """Return whether the budget allows a datagram that nobody asked for, with so many bytes of frames."""
+        """Return whether the budget allows a datagram that nobody asked for. frame_bytes: bytes of its
+        frames."""
         self._budget.pass_time(now_s)
         return self._budget.spares(DATAGRAM_BYTES + frame_bytes)
 
     def leaves(self, now_s: float) -> bool:
-        """Return whether a frame waits or a copy is due, so that `flush` should be called."""
+        """Return whether a frame waits or a copy is due. If so, `flush` should be called."""
         return bool(self._frames) or (bool(self._due) and self._due[0][0] <= now_s)
 
     def next_wakeup_s(self) -> float | None:
@@ -167,7 +166,7 @@ class Outbox:
         return self._due[0][0] if self._due else None
 
     def flush(self, now_s: float) -> list[bytes]:
-        """Return the plaintexts of the datagrams to send now, and forget their frames."""
+        """Return the plaintexts of the datagrams to send now. Their frames don't wait any more."""
         if not self.leaves(now_s):
             return []
         self._budget.pass_time(now_s)
@@ -187,10 +186,8 @@ class Outbox:
         return plaintexts
 
     def clear(self, keep: int = 0) -> None:
-        """Drop all planned copies, and the waiting frames except the newest `keep`.
-
-        For a hop over which nothing can be sent now.
-        """
+        """Drop all planned copies, and all waiting frames but the newest `keep`. Called if nothing can be
+        sent over the hop now."""
         del self._frames[: len(self._frames) - keep]
         self._due.clear()
         self._again.clear()
@@ -206,7 +203,8 @@ class Outbox:
             self._plan(_Copy(now_s + after_s, number))
 
     def _cost(self, frame: bytes) -> int:
-        """Return the most bytes that this frame and all waiting ones, except first-time events, will take."""
+        """Return the greatest number of bytes that this frame will take on the wire together with the waiting
+        frames. Events sent for the first time aren't counted."""
         size = self._other_bytes + len(frame)
         # Of two consecutive datagrams one is more than half full.
         return size + DATAGRAM_BYTES * (1 + 2 * size // MAX_PLAINTEXT_BYTES)
@@ -248,8 +246,8 @@ class Outbox:
     def _told_since(self, first_s: float) -> bool:
         """Return whether the other end has reported its progress since it can have received an event.
 
-        first_s: instant (s) at which that event was sent for the first time. Always True if the other end
-        never reports progress.
+        first_s: instant (s) at which that event was first sent. The result is True if the other end never
+        reports progress.
         """
         return self._told_at_s is None or self._told_at_s >= first_s + self._rtt_s
 
@@ -257,13 +255,14 @@ class Outbox:
 class _Copy(NamedTuple):
     """A planned copy of an event. Instants in s.
 
-    at_s: when it leaves. number: that of the event. repeated: it is a repeat after the event's two copies.
+    at_s: when it leaves. number: the event's number. repeated: whether it is a repeat after the event's two
+    copies.
     """
 
     at_s: float
     number: int
     first_s: float = 0.0
-    """The instant (s) at which the event was sent for the first time; 0 if this copy isn't to be repeated."""
+    """The instant (s) at which the event was first sent; 0 if this copy isn't to be repeated."""
     until_s: float = 0.0
-    """No repeat of the event leaves after this instant."""
+    """The instant (s) after which the event isn't repeated any more."""
     repeated: bool = False

@@ -1,8 +1,8 @@
-"""Quantiles by nearest rank. The product and its laboratory compute every p50 and p99 here, in one way. Pure.
+"""Quantiles by nearest rank, used for every p50 and p99 of the product and its laboratory. Pure.
 
-A quantile is always one of the values: the smallest one that at least `share` of all values don't exceed. So
-the p99 of the numbers 1 to 100 is 99, and their p50 is 50. Source: Hyndman and Fan, The American Statistician
-50 (1996), definition 1.
+A quantile is always one of the values: the smallest value such that at least `share` of all values are not
+above it. So the p99 of the numbers 1 to 100 is 99, and their p50 is 50. Source: Hyndman and Fan, The American
+Statistician 50 (1996), definition 1.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ from typing import TypeVar
 T = TypeVar("T", int, float)
 
 ROUNDING = 1e-9
-"""Tolerance: in floating point 0.07 of 100 is 7.000000000000001, and that must count as the 7th."""
+"""Tolerance for rounding errors. In floating point 0.07 of 100 is 7.000000000000001, which must count as
+7."""
 
 
 def quantile(ordered: Sequence[T], share: float) -> T | None:

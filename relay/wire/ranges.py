@@ -2,8 +2,7 @@
 
 Pure; loaded once, from `ranges.json` beside this file. The file has the ranges of Sonic Pi's own argument
 checks, and bounds of ours for controls that can crash scsynth or size its memory. relay/wire/guard.py applies
-them. Synthdefs and controls are keyed by the padded bytes of a message, so every look-up is one dictionary
-access.
+the ranges. Keys are the padded bytes of a name in a message, so every look-up is one dictionary access.
 """
 
 import json
@@ -27,7 +26,7 @@ _SLIDES = ("", "_slide", "_slide_shape", "_slide_curve")
 class Limit(NamedTuple):
     """The range of a control, both ends included.
 
-    deadly: a value outside the range may crash scsynth. So the control may not follow a bus either, since a
+    deadly: whether a value outside the range may crash scsynth. Such a control may not follow a bus, since a
     bus can hold any value.
     """
 
@@ -39,7 +38,7 @@ class Limit(NamedTuple):
 FREE = Limit(-_GREATEST, _GREATEST)
 
 Limits = Mapping[bytes, Limit]
-"""The allowed range of each control, by its padded name. A control that isn't a key may have any value."""
+"""The allowed range of each control, by its padded name. A control that is missing may have any value."""
 
 
 def _load() -> dict[str, Any]:
@@ -102,7 +101,8 @@ def _padded(limits: Mapping[str, Limit]) -> Limits:
 
 
 def _anywhere(synthdefs: Iterable[Mapping[str, Limit]]) -> dict[str, Limit]:
-    """Return by control the range from the least to the greatest value that some stock synthdef allows."""
+    """Return for each control the range from the least to the greatest value that any stock synthdef
+    allows."""
     found: dict[str, Limit] = {}
     for limits in synthdefs:
         for control, limit in limits.items():
@@ -121,8 +121,8 @@ BY_SYNTHDEF: Mapping[str, Mapping[str, Limit]] = MappingProxyType(dict(_synthdef
 LIMITS: Mapping[bytes, Limits] = {
     encode_string(name): _padded(limits) for name, limits in BY_SYNTHDEF.items()
 }
-"""The ranges of each stock synthdef's controls, by the padded names of synthdef and control. Nothing is known
-about synthdefs that aren't here, since they aren't Sonic Pi's."""
+"""The ranges of each stock synthdef's controls, by the padded names of synthdef and control. It doesn't
+contain synthdefs that aren't Sonic Pi's."""
 
 _ANYWHERE = _anywhere(BY_SYNTHDEF.values())
 _DEADLY = {name: _limit(entry["range"], deadly=True) for name, entry in _TABLE["deadly"].items()}
@@ -134,23 +134,23 @@ DEADLY: Limits = _padded(_DEADLY)
 """For each control that can crash scsynth, the values that are safe in every stock synthdef."""
 
 STRICT: Limits = _padded({name: _both(limit, _DEADLY.get(name, FREE)) for name, limit in _ANYWHERE.items()})
-"""For each control, the values of `LOOSE`, but of deadly controls only those that are safe in every stock
-synthdef. For nodes of unknown kind, and for groups, which may contain any synth."""
+"""For each control, the values that are allowed to groups and to nodes of unknown kind. They are those of
+`LOOSE`; of deadly controls only the values that are safe in every stock synthdef."""
 
 _CONTESTED = frozenset(
     name for name, limit in _DEADLY.items() if (limit.low, limit.high) != _ANYWHERE[name][:2]
 )
-"""Deadly controls of which some other synthdef allows values that are deadly in the synthdefs in danger."""
+"""Deadly controls with a conflict: some stock synthdef allows values that are deadly in another."""
 
 TOLD_APART: frozenset[bytes] = frozenset(
     encode_string(name) for name, limits in BY_SYNTHDEF.items() if not _CONTESTED.isdisjoint(limits)
 )
-"""The synthdefs that have a contested control (`_CONTESTED`), by padded name. The guard must know which nodes
-play them."""
+"""The synthdefs that have a contested control (`_CONTESTED`), by padded name. The guard must remember which
+nodes play them."""
 
 IN_DANGER: frozenset[bytes] = frozenset(
     encode_string(name)
     for name, limits in BY_SYNTHDEF.items()
     if any(limits[control].deadly for control in _CONTESTED & limits.keys())
 )
-"""Those synthdefs of `TOLD_APART` in which some value of a contested control crashes scsynth."""
+"""The synthdefs of `TOLD_APART` in which some value of a contested control crashes scsynth."""

@@ -1,6 +1,6 @@
-"""Loss recovery: a sender's ring of frames sent lately, and a receiver's record of the numbers it misses.
+"""Loss recovery: a sender's ring of the frames sent lately, and a receiver's record of the missing numbers.
 
-Pure. The frames of a sequence have dense numbers: each has that of the frame before plus 1. Every number is
+Pure. The frames of a sequence have dense numbers: each is 1 more than the one before. Every number is
 delivered at most once. The receiver asks for a missing number repeatedly and then gives it up, so that
 nothing waits for ever. Bounds: the ring's capacity, and MAX_MISSING numbers missing at once. The constants
 were chosen by simulation: on one hop with 10 % loss and RTT 100 ms, 0.4 % of the frames are undelivered after
@@ -13,30 +13,30 @@ from dataclasses import dataclass
 from relay.wire.errors import MalformedDatagram
 
 REORDER_TOLERANCE_S = 0.005
-"""How long (s) a receiver waits before it asks for a missing number, because the frame may merely have been
-overtaken. The delays of parallel paths differ by a few ms."""
+"""How long a receiver waits before it asks for a missing number, s. Its frame may merely have been overtaken:
+the delays of parallel paths differ by a few ms."""
 
 REPEAT_S_MIN = 0.020
 REPEAT_PER_RTT = 1.2
-"""A missing number is asked for again after this many RTTs. An answer takes one RTT. A fifth more covers the
-jitter, so that most repeated requests are for frames that were really lost."""
+"""After how many RTTs a missing number is asked for again, but at least REPEAT_S_MIN. An answer takes one
+RTT; the rest covers the jitter. So most repeated requests are for frames that were really lost."""
 
 PATIENT_FROM_S = 1.0
 PATIENT_REPEAT_S = 0.25
-"""Interval (s) of requests for a number that has been missing for longer than PATIENT_FROM_S. It is often a
-note that is useless by now: the sender doesn't send it again, and doesn't tell the receiver so."""
+"""Interval between requests for a number that has been missing for longer than PATIENT_FROM_S, s. It is often
+a note that is useless by now, so that the sender doesn't send it again."""
 
 KEEP_S = 1.0
-"""Default time (s) for which a sender keeps a frame and a receiver asks for a missing one. It is twice the
+"""Default time for which a sender keeps a frame, and a receiver asks for a missing one, s. It is twice the
 time by which Sonic Pi schedules its notes ahead."""
 
 MAX_MISSING = 4096
-"""How many numbers a receiver counts as missing at once. If more are missing, they weren't lost: the peer
-sends another sequence, or attacks our memory."""
+"""How many numbers may be missing at once. If more are missing, they weren't lost: the peer sends another
+sequence, or attacks our memory."""
 
 
 class SendRing:
-    """The frames that were sent lately, by number, to be sent again to receivers that missed them."""
+    """Keeps the frames that were sent lately, by number, to send them again to receivers that miss them."""
 
     # Two dicts rather than one of pairs: Python's garbage collector doesn't look into these.
     __slots__ = ("_capacity", "_first", "_frames", "_keep_s", "_next", "_sent_at_s")
@@ -56,7 +56,7 @@ class SendRing:
     def append(self, number: int, frame: bytes, now_s: float) -> None:
         """Keep a frame that was sent under `number` at the instant `now_s` (s).
 
-        The first number may be any; each later one must be 1 more than the one before.
+        The first number may be any. Each later number must be 1 more than the one before.
         """
         assert self._next is None or number == self._next, f"sent {number} after {self._next}: not dense"
         if self._next is None:
@@ -69,8 +69,8 @@ class SendRing:
             self._drop_oldest()
 
     def get(self, numbers: Iterable[int], now_s: float) -> list[bytes]:
-        """Return the frames of these numbers, in their order. Numbers never sent or no longer kept are left
-        out."""
+        """Return the frames of these numbers, in their order. Numbers that aren't kept are left out. now_s:
+        the present, s."""
         self._expire(now_s)
         frames = self._frames
         return [frames[number] for number in numbers if number in frames]
@@ -86,7 +86,8 @@ class SendRing:
 
 @dataclass(slots=True)
 class GapCounts:
-    """How many numbers of a sequence came, were lost, and so on. `GapTracker.expect` doesn't reset them."""
+    """Counts of the numbers of a sequence by what happened to them. `GapTracker.expect` doesn't reset
+    them."""
 
     expected: int = 0
     """Numbers known to have been sent."""
@@ -95,11 +96,11 @@ class GapCounts:
     lost: int = 0
     """Numbers that were asked for, or given up without having been asked for."""
     recovered: int = 0
-    """Lost numbers that came after all, by a retransmit or a copy."""
+    """Lost numbers that came in time after all, by a retransmit or a copy."""
     given_up: int = 0
-    """Lost numbers that were given up, since they did not come in time."""
+    """Lost numbers that were given up, since they didn't come in time."""
     too_late: int = 0
-    """Numbers that came after they had been given up, and so are not delivered."""
+    """Numbers that came after they had been given up. They are not delivered."""
     duplicates: int = 0
     """Repeated arrivals of a number."""
 
@@ -126,19 +127,15 @@ class GapTracker:
     )
 
     def __init__(self, first: int = 0, *, keep_s: float = KEEP_S) -> None:
-        """Expect `first` as the first number. A missing number is given up after `keep_s` seconds."""
+        """first: the first number expected. keep_s: time (s) after which a missing number is given up."""
         self._keep_s = keep_s
         self.asks = True
-        """Whether missing numbers are asked for. False in a room without repair, where they are only given
-        up."""
+        """Whether to ask for missing numbers. In a room without repair they are only given up."""
         self.counts = GapCounts()
         self.expect(first)
 
     def expect(self, first: int) -> None:
-        """Start anew and expect `first` as the next number.
-
-        Earlier missing numbers are forgotten: they are neither asked for nor given up.
-        """
+        """Start anew, with `first` as the next number expected. Earlier missing numbers are forgotten."""
         self._highest = first - 1
         self._contiguous = first - 1
         self._missing: dict[int, _Gap] = {}  # ascending, since numbers are added as the highest grows
@@ -147,22 +144,21 @@ class GapTracker:
 
     @property
     def contiguous(self) -> int:
-        """The greatest number up to which every number has come or been given up.
-
-        Initially one below the first number.
-        """
+        """The greatest number up to which every number has come or been given up. Initially it is one below
+        the first number."""
         return self._contiguous
 
     @property
     def highest(self) -> int:
-        """The greatest number known to have been sent; initially one below the first number."""
+        """The greatest number known to have been sent. Initially it is one below the first number."""
         return self._highest
 
     def saw(self, number: int, now_s: float) -> bool:
-        """Note that `number` came at the instant `now_s` (s). Return whether to deliver it.
+        """Record that `number` came at the instant `now_s` (s). Return whether to deliver it.
 
-        Returns False for a duplicate, for a number below the first, and for one that was given up. Raises
-        MalformedDatagram, and notes nothing, if more than MAX_MISSING numbers would then be missing.
+        Returns False for a duplicate, for a number below the first, and for a number that was given up.
+        Raises MalformedDatagram if more than MAX_MISSING numbers would then be missing; nothing is recorded
+        in that case.
         """
         if number > self._highest:
             self._reach(number, number - 1, now_s)
@@ -185,25 +181,26 @@ class GapTracker:
         return True
 
     def announce(self, highest: int, now_s: float) -> None:
-        """Note that all numbers up to `highest` have been sent, as a heartbeat says.
+        """Record that all numbers up to `highest` have been sent, as a heartbeat states. now_s: the present,
+        s.
 
-        Without heartbeats a receiver wouldn't notice the loss of the last frames before a pause. Raises
-        MalformedDatagram, and notes nothing, if more than MAX_MISSING numbers would then be missing.
+        This shows the loss of the last frames before a pause. Raises MalformedDatagram if more than
+        MAX_MISSING numbers would then be missing; nothing is recorded in that case.
         """
         if highest > self._highest:
             self._reach(highest, highest, now_s)
 
     def missing(self) -> tuple[int, ...]:
-        """Return, ascending, the numbers that were sent but have neither come nor been given up."""
+        """Return the missing numbers, ascending, without those given up."""
         return tuple(self._missing)
 
     def due_requests(self, now_s: float, rtt_s: float) -> list[tuple[int, int]]:
         """Return the ranges (first, last) of missing numbers to ask for now, ascending.
 
-        A number is asked for REORDER_TOLERANCE_S after it was found missing. It is asked for again every
-        max(REPEAT_S_MIN, REPEAT_PER_RTT * rtt_s) seconds. That interval is at least PATIENT_REPEAT_S once it
-        has been missing for longer than PATIENT_FROM_S. Returned numbers count as asked for at `now_s`.
-        Numbers missing for too long are given up. now_s, rtt_s: s.
+        A number is asked for REORDER_TOLERANCE_S after it was found missing, and then every max(REPEAT_S_MIN,
+        REPEAT_PER_RTT * rtt_s) seconds. Once it has been missing for PATIENT_FROM_S, the interval is at least
+        PATIENT_REPEAT_S. Returned numbers count as asked for at `now_s`. Numbers missing for too long are
+        given up. now_s, rtt_s: s.
         """
         ranges: list[tuple[int, int]] = []
         abandoned: list[int] = []
@@ -225,9 +222,10 @@ class GapTracker:
         return ranges
 
     def next_wakeup_s(self, rtt_s: float) -> float | None:
-        """Return the instant (s) at which `due_requests` next has a number to ask for or to give up.
+        """Return the instant (s) at which `due_requests` next has something to do; None if no number is
+        missing.
 
-        None if no number is missing. rtt_s: s.
+        rtt_s: round trip time of the hop, s.
         """
         if not self._missing:
             return None
@@ -236,12 +234,12 @@ class GapTracker:
         return min(min(_due_at_s(gap, rtt_s), gap.since_s + self._keep_s) for gap in self._missing.values())
 
     def gave_up(self) -> list[int]:
-        """Return the numbers given up since the last call of this method, in the order of giving up."""
+        """Return the numbers given up since the last call of this method."""
         drained, self._gave_up = self._gave_up, []
         return drained
 
     def _reach(self, highest: int, missing_to: int, now_s: float) -> None:
-        """Note that numbers up to `highest` were sent, and that the new ones up to `missing_to` are
+        """Record that numbers up to `highest` were sent, and that the new ones up to `missing_to` are
         missing."""
         count = missing_to - self._highest
         if len(self._missing) + count > MAX_MISSING:

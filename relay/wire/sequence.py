@@ -1,20 +1,20 @@
-"""The room's sequence: events as stamped by a bridge, as judged by the relay, their due and their order.
+"""The room's sequence: events as stamped by a bridge, events as judged by the relay, their dues and their
+order.
 
 Pure. All instants are session timetags (64-bit NTP integers), all durations ticks (2**-32 s).
 
-The rule that gives an event its due uses the instant a at which Sonic Pi sent it, its timetag tau, the room's
-lead D and its shift S, with 0 <= S <= D. base = max(tau + S, a + D) for timed events, a + D for the others.
-due = max(base, floor, W + 1). The floor is the greatest due so far of an untimed event of the same slot. W is
-the instant up to which the sequence is closed: no event gets a due at or before it any more. So no note is
-due before a group or FX that it needs, and none after a free sent later. The proof is in
-docs/way-of-an-event.md.
+A rule gives an event its due. It uses the instant a at which Sonic Pi sent the event, its timetag tau, the
+room's lead D and its shift S, with 0 <= S <= D. base = max(tau + S, a + D) for timed events, a + D for the
+others. due = max(base, floor, W + 1). The floor is the greatest due so far of an untimed event of the same
+slot. W is the instant up to which the sequence is closed: all further dues are later. So no note is due
+before a group or FX that it needs, and none after a free sent later. The proof is in docs/way-of-an-event.md.
 
-D and S may change. D depends on the instant a, and S on the timetag tau, not on the moment of judging.
+D and S may change. D depends on the instant a, and S on the timetag tau, but not on when the event is judged.
 Therefore every host computes the same dues, and events with equal timetags get equal dues. Both may rise in
 one step but fall no faster than time passes. So a + D(a) and tau + S(tau) never decrease, and the proof needs
 no more.
 
-This is the coherence scheme *judged*. To compare, a room may use the scheme *timestamp* instead: due = base.
+This is the coherence scheme *judged*. For comparison a room may use the scheme *timestamp*: due = base.
 """
 
 from dataclasses import dataclass, field
@@ -25,45 +25,46 @@ from relay.wire.meaning import NOTHING, Meaning
 from relay.wire.timetag import ticks
 
 HANDED_AHEAD_MAX = ticks(1.0)
-"""A bridge hands an event to scsynth at most this long (ticks) before its due. So when a slot reset is due,
-events due more than this later are in no scsynth yet, and every member can drop them."""
+"""A bridge hands an event to scsynth at most this long before its due, ticks. So when a slot reset is due, no
+scsynth has events due more than this later yet, and every member can drop them."""
 
 FADE = ticks(0.100)
-"""After a silenced reset the member's sound fades out over this time (ticks). Then its nodes are freed."""
+"""How long the member's sound fades out after a reset with the flag SILENCED, ticks. Then its nodes are
+freed."""
 FADE_REST = ticks(0.010)
-"""Time (ticks) from the freeing to the slot's next sound. The slot's level is back at its full value by
-then."""
+"""Time from the freeing of the nodes to the slot's next sound, ticks. In this time the slot's level returns
+to its full value."""
 
 
 class Scheme(StrEnum):
-    """The rule by which all members of a room play an event at the same instant."""
+    """The rule by which a room gives events their dues."""
 
     JUDGED = "judged"
-    """The relay gives each event its due by the rule above. An event that reaches the relay late is due
-    later, for all members alike."""
+    """The relay gives each event its due. An event that reaches the relay late is due later, for all members
+    alike."""
     TIMESTAMP = "timestamp"
-    """The due of an event is its base, so bridges order events by that alone. An event that reaches a bridge
-    late is played late there, and only there."""
+    """The due of an event is its base. An event that reaches a bridge late is played late there, and only
+    there."""
 
 
 class Kind(IntEnum):
-    """The kind of an event. It decides how the rule gives the event its due."""
+    """The kind of an event. The rule for dues depends on it."""
 
     TIMED = 0
     """A message from a bundle with a timetag, such as a note."""
     UNTIMED = 1
-    """A message without a timetag that is part of the music: it makes a group, a run's mixer or an FX, or it
+    """A message without a timetag that is part of the music. It makes a group, a run's mixer or an FX, or it
     fades or frees a node."""
     RESOURCE = 2
-    """A message that loads a buffer. A bridge lets scsynth start loading as soon as the event arrives, so
-    that the buffer is ready when a note needs it."""
+    """A message that loads a buffer. A bridge makes scsynth load the buffer as soon as the event arrives, so
+    that it is ready when a note needs it."""
     RESET = 3
-    """A slot reset. It frees all nodes in the slot's root group (`frees_at`). It also drops those events that
-    its sender sent before it and that are due more than HANDED_AHEAD_MAX after it."""
+    """A slot reset. It frees all nodes in the slot's root group (`frees_at`). It also drops the sender's
+    earlier events that are due more than HANDED_AHEAD_MAX after it."""
 
 
 class Flag(IntFlag):
-    """Facts about an event that the relay adds to its verdict."""
+    """Facts about an event that the relay states with its verdict."""
 
     NONE = 0
     RETIMED = 1
@@ -71,20 +72,20 @@ class Flag(IntFlag):
     OVERTAKEN = 2
     """The relay judged a later event of the same sender first."""
     MOVED = 4
-    """It is a timed event whose due is later than its timetag plus the shift."""
+    """It is a timed event, due later than its timetag plus the shift."""
     FOUNDATION = 8
     """It makes a node that its Sonic Pi never frees. The relay keeps it for members who join later."""
     SILENCED = 16
-    """It is a slot reset that the relay made itself, because the slot's member fell silent. That member
-    ignores it. All others let the member's sound fade out before they free it."""
+    """It is a slot reset that the relay made, because the member's bridge stopped sending. That member
+    ignores it. All others fade the member's sound out before they free its nodes."""
     MISSED = 32
-    """It is a note that reached the relay far later than usual, when its time was over. No bridge plays it;
-    its due only says in which second it is counted."""
+    """It is a note that reached the relay far later than usual, after its time. No bridge plays it; its due
+    only determines the second in which it is counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """The value that a lead or shift had before its last change, and the period of that change.
+    """A change of a lead or shift: the old value, and the period in which it becomes the new one.
 
     The old value (ticks) holds up to the session instant `since`. From there a straight line leads to the new
     value, which holds from the session instant `until` on. Raises ValueError unless since <= until.
@@ -111,9 +112,9 @@ class Ramp:
 class Timing:
     """Lead D and shift S of a room in ticks, and how each last changed.
 
-    lead_was: the change of the lead, over the instants at which Sonic Pi sends events; None: no change.
-    shift_was: the change of the shift, over timetags; None: no change. Raises LocalError unless 0 <= S <= D
-    at every instant.
+    lead_was: the last change of the lead, over the instants at which Sonic Pi sends events; None: it never
+    changed. shift_was: the last change of the shift, over timetags; None: it never changed. Raises LocalError
+    unless 0 <= S <= D at every instant.
     """
 
     lead: int
@@ -145,12 +146,12 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """An event as its sender's bridge sends it to the relay, which then decides when it is due.
+    """An event as its sender's bridge sends it to the relay.
 
-    seq: its sequence number among the sender's events, each 1 more than the last. emitted: session instant at
-    which Sonic Pi sent it. timetag: session timetag of a TIMED event, else None. payload: one OSC message in
-    the sender's ids. foundation: it makes a node that Sonic Pi never frees. meaning: that of the payload,
-    computed if it isn't given; it is never sent over the network.
+    seq: its sequence number among the sender's events, each 1 more than the one before. emitted: session
+    instant at which Sonic Pi sent it. timetag: session timetag of a TIMED event, else None. payload: one OSC
+    message in the sender's ids. foundation: whether it makes a node that Sonic Pi never frees. meaning: the
+    meaning of the payload, computed if it isn't given; it is never sent over the network.
     """
 
     seq: int
@@ -170,10 +171,10 @@ class Stamped:
 class Judged:
     """An event as the relay judged it, with one due for all members.
 
-    number: its room number; the room's first event has 1, each later one 1 more. slot: that of the sender.
-    seq, payload, meaning: as in `Stamped`. due: session timetag at which every scsynth executes it. judged:
-    session instant of this verdict, from which bridges measure the downlink delay. flags: the relay's
-    findings.
+    number: its room number; the room's first event has 1, each later event 1 more. slot: the sender's. seq,
+    payload, meaning: as in `Stamped`. due: session timetag at which every scsynth executes it. judged:
+    session instant of the verdict; from it bridges measure the downlink delay. flags: facts that the relay
+    states about it.
     """
 
     number: int
@@ -197,13 +198,13 @@ class Judged:
 
 
 OrderKey = tuple[int, int]
-"""(due, number) of an event. Sorting the events by these pairs gives the room's order. scsynth executes in
-that order if it is handed the events by number: it sorts by timetag, and keeps events of equal timetag in the
-order in which they came."""
+"""(due, number) of an event. Sorted by these pairs, events are in the room's order. scsynth executes in that
+order if events are handed to it by number: it sorts by timetag, and keeps events with equal timetags in their
+order of arrival."""
 
 
 def base_due(event: Stamped, timing: Timing) -> int:
-    """Return the base of `event` (session timetag): the due that it gets unless floor or W make it later."""
+    """Return the base of an event (session timetag): its due if neither the floor nor W makes it later."""
     earliest = event.emitted + timing.lead_at(event.emitted)
     if event.kind is Kind.TIMED and event.timetag is not None:
         return max(event.timetag + timing.shift_at(event.timetag), earliest)
@@ -211,29 +212,25 @@ def base_due(event: Stamped, timing: Timing) -> int:
 
 
 def raises_floor(kind: Kind) -> bool:
-    """Return whether events of this kind raise the floor, so that later events of the same sender can't be
-    due before them."""
+    """Return whether events of this kind raise the floor. Later events of the same sender are never due
+    before such an event."""
     return kind in (Kind.UNTIMED, Kind.RESET)
 
 
 def frees_at(due: int, flags: Flag) -> int:
-    """Return the session instant at which a slot reset with this due and these flags frees the nodes."""
+    """Return the session instant at which a slot reset frees the nodes. due, flags: those of the reset."""
     return due + FADE if Flag.SILENCED in flags else due
 
 
 def reset_over_at(due: int, flags: Flag) -> int:
-    """Return the first session instant at which a slot may sound again after such a slot reset.
-
-    The relay gives no later event of the slot an earlier due.
-    """
+    """Return the first session instant at which a slot may sound again after a reset. due, flags: those of
+    the reset."""
     return due + FADE + FADE_REST if Flag.SILENCED in flags else due
 
 
 def is_moved(event: Stamped, timing: Timing, due: int) -> bool:
-    """Return whether an event with this due has the flag MOVED.
-
-    It has if it is timed and due later than its timetag plus the room's shift.
-    """
+    """Return whether an event with this due is moved: timed, and due later than its timetag plus the room's
+    shift."""
     if event.kind is not Kind.TIMED or event.timetag is None:
         return False
     return due > event.timetag + timing.shift_at(event.timetag)

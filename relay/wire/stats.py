@@ -9,7 +9,7 @@ from relay.wire.sequence import Scheme
 
 
 class MemberStats(Struct, frozen=True, kw_only=True):
-    """The statistics of one member. Counts are sums since the member joined, unless it says otherwise here.
+    """The statistics of one member. Counts are sums since the member joined; the exceptions are stated below.
 
     need_up_ms: time that the member's events need to reach the relay.
     need_down_ms: time that events need from the relay until the member's scsynth can have them, repair
@@ -17,14 +17,15 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     room's safety profile allows. 0: nothing was measured.
     beyond: count of events in the last ten minutes that needed more than the longest lead. The room doesn't
     wait for such events.
+    local_only: count of own sounds that only its own host could play, such as samples of the player's own.
     unfounded: count of other members' groups and mixers that its scsynth lacks, by scsynth's own answers.
     missed: count of own notes that reached the relay when their time was over.
-    alone: count of own events that nobody else can have heard. It covers the seconds compared.
+    alone: count of own events that nobody else can have heard, in the seconds that were compared.
     unplayed: count of own notes that nobody heard, because its bridge read them when their time was over.
-    not_heard: count of notes that its scsynth could not play for lack of a synthdef or sample. Each is also
-    in silent_here, which has besides the notes whose sample was still being loaded.
-    not_heard_why: a sentence for people about each player of such notes, with the names of the files.
-    margin_ms_p99: margin that all but 1 % of its last 4,096 events exceeded; None if none was played.
+    not_heard: count of notes that its scsynth could not play because a synthdef or sample was missing. Each
+    is also counted in silent_here. silent_here includes notes whose sample was still being loaded, too.
+    not_heard_why: for each player of such notes a sentence for people, with the names of the missing files.
+    margin_ms_p99: margin that all but 1 % of its last 4,096 events exceeded; None if no event was played.
     rtt_ms, jitter_ms, down_p99_ms, clock_offset_ms, clock_bound_ms, clock_rate_ppm, clock_steps: from the
     last report of its bridge.
     counts: further counts, by name, without those that are 0. Some are made and named by its bridge
@@ -75,16 +76,15 @@ class MemberStats(Struct, frozen=True, kw_only=True):
 class RoomStats(Struct, frozen=True, kw_only=True):
     """The statistics of one room as a whole.
 
-    events: count of events compared. divergent: count of those that were not the same at all members. Both
-    include events that only their player can have heard.
-    divergence, retimed_share: divergent and re-timed events as a share (0 to 1) of those compared.
+    events: count of events compared. divergent: count of events that were not the same at all members. Both
+    include events that nobody but their player can have heard.
+    divergence, retimed_share: divergent and re-timed events as a share (0 to 1) of the events compared.
     missed: count of notes that reached the relay when their time was over.
     incidents: texts about the latest events that were not the same at all members, the latest last.
-    lead_auto, shift_auto: whether the relay sets lead and shift by itself.
-    lead_why: text for people that names the member for whom the lead must be so long.
+    lead_auto, shift_auto: whether the relay tunes lead and shift by itself.
+    lead_why: text for people that names the sender and the receiver whose events need the lead.
     timing_changes: count of automatic changes of lead or shift.
-    facets: figures, by name, of those facets that have no field of their own here; left out if there are
-    none.
+    facets: figures, by name, of facets that have no field of their own here; left out if there are none.
     """
 
     name: str
@@ -114,8 +114,8 @@ class RoomStats(Struct, frozen=True, kw_only=True):
 class ProbeStats(Struct, frozen=True, kw_only=True):
     """Counts of path measurements since the relay's start.
 
-    now: measurements that are running. begun: measurements admitted so far. refused: probers turned away
-    because all places were taken. datagrams_refused: datagrams of probers that the relay didn't answer.
+    now: measurements in progress. begun: measurements admitted so far. refused: probers refused because all
+    places were taken. datagrams_refused: datagrams of probers that the relay didn't answer.
     """
 
     now: int = 0
@@ -125,7 +125,7 @@ class ProbeStats(Struct, frozen=True, kw_only=True):
 
 
 class Stats(Struct, tag="stats", frozen=True, kw_only=True):
-    """The relay's answer to StatsRequest."""
+    """The relay's answer to a StatsRequest."""
 
     software: str
     uptime_s: float
@@ -135,10 +135,8 @@ class Stats(Struct, tag="stats", frozen=True, kw_only=True):
     datagrams_refused: int
     ntp_offset_ms: float | None = None
     udp: dict[str, int] = {}
-    """Counts of datagrams that the relay's UDP socket sent, received or failed to send, by name.
-
-    See SocketCounts in relay/transports/udp.py.
-    """
+    """Counts of datagrams that the relay's UDP socket sent, received or failed to send, by name. See
+    SocketCounts in relay/transports/udp.py."""
     probes: ProbeStats = ProbeStats()
     off: list[str] = []
     """Names of the observers that failed and are switched off, for example the event log."""

@@ -1,8 +1,8 @@
-"""Throttle: lets one log line of each kind through every EVERY_S and counts the others, so that nobody can
-flood a log.
+"""Throttle: passes one log line of each kind every EVERY_S and counts the others, so that nobody can flood a
+log.
 
-Pure. Instants are seconds of any clock that only goes forward. Bound: KINDS_MAX kinds are told apart; all
-others count as one kind together.
+Pure. Instants are seconds of any clock that only goes forward. Bound: KINDS_MAX kinds are distinguished.
+Lines of further kinds share one count.
 """
 
 from collections.abc import Hashable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 EVERY_S = 60.0
 KINDS_MAX = 256
-"""Greatest number of kinds of lines that are told apart. Each kind is a place in the program, and far fewer
+"""Greatest number of kinds of lines that are distinguished. Each kind is a place in the program; far fewer
 places write lines."""
 
 
@@ -18,8 +18,8 @@ places write lines."""
 class _Held:
     """The lines of one kind that are held back.
 
-    told_at_s: instant (s) at which a line of this kind, or the count of those held back, was last written.
-    count: how many lines are held back since then. newest: the last of them.
+    told_at_s: instant (s) at which a line of this kind was last written, or their count. count: how many
+    lines were held back since. newest: the last of them.
     """
 
     told_at_s: float
@@ -28,13 +28,14 @@ class _Held:
 
 
 class Throttle:
-    """Decides which log lines may be written, and counts those held back, for each kind of line."""
+    """Decides which log lines may be written, and counts the lines held back, for each kind of line."""
 
     def __init__(self) -> None:
         self._kinds: dict[Hashable, _Held] = {}
 
     def take(self, kind: Hashable, text: str, now_s: float) -> int | None:
-        """Return None if this line must be held back, else how many of its kind were held back before it.
+        """Decide about one line: return None if it must be held back. Otherwise return how many lines of its
+        kind were held back before it.
 
         kind: any value that is the same for lines of one kind. text: the line. now_s: the present, s.
         """
@@ -51,8 +52,7 @@ class Throttle:
     def overdue(self, now_s: float) -> list[tuple[str, int]]:
         """Return (newest line, count of lines held back) for each kind whose count may be written now.
 
-        Their counts start at 0 again. Kinds that had their last line EVERY_S ago and hold none back are
-        forgotten.
+        These counts start at 0 again. A kind without a line for EVERY_S is forgotten.
         """
         told: list[tuple[str, int]] = []
         for kind, held in list(self._kinds.items()):

@@ -1,8 +1,7 @@
 """OSC timetags as 64-bit NTP integers: seconds since 1900 << 32 | fraction.
 
-Pure. A timetag stays an `int` all the way through our programs: converting it to a float and back would move
-it by up to 238 ns.
-Durations in the same unit are called ticks (2**-32 s). Source: OSC 1.0, RFC 5905 section 6.
+Pure. A timetag is an `int` everywhere in our programs. Converting it to a float and back would change it by
+up to 238 ns. Durations in the same unit are called ticks (2**-32 s). Source: OSC 1.0, RFC 5905 section 6.
 """
 
 IMMEDIATELY = 1
@@ -15,9 +14,9 @@ NTP_UNIX_OFFSET_S = 2_208_988_800
 """Seconds from 1900-01-01 (NTP) to 1970-01-01 (Unix)."""
 
 FIRST_SAFE = 1 << 63
-"""The least timetag that is safe to hand to scsynth, which compares timetags as signed integers. A bundle
-with a lower one sorts after all others and never runs (scsynth 3.13, measured). Lower timetags stand for
-years after 2036, or are seconds counted from now by mistake."""
+"""The least timetag that is safe to hand to scsynth, because scsynth compares timetags as signed integers. A
+bundle with a lower timetag sorts after all others and never runs (scsynth 3.13, measured). Lower timetags
+stand for years after 2036, or are seconds counted from now by mistake."""
 
 
 def from_unix_ns(unix_ns: int) -> int:

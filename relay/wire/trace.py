@@ -1,10 +1,10 @@
 """Trace of a path: the delay or loss of each datagram of a measurement, in both directions, and its text
 form.
 
-Pure: it only converts a text to a Trace and back. The text has one JSON value in each line: a header
-{"jamrelay_trace": 1, "about": {...}}, then a row ["up" | "down", sent_s, delay_ms | null] for each datagram
-sent. The rows of one direction are in the order of sending; rows of the two directions may alternate in any
-manner. Bound: ROWS_MAX rows.
+Pure: it only converts a text to a Trace and back. Each line of the text is a JSON value. The first is a
+header: {"jamrelay_trace": 1, "about": {...}}. Then comes a row for each datagram sent: ["up" | "down",
+sent_s, delay_ms | null]. The rows of each direction are in the order of sending; rows of the two directions
+may be mixed. Bound: ROWS_MAX rows.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from relay.wire.errors import LocalError
 TRACE_VERSION = 1
 
 ROWS_MAX = 4_000_000
-"""Greatest number of rows of a trace: eleven hours with 50 datagrams a second in each direction. A longer
-file counts as a mistake."""
+"""Greatest number of rows of a trace: eleven hours with 50 datagrams a second in each direction. A file with
+more rows is rejected as a mistake."""
 
 
 READING_S = 0.001
-"""A datagram counts as overtaken only if it arrives more than this (s) after a later one. The error of the
+"""Least time by which a datagram must arrive after a later one to count as overtaken, s. The error of the
 measured delays is somewhat smaller."""
 
 TEXT_MAX = 200
@@ -34,22 +34,23 @@ TEXT_MAX = 200
 
 
 class MalformedTrace(LocalError):
-    """The file is no trace. The error's text names the line, its content, and the content expected."""
+    """A file is no trace. The text names the line, its content, and the content expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One datagram of a trace: its sending instant and its delay."""
+    """One datagram of a trace."""
 
     sent_s: float
-    """Instant of sending: seconds since the trace's start, by the sender's clock."""
+    """Instant of sending, by the sender's clock: s since the trace's start."""
     delay_ms: float | None
-    """One-way delay, ms; None: lost. Slightly below 0 is possible, since clocks are never exact."""
+    """One-way delay, ms; None if the datagram was lost. It may be slightly below 0, since clocks are never
+    exact."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceWay:
-    """One direction of a trace, in the order of sending."""
+    """One direction of a trace: its datagrams in the order of sending."""
 
     samples: tuple[Sample, ...]
 
@@ -72,7 +73,7 @@ class Trace:
     up: TraceWay
     down: TraceWay
     about: dict[str, str | float] = field(default_factory=dict)
-    """Facts about the measurement, by name: host, date, rate, bound of the clock's error, program version."""
+    """Facts about the measurement, by name: host, date, rate, error bound of the clock, program version."""
 
 
 class _Header(msgspec.Struct):
@@ -86,9 +87,9 @@ _row_decoder = msgspec.json.Decoder(_Row)
 
 
 def dumps(trace: Trace) -> str:
-    """Return a trace as text. The rows of both directions together are in the order of sending.
+    """Return a trace as text. The rows of both directions are sorted by their instant of sending.
 
-    All times in it are rounded to 1 µs.
+    Times are rounded to 1 µs.
     """
     rows = [("up", sample) for sample in trace.up.samples]
     rows += [("down", sample) for sample in trace.down.samples]
@@ -111,7 +112,7 @@ def dumps(trace: Trace) -> str:
 def loads(text: str) -> Trace:
     """Return the trace that a text contains.
 
-    Raises MalformedTrace, with a text for people that names the line's number.
+    Raises MalformedTrace, whose text is for people and names the number of the line.
     """
     lines = text.splitlines()
     if not lines:
@@ -145,8 +146,8 @@ def loads(text: str) -> Trace:
 
 
 def _clean(value: Any) -> Any:
-    """Return a value from a trace, made safe to print: in a text "?" replaces unprintable characters, and it
-    is cut to TEXT_MAX. Other values are returned as they are."""
+    """Return a value from a trace, made safe to print. In a text "?" replaces each unprintable character, and
+    the text is cut to TEXT_MAX. Other values are returned as they are."""
     if not isinstance(value, str):
         return value
     return "".join(character if character.isprintable() else "?" for character in value)[:TEXT_MAX]

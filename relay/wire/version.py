@@ -1,6 +1,6 @@
-"""The protocol version: one byte in every datagram and a field of the first control message.
+"""The protocol version: one byte in every datagram, and a field of the first control message.
 
-Pure. It grows whenever an older peer could misread a newer peer's messages. There is no negotiation.
+Pure. It is raised whenever an older peer could misread a newer peer's messages. There is no negotiation.
 """
 
 PROTOCOL_VERSION = 5
@@ -12,7 +12,7 @@ UPDATE = "git -C jamrelay pull && pipx install --force ./jamrelay"
 def other_version(theirs: int) -> str:
     """Return the text with which a relay refuses a client of another protocol version.
 
-    It says which side is older, and how to update that side. theirs: the client's version.
+    The text says which side is older, and how to update that side. theirs: the client's version.
     """
     both = f"this relay speaks protocol {PROTOCOL_VERSION}, you speak {theirs}"
     if theirs > PROTOCOL_VERSION:

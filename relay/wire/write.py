@@ -1,8 +1,8 @@
-"""Writing: the commands to scsynth and the replies to Sonic Pi that our programs make themselves.
+"""Writing: makes the commands to scsynth and the replies to Sonic Pi that our programs send.
 
 Pure. All functions return an encoded OSC message. No other module of relay or bridge writes the name of a
-command. Ids are those of the program that receives the message: scsynth's own in commands, Sonic Pi's own in
-replies. Source: Server Command Reference of scsynth 3.13.
+command. Ids are those of the receiver: scsynth's own in commands, Sonic Pi's own in replies. Source: Server
+Command Reference of scsynth 3.13.
 """
 
 import struct
@@ -12,7 +12,7 @@ from relay.wire.osc import Arg, encode, encode_string
 _SET = "/n_set"
 _INT = struct.Struct(">i")
 NO_NODE = -1
-"""Stands in a reply for a neighbouring node that doesn't exist, or that Sonic Pi mustn't see."""
+"""Stands in a reply for a neighbouring node if there is none, or if Sonic Pi mustn't see it."""
 
 
 def new_group(node: int, action: int, target: int) -> bytes:
@@ -34,15 +34,15 @@ def set_controls(node: Arg, *controls: Arg) -> bytes:
 
 
 def set_as_sent(node: int, tags: str, body: bytes) -> bytes:
-    """Return the command that sets controls of a node, from controls that are encoded already.
+    """Return the command that sets controls of a node, from names and values that are encoded already.
 
-    tags: the type tags of their names and values. body: the encoded names and values.
+    tags: the type tags of the names and values. body: the encoded names and values.
     """
     return encode_string(_SET) + encode_string(f",i{tags}") + _INT.pack(node) + body
 
 
 def free_node(node: int) -> bytes:
-    """Return the command that frees a node with all nodes in it."""
+    """Return the command that frees a node. If the node is a group, all nodes in it are freed too."""
     return encode("/n_free", node)
 
 
@@ -57,7 +57,7 @@ def ask_node(node: int) -> bytes:
 
 
 def register() -> bytes:
-    """Return the command that makes scsynth tell its sender about every node that begins or ends."""
+    """Return the command that makes scsynth notify its sender about every node that begins or ends."""
     return encode("/notify", 1)
 
 
@@ -67,7 +67,7 @@ def end_synth() -> bytes:
 
 
 def registered() -> bytes:
-    """Return the reply to `register`: the sender is client 0, and there is one client."""
+    """Return the reply to `register`. It says that the sender is client 0, and the only client."""
     return encode("/done", "/notify", 0, 1)
 
 

@@ -1,6 +1,6 @@
 """Control messages between relay and bridge over TLS, one module for each family.
 
-Pure. This module lists all families of the protocol and has the codec for them. A facet of a room may add a
+Pure. This module lists all families of the protocol, and decodes their messages. A facet of a room may add a
 family of its own; the hub then uses a codec that includes it.
 """
 
@@ -66,10 +66,10 @@ _codec = Codec(FAMILIES)
 
 
 def decode_up(data: bytes) -> Up:
-    """Return the message that a bridge has sent. Raises MalformedControl."""
+    """Return the message that a bridge has sent. Raises MalformedControl if it can't be decoded."""
     return cast(Up, _codec.decode_up(data))
 
 
 def decode_down(data: bytes) -> Down:
-    """Return the message that a relay has sent. Raises MalformedControl."""
+    """Return the message that a relay has sent. Raises MalformedControl if it can't be decoded."""
     return cast(Down, _codec.decode_down(data))

@@ -1,6 +1,7 @@
-"""Digests: finds the events by which members differ, after their reports on a second had different digests.
+"""Digests: messages that find the events by which members differ.
 
-Pure. The relay asks for the digest of each event of that second, and the bridge answers.
+Pure. If the members' reports on a second have different digests, the relay asks for the digest of each event
+of that second, and the bridges answer.
 """
 
 from typing import Annotated
@@ -14,7 +15,7 @@ from relay.wire.control.fields import Count, Digest
 class DigestRequest(Struct, tag="digest_request", frozen=True, kw_only=True):
     """The relay asks for the digest of each event of a second in which members differ.
 
-    second: the second of session time, as due >> 32 of its events.
+    second: seconds of session time (due >> 32 of its events).
     """
 
     second: int
@@ -24,8 +25,8 @@ class DigestDetail(Struct, tag="digest_detail", frozen=True, kw_only=True):
     """A bridge's answer to DigestRequest, about one second of session time.
 
     events: (room number, digest) of each event of that second, in the order in which scsynth executes them.
-    late: the numbers of those events that were handed to scsynth too late, even if the second had already
-    been reported.
+    late: room numbers of the events that were handed to scsynth too late, including events that came after
+    the report on that second.
     """
 
     second: int

@@ -1,8 +1,8 @@
-"""Family: the control messages of one subject. Codec: decodes the messages of the families it is given.
+"""Family: the control messages of one subject. Codec: decodes the messages of given families.
 
 Pure. Each message is one msgpack map with a `type`. Unknown fields are ignored, so that a newer peer of the
 same protocol version may add some. A message of unknown `type` is malformed. The messages of each direction
-form one typed union; source of that idea: msgspec's tagged unions.
+form one tagged union of msgspec.
 """
 
 from collections.abc import Iterable
@@ -19,14 +19,15 @@ from relay.wire.errors import MalformedControl
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The control messages of one subject. up: the types that bridges send. down: those that relays send."""
+    """The control messages of one subject. up: the types that bridges send. down: the types that relays
+    send."""
 
     up: tuple[type[Struct], ...] = ()
     down: tuple[type[Struct], ...] = ()
 
 
 class Codec:
-    """Decodes the control messages of some families."""
+    """Decodes the control messages of the given families."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         families = tuple(families)
@@ -34,16 +35,17 @@ class Codec:
         self._down = _decoder(one for family in families for one in family.down)
 
     def decode_up(self, data: bytes) -> Struct:
-        """Return the message that a bridge has sent. Raises MalformedControl."""
+        """Return the message that a bridge has sent. Raises MalformedControl if it can't be decoded."""
         return _decode(self._up, data, "a bridge")
 
     def decode_down(self, data: bytes) -> Struct:
-        """Return the message that a relay has sent. Raises MalformedControl."""
+        """Return the message that a relay has sent. Raises MalformedControl if it can't be decoded."""
         return _decode(self._down, data, "the relay")
 
 
 def encode(message: Struct) -> bytes:
-    """Return the bytes of a control message of any family. The stream later puts their length in front."""
+    """Return the bytes of a control message of any family, without the length that precedes it on the
+    stream."""
     return _encoder.encode(message)
 
 
@@ -64,7 +66,7 @@ def _decode(decoder: "msgspec.msgpack.Decoder[Any]", data: bytes, sender: str) -
 
 
 class _Greeting(Struct, frozen=True):
-    """The fields of a bridge's first message that are the same in every version of the protocol."""
+    """The fields of a bridge's first message that all versions of the protocol share."""
 
     type: str
     protocol: int
@@ -74,9 +76,9 @@ _greeting_decoder = msgspec.msgpack.Decoder(_Greeting)
 
 
 def protocol_of(data: bytes) -> int | None:
-    """Return the protocol version that a first message names; None if it names none.
+    """Return the protocol version that a bridge's first message names; None if it names none.
 
-    The message may be of another protocol version than ours.
+    The version may be another than ours.
     """
     try:
         return _greeting_decoder.decode(data).protocol

@@ -1,6 +1,6 @@
 """Fields: the types that control messages of several families share, with their bounds.
 
-Pure. Lengths and ranges are bounded here; how often a message may come is bounded in the hub.
+Pure. The bounds are on lengths and ranges. Bounds on how often a message may come are in the hub.
 """
 
 from typing import Annotated

@@ -1,6 +1,6 @@
 """Foundations: the message with a member's foundation. Both bridges and relays send it.
 
-Pure. relay/wire/foundation.py explains the term.
+Pure. The term is explained in relay/wire/foundation.py.
 """
 
 from typing import Annotated
@@ -14,15 +14,15 @@ Payloads = Annotated[list[bytes], Meta(max_length=4096)]
 
 
 class Foundation(Struct, tag="foundation", frozen=True, kw_only=True):
-    """The foundation of a member: OSC messages in that member's own ids.
+    """The foundation of a member, as OSC messages in that member's own ids.
 
-    It holds the nodes that its Sonic Pi built at its start and never frees, the buffers that it has loaded,
-    and the values that were set on those nodes since. The relay sends it to members who join later. The
-    member sends it to a relay that has forgotten it (a new epoch).
+    The foundation is the nodes that its Sonic Pi made at its start and never frees, the buffers that it has
+    loaded, and the values set on those nodes since. The relay sends it to members who join later. The member
+    sends it to a relay that was restarted (a new epoch).
 
-    slot: the slot of that member. number: room number of the last event whose effect it includes.
-    messages: the commands that make the nodes and buffers. values: (due, /n_set command) of each later
-    setting, with due a session timetag, or 0 if it has passed.
+    slot: the member's. number: room number of the last event that it includes. messages: the commands that
+    make the nodes and buffers. values: pairs (due, /n_set command). due: a session timetag, or 0 if it has
+    passed.
     """
 
     slot: Slot

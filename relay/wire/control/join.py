@@ -13,21 +13,21 @@ from relay.wire.control.room import Member, require_timing
 from relay.wire.sequence import Ramp, Scheme
 
 FirstSeq = Annotated[int, Meta(ge=1, le=2**31)]
-"""First sequence number (seq) of a member. Its limit is half the range of an event's u32, so that no member
-uses up the numbers of its slot by starting at the greatest."""
+"""First sequence number of a member's events. The limit is half the range of an event's u32, so that a member
+can't use up its slot's numbers by starting at the greatest."""
 
 
 class Hello(Struct, tag="hello", frozen=True, kw_only=True):
     """The first message of a bridge.
 
     outs, ins: number of output and input channels of its Sonic Pi's sound card.
-    ticket: the claim to the slot that the bridge had before in the same epoch; None on a first visit.
+    ticket: claims the slot that the bridge had before in the same epoch; None on a first visit.
     epoch: the epoch of the relay in which the ticket was given; None without a ticket.
     slot_wanted: the slot that the bridge had in another epoch and would like again; None: any slot.
-    next_seq: the lowest sequence number (seq) of its own events that the bridge may still send.
-    release_advance: how long before its due (ticks) an event must be released to the bridge's scsynth.
-    ask_only: the bridge only asks whether it would be admitted and gets no slot. The answer is Admission or
-    Refused.
+    next_seq: the lowest sequence number of its own events that the bridge may still send.
+    release_advance: how long before its due an event must be released to the bridge's scsynth, ticks.
+    ask_only: whether the bridge only asks if it would be admitted, and gets no slot. The answer is Admission
+    or Refused.
     """
 
     protocol: int
@@ -45,13 +45,13 @@ class Hello(Struct, tag="hello", frozen=True, kw_only=True):
 
 
 class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
-    """The relay's answer to Hello: the bridge has a slot.
+    """The relay's answer to a Hello: the bridge has a slot.
 
-    ticket: to claim the slot again after a broken connection. key_up, key_down: the keys of the sealed
-    datagrams of each direction, fresh for every connection. number: the room number of the last event so far.
-    next_seq: the sequence number (seq) that the relay expects of the bridge's next event. resumed: the bridge
-    has claimed its earlier slot by its ticket. lead, shift, lead_was, shift_was, horizon, repair, scheme: as
-    in Settings.
+    ticket: with it the bridge can claim the slot again after a broken connection. key_up, key_down: the keys
+    for sealed datagrams of each direction, new for every connection. number: room number of the last event so
+    far. next_seq: the sequence number that the relay expects of the bridge's next event. resumed: whether the
+    bridge has got its earlier slot by its ticket. lead, shift, lead_was, shift_was, horizon, repair, scheme:
+    as in Settings.
     """
 
     slot: Slot
@@ -78,16 +78,17 @@ class Welcome(Struct, tag="welcome", frozen=True, kw_only=True):
 
 
 class Admission(Struct, tag="admission", frozen=True, kw_only=True):
-    """The relay's answer to a Hello with `ask_only`: it would admit the bridge now. members: the roster."""
+    """The relay's answer to a Hello with `ask_only`: it would admit the bridge now. members: the room's
+    roster."""
 
     room: Name
     members: list[Member]
 
 
 class Refused(Struct, tag="refused", frozen=True, kw_only=True):
-    """The relay refuses a request.
+    """The relay's refusal of a request.
 
-    reason: a word for programs. text: a sentence for people. final: repeating the request is useless.
+    reason: a word for programs. text: a sentence for people. final: whether repeating the request is useless.
     """
 
     reason: str
@@ -96,7 +97,8 @@ class Refused(Struct, tag="refused", frozen=True, kw_only=True):
 
 
 class Leave(Struct, tag="leave", frozen=True):
-    """The last message of a member that goes for good. The relay then resets its slot and frees it."""
+    """The last message of a member that leaves for good. The relay then resets its slot and frees the
+    slot."""
 
 
 FAMILY = Family(up=(Hello, Leave), down=(Welcome, Admission, Refused))

@@ -1,4 +1,4 @@
-"""Probing: a prober's first message, the relay's answer, and the reports on arrivals.
+"""Probing: a prober's first message, the relay's answer, and the relay's reports on arrivals.
 
 Pure.
 """
@@ -11,20 +11,18 @@ from relay.wire.control.family import Family
 from relay.wire.control.fields import ChannelNumber, Count, Key, Software
 
 RATE_MAX = 100.0
-"""Greatest number of datagrams a second in each direction. A busy Sonic Pi sends a fifth of that, and a path
-must carry it."""
+"""Greatest number of datagrams a second in each direction. It is five times as many as a busy Sonic Pi
+sends."""
 SECONDS_MAX = 600.0
-"""Longest measurement, s. Ten minutes are long enough to see how a path usually behaves, and short enough
-that no measurement goes on for ever."""
+"""Longest measurement, s. Ten minutes are enough to see how a path usually behaves."""
 ARRIVALS_MAX = 1024
-"""Greatest number of arrivals in one report. No second brings more, even when delayed probes arrive in a
-burst."""
+"""Greatest number of arrivals in one report. Even a burst of delayed probes brings fewer in a second."""
 
 
 class ProbeHello(Struct, tag="probe_hello", frozen=True, kw_only=True):
     """The first message of a prober, which measures its path and joins no room.
 
-    rate: datagrams a second. seconds: how long it measures, s.
+    rate: datagrams a second. seconds: duration of the measurement, s.
     """
 
     protocol: int
@@ -45,10 +43,10 @@ class ProbeWelcome(Struct, tag="probe_welcome", frozen=True, kw_only=True):
 
 
 class ProbeReport(Struct, tag="probe_report", frozen=True, kw_only=True):
-    """The relay's report on the probes that have reached it since its last report. It is sent once a second.
+    """The relay's report, once a second, on the probes that reached it since its last report.
 
-    arrivals: (number of the probe, session instant of its arrival) in the order of arrival, each number once.
-    A probe whose number is in no report was lost on the uplink.
+    arrivals: (number of the probe, session instant of its arrival), in the order of arrival. A number is
+    reported once. A probe whose number is in no report was lost on the uplink.
     """
 
     arrivals: Annotated[list[tuple[Count, int]], Meta(max_length=ARRIVALS_MAX)]

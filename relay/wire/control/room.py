@@ -1,4 +1,4 @@
-"""The room's own messages: who is in it, its lead, shift and horizon, and texts for people.
+"""The room's own messages: its members, its lead, shift and horizon, and texts for people.
 
 Pure.
 """
@@ -17,10 +17,10 @@ MAX_NOTICE = 400
 
 
 class Member(Struct, frozen=True, kw_only=True):
-    """One line of the roster.
+    """One entry of the roster.
 
-    outs, ins: number of output and input channels of the sound card of the member's Sonic Pi. present: the
-    member is connected now; otherwise the relay keeps its slot for it.
+    outs, ins: number of output and input channels of the sound card of the member's Sonic Pi. present:
+    whether the member is connected. If it isn't, the relay keeps its slot for it.
     """
 
     slot: Slot
@@ -31,7 +31,7 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 class Roster(Struct, tag="roster", frozen=True, kw_only=True):
-    """The members that have a slot now. The relay sends the roster whenever it changes."""
+    """The members that have a slot. The relay sends the roster whenever it changes."""
 
     members: list[Member]
 
@@ -39,10 +39,9 @@ class Roster(Struct, tag="roster", frozen=True, kw_only=True):
 class Settings(Struct, tag="settings", frozen=True, kw_only=True):
     """Lead, shift and horizon H of the room, in ticks. The relay sends them whenever one changes.
 
-    lead_was, shift_was: the value before, and the period in which it changes into the new one; None: it has
-    never changed. repair: whether members and relay ask for missing events. scheme: the rule by which all
-    members play events at the same instant. Settings with a shift that is greater than the lead at any
-    instant are malformed.
+    lead_was, shift_was: the last change of lead and shift; None: it never changed. repair: whether members
+    and relay ask for missing events. scheme: the rule for dues. Settings are malformed if the shift exceeds
+    the lead at any instant.
     """
 
     lead: Ticks
@@ -64,7 +63,8 @@ class Notice(Struct, tag="notice", frozen=True, kw_only=True):
 
 
 def require_timing(lead: int, shift: int, lead_was: Ramp | None, shift_was: Ramp | None) -> None:
-    """Raise ValueError, which makes a message malformed, unless these (ticks) are a room's timing."""
+    """Raise ValueError, which makes a message malformed, if these lead and shift (ticks) are no valid
+    `Timing`."""
     try:
         Timing(lead, shift, lead_was, shift_was)
     except LocalError as error:

@@ -11,7 +11,7 @@ from relay.wire.stats import Stats
 
 
 class StatsRequest(Struct, tag="stats_request", frozen=True, kw_only=True):
-    """A question for the statistics of the room with this name, or of all rooms if `room` is None."""
+    """A request for the statistics of one room; of all rooms if `room` is None."""
 
     room: Name | None = None
 
