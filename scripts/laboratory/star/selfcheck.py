@@ -194,7 +194,8 @@ def _drain(receivers: dict[str, socket.socket], came: dict[str, Stamps]) -> int:
 
 @contextlib.contextmanager
 def _in_front(realtime: bool) -> Iterator[None]:
-    """Give this thread real-time priority, below the emulator's, so that its own delays don't count."""
+    """Give this thread real-time priority, below the emulator's. So delays of this thread don't count as the
+    emulator's."""
     was = os.sched_getscheduler(0), os.sched_getparam(0)
     if realtime:
         set_timer_slack(1)
