@@ -1,1 +1,1 @@
-"""Probe: measures a path to a relay."""
+"""Probe: measures the path to a relay."""

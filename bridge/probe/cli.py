@@ -1,4 +1,4 @@
-"""`jambridge probe`: measures the path to a relay, writes a trace, and shows it."""
+"""`jambridge probe`: measures the path to a relay, writes a trace of it, and shows the figures."""
 
 import asyncio
 import os
@@ -28,8 +28,8 @@ from relay.wire.errors import LocalError
 from relay.wire.trace import Trace, dumps, loads
 
 REFRESH_NS = 250_000_000
-"""Time between two drawings of the progress, ns. It is short enough for the eye. At this rate the few ms that
-a drawing takes delay no timestamp."""
+"""Time between two drawings of the progress, ns. It is short enough for the eye. It is also long enough that
+the few ms of a drawing delay no timestamp."""
 
 
 @click.command()
@@ -200,7 +200,7 @@ def _write(path: Path, trace: Trace) -> None:
 def _drawer() -> Callable[[Trace, Path], None]:
     """Return the function that draws a picture. Raises LocalError if matplotlib is missing.
 
-    Call it before measuring, so that nobody measures in vain.
+    Call it before measuring, so that the error comes before a minute's work.
     """
     try:
         from bridge.probe.plot import draw
@@ -228,7 +228,7 @@ def _for_programs(trace: Trace, kept: Path) -> dict[str, Any]:
 
 
 def _compared(trace: Trace, other: Trace) -> dict[str, Any]:
-    """Return for each direction how two traces compare: the tests' figures, and those of the other trace."""
+    """Return, for each direction, the figures of the comparison of two traces, and the figures of `other`."""
     return {
         name: {
             "agree": found.agree,

@@ -1,11 +1,11 @@
-"""Clock of a measured path: the relay's time as one straight line over this host's, fitted afterwards.
+"""Clock fit: the relay's time as one straight line over this host's, fitted to a finished measurement.
 
-Pure. A jam needs its clock at once and slews it (`clock.discipline`). A recording is complete, so one line is
-fitted to all its exchanges, and late ones count for early instants too. The rate is found by `clock.rate`,
+Pure. A jam needs its clock at once and slews it (`clock.discipline`). A measurement is complete, so one line
+is fitted to all its exchanges, and late ones count for early instants too. The rate is found by `clock.rate`,
 and the offset lies between the bounds of `clock.filter`.
 
-No exchange can show a constant difference between uplink and downlink delay. It is therefore split evenly,
-and the bound contains the possible error.
+No exchange can show a constant difference between uplink and downlink delay. Both are therefore taken to be
+equal, and the bound contains the possible error.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,14 +19,17 @@ from clock.rate import RateFit
 from relay.wire.errors import LocalError
 
 RATE_ROUNDS = 2
-"""How often the rate is fitted. The second fit uses the first rate to compare delays within a stretch of
-time. A third fit changes nothing."""
+"""How often the rate is fitted. The second fit compares delays within a stretch of time by the rate of the
+first. A third fit changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One answered probe. t1, t4: sent and received here, by the local clock (ns). t2, t3: received and sent
-    at the relay, by its clock (timetags)."""
+    """The four timestamps of one answered probe.
+
+    t1, t4: sent and received here, by the local clock (ns). t2, t3: received and sent at the relay, by its
+    clock (timetags).
+    """
 
     t1_local_ns: int
     t2_session: int
@@ -38,9 +41,9 @@ class Exchange:
 class PathClock:
     """The relay's time as a function of this host's.
 
-    bound_s: how far it may be off anywhere in the recording. rate_ppm > 0: the relay's clock runs faster.
-    rate_error_ppm: standard error of that rate. steady: False if no straight line fits, because a clock was
-    set or a host slept.
+    bound_s: the greatest possible error anywhere in the measurement, s. rate_ppm > 0: the relay's clock runs
+    faster. rate_error_ppm: standard error of the rate. steady: False if no straight line fits, because a
+    clock was set or a host slept.
     """
 
     line: Line
@@ -57,7 +60,7 @@ class PathClock:
 def fit_clock(exchanges: Sequence[Exchange]) -> PathClock:
     """Return the clock that fits the exchanges, given in sending order.
 
-    Raises LocalError if there are no exchanges, or if the timestamps of none are possible.
+    Raises LocalError if there are no exchanges, or if all have impossible timestamps.
     """
     if not exchanges:
         raise LocalError("no answer came back, so the two clocks can't be compared")
@@ -90,10 +93,10 @@ def fit_clock(exchanges: Sequence[Exchange]) -> PathClock:
 
 
 def _best_of_each_second(exchanges: Iterable[Exchange], origin: Exchange) -> Iterable[Sample]:
-    """Yield one sample a second: the lowest upper and the highest lower bound of the offset in that second.
+    """Yield one sample a second: the lowest upper and the highest lower bound of the clock's offset.
 
-    The two bounds may come from different exchanges. Offsets are relative to t1 and t2 of `origin`. More
-    samples than these would only cost time.
+    The two bounds may come from different exchanges of the second. Offsets are relative to t1 and t2 of
+    `origin`. More samples would only cost time.
     """
     best: dict[int, Sample] = {}
     for exchange in exchanges:

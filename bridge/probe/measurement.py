@@ -2,9 +2,9 @@
 path.
 
 Pure. The fate of every probe is known in both directions. A probe that the relay's reports don't name was
-lost on the uplink; an answer that never came was lost on the downlink. Every answered probe is also a
-four-timestamp exchange, by which both hosts are put on one clock. Bound: rate times seconds probes, at most
-PROBE_RATE_MAX * PROBE_SECONDS_MAX.
+lost on the uplink. An answer that never came was lost on the downlink. The four timestamps of every answered
+probe put both hosts on one clock. Bound: rate times seconds probes, at most PROBE_RATE_MAX *
+PROBE_SECONDS_MAX.
 """
 
 from collections import deque
@@ -20,24 +20,25 @@ from relay.wire.timetag import FIRST_SAFE
 from relay.wire.trace import Sample, Trace, TraceWay
 
 BODY_BYTES = 221
-"""Body of a probe, bytes. It is as long as an event with a message of 200 bytes. A usual note of Sonic Pi has
-232 bytes with its bundle."""
+"""Length of a probe's body, bytes. It is that of an event with a message of 200 bytes. A usual note of Sonic
+Pi has 232 bytes with its bundle."""
 
 TAIL_NS = 3 * NS_PER_S
 """How long (ns) to wait after the last probe for late answers, and for the report on the last second."""
 
 SETTLED_NS = 2 * NS_PER_S
-"""A probe without news for this long is lost. No jam could wait longer for it."""
+"""A probe counts as lost if nothing is known of it for this long (ns). No jam could wait longer for it."""
 
 QUIET_NS = 5 * NS_PER_S
-"""If this long (ns) after the beginning no answer has come, there is no path, and the measurement ends."""
+"""If no answer has come for this long (ns) after the beginning, there is no path, and the measurement
+ends."""
 
 RECENT = 250
-"""Number of latest answers from which the figures shown while measuring are taken."""
+"""How many of the latest answers count for the figures that are shown while measuring."""
 
 
 class Silence(Enum):
-    """The direction in which nothing gets through although the TLS connection stands."""
+    """The direction in which no datagram gets through, although the TLS connection stands."""
 
     UP = "up"
     DOWN = "down"
@@ -45,11 +46,11 @@ class Silence(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress of a measurement.
+    """How far a measurement has come, with recent figures.
 
-    overdue: probes sent over a second ago and not answered. rtt_ms: median round trip of the last RECENT
-    answers. jitter_ms: mean of the same round trips less the least of them. Both are None before the first
-    answer.
+    sent, planned, answered: numbers of probes. overdue: probes sent over a second ago and not answered.
+    rtt_ms: median round trip of the last RECENT answers. jitter_ms: the mean of these round trips less the
+    least of them. Both are None before the first answer.
     """
 
     sent: int
@@ -69,12 +70,12 @@ class _Probed:
 
 
 class Probe:
-    """One measurement. Instants are local ns unless marked as session."""
+    """One measurement of the path. Instants are local ns unless marked as session."""
 
     def __init__(
         self, welcome: control.ProbeWelcome, *, rate: float, seconds: float, now_local_ns: int
     ) -> None:
-        """rate: datagrams a second. seconds: how long probes are sent."""
+        """rate: probes a second. seconds: how long probes are sent."""
         self._sealer = Sealer(welcome.key_up, welcome.channel)
         self._opener = Opener(welcome.key_down, welcome.channel)
         self._spacing_ns = round(NS_PER_S / rate)
@@ -91,19 +92,20 @@ class Probe:
         self._heard_of = False  # whether a report has named a probe, so the uplink works
         self._now_ns = now_local_ns
         self.datagrams_refused = 0
-        """Datagrams that were not ours, malformed, or repeated."""
+        """Number of datagrams from the relay's address that were malformed, repeated, or not for this
+        measurement."""
 
     # -- sending
 
     def next_wakeup_ns(self) -> int | None:
-        """The local instant (ns) for the next `wake`; None once everything is sent."""
+        """Return the local instant (ns) at which to call `wake`; None once all probes are sent."""
         return self._next_ns
 
     def wake(self, now_local_ns: int) -> bytes | None:
-        """Return the datagram to send now, or None if none is due.
+        """Return the datagram to send now; None if none is due.
 
-        Probes missed by a late wake-up are left out, because they would leave in a burst and delay each
-        other.
+        If a wake-up is late, the probes missed since are left out. They would be sent in a burst and delay
+        each other.
         """
         self._now_ns = max(self._now_ns, now_local_ns)
         self._look_for_overdue()
@@ -140,7 +142,8 @@ class Probe:
             self.datagrams_refused += 1
 
     def receive_report(self, report: control.ProbeReport, *, now_local_ns: int) -> None:
-        """Process a report on arrivals at the relay. Raises MalformedControl for a probe never sent."""
+        """Process the relay's report on which probes have arrived. Raises MalformedControl for a probe never
+        sent."""
         self._now_ns = max(self._now_ns, now_local_ns)
         self._reported_ns = now_local_ns
         for number, instant in report.arrivals:
@@ -150,8 +153,7 @@ class Probe:
             self._heard_of = True
 
     def silence(self, now_local_ns: int) -> Silence | None:
-        """Return the blocked direction if no answer has come in QUIET_NS; None before that, or if one has
-        come."""
+        """Return the direction that is blocked if no answer has come within QUIET_NS; else None."""
         if self._answered or now_local_ns - self._began_ns < QUIET_NS:
             return None
         return Silence.DOWN if self._heard_of else Silence.UP
@@ -187,9 +189,9 @@ class Probe:
         )
 
     def trace(self, about: dict[str, str | float]) -> Trace:
-        """Return the recorded path. The clock's figures are added to `about`.
+        """Return the measured path as a trace. The clock's figures are added to `about`.
 
-        sent_s counts from the first probe by this host's clock, in both directions. Raises LocalError if no
+        In both directions, sent_s counts from the first probe by this host's clock. Raises LocalError if no
         answer came.
         """
         whole = self._probed[: self._known_until()]
@@ -218,8 +220,7 @@ class Probe:
         return Trace(TraceWay(tuple(up)), TraceWay(tuple(down)), about | figures)
 
     def _known_until(self) -> int:
-        """Return how many probes, counted from the first, have a known fate. That of later ones is still
-        open."""
+        """Return how many probes, counted from the first, have a known fate."""
         reported_ns = self._reported_ns if self._reported_ns is not None else self._began_ns
         for number, one in enumerate(self._probed):
             told_ns = reported_ns if one.received is None else self._now_ns

@@ -1,4 +1,4 @@
-"""Path statistics: delay, jitter, loss, bursts and order of each direction, and the lead they require.
+"""Path statistics: delay, jitter, loss, bursts and order of each direction, and the lead that a jam needs.
 
 Pure. Everything is computed from the trace, so a trace read from a file gives the same results.
 """
@@ -14,32 +14,33 @@ Z_95 = 1.96
 """Half the width of a 95 % interval, in standard errors."""
 
 RELEASE_ADVANCE_MS = 90.0
-"""Release advance of a host whose scsynth plays through jackd at 1,024 frames, the slowest usual case: 65 ms
-of need and 25 ms of a bridge's reserve (bridge.shells.scsynth_process)."""
+"""The release advance (ms) of a host whose scsynth plays through jackd at 1,024 frames, the slowest usual
+case. It is 65 ms of need and 25 ms of a bridge's reserve (bridge.shells.scsynth_process)."""
 HORIZON_MARGIN_MS = 10.0
-"""The margin that the relay adds to the time from a verdict to its due (PROTOCOL.md, the judge)."""
+"""The margin (ms) that the relay adds to the time from a verdict to its due (PROTOCOL.md, the judge)."""
 
 LEFT_OVER = 1e-4
 """A lead suffices if at most this share of events is still lost after all repeats."""
 REPEATS_MAX = 3
-"""The most repeats of an event for which the lead leaves time. The floor of the lead is the path plus 2-3
-round trips of a leg."""
+"""The most repeats of an event for which the lead leaves time. The least lead is the path plus 2-3 round
+trips between a member and the relay."""
 NOTICED_MS = 5.0
 REPEAT_MS_MIN, REPEAT_RTTS = 20.0, 1.2
-"""A missing event is asked for after 5 ms, and again every max(20 ms, 1.2 RTT) (PROTOCOL.md, repeats)."""
+"""A missing event is asked for after NOTICED_MS, and again every max(20 ms, 1.2 RTT) (PROTOCOL.md,
+repeats)."""
 
 GRAIN_MS = 0.01
-"""Arrivals closer than this don't count as reordered, because stamps and the trace's rounding are off by a
-few µs."""
+"""Arrivals closer than this (ms) don't count as reordered, because timestamps and the trace's rounding are
+off by a few µs."""
 
 
 @dataclass(frozen=True, slots=True)
 class WayFigures:
-    """One direction. Delays are one way in ms; None if nothing came. Loss and its 95 % interval are shares.
+    """The figures of one direction. Delays are one way, in ms; None if nothing came.
 
-    jitter_ms: the mean delay less the least. bursts: number of runs of two or more losses in a row.
-    burst_ms_mean, burst_ms_max: mean and greatest length of these runs, ms. reordered: number of datagrams
-    that came after a later one (RFC 4737).
+    loss: the share lost, with its 95 % interval from loss_low to loss_high. jitter_ms: the mean delay less
+    the least. bursts: number of runs of two or more losses in a row. burst_ms_mean, burst_ms_max: mean and
+    greatest length of these runs. reordered: number of datagrams that came after a later one (RFC 4737).
     """
 
     sent: int
@@ -60,7 +61,7 @@ class WayFigures:
 
 @dataclass(frozen=True, slots=True)
 class PathFigures:
-    """Both directions. Values are None if nothing came.
+    """The figures of both directions. Values are None if nothing came in one direction.
 
     rtt_ms: sum of the median delays up and down. lead_ms: the lead of a room whose members all had this path.
     repeats_ms: the part of the lead that is for repairing losses.
@@ -110,9 +111,9 @@ def way_figures(way: TraceWay) -> WayFigures:
 def loss_interval(sent: int, runs: Iterable[int]) -> tuple[float, float]:
     """Return the 95 % interval of the share lost: (low, high). runs: the length of each run of losses.
 
-    This is Wilson's score interval for a reduced count, because a run tells no more than a single loss. The
-    count is divided by the sum of the squared lengths over the sum of the lengths. (This is how the variance
-    of a compound Poisson count grows.)
+    This is Wilson's score interval, for a smaller number of datagrams than were sent: the losses of a run
+    aren't independent. The number sent is divided by the sum of the squared lengths over the sum of the
+    lengths, as the variance of a compound Poisson count grows.
     """
     sizes = list(runs)
     lost = sum(sizes)
@@ -126,8 +127,10 @@ def loss_interval(sent: int, runs: Iterable[int]) -> tuple[float, float]:
 
 
 def _repeats_ms(up: WayFigures, down: WayFigures, rtt_ms: float) -> float:
-    """Return the time for repairs, ms. It suffices for enough repeats to reach LEFT_OVER, and to outlast a
-    usual burst."""
+    """Return the time (ms) that the lead needs for repairing losses.
+
+    It suffices for enough repeats that at most LEFT_OVER stays lost, and for outlasting a usual burst.
+    """
     loss = 1 - (1 - up.loss) * (1 - down.loss)
     if loss <= LEFT_OVER:
         return 0.0
@@ -141,8 +144,8 @@ def _repeats_ms(up: WayFigures, down: WayFigures, rtt_ms: float) -> float:
 def _runs_of_losses(samples: tuple[Sample, ...]) -> tuple[list[float], list[int]]:
     """Return two lists: the length (ms) of each burst, and the number of losses in each run.
 
-    A burst is a run of at least two losses. It lasts from its first loss to the datagram after its last loss.
-    On average that length is right.
+    A burst is a run of at least two losses. Its length is the time from its first loss to the next datagram
+    that arrived. On average that is right.
     """
     bursts: list[float] = []
     runs: list[int] = []

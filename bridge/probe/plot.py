@@ -1,8 +1,8 @@
 """Plot of a measured path: delay over time and its histogram, up and down, as a PNG for print.
 
 Not pure: matplotlib writes the file. It comes with the extra `rehearsal`, so importers must expect an
-ImportError. Lost datagrams differ from others by place and shape as well as by colour. The colours are Okabe
-and Ito's, so the plot is readable in grey and with any colour vision.
+ImportError. Lost datagrams are marked by place and shape as well as by colour. The colours are Okabe and
+Ito's, so the plot is readable in grey and with any colour vision.
 """
 
 from pathlib import Path
@@ -22,11 +22,11 @@ BLUE, ORANGE, VERMILION, INK = "#0072B2", "#E69F00", "#D55E00", "#1F2430"
 INCHES, DPI = (11.0, 6.4), 150
 HISTOGRAM_BINS = 60
 LOST_AT = -0.035
-"""How far below the axis the marks of lost datagrams are, in shares of the plot's height (< 0: below)."""
+"""Where the marks of lost datagrams are, in shares of the plot's height above the axis (< 0: below)."""
 
 
 def draw(trace: Trace, path: Path) -> None:
-    """Draw a trace to a PNG file. Raises OSError if it can't be written."""
+    """Draw a trace to a PNG file. Raises OSError if the file can't be written."""
     figures = path_figures(trace)
     figure = Figure(figsize=INCHES, dpi=DPI, facecolor="white", layout="constrained")
     axes = figure.subplots(2, 2, width_ratios=(4, 1), sharey="row", sharex="col")

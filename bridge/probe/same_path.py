@@ -1,8 +1,9 @@
-"""Comparison of two traces: whether their delays and losses can come from one and the same path.
+"""Comparison of two traces: whether their delays and losses can come from the same path.
 
 Pure. Delays are compared by the two-sample Kolmogorov-Smirnov test, losses by the test of two shares. Both
-assume independent datagrams. Neighbours in a spike or a burst are dependent. So two recordings of a lively
-path are called different slightly too often, but different paths are never called the same too easily.
+assume independent datagrams, but neighbours in a spike or a burst are dependent. So two measurements of a
+lively path are called different slightly too often. Different paths aren't called the same more often by
+this.
 """
 
 from collections.abc import Sequence
@@ -13,26 +14,26 @@ from bridge.probe.path_stats import WayFigures, way_figures
 from relay.wire.trace import Trace, TraceWay
 
 OWN_MS = 0.25
-"""Delay that measuring itself adds, ms; a replay through netlab adds it twice. A probe is stamped before
-sealing and the kernel take their time, and the emulator takes some too. Measured in netlab: 0.15-0.25 ms at
-every quantile. A smaller difference between two traces is no difference of their paths."""
+"""The delay that measuring itself adds, ms. A replay through netlab adds it twice. A probe gets its timestamp
+before it is sealed and sent, and the emulator takes time too. Measured in netlab: 0.15-0.25 ms at every
+quantile. A smaller difference between two traces says nothing about their paths."""
 
 LEVEL = 0.01
-"""Two recordings count as different if the probability of such a difference on one path is below this."""
+"""Two measurements count as different if such a difference on one path is less probable than this."""
 
 SERIES_TERMS = 100
 SERIES_FROM = 0.3
-"""For scaled differences below this, Kolmogorov's series converges slowly, and the probability equals 1 to
-seven digits."""
+"""Below this scaled difference, Kolmogorov's series converges slowly, and the probability equals 1 to seven
+digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One direction of two traces.
+    """The comparison of two traces in one direction.
 
-    delays_apart: the greatest difference between the two distributions (0 to 1) that OWN_MS can't explain.
-    delays_p: probability that the delays of one path differ at least so much in two recordings. loss_p: the
-    same for the losses.
+    delays_apart: the greatest difference (0 to 1) between the distributions of delays, after allowing for
+    OWN_MS. delays_p: the probability that two measurements of one path differ at least so much in their
+    delays. loss_p: the same for their losses.
     """
 
     first: WayFigures
@@ -43,12 +44,12 @@ class Agreement:
 
     @property
     def agree(self) -> bool:
-        """Whether neither test finds a difference at LEVEL."""
+        """Whether both tests find no difference at LEVEL."""
         return min(self.delays_p, self.loss_p) >= LEVEL
 
 
 def agreements(trace: Trace, other: Trace) -> dict[str, Agreement]:
-    """Return the comparison of each direction of two traces, by name."""
+    """Return the comparison of two traces for each direction: "up" and "down"."""
     return {"up": agreement(trace.up, other.up), "down": agreement(trace.down, other.down)}
 
 
@@ -71,9 +72,9 @@ def agreement(first: TraceWay, second: TraceWay) -> Agreement:
 def kolmogorov_smirnov(first: Sequence[float], second: Sequence[float], *, allowing: float = 0.0) -> float:
     """Return the Kolmogorov-Smirnov distance of two ordered samples, from 0 to 1.
 
-    For each value, the shares of both samples that don't exceed it are compared; the greatest difference
-    counts. It is 0 if both samples are empty, and 1 if one is. allowing: a difference doesn't count if moving
-    either sample by this much removes it.
+    This is the greatest difference between the shares of the two samples up to any value. It is 0 if both
+    samples are empty, and 1 if one is. allowing: a difference is ignored if it vanishes when one sample is
+    moved by this much.
     """
     if not first or not second:
         return float(bool(first) or bool(second))
@@ -81,9 +82,10 @@ def kolmogorov_smirnov(first: Sequence[float], second: Sequence[float], *, allow
 
 
 def kolmogorov_p(apart: float, first: int, second: int) -> float:
-    """Return the probability of a difference of at least `apart` between samples of these sizes.
+    """Return the probability that two samples of one distribution are at least `apart` from each other.
 
-    Source: M. A. Stephens 1970, the asymptotic distribution with his correction for small samples.
+    apart: their Kolmogorov-Smirnov distance. first, second: the sizes of the samples. Source: M. A. Stephens
+    1970, the asymptotic distribution with his correction for small samples.
     """
     if not first or not second:
         return 1.0 if apart == 0 else 0.0
@@ -96,9 +98,9 @@ def kolmogorov_p(apart: float, first: int, second: int) -> float:
 
 
 def _ahead(first: Sequence[float], second: Sequence[float], allowing: float) -> float:
-    """Return the most by which the share of `first` up to some value exceeds the share of `second` up to it.
+    """Return the greatest excess of the share of `first` up to a value over the share of `second` up to it.
 
-    allowing: how far `second` is moved down first.
+    allowing: `second` is first moved down by this much.
     """
     before = 0
     most = 0.0
@@ -111,10 +113,10 @@ def _ahead(first: Sequence[float], second: Sequence[float], allowing: float) -> 
 
 
 def _shares_p(first: WayFigures, second: WayFigures) -> float:
-    """Return the probability that the losses of one path differ at least so much in two recordings.
+    """Return the probability that two measurements of one path differ at least so much in their losses.
 
-    It follows from the standard errors of both loss shares. Each error is half the width of the 95 % interval
-    over 1.96, which accounts for bursts.
+    It follows from the standard errors of both shares lost. A share's standard error is half the width of its
+    95 % interval, divided by 1.96. The interval accounts for bursts.
     """
     if not first.sent or not second.sent:
         return 1.0

@@ -1,6 +1,6 @@
-"""The probe's shell: a TLS connection and a UDP socket to the relay, the clock, and the growing record.
+"""The probe's shell: a TLS connection and a UDP socket to the relay, and the clock.
 
-A shell. It sends at even spacing from the event loop. A late wake-up only changes the recorded sending
+A shell. It sends probes at even spacing from the event loop. A late wake-up only changes the recorded sending
 instant.
 """
 
@@ -22,11 +22,11 @@ from relay.wire.version import PROTOCOL_VERSION
 ANSWER_S = 3.0
 FAREWELL_S = 0.5
 POLL_S = 0.05
-"""While nothing has to be sent, it is checked this often (s) whether the measurement is over."""
+"""How often (s) it is checked whether the measurement is over, while nothing is to be sent."""
 
 
 class ProbeService:
-    """One measurement of one path."""
+    """One measurement of the path to one relay."""
 
     def __init__(
         self, endpoint: Endpoint, pins: KnownRelays, *, rate: float, seconds: float, software: str
@@ -40,18 +40,20 @@ class ProbeService:
         self._probe: Probe | None = None
         self._stopped = False
         self.cut_short: str | None = None
-        """Why the measurement ended early, other than by `stop`; None if it didn't. The record until then is
+        """Why the measurement ended early; None if it didn't, or `stop` ended it. The record until then is
         valid."""
 
     def stop(self) -> None:
-        """Send no more. `run` returns once the answers on their way have come, after 3 s at most."""
+        """Send no more probes. `run` returns once the answers on their way have come, after 3 s at most."""
         self._stopped = True
         if self._probe is not None:
             self._probe.stop()
 
     async def run(self, on_progress: Callable[[Probe], None]) -> Probe:
-        """Measure. Calls `on_progress` after each datagram sent. Raises LocalError, in words for the
-        player."""
+        """Measure, and return the measurement. Raises LocalError, in words for the player.
+
+        on_progress: is called after each datagram sent.
+        """
         stream = await tls.connect(self._endpoint, pins=self._pins)
         try:
             welcome = await self._welcome(stream)
@@ -124,7 +126,7 @@ class ProbeService:
             await asyncio.sleep(max(0.0, min(delay_s, POLL_S)))
 
     async def _take_reports(self, stream: ControlStream, probe: Probe) -> None:
-        """Process reports until the connection ends, which should not happen before `run` does."""
+        """Process the relay's reports until the connection ends. If it ends before `run` does, store why."""
         try:
             while (payload := await stream.receive()) is not None:
                 message = control.decode_down(payload)
@@ -148,7 +150,7 @@ def _older(reason: str) -> str:
 
 
 def _silent(silence: Silence, endpoint: Endpoint) -> str:
-    """Return the text for a direction in which no datagram gets through although TLS stands."""
+    """Return the text, with advice, for a direction in which no datagram gets through although TLS works."""
     if silence is Silence.UP:
         return (
             f"{endpoint} answers over TCP, but no datagram gets there; open UDP {endpoint.port} on the relay "

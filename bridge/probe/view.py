@@ -1,4 +1,4 @@
-"""View of a measured path: a table, its meaning for a jam, and a drawing for the terminal.
+"""View of a measured path: a table of figures, their meaning for a jam, and a drawing for the terminal.
 
 Pure, apart from colours.
 """
@@ -25,10 +25,11 @@ from relay.wire.trace import Sample, Trace, TraceWay
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 
 EASY_MS, INSIDE_MS, AHEAD_MS = 150.0, 300.0, 500.0
-"""Limits of the lead. With a lead up to the first, no note of Sonic Pi is moved. Up to the second at most 1 %
-are moved, the first notes of a run. The third is the whole schedule-ahead (tried with 3.2.2 and 4.5.1)."""
+"""Limits of the lead (ms). With a lead up to the first, no note of Sonic Pi is moved. Up to the second, at
+most 1 % are moved, the first notes of a run. The third is the whole schedule-ahead (tried with 3.2.2 and
+4.5.1)."""
 LEAD_MIN_MS, LEAD_MAX_MS = 150.0, 1000.0
-"""The least and the greatest lead of a relay, by its defaults (--profile, --lead-max-ms)."""
+"""The least and the greatest lead (ms) that a relay sets by default (--profile, --lead-max-ms)."""
 
 ROUND_UP_MS = 10
 
@@ -47,13 +48,13 @@ def summary(trace: Trace) -> RenderableType:
 
 
 def drawing(trace: Trace) -> RenderableType:
-    """Return delay over time and its histogram, for both directions."""
+    """Return charts of delay over time for both directions, and a histogram of the delays."""
     return Group(_Chart("up, to the relay", trace.up), Text(), _Chart("down, from it", trace.down), Text(),
                  _Histogram(trace))  # fmt: skip
 
 
 def comparison(trace: Trace, other: Trace) -> RenderableType:
-    """Return for each direction whether two traces can be of one path, with the figures of the tests."""
+    """Return, for each direction, whether two traces can be of one path, and the figures of the tests."""
     lines = []
     for name, found in agreements(trace, other).items():
         verdict = "the same" if found.agree else "different"
@@ -67,7 +68,7 @@ def comparison(trace: Trace, other: Trace) -> RenderableType:
 
 
 def meaning(trace: Trace, figures: PathFigures) -> list[tuple[str, str]]:
-    """Return (sentence, style) pairs: whether this path is good for a jam, and cautions."""
+    """Return (sentence, style) pairs that say whether this path is good for a jam, and give cautions."""
     found: list[tuple[str, str]] = []
     if figures.lead_ms is None or figures.repeats_ms is None:
         return [("one way nothing came at all: no jam is possible over this path", BAD)]
@@ -169,10 +170,10 @@ def _table(trace: Trace, figures: PathFigures) -> RenderableType:
 
 
 class _Chart:
-    """Delay over time. In each column a dot marks the median delay, and a line runs from the least to the
-    greatest.
+    """A chart of delay over time. In each column a dot marks the median, and a line runs from the least delay
+    to the greatest.
 
-    The line below the chart shows the share of lost datagrams.
+    The row below the chart shows the share of lost datagrams.
     """
 
     def __init__(self, title: str, way: TraceWay) -> None:
@@ -209,7 +210,10 @@ def _in_columns(samples: Sequence[Sample], until_s: float, columns: int) -> list
 
 
 def _mark(cell: Sequence[float | None], bottom: float, step: float, row: int) -> Text:
-    """Return the mark in one row of a column. Delays above the top row are shown in the top row."""
+    """Return the mark for one row of a chart's column. Delays above the top row are shown in the top row.
+
+    cell: the delays (ms) in the column; None for a lost datagram.
+    """
     delays = sorted(delay for delay in cell if delay is not None)
     if not delays:
         return Text(" ")
@@ -227,12 +231,12 @@ def _share_lost(cell: Sequence[float | None]) -> float:
 
 
 def _digits(step: float) -> int:
-    """Return the number of decimals at which neighbouring figures differ."""
+    """Return the number of decimals at which figures that are `step` apart differ."""
     return min(3, max(0, ceil(-log10(step) + 0.5)))
 
 
 class _Histogram:
-    """How often each delay was seen, both directions side by side on one scale."""
+    """A table of how often each delay was seen, with both directions side by side on one scale."""
 
     def __init__(self, trace: Trace) -> None:
         self._ways = [
@@ -267,6 +271,7 @@ class _Histogram:
 
 
 def _number(about: Mapping[str, str | float], key: str) -> float:
-    """Return a figure of a trace; 0 if it isn't a number, because the file may be anybody's."""
+    """Return a figure from a trace's header; 0 if it isn't a number, because anybody may have written the
+    file."""
     value = about.get(key, 0.0)
     return float(value) if isinstance(value, int | float) else 0.0

@@ -1,6 +1,7 @@
-"""Asides: the journal, the port on which Sonic Pi takes code, and its files. If they fail, the music goes on.
+"""Asides: a bridge's helpers that the music doesn't depend on: journal, code port, and jobs with files.
 
-A shell. All are called through observers (relay/wire/observers.py), so one that fails is off from then on.
+A shell. All are called through observers (relay/wire/observers.py). If one fails, it is switched off, and the
+music goes on.
 """
 
 from collections.abc import Callable
@@ -20,10 +21,10 @@ from relay.wire.observers import Observers
 
 
 class Asides:
-    """The helpers of one bridge beside its sockets."""
+    """The journal, the code port and the file jobs of one bridge."""
 
     def __init__(self, journal: Path, *, tunes: bool) -> None:
-        """tunes: whether Sonic Pi's schedule-ahead is to be set."""
+        """journal: the journal's file. tunes: whether the bridge is to set Sonic Pi's schedule-ahead."""
         self._observers = Observers()
         self.journal = Journal(journal)
         self._code_port = self._observers.tell(notices.TUNING, CodePort) if tunes else None
@@ -31,11 +32,12 @@ class Asides:
 
     @property
     def tunes(self) -> bool:
-        """Whether there is a code port, so that the schedule-ahead can be set."""
+        """Whether there is a port for code to Sonic Pi, so that its schedule-ahead can be set."""
         return self._code_port is not None
 
     def answer_to(self, bridge: Bridge, settle: Callable[[], None]) -> None:
-        """Do jobs with files from now on. bridge: gets their answers. settle: carries out what follows."""
+        """Begin to do jobs with files. bridge: gets their answers. settle: carries out the bridge's effects
+        afterwards."""
 
         def answer(done: Answer) -> None:
             bridge.files_say(done)
@@ -44,12 +46,12 @@ class Asides:
         self._files = StockFiles(answer)
 
     def close(self) -> None:
-        """Do no further jobs."""
+        """Stop doing jobs with files."""
         if self._files is not None:
             self._files.close()
 
     def do(self, effect: RunCode | Remember | AskFiles | Tell) -> None:
-        """Carry out an effect that no music waits for."""
+        """Carry out an effect that the music doesn't depend on."""
         match effect:
             case Tell():
                 tell([effect])
@@ -65,7 +67,7 @@ class Asides:
                 assert_never(effect)
 
     def remember(self, what: Remember | None = None) -> None:
-        """Save the restart state, and the further facts in `what`."""
+        """Save the restart state in the journal, after storing the facts in `what` there."""
         if what is not None:
             self.journal.client, self.journal.synthdefs_loaded = what.client, what.synthdefs_loaded
             self.journal.foundation_complete = what.foundation_complete

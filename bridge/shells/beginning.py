@@ -1,6 +1,6 @@
 """Beginning: makes a bridge's core once its slot is known.
 
-A shell: it waits for the relay's first answer, and draws a slot by chance if there is none.
+A shell: it waits for the relay's first answer. Without an answer it draws a slot at random.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ FAULT_ENV = "JAMBRIDGE_FAULT"
 async def begin(
     join: JoinConfig, child: ChildConfig, asides: Asides, joiner: Joiner, standing: Standing
 ) -> Bridge:
-    """Return a bridge that has processed the relay's Welcome, if there was one."""
+    """Return the core of a bridge. If the relay has sent a Welcome, the core has processed it."""
     journal = asides.journal
     memory, advance_ms = journal.memory, child.need_ms + RELEASE_SLACK_MS
     identity = Identity(join.room, join.name, join.software, ticks(advance_ms / 1e3))

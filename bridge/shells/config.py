@@ -17,9 +17,9 @@ CHILD_ENV = "JAMBRIDGE_CHILD"
 class JoinConfig(Struct, frozen=True, kw_only=True):
     """The settings of one join.
 
-    folder: holds journal, logs and the shim while the join lasts. transport: the name of the events' carrier.
-    impair: a bad network to emulate. tune_sonic_pi: whether Sonic Pi's schedule-ahead follows the room's
-    lead.
+    pins: the file of known relays' fingerprints. scsynth: the path of the real scsynth. folder: holds
+    journal, logs and the shim while the join lasts. transport: the name of the events' carrier. impair: a bad
+    network to emulate. tune_sonic_pi: whether Sonic Pi's schedule-ahead follows the room's lead.
     """
 
     host: str
@@ -36,9 +36,10 @@ class JoinConfig(Struct, frozen=True, kw_only=True):
 
 
 class ChildConfig(Struct, frozen=True, kw_only=True):
-    """The shim's facts for its bridge: inherited sockets, and the options of scsynth.
+    """The settings that the shim gives its bridge: inherited sockets, and options of scsynth.
 
-    need_ms: how long before its timetag scsynth needs a bundle.
+    tap_fd, synth_fd: descriptors of the sockets to Sonic Pi and to scsynth. outs, ins: channels of the sound
+    card. need_ms: how long before its timetag scsynth needs a bundle, ms. journal: the path of the file.
     """
 
     tap_fd: int

@@ -1,7 +1,7 @@
-"""Connection: the two paths to a relay, control over TLS, and events over UDP or a TLS connection of their
-own.
+"""Connection: a bridge's two paths to the relay, one for control messages and one for events.
 
-A shell. Both end together: when either TLS connection ends, so does the other, and the bridge connects anew.
+A shell. Control messages travel over TLS; events travel over UDP or a TLS connection of their own. When
+either TLS connection ends, the other is ended too, and the bridge connects anew.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from relay.wire.errors import LocalError, MalformedControl
 log = logging.getLogger(__name__)
 
 FAREWELL_S = 0.5
-"""How long the last messages may take to leave, s."""
+"""How long the last messages may take to be sent, s."""
 
 
 class Connection:
-    """The paths to the relay at `endpoint`. It may be opened repeatedly.
+    """The two paths to the relay at `endpoint`. It may be opened repeatedly.
 
-    With the carrier TLS, the connection for events is opened after the relay's Welcome, to the same host that
-    the control connection reached. The bridge has its ticket by then, so it keeps its place if this fails.
+    If events travel over TLS, their connection is opened after the relay's Welcome, to the same host that the
+    control connection reached. The bridge has its ticket by then, so it keeps its place if this fails.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Connection:
         carrier: Carrier,
         impair: str | None = None,
     ) -> None:
-        """Prepare the paths. carrier: that of the events; a reliable one uses a connection of its own.
+        """Prepare the paths. pins: known relays' fingerprints. carrier: the transport of the events.
 
         on_datagrams: is called with the datagrams that have come. impair: a bad network to emulate over UDP,
         in the form of relay/netmodel/networks.py.
@@ -68,7 +68,7 @@ class Connection:
         self.carried = False
         """Whether a datagram has come since the connection was opened."""
         self._trouble: LocalError | None = None
-        """Why this side ended the connection, until `hear` has raised it."""
+        """Why this side has ended the connection. `hear` raises it once."""
 
     @property
     def is_open(self) -> bool:
@@ -80,12 +80,12 @@ class Connection:
         return self._datagrams.counts.named("udp")
 
     def bind(self) -> None:
-        """Bind a UDP port, which all connections use. Does nothing for a reliable carrier."""
+        """Bind a UDP port, which all later connections use. Does nothing if events travel over TLS."""
         if not self._carrier.reliable:
             self._datagrams.bind()
 
     async def open(self) -> None:
-        """Connect. Raises LocalError in words for the player."""
+        """Connect to the relay. Raises LocalError, in words for the player."""
         stream = await tls.connect(self._endpoint, pins=self._pins)
         try:
             if not self._carrier.reliable:
@@ -104,8 +104,8 @@ class Connection:
     async def hear(self) -> control.Down | None:
         """Return the relay's next control message; None once the connection has ended.
 
-        Raises MalformedControl. Raises LocalError, in words for the player, if it has ended because no
-        connection for events could be opened.
+        Raises MalformedControl. Raises LocalError, in words for the player, if no connection for events could
+        be opened.
         """
         if self._control is None:
             return None
@@ -120,7 +120,7 @@ class Connection:
         return message
 
     async def _open_events(self, stream: ControlStream) -> None:
-        """Open the connection for datagrams. On failure end the control connection too."""
+        """Open the TLS connection for events. If that fails, end the control connection too."""
         try:
             # The host that answered, because a name may stand for several.
             beside = Endpoint(stream.peer.host, self._endpoint.port)
@@ -138,7 +138,7 @@ class Connection:
         self._reader = asyncio.create_task(self._read(events, stream))
 
     async def welcome(self, hello: control.Hello) -> control.Welcome | control.Refused:
-        """Connect, send `hello` and return the answer, a Welcome or a refusal.
+        """Connect, send `hello` and return the relay's answer.
 
         Raises LocalError if no answer comes, MalformedControl if it can't be decoded.
         """
@@ -152,7 +152,7 @@ class Connection:
         raise LocalError(f"the relay says {type(answer).__name__} where a Welcome was expected")
 
     def send(self, datagram: bytes) -> None:
-        """Send a sealed datagram."""
+        """Send a sealed datagram on the path for events."""
         if self._events is not None:
             self._events.offer(datagram)
         elif self._relay is not None:
@@ -168,7 +168,8 @@ class Connection:
         self._control = self._events = self._reader = None
 
     async def close(self) -> None:
-        """Close for good. Messages sent before still leave, if they can within FAREWELL_S."""
+        """Close for good. Messages sent before are still delivered, if that takes no longer than
+        FAREWELL_S."""
         stream = self._control
         if stream is not None:
             stream.close()
@@ -182,7 +183,8 @@ class Connection:
         self._on_datagrams(received)
 
     async def _read(self, events: ControlStream, stream: ControlStream) -> None:
-        """Hand on the datagrams that come over TLS. When they end, end the control connection too."""
+        """Pass on the datagrams that come over TLS. When the events connection ends, end the control
+        connection too."""
         loop = asyncio.get_running_loop()
         waiting: list[Received] = []
 

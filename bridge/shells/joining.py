@@ -1,7 +1,6 @@
-"""Joining: asks the relay for a place, and again after each connection ends, until that makes no sense any
-more.
+"""Joining: connects a bridge to the relay, and connects again after each connection ends.
 
-A shell. The cores decide which messages are sent, and whether another connection is worth an attempt.
+A shell. The cores decide which messages are sent, and whether to try another connection.
 """
 
 import asyncio
@@ -24,20 +23,22 @@ from relay.wire.errors import LocalError, MalformedControl, RemoteError
 log = logging.getLogger(__name__)
 
 FIRST_JOIN_S = 10.0
-"""How long the bridge waits for the relay's first answer, s. Meanwhile Sonic Pi waits for scsynth, for 30 s
-at most."""
+"""How long the bridge waits for the relay's first answer, s. Meanwhile Sonic Pi waits for scsynth, 30 s at
+most."""
 
 
 class Joiner:
-    """Keeps a bridge joined over successive connections."""
+    """Keeps a bridge connected to the relay, by one connection after another."""
 
     def __init__(self, connection: Connection, standing: Standing) -> None:
         self._connection = connection
         self._standing = standing
 
     async def first_words(self, hello: control.Hello) -> control.Welcome | None:
-        """Return the relay's Welcome; None if none comes within FIRST_JOIN_S, or the relay has refused for
-        good."""
+        """Connect and send Hello. Return the relay's Welcome; None if the relay refuses for good.
+
+        None is also returned if no Welcome comes within FIRST_JOIN_S.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_JOIN_S):
                 while self._standing.state is not State.GONE:
@@ -52,9 +53,10 @@ class Joiner:
         return None
 
     async def keep(self, bridge: Bridge, settle: Callable[[], None]) -> None:
-        """Keep the bridge joined. Never returns, because the player's own music goes on.
+        """Keep the bridge connected. This never returns, because the player's own music goes on without a
+        relay.
 
-        settle: carries out the effects of the latest input.
+        settle: carries out the effects of the bridge's latest input.
         """
         retries = Retries(random.random)
         while self._standing.state is not State.GONE:
@@ -71,7 +73,7 @@ class Joiner:
         await asyncio.Event().wait()
 
     async def _greet(self, bridge: Bridge) -> bool:
-        """Connect and send Hello. Return whether there is a connection."""
+        """Connect and send Hello. Return whether that has worked."""
         try:
             await self._connection.open()
         except LocalError as error:
@@ -90,8 +92,8 @@ class Joiner:
             self._out(notices.not_understood(error))
 
     async def _hear(self) -> control.Down | None:
-        """Return the relay's next message; None once the connection has ended, after telling the player
-        why."""
+        """Return the relay's next message; None once the connection has ended. The player is told why, if it
+        is known."""
         try:
             return await self._connection.hear()
         except LocalError as error:
@@ -99,7 +101,8 @@ class Joiner:
             return None
 
     async def _answer(self, hello: control.Hello) -> control.Welcome | None:
-        """Return the relay's Welcome; None if there is none, after telling the player why."""
+        """Connect, send `hello` and return the relay's Welcome. Without a Welcome, tell the player why and
+        return None."""
         try:
             answer = await self._connection.welcome(hello)
         except LocalError as error:
@@ -122,6 +125,6 @@ class Joiner:
 
 
 def tell(news: list[Tell]) -> None:
-    """Tell the player, by the log."""
+    """Show messages to the player by writing them to the log."""
     for one in news:
         log.log(logging.WARNING if one.warning else logging.INFO, "%s", one.text)

@@ -1,7 +1,7 @@
 """Journal: a bridge's restart state in a small file mapped into memory.
 
-A shell. Writing needs no system call, so even `kill -9` loses only a record being written. The first bridge
-makes the file in the folder of the join, and it lives as long as that folder.
+A shell. Writing needs no system call, so even `kill -9` loses only a record that is being written. The first
+bridge process makes the file in the join's folder, and the file lives as long as that folder.
 """
 
 import mmap
@@ -14,20 +14,20 @@ from bridge.restart_state import LISTED_MAX, Memory
 from relay.wire.errors import LocalError
 
 _LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH??QBB{LISTED_MAX}Q{LISTED_MAX}QI")
-"""The layout of a record. Magic and the number of the record come first, a checksum last."""
+"""The layout of a record. It begins with magic bytes and the record's number, and ends with a checksum."""
 _CHECKSUM_BYTES = 4
 _MAGIC = b"JAM4"
 BYTES = 4096
 _HALF = BYTES // 2
-"""Bytes for each of two records, which are written in turn. A process killed while writing one leaves the
-other intact."""
+"""Bytes for each of two records, which are written in turn. A process that is killed while it writes one
+leaves the other intact."""
 
 
 class Journal:
-    """One bridge's restart state on file."""
+    """The restart state of one bridge, in a file."""
 
     def __init__(self, path: Path) -> None:
-        """Open the journal; an empty one is made if there is none. If that fails, `write` raises."""
+        """Open the journal's file, or make an empty one. If that fails, `write` raises an error later."""
         self._trouble: LocalError | None = None
         try:
             # In full size at once: a later write to a page without room on the disk would kill the process.
@@ -48,10 +48,11 @@ class Journal:
         self.memory = Memory()
         self._writing = 0
         self.found = self._read()
-        """Whether a previous bridge has left a record."""
+        """Whether a previous bridge process has left a record."""
 
     def write(self) -> None:
-        """Write the state to the file. Raises LocalError, in words for the player, if there is no file."""
+        """Write the state to the file. Raises LocalError, in words for the player, if the file couldn't be
+        opened."""
         if self._trouble is not None:
             raise self._trouble
         memory = self.memory
@@ -82,7 +83,8 @@ class Journal:
         self._map[at : at + _LAYOUT.size] = record + zlib.crc32(record).to_bytes(_CHECKSUM_BYTES, "little")
 
     def _read(self) -> bool:
-        """Read the newer of the intact records. Return whether there is one."""
+        """Read the newer of the intact records into the attributes. Return False if there is no intact
+        record."""
         records = [bytes(self._map[at : at + _LAYOUT.size]) for at in (0, _HALF)]
         whole = [values for record in records if (values := _values(record)) is not None]
         if not whole:
@@ -113,7 +115,7 @@ def _padded(numbers: tuple[int, ...]) -> list[int]:
 
 
 def _values(record: bytes) -> tuple[Any, ...] | None:
-    """Return the fields of a record; None if it isn't one or is incomplete."""
+    """Return the fields of a record; None if it is incomplete or no record."""
     checksum = int.from_bytes(record[-_CHECKSUM_BYTES:], "little")
     if record[:4] != _MAGIC or zlib.crc32(record[:-_CHECKSUM_BYTES]) != checksum:
         return None

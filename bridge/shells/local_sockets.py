@@ -1,4 +1,5 @@
-"""Local sockets: one that Sonic Pi takes for scsynth's, and one to the genuine scsynth.
+"""Local sockets: a bridge's socket to Sonic Pi, at the address of scsynth, and its socket to the real
+scsynth.
 
 A shell. The shim owns both, so datagrams wait in the kernel while a bridge is restarted.
 """
@@ -20,14 +21,14 @@ log = logging.getLogger(__name__)
 TAP_BYTES_MAX = 65_507
 """The longest UDP datagram. scsynth accepts any length, so the tap must too."""
 UNREACHABLE_S = 0.05
-"""Wait before scsynth's socket is read again if nobody listens there, s."""
+"""How long to wait before reading scsynth's socket again if nobody listens there, s."""
 
 
 class LocalSockets:
-    """Both sockets of one bridge."""
+    """The sockets of one bridge to Sonic Pi and to scsynth."""
 
     def __init__(self, child: ChildConfig, on_tap: Callable[[list[Received]], None]) -> None:
-        """on_tap: gets Sonic Pi's datagrams."""
+        """on_tap: is called with Sonic Pi's datagrams."""
         self._tap_fd, self._synth_fd = child.tap_fd, child.synth_fd
         # Drained here, not by asyncio, because the kernel's receive instant is the instant of emission.
         self._tap = DatagramSocket(on_tap, longest=TAP_BYTES_MAX)
@@ -35,12 +36,13 @@ class LocalSockets:
         self._synth: asyncio_dgram.DatagramServer | asyncio_dgram.DatagramClient
 
     async def open(self) -> None:
-        """Take over the sockets. Sonic Pi's datagrams still wait in the kernel."""
+        """Open both sockets from the shim's descriptors. Sonic Pi's datagrams wait in the kernel until
+        `listen`."""
         self._answers = socket.socket(fileno=os.dup(self._tap_fd))
         self._synth = await asyncio_dgram.from_socket(socket.socket(fileno=self._synth_fd))
 
     def listen(self) -> None:
-        """Read Sonic Pi's datagrams from now on."""
+        """Begin to read Sonic Pi's datagrams."""
         self._tap.adopt(socket.socket(fileno=self._tap_fd))
 
     def named(self) -> dict[str, int]:
@@ -48,12 +50,12 @@ class LocalSockets:
         return self._tap.counts.named("tap")
 
     def to_sonic_pi(self, to: tuple[str, int], payload: bytes) -> None:
-        """Answer Sonic Pi from the address that it takes for scsynth's."""
+        """Send a datagram to Sonic Pi's socket `to`, from the address that Sonic Pi takes for scsynth's."""
         with contextlib.suppress(OSError):
             self._answers.sendto(payload, to)
 
     def to_synth(self, payload: bytes) -> None:
-        """Hand a datagram to scsynth."""
+        """Send a datagram to scsynth."""
         with contextlib.suppress(OSError):
             os.write(self._synth_fd, payload)
 
@@ -69,6 +71,6 @@ class LocalSockets:
             take(datagram)
 
     def close(self) -> None:
-        """Stop reading."""
+        """Close both sockets."""
         self._tap.close()
         self._synth.close()

@@ -1,8 +1,9 @@
-"""Real-time priority: a bridge is part of the audio path and must not wait behind a compiler or a booting
+"""Real-time priority: raises a bridge's priority, so that it doesn't wait behind a compiler or a booting
 Sonic Pi.
 
-A shell. It uses real-time scheduling if the system allows it (root, or the audio group's usual limits), below
-the priorities of jackd's and scsynth's audio threads. Otherwise it is as nice as allowed, or unchanged.
+A shell. A bridge is part of the audio path. It gets real-time scheduling if the system allows it (root, or
+the audio group's usual limits), below the audio threads of jackd and scsynth. Otherwise it gets the best
+niceness allowed, or stays as it is.
 """
 
 import contextlib
@@ -10,13 +11,13 @@ import os
 import sys
 
 REALTIME_PRIORITY = 2
-"""The priority that a bridge asks for, of 1 to 99. By default jackd runs its clients at 5 and itself at 10,
-so sound comes first."""
+"""The priority that a bridge asks for, of 1 to 99. It is below jackd's, so sound comes first: by default
+jackd runs its clients at 5 and itself at 10."""
 NICENESS = -10
 
 
 def raise_priority() -> str:
-    """Raise this process's priority. Return the result in a word: realtime, nice N, or ordinary."""
+    """Raise this process's priority. Return what it is now: "realtime", "nice N" or "ordinary"."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             # Round robin among equals. Children don't inherit it.

@@ -1,7 +1,7 @@
-"""Code port: the UDP port on which the local Sonic Pi takes code.
+"""Code port: sends code to the UDP port on which the local Sonic Pi accepts code.
 
-A shell. The local Sonic Pi is the ancestor of this bridge whose command line names the port
-(Sonic Pi 3.2: `sonic-pi-server.rb -u SERVER GUI ...`).
+A shell. The local Sonic Pi is the ancestor process of this bridge whose command line names the port (Sonic Pi
+3.2: `sonic-pi-server.rb -u SERVER GUI ...`).
 """
 
 import contextlib
@@ -22,7 +22,7 @@ GUI_ID = "jambridge"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Sonic Pi's server process, and the UDP port on which it takes code."""
+    """Sonic Pi's server process, and the UDP port on which it accepts code."""
 
     process: psutil.Process
     port: int
@@ -39,14 +39,15 @@ class CodePort:
         self._client = SimpleUDPClient("127.0.0.1", self._server.port)
 
     def run(self, code: str) -> None:
-        """Let Sonic Pi run code. Does nothing if there is no Sonic Pi that takes code."""
+        """Make Sonic Pi run `code`. Nothing happens if there is no Sonic Pi that accepts code."""
         if self._server is not None and self._server.process.is_running():
             with contextlib.suppress(OSError):  # it no longer listens
                 self._client.send_message("/run-code", [GUI_ID, code])
 
 
 def find_server() -> Server | None:
-    """Return the Sonic Pi that started this process; None if there is none that takes code over UDP."""
+    """Return the server of the Sonic Pi that started this process; None if there is none that accepts code
+    over UDP."""
     with contextlib.suppress(psutil.Error):
         for process in psutil.Process().parents():
             port = port_of(process.cmdline())
@@ -56,7 +57,8 @@ def find_server() -> Server | None:
 
 
 def port_of(command: Sequence[str]) -> int | None:
-    """Return the UDP port on which a command makes Sonic Pi take code; None for any other command."""
+    """Return the UDP port on which a process accepts code, if its command line is a Sonic Pi server's; else
+    None."""
     at = next((at for at, word in enumerate(command) if word.endswith(SERVER)), None)
     if at is None:
         return None

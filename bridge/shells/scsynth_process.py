@@ -1,8 +1,8 @@
-"""The scsynth that plays the jam: its command line, and the figures in its output.
+"""scsynth process: the command line of the scsynth that plays the jam, and the figures in its output.
 
 Pure. Flags of Sonic Pi that don't matter to other members are kept. The id spaces are made large enough for
-every slot of a room. Measured by scripts/bench, this scsynth takes 166 MB while playing, and some 148 MB with
-Sonic Pi's own flags.
+every slot of a room. Measured by scripts/bench, this scsynth takes 166 MB while playing. With Sonic Pi's own
+flags it takes some 148 MB.
 """
 
 import re
@@ -21,23 +21,28 @@ _OURS = {"-u", "-a", "-b", "-c", "-n", "-m", "-l", "-B"}
 _DRIVER = re.compile(r"sample rate = ([0-9.]+), driver's block size = ([0-9]+)")
 
 PERIODS_OF_DRIVER = 3
-"""Output latency in driver blocks: jackd usually has two or three. scsynth prints the exact figure as well,
-but doesn't flush it, so through a pipe it comes too late."""
+"""scsynth's output latency in driver blocks; jackd usually has two or three. scsynth prints the exact figure
+too, but doesn't flush it, so through a pipe it comes too late."""
 
 PERIODS_OF_LATENCY = 1.5
-"""How long before its timetag scsynth may take a bundle, in output latencies: up to half a latency earlier
-than the latency itself. Measured: 42-63 ms at 42.7 ms, 11-17 ms at 10.7 ms."""
+"""How long before its timetag scsynth may take a bundle, in output latencies. That is up to half a latency
+earlier than the latency itself. Measured: 42-63 ms at a latency of 42.7 ms, 11-17 ms at 10.7 ms."""
 NEED_MS_UNKNOWN = 65.0
-"""Assumed need if the driver prints no figures: that of jackd at 1024 frames."""
+"""How long before its timetag scsynth is assumed to need a bundle (ms) if the driver prints no figures. It is
+the need with jackd at 1024 frames."""
 
 RELEASE_SLACK_MS = 25.0
-"""Reserve for this host's own delays. It matters to events that can't be handed over earlier: those behind a
-gap, and own events whose verdict is late. All others are at scsynth long before they are needed."""
+"""Reserve (ms) for this host's own delays. Only events that can't be handed over earlier need it: those
+behind a gap, and own events whose verdict is late. All others are at scsynth long before they are due."""
 
 
 @dataclass(frozen=True, slots=True)
 class SynthFlags:
-    """The flags with which Sonic Pi starts scsynth. others: passed on with their words, in their order."""
+    """The flags with which Sonic Pi starts scsynth.
+
+    host, port: scsynth's UDP address. outs, ins: channels of the sound card. others: all flags that the
+    bridge doesn't set itself, with their words, in their order.
+    """
 
     host: str
     port: int
@@ -47,11 +52,11 @@ class SynthFlags:
 
 
 def parse_flags(arguments: list[str]) -> SynthFlags:
-    """Return the parsed arguments of `scsynth`, without the flags that the bridge sets itself.
+    """Return the flags among the arguments with which Sonic Pi starts scsynth.
 
     A flag is a dash and a letter. All words up to the next flag belong to it: none (-L), one (-u 4556), or
-    several (-H IN OUT). Other flags keep their words and order. Raises ValueError, in words, if a word has no
-    flag, if there is no UDP port, or if a flag read here hasn't exactly one valid value.
+    several (-H IN OUT). Raises ValueError, with a text, if a word has no flag, if there is no UDP port, or if
+    a flag read here hasn't exactly one valid value.
     """
     flags: list[tuple[str, ...]] = []
     for word in arguments:
@@ -88,7 +93,7 @@ def _number(found: dict[str, list[str]], flag: str, default: str) -> int:
 
 
 def command(program: str, flags: SynthFlags, host: str, port: int) -> list[str]:
-    """Return the command that starts the jam's scsynth on `port` of the address `host`."""
+    """Return the command that starts the scsynth that plays the jam. host, port: its UDP address."""
     return [
         program, "-u", str(port), "-B", host,
         "-a", str(AUDIO_BUS_COUNT), "-b", str(BUFFER_COUNT), "-c", str(CONTROL_BUS_COUNT),
@@ -97,12 +102,13 @@ def command(program: str, flags: SynthFlags, host: str, port: int) -> list[str]:
 
 
 def latency_ms(line: str) -> float | None:
-    """Return the output latency (ms) that a line of scsynth's output tells; None if the line has no such
+    """Return the output latency (ms) from a line of scsynth's output; None if the line has no such
     figures."""
     found = _DRIVER.search(line)
     return PERIODS_OF_DRIVER * float(found[2]) / float(found[1]) * 1e3 if found else None
 
 
 def need_ms(latency: float | None) -> float:
-    """Return how many ms before its timetag scsynth needs a bundle. latency: ms, None if unknown."""
+    """Return how many ms before its timetag scsynth needs a bundle. latency: output latency, ms; None if
+    unknown."""
     return NEED_MS_UNKNOWN if latency is None else latency * PERIODS_OF_LATENCY

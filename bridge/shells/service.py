@@ -1,8 +1,8 @@
 """The bridge's shell: sockets, tasks and clocks around the core (`bridge/core.py`).
 
-The shim starts it and hands it the tap's socket and the one to scsynth. It looks for the relay before it
-reads Sonic Pi's first message, because the slot decides all numbers. Without an answer the player plays
-alone, and joins as soon as the relay is there. A bridge after a killed one has its slot in the journal.
+The shim starts it and hands it the sockets to Sonic Pi and to scsynth. It asks the relay for its slot before
+it reads Sonic Pi's first message, because the slot decides all numbers. Without an answer the player plays
+alone until the relay is there. If a previous bridge was killed, the slot is in the journal.
 """
 
 import asyncio
@@ -40,13 +40,14 @@ from relay.wire.endpoint import Endpoint
 log = logging.getLogger(__name__)
 
 FIRST_WAKE_S = 0.1
-"""Delay of the first wake-up without a relay, s. Answers to Sonic Pi's waiting threads leave before it."""
+"""Delay (s) of the first wake-up if the relay didn't answer. Sonic Pi's waiting threads get answers before
+it."""
 EXIT_AGAIN = 3
 """The exit status that makes the shim start the bridge again."""
 
 
 class BridgeService:
-    """A running bridge."""
+    """The running shell of one bridge."""
 
     def __init__(self, join: JoinConfig, child: ChildConfig) -> None:
         self._join = join
@@ -62,10 +63,10 @@ class BridgeService:
         """The timer of the next wake-up; None until there is a core."""
         self._stop = asyncio.Event()
         self._failed = False
-        """Set if something of ours went wrong: the shim shall start another bridge, in the same slot."""
+        """Whether a fault of ours occurred. The shim then starts another bridge, which gets the same slot."""
 
     async def run(self) -> int:
-        """Run until the player leaves (0) or a fault occurs (then the shim starts another bridge)."""
+        """Run until the player leaves (returns 0) or a fault of ours occurs (returns EXIT_AGAIN)."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -109,7 +110,8 @@ class BridgeService:
         log.info("left")
 
     def _on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Stop this bridge after an exception in a callback, because its timer may be lost with it."""
+        """Stop this bridge after an exception in a callback, because the exception may have cost its
+        timer."""
         logs.on_fault(loop, context)
         if "handle" in context:  # one of our callbacks, not a connection that broke unobserved
             self._failed = True
@@ -174,8 +176,8 @@ class BridgeService:
 
 
 def main() -> None:
-    """Run the bridge as the shim's child, once the shim has written a line to stdin. Until then this process
-    is the spare."""
+    """Run a bridge process, started by the shim as a spare: it waits for a line on stdin before it becomes
+    active."""
     die_with_parent()
     locked = stay_in_memory()
     if not sys.stdin.buffer.readline():

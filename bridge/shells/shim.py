@@ -1,12 +1,12 @@
-"""The shim: the program that Sonic Pi starts as `scsynth`; parent of the real scsynth and of the bridge.
+"""The shim: the program that Sonic Pi starts as `scsynth`, and the parent of the real scsynth and the bridge.
 
-A shell, kept small because nothing restarts it. It owns the tap's socket and the one to scsynth, and hands
+A shell, kept small because nothing restarts it. It owns the sockets to Sonic Pi and to scsynth, and hands
 both to the bridge. So messages of Sonic Pi wait in the kernel while a dead bridge is replaced. The shim ends
 when scsynth ends, when Sonic Pi ends it, or when the bridge has left for good.
 
 The real scsynth has Sonic Pi's own port, on another address of the loopback network. scsynth names its shared
-memory after its port, and the window's oscilloscope opens it by the port that Sonic Pi knows. Without it
-Sonic Pi 3.2's window aborts. This works on Linux only: elsewhere loopback has one address.
+memory after its port, and the window's oscilloscope opens it by the port that Sonic Pi knows. Without the
+shared memory Sonic Pi 3.2's window aborts. This works on Linux only: elsewhere loopback has one address.
 """
 
 import asyncio
@@ -33,19 +33,19 @@ log = logging.getLogger(__name__)
 
 RESTART_PAUSE_S = 1.0
 QUICK_DEATHS_MAX = 3
-"""After this many deaths within QUICK_S of their start, restarts are RESTART_PAUSE_S apart."""
+"""Restarts are RESTART_PAUSE_S apart after this many bridges have each died within QUICK_S of their start."""
 QUICK_S = 2.0
 LEAVE_S = 1.5
 """How long the bridge may take to say goodbye, s."""
 QUIT_S = 1.0
-"""How long scsynth may take to end after /quit, and again after SIGTERM, s. Only after /quit does scsynth
-free its shared memory."""
+"""How long scsynth may take to end after /quit, and again after SIGTERM, s. It frees its shared memory only
+after /quit."""
 TAP_HOST = "127.0.0.1"
 SYNTH_HOSTS = tuple(f"127.0.0.{number}" for number in range(2, 10))
 SHARED_MEMORY = Path("/dev/shm")
 TAP_BUFFER = 4 << 20
 EXIT_LEFT = 0
-"""The bridge's exit status when the player left."""
+"""The bridge's exit status after the player has left."""
 
 
 class Shim:
@@ -64,7 +64,7 @@ class Shim:
         self._spare: asyncio.subprocess.Process | None = None
 
     async def run(self) -> int:
-        """Run until scsynth ends or a signal asks for the end. Return the exit status."""
+        """Run until scsynth or the bridge ends, or a signal comes. Return the exit status."""
         host, port = synth_address(self._flags.port)
         command = synth.command(self._join.scsynth, self._flags, host, port)
         log.info("starting %s", " ".join(command))
@@ -98,7 +98,7 @@ class Shim:
         return status if status >= 0 else 128 - status
 
     async def _end_scsynth(self, scsynth: asyncio.subprocess.Process) -> int:
-        """Ask scsynth to quit, then ever more firmly. Return its status."""
+        """End scsynth: ask it to quit, then terminate it, then kill it. Return its status."""
         for ask in (lambda: self._upstream.send(end_synth()), scsynth.terminate, scsynth.kill):
             if scsynth.returncode is None:
                 with contextlib.suppress(OSError):
@@ -108,7 +108,8 @@ class Shim:
         return await scsynth.wait()
 
     async def _pass_output(self, scsynth: asyncio.subprocess.Process) -> None:
-        """Copy scsynth's output for Sonic Pi, which waits for the line that it is ready."""
+        """Copy scsynth's output to stdout, where Sonic Pi waits for the line that says that scsynth is
+        ready."""
         assert scsynth.stdout is not None
         async for raw in scsynth.stdout:
             line = raw.decode("utf-8", "replace")
@@ -122,7 +123,7 @@ class Shim:
                 sys.stdout.flush()
 
     async def _keep_bridge(self) -> None:
-        """Start the bridge, and again whenever it dies. Return when it has left for good."""
+        """Start the bridge, and start another one whenever it dies. Return when it has left for good."""
         await self._ready.wait()
         deaths = 0
         self._spare = await self._spare_if_possible()
@@ -144,10 +145,10 @@ class Shim:
                 await asyncio.sleep(RESTART_PAUSE_S)
 
     async def _wake_spare(self) -> asyncio.subprocess.Process:
-        """Make the spare bridge the active one.
+        """Make the spare bridge the active one, and return its process.
 
-        Without a bridge Sonic Pi's threads block, and a fresh start takes some tenths of a second on a busy
-        machine. Raises OSError if there is no spare and none can be started.
+        A spare is used because a fresh start takes some tenths of a second on a busy machine, and Sonic Pi's
+        threads block meanwhile. Raises OSError if there is no spare and none can be started.
         """
         bridge = self._spare
         if bridge is None or bridge.returncode is not None:
@@ -159,7 +160,8 @@ class Shim:
         return bridge
 
     async def _spare_if_possible(self) -> asyncio.subprocess.Process | None:
-        """Start a spare bridge, or return None. A missing spare must not end the running music."""
+        """Start a spare bridge, and return its process. If that fails, return None, because the music must go
+        on."""
         try:
             return await self._start_spare()
         except OSError as error:
@@ -167,7 +169,7 @@ class Shim:
             return None
 
     async def _start_spare(self) -> asyncio.subprocess.Process:
-        """Start a bridge that waits until it is needed."""
+        """Start a bridge that waits until it is needed, and return its process."""
         fds = (self._tap.fileno(), self._upstream.fileno())
         child = ChildConfig(
             tap_fd=fds[0],
@@ -215,8 +217,8 @@ def _bound(host: str, port: int) -> socket.socket:
 def synth_address(port: int) -> tuple[str, int]:
     """Return the host and port for the real scsynth.
 
-    That is Sonic Pi's own port on a free address of the loopback network. If there is none, it is a free port
-    beside the tap, and a window's oscilloscope finds nothing.
+    It gets Sonic Pi's own port on a free address of the loopback network. If no address is free, it gets a
+    free port at TAP_HOST, and the window's oscilloscope finds nothing.
     """
     hosts = SYNTH_HOSTS if sys.platform == "linux" else ()
     for host, wanted in (*((host, port) for host in hosts), (TAP_HOST, 0)):
@@ -227,7 +229,7 @@ def synth_address(port: int) -> tuple[str, int]:
 
 
 def remove_shared_memory(port: int) -> None:
-    """Remove the shared memory that a scsynth of that port has left: 8 MB that nothing else would free."""
+    """Remove the shared memory (8 MB) that a scsynth on `port` has left. Nothing else would free it."""
     with contextlib.suppress(OSError):
         (SHARED_MEMORY / f"SuperColliderServer_{port}").unlink()
 
@@ -240,7 +242,8 @@ def _no_start(program: str, error: OSError) -> str:
 
 
 def main() -> None:
-    """Act as scsynth for Sonic Pi. The join's configuration is in the file that JAMBRIDGE_CONFIG names."""
+    """Run as the scsynth that Sonic Pi starts. The file named by JAMBRIDGE_CONFIG holds the join's
+    settings."""
     join = config.load(Path(os.environ[config.CONFIG_ENV]))
     arguments = sys.argv[1:]
     if not arguments or arguments[0] == "-v":

@@ -1,4 +1,4 @@
-"""Socket backlog: the unread bytes in a UDP socket of another process on this host.
+"""Socket backlog: finds how many bytes lie unread in a UDP socket of another process on this host.
 
 A shell. Linux lists them for every UDP socket in /proc/net/udp. On other systems the answer is always 0.
 """
@@ -9,8 +9,10 @@ TABLE = Path("/proc/net/udp")
 
 
 def unread_bytes(port: int) -> int:
-    """Return how many bytes wait in the UDP socket on `port` of this host, by the kernel's count; 0 if
-    unknown."""
+    """Return how many bytes lie unread in the UDP socket on `port` of this host; 0 if that is unknown.
+
+    The count is the kernel's, which includes overhead.
+    """
     try:
         return parse(TABLE.read_bytes(), port)
     except OSError:
@@ -18,9 +20,10 @@ def unread_bytes(port: int) -> int:
 
 
 def parse(table: bytes, port: int) -> int:
-    """Return the bytes that wait for `port`, by the table of UDP sockets; 0 if the port isn't in it.
+    """Return how many bytes lie unread in the sockets on `port`; 0 if the table has no such port.
 
-    A line has, after its number, the local address, the remote one, a state, and tx:rx in hex (proc(5)).
+    table: the content of /proc/net/udp. A line has a number, the local address, the remote address, a state,
+    and tx:rx in hex (proc(5)).
     """
     ending = b":%04X" % port
     waiting = 0
