@@ -21,13 +21,13 @@ SLEW_MAX = 500e-6
 The limit is that of RFC 5905. It moves the clock by 0.5 ms in a second, which is inaudible."""
 
 SLEW_OVER_NS = NS_PER_S
-"""Time over which a correction is spread if `SLEW_MAX` allows, ns. Two seconds instead of one were tried. The
-noise on a loopback was half as great (1.5 instead of 2.5 µs). But the lag while the rate is still unknown was
-almost twice as great (92 instead of 54 µs)."""
+"""Time (ns) over which a correction is spread if `SLEW_MAX` allows. Two seconds instead of one were tried.
+The noise on a loopback was half as great (1.5 instead of 2.5 µs). But the lag while the rate is still unknown
+was almost twice as great (92 instead of 54 µs)."""
 
 STEP_OVER_NS = 20_000_000
-"""The clock is stepped if its error exceeds the error bound by more than this, ns. Slewing so much would take
-40 s; one audible jump is better."""
+"""The clock is stepped if its error exceeds the error bound by more than this (ns). Slewing so much would
+take 40 s; one audible jump is better."""
 
 STEP_AFTER = 4
 """How many consecutive exchanges must call for a step before the clock is stepped. Spikes of the network's
@@ -36,11 +36,11 @@ delay never call for one: they only widen the bounds."""
 LOCK_AT_SAMPLES = 8
 """The clock locks (session time begins) as soon as this many exchanges have come: a whole burst."""
 LOCK_EARLY_SAMPLES, LOCK_EARLY_AFTER_NS = 4, 300_000_000
-"""The clock locks with only LOCK_EARLY_SAMPLES exchanges, half a burst, once this time has passed since the
-first one, ns. Answers that are still missing after 0.3 s are lost."""
+"""The clock locks with only LOCK_EARLY_SAMPLES exchanges, half a burst, after this time (ns) from the first
+one. Answers that are still missing after 0.3 s are lost."""
 LOCK_LATE_AFTER_NS = NS_PER_S
-"""The clock locks with any number of exchanges once this time has passed since the first one, ns. The error
-bound shows how good the clock is, and slewing then improves it."""
+"""The clock locks with any number of exchanges after this time (ns) from the first one. The error bound shows
+how good the clock is, and slewing then improves it."""
 
 RATE_ERROR_SIGMAS = 2
 """By how many standard errors of the rate the bounds of an exchange widen with its age, in addition to the

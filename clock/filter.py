@@ -25,7 +25,7 @@ BOUNDING = 64
 widened by more than 0.9 ms (15 ppm * 60 s). On any path fit for playing that outweighs a shorter delay. With
 so few exchanges a change of route is also forgotten soon."""
 MERGED_NS = 950_000_000
-"""Exchanges that begin within this time of each other are merged, ns. It is a little less than a second, so
+"""Exchanges that begin within this time (ns) of each other are merged. It is a little less than a second, so
 that exchanges one second apart are not merged."""
 
 DISPERSION_PPM = 15
@@ -40,11 +40,11 @@ JITTER_SAMPLES = 8
 """Number of last exchanges over which jitter is computed, as in RFC 5905."""
 
 STEPPED_NS = 5_000_000
-"""A clock counts as stepped if both bounds of a minute moved by more than this in the same direction, ns.
+"""A clock counts as stepped if both bounds of a minute moved by more than this (ns) in the same direction.
 Queues of 20 ms in only one direction move the bounds of a minute by less than 2 ms."""
 
 GRAIN_NS = 10_000
-"""Two intervals agree if they overlap or the gap between them is at most this, ns (10 µs). The reason: a
+"""Two intervals agree if they overlap or the gap between them is at most this (ns; 10 µs). The reason: a
 kernel's wall-clock stamps are wrong by a few µs after their conversion to local time."""
 
 

@@ -7,7 +7,7 @@ answer matches no request. Bound: `OUTSTANDING_MAX` open requests.
 from clock.model import NS_PER_S, ticks_from_ns
 
 BURST_REQUESTS = 8
-"""Number of requests in a burst, as many as in RFC 5905. Some of so many meet empty queues."""
+"""Number of requests in a burst, as many as in RFC 5905. Among so many, some meet empty queues."""
 BURST_SPACING_NS = 25_000_000
 """Time between the requests of a burst, ns. It is short compared with the duration of a join. It is longer
 than a queue takes to drain, so that the eight requests meet different queues."""

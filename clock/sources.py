@@ -10,7 +10,7 @@ TRIES = 4
 """Greatest number of attempts to read both clocks close together. The kernel seldom interrupts the process
 between two readings, and hardly ever four times in a row."""
 TIGHT_NS = 500
-"""If the two readings of the monotonic clock are at most this far apart, no further attempt follows, ns.
+"""If the two readings of the monotonic clock are at most this far apart (ns), no further attempt follows.
 Another attempt would hardly be better."""
 
 

@@ -1,6 +1,6 @@
 """Finds steps of the wall clock by comparing two readings.
 
-Pure. Wall time moves against local time if the wall clock is set. It also does if the host sleeps, since
+Pure. Wall time moves against local time if the wall clock is set. It also moves if the host sleeps, since
 Linux stops the monotonic clock meanwhile. NTP moves it too when it slews the wall clock, but by at most 500
 ppm.
 """

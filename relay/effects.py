@@ -29,7 +29,7 @@ class SendControl:
 
 @dataclass(frozen=True, slots=True)
 class CloseControl:
-    """Close a connection once all that was sent on it has left."""
+    """Close a TLS connection after everything that was sent on it has left."""
 
     connection: int
 

@@ -35,8 +35,8 @@ class Bucket(Enum):
 
     NONE = auto()
     MEMBER = auto()
-    """One limit for all such messages of one member together. Messages beyond it are ignored, and counted as
-    refused."""
+    """One limit for all messages with this bucket from one member. Messages beyond it are ignored, and
+    counted as refused."""
     STATISTICS = auto()
     """One limit for all requests for statistics from one address. A request beyond it is answered with
     Refused."""

@@ -34,7 +34,7 @@ NONE = -(1 << 60)
 BLOCK = ticks(10.0)
 EPISODE_BLOCKS = 3
 """How many blocks one accident can touch. An accident begins within ten seconds at all hosts that it
-concerns, and lasts five."""
+concerns, and lasts five seconds."""
 BLOCKS_KEPT = 60
 """How many blocks are kept: ten minutes with events. A great need that occurs once in that time counts as an
 accident. If it occurs three times, it counts as a property of the network."""

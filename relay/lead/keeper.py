@@ -5,9 +5,9 @@ Pure. Instants are session timetags, durations ticks.
 D follows the time that events need. D rises at once, since nobody hears D while S is 0. D falls only after a
 shorter D has sufficed for a while.
 
-S is audible, so it is as small as possible: all but one ordinary note in a thousand keep their own time. If
-too small an S would move many notes, it rises in one step, else by a ramp. It falls by a ramp; if nobody
-plays, it falls at once.
+S is audible, so it is as small as possible: all but one ordinary note in a thousand keep their own time. S
+rises in one step if many notes would be moved otherwise, else by a ramp. S falls by a ramp; if nobody plays,
+it falls at once.
 
 A change begins CHANGE_AHEAD in the future, so that bridges learn of it in time. A rise of D while nobody
 plays begins at once instead, so that the next notes have it. A change of S applies to timetags after the last
@@ -46,8 +46,8 @@ instead of LOWER_AFTER. So early an accident looks like a property of the networ
 within the next minute, including the ramp down."""
 LEARNING = ticks(600.0)
 LOWER_EVENTS, LOWER_EVENTS_LATER = 2_000, 10_000
-"""How many events must have had enough time with a shorter lead before the lead falls while S = 0.
-LOWER_EVENTS is for the first ten minutes after events were first measured, LOWER_EVENTS_LATER for later.
+"""For how many events a shorter lead must have sufficed before the lead falls while S = 0. LOWER_EVENTS is
+for the first ten minutes after events were first measured, LOWER_EVENTS_LATER for later.
 
 While S = 0 hardly anybody hears the lead, and a steady lead is better than a variable one. Example: a member
 plays one note a second, and one event in 600 needs more. Such events raise the lead now and then, and each
@@ -74,8 +74,8 @@ instead of by a ramp."""
 CHANGE_AHEAD = ticks(1.0)
 FALL_SETTLE = ticks(2.0)
 """Least time between the end of a fall of the lead and the next change of the lead. Events that were emitted
-during the fall may be judged in this time, and must still find that fall. Events that are judged even later
-are re-timed under any lead."""
+during the fall are judged in this time, by the lead at their emission. Events that are judged even later are
+re-timed under any lead."""
 SETTLE = ticks(10.0)
 """Time between two changes of S, ticks. The earlier value of S is kept for this time too. Events of the
 earlier time that are judged even later are re-timed under any value."""

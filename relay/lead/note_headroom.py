@@ -30,12 +30,12 @@ ODD_NOTES = 2
 """How many moved notes are tolerated in a room that has hardly played. The first notes of a run come late."""
 MOVED_SHARE = 0.001
 EPISODE_S = 15
-"""How long the effects of one accident last at most, s. It begins within ten seconds at all hosts that it
-concerns, and lasts five."""
+"""How long the effects of one accident last at most, s. An accident begins within ten seconds at all hosts
+that it concerns, and lasts five seconds."""
 
 
 class Headrooms:
-    """The headroom of one room's ordinary notes in the last ten minutes that had any."""
+    """The headroom of one room's ordinary notes in the last ten minutes with notes."""
 
     def __init__(self) -> None:
         self.last_timetag = 0

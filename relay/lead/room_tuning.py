@@ -261,8 +261,8 @@ class RoomTuning:
 
 
 def beyond_words(most: int, plain: int | None, events: int) -> str:
-    """Return the notice to a member for which the room doesn't wait, or for some of whose events it doesn't
-    wait.
+    """Return the notice to a member whose delays are too long. It says that the room doesn't wait for the
+    member, or not for some of its events.
 
     most: the longest time that the room waits, ticks. plain: the plain delay of the member's path there and
     back, ticks, if that is the reason; else None. events: how many events took longer than `most`.

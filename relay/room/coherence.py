@@ -45,7 +45,7 @@ class MemberSums:
     unconfirmed: int = 0
     silent_here: int = 0
     alone: int = 0
-    """Events of this member that nobody but its player can have heard."""
+    """Events of this member that only its own player can have heard."""
 
 
 @dataclass(slots=True)

@@ -39,8 +39,8 @@ from relay.wire.sequence import (
 from relay.wire.timetag import ticks
 
 GAP_GUARD = ticks(0.005)
-"""How long before a waiting event would be re-timed the gap before it is given up. The reserve is needed
-because an event loop wakes up a few milliseconds late on a busy machine."""
+"""Reserve in giving up a gap: the gap is given up this long before the events behind it would be re-timed. It
+is needed because an event loop wakes up a few milliseconds late on a busy machine."""
 
 WAITING_MAX = 2048
 SKIPPED_MAX = 4096
@@ -72,8 +72,8 @@ class _SlotState:
     refused: dict[int, None] = field(default_factory=dict)
     """Sender's numbers that were refused before their turn. Later events don't wait for these."""
     urgent: int | None = None
-    """Session instant at which the gap must be given up for the waiting events; None: it must be computed
-    again."""
+    """Session instant at which the slot's gap must be given up, before waiting events would be re-timed;
+    None: it must be computed again."""
     counts: SlotCounts = field(default_factory=SlotCounts)
     guard: Guard = field(default_factory=Guard)
     chords: Chords = field(default_factory=Chords)
@@ -269,7 +269,8 @@ class Judge:
         return judged
 
     def wake(self, now: int) -> list[Judged]:
-        """Give up the gaps that would delay other events too long. Return the events judged by that."""
+        """Give up the gaps that would delay other events too long. Return the events that are judged because
+        of that."""
         judged: list[Judged] = []
         for slot, state in self._slots.items():
             while state.waiting and self._gap_deadline(state) <= now:

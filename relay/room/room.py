@@ -97,7 +97,7 @@ class Room:
         self._work.stir(self.name, slot)
 
     def stir_round(self) -> None:
-        """Record that a facet may have a new `next_wakeup`, so that it is asked."""
+        """Record that some facet's `next_wakeup` may have changed."""
         self._work.stir(self.name, HOUSE)
 
     def wake(self, now: int) -> None:
@@ -256,8 +256,8 @@ class Room:
         member must be removed, because it floods the room.
 
         Beyond EVENTS_PER_S notes are refused. Groups, FX, frees and settings are still judged, since all
-        later events depend on them. A member floods the room if it sends more than STRUCTURE_PER_S of these
-        besides.
+        later events depend on them. A member floods the room if it sends more than STRUCTURE_PER_S of them
+        beyond EVENTS_PER_S.
         """
         seat.sent += 1
         if not channel.events.take(now):

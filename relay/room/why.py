@@ -1,4 +1,4 @@
-"""Why: the reasons why nobody but its player hears an event.
+"""Why: the reasons why an event is heard only by its own player.
 
 Pure.
 """
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Why(Enum):
-    """Why nobody but its player hears an event. The value is the text that incidents show."""
+    """The reason why an event is heard only by its own player. The value is the text that incidents show."""
 
     LOST = "it never reached the relay"
     MISSED = "it came too late"

@@ -54,7 +54,7 @@ ASKED_S = 10.0
 a rule it only asks for statistics."""
 
 WAKE_AGAIN_S = 0.05
-"""How long after a wake-up that raised an exception the next attempt is made, s."""
+"""Delay (s) of the next attempt after a wake-up that raised an exception."""
 
 EVENT_LOG = "the event log"
 

@@ -18,7 +18,7 @@ WIDE = 1000
 """A practically unlimited width, in columns. It serves to measure how wide a table would like to be."""
 
 CLOCK_UNKNOWN_MS = 1e5
-"""If a clock's error bound exceeds this, the bridge doesn't know its clock's offset yet, ms."""
+"""A clock's error bound above this (ms) means that the bridge doesn't know its clock's offset yet."""
 
 GOOD, FAIR, BAD, QUIET = "green", "yellow", "bold red", "dim"
 

@@ -17,8 +17,7 @@ STAGGER_S = 0.25
 because broken IPv6 is common (RFC 8305, section 5)."""
 
 TOWARDS_IPV4, TOWARDS_IPV6 = "192.0.2.1", "2001:db8::1"
-"""An address that no host has, as TOWARDS_IPV4 (RFC 3849, RFC 5737). So the route towards it is the default
-route."""
+"""Addresses that no host has (RFC 5737, RFC 3849). So the route towards each is the default route."""
 
 _MAPPED = "::ffff:"
 

@@ -37,7 +37,7 @@ BUFFERED_BYTES_MAX = 4 << 20
 closed, since that peer would be minutes behind."""
 
 TIMEOUT_S = 3.0
-"""Longest wait for TCP to connect, s, and again for the TLS handshake to finish. In this time TCP makes at
+"""Longest wait (s) for TCP to connect, and again for the TLS handshake to finish. In this time TCP makes at
 most three retries if its first segment is lost."""
 
 _LENGTH_BYTES = 4

@@ -42,7 +42,8 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SP
 
 
 class Received(NamedTuple):
-    """A received datagram. (A named tuple takes a third of the time that making a frozen dataclass takes.)"""
+    """A received datagram. It is a named tuple because making a frozen dataclass takes three times as
+    long."""
 
     payload: bytes
     source: Address
@@ -189,8 +190,8 @@ def received_local_ns(stamp_ns: int | None, now: sources.Reading) -> int:
     """Return the instant at which a datagram was received, ns of the monotonic clock.
 
     stamp_ns: the kernel's receive stamp, ns of the wall clock; None if there is none. now: both clocks, read
-    after the stamp was made. Without a stamp, or with one older than STAMP_AGE_NS_MAX or in the future, the
-    instant of `now` is returned. It is too late by the time for which the datagram waited in the kernel.
+    after the stamp was made. If the stamp is missing, older than STAMP_AGE_NS_MAX or in the future, the
+    instant of `now` is returned. Then the result is too late by the datagram's time in the kernel.
     """
     if stamp_ns is None or not 0 <= now.wall_ns - stamp_ns <= STAMP_AGE_NS_MAX:
         return now.local_ns

@@ -29,8 +29,8 @@ _FLOAT = struct.Struct(">f")
 def fields(message: Message) -> Iterator[tuple[int, Field]]:
     """Yield (index of the argument, its field in the command table) for each argument of a message.
 
-    Raises Refused at the first place where message and table differ. Its reason is "arguments", "count" or
-    "array".
+    Raises Refused at the first place where message and table differ. The error's reason is "arguments",
+    "count" or "array".
     """
     command = COMMANDS[message.address]
     tags = message.tags

@@ -14,8 +14,8 @@ from relay.wire.timetag import ticks
 BEHIND_MAX = ticks(0.150)
 """How much later than usual a note may come without being dropped, ticks."""
 WITH_OTHERS_MAX = ticks(0.300)
-"""The same limit for a note whose chord has begun to sound, ticks. It is longer than BEHIND_MAX, because half
-a chord is worse than a late note."""
+"""How much later than usual a note may come if its chord has begun to sound, ticks. It is longer than
+BEHIND_MAX, because half a chord is worse than a late note."""
 ORDER_WAIT = ticks(0.250)
 """How long an event that is later than BEHIND_MAX waits at the relay for its sender's earlier events, ticks.
 Waiting keeps the order, and the event is late in any case."""

@@ -30,8 +30,8 @@ HEADER_BYTES = _HEADER.size
 MAX_PLAINTEXT_BYTES = MAX_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES
 
 REPLAY_WINDOW = 1024
-"""A datagram is rejected as a possible replay if this many later ones have arrived before it. At 1,000
-datagrams a second, far more than a busy jam sends, these are a second's."""
+"""A datagram is rejected as a possible replay if this many later ones have arrived before it. It is one
+second's datagrams at 1,000 a second, far more than a busy jam sends."""
 
 _WINDOW_MASK = (1 << REPLAY_WINDOW) - 1
 _NONCE_PREFIX = bytes(4)

@@ -197,7 +197,7 @@ class FoundationStore:
 
     def enter_epoch(self) -> None:
         """Mark all pieces and values as older than every event of a new epoch. Their event numbers and dues
-        came from the relay before, so they mean nothing to the new one."""
+        came from the earlier relay, so they mean nothing to the new one."""
         for piece in self._pieces.values():
             piece.number = BEFORE_ALL_NUMBERS
             for name, value in piece.values.items():

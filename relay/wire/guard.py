@@ -6,10 +6,10 @@ node. Therefore the guard remembers the nodes whose synthdef matters. Example: `
 the FX reverb, but makes the FX gverb crash scsynth.
 
 The guard is safe whatever a member sends, although scsynth runs messages by due instead of in sending order.
-It assumes nothing about an id that has stood for two things or was forgotten. It refuses to make a node if
-its id was sent a value before that is deadly for this node. (Sonic Pi never reuses an id; it counts up.)
-Bounds for each slot: GROUPS_MAX groups and NODES_MAX other nodes. Beyond that, the id that was named longest
-ago is forgotten.
+It assumes nothing about an id that has stood for two things or was forgotten. It refuses to make a node if a
+value sent earlier to its id is deadly for this node. (Sonic Pi never reuses an id; it counts up.) Bounds for
+each slot: GROUPS_MAX groups and NODES_MAX other nodes. Beyond that, the id that was named longest ago is
+forgotten.
 """
 
 import struct

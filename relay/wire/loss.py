@@ -48,7 +48,8 @@ class LossMeter:
 
     @property
     def share(self) -> float:
-        """The share (0 to 1) of lost events in the window: those first asked for, of those sent."""
+        """The share (0 to 1) of lost events: events first asked for in the window, divided by events sent in
+        it."""
         sent, asked = self._window()
         return asked / sent if sent else 0.0
 

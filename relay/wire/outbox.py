@@ -31,7 +31,7 @@ CLOSE_S = (0.015, 0.040)
 the copies travel in datagrams that are sent anyway, such as those of heartbeats."""
 REPEAT_S = 0.040
 """Interval at which an event is repeated after its last copy, s. Repeats end when the other end is known to
-have the event, or when it could no longer arrive in time. An event lost in a long bad period so arrives soon
+have the event, or when it could no longer arrive in time. So an event lost in a long bad period arrives soon
 after that period, before the other end has asked for it. Measured in the virtual laboratory with 30,000
 events, 5 % of the time in bursts of loss, RTT 30 ms. Failed events: 70 without repeats, 65 with an interval
 of 80 ms, 58 with 40 ms, 56 with 25 ms."""

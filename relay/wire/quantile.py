@@ -1,8 +1,8 @@
 """Quantiles by nearest rank, used for every p50 and p99 of the product and its laboratory. Pure.
 
-A quantile is always one of the values: the smallest value such that at least `share` of all values are not
-above it. So the p99 of the numbers 1 to 100 is 99, and their p50 is 50. Source: Hyndman and Fan, The American
-Statistician 50 (1996), definition 1.
+The quantile at a share is the smallest value v such that at least that share of all values is <= v. So the
+p99 of the numbers 1 to 100 is 99, and their p50 is 50. Source: Hyndman and Fan, The American Statistician 50
+(1996), definition 1.
 """
 
 from collections.abc import Sequence

@@ -121,8 +121,8 @@ BY_SYNTHDEF: Mapping[str, Mapping[str, Limit]] = MappingProxyType(dict(_synthdef
 LIMITS: Mapping[bytes, Limits] = {
     encode_string(name): _padded(limits) for name, limits in BY_SYNTHDEF.items()
 }
-"""The ranges of each stock synthdef's controls, by the padded names of synthdef and control. It doesn't
-contain synthdefs that aren't Sonic Pi's."""
+"""The ranges of each stock synthdef's controls, by the padded names of synthdef and control. Synthdefs that
+aren't Sonic Pi's are missing."""
 
 _ANYWHERE = _anywhere(BY_SYNTHDEF.values())
 _DEADLY = {name: _limit(entry["range"], deadly=True) for name, entry in _TABLE["deadly"].items()}

@@ -18,13 +18,13 @@ the delays of parallel paths differ by a few ms."""
 
 REPEAT_S_MIN = 0.020
 REPEAT_PER_RTT = 1.2
-"""After how many RTTs a missing number is asked for again, but at least REPEAT_S_MIN. An answer takes one
-RTT; the rest covers the jitter. So most repeated requests are for frames that were really lost."""
+"""Interval at which a missing number is asked for again, in RTTs. It is at least REPEAT_S_MIN. An answer
+takes one RTT; the rest covers the jitter. So most repeated requests are for frames that were really lost."""
 
 PATIENT_FROM_S = 1.0
 PATIENT_REPEAT_S = 0.25
-"""Interval between requests for a number that has been missing for longer than PATIENT_FROM_S, s. It is often
-a note that is useless by now, so that the sender doesn't send it again."""
+"""Least interval (s) between requests for a number that has been missing for longer than PATIENT_FROM_S. Such
+a number often belongs to a note that is useless by now. Its sender doesn't send that note again."""
 
 KEEP_S = 1.0
 """Default time for which a sender keeps a frame, and a receiver asks for a missing one, s. It is twice the

@@ -3,16 +3,21 @@ order.
 
 Pure. All instants are session timetags (64-bit NTP integers), all durations ticks (2**-32 s).
 
-A rule gives an event its due. It uses the instant a at which Sonic Pi sent the event, its timetag tau, the
-room's lead D and its shift S, with 0 <= S <= D. base = max(tau + S, a + D) for timed events, a + D for the
-others. due = max(base, floor, W + 1). The floor is the greatest due so far of an untimed event of the same
-slot. W is the instant up to which the sequence is closed: all further dues are later. So no note is due
-before a group or FX that it needs, and none after a free sent later. The proof is in docs/way-of-an-event.md.
+Each event gets its due by this rule. a: the instant at which Sonic Pi sent the event. tau: its timetag. D, S:
+the room's lead and shift, 0 <= S <= D. floor: the greatest due so far of an untimed event of the same slot.
+W: the instant up to which the sequence is closed.
 
-D and S may change. D depends on the instant a, and S on the timetag tau, but not on when the event is judged.
-Therefore every host computes the same dues, and events with equal timetags get equal dues. Both may rise in
-one step but fall no faster than time passes. So a + D(a) and tau + S(tau) never decrease, and the proof needs
-no more.
+    base = max(tau + S, a + D)        for timed events
+    base = a + D                      for other events
+    due  = max(base, floor, W + 1)
+
+So no note is due before a group or FX that it needs, and none after a free sent later. The proof is in
+docs/way-of-an-event.md.
+
+D and S may change. D depends on the instant a, and S on the timetag tau; the moment of judging doesn't
+matter. Therefore every host computes the same dues, and events with equal timetags get equal dues. D and S
+may rise in one step but fall no faster than time passes. So a + D(a) and tau + S(tau) never decrease, and the
+proof needs no more.
 
 This is the coherence scheme *judged*. For comparison a room may use the scheme *timestamp*: due = base.
 """

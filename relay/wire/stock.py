@@ -1,8 +1,9 @@
 """Stock: the files that Sonic Pi brings with it, by release, each with the sha256 of its content.
 
-Pure; loaded once, from `stock.json` beside this file. A file has the name under which it travels:
-samples/NAME and buffers/NAME with their suffix, synthdefs/NAME without one. NAME of a synthdef is the name
-that a note gives. docs/versions.md says which releases are covered, and where their files came from.
+Pure; loaded once, from `stock.json` beside this file. A file's name here is the name in messages between
+bridges and relay. It is samples/NAME or buffers/NAME, with the suffix, or synthdefs/NAME, without one. NAME
+of a synthdef is the name that a note gives. docs/versions.md says which releases are covered, and where their
+files came from.
 """
 
 import json
@@ -15,12 +16,12 @@ from typing import Any
 SYNTHDEFS_FOLDER = "synthdefs"
 _PREFIX = "sonic-pi-"
 _SPOKEN_MAX = 6
-"""Most names in a sentence for people."""
+"""Greatest number of file names in a sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class StockFile:
-    """One content of a stock file, and the releases that bring it. size: in bytes."""
+    """One content of a stock file, and the releases that include it. size: bytes."""
 
     name: str
     sha256: bytes
@@ -29,16 +30,18 @@ class StockFile:
 
     @property
     def is_synthdef(self) -> bool:
-        """Whether it is a compiled synthdef. Otherwise it is a sample or a buffer of random numbers."""
+        """Whether the file is a compiled synthdef. Otherwise it is a sample or a buffer of random numbers."""
         return is_synthdef(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The defaults of a synthdef's envelope: what a note has that doesn't set them. Durations in seconds.
+    """The default values of a synthdef's envelope controls. A note has them if it doesn't set others.
+    Durations are in seconds.
 
-    sustain: -1 in the players of samples, where it means as long as the sample lasts. decay_level: -1 means
-    the level of sustain_level. env_curve: None if the synthdef has no such control; its curve is fixed then.
+    sustain: -1 in the synthdefs that play samples; it means as long as the sample lasts. decay_level: -1
+    means the value of sustain_level. env_curve: None if the synthdef has no such control and its curve is
+    fixed.
     """
 
     attack: float
@@ -69,10 +72,10 @@ STOCK: Mapping[str, tuple[StockFile, ...]] = MappingProxyType(
         for name, found in _TABLE["files"].items()
     }
 )
-"""Every content of every stock file, by the file's name, the oldest content first."""
+"""Every content of every stock file, by the file's name. The oldest content comes first."""
 
 CONTESTED: frozenset[str] = frozenset(name for name, contents in STOCK.items() if len(contents) > 1)
-"""The files that have the same name and other content in two releases."""
+"""The names of the files whose content differs between releases."""
 
 _ENVELOPES = {name: Envelope(**controls) for name, controls in _TABLE["envelopes"].items()}
 
@@ -83,37 +86,37 @@ def stock_file(name: str, sha256: bytes) -> StockFile | None:
 
 
 def files_of(release: str) -> tuple[StockFile, ...]:
-    """Return all files of a release of Sonic Pi, by name."""
+    """Return all files of a release of Sonic Pi, in the order of their names."""
     return tuple(one for contents in STOCK.values() for one in contents if release in one.releases)
 
 
 def envelope_of(synthdef: str) -> Envelope | None:
-    """Return the envelope's defaults of a stock synthdef; None if it has no such envelope.
+    """Return the default values of a stock synthdef's envelope; None if it has no complete envelope.
 
-    Only synthdefs that have attack, decay, sustain and release have one. The sc808 drums have a decay alone,
-    and in FX decay and release mean something else.
+    An envelope is complete if the synthdef has the controls attack, decay, sustain and release. The sc808
+    drums have only a decay. In FX, decay and release have another meaning.
     """
     return _ENVELOPES.get(synthdef)
 
 
 def is_synthdef(name: str) -> bool:
-    """Return whether a travelling name is that of a synthdef."""
+    """Return whether a file's name, such as synthdefs/NAME, is that of a synthdef."""
     return name.startswith(f"{SYNTHDEFS_FOLDER}/")
 
 
 def synthdef_file(synthdef: str) -> str:
-    """Return the travelling name of a synthdef's file, given the name that a note gives."""
+    """Return the name of a synthdef's file. synthdef: the name that a note gives."""
     return f"{SYNTHDEFS_FOLDER}/{synthdef}"
 
 
 def spoken(name: str) -> str:
-    """Return a file's name as players know it: kalimba, hat_bdu."""
+    """Return a file's name as players know it, such as kalimba or hat_bdu."""
     return name.partition("/")[2].removeprefix(_PREFIX).partition(".")[0]
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return the names of files in words, as players know them. After the first six only their number is
-    given."""
+    """Return file names as text, in the form that players know. Only the first six are given, with the number
+    of the others."""
     words = [spoken(name) for name in names]
     more = len(words) - _SPOKEN_MAX
     return ", ".join(words[:_SPOKEN_MAX]) + (f" and {more} more" if more > 0 else "")

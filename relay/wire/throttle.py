@@ -18,8 +18,8 @@ places write lines."""
 class _Held:
     """The lines of one kind that are held back.
 
-    told_at_s: instant (s) at which a line of this kind was last written, or their count. count: how many
-    lines were held back since. newest: the last of them.
+    told_at_s: instant (s) at which a line of this kind, or the count of its lines held back, was last
+    written. count: how many lines were held back since. newest: the last of them.
     """
 
     told_at_s: float

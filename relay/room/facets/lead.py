@@ -87,8 +87,8 @@ class Lead(Facet):
         return [_path(seat, channel) for seat, channel in self._room.channels()]
 
     def stats(self) -> dict[str, Any]:
-        """Return for the statistics: whether lead and shift are tuned, how often they changed, and what needs
-        the lead."""
+        """Return for the statistics: whether lead and shift are tuned, how often they changed, and which
+        events need the lead."""
         keeper = self.tuning.keeper
         return {
             "lead_auto": keeper.policy.lead is None,
@@ -109,7 +109,8 @@ class Lead(Facet):
         self._room.judge.tune(self.tuning.keeper.timing, self.tuning.horizon)
 
     def _why(self) -> str:
-        """Return a text that names the events which need the lead most; empty before any were measured."""
+        """Return a text that says whose events at which member need the lead most; empty before any were
+        measured."""
         why = self.tuning.why
         if why is None:
             return ""

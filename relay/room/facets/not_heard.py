@@ -1,7 +1,7 @@
-"""Not heard: keeps which notes a member's scsynth could not play, and tells their player in words.
+"""Not heard: counts the notes that a member's scsynth could not play, and sends their player a notice.
 
 Pure; `now` is session ticks. A bridge counts a note as not heard if its synthdef or sample is missing there,
-or if scsynth refused to make it. Bounds: NAMES_KEPT files for each pair of members.
+or if scsynth refused to make it. Bound: NAMES_KEPT files for each pair of members.
 """
 
 from collections import Counter
@@ -19,13 +19,13 @@ from relay.wire.stock import listed
 from relay.wire.timetag import ticks
 
 TELL_EVERY = ticks(30.0)
-"""Least time between two messages to a member about the same listener. The first one is sent at once."""
+"""Least time between two notices to a player about the same listener. The first notice is sent at once."""
 NAMES_KEPT = 64
 
 
 @dataclass(slots=True)
 class _Pair:
-    """The notes that one member plays and another doesn't hear."""
+    """The notes of one member (the player) that another member (the listener) doesn't hear."""
 
     notes: int = 0
     untold: int = 0
@@ -42,7 +42,7 @@ class _Pair:
 
 
 class Lacking(Facet):
-    """The notes of one room that somebody doesn't hear, by (listener, player)."""
+    """Counts the notes of one room that some member doesn't hear, by (listener's slot, player's slot)."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -50,12 +50,12 @@ class Lacking(Facet):
         self._releases: dict[int, str] = {}
 
     def left(self, slot: int) -> None:
-        """Forget the member that had the slot, as listener and as player."""
+        """Forget all notes that the member in `slot` played or didn't hear."""
         self._releases.pop(slot, None)
         self._pairs = {pair: kept for pair, kept in self._pairs.items() if slot not in pair}
 
     def take_in(self, seat: Seat, message: NotHeard, now: int) -> list[Effect]:
-        """Note what a member didn't hear."""
+        """Count the notes that a member reports as not heard. Return the notices to their players."""
         self._releases[seat.slot] = message.release
         for one in message.of:
             if one.slot in self._room.seats:
@@ -64,7 +64,7 @@ class Lacking(Facet):
         return self.wake(now)
 
     def wake(self, now: int) -> list[Effect]:
-        """Tell the players whose notes are not heard, if that is due."""
+        """Return the notices that are due, to players whose notes others don't hear."""
         effects: list[Effect] = []
         for (listener, player), pair in self._pairs.items():
             due = pair.told_at is None or now >= pair.told_at + TELL_EVERY
@@ -79,7 +79,8 @@ class Lacking(Facet):
         return effects
 
     def member_stats(self, seat: Seat) -> dict[str, Any]:
-        """Return how many notes a member didn't hear, and for each player a sentence that says why."""
+        """Return for the statistics: how many notes a member didn't hear, and for each player a sentence with
+        the reason."""
         own = {player: pair for (listener, player), pair in self._pairs.items() if listener == seat.slot}
         lines = [
             f"hears {pair.notes} of {self._room.name_of(player)}'s notes not: {self._why(seat.slot, pair)}"

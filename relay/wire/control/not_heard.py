@@ -1,4 +1,5 @@
-"""Not heard: a bridge tells which notes its scsynth could not play, and which files it lacks for them.
+"""Not heard: a bridge reports the notes that its scsynth could not play, and the files that it lacks for
+them.
 
 Pure.
 """
@@ -17,16 +18,16 @@ MAX_UNHEARD = 64
 
 _FILE_NAME = r"^(synthdefs|samples|buffers)/[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\Z"
 FileName = Annotated[str, Meta(pattern=_FILE_NAME)]
-"""The travelling name of a file of Sonic Pi (relay/wire/stock.py). Its characters are safe to print."""
+"""The name of a file of Sonic Pi, as in relay/wire/stock.py. Its characters are safe to print."""
 Release = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.\-]{0,32}\Z")]
-"""A release of Sonic Pi, as relay/wire/stock.py names it; "" if it is none of those."""
+"""A release of Sonic Pi that relay/wire/stock.py covers; "" for any other."""
 
 
 class Unheard(Struct, frozen=True, kw_only=True):
-    """Notes of one member that another didn't hear for lack of one file.
+    """Notes of one member that another member didn't hear because one file is missing.
 
-    slot: that of the member who plays. name: the file. notes: how many since the last message. percent: how
-    much of the file has come, if it is being fetched.
+    slot: the slot of the member who plays. name: the missing file. notes: how many since the last message.
+    percent: how much of the file has come; None if it isn't being fetched.
     """
 
     slot: Slot
@@ -36,7 +37,8 @@ class Unheard(Struct, frozen=True, kw_only=True):
 
 
 class NotHeard(Struct, tag="not_heard", frozen=True, kw_only=True):
-    """The notes that its sender didn't hear since its last such message. At most one is sent a second.
+    """The notes that the sending bridge's scsynth didn't play since its last such message. At most one is
+    sent a second.
 
     release: the release of the sender's Sonic Pi.
     """
@@ -49,5 +51,5 @@ FAMILY = Family(up=(NotHeard,))
 
 
 def is_file_name(name: str) -> bool:
-    """Return whether a text is a name that a message may have."""
+    """Return whether a text is a valid `FileName`."""
     return re.match(_FILE_NAME, name) is not None
