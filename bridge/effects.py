@@ -73,7 +73,7 @@ class Remember:
 
 @dataclass(frozen=True, slots=True)
 class AskFiles:
-    """Do a job with files, and tell the bridge its answer."""
+    """Do a job with files, and give the bridge its answer."""
 
     job: Job
 

@@ -1,6 +1,6 @@
-"""Jobs: what a bridge asks its shell to do with files, and the shell's answers.
+"""File jobs: the work with files that a bridge asks its shell to do, and the shell's answers.
 
-Pure values. The shell does the jobs in a thread of their own, one after the other.
+Pure values. The shell does the jobs in a thread of its own, one after the other.
 """
 
 from collections.abc import Mapping
@@ -10,15 +10,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Read all stock files under `root`, the folder of Sonic Pi's files."""
+    """Read all files under `root`, the folder of Sonic Pi's files, that matter to a jam."""
 
     root: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """The answer to Scan: the sha256 of each file found, by travelling name. It has only synthdefs, and files
-    whose name is on the list."""
+    """The answer to Scan: the sha256 of each file found, by the name under which the file travels.
+
+    It has all synthdefs, and of other files those that some release of Sonic Pi brings.
+    """
 
     found: Mapping[str, bytes]
 

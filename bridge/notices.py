@@ -142,9 +142,10 @@ def own_file(name: str) -> Tell:
 
 
 def not_heard(notes: int, whose: str, release: str, names: list[str]) -> Tell:
-    """Return the warning that notes were not heard on this host for lack of files.
+    """Return the warning that notes were not heard on this host because it lacks files.
 
-    whose: "bob's" or "your own". release: of this host's Sonic Pi; "" if unknown. names: of the files.
+    whose: the player of the notes, as "bob's" or "your own". release: of this host's Sonic Pi; "" if unknown.
+    names: those of the files.
     """
     lacks = f"your Sonic Pi {release}" if release else "your Sonic Pi"
     text = f"you didn't hear {counted(notes, 'note')} of {whose}: {lacks} lacks {listed(names)}"

@@ -74,7 +74,7 @@ class Accounts:
         self._ledger.unfounded += nodes
 
     def drop(self, held: Held) -> None:
-        """Record an event that a slot reset (a player's Stop) dropped."""
+        """Record an event that was dropped by a slot reset, as after a Stop in Sonic Pi."""
         self.hand_over(held, DROPPED, held.due)
 
     def hand_over(

@@ -190,7 +190,7 @@ class HoldbackQueue:
         return sorted(dropped, key=lambda held: (*held.key, held.seq, held.sub))
 
     def resets_over_at(self, slot: int) -> int:
-        """Return the session instant at which all held slot resets of `slot` are over; 0 if there is none."""
+        """Return the session instant at which all slot resets held for `slot` are over; 0 if none is held."""
         resets = (held for held in self._live.values() if held.slot == slot and held.kind is Kind.RESET)
         return max((reset_over_at(held.due, held.flags) for held in resets), default=0)
 

@@ -15,7 +15,8 @@ from bridge.scsynth.samples import BufferMemory
 class Silent(NamedTuple):
     """A note that lacked a buffer or a synthdef at its due (session ticks).
 
-    buffers: all buffers that it plays. synthdef: that of the note, if scsynth lacks it; else "".
+    number: its room number. slot: that of its player. buffers: all buffers that it plays. synthdef: that of
+    the note if scsynth lacks it; else "".
     """
 
     number: int
@@ -29,14 +30,14 @@ class Buffers:
     """The buffers of the scsynth that plays the jam, and the notes that may lack one."""
 
     def __init__(self, lacks: Callable[[str], bool] = lambda _: False) -> None:
-        """lacks: whether scsynth lacks a synthdef, as far as is known."""
+        """lacks: tells whether scsynth lacks a synthdef, as far as is known."""
         self._lacks = lacks
         self.loaded: set[int] = set()
         self.synthdefs_loaded = False
         self._memory = BufferMemory()
         self._unsure: list[tuple[int, int, int, tuple[int, ...], str]] = []
-        """(due, number, slot, buffers, synthdef) of notes handed over while a buffer or synthdef was not
-        surely loaded."""
+        """(due, number, slot, buffers, synthdef) of notes that were handed over while one of their buffers,
+        or their synthdef, was not surely loaded."""
         self._frees: list[tuple[int, int]] = []
         """(due, buffer) of buffers that scsynth was told to free but hasn't freed yet."""
 
@@ -60,13 +61,17 @@ class Buffers:
     def handed_over(
         self, number: int, due: int, buffers: tuple[int, ...], *, slot: int = 0, synthdef: str = ""
     ) -> None:
-        """Note that scsynth was handed the note `number` of the member in `slot`, which plays `buffers`."""
+        """Note that scsynth was handed a note that plays `buffers`.
+
+        number: its room number. due: session ticks. slot: that of its player.
+        """
         freed = any(buffer in buffers for _, buffer in self._frees)
         if freed or self._is_silent(buffers) or self._lacks(synthdef):
             heapq.heappush(self._unsure, (due, number, slot, buffers, synthdef))
 
     def silent(self, until: int) -> list[Silent]:
-        """Return the notes due at or before `until` that lacked a buffer or synthdef, each once."""
+        """Remove the notes due at or before `until` (session ticks). Return those that lacked a buffer or
+        synthdef."""
         found: list[Silent] = []
         while self._unsure and self._unsure[0][0] <= until:
             due, number, slot, buffers, synthdef = heapq.heappop(self._unsure)

@@ -31,7 +31,7 @@ class Loads:
         self.absent = Absent()
         self._unstarted = Unstarted()
         self._without_file: dict[int, str] = {}
-        """Buffers, by scsynth's number, whose file this host lacks, with the file's travelling name."""
+        """Buffer (scsynth's number) -> travelling name of its file, for files that this host lacks."""
 
     def news(self) -> list[Tell]:
         """Remove and return the messages to the player about samples that are missing here."""
@@ -104,15 +104,16 @@ class Loads:
             self._unstarted.handed_over(note)
 
     def began(self, node: int) -> None:
-        """Note that a synth has begun, by scsynth's number."""
+        """Note that scsynth has begun to play a synth. node: scsynth's number."""
         self._unstarted.began(node)
 
     def synth_failed(self) -> None:
-        """Note that scsynth says it lacks the synthdef of some synth."""
+        """Note that scsynth says it lacks the synthdef of a synth. It doesn't say which synth."""
         self._unstarted.failed()
 
     def run(self, until: int) -> None:
-        """Record the notes due at or before session instant `until` that lacked a buffer or synthdef."""
+        """Record as silent the notes due at or before `until` (session ticks) that lacked a buffer or
+        synthdef."""
         for silent in self.buffers.silent(until):
             self._accounts.silent(silent.number, silent.due)
             if silent.synthdef:
@@ -125,6 +126,6 @@ class Loads:
             self._stock.refused(note.slot, note.synthdef)
 
     def clock_was_set(self) -> None:
-        """Forget the notes, because their dues are no longer valid."""
+        """Forget the notes at scsynth, because session time was set and their dues are no longer valid."""
         self.buffers.clear_notes()
         self._unstarted.clear()

@@ -105,11 +105,11 @@ class Playout:
         self._members.answered(node, there=there)
 
     def began(self, node: int) -> None:
-        """Note that scsynth has begun to play a synth, by its own number."""
+        """Note that scsynth has begun to play a synth. node: scsynth's number."""
         self._loads.began(node)
 
     def synth_failed(self) -> None:
-        """Note that scsynth says it lacks the synthdef of a synth."""
+        """Note that scsynth says it lacks the synthdef of a synth. It doesn't say which synth."""
         self._loads.synth_failed()
 
     @property

@@ -45,7 +45,7 @@ class _Slot:
     done: list[_Done] = field(default_factory=list)
     """Messages that were handed over lately, in the order in which scsynth runs them."""
     reset: tuple[int, int] = (0, 0)
-    """The newest reset that was handed over: (instant at which it frees, seq)."""
+    """The newest slot reset that was handed over: (session instant at which it frees the nodes, seq)."""
     work: int = 0
     """How many late events were examined and messages repeated since `work_from` (session ticks)."""
     work_from: int = 0
@@ -106,9 +106,9 @@ class Redo:
 def _behind(slot: _Slot, held: Held, late: _Done, *, runs: int, overtaken: bool) -> Iterator[bytes]:
     """Yield the messages to repeat behind a late event.
 
-    runs: the session instant at which scsynth runs the event, or frees by it. overtaken: whether the relay
-    judged a later event of the same sender first. If so, the sender's order decides which messages belong
-    behind the event; otherwise the room's order decides.
+    runs: the session instant at which scsynth runs the event, or at which a slot reset frees its nodes.
+    overtaken: whether the relay judged a later event of the same sender first. If so, the sender's order
+    decides which messages belong behind the event; otherwise the room's order decides.
     """
     freed_at, reset_seq = slot.reset
     if held.kind is not Kind.RESET and held.seq < reset_seq and freed_at <= runs:

@@ -1,8 +1,9 @@
 """Stops: which events a slot reset drops, and when the boot state of its member may be built again.
 
-Pure; instants are session timetags. A slot reset is a Stop in Sonic Pi. It drops those earlier events of its
-sender that are due more than HANDED_AHEAD_MAX after it. No scsynth can have been handed one of these already,
-so every member drops the same events. Bound: RESETS_KEPT resets a slot.
+Pure; instants are session timetags. A slot reset comes from a Stop in Sonic Pi, or from the relay if a member
+is gone. It drops those earlier events of its sender that are due more than HANDED_AHEAD_MAX after it. No
+scsynth can have been handed one of these already, so every member drops the same events. Bound: RESETS_KEPT
+resets a slot.
 """
 
 from bridge.playout.holdback_queue import Held, HoldbackQueue
@@ -22,7 +23,7 @@ class Resets:
         self._queue = queue
         self._marks: dict[int, list[tuple[int, int]]] = {}
         self._over_at: dict[int, int] = {}
-        """Slot -> session instant at which the last of its resets that was handed over is over."""
+        """Slot -> session instant at which its last slot reset that was handed over is over."""
 
     def clear(self) -> None:
         """Forget the resets that were handed over, because a new epoch of the relay began."""

@@ -29,7 +29,7 @@ class Outgoing:
         self._datagrams.append(bundle(self._timebase.wall_of_session(due, reading), *messages))
 
     def add_each_at(self, due: int, messages: list[bytes], reading: Reading) -> None:
-        """Hand over messages in bundles of one. scsynth runs them in this order at the session instant
+        """Add each message as a bundle of its own. scsynth runs them in this order at the session instant
         `due`."""
         for message in messages:
             self.add_at(due, [message], reading)

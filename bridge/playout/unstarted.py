@@ -1,8 +1,8 @@
 """Unstarted: finds the notes that scsynth refused because it lacks their synthdef.
 
-Pure. scsynth's /fail names neither the note nor the synthdef. But scsynth tells of every synth that begins.
-So of the notes that are due and have not begun GRACE later, as many were refused as there were failures.
-Instants are session timetags. Bound: NOTES_MAX notes; the oldest are forgotten first.
+Pure. scsynth's /fail names neither the note nor the synthdef. But scsynth reports every synth that begins. So
+each failure is put down to a note that has not begun GRACE after its due. Instants are session timetags.
+Bound: NOTES_MAX notes; the oldest are forgotten first.
 """
 
 import heapq
@@ -11,15 +11,18 @@ from typing import NamedTuple
 from relay.wire.timetag import ticks
 
 GRACE = ticks(0.25)
-"""How long (ticks) after its due scsynth may take to tell that a note began."""
+"""Time (ticks) after a note's due within which scsynth reports that the note has begun."""
 FORGOTTEN = ticks(1.0)
-"""Age (ticks) of a failure that no note explains. It was about a synth of the player's own, which is no
-event."""
+"""A failure that no note explains is forgotten after this time (ticks). It was about a synth of the player's
+own, which is no event."""
 NOTES_MAX = 8192
 
 
 class Note(NamedTuple):
-    """A note that was handed to scsynth. due: session ticks. node: in scsynth's numbers."""
+    """A note that scsynth was handed.
+
+    due: session ticks. number: its room number. slot: that of its player. node: scsynth's number.
+    """
 
     due: int
     number: int
@@ -29,7 +32,7 @@ class Note(NamedTuple):
 
 
 class Unstarted:
-    """The notes handed to scsynth of which it hasn't told yet that they began."""
+    """The notes that scsynth was handed, until it reports that they have begun."""
 
     def __init__(self) -> None:
         self.failures = 0
@@ -37,34 +40,36 @@ class Unstarted:
         self._by_node: dict[int, Note] = {}
         self._by_due: list[Note] = []
         self._expected: set[int] = set()
-        """Numbers of notes that are known to fail, and are counted already."""
+        """Room numbers of notes that are known to fail, and are counted already."""
         self._now = 0
         self._open: list[int] = []
-        """The instants of failures that are not explained yet, the oldest first."""
+        """The instants of failures that no note explains yet, the oldest first."""
 
     def handed_over(self, note: Note) -> None:
-        """Note that scsynth was handed a note."""
+        """Note that scsynth was handed `note`."""
         self._by_node[note.node] = note
         heapq.heappush(self._by_due, note)
         while len(self._by_due) > NOTES_MAX:
             self._forget(heapq.heappop(self._by_due))
 
     def expect_failure(self, number: int) -> None:
-        """Note that the note `number` is counted as not heard already, so its failure is no news."""
+        """Note that the note with room number `number` is counted as silent already, so its failure isn't
+        counted again."""
         self._expected.add(number)
 
     def began(self, node: int) -> None:
-        """Note that a synth began, by scsynth's number."""
+        """Note that scsynth has begun to play a synth. node: scsynth's number."""
         self._by_node.pop(node, None)
 
     def failed(self) -> None:
-        """Note that scsynth said that it lacks the synthdef of some synth."""
+        """Note that scsynth says it lacks the synthdef of a synth. It doesn't say which synth."""
         self.failures += 1
         self._open.append(self._now)
         del self._open[:-NOTES_MAX]
 
     def refused(self, now: int) -> list[Note]:
-        """Return the notes that scsynth turns out to have refused, each once."""
+        """Return the notes that scsynth has refused, as far as that is clear at `now` (session ticks). Each
+        is returned once."""
         self._now = now
         found: list[Note] = []
         while self._by_due and self._by_due[0].due <= now - GRACE:
@@ -83,7 +88,7 @@ class Unstarted:
         return found
 
     def clear(self) -> None:
-        """Forget the notes, because their dues are no longer valid."""
+        """Forget the notes, because session time was set and their dues are no longer valid."""
         self._by_node.clear()
         self._by_due.clear()
         self._expected.clear()

@@ -72,11 +72,13 @@ class HostTree:
         return messages
 
     def fade(self, slot: int) -> list[bytes]:
-        """Return the message that lets the slot's sound fade out, in FADE; none if it has no strip."""
+        """Return the message that lets a slot's sound fade out over FADE; nothing if the slot has no mixer
+        strip."""
         return self._level(slot, 0.0, seconds(FADE))
 
     def end_fade(self, slot: int) -> list[bytes]:
-        """Return the message that brings the slot back to full level at once; none if it has no strip."""
+        """Return the message that sets a slot's sound to full level at once; nothing if the slot has no mixer
+        strip."""
         return self._level(slot, 1.0, 0.0)
 
     def _level(self, slot: int, amp: float, slide_s: float) -> list[bytes]:

@@ -46,7 +46,7 @@ class Places:
         return self._host.fade(slot)
 
     def end_fade(self, slot: int) -> list[bytes]:
-        """Return the messages that bring a slot back to full level."""
+        """Return the messages that set a slot's sound to full level at once."""
         return self._host.end_fade(slot)
 
     @property

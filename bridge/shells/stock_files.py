@@ -1,7 +1,7 @@
 """Stock files: reads Sonic Pi's own files for the bridge, in a thread of its own.
 
 A shell. The thread gives up the bridge's real-time priority, so that reading never delays sound. An error of
-the file system counts as no such file.
+the file system counts as a missing file.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ class StockFiles:
     """Does a bridge's jobs with files, one after the other."""
 
     def __init__(self, answer: Callable[[Answer], None]) -> None:
-        """answer: gets each answer, in the thread of the event loop."""
+        """answer: is called with each answer, in the thread of the event loop."""
         self._answer = answer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="files", initializer=_be_modest)
 
     def do(self, job: Job) -> None:
-        """Do a job as soon as the earlier ones are done."""
+        """Do a job after the earlier ones."""
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._thread, _done, job)
         done.add_done_callback(self._deliver)
 
     def close(self) -> None:
-        """Do nothing more. A job that has begun is finished, and its answer is lost."""
+        """Begin no further job. The answer of a job that is under way is lost."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _deliver(self, done: "asyncio.Future[Answer]") -> None:
@@ -48,7 +48,7 @@ def _done(job: Job) -> Answer:
 
 
 def files_under(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield (travelling name, path) of the files under Sonic Pi's folder that matter to a jam."""
+    """Yield the files under Sonic Pi's folder `root` that matter to a jam, as (travelling name, path)."""
     for folder in ("samples", "buffers"):
         for path in _listed(root / folder):
             if is_relevant(name := f"{folder}/{path.name}"):
@@ -78,7 +78,7 @@ def _sha256(path: Path) -> bytes:
 
 
 def _be_modest() -> None:
-    """Take ordinary priority for this thread."""
+    """Give this thread ordinary priority."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # of this thread alone

@@ -1,1 +1,1 @@
-"""Sonic Pi's own files on this host, and what the room plays that this host lacks."""
+"""Stock: knows Sonic Pi's own files on this host, and reports notes that this host lacks files for."""

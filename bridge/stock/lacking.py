@@ -1,7 +1,7 @@
-"""Lacking: counts the notes that this host's scsynth could not play, by player and file, and tells of them.
+"""Lacking: counts the notes that this host's scsynth could not play, by player and missing file.
 
-Pure. The relay gets the counts once a second, the player at this host a sentence for each player, at once and
-then every TELL_EVERY_S. Bounds: FILES_KEPT files a second, those that a sentence names.
+Pure. The relay is sent the counts once a second. The player at this host is told a sentence for each member,
+at once and then every TELL_EVERY_S. Bounds: FILES_KEPT files a second, and as many for each sentence.
 """
 
 from collections import Counter
@@ -12,16 +12,16 @@ from relay.wire.control import NotHeard, Unheard
 from relay.wire.control.not_heard import MAX_UNHEARD, is_file_name
 
 TELL_EVERY_S = 30.0
-"""Time between two sentences about the same player, s."""
+"""The least time (s) between two sentences about the same member."""
 SAID_EVERY_S = 1.0
-"""Time between two messages to the relay, s."""
+"""The least time (s) between two messages to the relay."""
 FILES_KEPT = MAX_UNHEARD
 UNNAMED = "synthdefs/unknown"
-"""Stands for a name that has characters which no file of Sonic Pi has."""
+"""Stands for a file's name with characters that no file of Sonic Pi has in its name."""
 
 
 class Lacking:
-    """The notes that were not heard here."""
+    """The notes that were not heard on this host, because it lacks a file."""
 
     def __init__(self, own_slot: int) -> None:
         self._own_slot = own_slot
@@ -32,7 +32,8 @@ class Lacking:
         self._told_at_s: dict[int, float] = {}
 
     def note(self, slot: int, name: str) -> None:
-        """Count a note of the member in `slot` that lacked the file `name`."""
+        """Count a note of the member in `slot` that could not be played because the file `name` is
+        missing."""
         name = name if is_file_name(name) else UNNAMED
         self.total += 1
         if (slot, name) in self._unsaid or len(self._unsaid) < FILES_KEPT:
@@ -42,7 +43,10 @@ class Lacking:
             untold[name] += 1
 
     def for_relay(self, release: str, now_s: float) -> list[NotHeard]:
-        """Return the message to the relay if there is something to say and it is time. now_s: local s."""
+        """Return the message to the relay with the counts, if it is due; else nothing.
+
+        release: that of this host's Sonic Pi. now_s: local clock.
+        """
         if not self._unsaid or now_s < self._said_at_s + SAID_EVERY_S:
             return []
         self._said_at_s = now_s
@@ -51,7 +55,10 @@ class Lacking:
         return [NotHeard(release=release, of=of)]
 
     def for_player(self, release: str, names: dict[int, str], now_s: float) -> list[Tell]:
-        """Return the sentences that are due. names: of the members, by slot. now_s: local s."""
+        """Return the sentences that the player is to be told now.
+
+        release: that of this host's Sonic Pi. names: slot -> name of the member. now_s: local clock.
+        """
         told: list[Tell] = []
         for slot, untold in list(self._untold.items()):
             if now_s < self._told_at_s.get(slot, now_s - TELL_EVERY_S) + TELL_EVERY_S:
@@ -65,5 +72,5 @@ class Lacking:
         return told
 
     def named(self) -> dict[str, int]:
-        """Return the count, by name, for the statistics."""
+        """Return the number of notes not heard, by name, for the statistics."""
         return {"not_heard": self.total}

@@ -1,6 +1,6 @@
-"""Shelf: which of Sonic Pi's files are on this host, and which synthdefs its scsynth has.
+"""Shelf: which of Sonic Pi's files are on this host, and which synthdefs its scsynth lacks.
 
-Pure. Until the folders have been read once, every file counts as there.
+Pure. Until the folders have been read once, every file counts as present.
 """
 
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from relay.wire.stock import RELEASES, STOCK, files_of, is_synthdef, stock_file,
 
 
 class Shelf:
-    """Sonic Pi's files on this host, by travelling name."""
+    """Sonic Pi's files on this host, by the names under which they travel."""
 
     def __init__(self) -> None:
         self._found: Mapping[str, bytes] | None = None
         self._refused: set[str] = set()
-        """Synthdefs that are in Sonic Pi's folder, and that scsynth says it lacks."""
+        """Synthdefs that are in Sonic Pi's folder, although scsynth says that it lacks them."""
         self.release = ""
-        """The release that has most in common with the files here; "" before they were read."""
+        """The release of Sonic Pi that has most in common with the files here; "" before they were read."""
 
     def scanned(self, found: Mapping[str, bytes]) -> None:
-        """Note the files in Sonic Pi's folders, each with the sha256 of its content."""
+        """Store the files in Sonic Pi's folders. found: name -> sha256 of the file's content."""
         self._found = found
         self._refused.clear()
         here = set(found.items())
@@ -40,7 +40,8 @@ class Shelf:
         self._refused.add(synthdef_file(synthdef))
 
     def unlisted(self) -> list[str]:
-        """Return the files here that have the name of a stock file and a content that no release has."""
+        """Return the files here that have the name of a Sonic Pi file, but a content that no known release
+        has."""
         found = self._found or {}
         return sorted(
             name for name, sha256 in found.items() if name in STOCK and not stock_file(name, sha256)
@@ -52,5 +53,6 @@ class Shelf:
 
 
 def is_relevant(name: str) -> bool:
-    """Return whether a file of this travelling name matters: every synthdef, and what is on the list."""
+    """Return whether a file of this travelling name matters to a jam: a synthdef, or a file that some release
+    of Sonic Pi brings."""
     return is_synthdef(name) or name in STOCK

@@ -1,6 +1,7 @@
-"""Stock: Sonic Pi's own files at this bridge, as far as the room's music needs them.
+"""Stock: Sonic Pi's own files on this host, as far as the room's music needs them.
 
-Pure. It is the face of the package: playout asks it what is missing here, and tells it what was not heard.
+Pure. The rest of the bridge uses only this module of the package. Playout asks it which synthdefs are missing
+here, and reports the notes that were not heard.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from relay.wire.stock import synthdef_file
 
 
 class Stock:
-    """The files of Sonic Pi on this host."""
+    """The files of Sonic Pi on this host, and the notes not heard because files are missing."""
 
     def __init__(self, own_slot: int) -> None:
         self._shelf = Shelf()
@@ -30,7 +31,8 @@ class Stock:
     # -- what playout asks and tells ------------------------------------------------------------------
 
     def synthdefs_loaded(self, root: Path | None) -> None:
-        """Note that scsynth has loaded the synthdefs of Sonic Pi, whose files lie under `root`."""
+        """Note that scsynth has loaded Sonic Pi's synthdefs. root: the folder of Sonic Pi's files; None if
+        unknown."""
         if root is not None and root != self._scanned_root:
             self._scanned_root = root
             self._effects.append(AskFiles(Scan(root)))
@@ -40,23 +42,25 @@ class Stock:
         return self._shelf.lacks(synthdef)
 
     def not_heard(self, slot: int, name: str) -> None:
-        """Note that a note of the member in `slot` was not heard, because the file `name` is missing here."""
+        """Count a note of the member in `slot` that was not heard, because the file `name` is missing
+        here."""
         self._lacking.note(slot, name)
 
     def refused(self, slot: int, synthdef: str) -> None:
-        """Note that scsynth refused to play a note of the member in `slot`: it lacks the synthdef."""
+        """Count a note of the member in `slot` that scsynth refused to play, because it lacks the
+        synthdef."""
         self._shelf.refused(synthdef)
         self._lacking.note(slot, synthdef_file(synthdef))
 
     # -- what comes in ---------------------------------------------------------------------------------
 
     def take_in(self, message: object) -> None:
-        """Process a message of the relay, if it is about the members."""
+        """Process a message of the relay. Only the roster matters here: it has the members' names."""
         if isinstance(message, Roster):
             self._names = {member.slot: member.name for member in message.members}
 
     def files_say(self, answer: Answer) -> None:
-        """Process the shell's answer to a job."""
+        """Process the shell's answer to a job with files."""
         match answer:
             case Scanned(found):
                 self._shelf.scanned(found)
@@ -64,7 +68,11 @@ class Stock:
     # -- what goes out -----------------------------------------------------------------------------------
 
     def flush(self, now_s: float, *, in_room: bool) -> list[Effect]:
-        """Return the effects that are due. now_s: local s. in_room: whether messages reach a room."""
+        """Return the effects that are due: jobs with files, sentences for the player, and counts for the
+        relay.
+
+        now_s: local clock. in_room: whether the relay counts the bridge among the room's members.
+        """
         effects, self._effects = self._effects, []
         effects += self._lacking.for_player(self._shelf.release, self._names, now_s)
         if in_room:

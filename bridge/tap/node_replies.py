@@ -172,7 +172,8 @@ def failed_act(message: Message) -> Act | None:
 
 
 def lacks_synthdef(message: Message) -> bool:
-    """Return whether scsynth replies that it lacks the synthdef of a synth. It names neither."""
+    """Return whether a reply of scsynth says that it lacks the synthdef of a synth. The reply names
+    neither."""
     return failed_act(message) is Act.NEW_SYNTH and message.args[1:] == (NO_SYNTHDEF,)
 
 
