@@ -189,11 +189,12 @@ class RoomTuning:
         return Demand(need, self._plain(waited), min(usual, self._most), settled, self.needs.judged_count)
 
     def _plain(self, waited: Sequence[Path]) -> int:
-        """Return the lead (ticks) that members who have hardly played need by the plain delays of their
-        paths; 0 if there are no such members.
+        """Return the lead (ticks) for members who have hardly played, from the plain delays of their paths; 0
+        if there are no such members.
 
-        While too few events of all members have been measured, time for repairs is added. It is enough for
-        two repairs as far as that moves no ordinary note. If a path is lossy, it is enough for at least one.
+        While too few events of the room have been measured, time for repairs is added. It is time for two
+        repairs, or less if the lead would otherwise move ordinary notes. If a path is lossy, it is time for
+        at least one repair.
         """
         starts = [path for path in waited if self.needs.blocks_of(path.slot) < BLOCKS_MIN]
         if not starts:

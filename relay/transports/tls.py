@@ -320,7 +320,7 @@ async def serve(
 def _pinned_fingerprint(endpoint: Endpoint, writer: asyncio.StreamWriter, alpn: str) -> str:
     """Return the fingerprint of the certificate that the relay showed in the handshake.
 
-    Raises LocalError if the peer didn't agree to the protocol `alpn`: then it is no jamrelay.
+    Raises LocalError if the peer didn't agree to the protocol `alpn`, since it is no jamrelay then.
     """
     tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
     if tls.selected_alpn_protocol() != alpn:

@@ -109,8 +109,8 @@ class Lead(Facet):
         self._room.judge.tune(self.tuning.keeper.timing, self.tuning.horizon)
 
     def _why(self) -> str:
-        """Return a text that says whose events at which member need the lead most; empty before any were
-        measured."""
+        """Return a text such as "Anna's events at Bob: 180 ms", about the need that decides the lead; empty
+        before there is enough data."""
         why = self.tuning.why
         if why is None:
             return ""
