@@ -30,12 +30,14 @@ from relay.wire.names import clean_room
 from relay.wire.sequence import Scheme
 from relay.wire.stats import Stats
 from relay.wire.timetag import TICKS_PER_S, ticks
+from relay.wire.version import COMPILED
 
 ROOMS_NAMED_MAX = 10
+VERSION = version("jamrelay") + (", compiled core" if COMPILED else "")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.version_option(version("jamrelay"), prog_name="jamrelay")
+@click.version_option(VERSION, prog_name="jamrelay")
 def main() -> None:
     """Join several Sonic Pis into one performance."""
 
@@ -134,7 +136,7 @@ def serve(
             port=port,
             policy=_policy(Scheme(scheme), lead_ms, shift_ms, profile, lead_max_ms),
             limits=HubLimits(rooms_max=rooms_max, members_max=members_max),
-            software=f"jamrelay {version('jamrelay')}",
+            software=f"jamrelay {VERSION}",
             ntp_server=ntp,
             event_log=event_log,
             repair=repair,

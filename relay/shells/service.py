@@ -40,6 +40,7 @@ from relay.wire.errors import LocalError, MalformedControl
 from relay.wire.observers import Observers
 from relay.wire.sequence import Judged, Scheme
 from relay.wire.timetag import from_unix_ns
+from relay.wire.version import COMPILED
 
 log = logging.getLogger(__name__)
 
@@ -312,7 +313,7 @@ async def run(
     asyncio.get_running_loop().set_exception_handler(on_fault)
     service = RelayService(settings, identity)
     await service.start()
-    log.info("memory_locked=%s", stay_in_memory())
+    log.info("core=%s memory_locked=%s", "compiled" if COMPILED else "python", stay_in_memory())
     try:
         on_ready(service)
         await stop.wait()

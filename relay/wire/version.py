@@ -5,6 +5,9 @@ Pure. It is raised whenever an older peer could misread a newer peer's messages.
 
 PROTOCOL_VERSION = 5
 
+COMPILED = not __file__.endswith(".py")
+"""Whether this module, and with it the relay's core, is compiled (scripts/compiling/backend.py)."""
+
 UPDATE = "git -C jamrelay pull && pipx install --force ./jamrelay"
 """The command that updates an installation made as README.md describes."""
 
