@@ -18,6 +18,7 @@ SPEAKS_THE_PROTOCOL = {
     "rehearsal.cost.relaybench",
     "rehearsal.cost.relaycore",
     "rehearsal.cost.relayload",
+    "rehearsal.cost.relaymember",
 }
 """The only modules of `rehearsal` that may use the jam's protocol: they act as members themselves."""
 

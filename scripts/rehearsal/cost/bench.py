@@ -36,9 +36,10 @@ from typing import Any
 import click
 from rich.console import Console
 
+from rehearsal.cost.compiled import install_compiled
 from rehearsal.cost.cost import Delay, delay_of, less, measure_cost
-from rehearsal.cost.relaybench import measure_brokers, measure_relay, show_relay
-from rehearsal.cost.relaycore import TURNS_OF, cost_us, turns_ms
+from rehearsal.cost.relaybench import HERE, core_us, measure_brokers, measure_relay, show_relay
+from rehearsal.cost.relaycore import TURNS_OF, turns_ms
 from rehearsal.embedded import SINK, SINK_RECORDING
 from rehearsal.rigs import recording
 from rehearsal.rigs.jam import BIN, RELAY_READY
@@ -289,10 +290,23 @@ def show_turns(longest: dict[tuple[int, int], dict[str, tuple[float, float]]], c
     help="With --relay: another checkout, whose relay is measured in turn with this one.",
 )
 @click.option(
+    "--compiled", is_flag=True, help="With --relay: measure a compiled core in turn with this one, too."
+)
+@click.option("--rooms", type=int, help="With --relay: measure only the cases with so many rooms.")
+@click.option(
     "--pairs", default=1, type=click.IntRange(1, 20), help="With --relay: how often each case runs."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def main(seconds: float, relay: bool, turns: bool, against: Path | None, pairs: int, as_json: bool) -> None:
+def main(
+    seconds: float,
+    relay: bool,
+    turns: bool,
+    against: Path | None,
+    compiled: bool,
+    rooms: int | None,
+    pairs: int,
+    as_json: bool,
+) -> None:
     """Measure the cost of relay and bridge on this machine, and the delay they add."""
     with told_in_words(StageError), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-bench-")))
@@ -305,13 +319,21 @@ def main(seconds: float, relay: bool, turns: bool, against: Path | None, pairs: 
                 show_turns(longest, Console())
             return
         if relay:
-            one_us, many_us = cost_us(1, 4, 20.0, 40.0), cost_us(64, 4, 20.0, 2.0)
-            click.echo(
-                f"core alone, an event of one room of 4: {one_us:.0f} us; of 64 such rooms: "
-                f"{many_us:.0f} us, {many_us / one_us:.2f} times as much",
-                err=True,
-            )
-            rows = measure_relay(folder, seconds, against, pairs) + measure_brokers(folder, seconds, pairs)
+            trees = {"this": HERE}
+            if compiled:
+                trees["compiled"] = install_compiled(folder / "compiled")
+            for name, tree in trees.items():
+                one_us, many_us = core_us(tree)
+                click.echo(
+                    f"core alone, {name}, an event of one room of 4: {one_us:.0f} us; of 64 such rooms: "
+                    f"{many_us:.0f} us, {many_us / one_us:.2f} times as much",
+                    err=True,
+                )
+            if against is not None:
+                trees["other"] = against.resolve()
+            rows = measure_relay(folder, seconds, trees, pairs, rooms)
+            if rooms is None:
+                rows += measure_brokers(folder, seconds, pairs)
             if as_json:
                 click.echo(json.dumps(rows))
             else:

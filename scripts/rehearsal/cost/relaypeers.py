@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.cost.relayload import GRAIN_S, PAYLOAD, Load, cpu_ns
+from rehearsal.cost.relayload import GRAIN_S, Load, cpu_ns
+from rehearsal.cost.relaymember import PAYLOAD
 from rehearsal.rigs.machine import find_ports
 from rehearsal.rigs.stage import Stage
 
