@@ -70,7 +70,8 @@ def inside(room: str, name: str, slot: int, members: list[Member]) -> str:
 def clock_set(bound_s: float, moved: int) -> Tell:
     """Return the message that session time was set in one step.
 
-    bound_s: the greatest possible error of the clock, s. moved: how many held own events got a new due.
+    bound_s: the greatest possible error of the clock, s. moved: how many held events of the local player got
+    a new due.
     """
     along = f"{counted(moved, 'event')} moved along"
     return Tell(f"clock set to the room's within {bound_s * 1e3:.2f} ms; {along}")

@@ -33,7 +33,7 @@ class HandedOver:
     """The events that a previous bridge process handed to the scsynth that still runs.
 
     highest: the highest room number that had arrived. All events up to it were handed over, except `missing`.
-    unconfirmed: seqs (sender's numbers) of own events that were handed over before their verdict.
+    unconfirmed: seqs (sender's numbers) of the local player's events that were handed over unjudged.
     """
 
     highest: int
@@ -56,8 +56,8 @@ class Memory:
     """The restart state: facts that outlive the bridge process (bridge/shells/journal.py).
 
     ticket, epoch: as in the relay's last Welcome; None before any. next_seq: the sender's number of the next
-    own event. complete_number: every event up to this room number was handed over or given up.
-    highest_number, missing, unconfirmed: those of `HandedOver`.
+    event of the local player. complete_number: every event up to this room number was handed over or given
+    up. highest_number, missing, unconfirmed: those of `HandedOver`.
     """
 
     slot: int | None = None
@@ -89,8 +89,8 @@ class Memory:
         self.missing = tuple(missing[:LISTED_MAX])
 
     def remember_unconfirmed(self, numbers: tuple[int, ...], before: HandedOver | None = None) -> None:
-        """Store the seqs of own events that were handed over before their verdict. The newest LISTED_MAX are
-        kept.
+        """Store the seqs of the local player's events that were handed over unjudged. The newest LISTED_MAX
+        are kept.
 
         before: the hand-overs of the previous bridge process, whose seqs come first.
         """

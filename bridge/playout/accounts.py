@@ -1,7 +1,7 @@
 """Accounts: the fate of each event at this host, for the reports to the relay and for the statistics.
 
-Pure. An own event may be handed to scsynth before the relay's verdict on it has come. It is then recorded
-when the verdict comes.
+Pure. An event of the local player may be handed to scsynth before the relay's verdict on it has come. It is
+then recorded when the verdict comes.
 """
 
 from collections import Counter
@@ -131,7 +131,8 @@ class Accounts:
     # -- own events without a verdict ----------------------------------------------------------------
 
     def confirm(self, event: Judged) -> bool:
-        """Record an own event that scsynth was handed before the relay's verdict. `event` is the verdict.
+        """Record an event of the local player that scsynth was handed before it was judged. `event` is the
+        verdict.
 
         Return False if scsynth was handed no such event.
         """
@@ -152,27 +153,27 @@ class Accounts:
         return True
 
     def confirm_alone(self, event: Judged) -> None:
-        """Record an own event that the relay gives to no other member. If this host hasn't played the event,
-        nothing is recorded."""
+        """Record an event of the local player that the relay gives to no other member. If this host hasn't
+        played the event, nothing is recorded."""
         if self._unconfirmed.confirm(event.seq):
             self._ledger.alone(event.due)
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """Return the seqs (sender's numbers) of the newest own events that were handed over and have no
-        verdict yet."""
+        """Return the seqs (sender's numbers) of the local player's newest events that were handed over
+        unjudged."""
         return self._unconfirmed.numbers
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of own events without a verdict, because session time was set in one step.
+        """Convert the instants of the local player's unjudged events, because session time was set in one
+        step.
 
         instant_of: maps an old session instant to the new one.
         """
         self._unconfirmed.convert(instant_of)
 
     def unconfirmed_due(self, seq: int) -> int | None:
-        """Return the due (session ticks) that this bridge computed for an own event; None if the event is
-        unknown.
+        """Return the due (session ticks) that this bridge computed for an event of the local player.
 
-        Known are events that were handed over and have no verdict yet.
+        None if the event is judged, or was not handed over. seq: the sender's number.
         """
         return self._unconfirmed.due(seq)

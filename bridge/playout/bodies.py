@@ -29,8 +29,9 @@ class Bodies:
     def of(self, held: Held) -> bytes | None:
         """Return the event's message as every member plays it; None if the message is refused.
 
-        A message that only this host plays is returned as it is. If an own event sets `output`, this host's
-        scsynth needs another message than the others; it is put into `held.home`.
+        A message that only this host plays is returned as it is. If an event of the local player sets the
+        control `output`, this host's scsynth needs another message than the others. That message is put into
+        `held.home`.
         """
         if held.sub and held.home is not None:
             return held.home

@@ -228,7 +228,7 @@ def erect(
 ) -> Erection:
     """Return the steps that create a member's nodes in scsynth and set their values.
 
-    check: the guard's check of a message and its due; it raises RemoteError. now: session ticks. after: the
+    check: raises RemoteError if the guard refuses a message at its due. now: session ticks. after: the
     session instant before which no node may be created, because a slot reset is still to come; None: create
     at once.
 

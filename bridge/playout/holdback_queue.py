@@ -5,9 +5,9 @@ scsynth then runs them in the room's order, (due, number): it sorts events by ti
 equal timetags in the order of arrival. No delay of this host or the network can affect an event at scsynth.
 Only events due far ahead stay in the queue for longer.
 
-Two kinds of event wait until the release advance before their due: those behind a gap in the numbers, and own
-events without a verdict. Then they leave in any case. An event that comes even later leaves on arrival. An
-event is released at most once.
+Two kinds of event wait until the release advance before their due: those behind a gap in the numbers, and
+events of the local player without a verdict. Then they leave in any case. An event that comes even later
+leaves on arrival. An event is released at most once.
 
 Bound: CAPACITY events. When the queue is full, a new note is dropped. Any other new event is dropped only if
 its slot has STRUCTURE_CAPACITY events here. A dropped note is missed once, but all later events would miss a
@@ -26,7 +26,7 @@ CAPACITY = 20_000
 STRUCTURE_CAPACITY = 8_000
 """When the queue is full, an event that is no note is still added if its slot has fewer events than this. The
 limit is per slot, so that no slot takes the place of another's events. A payload has at most 1.1 kB: 9 MB a
-slot, and twice that for own events, whose bodies are kept too."""
+slot, and twice that for events of the local player, whose bodies are kept too."""
 UNNUMBERED = 2**64
 """Stands for the room number of an event that has none yet. It sorts the event last among equal dues, because
 its number will be higher than all known ones."""
@@ -38,8 +38,9 @@ class Held:
 
     due: session ticks. meaning: that of its message, in the sender's numbers. number: its room number; None
     before the relay's verdict, and for a message that only this host plays. sub: 0 for an event of the room;
-    > 0 for a message that only this host plays, after the own event `seq`. body: the message in scsynth's
-    numbers, if known. home: the message for this host's scsynth, if it differs from the one for the others.
+    > 0 for a message that only this host plays, after the local player's event `seq`. body: the message in
+    scsynth's numbers, if known. home: the message for this host's scsynth, if it differs from the one for the
+    others.
 
     expected: the session instant at which the relay's verdict usually arrives; 0 if the event isn't judged
     yet. counted: False if a former epoch of the relay judged the event; it is then played but not counted.
@@ -81,7 +82,7 @@ class HoldbackQueue:
         self.overflows = 0
         """The number of events dropped because the queue was full."""
         self._own_gone = 0
-        """The highest seq of an own event that has left the queue."""
+        """The highest seq of an event of the local player that has left the queue."""
         self._of_slot = Counter[int]()
 
     def __len__(self) -> int:
@@ -112,12 +113,14 @@ class HoldbackQueue:
         return True
 
     def own(self, seq: int) -> Held | None:
-        """Return the own event with the sender's number `seq`; None if it is not held."""
+        """Return the local player's event with the sender's number `seq`; None if it is not held."""
         return self._live.get((self.own_slot, seq, 0))
 
     def confirm_own(self, event: Judged) -> bool:
-        """Set an own event's number, flags and due from the relay's verdict. Return False if the event is not
-        held."""
+        """Set number, flags and due of the local player's event from the relay's verdict.
+
+        Return False if the event is not held.
+        """
         held = self.own(event.seq)
         if held is None:
             return False
@@ -126,12 +129,15 @@ class HoldbackQueue:
         return True
 
     def next_sub(self) -> int:
-        """Return the `sub` for a new message that only this host plays. It sorts the message behind all
-        earlier ones."""
+        """Return a sort key (`Held.sub`) for a new message that only this host plays.
+
+        It puts the message behind all earlier ones.
+        """
         return self._entries + 1
 
     def take_own(self, seq: int) -> Held | None:
-        """Remove and return the own event with the sender's number `seq`; None if it is not held."""
+        """Remove and return the local player's event with the sender's number `seq`; None if it is not
+        held."""
         held = self.own(seq)
         if held is not None:
             self._remove(held)
@@ -149,7 +155,7 @@ class HoldbackQueue:
         First come, by number, at most `room` events with number <= `ready` and due <= `ahead`. Those of them
         that are due before `now` go first, by due, because scsynth runs them on arrival. Then comes every
         other event with due <= `until`, by due. A message that only this host plays leaves right after the
-        own event that it follows.
+        event that it follows.
 
         until, ahead, now: session ticks. ready: all events up to this room number have arrived. room: how
         many more events scsynth can hold.
@@ -249,7 +255,7 @@ class HoldbackQueue:
         """Remove and return the messages for this host only that are due at or before `ahead` (session
         ticks).
 
-        Only those are taken that follow the own event with seq `seq`, or an earlier one.
+        Only those are taken that follow the local player's event with seq `seq`, or an earlier one.
         """
         taken = [held for held in self._home.values() if held.seq <= seq and held.due <= ahead]
         for held in taken:

@@ -35,8 +35,8 @@ class Members:
     def guard(self, slot: int) -> Guard:
         """Return the guard of a slot, which refuses dangerous values in that slot's events.
 
-        The tap checks the local player's messages with the own slot's guard. The same guard then checks the
-        events that the relay sends for the own slot.
+        The guard of the local player's slot checks two kinds of message: those that the player sends, at the
+        tap, and those that the relay sends for this slot.
         """
         return self._guards[slot]
 

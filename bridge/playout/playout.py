@@ -1,7 +1,7 @@
 """Playout: hands every event of the room to this host's scsynth before its due.
 
 Pure. Because events come before their dues, scsynth can run them in the room's order. Judged events come from
-the session. The local player's own events come from the tap, before their verdict. The output is bytes for
+the session. The local player's events come from the tap, before their verdict. The output is bytes for
 scsynth. A late event is handed over on arrival, and the reports name it.
 
 The rest of the bridge uses only the class Playout and not the parts inside the package. Bound: while scsynth
@@ -126,7 +126,7 @@ class Playout:
         self._loads.loaded(buffer)
 
     def own_guard(self) -> Guard:
-        """Return the guard of the own slot, with which the tap refuses dangerous values.
+        """Return the guard of the local player's slot, with which the tap refuses dangerous values.
 
         The same guard checks the events that the relay sends for this slot.
         """
@@ -151,7 +151,8 @@ class Playout:
         self.clock_was_set()
 
     def convert(self, instant_of: Callable[[int], int]) -> int:
-        """Convert the instants of own events without a verdict, because session time was set in one step.
+        """Convert the instants of the local player's unjudged events, because session time was set in one
+        step.
 
         instant_of: maps an old session instant to the new one. Return how many of these events are still
         held.
@@ -194,7 +195,7 @@ class Playout:
         self._queue.push(Held(due, self.own.slot, event.seq, event.kind, event.meaning, body=body, home=home))
 
     def hold_home(self, home: bytes, meaning: Meaning, kind: Kind, due: int, *, after: int) -> None:
-        """Add a message that only this host plays. It follows the own event with seq `after`.
+        """Add a message that only this host plays. It follows the local player's event with seq `after`.
 
         home: the message in scsynth's numbers. meaning: that of the message as Sonic Pi sent it. due: session
         ticks.
@@ -224,9 +225,9 @@ class Playout:
     def release(self, reading: Reading, ready: int = 0, *, alone: bool = False) -> None:
         """Hand over the events whose time has come.
 
-        ready: the room number up to which all events have arrived; these leave as much as HANDED_AHEAD_MAX
-        before their due. All other events leave at the release advance before their due. alone: there is no
-        relay, so no verdict will come. Then every event due within HANDED_AHEAD_MAX is handed over.
+        ready: the room number up to which all events have arrived. These events leave up to HANDED_AHEAD_MAX
+        before their due, all others at the release advance before it. alone: there is no relay, so no verdict
+        will come. Then every event due within HANDED_AHEAD_MAX is handed over.
         """
         now = self._timebase.session_at(reading.local_ns)
         self._members.rise(now, reading)
@@ -256,15 +257,14 @@ class Playout:
         return self._queue.numbers()
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """Return the seqs (sender's numbers) of the newest own events that were handed over and have no
-        verdict yet."""
+        """Return the seqs (sender's numbers) of the local player's newest events that were handed over
+        unjudged."""
         return self._accounts.unconfirmed()
 
     def due_unjudged(self, seq: int) -> int | None:
-        """Return the due (session ticks) that this bridge computed for an own event without a verdict.
+        """Return the due (session ticks) that this bridge computed for an unjudged event of the local player.
 
-        The event may have been played or not. None if it has a verdict or is unknown. seq: the sender's
-        number.
+        None if the event is judged or unknown. It may have been played or not. seq: the sender's number.
         """
         held = self._queue.own(seq)
         if held is not None:
@@ -272,9 +272,10 @@ class Playout:
         return self._accounts.unconfirmed_due(seq)
 
     def is_ahead(self, seq: int, now: int) -> bool:
-        """Return whether an own event has no verdict yet and is still to be played here.
+        """Return whether an event of the local player is unjudged and still to be played here.
 
-        It is still to be played if it is due more than the release advance after `now` (session ticks).
+        It is still to be played if it is due more than the release advance after `now` (session ticks). seq:
+        the sender's number.
         """
         return (self.due_unjudged(seq) or 0) > now + self.release_advance
 

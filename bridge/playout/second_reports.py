@@ -100,15 +100,16 @@ class SecondsLedger:
         self.missing: list[int] = []
         self._missing_count = 0
         self.unconfirmed = 0
-        """How many own events were handed over before their verdict since the last report. Their room numbers
-        become known later, or never."""
+        """How many events of the local player were handed over before their verdict since the last report.
+        Their room numbers become known later, or never."""
         self.refused = 0
         self.local_only = 0
         self.unfounded = 0
         """How many groups and mixers of other members this scsynth was found to lack since the last
         report."""
         self.unplayed = 0
-        """How many own notes reached the tap after their time was over, since the last report."""
+        """How many notes of the local player reached the tap after their time was over, since the last
+        report."""
         self._counters: list[Callable[[], Mapping[str, int]]] = []
         """Functions that return further counts by name. Reports contain the growth of these counts."""
         self._counted: dict[str, int] = {}
@@ -129,8 +130,8 @@ class SecondsLedger:
         """Begin to record at `session_now` (ticks). The next second to begin is the first that is reported as
         whole.
 
-        slot: the own slot; it sets when reports are sent. Call this after a join and after a step of the
-        clock.
+        slot: the local player's slot; it sets when reports are sent. Call this after a join and after a step
+        of the clock.
         """
         self._settled = SETTLED + SPREAD * slot // SLOTS
         self._whole_from = session_now // TICKS_PER_S + 1
@@ -191,7 +192,7 @@ class SecondsLedger:
         self.totals["silent_here"] += 1
 
     def alone(self, due: int) -> None:
-        """Count an own note that was played here and that nobody else gets.
+        """Count a note of the local player that was played here and that nobody else gets.
 
         due: session ticks, by the relay's verdict. The note counts in the second of its due. If that second
         is reported already, the next one counts it.
@@ -216,7 +217,7 @@ class SecondsLedger:
         self._ways.append((number, min(max(0, round(seconds * TENTHS_PER_S)), WAY_TENTHS_MAX)))
 
     def play_unconfirmed(self) -> None:
-        """Count an own event that is handed over before its verdict has come."""
+        """Count an event of the local player that is handed over before it is judged."""
         if self._awaits_verdicts:
             self.unconfirmed += 1
             self.totals["unconfirmed"] += 1
@@ -245,7 +246,7 @@ class SecondsLedger:
         return reports
 
     def detail(self, second: int) -> DigestDetail:
-        """Return the per-event digests of a second, in scsynth's order."""
+        """Return the digest of each event in a second, in the order in which scsynth runs the events."""
         known = self._seconds.get(second, _Second())
         return DigestDetail(second=second, events=known.in_order()[:4096], late=known.late[:4096])
 

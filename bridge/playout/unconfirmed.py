@@ -1,4 +1,4 @@
-"""Unconfirmed: own events that scsynth was handed before the relay's verdict on them came.
+"""Unconfirmed: the local player's events that scsynth was handed before the relay judged them.
 
 Pure. Bounds: PLAYED_KEPT events that wait for their verdict; LISTED_MAX seqs (sender's numbers) for the
 bridge process that takes over if this one dies.
@@ -15,10 +15,10 @@ PLAYED_KEPT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """An own event as it was handed over.
+    """An event of the local player that was handed over before it was judged.
 
-    due: session ticks, as this bridge computed it. timetag: the session instant that scsynth was given.
-    margin_s, arrival: as in `SecondsLedger.hand_over`.
+    due: session ticks, as this bridge computed it. timetag: the session instant that scsynth was given. body:
+    the message as all members play it. margin_s, arrival, late: as in `SecondsLedger.hand_over`.
     """
 
     due: int
@@ -30,7 +30,7 @@ class Played:
 
 
 class Unconfirmed:
-    """Own events that were handed over before their verdict, by seq (sender's number)."""
+    """The local player's events that were handed over before they were judged, by seq (sender's number)."""
 
     def __init__(self) -> None:
         self._played: dict[int, Played] = {}
@@ -38,7 +38,7 @@ class Unconfirmed:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The seqs of the newest events that still have no verdict."""
+        """The seqs of the newest events that are still unjudged."""
         return tuple(self._listed)
 
     def play(self, seq: int, played: Played) -> None:

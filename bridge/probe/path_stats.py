@@ -111,9 +111,9 @@ def way_figures(way: TraceWay) -> WayFigures:
 def loss_interval(sent: int, runs: Iterable[int]) -> tuple[float, float]:
     """Return the 95 % interval of the share lost: (low, high). runs: the length of each run of losses.
 
-    This is Wilson's score interval, for a smaller number of datagrams than were sent: the losses of a run
-    aren't independent. The number sent is divided by the sum of the squared lengths over the sum of the
-    lengths, as the variance of a compound Poisson count grows.
+    Source: Wilson's score interval. The losses of one run aren't independent, so a smaller number sent is put
+    into it: `sent` divided by the sum of the squared lengths over the sum of the lengths. The variance of a
+    compound Poisson count grows by this factor.
     """
     sizes = list(runs)
     lost = sum(sizes)

@@ -44,7 +44,7 @@ class Agreement:
 
     @property
     def agree(self) -> bool:
-        """Whether both tests find no difference at LEVEL."""
+        """Whether both traces can be of one path: neither probability is below LEVEL."""
         return min(self.delays_p, self.loss_p) >= LEVEL
 
 

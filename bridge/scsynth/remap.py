@@ -121,7 +121,7 @@ class _Patch:
         self.added_tags = b""
 
     def new_synth(self) -> None:
-        """Patch a new synth, and add the ids that the message omits.
+        """Translate a new synth, and add the ids that the message omits.
 
         Nearly all messages are new synths, so they have this path, which is faster than `by_table`.
         """
@@ -153,7 +153,7 @@ class _Patch:
         return self.origin.audio_bus(0) if role is Role.AUDIO_BUS else self.origin.buffer(0)
 
     def controls(self, index: int) -> list[bytes]:
-        """Patch the pairs of control and value from argument `index` to the end. Return the controls that
+        """Translate the pairs of control and value from argument `index` to the end. Return the controls that
         carry ids."""
         message = self.message
         raw, tags, offsets = message.raw, message.tags, message.offsets
@@ -275,7 +275,7 @@ class _Patch:
         _check_order(command, named, self.local_nodes)
 
     def node(self, index: int) -> int:
-        """Patch argument `index`, which is a node or group. Return the sender's id of it."""
+        """Translate argument `index`, which is a node or group. Return the sender's id of it."""
         message = self.message
         own = whole(message, index)
         mapped = home_only_node(own) if own in self.local_nodes else self.origin.node(own)
@@ -338,7 +338,7 @@ class _Patch:
             raise Refused("id-control", f"{message.address}: {message.arg(index)!r} is set in other ways")
 
     def number(self, index: int, value: int) -> None:
-        """Patch argument `index`, which is a bus or buffer, and keep its type.
+        """Write `value` into argument `index`, which is a bus or buffer, and keep the argument's type.
 
         Below 2**24 every whole number is an exact float.
         """

@@ -26,8 +26,8 @@ def unmap_reply(message: Message, origin: Origin) -> bytes | None:
     """Return a reply of scsynth in the local player's numbers; None if it isn't about the player's things.
 
     origin: the local player's slot and channels. A failure without any number in it (`duplicate node ID`) is
-    passed on unchanged, because it doesn't tell its owner. The caller knows which message it just sent.
-    Shapes that scsynth never sends give None.
+    passed on unchanged, because it doesn't tell whose message failed. The caller knows which message it just
+    sent. A reply in a form that scsynth never sends gives None.
     """
     kind = REPLIES.get(message.address)
     unmapped = (_of_node if kind is None else _BY_KIND[kind])(message, origin)
@@ -44,9 +44,11 @@ def _hidden(_message: Message, _origin: Origin) -> None:
 
 
 def _node_notice(message: Message, origin: Origin) -> bytearray | None:
-    """Translate /n_go and similar replies. Return None if the node isn't the player's, or is its root group.
+    """Translate scsynth's notice about a node (/n_go and the like). None if it isn't about the player's
+    nodes.
 
-    Arguments: node, parent, previous, next, 1 for a group; then the group's first and last node.
+    Arguments: node, parent, previous, next, 1 for a group; then the group's first and last node. A notice
+    about the player's root group also gives None.
     """
     if message.tags not in ("iiiii", "iiiiiii"):
         return None

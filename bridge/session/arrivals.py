@@ -26,8 +26,8 @@ class Arrivals:
         self, uplink: Uplink, playout: Playout, timebase: Timebase, ledger: SecondsLedger, memory: Memory,
         standing: Standing,
     ) -> None:  # fmt: skip
-        """uplink: learns from here which own events have a verdict, and sends the requests for missing
-        events."""
+        """uplink: is told here which of the local player's events are judged. It also sends the requests for
+        missing events."""
         self._playout = playout
         self._own = playout.own
         self._timebase = timebase
@@ -120,7 +120,7 @@ class Arrivals:
             self._ledger.give_up(*missing)
 
     def asks_at_s(self) -> float | None:
-        """Return the local instant (s) of the next request; None if nothing is missing."""
+        """Return the local instant (s) of the next request for missing events; None if nothing is missing."""
         return self._downlink.asks_at_s(self._outbox)
 
     @property

@@ -17,8 +17,8 @@ _INSIDE = (0, 1)
 def bygone(events: Iterable[Stamped], is_over: Callable[[Stamped], bool]) -> set[int]:
     """Return the seqs (sender's numbers) of the events that concern only nodes which have been freed.
 
-    events: unsent ones, in the sender's order. is_over: tells whether an event's due has passed on this host;
-    only such an event frees. If any event moves a node, the result is empty.
+    events: unsent ones, in the sender's order. is_over: tells whether an event's due has passed on this host.
+    A node counts as freed only by an event that is over. If any event moves a node, the result is empty.
     """
     known = [event for event in events if event.kind in (Kind.TIMED, Kind.UNTIMED)]
     if any(_is_moved(event.meaning) for event in known):

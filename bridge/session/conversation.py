@@ -80,7 +80,7 @@ class Conversation:
         return []
 
     def complaints(self, reading: Reading) -> list[Tell]:
-        """Return the message to the player that no datagrams come from the relay, if it is due."""
+        """Return the message to the player about a relay that sends no datagrams, if it is due."""
         return self._standing.out(self._quiet.news(reading.local_ns), reading.local_ns)
 
     # -- what the relay says -------------------------------------------------------------------------
@@ -130,8 +130,8 @@ class Conversation:
         return said
 
     def _enter(self, number: int, reading: Reading) -> list[Effect]:
-        """Enter a room, or another epoch of the relay. Return the messages that give the relay the own boot
-        state.
+        """Enter a room, or another epoch of the relay. Return the messages that give the relay the local
+        Sonic Pi's boot state.
 
         Numbers and instants of the former room or epoch are forgotten. number: the highest room number so
         far.

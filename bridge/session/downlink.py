@@ -94,8 +94,8 @@ class Downlink:
             return self._gaps.saw(event.number, now_s)
 
     def announce(self, number: int, now_s: float) -> None:
-        """Note that the highest room number so far is `number`, so lower ones that haven't come are missing.
-        now_s: local clock."""
+        """Note that the room has reached `number`. Lower numbers that haven't arrived are missing. now_s:
+        local clock."""
         try:
             self._gaps.announce(number, now_s)
         except MalformedDatagram:

@@ -85,7 +85,7 @@ class Emission:
         emitted_local_ns: int,
         reading: Reading,
     ) -> None:
-        """Hold back a message that only this host plays, in order with the own events.
+        """Hold back a message that only this host plays, in order with the local player's events.
 
         home: the message in scsynth's numbers. meaning: that of the message as Sonic Pi sent it. The other
         arguments are those of `emit`.
@@ -124,7 +124,8 @@ class Emission:
     # -- the room ------------------------------------------------------------------------------------
 
     def first_wanted(self, session_now: int) -> int:
-        """Return the lowest seq (sender's number) of an own event that may still be sent. Hello contains it.
+        """Return the lowest seq (sender's number) of the local player's events that may still be sent, for
+        Hello.
 
         session_now: ticks.
         """
@@ -149,23 +150,25 @@ class Emission:
         self.uplink.send_pending(self._is_ahead(now), self.timing, now=now, now_s=reading.local_s)
 
     def learn(self, told: control.Foundation) -> None:
-        """Merge the relay's record of the own boot state."""
+        """Merge the relay's record of the local Sonic Pi's boot state."""
         self._boot_state.learn(told)
 
     def boot_state(self, session_now: int) -> list[control.Foundation]:
-        """Return the own boot state, to be sent to a relay that doesn't know it. session_now: ticks."""
+        """Return the local Sonic Pi's boot state, to be sent to a relay that doesn't know it. session_now:
+        ticks."""
         return self._boot_state.told(self._is_ahead(session_now))
 
     def send_again(self, ranges: tuple[tuple[int, int], ...], reading: Reading) -> None:
-        """Send the own events that the relay asks for. ranges: (first, last) of their seqs (sender's
-        numbers).
+        """Send the local player's events that the relay asks for. ranges: (first, last) of their seqs
+        (sender's numbers).
 
         Raises Refused if the relay asks for too much.
         """
         self.uplink.send_again(ranges, reading.local_s)
 
     def convert(self, instant_of: Callable[[int], int]) -> None:
-        """Convert the instants of own events without a verdict, because session time was set in one step.
+        """Convert the instants of the local player's unjudged events, because session time was set in one
+        step.
 
         instant_of: maps an old session instant to the new one.
         """
@@ -173,7 +176,7 @@ class Emission:
 
     @property
     def lead_s(self) -> float:
-        """The lead (s) by which the dues of own events are computed."""
+        """The lead (s) by which the dues of the local player's events are computed."""
         return seconds(self.timing.lead)
 
     @property
@@ -190,6 +193,9 @@ class Emission:
         self.uplink.beat(complete_number, now=now, now_s=reading.local_s)
 
     def _is_ahead(self, session_now: int) -> Callable[[Stamped], bool]:
-        """Return a function that tells whether an own event without a verdict is still to be played here.
-        Then the others can play it in time too."""
+        """Return a function that tells whether an unjudged event of the local player is still to be played
+        here.
+
+        The other members can then play it in time too.
+        """
         return lambda event: self._playout.is_ahead(event.seq, session_now)

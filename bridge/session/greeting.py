@@ -17,8 +17,8 @@ the bridge reaches a relay, somebody else hardly ever has its slot."""
 def hello(identity: Identity, memory: Memory, *, outs: int, ins: int, next_seq: int) -> control.Hello:
     """Return Hello, the first message of a connection, with this bridge's identity and restart state.
 
-    outs, ins: channels of the sound card. next_seq: the lowest seq (sender's number) of an own event that may
-    still be sent.
+    outs, ins: channels of the sound card. next_seq: the lowest seq (sender's number) of an event of the local
+    player that may still be sent.
     """
     return control.Hello(
         protocol=PROTOCOL_VERSION,

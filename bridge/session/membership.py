@@ -26,7 +26,7 @@ class Membership:
     def hello(self, next_seq: int) -> control.Hello:
         """Return Hello, the first message of a connection.
 
-        next_seq: the lowest seq (sender's number) of an own event that may still be sent.
+        next_seq: the lowest seq (sender's number) of an event of the local player that may still be sent.
         """
         own = self._own
         return greeting.hello(self._identity, self._memory, outs=own.outs, ins=own.ins, next_seq=next_seq)

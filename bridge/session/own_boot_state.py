@@ -35,8 +35,8 @@ class OwnFoundation:
     def learn(self, told: Foundation) -> None:
         """Merge the relay's record of this slot's boot state, which a restarted bridge needs.
 
-        The record can't contain own events without a verdict, so these are applied again. A record of another
-        slot is ignored.
+        The record can't contain unjudged events, so these are applied again. A record of another slot is
+        ignored.
         """
         if told.slot != self._slot:
             return

@@ -49,8 +49,10 @@ class JamSession:
         carrier: Carrier = UDP,
         standing: Standing | None = None,
     ) -> None:
-        """carrier: the transport of the events (UDP or TLS). standing: the state towards the relay so far;
-        None: alone."""
+        """carrier: the transport of the events (UDP or TLS).
+
+        standing: the bridge's state towards the relay so far; None for a new bridge, which plays alone.
+        """
         self._standing = standing = standing or Standing()
         self._playout = playout
         uplink, clock_client = Uplink(memory.next_seq), ClockClient(timebase, reading)
@@ -93,8 +95,8 @@ class JamSession:
         self._effects += self._conversation.take_in(message, reading)
 
     def disconnected(self) -> None:
-        """Note that the connection ended. From now on own events are played at the dues that this bridge
-        computes."""
+        """Note that the connection ended. From now on this bridge computes the dues of the local player's
+        events."""
         self._effects += self._conversation.disconnected()
 
     def leave(self) -> list[Effect]:

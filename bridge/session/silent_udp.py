@@ -27,7 +27,7 @@ class QuietWatch:
         self.restart(local_ns)
 
     def restart(self, local_ns: int) -> None:
-        """Restart all measuring, because a connection begins or the relay has admitted the bridge on it."""
+        """Begin to measure anew, because a connection begins or the relay has admitted the bridge on it."""
         self._heard_at_ns = self._alive_at_ns = local_ns
         self._told = self._gave_up = False
 

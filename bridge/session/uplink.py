@@ -82,8 +82,8 @@ class Uplink:
     def due_as_stamped(self, event: Stamped, timing: Timing) -> int:
         """Return the due (session ticks) that the relay will give an event if nothing is late.
 
-        The floor is the least due of all later own events. Events of some kinds (`raises_floor`) move it to
-        their own due.
+        The floor is the least due of all later events of the local player. Events of some kinds
+        (`raises_floor`) move it to their own due.
         """
         due = self.due_at_home(event, timing)
         if self._scheme is Scheme.JUDGED and raises_floor(event.kind):
@@ -91,8 +91,8 @@ class Uplink:
         return due
 
     def due_at_home(self, event: Stamped, timing: Timing) -> int:
-        """Return the due (session ticks) of a message that only this host plays, in order with the own
-        events.
+        """Return the due (session ticks) of a message that only this host plays, in order with the local
+        player's events.
 
         The floor stays as it is.
         """

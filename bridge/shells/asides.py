@@ -21,7 +21,7 @@ from relay.wire.observers import Observers
 
 
 class Asides:
-    """The journal, the code port and the file jobs of one bridge."""
+    """The journal, the port for code to Sonic Pi, and the file jobs of one bridge."""
 
     def __init__(self, journal: Path, *, tunes: bool) -> None:
         """journal: the journal's file. tunes: whether the bridge is to set Sonic Pi's schedule-ahead."""
@@ -67,7 +67,7 @@ class Asides:
                 assert_never(effect)
 
     def remember(self, what: Remember | None = None) -> None:
-        """Save the restart state in the journal, after storing the facts in `what` there."""
+        """Save the restart state and the facts in `what` in the journal."""
         if what is not None:
             self.journal.client, self.journal.synthdefs_loaded = what.client, what.synthdefs_loaded
             self.journal.foundation_complete = what.foundation_complete

@@ -33,7 +33,8 @@ the need with jackd at 1024 frames."""
 
 RELEASE_SLACK_MS = 25.0
 """Reserve (ms) for this host's own delays. Only events that can't be handed over earlier need it: those
-behind a gap, and own events whose verdict is late. All others are at scsynth long before they are due."""
+behind a gap, and events of the local player whose verdict is late. All others are at scsynth long before they
+are due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def _number(found: dict[str, list[str]], flag: str, default: str) -> int:
 
 
 def command(program: str, flags: SynthFlags, host: str, port: int) -> list[str]:
-    """Return the command that starts the scsynth that plays the jam. host, port: its UDP address."""
+    """Return the command that starts the scsynth that plays the jam. host, port: the UDP address for that
+    scsynth."""
     return [
         program, "-u", str(port), "-B", host,
         "-a", str(AUDIO_BUS_COUNT), "-b", str(BUFFER_COUNT), "-c", str(CONTROL_BUS_COUNT),

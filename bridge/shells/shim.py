@@ -242,7 +242,7 @@ def _no_start(program: str, error: OSError) -> str:
 
 
 def main() -> None:
-    """Run as the scsynth that Sonic Pi starts. The file named by JAMBRIDGE_CONFIG holds the join's
+    """Run this program, which Sonic Pi starts as `scsynth`. JAMBRIDGE_CONFIG names the file of the join's
     settings."""
     join = config.load(Path(os.environ[config.CONFIG_ENV]))
     arguments = sys.argv[1:]

@@ -29,7 +29,7 @@ class StockFiles:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="files", initializer=_be_modest)
 
     def do(self, job: Job) -> None:
-        """Do a job after the earlier ones."""
+        """Do a job in the thread, after the earlier jobs."""
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._thread, _done, job)
         done.add_done_callback(self._deliver)

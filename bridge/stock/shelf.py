@@ -48,7 +48,7 @@ class Shelf:
         )
 
     def named(self) -> dict[str, int]:
-        """Return counts by name, for the statistics."""
+        """Return the number of files with an unknown content, by name, for the statistics."""
         return {"unlisted_files": len(self.unlisted())}
 
 

@@ -25,7 +25,7 @@ class Stock:
         self._effects: list[Effect] = []
 
     def named(self) -> dict[str, int]:
-        """Return counts by name, for the statistics."""
+        """Return the counts of notes not heard and of unknown files, by name, for the statistics."""
         return self._lacking.named() | self._shelf.named()
 
     # -- what playout asks and tells ------------------------------------------------------------------

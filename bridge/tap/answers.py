@@ -71,7 +71,7 @@ class Answers:
         self.tell(*replies)
 
     def synth_says(self, message: Message) -> bool:
-        """Process a message of the own scsynth. Return whether it concerns this host.
+        """Process a message of this host's scsynth. Return whether it concerns this host.
 
         Most messages are about other members' nodes, and don't concern it.
         """

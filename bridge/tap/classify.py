@@ -1,6 +1,6 @@
 """Classification: finds the route of each message that Sonic Pi sends to scsynth.
 
-Pure. A route tells whether a message goes to the room, to the own scsynth only, to nobody, and so on. The
+Pure. A route tells whether a message goes to the room, to this host's scsynth only, to nobody, and so on. The
 command table (relay/wire/commands.py) has a route for each command. Some routes also depend on the nodes that
 a message is about, or on the synthdef that it plays.
 """
@@ -15,8 +15,8 @@ SERVER_INFO = "sonic-pi-server-info"
 
 
 def route(meaning: Meaning, home_nodes: Container[int]) -> Route:
-    """Return the route of a message of the local player: to the room, to the own scsynth only, to nobody, and
-    so on.
+    """Return the route of a message of the local player: to the room, to this host's scsynth only, to nobody,
+    and so on.
 
     home_nodes: Sonic Pi's ids of nodes that exist on this host only (scopes, recorders, live audio).
     """

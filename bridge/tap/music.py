@@ -1,7 +1,7 @@
 """Music: plays the local Sonic Pi's messages at home, and sends them to the room.
 
 Pure. The room gets the message itself, a stand-in for it, or nothing. At home the message is played in any
-case. A message that only this host plays keeps its place among the own events.
+case. A message that only this host plays keeps its place among the local player's events.
 """
 
 from dataclasses import dataclass
@@ -58,12 +58,12 @@ class Music:
         self._to_synth: list[bytes] = []
 
     def drain(self) -> list[bytes]:
-        """Remove and return the datagrams that are to be sent to the own scsynth at once."""
+        """Remove and return the datagrams that are to be sent to this host's scsynth at once."""
         drained, self._to_synth = self._to_synth, []
         return drained
 
     def route(self, meaning: Meaning) -> Route:
-        """Return the route of a message: to the room, to the own scsynth only, to nobody, and so on."""
+        """Return the route of a message: to the room, to this host's scsynth only, to nobody, and so on."""
         return route(meaning, self._home_nodes)
 
     def ended(self, node: int) -> None:
@@ -141,7 +141,7 @@ class Music:
         )
 
     def pass_on(self, meaning: Meaning) -> None:
-        """Hand a message to the own scsynth at once, and to nobody else. Raises Refused."""
+        """Hand a message to this host's scsynth at once, and to nobody else. Raises Refused."""
         message, command = meaning.message, meaning.command
         assert command is not None, "what is no command is refused before"
         if command.act is Act.LOAD_SYNTHDEFS and message.tags[:1] == "s":
@@ -191,7 +191,7 @@ class Music:
         )
 
     def _at_home(self, meaning: Meaning, part: Meaning, travels: Travelling) -> bytes | None:
-        """Return the message for the own scsynth; None if it is the same as the part that is sent to the
+        """Return the message for this host's scsynth; None if it is the same as the part that is sent to the
         room."""
         if travels.differs:
             return remap(meaning.message, self._own, at_home=True)

@@ -52,7 +52,7 @@ class HomeNodes:
 
 
 class NodeTracker:
-    """Tracks groups whose /n_go was sent in advance, and notes that have not started yet."""
+    """Tracks groups whose start was reported to Sonic Pi in advance, and notes that have not started yet."""
 
     def __init__(self) -> None:
         self._groups: dict[int, int] = {}
@@ -69,7 +69,8 @@ class NodeTracker:
         """The player's own synthdefs that scsynth is known to have."""
 
     def create_groups(self, created: tuple[New, ...]) -> list[bytes]:
-        """Store the groups that a /g_new creates. Return the /n_go replies for them."""
+        """Store the groups that a /g_new creates. Return the replies that tell Sonic Pi that they exist
+        (/n_go)."""
         replies: list[bytes] = []
         for group, _, target in created:
             self._groups[group] = target

@@ -38,7 +38,7 @@ class Missed:
         return self._note(name, notices.own_file(name))
 
     def other(self, address: str) -> Tell | None:
-        """Count a message, other than a new synth, that is too long to travel.
+        """Count a message that is too long to be sent to the others. It isn't about a new synth.
 
         Return a message to the player the first time.
         """

@@ -33,7 +33,7 @@ class Pacer:
         """Replies sent since `unread` was last called with few enough bytes."""
 
     def push(self, reply: bytes) -> None:
-        """Append a reply."""
+        """Add a reply to the end of the queue."""
         self._queue.append(reply)
 
     @property

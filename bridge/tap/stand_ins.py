@@ -25,9 +25,9 @@ _BUSES = frozenset({"in_bus", "out_bus"})
 
 @dataclass(frozen=True, slots=True)
 class Travelling:
-    """The messages that are sent to the others for one local message: `parts`, in order, maybe none.
+    """The messages that the others get for one local message: `parts`, in order, maybe none.
 
-    differs: whether this host plays the local message itself, and not the part.
+    differs: whether this host plays the local message and not the (only) part.
     """
 
     parts: tuple[Meaning, ...]

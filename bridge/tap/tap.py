@@ -1,6 +1,6 @@
 """Tap: processes all messages between the local Sonic Pi and scsynth.
 
-Pure. Every datagram is validated first. Nothing malformed is passed on, not even to the own scsynth. Each
+Pure. Every datagram is validated first. Nothing malformed is passed on, not even to this host's scsynth. Each
 message's meaning is determined once, here, and all later steps use it.
 """
 
@@ -74,7 +74,7 @@ class Player:
         return self.counts.named()
 
     def drain(self) -> tuple[list[Answer], list[bytes]]:
-        """Remove and return the answers that are to be sent at once, and the datagrams for the own
+        """Remove and return the answers that are to be sent at once, and the datagrams for this host's
         scsynth."""
         return self._answers.drain(), self._music.drain()
 
@@ -173,7 +173,7 @@ class Player:
     # -- from scsynth --------------------------------------------------------------------------------
 
     def reply(self, datagram: bytes) -> bool:
-        """Process one datagram from the own scsynth. Return whether it concerns this host."""
+        """Process one datagram from this host's scsynth. Return whether it concerns this host."""
         try:
             parts = walk(datagram)
         except MalformedOsc:
