@@ -330,7 +330,7 @@ class DeliveryTimes:
         """Record the downlink delays of one report. downs: delays in ticks, by block.
 
         A block without new delays in the report is probably over, so its TAIL percentile is computed now.
-        Later, those of all members would have to be computed at once.
+        This spreads the work: when a block closes, few members' percentiles are left to compute.
         """
         for index in range(self._newest - OPEN_BLOCKS + 1, self._newest + 1):
             if index in self._blocks and index not in downs:
@@ -385,10 +385,9 @@ def _greatest(index: int, up: Mapping[int, int], wanted: Collection[int]) -> Pea
 
 
 def ranked(peaks: Sequence[Peak], rank: int) -> Peak | None:
-    """Return the peak of the `rank`-th greatest episode. An episode counts once, even if three blocks have a
-    peak of it.
+    """Return the `rank`-th greatest peak, where peaks of neighbouring blocks (one episode) count as one.
 
-    If there are fewer episodes, the least peak is returned; None if there is no peak at all.
+    If there are fewer such peaks, the least peak is returned; None if there is no peak at all.
     """
     taken: list[Peak] = []
     for peak in sorted(peaks, key=lambda one: one.need, reverse=True):

@@ -90,7 +90,7 @@ class CoherenceLedger:
             self.incidents.append(f"late by seconds everywhere else: {self._describe(event)}")
 
     def unheard(self, slot: int, why: str, events: int, now: int) -> None:
-        """Count events of `slot` that got no verdict, so that nobody but their player can have heard them.
+        """Count events of `slot` that got no verdict, so that only their own player can have heard them.
 
         why: the reason, in words. events: how many. now: session ticks.
         """
@@ -232,7 +232,7 @@ class CoherenceLedger:
         return named
 
     def _add_unheard(self, second: _Second, whole: dict[int, Report]) -> int:
-        """Count the events of a second that nobody but their player can have heard. Return the count.
+        """Count the events of a second that only their own player can have heard. Return the count.
 
         whole: by slot, the reports of members that were present for the whole second.
         """

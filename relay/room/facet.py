@@ -49,8 +49,8 @@ class Facet:
         """Called when an event has got its verdict, before the verdict is sent to anybody."""
 
     def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
-        """Called when `events` events of `slot` get no verdict, so that nobody but their player hears
-        them."""
+        """Called when `events` events of `slot` get no verdict, so that only their own player hears them.
+        why: the reason."""
 
     def published(self, events: Sequence[Judged], now: int) -> None:
         """Called when judged events are in the ring for repair and in every outbox."""

@@ -87,7 +87,7 @@ class Judge:
 
     horizon: H, ticks from a verdict to the earliest due that still reaches every member in time. on_verdict:
     called with every event and its verdict. on_refused(slot, reason, count, now): called when events get no
-    verdict, so that nobody but their player hears them.
+    verdict, so that only their own player hears them.
     """
 
     def __init__(

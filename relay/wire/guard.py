@@ -179,8 +179,9 @@ class Guard:
     def _make(self, ids: "_Ids", node: int, kind: bytes, due: int) -> None:
         """Remember a new node in the table `ids`.
 
-        If its id may have stood for something else, the node's kind becomes "several things". In that case,
-        raises Refused if a value sent earlier to the id could be deadly for a node of this kind.
+        If its id may have stood for something else, the node is remembered with the kind "several things".
+        But if the node is a group or has a synthdef of `IN_DANGER`, raises Refused: values sent earlier to
+        the id could be deadly.
         """
         home = self._home(node)
         if home.kind(node) != kind if home is not None else self._forgot(node, due):

@@ -166,7 +166,7 @@ class Outbox:
         return self._due[0][0] if self._due else None
 
     def flush(self, now_s: float) -> list[bytes]:
-        """Return the plaintexts of the datagrams to send now. Their frames don't wait any more."""
+        """Return the plaintexts of the datagrams to send now, and remove their frames from the outbox."""
         if not self.leaves(now_s):
             return []
         self._budget.pass_time(now_s)

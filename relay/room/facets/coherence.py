@@ -32,7 +32,7 @@ class Coherence(Facet):
         self.ledger.forget(slot)
 
     def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
-        """Count events that nobody but their player can have heard."""
+        """Count events that only their own player can have heard."""
         self.ledger.unheard(slot, why.value, events, now)
 
     def published(self, events: Sequence[Judged], now: int) -> None:
