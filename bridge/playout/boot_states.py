@@ -133,6 +133,14 @@ class Founded:
         once."""
         return slot in self._standing
 
+    def forget(self, slot: int) -> None:
+        """Forget all of a slot whose owner is gone."""
+        self._questions = {node: one for node, one in self._questions.items() if one.slot != slot}
+        self._stores.pop(slot, None)
+        self._told.pop(slot, None)
+        self._standing.discard(slot)
+        self._again.discard(slot)
+
     def enter_epoch(self) -> None:
         """Forget the room numbers and instants of the relay's former epoch. Nodes that exist stay."""
         self._told.clear()

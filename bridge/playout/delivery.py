@@ -73,6 +73,10 @@ class Delivery:
             self._hand_over(held, now, reading)
         self._loads.run(now + self._need)
 
+    def leave(self, slot: int) -> None:
+        """Forget a slot whose owner is gone."""
+        self._redo.leave(slot)
+
     def clock_was_set(self) -> None:
         """Forget which events scsynth holds, because session time was set in one step and their dues changed
         meaning."""
@@ -88,7 +92,7 @@ class Delivery:
             self._accounts.miss()
             return
         own, is_reset = held.slot == self._own_slot, held.kind is Kind.RESET
-        goes = own or is_reset or self._members.takes_now(held)
+        goes = own or self._members.takes_now(held)
         body = self._bodies.of(held)
         if body is None:
             self._accounts.hand_over(held, REFUSED, held.due)
@@ -98,7 +102,7 @@ class Delivery:
         if goes:
             self._send(held, body, now, reading)
         if is_reset:
-            self._reset(held, now, reading)
+            self._reset(held, now, reading, goes=goes)
         elif goes and Flag.FOUNDATION in held.flags:
             self._members.founds(held, now)
         self._accounts.hand_over(
@@ -121,8 +125,8 @@ class Delivery:
         self._at_synth.take(held.key)
         self._loads.handed_over(held, self._members.origin(held.slot))
 
-    def _reset(self, held: Held, now: int, reading: Reading) -> None:
+    def _reset(self, held: Held, now: int, reading: Reading, *, goes: bool) -> None:
         for dropped in self._resets.take(held):
             self._accounts.drop(dropped)
-        if held.slot != self._own_slot:
+        if goes and held.slot != self._own_slot:
             self._members.reset(held, now, reading)

@@ -10,7 +10,7 @@ from bridge.playout.loaded_buffers import Buffers
 from bridge.playout.missing_samples import Absent
 from bridge.playout.to_scsynth import Outgoing
 from bridge.playout.unstarted import Note, Unstarted
-from bridge.scsynth.id_space import Origin
+from bridge.scsynth.id_space import Origin, slot_of_buffer
 from bridge.scsynth.remap import remap
 from bridge.scsynth.samples import ResourceFolders, load_to_local
 from bridge.stock.stock import Stock
@@ -28,6 +28,10 @@ class Loads:
         self._accounts = accounts
         self._stock = stock
         self.buffers = Buffers(stock.lacks)
+        self._numbers: dict[int, int] = {}
+        """Buffer of another member, by scsynth's number -> room number as of which it was loaded."""
+        self._freed_early: set[int] = set()
+        """Buffers that scsynth was told to free before it had loaded them."""
         self.absent = Absent()
         self._unstarted = Unstarted()
         self._without_file: dict[int, str] = {}
@@ -47,8 +51,14 @@ class Loads:
         self._stock.synthdefs_loaded(self._folders.root)
 
     def loaded(self, buffer: int) -> None:
-        """Note that scsynth has loaded a buffer. buffer: scsynth's number."""
-        self.buffers.note_loaded(buffer)
+        """Note that scsynth has loaded a buffer. buffer: scsynth's number.
+
+        A load may end after its owner is gone, and then scsynth was told to free the buffer already.
+        """
+        if buffer in self._freed_early:
+            self._freed_early.discard(buffer)
+        else:
+            self.buffers.note_loaded(buffer)
 
     def loaded_before(self, payloads: list[bytes], own: Origin) -> None:
         """Note that the running scsynth has all buffers of the local player's boot state.
@@ -63,13 +73,17 @@ class Loads:
             except RemoteError as error:
                 self._accounts.refuse(error)
 
-    def load(self, meaning: Meaning, origin: Origin) -> None:
-        """Load a buffer of the member `origin` into scsynth. Refused loads and missing files are counted."""
+    def load(self, meaning: Meaning, origin: Origin, number: int) -> None:
+        """Load a buffer of the member `origin` into scsynth. Refused loads and missing files are counted.
+
+        number: the room number of the event that loads it, or as of which it was told.
+        """
         try:
             load = load_to_local(meaning, self._folders)
-            number = meaning.loads
-            assert number is not None, "nothing else comes through load_to_local"
-            buffer = origin.buffer(number)
+            own = meaning.loads
+            assert own is not None, "nothing else comes through load_to_local"
+            buffer = origin.buffer(own)
+            self._numbers[buffer] = number
             if load is None:
                 name = str(meaning.message.arg(1))
                 self.absent.note(name)
@@ -78,9 +92,30 @@ class Loads:
             mapped = remap(load.meaning.message, origin)
             self.buffers.claim(buffer, load.samples)
             self._without_file.pop(buffer, None)
+            self._freed_early.discard(buffer)
             self._out.add([mapped])
         except RemoteError as error:
             self._accounts.refuse(error)
+
+    def free(self, slot: int, number: int, now: int) -> list[int]:
+        """Forget all buffers of a slot that were loaded by its events up to room number `number`.
+
+        Return them; scsynth must be told to free them now. It carries out loads and frees in their order, so
+        a load under way is freed too. now: session ticks.
+        """
+        freed = [buffer for buffer, as_of in self._numbers.items() if as_of <= number]
+        freed = [buffer for buffer in freed if slot_of_buffer(buffer) == slot]
+        for buffer in freed:
+            del self._numbers[buffer]
+            self._without_file.pop(buffer, None)
+            if buffer not in self.buffers.loaded:
+                self._freed_early.add(buffer)
+            self.buffers.free(buffer, now)
+        return freed
+
+    def enter_epoch(self) -> None:
+        """Note that room numbers begin anew. All buffers that are loaded now come before them."""
+        self._numbers = dict.fromkeys(self._numbers, 0)
 
     def handed_over(self, held: Held, origin: Origin) -> None:
         """Note that scsynth was handed an event: it frees a buffer, or is a note that plays buffers.
@@ -94,6 +129,7 @@ class Loads:
             buffer = origin.buffer(meaning.unloads)
             self.buffers.free(buffer, held.due)
             self._without_file.pop(buffer, None)
+            self._numbers.pop(buffer, None)
         elif held.number is not None and meaning.makes_synth:
             buffers = tuple(origin.buffer(number) for number in meaning.needs)
             ((node, _, _),) = meaning.creates

@@ -4,9 +4,12 @@ Pure. A boot state, in the code also called foundation, is what a Sonic Pi makes
 before the music that needs it, and stored in `boot_states`.
 """
 
+from collections.abc import Mapping
+
 from bridge.playout.accounts import Accounts
 from bridge.playout.boot_states import Founded, erect, loads_of, nodes_of
 from bridge.playout.holdback_queue import Held
+from bridge.playout.leaving import Leaving
 from bridge.playout.loads import Loads
 from bridge.playout.stops import Resets
 from bridge.playout.to_scsynth import Outgoing
@@ -16,7 +19,7 @@ from clock.model import Reading
 from relay.wire import write
 from relay.wire.foundation import Told
 from relay.wire.guard import Guard, Guards
-from relay.wire.sequence import Judged, frees_at
+from relay.wire.sequence import Flag, Judged, Kind, frees_at, reset_over_at
 
 
 class Members:
@@ -29,6 +32,7 @@ class Members:
         self._loads = loads
         self._resets = resets
         self.places = Places(own, out.add)
+        self._leaving = Leaving(own.slot)
         self.founded = Founded()
         self._guards = Guards()
 
@@ -67,15 +71,15 @@ class Members:
         news, refused = self.founded.learn(slot, told, number)
         self._accounts.refuse_for("not-a-foundation", refused)
         for meaning in loads_of(news):
-            self._loads.load(meaning, self.origin(slot))
+            self._loads.load(meaning, self.origin(slot), number)
         if self.founded.stands(slot):
             self._build(slot, nodes_of(news), now, reading)
 
     def load(self, event: Judged) -> None:
         """Load a buffer of another member. Nothing is loaded if a reported boot state included the event
         already."""
-        if self.founded.load(event):
-            self._loads.load(event.meaning, self.origin(event.slot))
+        if not self._leaving.is_gone(event.slot, event.number) and self.founded.load(event):
+            self._loads.load(event.meaning, self.origin(event.slot), event.number)
 
     def rise(self, now: int, reading: Reading) -> None:
         """Build the boot states that can be built now, and ask scsynth about nodes that should exist by
@@ -87,9 +91,11 @@ class Members:
         self._out.add([write.ask_node(node) for node in nodes])
         self._accounts.unfound(silent)
 
-    def next_question(self) -> int | None:
-        """Return the session instant of the next question to scsynth; None if none is planned."""
-        return self.founded.next_question()
+    def next_wakeup(self) -> int | None:
+        """Return the session instant of the next question to scsynth, or of the next `free`; None if there is
+        none."""
+        instants = (self.founded.next_question(), self._leaving.next_rest())
+        return min((instant for instant in instants if instant is not None), default=None)
 
     def answered(self, node: int, *, there: bool) -> None:
         """Process scsynth's answer about a node. there: whether the node exists."""
@@ -98,8 +104,11 @@ class Members:
     def takes_now(self, held: Held) -> bool:
         """Add an event of another member to that member's boot state, if it belongs there.
 
-        Return whether to hand the event over now, and not later with the boot state.
+        Return whether to hand the event over now, and not later with the boot state. A reset of a member who
+        is gone isn't handed over if its slot was reset for that already.
         """
+        if held.kind is Kind.RESET:
+            return not self._leaving.is_gone(held.slot, held.number)
         return self.founded.is_handed_over(held)
 
     def founds(self, held: Held, now: int) -> None:
@@ -108,17 +117,52 @@ class Members:
 
     def reset(self, held: Held, now: int, reading: Reading) -> None:
         """Build another member's boot state again, after a slot reset that was handed over."""
-        self._guards[held.slot].reset(frees_at(held.due, held.flags))
+        freed_at, origin = frees_at(held.due, held.flags), self.origin(held.slot)
+        self._guards[held.slot].reset(freed_at)
         self._build(held.slot, self.founded.reset(held), now, reading)
+        if Flag.LEFT in held.flags:
+            self._out.add_at(freed_at, [write.clear_control_buses(*origin.control_buses)], reading)
+            self._leaving.left(held.slot, held.number, reset_over_at(held.due, held.flags))
+
+    # -- who is gone ---------------------------------------------------------------------------------
+
+    def saw(self, event: Judged) -> None:
+        """Note an event of the room, of whatever kind."""
+        self._leaving.saw(event.slot, event.number)
+
+    def follow_roster(self, owners: Mapping[int, int], *, entered: bool) -> list[int]:
+        """Adopt the roster, as `Leaving.follow` does. Return the slots to reset here."""
+        return self._leaving.follow(owners, entered=entered)
+
+    def absent(self, now: int) -> list[int]:
+        """Return the slots to reset here, because the roster hasn't named them for long."""
+        return self._leaving.absent(self.places.known(), now)
+
+    def free(self, now: int) -> list[int]:
+        """Free the rest of the members who are gone. Return their slots that have no new owner."""
+        rests = self._leaving.rests(now)
+        for rest in rests:
+            buffers = self._loads.free(rest.slot, rest.number, now)
+            self._out.add([write.free_buffer(buffer) for buffer in buffers])
+        left = [rest.slot for rest in rests if not rest.owned]
+        for slot in left:
+            self.places.leave(slot)
+            self.founded.forget(slot)
+            self._resets.forget(slot)
+            self._guards.pop(slot, None)
+        return left
 
     def enter_epoch(self) -> None:
         """Forget the room numbers and instants of the relay's former epoch."""
         self.founded.enter_epoch()
+        self._leaving.enter_epoch()
+        self._loads.enter_epoch()
         self._resets.clear()
 
     def clock_was_set(self) -> None:
         """Forget earlier dues, because session time was set in one step."""
         self._guards.clock_was_set()
+        self._leaving.clock_was_set()
 
     def _build(self, slot: int, told: Told, now: int, reading: Reading) -> None:
         """Hand over a member's boot state: its nodes, each with the values that were set on it."""

@@ -8,7 +8,7 @@ The rest of the bridge uses only the class Playout and not the parts inside the 
 holds AHEAD_COUNT_MAX events, none is handed over earlier than the release advance before its due.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bridge.clocks.timebase import Timebase
 from bridge.effects import Tell
@@ -30,7 +30,7 @@ from clock.model import Reading
 from relay.wire.control import Foundation
 from relay.wire.foundation import Told
 from relay.wire.guard import Guard
-from relay.wire.meaning import Meaning
+from relay.wire.meaning import NOTHING, Meaning
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Scheme, Stamped
 
 AHEAD_COUNT_MAX = 1024
@@ -91,6 +91,16 @@ class Playout:
     def meet(self, origin: Origin) -> None:
         """Create the root group and mixer strip of a member that the roster names."""
         self._members.meet(origin)
+
+    def follow_roster(self, owners: Mapping[int, int], reading: Reading, *, entered: bool) -> None:
+        """Adopt the slots of the roster. Owners who left while this host was away are faded out and freed.
+
+        owners: slot -> room number at which its owner took it. entered: whether this host has just come into
+        the room.
+        """
+        now = self._timebase.session_at(reading.local_ns)
+        for slot in self._members.follow_roster(owners, entered=entered):
+            self._reset_here(slot, now)
 
     def found(self, told: Foundation, reading: Reading) -> None:
         """Merge a member's boot state as the relay reports it, and build the parts that are new here."""
@@ -205,6 +215,7 @@ class Playout:
     def judged(self, event: Judged, reading: Reading) -> None:
         """Process the relay's verdict on an event of any member, this one included."""
         own = event.slot == self.own.slot
+        self._members.saw(event)
         if own and Flag.SILENCED in event.flags:
             # The own music never stops, but the reset belongs to the sequence that everybody counts.
             self._accounts.tally(event, RESET)
@@ -231,6 +242,7 @@ class Playout:
         """
         now = self._timebase.session_at(reading.local_ns)
         self._members.rise(now, reading)
+        self._free_who_left(now)
         self._wait_until_before = HANDED_AHEAD_MAX if alone else self.release_advance
         room = max(0, AHEAD_COUNT_MAX - self._delivery.run(now))
         until, ahead = now + self._wait_until_before, now + HANDED_AHEAD_MAX
@@ -243,9 +255,21 @@ class Playout:
         instants = [] if due is None else [due - self._wait_until_before]
         if far is not None and self._delivery.ahead_count() < AHEAD_COUNT_MAX:
             instants.append(far - HANDED_AHEAD_MAX)
-        if (question := self._members.next_question()) is not None:
-            instants.append(question)
+        if (wakeup := self._members.next_wakeup()) is not None:
+            instants.append(wakeup)
         return min(instants, default=None)
+
+    def _free_who_left(self, now: int) -> None:
+        """Free the rest of members who are gone. Reset those that the roster hasn't named for long."""
+        for slot in self._members.absent(now):
+            self._reset_here(slot, now)
+        for slot in self._members.free(now):
+            self._delivery.leave(slot)
+
+    def _reset_here(self, slot: int, now: int) -> None:
+        """Add the last reset of a member that is gone, although the relay's never came."""
+        flags = Flag.SILENCED | Flag.LEFT
+        self._queue.push(Held(now, slot, 0, Kind.RESET, NOTHING, flags=flags, counted=False))
 
     def _deliver(self, batch: list[Held], now: int, reading: Reading) -> None:
         self._delivery.hand_over(batch, now, reading)

@@ -72,6 +72,10 @@ class Redo:
         """Forget all events, because session time was set in one step or the relay's epoch changed."""
         self._slots.clear()
 
+    def leave(self, slot: int) -> None:
+        """Forget a slot whose owner is gone."""
+        self._slots.pop(slot, None)
+
     def hand_over(self, held: Held, message: bytes, now: int, *, late: bool) -> list[list[bytes]]:
         """Return the bundles to hand over for an event, each a list of messages.
 

@@ -30,6 +30,11 @@ class Resets:
         self._marks.clear()
         self._over_at.clear()
 
+    def forget(self, slot: int) -> None:
+        """Forget the resets of a slot whose owner is gone."""
+        self._marks.pop(slot, None)
+        self._over_at.pop(slot, None)
+
     def take(self, reset: Held) -> list[Held]:
         """Record a slot reset that is handed over. Remove and return, in order, the queued events that it
         drops."""

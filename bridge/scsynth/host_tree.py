@@ -58,6 +58,14 @@ class HostTree:
             messages.append(self._strip(slot))
         return messages
 
+    def remove(self, slot: int) -> list[bytes]:
+        """Return the messages that free a member's group and strip; none if it has neither."""
+        if slot not in self._slots:
+            return []
+        self._slots.remove(slot)
+        nodes = [Origin(slot).root, *([FIRST_STRIP + slot] if self.synthdefs_loaded else [])]
+        return [write.free_node(node) for node in nodes]
+
     def load_synthdefs(self) -> list[bytes]:
         """Note that the synthdefs are loaded. Return the messages that create the mixer strips that waited
         for them."""

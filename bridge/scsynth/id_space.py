@@ -138,6 +138,11 @@ class Origin:
             _refuse_number("bus", own, CONTROL_BUSES_PER_SLOT)
         return self.slot * CONTROL_BUSES_PER_SLOT + own
 
+    @property
+    def control_buses(self) -> tuple[int, int]:
+        """The jam's number of the member's first control bus, and how many it has."""
+        return self.slot * CONTROL_BUSES_PER_SLOT, CONTROL_BUSES_PER_SLOT
+
     def buffer(self, own: int) -> int:
         """Return scsynth's number of the member's buffer `own`. Raises Refused: negative-id, buffer-range."""
         if not 0 <= own < BUFFERS_PER_SLOT:
@@ -175,6 +180,11 @@ class Origin:
         """Return the member's number of scsynth's buffer `buffer`; None if the buffer is another member's."""
         slot, own = divmod(buffer, BUFFERS_PER_SLOT)
         return own if slot == self.slot else None
+
+
+def slot_of_buffer(buffer: int) -> int:
+    """Return the slot whose member has the buffer `buffer`, by the jam's number."""
+    return buffer // BUFFERS_PER_SLOT
 
 
 def home_only_node(own: int) -> int:

@@ -41,6 +41,16 @@ class Places:
         """Return the slots whose members the roster has named."""
         return self._origins.keys() - self._guessed
 
+    def known(self) -> list[int]:
+        """Return the slots that have a place, this host's own included."""
+        return list(self._origins)
+
+    def leave(self, slot: int) -> None:
+        """Free the group and strip of a slot whose owner is gone."""
+        self._to_synth(self._host.remove(slot))
+        self._origins.pop(slot, None)
+        self._guessed.discard(slot)
+
     def fade(self, slot: int) -> list[bytes]:
         """Return the messages that let a slot's sound fade out."""
         return self._host.fade(slot)

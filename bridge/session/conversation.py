@@ -124,7 +124,7 @@ class Conversation:
         self._arrivals.count_from(now)
         self._quiet.restart(reading.local_ns)
         self._membership.follow(welcome.members)  # members already present are no news
-        self._meet()
+        self._meet(reading, entered=True)
         if not self._standing.is_out:  # otherwise only a datagram shows that the trouble is over
             said += self._standing.inside(self._membership.where())
         return said
@@ -145,7 +145,7 @@ class Conversation:
         match message:
             case control.Roster():
                 told = self._membership.follow(message.members)
-                self._meet()
+                self._meet(reading, entered=False)
                 return [*told]
             case control.Settings():
                 self._follow(message)
@@ -162,6 +162,7 @@ class Conversation:
         self._emission.follow(room)
         self._arrivals.follow(room)
 
-    def _meet(self) -> None:
+    def _meet(self, reading: Reading, *, entered: bool) -> None:
+        self._playout.follow_roster(self._membership.owners(), reading, entered=entered)
         for origin in self._membership.others():
             self._playout.meet(origin)

@@ -62,6 +62,10 @@ class Membership:
             if member.slot != self._own.slot
         ]
 
+    def owners(self) -> dict[int, int]:
+        """Return slot -> the room number at which its member took it, of all members."""
+        return {member.slot: member.since for member in self._members}
+
     def where(self) -> str:
         """Return a text that names the room and its members."""
         return notices.inside(self._identity.room, self._name, self._own.slot, self._members)

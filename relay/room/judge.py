@@ -251,11 +251,12 @@ class Judge:
             del state.refused[next(iter(state.refused))]
         return self._judge_ready(slot, state, now)
 
-    def reset(self, slot: int, now: int, *, silenced: bool) -> Judged:
+    def reset(self, slot: int, now: int, *, silenced: bool, left: bool = False) -> Judged:
         """Make a slot reset on behalf of the relay, judge it, and return it.
 
         It uses the slot's next number, which the owner may use again when it is back. silenced: whether the
-        reset only silences an absent member; that member's own bridge then ignores it.
+        reset only silences an absent member; that member's own bridge then ignores it. left: whether that
+        member is gone for good.
         """
         state = self._slots.setdefault(slot, _SlotState())
         state.waiting.clear()
@@ -264,8 +265,8 @@ class Judge:
         if state.lent is None:
             state.lent = state.next_seq
         state.next_seq += 1
-        waits, flags = _Waiting(event, now, None), Flag.SILENCED if silenced else Flag.NONE
-        (judged,) = self._verdict(slot, state, waits, now, flags)
+        flags = (Flag.SILENCED if silenced else Flag.NONE) | (Flag.LEFT if left else Flag.NONE)
+        (judged,) = self._verdict(slot, state, _Waiting(event, now, None), now, flags)
         return judged
 
     def wake(self, now: int) -> list[Judged]:

@@ -226,6 +226,7 @@ class Room:
     def take(self, seat: Seat) -> None:
         """Give the seat's slot to this new owner."""
         self.judge.forget(seat.slot)
+        seat.since = self.judge.number
         self.seats[seat.slot] = seat
 
     def silence(self, seat: Seat, now: int) -> None:
@@ -235,8 +236,7 @@ class Room:
 
     def remove(self, seat: Seat, now: int) -> None:
         """Remove a member for good: free its nodes at all members, and its slot."""
-        if not seat.silenced:
-            self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
+        self.publish([self.judge.reset(seat.slot, now, silenced=True, left=True)], now)
         del self.seats[seat.slot]
         self.judge.forget(seat.slot)
         for facet in self.facets.values():

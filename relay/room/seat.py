@@ -47,10 +47,11 @@ class Seat:
     """A member's place in a room.
 
     outs, ins: how many hardware channels its Sonic Pi has for output and for input. release_advance: how long
-    before a due its scsynth must have the event, ticks. left_at: session instant at which its connection
-    ended; None while it is connected. silenced: whether its nodes have been freed at all members since it was
-    lost. ways: delays of its path. told: its reports. refused: count of its events and messages that were
-    refused. sent: count of its events that reached the relay.
+    before a due its scsynth must have the event, ticks. since: the room's last event number when the member
+    took the slot. left_at: session instant at which its connection ended; None while it is connected.
+    silenced: whether its nodes have been freed at all members since it was lost. ways: delays of its path.
+    told: its reports. refused: count of its events and messages that were refused. sent: count of its events
+    that reached the relay.
     """
 
     slot: int
@@ -59,6 +60,7 @@ class Seat:
     outs: int
     ins: int
     release_advance: int
+    since: int = 0
     channel: Channel | None = None
     left_at: int | None = None
     silenced: bool = False
@@ -74,7 +76,14 @@ class Seat:
 
     def member(self) -> Member:
         """Return the seat's entry in the roster."""
-        return Member(slot=self.slot, name=self.name, outs=self.outs, ins=self.ins, present=self.present)
+        return Member(
+            slot=self.slot,
+            name=self.name,
+            outs=self.outs,
+            ins=self.ins,
+            present=self.present,
+            since=self.since,
+        )
 
     def report(self, report: Report, now: int) -> None:
         """Add the member's report on one second. now: session ticks."""

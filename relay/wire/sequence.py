@@ -86,6 +86,9 @@ class Flag(IntFlag):
     MISSED = 32
     """It is a note that reached the relay far later than usual, after its time. No bridge plays it; its due
     only determines the second in which it is counted."""
+    LEFT = 64
+    """It is a silenced reset, and the slot's member is gone for good. All others free whatever they have of
+    that member, its buffers too. Its room number is the last one of that member."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,16 @@ def empty_group(group: int) -> bytes:
     return encode("/g_freeAll", group)
 
 
+def free_buffer(buffer: int) -> bytes:
+    """Return the command that frees a buffer, loaded or not."""
+    return encode("/b_free", buffer)
+
+
+def clear_control_buses(first: int, count: int) -> bytes:
+    """Return the command that sets `count` control buses to 0, from the bus `first` on."""
+    return encode("/c_fill", first, count, 0.0)
+
+
 def ask_node(node: int) -> bytes:
     """Return the command that asks scsynth whether a node exists."""
     return encode("/n_query", node)

@@ -22,7 +22,7 @@ ATTRIBUTES = {
         19, "the book of a report: an attribute for each figure, and for how far the reports have come",
     ),
     "relay.room.channel.Channel": (19, "a connection's facts: keys, limits, outbox, gaps, usual delays"),
-    "relay.room.seat.Seat": (13, "a member's plain facts, which the room's parts read and set"),
+    "relay.room.seat.Seat": (14, "a member's plain facts, which the room's parts read and set"),
 }  # fmt: skip
 IMPORTED = {
     "bridge.core": (22, "the one place where a bridge's parts are put together"),
@@ -44,7 +44,10 @@ IMPORTED = {
         13,
         "one decision on an event, in which each part has its say, in this order",
     ),
-    "bridge.playout.members": (13, "joins the place of a member, what was built there, and what is loaded"),
+    "bridge.playout.members": (
+        14,
+        "joins the place of a member, what was built there, what is loaded, and that all of it goes",
+    ),
     "bridge.playout.loads": (14, "a note and its files: buffers, what began, what is missing, what is told"),
     "bridge.tap.tap": (15, "the face: it walks, finds the meaning and tells who takes it"),
     "bridge.tap.music": (

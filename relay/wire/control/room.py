@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from relay.wire.control.family import Family
-from relay.wire.control.fields import Channels, Name, Slot, Ticks
+from relay.wire.control.fields import Channels, Count, Name, Slot, Ticks
 from relay.wire.errors import LocalError
 from relay.wire.sequence import Ramp, Scheme, Timing
 
@@ -20,7 +20,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """One entry of the roster.
 
     outs, ins: number of output and input channels of the sound card of the member's Sonic Pi. present:
-    whether the member is connected. If it isn't, the relay keeps its slot for it.
+    whether the member is connected. If it isn't, the relay keeps its slot for it. since: the room's last event
+    number when the member took the slot. No event up to that number is of this member.
     """
 
     slot: Slot
@@ -28,6 +29,7 @@ class Member(Struct, frozen=True, kw_only=True):
     outs: Channels
     ins: Channels
     present: bool
+    since: Count = 0
 
 
 class Roster(Struct, tag="roster", frozen=True, kw_only=True):
