@@ -20,8 +20,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """One entry of the roster.
 
     outs, ins: number of output and input channels of the sound card of the member's Sonic Pi. present:
-    whether the member is connected. If it isn't, the relay keeps its slot for it. since: the room's last event
-    number when the member took the slot. No event up to that number is of this member.
+    whether the member is connected. If it isn't, the relay keeps its slot for it. since: the room's last
+    event number when the member took the slot. No event up to that number is of this member.
     """
 
     slot: Slot
