@@ -47,6 +47,12 @@ class SynthTree:
         root = self._nodes.by_id.get(slot << NODE_BITS)
         return Node(slot << NODE_BITS, "missing") if root is None else self._seen(root, slot)
 
+    def nodes_of(self, group: int) -> list[int]:
+        """Return the ids of the nodes right inside a group, in scsynth's order; none if there is no such
+        group."""
+        found = self._nodes.by_id.get(group)
+        return [] if found is None else [one.id for one in found.inside or ()]
+
     def _seen(self, node: LiveNode, slot: int) -> Node:
         inside = (
             one for one in node.inside or () if one.id not in self._notes and one.id >> NODE_BITS == slot
