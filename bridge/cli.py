@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
+import platformdirs
 
 from bridge.probe.cli import probe
 from bridge.shells import config
@@ -77,6 +78,11 @@ main.add_command(probe)
     is_flag=True,
     help="Let Sonic Pi's schedule-ahead follow what the room needs, and be 0.5 s again at the end.",
 )
+@click.option(
+    "--no-fetch",
+    is_flag=True,
+    help="Get no synths and samples of another version of Sonic Pi from other members, and give none.",
+)
 def join(
     address: str,
     command: tuple[str, ...],
@@ -86,6 +92,7 @@ def join(
     transport: str,
     impair: str | None,
     tune_sonic_pi: bool,
+    no_fetch: bool,
 ) -> None:
     """Join a room. COMMAND after -- is started with our scsynth first in its PATH.
 
@@ -113,12 +120,14 @@ def join(
                 room=room,
                 name=name,
                 pins=str(default_path()),
+                cache=str(platformdirs.user_cache_path("jamrelay", appauthor=False) / "stock"),
                 scsynth=real,
                 folder=str(folder),
                 software=software,
                 transport=transport,
                 impair=impair,
                 tune_sonic_pi=tune_sonic_pi,
+                fetch=not no_fetch,
             )
             raise SystemExit(_play(settings, folder, list(command)))
     except LocalError as error:

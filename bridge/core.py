@@ -41,7 +41,8 @@ class Setup:
     own: the member's slot and hardware channels. need: how many ticks before its timetag scsynth needs a
     bundle. memory: the restart state that a previous bridge process left; this bridge keeps it up to date.
     standing: the state of the connection so far; None for a new one. carrier: the transport of the events.
-    tunes: whether the bridge sets Sonic Pi's schedule-ahead.
+    tunes: whether the bridge sets Sonic Pi's schedule-ahead. fetches: whether it gets files from other
+    members, and gives them its own.
 
     restarted: whether a previous bridge process left a record. client, synthdefs_loaded, foundation_complete:
     as in the last `Remember` of that process.
@@ -55,6 +56,7 @@ class Setup:
     standing: Standing | None = None
     carrier: Carrier = UDP
     tunes: bool = False
+    fetches: bool = False
     restarted: bool = False
     client: Address | None = None
     synthdefs_loaded: bool = False
@@ -71,7 +73,7 @@ class Bridge:
         memory.slot = own.slot
         self.timebase = Timebase(reading)
         self.ledger = SecondsLedger()
-        self.stock = Stock(own.slot)
+        self.stock = Stock(own.slot, fetches=setup.fetches)
         self.ledger.count(self.stock.named)
         self.playout = playout(
             own, self.timebase, setup.folders, self.ledger, self.stock,
@@ -109,7 +111,8 @@ class Bridge:
         Raises MalformedControl if the message is illegal in the present state.
         """
         self.session.receive_control(message, reading)
-        self.stock.take_in(message)
+        if self.session.state in JOINED:
+            self.stock.take_in(message, reading.local_s)
 
     def files_say(self, answer: Answered) -> None:
         """Process the shell's answer to a job with files."""
@@ -185,6 +188,8 @@ class Bridge:
             )
         effects.append(self._memory())
         wakeups = [self.session.next_wakeup_ns(reading), self.player.next_wakeup_ns()]
+        if (gives_at_s := self.stock.next_at_s()) is not None:
+            wakeups.append(max(round(gives_at_s * 1e9) + 1, reading.local_ns))
         effects.append(NextWake(min(at_ns for at_ns in wakeups if at_ns is not None)))
         return effects
 

@@ -10,7 +10,7 @@ from relay.wire.counted_nouns import counted
 from relay.wire.errors import RemoteError
 from relay.wire.guard import OutOfRange
 from relay.wire.ranges import FREE
-from relay.wire.stock import listed
+from relay.wire.stock import listed, spoken
 
 AWAY = "the relay is away"
 NOTHING = "nothing from the relay on any way; connecting anew"
@@ -142,14 +142,46 @@ def own_file(name: str) -> Tell:
     return _only_here(f"{name} is none of Sonic Pi's own samples: only you hear it")
 
 
-def not_heard(notes: int, whose: str, release: str, names: list[str]) -> Tell:
+def not_heard(notes: int, whose: str, release: str, names: list[str], percent: int | None) -> Tell:
     """Return the warning that notes were not heard on this host because it lacks files.
 
     whose: the player of the notes, as "bob's" or "your own". release: of this host's Sonic Pi; "" if unknown.
-    names: those of the files.
+    names: those of the files. percent: how much of one file has come; None if none is being fetched.
     """
     lacks = f"your Sonic Pi {release}" if release else "your Sonic Pi"
-    text = f"you didn't hear {counted(notes, 'note')} of {whose}: {lacks} lacks {listed(names)}"
+    coming = "" if percent is None else f"; they are being fetched, {percent} %"
+    text = f"you didn't hear {counted(notes, 'note')} of {whose}: {lacks} lacks {listed(names)}{coming}"
+    return Tell(text, warning=True)
+
+
+def fetching(name: str, percent: int, more: int) -> Tell:
+    """Return the message on the progress of a fetch. more: how many files come after this one."""
+    behind = f", {counted(more, 'file')} to come after it" if more else ""
+    return Tell(f"fetching {spoken(name)} from another member: {percent} %{behind}")
+
+
+def fetched(name: str) -> Tell:
+    """Return the message that a file has come from another member."""
+    return Tell(f"{spoken(name)} has come from another member: you hear it from now on")
+
+
+def nobody_gives(name: str) -> Tell:
+    """Return the warning that no member present gives a file."""
+    text = f"nobody here gives {spoken(name)}, which your Sonic Pi lacks: it is asked for again every 30 s"
+    return Tell(text, warning=True)
+
+
+def cannot_keep(name: str) -> Tell:
+    """Return the warning that a fetched file can't be written."""
+    return Tell(f"{spoken(name)} has come, but can't be kept: is the disk full?", warning=True)
+
+
+def unlisted(names: list[str]) -> Tell:
+    """Return the warning that files on this host are unlike those of every known release of Sonic Pi."""
+    text = (
+        f"{listed(names)}: on this computer these are unlike those of every release that jamrelay knows, "
+        "so the others may hear something else than you"
+    )
     return Tell(text, warning=True)
 
 

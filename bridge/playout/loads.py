@@ -12,7 +12,7 @@ from bridge.playout.to_scsynth import Outgoing
 from bridge.playout.unstarted import Note, Unstarted
 from bridge.scsynth.id_space import Origin, slot_of_buffer
 from bridge.scsynth.remap import remap
-from bridge.scsynth.samples import ResourceFolders, load_to_local
+from bridge.scsynth.samples import Load, ResourceFolders, load_from, load_to_local
 from bridge.stock.stock import Stock
 from relay.wire.errors import RemoteError
 from relay.wire.meaning import Meaning
@@ -34,8 +34,9 @@ class Loads:
         """Buffers that scsynth was told to free before it had loaded them."""
         self.absent = Absent()
         self._unstarted = Unstarted()
-        self._without_file: dict[int, str] = {}
-        """Buffer (scsynth's number) -> travelling name of its file, for files that this host lacks."""
+        self._waiting: dict[int, tuple[str, Meaning, Origin]] = {}
+        """Loads whose file this host lacks, by buffer in scsynth's numbers: the file's travelling name, the
+        load, and whose it is."""
 
     def news(self) -> list[Tell]:
         """Remove and return the messages to the player about samples that are missing here."""
@@ -84,18 +85,36 @@ class Loads:
             assert own is not None, "nothing else comes through load_to_local"
             buffer = origin.buffer(own)
             self._numbers[buffer] = number
-            if load is None:
-                name = str(meaning.message.arg(1))
-                self.absent.note(name)
-                self._without_file[buffer] = name
+            if load is not None:
+                self._load(load, origin)
                 return
-            mapped = remap(load.meaning.message, origin)
-            self.buffers.claim(buffer, load.samples)
-            self._without_file.pop(buffer, None)
-            self._freed_early.discard(buffer)
-            self._out.add([mapped])
+            name = str(meaning.message.arg(1))
+            self._waiting[buffer] = (name, meaning, origin)
+            if not self._stock.need(name):
+                self.absent.note(name)
         except RemoteError as error:
             self._accounts.refuse(error)
+
+    def _load(self, load: Load, origin: Origin) -> None:
+        """Hand over a load with a path of this machine. Raises Refused."""
+        mapped = remap(load.meaning.message, origin)
+        assert load.meaning.loads is not None, "it is a load"
+        buffer = origin.buffer(load.meaning.loads)
+        self.buffers.claim(buffer, load.samples)
+        self._waiting.pop(buffer, None)
+        self._freed_early.discard(buffer)
+        self._out.add([mapped])
+
+    def _load_what_came(self) -> None:
+        """Carry out the loads whose file is on this host now."""
+        for file, path in self._stock.ready():
+            for name, meaning, origin in list(self._waiting.values()):
+                if name != file.name:
+                    continue
+                try:
+                    self._load(load_from(meaning, path, file.size), origin)
+                except RemoteError as error:
+                    self._accounts.refuse(error)
 
     def free(self, slot: int, number: int, now: int) -> list[int]:
         """Forget all buffers of a slot that were loaded by its events up to room number `number`.
@@ -107,7 +126,7 @@ class Loads:
         freed = [buffer for buffer in freed if slot_of_buffer(buffer) == slot]
         for buffer in freed:
             del self._numbers[buffer]
-            self._without_file.pop(buffer, None)
+            self._waiting.pop(buffer, None)
             if buffer not in self.buffers.loaded:
                 self._freed_early.add(buffer)
             self.buffers.free(buffer, now)
@@ -116,6 +135,10 @@ class Loads:
     def enter_epoch(self) -> None:
         """Note that room numbers begin anew. All buffers that are loaded now come before them."""
         self._numbers = dict.fromkeys(self._numbers, 0)
+
+    def answers_load(self, *, is_done: bool) -> bool:
+        """Process scsynth's answer to a synthdef that it was sent. Return whether it was sent from here."""
+        return self._stock.answers_load(is_done=is_done)
 
     def handed_over(self, held: Held, origin: Origin) -> None:
         """Note that scsynth was handed an event: it frees a buffer, or is a note that plays buffers.
@@ -128,7 +151,7 @@ class Loads:
         if meaning.unloads is not None:
             buffer = origin.buffer(meaning.unloads)
             self.buffers.free(buffer, held.due)
-            self._without_file.pop(buffer, None)
+            self._waiting.pop(buffer, None)
             self._numbers.pop(buffer, None)
         elif held.number is not None and meaning.makes_synth:
             buffers = tuple(origin.buffer(number) for number in meaning.needs)
@@ -138,6 +161,8 @@ class Loads:
                 held.number, held.due, buffers, slot=held.slot, synthdef=meaning.synthdef
             )
             self._unstarted.handed_over(note)
+            if self._stock.lacks(meaning.synthdef):
+                self._stock.need(synthdef_file(meaning.synthdef))
 
     def began(self, node: int) -> None:
         """Note that scsynth has begun to play a synth. node: scsynth's number."""
@@ -148,15 +173,16 @@ class Loads:
         self._unstarted.failed()
 
     def run(self, until: int) -> None:
-        """Record as silent the notes due at or before `until` (session ticks) that lacked a buffer or
-        synthdef."""
+        """Load the files that have come. Record as silent the notes due at or before `until` (session ticks)
+        that lacked a buffer or synthdef."""
+        self._load_what_came()
         for silent in self.buffers.silent(until):
             self._accounts.silent(silent.number, silent.due)
             if silent.synthdef:
                 self._unstarted.expect_failure(silent.number)
                 self._stock.not_heard(silent.slot, synthdef_file(silent.synthdef))
-            elif name := next(filter(None, map(self._without_file.get, silent.buffers)), ""):
-                self._stock.not_heard(silent.slot, name)
+            elif waiting := next(filter(None, map(self._waiting.get, silent.buffers)), None):
+                self._stock.not_heard(silent.slot, waiting[0])
         for note in self._unstarted.refused(until):
             self._accounts.silent(note.number, note.due)
             self._stock.refused(note.slot, note.synthdef)

@@ -122,6 +122,10 @@ class Playout:
         """Note that scsynth says it lacks the synthdef of a synth. It doesn't say which synth."""
         self._loads.synth_failed()
 
+    def answers_load(self, *, is_done: bool) -> bool:
+        """Process scsynth's answer to a synthdef that it was sent. Return whether it was sent from here."""
+        return self._loads.answers_load(is_done=is_done)
+
     @property
     def has_synthdefs(self) -> bool:
         """Whether Sonic Pi's synthdefs are in scsynth, as far as known."""

@@ -131,9 +131,12 @@ def load_to_local(meaning: Meaning, folders: ResourceFolders) -> Load | None:
     if meaning.act is Act.ALLOCATE:
         return Load(meaning, meaning.samples)
     file = folders.to_local(_path(meaning))
-    if file is None:
-        return None
-    return Load(_with_path(meaning, str(file.path)), file.length * SAMPLES_PER_BYTE)
+    return None if file is None else load_from(meaning, file.path, file.length)
+
+
+def load_from(meaning: Meaning, path: Path, length: int) -> Load:
+    """Return a member's load of a file of this machine. length: of the file, in bytes. Raises Refused."""
+    return Load(_with_path(meaning, str(path)), length * SAMPLES_PER_BYTE)
 
 
 def _path(meaning: Meaning) -> str:

@@ -18,7 +18,14 @@ from bridge.session.states import CONNECTED, JOINED, Event
 from clock.model import Reading
 from relay.wire import control
 
-News = control.Roster | control.Settings | control.Notice | control.Foundation | control.DigestRequest
+News = (
+    control.Roster
+    | control.Settings
+    | control.Notice
+    | control.Foundation
+    | control.DigestRequest
+    | control.StockNews
+)
 
 
 class Conversation:
@@ -102,6 +109,10 @@ class Conversation:
                 | control.Notice()
                 | control.Foundation()
                 | control.DigestRequest()
+                | control.Give()
+                | control.Chunk()
+                | control.NoDonor()
+                | control.Chosen()
             ):
                 self._standing.see(Event.NEWS)
                 return self._news(message, reading) if self._standing.state in JOINED else []
@@ -156,6 +167,8 @@ class Conversation:
                 self._arrivals.told(message, reading)
             case control.DigestRequest():
                 return [SendControl(self._arrivals.detail(message.second))]
+            case _:  # about files; the bridge passes it on to those whom it concerns
+                pass
         return []
 
     def _follow(self, room: control.Welcome | control.Settings) -> None:

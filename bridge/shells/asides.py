@@ -23,8 +23,10 @@ from relay.wire.observers import Observers
 class Asides:
     """The journal, the port for code to Sonic Pi, and the file jobs of one bridge."""
 
-    def __init__(self, journal: Path, *, tunes: bool) -> None:
-        """journal: the journal's file. tunes: whether the bridge is to set Sonic Pi's schedule-ahead."""
+    def __init__(self, journal: Path, cache: Path, *, tunes: bool) -> None:
+        """journal: the journal's file. cache: the folder for files from other members. tunes: whether the
+        bridge is to set Sonic Pi's schedule-ahead."""
+        self._cache = cache
         self._observers = Observers()
         self.journal = Journal(journal)
         self._code_port = self._observers.tell(notices.TUNING, CodePort) if tunes else None
@@ -43,7 +45,7 @@ class Asides:
             bridge.files_say(done)
             settle()
 
-        self._files = StockFiles(answer)
+        self._files = StockFiles(self._cache, answer)
 
     def close(self) -> None:
         """Stop doing jobs with files."""

@@ -52,6 +52,7 @@ async def begin(
         standing=standing,
         carrier=CARRIERS[join.transport],
         tunes=asides.tunes,
+        fetches=join.fetch,
         restarted=journal.found,
         client=journal.client,
         synthdefs_loaded=journal.synthdefs_loaded,

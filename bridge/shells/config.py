@@ -17,9 +17,11 @@ CHILD_ENV = "JAMBRIDGE_CHILD"
 class JoinConfig(Struct, frozen=True, kw_only=True):
     """The settings of one join.
 
-    pins: the file of known relays' fingerprints. scsynth: the path of the real scsynth. folder: holds
-    journal, logs and the shim while the join lasts. transport: the name of the events' carrier. impair: a bad
-    network to emulate. tune_sonic_pi: whether Sonic Pi's schedule-ahead follows the room's lead.
+    pins: the file of known relays' fingerprints. cache: the folder for files of Sonic Pi from other members.
+    scsynth: the path of the real scsynth. folder: holds journal, logs and the shim while the join lasts.
+    transport: the name of the events' carrier. impair: a bad network to emulate. tune_sonic_pi: whether Sonic
+    Pi's schedule-ahead follows the room's lead. fetch: whether to get files from other members, and give
+    them.
     """
 
     host: str
@@ -27,12 +29,14 @@ class JoinConfig(Struct, frozen=True, kw_only=True):
     room: str
     name: str
     pins: str
+    cache: str
     scsynth: str
     folder: str
     software: str
     transport: str = UDP.name
     impair: str | None = None
     tune_sonic_pi: bool = False
+    fetch: bool = True
 
 
 class ChildConfig(Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ class BridgeService:
     def __init__(self, join: JoinConfig, child: ChildConfig) -> None:
         self._join = join
         self._child = child
-        self._asides = Asides(Path(child.journal), tunes=join.tune_sonic_pi)
+        self._asides = Asides(Path(child.journal), Path(join.cache), tunes=join.tune_sonic_pi)
         self._connection = Connection(
             Endpoint(join.host, join.port), KnownRelays(Path(join.pins)), self._on_datagrams,
             carrier=CARRIERS[join.transport], impair=join.impair,

@@ -5,10 +5,11 @@ at once and then every TELL_EVERY_S. Bounds: FILES_KEPT files a second, and as m
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from bridge import notices
 from bridge.effects import Tell
-from relay.wire.control import NotHeard, Unheard
+from relay.wire.control import Member, NotHeard, Unheard
 from relay.wire.control.not_heard import MAX_UNHEARD, is_file_name
 
 TELL_EVERY_S = 30.0
@@ -19,6 +20,9 @@ FILES_KEPT = MAX_UNHEARD
 UNNAMED = "synthdefs/unknown"
 """Stands for a file's name with characters that no file of Sonic Pi has in its name."""
 
+Percent = Callable[[str], int | None]
+"""Returns how much of a file has come; None if it isn't being fetched."""
+
 
 class Lacking:
     """The notes that were not heard on this host, because it lacks a file."""
@@ -26,10 +30,15 @@ class Lacking:
     def __init__(self, own_slot: int) -> None:
         self._own_slot = own_slot
         self.total = 0
+        self._names: dict[int, str] = {}
         self._unsaid: Counter[tuple[int, str]] = Counter()
         self._untold: dict[int, Counter[str]] = {}
         self._said_at_s = -SAID_EVERY_S
         self._told_at_s: dict[int, float] = {}
+
+    def meet(self, members: list[Member]) -> None:
+        """Note the members' names."""
+        self._names = {member.slot: member.name for member in members}
 
     def note(self, slot: int, name: str) -> None:
         """Count a note of the member in `slot` that could not be played because the file `name` is
@@ -42,7 +51,7 @@ class Lacking:
         if name in untold or len(untold) < FILES_KEPT:
             untold[name] += 1
 
-    def for_relay(self, release: str, now_s: float) -> list[NotHeard]:
+    def for_relay(self, release: str, percent: Percent, now_s: float) -> list[NotHeard]:
         """Return the message to the relay with the counts, if it is due; else nothing.
 
         release: that of this host's Sonic Pi. now_s: local clock.
@@ -50,14 +59,17 @@ class Lacking:
         if not self._unsaid or now_s < self._said_at_s + SAID_EVERY_S:
             return []
         self._said_at_s = now_s
-        of = [Unheard(slot=slot, name=name, notes=count) for (slot, name), count in self._unsaid.items()]
+        of = [
+            Unheard(slot=slot, name=name, notes=count, percent=percent(name))
+            for (slot, name), count in self._unsaid.items()
+        ]
         self._unsaid.clear()
         return [NotHeard(release=release, of=of)]
 
-    def for_player(self, release: str, names: dict[int, str], now_s: float) -> list[Tell]:
+    def for_player(self, release: str, percent: Percent, now_s: float) -> list[Tell]:
         """Return the sentences that the player is to be told now.
 
-        release: that of this host's Sonic Pi. names: slot -> name of the member. now_s: local clock.
+        release: that of this host's Sonic Pi. now_s: local clock.
         """
         told: list[Tell] = []
         for slot, untold in list(self._untold.items()):
@@ -65,10 +77,10 @@ class Lacking:
                 continue
             self._told_at_s[slot] = now_s
             del self._untold[slot]
-            whose = "your own" if slot == self._own_slot else f"{names.get(slot, 'another')}'s"
-            told.append(
-                notices.not_heard(untold.total(), whose, release, [name for name, _ in untold.most_common()])
-            )
+            whose = "your own" if slot == self._own_slot else f"{self._names.get(slot, 'another')}'s"
+            names = [name for name, _ in untold.most_common()]
+            coming = next((found for found in map(percent, names) if found is not None), None)
+            told.append(notices.not_heard(untold.total(), whose, release, names, coming))
         return told
 
     def named(self) -> dict[str, int]:

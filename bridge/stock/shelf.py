@@ -3,41 +3,91 @@
 Pure. Until the folders have been read once, every file counts as present.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from relay.wire.stock import RELEASES, STOCK, files_of, is_synthdef, stock_file, synthdef_file
+from relay.wire.control.stock import Holdings
+from relay.wire.holdings import described
+from relay.wire.stock import CONTESTED, STOCK, StockFile, is_synthdef, stock_file, synthdef_file
 
 
 class Shelf:
     """Sonic Pi's files on this host, by the names under which they travel."""
 
     def __init__(self) -> None:
-        self._found: Mapping[str, bytes] | None = None
-        self._refused: set[str] = set()
-        """Synthdefs that are in Sonic Pi's folder, although scsynth says that it lacks them."""
         self.release = ""
         """The release of Sonic Pi that has most in common with the files here; "" before they were read."""
+        self.chosen: dict[str, StockFile] = {}
+        """The contents that the room plays, of those that differ between releases, by name."""
+        self._found: Mapping[str, bytes] | None = None
+        self._cached: set[StockFile] = set()
+        self._received: dict[str, StockFile] = {}
+        """The synthdefs that scsynth was sent in addition to those of Sonic Pi's folder, by name."""
+        self._refused: set[str] = set()
+        """Synthdefs that are in Sonic Pi's folder, although scsynth says that it lacks them."""
 
-    def scanned(self, found: Mapping[str, bytes]) -> None:
-        """Store the files in Sonic Pi's folders. found: name -> sha256 of the file's content."""
+    def scanned(self, found: Mapping[str, bytes], cached: Iterable[StockFile] = ()) -> None:
+        """Store the files that this host has. found: those in Sonic Pi's folders, name -> sha256 of the
+        content. cached: those in the cache."""
         self._found = found
+        self._cached = set(cached)
         self._refused.clear()
-        here = set(found.items())
-        in_common = {
-            release: len(here.intersection((one.name, one.sha256) for one in files_of(release)))
-            for release in RELEASES
-        }
-        best = max(RELEASES, key=lambda release: 2 * in_common[release] - len(files_of(release)))
-        self.release = best if in_common[best] else ""
+        self.release = described(self._of_sonic_pi()).release
 
-    def lacks(self, synthdef: str) -> bool:
-        """Return whether scsynth lacks a synthdef, as far as is known."""
-        name = synthdef_file(synthdef)
-        return self._found is not None and (name not in self._found or name in self._refused)
+    def loaded_anew(self) -> None:
+        """Note that scsynth has loaded Sonic Pi's folder again, over what it was sent before."""
+        self._received = {
+            name: file for name, file in self._received.items() if name not in (self._found or {})
+        }
+
+    def cache(self, file: StockFile) -> None:
+        """Note that a file is in the cache now."""
+        self._cached.add(file)
+
+    def received(self, file: StockFile) -> None:
+        """Note that scsynth has a synthdef that it was sent."""
+        self._received[file.name] = file
+        self._refused.discard(file.name)
 
     def refused(self, synthdef: str) -> None:
         """Note that scsynth says it lacks a synthdef."""
-        self._refused.add(synthdef_file(synthdef))
+        name = synthdef_file(synthdef)
+        self._refused.add(name)
+        self._received.pop(name, None)
+
+    def lacks(self, synthdef: str) -> bool:
+        """Return whether scsynth lacks a synthdef, or has another content of it than the room plays."""
+        if self._found is None:
+            return False
+        name = synthdef_file(synthdef)
+        chosen = self.chosen.get(name)
+        if chosen is not None:
+            return self._content(name) != chosen.sha256
+        return name not in self._received and (name not in self._found or name in self._refused)
+
+    def wanted(self, name: str) -> StockFile | None:
+        """Return the file to get for a name; None if it is on no list."""
+        contents = STOCK.get(name)
+        return self.chosen.get(name, contents[-1]) if contents else None
+
+    def behind(self) -> list[StockFile]:
+        """Return the chosen contents that scsynth doesn't have."""
+        if self._found is None:
+            return []
+        return [file for name, file in self.chosen.items() if self._content(name) != file.sha256]
+
+    def files(self) -> frozenset[StockFile]:
+        """Return all stock files on this host, those in the cache included."""
+        return frozenset(self._cached.union(self._of_sonic_pi()))
+
+    def holdings(self, *, gives: bool) -> Holdings | None:
+        """Return the message on the files here; None before they were read."""
+        if self._found is None:
+            return None
+        said = described(self.files())
+        loaded = [(name, sha256) for name in sorted(CONTESTED) if (sha256 := self._content(name))]
+        return Holdings(
+            release=said.release, without=said.without, besides=said.besides, loaded=loaded, gives=gives
+        )
 
     def unlisted(self) -> list[str]:
         """Return the files here that have the name of a Sonic Pi file, but a content that no known release
@@ -50,6 +100,16 @@ class Shelf:
     def named(self) -> dict[str, int]:
         """Return the number of files with an unknown content, by name, for the statistics."""
         return {"unlisted_files": len(self.unlisted())}
+
+    def _content(self, name: str) -> bytes:
+        """Return the sha256 of the synthdef that scsynth has under a name; b"" if it has none."""
+        if name in self._received:
+            return self._received[name].sha256
+        return b"" if name in self._refused else (self._found or {}).get(name, b"")
+
+    def _of_sonic_pi(self) -> list[StockFile]:
+        found = (self._found or {}).items()
+        return [file for name, sha256 in found if (file := stock_file(name, sha256)) is not None]
 
 
 def is_relevant(name: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bridge.playout.playout import Playout
 from bridge.scsynth.id_space import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.scsynth.unmap import unmap_reply
-from bridge.tap.node_replies import NodeTracker, answered_node, lacks_synthdef
+from bridge.tap.node_replies import NodeTracker, answered_node, failed_act, lacks_synthdef
 from bridge.tap.reply_pacer import Pacer
 from relay.wire.commands import COMMANDS, LOADS, REPLIES, Act, ReplyKind
 from relay.wire.errors import LocalError, Refused
@@ -87,6 +87,8 @@ class Answers:
             if act is Act.REGISTER:
                 return False  # the bridge's own
             self._note_done(act, message)
+        if self._is_of_own_load(kind, message):
+            return True
         self._note_synth(kind, message)
         answered = answered_node(message)
         if answered is not None:
@@ -103,6 +105,15 @@ class Answers:
         replies = self._nodes.reply(unmapped)
         self.tell(*replies)
         return is_done or bool(replies)
+
+    def _is_of_own_load(self, kind: ReplyKind | None, message: Message) -> bool:
+        """Return whether a reply is about a synthdef that the bridge itself has sent."""
+        if kind is ReplyKind.DONE:
+            done = COMMANDS.get(str(message.arg(0))) if message.args else None
+            is_load = done is not None and done.act is Act.LOAD_SYNTHDEF
+        else:
+            is_load = failed_act(message) is Act.LOAD_SYNTHDEF
+        return is_load and self._playout.answers_load(is_done=kind is ReplyKind.DONE)
 
     def _note_synth(self, kind: ReplyKind | None, message: Message) -> None:
         if kind is ReplyKind.NODE_BEGAN and message.tags[:1] == "i":

@@ -60,6 +60,8 @@ class Act(StrEnum):
     """Frees a buffer."""
     LOAD_SYNTHDEFS = "load_synthdefs"
     """Loads a folder of synthdefs."""
+    LOAD_SYNTHDEF = "load_synthdef"
+    """Loads one synthdef, whose content is in the message."""
     REGISTER = "register"
     """Makes scsynth notify the sender of this command about every node that begins or ends."""
     ASK_STATUS = "ask_status"

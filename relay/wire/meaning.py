@@ -149,12 +149,20 @@ def meaning_of(message: Message) -> Meaning:
     return Meaning(message.raw, message)
 
 
-def _plays_note(payload: bytes) -> bool:
+def played_synthdef(payload: bytes) -> bytes:
+    """Return the name of the synthdef that a message plays, without parsing the message.
+
+    payload: of a message that makes a synth. Returns b"" if the message can't be read so far.
+    """
     comma_at = payload.find(0) + 4 & -4
     if payload[comma_at : comma_at + 2] != b",s":
-        return False
+        return b""
     name_at = payload.find(0, comma_at) + 4 & -4
-    name = payload[name_at : payload.find(0, name_at)]
+    return payload[name_at : payload.find(0, name_at)]
+
+
+def _plays_note(payload: bytes) -> bool:
+    name = played_synthdef(payload)
     return bool(name) and name not in _MIXERS and not name.startswith(_FX_PREFIX)
 
 

@@ -64,14 +64,14 @@ _TABLE = _load()
 RELEASES: tuple[str, ...] = tuple(_TABLE["releases"])
 """The releases of Sonic Pi that are covered, the oldest first."""
 
-STOCK: Mapping[str, tuple[StockFile, ...]] = MappingProxyType(
-    {
-        name: tuple(
-            StockFile(name, bytes.fromhex(sha256), size, tuple(releases)) for sha256, size, releases in found
-        )
-        for name, found in _TABLE["files"].items()
-    }
-)
+_STOCK = {
+    name: tuple(
+        StockFile(name, bytes.fromhex(sha256), size, tuple(releases)) for sha256, size, releases in found
+    )
+    for name, found in _TABLE["files"].items()
+}
+
+STOCK: Mapping[str, tuple[StockFile, ...]] = MappingProxyType(_STOCK)
 """Every content of every stock file, by the file's name. The oldest content comes first."""
 
 CONTESTED: frozenset[str] = frozenset(name for name, contents in STOCK.items() if len(contents) > 1)

@@ -66,6 +66,11 @@ def ask_node(node: int) -> bytes:
     return encode("/n_query", node)
 
 
+def load_synthdef(content: bytes) -> bytes:
+    """Return the command that gives scsynth a synthdef. content: the compiled synthdef."""
+    return encode("/d_recv", content)
+
+
 def register() -> bytes:
     """Return the command that makes scsynth notify its sender about every node that begins or ends."""
     return encode("/notify", 1)

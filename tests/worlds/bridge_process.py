@@ -87,8 +87,8 @@ def bridge(
     that is run before the bridge starts; it may use the modules that QUICK imports.
     """
     join = JoinConfig(
-        host="127.0.0.1", port=port, room="main", name=name, pins=str(folder / "pins"), scsynth="",
-        folder=str(folder), software="test", impair=impair,
+        host="127.0.0.1", port=port, room="main", name=name, pins=str(folder / "pins"),
+        cache=str(folder / "cache"), scsynth="", folder=str(folder), software="test", impair=impair,
         tune_sonic_pi=tuned, transport=transport,
     )  # fmt: skip
     config.save(join, folder / "join.json")

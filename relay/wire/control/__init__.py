@@ -6,7 +6,7 @@ family of its own; the hub then uses a codec that includes it.
 
 from typing import cast
 
-from relay.wire.control import digests, foundation, join, not_heard, probe, report, room, stats
+from relay.wire.control import digests, foundation, join, not_heard, probe, report, room, stats, stock
 from relay.wire.control.digests import DigestDetail, DigestRequest
 from relay.wire.control.family import Codec, Family, encode, protocol_of
 from relay.wire.control.foundation import Foundation
@@ -16,18 +16,24 @@ from relay.wire.control.probe import ProbeHello, ProbeReport, ProbeWelcome
 from relay.wire.control.report import Report
 from relay.wire.control.room import Member, Notice, Roster, Settings
 from relay.wire.control.stats import StatsRequest
+from relay.wire.control.stock import Chosen, Chunk, Give, Holdings, NoDonor, StockNews, Want
 from relay.wire.stats import Stats
 
 __all__ = [
     "Admission",
+    "Chosen",
+    "Chunk",
     "Codec",
     "DigestDetail",
     "DigestRequest",
     "Family",
     "Foundation",
+    "Give",
     "Hello",
+    "Holdings",
     "Leave",
     "Member",
+    "NoDonor",
     "NotHeard",
     "Notice",
     "ProbeHello",
@@ -38,15 +44,31 @@ __all__ = [
     "Roster",
     "Settings",
     "StatsRequest",
+    "StockNews",
     "Unheard",
+    "Want",
     "Welcome",
     "encode",
     "protocol_of",
 ]
 
-FAMILIES = tuple(one.FAMILY for one in (join, room, foundation, report, not_heard, digests, stats, probe))
+FAMILIES = tuple(
+    one.FAMILY for one in (join, room, foundation, report, not_heard, stock, digests, stats, probe)
+)
 
-Up = Hello | Foundation | Report | NotHeard | DigestDetail | Leave | StatsRequest | ProbeHello
+Up = (
+    Hello
+    | Foundation
+    | Report
+    | NotHeard
+    | Holdings
+    | Want
+    | Chunk
+    | DigestDetail
+    | Leave
+    | StatsRequest
+    | ProbeHello
+)
 Down = (
     Welcome
     | Admission
@@ -55,6 +77,7 @@ Down = (
     | Settings
     | Notice
     | Foundation
+    | StockNews
     | DigestRequest
     | Stats
     | ProbeWelcome

@@ -183,8 +183,8 @@ def true_duration_ns(shown_ns: int, ppm: float) -> int:
 def synth_reply(message: Message) -> bytes | None:
     """Return the virtual scsynth's answer to a message; None if the bridge's core waits for no answer."""
     match message.address:
-        case "/d_loadDir":
-            return encode("/done", "/d_loadDir")
+        case "/d_loadDir" | "/d_recv":
+            return encode("/done", message.address)
         case "/b_alloc" | "/b_allocRead":
             return encode("/done", message.address, int(message.args[0]))
         case "/sync":
@@ -217,6 +217,7 @@ def start_bridge(member: Member, slot: int, reading: Reading) -> Bridge:
         folders=FOLDERS,
         standing=member.standing,
         tunes=member.tunes,
+        fetches=True,
         client=known.client,
         synthdefs_loaded=known.synthdefs_loaded,
         foundation_complete=known.foundation_complete,

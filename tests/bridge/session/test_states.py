@@ -26,6 +26,10 @@ NEWS = (
     control.Notice(text="your way is long"),
     control.Foundation(slot=2, messages=[]),
     control.DigestRequest(second=1),
+    control.Give(name="samples/bd_haus.flac", sha256=bytes(32), offset=0),
+    control.Chunk(name="samples/bd_haus.flac", sha256=bytes(32), offset=0, data=b""),
+    control.NoDonor(name="samples/bd_haus.flac", sha256=bytes(32)),
+    control.Chosen(files=[]),
 )
 UNASKED = (
     control.Admission(room="main", members=[]),

@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bridge.file_jobs import Answer, Scan, Scanned
+from bridge.file_jobs import Answer, Find, Found, Job, Keep, Part, ReadPart, Scan, Scanned
 from bridge.shells.stock_files import StockFiles
+from relay.wire.stock import STOCK, StockFile
 
 
 @pytest.fixture
@@ -25,9 +27,9 @@ def _write(path: Path) -> None:
     path.write_bytes(path.name.encode())
 
 
-async def answers_to(*jobs: Scan) -> list[Answer]:
+async def answers_to(cache: Path, *jobs: Job) -> list[Answer]:
     answers: list[Answer] = []
-    files = StockFiles(answers.append)
+    files = StockFiles(cache, answers.append)
     for job in jobs:
         files.do(job)
     for _ in range(500):
@@ -39,7 +41,7 @@ async def answers_to(*jobs: Scan) -> list[Answer]:
 
 
 async def test_a_scan_finds_stock_names_and_every_synthdef_with_their_hashes(root: Path) -> None:
-    (answer,) = await answers_to(Scan(root))
+    (answer,) = await answers_to(root / "cache", Scan(root))
     assert isinstance(answer, Scanned)
     assert answer.found == {
         name: hashlib.sha256(content).digest()
@@ -52,4 +54,45 @@ async def test_a_scan_finds_stock_names_and_every_synthdef_with_their_hashes(roo
 
 
 async def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    assert await answers_to(Scan(tmp_path / "nowhere")) == [Scanned({})]
+    assert await answers_to(tmp_path / "cache", Scan(tmp_path / "nowhere")) == [Scanned({})]
+
+
+def stock_like(name: str, content: bytes) -> StockFile:
+    """Return the stock file of that name as it would be with another content."""
+    return replace(STOCK[name][0], sha256=hashlib.sha256(content).digest(), size=len(content))
+
+
+BEEP = stock_like("synthdefs/sonic-pi-beep", b"sonic-pi-beep.scsyndef")
+HAUS = stock_like("samples/bd_haus.flac", b"bd_haus.flac")
+OTHER = stock_like("samples/bd_haus.flac", b"another")
+
+
+async def test_files_of_sonic_pi_are_found_by_their_content_and_read_in_parts(root: Path) -> None:
+    cache = root / "cache"
+    jobs = [
+        Find(BEEP, root), Find(HAUS, root), Find(OTHER, root), ReadPart(HAUS, root, 3, 4),
+        ReadPart(OTHER, root, 0, 4), Find(HAUS, None),
+    ]  # fmt: skip
+    assert await answers_to(cache, *jobs) == [
+        Found(BEEP, root / "synthdefs/compiled/sonic-pi-beep.scsyndef", b"sonic-pi-beep.scsyndef"),
+        Found(HAUS, root / "samples/bd_haus.flac"),
+        Found(OTHER, None),
+        Part(HAUS, 3, b"haus"),
+        Part(OTHER, 0, b""),
+        Found(HAUS, None),
+    ]
+
+
+async def test_what_is_kept_is_found_and_given_and_sonic_pis_folder_stays_as_it_was(root: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    cache = root.parent / "our-cache"
+    kept, found, part = await answers_to(
+        cache, Keep(OTHER, b"another"), Find(OTHER, root), ReadPart(OTHER, root, 0, 3)
+    )
+    assert isinstance(kept, Found)
+    assert kept.kept
+    assert kept.path is not None
+    assert kept.path.parent == cache
+    assert found == Found(OTHER, kept.path)
+    assert part == Part(OTHER, 0, b"ano")
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
