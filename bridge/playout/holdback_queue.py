@@ -185,8 +185,8 @@ class HoldbackQueue:
     def drop_before(self, slot: int, seq: int, due: int) -> list[Held]:
         """Remove and return, in order, the events that a reset of `slot` drops.
 
-        These are events of the slot with a lower sender's number than `seq` and a due after `due` (session
-        ticks).
+        These are the slot's events that were sent before the event `seq` (sender's number) and are due after
+        `due` (session ticks).
         """
         dropped = [
             held for held in self._live.values() if held.slot == slot and held.seq < seq and held.due > due

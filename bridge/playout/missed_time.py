@@ -1,8 +1,8 @@
 """Missed time: decides which notes are dropped because this host processes them far too late.
 
-Pure. Without this, all notes of a standstill would sound at once after it. A note is far too late if it comes
-much later than is usual here. So a host that is far away, or whose path has become longer for good, drops
-nothing. The relay measures the uplink in the same way (relay/wire/catchup.py).
+Pure. If such notes were played, all notes from a standstill of the network would sound at once after it. A
+note is far too late if it comes much later than is usual here. So a host that is far away, or whose path has
+become longer for good, drops nothing. The relay measures the uplink in the same way (relay/wire/catchup.py).
 """
 
 from bridge.clocks.timebase import Timebase

@@ -127,8 +127,8 @@ class SecondsLedger:
         return {name: total for named in self._counters for name, total in named().items()}
 
     def start(self, session_now: int, *, slot: int) -> None:
-        """Begin to record at `session_now` (ticks). The next second to begin is the first that is reported as
-        whole.
+        """Begin to record. The first second to be reported is the first that begins after `session_now`
+        (ticks).
 
         slot: the local player's slot; it sets when reports are sent. Call this after a join and after a step
         of the clock.
@@ -316,6 +316,6 @@ class SecondsLedger:
 def _fit(name: str) -> str:
     """Return a count's name in the form that the protocol allows.
 
-    If the relay can't decode a report, it ends the connection.
+    A report with other names can't be decoded, and the relay would end the connection.
     """
     return re.sub("[^a-z0-9_-]", "-", name.lower())[:COUNT_NAME_MAX]

@@ -145,7 +145,7 @@ def _runs_of_losses(samples: tuple[Sample, ...]) -> tuple[list[float], list[int]
     """Return two lists: the length (ms) of each burst, and the number of losses in each run.
 
     A burst is a run of at least two losses. Its length is the time from its first loss to the next datagram
-    that arrived. On average that is right.
+    that arrived. On average this length is right.
     """
     bursts: list[float] = []
     runs: list[int] = []

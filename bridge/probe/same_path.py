@@ -44,7 +44,7 @@ class Agreement:
 
     @property
     def agree(self) -> bool:
-        """Whether both traces can be of one path: neither probability is below LEVEL."""
+        """Whether the two traces can be of one path: the probabilities of both tests are at least LEVEL."""
         return min(self.delays_p, self.loss_p) >= LEVEL
 
 

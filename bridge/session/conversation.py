@@ -46,8 +46,8 @@ class Conversation:
         self._awake_local_ns = local_ns
 
     def awake(self, reading: Reading) -> None:
-        """Store the local instant of this wake-up. A connection that ends counts as ended at the latest one
-        stored."""
+        """Store the local instant of this wake-up. If the connection ends, it counts as ended at the last
+        wake-up."""
         self._awake_local_ns = reading.local_ns
 
     # -- the connection ------------------------------------------------------------------------------

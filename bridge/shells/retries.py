@@ -29,7 +29,8 @@ class Retries:
         return pause_s
 
     def again_s(self) -> float:
-        """Return the pause (s) after a connection that worked. The growing limit of `pause_s` starts anew."""
+        """Return the pause (s) after a connection that worked. The limit for `pause_s` is reset to
+        FIRST_S."""
         self._longest_s = FIRST_S
         return self._drawn(AGAIN_S)
 
