@@ -111,8 +111,7 @@ class Bridge:
         Raises MalformedControl if the message is illegal in the present state.
         """
         self.session.receive_control(message, reading)
-        if self.session.state in JOINED:
-            self.stock.take_in(message, reading.local_s)
+        self.stock.take_in(message, reading.local_s)
 
     def files_say(self, answer: Answered) -> None:
         """Process the shell's answer to a job with files."""

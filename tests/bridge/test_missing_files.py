@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from bridge.effects import AskFiles, SendControl, Tell
-from bridge.file_jobs import Scan, Scanned
+from bridge.file_jobs import Found, Scan, Scanned
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
 from relay.wire.control import NotHeard, Unheard
-from relay.wire.osc import encode
+from relay.wire.osc import encode, single_message
 from relay.wire.sequence import Judged, Kind
-from relay.wire.stock import files_of
+from relay.wire.stock import STOCK, files_of
 from tests.worlds.bridge import Bench, judged, reading
 
 KALIMBA, HAT = "synthdefs/sonic-pi-kalimba", "samples/hat_bdu.flac"
@@ -124,3 +124,22 @@ def test_nothing_is_said_to_a_relay_that_is_away_and_all_of_it_later(bench: Benc
     away = bench.bridge.stock.flush(4.0, in_room=False)
     assert not any(isinstance(one, SendControl) for one in away)
     assert [one.of[0].notes for one in outcome(bench, 5.0)[1]] == [1]
+
+
+def test_only_the_loads_of_a_file_that_came_are_carried_out(bench: Bench) -> None:
+    cab = "samples/hat_cab.flac"
+    take(
+        bench,
+        *(
+            judged(at, 1.7, encode("/b_allocRead", 7 + at, name, 0, 0), kind=Kind.RESOURCE, judged_s=1.5)
+            for at, name in ((1, HAT), (2, cab), (3, HAT))
+        ),
+    )
+    bench.playout.drain()
+    path = Path("/cache/hat.flac")
+    bench.bridge.files_say(Found(STOCK[HAT][0], path, kept=True))
+    bench.playout.release(reading(1.8), 3)
+    loads = [single_message(one) for one in bench.playout.drain()]
+    assert [(one.address, one.args[:2]) for one in loads] == [
+        ("/b_allocRead", (Origin(2).buffer(number), str(path))) for number in (8, 10)
+    ]

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,10 @@ class Jam:
     """Names of the members whose bridge sets their Sonic Pi's schedule-ahead (`--tune-sonic-pi`)."""
     listened: bool = False
     """True if each member's sound card is recorded (Performer.take)."""
+    fetchless: Collection[str] = ()
+    """Names of the members that neither get nor give files of Sonic Pi (`--no-fetch`)."""
+    servers: Mapping[str, Path] = field(default_factory=dict)
+    """Name -> Ruby server of the member's Sonic Pi (Performer.server). The others have the installed one."""
     port: int = field(default=0, init=False)
     relay: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     performers: dict[str, Performer] = field(default_factory=dict, init=False)
@@ -89,7 +93,10 @@ class Jam:
     def _performer(self, name: str, index: int) -> Performer:
         home = self.folder / name
         home.mkdir(parents=True)
-        return Performer(name, index, home, launcher=self.launcher(name), listened=self.listened)
+        return Performer(
+            name, index, home,
+            launcher=self.launcher(name), listened=self.listened, server=self.servers.get(name),
+        )  # fmt: skip
 
     def join(self, name: str) -> Performer:
         """Start one more performer with a bridge of its own. Don't wait for its boot."""
@@ -105,9 +112,10 @@ class Jam:
         """
         impaired = [] if self.impair is None else ["--impair", self.impair]
         tuned = ["--tune-sonic-pi"] if name in self.tuned else []
+        fetchless = ["--no-fetch"] if name in self.fetchless else []
         return [
             BIN / "jambridge", "join", f"localhost:{self.port}", "--name", name, "--scsynth", scsynth,
-            "--transport", self.transport, *impaired, *tuned, "--",
+            "--transport", self.transport, *impaired, *tuned, *fetchless, "--",
         ]  # fmt: skip
 
     def wait_here(self, count: int) -> None:

@@ -72,6 +72,8 @@ class Performer:
     network."""
     listened: bool = False
     """True if its sound card is recorded (see `take`)."""
+    server: Path | None = None
+    """The Ruby server to start, such as that of a copy of Sonic Pi; None: the one that is installed."""
 
     def __post_init__(self) -> None:
         self.home = self.home.resolve()
@@ -95,7 +97,7 @@ class Performer:
         program is missing."""
         if self.process is not None:
             raise StageError(f"{self.name}: already started")
-        server = find_ruby_server()
+        server = self.server or find_ruby_server()
         self.ports = ports = find_ports(self.index)
         settings = self.home / ".sonic-pi" / "settings.json"
         settings.parent.mkdir(parents=True, exist_ok=True)

@@ -169,6 +169,15 @@ def test_a_member_whose_files_are_not_known_decides_nothing() -> None:
     assert chosen(unknown) == []
 
 
+def test_a_member_who_has_none_of_it_loaded_decides_nothing() -> None:
+    jam, _, _ = a_jam()
+    other = jam.join("other")
+    other.say(holdings("3.2.2", *STOCK["synthdefs/sonic-pi-dpulse"][:1]))
+    other.play(PULSE)
+    jam.advance(1.0)
+    assert chosen(other) == []
+
+
 def test_a_decision_stands_until_nobody_has_that_content_loaded() -> None:
     jam, old, new = a_jam()
     new.play(PULSE)
