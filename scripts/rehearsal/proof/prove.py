@@ -139,6 +139,7 @@ def match(
         if slot_of(message) > 0
         and not hosttree.is_root_group(message)
         and not (slot_of(message) == slot and message.address in AT_HOME_ONLY)
+        and not frees_who_left(message)
     ]
     best: Match | None = None
     for joined_after in joins(log, slot):
@@ -231,6 +232,14 @@ def match_from(
     return Match(member, slot, (*pairs, *more), mismatch, missed)
 
 
+def frees_who_left(message: RecordedMessage) -> bool:
+    """Tell whether a message frees a buffer or the root group of a member who has left. A bridge sends such
+    messages by itself, without a timetag."""
+    if message.timetag is not None:
+        return False
+    return message.address == "/b_free" or (message.address == "/n_free" and own_id(message) == 0)
+
+
 def own_id(message: RecordedMessage) -> int | None:
     """Return the id of the node that a message creates, in its sender's own numbers; None if it creates
     none."""
@@ -293,7 +302,7 @@ def score(found: Match, log: Sequence[LoggedEvent], slots: Sequence[int]) -> lis
     first = min(event.due for event in log)
     ordered = sorted(found.pairs, key=lambda pair: pair[0].key)
     opening = [(0.0, raw) for raw in hosttree.canonical(slots)]
-    return opening + [((event.due - first) / TICKS_PER_S, message.raw) for event, message in ordered]
+    return opening + [((event.runs_at - first) / TICKS_PER_S, message.raw) for event, message in ordered]
 
 
 Renderer = Callable[[Sequence[tuple[float, bytes]], Path, int], tuple[str, list[float]]]

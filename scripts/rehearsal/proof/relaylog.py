@@ -19,6 +19,8 @@ KINDS = (TIMED, UNTIMED, RESOURCE, RESET)
 FOUNDATION, SILENCED, MISSED = "FOUNDATION", "SILENCED", "MISSED"
 LOADS = ("/b_alloc", "/b_allocRead")
 CREATES = ("/g_new", "/s_new")
+FADE = round(0.1 * 2**32)
+"""A silenced reset frees its member's nodes this long (ticks) after its due. Until then they fade out."""
 RESET_SPARES = 1 << 32
 """One second, in ticks. A reset keeps its sender's events that are due within this time after it, because a
 scsynth may have them already."""
@@ -41,9 +43,15 @@ class LoggedEvent:
     payload: bytes
 
     @property
+    def runs_at(self) -> int:
+        """The session instant at which scsynth executes its message: its due; a silenced reset's comes when
+        the fade is over."""
+        return self.due + FADE if self.kind == RESET and SILENCED in self.flags else self.due
+
+    @property
     def key(self) -> tuple[int, int]:
-        """The event's place in the room's order: (due, number)."""
-        return (self.due, self.number)
+        """The place of the event's message in scsynth's order: (instant, number)."""
+        return (self.runs_at, self.number)
 
     @property
     def name(self) -> str:

@@ -86,7 +86,7 @@ def host_lines(slots: Sequence[int] = (1, 2)) -> list[Line]:
 def played(event: LoggedEvent) -> Line:
     """Return the line that a recording must have for a logged event."""
     slot = event.slot
-    due_ns = START_NS + round((event.due - at(0)) * 1e9 / 2**32)
+    due_ns = START_NS + round((event.runs_at - at(0)) * 1e9 / 2**32)
     if event.kind == RESET:
         return due_ns, osc("/g_freeAll", slot << 26)
     if event.kind == RESOURCE:
@@ -243,6 +243,22 @@ def test_the_silence_that_the_relay_puts_upon_a_member_is_not_its_own_to_play() 
     assert matched(lines[:-1], events, slot=2).mismatch is None
     assert matched(lines, events, slot=1).mismatch is None
     assert matched(lines[:-1], events, slot=1).mismatch is not None
+
+
+def test_a_silenced_members_nodes_are_freed_when_its_fade_is_over_and_then_its_buffers_and_place() -> None:
+    events = log()
+    seq = max(event.seq for event in events if event.slot == 2) + 1
+    number = len(events) + 1
+    events.append(LoggedEvent(number, 2, seq, at(3000), RESET, frozenset({SILENCED, "LEFT"}), b""))
+    events.append(LoggedEvent(number + 1, 1, number, at(3050), "TIMED", frozenset(), note(70)))
+    events.append(LoggedEvent(number + 2, 1, number + 1, at(3150), "TIMED", frozenset(), note(71)))
+    *before, _, meanwhile, after = map(played, events)
+    freed = (START_NS + 3100 * MS, osc("/g_freeAll", 2 << 26))
+    rest: list[Line] = [(None, osc("/b_free", 2 * 4096 + 3)), (None, osc("/n_free", 2 << 26))]
+    lines = [*host_lines(), *before, meanwhile, freed, after, *rest]
+    assert matched(lines, events, slot=1).mismatch is None
+    too_early = [*host_lines(), *before, (START_NS + 3000 * MS, freed[1]), meanwhile, after, *rest]
+    assert matched(too_early, events, slot=1).mismatch is not None
 
 
 def late_joiner() -> list[Line]:
