@@ -18,7 +18,9 @@ class Shelf:
         """The release of Sonic Pi that has most in common with the files here; "" before they were read."""
         self.chosen: dict[str, StockFile] = {}
         """The contents that the room plays, of those that differ between releases, by name."""
-        self._found: Mapping[str, bytes] | None = None
+        self._found: Mapping[str, bytes] = {}
+        self._is_known = False
+        self._knows_synthdefs = False
         self._cached: set[StockFile] = set()
         self._received: dict[str, StockFile] = {}
         """The synthdefs that scsynth was sent in addition to those of Sonic Pi's folder, by name."""
@@ -29,15 +31,15 @@ class Shelf:
         """Store the files that this host has. found: those in Sonic Pi's folders, name -> sha256 of the
         content. cached: those in the cache."""
         self._found = found
+        self._is_known = True
+        self._knows_synthdefs = any(map(is_synthdef, found))
         self._cached = set(cached)
         self._refused.clear()
         self.release = described(self._of_sonic_pi()).release
 
     def loaded_anew(self) -> None:
         """Note that scsynth has loaded Sonic Pi's folder again, over what it was sent before."""
-        self._received = {
-            name: file for name, file in self._received.items() if name not in (self._found or {})
-        }
+        self._received = {name: file for name, file in self._received.items() if name not in self._found}
 
     def cache(self, file: StockFile) -> None:
         """Note that a file is in the cache now."""
@@ -55,8 +57,11 @@ class Shelf:
         self._received.pop(name, None)
 
     def lacks(self, synthdef: str) -> bool:
-        """Return whether scsynth lacks a synthdef, or has another content of it than the room plays."""
-        if self._found is None:
+        """Return whether scsynth lacks a synthdef, or has another content of it than the room plays.
+
+        Where no synthdef at all was found, the folder wasn't the right one, and nothing counts as lacking.
+        """
+        if not self._knows_synthdefs:
             return False
         name = synthdef_file(synthdef)
         chosen = self.chosen.get(name)
@@ -71,7 +76,7 @@ class Shelf:
 
     def behind(self) -> list[StockFile]:
         """Return the chosen contents that scsynth doesn't have."""
-        if self._found is None:
+        if not self._knows_synthdefs:
             return []
         return [file for name, file in self.chosen.items() if self._content(name) != file.sha256]
 
@@ -81,7 +86,7 @@ class Shelf:
 
     def holdings(self, *, gives: bool) -> Holdings | None:
         """Return the message on the files here; None before they were read."""
-        if self._found is None:
+        if not self._is_known:
             return None
         said = described(self.files())
         loaded = [(name, sha256) for name in sorted(CONTESTED) if (sha256 := self._content(name))]
@@ -105,11 +110,12 @@ class Shelf:
         """Return the sha256 of the synthdef that scsynth has under a name; b"" if it has none."""
         if name in self._received:
             return self._received[name].sha256
-        return b"" if name in self._refused else (self._found or {}).get(name, b"")
+        return b"" if name in self._refused else self._found.get(name, b"")
 
     def _of_sonic_pi(self) -> list[StockFile]:
-        found = (self._found or {}).items()
-        return [file for name, sha256 in found if (file := stock_file(name, sha256)) is not None]
+        return [
+            file for name, sha256 in self._found.items() if (file := stock_file(name, sha256)) is not None
+        ]
 
 
 def is_relevant(name: str) -> bool:

@@ -51,7 +51,7 @@ def verdict(room: RoomStats) -> tuple[str, str]:
     if lacking:
         notes = counted(sum(member.not_heard for member in room.members), "note")
         return (
-            f"NOT heard by {', '.join(lacking)}: {notes} for which files of Sonic Pi are missing there",
+            f"NOT heard by {', '.join(lacking)}: {notes}, for want of files of Sonic Pi",
             BAD,
         )
     if not room.seconds_compared:
