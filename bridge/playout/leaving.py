@@ -85,11 +85,14 @@ class Leaving:
         before, self._owners = self._owners, dict(owners)
         if before is None or not entered:
             return []
-        replaced = [slot for slot, since in owners.items() if slot in before and since > before[slot]]
-        for slot in replaced:
+        replaced = []
+        for slot, since in owners.items():
             one = self._slot(slot)
-            one.gone = max(one.gone, owners[slot])
-        return [slot for slot in replaced if slot != self.own_slot]
+            # An owner whose last reset came all the same is gone already: its number is beyond that `since`.
+            if slot != self.own_slot and slot in before and since > before[slot] >= one.gone:
+                one.gone = since
+                replaced.append(slot)
+        return replaced
 
     def absent(self, present: Iterable[int], now: int) -> list[int]:
         """Return the slots to reset here, because the roster hasn't named them for ABSENT_FOR.

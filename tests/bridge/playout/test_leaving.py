@@ -205,6 +205,15 @@ def test_who_left_while_this_host_was_away_is_reset_here_when_it_is_back() -> No
     assert bench.release(50.0) == []
 
 
+def test_who_left_before_this_host_came_back_is_not_reset_again() -> None:
+    bench = jam()
+    roster(bench, 1.0, two=0)
+    bench.playout.judged(judged(80, 2.0, flags=GONE), reading(1.5))
+    bench.release(1.95)
+    roster(bench, 3.0, two=80, entered=True)
+    assert bench.release(3.0) == [], "it would take the new owner's nodes"
+
+
 def test_a_slot_that_no_roster_names_for_ten_seconds_is_reset_and_freed() -> None:
     bench = jam()
     bench.playout.judged(loading(1, 1.5), reading(1.0))
