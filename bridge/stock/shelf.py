@@ -69,6 +69,11 @@ class Shelf:
             return self._content(name) != chosen.sha256
         return name not in self._received and (name not in self._found or name in self._refused)
 
+    def lacks_file(self, file: StockFile) -> bool:
+        """Return whether this is the content of a synthdef that scsynth should have and lacks."""
+        synthdef = file.name.removeprefix(synthdef_file(""))
+        return self.wanted(file.name) == file and self.lacks(synthdef)
+
     def wanted(self, name: str) -> StockFile | None:
         """Return the file to get for a name; None if it is on no list."""
         contents = STOCK.get(name)

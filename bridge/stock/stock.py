@@ -130,6 +130,9 @@ class Stock:
                 self._shelf.scanned(found, cached)
                 self._is_new = True
                 self._catch_up()
+                for file in cached:
+                    if file.is_synthdef and self._shelf.lacks_file(file):
+                        self._look_for(file)
                 if unlisted := self._shelf.unlisted():
                     self._effects.append(notices.unlisted(unlisted))
             case Found():

@@ -156,6 +156,17 @@ def test_a_sample_that_can_not_be_kept_is_not_fetched_again_and_again(hat: Stock
     assert len(said(flush(stock, 2.0 + KEEP_AGAIN_S), Want)) == 1
 
 
+def test_synthdefs_in_the_cache_are_loaded_before_anybody_plays_them(
+    kalimba: StockFile, hat: StockFile, pulses: tuple[StockFile, ...]
+) -> None:
+    stock = Stock(1, fetches=True)
+    stock.synthdefs_loaded(ROOT)
+    flush(stock)
+    found = {one.name: one.sha256 for one in files_of("3.2.2")} | {pulses[0].name: pulses[0].sha256}
+    effects = say(stock, Scanned(found, frozenset({kalimba, hat, pulses[1]})))
+    assert jobs(effects) == [Find(kalimba, ROOT)], "the room hasn't decided which pulse it plays"
+
+
 def test_what_is_on_no_list_can_not_be_had() -> None:
     stock = stock_of_3_2()
     assert not stock.need("samples/mine.flac")
