@@ -63,6 +63,11 @@ class LiveTake:
         count = (len(data) - HEADER.size) // block.itemsize
         return rate, frames, numpy.frombuffer(data, dtype=block, count=count, offset=HEADER.size)
 
+    @property
+    def rate(self) -> int:
+        """Frames a second."""
+        return self._read[0]
+
     def between(self, from_ns: int, to_ns: int) -> Any:
         """Return the samples of the stretch [from_ns, to_ns) in Unix ns, one row per channel.
 
@@ -93,6 +98,17 @@ class LiveTake:
         """
         samples = self.between(from_ns, to_ns).astype("float64")
         return dbfs_of(float(numpy.mean(samples**2)))
+
+    def greatest_step(self, from_ns: int, to_ns: int) -> float:
+        """Return the greatest difference between two neighbouring samples of a channel in a stretch. A cut is
+        such a step. Where blocks were lost, nothing is neighbouring. Raises TakeError."""
+        samples, frames = self.between(from_ns, to_ns), self._read[1]
+        blocks = self._read[2]
+        inside = blocks[(blocks["t_ns"] >= from_ns) & (blocks["t_ns"] < to_ns)]
+        steps = numpy.abs(numpy.diff(samples.astype("float64"), axis=1))
+        lost = numpy.nonzero(numpy.diff(inside["frame"]) % 2**32 != frames)[0]
+        steps[:, (lost + 1) * frames - 1] = 0.0
+        return float(steps.max())
 
 
 def dbfs_of(square: float) -> float:

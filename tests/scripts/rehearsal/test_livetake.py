@@ -68,3 +68,11 @@ def test_what_is_no_take_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(TakeError, match="no take"):
         LiveTake(tmp_path / "a").level_dbfs(0, 1)
+
+
+def test_the_greatest_step_is_between_neighbouring_samples_only(tmp_path: Path) -> None:
+    read = take(tmp_path / "a", [0.1] * 100 + [0.3] * 100)
+    assert read.greatest_step(block_ns(0), block_ns(200)) == pytest.approx(0.2)
+    assert read.greatest_step(block_ns(0), block_ns(100)) == 0.0
+    across_a_loss = take(tmp_path / "b", [0.1] * 100 + [None] + [0.3] * 100)
+    assert across_a_loss.greatest_step(block_ns(0), block_ns(201)) == 0.0
