@@ -54,6 +54,8 @@ class Fetcher:
     def __init__(self) -> None:
         self._queue: deque[StockFile] = deque()
         self._progress: dict[StockFile, _Progress] = {}
+        self._asked_for: StockFile | None = None
+        """The file of which chunks were asked for last."""
         self._later: dict[StockFile, float] = {}
         """Files that nobody gives now -> when they are asked for again."""
         self.refused = 0
@@ -143,6 +145,10 @@ class Fetcher:
         file = self.current
         if file is None:
             return []
+        if file != self._asked_for:
+            # The relay forgets what a member has asked for of another file.
+            self._asked_for = file
+            self.connected()
         progress = self._progress.setdefault(file, _Progress(moved_at_s=now_s))
         if progress.asked and now_s >= progress.moved_at_s + PATIENCE_S:
             progress.asked.clear()

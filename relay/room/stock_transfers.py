@@ -20,6 +20,9 @@ AT_ONCE = 4
 """How many chunks are asked of donors at one time. It is enough for RATE_BITS over 0.25 s there and back."""
 SILENT = ticks(3.0)
 """After this time without an answer another donor is asked."""
+OVERDUE = ticks(10.0)
+"""How long an answer may still come that nobody waits for any more: its asker wants another file, or another
+donor was asked."""
 SPARED_FOR = ticks(30.0)
 """How long a silent donor isn't asked for the same file again."""
 
@@ -73,6 +76,8 @@ class Transfers:
         self._askers: dict[int, _Asker] = {}
         self._spared: dict[tuple[int, str], int] = {}
         """(donor, file) -> the instant from which on the donor is asked for that file again."""
+        self._overdue: dict[tuple[int, StockFile, int], int] = {}
+        """(donor, file, offset) -> until when an answer that nobody waits for any more is no offence."""
         self._free_at = 0
         """The instant from which on the rate allows another chunk."""
 
@@ -107,7 +112,7 @@ class Transfers:
             if place[:2] == (file, offset) and piece.donor == slot
         ]
         if not found:
-            return None
+            return None if self._overdue.pop((slot, file, offset), 0) <= now else []
         if len(data) != length_at(file, offset):
             for _, piece in found:
                 piece.donor = None
@@ -125,6 +130,7 @@ class Transfers:
         """Forget a member that is gone or away, as one who asks and as a donor."""
         self._drop(slot)
         self._spared = {key: until for key, until in self._spared.items() if key[0] != slot}
+        self._overdue = {key: until for key, until in self._overdue.items() if key[0] != slot}
         for piece in self._pieces.values():
             if piece.donor == slot:
                 piece.donor = None
@@ -132,9 +138,11 @@ class Transfers:
     def wake(self, now: int) -> list[Ask | Deny]:
         """Return what is to be said now."""
         self._spared = {key: until for key, until in self._spared.items() if until > now}
-        for (file, _, _), piece in self._pieces.items():
+        self._overdue = {key: until for key, until in self._overdue.items() if until > now}
+        for (file, offset, _), piece in self._pieces.items():
             if piece.donor is not None and now >= piece.asked_at + SILENT:
                 self._spare(piece.donor, file, now)
+                self._overdue[piece.donor, file, offset] = now + OVERDUE
                 piece.donor = None
         said: list[Ask | Deny] = []
         asked = sum(piece.donor is not None for piece in self._pieces.values())
@@ -188,6 +196,8 @@ class Transfers:
                 piece.askers.remove(slot)
                 if not piece.askers:
                     del self._pieces[place]
+                    if piece.donor is not None:
+                        self._overdue[piece.donor, place[0], place[1]] = piece.asked_at + OVERDUE
 
     def _spare(self, slot: int, file: StockFile, now: int) -> None:
         self._spared[slot, file.name] = now + SPARED_FOR

@@ -135,8 +135,10 @@ def test_synthdefs_come_before_samples_even_before_one_that_is_on_its_way() -> N
     fetcher.want(KALIMBA)
     assert {want.name for want in fetcher.wants(1.0)} == {KALIMBA.name}
     assert fetcher.came(KALIMBA, 0, SMALL, 1.0) == Fetched(KALIMBA, SMALL)
-    for number in range(1, AHEAD):
-        fetcher.came(BEAT, number * CHUNK_BYTES, chunk(number * CHUNK_BYTES), 1.0)
+    again = fetcher.wants(1.0)
+    assert offsets(again) == [number * CHUNK_BYTES for number in range(1, AHEAD + 1)], "at once"
+    for offset in offsets(again):
+        fetcher.came(BEAT, offset, chunk(offset), 1.0)
     assert run(fetcher) == [Fetched(BEAT, CONTENT)], "what had come of it is kept"
 
 

@@ -2,6 +2,7 @@
 
 from relay.room.stock_transfers import (
     AT_ONCE,
+    OVERDUE,
     RATE_BITS,
     SILENT,
     SPARED_FOR,
@@ -99,10 +100,25 @@ def test_a_silent_donor_is_left_for_another_and_not_asked_for_that_file_for_a_wh
     assert jam.next_wakeup() == AT + SILENT
     assert jam.wake(AT + SILENT - 1) == []
     assert asked(jam.wake(AT + SILENT)) == [(SECOND, 0)]
-    assert jam.came(DONOR, CHOIR, 0, full(), AT + SILENT) is None, "too late"
+    assert jam.came(DONOR, CHOIR, 0, full(), AT + SILENT) == [], "too late, but no offence"
+    assert jam.came(DONOR, CHOIR, 0, full(), AT + SILENT) is None, "once"
     assert jam.wake(AT + 2 * SILENT) == [Deny(ASKER, CHOIR)]
     jam.want(ASKER, CHOIR, 0)
     assert asked(jam.wake(AT + 2 * SILENT + SPARED_FOR)) == [(DONOR, 0)]
+
+
+def test_what_is_answered_after_its_asker_wants_another_file_goes_nowhere_and_is_no_offence() -> None:
+    jam = transfers(DONOR)
+    jam.want(ASKER, CHOIR, 0)
+    jam.wake(AT)
+    jam.want(ASKER, KALIMBA, 0)
+    assert jam.came(DONOR, CHOIR, 0, full(), AT) == []
+    jam.want(ASKER, CHOIR, 0)
+    jam.wake(AT + TICKS_PER_S)
+    jam.want(ASKER, KALIMBA, 0)
+    jam.wake(AT + TICKS_PER_S + OVERDUE)
+    assert jam.came(DONOR, CHOIR, 0, full(), AT + TICKS_PER_S + OVERDUE) is None
+    assert not jam._overdue
 
 
 def test_a_donor_without_the_file_is_left_at_once() -> None:
@@ -165,6 +181,8 @@ def test_who_leaves_is_neither_waited_for_nor_served() -> None:
     jam.left(DONOR)
     assert asked(jam.wake(AT + TICKS_PER_S)) == [(DONOR, 0)], "the room's list of donors decides who is there"
     jam.left(ASKER)
-    assert jam.came(DONOR, CHOIR, 0, full(), AT) is None
+    assert jam.came(DONOR, CHOIR, 0, full(), AT) == []
+    jam.left(DONOR)
+    assert not jam._overdue
     assert not jam._pieces
     assert not jam._askers
