@@ -118,7 +118,7 @@ class Answers:
     def _note_synth(self, kind: ReplyKind | None, message: Message) -> None:
         if kind is ReplyKind.NODE_BEGAN and message.tags[:1] == "i":
             self._playout.began(int(message.arg(0)))
-        elif kind is ReplyKind.FAILED and lacks_synthdef(message):
+        elif kind is ReplyKind.FAILED and lacks_synthdef(message) and not self._nodes.doubts:
             self._playout.synth_failed()
 
     def _note_done(self, act: Act, message: Message) -> None:

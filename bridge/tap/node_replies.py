@@ -90,6 +90,11 @@ class NodeTracker:
             while len(self._group_of) > NODES_MAX:
                 self._forget(next(iter(self._group_of)))
 
+    @property
+    def doubts(self) -> bool:
+        """Whether scsynth may lack the synthdef of a requested synth."""
+        return bool(self._doubtful)
+
     def doubt(self, synth: int, target: int, synthdef: str) -> None:
         """Note that scsynth may lack the synthdef of a requested synth. target: the synth's target node."""
         if synthdef not in self._sounded:

@@ -9,10 +9,10 @@ from bridge.file_jobs import Found, Scan, Scanned
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
 from relay.wire.control import NotHeard, Unheard
-from relay.wire.osc import encode, single_message
+from relay.wire.osc import bundle, encode, single_message
 from relay.wire.sequence import Judged, Kind
 from relay.wire.stock import STOCK, files_of
-from tests.worlds.bridge import Bench, judged, reading
+from tests.worlds.bridge import TAP, Bench, instant, judged, reading
 
 KALIMBA, HAT = "synthdefs/sonic-pi-kalimba", "samples/hat_bdu.flac"
 THREE = Scanned({one.name: one.sha256 for one in files_of("3.2.2")})
@@ -143,3 +143,14 @@ def test_only_the_loads_of_a_file_that_came_are_carried_out(bench: Bench) -> Non
     assert [(one.address, one.args[:2]) for one in loads] == [
         ("/b_allocRead", (Origin(2).buffer(number), str(path))) for number in (8, 10)
     ]
+
+
+def test_a_failure_of_the_players_own_synth_is_put_down_to_nobody_elses_note(bench: Bench) -> None:
+    own = bundle(instant(2.1), encode("/s_new", "misspelled", 500, 0, 4, "note", 60.0))
+    take(bench, play(1, "sonic-pi-beep"))
+    bench.bridge.tap(own, TAP, received_local_ns=reading(1.6).local_ns, reading=reading(1.6))
+    bench.passes(1.6, 2.2, ready=1)
+    bench.bridge.synth_says(NO_SYNTHDEF)
+    bench.passes(2.2, 4.0)
+    assert silent_numbers(bench) == []
+    assert bench.counts().get("synthdef_not_found", 0) == 0
