@@ -122,6 +122,7 @@ class GapTracker:
         "_highest",
         "_keep_s",
         "_missing",
+        "_next",
         "asks",
         "counts",
     )
@@ -139,6 +140,9 @@ class GapTracker:
         self._highest = first - 1
         self._contiguous = first - 1
         self._missing: dict[int, _Gap] = {}  # ascending, since numbers are added as the highest grows
+        self._next: tuple[float, float, bool] | None = None
+        """(instant in s before which nothing is to be asked for or given up; the RTT and the `asks` for which
+        it was computed). None: it must be computed, which looks through all missing numbers."""
         self._gave_up: list[int] = []
         self._given_up: set[int] = set()  # only the latest, to tell "too late" from "duplicate"
 
@@ -202,6 +206,10 @@ class GapTracker:
         PATIENT_REPEAT_S. Returned numbers count as asked for at `now_s`. Numbers missing for too long are
         given up. now_s, rtt_s: s.
         """
+        next_s = self.next_wakeup_s(rtt_s)
+        if next_s is None or now_s < next_s:
+            return []
+        self._next = None
         ranges: list[tuple[int, int]] = []
         abandoned: list[int] = []
         for number, gap in self._missing.items():
@@ -222,21 +230,25 @@ class GapTracker:
         return ranges
 
     def next_wakeup_s(self, rtt_s: float) -> float | None:
-        """Return the instant (s) at which `due_requests` next has something to do; None if no number is
-        missing.
+        """Return the instant (s) at which to call `due_requests` next; None if no number is missing.
 
-        rtt_s: round trip time of the hop, s.
+        It may be too early if numbers have come since it was computed. rtt_s: round trip time of the hop, s.
         """
         if not self._missing:
             return None
-        if not self.asks:
-            return min(gap.since_s + self._keep_s for gap in self._missing.values())
-        return min(min(_due_at_s(gap, rtt_s), gap.since_s + self._keep_s) for gap in self._missing.values())
+        if self._next is None or self._next[1:] != (rtt_s, self.asks):
+            self._next = (self._first_due_s(rtt_s), rtt_s, self.asks)
+        return self._next[0]
 
     def gave_up(self) -> list[int]:
         """Return the numbers given up since the last call of this method."""
         drained, self._gave_up = self._gave_up, []
         return drained
+
+    def _first_due_s(self, rtt_s: float) -> float:
+        if not self.asks:
+            return min(gap.since_s + self._keep_s for gap in self._missing.values())
+        return min(min(_due_at_s(gap, rtt_s), gap.since_s + self._keep_s) for gap in self._missing.values())
 
     def _reach(self, highest: int, missing_to: int, now_s: float) -> None:
         """Record that numbers up to `highest` were sent, and that the new ones up to `missing_to` are
@@ -249,6 +261,9 @@ class GapTracker:
             )
         for number in range(self._highest + 1, missing_to + 1):
             self._missing[number] = _Gap(now_s)
+        if count > 0 and self._next is not None:
+            next_s, rtt_s, asks = self._next
+            self._next = (min(next_s, now_s + (REORDER_TOLERANCE_S if asks else self._keep_s)), rtt_s, asks)
         self.counts.expected += highest - self._highest
         self._highest = highest
 

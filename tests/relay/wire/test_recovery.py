@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.wire import recovery
 from relay.wire.errors import MalformedDatagram
 from relay.wire.recovery import KEEP_S, MAX_MISSING, REORDER_TOLERANCE_S, GapTracker, SendRing
 
@@ -288,3 +289,24 @@ def test_ring_and_tracker_together_repair_any_loss_that_ends(data: st.DataObject
                     arrive(frame, at_s)
     assert sorted(delivered) == list(range(count))
     assert tracker.gave_up() == []
+
+
+def test_missing_numbers_are_looked_through_once_and_not_for_every_datagram(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A relay that had lost thousands spent all its time on looking, lost more, and never recovered."""
+    looked_at, due_at_s = [], recovery._due_at_s
+
+    def looking(gap: recovery._Gap, rtt_s: float) -> float:
+        looked_at.append(gap)
+        return due_at_s(gap, rtt_s)
+
+    monkeypatch.setattr(recovery, "_due_at_s", looking)
+    tracker = GapTracker(1)
+    tracker.announce(1000, 10.0)
+    for number in range(1001, 1101):
+        tracker.saw(2 * number - 1000, 10.0)
+        assert tracker.due_requests(10.001, 0.1) == []
+        assert tracker.next_wakeup_s(0.1) == pytest.approx(10.005)
+    assert len(looked_at) == 1001
+    assert tracker.due_requests(10.005, 0.1)[0] == (1, 1001)
