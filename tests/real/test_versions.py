@@ -134,9 +134,9 @@ def test_who_fetches_nothing_hears_nothing_of_it_and_both_ends_are_told(party: P
         assert heard["cleo"] < SILENT_DBFS, piece
     cleo = party.after["cleo"]
     assert cleo["not_heard"] == cleo["silent_here"] == 4
-    assert cleo["not_heard_why"] == [
-        "hears 4 of anna's notes not: its Sonic Pi 3.2.2 lacks tri, ambi_choir"
-    ] or cleo["not_heard_why"] == ["hears 4 of anna's notes not: its Sonic Pi 3.2.2 lacks ambi_choir, tri"]
+    (why,) = cleo["not_heard_why"]
+    assert why.startswith("didn't hear 4 notes of anna's: its Sonic Pi 3.2.2 lacks ")
+    assert {"tri", "ambi_choir"} == set(why.partition(" lacks ")[2].split(", "))
     assert cleo["counts"]["synthdef_not_found"] == 2
     assert "you didn't hear 1 note of anna's" in party.told["cleo"]
     assert "cleo doesn't hear 1 note of yours" in party.told["anna"]

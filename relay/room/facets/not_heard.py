@@ -73,6 +73,7 @@ class Lacking(Facet):
             text = (
                 f"{self._room.name_of(listener)} doesn't hear {counted(pair.untold, 'note')} of yours: "
                 f"{self._why(listener, pair)}"
+                + ("" if pair.percent is None else f"; they are being fetched, {pair.percent} %")
             )
             pair.told_at, pair.untold = now, 0
             effects += self._room.tell(self._room.seats.get(player), Notice(text=text))
@@ -83,7 +84,8 @@ class Lacking(Facet):
         the reason."""
         own = {player: pair for (listener, player), pair in self._pairs.items() if listener == seat.slot}
         lines = [
-            f"hears {pair.notes} of {self._room.name_of(player)}'s notes not: {self._why(seat.slot, pair)}"
+            f"didn't hear {counted(pair.notes, 'note')} of {self._room.name_of(player)}'s: "
+            f"{self._why(seat.slot, pair)}"
             for player, pair in own.items()
         ]
         return {"not_heard": sum(pair.notes for pair in own.values()), "not_heard_why": lines}
@@ -91,8 +93,7 @@ class Lacking(Facet):
     def _why(self, listener: int, pair: _Pair) -> str:
         release = self._releases.get(listener, "")
         sonic_pi = f"its Sonic Pi {release}" if release else "its Sonic Pi"
-        coming = "" if pair.percent is None else f"; they are being fetched, {pair.percent} %"
-        return f"{sonic_pi} lacks {listed(name for name, _ in pair.names.most_common())}{coming}"
+        return f"{sonic_pi} lacks {listed(name for name, _ in pair.names.most_common())}"
 
 
 KIND = FacetKind(Lacking, FAMILY, {NotHeard: Lacking.take_in})

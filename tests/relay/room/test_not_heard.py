@@ -45,14 +45,14 @@ def test_the_player_is_told_at_once_who_does_not_hear_what_and_why() -> None:
 def test_statistics_count_the_notes_and_say_whose_they_are() -> None:
     jam = Jam()
     old, new = jam.join("old"), jam.join("new")
-    old.say(lacks(new.welcome.slot, 306))
+    old.say(lacks(new.welcome.slot, 306, percent=62))
     old.say(lacks(old.welcome.slot, 1, HAT))
     assert notices(old) == [], "its own bridge tells it"
     member = stats_of(jam, "old")
     assert member.not_heard == 307
     assert member.not_heard_why == [
-        "hears 306 of new's notes not: its Sonic Pi 3.2.2 lacks kalimba",
-        "hears 1 of old's notes not: its Sonic Pi 3.2.2 lacks hat_bdu",
+        "didn't hear 306 notes of new's: its Sonic Pi 3.2.2 lacks kalimba",
+        "didn't hear 1 note of old's: its Sonic Pi 3.2.2 lacks hat_bdu",
     ]
     assert stats_of(jam, "new").not_heard == 0
     (room,) = jam.hub.stats("main", jam.now).rooms
