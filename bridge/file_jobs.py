@@ -32,7 +32,7 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """Look for a file with just this content, in Sonic Pi's folder and in the cache."""
+    """Look in Sonic Pi's folder `root` and in the cache for a file with exactly this content."""
 
     file: StockFile
     root: Path | None
@@ -40,7 +40,10 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Put a file into the cache. content: all of it; the bridge has checked its sha256."""
+    """Put a file into the cache.
+
+    content: all bytes of the file. The bridge has checked their sha256.
+    """
 
     file: StockFile
     content: bytes
@@ -48,9 +51,10 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to Find and Keep. path: where the file lies; None if it isn't there, or can't be kept.
+    """The answer to Find and Keep.
 
-    content: all of a synthdef; b"" for other files, since scsynth reads them itself.
+    path: where the file is; None if it wasn't found, or couldn't be put into the cache. content: all bytes of
+    a synthdef; b"" for other files, which scsynth reads itself.
     """
 
     file: StockFile
@@ -62,7 +66,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class ReadPart:
-    """Read `length` bytes of a file from `offset` on, for another member."""
+    """Read `length` bytes of a file from `offset` on, for another member. root: Sonic Pi's folder."""
 
     file: StockFile
     root: Path | None

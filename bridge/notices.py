@@ -155,7 +155,10 @@ def not_heard(notes: int, whose: str, release: str, names: list[str], percent: i
 
 
 def fetching(name: str, percent: int, more: int) -> Tell:
-    """Return the message on the progress of a fetch. more: how many files come after this one."""
+    """Return the message on how much of a file has come from another member.
+
+    more: how many files are to come after this one.
+    """
     behind = f", {counted(more, 'file')} to come after it" if more else ""
     return Tell(f"fetching {spoken(name)} from another member: {percent} %{behind}")
 
@@ -166,18 +169,18 @@ def fetched(name: str) -> Tell:
 
 
 def nobody_gives(name: str) -> Tell:
-    """Return the warning that no member present gives a file."""
+    """Return the warning that no member present can send a file that is missing here."""
     text = f"nobody here gives {spoken(name)}, which your Sonic Pi lacks: it is asked for again every 30 s"
     return Tell(text, warning=True)
 
 
 def cannot_keep(name: str) -> Tell:
-    """Return the warning that a fetched file can't be written."""
+    """Return the warning that a file from another member can't be written to the disk."""
     return Tell(f"{spoken(name)} has come, but can't be kept: is the disk full?", warning=True)
 
 
 def unlisted(names: list[str]) -> Tell:
-    """Return the warning that files on this host are unlike those of every known release of Sonic Pi."""
+    """Return the warning that files on this host differ from those of every known release of Sonic Pi."""
     text = (
         f"{listed(names)}: on this computer these are unlike those of every release that jamrelay knows, "
         "so the others may hear something else than you"

@@ -134,7 +134,7 @@ class Founded:
         return slot in self._standing
 
     def forget(self, slot: int) -> None:
-        """Forget all of a slot whose owner is gone."""
+        """Forget everything about a slot, because its owner is gone."""
         self._questions = {node: one for node, one in self._questions.items() if one.slot != slot}
         self._stores.pop(slot, None)
         self._told.pop(slot, None)

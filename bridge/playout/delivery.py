@@ -74,7 +74,7 @@ class Delivery:
         self._loads.run(now + self._need)
 
     def leave(self, slot: int) -> None:
-        """Forget a slot whose owner is gone."""
+        """Forget the events of a slot, because its owner is gone."""
         self._redo.leave(slot)
 
     def clock_was_set(self) -> None:

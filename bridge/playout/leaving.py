@@ -1,12 +1,12 @@
-"""Leaving: which owners of slots are gone, and when what this host still has of them is freed.
+"""Leaving: which owners of slots are gone, and when the last things that this host has of them are freed.
 
-Pure; instants are session ticks. The last reset that the relay makes for a member is flagged LEFT: the owner
-of its slot is gone. The reset fades the member out and frees its nodes. The rest is freed FREED_AFTER that,
-when scsynth has run everything that it was handed for the owner. The rest is buffers and, if the slot has no
-new owner, its place.
+Pure; instants are session ticks. The last slot reset that the relay makes for a member has the flag LEFT: the
+owner of the slot is gone. This reset fades the member out and frees its nodes. FREED_AFTER later the member's
+buffers are freed too. scsynth has then run everything that it was handed for the member. If the slot has no
+new owner, its root group and mixer strip are freed as well.
 
-The roster shows the same to a bridge that was away and never gets that reset: a slot has another owner than
-before, or none for ABSENT_FOR. Bound: one entry of each kind a slot.
+A bridge that was away may never get such a reset. It then finds by the roster that an owner is gone: the slot
+has another owner than before, or none for ABSENT_FOR. Bound: one entry of each kind a slot.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,19 +16,19 @@ from relay.wire.sequence import HANDED_AHEAD_MAX
 from relay.wire.timetag import ticks
 
 FREED_AFTER = HANDED_AHEAD_MAX
-"""Time (ticks) from the end of a last reset until the rest of its slot's owner is freed. No earlier event of
-the owner is due later than this."""
+"""Time (ticks) from the end of a member's last reset until its buffers are freed. No event that the member
+sent earlier is due after this time."""
 ABSENT_FOR = ticks(10.0)
-"""A slot that sounds here, but isn't in the roster for so long (ticks), is taken for left. A relay that was
-restarted has its members back within 5 s."""
+"""The owner of a slot counts as gone after the roster hasn't named the slot for this time (ticks). A relay
+that was restarted has its members back within 5 s."""
 WATCHED_EVERY = ticks(1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A slot of which something is to be freed now. owned: whether it has a new owner by now.
+    """A slot whose former owner's last things are to be freed now.
 
-    number: the highest room number of an event of the former owner.
+    number: the highest room number of an event of the former owner. owned: whether the slot has a new owner.
     """
 
     slot: int
@@ -39,13 +39,14 @@ class Rest:
 @dataclass(slots=True)
 class _Slot:
     gone: int = -1
-    """The highest room number of an event of an owner who is gone."""
+    """The highest room number of an event of an owner who is gone; -1 if there is none."""
     latest: int = -1
     """The highest room number of any event of the slot."""
     rest_at: int | None = None
-    """The instant at which the rest of the owner who is gone is freed; None if nothing is left."""
+    """The instant at which the last things of an owner who is gone are freed; None if nothing is left of
+    it."""
     absent_since: int | None = None
-    """The instant since which the slot isn't in the roster; None if it is, or isn't known to have been."""
+    """The instant since which the roster hasn't named the slot; None if it names the slot."""
 
 
 @dataclass(slots=True)
@@ -55,32 +56,37 @@ class Leaving:
     own_slot: int
     _slots: dict[int, _Slot] = field(default_factory=dict)
     _owners: Mapping[int, int] | None = None
-    """Slot -> room number at which its owner took it, by the roster; None before the first roster."""
+    """Slot -> room number at which its owner took the slot, from the roster; None before the first roster."""
     _watched_at: int = 0
 
     def saw(self, slot: int, number: int) -> None:
-        """Note an event of the room."""
+        """Note that an event of the room has come. slot: its sender's. number: its room number."""
         one = self._slot(slot)
         one.latest = max(one.latest, number)
 
     def is_gone(self, slot: int, number: int | None) -> bool:
-        """Return whether an event is of an owner of its slot who is gone."""
+        """Return whether the sender of an event is a former owner of the slot, who is gone.
+
+        number: the event's room number; None if it has none.
+        """
         return number is not None and slot in self._slots and number <= self._slots[slot].gone
 
     def left(self, slot: int, number: int | None, over_at: int) -> None:
         """Note that the last reset of a slot's owner was handed over.
 
-        number: its room number; None if this host made it itself. over_at: the instant at which it is over.
+        number: the reset's room number; None if this host made the reset itself. over_at: the instant at
+        which the reset is over.
         """
         one = self._slot(slot)
         one.gone = max(one.gone, one.gone if number is None else number)
         one.rest_at, one.absent_since = over_at + FREED_AFTER, None
 
     def follow(self, owners: Mapping[int, int], *, entered: bool) -> list[int]:
-        """Adopt the roster. Return the slots to reset here, because their owners left unheard.
+        """Store the roster. Return the slots to reset here, because their former owners left while this host
+        was away.
 
-        owners: slot -> the room number at which its owner took it. entered: whether this host has just come
-        into the room, so that it may never get the reset of an owner who left while it was away.
+        owners: slot -> room number at which its owner took the slot. entered: whether this host has just come
+        into the room. Only then may it have missed the reset of an owner who left.
         """
         before, self._owners = self._owners, dict(owners)
         if before is None or not entered:
@@ -97,7 +103,7 @@ class Leaving:
     def absent(self, present: Iterable[int], now: int) -> list[int]:
         """Return the slots to reset here, because the roster hasn't named them for ABSENT_FOR.
 
-        present: the slots that have a place here.
+        present: the slots that have a root group on this host. now: session ticks.
         """
         if self._owners is None or now < self._watched_at:
             return []
@@ -115,7 +121,7 @@ class Leaving:
         return found
 
     def rests(self, now: int) -> list[Rest]:
-        """Return the slots of which something is to be freed now. It counts as freed from then on."""
+        """Return the slots whose former owners' last things are to be freed now. Each is returned once."""
         found = []
         for slot, one in self._slots.items():
             if one.rest_at is not None and now >= one.rest_at:
@@ -125,17 +131,17 @@ class Leaving:
         return found
 
     def next_rest(self) -> int | None:
-        """Return the instant of the next `rests` that returns any; None if there is none."""
+        """Return the next instant at which `rests` has a slot to return; None if there is none."""
         return min((one.rest_at for one in self._slots.values() if one.rest_at is not None), default=None)
 
     def enter_epoch(self) -> None:
-        """Forget the numbers of the former epoch, and the roster of the room that is gone."""
+        """Forget the room numbers of the relay's former epoch, and its roster."""
         self._owners = None
         for one in self._slots.values():
             one.gone, one.latest, one.absent_since = (0 if one.rest_at is not None else -1), -1, None
 
     def clock_was_set(self) -> None:
-        """Note that session time was set in one step. Instants of the old time count as over."""
+        """Treat all earlier instants as past, because session time was set in one step."""
         self._watched_at = 0
         for one in self._slots.values():
             one.absent_since = None

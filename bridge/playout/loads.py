@@ -29,14 +29,14 @@ class Loads:
         self._stock = stock
         self.buffers = Buffers(stock.lacks)
         self._numbers: dict[int, int] = {}
-        """Buffer of another member, by scsynth's number -> room number as of which it was loaded."""
+        """Buffer of another member (scsynth's number) -> room number of the event that loaded it."""
         self._freed_early: set[int] = set()
         """Buffers that scsynth was told to free before it had loaded them."""
         self.absent = Absent()
         self._unstarted = Unstarted()
         self._waiting: dict[int, tuple[str, Meaning, Origin]] = {}
-        """Loads whose file this host lacks, by buffer in scsynth's numbers: the file's travelling name, the
-        load, and whose it is."""
+        """Buffer (scsynth's number) -> (its file's travelling name, the load, the sender's origin), for loads
+        whose file this host lacks."""
 
     def news(self) -> list[Tell]:
         """Remove and return the messages to the player about samples that are missing here."""
@@ -54,7 +54,7 @@ class Loads:
     def loaded(self, buffer: int) -> None:
         """Note that scsynth has loaded a buffer. buffer: scsynth's number.
 
-        A load may end after its owner is gone, and then scsynth was told to free the buffer already.
+        If scsynth was told to free the buffer before it had loaded it, the buffer doesn't count as loaded.
         """
         if buffer in self._freed_early:
             self._freed_early.discard(buffer)
@@ -77,7 +77,8 @@ class Loads:
     def load(self, meaning: Meaning, origin: Origin, number: int) -> None:
         """Load a buffer of the member `origin` into scsynth. Refused loads and missing files are counted.
 
-        number: the room number of the event that loads it, or as of which it was told.
+        number: the room number of the event that loads it, or of the last event in the boot state that
+        contains it.
         """
         try:
             load = load_to_local(meaning, self._folders)
@@ -106,7 +107,7 @@ class Loads:
         self._out.add([mapped])
 
     def _load_what_came(self) -> None:
-        """Carry out the loads whose file is on this host now."""
+        """Carry out the loads whose missing file has come to this host meanwhile."""
         for file, path in self._stock.ready():
             for name, meaning, origin in list(self._waiting.values()):
                 if name != file.name:
@@ -117,9 +118,10 @@ class Loads:
                     self._accounts.refuse(error)
 
     def free(self, slot: int, number: int, now: int) -> list[int]:
-        """Forget all buffers of a slot that were loaded by its events up to room number `number`.
+        """Forget the buffers of a slot that were loaded by events up to room number `number`. Return these
+        buffers.
 
-        Return them; scsynth must be told to free them now. It carries out loads and frees in their order, so
+        The caller must tell scsynth to free them now. scsynth carries out loads and frees in their order, so
         a load under way is freed too. now: session ticks.
         """
         freed = [buffer for buffer, as_of in self._numbers.items() if as_of <= number]
@@ -133,11 +135,16 @@ class Loads:
         return freed
 
     def enter_epoch(self) -> None:
-        """Note that room numbers begin anew. All buffers that are loaded now come before them."""
+        """Forget room numbers, because the relay's new epoch numbers events anew. Buffers count as loaded
+        before it."""
         self._numbers = dict.fromkeys(self._numbers, 0)
 
     def answers_load(self, *, is_done: bool) -> bool:
-        """Process scsynth's answer to a synthdef that it was sent. Return whether it was sent from here."""
+        """Process scsynth's answer to the load of a synthdef. Return whether the bridge itself had sent the
+        load.
+
+        is_done: whether the load has worked.
+        """
         return self._stock.answers_load(is_done=is_done)
 
     def handed_over(self, held: Held, origin: Origin) -> None:
@@ -173,8 +180,11 @@ class Loads:
         self._unstarted.failed()
 
     def run(self, until: int) -> None:
-        """Load the files that have come. Record as silent the notes due at or before `until` (session ticks)
-        that lacked a buffer or synthdef."""
+        """Load the samples whose file has come. Record the silent notes due at or before `until` (session
+        ticks).
+
+        A note is silent if scsynth lacks one of its buffers or its synthdef.
+        """
         self._load_what_came()
         for silent in self.buffers.silent(until):
             self._accounts.silent(silent.number, silent.due)

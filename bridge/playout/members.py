@@ -92,7 +92,7 @@ class Members:
         self._accounts.unfound(silent)
 
     def next_wakeup(self) -> int | None:
-        """Return the session instant of the next question to scsynth, or of the next `free`; None if there is
+        """Return the next session instant at which `rise` or `free` has something to do; None if there is
         none."""
         instants = (self.founded.next_question(), self._leaving.next_rest())
         return min((instant for instant in instants if instant is not None), default=None)
@@ -104,8 +104,8 @@ class Members:
     def takes_now(self, held: Held) -> bool:
         """Add an event of another member to that member's boot state, if it belongs there.
 
-        Return whether to hand the event over now, and not later with the boot state. A reset of a member who
-        is gone isn't handed over if its slot was reset for that already.
+        Return whether to hand the event over now, and not later with the boot state. A slot reset isn't
+        handed over if its member is gone and the slot was reset for that already.
         """
         if held.kind is Kind.RESET:
             return not self._leaving.is_gone(held.slot, held.number)
@@ -127,19 +127,27 @@ class Members:
     # -- who is gone ---------------------------------------------------------------------------------
 
     def saw(self, event: Judged) -> None:
-        """Note an event of the room, of whatever kind."""
+        """Note that an event of the room has come, of whatever kind."""
         self._leaving.saw(event.slot, event.number)
 
     def follow_roster(self, owners: Mapping[int, int], *, entered: bool) -> list[int]:
-        """Adopt the roster, as `Leaving.follow` does. Return the slots to reset here."""
+        """Store the roster. Return the slots to reset here, because their former owners left while this host
+        was away.
+
+        The arguments are those of `Leaving.follow`.
+        """
         return self._leaving.follow(owners, entered=entered)
 
     def absent(self, now: int) -> list[int]:
-        """Return the slots to reset here, because the roster hasn't named them for long."""
+        """Return the slots to reset here, because the roster hasn't named them for a long time."""
         return self._leaving.absent(self.places.known(), now)
 
     def free(self, now: int) -> list[int]:
-        """Free the rest of the members who are gone. Return their slots that have no new owner."""
+        """Free the last things of members who are gone: their buffers, and the nodes of slots without a new
+        owner.
+
+        Return the slots without a new owner.
+        """
         rests = self._leaving.rests(now)
         for rest in rests:
             buffers = self._loads.free(rest.slot, rest.number, now)

@@ -93,10 +93,10 @@ class Playout:
         self._members.meet(origin)
 
     def follow_roster(self, owners: Mapping[int, int], reading: Reading, *, entered: bool) -> None:
-        """Adopt the slots of the roster. Owners who left while this host was away are faded out and freed.
+        """Store the slots of the roster. Fade out and free the owners who left while this host was away.
 
-        owners: slot -> room number at which its owner took it. entered: whether this host has just come into
-        the room.
+        owners: slot -> room number at which its owner took the slot. entered: whether this host has just come
+        into the room.
         """
         now = self._timebase.session_at(reading.local_ns)
         for slot in self._members.follow_roster(owners, entered=entered):
@@ -123,7 +123,11 @@ class Playout:
         self._loads.synth_failed()
 
     def answers_load(self, *, is_done: bool) -> bool:
-        """Process scsynth's answer to a synthdef that it was sent. Return whether it was sent from here."""
+        """Process scsynth's answer to the load of a synthdef. Return whether the bridge itself had sent the
+        load.
+
+        is_done: whether the load has worked.
+        """
         return self._loads.answers_load(is_done=is_done)
 
     @property
@@ -264,14 +268,15 @@ class Playout:
         return min(instants, default=None)
 
     def _free_who_left(self, now: int) -> None:
-        """Free the rest of members who are gone. Reset those that the roster hasn't named for long."""
+        """Free the last things of members who are gone. Reset the slots that the roster hasn't named for a
+        long time."""
         for slot in self._members.absent(now):
             self._reset_here(slot, now)
         for slot in self._members.free(now):
             self._delivery.leave(slot)
 
     def _reset_here(self, slot: int, now: int) -> None:
-        """Add the last reset of a member that is gone, although the relay's never came."""
+        """Add the last reset of a member who is gone, because the relay's reset didn't come to this host."""
         flags = Flag.SILENCED | Flag.LEFT
         self._queue.push(Held(now, slot, 0, Kind.RESET, NOTHING, flags=flags, counted=False))
 

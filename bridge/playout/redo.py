@@ -73,7 +73,7 @@ class Redo:
         self._slots.clear()
 
     def leave(self, slot: int) -> None:
-        """Forget a slot whose owner is gone."""
+        """Forget the events of a slot, because its owner is gone."""
         self._slots.pop(slot, None)
 
     def hand_over(self, held: Held, message: bytes, now: int, *, late: bool) -> list[list[bytes]]:

@@ -31,7 +31,7 @@ class Resets:
         self._over_at.clear()
 
     def forget(self, slot: int) -> None:
-        """Forget the resets of a slot whose owner is gone."""
+        """Forget the resets of a slot, because its owner is gone."""
         self._marks.pop(slot, None)
         self._over_at.pop(slot, None)
 

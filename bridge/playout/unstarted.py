@@ -53,7 +53,7 @@ class Unstarted:
             self._forget(heapq.heappop(self._by_due))
 
     def expect_failure(self, number: int) -> None:
-        """Note that the note with room number `number` is counted as silent already, so its failure isn't
+        """Store that the note with room number `number` counts as silent already, so its failure isn't
         counted again."""
         self._expected.add(number)
 

@@ -59,7 +59,8 @@ class HostTree:
         return messages
 
     def remove(self, slot: int) -> list[bytes]:
-        """Return the messages that free a member's group and strip; none if it has neither."""
+        """Return the messages that free a member's root group and mixer strip; none if the member has
+        neither."""
         if slot not in self._slots:
             return []
         self._slots.remove(slot)

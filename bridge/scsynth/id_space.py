@@ -140,7 +140,7 @@ class Origin:
 
     @property
     def control_buses(self) -> tuple[int, int]:
-        """The jam's number of the member's first control bus, and how many it has."""
+        """scsynth's number of the member's first control bus, and how many control buses the member has."""
         return self.slot * CONTROL_BUSES_PER_SLOT, CONTROL_BUSES_PER_SLOT
 
     def buffer(self, own: int) -> int:
@@ -183,7 +183,7 @@ class Origin:
 
 
 def slot_of_buffer(buffer: int) -> int:
-    """Return the slot whose member has the buffer `buffer`, by the jam's number."""
+    """Return the slot whose member owns a buffer. buffer: scsynth's number."""
     return buffer // BUFFERS_PER_SLOT
 
 

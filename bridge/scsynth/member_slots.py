@@ -42,11 +42,11 @@ class Places:
         return self._origins.keys() - self._guessed
 
     def known(self) -> list[int]:
-        """Return the slots that have a place, this host's own included."""
+        """Return the slots that have a root group here, this host's own included."""
         return list(self._origins)
 
     def leave(self, slot: int) -> None:
-        """Free the group and strip of a slot whose owner is gone."""
+        """Free the root group and mixer strip of a slot, because its owner is gone."""
         self._to_synth(self._host.remove(slot))
         self._origins.pop(slot, None)
         self._guessed.discard(slot)

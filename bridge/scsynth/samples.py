@@ -135,7 +135,10 @@ def load_to_local(meaning: Meaning, folders: ResourceFolders) -> Load | None:
 
 
 def load_from(meaning: Meaning, path: Path, length: int) -> Load:
-    """Return a member's load of a file of this machine. length: of the file, in bytes. Raises Refused."""
+    """Return another member's load with a file of this machine. length: that of the file, in bytes.
+
+    Raises Refused if the load's other arguments aren't numbers.
+    """
     return Load(_with_path(meaning, str(path)), length * SAMPLES_PER_BYTE)
 
 

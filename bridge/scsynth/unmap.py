@@ -66,7 +66,7 @@ def _node_notice(message: Message, origin: Origin) -> bytearray | None:
 
 
 def _of_node(message: Message, origin: Origin) -> bytearray | None:
-    """Translate a reply whose first argument is a node: /tr, and the addresses that synthdefs choose."""
+    """Translate a reply whose first argument is a node: /tr, and replies whose address a synthdef chooses."""
     return _patched(message, (0,), origin.own_node)
 
 

@@ -63,7 +63,7 @@ class Membership:
         ]
 
     def owners(self) -> dict[int, int]:
-        """Return slot -> the room number at which its member took it, of all members."""
+        """Return slot -> the room number at which its member took the slot, for all members."""
         return {member.slot: member.since for member in self._members}
 
     def where(self) -> str:

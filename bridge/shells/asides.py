@@ -24,8 +24,10 @@ class Asides:
     """The journal, the port for code to Sonic Pi, and the file jobs of one bridge."""
 
     def __init__(self, journal: Path, cache: Path, *, tunes: bool) -> None:
-        """journal: the journal's file. cache: the folder for files from other members. tunes: whether the
-        bridge is to set Sonic Pi's schedule-ahead."""
+        """journal: the journal's file. cache: the folder for files from other members.
+
+        tunes: whether the bridge is to set Sonic Pi's schedule-ahead.
+        """
         self._cache = cache
         self._observers = Observers()
         self.journal = Journal(journal)

@@ -1,8 +1,8 @@
-"""Stock cache: the files of Sonic Pi that came from other members, in a folder of ours.
+"""Stock cache: a folder for files of Sonic Pi that came from other members.
 
 A shell. A file's name is the sha256 of its content, and the content is checked whenever the file is used. A
-file is written under another name first, so no half of one is ever found. Bound: CACHE_BYTES_MAX; the files
-that were used longest ago go first. Nothing is ever written into Sonic Pi's own folders.
+file is first written under another name, so no incomplete file is ever found. Nothing is ever written into
+Sonic Pi's own folders. Bound: CACHE_BYTES_MAX; the files that were used longest ago are removed first.
 """
 
 import contextlib
@@ -19,22 +19,23 @@ _UNFINISHED = ".new"
 
 
 class StockCache:
-    """The cache in one folder. Several bridges may share it."""
+    """The cache in one folder. Several bridges may share the folder."""
 
     def __init__(self, folder: Path, *, bytes_max: int = CACHE_BYTES_MAX) -> None:
         self._folder = folder
         self._bytes_max = bytes_max
 
     def files(self) -> frozenset[StockFile]:
-        """Return the files in the cache. Those whose content isn't what their name says are removed."""
+        """Return the files in the cache. Files whose content doesn't have the sha256 in their name are
+        removed."""
         here = {path.name for path in self._listed()}
         known = [one for contents in STOCK.values() for one in contents if _name(one) in here]
         return frozenset(one for one in known if self.find(one) is not None)
 
     def find(self, file: StockFile) -> tuple[Path, bytes] | None:
-        """Return the path and content of a file, and note that it is used; None if it isn't there.
+        """Return the path and content of a file; None if it isn't in the cache. The file counts as used now.
 
-        A file with another content is removed.
+        A file with a wrong content is removed.
         """
         path = self._folder / _name(file)
         try:
@@ -48,7 +49,10 @@ class StockCache:
         return path, content
 
     def keep(self, file: StockFile, content: bytes) -> Path | None:
-        """Write a file. Return its path; None if that fails. Older files are removed to make room."""
+        """Write a file into the cache. Return its path; None if that fails.
+
+        Files that were used longest ago are removed to make room.
+        """
         path = self._folder / _name(file)
         unfinished = None
         try:
@@ -66,7 +70,7 @@ class StockCache:
         return path
 
     def _make_room(self, more: int) -> None:
-        """Remove files until there is room for `more` bytes, those used longest ago first."""
+        """Remove the files that were used longest ago, until there is room for `more` bytes."""
         files = sorted((path.stat().st_mtime_ns, path.stat().st_size, path) for path in self._listed())
         total = sum(size for _, size, _ in files) + more
         for _, size, path in files:

@@ -24,8 +24,8 @@ class StockFiles:
     """Does a bridge's jobs with files, one after the other."""
 
     def __init__(self, cache: Path, answer: Callable[[Answer], None]) -> None:
-        """cache: the folder of the cache. answer: is called with each answer, in the
-        thread of the event loop."""
+        """cache: the folder of the cache. answer: is called with each answer, in the thread of the event
+        loop."""
         self._cache = StockCache(cache)
         self._answer = answer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="files", initializer=_be_modest)
@@ -81,7 +81,7 @@ def _hashed(root: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _in_sonic_pi(file: StockFile, root: Path | None) -> tuple[Path, bytes] | None:
-    """Return path and content of a file of Sonic Pi's folder; None if it isn't there with just this
+    """Return the path and content of a file in Sonic Pi's folder; None if it isn't there with exactly this
     content."""
     if root is None:
         return None

@@ -1,8 +1,8 @@
-"""Fetcher: gets files of Sonic Pi from other members, chunk by chunk, one file at a time.
+"""Fetcher: gets missing files of Sonic Pi from other members, chunk by chunk, one file at a time.
 
-Pure; instants are local seconds. Synthdefs come before samples, else files come in the order in which they
-were needed. A file is given out only if its content has the sha256 of the shipped list. Bounds: only files of
-that list are fetched, and no chunk is taken that is longer than asked for.
+Pure; instants are local seconds. Synthdefs come before samples. Otherwise files come in the order in which
+they were needed. A file is accepted only if its content has the sha256 that the shipped list gives. Bounds:
+only files of that list are fetched, and a chunk must have exactly the length asked for.
 """
 
 import hashlib
@@ -13,59 +13,62 @@ from relay.wire.control.stock import CHUNK_BYTES, Want
 from relay.wire.stock import StockFile
 
 AHEAD = 4
-"""How many chunks are asked for at one time. The relay takes no more."""
+"""How many chunks are asked for at one time. The relay accepts no more."""
 PATIENCE_S = 10.0
-"""Time without a chunk after which all chunks are asked for again, s. The relay itself leaves a silent donor
-after 3 s."""
+"""Time (s) without a chunk after which all missing chunks are asked for again. The relay itself chooses
+another member 3 s after the one that it asked falls silent."""
 AGAIN_S = 30.0
-"""Time until a file that nobody gives is asked for again, s."""
+"""Time (s) until a file that no member gives is asked for again."""
 KEEP_AGAIN_S = 300.0
-"""Time until a file that could not be kept on this host is asked for again, s."""
+"""Time (s) until a file that could not be written on this host is asked for again."""
 SPOILED_MAX = 3
-"""How often a file may come with another content, until it waits for AGAIN_S."""
+"""How often a file may come with a wrong content before it waits for AGAIN_S."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """The part of a file that has come. data: its bytes so far, in order. early: chunks that came before
-    their turn."""
+    """The part of a file that has come.
+
+    data: its bytes so far, in order. early: offset -> chunk, for chunks that came before their turn. asked:
+    the offsets of chunks that were asked for and haven't come.
+    """
 
     data: bytearray = field(default_factory=bytearray)
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     early: dict[int, bytes] = field(default_factory=dict)
     asked: set[int] = field(default_factory=set)
     moved_at_s: float = 0.0
-    """When a chunk was last asked for anew, or came."""
+    """The local instant (s) at which a chunk last came, or chunks were asked for when none was awaited."""
     spoiled: int = 0
     says_spoiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that is complete, and has been checked."""
+    """A file that has come completely, and whose content was checked."""
 
     file: StockFile
     content: bytes
 
 
 class Fetcher:
-    """The files that this bridge gets from others."""
+    """The files that this bridge is getting from other members."""
 
     def __init__(self) -> None:
         self._queue: deque[StockFile] = deque()
         self._progress: dict[StockFile, _Progress] = {}
         self._asked_for: StockFile | None = None
-        """The file of which chunks were asked for last."""
+        """The file whose chunks were asked for last."""
         self._later: dict[StockFile, float] = {}
-        """Files that nobody gives now -> when they are asked for again."""
+        """File -> local instant (s) at which it is asked for again. These files can't be had or kept now."""
         self.refused = 0
         """Chunks that were not asked for, or had another length."""
         self.spoiled = 0
-        """Files that came with another content."""
+        """How often a file came with a wrong content."""
         self.done = 0
 
     def want(self, file: StockFile) -> bool:
-        """Get a file. Return whether it was not wanted before."""
+        """Add a file to those to get. Return False if it is among them already."""
         if self.has(file):
             return False
         if file.is_synthdef:
@@ -78,11 +81,12 @@ class Fetcher:
         return len(self._queue)
 
     def has(self, file: StockFile) -> bool:
-        """Return whether a file is wanted already, now or later."""
+        """Return whether a file is being fetched, or will be asked for again later."""
         return file in self._queue or file in self._later
 
     def percent(self, name: str) -> int | None:
-        """Return how much of a file has come; None if it isn't being fetched."""
+        """Return how many percent of a file have come; None if the file isn't being fetched. name: as it
+        travels."""
         file = next((one for one in self._queue if one.name == name), None)
         if file is None:
             return None
@@ -95,12 +99,13 @@ class Fetcher:
         return self._queue[0] if self._queue else None
 
     def connected(self) -> None:
-        """Note that there is a new connection: what was asked for before must be asked for again."""
+        """Note that chunks asked for before won't come, so that they are asked for again."""
         for progress in self._progress.values():
             progress.asked.clear()
 
     def came(self, file: StockFile | None, offset: int, data: bytes, now_s: float) -> Fetched | None:
-        """Process a chunk. Return the file if it is complete."""
+        """Process a chunk of a file. Return the file if it is complete now and its content is right; else
+        None."""
         progress = None if file is None else self._progress.get(file)
         if (
             file is None
@@ -126,7 +131,8 @@ class Fetcher:
         return Fetched(file, bytes(progress.data))
 
     def no_donor(self, file: StockFile | None, now_s: float) -> bool:
-        """Note that nobody gives a file now. Return whether it was wanted."""
+        """Note that no member gives a file now. It is asked for again later. Return whether it was being
+        fetched."""
         if file is None or file not in self._queue:
             return False
         self._forget(file)
@@ -134,11 +140,11 @@ class Fetcher:
         return True
 
     def postpone(self, file: StockFile, now_s: float) -> None:
-        """Leave a file that can't be kept here for a while."""
+        """Ask for a file again after KEEP_AGAIN_S, because it could not be written on this host."""
         self._later[file] = now_s + KEEP_AGAIN_S
 
     def wants(self, now_s: float) -> list[Want]:
-        """Return the requests that are due."""
+        """Return the requests for chunks that are to be sent now."""
         for again in [one for one, at_s in self._later.items() if now_s >= at_s]:
             del self._later[again]
             self.want(again)

@@ -1,7 +1,7 @@
-"""Giver: answers the relay's requests for chunks of this host's files, at no more than RATE_BITS.
+"""Giver: answers requests for parts of this host's files, which the relay passes on from other members.
 
-Pure; instants are local seconds. Bound: REQUESTS_MAX requests that wait; a further one is dropped, and the
-relay asks again or elsewhere.
+Pure; instants are local seconds. It gives at most RATE_BITS. Bound: REQUESTS_MAX requests wait. A further one
+is dropped, and the relay asks again or asks another member.
 """
 
 from collections import deque
@@ -13,22 +13,22 @@ from relay.wire.control.stock import CHUNK_BYTES, Chunk, Give
 from relay.wire.stock import StockFile, stock_file
 
 RATE_BITS = 1_000_000
-"""Bits a second that this host gives at most."""
+"""The most bits a second that this host gives."""
 REQUESTS_MAX = 8
 
 
 class Giver:
-    """The requests for chunks that wait for their turn."""
+    """The requests for parts of this host's files that wait for their turn."""
 
     def __init__(self) -> None:
         self._requests: deque[tuple[StockFile, int]] = deque()
         self._free_at_s = 0.0
         self.given = 0
         self.refused = 0
-        """Requests for what this host doesn't give, and those beyond REQUESTS_MAX."""
+        """Requests for files that this host doesn't give, and requests beyond REQUESTS_MAX."""
 
     def asked(self, give: Give, has: Container[StockFile]) -> list[Chunk]:
-        """Note a request. Return the answer if it can be given at once: this host has no such file.
+        """Store a request. If this host doesn't give the file, return the answer that says so; else nothing.
 
         has: the files that this host gives.
         """
@@ -43,11 +43,14 @@ class Giver:
         return []
 
     def forget(self) -> None:
-        """Forget the requests, because the connection they came on has ended."""
+        """Forget the requests, because the connection on which they came has ended."""
         self._requests.clear()
 
     def reads(self, root: Path | None, now_s: float) -> list[ReadPart]:
-        """Return the next job if the rate allows it now. root: the folder of Sonic Pi's files."""
+        """Return the job of reading the next part, if a request waits and the rate allows it; else nothing.
+
+        root: the folder of Sonic Pi's files.
+        """
         if not self._requests or now_s < self._free_at_s:
             return []
         file, offset = self._requests.popleft()
@@ -57,5 +60,5 @@ class Giver:
         return [ReadPart(file, root, offset, length)]
 
     def next_at_s(self) -> float | None:
-        """Return when the next job may be done; None if none waits."""
+        """Return the local instant (s) at which the next part may be read; None if no request waits."""
         return self._free_at_s if self._requests else None

@@ -21,7 +21,7 @@ UNNAMED = "synthdefs/unknown"
 """Stands for a file's name with characters that no file of Sonic Pi has in its name."""
 
 Percent = Callable[[str], int | None]
-"""Returns how much of a file has come; None if it isn't being fetched."""
+"""Returns how many percent of a file have come, given its travelling name; None if it isn't being fetched."""
 
 
 class Lacking:
@@ -37,7 +37,7 @@ class Lacking:
         self._told_at_s: dict[int, float] = {}
 
     def meet(self, members: list[Member]) -> None:
-        """Note the members' names."""
+        """Store the members' names."""
         self._names = {member.slot: member.name for member in members}
 
     def note(self, slot: int, name: str) -> None:
@@ -54,7 +54,7 @@ class Lacking:
     def for_relay(self, release: str, percent: Percent, now_s: float) -> list[NotHeard]:
         """Return the message to the relay with the counts, if it is due; else nothing.
 
-        release: that of this host's Sonic Pi. now_s: local clock.
+        release: that of this host's Sonic Pi. percent: tells how much of a file has come. now_s: local clock.
         """
         if not self._unsaid or now_s < self._said_at_s + SAID_EVERY_S:
             return []
@@ -69,7 +69,7 @@ class Lacking:
     def for_player(self, release: str, percent: Percent, now_s: float) -> list[Tell]:
         """Return the sentences that the player is to be told now.
 
-        release: that of this host's Sonic Pi. now_s: local clock.
+        release: that of this host's Sonic Pi. percent: tells how much of a file has come. now_s: local clock.
         """
         told: list[Tell] = []
         for slot, untold in list(self._untold.items()):

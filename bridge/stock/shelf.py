@@ -17,19 +17,21 @@ class Shelf:
         self.release = ""
         """The release of Sonic Pi that has most in common with the files here; "" before they were read."""
         self.chosen: dict[str, StockFile] = {}
-        """The contents that the room plays, of those that differ between releases, by name."""
+        """Name -> the content that the room plays, for files whose content differs between releases."""
         self._found: Mapping[str, bytes] = {}
         self._is_known = False
         self._knows_synthdefs = False
         self._cached: set[StockFile] = set()
         self._received: dict[str, StockFile] = {}
-        """The synthdefs that scsynth was sent in addition to those of Sonic Pi's folder, by name."""
+        """The synthdefs that the bridge itself has sent to scsynth, by name."""
         self._refused: set[str] = set()
         """Synthdefs that are in Sonic Pi's folder, although scsynth says that it lacks them."""
 
     def scanned(self, found: Mapping[str, bytes], cached: Iterable[StockFile] = ()) -> None:
-        """Store the files that this host has. found: those in Sonic Pi's folders, name -> sha256 of the
-        content. cached: those in the cache."""
+        """Store which files this host has.
+
+        found: those in Sonic Pi's folders, name -> sha256 of the content. cached: those in the cache.
+        """
         self._found = found
         self._is_known = True
         self._knows_synthdefs = any(map(is_synthdef, found))
@@ -38,15 +40,16 @@ class Shelf:
         self.release = described(self._of_sonic_pi()).release
 
     def loaded_anew(self) -> None:
-        """Note that scsynth has loaded Sonic Pi's folder again, over what it was sent before."""
+        """Note that scsynth has loaded Sonic Pi's folder again. Its synthdefs replace those that the bridge
+        had sent."""
         self._received = {name: file for name, file in self._received.items() if name not in self._found}
 
     def cache(self, file: StockFile) -> None:
-        """Note that a file is in the cache now."""
+        """Add a file to those in the cache."""
         self._cached.add(file)
 
     def received(self, file: StockFile) -> None:
-        """Note that scsynth has a synthdef that it was sent."""
+        """Note that scsynth has loaded a synthdef that the bridge had sent."""
         self._received[file.name] = file
         self._refused.discard(file.name)
 
@@ -57,9 +60,9 @@ class Shelf:
         self._received.pop(name, None)
 
     def lacks(self, synthdef: str) -> bool:
-        """Return whether scsynth lacks a synthdef, or has another content of it than the room plays.
+        """Return whether scsynth lacks a synthdef, or has it with another content than the room plays.
 
-        Where no synthdef at all was found, the folder wasn't the right one, and nothing counts as lacking.
+        If no synthdef at all was found, the folder wasn't the right one. Then nothing counts as lacking.
         """
         if not self._knows_synthdefs:
             return False
@@ -70,27 +73,30 @@ class Shelf:
         return name not in self._received and (name not in self._found or name in self._refused)
 
     def lacks_file(self, file: StockFile) -> bool:
-        """Return whether this is the content of a synthdef that scsynth should have and lacks."""
+        """Return whether scsynth should have a synthdef with the content of `file`, and lacks it."""
         synthdef = file.name.removeprefix(synthdef_file(""))
         return self.wanted(file.name) == file and self.lacks(synthdef)
 
     def wanted(self, name: str) -> StockFile | None:
-        """Return the file to get for a name; None if it is on no list."""
+        """Return the file to get for a travelling name; None if the list of known files lacks the name."""
         contents = STOCK.get(name)
         return self.chosen.get(name, contents[-1]) if contents else None
 
     def behind(self) -> list[StockFile]:
-        """Return the chosen contents that scsynth doesn't have."""
+        """Return the files in `chosen` that scsynth doesn't have with the chosen content."""
         if not self._knows_synthdefs:
             return []
         return [file for name, file in self.chosen.items() if self._content(name) != file.sha256]
 
     def files(self) -> frozenset[StockFile]:
-        """Return all stock files on this host, those in the cache included."""
+        """Return all of Sonic Pi's files on this host, with those in the cache."""
         return frozenset(self._cached.union(self._of_sonic_pi()))
 
     def holdings(self, *, gives: bool) -> Holdings | None:
-        """Return the message on the files here; None before they were read."""
+        """Return the message to the relay about the files on this host; None before they were read.
+
+        gives: whether this host gives files to other members.
+        """
         if not self._is_known:
             return None
         said = described(self.files())

@@ -26,7 +26,7 @@ class Stock:
     """The files of Sonic Pi on this host, and the notes not heard because files are missing."""
 
     def __init__(self, own_slot: int, *, fetches: bool) -> None:
-        """fetches: whether files are asked of others, and given to them."""
+        """fetches: whether this host gets files from other members, and gives them its own."""
         self._fetches = fetches
         self._shelf = Shelf()
         self._lacking = Lacking(own_slot)
@@ -38,7 +38,7 @@ class Stock:
         """Files that are being looked for on this host, or put into the cache."""
         self._ready: list[tuple[StockFile, Path]] = []
         self._is_new = False
-        """Whether the relay must be told the holdings."""
+        """Whether the relay must be told again which files this host has."""
         self._now_s = 0.0
         self._told_at_s = 0.0
         self._effects: list[Effect] = []
@@ -60,11 +60,14 @@ class Stock:
         self._catch_up()
 
     def lacks(self, synthdef: str) -> bool:
-        """Return whether scsynth lacks a synthdef, or has another content of it than the room plays."""
+        """Return whether scsynth lacks a synthdef, or has it with another content than the room plays."""
         return self._shelf.lacks(synthdef)
 
     def need(self, name: str) -> bool:
-        """Get a file that is missing here. Return False if it can't be had from others."""
+        """Begin to get a file that is missing here. Return False if other members can't give it.
+
+        name: as the file travels.
+        """
         file = self._shelf.wanted(name)
         if file is not None:
             self._look_for(file)
@@ -83,12 +86,16 @@ class Stock:
         self.need(synthdef_file(synthdef))
 
     def ready(self) -> list[tuple[StockFile, Path]]:
-        """Remove and return the samples that were missing and are there now, each with its path."""
+        """Remove and return the samples that were missing and have come since, each with its path."""
         ready, self._ready = self._ready, []
         return ready
 
     def answers_load(self, *, is_done: bool) -> bool:
-        """Process scsynth's answer to a synthdef that it was sent. Return whether it was sent from here."""
+        """Process scsynth's answer to the load of a synthdef. Return whether the bridge itself had sent the
+        load.
+
+        is_done: whether the load has worked.
+        """
         file = self._synthdefs.answered()
         if file is not None and is_done:
             self._shelf.received(file)
@@ -98,7 +105,8 @@ class Stock:
     # -- what comes in ---------------------------------------------------------------------------------
 
     def take_in(self, message: object, now_s: float) -> None:
-        """Process a message of the relay, if it is about files or members. now_s: local s."""
+        """Process a message of the relay. Those that aren't about files or members are ignored. now_s: local
+        clock."""
         match message:
             case Welcome():
                 self._lacking.meet(message.members)
@@ -147,7 +155,7 @@ class Stock:
             self._effects.append(AskFiles(Find(file, self._root)))
 
     def _catch_up(self) -> None:
-        """Get the contents that the room plays."""
+        """Begin to get the contents that the room plays and scsynth doesn't have."""
         for file in self._shelf.behind():
             self._look_for(file)
 
@@ -182,7 +190,11 @@ class Stock:
     # -- what goes out -----------------------------------------------------------------------------------
 
     def flush(self, now_s: float, *, in_room: bool) -> list[Effect]:
-        """Return the effects that are due. now_s: local s. in_room: whether messages reach a room."""
+        """Return the effects that are due: jobs with files, sentences for the player, and messages to the
+        relay.
+
+        now_s: local clock. in_room: whether the relay counts the bridge among the room's members.
+        """
         self._now_s = now_s
         self._synthdefs.expire(now_s)
         effects, self._effects = self._effects, []
@@ -200,7 +212,8 @@ class Stock:
         return effects
 
     def next_at_s(self) -> float | None:
-        """Return the local instant (s) at which a chunk may be given; None if none waits."""
+        """Return the local instant (s) at which the next part of a file may be given; None if no request
+        waits."""
         return self._giver.next_at_s()
 
     def _progress(self, now_s: float) -> list[Tell]:

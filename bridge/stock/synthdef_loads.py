@@ -1,6 +1,6 @@
-"""Synthdef loads: the synthdefs on their way to this host's scsynth.
+"""Synthdef loads: the synthdefs that the bridge has sent to this host's scsynth, until scsynth has answered.
 
-Pure. scsynth answers in the order of loading and names no synthdef. Instants are local seconds.
+Pure. scsynth's answers name no synthdef, but come in the order of the loads. Instants are local seconds.
 """
 
 from collections import deque
@@ -9,7 +9,7 @@ from relay.wire import write
 from relay.wire.stock import StockFile
 
 PATIENCE_S = 5.0
-"""How long scsynth may take to answer, s. It takes milliseconds."""
+"""How long (s) an answer of scsynth is awaited. It usually comes within milliseconds."""
 
 
 class SynthdefLoads:
@@ -23,16 +23,17 @@ class SynthdefLoads:
         return file in self._sent
 
     def load(self, file: StockFile, content: bytes, now_s: float) -> list[bytes]:
-        """Return the message that sends scsynth a synthdef, whose content was checked."""
+        """Return the message that sends a synthdef to scsynth, and await the answer. now_s: local clock."""
         self._sent.append(file)
         self._sent_at_s = now_s
         return [write.load_synthdef(content)]
 
     def answered(self) -> StockFile | None:
-        """Return the synthdef that scsynth's next answer is about; None if none was sent from here."""
+        """Return the synthdef that scsynth's next answer is about; None if the bridge itself had sent
+        none."""
         return self._sent.popleft() if self._sent else None
 
     def expire(self, now_s: float) -> None:
-        """Forget what scsynth doesn't answer."""
+        """Forget the synthdefs that scsynth hasn't answered within PATIENCE_S. now_s: local clock."""
         if now_s >= self._sent_at_s + PATIENCE_S:
             self._sent.clear()

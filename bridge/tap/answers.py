@@ -107,7 +107,7 @@ class Answers:
         return is_done or bool(replies)
 
     def _is_of_own_load(self, kind: ReplyKind | None, message: Message) -> bool:
-        """Return whether a reply is about a synthdef that the bridge itself has sent."""
+        """Return whether a reply of scsynth is about a synthdef that the bridge itself has sent."""
         if kind is ReplyKind.DONE:
             done = COMMANDS.get(str(message.arg(0))) if message.args else None
             is_load = done is not None and done.act is Act.LOAD_SYNTHDEF

@@ -21,7 +21,8 @@ class Missed:
         """Count a synth or FX that only the local player hears. Return a message to the player the first
         time.
 
-        known: the table's entry for its synthdef; None if the call was too long to travel.
+        known: the entry of its synthdef in the table of synthdefs that need their own host. It is None if the
+        call was too long to be sent.
         """
         name = name.removeprefix(_PREFIX)
         if known is OWN_SYNTH:
