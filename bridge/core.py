@@ -44,8 +44,8 @@ class Setup:
     tunes: whether the bridge sets Sonic Pi's schedule-ahead. fetches: whether it gets files from other
     members, and gives them its own.
 
-    restarted: whether a previous bridge process left a record. client, synthdefs_loaded, foundation_complete:
-    as in the last `Remember` of that process.
+    restarted: whether a previous bridge left a record. client, synthdefs_loaded: as in
+    the previous bridge's last `Remember`.
     """
 
     identity: Identity
@@ -60,7 +60,6 @@ class Setup:
     restarted: bool = False
     client: Address | None = None
     synthdefs_loaded: bool = False
-    foundation_complete: bool = False
 
 
 class Bridge:
@@ -86,12 +85,13 @@ class Bridge:
         self.player = Player(self.session.emission, self.playout, setup.folders)
         self.ledger.count(self.player.named)
         self.player.client = setup.client
-        self.player.foundation_complete = setup.foundation_complete
         self._tuner = AheadTuner(reading.local_s, restarted=setup.restarted) if setup.tunes else None
         self._effects: list[Effect] = [ToSynth(write.register())]
         self._answers: list[Answer] = []
         if setup.synthdefs_loaded:
             self.playout.synthdefs_loaded()
+        if setup.restarted:
+            self.playout.inherit()
 
     # -- what comes in -------------------------------------------------------------------------------
 
@@ -193,4 +193,4 @@ class Bridge:
         return effects
 
     def _memory(self) -> Remember:
-        return Remember(self.player.client, self.playout.has_synthdefs, self.player.foundation_complete)
+        return Remember(self.player.client, self.playout.has_synthdefs)

@@ -63,12 +63,11 @@ class Remember:
     """Save the restart state (`Memory`) as it is now, together with these facts.
 
     client: the address of Sonic Pi's socket; None before its first message. synthdefs_loaded: whether Sonic
-    Pi's synthdefs are in scsynth. foundation_complete: whether Sonic Pi has made the last node of its start.
+    Pi's synthdefs are in scsynth.
     """
 
     client: tuple[str, int] | None
     synthdefs_loaded: bool
-    foundation_complete: bool
 
 
 @dataclass(frozen=True, slots=True)

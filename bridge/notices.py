@@ -60,6 +60,15 @@ def place_lost(slot: int, room: str) -> Tell:
     )
 
 
+def without_live_state(name: str) -> Tell:
+    """Return the message that the relay hasn't sent what a member's music needs."""
+    return Tell(
+        f"what {name} plays at this moment hasn't come from the relay for 3 s: you hear only what {name} "
+        "starts from now on; it is asked for again",
+        warning=True,
+    )
+
+
 def inside(room: str, name: str, slot: int, members: list[Member]) -> str:
     """Return the text that names the room, the player's name and slot, and the other members present."""
     others = [member.name for member in members if member.slot != slot and member.present]

@@ -10,6 +10,7 @@ from bridge.playout.bodies import Bodies
 from bridge.playout.fault_injection import FaultInjector, FaultKind
 from bridge.playout.held_by_scsynth import AtSynth
 from bridge.playout.holdback_queue import Held
+from bridge.playout.live_music import LiveMusic
 from bridge.playout.loads import Loads
 from bridge.playout.members import Members
 from bridge.playout.missed_time import Behind
@@ -17,7 +18,7 @@ from bridge.playout.redo import Redo
 from bridge.playout.stops import Resets
 from bridge.playout.to_scsynth import Outgoing
 from clock.model import Reading
-from relay.wire.sequence import Flag, Kind, frees_at
+from relay.wire.sequence import Kind, frees_at
 
 
 class Delivery:
@@ -31,6 +32,7 @@ class Delivery:
         loads: Loads,
         resets: Resets,
         members: Members,
+        live: LiveMusic,
         behind: Behind,
         *,
         need: int,
@@ -43,6 +45,7 @@ class Delivery:
         self._loads = loads
         self._resets = resets
         self._members = members
+        self._live = live
         self._behind = behind
         self._bodies = Bodies(own_slot, members, accounts)
         self._redo = Redo()
@@ -92,19 +95,19 @@ class Delivery:
             self._accounts.miss()
             return
         own, is_reset = held.slot == self._own_slot, held.kind is Kind.RESET
-        goes = own or self._members.takes_now(held)
         body = self._bodies.of(held)
         if body is None:
             self._accounts.hand_over(held, REFUSED, held.due)
             return
+        gone = is_reset and self._members.is_gone(held)
+        ends = is_reset and not own and not gone and not self._live.covers(held)
+        goes = (not gone and self._live.takes(held, now)) or own
         if self._fault is not None:
             body = self._fault.alter(held, body)
         if goes:
             self._send(held, body, now, reading)
         if is_reset:
-            self._reset(held, now, reading, goes=goes)
-        elif goes and Flag.FOUNDATION in held.flags:
-            self._members.founds(held, now)
+            self._reset(held, reading, ends=ends)
         self._accounts.hand_over(
             held,
             RESET if is_reset else body,
@@ -125,8 +128,8 @@ class Delivery:
         self._at_synth.take(held.key)
         self._loads.handed_over(held, self._members.origin(held.slot))
 
-    def _reset(self, held: Held, now: int, reading: Reading, *, goes: bool) -> None:
+    def _reset(self, held: Held, reading: Reading, *, ends: bool) -> None:
         for dropped in self._resets.take(held):
             self._accounts.drop(dropped)
-        if goes and held.slot != self._own_slot:
-            self._members.reset(held, now, reading)
+        if ends:
+            self._members.reset(held, reading)

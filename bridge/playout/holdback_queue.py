@@ -84,6 +84,7 @@ class HoldbackQueue:
         self._own_gone = 0
         """The highest seq of an event of the local player that has left the queue."""
         self._of_slot = Counter[int]()
+        self._kept_back: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._live)
@@ -106,7 +107,7 @@ class HoldbackQueue:
             self._of_slot[held.slot] += 1
         self._live[place] = held
         self._put_by_due(held)
-        if held.number is not None:
+        if held.number is not None and held.slot not in self._kept_back:
             heapq.heappush(self._by_number, (held.number, self._entries, held))
         if held.sub:
             self._home[place] = held
@@ -127,6 +128,20 @@ class HoldbackQueue:
         held.number, held.flags, held.due = event.number, event.flags, event.due
         self.push(held)
         return True
+
+    def keep_back(self, slot: int) -> None:
+        """Keep the events of a slot until the release advance before their due, because the slot isn't built
+        yet."""
+        self._kept_back.add(slot)
+
+    def let_go(self, slot: int) -> None:
+        """Let the events of a slot leave by their numbers again."""
+        if slot in self._kept_back:
+            self._kept_back.discard(slot)
+            for held in self._live.values():
+                if held.slot == slot and held.number is not None:
+                    self._entries += 1
+                    heapq.heappush(self._by_number, (held.number, self._entries, held))
 
     def next_sub(self) -> int:
         """Return a sort key (`Held.sub`) for a new message that only this host plays.

@@ -61,18 +61,16 @@ class Loads:
         else:
             self.buffers.note_loaded(buffer)
 
-    def loaded_before(self, payloads: list[bytes], own: Origin) -> None:
-        """Note that the running scsynth has all buffers of the local player's boot state.
+    def loaded_before(self, meaning: Meaning, own: Origin) -> None:
+        """Note that the running scsynth has a buffer of the local player.
 
-        payloads: the messages of that boot state, in Sonic Pi's numbers. own: the local player's origin,
-        which translates them.
+        meaning: of the message that loaded it. own: the local player's origin, which translates its number.
         """
-        for meaning in map(Meaning, payloads):
-            try:
-                if meaning.loads is not None:
-                    self.loaded(own.buffer(meaning.loads))
-            except RemoteError as error:
-                self._accounts.refuse(error)
+        try:
+            if meaning.loads is not None:
+                self.loaded(own.buffer(meaning.loads))
+        except RemoteError as error:
+            self._accounts.refuse(error)
 
     def load(self, meaning: Meaning, origin: Origin, number: int) -> None:
         """Load a buffer of the member `origin` into scsynth. Refused loads and missing files are counted.

@@ -16,6 +16,8 @@ from bridge.playout.accounts import RESET, Accounts, PlayoutCounts
 from bridge.playout.delivery import Delivery
 from bridge.playout.fault_injection import FaultKind
 from bridge.playout.holdback_queue import Held, HoldbackQueue
+from bridge.playout.live_music import LiveMusic
+from bridge.playout.live_slot import Copy
 from bridge.playout.loads import Loads
 from bridge.playout.members import Members
 from bridge.playout.missed_time import Behind
@@ -27,10 +29,10 @@ from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
 from bridge.stock.stock import Stock
 from clock.model import Reading
-from relay.wire.control import Foundation
-from relay.wire.foundation import Told
 from relay.wire.guard import Guard
+from relay.wire.live.state import Piece
 from relay.wire.meaning import NOTHING, Meaning
+from relay.wire.osc import Message
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind, Scheme, Stamped
 
 AHEAD_COUNT_MAX = 1024
@@ -71,9 +73,13 @@ class Playout:
         self._accounts = Accounts(ledger)
         self._loads = Loads(folders, self._out, self._accounts, stock)
         resets = Resets(self._queue)
-        self._members = Members(own, self._out, self._accounts, self._loads, resets)
+        self._members = Members(own, self._out, self._loads)
+        self._live = LiveMusic(
+            own, self._out, self._accounts, self._loads, resets, self._queue, self._members,
+            release_advance=release_advance,
+        )  # fmt: skip
         self._delivery = Delivery(
-            own.slot, self._out, self._accounts, self._loads, resets, self._members, self._behind,
+            own.slot, self._out, self._accounts, self._loads, resets, self._members, self._live, self._behind,
             need=need,
         )  # fmt: skip
         ledger.count(self._accounts.named, self._loads.named, self._queue.named, timebase.named)
@@ -102,17 +108,34 @@ class Playout:
         for slot in self._members.follow_roster(owners, entered=entered):
             self._reset_here(slot, now)
 
-    def found(self, told: Foundation, reading: Reading) -> None:
-        """Merge a member's boot state as the relay reports it, and build the parts that are new here."""
-        if told.slot == self.own.slot:  # after a restart; the own scsynth has all of it
-            self._loads.loaded_before(told.messages, self.own)
-            return
-        now = self._timebase.session_at(reading.local_ns)
-        self._members.found(told.slot, Told(told.messages, told.values), told.number, now, reading)
+    def expect(self, slots: list[int]) -> list[int]:
+        """Note the members that were in the room before this host. Return the slots whose live states are
+        needed before they can be played."""
+        return self._live.expect(slots)
 
-    def answered(self, node: int, *, there: bool) -> None:
-        """Process scsynth's answer about a node. there: whether the node exists."""
-        self._members.answered(node, there=there)
+    def begin_without(self, slot: int) -> None:
+        """Play a slot from now on, although no live state of it has come."""
+        self._live.begin_without(slot)
+
+    def learn(self, copy: Copy, reading: Reading) -> None:
+        """Take in the live state of a slot as the relay has sent it. Only what is new here is built."""
+        self._live.learn(copy, self._timebase.session_at(reading.local_ns))
+
+    def own_pieces(self, reading: Reading) -> list[Piece]:
+        """Return the own live state, for a relay that doesn't know it."""
+        return self._live.own_pieces(self._timebase.session_at(reading.local_ns))
+
+    def own_ended(self) -> list[int]:
+        """Remove and return the seqs of own notes that have ended since the last call."""
+        return self._live.own_ended()
+
+    def node_ended(self, node: int) -> None:
+        """Note that a node has ended in scsynth. node: scsynth's number."""
+        self._live.ended(node)
+
+    def tree(self, message: Message) -> None:
+        """Process scsynth's answer to a question about a slot's tree."""
+        self._live.answered(message)
 
     def began(self, node: int) -> None:
         """Note that scsynth has begun to play a synth. node: scsynth's number."""
@@ -157,6 +180,10 @@ class Playout:
         such process."""
         self.taken_over = before
 
+    def inherit(self) -> None:
+        """Note that a previous bridge process has built members' live states in the running scsynth."""
+        self._live.inherit()
+
     def follow(self, scheme: Scheme) -> None:
         """Follow the room's scheme, which decides whether notes that are far too late are dropped."""
         self._behind.follow(scheme)
@@ -165,6 +192,7 @@ class Playout:
         """Forget the room numbers and instants of the relay's former epoch."""
         self._queue.enter_epoch()
         self._members.enter_epoch()
+        self._live.enter_epoch()
         self.taken_over = None
         self.clock_was_set()
 
@@ -184,6 +212,7 @@ class Playout:
         """Forget the dues of events at scsynth, because session time was set in one step."""
         self._delivery.clock_was_set()
         self._members.clock_was_set()
+        self._live.clock_was_set()
         self._behind.clock_was_set()
         self._loads.clock_was_set()
 
@@ -210,7 +239,11 @@ class Playout:
 
         due: session ticks, as this bridge computed it. body, home: as in `Held`.
         """
-        self._queue.push(Held(due, self.own.slot, event.seq, event.kind, event.meaning, body=body, home=home))
+        held = Held(due, self.own.slot, event.seq, event.kind, event.meaning, body=body, home=home)
+        if event.kind is Kind.RESOURCE:  # loaded here at once
+            self._live.takes(held, event.emitted)
+        else:
+            self._queue.push(held)
 
     def hold_home(self, home: bytes, meaning: Meaning, kind: Kind, due: int, *, after: int) -> None:
         """Add a message that only this host plays. It follows the local player's event with seq `after`.
@@ -234,7 +267,7 @@ class Playout:
                 self._accounts.confirm_alone(event)
         elif event.kind is Kind.RESOURCE:
             if not own:
-                self._members.load(event)
+                self._live.load(event, self._timebase.session_at(reading.local_ns))
             self._accounts.tally(event, event.payload)
         elif not own or not (self._queue.confirm_own(event) or self._accounts.confirm(event)):
             held = Held(event.due, event.slot, event.seq, event.kind, event.meaning, 0, event.number)
@@ -249,13 +282,14 @@ class Playout:
         will come. Then every event due within HANDED_AHEAD_MAX is handed over.
         """
         now = self._timebase.session_at(reading.local_ns)
-        self._members.rise(now, reading)
+        self._live.rise(now)
         self._free_who_left(now)
         self._wait_until_before = HANDED_AHEAD_MAX if alone else self.release_advance
         room = max(0, AHEAD_COUNT_MAX - self._delivery.run(now))
         until, ahead = now + self._wait_until_before, now + HANDED_AHEAD_MAX
         batch = self._queue.release(until, ready=ready, ahead=ahead, room=room, now=now)
         self._deliver(batch, now, reading)
+        self._live.build(now, reading)
 
     def next_release(self) -> int | None:
         """Return the session instant at which `release` next has something to do; None if nothing waits."""
@@ -263,8 +297,7 @@ class Playout:
         instants = [] if due is None else [due - self._wait_until_before]
         if far is not None and self._delivery.ahead_count() < AHEAD_COUNT_MAX:
             instants.append(far - HANDED_AHEAD_MAX)
-        if (wakeup := self._members.next_wakeup()) is not None:
-            instants.append(wakeup)
+        instants += [at for at in (self._live.next_wakeup(), self._members.next_wakeup()) if at is not None]
         return min(instants, default=None)
 
     def _free_who_left(self, now: int) -> None:
@@ -273,6 +306,7 @@ class Playout:
         for slot in self._members.absent(now):
             self._reset_here(slot, now)
         for slot in self._members.free(now):
+            self._live.forget(slot)
             self._delivery.leave(slot)
 
     def _reset_here(self, slot: int, now: int) -> None:

@@ -1,4 +1,4 @@
-"""Stops: which events a slot reset drops, and when the boot state of its member may be built again.
+"""Stops: which events a slot reset drops, and when the live state of its member may be built.
 
 Pure; instants are session timetags. A slot reset comes from a Stop in Sonic Pi, or from the relay if a member
 is gone. It drops those earlier events of its sender that are due more than HANDED_AHEAD_MAX after it. No
@@ -12,7 +12,7 @@ from relay.wire.timetag import ticks
 
 RESETS_KEPT = 64
 AFTER_RESET = ticks(0.001)
-"""A boot state is rebuilt this long (ticks) after the slot reset is over. If both had the same timetag, the
+"""A live state is built this long (ticks) after the slot reset is over. If both had the same timetag, the
 order of arrival at scsynth would decide which comes first."""
 
 
@@ -53,7 +53,7 @@ class Resets:
         )
 
     def over_at(self, slot: int) -> int:
-        """Return the session instant from which a slot's boot state may be built.
+        """Return the session instant from which a slot may be built.
 
         It lies just after the slot's last reset, whether that was handed over or is still in the queue.
         """

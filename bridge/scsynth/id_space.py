@@ -90,6 +90,11 @@ class Origin:
         """scsynth's number of the slot's first audio bus. The member's private outputs start here."""
         return HARDWARE_BUSES + self.slot * BUSES_PER_SLOT
 
+    @staticmethod
+    def split(node: int) -> tuple[int, int]:
+        """Return (slot, the member's own number) of a node of the jam."""
+        return node >> NODE_BITS, node & _OWN_MASK
+
     def node(self, own: int) -> int:
         """Return scsynth's number of the member's node `own`. Raises Refused: negative-id, node-range."""
         if not 0 <= own < NODES_PER_SLOT:

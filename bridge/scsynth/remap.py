@@ -25,6 +25,7 @@ from relay.wire.arguments import (
 from relay.wire.commands import (
     COMMANDS,
     CONTROL_ROLES,
+    EMPTIES,
     HOME_ONLY,
     LOCAL_ONLY_SYNTHDEFS,
     SYNTHDEFS,
@@ -246,7 +247,7 @@ class _Patch:
                     named.append(self.node_but_root(index))
                 case Role.GROUP:
                     named.append(self.node(index))
-                    if command.act is Act.EMPTY and named[-1] == 0:
+                    if command.act in EMPTIES and named[-1] == 0:
                         raise Refused("root-node", f"{address} 0 is an event of the room, no message")
                 case Role.ADD_ACTION:
                     add_action = self.add_action(index)

@@ -5,6 +5,7 @@ is accepted only if it is still to be played.
 """
 
 from bridge.clocks.timebase import Timebase
+from bridge.playout.live_slot import Copy
 from bridge.playout.playout import Playout
 from bridge.playout.second_reports import SecondsLedger
 from bridge.restart_state import Memory
@@ -59,15 +60,12 @@ class Arrivals:
         if self._standing.state is State.IN_TIME:
             self._ledger.one_way_down(self._took_s(beat.sent, received_local_ns, reading))
 
-    def told(self, told: control.Foundation, reading: Reading) -> None:
-        """Process a member's boot state as the relay reports it.
-
-        The boot state of another member waits until the bridge is in time.
-        """
-        if self._standing.state is State.IN_TIME or told.slot == self._own.slot:
-            self._playout.found(told, reading)
+    def copy(self, copy: Copy, reading: Reading) -> None:
+        """Process the live state of a slot. It waits until the bridge is in time."""
+        if self._standing.state is State.IN_TIME:
+            self._learn(copy, reading)
         else:
-            self._downlink.keep_told(told)
+            self._downlink.keep_copy(copy)
 
     # -- the room, and the clock ---------------------------------------------------------------------
 
@@ -86,9 +84,9 @@ class Arrivals:
     def begin(self, reading: Reading) -> None:
         """Process the events and boot states that have waited, because the bridge is in time now."""
         now = self._timebase.session_at(reading.local_ns)
-        told, early = self._downlink.take_early(now if self._playout.taken_over is None else 0)
-        for one in told:
-            self._playout.found(one, reading)
+        copies, early = self._downlink.take_early(now if self._playout.taken_over is None else 0)
+        for one in copies:
+            self._learn(one, reading)
         for judged in early:
             self._take_in(judged, reading)
 
@@ -152,6 +150,12 @@ class Arrivals:
         left the relay."""
         self._playout.came(left, reading)
         return seconds(self._timebase.session_at(received_local_ns) - left)
+
+    def _learn(self, copy: Copy, reading: Reading) -> None:
+        self._playout.learn(copy, reading)
+        for event in copy.events:
+            if self._downlink.saw(event, reading.local_s):
+                self._take_in(event, reading)
 
     def _take_in(self, event: Judged, reading: Reading) -> None:
         # A reset by the relay has a number that we may have given to an event of ours meanwhile.

@@ -9,8 +9,10 @@ from bridge.effects import Abandon, Effect, SendControl, Tell
 from bridge.playout.playout import Playout
 from bridge.session.arrivals import Arrivals
 from bridge.session.connection_status import Standing
+from bridge.session.copies import Copies
 from bridge.session.emission import Emission
 from bridge.session.membership import Membership
+from bridge.session.own_live import parts_of
 from bridge.session.room_clock import RoomClock
 from bridge.session.sealed_path import SealedPath
 from bridge.session.silent_udp import QuietWatch
@@ -22,7 +24,7 @@ News = (
     control.Roster
     | control.Settings
     | control.Notice
-    | control.Foundation
+    | control.LivePart
     | control.DigestRequest
     | control.StockNews
 )
@@ -44,6 +46,7 @@ class Conversation:
         self._arrivals = arrivals
         self._playout = playout
         self._awake_local_ns = local_ns
+        self._copies = Copies()
 
     def awake(self, reading: Reading) -> None:
         """Store the local instant of this wake-up. If the connection ends, it counts as ended at the last
@@ -61,6 +64,7 @@ class Conversation:
 
     def disconnected(self) -> list[Tell]:
         """Note that the connection ended. Return the messages to the player."""
+        self._copies.clear()
         told = self._standing.ended(self._awake_local_ns)
         self._path.close()
         return told
@@ -90,6 +94,17 @@ class Conversation:
         """Return the message to the player about a relay that sends no datagrams, if it is due."""
         return self._standing.out(self._quiet.news(reading.local_ns), reading.local_ns)
 
+    def late_copies(self, reading: Reading) -> list[Effect]:
+        """Return the effects of live states that are late: the slots are played without, and asked for
+        again."""
+        effects: list[Effect] = []
+        for slot, is_first in self._copies.late(reading.local_s):
+            self._playout.begin_without(slot)
+            effects.append(SendControl(control.LiveRequest(slot=slot)))
+            if is_first:
+                effects.append(notices.without_live_state(self._membership.name_of(slot)))
+        return effects
+
     # -- what the relay says -------------------------------------------------------------------------
 
     def take_in(self, message: control.Down, reading: Reading) -> list[Effect]:
@@ -107,7 +122,7 @@ class Conversation:
                 control.Roster()
                 | control.Settings()
                 | control.Notice()
-                | control.Foundation()
+                | control.LivePart()
                 | control.DigestRequest()
                 | control.Give()
                 | control.Chunk()
@@ -128,7 +143,11 @@ class Conversation:
         now = self._clock.session_at(reading.local_ns)
         self._path.open(welcome)
         self._follow(welcome)
-        said = [] if self._membership.enter(welcome) else self._enter(welcome.number, reading)
+        said: list[Effect] = [
+            SendControl(part) for part in parts_of(welcome.slot, self._playout.own_pieces(reading))
+        ]
+        if not self._membership.enter(welcome):
+            self._enter(welcome.number, reading)
         self._clock.restart(reading)
         self._emission.number_from(welcome.next_seq)
         self._clock.begin_if_in_time(reading)
@@ -136,21 +155,17 @@ class Conversation:
         self._quiet.restart(reading.local_ns)
         self._membership.follow(welcome.members)  # members already present are no news
         self._meet(reading, entered=True)
+        awaited = self._playout.expect([member.slot for member in welcome.members])
+        self._copies.expect(awaited, reading.local_s)
         if not self._standing.is_out:  # otherwise only a datagram shows that the trouble is over
             said += self._standing.inside(self._membership.where())
         return said
 
-    def _enter(self, number: int, reading: Reading) -> list[Effect]:
-        """Enter a room, or another epoch of the relay. Return the messages that give the relay the local
-        Sonic Pi's boot state.
-
-        Numbers and instants of the former room or epoch are forgotten. number: the highest room number so
-        far.
-        """
+    def _enter(self, number: int, reading: Reading) -> None:
+        """Enter a room, or another epoch of the relay. Numbers and instants of the former one don't hold
+        there."""
         self._arrivals.enter(number, reading)
         self._clock.relock()
-        boot_state = self._emission.boot_state(self._clock.session_at(self._awake_local_ns))
-        return [SendControl(one) for one in boot_state]
 
     def _news(self, message: News, reading: Reading) -> list[Effect]:
         match message:
@@ -162,9 +177,10 @@ class Conversation:
                 self._follow(message)
             case control.Notice():
                 return [Tell(message.text, warning=True)]
-            case control.Foundation():
-                self._emission.learn(message)
-                self._arrivals.told(message, reading)
+            case control.LivePart():
+                copy = self._copies.part(message, reading.local_s)
+                if copy is not None:
+                    self._arrivals.copy(copy, reading)
             case control.DigestRequest():
                 return [SendControl(self._arrivals.detail(message.second))]
             case _:  # about files; the bridge passes it on to those whom it concerns

@@ -2,14 +2,15 @@
 
 Pure. Gaps are timed by the local clock (s), because session time may be set in one step. A host that enters a
 room also asks for the last PAST_NUMBERS events before its entry, because some of them are still to be played.
-Bound: EARLY_MAX events and TOLD_MAX boot states wait for session time.
+Earlier ones that are due far ahead come with the live states of the slots. Bound: EARLY_MAX events and
+COPIES_MAX live states wait for session time.
 """
 
 from dataclasses import asdict
 
+from bridge.playout.live_slot import Copy
 from bridge.restart_state import HandedOver, Memory
 from relay.wire import frames
-from relay.wire.control import Foundation
 from relay.wire.errors import MalformedDatagram
 from relay.wire.outbox import Outbox
 from relay.wire.recovery import GapCounts, GapTracker
@@ -24,8 +25,8 @@ PAST_KEEP_S = 1.0
 """How long events from before this host's entry are asked for, s. The relay doesn't keep them for ever."""
 
 EARLY_MAX = 4096
-TOLD_MAX = 64
-"""The most boot states that wait for session time: two of every slot."""
+COPIES_MAX = 64
+"""Room for two live states of every slot."""
 
 
 class Downlink:
@@ -37,19 +38,24 @@ class Downlink:
         self._joined_number = 0
         self._asks = True
         self._early: list[Judged] = []
-        self._told: list[Foundation] = []
+        self._copies: list[Copy] = []
+        self._past_first = 1
+        self._far: set[int] = set()
+        """The numbers of accepted events from before the last PAST_NUMBERS before this host's entry."""
         self._leapt: list[tuple[int, int]] = []
 
     def enter(self, number: int, now_s: float) -> None:
         """Enter a room, or another epoch of the relay. number: the highest room number so far. now_s: local
         clock."""
         self._gaps.expect(number + 1)
-        self._past = GapTracker(max(1, number + 1 - PAST_NUMBERS), keep_s=PAST_KEEP_S)
+        self._past_first = max(1, number + 1 - PAST_NUMBERS)
+        self._far.clear()
+        self._past = GapTracker(self._past_first, keep_s=PAST_KEEP_S)
         self._past.asks = self._asks
         self._past.announce(number, now_s)
         self._joined_number = number
         self._early.clear()
-        self._told.clear()
+        self._copies.clear()
 
     def repair(self, asks: bool) -> None:
         """Set whether missing events are asked for. The room's settings decide this."""
@@ -83,8 +89,11 @@ class Downlink:
         return event.number <= self._joined_number
 
     def saw(self, event: Judged, now_s: float) -> bool:
-        """Note that an event came. Return whether to accept it: False if it came before. now_s: local
-        clock."""
+        """Note that an event came. Return whether to accept it."""
+        if event.number < self._past_first and self.is_past(event):
+            is_new = event.number not in self._far and len(self._far) < EARLY_MAX
+            self._far.add(event.number)
+            return is_new
         if self.is_past(event):
             return self._past.saw(event.number, now_s)
         try:
@@ -106,20 +115,20 @@ class Downlink:
         if len(self._early) < EARLY_MAX:
             self._early.append(event)
 
-    def keep_told(self, told: Foundation) -> None:
-        """Keep a member's boot state until session time is known, because its dues are session instants."""
-        if len(self._told) < TOLD_MAX:
-            self._told.append(told)
+    def keep_copy(self, copy: Copy) -> None:
+        """Keep a slot's live state until session time is known, because its dues are session instants."""
+        if len(self._copies) < COPIES_MAX:
+            self._copies.append(copy)
 
-    def take_early(self, now: int) -> tuple[list[Foundation], list[Judged]]:
-        """Remove and return the kept boot states and events, in order of arrival.
+    def take_early(self, now: int) -> tuple[list[Copy], list[Judged]]:
+        """Return the kept live states and events, in order of arrival, and remove them.
 
         Notes that are due at or before `now` (session ticks) are left out, because they would all sound at
         once.
         """
         early = [event for event in self._early if event.due > now or not event.meaning.is_note]
-        told, self._told, self._early = self._told, [], []
-        return told, early
+        copies, self._copies, self._early = self._copies, [], []
+        return copies, early
 
     def ask(self, outbox: Outbox, now_s: float) -> None:
         """Send a request for missing events, if one is due and the uplink can carry it. now_s: local

@@ -13,7 +13,6 @@ from bridge.playout.playout import Playout
 from bridge.playout.second_reports import SecondsLedger
 from bridge.restart_state import Memory
 from bridge.session.connection_status import Standing
-from bridge.session.own_boot_state import OwnFoundation
 from bridge.session.states import State
 from bridge.session.uplink import Uplink
 from clock.model import Reading
@@ -40,8 +39,6 @@ class Emission:
         self._ledger = ledger
         self._memory = memory
         self._standing = standing
-        own = playout.own
-        self._boot_state = OwnFoundation(own.slot, uplink.unjudged)
         self._copies = copies
         self._news: list[Tell] = []
 
@@ -57,21 +54,17 @@ class Emission:
         reading: Reading,
         body: bytes | None = None,
         home: bytes | None = None,
-        foundation: bool = False,
     ) -> None:
         """Stamp a message of the local player, hold it back here until its due, and send it to the relay.
 
-        wall_timetag: that of its bundle, by the wall clock; None for a bare message. emitted_local_ns: when
-        Sonic Pi sent it. body, home: as in `Held`. foundation: whether it creates a part of Sonic Pi's boot
-        state.
+        wall_timetag: that of its bundle, by the wall clock; None for a bare message. body, home: as in
+        `Held`.
         """
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
-        event = self.uplink.stamp(kind, meaning, emitted=emitted, timetag=timetag, foundation=foundation)
+        event = self.uplink.stamp(kind, meaning, emitted=emitted, timetag=timetag)
         self._memory.next_seq = self.uplink.next_seq
         due = self.uplink.due_as_stamped(event, self.timing)
-        if kind is not Kind.RESOURCE:
-            self._playout.hold_own(event, due, body=body, home=home)
-        self._boot_state.note(event)
+        self._playout.hold_own(event, due, body=body, home=home)
         if self._standing.state is State.IN_TIME:
             now = self._timebase.session_at(reading.local_ns)
             self.uplink.send(event, self.timing, now=now, now_s=reading.local_s)
@@ -148,15 +141,6 @@ class Emission:
         """Send the events that have waited, because the bridge is in time now."""
         now = self._timebase.session_at(reading.local_ns)
         self.uplink.send_pending(self._is_ahead(now), self.timing, now=now, now_s=reading.local_s)
-
-    def learn(self, told: control.Foundation) -> None:
-        """Merge the relay's record of the local Sonic Pi's boot state."""
-        self._boot_state.learn(told)
-
-    def boot_state(self, session_now: int) -> list[control.Foundation]:
-        """Return the local Sonic Pi's boot state, to be sent to a relay that doesn't know it. session_now:
-        ticks."""
-        return self._boot_state.told(self._is_ahead(session_now))
 
     def send_again(self, ranges: tuple[tuple[int, int], ...], reading: Reading) -> None:
         """Send the local player's events that the relay asks for. ranges: (first, last) of their seqs

@@ -66,6 +66,10 @@ class Membership:
         """Return slot -> the room number at which its member took the slot, for all members."""
         return {member.slot: member.since for member in self._members}
 
+    def name_of(self, slot: int) -> str:
+        """Return the name of the member in a slot, for people."""
+        return next((one.name for one in self._members if one.slot == slot), f"slot {slot}")
+
     def where(self) -> str:
         """Return a text that names the room and its members."""
         return notices.inside(self._identity.room, self._name, self._own.slot, self._members)

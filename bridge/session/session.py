@@ -17,6 +17,7 @@ from bridge.session.connection_status import Standing
 from bridge.session.conversation import Conversation
 from bridge.session.emission import Emission
 from bridge.session.membership import Membership
+from bridge.session.own_live import endings
 from bridge.session.room_clock import RoomClock
 from bridge.session.sealed_path import SealedPath
 from bridge.session.silent_udp import QuietWatch
@@ -153,6 +154,8 @@ class JamSession:
         if self.state is State.IN_TIME:
             self.emission.beat(self._arrivals.complete_number, reading)
             self._effects += [SendControl(report) for report in self._arrivals.reports(reading)]
+            self._effects += [SendControl(one) for one in endings(self._playout.own_ended())]
+            self._effects += self._conversation.late_copies(reading)
         self._effects += self._conversation.complaints(reading)
 
     def flush(self, reading: Reading) -> list[Effect]:

@@ -44,7 +44,7 @@ class Event(Enum):
     REFUSED = "Refused for now"
     REFUSED_FOR_GOOD = "Refused for good"
     NEWS = "news of the room"
-    """Roster, Settings, Notice, Foundation or DigestRequest."""
+    """Roster, Settings, Notice, LivePart or DigestRequest."""
     UNASKED = "an answer to what no bridge asks"
     """Statistics, an Admission, or a ProbeWelcome."""
 

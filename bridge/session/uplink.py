@@ -64,15 +64,9 @@ class Uplink:
         """
         self.outbox.copies, self.outbox.ahead_s = copies, ahead_s
 
-    def stamp(
-        self, kind: Kind, meaning: Meaning, *, emitted: int, timetag: int | None, foundation: bool
-    ) -> Stamped:
-        """Give an event the next seq, and keep the event until the relay has judged it.
-
-        emitted: when Sonic Pi sent it, session ticks. timetag: session ticks; None for a bare message.
-        foundation: whether it creates a part of Sonic Pi's boot state.
-        """
-        event = Stamped(self.next_seq, emitted, timetag, kind, meaning.payload, foundation, meaning)
+    def stamp(self, kind: Kind, meaning: Meaning, *, emitted: int, timetag: int | None) -> Stamped:
+        """Give the next seq to an event. emitted, timetag: session ticks."""
+        event = Stamped(self.next_seq, emitted, timetag, kind, meaning.payload, meaning=meaning)
         self.next_seq += 1
         self._pending[event.seq] = event
         if len(self._pending) > PENDING_MAX:

@@ -74,5 +74,4 @@ class Asides:
         """Save the restart state and the facts in `what` in the journal."""
         if what is not None:
             self.journal.client, self.journal.synthdefs_loaded = what.client, what.synthdefs_loaded
-            self.journal.foundation_complete = what.foundation_complete
         self._observers.tell(notices.JOURNAL, self.journal.write)

@@ -56,7 +56,6 @@ async def begin(
         restarted=journal.found,
         client=journal.client,
         synthdefs_loaded=journal.synthdefs_loaded,
-        foundation_complete=journal.foundation_complete,
     )
     log.info(
         "bridge up slot=%d need_ms=%.1f release_advance_ms=%.1f restarted=%s",

@@ -13,10 +13,10 @@ from typing import Any
 from bridge.restart_state import LISTED_MAX, Memory
 from relay.wire.errors import LocalError
 
-_LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH??QBB{LISTED_MAX}Q{LISTED_MAX}QI")
-"""The layout of a record. It begins with magic bytes and the record's number, and ends with a checksum."""
+_LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH?QBB{LISTED_MAX}Q{LISTED_MAX}QI")
+"""The layout of a record. Magic and the number of the record come first, a checksum last."""
 _CHECKSUM_BYTES = 4
-_MAGIC = b"JAM4"
+_MAGIC = b"JAM5"
 BYTES = 4096
 _HALF = BYTES // 2
 """Bytes for each of two records, which are written in turn. A process that is killed while it writes one
@@ -44,7 +44,6 @@ class Journal:
         self.client: tuple[str, int] | None = None
         """The address of Sonic Pi's socket; None before its first message."""
         self.synthdefs_loaded = False
-        self.foundation_complete = False
         self.memory = Memory()
         self._writing = 0
         self.found = self._read()
@@ -71,7 +70,6 @@ class Journal:
             bytes(int(part) for part in host.split(".")),
             port,
             self.synthdefs_loaded,
-            self.foundation_complete,
             memory.highest_number,
             len(memory.missing),
             len(memory.unconfirmed),
@@ -92,7 +90,7 @@ class Journal:
         _, writing, slot, has_ticket, ticket, has_epoch, epoch, next_seq, complete, *rest = max(
             whole, key=lambda values: values[1]
         )
-        ip, port, loaded, founded, highest, missing, unconfirmed, *listed = rest
+        ip, port, loaded, highest, missing, unconfirmed, *listed = rest
         self._writing = writing
         self.memory = Memory(
             slot=slot or None,
@@ -106,7 +104,6 @@ class Journal:
         )
         self.client = (".".join(str(byte) for byte in ip), port) if port else None
         self.synthdefs_loaded = loaded
-        self.foundation_complete = founded
         return True
 
 

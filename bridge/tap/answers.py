@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bridge.playout.playout import Playout
 from bridge.scsynth.id_space import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.scsynth.unmap import unmap_reply
-from bridge.tap.node_replies import NodeTracker, answered_node, failed_act, lacks_synthdef
+from bridge.tap.node_replies import NodeTracker, lacks_synthdef
 from bridge.tap.reply_pacer import Pacer
 from relay.wire.commands import COMMANDS, LOADS, REPLIES, Act, ReplyKind
 from relay.wire.errors import LocalError, Refused
@@ -90,9 +90,11 @@ class Answers:
         if self._is_of_own_load(kind, message):
             return True
         self._note_synth(kind, message)
-        answered = answered_node(message)
-        if answered is not None:
-            self._playout.answered(answered, there=kind is ReplyKind.NODE_THERE)
+        if kind is ReplyKind.TREE:
+            self._playout.tree(message)
+            return False
+        if kind is ReplyKind.NODE_ENDED and message.tags[:1] == "i":
+            self._playout.node_ended(int(message.args[0]))
         mine = unmap_reply(message, self._own)
         if mine is None:
             return is_done

@@ -8,8 +8,8 @@ a message is about, or on the synthdef that it plays.
 from collections.abc import Container
 
 from bridge.tap.stand_ins import home_only
-from relay.wire.commands import Act, Route
-from relay.wire.meaning import MASTER_MIXER, Meaning
+from relay.wire.commands import EMPTIES, Act, Route
+from relay.wire.meaning import Meaning
 
 SERVER_INFO = "sonic-pi-server-info"
 
@@ -25,7 +25,7 @@ def route(meaning: Meaning, home_nodes: Container[int]) -> Route:
     where = meaning.command.route
     if where is not Route.ROOM:
         return where
-    if meaning.act is Act.EMPTY and _only_root(meaning):
+    if meaning.act in EMPTIES and _only_root(meaning):
         return Route.RESET
     if meaning.act is Act.PAUSE and meaning.message.tags[:1] == "i" and meaning.message.arg(0) == 0:
         return Route.SWALLOW
@@ -43,19 +43,6 @@ def is_home_synth(meaning: Meaning) -> bool:
     """
     known = home_only(meaning)
     return known is not None and known.elsewhere is None
-
-
-def is_foundation(meaning: Meaning, *, complete: bool) -> bool:
-    """Return whether a message creates a part of the boot state, which Sonic Pi never frees.
-
-    complete: whether the master mixer was created since the last slot reset.
-    """
-    return not complete and meaning.act in (Act.NEW_GROUP, Act.NEW_SYNTH)
-
-
-def completes_foundation(meaning: Meaning) -> bool:
-    """Return whether a message creates the master mixer, the last part of the boot state."""
-    return meaning.makes_synth and meaning.synthdef == MASTER_MIXER
 
 
 def _only_root(meaning: Meaning) -> bool:

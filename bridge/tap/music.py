@@ -11,7 +11,7 @@ from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import OUTPUT_CONTROL, remap
 from bridge.scsynth.samples import ResourceFolders, load_to_wire
 from bridge.session.emission import Emission
-from bridge.tap.classify import SERVER_INFO, completes_foundation, is_foundation, route
+from bridge.tap.classify import SERVER_INFO, route
 from bridge.tap.node_replies import HomeNodes, NodeTracker
 from bridge.tap.only_here import Missed
 from bridge.tap.stand_ins import StandIns, Travelling, home_only
@@ -45,9 +45,7 @@ class Music:
     """Plays and sends the local Sonic Pi's music."""
 
     def __init__(self, emission: Emission, own: Origin, folders: ResourceFolders, nodes: NodeTracker) -> None:
-        """nodes: makes the replies about nodes that Sonic Pi gets."""
-        self.boot_state_complete = False
-        """Whether Sonic Pi has made its whole boot state. It frees the nodes that it makes later."""
+        """nodes: decides which replies Sonic Pi gets about its nodes, and when."""
         self._emission = emission
         self._own = own
         self._folders = folders
@@ -75,7 +73,6 @@ class Music:
         """Send a slot reset, by which all members free all nodes of the local Sonic Pi."""
         self._home_nodes.clear()
         self._stand_ins.clear()
-        self.boot_state_complete = False
         self._emit(tapped, Kind.RESET, NOTHING, wall_timetag=None)
 
     def play(self, tapped: Tapped) -> list[bytes]:
@@ -87,9 +84,6 @@ class Music:
             return []
         bodies = [remap(part.message, self._own) for part in travels.parts]
         homes = [self._at_home(meaning, part, travels) for part in travels.parts]
-        foundation = tapped.timetag is None and is_foundation(meaning, complete=self.boot_state_complete)
-        if foundation and completes_foundation(meaning):
-            self.boot_state_complete = True
         replies: list[bytes] = []
         if meaning.makes_synth:
             self._nodes.create_synth(*meaning.creates[0])
@@ -98,15 +92,7 @@ class Music:
         else:
             replies = self._nodes.create_groups(meaning.creates)
         for part, body, home in zip(travels.parts, bodies, homes, strict=True):
-            self._emit(
-                tapped,
-                tapped.kind,
-                part,
-                wall_timetag=tapped.timetag,
-                body=body,
-                home=home,
-                foundation=foundation,
-            )
+            self._emit(tapped, tapped.kind, part, wall_timetag=tapped.timetag, body=body, home=home)
         return replies
 
     def load(self, tapped: Tapped) -> None:
@@ -177,7 +163,6 @@ class Music:
         wall_timetag: int | None,
         body: bytes | None = None,
         home: bytes | None = None,
-        foundation: bool = False,
     ) -> None:
         self._emission.emit(
             kind,
@@ -187,7 +172,6 @@ class Music:
             reading=tapped.reading,
             body=body,
             home=home,
-            foundation=foundation,
         )
 
     def _at_home(self, meaning: Meaning, part: Meaning, travels: Travelling) -> bytes | None:

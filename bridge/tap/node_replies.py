@@ -183,17 +183,6 @@ def lacks_synthdef(message: Message) -> bool:
     return failed_act(message) is Act.NEW_SYNTH and message.args[1:] == (NO_SYNTHDEF,)
 
 
-def answered_node(message: Message) -> int | None:
-    """Return the node (scsynth's number) that a reply of scsynth says to exist or to be missing; else
-    None."""
-    if REPLIES.get(message.address) is ReplyKind.NODE_THERE and message.tags[:1] == "i":
-        return int(message.args[0])
-    if failed_act(message) is Act.ASK_NODE and message.tags[:2] == "ss":
-        number = str(message.args[1]).removeprefix("Node ").partition(" ")[0]
-        return int(number) if number.isdigit() else None
-    return None
-
-
 def _trim(table: dict[int, Any]) -> None:
     while len(table) > NODES_MAX:
         del table[next(iter(table))]

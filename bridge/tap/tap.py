@@ -60,15 +60,6 @@ class Player:
         self._music = Music(emission, playout.own, folders, nodes)
         self._answers = Answers(playout, nodes, self._pacer, self._music.ended)
 
-    @property
-    def foundation_complete(self) -> bool:
-        """Whether Sonic Pi has made its whole boot state. It frees the nodes that it makes later."""
-        return self._music.boot_state_complete
-
-    @foundation_complete.setter
-    def foundation_complete(self, complete: bool) -> None:
-        self._music.boot_state_complete = complete
-
     def named(self) -> dict[str, int]:
         """Return the counts of the tap, by name, for the statistics."""
         return self.counts.named()

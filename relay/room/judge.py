@@ -355,8 +355,6 @@ class Judge:
         if not missed and is_moved(event, self.timing, due):
             flags |= Flag.MOVED
             state.counts.moved += 1
-        if event.foundation:
-            flags |= Flag.FOUNDATION
         if Flag.OVERTAKEN in flags:
             state.counts.overtaken += 1
         if raises_floor(event.kind) and not missed:

@@ -65,8 +65,8 @@ def fields(message: Message) -> Iterator[tuple[int, Field]]:
 
 
 def whole(message: Message, index: int) -> int:
-    """Return the argument at `index`, which must be a whole number: an integer, or a float without a
-    fraction.
+    """Return the argument at `index`, which must be a whole number of 32 bits: an integer, or a float without
+    a fraction.
 
     Raises Refused for anything else, such as NaN, infinity or a missing argument.
     """
@@ -78,6 +78,6 @@ def whole(message: Message, index: int) -> int:
         found = f"tag {tag}" if tag else "none"
         raise Refused("arguments", f"{message.address} argument {index}: expected a number, found {found}")
     value: float = _FLOAT.unpack_from(message.raw, message.offsets[index])[0]
-    if not value.is_integer():
+    if not value.is_integer() or not -(2**31) <= value < 2**31:
         raise Refused("not-integral", f"{message.address} argument {index}: {value}")
     return int(value)

@@ -35,6 +35,8 @@ class Act(StrEnum):
     FREE = "free"
     EMPTY = "empty"
     """Frees all nodes in a group."""
+    EMPTY_OF_SYNTHS = "empty_of_synths"
+    """Frees all synths in a group and in the groups below it. The groups stay."""
     SET = "set"
     """Sets controls of a node, with one value for each control named."""
     SET_RUN = "set_run"
@@ -45,9 +47,11 @@ class Act(StrEnum):
     PAUSE = "pause"
     """Pauses a node, or lets a paused node go on."""
     MOVE_BESIDE = "move_beside"
-    """Puts nodes beside others. The arguments are pairs: a node, and the node beside which to put it."""
+    """Puts nodes beside others. Its arguments are pairs: a node, and the node beside which it is put.
+    `Command.add_action` tells the side."""
     MOVE_INTO = "move_into"
-    """Puts nodes into groups. The arguments are pairs: a group, and the node to put into it."""
+    """Puts nodes into groups. Its arguments are pairs: a group, and the node that is put into it.
+    `Command.add_action` tells the end."""
     ORDER = "order"
     """Puts several nodes, in the given order, beside a node or into a group."""
     ALLOCATE = "allocate"
@@ -68,11 +72,18 @@ class Act(StrEnum):
     ASK_SERVER = "ask_server"
     """Asks scsynth about itself. The answer contains no id, so no number in it has to be translated."""
     ASK_NODE = "ask_node"
+    SET_BUSES = "set_buses"
+    """Sets control buses, one value for each bus named."""
+    SET_BUS_RUN = "set_bus_run"
+    """Sets several consecutive control buses. It names the first, and gives their count and values."""
+    FILL_BUSES = "fill_buses"
+    """Sets several consecutive control buses to one value. It names the first, and gives their count."""
     OTHER = "other"
 
 
 MAKES_GROUPS = frozenset({Act.NEW_GROUP, Act.NEW_PARALLEL_GROUP})
 MOVES = frozenset({Act.MOVE_BESIDE, Act.MOVE_INTO, Act.ORDER})
+EMPTIES = frozenset({Act.EMPTY, Act.EMPTY_OF_SYNTHS})
 LOADS = frozenset({Act.ALLOCATE, Act.LOAD_FILE})
 """The acts that make a buffer. Every member of the room makes that buffer too."""
 
@@ -203,6 +214,8 @@ class Command:
     """Why the command is refused although its class allows it; empty if it isn't refused."""
     creates: bool
     """Whether the command makes nodes."""
+    add_action: int | None
+    """scsynth's add action that a moving command stands for; None for every other command."""
 
 
 class HomeKind(StrEnum):
@@ -285,6 +298,7 @@ def _command(address: str, entry: dict[str, Any]) -> Command:
         why=entry.get("why", ""),
         unsupported=entry.get("unsupported", ""),
         creates=any(field.role is Role.NODE_NEW for field in args + repeat),
+        add_action=entry.get("add_action"),
     )
 
 

@@ -22,7 +22,6 @@ _RANGE = struct.Struct(">QQ")
 _PROBE_UP = struct.Struct(">I")
 _PROBE_DOWN = struct.Struct(">IQQ")
 
-_FOUNDATION_BIT = 0x80
 CLOCK_BYTES = 48
 """Bytes of a clock frame's body: one NTP packet (RFC 5905, section 7.3), a request or an answer."""
 
@@ -123,8 +122,7 @@ def encode(frame: Frame) -> bytes:
     """Return the bytes of a frame, with its head (type and length)."""
     match frame:
         case Stamped():
-            kind = int(frame.kind) | (_FOUNDATION_BIT if frame.foundation else 0)
-            head = _EVENT.pack(frame.seq, frame.emitted, frame.timetag or 0, kind)
+            head = _EVENT.pack(frame.seq, frame.emitted, frame.timetag or 0, int(frame.kind))
             return _framed(_EVENT_TYPE, head + frame.payload)
         case Judged():
             number, slot, seq, due, judged = frame.number, frame.slot, frame.seq, frame.due, frame.judged
@@ -169,6 +167,20 @@ def decode(plaintext: bytes) -> list[Frame]:
         at += length
         frames.append(_decode_body(frame_type, body))
     return frames
+
+
+def place_of(judged: bytes) -> tuple[int, int, int, int]:
+    """Return (room number, sender's number, due, kind) of an encoded judged event, without decoding the rest.
+
+    due: session timetag. kind: the number of the Kind. The event must be one that `encode` returned.
+    """
+    number, _, seq, due, _, kind, _ = _JUDGED.unpack_from(judged, _HEAD.size)
+    return number, seq, due, kind
+
+
+def payload_of(judged: bytes) -> bytes:
+    """Return the message of an encoded judged event."""
+    return judged[_HEAD.size + _JUDGED.size :]
 
 
 def join(frames: Iterable[bytes]) -> list[bytes]:
@@ -239,7 +251,7 @@ def _fixed(layout: struct.Struct, body: bytes, name: str) -> tuple[int, ...]:
 
 def _decode_event(body: bytes) -> Stamped:
     seq, emitted, timetag, kind_byte = _head(_EVENT, body, "event")
-    kind = _kind(kind_byte & ~_FOUNDATION_BIT)
+    kind = _kind(kind_byte)
     _check_instant(emitted, "instant of emission")
     if (kind is Kind.TIMED) != (timetag != 0):
         raise MalformedDatagram(f"event of kind {kind.name} with timetag {timetag}: only TIMED ones have one")
@@ -247,7 +259,7 @@ def _decode_event(body: bytes) -> Stamped:
         _check_instant(timetag, "timetag")
     payload = body[_EVENT.size :]
     _check_payload(payload, kind)
-    return Stamped(seq, emitted, timetag or None, kind, payload, bool(kind_byte & _FOUNDATION_BIT))
+    return Stamped(seq, emitted, timetag or None, kind, payload)
 
 
 def _decode_judged(body: bytes) -> Judged:

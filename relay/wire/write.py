@@ -6,6 +6,7 @@ Command Reference of scsynth 3.13.
 """
 
 import struct
+from collections.abc import Mapping
 
 from relay.wire.osc import Arg, encode, encode_string
 
@@ -33,12 +34,28 @@ def set_controls(node: Arg, *controls: Arg) -> bytes:
     return encode(_SET, node, *controls)
 
 
-def set_as_sent(node: int, tags: str, body: bytes) -> bytes:
-    """Return the command that sets controls of a node, from names and values that are encoded already.
+def set_as_sent(node: int, tags: str, body: bytes, address: str = _SET) -> bytes:
+    """Return the command that sets controls of a node, from controls that are encoded already.
 
-    tags: the type tags of the names and values. body: the encoded names and values.
+    tags: the type tags of their names and values. body: the encoded names and values. address: the command
+    that set them; it may be one that lets controls follow buses.
     """
-    return encode_string(_SET) + encode_string(f",i{tags}") + _INT.pack(node) + body
+    return encode_string(address) + encode_string(f",i{tags}") + _INT.pack(node) + body
+
+
+def is_set(address: str) -> bool:
+    """Return whether a command sets controls to values, one value for each control."""
+    return address == _SET
+
+
+def run_node(node: int, *, runs: bool) -> bytes:
+    """Return the command that pauses a node or lets it go on."""
+    return encode("/n_run", node, int(runs))
+
+
+def set_buses(values: Mapping[int, float]) -> bytes:
+    """Return the command that sets control buses. values: by the number of the bus."""
+    return encode("/c_set", *(part for bus, value in values.items() for part in (bus, value)))
 
 
 def free_node(node: int) -> bytes:
@@ -66,9 +83,14 @@ def ask_node(node: int) -> bytes:
     return encode("/n_query", node)
 
 
-def load_synthdef(content: bytes) -> bytes:
-    """Return the command that gives scsynth a synthdef. content: the compiled synthdef."""
-    return encode("/d_recv", content)
+def no_complaints() -> bytes:
+    """Return the command that lets scsynth send no failures for the rest of its bundle."""
+    return encode("/error", -1)
+
+
+def ask_tree(group: int) -> bytes:
+    """Return the command that asks scsynth for all nodes in a group, without their controls."""
+    return encode("/g_queryTree", group, 0)
 
 
 def register() -> bytes:

@@ -14,14 +14,14 @@ from relay.lead.keeper import LeadPolicy
 from relay.limits import CONTROLS_BURST, EVENTS_BURST
 from relay.room.facets.coherence import Coherence
 from relay.room.judge import WAITING_MAX
-from relay.transports.tls import PAYLOAD_BYTES_MAX
 from relay.wire import control
+from relay.wire.control.live import PART_BYTES
 from relay.wire.errors import MalformedControl
-from relay.wire.foundation import BYTES_MAX, MESSAGES_MAX
+from relay.wire.live.state import BYTES_MAX, PARTS_MAX
 from relay.wire.osc import encode, walk
 from relay.wire.sequence import Flag, Judged, Kind
 from relay.wire.timetag import TICKS_PER_S, ticks
-from tests.worlds.hostile import BAD, NOTE, Scene, Victim
+from tests.worlds.hostile import BAD, NOTE, STEP_S, Scene, Victim
 from tests.worlds.relay import FakeBridge, Jam
 
 pytestmark = pytest.mark.computes
@@ -41,15 +41,12 @@ def scene(tmp_path: Path) -> Scene:
     return scene
 
 
-@pytest.mark.parametrize("foundation", [False, True], ids=["event", "foundation"])
 @pytest.mark.parametrize("kind", [Kind.TIMED, Kind.UNTIMED, Kind.RESOURCE], ids=lambda kind: kind.name)
-def test_nothing_bad_reaches_another_scsynth_and_each_is_counted(
-    scene: Scene, kind: Kind, foundation: bool
-) -> None:
+def test_nothing_bad_reaches_another_scsynth_and_each_is_counted(scene: Scene, kind: Kind) -> None:
     for name, payload in BAD.items():
         before, at_the_relay = scene.ann.refused, scene.refused_at_the_relay()
         passed_on = len(scene.ann.bridge.judged)
-        scene.mallory.play(payload, kind=kind, foundation=foundation)
+        scene.mallory.play(payload, kind=kind)
         assert scene.after(0.8) == [], name
         if len(scene.ann.bridge.judged) > passed_on:
             assert scene.ann.refused == before + 1, name
@@ -68,29 +65,31 @@ def test_what_ann_refuses_stands_in_her_statistics(scene: Scene) -> None:
     assert {member.name: member.refused for member in room.members} == {"mallory": 0, "ann": 1, "bob": 0}
 
 
-def test_a_foundation_full_of_bad_things_reaches_no_joiners_scsynth(scene: Scene, tmp_path: Path) -> None:
-    for payload in BAD.values():
-        scene.mallory.play(payload, kind=Kind.UNTIMED, foundation=True)
-    bad_values = [(due, payload) for payload in BAD.values() for due in (0, 5, 1 << 63)]
-    scene.mallory.say(control.Foundation(slot=31, messages=list(BAD.values()), values=bad_values))
-    scene.mallory.play(encode("/g_new", 9, 0, 0), kind=Kind.UNTIMED, foundation=True)
+def test_a_live_state_full_of_bad_things_reaches_no_joiners_scsynth(scene: Scene, tmp_path: Path) -> None:
     for payload in BAD.values():
         scene.mallory.play(payload, kind=Kind.UNTIMED)
+    slot = scene.mallory.welcome.slot
+    pieces = [(payload, (payload,), due, 1) for payload in BAD.values() for due in (0, 5, 1 << 63)]
+    good = (encode("/g_new", 9, 0, 0), (), 0, 0)
+    third = len(pieces) // 3
+    for index, part in enumerate((pieces[:third], pieces[third : 2 * third], [*pieces[2 * third :], good])):
+        scene.mallory.say(control.LivePart(slot=slot, index=index, pieces=part, last=index == 2))
     scene.after()
     joiner = Victim(scene.jam, "joe", ResourceFolders(tmp_path))
-    scene.jam.advance(1.0)
-    slot = scene.mallory.welcome.slot
-    handed = [
-        OscMessage(one.raw) for datagram in joiner.at_first + joiner.hear() for _, one in walk(datagram)
-    ]
+    handed = joiner.at_first
+    for _ in range(20):
+        scene.jam.advance(STEP_S)
+        handed += joiner.hear()
+    messages = [OscMessage(one.raw) for datagram in handed for _, one in walk(datagram)]
     nine = slot << 26 | 9
-    assert [message.params for message in handed if message.address == "/g_new"][-1] == [nine, 0, slot << 26]
-    handed = [message for message in handed if message.params[0] != nine]
+    made = [message for message in messages if message.address == "/g_new" and message.params[0] == nine]
+    assert len(made) == 1
+    others = [message for message in messages if message.params[0] != nine and message.address != "/error"]
     members = {member.slot << 26 for member in joiner.bridge.heard(control.Roster)[-1].members}
     strips = {JAM, STRIPS} | {64 + member.slot for member in joiner.bridge.heard(control.Roster)[-1].members}
-    for message in handed:
-        made = message.params[1] if message.address == "/s_new" else message.params[0]
-        assert made in members | strips, f"{message.address} {message.params} of slot {slot}"
+    for message in others:
+        node = message.params[1] if message.address == "/s_new" else message.params[0]
+        assert node in members | strips, f"{message.address} {message.params} of slot {slot}"
 
 
 def test_two_moves_that_would_end_scsynth_are_both_refused(scene: Scene) -> None:
@@ -132,49 +131,55 @@ def test_a_flood_of_events_is_refused_above_the_rate_and_others_play_on_time(sce
     assert scene.bob_is_heard()
 
 
-def flood(scene: Scene, payloads: list[bytes], *, kind: Kind, foundation: bool = False) -> list[bytes]:
+def flood(scene: Scene, payloads: list[bytes], *, kind: Kind) -> list[bytes]:
     """Let mallory send all payloads within the rate limit; return what ann's scsynth was handed."""
     handed: list[bytes] = []
     for at in range(0, len(payloads), 80):
         for payload in payloads[at : at + 80]:
-            scene.mallory.play(payload, kind=kind, foundation=foundation)
+            scene.mallory.play(payload, kind=kind)
         scene.jam.advance(0.2)
         handed += scene.ann.hear()
     return handed + scene.after()
 
 
-@pytest.mark.slow
-def test_a_foundation_of_thousands_of_groups_is_kept_within_bounds(scene: Scene) -> None:
-    groups = [encode("/g_new", 10 + index, 0, 0) for index in range(MESSAGES_MAX + 500)]
-    flood(scene, groups, kind=Kind.UNTIMED, foundation=True)
+def copied(scene: Scene) -> list[control.LivePart]:
+    """Let somebody join; return the parts of mallory's live state that he is sent."""
     joiner = scene.jam.join("joe")
-    [kept] = [one for one in joiner.heard(control.Foundation) if one.slot == scene.mallory.welcome.slot]
-    assert len(kept.messages) == MESSAGES_MAX
-    assert scene.refused_at_the_relay() >= 500
+    scene.jam.advance(10.0)
+    return [one for one in joiner.heard(control.LivePart) if one.slot == scene.mallory.welcome.slot]
+
+
+@pytest.mark.slow
+def test_a_live_state_of_thousands_of_groups_is_kept_within_bounds(scene: Scene) -> None:
+    groups = [encode("/g_new", 10 + index, 0, 0) for index in range(PARTS_MAX + 500)]
+    flood(scene, groups, kind=Kind.UNTIMED)
+    parts = copied(scene)
+    assert parts[-1].last
+    assert sum(len(part.pieces) for part in parts) == PARTS_MAX
     assert scene.bob_is_heard()
 
 
-def test_a_foundation_of_600_kilobytes_is_kept_within_bounds_and_fits_one_payload(scene: Scene) -> None:
+def test_a_live_state_of_600_kilobytes_is_kept_within_bounds_and_comes_in_small_parts(scene: Scene) -> None:
     controls = ("amp", 0.5) * 100
     notes = [encode("/s_new", "sonic-pi-beep", 10 + at, 0, 0, *controls) for at in range(600_000 // 1000)]
     assert sum(map(len, notes)) > 600_000
-    flood(scene, notes, kind=Kind.UNTIMED, foundation=True)
-    scene.mallory.say(control.Foundation(slot=1, messages=notes))
-    joiner = scene.jam.join("joe")
-    [kept] = [one for one in joiner.heard(control.Foundation) if one.slot == scene.mallory.welcome.slot]
-    assert sum(map(len, kept.messages)) <= BYTES_MAX
-    assert len(control.encode(kept)) <= PAYLOAD_BYTES_MAX
-    assert scene.refused_at_the_relay() > 0
+    flood(scene, notes, kind=Kind.UNTIMED)
+    parts = copied(scene)
+    assert parts[-1].last
+    assert sum(len(piece[0]) for part in parts for piece in part.pieces) <= BYTES_MAX
+    assert max(len(control.encode(part)) for part in parts) <= 2 * PART_BYTES
+    assert scene.bob_is_heard()
 
 
 @pytest.mark.slow
 def test_names_of_files_that_nobody_has_are_not_remembered_for_ever(scene: Scene) -> None:
-    names = [
-        encode("/b_allocRead", 1, f"samples/no{index}.flac", 0, 0) for index in range(MESSAGES_MAX + 200)
-    ]
+    names = [encode("/b_allocRead", 1, f"samples/no{index}.flac", 0, 0) for index in range(PARTS_MAX + 200)]
     flood(scene, names, kind=Kind.RESOURCE)
     assert len(scene.ann.playout._loads.absent.by_name) == NAMES_MAX
-    assert len(scene.ann.playout._members.founded) == 1, "the newest load of one buffer"
+    timeline = scene.ann.playout._live._slots.timeline(scene.mallory.welcome.slot)
+    assert timeline is not None
+    timeline.advance(scene.jam.now)
+    assert len(timeline.state.loads()) == 1, "the newest load of one buffer"
 
 
 def test_a_member_fills_its_own_share_of_memory_and_no_more(scene: Scene) -> None:

@@ -270,7 +270,12 @@ def control_corpus() -> tuple[Any, ...]:
         control.Hello(protocol=PROTOCOL_VERSION, software="x", room="main", name="ann", ticket=token),
         control.Hello(protocol=PROTOCOL_VERSION, software="x", room="main", name="ann", ask_only=True),
         control.Admission(room="main", members=[member]),
-        control.Foundation(slot=1, messages=[b"/g_new\0\0,\0\0\0"], values=[(0, b"/n_set\0\0,\0\0\0")]),
+        control.LivePart(
+            slot=1, number=3, at=NOW, events=[b"x"],
+            pieces=[(b"/g_new\0\0,\0\0\0", (b"/n_set\0\0,\0\0\0",), NOW, 3)],
+        ),
+        control.Ended(seqs=[3, 4]),
+        control.LiveRequest(slot=2),
         control.Report(second=3, whole=True, events=3, digest=token, margins_ms=[1.0], late_numbers=[4]),
         control.DigestDetail(second=3, events=[(1, token)]),
         control.Leave(),

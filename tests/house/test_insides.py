@@ -22,32 +22,34 @@ ATTRIBUTES = {
     "bridge.playout.second_reports.SecondsLedger": (
         19, "the book of a report: an attribute for each figure, and for how far the reports have come",
     ),
+    "bridge.playout.delivery.Delivery": (13, "one decision on an event: an attribute for each of its parts"),
+    "bridge.playout.playout.Playout": (13, "the face: an attribute for each part that it makes"),
     "relay.room.channel.Channel": (19, "a connection's facts: keys, limits, outbox, gaps, usual delays"),
     "relay.room.seat.Seat": (14, "a member's plain facts, which the room's parts read and set"),
 }  # fmt: skip
 IMPORTED = {
     "bridge.core": (22, "the one place where a bridge's parts are put together"),
-    "bridge.session.session": (22, "the face: it alone makes the parts of a session"),
+    "bridge.session.session": (23, "the face: it alone makes the parts of a session"),
     "bridge.session.arrivals": (
-        14,
-        "an event on its way: numbers, clock, playout, ledger, memory",
+        15,
+        "an event on its way: numbers, clock, playout, live state, ledger, memory",
     ),
     "bridge.session.emission": (
-        14,
-        "a message on its way: stamp, number, playout, boot state",
+        13,
+        "a message on its way: stamp, number, playout, ledger, memory",
     ),
-    "bridge.session.conversation": (13, "one message of the relay concerns each part of a session"),
+    "bridge.session.conversation": (15, "one message of the relay concerns each part of a session"),
     "bridge.playout.playout": (
-        22,
+        24,
         "the face: it alone makes the parts, and names whatever passes through it",
     ),
     "bridge.playout.delivery": (
-        13,
+        14,
         "one decision on an event, in which each part has its say, in this order",
     ),
-    "bridge.playout.members": (
-        14,
-        "joins the place of a member, what was built there, what is loaded, and that all of it goes",
+    "bridge.playout.live_music": (
+        18,
+        "joins what must be built with what builds, loads, checks and counts it",
     ),
     "bridge.playout.loads": (14, "a note and its files: buffers, what began, what is missing, what is told"),
     "bridge.tap.tap": (15, "the face: it walks, finds the meaning and tells who takes it"),

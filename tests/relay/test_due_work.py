@@ -56,7 +56,7 @@ def full_house() -> tuple[Jam, list[list[FakeBridge]]]:
     for room in rooms:
         for bridge in room:
             bridge.beat()
-    jam.advance(0.05)
+    jam.advance(0.5)  # until all have been given the live states
     return jam, rooms
 
 

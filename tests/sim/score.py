@@ -11,6 +11,7 @@ from bridge.scsynth.id_space import NODE_BITS
 from relay.wire.osc import single_message
 from relay.wire.sequence import Kind
 from relay.wire.timetag import to_unix_ns
+from relay.wire.write import no_complaints
 
 GAP_NS = 5_000_000
 """A time (ns) longer than the difference between any two members' clocks."""
@@ -18,8 +19,30 @@ GAP_NS = 5_000_000
 
 def events(member: Member) -> list[Handed]:
     """Return the bundles that a member's scsynth was handed, by timetag, without home-only ones."""
-    bundles = [handed for handed in member.handed if handed.timetag_ns is not None]
+    bundles: list[Handed] = []
+    builds = False
+    for handed in member.handed:
+        if not handed.follows:
+            builds = handed.message == no_complaints()
+        if not builds and handed.timetag_ns is not None:
+            bundles.append(handed)
     return sorted((one for one in bundles if not _is_home_only(one.message)), key=lambda one: one.timetag)
+
+
+def plays_all_from_ns(member: Member) -> int:
+    """Return the instant (ns) from which a member's scsynth has everybody's music.
+
+    That is when the last of the live states was built there for the first time, an empty one included. 0 if
+    none was built, because nobody came before the member.
+    """
+    first: dict[int, int] = {}
+    builds = False
+    for handed in member.handed:
+        if not handed.follows:
+            builds = handed.message == no_complaints()
+        elif builds and handed.message.startswith((b"/g_new", b"/s_new")):
+            first.setdefault(_slot(handed.message), handed.timetag_ns or 0)
+    return max(first.values(), default=0)
 
 
 def quiet_instant_ns(after_s: float, *members: Member) -> int:
@@ -39,9 +62,10 @@ def assert_same(jam: Jam, *members: Member, after_s: float = 0.0, tolerance_s: f
     """Assert that all members executed the same events in the same order; return how many.
 
     Timetags of the same event may differ by the members' clock bounds, or by `tolerance_s`. after_s: leave
-    out what is due earlier.
+    out what is due earlier. What was due before all of them played everybody's music is left out, too.
     """
-    from_ns = quiet_instant_ns(after_s, *members)
+    from_s = max(plays_all_from_ns(member) for member in members) / 1e9
+    from_ns = quiet_instant_ns(max(after_s, from_s), *members)
     first, *others = [
         (member, [one for one in events(member) if (one.timetag_ns or 0) >= from_ns]) for member in members
     ]
@@ -80,9 +104,14 @@ def assert_at_due(jam: Jam, member: Member) -> None:
 
     The timetag may differ from the due by the bound of the member's clock.
     """
-    verdicts = [verdict for verdict in member.verdicts if verdict.kind is not Kind.RESOURCE]
+    from_ns = quiet_instant_ns(plays_all_from_ns(member) / 1e9, member)
+    verdicts = [
+        verdict
+        for verdict in member.verdicts
+        if verdict.kind is not Kind.RESOURCE and to_unix_ns(verdict.due) - START_UNIX_NS >= from_ns
+    ]
     verdicts.sort(key=lambda verdict: verdict.key)
-    handed = events(member)
+    handed = [one for one in events(member) if (one.timetag_ns or 0) >= from_ns]
     assert len(handed) == len(verdicts), f"seed {jam.seed}: {member.name} {len(handed)} {len(verdicts)}"
     bound_ns = max(member.bounds_s[-200:]) * 1e9 + 1e3
     for one, verdict in zip(handed, verdicts, strict=True):
@@ -112,5 +141,11 @@ def _is_home_only(message: bytes) -> bool:
     one = single_message(message)
     if not one.address.startswith(("/s_", "/n_", "/g_")):
         return False
+    return _slot(message) == 0
+
+
+def _slot(message: bytes) -> int:
+    """Return the slot of the node that a message is about first."""
+    one = single_message(message)
     node = one.arg(1 if one.address == "/s_new" else 0)
-    return isinstance(node, int) and node >> NODE_BITS == 0
+    return node >> NODE_BITS if isinstance(node, int) else -1

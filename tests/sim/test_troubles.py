@@ -7,6 +7,7 @@ import pytest
 from laboratory.virtual.host import Member
 from laboratory.virtual.jam import Jam
 from laboratory.virtual.net import DOWN, UP
+from laboratory.virtual.synthtree import SynthTree
 from laboratory.virtual.traffic import Sent
 
 from relay.wire.osc import encode, single_message
@@ -238,7 +239,7 @@ def test_a_member_that_leaves_is_reset_everywhere() -> None:
     assert [member.slot for member in jam.stats().members] == [1, 3]
 
 
-def test_a_late_joiner_gets_the_foundation_and_then_plays_the_same() -> None:
+def test_a_late_joiner_gets_the_live_states_and_then_plays_the_same() -> None:
     jam = Jam(seed=12)
     members = trio(jam, NETWORKS["hotel-wifi"])
     for index, member in enumerate(members):
@@ -249,18 +250,23 @@ def test_a_late_joiner_gets_the_foundation_and_then_plays_the_same() -> None:
     dan = jam.join("dan", LAN, wall_offset_s=5.0, rate_ppm=30.0)
     jam.play(dan, boot(), 6.6)
     jam.run(16.0)
-    bare = [one.message for one in dan.handed if one.timetag_ns is None]
-    (loads, again) = [at for at, message in enumerate(bare) if message.startswith(b"/d_loadDir")]
-    assert again > loads
+    loaded_ns = next(one.at_ns for one in dan.handed if one.message.startswith(b"/d_loadDir"))
     for slot in (1, 2, 3):
         nodes = [(slot << 26) + node for node in (2, 3, 4, 5, 6)]
         built = [
-            at for at, m in enumerate(bare) if m.startswith((b"/g_new", b"/s_new")) and node_of(m) in nodes
+            one
+            for one in dan.handed
+            if one.message.startswith((b"/g_new", b"/s_new")) and node_of(one.message) in nodes
         ]
-        assert [node_of(bare[at]) for at in built] == nodes, "once, in the order of Sonic Pi's start"
-        assert built[0] > loads, "the mixer finds its synthdef"
-    mixer = next(at for at, m in enumerate(bare) if m.startswith(b"/s_new") and node_of(m) == (1 << 26) + 6)
-    assert bare[mixer + 1] == encode("/n_set", (1 << 26) + 6, "pre_amp", 0.3)
+        assert sorted(node_of(one.message) for one in built) == nodes, "each once"
+        assert min(one.at_ns for one in built) > loaded_ns, "the mixer finds its synthdef"
+        trees = [SynthTree().run(member.handed, 16_000_000_000).slot(slot) for member in (*members, dan)]
+        assert trees.count(trees[0]) == 4
+    messages = [one.message for one in dan.handed]
+    node = (1 << 26) + 6
+    mixer = next(at for at, m in enumerate(messages) if m.startswith(b"/s_new") and node_of(m) == node)
+    assert messages[mixer + 1] == encode("/n_set", node, "pre_amp", 0.3)
+    assert dan.handed[mixer + 1].follows, "in one bundle: it doesn't slide there"
     assert assert_same(jam, *members) > 200
     assert assert_same(jam, *members, dan, after_s=7.5) > 50
     assert_coherent(jam)

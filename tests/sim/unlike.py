@@ -18,6 +18,9 @@ from bridge.scsynth.id_space import NODE_BITS
 from relay.wire.osc import Message, single_message
 
 NEED_NS = round(NEED_S * 1e9)
+BOOTED_NS = 300_000_000
+"""Time (ns) before the music in which nobody boots. Members that boot one after the other have been handed
+different numbers of resets."""
 EDGE_NS = 1_000_000
 """Margin (ns) of doubt: an event this near to scsynth's last moment may have been late or not.
 
@@ -55,7 +58,7 @@ def unlike(members: Sequence[Member], *, from_ns: int = 0) -> Unlike:
 
     from_ns: true time.
     """
-    held = [_by_key(member) for member in members]
+    held = [_by_key(member, from_ns - BOOTED_NS) for member in members]
     # What its own player got once and another twice was only said again, to put something in order.
     sent = [{key for key in one if slot_of(single_message(key[0])) == at} for at, one in enumerate(held, 1)]
     keys = set[Key]().union(*sent)
@@ -74,9 +77,11 @@ def unlike(members: Sequence[Member], *, from_ns: int = 0) -> Unlike:
     return Unlike(frozenset(certain), frozenset(doubtful))
 
 
-def _by_key(member: Member) -> dict[Key, Handed]:
+def _by_key(member: Member, from_ns: int) -> dict[Key, Handed]:
     seen, found = Counter[bytes](), dict[Key, Handed]()
     for one in member.handed:
+        if executed_ns(one) < from_ns:
+            continue
         if one.timetag_ns is not None and not one.follows and slot_of(single_message(one.message)):
             found[one.message, seen[one.message]] = one
             seen[one.message] += 1

@@ -15,11 +15,12 @@ from bridge.core import Bridge, Setup
 from bridge.restart_state import Identity, Memory
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.samples import ResourceFolders
+from bridge.session.copies import Copies
 from clock.model import Reading
-from relay.wire import control
+from relay.wire import control, write
 from relay.wire.commands import LOCAL_ONLY_SYNTHDEFS
 from relay.wire.osc import encode
-from relay.wire.timetag import ticks, to_unix_ns
+from relay.wire.timetag import TICKS_PER_S, ticks, to_unix_ns
 from tests.fuzz.checks import check_to_synth
 from tests.worlds.relay import FakeBridge, Jam
 
@@ -58,6 +59,7 @@ class Victim:
     name: str
     folders: ResourceFolders
     bridge: FakeBridge = field(init=False)
+    copies: Copies = field(default_factory=Copies)
     taken: int = 0
     told: int = 0
     at_first: list[bytes] = field(default_factory=list)
@@ -69,6 +71,7 @@ class Victim:
         bridge = Bridge(Setup(identity, own, ticks(0.02), Memory(), self.folders), self.reading())
         self.ledger, self.playout = bridge.ledger, bridge.playout
         self.playout.synthdefs_loaded()
+        self.playout.expect([member.slot for member in self.bridge.welcome.members])
         self.at_first = self.hear()
 
     def reading(self) -> Reading:
@@ -83,12 +86,15 @@ class Victim:
             if isinstance(message, control.Roster):
                 for member in message.members:
                     self.playout.meet(Origin(member.slot, member.outs, member.ins))
-            elif isinstance(message, control.Foundation):
-                self.playout.found(message, self.reading())
+            elif isinstance(message, control.LivePart):
+                copy = self.copies.part(message, self.jam.now / TICKS_PER_S)
+                if copy is not None:
+                    self.playout.learn(copy, self.reading())
         self.told = len(self.bridge.said)
         newest = self.bridge.judged[-1].number if self.taken else 0  # nothing is lost in this scene
         self.playout.release(self.reading(), ready=newest)
-        return self.playout.drain()
+        asked = write.ask_tree(0)[:12]
+        return [datagram for datagram in self.playout.drain() if not datagram.startswith(asked)]
 
     @property
     def refused(self) -> int:

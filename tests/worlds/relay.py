@@ -108,7 +108,6 @@ class FakeBridge:
         kind: Kind = Kind.TIMED,
         ahead_s: float = 0.3,
         emitted: int | None = None,
-        foundation: bool = False,
     ) -> Stamped:
         """Give an event the next sequence number; return it without sending it.
 
@@ -116,13 +115,13 @@ class FakeBridge:
         """
         at = self.jam.now if emitted is None else emitted
         timetag = at + ticks(ahead_s) if kind is Kind.TIMED else None
-        event = Stamped(self.next_seq, at, timetag, kind, payload, foundation)
+        event = Stamped(self.next_seq, at, timetag, kind, payload)
         self.next_seq += 1
         return event
 
-    def play(self, payload: bytes = NOTE, *, kind: Kind = Kind.TIMED, foundation: bool = False) -> Stamped:
+    def play(self, payload: bytes = NOTE, *, kind: Kind = Kind.TIMED) -> Stamped:
         """Stamp an event and send it."""
-        event = self.stamp(payload, kind=kind, foundation=foundation)
+        event = self.stamp(payload, kind=kind)
         self.send(event)
         return event
 
@@ -236,9 +235,10 @@ class Jam:
                 for bridge in self.bridges:
                     if bridge.alive and not bridge.closed:
                         bridge.beat()
-            if self.hub.next_wakeup() <= self.now:
-                self.wake()
-                assert self.hub.next_wakeup() > self.now, "nothing was done at the wake-up"
+            for _ in range(1 + len(self.hub.rooms)):  # each wake-up holds the round of one room only
+                if self.hub.next_wakeup() <= self.now:
+                    self.wake()
+            assert self.hub.next_wakeup() > self.now, "nothing was done at the wake-up"
             if self.now >= end:
                 return
 

@@ -6,11 +6,11 @@ family of its own; the hub then uses a codec that includes it.
 
 from typing import cast
 
-from relay.wire.control import digests, foundation, join, not_heard, probe, report, room, stats, stock
+from relay.wire.control import digests, join, live, not_heard, probe, report, room, stats
 from relay.wire.control.digests import DigestDetail, DigestRequest
 from relay.wire.control.family import Codec, Family, encode, protocol_of
-from relay.wire.control.foundation import Foundation
 from relay.wire.control.join import Admission, Hello, Leave, Refused, Welcome
+from relay.wire.control.live import Ended, LivePart, LiveRequest
 from relay.wire.control.not_heard import NotHeard, Unheard
 from relay.wire.control.probe import ProbeHello, ProbeReport, ProbeWelcome
 from relay.wire.control.report import Report
@@ -26,12 +26,13 @@ __all__ = [
     "Codec",
     "DigestDetail",
     "DigestRequest",
+    "Ended",
     "Family",
-    "Foundation",
-    "Give",
     "Hello",
     "Holdings",
     "Leave",
+    "LivePart",
+    "LiveRequest",
     "Member",
     "NoDonor",
     "NotHeard",
@@ -52,18 +53,15 @@ __all__ = [
     "protocol_of",
 ]
 
-FAMILIES = tuple(
-    one.FAMILY for one in (join, room, foundation, report, not_heard, stock, digests, stats, probe)
-)
+FAMILIES = tuple(one.FAMILY for one in (join, room, live, report, not_heard, digests, stats, probe))
 
 Up = (
     Hello
-    | Foundation
+    | LivePart
+    | Ended
+    | LiveRequest
     | Report
     | NotHeard
-    | Holdings
-    | Want
-    | Chunk
     | DigestDetail
     | Leave
     | StatsRequest
@@ -76,8 +74,7 @@ Down = (
     | Roster
     | Settings
     | Notice
-    | Foundation
-    | StockNews
+    | LivePart
     | DigestRequest
     | Stats
     | ProbeWelcome

@@ -111,8 +111,8 @@ class Member:
     confirmed_ns: dict[int, int] = field(default_factory=dict)
     arrived_ns: dict[int, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
-    remembered: Remember = field(default_factory=lambda: Remember(TAP, False, False))
-    """The state that the bridge last stored for the next bridge on this host, in addition to `memory`."""
+    remembered: Remember = field(default_factory=lambda: Remember(TAP, False))
+    """The state that its bridge last stored for the next bridge, in addition to `memory`."""
     ran: list[str] = field(default_factory=list)
     """Each code that the bridge had run by its Sonic Pi."""
     disk: Callable[[Job], Answer | None] = lambda _: None
@@ -217,10 +217,9 @@ def start_bridge(member: Member, slot: int, reading: Reading) -> Bridge:
         folders=FOLDERS,
         standing=member.standing,
         tunes=member.tunes,
-        fetches=True,
+        restarted=member.life > 0,
         client=known.client,
         synthdefs_loaded=known.synthdefs_loaded,
-        foundation_complete=known.foundation_complete,
     )
     bridge = member.bridge = Bridge(setup, reading, playout=WatchedPlayout)
     playout = member.playout

@@ -1,16 +1,17 @@
 """The relay's core by itself, without sockets: measures the CPU time of an event, and the longest turns.
 
 A turn is one call of the hub. Time is virtual. Members send events at random instants, heartbeats, and once a
-second a report with the delays of the events that they received.
+second a report with the delays of the events that they received. They also tell which of their notes have
+ended.
 """
 
 import gc
 import random
 import time
 from array import array
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
@@ -44,6 +45,8 @@ BOOKS_S = 600.0
 FILLING_PER_S = 1.0
 """Events per second of each member while the records are filled. With so many, every pair of members has
 events in any ten seconds."""
+NOTE_S = 1.0
+"""How long (s) a note sounds."""
 PLAYED_S, PLAYED_PER_S = 20.0, 20.0
 TURNS_OF = ((1, 4), (1, 16), (1, 31), (16, 4), (64, 4))
 """(number of rooms, members of each) of each case in which turns are measured."""
@@ -61,6 +64,8 @@ class _Member:
     up_s: float
     seq: int = 0
     reported: int = 0
+    sounding: deque[tuple[int, int]] = field(default_factory=deque)
+    """Pairs (timetag, sequence number) of the notes that have not ended."""
 
 
 class Core:
@@ -159,6 +164,7 @@ class Core:
             member.seq += 1
             self.events += 1
             timetag = emitted + AHEAD - ticks(0.04 * self._dice.random())
+            member.sounding.append((timetag, member.seq))
             frame: frames.Frame = Stamped(member.seq, emitted, timetag, Kind.TIMED, NOTE)
             following = [(self.now + ticks(self._dice.expovariate(events_per_s)), "event")]
             following.append((self.now + BEAT_AFTER, "beat after"))
@@ -187,6 +193,10 @@ class Core:
             down_p50_ms=way_ms, down_p99_ms=way_ms + 15, clock_bound_ms=way_ms + 3 * dice.random(),
         )  # fmt: skip
         self._say("report", member, report)
+        ended = []
+        while member.sounding and member.sounding[0][0] + ticks(NOTE_S) < self.now:
+            ended.append(member.sounding.popleft()[1])
+        self._say("ended", member, control.Ended(seqs=ended))
 
     def _say(self, what: str, member: _Member, message: Struct) -> None:
         self._turn(

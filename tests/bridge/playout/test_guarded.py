@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.effects import Tell
+from bridge.playout.live_slot import Copy
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
 from relay.room.judge import Judge
 from relay.wire import control
-from relay.wire.control import Foundation
+from relay.wire.live.state import Piece
 from relay.wire.osc import bundle, encode, single_message
 from relay.wire.sequence import Kind, Stamped, Timing
 from relay.wire.timetag import TICKS_PER_S, ticks
@@ -148,32 +149,36 @@ def test_no_relay_can_play_in_the_own_slot_what_the_player_may_not() -> None:
     assert bench.playout.counts.refused == {"range": 1}
 
 
-def test_a_foundation_is_guarded_at_the_bridge() -> None:
+def test_a_live_state_is_guarded_at_the_bridge() -> None:
     bench = Bench()
-    payloads = [group(5), encode("/s_new", GVERB, 20, 0, 5, "room", 0.0), note(21, 5)]
-    small = encode("/n_set", 5, "room", 0.3)
+    bench.playout.synthdefs_loaded()
+    pieces = (
+        Piece(group(5, 0)),
+        Piece(encode("/s_new", GVERB, 20, 0, 5, "room", 0.0), (encode("/n_set", 20, "mix", 0.5),)),
+        Piece(note(21, 5), (encode("/n_set", 21, "res", 9.0),)),
+    )
+    bench.playout.expect([2])
     bench.playout.meet(Origin(2))
-    bench.release(0.5)
-    bench.playout.found(Foundation(slot=2, number=0, messages=payloads, values=[(0, small)]), reading(1.0))
-    assert bench.playout.counts.refused == {"range": 2}
-    built = bench.playout.drain()
-    assert remap(single_message(payloads[0]), Origin(2)) in built
-    assert not any(b"fx_gverb" in datagram for datagram in built)
-    bench.playout.judged(judged(1, 1.5, small), reading(1.0))
-    released(bench)
-    assert bench.playout.counts.refused == {"range": 3}
+    bench.playout.learn(Copy(2, 0, instant(1.0), pieces), reading(1.0))
+    bench.release(1.0)
+    built = b"".join(message for _, message in bench.release(1.3))
+    assert bench.playout.counts.refused == {"range": 1}
+    assert remap(single_message(encode("/g_new", 5, 0, 0)), Origin(2)) in built
+    assert b"fx_gverb" not in built
 
 
-def test_a_foundation_is_guarded_at_the_relay() -> None:
+def test_a_live_state_is_guarded_at_the_relay() -> None:
     jam = Jam()
     ann = jam.join("ann")
     bad = encode("/s_new", GVERB, 20, 0, 5, "room", 0.0)
+    set_badly = encode("/n_set", 5, "res", 9.0)
     ann.say(
-        control.Foundation(slot=1, messages=[group(5), bad], values=[(0, encode("/n_set", 5, "res", 9.0))])
+        control.LivePart(slot=ann.welcome.slot, pieces=[(group(5, 0), (set_badly,), 0, 0), (bad, (), 0, 0)])
     )
     bob = jam.join("bob")
-    [founded] = [one for one in bob.heard(control.Foundation) if one.slot == ann.welcome.slot]
-    assert (founded.messages, founded.values) == ([group(5)], [])
+    jam.advance(1.0)
+    [part] = [one for one in bob.heard(control.LivePart) if one.slot == ann.welcome.slot]
+    assert [Piece(*piece).payload for piece in part.pieces] == [group(5, 0)]
     assert jam.hub.rooms["main"].seats[ann.welcome.slot].refused == 2
 
 

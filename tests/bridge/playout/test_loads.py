@@ -1,7 +1,8 @@
-"""Buffer loads restored from a record of the own boot state. Unreadable entries are refused and counted."""
+"""Loads: a record of the own live state is believed as far as it can be read."""
 
 from bridge.playout.playout import Playout
 from bridge.scsynth.id_space import Origin
+from relay.wire.meaning import Meaning
 from relay.wire.osc import encode
 from tests.worlds.bridge import Bench
 
@@ -10,6 +11,7 @@ def test_a_record_that_names_no_buffer_is_counted_and_the_others_are_taken() -> 
     playout: Playout = Bench().playout
     loads = playout._loads
     own = Origin(1)
-    loads.loaded_before([encode("/b_alloc"), encode("/b_alloc", 10**6, 64), encode("/b_alloc", 3, 64)], own)
+    for load in (encode("/b_alloc"), encode("/b_alloc", 10**6, 64), encode("/b_alloc", 3, 64)):
+        loads.loaded_before(Meaning(load), own)
     assert loads.buffers.loaded == {own.buffer(3)}
     assert playout._accounts.counts.refused.total() == 2

@@ -1,9 +1,9 @@
 """The downlink: which of the room's events have arrived, and which are asked for again."""
 
+from bridge.playout.live_slot import Copy
 from bridge.restart_state import Memory
 from bridge.session.downlink import GAP_KEEP_S, PAST_KEEP_S, PAST_NUMBERS, Downlink
 from relay.wire import frames
-from relay.wire.control import Foundation
 from relay.wire.outbox import Outbox
 from relay.wire.sequence import Judged
 from tests.worlds.bridge import judged, note
@@ -153,8 +153,17 @@ def test_what_is_in_hand_but_not_handed_over_is_remembered_as_missing() -> None:
     assert (memory.complete_number, memory.highest_number, memory.missing) == (1, 5, (3, 2, 5))
 
 
-def test_what_another_epoch_told_of_foundations_is_forgotten_with_its_numbers() -> None:
+def test_the_live_states_of_another_epoch_are_forgotten_with_its_numbers() -> None:
     downlink = Downlink(0)
-    downlink.keep_told(Foundation(slot=2, number=5000, messages=[], values=[]))
+    downlink.keep_copy(Copy(slot=2, number=5000, at=0, pieces=()))
     downlink.enter(0, 1.0)
     assert downlink.take_early(0) == ([], [])
+
+
+def test_an_event_due_far_ahead_that_comes_with_a_live_state_is_taken_once_however_old_its_number() -> None:
+    downlink = Downlink(0)
+    downlink.enter(5000, 1.0)
+    old = event(10)
+    assert downlink.saw(old, 1.0)
+    assert not downlink.saw(old, 1.0)
+    assert downlink.ready_number == 0 or not downlink._past.saw(10, 1.0)

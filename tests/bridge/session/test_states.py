@@ -24,7 +24,7 @@ NEWS = (
     control.Roster(members=[]),
     control.Settings(lead=ticks(0.2), shift=0, horizon=0),
     control.Notice(text="your way is long"),
-    control.Foundation(slot=2, messages=[]),
+    control.LivePart(slot=2),
     control.DigestRequest(second=1),
     control.Give(name="samples/bd_haus.flac", sha256=bytes(32), offset=0),
     control.Chunk(name="samples/bd_haus.flac", sha256=bytes(32), offset=0, data=b""),

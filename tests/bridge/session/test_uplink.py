@@ -27,7 +27,7 @@ TIMING = Timing(lead=ticks(0.2), shift=0)
 def stamp(uplink: Uplink, kind: Kind, emitted_s: float, ahead_s: float = 0.5) -> Stamped:
     timetag = instant(emitted_s + ahead_s) if kind is Kind.TIMED else None
     payload = b"" if kind is Kind.RESET else note()
-    return uplink.stamp(kind, Meaning(payload), emitted=instant(emitted_s), timetag=timetag, foundation=False)
+    return uplink.stamp(kind, Meaning(payload), emitted=instant(emitted_s), timetag=timetag)
 
 
 def test_numbers_are_dense_and_go_on_where_the_last_bridge_ended() -> None:
@@ -207,9 +207,7 @@ def test_a_floor_is_kept_in_a_judged_room_and_unknown_in_one_that_goes_by_timest
 def test_a_note_that_is_long_over_is_not_sent_again_but_what_others_need_is_however_late() -> None:
     uplink = Uplink()
     sounding = stamp(uplink, Kind.TIMED, 1.0)
-    group = uplink.stamp(
-        Kind.UNTIMED, Meaning(group_of(30)), emitted=instant(1.0), timetag=None, foundation=False
-    )
+    group = uplink.stamp(Kind.UNTIMED, Meaning(group_of(30)), emitted=instant(1.0), timetag=None)
     for event in (sounding, group):
         uplink.send(event, TIMING, now=instant(1.0), now_s=1.0)
     left(uplink, 1.0)

@@ -24,26 +24,23 @@ MEMORIES = st.builds(
 )
 
 
-@given(
-    MEMORIES, st.none() | st.tuples(st.just("127.0.0.1"), st.integers(1, 65535)), st.booleans(), st.booleans()
-)
+@given(MEMORIES, st.none() | st.tuples(st.just("127.0.0.1"), st.integers(1, 65535)), st.booleans())
 def test_what_is_written_is_found_again(
     tmp_path_factory,
     memory: Memory,
     client: tuple[str, int] | None,
     loaded: bool,
-    founded: bool,
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal"
     journal = Journal(path)
     assert not journal.found
     journal.memory, journal.client = memory, client
-    journal.synthdefs_loaded, journal.foundation_complete = loaded, founded
+    journal.synthdefs_loaded = loaded
     journal.write()
     again = Journal(path)
     assert again.found
     assert (again.memory, again.client) == (memory, client)
-    assert (again.synthdefs_loaded, again.foundation_complete) == (loaded, founded)
+    assert again.synthdefs_loaded == loaded
 
 
 def test_of_two_writings_the_newer_counts(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.tap.classify import completes_foundation, is_foundation, route
+from bridge.tap.classify import route
 from relay.wire.commands import Route
 from relay.wire.meaning import Meaning
 from relay.wire.osc import encode
@@ -63,15 +63,3 @@ def test_no_message_of_a_recorded_session_is_refused() -> None:
         for sent in recorded(name):
             meaning = Meaning(sent.datagram if sent.ahead is None else sent.datagram[20:])
             assert route(meaning, ()) is not Route.REFUSE, meaning.message.address
-
-
-def test_the_foundation_of_a_recorded_boot_ends_with_the_master_mixer() -> None:
-    complete, founded = False, []
-    for sent in recorded("boot"):
-        meaning = Meaning(sent.datagram if sent.ahead is None else sent.datagram[20:])
-        bare = sent.ahead is None and route(meaning, ()) is Route.ROOM
-        if bare and is_foundation(meaning, complete=complete):
-            founded.append(meaning.message.address)
-            complete = completes_foundation(meaning)
-    assert founded == ["/g_new"] * 4 + ["/s_new"]
-    assert complete

@@ -170,37 +170,10 @@ def test_the_boot_of_3_2_2_makes_its_tree_in_the_members_slot_and_the_scope_at_h
         ("/s_new", origin.node(6)),
         ("/s_new", LOCAL_BASE + 7),
     ]
-    founded = [
-        single_message(payload) for payload in player._emission._boot_state.told(lambda _: False)[0].messages
-    ]
-    assert [m.address for m in founded][:5] == ["/g_new"] * 4 + ["/s_new"]
-    assert founded[4].arg(0) == "sonic-pi-mixer"
-
-
-def test_a_bridge_started_again_takes_no_run_for_a_foundation() -> None:
-    bench = Bench()
-    player = bench.player()
-    send(player, group(2, 0), 1.0)
-    send(player, encode("/s_new", "sonic-pi-mixer", 6, 0, 2), 1.1)
-    assert player.foundation_complete
-    again = Bench().player()
-    again.foundation_complete = True  # from the journal
-    send(again, group(20), 2.0)
-    assert again._emission._boot_state.told(lambda _: False) == []
-
-
-def test_scsynths_word_on_what_others_founded_stays_in_the_bridge() -> None:
-    bench = Bench()
-    player = bench.player()
-    bench.playout.meet(Origin(2))
-    bench.release(0.5)
-    node = Origin(2).node(6)
-    bench.playout._members.founded.ask(2, [node, node + 1], instant(1.0))
-    assert not player.reply(encode("/n_info", node, Origin(2).node(2), -1, -1, 0))
-    assert not player.reply(encode("/fail", "/n_query", f"Node {node + 1} not found"))
-    assert bench.playout._members.founded.next_question() is None
-    assert player._pacer.due(10**12) == []
-    assert not bench.playout._members.founded.stands(2), "what is missing is built again"
+    bench.release(60.0)
+    live = [single_message(piece.payload) for piece in bench.playout.own_pieces(reading(60.0))]
+    assert [m.address for m in live][-5:] == ["/g_new"] * 3 + ["/s_new", "/g_new"]
+    assert live[-2].arg(0) == "sonic-pi-mixer"
 
 
 def test_a_load_of_ones_own_is_done_at_home_at_once_and_counted_as_local_only(tmp_path: Path) -> None:

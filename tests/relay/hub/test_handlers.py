@@ -16,7 +16,9 @@ PROBE = control.ProbeHello(protocol=PROTOCOL_VERSION, software="s", rate=50.0, s
 MEMBERS_ONLY: list[Struct] = [
     control.Report(second=1, whole=False, events=0, digest=b""),
     control.DigestDetail(second=1, events=[]),
-    control.Foundation(slot=1, messages=[]),
+    control.LivePart(slot=1),
+    control.Ended(seqs=[1]),
+    control.LiveRequest(slot=1),
     control.Leave(),
 ]
 

@@ -357,7 +357,7 @@ def test_whatever_happens_a_wake_up_moves_the_next_one_forward(script: list[tupl
     assert bob.judged[-1].slot == 2
 
 
-@pytest.mark.parametrize("message", [control.Leave(), control.Foundation(slot=1, messages=[GROUP])])
+@pytest.mark.parametrize("message", [control.Leave(), control.LivePart(slot=1)])
 def test_before_hello_nothing_is_done_but_the_reason_is_said(message: control.Up) -> None:
     jam = Jam()
     early = FakeBridge(jam)

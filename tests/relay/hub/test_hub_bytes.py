@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.wire import control, frames
+from relay.wire.osc import encode
 from relay.wire.sequence import Kind, Stamped
 from relay.wire.timetag import TICKS_PER_S
 from tests.worlds.relay import EPOCH, GROUP, NOTE, Jam
@@ -47,6 +48,11 @@ SECOND = EPOCH // TICKS_PER_S
 SECONDS = st.integers(SECOND - 3, SECOND + 9) | st.integers(-(2**63), 2**63)
 NUMBERS = st.lists(st.integers(0, 2**53), max_size=8)
 MILLISECONDS = st.floats(-1e9, 1e9)
+NUMBER = st.integers(-(2**63), 2**64 - 1)
+INSTANTS = st.just(EPOCH) | st.integers(-(2**63), 2**64 - 1)
+MESSAGE = st.binary() | st.sampled_from(
+    [GROUP, NOTE, encode("/n_set", 5, "amp", 0.5), encode("/b_allocRead", 1, "x"), encode("/c_set", 1, 2.0)]
+)
 MESSAGES = st.one_of(
     st.builds(
         control.Report,
@@ -67,11 +73,19 @@ MESSAGES = st.one_of(
         events=st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=9)), max_size=5),
     ),
     st.builds(
-        control.Foundation,
+        control.LivePart,
         slot=st.integers(1, 31),
-        messages=st.lists(st.binary(), max_size=4),
-        values=st.lists(st.tuples(st.integers(0, 2**64 - 1), st.binary()), max_size=4),
+        number=st.integers(0, 9),
+        at=INSTANTS,
+        index=st.integers(0, 2),
+        last=st.booleans(),
+        pieces=st.lists(
+            st.tuples(MESSAGE, st.lists(MESSAGE, max_size=2).map(tuple), INSTANTS, NUMBER), max_size=4
+        ),
+        events=st.lists(st.binary(max_size=9), max_size=1),
     ),
+    st.builds(control.Ended, seqs=NUMBERS),
+    st.builds(control.LiveRequest, slot=st.integers(1, 31)),
     st.just(control.StatsRequest()),
 )
 

@@ -9,9 +9,9 @@ from relay.wire import control, frames
 from relay.wire.osc import encode
 from relay.wire.sequence import Flag, Kind
 from relay.wire.timetag import ticks
-from tests.worlds.relay import GROUP, FakeBridge, Jam
+from tests.worlds.relay import FakeBridge, Jam
 
-OTHER_GROUP = encode("/g_new", 6, 0, 2)
+ROOT_GROUP = encode("/g_new", 6, 0, 0)
 
 
 def resets(bridge: FakeBridge) -> list[tuple[int, bool]]:
@@ -195,100 +195,40 @@ def test_what_waited_for_a_dead_bridges_gap_is_judged_when_it_returns() -> None:
     assert [judged.seq for judged in bob.judged] == [2, 3]
 
 
-# -- foundations -----------------------------------------------------------------------------------------
+# -- live states (tests/relay/room/facets has the rest) -----------------------------------------------------
 
 
-def test_a_newcomer_is_given_what_the_others_built_before() -> None:
+def test_copies_of_live_states_come_after_welcome_and_roster() -> None:
     jam = Jam()
     ann = jam.join("ann")
-    ann.play(GROUP, kind=Kind.UNTIMED, foundation=True)
-    ann.play(OTHER_GROUP, kind=Kind.UNTIMED)
+    ann.play(ROOT_GROUP, kind=Kind.UNTIMED)
     bob = jam.join("bob")
-    (foundation,) = bob.heard(control.Foundation)
-    assert (foundation.slot, foundation.messages) == (1, [GROUP])
-    assert ann.heard(control.Foundation) == []
+    jam.advance(0.5)
+    told = [type(one) for one in bob.said if not isinstance(one, control.Settings)]
+    assert told == [control.Welcome, control.Roster, control.LivePart]
+    assert ann.heard(control.LivePart) == []
+    (part,) = bob.heard(control.LivePart)
+    assert part.slot == 1
+    assert part.number == bob.welcome.number == 1
 
 
-def test_one_who_returns_is_given_its_own_foundation_and_the_others() -> None:
+def test_after_silence_everybody_is_given_what_the_reset_took() -> None:
     jam = Jam()
     ann, bob = jam.join("ann"), jam.join("bob")
-    ann.play(GROUP, kind=Kind.UNTIMED, foundation=True)
-    bob.play(OTHER_GROUP, kind=Kind.UNTIMED, foundation=True)
-    ann.hang_up()
-    jam.advance(2.0)
-    ann.again()
-    assert {(one.slot, one.messages[0]) for one in ann.heard(control.Foundation)} == {
-        (1, GROUP),
-        (2, OTHER_GROUP),
-    }
-    assert bob.heard(control.Foundation) == []
-
-
-def test_after_silence_everybody_rebuilds_what_the_reset_took() -> None:
-    jam = Jam()
-    ann, bob = jam.join("ann"), jam.join("bob")
-    ann.play(GROUP, kind=Kind.UNTIMED, foundation=True)
+    ann.play(ROOT_GROUP, kind=Kind.UNTIMED)
+    jam.advance(0.5)
     ann.hang_up()
     jam.advance(8.0)
     cleo = jam.join("cleo")
-    assert cleo.heard(control.Foundation) == []
-    ann.again()
+    jam.advance(0.5)
+    assert [one.pieces for one in cleo.heard(control.LivePart) if one.slot == 1] == [[]]
     for bridge in (ann, bob, cleo):
-        assert [one.messages for one in bridge.heard(control.Foundation)] == [[GROUP]]
-
-
-def volume(amp: float, node: int = 5) -> bytes:
-    return encode("/n_set", node, "pre_amp", amp)
-
-
-def test_a_newcomer_is_given_what_was_set_since_with_its_due_and_as_of_which_event() -> None:
-    jam = Jam()
-    ann = jam.join("ann")
-    ann.play(GROUP, kind=Kind.UNTIMED, foundation=True)
-    for payload in (volume(0.3), volume(1.6), volume(0.5, node=99)):
-        ann.play(payload, kind=Kind.UNTIMED)
-    bob = jam.join("bob")
-    (foundation,) = bob.heard(control.Foundation)
-    assert foundation.number == bob.welcome.number == 4
-    assert foundation.values == [(ann.judged[2].due, volume(1.6))]
-
-
-def test_what_a_member_tells_of_before_this_epoch_counts_for_less_than_its_events() -> None:
-    jam = Jam()
-    ann, bob = jam.join("ann"), jam.join("bob")
-    ann.play(GROUP, kind=Kind.UNTIMED, foundation=True)
-    ann.play(volume(1.6), kind=Kind.UNTIMED)
-    hpf = encode("/n_set", 5, "hpf", 60.0)
-    ann.say(control.Foundation(slot=1, messages=[OTHER_GROUP, GROUP], values=[(0, volume(0.3)), (0, hpf)]))
-    (news,) = bob.heard(control.Foundation)
-    assert news.number == 2
-    assert sorted(news.messages) == sorted([OTHER_GROUP, GROUP]), "all up to event 2, should bob lack it"
-    assert news.values == [(ann.judged[1].due, volume(1.6))]
-
-
-def test_what_was_set_before_this_epoch_is_told_to_all_others() -> None:
-    jam = Jam()
-    ann, bob = jam.join("ann"), jam.join("bob")
-    ann.say(control.Foundation(slot=1, messages=[GROUP], values=[(instant, volume(0.3)) for instant in (7,)]))
-    (news,) = bob.heard(control.Foundation)
-    assert (news.messages, news.values) == ([GROUP], [(0, volume(0.3))]), "an instant of another session"
-
-
-def test_a_members_own_reset_empties_its_foundation() -> None:
-    jam = Jam()
-    ann = jam.join("ann")
-    ann.play(GROUP, kind=Kind.UNTIMED, foundation=True)
-    ann.play(b"", kind=Kind.RESET)
-    assert jam.join("bob").heard(control.Foundation) == []
-
-
-def test_a_foundation_told_again_is_passed_on_once_and_never_for_another_slot() -> None:
-    jam = Jam()
-    ann, bob = jam.join("ann"), jam.join("bob")
-    ann.say(control.Foundation(slot=2, messages=[GROUP, b"nonsense", GROUP]))
-    ann.say(control.Foundation(slot=1, messages=[GROUP]))
-    assert [(one.slot, one.messages) for one in bob.heard(control.Foundation)] == [(1, [GROUP])]
-    assert jam.hub.stats(None, jam.now).rooms[0].members[0].refused == 1
+        bridge.said.clear()
+    ann.again()
+    jam.advance(0.5)
+    for bridge in (ann, bob, cleo):
+        (part,) = [one for one in bridge.heard(control.LivePart) if one.slot == 1]
+        assert [payload for payload, *_ in part.pieces] == [encode("/g_new", 6, 1, 0)]
 
 
 # -- horizon -----------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ def test_hub_reception_room_and_statistics_name_no_facet(module: Any) -> None:
     assert len(STANDARD) >= 5
     for facet in STANDARD:
         assert not named & {facet.__name__, facet.__module__, f"{facet.__module__}.{facet.__name__}"}
-    brings = {"relay.room.facets", "relay.room.coherence", "relay.wire.foundation"}
+    brings = {"relay.room.facets", "relay.room.coherence", "relay.room.live_slot", "relay.wire.live"}
     assert not {name for name in named if any(name.startswith(one) for one in brings)}
     assert not {name for name in named if name.startswith("relay.lead.")} - FIGURES_OF_A_SEAT
 

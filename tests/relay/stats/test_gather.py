@@ -63,7 +63,7 @@ def test_a_duplicate_counts_as_sent_once_and_a_refusal_as_refused_once() -> None
     assert (member.sent, member.refused) == (2, 1)
 
 
-def test_what_a_member_lacks_of_the_others_foundations_is_added_up() -> None:
+def test_what_a_member_lacks_of_the_others_live_states_is_added_up() -> None:
     jam = Jam()
     ann = jam.join("ann")
     for count in (2, 0, 1):

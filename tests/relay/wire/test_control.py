@@ -20,6 +20,7 @@ from tests.worlds import places
 VECTORS = sorted((places.VECTORS / "control").glob("*.json"))
 HELLO = {"type": "hello", "protocol": PROTOCOL_VERSION, "software": "s", "room": "main", "name": "ann"}
 PROBE = {"type": "probe_hello", "protocol": PROTOCOL_VERSION, "software": "s", "rate": 50.0, "seconds": 60.0}
+LIVE = {"type": "live", "slot": 1}
 REPORT = {"type": "report", "second": 1, "whole": True, "events": 0, "digest": b""}
 
 
@@ -93,8 +94,15 @@ def test_unknown_fields_are_ignored() -> None:
         REPORT | {"counts": {"a": -1}},
         {"type": "digest_detail", "second": 1, "events": [(1, bytes(33))]},
         {"type": "digest_detail", "second": 1, "events": [(1, b"")] * 4097},
-        {"type": "foundation", "slot": 1, "messages": [b""] * 4097},
-        {"type": "foundation", "slot": 1, "messages": [], "values": [[0, b""]] * 4097},
+        LIVE | {"pieces": [(b"", (), 0, 0)] * 4097},
+        LIVE | {"events": [b""] * 4097},
+        LIVE | {"index": 256},
+        LIVE | {"slot": 0},
+        LIVE | {"number": -1},
+        LIVE | {"pieces": [(b"", (), 0)]},
+        {"type": "ended", "seqs": [1] * 1025},
+        {"type": "ended", "seqs": [-1]},
+        {"type": "live_request", "slot": 32},
         PROBE | {"rate": 100.5},
         PROBE | {"rate": 0.0},
         PROBE | {"rate": float("nan")},

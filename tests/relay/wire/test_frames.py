@@ -29,8 +29,8 @@ BARE = st.sampled_from([Kind.UNTIMED, Kind.RESOURCE])
 FLAGS = st.integers(0, sum(Flag)).map(Flag)
 
 EVENTS = st.one_of(
-    st.builds(Stamped, SEQS, INSTANTS, INSTANTS, st.just(Kind.TIMED), PAYLOADS, st.booleans()),
-    st.builds(Stamped, SEQS, INSTANTS, st.none(), BARE, PAYLOADS, st.booleans()),
+    st.builds(Stamped, SEQS, INSTANTS, INSTANTS, st.just(Kind.TIMED), PAYLOADS),
+    st.builds(Stamped, SEQS, INSTANTS, st.none(), BARE, PAYLOADS),
     st.builds(Stamped, SEQS, INSTANTS, st.none(), st.just(Kind.RESET), st.just(b"")),
 )
 JUDGED = st.one_of(

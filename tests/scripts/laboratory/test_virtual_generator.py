@@ -4,8 +4,6 @@ from laboratory.runs.generator import boot, node_of, schedule
 
 from bridge.scsynth.id_space import Origin
 from bridge.scsynth.remap import remap
-from bridge.tap.classify import completes_foundation
-from relay.wire.meaning import meaning_of
 from relay.wire.osc import encode, single_message, walk
 
 HOW = {"events_per_s": 20.0, "seconds": 5.0, "ahead_ms": 500.0}
@@ -45,10 +43,10 @@ def test_a_note_is_known_by_its_node_remapped_or_not_and_nothing_else_is_a_note(
     assert all(node_of(message) is None for _, message in boot())
 
 
-def test_the_boot_builds_what_the_notes_need_and_completes_a_foundation() -> None:
+def test_the_boot_builds_what_the_notes_need_with_a_master_mixer_and_a_runs() -> None:
     messages = [single_message(message) for _, message in boot("/somewhere")]
     assert messages[0].args == ("/somewhere",)
-    assert sum(completes_foundation(meaning_of(message)) for message in messages) == 1
+    assert [m.arg(0) for m in messages if m.address == "/s_new"] == ["sonic-pi-mixer", "sonic-pi-basic_mixer"]
     groups = {message.arg(0) for message in messages if message.address == "/g_new"}
     note = schedule(seed=1, member=0, **HOW)[0]
     assert single_message(note.message).arg(3) in groups

@@ -1,0 +1,162 @@
+"""Live music: what the members' music needs in this host's scsynth is built there before it is played.
+
+Pure; `now` and dues are session ticks. `live_slots` knows what must be built and when, `tree_checks` whether
+scsynth has it. This module hands the messages over.
+"""
+
+from bridge.playout.accounts import Accounts
+from bridge.playout.building import build
+from bridge.playout.holdback_queue import Held, HoldbackQueue
+from bridge.playout.live_slot import Copy
+from bridge.playout.live_slots import LiveSlots
+from bridge.playout.loads import Loads
+from bridge.playout.members import Members
+from bridge.playout.still_sounding import rest_of
+from bridge.playout.stops import Resets
+from bridge.playout.to_scsynth import Outgoing
+from bridge.playout.tree_checks import TreeChecks
+from bridge.scsynth.id_space import Origin
+from clock.model import Reading
+from relay.wire import write
+from relay.wire.live.changes import Changes
+from relay.wire.live.state import Piece
+from relay.wire.osc import Message
+from relay.wire.sequence import Judged
+
+
+class LiveMusic:
+    """The live states of all members, the own one included, in this host's scsynth."""
+
+    def __init__(
+        self, own: Origin, out: Outgoing, accounts: Accounts, loads: Loads, resets: Resets,
+        queue: HoldbackQueue, members: Members, *, release_advance: int,
+    ) -> None:  # fmt: skip
+        """release_advance: ticks before its due at which an event leaves the queue at the latest."""
+        self._own = own
+        self._out = out
+        self._accounts = accounts
+        self._loads = loads
+        self._resets = resets
+        self._queue = queue
+        self._members = members
+        self._slots = LiveSlots(own.slot, rest_of, release_advance=release_advance, let_go=queue.let_go)
+        self._checks = TreeChecks(own.slot, self._slots)
+
+    # -- live states that come -----------------------------------------------------------------------
+
+    def inherit(self) -> None:
+        """Note that a previous bridge process has built live states in the running scsynth."""
+        self._slots.inherit()
+
+    def expect(self, slots: list[int]) -> list[int]:
+        """Note the members that were in the room before this host.
+
+        Return the slots whose live states must come before they can be played.
+        """
+        awaited = self._slots.expect([slot for slot in slots if slot != self._own.slot])
+        for slot in awaited:
+            self._queue.keep_back(slot)
+        return awaited
+
+    def begin_without(self, slot: int) -> None:
+        """Play a slot from now on, although no live state of it has come."""
+        self._slots.begin(slot)
+
+    def learn(self, copy: Copy, now: int) -> None:
+        """Take in the live state of a slot as the relay has sent it. Only what is new here is built."""
+        was_unseen = self._slots.is_unseen(copy.slot)
+        loads, refused = self._slots.learn(copy)
+        self._accounts.refuse_for("live-state", refused)
+        for meaning in loads:
+            if copy.slot == self._own.slot:
+                self._loads.loaded_before(meaning, self._own)
+            else:
+                self._loads.load(meaning, self._members.origin(copy.slot), copy.number)
+        if was_unseen:
+            self._checks.check(copy.slot, now)
+
+    # -- events --------------------------------------------------------------------------------------
+
+    def takes(self, held: Held, now: int) -> bool:
+        """Add an event that leaves the hold-back queue to its slot. Return whether to hand it over."""
+        return self._slots.takes(held, now)
+
+    def load(self, event: Judged, now: int) -> None:
+        """Load a buffer of another member, unless its live state has loaded it."""
+        if not self._members.is_gone(event) and self._slots.loads(event, now):
+            self._loads.load(event.meaning, self._members.origin(event.slot), event.number)
+
+    # -- time, and what scsynth has ------------------------------------------------------------------
+
+    def rise(self, now: int) -> None:
+        """Choose when to build what can be built, and do the work of each second."""
+        if self._members.have_synthdefs:
+            self._slots.choose(self._members.certain(), self._resets.over_at, now)
+        self._slots.tidy(now)
+        for slot, made in self._checks.mend(now):
+            self._build(slot, now, made, None)
+        asked = self._checks.questions(now)
+        self._out.add([write.ask_tree(self._members.origin(slot).root) for slot in asked])
+        self._accounts.unfound(self._checks.lacking())
+
+    def build(self, now: int, reading: Reading) -> None:
+        """Build the live states whose instant has come near."""
+        for slot, at, made in self._slots.build(now):
+            self._build(slot, at, made, reading)
+            self._checks.check(slot, at)
+
+    def next_wakeup(self) -> int | None:
+        """Return the session instant of the next `build`; None if there is none."""
+        return self._slots.next_build()
+
+    def answered(self, message: Message) -> None:
+        """Process scsynth's answer to a question about a slot's tree."""
+        self._checks.answered(message)
+
+    def ended(self, node: int) -> None:
+        """Note that a node has ended. node: scsynth's number."""
+        self._slots.ended(*Origin.split(node))
+
+    def covers(self, held: Held) -> bool:
+        """Return whether the newest live state of a slot includes an event already."""
+        return self._slots.covers(held)
+
+    def forget(self, slot: int) -> None:
+        """Forget a slot whose member is gone for good."""
+        self._slots.forget(slot)
+        self._checks.forget(slot)
+        self._resets.forget(slot)
+        self._queue.let_go(slot)
+
+    def enter_epoch(self) -> None:
+        """Forget the numbers and instants of the relay's former epoch."""
+        self._slots.enter_epoch()
+        self._checks.clear()
+        self._resets.clear()
+
+    def clock_was_set(self) -> None:
+        """Note that session time was set in one step."""
+        self._slots.clock_was_set()
+
+    # -- the own one ---------------------------------------------------------------------------------
+
+    def own_pieces(self, now: int) -> list[Piece]:
+        """Return the own live state, for a relay that doesn't know it."""
+        return self._slots.own_pieces(now)
+
+    def own_ended(self) -> list[int]:
+        """Remove and return the seqs of own notes that have ended since the last call."""
+        return self._slots.own_ended()
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _build(self, slot: int, at: int, made: Changes, reading: Reading | None) -> None:
+        """Hand over the messages that build a part of a slot: at `at`, or at once if there is no reading."""
+        built = build(made, self._members.origin(slot), self._members.guard(slot).check, at)
+        for bundle in built.bundles:
+            if reading is None:
+                self._out.add_as_one(bundle)
+            else:
+                self._out.add_at(at, bundle, reading)
+        for error in built.refused:
+            self._accounts.refuse(error)

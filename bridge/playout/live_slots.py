@@ -1,0 +1,189 @@
+"""Live slots: which part of each member's music this host's scsynth has, and when the rest is built.
+
+Pure; instants are session ticks. The relay sends a newcomer a copy of every slot's live state, as of an
+instant W0. This host applies to the copy the events that fall due until an instant T of its own choosing. It
+builds the result in scsynth at T, and plays what is due after T. So what sounds at T elsewhere sounds here
+from T on, and no event is played twice.
+
+A slot *stands* once this host has built it. A slot whose member came later than this host stands from its
+beginning. A copy of a slot that stands is compared with what this host has, and only the differences are
+built.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from bridge.playout.holdback_queue import Held
+from bridge.playout.live_slot import Copy, LiveSlot, RestOf
+from relay.wire.live.changes import Changes
+from relay.wire.live.state import Piece
+from relay.wire.live.timeline import Due, Timeline
+from relay.wire.meaning import Meaning
+from relay.wire.sequence import Judged, frees_at
+from relay.wire.timetag import ticks
+
+BUILT_AHEAD = ticks(0.3)
+"""Time from the choice of T until T. Every event due by then has a verdict and is here, at any lead."""
+TIDIED_EVERY = ticks(1.0)
+"""Time between two rounds in which due events are applied and notes that have ended are removed."""
+
+
+class LiveSlots:
+    """The slots of all members, the own one included."""
+
+    def __init__(
+        self, own_slot: int, rest_of: RestOf, *, release_advance: int, let_go: Callable[[int], None]
+    ) -> None:
+        """release_advance: ticks before its due at which an event leaves the hold-back queue at the latest.
+
+        let_go: is called with a slot whose events may leave that queue early from now on.
+        """
+        self._own_slot = own_slot
+        self._rest_of = rest_of
+        self._release_advance = release_advance
+        self._let_go = let_go
+        self._slots: dict[int, LiveSlot] = {}
+        self._unseen = False
+        self._tidied_at = 0
+        self._own_ended: list[int] = []
+
+    def inherit(self) -> None:
+        """Note that a previous bridge process has built live states in the running scsynth."""
+        self._unseen = True
+
+    def expect(self, slots: list[int]) -> list[int]:
+        """Note the members that were in the room before this host. Return the slots whose copies must come
+        before they can be played."""
+        if self._unseen:
+            return []
+        for slot in slots:
+            if slot not in self._slots:
+                self._slots[slot] = LiveSlot(stands=False)
+        return [slot for slot in slots if self._slots[slot].waits]
+
+    def stands(self, slot: int) -> bool:
+        """Return whether the events of a slot are handed over as they come."""
+        known = self._slots.get(slot)
+        return known is None or known.stands
+
+    def is_unseen(self, slot: int) -> bool:
+        """Return whether it is unknown what scsynth has of a slot, because a previous process has built
+        it."""
+        known = self._slots.get(slot)
+        return self._unseen if known is None else known.unseen
+
+    def timeline(self, slot: int) -> Timeline | None:
+        """Return what scsynth has of a slot; None if the slot doesn't stand."""
+        known = self._slots.get(slot)
+        return known.timeline if known is not None and known.stands else None
+
+    # -- events --------------------------------------------------------------------------------------
+
+    def takes(self, held: Held, now: int) -> bool:
+        """Add an event that leaves the hold-back queue. Return whether to hand it to scsynth."""
+        if held.sub:  # no other member has it
+            return True
+        due = frees_at(held.due, held.flags)
+        event = Due(due, held.number or 0, held.seq, held.kind, held.meaning)
+        return self._slot(held.slot).takes(event, now, held.flags)
+
+    def covers(self, held: Held) -> bool:
+        """Return whether the newest copy of a slot includes an event already."""
+        known = self._slots.get(held.slot)
+        return known is not None and known.covers(held.number, frees_at(held.due, held.flags), held.flags)
+
+    def loads(self, event: Judged, now: int) -> bool:
+        """Add an event that loads a buffer. Return whether to carry it out."""
+        due = Due(event.due, event.number, event.seq, event.kind, event.meaning)
+        return self._slot(event.slot).loads(due, now)
+
+    def ended(self, slot: int, node: int) -> None:
+        """Note that a node of a slot has ended in this host's scsynth. node: the member's own id."""
+        known = self._slots.get(slot)
+        if known is not None:
+            known.ended(node)
+
+    # -- copies --------------------------------------------------------------------------------------
+
+    def learn(self, copy: Copy) -> tuple[list[Meaning], int]:
+        """Take in a copy. Return two things: the loads to carry out, and how many messages were refused."""
+        slot = self._slot(copy.slot)
+        if copy.slot == self._own_slot and not slot.unseen:
+            return [], 0  # nobody knows it better than this host
+        return slot.learn(copy)
+
+    def choose(self, slots: Iterable[int], over_at: Callable[[int], int], now: int) -> None:
+        """Choose T for each copy that has none yet.
+
+        slots: those that can be built, since their members' channels are known and the synthdefs are loaded.
+        over_at: returns the session instant at which all resets of a slot are over.
+        """
+        for number in slots:
+            slot = self._slots.get(number)
+            if slot is not None and slot.has_copy:
+                slot.built_at = max(now + BUILT_AHEAD, over_at(number))
+                self._let_go(number)
+
+    def begin(self, number: int) -> None:
+        """Let a slot stand without a copy, because none has come. Its music is heard from now on."""
+        slot = self._slot(number)
+        if not slot.stands:
+            slot.stands = True
+            self._let_go(number)
+
+    def build(self, now: int) -> Iterator[tuple[int, int, Changes]]:
+        """Yield (slot, T, changes) for each slot whose T has come near enough. It stands from now on."""
+        for number, slot in self._slots.items():
+            at = slot.built_at
+            if at is not None and now >= at - self._release_advance:
+                yield number, at, slot.build(self._rest_of)
+
+    def next_build(self) -> int | None:
+        """Return the session instant of the next `build`; None if there is none."""
+        instants = [slot.built_at for slot in self._slots.values() if slot.built_at is not None]
+        return min(instants) - self._release_advance if instants else None
+
+    # -- the own slot, and time ----------------------------------------------------------------------
+
+    def tidy(self, now: int) -> None:
+        """Apply what is due, and remove notes that have ended, once a second."""
+        if now < self._tidied_at + TIDIED_EVERY:
+            return
+        self._tidied_at = now
+        for number, slot in self._slots.items():
+            ended = slot.tidy(now)
+            if number == self._own_slot:
+                self._own_ended += ended
+
+    def own_ended(self) -> list[int]:
+        """Remove and return the seqs of own notes that have ended since the last call."""
+        ended, self._own_ended = self._own_ended, []
+        return ended
+
+    def own_pieces(self, now: int) -> list[Piece]:
+        """Return the own live state as of `now`, without notes: for a relay that doesn't know it."""
+        slot = self._slots.get(self._own_slot)
+        return [] if slot is None or slot.unseen else slot.pieces(now)
+
+    def forget(self, slot: int) -> None:
+        """Forget a slot whose member is gone for good."""
+        self._slots.pop(slot, None)
+
+    def clock_was_set(self) -> None:
+        """Note that session time was set in one step. Other members' dues are the relay's and stay. Own
+        events may have had dues of the old time."""
+        slot = self._slots.get(self._own_slot)
+        if slot is not None:
+            slot.clock_was_set()
+        self._tidied_at = 0
+
+    def enter_epoch(self) -> None:
+        """Forget facts that are tied to the former epoch's numbers and instants. Nodes that exist stay."""
+        for slot in self._slots.values():
+            slot.enter_epoch()
+        self._tidied_at = 0
+
+    def _slot(self, number: int) -> LiveSlot:
+        slot = self._slots.get(number)
+        if slot is None:
+            slot = self._slots[number] = LiveSlot(unseen=self._unseen)
+        return slot

@@ -1,0 +1,30 @@
+"""Own live state, for a relay that doesn't know it, and the own notes that have ended.
+
+Pure. The relay learns the own live state from the own events. It doesn't know it if it was started again, or
+is reached only after Sonic Pi's start. On a return to the room it may lack what was played meanwhile.
+"""
+
+from collections.abc import Iterator
+
+from relay.wire.control import Ended, LivePart
+from relay.wire.control.live import ENDED_MAX, PART_BYTES
+from relay.wire.live.state import Piece
+
+
+def parts_of(slot: int, pieces: list[Piece]) -> Iterator[LivePart]:
+    """Yield a live state in parts. None are yielded for an empty one."""
+    index, size, taken = 0, 0, list[Piece]()
+    for piece in pieces:
+        weight = len(piece.payload) + sum(map(len, piece.settings))
+        if taken and size + weight > PART_BYTES:
+            yield LivePart(slot=slot, index=index, last=False, pieces=[*taken])
+            index, size, taken = index + 1, 0, []
+        taken.append(piece)
+        size += weight
+    if taken:
+        yield LivePart(slot=slot, index=index, last=True, pieces=[*taken])
+
+
+def endings(seqs: list[int]) -> list[Ended]:
+    """Return the messages that tell the relay which own notes have ended."""
+    return [Ended(seqs=seqs[at : at + ENDED_MAX]) for at in range(0, len(seqs), ENDED_MAX)]
