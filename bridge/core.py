@@ -44,8 +44,8 @@ class Setup:
     tunes: whether the bridge sets Sonic Pi's schedule-ahead. fetches: whether it gets files from other
     members, and gives them its own.
 
-    restarted: whether a previous bridge left a record. client, synthdefs_loaded: as in
-    the previous bridge's last `Remember`.
+    restarted: whether a previous bridge process left a record. client, synthdefs_loaded: as in
+    the last `Remember` of that process.
     """
 
     identity: Identity

@@ -14,7 +14,7 @@ from bridge.restart_state import LISTED_MAX, Memory
 from relay.wire.errors import LocalError
 
 _LAYOUT = struct.Struct(f"<4sQB?16s?16sQQ4sH?QBB{LISTED_MAX}Q{LISTED_MAX}QI")
-"""The layout of a record. Magic and the number of the record come first, a checksum last."""
+"""The layout of a record. It begins with magic bytes and the record's number, and ends with a checksum."""
 _CHECKSUM_BYTES = 4
 _MAGIC = b"JAM5"
 BYTES = 4096

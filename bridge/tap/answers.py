@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bridge.playout.playout import Playout
 from bridge.scsynth.id_space import BUFFERS_PER_SLOT, INTERNAL_BUSES
 from bridge.scsynth.unmap import unmap_reply
-from bridge.tap.node_replies import NodeTracker, lacks_synthdef
+from bridge.tap.node_replies import NodeTracker, failed_act, lacks_synthdef
 from bridge.tap.reply_pacer import Pacer
 from relay.wire.commands import COMMANDS, LOADS, REPLIES, Act, ReplyKind
 from relay.wire.errors import LocalError, Refused

@@ -47,10 +47,10 @@ class Act(StrEnum):
     PAUSE = "pause"
     """Pauses a node, or lets a paused node go on."""
     MOVE_BESIDE = "move_beside"
-    """Puts nodes beside others. Its arguments are pairs: a node, and the node beside which it is put.
+    """Puts nodes beside others. The arguments are pairs: a node, and the node beside which to put it.
     `Command.add_action` tells the side."""
     MOVE_INTO = "move_into"
-    """Puts nodes into groups. Its arguments are pairs: a group, and the node that is put into it.
+    """Puts nodes into groups. The arguments are pairs: a group, and the node to put into it.
     `Command.add_action` tells the end."""
     ORDER = "order"
     """Puts several nodes, in the given order, beside a node or into a group."""

@@ -77,13 +77,16 @@ class Flag(IntFlag):
     OVERTAKEN = 2
     """The relay judged a later event of the same sender first."""
     MOVED = 4
-    """It is a timed event whose due is later than its timetag plus the shift."""
+    """It is a timed event, due later than its timetag plus the shift."""
     SILENCED = 8
-    """It is a slot reset that the relay made itself, because the slot's member fell silent. That member
-    ignores it. All others let the member's sound fade out before they free it."""
+    """It is a slot reset that the relay made, because the member's bridge stopped sending. That member
+    ignores it. All others fade the member's sound out before they free its nodes."""
     MISSED = 16
-    """It is a note that reached the relay far later than usual, when its time was over. No bridge plays it;
-    its due only says in which second it is counted."""
+    """It is a note that reached the relay far later than usual, after its time. No bridge plays it; its due
+    only determines the second in which it is counted."""
+    LEFT = 32
+    """It is a silenced reset, and the slot's member is gone for good. All others free whatever they have of
+    that member, its buffers too. Its room number is the last one of that member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +154,10 @@ class Timing:
 class Stamped:
     """An event as its sender's bridge sends it to the relay.
 
-    seq: its sequence number among the sender's events, each 1 more than the last. emitted: session instant at
-    which Sonic Pi sent it. timetag: session timetag of a TIMED event, else None. payload: one OSC message in
-    the sender's ids. meaning: that of the payload, computed if it isn't given; it is never sent over the
-    network.
+    seq: its sequence number among the sender's events, each 1 more than the one before. emitted: session
+    instant at which Sonic Pi sent it. timetag: session timetag of a TIMED event, else None. payload: one OSC
+    message in the sender's ids. meaning: the
+    meaning of the payload, computed if it isn't given; it is never sent over the network.
     """
 
     seq: int

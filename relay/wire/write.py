@@ -35,10 +35,10 @@ def set_controls(node: Arg, *controls: Arg) -> bytes:
 
 
 def set_as_sent(node: int, tags: str, body: bytes, address: str = _SET) -> bytes:
-    """Return the command that sets controls of a node, from controls that are encoded already.
+    """Return the command that sets controls of a node, from names and values that are encoded already.
 
-    tags: the type tags of their names and values. body: the encoded names and values. address: the command
-    that set them; it may be one that lets controls follow buses.
+    tags: the type tags of the names and values. body: the encoded names and values. address: the command; it
+    may be one that lets controls follow buses.
     """
     return encode_string(address) + encode_string(f",i{tags}") + _INT.pack(node) + body
 
@@ -78,11 +78,6 @@ def clear_control_buses(first: int, count: int) -> bytes:
     return encode("/c_fill", first, count, 0.0)
 
 
-def ask_node(node: int) -> bytes:
-    """Return the command that asks scsynth whether a node exists."""
-    return encode("/n_query", node)
-
-
 def no_complaints() -> bytes:
     """Return the command that lets scsynth send no failures for the rest of its bundle."""
     return encode("/error", -1)
@@ -91,6 +86,11 @@ def no_complaints() -> bytes:
 def ask_tree(group: int) -> bytes:
     """Return the command that asks scsynth for all nodes in a group, without their controls."""
     return encode("/g_queryTree", group, 0)
+
+
+def load_synthdef(content: bytes) -> bytes:
+    """Return the command that gives scsynth a synthdef. content: the compiled synthdef."""
+    return encode("/d_recv", content)
 
 
 def register() -> bytes:

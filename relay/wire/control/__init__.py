@@ -6,7 +6,7 @@ family of its own; the hub then uses a codec that includes it.
 
 from typing import cast
 
-from relay.wire.control import digests, join, live, not_heard, probe, report, room, stats
+from relay.wire.control import digests, join, live, not_heard, probe, report, room, stats, stock
 from relay.wire.control.digests import DigestDetail, DigestRequest
 from relay.wire.control.family import Codec, Family, encode, protocol_of
 from relay.wire.control.join import Admission, Hello, Leave, Refused, Welcome
@@ -28,6 +28,7 @@ __all__ = [
     "DigestRequest",
     "Ended",
     "Family",
+    "Give",
     "Hello",
     "Holdings",
     "Leave",
@@ -53,7 +54,9 @@ __all__ = [
     "protocol_of",
 ]
 
-FAMILIES = tuple(one.FAMILY for one in (join, room, live, report, not_heard, digests, stats, probe))
+FAMILIES = tuple(
+    one.FAMILY for one in (join, room, live, report, not_heard, stock, digests, stats, probe)
+)
 
 Up = (
     Hello
@@ -62,6 +65,9 @@ Up = (
     | LiveRequest
     | Report
     | NotHeard
+    | Holdings
+    | Want
+    | Chunk
     | DigestDetail
     | Leave
     | StatsRequest
@@ -75,6 +81,7 @@ Down = (
     | Settings
     | Notice
     | LivePart
+    | StockNews
     | DigestRequest
     | Stats
     | ProbeWelcome

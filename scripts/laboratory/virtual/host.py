@@ -112,7 +112,7 @@ class Member:
     arrived_ns: dict[int, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     remembered: Remember = field(default_factory=lambda: Remember(TAP, False))
-    """The state that its bridge last stored for the next bridge, in addition to `memory`."""
+    """The state that the bridge last stored for the next bridge on this host, in addition to `memory`."""
     ran: list[str] = field(default_factory=list)
     """Each code that the bridge had run by its Sonic Pi."""
     disk: Callable[[Job], Answer | None] = lambda _: None
@@ -218,6 +218,7 @@ def start_bridge(member: Member, slot: int, reading: Reading) -> Bridge:
         standing=member.standing,
         tunes=member.tunes,
         restarted=member.life > 0,
+        fetches=True,
         client=known.client,
         synthdefs_loaded=known.synthdefs_loaded,
     )
