@@ -94,7 +94,7 @@ class LiveStates(Facet):
         self._room = room
         self._slots: dict[int, LiveSlot] = {}
         self._copies: dict[int, tuple[int, Copy]] = {}
-        """Slot -> (instant of its order, the latest copy)."""
+        """Slot -> (instant of its order, the latest copy), for SHARED_FOR."""
         self._queues: dict[int, _Queue] = {}
         self._uploads: dict[int, _Upload] = {}
         self._allowed: dict[int, _Allowance] = {}
@@ -257,8 +257,8 @@ class LiveStates(Facet):
 
     def _copy(self, slot: int, number: int, now: int) -> Copy:
         """Return a copy of a slot that includes what has at most that number. It may be under way."""
-        ordered_at, copy = self._copies.get(slot, (0, None))
-        if copy is not None and now - ordered_at <= SHARED_FOR and copy.will_include(number):
+        _, copy = self._copies.get(slot, (0, None))
+        if copy is not None and copy.will_include(number):
             return copy
         seat = self._room.seats.get(slot)
         kept = self._slots.get(slot)

@@ -219,7 +219,7 @@ class LiveState:
                 values_at, step = at + 2, 3 if same else 2 + count
             if not 0 < count <= PARTS_MAX or not 0 <= first <= BUS_MAX - count:
                 raise Refused("arguments", f"{message.address} {first} {count}: no such control buses")
-            if at + step > len(message.tags) or set(message.tags[values_at : at + step]) - set("if"):
+            if set(message.tags[values_at : at + step]) - set("if"):
                 raise Refused("arguments", f"{message.address} ,{message.tags[:40]}: expected bus, value")
             values = [message.arg(index) for index in range(values_at, at + step)]
             new = {first + index for index in range(count)} - self._buses.keys()

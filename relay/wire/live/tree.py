@@ -137,7 +137,7 @@ class Tree:
     def move(self, number: int, action: int, target: int) -> bool:
         """Put a node elsewhere. Return False if scsynth would refuse it, or if the target lies too deep."""
         node, place = self._nodes.get(number), self._nodes.get(target)
-        if node is None or place is None or node is place or node is self.root or action == REPLACE:
+        if node is None or place is None or node is place or action == REPLACE:
             return False
         return not self._holds(node, place) and self._put(node, action, place)
 
@@ -205,7 +205,10 @@ class Tree:
             node.runs = runs
 
     def _holds(self, node: Node, place: Node) -> bool:
-        """Return whether `place` is in the group `node`, or lies so deep that this isn't looked for."""
+        """Return whether `place` is in the group `node`, or lies so deep that this isn't looked for.
+
+        All nodes are in the root, so the root is never moved.
+        """
         if node.first is None:
             return False
         above: Node | None = place.parent

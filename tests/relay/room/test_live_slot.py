@@ -117,7 +117,8 @@ def test_nothing_changes_while_a_copy_is_made() -> None:
     while slot.busy and not slot.state.tree.visits > len(notes):
         slot.work()
     slot.work()
-    slot.end(range(1, 20))
+    slot.end(range(len(notes) - 17, len(notes) + 1))
+    assert len(slot.state.tree) == 1 + len(notes)
     add(slot, judged(500, 1, b""))
     slot.look(EPOCH + 60 * S)
     list(work(slot))
@@ -147,6 +148,51 @@ def test_no_step_looks_at_many_more_nodes_than_said() -> None:
     one_set = 2 * 40 * 11  # 40 controls of 11 synths, which are looked at twice
     assert max(steps) <= STEP_VISITS + one_set, "a step ends with the message that passes the limit"
     assert len(steps) > 50
+
+
+def test_an_end_of_many_notes_takes_several_steps() -> None:
+    slot = LiveSlot(1)
+    slot.end(range(3 * STEP_MESSAGES))
+    assert slot.busy
+    assert len(list(work(slot))) >= 3
+
+
+def test_an_event_that_was_sent_before_a_reset_and_comes_after_it_is_dropped_too() -> None:
+    slot = LiveSlot(1)
+    far = HANDED_AHEAD_MAX + S + 1
+    add(slot, judged(1, 0, group(5)), judged(4, S, b""))
+    copied(slot, 2 * S, 4)
+    add(slot, judged(2, far, group(6)), judged(3, far - 1, group(7)), judged(5, far, group(8)))
+    copied(slot, far, 7)
+    assert [node.id for node in slot.state.tree.walk()] == [7, 8]
+
+
+def test_what_is_kept_is_bounded_in_bytes_and_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(frames.encode(judged(1, 0, group(5))))
+    for name, most in (("WAITING_MAX", 20), ("WAITING_BYTES_MAX", 20 * size)):
+        with monkeypatch.context() as patch:
+            patch.setattr(live_slot, name, most)
+            patch.setattr(live_slot, "LOOK_AFTER", 1)
+            slot = LiveSlot(1)
+            add(slot, *(judged(number, 50 * S + number, group(number)) for number in range(1, 61)))
+            slot.look(EPOCH)
+            list(work(slot))
+            assert slot.waiting == 20
+            assert [node.id for node in slot.state.tree.walk()] == list(range(1, 41))
+            assert list(slot._applied) == list(range(21, 41))
+
+
+@pytest.mark.parametrize(
+    ("number", "at", "left"), [(2, 2, [9, 3]), (2, 1, [9, 2, 3]), (1, 2, [9, 2, 3]), (0, 9, [9, 1, 2, 3])]
+)
+def test_an_owners_own_includes_events_by_number_and_due(number: int, at: int, left: list[int]) -> None:
+    slot = LiveSlot(1)
+    add(slot, *(judged(one, one * S, group(one)) for one in (1, 2, 3)))
+    copied(slot, 2 * S, 3)
+    part = LivePart(slot=1, number=number, at=EPOCH + at * S, pieces=[(group(9), (), 0, 0)])
+    slot.replace([part], Guard(), lambda: EPOCH, lambda refused: None)
+    copied(slot, 9 * S, 3)
+    assert [node.id for node in slot.state.tree.walk()] == left
 
 
 def test_who_sends_more_than_can_be_applied_loses_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:

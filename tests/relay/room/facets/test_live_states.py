@@ -364,6 +364,33 @@ def test_one_who_comes_after_an_event_is_given_no_copy_from_before_it() -> None:
     assert copies(bob, 1)[0][0].number + 1 == copies(cleo, 1)[0][0].number == cleo.welcome.number
 
 
+def test_a_copy_is_shared_for_a_moment_only() -> None:
+    jam = Jam()
+    ann = jam.join("ann")
+    build(ann, group(5))
+    bob = jam.join("bob")
+    jam.advance(0.4)
+    cleo = jam.join("cleo")
+    jam.advance(SETTLED_S)
+    assert copies(cleo, 1)[0][0].at >= copies(bob, 1)[0][0].at + ticks(0.3)
+
+
+def test_long_work_for_one_slot_holds_up_no_other() -> None:
+    jam = Jam()
+    ann, bob, cleo = together(jam, "ann", "bob", "cleo")
+    build(bob, group(5))
+    jam.advance(1.0)
+    for index in range(3):
+        groups = [group(node) for node in range(500 * index, 500 * index + 500)]
+        ann.say(own(*groups, index=index, last=index == 2))
+    cleo.say(control.LiveRequest(slot=2))
+    jam.advance(0.02)
+    assert copies(cleo, 2)
+    assert not copies(cleo, 1), "otherwise this shows nothing"
+    jam.advance(1.0)
+    assert copies(cleo, 1)
+
+
 def test_who_goes_away_is_sent_no_more_and_starts_anew_on_return() -> None:
     jam = Jam()
     ann = jam.join("ann")
@@ -373,6 +400,8 @@ def test_who_goes_away_is_sent_no_more_and_starts_anew_on_return() -> None:
     begun = len(bob.heard(control.LivePart))
     assert begun
     bob.hang_up()
+    jam.advance(0.02)
+    assert of(bob, jam).next_wakeup() is None, "nothing is done for one who isn't there"
     jam.advance(1.0)
     assert len(bob.heard(control.LivePart)) == begun
     bob.said.clear()
@@ -392,6 +421,11 @@ def test_no_copy_of_one_who_leaves_goes_on() -> None:
     jam.advance(1.0)
     assert copies(bob, 1) == []
     assert of(bob, jam).next_wakeup() is None
+    cleo, dee = jam.join("cleo"), jam.join("dee")
+    assert cleo.welcome.slot == 1
+    cleo.say(control.Leave())
+    jam.advance(1.0)
+    assert {one.slot for one in dee.heard(control.LivePart)} == {2}, "and none begins"
 
 
 # -- what members send -------------------------------------------------------------------------------------
@@ -430,6 +464,18 @@ def test_what_a_members_own_lacks_is_applied_to_it_and_what_it_includes_is_not()
     ((part,),) = copies(bob, 1)
     assert [node.id for node in built([part]).tree.walk()] == [9, 20]
     assert [frames.decode(one)[0].payload for one in part.events] == [group(21)]  # type: ignore[union-attr]
+
+
+def test_after_a_members_own_nobody_is_given_the_copy_from_before_it() -> None:
+    jam = Jam()
+    (ann,) = together(jam, "ann")
+    build(ann, group(5))
+    jam.advance(1.0)
+    bob = jam.join("bob")
+    jam.advance(0.05)
+    ann.say(own(group(9), number=1, at=jam.now))
+    jam.advance(SETTLED_S)
+    assert [[node.id for node in built(one).tree.walk()] for one in copies(bob, 1)] == [[5], [9]]
 
 
 def test_a_part_out_of_its_turn_ends_it_all() -> None:
@@ -555,6 +601,18 @@ def test_for_a_request_there_is_an_answer_even_if_nothing_is_there() -> None:
     bob.say(control.LiveRequest(slot=1))
     jam.advance(SETTLED_S)
     assert copies(bob, 1)[-1][0].pieces == [], "it is silenced: nothing of it exists anywhere"
+
+
+def test_a_request_for_a_copy_that_is_on_its_way_is_none() -> None:
+    jam = Jam()
+    ann = jam.join("ann")
+    big(ann, 100_000)
+    bob = jam.join("bob")
+    jam.advance(0.05)
+    assert bob.heard(control.LivePart)
+    bob.say(control.LiveRequest(slot=1))
+    jam.advance(2.0)
+    assert len(copies(bob, 1)) == 1
 
 
 def test_requests_without_end_are_refused() -> None:

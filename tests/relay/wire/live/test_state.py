@@ -71,6 +71,7 @@ GROUPS = [group(5), group(6), group(7)]
         ([synth(8, 1, 5), synth(9, 3, 8), synth(10, 2, 9)], "0(5(8 10 9) 6() 7())"),
         ([encode("/n_free", 5, 7)], "0(6())"),
         ([encode("/n_free", 0, 99)], "0(5() 6() 7())"),
+        ([synth(8, 1, 5), encode("/g_freeAll", 0), encode("/g_deepFree", 0)], "0(5(8) 6() 7())"),
         ([group(8, 1, 5), synth(9, 1, 8), encode("/n_free", 5)], "0(6() 7())"),
         ([group(8, 1, 5), synth(9, 1, 8), encode("/g_freeAll", 5)], "0(5() 6() 7())"),
         ([group(8, 1, 5), synth(9, 1, 8), encode("/g_deepFree", 5)], "0(5(8()) 6() 7())"),
@@ -92,7 +93,10 @@ GROUPS = [group(5), group(6), group(7)]
     ids=str,
 )
 def test_the_tree_changes_as_scsynths_does(messages: list[bytes], wanted: str) -> None:
-    assert shape(applied(*GROUPS, *messages).tree) == wanted
+    tree = applied(*GROUPS, *messages).tree
+    assert shape(tree) == wanted
+    assert len(tree) == len(list(tree.walk()))
+    assert all(tree.get(node.id) is node for node in tree.walk())
 
 
 def test_a_setting_is_kept_with_its_node_and_the_latest_holds() -> None:
