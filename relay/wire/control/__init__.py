@@ -54,9 +54,7 @@ __all__ = [
     "protocol_of",
 ]
 
-FAMILIES = tuple(
-    one.FAMILY for one in (join, room, live, report, not_heard, stock, digests, stats, probe)
-)
+FAMILIES = tuple(one.FAMILY for one in (join, room, live, report, not_heard, stock, digests, stats, probe))
 
 Up = (
     Hello

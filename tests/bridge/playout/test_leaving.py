@@ -187,7 +187,7 @@ def test_nothing_is_remembered_of_who_is_gone() -> None:
     assert members.places.known() == [1]
     assert SLOT not in members._guards
     assert SLOT not in delivery._redo._slots
-    assert SLOT not in members._resets._marks
+    assert SLOT not in bench.playout._live._resets._marks
     assert not bench.playout._loads._numbers
 
 

@@ -281,8 +281,9 @@ def test_whoever_joins_whenever_has_the_same_tree_as_who_was_there(
                     handed.push(Due(one.due, one.number or 0, one.seq, one.kind, one.meaning))
         for number, due_s, payload in [one for one in coming if one[0] > joined]:
             # A slot that isn't built yet hands its events out just before their due.
-            ready = now_s >= number * 0.02 if learnt else at(now_s) >= at(due_s) - ADVANCE
-            if ready:
+            # No event leaves more than a second before its due.
+            numbered_here = learnt and now_s >= number * 0.02 and due_s <= now_s + 1.0
+            if numbered_here or at(now_s) >= at(due_s) - ADVANCE:
                 coming.remove((number, due_s, payload))
                 one = held(number, due_s, payload)
                 if scene.live.takes(one, at(now_s)):

@@ -13,6 +13,7 @@ from relay.wire.control import LivePart
 from relay.wire.guard import Guard
 from relay.wire.live.state import LiveState, Piece
 from relay.wire.live.timeline import Due, Timeline
+from relay.wire.meaning import Meaning
 from relay.wire.osc import encode
 from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind
 from relay.wire.timetag import TICKS_PER_S
@@ -242,8 +243,10 @@ def test_what_the_owners_own_lacks_is_applied_to_it_in_order(before: list[Judged
     theirs.advance(EPOCH + 9 * S)
     pieces = [tuple(piece) for piece in theirs.state.pieces()]
     slot.replace([LivePart(slot=1, pieces=pieces)], Guard(), lambda: EPOCH, lambda refused: None)
-    again = LiveState()
-    assert again.restore(Piece(*one) for one in pieces) == 0
+    again, guard = LiveState(), Guard()
+    for payload, settings, at, seq in pieces:
+        passed = [one for one in (payload, *settings) if guard.passes(Meaning(one), EPOCH)]
+        assert again.restore([Piece(passed[0], tuple(passed[1:]), at, seq)]) == 0
     there = Timeline(again)
     for event in before:
         if not any(
