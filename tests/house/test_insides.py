@@ -18,7 +18,6 @@ MOST = 12
 """Most attributes of a class, and most of our own modules that a module may import."""
 
 ATTRIBUTES = {
-    "bridge.core.Setup": (13, "a bridge's plain facts at its start"),
     "bridge.playout.second_reports.SecondsLedger": (
         19, "the book of a report: an attribute for each figure, and for how far the reports have come",
     ),

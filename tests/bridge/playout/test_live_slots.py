@@ -12,7 +12,7 @@ from relay.wire.live.timeline import Due, Timeline
 from relay.wire.live.tree import Node, Tree
 from relay.wire.meaning import NOTHING, Meaning
 from relay.wire.osc import encode
-from relay.wire.sequence import Flag, Judged, Kind
+from relay.wire.sequence import HANDED_AHEAD_MAX, Flag, Judged, Kind
 from relay.wire.timetag import ticks
 
 OWN, OTHER = 1, 2
@@ -266,6 +266,7 @@ def test_whoever_joins_whenever_has_the_same_tree_as_who_was_there(
     scene.live.expect([OTHER])
     learnt, have, built_at = False, LiveState(), 0
     handed = Timeline()
+    resets: list[tuple[int, int]] = []
     coming = [(number, max(due_s, number * 0.02 + 0.2), payload) for number, due_s, payload in numbered]
     for step in range(1000):
         now_s = step * 0.02
@@ -286,6 +287,10 @@ def test_whoever_joins_whenever_has_the_same_tree_as_who_was_there(
             if numbered_here or at(now_s) >= at(due_s) - ADVANCE:
                 coming.remove((number, due_s, payload))
                 one = held(number, due_s, payload)
+                if any(number < other and one.due > due + HANDED_AHEAD_MAX for other, due in resets):
+                    continue  # playout drops it
+                if one.kind is Kind.RESET:
+                    resets.append((number, one.due))
                 if scene.live.takes(one, at(now_s)):
                     handed.push(Due(one.due, number, number, one.kind, one.meaning))
         for _, _, made in scene.live.build(at(now_s)):
