@@ -39,18 +39,31 @@ def is_root_group(message: RecordedMessage) -> bool:
 
 
 def is_host_message(message: RecordedMessage) -> bool:
-    """Tell whether a message creates a node of the host's own part of the tree."""
+    """Tell whether a message creates or frees a node of the host's own part of the tree."""
     node = node_of(message)
     if message.timetag is not None or node is None:
         return False
+    if message.address == "/n_free":  # the root group and the strip of a member who has left
+        return node in HOST_NODES or node % (1 << SLOT_BITS) == 0
     own = message.address in ("/g_new", "/s_new") and node in HOST_NODES
     return own or is_root_group(message)
 
 
-def check(messages: Iterable[RecordedMessage], slots: Iterable[int]) -> None:
-    """Build the node tree that `messages` create, and raise HostTreeError if it isn't the tree of `slots`."""
-    wanted, tree = sorted(slots), Nodes()
+def check(
+    messages: Iterable[RecordedMessage], slots: Iterable[int], needed: Iterable[int] | None = None
+) -> None:
+    """Build the node tree that `messages` create, and raise HostTreeError if it isn't the tree of `slots`.
+
+    needed: the slots that must be there. The others may have been freed, because their members have left. By
+    default all are needed.
+    """
+    tree = Nodes()
     for message in messages:
+        if message.address == "/n_free":
+            for node in message.args:
+                if (there := tree.by_id.get(int(node) if isinstance(node, int) else -1)) is not None:
+                    tree.free(there)
+            continue
         is_strip = message.address == "/s_new"
         if is_strip:
             check_strip(message)
@@ -62,6 +75,8 @@ def check(messages: Iterable[RecordedMessage], slots: Iterable[int]) -> None:
             tree.make(node, action, target, synth=STRIP_SYNTHDEF if is_strip else None)
         except NoSuchPlace as error:
             raise HostTreeError(f"node {node} put to {target} with action {action}: {error}") from None
+    must = set(slots if needed is None else needed)
+    wanted = [slot for slot in sorted(slots) if slot in must or root_of(slot) in tree.by_id]
     expected = {
         0: [JAM, STRIPS],
         JAM: [root_of(slot) for slot in wanted],

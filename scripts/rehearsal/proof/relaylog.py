@@ -8,7 +8,7 @@ payload is the hex of the sender's own message; "" for a reset.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,8 @@ from rehearsal.rigs.recording import parse_message
 
 TIMED, UNTIMED, RESOURCE, RESET = "TIMED", "UNTIMED", "RESOURCE", "RESET"
 KINDS = (TIMED, UNTIMED, RESOURCE, RESET)
-FOUNDATION, SILENCED, MISSED = "FOUNDATION", "SILENCED", "MISSED"
+SILENCED, MISSED, LEFT = "SILENCED", "MISSED", "LEFT"
 LOADS = ("/b_alloc", "/b_allocRead")
-CREATES = ("/g_new", "/s_new")
 FADE = round(0.1 * 2**32)
 """A silenced reset frees its member's nodes this long (ticks) after its due. Until then they fade out."""
 RESET_SPARES = 1 << 32
@@ -128,39 +127,3 @@ def executed(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
         if event.kind == RESET:
             resets[event.slot].append(event)
     return kept
-
-
-def founded(events: Sequence[LoggedEvent], until: int) -> dict[int, list[LoggedEvent]]:
-    """Return slot -> the events that a relay repeats for a member who joins after event number `until`.
-
-    They are the newest creation of every foundation node and the newest load of every buffer, in the log's
-    order. Loads that were freed since are left out. So are a sender's events before its last reset.
-    """
-    kept: dict[int, dict[tuple[str, object], LoggedEvent]] = defaultdict(dict)
-    for event in events[:until]:
-        book = kept[event.slot]
-        if event.kind == RESET:
-            if SILENCED not in event.flags:
-                book.clear()
-            continue
-        if event.kind != RESOURCE and not founds(event):
-            continue
-        address, args = parse_message(event.payload)
-        at = 1 if address == "/s_new" else 0
-        key = ("buffer" if address.startswith("/b_") else "node", args[at] if at < len(args) else None)
-        book.pop(key, None)
-        if address != "/b_free":
-            book[key] = event
-    return {slot: list(book.values()) for slot, book in kept.items()}
-
-
-def founds(event: LoggedEvent) -> bool:
-    """Tell whether an event creates a group or mixer of its sender's boot. Sonic Pi never frees these
-    nodes."""
-    return event.kind != RESOURCE and FOUNDATION in event.flags
-
-
-def may_be_missed(event: LoggedEvent) -> bool:
-    """Tell whether a member who joined after the event can do without it: it belongs to a boot and isn't
-    music."""
-    return event.kind in (RESET, RESOURCE) or FOUNDATION in event.flags

@@ -38,6 +38,8 @@ class RecordedMessage:
     passed_ns: tuple[int, int] | None = None
     """Instants (Unix ns) just before and just after the recorder passed the message on; None if not
     recorded."""
+    datagram: int = 0
+    """Position of its datagram in the recording. The messages of one bundle have the same."""
 
     @property
     def due_ns(self) -> int:
@@ -79,7 +81,7 @@ def parse(lines: Iterable[str]) -> Recording:
     passed: dict[str, list[RecordedMessage]] = {"to": [], "from": []}
     unreadable: list[str] = []
     dropped = 0
-    for line in lines:
+    for datagram_at, line in enumerate(lines):
         try:
             entry = json.loads(line)
             if "meta" in entry:
@@ -96,7 +98,9 @@ def parse(lines: Iterable[str]) -> Recording:
                 for timetag, raw in walk(datagram):
                     address, args = parse_message(raw)
                     at = len(messages)
-                    messages.append(RecordedMessage(t_ns, timetag, address, raw, args, at, passed_ns))
+                    messages.append(
+                        RecordedMessage(t_ns, timetag, address, raw, args, at, passed_ns, datagram_at)
+                    )
         except (ValueError, KeyError, TypeError):
             unreadable.append(line)
     return Recording(tuple(metas), tuple(passed["to"]), tuple(passed["from"]), dropped, tuple(unreadable))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rehearsal.proof import relaylog
 from rehearsal.proof.relaylog import RESET, LoggedEvent, RelayLogError
 
-from tests.scripts.rehearsal.test_prove import log
+from tests.worlds.relayed import log
 
 
 def as_line(event: LoggedEvent, room: str = "main") -> str:
