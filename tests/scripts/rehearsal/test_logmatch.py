@@ -5,7 +5,7 @@ isn't the recorder's: they are APART_NS apart.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -152,6 +152,8 @@ def test_an_event_within_a_millisecond_of_t_may_be_on_either_side() -> None:
     earlier = builds(instead(7, setting(21, "mix", 0.75)), START_NS + APART_NS + 2000 * MS - 400_000)
     assert bo([*earlier, *room.handed(after=1999)]).mismatch is None
     assert bo([*at_due, *room.handed(after=1999)]).mismatch is not None, "built and handed over"
+    later = builds(instead(7, setting(21, "mix", 0.75)), START_NS + APART_NS + 2000 * MS + 400_000)
+    assert bo([*later, *room.handed(after=1999)]).mismatch is None
 
 
 def without(at: int) -> list[Message]:
@@ -174,6 +176,8 @@ def instead(at: int, *messages: Message) -> list[Message]:
         (instead(4, group(20, 1, 2)), "built group 20 in 2, expected"),
         (instead(6, synth("fx_level", 21, 1, 20, "mix", 0.5)), "fx_level 21 in 20, expected sonic-pi-fx_rev"),
         (instead(7, setting(21, "mix", 0.5, "room", 1.0)), "room that nobody has set"),
+        (instead(7, setting(21, "mix", 0.5, "release", 1.0)), "release that nobody has set"),
+        ([*MADE[:6], synth("fx_reverb", 21, 1, 20)], "mix left out"),
         (instead(6, synth("fx_reverb", 21, 1, 20)), None),
         (instead(5, synth("tri", 33, 1, 20, "note", 62.0)), "built sonic-pi-tri 33 in 20, which isn't there"),
         (instead(5, synth("tri", 31, 1, 4, "note", 62.0)), "built sonic-pi-tri 31 in 4, which isn't there"),
@@ -227,6 +231,7 @@ def test_a_second_build_that_changes_nothing_is_no_fault() -> None:
 
 def loading() -> Room:
     room = music()
+    room.add(ADA, 1650, lambda slot: osc("/b_free", slot * 4096 + 3))
     room.add(ADA, 1700, load("bd_haus"), RESOURCE)
     room.add(ADA, 2700, load("snare"), RESOURCE)
     return room
@@ -283,6 +288,7 @@ def returning() -> Room:
     room.add(ADA, 3500, synth("tri", 40, 0, 4, "note", 65.0), TIMED)
     room.boot(BO, 4500)
     room.add(BO, 5000, synth("tri", 30, 0, 4, "note", 50.0), TIMED)
+    room.add(ADA, 5100, setting(5, "amp", 0.5))
     return room
 
 
@@ -322,7 +328,25 @@ def test_who_has_left_is_matched_until_a_second_before() -> None:
     found = left(lines)
     assert (found.mismatch, found.left, found.is_whole) == (None, True, False)
     assert left(lines[:-1]).mismatch is None
+    always = match("bo", BO, recording([*host_lines(), *music().lines]), room.log, [ADA, BO], owner=0)
+    assert (always.mismatch, always.is_whole) == (None, False)
     assert (
         left([line for line in lines if line[1] != synth("tri", 30, 0, 4, "note", 50.0)(BO)]).mismatch
         is not None
     )
+
+
+def test_a_buffer_of_a_former_owner_is_not_loaded_by_who_comes_later() -> None:
+    room = Room()
+    room.boot(ADA, -900)
+    room.add(
+        ADA, -700, lambda slot: osc("/b_allocRead", slot * 4096 + 9, "/x/samples/gone.wav", 0, 0), RESOURCE
+    )
+    room.add(ADA, -600, None, RESET, SILENCED, LEFT)
+    since = len(room.log)
+    for event, line in zip(music().log, music().lines, strict=True):
+        room.log.append(replace(event, number=event.number + since, seq=event.seq + since))
+        room.lines.append(line)
+    lines = [*builds(), *music().handed(after=T_MS)]
+    assert bo(lines, room).mismatch is None
+    assert "extra" in (bo([*lines, room.lines[5]], room).mismatch or "")
