@@ -52,7 +52,10 @@ class BuildError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """The messages with which a bridge built one slot's music at one instant. timetag: T; None if it was built at once."""
+    """The messages with which a bridge built one slot's music at one instant.
+
+    timetag: that instant, T; None if it was built at once.
+    """
 
     slot: int
     timetag: int | None
