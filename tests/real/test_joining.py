@@ -32,20 +32,20 @@ HEARD_S = (1.2, 2.4)
 SETTLE_S = 1.5
 SECOND_NS = 1_000_000_000
 FAINTEST_DBFS = -50.0
-FOUNDED = 5
-"""Number of nodes in a member's foundation: four groups and the mixer."""
+BOOTED = 5
+"""Number of nodes that Sonic Pi makes at its start: four groups and the mixer."""
 
 
 @dataclass(frozen=True, repr=False)
 class Party:
     """What was measured at all members.
 
-    levels: player -> listener -> dBFS. founded: member -> slot -> nodes of that slot's foundation. room: the
-    statistics at the end.
+    levels: player -> listener -> dBFS. nodes: member -> slot -> nodes of that slot in the member's scsynth.
+    room: the statistics at the end.
     """
 
     levels: dict[str, dict[str, float]]
-    founded: dict[str, dict[int, int]]
+    nodes: dict[str, dict[int, int]]
     room: dict[str, Any]
 
 
@@ -77,7 +77,7 @@ def hold(jam: Jam, names: tuple[str, ...], *, one_by_one: bool) -> Party:
     plain.run_code(f"set_volume! {volume_of(names[0])}")
     jam.wait_here(len(names))
     stage.play_for(SETTLE_S)
-    founded = {
+    nodes = {
         name: {slot: nodes_below(scsynth_port(performer), slot << 26) for slot in range(1, len(names) + 1)}
         for name, performer in jam.performers.items()
     }
@@ -90,7 +90,7 @@ def hold(jam: Jam, names: tuple[str, ...], *, one_by_one: bool) -> Party:
         stage.play_for(NOTE_S)
         span = [from_ns + round(second * SECOND_NS) for second in HEARD_S]
         levels[name] = {who: each.take.level_dbfs(*span) for who, each in listeners.items()}
-    return Party(levels, founded, jam.room())
+    return Party(levels, nodes, jam.room())
 
 
 @pytest.fixture(
@@ -118,9 +118,7 @@ def test_each_is_heard_by_all_and_by_itself_as_in_plain_sonic_pi(party: Party) -
     assert louder_db == pytest.approx(14.5, abs=0.5), "1.6 to 0.3: every volume is its owner's"
 
 
-def test_every_scsynth_has_what_all_have_founded_and_the_statistics_miss_nothing(party: Party) -> None:
-    assert all(count >= FOUNDED for counts in party.founded.values() for count in counts.values()), (
-        party.founded
-    )
+def test_every_scsynth_has_what_all_made_at_their_start_and_the_statistics_miss_nothing(party: Party) -> None:
+    assert all(count >= BOOTED for counts in party.nodes.values() for count in counts.values()), party.nodes
     wrong = {member["name"]: (member["unfounded"], member["refused"]) for member in party.room["members"]}
     assert wrong == dict.fromkeys(wrong, (0, 0))

@@ -54,7 +54,7 @@ class BuildError(ValueError):
 class Build:
     """The messages with which a bridge built one slot's music at one instant.
 
-    timetag: that instant, T; None if it was built at once.
+    timetag: T; None if it was built at once.
     """
 
     slot: int
