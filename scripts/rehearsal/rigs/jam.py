@@ -21,6 +21,7 @@ from rehearsal import RECORDER
 from rehearsal.proof.hosttree import first_bus
 from rehearsal.rigs import recording
 from rehearsal.rigs.machine import StageError
+from rehearsal.rigs.parts import ears
 from rehearsal.rigs.performer import Performer
 from rehearsal.rigs.stage import Stage, wait_for_text
 
@@ -60,6 +61,8 @@ class Jam:
     """Names of the members that neither get nor give files of Sonic Pi (`--no-fetch`)."""
     servers: Mapping[str, Path] = field(default_factory=dict)
     """Name -> Ruby server of the member's Sonic Pi (Performer.server). The others have the installed one."""
+    parts: int = 0
+    """The number of slots whose parts are recorded each by itself (see parts.py). Needs `listened`."""
     port: int = field(default=0, init=False)
     relay: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     performers: dict[str, Performer] = field(default_factory=dict, init=False)
@@ -94,8 +97,8 @@ class Jam:
         home = self.folder / name
         home.mkdir(parents=True)
         return Performer(
-            name, index, home,
-            launcher=self.launcher(name), listened=self.listened, server=self.servers.get(name),
+            name, index, home, launcher=self.launcher(name), listened=self.listened,
+            further_ears=ears(self.parts), server=self.servers.get(name),
         )  # fmt: skip
 
     def join(self, name: str) -> Performer:

@@ -1,8 +1,9 @@
 """Live take: the sound of a performer's sound card, sample by sample, with the wall time of every block.
 
 As a program it is a client of the jackd that JACK_DEFAULT_SERVER names. From its start until SIGTERM it
-records every port connected to `system:playback_1` and `_2`, and follows new connections. So it records
-everything that reaches the sound card, from any program and any bus of scsynth. A take of `sound` records one
+records what its places get, and follows new connections. Of a sound card's port (`system:playback_1`) that is
+all that is connected to it: everything that reaches the sound card, from any program and any bus of scsynth.
+Of another program's output (`SuperCollider:out_3`) it is that output itself. A take of `sound` records one
 bus inside scsynth, and shows no fault behind that. `performer` starts a live take for each performer that
 asks for one.
 
@@ -12,11 +13,13 @@ lost blocks are noticed. (On two cores, with jackd at 256 frames: 2 % of one cor
 
 import contextlib
 import gc
+import re
 import signal
 import struct
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,11 +28,12 @@ from typing import Any
 import numpy
 
 MAGIC = b"LIVE"
-HEADER = struct.Struct("<4sII")
-"""The file's head: magic, frames a second, frames a block. Blocks follow. A block has its instant (Unix ns,
-i8), JACK's frame count (i8), all samples of the first channel, and all of the second (f4)."""
+HEADER = struct.Struct("<4sIII")
+"""The file's head: magic, frames a second, frames a block, channels. Blocks follow. A block has its instant
+(Unix ns, i8), JACK's frame count (i8), and for one channel after the other all samples (f4)."""
 SOUND_CARD = ("system:playback_1", "system:playback_2")
-CHANNELS = len(SOUND_CARD)
+PAIR = 2
+"""Channels that are read together: left and right."""
 SILENCE_DBFS = -120.0
 WRITE_S = 0.05
 LOST_SHARE_MAX = 0.01
@@ -52,14 +56,16 @@ class LiveTake:
     """
 
     path: Path
+    first: int = 0
+    """The first of the two channels that are read; 0: the sound card's."""
 
     @cached_property
     def _read(self) -> tuple[int, int, Any]:
         data = self.path.read_bytes()
         if len(data) < HEADER.size or data[:4] != MAGIC:
             raise TakeError(f"{self.path}: no take, or it has not begun")
-        _, rate, frames = HEADER.unpack_from(data)
-        block = numpy.dtype([("t_ns", "<i8"), ("frame", "<i8"), ("samples", "<f4", (CHANNELS, frames))])
+        _, rate, frames, channels = HEADER.unpack_from(data)
+        block = numpy.dtype([("t_ns", "<i8"), ("frame", "<i8"), ("samples", "<f4", (channels, frames))])
         count = (len(data) - HEADER.size) // block.itemsize
         return rate, frames, numpy.frombuffer(data, dtype=block, count=count, offset=HEADER.size)
 
@@ -88,7 +94,7 @@ class LiveTake:
             raise TakeError(
                 f"{self.path}: {lost} of {passed} frames are missing: too busy a machine to listen"
             )
-        return numpy.concatenate(list(inside["samples"]), axis=1)
+        return numpy.concatenate(list(inside["samples"][:, self.first : self.first + PAIR]), axis=1)
 
     def level_dbfs(self, from_ns: int, to_ns: int) -> float:
         """Return the RMS level of a stretch, both channels together, in dB of full scale; at least
@@ -116,20 +122,21 @@ def dbfs_of(square: float) -> float:
     return max(SILENCE_DBFS, 10 * float(numpy.log10(square))) if square > 0 else SILENCE_DBFS
 
 
-def command(path: Path) -> list[str]:
-    """Return the command that writes a take to `path`."""
-    return [sys.executable, "-P", str(Path(__file__).resolve()), str(path)]
+def command(path: Path, further: Sequence[str] = ()) -> list[str]:
+    """Return the command that writes a take to `path`. further: places that it records besides the sound
+    card."""
+    return [sys.executable, "-P", str(Path(__file__).resolve()), str(path), *SOUND_CARD, *further]
 
 
-def record(path: Path) -> None:
-    """Record the sound card's ports to `path` until SIGTERM. Needs JACK-Client and a running jackd."""
+def record(path: Path, places: Sequence[str]) -> None:
+    """Record each place as a channel to `path` until SIGTERM. Needs JACK-Client and a running jackd."""
     import jack  # only here: whoever reads a take needs no libjack
 
     gc.disable()  # a pause for garbage collection would lose a block
     sys.setswitchinterval(0.0002)
     blocks: deque[bytes] = deque()
     client = jack.Client("live-take", no_start_server=True)
-    ears = [client.inports.register(f"in_{channel + 1}") for channel in range(CHANNELS)]
+    ears = [client.inports.register(f"in_{channel + 1}") for channel in range(len(places))]
 
     @client.set_process_callback  # type: ignore[untyped-decorator]  # JACK-Client has no types
     def listen(_frames: int) -> None:
@@ -138,16 +145,17 @@ def record(path: Path) -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with path.open("wb", buffering=0) as file:
-        file.write(HEADER.pack(MAGIC, client.samplerate, client.blocksize))
+        file.write(HEADER.pack(MAGIC, client.samplerate, client.blocksize, len(places)))
         with client:
             try:
                 while True:
-                    for place, ear in zip(SOUND_CARD, ears, strict=True):
+                    for place, ear in zip(places, ears, strict=True):
                         connected = {port.name for port in client.get_all_connections(ear)}
-                        for source in client.get_all_connections(place):
-                            if source.name not in connected:
-                                with contextlib.suppress(jack.JackError):  # it has just gone
-                                    client.connect(source, ear)
+                        for port in client.get_ports(f"^{re.escape(place)}$"):
+                            for source in client.get_all_connections(port) if port.is_input else [port]:
+                                if source.name not in connected:
+                                    with contextlib.suppress(jack.JackError):  # it has just gone
+                                        client.connect(source, ear)
                     time.sleep(WRITE_S)
                     file.write(b"".join(blocks.popleft() for _ in range(len(blocks))))
             finally:
@@ -155,4 +163,4 @@ def record(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    record(Path(sys.argv[1]))
+    record(Path(sys.argv[1]), sys.argv[2:])

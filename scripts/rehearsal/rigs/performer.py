@@ -74,6 +74,8 @@ class Performer:
     """True if its sound card is recorded (see `take`)."""
     server: Path | None = None
     """The Ruby server to start, such as that of a copy of Sonic Pi; None: the one that is installed."""
+    further_ears: Sequence[str] = ()
+    """Outputs of programs that are recorded besides the sound card, as further channels of the take."""
 
     def __post_init__(self) -> None:
         self.home = self.home.resolve()
@@ -137,7 +139,7 @@ class Performer:
 
     def _beside(self) -> list[list[str]]:
         """Return the commands of programs that are started before Sonic Pi and run beside it."""
-        return [livetake.command(self.take_path)] if self.listened else []
+        return [livetake.command(self.take_path, self.further_ears)] if self.listened else []
 
     def _command(self, server: Path, ports: Ports) -> list[str]:
         """Return the command that starts Sonic Pi, launcher included."""

@@ -22,7 +22,7 @@ def take(path: Path, amplitudes: list[float | None], first_frame: int = 2**32 - 
     None: the block was lost. first_frame: JACK's frame counter at the start; it wraps at 2**32.
     """
     with path.open("wb") as file:
-        file.write(HEADER.pack(MAGIC, RATE, FRAMES))
+        file.write(HEADER.pack(MAGIC, RATE, FRAMES, 2))
         for number, amplitude in enumerate(amplitudes):
             if amplitude is None:
                 continue
