@@ -22,6 +22,8 @@ from bridge.probe.cli import probe
 from bridge.shells import config
 from bridge.shells.config import JoinConfig
 from bridge.shells.descendants import Descendants
+from bridge.shells.shims import Shims
+from bridge.sonicpi.ending import KILLED_AFTER_S, shim_killed
 from bridge.sonicpi.starting import StartWatch, cannot_start
 from relay.transports.impaired import parse_leg
 from relay.transports.one_question import ask_admission
@@ -211,6 +213,7 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     story = _Story(folder / "bridge.log")
+    shims = Shims(folder)
     descendants: Descendants | None = None
     status: int | None = None
     starting: StartWatch | None = None
@@ -227,14 +230,17 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
         asked = False
         while descendants is None or (status := descendants.poll()) is None:
             story.tell()
-            _say_if_not_started(starting, folder)
+            _say_if_not_started(starting, shims)
+            for pid in [] if interrupted else shims.killed(time.monotonic(), KILLED_AFTER_S):
+                for line in shim_killed(pid):
+                    say(line, err=True)
             if interrupted and (descendants is None or time.monotonic() - interrupted[0] > GRACE_S):
                 break
             if interrupted and descendants is not None and not asked:
                 asked = True
                 descendants.ask_to_end()
             time.sleep(POLL_S)
-        _say_if_not_started(None if interrupted else starting, folder, ended=True)
+        _say_if_not_started(None if interrupted else starting, shims, ended=True)
         if status is None or interrupted:
             return 0
         return status if status >= 0 else 128 - status  # ended by a signal: as a shell has it
@@ -242,56 +248,19 @@ def _play(settings: JoinConfig, folder: Path, command: list[str]) -> int:
         ending = True
         if descendants is not None:
             patience_s = 0.0 if interrupted else LINGER_S
-            descendants.end(patience_s, _shims(folder), hurried=lambda: len(interrupted) > 1)
-        end_shims(folder)
+            descendants.end(patience_s, shims.pids(), hurried=lambda: len(interrupted) > 1)
+        shims.end()
         story.tell()
 
 
-def _say_if_not_started(starting: StartWatch | None, folder: Path, *, ended: bool = False) -> None:
+def _say_if_not_started(starting: StartWatch | None, shims: Shims, *, ended: bool = False) -> None:
     """Tell the player, once, if the command hasn't started our scsynth.
 
-    starting: None to tell nothing. folder: holds a pid file of each running shim. ended: the command has
-    ended by itself.
+    starting: None to tell nothing. ended: the command has ended by itself.
     """
     if starting is not None:
-        started = any(folder.glob("shim-*.pid"))
-        for line in starting.news(time.monotonic(), started=started, ended=ended):
+        for line in starting.news(time.monotonic(), started=shims.any_started(), ended=ended):
             say(line, err=True)
-
-
-def _shims(folder: Path) -> list[int]:
-    """Return the process ids of this join's running shims, from their pid files in `folder`."""
-    pids = []
-    for path in folder.glob("shim-*.pid"):
-        with contextlib.suppress(FileNotFoundError):  # its shim has ended meanwhile
-            pids += [int(pid) for pid in path.read_text().split()]
-    return pids
-
-
-def end_shims(folder: Path) -> None:
-    """End the shims that still run. Sonic Pi may have ended without ending its scsynth, which is a shim.
-
-    folder: holds their pid files.
-    """
-    pids = _shims(folder)
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 4.0
-    while any(_runs(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for pid in pids:
-        if _runs(pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 class _Story:

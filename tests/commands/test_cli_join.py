@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli import end_shims
+from bridge.shells.shims import Shims
 from relay.wire.version import PROTOCOL_VERSION, UPDATE
 from tests.worlds.commands import (
     BIN,
@@ -317,7 +317,7 @@ def test_a_shim_that_ends_by_itself_while_it_is_looked_for_is_no_fault(tmp_path:
     sleeper = subprocess.Popen(["sleep", "60"])
     (tmp_path / "shim-3.pid").write_text(f"{sleeper.pid}\n")
     threading.Timer(0.2, sleeper.wait).start()  # it is ours, so that nobody else can bury it
-    end_shims(tmp_path)
+    Shims(tmp_path).end()
     assert sleeper.wait(10) == -signal.SIGTERM
 
 

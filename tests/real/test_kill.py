@@ -21,6 +21,7 @@ from rehearsal.rigs.jam import Jam
 from rehearsal.rigs.recording import Recording
 from rehearsal.rigs.stage import Stage
 
+from bridge.sonicpi.ending import shim_killed as shim_killed_lines
 from tests.real.inquiry import (
     SECOND_NS,
     homeless,
@@ -333,6 +334,10 @@ class ShimKilled:
     present_after: dict[str, bool]
     others: Comparison
     last_due_s: dict[str, float]
+    shim: int
+    """The process id that the shim had for itself, in its Sonic Pi's namespace."""
+    told: str
+    """What cleo's terminal had shown ten seconds later."""
 
 
 @pytest.fixture(scope="module")
@@ -342,6 +347,7 @@ def shim_killed(jam: Jam, stage: Stage, relay_restarted: RelayRestarted) -> Shim
     ports = {name: scsynth_port(jam.performers[name]) for name in (ANNA, BOB)}
     live_before = {name: nodes_below(port, slot << 26) for name, port in ports.items()}
     bridge, shim = jam.bridge_of(CLEO).pid, jam.shim_of(CLEO).pid
+    inside = int(Path(f"/proc/{shim}/status").read_text().split("NSpid:")[1].split("\n")[0].split()[-1])
     at_ns, at_s = time.time_ns(), time.monotonic()
     os.kill(shim, signal.SIGSTOP)  # else it may still wake the spare bridge, which would say goodbye
     os.kill(bridge, signal.SIGKILL)
@@ -366,6 +372,8 @@ def shim_killed(jam: Jam, stage: Stage, relay_restarted: RelayRestarted) -> Shim
             name: (of_slot(recorded.to_scsynth, slot)[-1].due_ns - at_ns) / SECOND_NS
             for name, recorded in recordings.items()
         },
+        shim=inside,
+        told=jam.performers[CLEO].server_log_path.read_text(errors="replace"),
     )
 
 
@@ -382,6 +390,11 @@ def test_notes_of_a_member_killed_with_its_shim_end_everywhere_within_ten_second
 def test_a_member_killed_with_its_shim_is_silent_at_home_too(shim_killed: ShimKilled) -> None:
     assert "ruby" in shim_killed.names_after
     assert "scsynth" not in shim_killed.names_after
+
+
+def test_a_member_killed_with_its_shim_is_told_what_died_and_what_to_do(shim_killed: ShimKilled) -> None:
+    for line in shim_killed_lines(shim_killed.shim):
+        assert shim_killed.told.count(line) == 1
 
 
 def test_the_others_play_on_undisturbed_without_a_killed_member(shim_killed: ShimKilled) -> None:
