@@ -1,16 +1,17 @@
 """Comparison: did all scsynths of a room get the same events, in the same order, in time?
 
 Pure. The only inputs are the recorders' recordings. A room message is one about a node or buffer of a slot
-from 1 on (see slots.py). scsynth executes messages in the order of their timetags, and messages with equal
-timetags in the order of arrival. Messages are compared byte by byte without their timetags. The members'
-timetags of one event may differ by at most a given bound.
+from 1 on (see slots.py), unless only a bridge can have sent it. scsynth executes messages in the order of
+their timetags, and messages with equal timetags in the order of arrival. Messages are compared byte by byte
+without their timetags. The members' timetags of one event may differ by at most a given bound.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import median_low
 
+from rehearsal.proof import builds, hosttree
 from rehearsal.proof.matching import FAR_NS, MatchedEvent, match_bare, match_timed, not_in_order
 from rehearsal.proof.slots import slot_of
 from rehearsal.rigs.recording import RecordedMessage, Recording
@@ -24,6 +25,9 @@ bound that the members' clocks state."""
 MATCH_MS = 20.0
 """Greatest distance (ms) between the timetags of two members' messages with equal bytes that count as one
 event. Sonic Pi repeats no message for one node faster (measured)."""
+EDGE_NS = 5_000_000
+"""An event within this time (ns) of a member's coming or going may be missing there: the members' timetags of
+one event differ by some microseconds."""
 NAMED_IN_REPORT = 5
 
 
@@ -164,13 +168,13 @@ def compare(
     *,
     needed_ms: float = NEEDED_MS,
     clock_bound_ms: float = CLOCK_BOUND_MS,
-    is_room: Callable[[RecordedMessage], bool] = lambda message: slot_of(message) > 0,
+    there_ns: Mapping[str, tuple[int, int]] | None = None,
 ) -> Comparison:
     """Compare what the members' scsynths were handed, for the events due in [from_ns, to_ns) (Unix ns).
 
     recordings: member -> its recording. needed_ms: least margin; with less an event is late. clock_bound_ms:
-    greatest distance allowed between timetags of one event. is_room: tells whether a message is one of the
-    room's.
+    greatest distance allowed between timetags of one event. there_ns: member -> stretch of time, like from_ns
+    and to_ns, outside of which it needn't have had any event; by default the whole window.
 
     Events up to FAR_NS outside the window are matched too and then dropped. So an event at the window's edge
     keeps the messages of all members. A message without a timetag counts if any member got it within the
@@ -179,8 +183,12 @@ def compare(
     match_ns = round(max(MATCH_MS, 2 * clock_bound_ms) * 1e6)
     timed: dict[str, list[RecordedMessage]] = {}
     bare: dict[str, list[RecordedMessage]] = {}
+    stays = {
+        member: (there_ns or {}).get(member, (from_ns - FAR_NS, to_ns + FAR_NS)) for member in recordings
+    }
     for member, recording in recordings.items():
-        room = [message for message in recording.to_scsynth if is_room(message)]
+        came_ns, left_ns = stays[member]
+        room = [message for message in of_room(recording) if came_ns <= message.due_ns < left_ns]
         timed[member] = [
             message
             for message in room
@@ -191,24 +199,34 @@ def compare(
     timed_events = [event for event in events if from_ns <= event.due_ns < to_ns]
     bare_events = [
         event
-        for event in match_bare(bare)
+        for event in match_bare(bare, FAR_NS if there_ns else None)
         if any(from_ns <= message.t_ns < to_ns for message in event.held.values())
     ]
-    return judge(timed_events, bare_events, recordings, from_ns, to_ns, needed_ms, clock_bound_ms)
+    return judge(timed_events, bare_events, recordings, stays, (from_ns, to_ns), needed_ms, clock_bound_ms)
+
+
+def of_room(recording: Recording) -> Iterable[RecordedMessage]:
+    """Yield the messages of the room: neither those that build what others play, nor those about places."""
+    others, _ = builds.split(recording.to_scsynth)
+    for message in others:
+        frees = message.timetag is None and message.address == "/b_free"
+        if slot_of(message) > 0 and not frees and not hosttree.is_host_message(message):
+            yield message
 
 
 def judge(
     timed: Sequence[MatchedEvent],
     bare: Sequence[MatchedEvent],
     recordings: Mapping[str, Recording],
-    from_ns: int,
-    to_ns: int,
+    stays: Mapping[str, tuple[int, int]],
+    window: tuple[int, int],
     needed_ms: float,
     clock_bound_ms: float,
 ) -> Comparison:
     """Find each member's margins and faults among matched events, and return the comparison.
 
-    timed, bare: events with and without a timetag. The other arguments are those of compare.
+    timed, bare: events with and without a timetag. stays: member -> the stretch in which it was there.
+    window: the stretch that is compared. The other arguments are those of compare.
     """
     moved = out_of_order(timed, list(recordings))
     for slot in sorted({event.slot for event in bare}):
@@ -227,7 +245,7 @@ def judge(
         results[member] = MemberResult(
             member=member,
             received=len(mine),
-            missing=tuple(event for event in everything if member not in event.held),
+            missing=tuple(event for event in everything if is_missing(event, member, stays[member])),
             late=tuple(margin.event for margin in margins if margin.margin_ms < needed_ms),
             out_of_order=tuple(moved[member]),
             different=tuple(event for event in timed if is_different(event, member)),
@@ -240,8 +258,8 @@ def judge(
     }
     return Comparison(
         members=results,
-        from_ns=from_ns,
-        to_ns=to_ns,
+        from_ns=window[0],
+        to_ns=window[1],
         needed_ms=needed_ms,
         timed=len(timed),
         bare=len(bare),
@@ -249,6 +267,10 @@ def judge(
         timetag_spread_us=max((event.spread_ns for event in timed), default=0) / 1e3,
         dropped=sum(recording.dropped for recording in recordings.values()),
     )
+
+
+def is_missing(event: MatchedEvent, member: str, stay: tuple[int, int]) -> bool:
+    return member not in event.held and stay[0] + EDGE_NS <= event.due_ns < stay[1] - EDGE_NS
 
 
 def is_different(event: MatchedEvent, member: str) -> bool:

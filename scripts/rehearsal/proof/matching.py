@@ -119,13 +119,19 @@ def group_due_ns(group: Mapping[str, RecordedMessage]) -> int:
     return next(iter(group.values())).due_ns
 
 
-def match_bare(recordings: Mapping[str, Sequence[RecordedMessage]]) -> list[MatchedEvent]:
+def match_bare(
+    recordings: Mapping[str, Sequence[RecordedMessage]], within_ns: int | None = None
+) -> list[MatchedEvent]:
     """Match the members' messages without timetags and return the events, in the order of their first
     arrival.
 
     Such messages are matched by count: the n-th message with some content at one member is the n-th with the
-    same content at another. Of a path only the file name is compared.
+    same content at another. Members who came and went have other counts. For these the arrivals of one event
+    lie within_ns of each other. Of a path only the file name is compared.
     """
+    if within_ns is not None:
+        flat = [{member: message} for member, messages in recordings.items() for message in messages]
+        return sorted(map(MatchedEvent, join(flat, bare_key, within_ns)), key=lambda event: event.due_ns)
     groups: dict[Hashable, dict[str, RecordedMessage]] = {}
     for member, messages in recordings.items():
         seen: dict[Hashable, int] = defaultdict(int)

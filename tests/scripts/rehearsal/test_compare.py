@@ -223,6 +223,45 @@ def test_loads_of_one_slot_in_another_order_are_out_of_order() -> None:
     assert len(result.members["bo"].out_of_order) == 1
 
 
+MIDST_NS = START_NS + 20 * STEP_NS
+GONE_NS = START_NS + 40 * STEP_NS
+BUILT = [osc("/error", -1), osc("/g_new", 1 << 26, 1, 1), osc("/g_new", (1 << 26) + 2, 0, 1 << 26)]
+
+
+def visitor() -> list[Line]:
+    """Return the recording of a member who came at MIDST_NS and left at GONE_NS."""
+    load = (MIDST_NS - 90 * MS, None, session()[0][2])
+    place = (MIDST_NS - 100 * MS, None, osc("/g_new", 1 << 26, 1, 1))
+    built = (MIDST_NS - 80 * MS, None, bundle(MIDST_NS, *BUILT))
+    return [place, load, built, *(line for line in session()[1:] if MIDST_NS <= (line[1] or 0) < GONE_NS)]
+
+
+def visited(lines: list[Line], **stays: tuple[int, int]) -> Comparison:
+    recordings = {"ada": recording(session()), "bo": recording(session()), "cyd": recording(lines)}
+    return compare(recordings, *WINDOW, there_ns={"cyd": (MIDST_NS, GONE_NS), **stays})
+
+
+def test_who_came_later_and_left_misses_only_what_was_due_meanwhile() -> None:
+    result = visited(visitor())
+    assert result.coherent, result.report()
+    assert [result.members[name].received for name in NAMES] == [EVENTS + 1, EVENTS + 1, 20]
+    assert not visited(visitor(), cyd=(MIDST_NS - STEP_NS, GONE_NS)).coherent
+    assert not visited(visitor(), cyd=(MIDST_NS, GONE_NS + STEP_NS)).coherent
+    assert_only_cyd(visited(visitor()[:-1]), {"missing": ["/s_new 2:39 sonic-pi-beep"]})
+
+
+def test_of_who_came_later_loads_are_matched_by_their_time() -> None:
+    again = (MIDST_NS + 5 * MS, None, session()[0][2])
+    lines = {"ada": [*session(), again], "bo": [*session(), again], "cyd": [*visitor(), again]}
+
+    def compared(lines: dict[str, list[Line]]) -> Comparison:
+        recordings = {name: recording(own) for name, own in lines.items()}
+        return compare(recordings, *WINDOW, there_ns={"cyd": (MIDST_NS, GONE_NS)})
+
+    assert compared(lines).coherent, compared(lines).report()
+    assert_only_cyd(compared({**lines, "cyd": visitor()}), {"missing": ["/b_allocRead 1:3"]})
+
+
 def test_nothing_to_compare_or_datagrams_lost_unseen_is_no_proof() -> None:
     assert not compare({"ada": recording([]), "bo": recording([])}, *WINDOW).coherent
     lossy = recording(session(), {"dropped": 2})
