@@ -4,6 +4,8 @@ Pure; `now` and dues are session ticks. `live_slots` knows what must be built an
 scsynth has it. This module hands the messages over.
 """
 
+from contextlib import suppress
+
 from bridge.playout.accounts import Accounts
 from bridge.playout.building import build
 from bridge.playout.holdback_queue import Held, HoldbackQueue
@@ -18,8 +20,10 @@ from bridge.playout.tree_checks import TreeChecks
 from bridge.scsynth.id_space import Origin
 from clock.model import Reading
 from relay.wire import write
+from relay.wire.errors import RemoteError
 from relay.wire.live.changes import Changes
 from relay.wire.live.state import Piece
+from relay.wire.meaning import Meaning
 from relay.wire.osc import Message
 from relay.wire.sequence import Judged
 
@@ -72,6 +76,10 @@ class LiveMusic:
                 self._loads.loaded_before(meaning, self._own)
             else:
                 self._loads.load(meaning, self._members.origin(copy.slot), copy.number)
+        if copy.slot != self._own.slot:
+            with suppress(RemoteError):  # counted already
+                for piece in copy.pieces:
+                    self._loads.need(Meaning(piece.payload))
         if was_unseen:
             self._checks.check(copy.slot, now)
 

@@ -166,8 +166,13 @@ class Loads:
                 held.number, held.due, buffers, slot=held.slot, synthdef=meaning.synthdef
             )
             self._unstarted.handed_over(note)
-            if self._stock.lacks(meaning.synthdef):
-                self._stock.need(synthdef_file(meaning.synthdef))
+            self.need(meaning)
+
+    def need(self, meaning: Meaning) -> None:
+        """Ask for the synthdef of a synth that is to be played here, if this host lacks it. Raises
+        RemoteError if the message can't be read."""
+        if meaning.makes_synth and self._stock.lacks(meaning.synthdef):
+            self._stock.need(synthdef_file(meaning.synthdef))
 
     def began(self, node: int) -> None:
         """Note that scsynth has begun to play a synth. node: scsynth's number."""

@@ -47,7 +47,7 @@ IMPORTED = {
         "one decision on an event, in which each part has its say, in this order",
     ),
     "bridge.playout.live_music": (
-        18,
+        20,
         "joins what must be built with what builds, loads, checks and counts it",
     ),
     "bridge.playout.loads": (14, "a note and its files: buffers, what began, what is missing, what is told"),

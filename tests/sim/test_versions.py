@@ -88,6 +88,19 @@ def test_a_synthdef_of_4_5_is_heard_by_a_3_2_from_its_first_note_or_soon_after(
     assert any("old doesn't hear" in line for line in new.told) is (unheard > 0)
 
 
+def test_a_synthdef_of_a_note_that_sounds_at_a_join_is_asked_for_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (file,) = with_content(monkeypatch, "synthdefs/sonic-pi-kalimba", KALIMBA)
+    jam = Jam(seed=8)
+    new = join(jam, "new", Disk("4.5.1", {file: KALIMBA}), 1.1)
+    jam.play(new, notes("sonic-pi-kalimba", 0.25, 1000, "sustain", 60.0), MUSIC_AT_S)
+    jam.run(MUSIC_AT_S + 3.0)
+    old = join(jam, "old", Disk("3.2.2"), MUSIC_AT_S + 3.2)
+    jam.run(MUSIC_AT_S + 9.0)
+    assert received(old) == [KALIMBA]
+
+
 def test_a_sample_of_4_5_is_loaded_from_the_cache_when_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
     (file,) = with_content(monkeypatch, "samples/arovane_beat_a.flac", BEAT)
     jam = Jam(seed=6)
