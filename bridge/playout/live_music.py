@@ -76,10 +76,6 @@ class LiveMusic:
                 self._loads.loaded_before(meaning, self._own)
             else:
                 self._loads.load(meaning, self._members.origin(copy.slot), copy.number)
-        if copy.slot != self._own.slot:
-            with suppress(RemoteError):  # counted already
-                for piece in copy.pieces:
-                    self._loads.need(Meaning(piece.payload))
         if was_unseen:
             self._checks.check(copy.slot, now)
 
@@ -160,6 +156,9 @@ class LiveMusic:
 
     def _build(self, slot: int, at: int, made: Changes, reading: Reading | None) -> None:
         """Hand over the messages that build a part of a slot: at `at`, or at once if there is no reading."""
+        for step in made.steps:
+            with suppress(RemoteError):  # counted below
+                self._loads.need(Meaning(step.messages[0]))
         built = build(made, self._members.origin(slot), self._members.guard(slot).check, at)
         for bundle in built.bundles:
             if reading is None:
