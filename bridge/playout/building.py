@@ -1,6 +1,7 @@
 """Building: the messages that bring a part of a member's live state into this host's scsynth.
 
-Pure. They pass the guard of the member's slot, as events do, and get the jam's numbers.
+Pure. The guard of the member's slot checks each message, as it checks events. The numbers in a message are
+then translated into those of this host's scsynth.
 """
 
 from collections.abc import Callable
@@ -24,10 +25,11 @@ _TAIL = 1
 class Built:
     """The messages that build a part of a live state.
 
-    bundles: lists of messages in scsynth's numbers, each to be run together, in their order. Each begins with
-    a message that makes scsynth silent about failures, since a node may have ended meanwhile. No event's
-    bundle begins so. The next message makes the slot's root group, which is there: it tells a reader of the
-    bundles whose slot is built. refused: the errors about messages that are left out.
+    bundles: lists of messages in scsynth's numbers. scsynth runs the messages of one list together. The first
+    message of each list makes scsynth report no failures, because a node may have ended meanwhile. No bundle
+    of an event begins with this message. The second message creates the slot's root group, which exists
+    already. It shows a reader of the bundles whose slot is built. refused: the errors of messages that are
+    left out.
     """
 
     bundles: list[list[bytes]] = field(default_factory=list)
@@ -35,9 +37,9 @@ class Built:
 
 
 def build(made: Changes, origin: Origin, check: Callable[[Meaning, int], None], at: int) -> Built:
-    """Return the bundles that carry out `made`, as scsynth must run them at the session instant `at`.
+    """Return the bundles that make the changes `made`. scsynth must run them at the session instant `at`.
 
-    check: the check of the slot's guard; it takes a message and its due, and raises RemoteError.
+    check: takes a message and its due, and raises RemoteError if the slot's guard refuses the message.
     """
     built = Built([_head(origin)])
     size = 0
@@ -65,8 +67,8 @@ def _bodies(
     at: int,
     refused: list[RemoteError],
 ) -> list[bytes]:
-    """Return the messages of one step in scsynth's numbers. If the one that makes the node is refused, so are
-    its settings."""
+    """Return the messages of one step in scsynth's numbers. If the message that creates the node is refused,
+    the settings of the node are left out too."""
     bodies: list[bytes] = []
     for payload in messages:
         meaning = Meaning(payload)

@@ -1,7 +1,7 @@
-"""Live music: what the members' music needs in this host's scsynth is built there before it is played.
+"""Live music: builds the members' live states in this host's scsynth before their later events are played.
 
-Pure; `now` and dues are session ticks. `live_slots` knows what must be built and when, `tree_checks` whether
-scsynth has it. This module hands the messages over.
+Pure; `now` and dues are session ticks. `live_slots` decides what is built and when. `tree_checks` compares it
+with what scsynth really has. This module hands over the messages.
 """
 
 from contextlib import suppress
@@ -53,9 +53,9 @@ class LiveMusic:
         self._slots.inherit()
 
     def expect(self, slots: list[int]) -> list[int]:
-        """Note the members that were in the room before this host.
+        """Note the slots of members that were in the room before this host.
 
-        Return the slots whose live states must come before they can be played.
+        Return those of them that can't be played before their live state has come.
         """
         awaited = self._slots.expect([slot for slot in slots if slot != self._own.slot])
         for slot in awaited:
@@ -67,7 +67,8 @@ class LiveMusic:
         self._slots.begin(slot)
 
     def learn(self, copy: Copy, now: int) -> None:
-        """Take in the live state of a slot as the relay has sent it. Only what is new here is built."""
+        """Process the live state of a slot that the relay has sent. Only the parts that scsynth lacks are
+        built."""
         was_unseen = self._slots.is_unseen(copy.slot)
         loads, refused = self._slots.learn(copy)
         self._accounts.refuse_for("live-state", refused)
@@ -82,18 +83,20 @@ class LiveMusic:
     # -- events --------------------------------------------------------------------------------------
 
     def takes(self, held: Held, now: int) -> bool:
-        """Add an event that leaves the hold-back queue to its slot. Return whether to hand it over."""
+        """Add an event to its slot when it leaves the hold-back queue. Return whether to hand it to
+        scsynth."""
         return self._slots.takes(held, now)
 
     def load(self, event: Judged, now: int) -> None:
-        """Load a buffer of another member, unless its live state has loaded it."""
+        """Load the buffer that another member's event loads. Do nothing if the member's live state has loaded
+        it."""
         if not self._members.is_gone(event) and self._slots.loads(event, now):
             self._loads.load(event.meaning, self._members.origin(event.slot), event.number)
 
     # -- time, and what scsynth has ------------------------------------------------------------------
 
     def rise(self, now: int) -> None:
-        """Choose when to build what can be built, and do the work of each second."""
+        """Choose when to build new live states. Apply due events, and check the slots' trees of nodes."""
         if self._members.have_synthdefs:
             self._slots.choose(self._members.certain(), self._resets.over_at, now)
         self._slots.tidy(now)
@@ -104,7 +107,7 @@ class LiveMusic:
         self._accounts.unfound(self._checks.lacking())
 
     def build(self, now: int, reading: Reading) -> None:
-        """Build the live states whose instant has come near."""
+        """Build the live states whose chosen instant is near."""
         for slot, at, made in self._slots.build(now):
             self._build(slot, at, made, reading)
             self._checks.check(slot, at)
@@ -155,7 +158,7 @@ class LiveMusic:
     # ------------------------------------------------------------------------------------------------
 
     def _build(self, slot: int, at: int, made: Changes, reading: Reading | None) -> None:
-        """Hand over the messages that build a part of a slot: at `at`, or at once if there is no reading."""
+        """Hand over the changes to a slot. scsynth makes them at `at`, or on arrival if `reading` is None."""
         for step in made.steps:
             with suppress(RemoteError):  # counted below
                 self._loads.need(Meaning(step.messages[0]))

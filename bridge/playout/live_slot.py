@@ -1,7 +1,7 @@
-"""Live slot: which part of one member's music this host's scsynth has, and what it still must be given.
+"""Live slot: what this host's scsynth has of one member's music, and what must still be built there.
 
-Pure; instants are session ticks, ids the member's own. See `live_slots`. Bounds: those of a live state, and
-RECENT_MAX recent events.
+Pure. Instants are session ticks, and node ids are the member's own. See `live_slots`. Bounds: those of a live
+state, and RECENT_MAX recent events.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,13 @@ from relay.wire.sequence import Flag, Judged, Kind
 from relay.wire.timetag import ticks
 
 RECENT = ticks(5.0)
-"""How long an event is kept for a copy that was made before the event and arrives after it."""
+"""How long (ticks) an event is kept. A copy of the live state may arrive after the event and not include
+it."""
 RECENT_MAX = 4096
 
 RestOf = Callable[[Node, int], Node | None]
-"""Returns a note as it must be built at a session instant; None if it is left out."""
+"""A function of a note and a session instant. It returns the note as it must be built then; None to leave it
+out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,11 @@ class Copy:
 
 
 class LiveSlot:
-    """One member's slot.
+    """One member's music as far as this host's scsynth has it, and a copy that is still to be built.
 
     stands: scsynth has the music of this slot. unseen: what scsynth has of it is unknown, because a previous
-    bridge process has built it. built_at: T, the instant at which a copy will be built; None until T is
-    chosen.
+    bridge process has built it. built_at: the session instant at which the copy will be built; None if there
+    is no such copy, or the instant isn't chosen yet.
     """
 
     def __init__(self, *, stands: bool = True, unseen: bool = False) -> None:
@@ -53,13 +55,14 @@ class LiveSlot:
         self.unseen = unseen
         self.built_at: int | None = None
         self.timeline = Timeline()
-        """The live state that scsynth has, if the slot stands."""
+        """The live state that scsynth has. It is valid only if `stands` is true."""
         self._inherited = False
-        """The copy was taken for what scsynth has, because a previous bridge process has built it."""
+        """Whether scsynth is assumed to have what the copy contains, because a previous bridge process built
+        the slot."""
         self._wanted: Timeline | None = None
-        """A copy that isn't built yet."""
+        """The live state of a copy that isn't built yet; None if there is none."""
         self._number, self._at = -1, 0
-        """Those of the newest copy."""
+        """`number` and `at` of the newest copy."""
         self._recent: list[Due] = []
         self._ended: set[int] = set()
         self._loaded: dict[int, bytes] = {}
@@ -67,18 +70,18 @@ class LiveSlot:
 
     @property
     def waits(self) -> bool:
-        """Whether a copy must come before the slot can be played."""
+        """Whether a copy of the live state must come before the slot can be played."""
         return not self.stands and self._wanted is None
 
     @property
     def has_copy(self) -> bool:
-        """Whether a copy is here that isn't built yet, and for which T isn't chosen."""
+        """Whether a copy has come for which the instant of building isn't chosen yet."""
         return self._wanted is not None and self.built_at is None
 
     # -- events --------------------------------------------------------------------------------------
 
     def covers(self, number: int | None, due: int, flags: Flag = Flag.NONE) -> bool:
-        """Return whether the newest copy includes the effect of an event."""
+        """Return whether the newest copy includes the effect of the event with this number, due and flags."""
         if number is None or number > self._number:
             return False
         return due <= self._at or Flag.SILENCED in flags  # a member that was silenced is back in that copy
@@ -86,7 +89,8 @@ class LiveSlot:
     def takes(self, event: Due, now: int, flags: Flag = Flag.NONE) -> bool:
         """Add an event that leaves the hold-back queue. Return whether to hand it to scsynth.
 
-        False if the newest copy includes it, or if it is due before the slot is built.
+        An event isn't handed over if the newest copy brings its effect, or if the slot is built only after
+        its due. A slot that plays already goes on with all events until the copy is built.
         """
         if self.covers(event.number or None, event.due, flags):
             if self._plays_covered and not self._inherited:
@@ -96,7 +100,7 @@ class LiveSlot:
         return self.stands or (self.built_at is not None and event.due > self.built_at)
 
     def loads(self, event: Due, now: int) -> bool:
-        """Add an event that loads a buffer. Return whether to carry it out."""
+        """Add an event that loads a buffer. Return whether to carry out the load."""
         if self.covers(event.number, event.due):
             return self._plays_covered and self._is_new_load(event.meaning)
         self._push(event, now)
@@ -110,7 +114,7 @@ class LiveSlot:
     # -- copies --------------------------------------------------------------------------------------
 
     def learn(self, copy: Copy) -> tuple[list[Meaning], int]:
-        """Take in a copy. Return two things: the loads to carry out, and how many messages were refused."""
+        """Store a copy. Return two things: the loads to carry out, and the number of refused messages."""
         state = LiveState()
         refused = state.restore(copy.pieces)
         wanted = Timeline(state, copy.at)
@@ -130,7 +134,7 @@ class LiveSlot:
         return [load for load in loads if self._is_new_load(load)], refused
 
     def build(self, rest_of: RestOf) -> Changes:
-        """Return what must be built at T. The slot stands from now on."""
+        """Return the changes to make at `built_at`. From now on scsynth counts as having the slot's music."""
         assert self._wanted is not None
         assert self.built_at is not None
         wanted, at = self._wanted, self.built_at
@@ -144,7 +148,8 @@ class LiveSlot:
     # -- time ----------------------------------------------------------------------------------------
 
     def tidy(self, now: int) -> list[int]:
-        """Apply what is due by `now`. Return the owner's numbers of the notes that have ended."""
+        """Apply the events due by `now`, and remove ended notes. Return the seqs (sender's numbers) of these
+        notes."""
         self.timeline.advance(now)
         tree, ended = self.timeline.tree, list[int]()
         for number in self._ended:
@@ -161,12 +166,13 @@ class LiveSlot:
         return self.timeline.pieces(lambda note: None)
 
     def enter_epoch(self) -> None:
-        """Forget facts that are tied to the former epoch's numbers and instants. Nodes that exist stay."""
+        """Forget facts that are tied to the former epoch's numbers and instants. Existing nodes are kept."""
         self._number, self._at, self._wanted, self.built_at = -1, 0, None, None
         self.clock_was_set()
 
     def clock_was_set(self) -> None:
-        """Forget instants of the former time: all that was due later is applied, and nodes have none."""
+        """Forget the instants of the old session time. Events due later are applied now, and nodes lose their
+        dues."""
         self._recent.clear()
         for event in self.timeline.waiting():
             self.timeline.advance(event.due)
@@ -178,10 +184,10 @@ class LiveSlot:
 
     @property
     def _plays_covered(self) -> bool:
-        """Whether an event that the newest copy includes is to be played all the same.
+        """Whether events are played although the newest copy includes them.
 
-        A slot that stands plays on until the copy is built. One that another bridge process has built is
-        never built from the copy.
+        So it is while the slot plays and the copy isn't built yet. So it is also if a previous bridge process
+        has built the slot, because then the copy is never built.
         """
         return self.stands and (self._wanted is not None or self._inherited)
 
@@ -201,7 +207,7 @@ class LiveSlot:
             self.timeline.push(event)
 
     def _is_new_load(self, meaning: Meaning) -> bool:
-        """Record a load. Return whether its buffer was loaded by another message so far, or not at all."""
+        """Record a load. Return False if the same message has loaded this buffer before."""
         with suppress(RemoteError):  # to carry it out raises the same error, which is then counted
             number = meaning.loads
             if number is not None and self._loaded.get(number) == meaning.payload:
@@ -212,7 +218,7 @@ class LiveSlot:
 
 
 def _shorten_notes(have: Tree, wanted: Tree, rest_of: RestOf, at: int) -> None:
-    """Leave to each note that isn't in scsynth yet what remains of it at the session instant `at`."""
+    """Shorten the notes of `wanted` that `have` lacks to what remains of them at the session instant `at`."""
     for note in list(wanted.notes()):
         if note.id not in have:
             rest = rest_of(note, at)

@@ -5,9 +5,9 @@ instant W0. This host applies to the copy the events that fall due until an inst
 builds the result in scsynth at T, and plays what is due after T. So what sounds at T elsewhere sounds here
 from T on, and no event is played twice.
 
-A slot *stands* once this host has built it. A slot whose member came later than this host stands from its
-beginning. A copy of a slot that stands is compared with what this host has, and only the differences are
-built.
+A slot *stands* as soon as this host has built it. A slot whose member came later than this host stands from
+its beginning. If a slot stands and a copy comes, the copy is compared with what this host has. Only the
+differences are built.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +22,8 @@ from relay.wire.sequence import Judged, frees_at
 from relay.wire.timetag import ticks
 
 BUILT_AHEAD = ticks(0.3)
-"""Time from the choice of T until T. Every event due by then has a verdict and is here, at any lead."""
+"""Time from the choice of the instant T to T itself. By then every event due at or before T is judged and has
+come here, at any lead."""
 TIDIED_EVERY = ticks(1.0)
 """Time between two rounds in which due events are applied and notes that have ended are removed."""
 
@@ -35,7 +36,7 @@ class LiveSlots:
     ) -> None:
         """release_advance: ticks before its due at which an event leaves the hold-back queue at the latest.
 
-        let_go: is called with a slot whose events may leave that queue early from now on.
+        let_go: this function is called with a slot as soon as its events may leave the queue early.
         """
         self._own_slot = own_slot
         self._rest_of = rest_of
@@ -51,8 +52,8 @@ class LiveSlots:
         self._unseen = True
 
     def expect(self, slots: list[int]) -> list[int]:
-        """Note the members that were in the room before this host. Return the slots whose copies must come
-        before they can be played."""
+        """Note the slots of members that were in the room before this host. Return those of them that can't
+        be played before their copy has come."""
         if self._unseen:
             return []
         for slot in slots:
@@ -66,13 +67,13 @@ class LiveSlots:
         return known is None or known.stands
 
     def is_unseen(self, slot: int) -> bool:
-        """Return whether it is unknown what scsynth has of a slot, because a previous process has built
-        it."""
+        """Return whether a slot's nodes in scsynth are unknown, because a previous bridge process made
+        them."""
         known = self._slots.get(slot)
         return self._unseen if known is None else known.unseen
 
     def timeline(self, slot: int) -> Timeline | None:
-        """Return what scsynth has of a slot; None if the slot doesn't stand."""
+        """Return the live state that scsynth has of a slot; None if the slot isn't played yet."""
         known = self._slots.get(slot)
         return known.timeline if known is not None and known.stands else None
 
@@ -92,7 +93,7 @@ class LiveSlots:
         return known is not None and known.covers(held.number, frees_at(held.due, held.flags), held.flags)
 
     def loads(self, event: Judged, now: int) -> bool:
-        """Add an event that loads a buffer. Return whether to carry it out."""
+        """Add an event that loads a buffer. Return whether to carry out the load."""
         due = Due(event.due, event.number, event.seq, event.kind, event.meaning)
         return self._slot(event.slot).loads(due, now)
 
@@ -105,16 +106,17 @@ class LiveSlots:
     # -- copies --------------------------------------------------------------------------------------
 
     def learn(self, copy: Copy) -> tuple[list[Meaning], int]:
-        """Take in a copy. Return two things: the loads to carry out, and how many messages were refused."""
+        """Store a copy. Return two things: the loads to carry out, and the number of refused messages."""
         slot = self._slot(copy.slot)
         if copy.slot == self._own_slot and not slot.unseen:
             return [], 0  # nobody knows it better than this host
         return slot.learn(copy)
 
     def choose(self, slots: Iterable[int], over_at: Callable[[int], int], now: int) -> None:
-        """Choose T for each copy that has none yet.
+        """Choose the instant at which to build each copy that has no such instant yet.
 
-        slots: those that can be built, since their members' channels are known and the synthdefs are loaded.
+        slots: those that can be built, because their members' channels are known and the synthdefs are
+        loaded.
         over_at: returns the session instant at which all resets of a slot are over.
         """
         for number in slots:
@@ -124,14 +126,14 @@ class LiveSlots:
                 self._let_go(number)
 
     def begin(self, number: int) -> None:
-        """Let a slot stand without a copy, because none has come. Its music is heard from now on."""
+        """Play a slot from now on, although no copy of its live state has come."""
         slot = self._slot(number)
         if not slot.stands:
             slot.stands = True
             self._let_go(number)
 
     def build(self, now: int) -> Iterator[tuple[int, int, Changes]]:
-        """Yield (slot, T, changes) for each slot whose T has come near enough. It stands from now on."""
+        """Yield (slot, instant of building, changes) for each slot that must be built now."""
         for number, slot in self._slots.items():
             at = slot.built_at
             if at is not None and now >= at - self._release_advance:
@@ -145,7 +147,7 @@ class LiveSlots:
     # -- the own slot, and time ----------------------------------------------------------------------
 
     def tidy(self, now: int) -> None:
-        """Apply what is due, and remove notes that have ended, once a second."""
+        """Once a second, apply the due events and remove the notes that have ended."""
         if now < self._tidied_at + TIDIED_EVERY:
             return
         self._tidied_at = now
@@ -160,7 +162,7 @@ class LiveSlots:
         return ended
 
     def own_pieces(self, now: int) -> list[Piece]:
-        """Return the own live state as of `now`, without notes: for a relay that doesn't know it."""
+        """Return the own live state as of `now`, without notes, for a relay that doesn't know it."""
         slot = self._slots.get(self._own_slot)
         return [] if slot is None or slot.unseen else slot.pieces(now)
 
@@ -169,15 +171,15 @@ class LiveSlots:
         self._slots.pop(slot, None)
 
     def clock_was_set(self) -> None:
-        """Note that session time was set in one step. Other members' dues are the relay's and stay. Own
-        events may have had dues of the old time."""
+        """Note that session time was set in one step. The dues of own events are forgotten. Other members'
+        dues come from the relay and stay valid."""
         slot = self._slots.get(self._own_slot)
         if slot is not None:
             slot.clock_was_set()
         self._tidied_at = 0
 
     def enter_epoch(self) -> None:
-        """Forget facts that are tied to the former epoch's numbers and instants. Nodes that exist stay."""
+        """Forget facts that are tied to the former epoch's numbers and instants. Existing nodes are kept."""
         for slot in self._slots.values():
             slot.enter_epoch()
         self._tidied_at = 0

@@ -30,7 +30,7 @@ class Members:
     def guard(self, slot: int) -> Guard:
         """Return the guard of a slot. It checks the events that the relay sends for this slot.
 
-        The tap checks own messages with the own slot's guard too, so no relay gets around it.
+        The tap checks the local player's messages with the guard of the own slot.
         """
         return self._guards[slot]
 
@@ -39,7 +39,7 @@ class Members:
         return self.places.of(slot)
 
     def certain(self) -> set[int]:
-        """Return the slots that the roster has named, so that their members' channels are known."""
+        """Return the slots whose members' channels are known, because the roster has named these slots."""
         return self.places.certain()
 
     def meet(self, origin: Origin) -> None:
@@ -52,12 +52,12 @@ class Members:
         return self.places.have_synthdefs
 
     def synthdefs_loaded(self) -> None:
-        """Note that the synthdefs are loaded, and create the strips that waited for them."""
+        """Note that the synthdefs are loaded, and create the mixer strips that need them."""
         self._loads.synthdefs_loaded()
         self.places.synthdefs_loaded()
 
     def reset(self, held: Held, reading: Reading) -> None:
-        """Note a slot reset of another member. If the member is gone, plan to free the rest of it."""
+        """Record a slot reset of another member. If the member is gone, plan to free its last things too."""
         freed_at, origin = frees_at(held.due, held.flags), self.origin(held.slot)
         self._guards[held.slot].reset(freed_at)
         if Flag.LEFT in held.flags:
@@ -67,7 +67,7 @@ class Members:
     # -- who is gone ---------------------------------------------------------------------------------
 
     def is_gone(self, event: Held | Judged) -> bool:
-        """Return whether an event is of an owner of its slot who is gone."""
+        """Return whether an event comes from a former owner of its slot, who is gone."""
         return self._leaving.is_gone(event.slot, event.number)
 
     def saw(self, event: Judged) -> None:

@@ -1,10 +1,11 @@
 """Still sounding: what remains of a note that began before this host could play it.
 
 Pure. Sonic Pi's notes have an envelope of four parts: attack, decay, sustain and release. A note that sounds
-for more than WORTH longer is built with the parts that remain, from the level at which it stands. So it ends
-by itself, when it ends at the others. Not built are notes of synthdefs without such an envelope, samples, and
-notes whose beginning is unknown. Simplification: levels between two points of the envelope are taken from a
-straight line, and a note that is still in its attack has one straight line for decay and sustain.
+for more than WORTH longer is built with the parts that remain, from the level at which it stands. So the note
+ends by itself, at the same instant as at the other members. Three kinds of note are not built: samples, notes
+of synthdefs without such an envelope, and notes whose beginning is unknown. Two simplifications: between two
+points of the envelope the level follows a straight line. If a note is still in its attack, decay and sustain
+become one straight line.
 """
 
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from relay.wire.timetag import seconds
 WORTH_S = 1.0
 """A note that ends within this time (s) isn't built."""
 _SOFT_S = 0.005
-"""Time (s) in which a note that is built in its middle reaches its level, so that it doesn't click."""
+"""Attack (s) of a note that is built in its middle. Without an attack the note would click."""
 _SAME_AS_SUSTAIN = -1.0
 
 
@@ -49,7 +50,8 @@ def rest_of(note: Node, at: int) -> Node | None:
 
 
 def _rest(parts: list[Part], gone_s: float) -> Envelope:
-    """Return the envelope that goes on where one of four parts has been for `gone_s` seconds."""
+    """Return the envelope of what remains of a note that began `gone_s` seconds ago. parts: its four
+    parts."""
     level, left_s, rest = 0.0, gone_s, list(parts)
     while left_s >= rest[0].lasts:
         level, left_s = rest[0].to, left_s - rest[0].lasts
@@ -74,7 +76,7 @@ def _rest(parts: list[Part], gone_s: float) -> Envelope:
 
 
 def _envelope(meaning: Meaning) -> Envelope | None:
-    """Return the envelope of a note; None if it has none, or one that isn't known."""
+    """Return the envelope of a note; None if the note has no envelope, or if its values aren't known."""
     default = envelope_of(meaning.synthdef)
     if default is None:
         return None
@@ -103,7 +105,8 @@ def _parts(envelope: Envelope) -> list[Part]:
 
 
 def _with(message: Message, envelope: Envelope) -> bytes:
-    """Return a message with another envelope. Of a control that occurs twice scsynth takes the last."""
+    """Return a note's message with `envelope` added. If a control occurs twice, scsynth takes the last
+    value."""
     controls: list[str | float] = []
     for name in ("attack", "decay", "sustain", "release", "attack_level", "decay_level", "sustain_level"):
         controls += [name, float(getattr(envelope, name))]

@@ -1,9 +1,10 @@
 """Tree checks: compares the live states of the slots with the tree of nodes that scsynth really has.
 
 Pure; instants are session ticks. scsynth is asked for one slot's tree soon after the slot was built, and now
-and then. A group, FX or mixer that is missing or too much in two answers running is mended. After that it is
-counted. Notes come and go by themselves, so they are only removed from the live state. Of the own slot
-nothing is mended: what its own Sonic Pi made there is right.
+and then. A group, FX or mixer may be missing there, or be there without being wanted. If it differs in two
+answers in a row, it is mended. If it differs even after that, it is counted. A note ends by itself, so a
+missing note is only removed from the live state. In the own slot nothing is mended, because all that the own
+Sonic Pi made there is right.
 """
 
 from dataclasses import dataclass, field
@@ -19,11 +20,11 @@ from relay.wire.osc import Message
 from relay.wire.timetag import ticks
 
 ASKED_AFTER = ticks(0.5)
-"""Time from the building of a slot until it is checked, and from a difference until the second look."""
+"""Time from the building of a slot to its first check, and from a found difference to the next check."""
 ASKED_EVERY = ticks(10.0)
-"""Time between two checks of a slot that is as it should be."""
+"""Time between two checks of a slot without differences."""
 SETTLED = ticks(0.3)
-"""A node that began within this time before the answer isn't missed, since scsynth may not have made it."""
+"""A node that began less than this time ago isn't missed yet, because scsynth may still have to create it."""
 _GROUP_MARK = -1
 
 
@@ -31,9 +32,9 @@ _GROUP_MARK = -1
 class _Check:
     """The checks of one slot.
 
-    at: when scsynth is asked next. differing: the nodes that differed in the last answer. mended: those that
-    were mended once. given_up: those that differed after that, too. answer: scsynth's answer that is still
-    to be looked at.
+    at: the session instant at which scsynth is asked next. differing: the nodes that differed in the last
+    answer. mended: the nodes that were mended once. given_up: the nodes that differed even after they were
+    mended. answer: an answer of scsynth that isn't compared yet.
     """
 
     at: int
@@ -53,18 +54,18 @@ class TreeChecks:
         self._lacking = 0
 
     def check(self, slot: int, now: int) -> None:
-        """Check a slot soon after `now`, and from then on now and then."""
+        """Check a slot soon after `now`, and then every ASKED_EVERY."""
         self._checks[slot] = _Check(now + ASKED_AFTER)
 
     def questions(self, now: int) -> list[int]:
-        """Return the slots for whose trees scsynth is to be asked now."""
+        """Return the slots about whose trees scsynth must be asked now."""
         asked = [slot for slot, one in self._checks.items() if one.at <= now]
         for slot in asked:
             self._checks[slot].at = now + ASKED_EVERY
         return asked
 
     def answered(self, message: Message) -> None:
-        """Process scsynth's answer. One that can't be read is ignored."""
+        """Process scsynth's answer about a slot's tree. An answer that can't be read is ignored."""
         found = tree_of(message)
         if found is not None and found[0] in self._checks:
             self._checks[found[0]].answer = found[1]
@@ -81,7 +82,8 @@ class TreeChecks:
         return mended
 
     def lacking(self) -> int:
-        """Return how many nodes were still missing or too much after mending, since the last call."""
+        """Return how many nodes differed even after they were mended. Only those found since the last call
+        count."""
         lacking, self._lacking = self._lacking, 0
         return lacking
 
@@ -130,10 +132,11 @@ class TreeChecks:
 
 
 def tree_of(message: Message) -> tuple[int, Tree] | None:
-    """Return (slot, tree) of scsynth's answer to a question about a slot's root group; None if it is none.
+    """Return (slot, tree) from scsynth's answer about a slot's root group; None if `message` is no such
+    answer.
 
-    The answer has a flag, then for each node its id and its number of nodes inside; a synth has -1 and then
-    the name of its synthdef.
+    The answer begins with a flag. Then follow, for each node, its id and the number of nodes inside it. A
+    synth has -1 as this number, and the name of its synthdef after it.
     """
     if REPLIES.get(message.address) is not ReplyKind.TREE:
         return None

@@ -1,4 +1,4 @@
-"""Copies: the live states of the other members on their way from the relay, part by part.
+"""Copies: receives the live states of the other members from the relay, part by part.
 
 Pure. Waiting is timed by the local clock (s), because session time may be set in one step. Bounds: one copy
 of each slot at a time, of PARTS_MAX parts.
@@ -14,16 +14,16 @@ from relay.wire.live.state import Piece
 from relay.wire.sequence import Judged
 
 SILENT_S = 3.0
-"""A copy of which no part has come for this long (s) is late: the slot is played without it, and it is asked
-for again."""
+"""If no part of a copy has come for this long (s), the copy is late. Its slot is then played without it, and
+the relay is asked for the copy again."""
 ASKED_TIMES = 5
-"""How often a late copy is asked for again."""
+"""How often the relay is asked again for one late copy."""
 
 
 @dataclass(slots=True)
 class _Awaited:
-    """A copy that must come. since_s: when the wait began, or the last part came. times: how often it was
-    late."""
+    """A copy that is waited for. since_s: the local instant (s) at which the wait began or the last part
+    came. times: how often the copy was late."""
 
     since_s: float
     times: int = 0
@@ -37,7 +37,7 @@ class _Parts:
 
 
 class Copies:
-    """The copies that are awaited, or of which parts have come."""
+    """The copies that are waited for, and those that have come in part."""
 
     def __init__(self) -> None:
         self._awaited: dict[int, _Awaited] = {}
@@ -73,7 +73,7 @@ class Copies:
         return Copy(part.slot, part.number, part.at, tuple(parts.pieces), tuple(parts.events))
 
     def late(self, now_s: float) -> list[tuple[int, bool]]:
-        """Return (slot, whether this is the first time) for each copy that is late, to be asked for again."""
+        """Return (slot, whether it is late for the first time) for each copy to be asked for again."""
         late = []
         for slot, one in list(self._awaited.items()):
             if now_s - one.since_s > SILENT_S:

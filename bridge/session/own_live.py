@@ -1,7 +1,7 @@
-"""Own live state, for a relay that doesn't know it, and the own notes that have ended.
+"""Own live: messages that tell the relay the own live state, and which own notes have ended.
 
-Pure. The relay learns the own live state from the own events. It doesn't know it if it was started again, or
-is reached only after Sonic Pi's start. On a return to the room it may lack what was played meanwhile.
+Pure. Usually the relay learns the own live state from the own events. It has missed events if it was
+restarted, if this bridge was away from the room, or if Sonic Pi was started before the relay was reached.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from relay.wire.live.state import Piece
 
 
 def parts_of(slot: int, pieces: list[Piece]) -> Iterator[LivePart]:
-    """Yield a live state in parts. None are yielded for an empty one."""
+    """Yield a live state in parts. An empty live state has no parts."""
     index, size, taken = 0, 0, list[Piece]()
     for piece in pieces:
         weight = len(piece.payload) + sum(map(len, piece.settings))
