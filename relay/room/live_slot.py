@@ -1,13 +1,14 @@
-"""Live slot: what of one member's music exists in every scsynth, kept from its judged events as they come.
+"""Live slot: the part of one member's music that exists in every scsynth, computed from its judged events.
 
 Pure; instants are session timetags. Events wait here as encoded frames, because Python's garbage collector
 doesn't look into bytes, and because most notes have ended before anybody asks. They are applied to the live
 state in order of (due, number), when a copy is made or many wait. Long work is done in steps (`work`), of
-STEP_MESSAGES messages or STEP_VISITS nodes each, so that no turn of the relay takes long. One job runs at a
-time, in the order in which they were begun. So the live state doesn't change while it is copied.
+STEP_MESSAGES messages or STEP_VISITS nodes each, so that no turn of the relay takes long. Only one job runs
+at a time, and the jobs run in the order in which they were ordered. So the live state doesn't change while
+it is copied.
 
-Bounds: those of `LiveState`. WAITING_MAX waiting events and WAITING_BYTES_MAX bytes of them; beyond that the
-earliest are applied. As many events that were applied.
+Bounds: those of `LiveState`. At most WAITING_MAX events of WAITING_BYTES_MAX bytes wait; beyond that the
+earliest are applied. The same two bounds hold for the applied events that are kept.
 """
 
 from bisect import bisect_left
@@ -26,41 +27,42 @@ from relay.wire.sequence import Kind
 from relay.wire.timetag import FIRST_SAFE, ticks
 
 STEP_MESSAGES = 32
-"""How many messages are applied, copied or checked in one step, or notes ended: less than 1 ms."""
+"""Greatest number of messages that one step applies, copies or checks, and of notes that it ends. It takes
+less than 1 ms."""
 STEP_VISITS = 1000
-"""How many nodes are looked at in one step, before it ends earlier: about 1 ms. One message may be about
-hundreds of nodes, or about a group of thousands."""
+"""A step also ends when it has looked at this many nodes, after about 1 ms. One message may name hundreds of
+nodes, or a group of thousands."""
 
 LOOK_AFTER = 256
-"""How many new events wait before the live state is advanced without need."""
+"""If this many new events have come, old waiting events are applied even if nobody asks for a copy."""
 UNREAD = ticks(3.0)
-"""How long after its due an event may wait, unless a copy is made. Most notes have ended by then, and their
-owner has told so: they are dropped unread."""
+"""How long an event waits after its due if no copy is made. Within this time most notes end, and their owner
+reports it. Such notes are dropped unread."""
 APPLIED_KEPT = ticks(10.0)
-"""How long after its due an applied event is kept, for a live state of the owner that lacks it. Sending one
-takes 5 s on a slow uplink of 1 Mbit/s."""
+"""How long an applied event is kept after its due. If the owner sends its own live state, the event may be
+missing there. Sending a live state takes 5 s on a slow uplink of 1 Mbit/s."""
 WAITING_MAX = 2048
-"""Most events that wait, and most applied ones that are kept. time_warp may put an event 30 s ahead, and a
-busy player sends 60 events a second."""
+"""Greatest number of waiting events, and of applied events that are kept. time_warp may put an event 30 s
+ahead, and a busy player sends 60 events a second."""
 WAITING_BYTES_MAX = 512 * 1024
 OVERFLOW = 4 * WAITING_MAX
 """If so many events wait, their member sends more than can be applied. Then the oldest are dropped."""
 
 PIECE_BYTES = 24
-"""Bytes counted in a part for each message, in addition to its own: for lengths, due and number."""
+"""Bytes counted in a part for each message beside the message itself: for lengths, due and number."""
 
 _Frames = dict[int, bytes]
 """Encoded judged events by their owner's numbers."""
 _Order = tuple[int, int, int]
 """(due, number, owner's number) of an event."""
 _Piece = tuple[bytes, tuple[bytes, ...], int, int]
-"""A `relay.wire.live.state.Piece`, as control messages have it."""
+"""The fields of a `relay.wire.live.state.Piece`: payload, settings, due and seq."""
 
 
 class Copy:
-    """A copy of a live state, in parts. More parts are added until the last one is there.
+    """A copy of a live state, in parts. The parts are added one by one while the copy is made.
 
-    number, at: as in `LivePart`, from the first step on.
+    number, at: as in `LivePart`; they are set by `begin`.
     """
 
     def __init__(self, slot: int) -> None:
@@ -71,11 +73,13 @@ class Copy:
         self.parts: list[LivePart] = []
 
     def begin(self, at: int, number: int) -> None:
-        """Note what the copy will include."""
+        """Record that the copy will include the events due up to `at` and numbered up to `number`, as in
+        `LivePart`."""
         self.at, self.number, self._is_begun = at, number, True
 
     def will_include(self, number: int) -> bool:
-        """Return whether the copy includes the events up to that number, or will once it is begun."""
+        """Return whether the finished copy will include the events up to the room number `number`. Before
+        `begin` the answer is yes."""
         return not self._is_begun or self.number >= number
 
     def add(self, pieces: list[_Piece], events: list[bytes], *, last: bool) -> None:
@@ -143,10 +147,10 @@ class LiveSlot:
             self._jobs.append(self._look(now))
 
     def copy(self, as_of: Callable[[], tuple[int, int]]) -> Copy:
-        """Begin a copy, and return it.
+        """Order a copy, and return it. It gets its parts later, by `work`.
 
-        as_of: called when the copy is begun. Returns (W0, N): every event that is due at or before W0 has a
-        number of at most N, and has been added.
+        as_of: called at the copy's first step. Returns (W0, N): every event that is due at or before W0 has
+        a number of at most N, and has been added.
         """
         copy = Copy(self._slot)
         self._jobs.append(self._copy(copy, as_of))
@@ -155,11 +159,12 @@ class LiveSlot:
     def replace(
         self, parts: Iterable[LivePart], guard: Guard, as_of: Callable[[], int], done: Callable[[int], None]
     ) -> None:
-        """Begin to replace the live state by its owner's own.
+        """Begin to replace this live state by the one that its owner has sent.
 
-        parts: all parts of it, in order. Events that it includes, by its `number` and `at`, are forgotten.
-        All others that are still kept are applied to it anew. guard: that of the slot. as_of: returns the due
-        by which the guard checks messages. done: called at the end with the count of refused messages.
+        parts: all parts of the owner's live state, in order. Kept events that it includes, by its `number`
+        and `at`, are forgotten. All other kept events are applied to it again. guard: that of the slot.
+        as_of: returns the due by which the guard checks messages. done: called at the end with the count of
+        refused messages.
         """
         self._jobs.append(self._replace(list(parts), guard, as_of, done))
 
@@ -238,7 +243,7 @@ class LiveSlot:
         done(refused)
 
     def _in_order(self) -> list[_Order]:
-        """Return the places of the waiting events in the room's order."""
+        """Return the places of the waiting events, sorted by the room's order."""
         return sorted(_order(place_of(one)) for one in self._waiting.values())
 
     def _advance(self, order: list[_Order]) -> Iterator[None]:
@@ -250,7 +255,8 @@ class LiveSlot:
                 yield
 
     def _forget_applied(self, until: int) -> None:
-        """Forget the applied events that were due until an instant, and the oldest beyond the bounds."""
+        """Forget the applied events that were due at `until` or before. If too many are left, forget the
+        oldest."""
         left, size, old = len(self._applied), sum(map(len, self._applied.values())), []
         for seq, one in self._applied.items():  # in the order in which they were applied
             if place_of(one)[2] > until and left <= WAITING_MAX and size <= WAITING_BYTES_MAX:

@@ -1,9 +1,10 @@
-"""Live states: what of each member's music exists now, kept for members who join later or come back.
+"""Live states: the part of each member's music that exists now, kept for members who join later or come
+back.
 
 Pure; instants are session timetags. The live state of each slot is computed from its judged events
-(`relay.room.live_slot`). A newcomer gets a copy of each, in parts. The parts are paced, so that they never
-hold up events for long. A member may send its own live state, if the relay doesn't know it; the others get
-copies of that. Long work is done in turns of TURN_EVERY, one step a turn.
+(`relay.room.live_slot`). A newcomer gets a copy of each live state, in parts. The parts are paced, so that
+they never hold up events for long. If the relay doesn't know a member's live state, the member may send it.
+The other members then get copies of it. Long work is done in turns of TURN_EVERY, one step a turn.
 """
 
 from collections.abc import Sequence
@@ -33,11 +34,11 @@ PARTS_PER_S = 8.0
 leave so much unread that its connection is closed."""
 PARTS_BURST = 64
 SHARED_FOR = ticks(0.25)
-"""How long after its begin a copy may be given to further members."""
+"""How long a copy may be given to further members, counted from the instant at which it was ordered."""
 
 UPLOADS_PER_S, UPLOADS_BURST = 0.5, 2
-"""How often a member may send its own live state: each time all others get a copy. The burst is for a
-connection that breaks right after it."""
+"""How often a member may send its own live state. It is limited because all other members get a copy each
+time. A burst of two is allowed, since the connection may break right after the first."""
 UPLOADS_MAX = 8
 """How many live states a member may send on one connection."""
 UPLOAD_PART_BYTES = 2 * PART_BYTES
@@ -53,8 +54,8 @@ REQUESTS_PER_S, REQUESTS_BURST = 1.0, 32
 class _Queue:
     """The copies that wait for one member.
 
-    wanted: slot -> the least number that the copy must include. sending: the copy under way. sent: how many
-    of its parts were sent. at: session instant of the next part.
+    wanted: by slot, the room number up to which the copy must include events. sending: the copy that is
+    being sent. sent: how many of its parts were sent. at: session instant of the next part.
     """
 
     channel: Channel
@@ -94,24 +95,26 @@ class LiveStates(Facet):
         self._room = room
         self._slots: dict[int, LiveSlot] = {}
         self._copies: dict[int, tuple[int, Copy]] = {}
-        """Slot -> (instant of its order, the latest copy), for SHARED_FOR."""
+        """By slot: (instant at which the latest copy was ordered, that copy). It is kept for SHARED_FOR."""
         self._queues: dict[int, _Queue] = {}
         self._uploads: dict[int, _Upload] = {}
         self._allowed: dict[int, _Allowance] = {}
         self._now = 0
 
     def joined(self, seat: Seat, now: int) -> None:
-        """Forget what was under way on the member's connection before."""
+        """Drop the transfers that the member's earlier connection left unfinished."""
         self._now = max(self._now, now)
         self._queues.pop(seat.slot, None)
         self._uploads.pop(seat.slot, None)
         self._allowance(seat.slot).uploads = 0
 
     def newcomer(self, seat: Seat) -> list[Effect]:
-        """Queue copies for the newcomer: of its own live state if there is one, and of those of all others.
+        """Queue copies for the newcomer: its own live state if there is one, and the live states of all
+        other members.
 
-        That of a silenced member, or of one that has played nothing, is empty: so the newcomer knows that
-        nothing is to come. If the newcomer itself was silenced, all others get a copy of its slot.
+        The copy is empty for a member that is silenced or has played nothing. It shows the newcomer that
+        nothing more will come from that slot. If the newcomer itself was silenced, all others get a copy of
+        its live state.
         """
         if self._slots.get(seat.slot):
             self._want(seat, seat.slot)
@@ -132,7 +135,7 @@ class LiveStates(Facet):
                 queue.sending = None
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Keep the events that are to be played."""
+        """Add the events that are to be played to their slots' live states."""
         now_s = now / TICKS_PER_S
         for event in events:
             if event.flags & _LEFT_OUT:
@@ -141,8 +144,8 @@ class LiveStates(Facet):
                 self._slot(event.slot).add(event.seq, judged)
 
     def part(self, seat: Seat, message: LivePart, now: int) -> list[Effect]:
-        """Take one part of a member's own live state. After the last one it takes the place of what is known,
-        and all others get a copy."""
+        """Store one part of a live state that its own member sends. After the last part, this live state
+        replaces the one that the relay has, and all other members get a copy."""
         upload = self._uploads.pop(seat.slot, None)
         if message.index == 0:
             upload = _Upload() if self._may_upload(seat.slot, now) else None
@@ -224,7 +227,8 @@ class LiveStates(Facet):
     # -- copies --------------------------------------------------------------------------------------------
 
     def _want(self, seat: Seat, slot: int) -> None:
-        """Queue a copy of a slot for a member, as of now or later."""
+        """Queue a copy of a slot's live state for a member. The copy will include all events judged so
+        far."""
         if seat.channel is None:
             return
         queue = self._queues.get(seat.slot)
@@ -239,7 +243,7 @@ class LiveStates(Facet):
         return slot in queue.wanted or (queue.sending is not None and queue.sending.slot == slot)
 
     def _send(self, seat: Seat, queue: _Queue, now: int) -> list[Effect]:
-        """Return the next part for a member, if it is there."""
+        """Return the effect that sends a member its next part; none if that part isn't made yet."""
         if queue.sending is None:
             slot = next(iter(queue.wanted))
             queue.sending, queue.sent = self._copy(slot, queue.wanted.pop(slot), now), 0
@@ -256,7 +260,8 @@ class LiveStates(Facet):
         return self._room.tell(seat, part)
 
     def _copy(self, slot: int, number: int, now: int) -> Copy:
-        """Return a copy of a slot that includes what has at most that number. It may be under way."""
+        """Return a copy of a slot's live state that includes all events with room numbers up to `number`.
+        The copy may still be in the making."""
         _, copy = self._copies.get(slot, (0, None))
         if copy is not None and copy.will_include(number):
             return copy
@@ -274,7 +279,7 @@ class LiveStates(Facet):
     def _as_of(self) -> tuple[int, int]:
         """Return (W0, N): every event that is due at or before W0 has a number of at most N.
 
-        In the scheme TIMESTAMP nothing promises that; W0 is now.
+        In the scheme TIMESTAMP W0 is now, and the statement isn't guaranteed.
         """
         judge = self._room.judge
         watermark, number = judge.watermark(self._now)
@@ -313,7 +318,8 @@ class LiveStates(Facet):
 
 
 _LEFT_OUT = Flag.MISSED | Flag.SILENCED
-"""Flags of events that no scsynth executes, or that leave their member's live state for its return."""
+"""Flags of events that don't change a live state. No scsynth executes a MISSED note. A SILENCED reset keeps
+the member's live state for the member's return."""
 
 
 def _size(part: LivePart) -> tuple[int, int]:

@@ -12,9 +12,10 @@ from relay.wire.control.family import Family
 from relay.wire.control.fields import Count, Slot
 
 PART_BYTES = 16 * 1024
-"""About the greatest size of one part, bytes: 0.1 s of a slow uplink of 1 Mbit/s."""
+"""Approximate limit of the size of one part, bytes: 0.1 s of a slow uplink of 1 Mbit/s."""
 PARTS_MAX = 256
-"""Most parts of one live state. Its bounds (relay/wire/live) fill about 64 of them."""
+"""Greatest number of parts of one live state. A live state of the greatest size (relay/wire/live) fills
+about 64."""
 PIECES_MAX = 4096
 ENDED_MAX = 1024
 

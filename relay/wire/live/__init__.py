@@ -1,1 +1,2 @@
-"""Live state: what of a member's music exists in every scsynth at an instant, kept to build it elsewhere."""
+"""Live state: the part of a member's music that exists in every scsynth at an instant. It can be built in
+another scsynth."""

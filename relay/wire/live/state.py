@@ -1,14 +1,15 @@
-"""Live state: what of one member's music exists at an instant, computed from the messages of its sequence.
+"""Live state: the part of one member's music that exists at an instant, computed from that member's
+messages.
 
 Pure. A live state has the groups and synths in scsynth's order, the latest setting of every control, the
-buffers that are loaded, and the control buses that are set. It is the same code at the relay and at every
-bridge. All ids are the owner's own. Messages are applied in the order in which scsynth runs them. A message
-that scsynth would refuse changes nothing.
+buffers that are loaded, and the control buses that are set. The relay and every bridge run this same code.
+All ids are the owner's own. Messages are applied in the order in which scsynth runs them. A message that
+scsynth would refuse changes nothing.
 
-Notes end by themselves, which no message tells. The owner's bridge learns it from scsynth; see `end`.
-Not included: the contents of buffers that an effect has written, and what an effect remembers, such as a tail
-of reverb. Bounds: PARTS_MAX nodes, settings, buffers and buses together, and BYTES_MAX bytes. A live state
-that is full forgets its oldest notes.
+Notes end by themselves, and no message says so. The owner's bridge gets to know it from its scsynth; see
+`end`. Not included: the contents of buffers that an effect has written, and what an effect remembers, such
+as a tail of reverb. Bounds: PARTS_MAX nodes, settings, buffers and buses together, and BYTES_MAX bytes. A
+live state that is full forgets its oldest notes.
 """
 
 import struct
@@ -28,10 +29,10 @@ BYTES_MAX = 512 * 1024
 BUS_MAX = 1 << 24
 """All control buses are below this number: scsynth takes bus numbers as floats of 32 bits."""
 BUSES_AT_ONCE = 64
-"""Most control buses that one message of a live state sets."""
+"""Greatest number of control buses that one message of a live state sets."""
 
 SETTINGS_MAX = 256
-"""Most controls of one synth that are remembered. No synthdef of Sonic Pi has 100."""
+"""Greatest number of controls that are remembered of one synth. No synthdef of Sonic Pi has 100."""
 
 _BODY_MAX = MAX_PAYLOAD_BYTES // 2
 """Greatest size of the names and values in one message of settings, bytes: half of the longest payload. The

@@ -16,7 +16,8 @@ from relay.wire.meaning import Meaning
 from relay.wire.sequence import HANDED_AHEAD_MAX, Kind
 
 EVENTS_MAX = 2048
-"""Most waiting events. time_warp may put an event 30 s ahead, and a busy player sends 60 events a second."""
+"""Greatest number of waiting events. time_warp may put an event 30 s ahead, and a busy player sends 60
+events a second."""
 
 
 RESETS_KEPT = 64
@@ -43,8 +44,9 @@ class Due(NamedTuple):
 
 
 def drops(reset_seq: int, reset_due: int, *, seq: int, due: int) -> bool:
-    """Return whether a slot reset drops an event: one that was sent before it and is due so much later that
-    no scsynth has it. seq, reset_seq: the owner's numbers. due, reset_due: session timetags."""
+    """Return whether a slot reset drops an event. It does if the event was sent before the reset, and is due
+    so much later that no scsynth has it yet. seq, reset_seq: the owner's numbers. due, reset_due: session
+    timetags."""
     return seq < reset_seq and due > reset_due + HANDED_AHEAD_MAX
 
 
@@ -54,7 +56,7 @@ def was_dropped(resets: list[tuple[int, int]], *, seq: int, due: int) -> bool:
 
 
 class Timeline:
-    """The live state of one slot as of an instant, and what is due later."""
+    """The live state of one slot at an instant, and the slot's events that are due later."""
 
     def __init__(self, state: LiveState | None = None, at: int = 0) -> None:
         """state: the live state as of the session instant `at`."""

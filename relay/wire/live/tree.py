@@ -1,7 +1,8 @@
 """Tree: the groups and synths of one slot, in scsynth's order, with the values that were set on them.
 
-Pure. The tree changes by add action and target as scsynth's does (3.13). A message that scsynth would refuse
-changes nothing. All ids are the owner's own; the root is node 0. Source: Server Command Reference of scsynth.
+Pure. A message with an add action and a target changes this tree as it changes the tree of scsynth 3.13. A
+message that scsynth would refuse changes nothing. All ids are the owner's own; the root is node 0. Source:
+Server Command Reference of scsynth.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,8 @@ HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 """scsynth's add actions. HEAD and TAIL put a node into a group, the others beside a node or in its place."""
 
 DEPTH_MAX = 128
-"""No group with nodes in it is moved deeper into the tree. Sonic Pi nests two groups for each FX in an FX."""
+"""Greatest depth in the tree to which a group with nodes in it may be moved. Sonic Pi nests two groups for
+each FX in an FX."""
 
 _ADDED_BYTES = 32
 """Bytes counted for each setting in addition to its name and value: for its share of a command."""
@@ -36,7 +38,8 @@ class Node:
     payload: the message that made it. due: the session instant from which it exists. seq: the number that its
     owner gave the event that made it. settings: the latest setting of each control, by the padded bytes of
     the control's name. is_note: a note ends by itself, and nothing depends on it. runs: False while it is
-    paused. first, last: the ends of a group; before, after: the node's neighbours in its own group.
+    paused. first, last: the first and the last node in a group. before, after: the node's neighbours in its
+    own group.
     """
 
     __slots__ = (
@@ -101,7 +104,7 @@ class Tree:
         self._notes: dict[int, Node] = {}
         self.cost = Cost()
         self.visits = 0
-        """How many nodes were looked at so far: by it long work is divided into steps."""
+        """How many nodes were looked at so far. The callers divide long work into steps by this count."""
 
     def __len__(self) -> int:
         return len(self._nodes) - 1
@@ -173,8 +176,9 @@ class Tree:
         node.payload = payload
 
     def growth(self, number: int, given: Mapping[bytes, Setting]) -> tuple[int, int, int]:
-        """Return by how much the cost would grow if a node were given these settings; in a group, all synths
-        in it. Return (how many are new, bytes, the greatest number that one synth would then have)."""
+        """Return by how much the cost would grow if a node got these settings. A group gives them to all
+        synths in it. The result is (number of new settings, bytes, the greatest number of settings that one
+        of the synths would then have)."""
         node = self._nodes.get(number)
         count = size = most = 0
         for synth in node.synths() if node is not None else ():
@@ -189,9 +193,9 @@ class Tree:
         return count, size, most
 
     def set(self, number: int, given: Mapping[bytes, Setting]) -> None:
-        """Set controls of a node; in a group, of all synths in it.
+        """Set controls of a synth, or of all synths in a group.
 
-        given: by the control's name as the padded bytes of a message.
+        given: the settings, by the padded bytes of the control's name.
         """
         self.cost.add(*self.growth(number, given)[:2])
         node = self._nodes.get(number)
@@ -205,7 +209,8 @@ class Tree:
             node.runs = runs
 
     def _holds(self, node: Node, place: Node) -> bool:
-        """Return whether `place` is in the group `node`, or lies so deep that this isn't looked for.
+        """Return whether `place` is in the group `node`. The result is also True if `place` lies deeper than
+        DEPTH_MAX.
 
         All nodes are in the root, so the root is never moved.
         """
@@ -254,7 +259,7 @@ class Cost:
         self.size = 0
 
     def add(self, count: int, size: int) -> None:
-        """Add to both; negative numbers take away."""
+        """Add to both figures; a negative number reduces its figure."""
         self.count += count
         self.size += size
 
