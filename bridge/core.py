@@ -38,14 +38,14 @@ DEFAULT_TIMING = Timing(lead=ticks(0.200), shift=0)
 class Setup:
     """The settings and the restart state with which a bridge starts.
 
-    own: the member's slot and hardware channels. need: how many ticks before its timetag scsynth needs a
-    bundle. memory: the restart state that a previous bridge process left; this bridge keeps it up to date.
-    standing: the state of the connection so far; None for a new one. carrier: the transport of the events.
-    tunes: whether the bridge sets Sonic Pi's schedule-ahead. fetches: whether it gets files from other
-    members, and gives them its own.
+    own: the member's slot and hardware channels. need: scsynth must get a bundle this many ticks before the
+    bundle's timetag. memory: the restart state that a previous bridge process left; this bridge keeps it up
+    to date. standing: the state of the connection so far; None for a new one. carrier: the transport of the
+    events. tunes: whether the bridge sets Sonic Pi's schedule-ahead. fetches: whether it gets files from
+    other members, and gives them its own.
 
-    restarted: whether a previous bridge process left a record. client, synthdefs_loaded: as in
-    the last `Remember` of that process.
+    restarted: whether a previous bridge process left a record. client, synthdefs_loaded: as in the last
+    `Remember` of that process.
     """
 
     identity: Identity
@@ -101,8 +101,8 @@ class Bridge:
         self.player.receive(datagram, source, received_local_ns=received_local_ns, reading=reading)
 
     def synth_says(self, datagram: bytes) -> bool:
-        """Process one datagram of the local scsynth. Return whether it concerns this host, and may have
-        effects."""
+        """Process one datagram of the local scsynth. Return False if it doesn't concern this host and so has
+        no effects."""
         return self.player.reply(datagram)
 
     def relay_says(self, message: control.Down, reading: Reading) -> None:

@@ -26,7 +26,7 @@ def alone(reason: str) -> Tell:
 
 
 def refused(answer: Refused) -> str:
-    """Return the text for a refusal by the relay. It tells whether this join will try again."""
+    """Return the text for a refusal by the relay. The text tells whether this join will try again."""
     again = "; this join doesn't try again: end it, and join anew then" if answer.final else ""
     return f"the relay says: {answer.text}{again}"
 
@@ -61,7 +61,8 @@ def place_lost(slot: int, room: str) -> Tell:
 
 
 def without_live_state(name: str) -> Tell:
-    """Return the message that the relay hasn't sent what a member's music needs."""
+    """Return the message that a member's live state hasn't come, so only the member's later music is
+    heard."""
     return Tell(
         f"what {name} plays at this moment hasn't come from the relay for 3 s: you hear only what {name} "
         "starts from now on; it is asked for again",
@@ -101,7 +102,7 @@ def wall_moved(by_s: float) -> list[Tell]:
 
 
 def out_of_range(error: OutOfRange) -> Tell:
-    """Return the warning that a control has a value out of its range, which the warning names."""
+    """Return the warning that a control's value is out of range. The warning names the range."""
     low, high, deadly = error.limit
     if low == high:
         expected = f"{low:.8g}"

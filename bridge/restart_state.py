@@ -18,8 +18,8 @@ missing at one time only if the network loses very much."""
 class Identity:
     """The facts by which the bridge introduces itself to the relay.
 
-    software: name and version of this program. release_advance: how many ticks before its due the bridge
-    hands over an event at the latest.
+    software: name and version of this program. release_advance: the bridge hands over an event at the latest
+    this many ticks before its due.
     """
 
     room: str

@@ -116,7 +116,7 @@ class Accounts:
         )
 
     def tally(self, event: Judged, body: bytes) -> None:
-        """Record an event of the room's sequence for which scsynth is handed nothing at its due.
+        """Record an event of the room's sequence that isn't handed to scsynth at its due.
 
         body: the bytes that stand for the event in the digest.
         """

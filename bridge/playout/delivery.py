@@ -1,8 +1,8 @@
 """Delivery: hands scsynth the events that leave the hold-back queue, one by one.
 
-Pure. Some events are not handed over: events that a slot reset has dropped, refused messages, and notes that
-are far too late. Events of a boot state may be built later with the rest of it. The accounts record the fate
-of each event.
+Pure. Four kinds of event are not handed over: events that a slot reset has dropped, refused messages, notes
+that are far too late, and events whose effect is built with their slot's live state. The accounts record the
+fate of each event.
 """
 
 from bridge.playout.accounts import REFUSED, RESET, Accounts
@@ -37,7 +37,8 @@ class Delivery:
         *,
         need: int,
     ) -> None:
-        """own_slot: this member's slot. need: how many ticks before its timetag scsynth needs a bundle."""
+        """own_slot: this member's slot. need: scsynth must get a bundle this many ticks before the bundle's
+        timetag."""
         self._own_slot = own_slot
         self._need = need
         self._out = out

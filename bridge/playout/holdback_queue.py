@@ -135,7 +135,7 @@ class HoldbackQueue:
         self._kept_back.add(slot)
 
     def let_go(self, slot: int) -> None:
-        """Let the events of a slot leave by their numbers again."""
+        """Let the events of a slot leave early again, in the order of their room numbers."""
         if slot in self._kept_back:
             self._kept_back.discard(slot)
             for held in self._live.values():
@@ -167,10 +167,10 @@ class HoldbackQueue:
     ) -> list[Held]:
         """Remove and return the events to hand over now, in order.
 
-        First come, by number, at most `room` events with number <= `ready` and due <= `ahead`. Those of them
-        that are due before `now` go first, by due, because scsynth runs them on arrival. Then comes every
-        other event with due <= `until`, by due. A message that only this host plays leaves right after the
-        event that it follows.
+        First come events with number <= `ready` and due <= `ahead`, by number, at most `room` of them. If
+        some of these are due before `now`, they go first, by due, because scsynth runs them on arrival. Then
+        comes every other event with due <= `until`, by due. A message that only this host plays leaves right
+        after the event that it follows.
 
         until, ahead, now: session ticks. ready: all events up to this room number have arrived. room: how
         many more events scsynth can hold.

@@ -43,8 +43,7 @@ class _Slot:
     latest: int = -1
     """The highest room number of any event of the slot."""
     rest_at: int | None = None
-    """The instant at which the last things of an owner who is gone are freed; None if nothing is left of
-    it."""
+    """The instant at which the last things of a former owner are freed; None if there are none."""
     absent_since: int | None = None
     """The instant since which the roster hasn't named the slot; None if it names the slot."""
 

@@ -35,7 +35,7 @@ class LiveMusic:
         self, own: Origin, out: Outgoing, accounts: Accounts, loads: Loads, resets: Resets,
         queue: HoldbackQueue, members: Members, *, release_advance: int,
     ) -> None:  # fmt: skip
-        """release_advance: ticks before its due at which an event leaves the queue at the latest."""
+        """release_advance: an event leaves the queue at the latest this many ticks before its due."""
         self._own = own
         self._out = out
         self._accounts = accounts

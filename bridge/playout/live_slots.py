@@ -34,7 +34,7 @@ class LiveSlots:
     def __init__(
         self, own_slot: int, rest_of: RestOf, *, release_advance: int, let_go: Callable[[int], None]
     ) -> None:
-        """release_advance: ticks before its due at which an event leaves the hold-back queue at the latest.
+        """release_advance: an event leaves the hold-back queue at the latest this many ticks before its due.
 
         let_go: this function is called with a slot as soon as its events may leave the queue early.
         """

@@ -146,7 +146,7 @@ class Loads:
         return self._stock.answers_load(is_done=is_done)
 
     def handed_over(self, held: Held, origin: Origin) -> None:
-        """Note that scsynth was handed an event: it frees a buffer, or is a note that plays buffers.
+        """Note that scsynth was handed an event. Only two kinds matter here: frees of buffers, and synths.
 
         origin: that of the event's sender.
         """

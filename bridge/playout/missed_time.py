@@ -18,7 +18,7 @@ class Behind:
     """Measures the usual delay on the downlink, and decides which notes come too late to be played here."""
 
     def __init__(self, timebase: Timebase, release_advance: int) -> None:
-        """release_advance: ticks before its due at which an event is handed over at the latest."""
+        """release_advance: an event is handed over at the latest this many ticks before its due."""
         self._timebase = timebase
         self._advance = release_advance
         self._way = UsualWay()

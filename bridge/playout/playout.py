@@ -55,10 +55,10 @@ class Playout:
         need: int,
         release_advance: int,
     ) -> None:
-        """stock: Sonic Pi's files on this host. need: how many ticks before its timetag scsynth needs a
-        bundle.
+        """stock: Sonic Pi's files on this host. need: scsynth must get a bundle this many ticks before the
+        bundle's timetag.
 
-        release_advance: ticks before its due at which an event leaves the hold-back queue at the latest.
+        release_advance: an event leaves the hold-back queue at the latest this many ticks before its due.
         """
         self.own = own
         self.release_advance = release_advance
@@ -109,8 +109,8 @@ class Playout:
             self._reset_here(slot, now)
 
     def expect(self, slots: list[int]) -> list[int]:
-        """Note the members that were in the room before this host. Return the slots whose live states are
-        needed before they can be played."""
+        """Note the slots of members that were in the room before this host. Return those of them that can't
+        be played before their live state has come."""
         return self._live.expect(slots)
 
     def begin_without(self, slot: int) -> None:
@@ -118,7 +118,8 @@ class Playout:
         self._live.begin_without(slot)
 
     def learn(self, copy: Copy, reading: Reading) -> None:
-        """Take in the live state of a slot as the relay has sent it. Only what is new here is built."""
+        """Process the live state of a slot that the relay has sent. Only the parts that scsynth lacks are
+        built."""
         self._live.learn(copy, self._timebase.session_at(reading.local_ns))
 
     def own_pieces(self, reading: Reading) -> list[Piece]:

@@ -2,8 +2,8 @@
 
 Pure. A group that comes after its free would stay for ever. An FX that comes before its group is refused by
 scsynth and would be missing. Both happen when one of the two messages was lost and had to be sent again.
-Therefore messages that belong behind a late one but have run already are repeated behind it, in their order.
-Only messages about the late one's nodes, or about nodes inside them, are repeated.
+Therefore, if a message comes late, the messages that belong behind it but have run already are repeated in
+their order. Only messages about the nodes of the late message, or about nodes inside them, are repeated.
 
 After a late slot reset, all messages that belong behind it are repeated. A node that was sent before its
 slot's reset, but comes after it, is freed at once. A repeated message has an effect only if it ran in the

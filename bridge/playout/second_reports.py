@@ -1,4 +1,4 @@
-"""Second reports: the relay is told, for each second of session time, which events scsynth was handed.
+"""Second reports: tell the relay, for each second of session time, which events scsynth was handed.
 
 Pure. A second is reported SETTLED after its end. A member with a higher slot reports slightly later, so that
 the relay gets one report at a time. Each report has a digest of the second's events: the number and the

@@ -23,7 +23,7 @@ class Resets:
         self._queue = queue
         self._marks: dict[int, list[tuple[int, int]]] = {}
         self._over_at: dict[int, int] = {}
-        """Slot -> session instant at which its last slot reset that was handed over is over."""
+        """Slot -> session instant at which its newest reset is over, of those that were handed over."""
 
     def clear(self) -> None:
         """Forget the resets that were handed over, because a new epoch of the relay began."""

@@ -1,8 +1,8 @@
 """Clock fit: the relay's time as one straight line over this host's, fitted to a finished measurement.
 
 Pure. A jam needs its clock at once and slews it (`clock.discipline`). A measurement is complete, so one line
-is fitted to all its exchanges, and late ones count for early instants too. The rate is found by `clock.rate`,
-and the offset lies between the bounds of `clock.filter`.
+is fitted to all its exchanges. Exchanges at its end improve the line at its beginning too. The rate is found
+by `clock.rate`, and the offset lies between the bounds of `clock.filter`.
 
 No exchange can show a constant difference between uplink and downlink delay. Both are therefore taken to be
 equal, and the bound contains the possible error.

@@ -191,8 +191,8 @@ class Probe:
     def trace(self, about: dict[str, str | float]) -> Trace:
         """Return the measured path as a trace. The clock's figures are added to `about`.
 
-        In both directions, sent_s counts from the first probe by this host's clock. Raises LocalError if no
-        answer came.
+        In both directions, sent_s is the time since the first probe, by this host's clock. Raises LocalError
+        if no answer came.
         """
         whole = self._probed[: self._known_until()]
         clock = fit_clock(

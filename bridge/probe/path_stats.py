@@ -22,8 +22,8 @@ HORIZON_MARGIN_MS = 10.0
 LEFT_OVER = 1e-4
 """A lead suffices if at most this share of events is still lost after all repeats."""
 REPEATS_MAX = 3
-"""The most repeats of an event for which the lead leaves time. The least lead is the path plus 2-3 round
-trips between a member and the relay."""
+"""The greatest number of repeats of one event that fit into the lead. The least lead is the path plus 2-3
+round trips between a member and the relay."""
 NOTICED_MS = 5.0
 REPEAT_MS_MIN, REPEAT_RTTS = 20.0, 1.2
 """A missing event is asked for after NOTICED_MS, and again every max(20 ms, 1.2 RTT) (PROTOCOL.md,
@@ -129,7 +129,8 @@ def loss_interval(sent: int, runs: Iterable[int]) -> tuple[float, float]:
 def _repeats_ms(up: WayFigures, down: WayFigures, rtt_ms: float) -> float:
     """Return the time (ms) that the lead needs for repairing losses.
 
-    It suffices for enough repeats that at most LEFT_OVER stays lost, and for outlasting a usual burst.
+    In this time an event is repeated so often that at most LEFT_OVER stays lost. It also outlasts a usual
+    burst.
     """
     loss = 1 - (1 - up.loss) * (1 - down.loss)
     if loss <= LEFT_OVER:

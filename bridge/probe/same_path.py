@@ -2,8 +2,8 @@
 
 Pure. Delays are compared by the two-sample Kolmogorov-Smirnov test, losses by the test of two shares. Both
 assume independent datagrams, but neighbours in a spike or a burst are dependent. So two measurements of a
-lively path are called different slightly too often. Different paths aren't called the same more often by
-this.
+lively path are called different slightly too often. This doesn't make different paths look the same more
+often.
 """
 
 from collections.abc import Sequence
@@ -113,7 +113,8 @@ def _ahead(first: Sequence[float], second: Sequence[float], allowing: float) -> 
 
 
 def _shares_p(first: WayFigures, second: WayFigures) -> float:
-    """Return the probability that two measurements of one path differ at least so much in their losses.
+    """Return the probability that the losses in two measurements of one path differ at least as much as
+    these.
 
     It follows from the standard errors of both shares lost. A share's standard error is half the width of its
     95 % interval, divided by 1.96. The interval accounts for bursts.

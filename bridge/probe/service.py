@@ -44,7 +44,7 @@ class ProbeService:
         valid."""
 
     def stop(self) -> None:
-        """Send no more probes. `run` returns once the answers on their way have come, after 3 s at most."""
+        """Send no more probes. `run` returns when the answers on their way have come, after 3 s at most."""
         self._stopped = True
         if self._probe is not None:
             self._probe.stop()

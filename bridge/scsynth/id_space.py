@@ -3,8 +3,8 @@
 Pure. Numbers are those of nodes, buses and buffers. The map depends only on the slot and on the sender's
 channel counts, so it is the same on every machine. It is one-to-one and has an exact inverse. Within a slot
 it is linear, because some synthdefs write to the buses after the given one (hoover to 6 channels, tech_saws
-to 4). So these have the same neighbours as on their own host. Channels written past a slot's last bus land in
-guard channels, not in the next slot.
+to 4). So a bus has the same neighbours as on the member's own host. Channels written past a slot's last bus
+land in guard channels, not in the next slot.
 
 A number out of range is refused, never clamped, because scsynth takes an unknown buffer for buffer 0. Source:
 sclang's client ids, with 26 bits of node id for each of 32 slots.

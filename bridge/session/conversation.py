@@ -95,8 +95,8 @@ class Conversation:
         return self._standing.out(self._quiet.news(reading.local_ns), reading.local_ns)
 
     def late_copies(self, reading: Reading) -> list[Effect]:
-        """Return the effects of live states that are late: the slots are played without, and asked for
-        again."""
+        """Return the effects of late live states. Their slots are played without them, and the relay is asked
+        for them again."""
         effects: list[Effect] = []
         for slot, is_first in self._copies.late(reading.local_s):
             self._playout.begin_without(slot)
@@ -162,8 +162,8 @@ class Conversation:
         return said
 
     def _enter(self, number: int, reading: Reading) -> None:
-        """Enter a room, or another epoch of the relay. Numbers and instants of the former one don't hold
-        there."""
+        """Enter a room, or another epoch of the relay. Earlier room numbers and instants are invalid from now
+        on."""
         self._arrivals.enter(number, reading)
         self._clock.relock()
 

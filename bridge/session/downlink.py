@@ -26,7 +26,7 @@ PAST_KEEP_S = 1.0
 
 EARLY_MAX = 4096
 COPIES_MAX = 64
-"""Room for two live states of every slot."""
+"""The most live states that wait for session time. It is enough for two of each slot."""
 
 
 class Downlink:
@@ -41,7 +41,8 @@ class Downlink:
         self._copies: list[Copy] = []
         self._past_first = 1
         self._far: set[int] = set()
-        """The numbers of accepted events from before the last PAST_NUMBERS before this host's entry."""
+        """Room numbers of accepted events that are older than the last PAST_NUMBERS events before this host's
+        entry."""
         self._leapt: list[tuple[int, int]] = []
 
     def enter(self, number: int, now_s: float) -> None:

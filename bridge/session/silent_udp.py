@@ -40,10 +40,9 @@ class QuietWatch:
         self._alive_at_ns = local_ns
 
     def news(self, local_ns: int) -> str | None:
-        """Return the reason why no datagrams travel, once they have been missing for QUIET_AFTER_NS; else
-        None.
+        """If no datagram has come for QUIET_AFTER_NS, return the reason; else None.
 
-        The reason is returned once for each connection.
+        The reason is returned only once for each connection.
         """
         if self._told or local_ns - self._heard_at_ns <= QUIET_AFTER_NS:
             return None
@@ -51,8 +50,8 @@ class QuietWatch:
         return notices.no_datagrams(self._carrier)
 
     def gives_up(self, local_ns: int) -> bool:
-        """Return True if nothing has come for so long that another connection should be tried. It is returned
-        once."""
+        """Return True if nothing has come for so long that another connection should be tried. True is
+        returned only once."""
         if self._gave_up or local_ns - self._alive_at_ns <= GIVE_UP_AFTER_NS:
             return False
         self._gave_up = True

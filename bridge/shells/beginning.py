@@ -1,4 +1,4 @@
-"""Beginning: makes a bridge's core once its slot is known.
+"""Beginning: makes a bridge's core as soon as its slot is known.
 
 A shell: it waits for the relay's first answer. Without an answer it draws a slot at random.
 """

@@ -43,7 +43,8 @@ class ChildConfig(Struct, frozen=True, kw_only=True):
     """The settings that the shim gives its bridge: inherited sockets, and options of scsynth.
 
     tap_fd, synth_fd: descriptors of the sockets to Sonic Pi and to scsynth. outs, ins: channels of the sound
-    card. need_ms: how long before its timetag scsynth needs a bundle, ms. journal: the path of the journal.
+    card. need_ms: scsynth must get a bundle this long (ms) before the bundle's timetag. journal: the path of
+    the journal.
     """
 
     tap_fd: int

@@ -102,7 +102,7 @@ class Connection:
             self._control.send(control.encode(message))
 
     async def hear(self) -> control.Down | None:
-        """Return the relay's next control message; None once the connection has ended.
+        """Return the relay's next control message; None if the connection has ended.
 
         Raises MalformedControl. Raises LocalError, in words for the player, if no connection for events could
         be opened.

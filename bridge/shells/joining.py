@@ -92,8 +92,8 @@ class Joiner:
             self._out(notices.not_understood(error))
 
     async def _hear(self) -> control.Down | None:
-        """Return the relay's next message; None once the connection has ended. The player is told why, if it
-        is known."""
+        """Return the relay's next message. If the connection has ended, tell the player why, if the reason is
+        known, and return None."""
         try:
             return await self._connection.hear()
         except LocalError as error:

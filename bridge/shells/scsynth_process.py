@@ -25,11 +25,10 @@ PERIODS_OF_DRIVER = 3
 too, but doesn't flush it, so through a pipe it comes too late."""
 
 PERIODS_OF_LATENCY = 1.5
-"""How long before its timetag scsynth may take a bundle, in output latencies. That is up to half a latency
-earlier than the latency itself. Measured: 42-63 ms at a latency of 42.7 ms, 11-17 ms at 10.7 ms."""
+"""scsynth takes a bundle at most this many output latencies before the bundle's timetag. Measured: 42-63 ms
+at a latency of 42.7 ms, 11-17 ms at 10.7 ms."""
 NEED_MS_UNKNOWN = 65.0
-"""How long before its timetag scsynth is assumed to need a bundle (ms) if the driver prints no figures. It is
-the need with jackd at 1024 frames."""
+"""The value of `need_ms` (ms) if the driver prints no figures. It is that of jackd at 1024 frames."""
 
 RELEASE_SLACK_MS = 25.0
 """Reserve (ms) for this host's own delays. Only events that can't be handed over earlier need it: those
@@ -111,6 +110,6 @@ def latency_ms(line: str) -> float | None:
 
 
 def need_ms(latency: float | None) -> float:
-    """Return how many ms before its timetag scsynth needs a bundle. latency: output latency, ms; None if
-    unknown."""
+    """Return how many ms before a bundle's timetag scsynth must get the bundle. latency: output latency, ms;
+    None if unknown."""
     return NEED_MS_UNKNOWN if latency is None else latency * PERIODS_OF_LATENCY

@@ -24,7 +24,8 @@ class Shims:
         self._seen_dead_s: dict[Path, float] = {}
 
     def any_started(self) -> bool:
-        """Return whether one runs, or has been killed and not been told of."""
+        """Return whether there is a pid file: that of a running shim, or of a killed one not reported by
+        `killed` yet."""
         return any(self._folder.glob("shim-*.pid"))
 
     def pids(self) -> list[int]:
@@ -69,7 +70,8 @@ class Shims:
 
 
 def _runs(pid: int) -> bool:
-    """Return whether a process runs. One that has ended and waits to be reaped by Sonic Pi doesn't."""
+    """Return whether a process runs. A process that has ended doesn't, even if Sonic Pi hasn't reaped it
+    yet."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

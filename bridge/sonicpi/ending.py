@@ -4,8 +4,8 @@ Pure.
 """
 
 KILLED_AFTER_S = 2.0
-"""A shim must have been dead for this time (s) until its player is told. A Sonic Pi that ends kills it
-first."""
+"""Time (s) from the death of a shim to the message to its player. A Sonic Pi that ends kills the shim before
+it ends itself, and then no message is wanted."""
 
 
 def shim_killed(pid: int) -> list[str]:

@@ -33,11 +33,12 @@ LOWER_LASTS_S = 10.0
 WORTH_S = 0.03
 """The least change (s) that is made while Sonic Pi is silent."""
 RISE_S, RISE_LASTS_S = 0.05, 2.0
-"""While Sonic Pi plays: the least rise that is made, and how long it must have been wanted, both in s. A rise
-of the lead by so much uses up a third of the reserve. Because of the wait, a lead that rises in steps costs
-one gap, not one for each step."""
+"""While Sonic Pi plays, a rise is made if it is at least RISE_S and was wanted for RISE_LASTS_S, both in s. A
+rise of the lead by so much uses up a third of the reserve. Because of the wait, a lead that rises in steps
+costs one gap, not one for each step."""
 FALL_S, FALL_LASTS_S = 0.1, 60.0
-"""While Sonic Pi plays: the least fall that is made, and how long it must have been wanted, both in s."""
+"""While Sonic Pi plays, a fall is made if it is at least FALL_S and was wanted for FALL_LASTS_S, both in
+s."""
 PLAYING_PAUSE_S = 10.0
 """The least time (s) between two changes while Sonic Pi plays."""
 ANSWER_S, ANSWER_S_MAX = 4.0, 30.0

@@ -105,8 +105,8 @@ class Stock:
     # -- what comes in ---------------------------------------------------------------------------------
 
     def take_in(self, message: object, now_s: float) -> None:
-        """Process a message of the relay. Those that aren't about files or members are ignored. now_s: local
-        clock."""
+        """Process a message of the relay. Messages that aren't about files or members are ignored. now_s:
+        local clock."""
         match message:
             case Welcome():
                 self._lacking.meet(message.members)

@@ -63,7 +63,7 @@ class Answers:
             self._pacer.push(reply)
 
     def as_played(self, meaning: Meaning) -> None:
-        """Answer a message that isn't played in the same way as a played one."""
+        """Answer a message that isn't played. Sonic Pi gets the same answer as for a played one."""
         try:
             replies = self._nodes.refused(meaning.creates, groups=not meaning.makes_synth)
         except (Refused, LocalError):  # its ids are invalid or don't fit a reply

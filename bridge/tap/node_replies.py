@@ -63,8 +63,8 @@ class NodeTracker:
         self._group_of: dict[int, int] = {}
         self._doubtful: dict[int, tuple[int, str]] = {}
         """Synth -> (its target, its synthdef), in the order of requests, until scsynth replies about the
-        synth. Only synths with a synthdef of the player's own are here. They leave once one synth with their
-        synthdef has sounded."""
+        synth. Only synths with a synthdef of the player's own are here. They are removed as soon as a synth
+        with the same synthdef has sounded."""
         self._sounded: set[str] = set()
         """The player's own synthdefs that scsynth is known to have."""
 

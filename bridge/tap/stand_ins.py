@@ -27,7 +27,7 @@ _BUSES = frozenset({"in_bus", "out_bus"})
 class Travelling:
     """The messages that the others get for one local message: `parts`, in order, maybe none.
 
-    differs: whether this host plays the local message and not the (only) part.
+    differs: whether this host plays the local message instead of the only part.
     """
 
     parts: tuple[Meaning, ...]
