@@ -1,4 +1,4 @@
-"""Stock choices: which content the room plays, of synthdefs that differ between releases of Sonic Pi.
+"""Stock choices: decides which content of a synthdef the room plays, if releases of Sonic Pi differ in it.
 
 Pure. The first member who plays such a synthdef decides for all. A decision stands as long as any member has
 that content in its scsynth, so no synthdef changes while music with it runs.
@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from relay.wire.stock import CONTESTED, SYNTHDEFS_FOLDER, StockFile
 
 _CONTESTED = {name.removeprefix(f"{SYNTHDEFS_FOLDER}/").encode(): name for name in CONTESTED}
-"""The names of files by the synthdefs' names, as these stand in messages."""
+"""The file name of each synthdef that differs between releases, by the synthdef's name in messages."""
 
 
 class Choices:
-    """The decisions of one room, by travelling name."""
+    """The decisions of one room. chosen: the content that the room plays, by file name."""
 
     def __init__(self) -> None:
         self.chosen: dict[str, StockFile] = {}
 
     def played(self, synthdef: bytes, loaded: Mapping[str, StockFile]) -> bool:
-        """Note that a member plays a synthdef. loaded: the contents in that member's scsynth, by name.
+        """Record that a member plays a synthdef. Return whether this makes a new decision.
 
-        Return whether this decides something.
+        loaded: the contents in that member's scsynth, by file name.
         """
         name = _CONTESTED.get(synthdef)
         if name is None or name in self.chosen or name not in loaded:
@@ -30,8 +30,8 @@ class Choices:
         return True
 
     def forget(self, loaded: list[Mapping[str, StockFile]]) -> None:
-        """Forget decisions for a content that is in no member's scsynth. loaded: as in `played`, by
-        member."""
+        """Forget each decision whose content is in no member's scsynth any more. loaded: for each member, as
+        in `played`."""
         self.chosen = {
             name: file
             for name, file in self.chosen.items()

@@ -1,8 +1,8 @@
-"""Stock transfers: who is asked for which chunk of a file, and when.
+"""Stock transfers: decides which member is asked for which chunk of a file, and when.
 
-Pure; instants are session ticks. A room's chunks together take RATE_BITS of everybody's uplinks and of the
-relay's, however many ask. Members who want the same chunk at the same time get it from one answer. Bounds:
-WINDOW chunks that one member waits for; AT_ONCE chunks asked of donors.
+Pure; instants are session ticks. All chunks of a room together take at most RATE_BITS, however many members
+ask. Members who want the same chunk at the same time get it from one answer. Bounds: one member waits for at
+most WINDOW chunks; donors are asked for at most AT_ONCE chunks at a time.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from relay.wire.stock import StockFile
 from relay.wire.timetag import ticks
 
 RATE_BITS = 1_000_000
-"""Bits a second that all chunks of a room together may take, each counted for every member who gets it."""
+"""Greatest number of bits a second that the relay sends in chunks to the members of a room together."""
 WINDOW = 4
 """How many chunks one member may wait for."""
 AT_ONCE = 4
@@ -21,18 +21,20 @@ AT_ONCE = 4
 SILENT = ticks(3.0)
 """After this time without an answer another donor is asked."""
 OVERDUE = ticks(10.0)
-"""How long an answer may still come that nobody waits for any more: its asker wants another file, or another
-donor was asked."""
+"""How long a donor's answer is accepted when nobody waits for it any more. The member who asked wants
+another file by then, or another donor was asked."""
 SPARED_FOR = ticks(30.0)
-"""How long a silent donor isn't asked for the same file again."""
+"""A silent donor isn't asked for the same file again for this long."""
 
 Place = tuple[StockFile, int, int]
-"""A chunk: its file, its offset, and 0, or the slot of the only member whom its answer is for."""
+"""A chunk: (file, offset, slot). The slot is 0 if several members may share the answer. Otherwise it is that
+of the only member who gets the answer."""
 
 
 @dataclass(slots=True)
 class _Piece:
-    """A chunk that members wait for. donor: who was asked for it at `asked_at`; None: nobody yet."""
+    """A chunk that members wait for. donor: the slot that was asked for it at `asked_at`; None: nobody was
+    asked yet."""
 
     askers: list[int] = field(default_factory=list)
     donor: int | None = None
@@ -41,7 +43,8 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Asker:
-    """A member's present file, who has given it, and who is not asked any more since the file was spoiled."""
+    """The file that a member is fetching. gave: slots of the donors that gave chunks of it. distrusted:
+    slots of donors that aren't asked any more, because the whole file had another content."""
 
     file: StockFile
     gave: set[int] = field(default_factory=set)
@@ -59,7 +62,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """Tell the member in `slot` that nobody gives this file now."""
+    """Tell the member in `slot` that no donor has this file now."""
 
     slot: int
     file: StockFile
@@ -69,20 +72,23 @@ class Transfers:
     """The transfers of one room."""
 
     def __init__(self, donors: Callable[[StockFile], Iterable[int]]) -> None:
-        """donors: returns the slots of the members who give a file now."""
+        """donors: returns the slots of the members who offer a file now."""
         self._donors = donors
         self._pieces: dict[Place, _Piece] = {}
-        """In the order in which they are asked for."""
+        """The chunks that members wait for, in the order in which donors are asked for them."""
         self._askers: dict[int, _Asker] = {}
         self._spared: dict[tuple[int, str], int] = {}
-        """(donor, file) -> the instant from which on the donor is asked for that file again."""
+        """By (donor's slot, file name): the instant from which the donor may be asked for that file
+        again."""
         self._overdue: dict[tuple[int, StockFile, int], int] = {}
-        """(donor, file, offset) -> until when an answer that nobody waits for any more is no offence."""
+        """By (donor's slot, file, offset): the instant until which the donor's answer is accepted, although
+        nobody waits for it any more."""
         self._free_at = 0
-        """The instant from which on the rate allows another chunk."""
+        """The instant from which the rate limit allows another chunk."""
 
     def want(self, slot: int, file: StockFile, offset: int, *, spoiled: bool = False) -> bool:
-        """Note that a member wants a chunk. Return False if the request is refused."""
+        """Record that a member wants a chunk. Return False if the request is refused. spoiled: the member's
+        last copy of the file had another content, so its donors aren't asked again."""
         if offset % CHUNK_BYTES or offset >= file.size:
             return False
         asker = self._askers.get(slot)
@@ -102,9 +108,10 @@ class Transfers:
         return True
 
     def came(self, slot: int, file: StockFile, offset: int, data: bytes, now: int) -> list[int] | None:
-        """Process a donor's answer. Return the slots that get the chunk; None if it is refused.
+        """Process a donor's answer. Return the slots that get the chunk; None if the answer is refused.
 
-        An answer is refused if the donor was not asked for it, or if it hasn't the chunk's length.
+        An answer is refused if the donor wasn't asked for it, or if its length is wrong. An empty answer is
+        not refused: the donor has the file no longer.
         """
         found = [
             (place, piece)
@@ -127,7 +134,7 @@ class Transfers:
         return askers
 
     def left(self, slot: int) -> None:
-        """Forget a member that is gone or away, as one who asks and as a donor."""
+        """Forget the requests of a member that is gone or away, and ask other donors in its place."""
         self._drop(slot)
         self._spared = {key: until for key, until in self._spared.items() if key[0] != slot}
         self._overdue = {key: until for key, until in self._overdue.items() if key[0] != slot}
@@ -136,7 +143,7 @@ class Transfers:
                 piece.donor = None
 
     def wake(self, now: int) -> list[Ask | Deny]:
-        """Return what is to be said now."""
+        """Return the requests to donors and the refusals that must be sent now."""
         self._spared = {key: until for key, until in self._spared.items() if until > now}
         self._overdue = {key: until for key, until in self._overdue.items() if until > now}
         for (file, offset, _), piece in self._pieces.items():
@@ -168,7 +175,8 @@ class Transfers:
         return min([*silent, *([self._free_at] if waits and len(silent) < AT_ONCE else [])], default=None)
 
     def _donor(self, place: Place, piece: _Piece) -> int | None:
-        """Return who is asked for a chunk: of those who may be, who is asked for the fewest."""
+        """Return the slot of the donor to ask for a chunk: the one that is asked for the fewest chunks now.
+        None if there is no donor to ask."""
         file, _, _ = place
         distrusted = set().union(*(self._askers[slot].distrusted for slot in piece.askers))
         able = [
@@ -183,7 +191,7 @@ class Transfers:
         return sum(piece.donor == slot for piece in self._pieces.values())
 
     def _deny(self, place: Place) -> list[Deny]:
-        """Give up a file for all who wait for this chunk of it."""
+        """Drop the requests of all members who wait for this chunk. Return the refusals for them."""
         askers = self._pieces[place].askers.copy()
         for slot in askers:
             self._drop(slot)
@@ -204,5 +212,5 @@ class Transfers:
 
 
 def length_at(file: StockFile, offset: int) -> int:
-    """Return the length of the chunk that begins at an offset, in bytes."""
+    """Return the length (bytes) of the chunk that begins at `offset`."""
     return min(CHUNK_BYTES, file.size - offset)

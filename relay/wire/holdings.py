@@ -10,7 +10,7 @@ from relay.wire.stock import RELEASES, StockFile, files_of, stock_file
 
 
 def described(have: Collection[StockFile]) -> Holdings:
-    """Return the holdings in the fewest words."""
+    """Return the holdings that name these files with the fewest entries."""
     files = frozenset(have)
     release = max(RELEASES, key=lambda one: 2 * len(files & _FILES[one]) - len(_FILES[one]))
     whole = _FILES[release]
@@ -24,7 +24,8 @@ def described(have: Collection[StockFile]) -> Holdings:
 
 
 def held(holdings: Holdings) -> frozenset[StockFile]:
-    """Return the stock files that holdings name. Files that aren't on the list are left out."""
+    """Return the stock files that are named in `holdings`. Files that aren't on the shipped list are left
+    out."""
     without = set(holdings.without)
     files = {one for one in _FILES.get(holdings.release, frozenset()) if one.name not in without}
     return frozenset(files | {file for one in holdings.besides if (file := stock_file(*one)) is not None})

@@ -1,4 +1,5 @@
-"""Stock: lets members get files of Sonic Pi from each other, and decides which contents the room plays.
+"""Stock: lets members get files of Sonic Pi from each other, and decides which content of a file the room
+plays.
 
 Pure; `now` is session ticks. Only files on the shipped list are asked for and passed on.
 """
@@ -27,21 +28,22 @@ class Stock(Facet):
         self._transfers = Transfers(self._donors)
         self._choices = Choices()
         self._given: dict[int, frozenset[StockFile]] = {}
-        """The files that each member gives, by slot."""
+        """The files that each member offers to others, by slot."""
         self._loaded: dict[int, dict[str, StockFile]] = {}
-        """The contents of contested synthdefs in each member's scsynth, by slot and name."""
+        """By slot and name: the content that a synthdef has in that member's scsynth. Only synthdefs whose
+        content differs between releases of Sonic Pi are included."""
         self._untold = False
-        """Whether the members must be told new choices."""
+        """Whether there are new choices of contents that the members haven't been sent."""
         self._chunks = 0
 
     # -- who is there ----------------------------------------------------------------------------------
 
     def joined(self, seat: Seat, now: int) -> None:
-        """Forget what a bridge before this one asked for."""
+        """Forget the requests that the member made on an earlier connection."""
         self._transfers.left(seat.slot)
 
     def newcomer(self, seat: Seat) -> list[Effect]:
-        """Tell the newcomer what is chosen."""
+        """Return the message with the contents chosen so far; none if nothing is chosen."""
         return self._room.tell(seat, self._told()) if self._choices.chosen else []
 
     def left(self, slot: int) -> None:
@@ -52,7 +54,7 @@ class Stock(Facet):
         self._choices.forget([*self._loaded.values()])
 
     def holdings(self, seat: Seat, message: Holdings, now: int) -> list[Effect]:
-        """Note which files a member has."""
+        """Record which files a member has."""
         self._given[seat.slot] = held(message) if message.gives else frozenset()
         found = [file for one in message.loaded if (file := stock_file(*one)) is not None]
         self._loaded[seat.slot] = {file.name: file for file in found}
@@ -102,7 +104,8 @@ class Stock(Facet):
     # -- choices -----------------------------------------------------------------------------------------
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Let the first member who plays a contested synthdef decide which content the room plays."""
+        """For each synthdef whose content differs between releases, let the first member who plays it decide
+        which content the room plays."""
         for event in events:
             loaded = self._loaded.get(event.slot)
             if loaded and event.meaning.makes_synth:
@@ -116,13 +119,13 @@ class Stock(Facet):
     # -- time --------------------------------------------------------------------------------------------
 
     def wake(self, now: int) -> list[Effect]:
-        """Tell new choices, and continue the transfers."""
+        """Return the messages that are due: new choices of contents, requests to donors, and refusals."""
         effects = self._room.tell_all(self._told()) if self._untold else []
         self._untold = False
         return effects + self._say(now)
 
     def next_wakeup(self) -> int | None:
-        """Return the instant at which something is to be said; 0 if at once."""
+        """Return the session instant at which `wake` must be called; 0 if at once."""
         return 0 if self._untold else self._transfers.next_wakeup()
 
     def stats(self) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from relay.wire.control.family import Family
 from relay.wire.control.not_heard import FileName, Release
 
 CHUNK_BYTES = 8192
-"""Length of every chunk of a file but the last, in bytes. It keeps an uplink of 1 Mbit/s busy for 66 ms."""
+"""Length of a chunk, bytes. The last chunk of a file may be shorter. A chunk keeps an uplink of 1 Mbit/s
+busy for 66 ms."""
 FILES_MAX = 512
 """Greatest number of files in one list. The shipped list has fewer."""
 
 Sha256 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Named = tuple[FileName, Sha256]
-"""A file: its travelling name and the sha256 of its content."""
+"""A file: its name (as in relay/wire/stock.py) and the sha256 of its content."""
 Offset = Annotated[int, Meta(ge=0, lt=2**32)]
 Files = Annotated[list[Named], Meta(max_length=FILES_MAX)]
 
@@ -26,9 +27,9 @@ Files = Annotated[list[Named], Meta(max_length=FILES_MAX)]
 class Holdings(Struct, tag="holdings", frozen=True, kw_only=True):
     """The stock files that a bridge has. It is sent after each Welcome and whenever it changes.
 
-    release: the bridge has all files of this release, but for `without`; "": none. besides: further files
-    that it has. loaded: the contents of those synthdefs in its scsynth that differ between releases. gives:
-    whether it gives its files to others.
+    release: the bridge has all files of this release except those in `without`; "" if `besides` lists all
+    its files. besides: further files that it has. loaded: the synthdefs in its scsynth whose content differs
+    between releases. gives: whether it offers its files to others.
     """
 
     release: Release = ""
@@ -41,7 +42,8 @@ class Holdings(Struct, tag="holdings", frozen=True, kw_only=True):
 class Want(Struct, tag="want", frozen=True, kw_only=True):
     """A bridge asks for the chunk of a file that begins at `offset`.
 
-    spoiled: the file that it got before had another content. The relay asks other donors from now on.
+    spoiled: the bridge got the whole file before, but with another content. From now on the relay asks other
+    donors.
     """
 
     name: FileName
@@ -71,16 +73,17 @@ class Chunk(Struct, tag="chunk", frozen=True, kw_only=True):
 
 
 class NoDonor(Struct, tag="no_donor", frozen=True, kw_only=True):
-    """The relay says that nobody present gives this file now. A bridge asks again later."""
+    """The relay's answer to a request for a file that no connected member offers now. The bridge asks again
+    later."""
 
     name: FileName
     sha256: Sha256
 
 
 class Chosen(Struct, tag="chosen", frozen=True, kw_only=True):
-    """The relay says which contents the room plays, of synthdefs that differ between releases.
+    """The relay states which content the room plays, for synthdefs that differ between releases.
 
-    files: all that are decided so far.
+    files: one for each synthdef that is decided so far.
     """
 
     files: Files
