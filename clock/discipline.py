@@ -3,8 +3,9 @@
 Pure. To *slew* is to correct the clock by running it slightly faster or slower for a while. To *step* is to
 set it at once. An *era* is the time between two steps. Within an era session time is continuous and strictly
 increases with local time. Its rate differs from the local clock's by at most 500 ppm. Conversions of past
-instants of an era never change. The filter gives bounds for the offset between the two clocks. Minutes of
-exchanges give the rate. The remaining error is slewed away, the faster the greater it is.
+instants of an era never change. The filter gives bounds for the offset between the two clocks. The rate is
+computed from the exchanges of some minutes. The remaining error is slewed away; the greater it is, the
+faster.
 """
 
 from collections.abc import Callable
@@ -160,8 +161,8 @@ class SessionClock:
         return self._locked_timeline().local_at(timetag)
 
     def local_from_session_in_this_era(self) -> Callable[[int], int]:
-        """Return a function that converts session timetags to local instants (ns) as the present era does,
-        even after a later step.
+        """Return a function that converts session timetags to local instants (ns) by the present era. It
+        still does so after a later step.
 
         Raises NotLocked before the first lock.
         """

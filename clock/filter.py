@@ -7,8 +7,8 @@ with the least delay has the best bounds (RFC 5905, section 10). The best upper 
 *different* exchanges are better still, because the queues on uplink and downlink are independent.
 
 The estimate is the middle of the two bounds. Bounds widen with their age (dispersion). There are two sets of
-bounds. Hard bounds widen quickly. For the estimate bounds widen slowly, so that older exchanges help too. The
-exchanges of one second are merged into their best bounds. Limit: `SAMPLES_KEPT` such seconds.
+bounds. Hard bounds widen quickly. The bounds for the estimate widen slowly, so that older exchanges help
+too. The exchanges of one second are merged into their best bounds. Limit: `SAMPLES_KEPT` such seconds.
 """
 
 from collections import deque
@@ -191,9 +191,9 @@ class OffsetFilter:
     def interval(self, at_ns: int, *, rate: float, rate_error: float) -> Interval:
         """Return the hard bounds of the session clock's offset at a local instant (ns).
 
-        Exchanges are combined from the newest backwards, until one contradicts the newer ones: since then a
-        clock has run differently than assumed. rate, rate_error: as for `project`. There must be at least one
-        exchange.
+        Exchanges are combined from the newest backwards. At the first one that contradicts the newer ones
+        the combination ends: after that exchange a clock ran differently than assumed. rate, rate_error: as
+        for `project`. There must be at least one exchange.
         """
         return self._common(at_ns, slice(BOUNDING), rate, rate_error, DISPERSION_PPM)
 

@@ -3,7 +3,7 @@
 Pure. All arithmetic is in integers, so the only error of a conversion is its last rounding.
 
 *Local* is this host's monotonic clock, ns. *Wall* is its Unix time, ns. *Session* is the room's time, a
-64-bit NTP timetag: seconds since 1900 << 32 | fraction. A tick is 2**-32 s, 0.23 ns.
+64-bit NTP timetag: (seconds since 1900) << 32 | fraction. A tick is 2**-32 s, 0.23 ns.
 """
 
 from bisect import bisect_right

@@ -21,7 +21,7 @@ FIRST_SLOT = 1
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The slot in a room that a bridge may have.
+    """The decision that a bridge may enter a room, and the slot that it gets there.
 
     room: None if no such room is open, so that the bridge would open it. seat: the seat that the bridge
     claims by its ticket; None if it would get a new seat.
@@ -34,7 +34,7 @@ class Admitted:
 
 
 def decide(hello: Hello, rooms: Mapping[str, Room], limits: HubLimits) -> Admitted | Refused:
-    """Return the place that a bridge may have, or the refusal that it gets. hello: the bridge's first
+    """Return the slot that a bridge may have, or the refusal that it gets. hello: the bridge's first
     message. rooms: the open rooms, by name."""
     if hello.protocol != PROTOCOL_VERSION:
         return Refused(reason="protocol", text=other_version(hello.protocol), final=True)

@@ -58,7 +58,7 @@ class Call:
 
     @property
     def member(self) -> Seated:
-        """The member that sent the message. Only for types of messages that nobody but members may send."""
+        """The member that sent the message. Only for types of messages that only members may send."""
         assert self.seated is not None, "the table lets only members through"
         return self.seated
 

@@ -1,5 +1,5 @@
-"""Path probes: the relay answers a prober's datagrams and reports when each arrived, to measure the path
-between.
+"""Path probes: the relay answers a prober's datagrams and reports when each arrived. This measures the path
+between the two.
 
 Pure. A prober joins no room and has no slot, so it disturbs nobody. Bound: PROBES_MAX probers at once. A
 probe ends END_GRACE after the time that its prober asked for, or once the prober is silent for SILENCE. A

@@ -49,8 +49,8 @@ class Rooms:
         self._made = 0
 
     def new(self, name: str, now: int) -> Room:
-        """Return a new room without members. `Rooms` doesn't count it as open before a member is connected.
-        now: session ticks."""
+        """Return a new room without members. The room counts as open only after a member is connected. now:
+        session ticks."""
         rounds = Rounds(self._made, self._begin, now)
         self._made += 1
         return Room(

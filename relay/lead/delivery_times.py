@@ -6,8 +6,8 @@ themselves, so repair is included. Time spent waiting for a missing earlier even
 own delay covers it. Clock errors affect these figures as they affect the dues.
 
 Events emitted before the first event of their connection arrived are not recorded, since they waited for
-clock and connection. An event that took longer than `most`, or never arrived, raises no lead. It is only
-counted, at the member that delayed it (`beyond`). `most` is the longest time that the room waits for an
+clock and connection. An event that took longer than `most`, or never arrived, doesn't raise the lead. It is
+only counted, at the member that delayed it (`beyond`). `most` is the longest time that the room waits for an
 event.
 
 Time is divided into blocks of length BLOCK. Of each block only the greatest delay is kept, for each pair of

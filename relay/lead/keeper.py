@@ -170,10 +170,10 @@ class LeadPolicy:
 class Demand:
     """The leads that a room needs for various reasons, in ticks.
 
-    need: for its events, release advance included; None before there is data. path: for members that have
-    hardly played, by the delays of their heartbeats. usual: for nearly every event of any member. settled:
-    the least value to which the lead may fall, at least `need`; None: `need` itself. events: number of events
-    measured so far.
+    need: the lead for its events, release advance included; None before there is data. path: the lead for
+    members that have hardly played, from the delays of their heartbeats. usual: the lead for nearly every
+    event of any member. settled: the least value to which the lead may fall, at least `need`; None: `need`
+    itself. events: number of events measured so far.
     """
 
     need: int | None

@@ -18,7 +18,7 @@ from relay.wire.sequence import Judged, Stamped
 
 
 class Facet:
-    """One feature of one room. The room calls each method when something happens; by default it does
+    """One feature of one room. The room calls each method when something happens. By default a method does
     nothing."""
 
     findings = 0

@@ -50,8 +50,8 @@ class Seat:
     before a due its scsynth must have the event, ticks. since: the room's last event number when the member
     took the slot. left_at: session instant at which its connection ended; None while it is connected.
     silenced: whether its nodes have been freed at all members since it was lost. ways: delays of its path.
-    told: its reports. refused: count of its events and messages that were refused. sent: count of its events
-    that reached the relay.
+    told: the sums of its reports. refused: count of its events and messages that were refused. sent: count
+    of its events that reached the relay.
     """
 
     slot: int

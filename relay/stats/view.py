@@ -15,7 +15,7 @@ from relay.wire.sequence import Scheme
 from relay.wire.stats import MemberStats, ProbeStats, RoomStats, Stats
 
 WIDE = 1000
-"""A practically unlimited width, in columns. It serves to measure how wide a table would like to be."""
+"""A practically unlimited width, in columns. It is used to measure how wide a table is without a limit."""
 
 CLOCK_UNKNOWN_MS = 1e5
 """A clock's error bound above this (ms) means that the bridge doesn't know its clock's offset yet."""

@@ -3,8 +3,8 @@
 Pure. Instants are session timetags, durations ticks. A relay, bridge or network that stood still sends its
 backlog at once. Groups, FX and frees of the backlog are needed however late they are. Its notes would all
 sound together, a bang at full scale. So a note that comes more than BEHIND_MAX later than usual is dropped.
-On the uplink the relay drops it for everybody; on the downlink a bridge drops it for its own host only. A
-path that is merely long drops nothing, because its long delay is the usual one.
+On the uplink the relay drops it for everybody; on the downlink a bridge drops it for its own host only. On a
+path that is merely long nothing is dropped, because its long delay is the usual one.
 """
 
 from collections import deque

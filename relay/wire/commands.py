@@ -75,9 +75,11 @@ class Act(StrEnum):
     SET_BUSES = "set_buses"
     """Sets control buses, one value for each bus named."""
     SET_BUS_RUN = "set_bus_run"
-    """Sets several consecutive control buses. It names the first, and gives their count and values."""
+    """Sets several consecutive control buses. The command names the first, and gives their count and
+    values."""
     FILL_BUSES = "fill_buses"
-    """Sets several consecutive control buses to one value. It names the first, and gives their count."""
+    """Sets several consecutive control buses to one value. The command names the first, and gives their
+    count."""
     OTHER = "other"
 
 
@@ -236,8 +238,9 @@ class HomeOnly:
     """A synthdef that needs the host of the player who uses it, and its stand-in at the other members.
 
     elsewhere: name of the synthdef that the other members play instead; None if there is no stand-in. The
-    name is the same if only the hardware channels differ there. controls: the controls that the stand-in is
-    given. channels: how many outputs of the sound card the synthdef writes to. why: the reason, for people.
+    stand-in has the same name if it differs only in the hardware channels. controls: the controls that the
+    stand-in is given. channels: how many outputs of the sound card the synthdef writes to. why: the reason,
+    for people.
     """
 
     kind: HomeKind

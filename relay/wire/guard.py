@@ -109,8 +109,8 @@ class Guard:
             ids.clear()
 
     def clock_was_set(self) -> None:
-        """Count all messages checked so far as run. Called after the caller's clock was set, because dues of
-        the old clock mean nothing then."""
+        """Assume that scsynth has run all messages checked until now. Called after the caller's clock was
+        set, because dues of the old clock mean nothing then."""
         self._reset_due = 0
         for ids in self._tables:
             ids.settle()
@@ -179,9 +179,9 @@ class Guard:
     def _make(self, ids: "_Ids", node: int, kind: bytes, due: int) -> None:
         """Remember a new node in the table `ids`.
 
-        If its id may have stood for something else, the node is remembered with the kind "several things".
-        But if the node is a group or has a synthdef of `IN_DANGER`, raises Refused: values sent earlier to
-        the id could be deadly.
+        If its id possibly stood for something else before, the node is remembered with the kind "several
+        things". But if the node is a group or has a synthdef of `IN_DANGER`, raises Refused: values sent
+        earlier to the id could be deadly.
         """
         home = self._home(node)
         if home.kind(node) != kind if home is not None else self._forgot(node, due):
@@ -231,7 +231,7 @@ class _Ids:
         return number in self._known
 
     def forgot(self, number: int) -> bool:
-        """Return whether an id may have been forgotten because the table was full."""
+        """Return whether the table, being full, possibly forgot an id."""
         return self._forgotten[0] <= number <= self._forgotten[1]
 
     def kind(self, number: int) -> bytes:
@@ -255,7 +255,7 @@ class _Ids:
         self._forgotten = (1, 0)
 
     def settle(self) -> None:
-        """Treat all messages so far as run by scsynth: set their dues to 0."""
+        """Assume that scsynth has run all messages until now: set their dues to 0."""
         self._known = {number: (kind, 0) for number, (kind, _) in self._known.items()}
         self._forgotten_due = 0
 

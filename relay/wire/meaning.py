@@ -141,7 +141,7 @@ class Meaning:
 
 
 NOTHING = Meaning(b"")
-"""The meaning of an event that contains no message, as a slot reset does."""
+"""The meaning of an event without a message, such as a slot reset."""
 
 
 def meaning_of(message: Message) -> Meaning:
@@ -152,7 +152,7 @@ def meaning_of(message: Message) -> Meaning:
 def played_synthdef(payload: bytes) -> bytes:
     """Return the name of the synthdef that a message plays, without parsing the message.
 
-    payload: of a message that makes a synth. Returns b"" if the message can't be read so far.
+    payload: of a message that makes a synth. Returns b"" if the name can't be read.
     """
     comma_at = payload.find(0) + 4 & -4
     if payload[comma_at : comma_at + 2] != b",s":

@@ -61,7 +61,7 @@ class Outbox:
         self.copies = True
         """Whether copies are sent at all. False in a room without repair, and over TLS."""
         self.ahead_s = 0.0
-        """How long before its due an event must have reached the other end, s."""
+        """An event must reach the other end at least this long before its due, s."""
         self._rtt_s = RTT_GUESS_S
         self._fetch = fetch
         self._frames: list[bytes] = []
@@ -74,8 +74,8 @@ class Outbox:
         """The planned copies, as a heap ordered by the instant at which each leaves."""
         self._known_upto = 0
         self._told_at_s: float | None = None
-        """The instant (s) at which the other end last reported up to which number it has all events. None if
-        it never does, because each event's verdict acknowledges the event."""
+        """The instant (s) of the other end's last report on the number up to which it has all events. None
+        if it sends no such reports, because each event's verdict acknowledges the event."""
         self._loss = LossMeter()
         self._budget = ByteBudget()
 

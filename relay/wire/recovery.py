@@ -86,8 +86,8 @@ class SendRing:
 
 @dataclass(slots=True)
 class GapCounts:
-    """Counts of the numbers of a sequence by what happened to them. `GapTracker.expect` doesn't reset
-    them."""
+    """How many numbers of a sequence came, were lost, were recovered and so on. `GapTracker.expect` doesn't
+    reset these counts."""
 
     expected: int = 0
     """Numbers known to have been sent."""

@@ -11,8 +11,8 @@ W: the instant up to which the sequence is closed.
     base = a + D                      for other events
     due  = max(base, floor, W + 1)
 
-So no note is due before a group or FX that it needs, and none after a free sent later. The proof is in
-docs/way-of-an-event.md.
+So no note is due before a group or FX that it needs. No note is due after a free that was sent later. The
+proof is in docs/way-of-an-event.md.
 
 D and S may change. D depends on the instant a, and S on the timetag tau; the moment of judging doesn't
 matter. Therefore every host computes the same dues, and events with equal timetags get equal dues. D and S
@@ -30,8 +30,9 @@ from relay.wire.meaning import NOTHING, Meaning
 from relay.wire.timetag import ticks
 
 HANDED_AHEAD_MAX = ticks(1.0)
-"""A bridge hands an event to scsynth at most this long before its due, ticks. So when a slot reset is due, no
-scsynth has events due more than this later yet, and every member can drop them."""
+"""A bridge hands an event to scsynth at most this long before its due, ticks. So when a slot reset is due,
+no scsynth has any event yet that is due more than this after the reset. Every member can still drop such
+events."""
 
 FADE = ticks(0.100)
 """How long the member's sound fades out after a reset with the flag SILENCED, ticks. Then its nodes are
@@ -118,8 +119,8 @@ class Ramp:
 class Timing:
     """Lead D and shift S of a room in ticks, and how each last changed.
 
-    lead_was: the last change of the lead, over the instants at which Sonic Pi sends events; None: it never
-    changed. shift_was: the last change of the shift, over timetags; None: it never changed. Raises LocalError
+    lead_was: the last change of the lead; its instants are those at which Sonic Pi sends events. shift_was:
+    the last change of the shift; its instants are timetags. None: the value never changed. Raises LocalError
     unless 0 <= S <= D at every instant.
     """
 
@@ -156,8 +157,8 @@ class Stamped:
 
     seq: its sequence number among the sender's events, each 1 more than the one before. emitted: session
     instant at which Sonic Pi sent it. timetag: session timetag of a TIMED event, else None. payload: one OSC
-    message in the sender's ids. meaning: the
-    meaning of the payload, computed if it isn't given; it is never sent over the network.
+    message in the sender's ids. meaning: that of the payload, computed if it isn't given; it is never sent
+    over the network.
     """
 
     seq: int

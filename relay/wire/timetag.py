@@ -1,4 +1,4 @@
-"""OSC timetags as 64-bit NTP integers: seconds since 1900 << 32 | fraction.
+"""OSC timetags as 64-bit NTP integers: (seconds since 1900) << 32 | fraction.
 
 Pure. A timetag is an `int` everywhere in our programs. Converting it to a float and back would change it by
 up to 238 ns. Durations in the same unit are called ticks (2**-32 s). Source: OSC 1.0, RFC 5905 section 6.

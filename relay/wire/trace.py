@@ -26,8 +26,8 @@ more rows is rejected as a mistake."""
 
 
 READING_S = 0.001
-"""Least time by which a datagram must arrive after a later one to count as overtaken, s. The error of the
-measured delays is somewhat smaller."""
+"""A datagram counts as overtaken if it arrives by more than this after one that was sent later, s. The
+error of the measured delays is somewhat smaller."""
 
 TEXT_MAX = 200
 """Greatest length of a text in a trace, characters. Longer texts are cut."""

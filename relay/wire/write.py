@@ -79,7 +79,7 @@ def clear_control_buses(first: int, count: int) -> bytes:
 
 
 def no_complaints() -> bytes:
-    """Return the command that lets scsynth send no failures for the rest of its bundle."""
+    """Return the command that stops scsynth's failure messages for the rest of the command's bundle."""
     return encode("/error", -1)
 
 

@@ -48,8 +48,8 @@ class Report(Struct, tag="report", frozen=True, kw_only=True):
     digest: hash over (room number, message without timetag) of each event, in scsynth's order.
     unfounded: number of groups and mixers that other members' Sonic Pis made at their start and that this
     scsynth lacks.
-    alone: number of own notes that missed their time by the relay's verdict, but that this host had played
-    before the verdict came.
+    alone: number of own notes that this host played before the relay's verdict came, which says that they
+    missed their time.
     unplayed: number of own notes that the bridge never sent, because it read them when their time was over.
     Nobody heard them.
     margin_ms_min, margins_ms: an event's margin is its due minus the instant of handing it over, less the
