@@ -101,8 +101,8 @@ class Bridge:
         self.player.receive(datagram, source, received_local_ns=received_local_ns, reading=reading)
 
     def synth_says(self, datagram: bytes) -> bool:
-        """Process one datagram of the local scsynth. Return False if it doesn't concern this host and so has
-        no effects."""
+        """Process one datagram of the local scsynth. Return whether the datagram concerns this host. If not,
+        there are no effects."""
         return self.player.reply(datagram)
 
     def relay_says(self, message: control.Down, reading: Reading) -> None:

@@ -156,7 +156,7 @@ def not_heard(notes: int, whose: str, release: str, names: list[str], percent: i
     """Return the warning that notes were not heard on this host because it lacks files.
 
     whose: the player of the notes, as "bob's" or "your own". release: of this host's Sonic Pi; "" if unknown.
-    names: those of the files. percent: how much of one file has come; None if none is being fetched.
+    names: the files' names. percent: how much of one file has come; None if none is being fetched.
     """
     lacks = f"your Sonic Pi {release}" if release else "your Sonic Pi"
     coming = "" if percent is None else f"; they are being fetched, {percent} %"

@@ -57,7 +57,7 @@ class Memory:
 
     ticket, epoch: as in the relay's last Welcome; None before any. next_seq: the sender's number of the next
     event of the local player. complete_number: every event up to this room number was handed over or given
-    up. highest_number, missing, unconfirmed: those of `HandedOver`.
+    up. highest_number, missing, unconfirmed: as in `HandedOver`.
     """
 
     slot: int | None = None

@@ -36,11 +36,11 @@ its number will be higher than all known ones."""
 class Held:
     """An event in the queue.
 
-    due: session ticks. meaning: that of its message, in the sender's numbers. number: its room number; None
-    before the relay's verdict, and for a message that only this host plays. sub: 0 for an event of the room;
-    > 0 for a message that only this host plays, after the local player's event `seq`. body: the message in
-    scsynth's numbers, if known. home: the message for this host's scsynth, if it differs from the one for the
-    others.
+    due: session ticks. meaning: the meaning of its message, in the sender's numbers. number: its room number;
+    None before the relay's verdict, and for a message that only this host plays. sub: 0 for an event of the
+    room; > 0 for a message that only this host plays, after the local player's event `seq`. body: the message
+    in scsynth's numbers, if known. home: the message for this host's scsynth, if it differs from the one for
+    the others.
 
     expected: the session instant at which the relay's verdict usually arrives; 0 if the event isn't judged
     yet. counted: False if a former epoch of the relay judged the event; it is then played but not counted.

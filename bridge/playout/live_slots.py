@@ -2,8 +2,8 @@
 
 Pure; instants are session ticks. The relay sends a newcomer a copy of every slot's live state, as of an
 instant W0. This host applies to the copy the events that fall due until an instant T of its own choosing. It
-builds the result in scsynth at T, and plays what is due after T. So what sounds at T elsewhere sounds here
-from T on, and no event is played twice.
+builds the result in scsynth at T, and plays what is due after T. So the music that plays at T at the other
+members plays here from T on, and no event is played twice.
 
 A slot *stands* as soon as this host has built it. A slot whose member came later than this host stands from
 its beginning. If a slot stands and a copy comes, the copy is compared with what this host has. Only the

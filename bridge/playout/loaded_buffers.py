@@ -15,8 +15,8 @@ from bridge.scsynth.samples import BufferMemory
 class Silent(NamedTuple):
     """A note that lacked a buffer or a synthdef at its due (session ticks).
 
-    number: its room number. slot: that of its player. buffers: all buffers that it plays. synthdef: that of
-    the note if scsynth lacks it; else "".
+    number: its room number. slot: its player's slot. buffers: all buffers that it plays. synthdef: the note's
+    synthdef if scsynth lacks the synthdef; else "".
     """
 
     number: int
@@ -63,7 +63,7 @@ class Buffers:
     ) -> None:
         """Note that scsynth was handed a note that plays `buffers`.
 
-        number: its room number. due: session ticks. slot: that of its player.
+        number: its room number. due: session ticks. slot: its player's slot.
         """
         freed = any(buffer in buffers for _, buffer in self._frees)
         if freed or self._is_silent(buffers) or self._lacks(synthdef):

@@ -133,8 +133,8 @@ class Loads:
         return freed
 
     def enter_epoch(self) -> None:
-        """Forget room numbers, because the relay's new epoch numbers events anew. Buffers count as loaded
-        before it."""
+        """Forget room numbers, because the relay's new epoch numbers events anew. All buffers count as loaded
+        before the first of these numbers."""
         self._numbers = dict.fromkeys(self._numbers, 0)
 
     def answers_load(self, *, is_done: bool) -> bool:
@@ -148,7 +148,7 @@ class Loads:
     def handed_over(self, held: Held, origin: Origin) -> None:
         """Note that scsynth was handed an event. Only two kinds matter here: frees of buffers, and synths.
 
-        origin: that of the event's sender.
+        origin: the origin of the event's sender.
         """
         if held.sub or not held.counted:  # has the jam's numbers already, and is not reported
             return

@@ -54,9 +54,9 @@ class Behind:
     ) -> bool:
         """Return whether a note of the local player lay unread in the tap's socket until its time was over.
 
-        meaning: that of any message; the result is False for all but notes. timetag: that of the note's
-        bundle, by the wall clock; None for a bare message. received_local_ns: when the socket received the
-        message. A note that Sonic Pi itself sends late hasn't lain unread, and is played.
+        meaning: the meaning of any message; if the message is no note, the result is False. timetag: the
+        timetag of its bundle, by the wall clock; None for a bare message. received_local_ns: when the socket
+        received the message. A note that Sonic Pi itself sends late hasn't lain unread, and is played.
         """
         if timetag is None or not meaning.makes_synth or not self._drops:
             return False

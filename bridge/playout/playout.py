@@ -249,8 +249,8 @@ class Playout:
     def hold_home(self, home: bytes, meaning: Meaning, kind: Kind, due: int, *, after: int) -> None:
         """Add a message that only this host plays. It follows the local player's event with seq `after`.
 
-        home: the message in scsynth's numbers. meaning: that of the message as Sonic Pi sent it. due: session
-        ticks.
+        home: the message in scsynth's numbers. meaning: the message's meaning, as Sonic Pi sent it. due:
+        session ticks.
         """
         self._queue.push(Held(due, self.own.slot, after, kind, meaning, self._queue.next_sub(), home=home))
 

@@ -21,7 +21,7 @@ NOTES_MAX = 8192
 class Note(NamedTuple):
     """A note that scsynth was handed.
 
-    due: session ticks. number: its room number. slot: that of its player. node: scsynth's number.
+    due: session ticks. number: its room number. slot: its player's slot. node: scsynth's number.
     """
 
     due: int

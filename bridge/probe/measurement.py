@@ -20,7 +20,7 @@ from relay.wire.timetag import FIRST_SAFE
 from relay.wire.trace import Sample, Trace, TraceWay
 
 BODY_BYTES = 221
-"""Length of a probe's body, bytes. It is that of an event with a message of 200 bytes. A usual note of Sonic
+"""Length of a probe's body, bytes. An event with a message of 200 bytes is as long. A usual note of Sonic
 Pi has 232 bytes with its bundle."""
 
 TAIL_NS = 3 * NS_PER_S
@@ -98,7 +98,7 @@ class Probe:
     # -- sending
 
     def next_wakeup_ns(self) -> int | None:
-        """Return the local instant (ns) at which to call `wake`; None once all probes are sent."""
+        """Return the local instant (ns) at which to call `wake`; None if all probes are sent."""
         return self._next_ns
 
     def wake(self, now_local_ns: int) -> bytes | None:

@@ -32,8 +32,8 @@ class Agreement:
     """The comparison of two traces in one direction.
 
     delays_apart: the greatest difference (0 to 1) between the distributions of delays, after allowing for
-    OWN_MS. delays_p: the probability that two measurements of one path differ at least so much in their
-    delays. loss_p: the same for their losses.
+    OWN_MS. delays_p: the probability that the delays in two measurements of one path differ at least as much
+    as these. loss_p: the same for their losses.
     """
 
     first: WayFigures

@@ -52,7 +52,7 @@ class ProbeService:
     async def run(self, on_progress: Callable[[Probe], None]) -> Probe:
         """Measure, and return the measurement. Raises LocalError, in words for the player.
 
-        on_progress: is called after each datagram sent.
+        on_progress: the function to call after each sent datagram.
         """
         stream = await tls.connect(self._endpoint, pins=self._pins)
         try:

@@ -135,7 +135,7 @@ def load_to_local(meaning: Meaning, folders: ResourceFolders) -> Load | None:
 
 
 def load_from(meaning: Meaning, path: Path, length: int) -> Load:
-    """Return another member's load with a file of this machine. length: that of the file, in bytes.
+    """Return another member's load with a file of this machine. length: the file's length, bytes.
 
     Raises Refused if the load's other arguments aren't numbers.
     """

@@ -3,7 +3,7 @@
 Pure. scsynth computes a synth only after executing everything that is due at one instant. So an /s_new with
 its first controls and an /n_set with the others, at the same timetag, sound as one long /s_new. A message
 that repeats a group of arguments is cut between groups, and a long run of counted values within the run.
-Everything travels however long it is, because a missing group or free is never made good elsewhere. Only
+A call is sent however long it is, because a group or free that is missing elsewhere would stay missing. Only
 /b_gen can't be cut. Bound: the content of one datagram of Sonic Pi (65,507 bytes), fewer than 130 pieces.
 
 A call about many nodes is also cut into one message for each node (`apart`).
@@ -123,10 +123,11 @@ def _groups(message: Message, command: Command) -> list[Group] | None:
 
 
 def _runs(first: Arg, values: Sequence[Arg]) -> Iterator[Group]:
-    """Yield the values to set from `first` on, in groups of (start, count, values) with at most RUN_MAX
+    """Yield `values`, which are set from `first` on, in groups (start, count, values) of at most RUN_MAX
     values.
 
-    The controls after a named one depend on the synthdef, so a run that starts at a name stays whole.
+    If `first` is a control's name, there is only one group, because the synthdef decides which controls come
+    next.
     """
     size = RUN_MAX if isinstance(first, int | float) else max(len(values), 1)
     for at in range(0, max(len(values), 1), size):

@@ -27,8 +27,8 @@ class Arrivals:
         self, uplink: Uplink, playout: Playout, timebase: Timebase, ledger: SecondsLedger, memory: Memory,
         standing: Standing,
     ) -> None:  # fmt: skip
-        """uplink: is told here which of the local player's events are judged. It also sends the requests for
-        missing events."""
+        """uplink: it learns from this class which of the local player's events are judged. It also sends the
+        requests for missing events."""
         self._playout = playout
         self._own = playout.own
         self._timebase = timebase

@@ -1,7 +1,8 @@
 """Cancelled: finds events about nodes that were created and freed while the relay was away.
 
 Pure. Nobody else needs these events. A player who opens an FX twice a second makes a hundred of them in ten
-seconds. Without this module, every member would get those of all the others at once when the relay returns.
+seconds. Without this module, every member would get such events of all other members at once when the relay
+returns.
 """
 
 from collections.abc import Callable, Iterable

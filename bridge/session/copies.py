@@ -1,7 +1,7 @@
 """Copies: receives the live states of the other members from the relay, part by part.
 
-Pure. Waiting is timed by the local clock (s), because session time may be set in one step. Bounds: one copy
-of each slot at a time, of PARTS_MAX parts.
+Pure. Waiting is timed by the local clock (s), because session time may be set in one step. Bound: for each
+slot one copy at a time, with at most PARTS_MAX parts.
 """
 
 from dataclasses import dataclass, field

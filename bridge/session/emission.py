@@ -57,7 +57,7 @@ class Emission:
     ) -> None:
         """Stamp a message of the local player, hold it back here until its due, and send it to the relay.
 
-        wall_timetag: that of its bundle, by the wall clock; None for a bare message. body, home: as in
+        wall_timetag: the timetag of its bundle, by the wall clock; None for a bare message. body, home: as in
         `Held`.
         """
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)
@@ -80,7 +80,7 @@ class Emission:
     ) -> None:
         """Hold back a message that only this host plays, in order with the local player's events.
 
-        home: the message in scsynth's numbers. meaning: that of the message as Sonic Pi sent it. The other
+        home: the message in scsynth's numbers. meaning: the message's meaning, as Sonic Pi sent it. The other
         arguments are those of `emit`.
         """
         emitted, timetag = self._timebase.stamps(emitted_local_ns, wall_timetag, reading)

@@ -45,8 +45,8 @@ class Connection:
     ) -> None:
         """Prepare the paths. pins: known relays' fingerprints. carrier: the transport of the events.
 
-        on_datagrams: is called with the datagrams that have come. impair: a bad network to emulate over UDP,
-        in the form of relay/netmodel/networks.py.
+        on_datagrams: the function that gets the datagrams from the relay. impair: a bad network to emulate
+        over UDP, in the form of relay/netmodel/networks.py.
         """
         self._endpoint = endpoint
         self._pins = pins

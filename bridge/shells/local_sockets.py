@@ -28,7 +28,7 @@ class LocalSockets:
     """The sockets of one bridge to Sonic Pi and to scsynth."""
 
     def __init__(self, child: ChildConfig, on_tap: Callable[[list[Received]], None]) -> None:
-        """on_tap: is called with Sonic Pi's datagrams."""
+        """on_tap: the function that gets Sonic Pi's datagrams."""
         self._tap_fd, self._synth_fd = child.tap_fd, child.synth_fd
         # Drained here, not by asyncio, because the kernel's receive instant is the instant of emission.
         self._tap = DatagramSocket(on_tap, longest=TAP_BYTES_MAX)

@@ -1,7 +1,7 @@
 """Shims: the processes that Sonic Pi has started as scsynth during one join, by their pid files.
 
 A shell. Each shim writes `shim-PID.pid` into the join's folder when it starts, and removes the file when it
-ends. A file without a process is that of a shim that was killed.
+ends. If the process of a file doesn't run, the shim was killed.
 """
 
 import contextlib

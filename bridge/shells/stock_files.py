@@ -24,8 +24,8 @@ class StockFiles:
     """Does a bridge's jobs with files, one after the other."""
 
     def __init__(self, cache: Path, answer: Callable[[Answer], None]) -> None:
-        """cache: the folder of the cache. answer: is called with each answer, in the thread of the event
-        loop."""
+        """cache: the folder of the cache. answer: the function that gets each answer. It runs in the thread
+        of the event loop."""
         self._cache = StockCache(cache)
         self._answer = answer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="files", initializer=_be_modest)

@@ -42,12 +42,12 @@ s."""
 PLAYING_PAUSE_S = 10.0
 """The least time (s) between two changes while Sonic Pi plays."""
 ANSWER_S, ANSWER_S_MAX = 4.0, 30.0
-"""How long to wait for a sign that Sonic Pi has applied a value before sending it again, s: at first, and at
-most. The first run of a Sonic Pi shows only its end, and a run without a sound ends 2.1 s after it began
-(measured)."""
+"""A value is sent again if Sonic Pi gives no sign within this time (s) that the value is applied. The first
+wait is ANSWER_S. Later waits grow up to ANSWER_S_MAX. The first run of a Sonic Pi shows only its end, and a
+run without a sound ends 2.1 s after it began (measured)."""
 BOOT_S = 30.0
 """Time (s) from the bridge's beginning within which Sonic Pi's messages may belong to its start. They are
-then no sign that Sonic Pi has applied a value. Once a run was seen, all messages are such a sign."""
+then no sign that Sonic Pi has applied a value. After the first run, all messages are such a sign."""
 
 _ROUNDING_S = 1e-6
 """Tolerance (s) of comparisons, because a lead in ticks may exceed 0.1 s by a rounding."""
@@ -100,7 +100,7 @@ class AheadTuner:
         self._answer_s = ANSWER_S
 
     def wake(self, *, lead_s: float | None, heard: int, runs: int, now_s: float) -> list[RunCode | Tell]:
-        """Return the actions for now: RunCode to set a value, and Tell once Sonic Pi has applied it.
+        """Return the actions for now: RunCode to set a value, and Tell when Sonic Pi has applied the value.
 
         lead_s: the room's lead; None outside of a room. heard: number of messages from Sonic Pi so far. runs:
         number of messages so far that show that a run began or that none is left. now_s: local clock.
@@ -129,8 +129,8 @@ class AheadTuner:
         return [_set(OWN_AHEAD_S), Tell(f"Sonic Pi's schedule-ahead set back to {OWN_AHEAD_S:.2f} s")]
 
     def _wish(self, wanted_s: float, now_s: float) -> None:
-        """Follow the wanted value `wanted_s`: upwards at once, downwards only after it was lower for
-        LOWER_LASTS_S."""
+        """Follow the wanted value `wanted_s`: upwards at once, downwards only after the wanted value was
+        lower for LOWER_LASTS_S."""
         if self._wish_s is None or wanted_s >= self._wish_s:
             self._wish_s = wanted_s
             self._lower_since_s = None
@@ -157,8 +157,8 @@ class AheadTuner:
         return now_s - self._due_since_s >= lasts_s and now_s - self._set_at_s >= PLAYING_PAUSE_S
 
     def _await(self, sent: _Sent, now_s: float) -> list[RunCode | Tell]:
-        """Look for the sign that Sonic Pi has applied the value sent. Return the message to the player once
-        it has."""
+        """Check whether Sonic Pi has applied the value that was sent. If so, return the message to the
+        player."""
         taken = self._runs > sent.runs or (sent.up and self._heard > sent.heard)
         if not taken:
             if now_s - sent.at_s >= self._answer_s:

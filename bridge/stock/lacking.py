@@ -54,7 +54,8 @@ class Lacking:
     def for_relay(self, release: str, percent: Percent, now_s: float) -> list[NotHeard]:
         """Return the message to the relay with the counts, if it is due; else nothing.
 
-        release: that of this host's Sonic Pi. percent: tells how much of a file has come. now_s: local clock.
+        release: Sonic Pi's release on this host. percent: tells how much of a file has come. now_s: local
+        clock.
         """
         if not self._unsaid or now_s < self._said_at_s + SAID_EVERY_S:
             return []
@@ -69,7 +70,8 @@ class Lacking:
     def for_player(self, release: str, percent: Percent, now_s: float) -> list[Tell]:
         """Return the sentences that the player is to be told now.
 
-        release: that of this host's Sonic Pi. percent: tells how much of a file has come. now_s: local clock.
+        release: Sonic Pi's release on this host. percent: tells how much of a file has come. now_s: local
+        clock.
         """
         told: list[Tell] = []
         for slot, untold in list(self._untold.items()):

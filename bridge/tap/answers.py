@@ -39,7 +39,7 @@ class Answers:
     def __init__(
         self, playout: Playout, nodes: NodeTracker, pacer: Pacer, ended: Callable[[int], None]
     ) -> None:
-        """ended: is called with the id of each node of the local Sonic Pi that has ended."""
+        """ended: the function that gets the id of each node of the local Sonic Pi that has ended."""
         self._playout = playout
         self._own = playout.own
         self._nodes = nodes

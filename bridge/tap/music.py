@@ -27,7 +27,7 @@ from relay.wire.sequence import Kind
 class Tapped:
     """One message of the local Sonic Pi, and when it came.
 
-    timetag: that of its bundle, by the wall clock; None for a bare message.
+    timetag: the timetag of its bundle, by the wall clock; None for a bare message.
     """
 
     meaning: Meaning
