@@ -193,7 +193,7 @@ async def _until_asked(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--watch", is_flag=True, help="Show it anew every second until Ctrl-C.")
 def stats(address: str, room: str | None, as_json: bool, watch: bool) -> None:
-    """Show the members of each room, and whether all of them are handed the same."""
+    """Show the members of each room, and whether all of them are handed the same events."""
     try:
         asyncio.run(_show(address, room, as_json=as_json, watch=watch))
     except LocalError as error:

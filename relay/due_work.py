@@ -15,7 +15,7 @@ by this number, a room's verdicts and heartbeat come first, then its channels, t
 
 ROOM = 0
 HOUSE = 32
-"""Greater than all slots, which are 1 to 31."""
+"""The number of a room's housekeeping. It is greater than all slots, which are 1 to 31."""
 
 HOUSEKEEPING = ticks(0.250)
 

@@ -37,8 +37,8 @@ STATS_BURST = 50
 STATS_MEMBERS_MAX = 1000
 """How many members one answer with statistics may have. It must fit one control payload."""
 STATS_COUNTS_MAX = 128
-"""How many members an answer with statistics may have to include the `counts` of each. The counts of one
-member may take 3 kB."""
+"""An answer with statistics includes each member's `counts` only if it has at most this many members. The
+counts of one member may take 3 kB."""
 
 NTP_ANSWERS_PER_S = 10
 """How many plain NTP requests a second from one address are answered. They are the only datagrams of

@@ -31,7 +31,7 @@ class Caller(Flag):
 
 
 class Bucket(Enum):
-    """The rate limit that counts a type of control message."""
+    """The rate limit that applies to a type of control message."""
 
     NONE = auto()
     MEMBER = auto()

@@ -52,10 +52,10 @@ re-timed."""
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The greatest need of a block, in ticks, with the slots of its sender and receiver.
+    """The greatest need (ticks) of an event in a block. sender, receiver: slots of that event.
 
-    block: the time of the block, in units of BLOCK since session time 0. sender, receiver: 0 if the need
-    depends only on the other of the two.
+    `DeliveryTimes.peaks` defines the need. block: the time of the block, in units of BLOCK since session
+    time 0. The sender or the receiver is 0 if the need doesn't depend on it.
     """
 
     block: int
@@ -65,10 +65,10 @@ class Peak:
 
 
 class _Added(NamedTuple):
-    """The greatest additions to the delays of a block, in ticks.
+    """The greatest durations (ticks) that are added to the delays of a block.
 
-    sender, receiver: the most that any sender and any receiver adds. advances: by slot, the addition to
-    delays of the member's own events, which come back to it. advance: the greatest of `advances`.
+    sender, receiver: added for any one sender or receiver. advances: by slot, added for the member's own
+    events, which come back to it. advance: the greatest of `advances`.
     """
 
     sender: int

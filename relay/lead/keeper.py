@@ -5,7 +5,7 @@ Pure. Instants are session timetags, durations ticks.
 D follows the time that events need. D rises at once, since nobody hears D while S is 0. D falls only after a
 shorter D has sufficed for a while.
 
-S is audible, so it is as small as possible: all but one ordinary note in a thousand keep their own time. S
+S is audible, so it is as small as possible: of a thousand ordinary notes it leaves 999 at their own time. S
 rises in one step if many notes would be moved otherwise, else by a ramp. S falls by a ramp; if nobody plays,
 it falls at once.
 
@@ -13,8 +13,8 @@ A change begins CHANGE_AHEAD in the future, so that bridges learn of it in time.
 plays begins at once instead, so that the next notes have it. A change of S applies to timetags after the last
 one judged.
 
-After a change of S the next change waits for SETTLE. Until then, after a rise of S, D rises only a little: as
-far as it moves hardly any note, or as far as nearly every event needs.
+After a change, S stays the same for SETTLE. If S rose, D rises only a little during that time: to the
+longest D that moves hardly any note, or to the D that nearly every event needs if that is longer.
 
 Invariants, with an instant of emission a and a timetag tau: 0 <= S <= D at every instant; a + D(a) and tau +
 S(tau) never decrease.
@@ -38,15 +38,15 @@ RESERVE = ticks(0.005)
 LOWER_BY = ticks(0.010)
 LOWER_BY_SHARE = 0.10
 LOWER_AFTER = ticks(60.0)
-"""How long a shorter lead must have sufficed before the lead falls. The shift waits as long before it
-falls."""
+"""The lead falls after a shorter lead has sufficed for this time. The shift waits for the same time before
+it falls."""
 LOWER_AFTER_YOUNG, YOUNG_S = ticks(20.0), 60
 """In a room with fewer than YOUNG_S seconds of music the shift waits LOWER_AFTER_YOUNG before it falls,
 instead of LOWER_AFTER. So early an accident looks like a property of the network. Its effect must be gone
 within the next minute, including the ramp down."""
 LEARNING = ticks(600.0)
 LOWER_EVENTS, LOWER_EVENTS_LATER = 2_000, 10_000
-"""For how many events a shorter lead must have sufficed before the lead falls while S = 0. LOWER_EVENTS is
+"""While S = 0 the lead falls only after a shorter lead has sufficed for this many events. LOWER_EVENTS is
 for the first ten minutes after events were first measured, LOWER_EVENTS_LATER for later.
 
 While S = 0 hardly anybody hears the lead, and a steady lead is better than a variable one. Example: a member
@@ -77,8 +77,8 @@ FALL_SETTLE = ticks(2.0)
 during the fall are judged in this time, by the lead at their emission. Events that are judged even later are
 re-timed under any lead."""
 SETTLE = ticks(10.0)
-"""Time between two changes of S, ticks. The earlier value of S is kept for this time too. Events of the
-earlier time that are judged even later are re-timed under any value."""
+"""Time between two changes of S, ticks. The value before a change is kept for this time too. An event from
+before a change that is judged after this time is re-timed under any S."""
 
 
 class Safety(Enum):
@@ -275,7 +275,7 @@ class LeadKeeper:
         return self.policy.shift is None and max(self.timing.shift, self.timing.shift_at(now)) > 0
 
     def _events_to_lower(self, demand: Demand, now: int) -> int:
-        """Return for how many events a shorter lead must have sufficed before the lead falls."""
+        """Return the number of events for which a shorter lead must suffice before the lead falls."""
         if self._eased or demand.need is None or self.policy.safety is Safety.QUICK:
             return 0
         return LOWER_EVENTS if self._learnt_at is None or now < self._learnt_at else LOWER_EVENTS_LATER

@@ -1,9 +1,10 @@
 """Member paths: the usual delays of each member's path, measured by heartbeats and by its bridge's reports.
 
-Pure. Instants are session timetags, durations ticks. Each figure has one value for each second. The median
-over the last SECONDS seconds with data counts. So a disturbance shorter than 15 s changes no figure, and a
-path that has become longer for good counts after 15 s. All that a network delivers at once after a standstill
-falls into one second, so it misleads no figure. Bounds: SECONDS seconds, BEATS_KEPT heartbeats.
+Pure. Instants are session timetags, durations ticks. Each figure has one value for each second. Its usual
+value is the median over the last SECONDS seconds that have a value. So a disturbance shorter than 15 s
+changes no usual value. A path that has become longer for good changes it after 15 s. All that a network
+delivers at once after a standstill falls into one second, so it changes no usual value either. Bounds:
+SECONDS seconds, BEATS_KEPT heartbeats.
 """
 
 from bisect import insort

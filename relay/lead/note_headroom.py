@@ -6,9 +6,9 @@ The lead D moves a note with headroom h if D - h exceeds the shift. (The floor m
 sender's untimed events before a note were emitted before it.) Notes with less headroom than ORDINARY are late
 by design (use_real_time) and don't count.
 
-An accident is left out too: a host that stood still catches up with many notes of little headroom. So the
-EPISODE_S consecutive seconds that hold most of the notes with little headroom don't count. In a young room at
-most half of the seconds are left out.
+An accident is left out too: a host that stood still catches up with many notes of little headroom. So a
+stretch of EPISODE_S consecutive seconds is left out: the stretch with more notes of little headroom than any
+other. In a young room at most half of the seconds are left out.
 
 Notes are kept only as counts, by BIN of headroom and by second. Bound: BLOCKS_KEPT blocks of length BLOCK,
 and BINS bins.
@@ -43,9 +43,9 @@ class Headrooms:
         self.last_emitted = 0
         """Session instant at which the latest event so far was emitted."""
         self._blocks: dict[int, dict[int, int]] = {}
-        """Number of notes, by block and in it by second."""
+        """For each block, the number of notes by second."""
         self._bins: dict[int, dict[int, int]] = {}
-        """Number of notes, by bin of headroom and in it by second."""
+        """For each bin of headroom, the number of notes by second."""
         self._low: int | None = None
         self._low_is_known = False
 
@@ -75,15 +75,15 @@ class Headrooms:
         return sum(map(len, self._blocks.values()))
 
     def low(self) -> int | None:
-        """Return the headroom (ticks) that all but one note in a thousand have, an accident left out. None
-        before there are enough notes."""
+        """Return the headroom (ticks) that 999 of a thousand notes have. Notes of an accident are left out.
+        None before there are enough notes."""
         if not self._low_is_known:
             self._low, self._low_is_known = self._find_low(), True
         return self._low
 
     def share_below(self, headroom: int) -> float:
-        """Return the share (0 to 1) of notes with less headroom than `headroom` ticks, an accident left
-        out."""
+        """Return the share (0 to 1) of notes with less headroom than `headroom` ticks. Notes of an accident
+        are left out."""
         below: Counter[int] = Counter()
         for chosen, by_second in self._bins.items():
             if chosen * BIN < headroom:
@@ -105,8 +105,8 @@ class Headrooms:
         return None
 
     def _episode(self, below: Mapping[int, int]) -> tuple[int, int, int]:
-        """Find the EPISODE_S consecutive seconds that hold most of these notes. In a young room the stretch
-        is shorter: half of the seconds with notes.
+        """Find the stretch of EPISODE_S consecutive seconds that has the most of these notes. In a young
+        room the stretch is shorter: half of the seconds with notes.
 
         below: number of notes by second. Returns (number of notes in the stretch, its first second, its last
         second).

@@ -3,9 +3,9 @@
 Pure. Instants are session timetags, durations ticks. The plain delay of a path is the delay of its
 heartbeats, which are never repaired.
 
-The horizon H is the least time from a verdict to its due. H is the time in which nine of ten events reach the
-slowest member after the verdict, repair included. Time that only repair needs counts as far as the lead has
-room for it beside the uplink delay. The rest of the lead is for the uplink.
+The horizon H is the least time from a verdict to its due. H is the time in which nine of ten events reach
+the slowest member after the verdict. H includes time for repair only if the lead has room for it beside the
+uplink delay. The rest of the lead is for the uplink.
 
 The room doesn't wait for a member whose plain path there and back exceeds the longest lead: its delays count
 neither as sender nor as receiver. Such a member gets a notice. So does a member whose events repeatedly
@@ -55,8 +55,8 @@ BEYOND_BLOCKS = 3
 last ten minutes."""
 TELL_EVERY = ticks(600.0)
 BACK_AT_SHARE = 0.9
-"""Share of the longest lead (0 to 1). The room waits again for a member that was too far away once the plain
-delay of its path is below this share."""
+"""Share of the longest lead (0 to 1). If a member was too far away, the room waits for it again as soon as
+the plain delay of its path is below this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +163,8 @@ class RoomTuning:
         return (up.need if up else 0, down.need + min(advance, ADVANCE_MAX) if down else 0)
 
     def _waited_for(self, paths: Sequence[Path]) -> list[Path]:
-        """Return the members that the room waits for. From any of them to any other, the plain delay by way
-        of the relay fits the longest lead."""
+        """Return the members that the room waits for. Between any two of them the plain delay by way of the
+        relay is within the longest lead."""
         waited = list(paths)
         while waited:
             up, down = max(waited, key=lambda path: path.up_p50), max(waited, key=_plain_down)

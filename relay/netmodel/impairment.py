@@ -4,8 +4,8 @@ Pure. Times are seconds since the emulation's start, sizes are bytes of the IP d
 jitter, bursts and so on) has random numbers of its own, made from (seed, name, effect). So adding loss
 doesn't change the jitter. The n-th datagram always meets the same random numbers, whatever happened to those
 before it. Outages, bloats, bursts, spikes, held jitter and traces depend only on the instant at which a
-datagram enters (relay/netmodel/timelines.py). So the best result that any sender could have had can be
-computed from them (`best_arrival_s`).
+datagram enters (relay/netmodel/timelines.py). So `best_arrival_s` can compute from them the best result that
+is possible for any sender.
 
 A datagram passes these stages: outage; the queue before the slowest part of the path; bursts and loss (a
 datagram lost there has still used its share of the rate); delay and jitter. A spike blocks the slowest part
@@ -48,8 +48,8 @@ PARETO_SHAPE = 3.0
 """Shape of PARETO jitter, the one that netem uses (iproute2, netem/pareto.c)."""
 
 TAIL_CUT = 50.0
-"""Jitter of all kinds but NORMAL is cut at this many times its mean. That concerns one draw in 17,000 of
-PARETO, and practically none of the others."""
+"""Jitter of every kind except NORMAL is cut at this many times its mean. That concerns one draw in 17,000
+of PARETO, and practically none of the others."""
 
 
 class JitterKind(Enum):
@@ -276,13 +276,13 @@ class Impairment:
         return Decision(index, at_s, size, Fate.PASSED, arrivals_s)
 
     def best_arrival_s(self, at_s: float, until_s: float) -> float | None:
-        """Return the earliest instant at which an event that is ready at at_s could have arrived; None if
-        that is after until_s.
+        """Return the earliest possible arrival of an event that is ready at at_s; None if that is after
+        until_s.
 
-        The best sender imaginable sends the event all the time. So independent loss below 100 %, reordering,
-        the rate and its queue don't delay it, and jitter drawn for each datagram has its least value.
-        Outages, bloats, bursts, spikes, held jitter and the trace do delay it. A call doesn't change later
-        results of `decide`.
+        The best sender imaginable repeats the event without a pause. So independent loss below 100 %,
+        reordering, the rate and its queue don't delay it, and jitter drawn for each datagram has its least
+        value. Outages, bloats, bursts, spikes, held jitter and the trace do delay it. A call doesn't change
+        later results of `decide`.
         """
         if self.way.trace is None and self.way.loss >= 1.0:
             return None

@@ -1,9 +1,9 @@
 """Named networks between a member and the relay, with the sources of their figures.
 
 Pure, except that `parse_leg` reads a file if a text names a trace (relay/netmodel/legspec.py). Figures are
-for one direction. Some sources say how much delays vary but not how fast. In these networks a delay holds for
-20 ms, because datagrams that follow each other closely meet the same queue. "Assumption" marks a figure that
-nobody has measured.
+for one direction. Some sources say how much delays vary but not how fast. A network from such a source keeps
+each delay for 20 ms, because datagrams that follow each other closely meet the same queue. "Assumption"
+marks a figure that nobody has measured.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Time lines: the state of a network in one direction at any instant.
 
 Pure and repeatable: the state at an instant depends on the seed alone, not on the order in which instants are
-asked for. Instants are seconds since the emulation's start. Asking for a far instant first draws everything
-up to it. Bounds: bursts and spikes are drawn as far as anybody asks, and kept (one or two numbers each, some
-40 kB an hour). Random values that hold for a time are made in blocks, and at most BLOCKS_KEPT blocks are
-kept.
+asked for. Instants are seconds since the emulation's start. If somebody asks for a far instant, everything
+up to it is drawn first. Bounds: bursts and spikes are drawn as far as anybody asks, and kept (one or two
+numbers each, some 40 kB an hour). Random values that hold for a time are made in blocks, and at most
+BLOCKS_KEPT blocks are kept.
 """
 
 from __future__ import annotations

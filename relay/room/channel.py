@@ -61,7 +61,8 @@ class Channel:
     """Session instant at which the first event arrived on this channel; None before it arrived."""
     events: TokenBucket = field(default_factory=lambda: TokenBucket(EVENTS_PER_S, EVENTS_BURST))
     structure: TokenBucket = field(default_factory=lambda: TokenBucket(STRUCTURE_PER_S, STRUCTURE_BURST))
-    """Limits the groups, FX, frees and settings that the relay accepts when `events` is used up."""
+    """Limits the groups, FX, frees and settings that the relay accepts while the bucket `events` is
+    empty."""
     datagrams: TokenBucket = field(default_factory=lambda: TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_BURST))
     controls: TokenBucket = field(default_factory=lambda: TokenBucket(CONTROLS_PER_S, CONTROLS_BURST))
     came_back: bool = False

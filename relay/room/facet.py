@@ -28,9 +28,10 @@ class Facet:
         """Called when a bridge is connected for `seat`, before its Welcome is written."""
 
     def newcomer(self, seat: Seat) -> list[Effect]:
-        """Return the messages to send when a bridge has just got its Welcome: to it, and to others about it.
+        """Return the messages to send after a bridge has got its Welcome: those to the bridge, and those to
+        the other members about it.
 
-        If `seat.silenced`, the others have freed the member's nodes while it was away.
+        If `seat.silenced`, the other members have freed the member's nodes while it was away.
         """
         return []
 

@@ -2,10 +2,10 @@
 
 Pure. Each slot is judged in the order of its sender's numbers, by the rule in relay/wire/sequence.py.
 
-Invariants: the room's numbers are dense. Every due is later than all watermarks announced before. No event is
-due before an untimed event that its sender sent earlier; overtaken events are an exception, and counted. In
-the scheme TIMESTAMP only the first invariant holds: every event gets its base as due, and its number on
-arrival.
+Invariants: the room's numbers are dense. Every due is later than all watermarks announced before. No event
+is due before an untimed event that its sender sent earlier. Overtaken events are the exception; they are
+counted. In the scheme TIMESTAMP only the first invariant holds: every event gets its base as due, and its
+number on arrival.
 
 A note is refused if it is due further ahead than AHEAD_MAX. Any other event so far ahead gets a due AHEAD_MAX
 from now. The slot's guard refuses an event that could crash a scsynth. Later events don't wait for a refused
@@ -158,7 +158,8 @@ class Judge:
         return self._judge_ready(slot, state, now)
 
     def wanted(self, slot: int, seq: int) -> list[int]:
-        """Return the sender's numbers from `seq` on that were given up but are still accepted."""
+        """Return the numbers, `seq` or greater, that the relay has given up but still accepts. They are the
+        sender's numbers."""
         state = self._slots.setdefault(slot, _SlotState())
         return [number for number in state.skipped if number >= seq]
 
@@ -252,11 +253,11 @@ class Judge:
         return self._judge_ready(slot, state, now)
 
     def reset(self, slot: int, now: int, *, silenced: bool, left: bool = False) -> Judged:
-        """Make a slot reset on behalf of the relay, judge it, and return it.
+        """Make a reset event for a slot on behalf of the relay, judge the event, and return it.
 
-        It uses the slot's next number, which the owner may use again when it is back. silenced: whether the
-        reset only silences an absent member; that member's own bridge then ignores it. left: whether that
-        member is gone for good.
+        The event takes the slot's next number. The slot's owner may use this number again after coming back.
+        silenced: whether the reset only silences an absent member, whose own bridge then ignores the reset.
+        left: whether the member is gone for good.
         """
         state = self._slots.setdefault(slot, _SlotState())
         state.waiting.clear()

@@ -78,8 +78,8 @@ class Copy:
         self.at, self.number, self._is_begun = at, number, True
 
     def will_include(self, number: int) -> bool:
-        """Return whether the finished copy will include the events up to the room number `number`. Before
-        `begin` the answer is yes."""
+        """Return whether the finished copy will include the events up to the room number `number`. True
+        before `begin`."""
         return not self._is_begun or self.number >= number
 
     def add(self, pieces: list[_Piece], events: list[bytes], *, last: bool) -> None:
@@ -147,7 +147,7 @@ class LiveSlot:
             self._jobs.append(self._look(now))
 
     def copy(self, as_of: Callable[[], tuple[int, int]]) -> Copy:
-        """Order a copy, and return it. It gets its parts later, by `work`.
+        """Order a copy, and return it. `work` adds the copy's parts later.
 
         as_of: called at the copy's first step. Returns (W0, N): every event that is due at or before W0 has
         a number of at most N, and has been added.

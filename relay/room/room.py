@@ -224,7 +224,7 @@ class Room:
         )
 
     def take(self, seat: Seat) -> None:
-        """Give the seat's slot to this new owner."""
+        """Record that `seat` is the new owner of its slot."""
         self.judge.forget(seat.slot)
         seat.since = self.judge.number
         self.seats[seat.slot] = seat

@@ -17,8 +17,8 @@ from relay.wire.timetag import ms
 
 
 def gather(room: Room, *, counts: bool = True) -> Generator[None, None, RoomStats]:
-    """Gather the statistics of one room. Each step of the generator gathers one member; at its end it returns
-    them.
+    """Gather the statistics of one room. Each step of the generator gathers one member. When it ends, it
+    returns the room's statistics.
 
     counts: whether to include the `counts` of each member. A member that leaves between two steps is left
     out, or shown as it was.

@@ -19,9 +19,10 @@ RESERVE_BYTES = BURST_BYTES // 2
 
 
 class ByteBudget:
-    """A token bucket with the bytes that one direction of a hop may still send.
+    """A token bucket. Its level: how many bytes one direction of a hop may still send beside new events.
 
-    Time and plain bytes fill the bucket. Each datagram sent empties it by its size.
+    The level rises with time. Each datagram lowers the level by its size, and raises it by three times its
+    plain bytes. Plain bytes are those that new events (sent for the first time) need.
     """
 
     __slots__ = ("_at_s", "_level")

@@ -244,10 +244,11 @@ class Outbox:
                     until_s = now_s + RIDE_S
 
     def _told_since(self, first_s: float) -> bool:
-        """Return whether the other end has reported its progress since it can have received an event.
+        """Return whether the other end has reported its progress at least one RTT after an event was first
+        sent.
 
-        first_s: instant (s) at which that event was first sent. The result is True if the other end never
-        reports progress.
+        Such a report shows whether the event has arrived. first_s: instant (s) of that first sending. The
+        result is True if the other end never reports progress.
         """
         return self._told_at_s is None or self._told_at_s >= first_s + self._rtt_s
 

@@ -1,7 +1,7 @@
 """Unheard: tells a member which of its events no other member hears, and why.
 
-Pure; `now` is session ticks. The member itself does hear them: its own bridge plays an event without a
-verdict as it was stamped.
+Pure; `now` is session ticks. The member itself does hear them: its own bridge also plays events that have no
+verdict.
 """
 
 from collections import Counter
@@ -70,8 +70,8 @@ class Unheard(Facet):
 
 
 def words(why: Why, events: int) -> str:
-    """Return the notice to a member whose events others don't hear. why: the reason. events: how many they
-    are."""
+    """Return the notice to a member whose events others don't hear. why: the reason. events: the number of
+    these events."""
     return _TEXTS[why].format(counted(events, "event"), them="it" if events == 1 else "them")
 
 

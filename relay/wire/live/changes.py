@@ -25,9 +25,10 @@ class Step(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """The differences between two trees, and the steps that mend them, in their order.
+    """The differences between the present tree and the wanted tree, and the steps from one to the other.
 
-    missing, extra: the ids of the nodes that only the wanted tree has, and only the other one.
+    missing: ids of the nodes that are to be made. extra: ids of the nodes of the present tree that are to be
+    freed. A node that must be made anew is in both. steps: in the order in which scsynth must run them.
     """
 
     missing: list[int]

@@ -51,7 +51,8 @@ def drops(reset_seq: int, reset_due: int, *, seq: int, due: int) -> bool:
 
 
 def was_dropped(resets: list[tuple[int, int]], *, seq: int, due: int) -> bool:
-    """Return whether one of these resets drops an event. resets: (owner's number, due), by numbers."""
+    """Return whether one of these resets drops an event. resets: pairs (owner's number, due), sorted by the
+    number."""
     return seq < resets[-1][0] and any(drops(*reset, seq=seq, due=due) for reset in resets)
 
 

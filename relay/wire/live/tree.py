@@ -171,7 +171,7 @@ class Tree:
                 self.free(synth.id)
 
     def remake(self, node: Node, payload: bytes) -> None:
-        """Give a node another message that makes it."""
+        """Replace the message by which `node` is created. The node keeps its place and its settings."""
         self.cost.add(0, len(payload) - len(node.payload))
         node.payload = payload
 
