@@ -1,8 +1,8 @@
-"""The build backend: that of setuptools, which compiles the relay's core with mypyc if it is asked to.
+"""The build backend: setuptools' own one, extended to compile the relay's core with mypyc on request.
 
-`JAMRELAY_COMPILED=1 pip install .` compiles the modules of MODULES. They come from the same source, do the
-same, and take about half the time. Without that variable, and always for an editable install, the package
-stays pure Python and needs no compiler. mypyc needs a C compiler and Python's headers.
+`JAMRELAY_COMPILED=1 pip install .` compiles the modules of MODULES. The compiled modules come from the same
+source, do the same, and take about half the time. Without that variable, and always for an editable install,
+the package stays pure Python and needs no compiler. mypyc needs a C compiler and Python's headers.
 """
 
 import os
@@ -17,7 +17,8 @@ SWITCH = "JAMRELAY_COMPILED"
 """Name of the environment variable that asks for a compiled core, with the value 1."""
 
 MYPYC = "mypy[mypyc]>=2.4,<2.5"
-"""Another release may refuse or break what this one compiles, so a new one has to be tried first."""
+"""The releases of mypyc that a build may use. Other releases may refuse or break the modules, so try them
+before you allow them."""
 
 MODULES = (
     "relay.due_work",
@@ -50,8 +51,8 @@ MODULES = (
     "relay.wire.timetag",
     "relay.wire.version",
 )
-"""The modules that are compiled: cores through which every event passes, and the one that tells whether they
-are compiled. All others stay as they are."""
+"""The modules that are compiled. Every event passes through them, apart from one module that only tells
+whether they are compiled."""
 
 
 _Setuptools: Any = type(build_meta.build_wheel.__self__)
@@ -83,7 +84,8 @@ def asked() -> bool:
 
 
 def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
-    """Return the packages that a build needs. mypyc also reads the types of those that ours imports."""
+    """Return the packages that a build needs. For a compiled core, the package's own dependencies are among
+    them: mypyc reads their types."""
     needed: list[str] = build_meta.get_requires_for_build_wheel(config_settings)
     if asked():
         project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]

@@ -8,8 +8,8 @@ are judged afterwards, from the recordings and the relay's log (`measure`) and f
 A watch records when this machine itself stands still. Notes that were under way at such a moment show nothing
 about the network, so they aren't counted. The row and run.json have their number.
 
-Time line: start; wait until every clock is set to the room's; SETTLE_S of silence; LEAD_IN_S of notes that
-aren't counted; `seconds` of notes that are; TAIL_S after the last due, for late arrivals.
+Time line: start; wait until every clock is set to the room's; SETTLE_S of silence; LEAD_IN_S of uncounted
+notes; `seconds` of counted notes; TAIL_S after the last due, for late arrivals.
 """
 
 import contextlib
@@ -47,7 +47,8 @@ STARTS_MAX = 6
 """
 SETTLE_S = 3.0
 NOTICE_S = 0.5
-"""Time (s) for the order to start to reach all feeders. The silence of SETTLE_S follows it."""
+"""Time (s) in which all feeders receive the line that starts them. The silence of SETTLE_S comes after
+that."""
 LEAD_IN_S = 2.0
 TAIL_S = 2.0
 END_S = 6.0

@@ -1,8 +1,9 @@
 """Awake: keeps the processors from halting while time is measured on this machine.
 
-A shell. An idle processor halts. If it is a virtual one, its host gives the real one to others, and it comes
-back late. In a measurement, a process with the highest priority woke up 2.0 to 2.8 ms late (p99.9). With this
-module it was 0.2 ms. So every processor gets a process that spins and gives way to all others (SCHED_IDLE).
+A shell. An idle processor halts. While a virtual processor halts, its host uses the real one for other
+machines, and the virtual one wakes up late. In a measurement, a process with the highest priority woke up 2.0
+to 2.8 ms late (p99.9) without this module, and 0.2 ms late with it. So every processor gets a process that
+spins and gives way to all others (SCHED_IDLE).
 
 The price: if two processors share a core, as on many hosts, neither runs at its full speed. So use this
 module only for work that leaves the processors idle most of the time. Jams of real processes, two at a time,

@@ -72,13 +72,13 @@ class Log:
     rows: Rows
 
     def leg(self, name: str) -> Leg:
-        """Return the leg with a name, as it was asked for. Raises KeyError."""
+        """Return the settings of the leg `name` that the emulator was asked for. Raises KeyError."""
         if name not in self.header.names:
             raise KeyError(f"no leg {name!r} in this log, but {', '.join(self.header.names)}")
         return self.header.legs[self.header.names.index(name)]
 
     def way(self, name: str, way: str) -> Way:
-        """Return one direction ("up" or "down") of a leg, as it was asked for. Raises KeyError."""
+        """Return the settings asked for of one direction ("up" or "down") of a leg. Raises KeyError."""
         leg = self.leg(name)
         return {"up": leg.up, "down": leg.down}[way]
 

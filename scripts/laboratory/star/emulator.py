@@ -1,11 +1,14 @@
 """The emulator: reads datagrams from TUN devices, asks the model for their fate, and executes it in time.
 
-It is a process of its own, under SCHED_FIFO if allowed, whose main thread does all but write the log. `star`
-starts it with the devices' descriptors and writes a plan to its stdin, which stays open. The emulator ends
-when its stdin ends, even if the star was killed. Then it kills every process left in the star's namespaces.
+A star is a relay in the middle and members around it, each in a network namespace of its own. The members
+send to the relay ("up") and the relay to the members ("down"). Any other datagram has no route and is only
+counted.
 
-A star: members send to the relay ("up") and the relay to members ("down"). Any other datagram has no route
-and is only counted. In the loop one call alone waits: the one for new work.
+The emulator is a process of its own, under SCHED_FIFO if allowed. Its main thread moves the datagrams;
+another thread writes the log. The main thread waits in one call only, for datagrams to read or to write.
+`star` starts the emulator with the devices' descriptors and writes a plan to its stdin, which stays open. The
+emulator ends at SIGTERM, or when its stdin ends, which happens even if the star's process is killed. Then it
+kills every process left in the star's namespaces.
 """
 
 import contextlib
@@ -194,8 +197,8 @@ class Emulator:
         self.stopped = False
 
     def run(self, lifeline: int) -> None:
-        """Move datagrams until the descriptor `lifeline` ends or a signal sets `stopped`. Then log those
-        under way."""
+        """Move datagrams until the descriptor `lifeline` ends or a signal sets `stopped`. Then log the
+        datagrams under way."""
         descriptors = [self._relay_tun, *self._ups, lifeline]
         while not self.stopped:
             left_s = self._left_s()
@@ -287,7 +290,8 @@ class Emulator:
 
 
 def main() -> int:
-    """Read the plan from stdin, write Ready to stdout, work until stdin ends, and write Ending."""
+    """Read the plan from stdin, write Ready to stdout, work until stdin ends or SIGTERM comes, and write
+    Ending."""
     with open(0, "rb", buffering=0, closefd=False) as stdin:
         line = b""
         while not line.endswith(b"\n"):

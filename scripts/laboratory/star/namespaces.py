@@ -37,7 +37,8 @@ trace in any log.
 """
 
 REFUSE = "NETLAB_REFUSE"
-"""Environment variable for tests. Its text counts as the reason why netlab can't work here."""
+"""Environment variable for tests. If it is set, `why_not` returns its text as the reason why netlab can't
+work here."""
 
 TUN_DEVICE = Path("/dev/net/tun")
 CLONE_NEWNET = 0x40000000

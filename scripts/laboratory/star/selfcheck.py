@@ -35,8 +35,7 @@ START_S = 0.3
 """Start of sending, in seconds of the emulation. It is the same in each run, so outages and bursts are
 too."""
 QUIET_S = 1.5
-"""Time (s) without an arrival after which all datagrams have arrived: it is longer than any way's delay
-here."""
+"""If no datagram arrives for this time (s), no more are expected: it is longer than any way's delay here."""
 DRAIN_S = 0.005
 NUMBER = struct.Struct("!I")
 

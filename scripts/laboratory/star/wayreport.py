@@ -3,7 +3,7 @@
 Pure; its only input is a decision log. Asked: the figures of the Way. Decided: the model's draws. Executed:
 the instants at which the emulator wrote to the device.
 
-Independent loss is judged only among datagrams for which chance decided. Datagrams lost in an outage, a full
+Independent loss is judged only among the datagrams that it could hit. Datagrams lost in an outage, a full
 queue or a burst aren't among them. So loss can be judged for any traffic, TCP too. Bursts can be judged only
 for traffic that goes on during them (`even`). The seed fixes all random numbers. So a way that passes once
 passes again with as many datagrams.
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class AskedShare:
-    """A share that chance decided.
+    """A share of datagrams with some fate that random numbers decide, such as loss.
 
     asked: the share that was asked for. got: the share found. low, high: Wilson's 99 % interval of `got`. The
     share passes if the interval contains `asked`. n: number of trials; for bursts the equivalent number of

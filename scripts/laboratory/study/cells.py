@@ -177,6 +177,6 @@ def same(cell: Cell) -> tuple[object, ...]:
 
 
 def counts(cell: Cell, figure: str = "bad") -> list[Count]:
-    """Return for each run (number of its events with a fault, number of its events). figure: the fault's
-    name."""
+    """Return a pair for each run: (number of its events with a fault, number of all its events). figure: the
+    fault's name."""
     return [(getattr(row, figure), row.events) for row in cell.rows]

@@ -152,7 +152,7 @@ def settle(place: Place) -> None:
 def asked_for(found: Sequence[Row], points: Sequence[Point]) -> list[Row]:
     """Return the rows of these points.
 
-    Rows of other points are left out, and rows made when the point had other settings.
+    Rows of other points are left out. Rows that were made with other settings of the point are left out, too.
     """
     named = {point.name: point for point in points}
     return [

@@ -142,7 +142,7 @@ def run(
 
 
 def stalled(names: Iterable[str], periods_s: Sequence[tuple[float, float]]) -> Meddler:
-    """Return a meddler that lets the network stand still at these members, up and down, during each period.
+    """Return a Meddler (virtual/net.py) that stops these members' networks, up and down, in each period.
 
     periods_s: (from, to), true instants in s.
     """

@@ -65,8 +65,7 @@ def fixed(share: float) -> Callable[[float], float]:
 
 
 def times_unavoidable(unavoidable: float) -> float:
-    """Return the limit for the share of bad events where some are unavoidable: UNAVOIDABLE_TIMES that
-    share."""
+    """Return the greatest share of bad events allowed: UNAVOIDABLE_TIMES the share of unavoidable events."""
     return UNAVOIDABLE_TIMES * unavoidable
 
 
@@ -146,8 +145,8 @@ class EnvelopeVerdict:
 
     @property
     def text(self) -> str:
-        """The verdict as text: "yes" or "NO". If it holds with some seeds still missing, the number of seeds
-        so far."""
+        """The verdict as text: "yes" or "NO"; "so far", with the number of seeds, while it holds and some
+        seeds are missing."""
         seeds = len({row.seed for row in self.cell.rows} & set(SEEDS))
         if not self.holds or seeds == len(SEEDS):
             return "yes" if self.holds else "NO"

@@ -2,7 +2,7 @@
 
 Pure. The table also has the least lead that would have sufficed, as known afterwards (hindsight). It is the
 greatest true time that any event took until a bridge had it, plus the release advance and the uncertainty of
-the clocks. Nobody can know it beforehand, and fixed to it a lead would be too short the next day.
+the clocks. Nobody can know this lead beforehand. A lead fixed to today's value would be too short tomorrow.
 """
 
 from collections.abc import Callable, Iterable
@@ -152,7 +152,7 @@ def jobs() -> list[Job]:
 
 
 def _bloat(name: str, from_s: float) -> Callable[[str, int, float], float | None]:
-    """Return a meddler that acts like a queue in a router that fills and empties again (bufferbloat).
+    """Return a Meddler (virtual/net.py) that acts like a long queue in a router (bufferbloat).
 
     From `from_s` on (true s), the delay of the member's way down rises, stays high, and falls again.
     """

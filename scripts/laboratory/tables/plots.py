@@ -2,8 +2,8 @@
 
 Each mode has a colour of Okabe and Ito's palette, a marker and a dash of its own. Markers of virtual time are
 filled and joined by lines; those of real processes (netlab) are hollow. Shares are drawn on a logarithmic
-axis, with 95 % intervals. Such an axis has no place for a share of 0. It is drawn at its upper bound, 3 / n,
-with an arrow downwards.
+axis, with 95 % intervals. Such an axis has no place for a share of 0. A share of 0 is drawn at its upper
+bound, 3 / n, with an arrow downwards.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""One host of a virtual jam: its clocks, its bridge while that runs, and the messages handed to its scsynth.
+"""One host of a virtual jam: its clocks, its bridge while one runs, and the messages handed to its scsynth.
 
 One object, the bridge's core, stands for the bridge's process. `Jam.kill` removes this object and leaves the
 rest of the host.
@@ -114,7 +114,7 @@ class Member:
     remembered: Remember = field(default_factory=lambda: Remember(TAP, False))
     """The state that the bridge last stored for the next bridge on this host, in addition to `memory`."""
     ran: list[str] = field(default_factory=list)
-    """Each code that the bridge had run by its Sonic Pi."""
+    """The pieces of code that the bridge sent to its Sonic Pi to run."""
     disk: Callable[[Job], Answer | None] = lambda _: None
     """Does the bridge's jobs with files. None: no answer comes."""
     jobs: list[Job] = field(default_factory=list)

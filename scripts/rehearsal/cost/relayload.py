@@ -32,9 +32,10 @@ BEATS_AFTER_S = (0.015, 0.090)
 REPORT_AFTER_S = 0.5
 WARM_S = 8.0
 """Time (s) of playing before anything is measured. In a room of four at 20 events/s the first 300 events all
-travel three times, which takes four seconds: see `relay.wire.loss`. The others let a busy relay catch up."""
+travel three times, which takes four seconds: see `relay.wire.loss`. In the other four seconds a busy relay
+catches up."""
 END_S = 3.0
-"""Longest time (s) after playing in which what is missing may still come."""
+"""Longest time (s) after the end of playing to wait for missing events."""
 GRAIN_S = 0.001
 """Shortest pause (s) between two bursts of sending. Events due within a pause are sent together, so that many
 rooms don't keep the sender busy."""

@@ -21,8 +21,8 @@ KEEP_S = 8.0
 """Time (s) for which events are kept to be sent again, and for which missing ones are asked for."""
 KEPT = 4096
 RTT_S = 0.005
-"""Round trip time (s) that the requests for missing events are timed by. The loopback has less, but the bench
-reads its sockets only every millisecond, or later."""
+"""Round trip time (s) that is assumed when requests for missing events are scheduled. The loopback has less,
+but the bench reads its sockets only every millisecond, or later."""
 NTP_REQUEST = b"\x23" + bytes(39)
 """Start of an NTP request (version 4, client); the instant of sending follows."""
 NACK_SIZES = frozenset(
@@ -32,7 +32,8 @@ NACK_SIZES = frozenset(
 
 
 class Member:
-    """One member. Instants are seconds of one clock, or session timetags where `now` stands."""
+    """One member. Parameters named `now` are in ticks of session time; those named `now_s` are seconds of one
+    clock."""
 
     __slots__ = ("_opener", "_ring", "_sealer", "gaps", "room", "seq", "stream", "welcome")
 

@@ -61,7 +61,8 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 
 
 KEPT = {"synths": "kept_synths", "groups": "kept_groups", "buses_in_use": "kept_buses"}
-"""Name of a count -> name of the count of those that Sonic Pi itself never freed."""
+"""Name of a count of nodes or buses -> name of the count of those among them that Sonic Pi itself never
+freed."""
 FLAT = ("memory_mb", "handles", "synths", "groups", "buses_in_use", "buffers_loaded")
 """Names of the counts that must stay flat, taken in the silence after a cycle. The first two are per process,
 the others per performer's scsynth."""

@@ -64,8 +64,8 @@ def is_complete(root: Path) -> bool:
 def root(folder: Path) -> Path:
     """Return a folder laid out as Sonic Pi's own: the cache if it is complete, else a new folder in `folder`.
 
-    The new folder holds short silent files in place of the samples. Bridges pass the load of a file on only
-    if the file exists.
+    The new folder holds short silent files in place of the samples. Bridges need the files to exist: a
+    command that loads a missing file isn't passed on.
     """
     if is_complete(CACHE):
         return CACHE

@@ -86,7 +86,7 @@ class Jam:
     def boot(self, progress: Callable[[Performer], None] | None = None) -> None:
         """Boot all performers through their bridges and wait until the relay counts all as present.
 
-        progress: called with each performer as it has booted.
+        progress: called with each performer once it has booted.
         """
         for index, name in enumerate(self.names):
             self.performers[name] = self.stage.add(self._performer(name, index))

@@ -17,7 +17,7 @@ LOWEST_HZ, HIGHEST_HZ = 50.0, 16_000.0
 THIRD = 10**0.1
 """Ratio of two neighbouring third octaves (IEC 61260, base ten)."""
 SMOOTH_S = 0.010
-"""Length (s) of the mean with which a tone's amplitude is taken."""
+"""Length (s) of the window over which a tone's amplitude is averaged."""
 
 
 def seconds(take: LiveTake, from_ns: int, to_ns: int) -> Iterator[tuple[int, Any]]:
@@ -54,8 +54,8 @@ def third_octaves() -> list[tuple[float, float]]:
 def tone_end_s(samples: Any, hertz: float, rate: int) -> float | None:
     """Return the time (s from the first sample) at which a pure tone ends; None if it doesn't.
 
-    The tone must sound at the beginning. It has ended where its amplitude is less than half of that of the
-    first half second for good.
+    The tone must sound at the beginning. Its usual amplitude is that of the first half second. The tone ends
+    at the last sample with at least half of the usual amplitude.
     """
     at = numpy.arange(samples.shape[1]) / rate
     shifted = samples.mean(axis=0) * numpy.exp(-2j * numpy.pi * hertz * at)

@@ -1,11 +1,11 @@
 """Live take: the sound of a performer's sound card, sample by sample, with the wall time of every block.
 
 As a program it is a client of the jackd that JACK_DEFAULT_SERVER names. From its start until SIGTERM it
-records what its places get, and follows new connections. Of a sound card's port (`system:playback_1`) that is
-all that is connected to it: everything that reaches the sound card, from any program and any bus of scsynth.
-Of another program's output (`SuperCollider:out_3`) it is that output itself. A take of `sound` records one
-bus inside scsynth, and shows no fault behind that. `performer` starts a live take for each performer that
-asks for one.
+records its places, and follows new connections. A place is a JACK port. At a port of the sound card
+(`system:playback_1`) it records everything that reaches the card there, from any program and any bus of
+scsynth. At an output of a program (`SuperCollider:out_3`) it records that output. (A take of `sound` records
+one bus inside scsynth, so it can't show a fault behind that bus.) `performer` starts a live take for each
+performer that asks for one.
 
 LiveTake reads the file, also while it is being written. Every block carries JACK's own count of frames, so
 lost blocks are noticed. (On two cores, with jackd at 256 frames: 2 % of one core, no block lost.)

@@ -2,8 +2,8 @@
 
 scsynth has 16 outputs, of which the sound card gets the first two. `Router` sends the strip of each member's
 slot to a pair of outputs of its own, straight at the genuine scsynth, past recorder and bridge. A live take
-records all pairs. So a part is heard behind its mixer and strip, as it would be in the sum; and nothing is
-left on the sound card, where what bypasses the strips would be heard.
+records all pairs. So each part is recorded behind its mixer and strip, as it would sound in the sum. Only
+sound that bypasses the strips still reaches the sound card: none, if all is well.
 """
 
 import socket
@@ -45,8 +45,8 @@ class Router:
     """Port of a scsynth -> strips that have their outputs."""
 
     def route(self, ports: Iterable[int]) -> None:
-        """Send each strip in the scsynths at these UDP ports to its outputs. One that doesn't answer is left
-        out."""
+        """Send each strip in the scsynths at these UDP ports to its outputs. A scsynth that doesn't answer is
+        left out."""
         for port in ports:
             try:
                 there = {node.id for node in tree.query(port).below()}

@@ -63,7 +63,9 @@ class Stage:
         return child
 
     def boot(self, timeout_s: float = BOOT_S, progress: Callable[[Performer], None] | None = None) -> None:
-        """Start all performers together and wait until all have booted. progress: called with each that has.
+        """Start all performers together and wait until all have booted.
+
+        progress: called with each performer once it has booted.
 
         Raises StageError if one doesn't boot within timeout_s.
         """

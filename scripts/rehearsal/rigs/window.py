@@ -118,8 +118,8 @@ class Window(Performer):
         self.screen.key("alt+s")
 
     def record(self) -> None:
-        """Press the key of the record button. It starts a recording. Pressed again it ends the recording and
-        asks for a file."""
+        """Press the key of the record button. The first press starts a recording. The second one ends the
+        recording and opens a window that asks for a file."""
         self.screen.key("shift+alt+r")
 
     def save_recording(self, path: Path) -> None:
