@@ -36,10 +36,10 @@ from relay.wire.errors import LocalError
 from relay.wire.names import clean_name, clean_room
 
 GRACE_S = 6.0
-"""How long the command may take to end after Ctrl-C, s. Then it is ended."""
+"""How long the command may take to end by itself after Ctrl-C, s."""
 LINGER_S = 6.0
-"""How long processes that the command has started may run on after it has ended by itself, s. Sonic Pi 3.2's
-server takes up to 3 s after its window is closed."""
+"""When the command has ended by itself, the processes that it has started may run on for this time (s). Sonic
+Pi 3.2's server takes up to 3 s after its window is closed."""
 POLL_S = 0.1
 
 

@@ -22,8 +22,9 @@ class Scan:
 class Scanned:
     """The answer to Scan.
 
-    found: the sha256 of each file in Sonic Pi's folder, by the name under which the file travels. It has all
-    synthdefs, and of other files those that some release of Sonic Pi brings. cached: the files in the cache.
+    found: for files in Sonic Pi's folder, the name under which the file travels -> its sha256. All synthdefs
+    are listed. Other files are listed only if some release of Sonic Pi brings them. cached: the files in the
+    cache.
     """
 
     found: Mapping[str, bytes]

@@ -25,8 +25,9 @@ from relay.wire.sequence import Flag, Judged, Kind, OrderKey, reset_over_at
 CAPACITY = 20_000
 STRUCTURE_CAPACITY = 8_000
 """When the queue is full, an event that is no note is still added if its slot has fewer events than this. The
-limit is per slot, so that no slot takes the place of another's events. A payload has at most 1.1 kB: 9 MB a
-slot, and twice that for events of the local player, whose bodies are kept too."""
+limit is per slot, so that no slot takes the place of another's events. With payloads of at most 1.1 kB, a
+slot takes up to 9 MB. The local player's slot takes twice as much, because the bodies of its events are kept
+too."""
 UNNUMBERED = 2**64
 """Stands for the room number of an event that has none yet. It sorts the event last among equal dues, because
 its number will be higher than all known ones."""

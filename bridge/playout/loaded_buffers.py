@@ -1,6 +1,6 @@
-"""Loaded buffers: the buffers that this host's scsynth has loaded, and the notes that lacked theirs.
+"""Loaded buffers: the buffers that this host's scsynth has loaded, and the notes whose buffers were missing.
 
-Pure. Buffers go by scsynth's own numbers, and instants are session timetags. A note is handed over long
+Pure. Buffers have scsynth's own numbers, and instants are session timetags. A note is handed over long
 before its due, and its buffers may still be loaded in between. So only at the note's due is it known whether
 the note was silent here. Bound: as many notes as are handed over ahead of their dues.
 """

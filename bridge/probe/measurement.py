@@ -49,8 +49,8 @@ class Progress:
     """How far a measurement has come, with recent figures.
 
     sent, planned, answered: numbers of probes. overdue: probes sent over a second ago and not answered.
-    rtt_ms: median round trip of the last RECENT answers. jitter_ms: the mean of these round trips less the
-    least of them. Both are None before the first answer.
+    rtt_ms: median round trip of the last RECENT answers. jitter_ms: the mean of these round trips minus the
+    shortest. Both are None before the first answer.
     """
 
     sent: int

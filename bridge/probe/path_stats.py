@@ -38,9 +38,9 @@ off by a few µs."""
 class WayFigures:
     """The figures of one direction. Delays are one way, in ms; None if nothing came.
 
-    loss: the share lost, with its 95 % interval from loss_low to loss_high. jitter_ms: the mean delay less
-    the least. bursts: number of runs of two or more losses in a row. burst_ms_mean, burst_ms_max: mean and
-    greatest length of these runs. reordered: number of datagrams that came after a later one (RFC 4737).
+    loss: the share lost, with its 95 % interval from loss_low to loss_high. jitter_ms: the mean delay minus
+    the least delay. bursts: number of runs of two or more losses in a row. burst_ms_mean, burst_ms_max: mean
+    and greatest length of these runs. reordered: number of datagrams that came after a later one (RFC 4737).
     """
 
     sent: int

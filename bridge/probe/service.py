@@ -126,7 +126,8 @@ class ProbeService:
             await asyncio.sleep(max(0.0, min(delay_s, POLL_S)))
 
     async def _take_reports(self, stream: ControlStream, probe: Probe) -> None:
-        """Process the relay's reports until the connection ends. If it ends before `run` does, store why."""
+        """Process the relay's reports until the connection ends. If the connection ends before `run` does,
+        store the reason."""
         try:
             while (payload := await stream.receive()) is not None:
                 message = control.decode_down(payload)

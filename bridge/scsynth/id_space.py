@@ -33,7 +33,8 @@ OUTPUT_BUSES = 64
 """Buses per slot that stand for the hardware outputs of the member's own host."""
 
 PRIVATE_OUTPUTS = 2
-"""How many of the OUTPUT_BUSES, counted from the first, a member's strip adds to the hardware outputs."""
+"""A member's strip adds only this many of the member's OUTPUT_BUSES, the first ones, to the hardware
+outputs."""
 
 INTERNAL_BUSES = 1024
 """Internal buses per slot. Sonic Pi uses at most 1024 less its hardware channels."""

@@ -37,7 +37,7 @@ _ABOUT_NODES = {
     for address, command in COMMANDS.items()
     if not command.args and command.repeat and command.repeat[0].role in _NODES
 }
-"""Address -> number of arguments for each node. It holds the messages that can name several nodes."""
+"""Address -> number of arguments for each node, for the messages that can name several nodes."""
 
 Group = tuple[Arg, ...]
 

@@ -89,7 +89,8 @@ def _done(message: Message, origin: Origin) -> bytes | bytearray | None:
 def _failed_text(message: Message, origin: Origin) -> bytes | None:
     """Translate the numbers in a /fail's text, such as "Node 134217733 not found".
 
-    Only numbers large enough to be scsynth's node ids are translated. None if one is another member's.
+    Only numbers large enough to be scsynth's node ids are translated. Return None if one of them is another
+    member's.
     """
     text = str(message.arg(1))
     foreign = False

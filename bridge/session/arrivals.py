@@ -93,8 +93,8 @@ class Arrivals:
     def count_from(self, session_now: int) -> None:
         """Let the reports begin at `session_now` (ticks).
 
-        If this bridge process replaces one that died, the reports begin HANDED_AHEAD_MAX later. The other
-        process can't have handed over any event due after that.
+        If this bridge process replaces one that died, the reports begin HANDED_AHEAD_MAX later. The dead
+        process can't have handed over any event that is due later.
         """
         after = 0 if self._playout.taken_over is None else HANDED_AHEAD_MAX
         self._ledger.start(session_now + after, slot=self._own.slot)

@@ -10,7 +10,7 @@ from relay.wire.carrier import Carrier
 
 QUIET_AFTER_NS = 3_000_000_000
 """Time (ns) without a datagram after which the player gets a message. The relay sends a heartbeat every 250
-ms, so twelve missing in a row are no chance."""
+ms, and twelve in a row aren't lost by chance."""
 GIVE_UP_AFTER_NS = 12_000_000_000
 """Time (ns) without datagrams and control messages after which the connection is given up. After a shorter
 outage of the network the same connection works again."""

@@ -23,7 +23,7 @@ class State(Enum):
     IN_TIME = "in time"
     """Session time is the room's, and events travel in both directions."""
     GONE = "gone"
-    """No Hello is sent any more. The player plays alone until the process ends, or has left."""
+    """No Hello is sent any more. The player has left, or plays alone until the process ends."""
 
 
 JOINED = frozenset({State.IN_ROOM, State.IN_TIME})

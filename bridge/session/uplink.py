@@ -76,7 +76,7 @@ class Uplink:
     def due_as_stamped(self, event: Stamped, timing: Timing) -> int:
         """Return the due (session ticks) that the relay will give an event if nothing is late.
 
-        The floor is the least due of all later events of the local player. Events of some kinds
+        The floor is the earliest due that a later event of the local player can get. Events of some kinds
         (`raises_floor`) move it to their own due.
         """
         due = self.due_at_home(event, timing)

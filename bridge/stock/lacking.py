@@ -41,8 +41,8 @@ class Lacking:
         self._names = {member.slot: member.name for member in members}
 
     def note(self, slot: int, name: str) -> None:
-        """Count a note of the member in `slot` that could not be played because the file `name` is
-        missing."""
+        """Count a note that could not be played because the file `name` is missing. slot: of the note's
+        player."""
         name = name if is_file_name(name) else UNNAMED
         self.total += 1
         if (slot, name) in self._unsaid or len(self._unsaid) < FILES_KEPT:

@@ -74,13 +74,12 @@ class Stock:
         return file is not None and self._fetches
 
     def not_heard(self, slot: int, name: str) -> None:
-        """Count a note of the member in `slot` that was not heard, because the file `name` is missing
-        here."""
+        """Count a note that was not heard here because the file `name` is missing. slot: of the note's
+        player."""
         self._lacking.note(slot, name)
 
     def refused(self, slot: int, synthdef: str) -> None:
-        """Count a note of the member in `slot` that scsynth refused to play, because it lacks the
-        synthdef."""
+        """Count a note that scsynth refused because it lacks the synthdef. slot: of the note's player."""
         self._shelf.refused(synthdef)
         self._lacking.note(slot, synthdef_file(synthdef))
         self.need(synthdef_file(synthdef))
