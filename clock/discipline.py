@@ -133,8 +133,8 @@ class SessionClock:
         return self._step(now_local_ns)
 
     def relock(self) -> None:
-        """Drop the exchanges, so that the next burst sets the clock in one step: for another room or a new
-        epoch.
+        """Drop the exchanges, so that the next burst sets the clock in one step. Called for another room or
+        a new epoch.
 
         Until that step the clock runs on unchanged, `relocking` is True, and the error bound is infinite.
         """

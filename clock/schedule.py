@@ -44,8 +44,8 @@ class Poller:
         self._answers = 0
 
     def restart_burst(self, now_local_ns: int) -> None:
-        """Schedule a burst that starts at once: for a join, after the host's sleep, and for a new epoch of
-        the relay. now_local_ns: the present, local ns."""
+        """Schedule a burst that starts at once. Called for a join, after the host's sleep, and for a new
+        epoch of the relay. now_local_ns: the present, local ns."""
         self.next_poll_local_ns = now_local_ns
         self._burst_left = BURST_REQUESTS
         self._eager_left = EAGER_REQUESTS

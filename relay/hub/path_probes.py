@@ -2,9 +2,9 @@
 between the two.
 
 Pure. A prober joins no room and has no slot, so it disturbs nobody. Bound: PROBES_MAX probers at once. A
-probe ends END_GRACE after the time that its prober asked for, or once the prober is silent for SILENCE. A
-prober may send a tenth more datagrams a second than it asked for. An answer is as long as its request, so no
-more bytes leave than came. Only a request that the prober has sealed is answered.
+probe ends END_GRACE after the time that its prober asked for, or when the prober has been silent for
+SILENCE. A prober may send a tenth more datagrams a second than it asked for. An answer is as long as its
+request, so no more bytes leave than came. Only a request that the prober has sealed is answered.
 """
 
 from collections.abc import Callable, Container

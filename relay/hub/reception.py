@@ -67,7 +67,7 @@ class Reception:
 
     def keep_house(self, room: Room, now: int) -> list[Effect]:
         """Disconnect and silence members that send nothing. Silence members that stay disconnected, and
-        remove them later. Close the room once it has no seats."""
+        remove them later. Close the room if it has no seats left."""
         effects: list[Effect] = []
         for seat in list(room.seats.values()):
             if seat.channel is not None:

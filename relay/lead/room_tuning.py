@@ -33,8 +33,8 @@ H_SLACK = ticks(0.010)
 H_GRAIN = ticks(0.010)
 """H falls only by more than this, so that fewer changes are published. It rises by any amount."""
 DOWN_BLOCKS = 12
-"""How many of the last blocks decide on H: two minutes. A downlink that has become longer raises H once three
-blocks show it."""
+"""How many of the last blocks decide on H: two minutes. A downlink that has become longer raises H as soon
+as three blocks show it."""
 REPAIR_MIN = ticks(0.045)
 """Least time that the repair of a loss takes. The gap is noticed, the event is asked for 5 ms later, and it
 is sent again."""
@@ -263,7 +263,7 @@ class RoomTuning:
 
 def beyond_words(most: int, plain: int | None, events: int) -> str:
     """Return the notice to a member whose delays are too long. It says that the room doesn't wait for the
-    member, or not for some of its events.
+    member, or doesn't wait for some of its events.
 
     most: the longest time that the room waits, ticks. plain: the plain delay of the member's path there and
     back, ticks, if that is the reason; else None. events: how many events took longer than `most`.

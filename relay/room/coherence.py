@@ -5,8 +5,8 @@ reports how many events it handed over, and a digest of them in scsynth's order.
 all counts are as expected, the members agree. Otherwise the relay asks for the digests of single events, and
 names the events that differ. Each second is compared once, in turn, after its end.
 
-Some events get no due: a note that missed its time, a refused event, an event that never arrived. Nobody but
-its player can have heard such an event, so it counts as different whatever the digests are.
+Some events get no due: a note that missed its time, a refused event, an event that never arrived. At most
+its own player heard such an event, so it counts as different whatever the digests are.
 
 Bound: the seconds from SECONDS_KEPT ago up to the latest due that the judge allows are kept.
 """
@@ -45,7 +45,7 @@ class MemberSums:
     unconfirmed: int = 0
     silent_here: int = 0
     alone: int = 0
-    """Events of this member that only its own player can have heard."""
+    """Events of this member that at most its own player heard."""
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class CoherenceLedger:
             self.incidents.append(f"late by seconds everywhere else: {self._describe(event)}")
 
     def unheard(self, slot: int, why: str, events: int, now: int) -> None:
-        """Count events of `slot` that got no verdict, so that only their own player can have heard them.
+        """Count events of `slot` that got no verdict, so that at most their own player heard them.
 
         why: the reason, in words. events: how many. now: session ticks.
         """
@@ -232,7 +232,7 @@ class CoherenceLedger:
         return named
 
     def _add_unheard(self, second: _Second, whole: dict[int, Report]) -> int:
-        """Count the events of a second that only their own player can have heard. Return the count.
+        """Count the events of a second that at most their own player heard. Return the count.
 
         whole: by slot, the reports of members that were present for the whole second.
         """

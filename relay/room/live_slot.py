@@ -247,7 +247,8 @@ class LiveSlot:
         return sorted(_order(place_of(one)) for one in self._waiting.values())
 
     def _advance(self, order: list[_Order]) -> Iterator[None]:
-        """Apply these events, as far as they still wait: some may end or be dropped by a reset meanwhile."""
+        """Apply these events. An event that waits no longer is passed over: its note has ended, or a reset
+        has dropped it."""
         for _, _, seq in order:
             if seq in self._waiting:
                 self._apply(seq)

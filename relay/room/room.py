@@ -97,7 +97,7 @@ class Room:
         self._work.stir(self.name, slot)
 
     def stir_round(self) -> None:
-        """Record that some facet's `next_wakeup` may have changed."""
+        """Record that the facets' `next_wakeup` must be asked again."""
         self._work.stir(self.name, HOUSE)
 
     def wake(self, now: int) -> None:

@@ -309,7 +309,7 @@ async def run(
     on_ready: Callable[[RelayService], None],
     stop: asyncio.Event,
 ) -> None:
-    """Run a relay until `stop` is set. `on_ready` is called once the port is open."""
+    """Run a relay until `stop` is set. `on_ready` is called when the port is open."""
     asyncio.get_running_loop().set_exception_handler(on_fault)
     service = RelayService(settings, identity)
     await service.start()

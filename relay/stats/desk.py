@@ -113,7 +113,8 @@ class StatsDesk:
     def _gather(self, room_name: str | None, now: int | None) -> _Work:
         """Gather the statistics of the requested rooms; each step of the generator gathers one member.
 
-        now: session ticks; statistics younger than KEPT are used again. If it is None, all are gathered anew.
+        now: session ticks; statistics younger than KEPT are used again. If `now` is None, all are gathered
+        anew.
         """
         if now is not None:
             self._kept = {key: kept for key, kept in self._kept.items() if now < kept.since + KEPT}

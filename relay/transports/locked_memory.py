@@ -2,7 +2,7 @@
 
 A shell. Two things can stop a process for tens of milliseconds, however high its priority. One is a full
 garbage collection over all imported modules (13 to 120 ms, measured). The other: the kernel has dropped the
-process's code from memory, and reads it from the disk again. jackd locks its memory because of the second.
+process's code from memory, and reads it from the disk again. jackd locks its memory to prevent the second.
 """
 
 import ctypes

@@ -146,7 +146,7 @@ class ControlStream:
         return self.send(datagram)
 
     async def receive(self) -> bytes | None:
-        """Return the next payload; None once the connection has ended, whether orderly or broken.
+        """Return the next payload; None if the connection has ended, whether orderly or broken.
 
         Raises MalformedControl if the peer announces a payload that is too long: over PAYLOAD_BYTES_MAX, or
         over MAX_DATAGRAM_BYTES for a sealed datagram. The stream is then closed, since the bytes that follow
@@ -165,7 +165,7 @@ class ControlStream:
             return None
 
     def close(self, because: str = "done") -> None:
-        """Close the connection once all sent payloads have left. Closing twice does nothing."""
+        """Close the connection as soon as all sent payloads have left. Closing twice does nothing."""
         if not self._writer.is_closing():
             self.closed_because = because
             self._writer.close()

@@ -40,8 +40,8 @@ class ByteBudget:
     def sent(self, plain: int, total: int) -> None:
         """Charge the budget for one or more datagrams.
 
-        total: all their bytes, headers included. plain: the bytes that would have been enough for the events
-        sent for the first time in them.
+        total: all their bytes, headers included. plain: the bytes that suffice for those of their events
+        that are sent for the first time.
         """
         self._level = min(BURST_BYTES, self._level + (1 + PER_PLAIN) * plain - total)
 

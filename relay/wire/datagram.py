@@ -59,7 +59,7 @@ class Sealer:
     def seal(self, plaintext: bytes) -> bytes:
         """Return the sealed datagram that carries `plaintext`, which has at most MAX_PLAINTEXT_BYTES.
 
-        Raises LocalError once all counters are used up. The connection then needs a new handshake, with new
+        Raises LocalError if all counters are used up. The connection then needs a new handshake, with new
         keys.
         """
         assert len(plaintext) <= MAX_PLAINTEXT_BYTES, f"{len(plaintext)} bytes do not fit in a datagram"
@@ -86,9 +86,9 @@ class Opener:
     def open(self, datagram: bytes) -> bytes:
         """Return the plaintext of a datagram.
 
-        Raises MalformedDatagram if the datagram isn't jamrelay's, is for another channel, forged, older than
-        the last REPLAY_WINDOW datagrams, or opened before. The window moves only after the seal has been
-        checked. So a forged datagram can't make genuine ones fail.
+        Raises MalformedDatagram if the datagram isn't jamrelay's, belongs to another channel, is forged, is
+        older than the last REPLAY_WINDOW datagrams, or was opened before. The window moves only after the
+        seal has been checked. So a forged datagram can't make genuine ones fail.
         """
         channel = peek_channel(datagram)
         if channel != self._channel:

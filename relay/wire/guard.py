@@ -231,7 +231,7 @@ class _Ids:
         return number in self._known
 
     def forgot(self, number: int) -> bool:
-        """Return whether the table, being full, possibly forgot an id."""
+        """Return whether the table possibly forgot an id because it was full."""
         return self._forgotten[0] <= number <= self._forgotten[1]
 
     def kind(self, number: int) -> bytes:

@@ -119,8 +119,8 @@ class Ramp:
 class Timing:
     """Lead D and shift S of a room in ticks, and how each last changed.
 
-    lead_was: the last change of the lead; its instants are those at which Sonic Pi sends events. shift_was:
-    the last change of the shift; its instants are timetags. None: the value never changed. Raises LocalError
+    lead_was: the last change of the lead, by the instant at which Sonic Pi sends an event. shift_was: the
+    last change of the shift, by the timetag of an event. None: the value never changed. Raises LocalError
     unless 0 <= S <= D at every instant.
     """
 

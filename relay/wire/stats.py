@@ -20,12 +20,12 @@ class MemberStats(Struct, frozen=True, kw_only=True):
     local_only: count of own sounds that only its own host could play, such as samples of the player's own.
     unfounded: count of other members' groups and mixers that its scsynth lacks, by scsynth's own answers.
     missed: count of own notes that reached the relay when their time was over.
-    alone: count of own events that nobody else can have heard, in the seconds that were compared.
+    alone: count of own events that nobody else heard, in the seconds that were compared.
     unplayed: count of own notes that nobody heard, because its bridge read them when their time was over.
     not_heard: count of notes that its scsynth could not play because a synthdef or sample was missing. Each
     is also counted in silent_here. silent_here includes notes whose sample was still being loaded, too.
     not_heard_why: for each player of such notes a sentence for people, with the names of the missing files.
-    margin_ms_p99: margin that all but 1 % of its last 4,096 events exceeded; None if no event was played.
+    margin_ms_p99: margin that 99 % of its last 4,096 events exceeded; None if no event was played.
     rtt_ms, jitter_ms, down_p99_ms, clock_offset_ms, clock_bound_ms, clock_rate_ppm, clock_steps: from the
     last report of its bridge.
     counts: further counts, by name, without those that are 0. Some are made and named by its bridge
@@ -77,7 +77,7 @@ class RoomStats(Struct, frozen=True, kw_only=True):
     """The statistics of one room as a whole.
 
     events: count of events compared. divergent: count of events that were not the same at all members. Both
-    include events that nobody but their player can have heard.
+    include events that at most their own player heard.
     divergence, retimed_share: divergent and re-timed events as a share (0 to 1) of the events compared.
     missed: count of notes that reached the relay when their time was over.
     incidents: texts about the latest events that were not the same at all members, the latest last.

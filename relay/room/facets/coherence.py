@@ -32,7 +32,7 @@ class Coherence(Facet):
         self.ledger.forget(slot)
 
     def unheard(self, slot: int, why: Why, events: int, now: int) -> None:
-        """Count events that only their own player can have heard."""
+        """Count events that at most their own player heard."""
         self.ledger.unheard(slot, why.value, events, now)
 
     def published(self, events: Sequence[Judged], now: int) -> None:
@@ -50,8 +50,8 @@ class Coherence(Facet):
         return []
 
     def wake(self, now: int) -> list[Effect]:
-        """Compare the seconds that all have reported. Where members differ, ask them for the digests of
-        single events."""
+        """Compare the seconds on which all members have reported. Where members differ, ask them for the
+        digests of single events."""
         effects: list[Effect] = []
         divergent = self.ledger.divergent
         present = [seat.slot for seat, _ in self._room.channels()]

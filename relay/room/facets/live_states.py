@@ -42,7 +42,7 @@ time. A burst of two is allowed, since the connection may break right after the 
 UPLOADS_MAX = 8
 """How many live states a member may send on one connection."""
 UPLOAD_PART_BYTES = 2 * PART_BYTES
-"""Greatest size of one part that a member sends, unless it is a single piece, bytes."""
+"""Greatest size of one part that a member sends, bytes. A part with a single piece may be larger."""
 MESSAGE_BYTES = 32
 UPLOAD_BYTES = BYTES_MAX + 2 * MESSAGE_BYTES * PARTS_MAX
 """Greatest size of a live state that a member sends, bytes, with MESSAGE_BYTES added for each message."""

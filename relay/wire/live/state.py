@@ -6,7 +6,7 @@ buffers that are loaded, and the control buses that are set. The relay and every
 All ids are the owner's own. Messages are applied in the order in which scsynth runs them. A message that
 scsynth would refuse changes nothing.
 
-Notes end by themselves, and no message says so. The owner's bridge gets to know it from its scsynth; see
+Notes end by themselves, and no message says so. The owner's bridge learns of each end from its scsynth; see
 `end`. Not included: the contents of buffers that an effect has written, and what an effect remembers, such
 as a tail of reverb. Bounds: PARTS_MAX nodes, settings, buffers and buses together, and BYTES_MAX bytes. A
 live state that is full forgets its oldest notes.
