@@ -61,7 +61,8 @@ class MonotoneMap:
         return converted
 
     def _is_step(self, at: int, instant: int, converted: int) -> bool:
-        """Return whether a clock was set since the nearest neighbour was converted."""
+        """Return whether a clock was set since the nearest neighbour was converted. at: the place of
+        `instant` among the kept instants."""
         if not self._from:
             return False
         near = at if at < len(self._from) else at - 1

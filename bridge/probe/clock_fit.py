@@ -93,10 +93,11 @@ def fit_clock(exchanges: Sequence[Exchange]) -> PathClock:
 
 
 def _best_of_each_second(exchanges: Iterable[Exchange], origin: Exchange) -> Iterable[Sample]:
-    """Yield one sample a second: the lowest upper and the highest lower bound of the clock's offset.
+    """Yield one sample for each second, with two bounds of the clock's offset.
 
-    The two bounds may come from different exchanges of the second. Offsets are relative to t1 and t2 of
-    `origin`. More samples would only cost time.
+    The sample has the lowest of all upper bounds and the highest of all lower bounds. The two may come from
+    different exchanges of the second. Offsets are relative to t1 and t2 of `origin`. More samples would only
+    cost time.
     """
     best: dict[int, Sample] = {}
     for exchange in exchanges:

@@ -129,8 +129,8 @@ def loss_interval(sent: int, runs: Iterable[int]) -> tuple[float, float]:
 def _repeats_ms(up: WayFigures, down: WayFigures, rtt_ms: float) -> float:
     """Return the time (ms) that the lead needs for repairing losses.
 
-    In this time an event is repeated so often that at most LEFT_OVER stays lost. It also outlasts a usual
-    burst.
+    The time is enough for so many repeats that at most LEFT_OVER of the events stays lost. It is also longer
+    than a usual burst.
     """
     loss = 1 - (1 - up.loss) * (1 - down.loss)
     if loss <= LEFT_OVER:

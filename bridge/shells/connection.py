@@ -168,7 +168,7 @@ class Connection:
         self._control = self._events = self._reader = None
 
     async def close(self) -> None:
-        """Close for good. Messages sent before are still delivered, if that takes no longer than
+        """Close for good. Earlier messages are still delivered, if that takes no longer than
         FAREWELL_S."""
         stream = self._control
         if stream is not None:

@@ -9,7 +9,7 @@ it ends itself, and then no message is wanted."""
 
 
 def shim_killed(pid: int) -> list[str]:
-    """Return the lines for a shim that was killed, and with it scsynth and bridge. pid: the shim's."""
+    """Return the lines that tell the player that the shim `pid` has died, with scsynth and the bridge."""
     return [
         "You are NOT in the jam any more: the program of jamrelay that stands in for",
         f"scsynth (process {pid}) has died, and with it your sound engine and your",

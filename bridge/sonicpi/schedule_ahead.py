@@ -2,13 +2,13 @@
 
 Pure. Sonic Pi applies a new schedule-ahead at once, also in running loops: a rise leaves a gap in the music,
 and a fall lets notes overlap. Therefore it is set while Sonic Pi is silent. While Sonic Pi plays, it is
-raised only if the room's lead has risen so much that notes would be moved. It is lowered then only if the
+raised only if the room's lead has risen so much that notes would be moved. It is then lowered only if the
 gain is great and lasts. Small changes of the lead are ignored.
 
 The tap shows whether Sonic Pi has applied a value. Setting a value is a run of its own. Sonic Pi sends
 `/n_run 0 1` for the first run after a silence, and `/n_run 0 0` when no run is left. Any other sign that
-Sonic Pi runs the player's code counts as well. Once Sonic Pi is surely up, any message counts. Without a sign
-the value is sent again, ever more rarely, because Sonic Pi may not be up yet.
+Sonic Pi runs the player's code counts as well. As soon as Sonic Pi is surely up, any message counts. Without
+a sign the value is sent again, ever more rarely, because Sonic Pi may not be up yet.
 """
 
 from dataclasses import dataclass

@@ -73,7 +73,7 @@ class Answers:
     def synth_says(self, message: Message) -> bool:
         """Process a message of this host's scsynth. Return whether it concerns this host.
 
-        Most messages are about other members' nodes, and don't concern it.
+        Most messages are about other members' nodes, and don't concern this host.
         """
         kind = REPLIES.get(message.address)
         if kind is ReplyKind.STATUS:

@@ -38,8 +38,8 @@ NOTHING = Travelling(())
 
 
 def home_only(meaning: Meaning) -> HomeOnly | None:
-    """Return the table's entry for a new synth's synthdef that needs its own host; None if everybody can play
-    it."""
+    """Return a new synth's entry in the table of synthdefs that need their own host; None if there is
+    none."""
     name = meaning.synthdef
     if name in SYNTHDEFS:
         return HOME_ONLY.get(name)
