@@ -318,8 +318,8 @@ class Impairment:
         return at_s
 
     def _stretch(self, at_s: float) -> tuple[float | None, float]:
-        """Return (least delay in s at the instant at_s, None if all is lost; the instant in s until which it
-        holds)."""
+        """Return (least, until). least: the least delay at the instant at_s, s; None if all is lost. until:
+        the instant (s) until which this holds."""
         delay_s, until_s = self._plain_stretch(at_s)
         if self._bloats is None or delay_s is None:
             return delay_s, until_s

@@ -92,7 +92,8 @@ class HeldLine:
         self._last = (0.0, 0.0, 0.0)
 
     def at(self, at_s: float) -> tuple[float, float]:
-        """Return (the value at the instant at_s, the instant in s until which it holds)."""
+        """Return (value, until). value: that at the instant at_s. until: the instant (s) until which this
+        value holds."""
         from_s, until_s, value = self._last
         if from_s <= at_s < until_s:
             return value, until_s
@@ -140,8 +141,8 @@ class TraceLine:
         """The least delay of all samples, s; math.inf if all were lost."""
 
     def at(self, at_s: float) -> tuple[float | None, float]:
-        """Return (delay at the instant at_s in s, None if lost; the instant in s until which that delay
-        holds)."""
+        """Return (delay, until). delay: that at the instant at_s, s; None if a datagram is lost then. until:
+        the instant (s) until which this delay holds."""
         rounds = math.floor(at_s / self._round_s)
         within_s = at_s - rounds * self._round_s
         nearest = bisect_right(self._ends, within_s)
@@ -162,7 +163,8 @@ class BloatLine:
             self._added_s += [height_ms / 1e3, 0.0]
 
     def at(self, at_s: float) -> tuple[float, float]:
-        """Return (added delay at the instant at_s, in s; the instant in s until which it holds)."""
+        """Return (added, until). added: the added delay at the instant at_s, s. until: the instant (s) until
+        which it holds."""
         passed = bisect_right(self._edges, at_s)
         return self._added_s[passed], self._edges[passed] if passed < len(self._edges) else math.inf
 

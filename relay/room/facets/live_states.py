@@ -135,7 +135,8 @@ class LiveStates(Facet):
                 queue.sending = None
 
     def published(self, events: Sequence[Judged], now: int) -> None:
-        """Add the events that are to be played to their slots' live states."""
+        """Add these events to the live states of their slots. Events with a flag of _LEFT_OUT are passed
+        over."""
         now_s = now / TICKS_PER_S
         for event in events:
             if event.flags & _LEFT_OUT:
