@@ -162,7 +162,7 @@ class LiveSlot:
         """Begin to replace this live state by the one that its owner has sent.
 
         parts: all parts of the owner's live state, in order. Kept events that it includes, by its `number`
-        and `at`, are forgotten. All other kept events are applied to it again. guard: that of the slot.
+        and `at`, are forgotten. All other kept events wait to be applied again. guard: that of the slot.
         as_of: returns the due by which the guard checks messages. done: called at the end with the count of
         refused messages.
         """

@@ -22,7 +22,8 @@ WAY_TENTHS_MAX = 60 * TENTHS_PER_S
 """Longest downlink delay in a report: one minute, in tenths of a millisecond. No delay is longer, since a
 bridge asks for a missing event only for some seconds."""
 COUNTS_MAX = 64
-"""Greatest number of names in the `counts` of one report. The relay keeps as many of one member."""
+"""Greatest number of names in the `counts` of one report. The relay keeps at most the same number of names
+for one member."""
 
 Tally = Annotated[int, Meta(ge=0, le=2**32)]
 """A count in one report. It is bounded because the relay adds up the counts of all reports: the sum must stay
