@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """List the skipped netlab tests after all other output.
 
-    It uses reports since pytest-xdist's workers return reports but no items.
+    It uses reports, because pytest-xdist's workers return reports but no items.
     """
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):

@@ -143,7 +143,7 @@ def flood(scene: Scene, payloads: list[bytes], *, kind: Kind) -> list[bytes]:
 
 
 def copied(scene: Scene) -> list[control.LivePart]:
-    """Let somebody join; return the parts of mallory's live state that he is sent."""
+    """Let a new member join; return the parts of mallory's live state that the new member is sent."""
     joiner = scene.jam.join("joe")
     scene.jam.advance(10.0)
     return [one for one in joiner.heard(control.LivePart) if one.slot == scene.mallory.welcome.slot]

@@ -1,4 +1,4 @@
-"""A note whose synthdef or sample this host lacks is counted with its number and told by name."""
+"""A note whose synthdef or sample this host lacks is counted; its number and the file's name are reported."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ NO_SYNTHDEF = encode("/fail", "/s_new", "SynthDef not found")
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    """A bridge beside a Sonic Pi 3.2.2, whose files were read."""
+    """Return the bench of a bridge that has read the files of its Sonic Pi 3.2.2."""
     (tmp_path / "samples").mkdir()
     bench = Bench(ResourceFolders(tmp_path))
     bench.bridge.files_say(THREE)

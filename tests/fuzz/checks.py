@@ -18,7 +18,7 @@ from tests.worlds.places import ROOT
 NODE_BITS, BUFFERS, CONTROL_BUSES = 26, 4096, 512
 FIRST_BUS, BUSES, USED_BUSES = 128, 1120, 64 + 1024
 OUTPUTS = 1024
-"""Most output channels that a sound card can have."""
+"""Greatest number of output channels that a sound card can have."""
 COUNT_MAX = 1024
 ALLOC_MAX = 1 << 26
 BUFGENS = {"sine1", "sine2", "sine3", "cheby", "normalize", "wnormalize", "env", "cantorFill"}
@@ -207,8 +207,8 @@ class _Numbers:
         self._slot = slot
         self._own = own
         self._known = known
-        """Whether the synthdef's controls are known. In a player's own synthdef only buses and buffers
-        are."""
+        """Whether all of the synthdef's controls are known. Of a player's own synthdef only the controls that
+        name buses and buffers are known."""
 
     def node(self, value: Any, *, root: bool) -> None:
         assert isinstance(value, int), f"node {value!r}"

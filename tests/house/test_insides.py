@@ -15,7 +15,7 @@ SCOPE = ("bridge.core", "bridge.playout", "bridge.session", "bridge.tap")
 SIZED = (*SCOPE, "relay.hub", "relay.room", "relay.stats")
 """Modules whose classes' attributes and whose imports are counted."""
 MOST = 12
-"""Most attributes of a class, and most of our own modules that a module may import."""
+"""Greatest number of attributes of a class, and of our own modules that a module imports."""
 
 ATTRIBUTES = {
     "bridge.playout.second_reports.SecondsLedger": (

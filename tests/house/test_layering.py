@@ -90,7 +90,7 @@ ARROWS: dict[str, dict[str, set[str]]] = {
         "wire": set(),
     },
 }
-"""For each folder or top module of a package those that it may import."""
+"""Package -> folder or top module in it -> the folders and modules of the package that it may import."""
 
 RELAY_SIDES_FOR_BRIDGE = ("relay.wire", "relay.transports")
 THIRD_PARTY_OF_WIRE = {"msgspec", "cryptography"}

@@ -90,7 +90,7 @@ class Take:
     out: Recording
     late: list[str]
     answers_ns: list[int]
-    """For each group how long (ns) a thread of Sonic Pi waited for the answer."""
+    """Time (ns) that a thread of Sonic Pi waited for scsynth's answer, for each group that it made."""
     loads_ns: list[tuple[int, int]]
     """For each sample (from, until), in ns: a thread of Sonic Pi waited for the sample meanwhile."""
     pairing: Pairing = field(default_factory=lambda: Pairing((), (), ()))

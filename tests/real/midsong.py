@@ -1,4 +1,4 @@
-"""Mid-song: a jam whose members join while others play, and what each hears of each by live takes.
+"""Mid-song: a jam whose members join while others play, and live takes of what each of them hears.
 
 Every member's part is heard by itself at every synthesizer (rehearsal.rigs.parts). Each kind of music has its
 own octaves, so a kind that is missing or at a wrong level shows in the third octaves of a part.
@@ -75,14 +75,14 @@ THIRD_DB = 2.0
 QUIETER_DB = 40.0
 """A third octave that is so much quieter than the part's loudest one isn't judged."""
 FAINTEST_DBFS = -60.0
-"""A second of music is louder than this at home, or the test listens to silence."""
+"""Least level of any second of a player's music at home. At a lower level the test would compare silence."""
 ENDS_APART_S_MAX = 0.05
 """Greatest time (s) between the ends of one note at two synthesizers."""
 LOOKS, LOOK_EVERY_S = 6, 0.15
 """How often two trees are compared, and how far apart. Loops change both trees at instants that differ by
 some milliseconds; a lasting difference shows in every look."""
 ADMITTED = "in room main as"
-"""A bridge says it when the relay has admitted it."""
+"""Part of the line that a bridge logs when the relay has admitted it."""
 TROUBLES = (
     "missing", "late", "out_of_order", "different", "retimed", "overtaken", "unconfirmed", "silent_here",
     "unfounded", "missed", "unplayed", "not_heard", "refused",
@@ -187,7 +187,11 @@ class MidSong:
         return None
 
     def lasting_differences(self, slot: int, *names: str) -> list[str]:
-        """Return the trees of a slot at members, without notes, if they differ in every look; else []."""
+        """Compare a slot's trees at these members LOOKS times; return the trees if they differ each time,
+        else [].
+
+        Notes are left out.
+        """
         found: list[str] = []
         for _ in range(LOOKS):
             found = [str(without_notes(self.tree(name, slot))) for name in names]

@@ -1,6 +1,6 @@
 """Makes synthdefs that count as a player's own: copies of stock ones under other names.
 
-In a file of one synthdef the name comes after "SCgf", version (4 bytes) and count (2), with its length (1).
+A file of one synthdef has these parts: "SCgf", version (4 bytes), count (2), length of the name (1), name.
 """
 
 from pathlib import Path

@@ -3,8 +3,9 @@
 An event counts as late if it reached a scsynth less than 20 ms before its due, by the kernel's timestamps. In
 judged stretches the test itself uses little processor time.
 
-All phases share one boot. Each is a fixture that plays it and some tests: a bridge is killed; the relay is
-killed and restarted; a bridge is killed together with its shim; a Sonic Pi exits.
+All phases share one boot. For each phase there is a fixture, which plays it, and some tests. The phases: a
+bridge is killed; the relay is killed and restarted; a bridge is killed together with its shim; a Sonic Pi
+exits.
 """
 
 import os

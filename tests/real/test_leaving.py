@@ -1,6 +1,7 @@
 """Guests join a genuine jam, play and leave: they fade out, nothing of them stays, and nobody else notices.
 
-Anna and bob are genuine Sonic Pis who stay. Live takes and their scsynths tell what became of the guests.
+Anna and bob are genuine Sonic Pis who stay. Live takes of both, and their scsynths, show whether anything of
+the guests is left.
 """
 
 import json
@@ -45,8 +46,8 @@ end
 WINDOW_S = 0.020
 GONE_S = 9.0
 GROWTH_MB_MAX = 3.0
-"""Greatest growth of a process in the last two thirds of the guests. Books of the last ten minutes still fill
-then."""
+"""Greatest growth of a process's memory while the last two thirds of the guests come and go. Some growth is
+allowed, because records of the last ten minutes aren't full yet."""
 
 
 def frequency(note: int) -> float:
@@ -62,8 +63,8 @@ class Exit:
     """How a guest's end was heard at one sound card.
 
     took_s: from its leaving until its sound had fallen by 60 dB. fell_s: from the last moment at full level
-    to 60 dB less. steps: the greatest difference of two neighbouring samples before the leaving, and since.
-    levels: of the player who goes on, before and after, amplitude.
+    to 60 dB less. steps: the greatest difference of two neighbouring samples, before the leaving and after
+    it. levels: amplitude of the player who goes on, before and after the leaving.
     """
 
     took_s: float
@@ -101,8 +102,8 @@ def listen(performer: Performer, left_ns: int, until_ns: int) -> Exit:
 
 @dataclass
 class Found:
-    """How guests' ends were heard, by kind and listener; what was there before and after; memory after each
-    guest."""
+    """How guests' ends were heard, by kind and listener; snapshots before and after all guests; memory after
+    each guest."""
 
     exits: dict[str, dict[str, Exit]] = field(default_factory=dict)
     before: dict[str, Any] = field(default_factory=dict)
@@ -148,7 +149,7 @@ def control_buses(port: int) -> dict[str, float]:
 
 
 def processes(jam: Jam) -> dict[str, psutil.Process]:
-    """Return the processes that must remember nothing."""
+    """Return the processes whose memory is checked: relay, bridges and scsynths, by name."""
     assert jam.relay is not None
     found = {"relay": psutil.Process(jam.relay.pid)}
     for name, performer in jam.performers.items():

@@ -1,4 +1,4 @@
-"""Who joins mid-song hears what plays: each part by itself, by live takes of both synthesizers.
+"""A member who joins mid-song hears the running music: each kind of it, by live takes of both synthesizers.
 
 Anna plays all kinds of music at volume 0.3 and sets 1.6 while bob joins. Then bob plays, too.
 """

@@ -1,4 +1,4 @@
-"""Three members who join in every order, or two at once, hear each other as each is heard at home.
+"""Three members join in every order, or two at once. Each is heard by the others as at home.
 
 Each plays other music at another volume, and the next one joins five seconds later. The volume of the first
 changes while the last joins.

@@ -40,7 +40,7 @@ LOUDER_DB_MAX = 1.0
 class Heard:
     """What was heard around one stall.
 
-    crowds: member -> most of anna's notes within 10 ms. before_dbfs, after_dbfs: level at bob.
+    crowds: member -> greatest number of anna's notes within 10 ms. before_dbfs, after_dbfs: level at bob.
     """
 
     crowds: dict[str, int]

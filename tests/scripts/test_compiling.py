@@ -1,4 +1,4 @@
-"""The compiled core: what is compiled are cores that exist, and compiled they send the same, bit by bit."""
+"""The compiled core: only existing core modules are compiled, and the compiled relay sends the same bytes."""
 
 import json
 import os

@@ -30,7 +30,8 @@ OWN_SLOTS = (1, 2)
 GUEST_SLOT = 3
 HELD_S = 60.0
 FORGOTTEN_S = 45.0
-"""Longer than the relay keeps events for repair (30 s), and everybody keeps seconds."""
+"""Time (s) after which the relay has dropped the events that it keeps for repair (30 s), and all have dropped
+their records of single seconds."""
 FEW, MANY = 3, 12
 GROWTH_MAX = 0.03
 

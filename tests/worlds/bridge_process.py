@@ -51,7 +51,9 @@ class Bridge:
         return [line.removeprefix("WARNING bridge: ").removeprefix(notices.PLAYS_ON) for line in lines]
 
     def says(self, *parts: str) -> list[str]:
-        """Wait until the log has a line with each of these parts, in this order; return all lines so far.
+        """Wait until the log has, for each of these parts, a line that contains it; return all lines so far.
+
+        The lines must come in the order of the parts.
 
         Fails after ENDS_S.
         """

@@ -11,7 +11,7 @@ from tests.worlds.steady import NOTE, Key, Steady, key_of
 
 WITHIN_NS = 10_000_000
 CROWD_MAX = 5
-"""Most notes of one player that may sound within WITHIN_NS. Usually it is one."""
+"""Greatest number of notes of one player that may sound within WITHIN_NS. Usually it is one."""
 ECHO_NS = 500_000_000
 """Greatest time (ns) by which a member may hear a note later than the note's own player."""
 ABOUT_NODES = ("/s_new", "/g_new", "/n_free", "/n_set")

@@ -11,7 +11,8 @@ from relay.wire.timetag import ticks
 S = ticks(1.0)
 OFFSET = 17 * S
 NOISE = st.integers(-(STEP // 4), STEP // 4)
-"""Error (ticks) of a conversion: each reads the clocks anew. Two errors differ by STEP / 2 at most."""
+"""Error (ticks) of a conversion. Every conversion reads the clocks anew. Two errors differ by STEP / 2 at
+most."""
 
 
 @given(st.lists(st.tuples(st.integers(0, 5 * S), NOISE), max_size=60))

@@ -100,13 +100,13 @@ def loading(number: int, due_s: float = 2.0) -> Judged:
 
 
 def bare(bench: Bench, at_s: float, ready: int = 0) -> list[bytes]:
-    """Release; return what scsynth is handed to run at once."""
+    """Let the bench release events; return scsynth's messages without a timetag, apart from /n_query."""
     bench.playout.release(reading(at_s), ready)
     return [one for one in bench.playout.drain() if not one.startswith((b"#bundle", b"/n_query"))]
 
 
 def roster(bench: Bench, at_s: float, *, entered: bool = False, **others: int) -> None:
-    """Tell the bench a roster: `two=5` means that the member of slot 2 took it after event 5."""
+    """Give the bench a roster. `two=5` means that the member in slot 2 got this slot after event number 5."""
     slots = {"two": 2, "three": 3}
     owners = {1: 0} | {slots[name]: since for name, since in others.items()}
     bench.playout.follow_roster(owners, reading(at_s), entered=entered)

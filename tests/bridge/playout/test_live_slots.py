@@ -1,4 +1,4 @@
-"""Live slots: a slot is built at T from its copy, and nothing is played twice or not at all."""
+"""Live slots: a slot's running music is built from a copy, and each event is played exactly once."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -242,8 +242,8 @@ EVENTS = st.lists(
 def test_whoever_joins_whenever_has_the_same_tree_as_who_was_there(
     events: list[tuple[int, bytes]], joined: int, arrives: int, copied: int
 ) -> None:
-    """Events come in the order of their numbers, due in centiseconds. The host joins before number `joined`;
-    the copy is made before number `joined + copied`, and arrives `arrives` numbers later."""
+    """events: (due in centiseconds, message) each, in the order of arrival. The host joins before event
+    number `joined`. The copy is made before number `joined + copied`, and arrives `arrives` events later."""
     numbered = [
         (number, due / 100 + number * 0.02, payload) for number, (due, payload) in enumerate(events, 1)
     ]

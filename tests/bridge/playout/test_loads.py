@@ -1,4 +1,4 @@
-"""Loads: a record of the own live state is believed as far as it can be read."""
+"""Loads: the readable part of the record of the member's own live state is used, the rest is counted."""
 
 from bridge.playout.playout import Playout
 from bridge.scsynth.id_space import Origin

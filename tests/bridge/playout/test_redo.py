@@ -28,7 +28,7 @@ def at(seconds: float) -> int:
 
 
 def after(redo: Redo, one: Held, message: bytes, now_s: float, *, late: bool = False) -> list[bytes]:
-    """Hand over an event; return the messages that follow the event's own message."""
+    """Hand over the event `one`, whose message is `message`; return the messages that Redo adds after it."""
     (own, *rest) = redo.hand_over(one, message, at(now_s), late=late)
     assert own == [message]
     return [part for bundle in rest for part in bundle]

@@ -1,4 +1,4 @@
-"""Still sounding: what remains of a note has the level and the end that the note has elsewhere."""
+"""Still sounding: a note that is built in its middle has the same level and end as at other members."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tree checks: what scsynth lacks is seen in its own answers, mended once, and counted after that."""
+"""Tree checks: scsynth's own answers show which nodes it lacks. These are made again once and counted."""
 
 from bridge.playout.holdback_queue import Held
 from bridge.playout.live_slots import LiveSlots

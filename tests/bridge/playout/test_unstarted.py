@@ -1,4 +1,4 @@
-"""Unstarted: which note a failure is about is told by what has not begun."""
+"""Unstarted: a failure reported by scsynth belongs to the note that hasn't begun by its due."""
 
 from bridge.playout.unstarted import FORGOTTEN, GRACE, NOTES_MAX, Note, Unstarted
 

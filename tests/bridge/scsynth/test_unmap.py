@@ -1,4 +1,4 @@
-"""Replies of scsynth: the player gets its own with its own ids, and none about other members."""
+"""Replies of scsynth: the player gets those about its own nodes, with its own ids, and no others."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Notices to the player about the connection: each reason once, each change, and when all is well again."""
+"""Notices to the player: why there is no connection, once for each reason, and when there is one again."""
 
 import pytest
 

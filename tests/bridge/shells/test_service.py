@@ -17,7 +17,8 @@ EFFECTS = {effect.__name__ for effect in get_args(Effect)}
 
 
 def cases_of(source: str) -> dict[str, ast.match_case]:
-    """Return the cases of a match over a bridge's effects, by the effect. One case may do several."""
+    """Return effect -> its case, from the match over a bridge's effects. A case may be that of several
+    effects."""
     return {
         pattern.cls.attr: case
         for match in ast.walk(ast.parse(source))
@@ -35,7 +36,7 @@ def _alternatives(case: ast.match_case) -> list[ast.pattern]:
 
 
 def without(source: str, name: str, case: ast.match_case) -> str:
-    """Return the source without the case of an effect, or without that effect in its case."""
+    """Return the source without the case of an effect. If other effects share the case, they keep it."""
     lines = source.splitlines()
     before, after = lines[: case.pattern.lineno - 1], lines[case.body[-1].end_lineno :]
     others = [

@@ -1,4 +1,4 @@
-"""The shims of a join: one that was killed is found, once, and not while it ends by itself."""
+"""The shims of a join: a killed shim is found once; a shim that has ended by itself isn't reported."""
 
 import os
 import signal

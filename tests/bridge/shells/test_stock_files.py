@@ -1,4 +1,4 @@
-"""Stock files: the shell reads Sonic Pi's folders beside the music, whatever is in them."""
+"""Stock files: the shell reads Sonic Pi's folders while music plays, whatever is in them."""
 
 import asyncio
 import hashlib

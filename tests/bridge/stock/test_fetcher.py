@@ -1,4 +1,4 @@
-"""Fetcher: whatever chunks come, a file is given out only whole and with the content of the list."""
+"""Fetcher: whatever chunks come, only a whole file with the listed content is returned."""
 
 import hashlib
 from dataclasses import replace
@@ -36,7 +36,7 @@ def offsets(wants: list[Want]) -> list[int]:
 
 
 def run(fetcher: Fetcher, spoil: int | None = None) -> list[Fetched]:
-    """Answer what is asked for; return the files. spoil: the offset of a chunk that comes otherwise."""
+    """Answer the fetcher's requests; return the files. spoil: the offset of a chunk that has wrong bytes."""
     found = []
     for _ in range(20):
         for want in fetcher.wants(1.0):

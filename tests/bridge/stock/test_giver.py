@@ -1,4 +1,4 @@
-"""Giver: what is given is on the list and here, at a bounded rate, whoever asks however often."""
+"""Giver: only listed files that this host has are sent, at a limited rate, however many requests come."""
 
 from pathlib import Path
 

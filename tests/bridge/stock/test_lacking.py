@@ -1,4 +1,5 @@
-"""Lacking: what was not heard is counted by player and file, and told to both ends in time."""
+"""Lacking: notes not heard here are counted by their player and file. The relay and the player here learn of
+it."""
 
 from bridge.stock.lacking import FILES_KEPT, SAID_EVERY_S, TELL_EVERY_S, UNNAMED, Lacking
 from relay.wire import control

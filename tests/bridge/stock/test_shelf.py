@@ -1,4 +1,4 @@
-"""Shelf: which files are here, and which release that is."""
+"""Shelf: which of Sonic Pi's files this host has, and to which release of Sonic Pi they belong."""
 
 from bridge.stock.shelf import Shelf
 from relay.wire.stock import RELEASES, files_of

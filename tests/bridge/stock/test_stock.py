@@ -1,4 +1,5 @@
-"""Stock: what a missing file sets going, from the disk to scsynth, and what a bridge gives to others."""
+"""Stock: how a missing file is looked for, fetched, kept and loaded, and which files a bridge gives to
+others."""
 
 from pathlib import Path
 from random import Random
@@ -36,7 +37,7 @@ def pulses(monkeypatch: pytest.MonkeyPatch) -> tuple[StockFile, ...]:
 
 
 def stock_of_3_2(*, fetches: bool = True) -> Stock:
-    """Return the stock beside a 3.2.2 in a room, whose files have been read."""
+    """Return the stock of a bridge in a room that has read the files of its Sonic Pi 3.2.2."""
     stock = Stock(1, fetches=fetches)
     stock.take_in(welcome(), 1.0)
     stock.synthdefs_loaded(ROOT)

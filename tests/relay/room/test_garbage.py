@@ -18,7 +18,8 @@ from tests.worlds.relay import EPOCH, NOTE, Jam
 
 MEMBERS = 4
 LOOKED_AT_MAX = 3_500
-"""Most references that a full collection may follow in a room of four with full ledgers. Measured: 2,600."""
+"""Greatest number of references that a full collection may follow in a room of four with full ledgers.
+Measured: 2,600."""
 
 
 def looked_at(root: object) -> int:

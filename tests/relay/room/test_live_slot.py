@@ -1,4 +1,4 @@
-"""Live slot: lazy as it is, a copy of it is what a timeline of the same events would give, in short steps."""
+"""Live slot: it works in short steps, and a copy of it equals the result of a timeline of the same events."""
 
 from collections.abc import Iterator
 
@@ -34,7 +34,7 @@ def add(slot: LiveSlot, *events: Judged) -> None:
 
 
 def work(slot: LiveSlot) -> Iterator[int]:
-    """Do all steps; yield how many nodes each looked at."""
+    """Do all steps of the slot's work; yield the number of nodes that each step looked at."""
     while slot.busy:
         visited = slot.state.tree.visits
         slot.work()
@@ -82,7 +82,7 @@ EVENTS = st.lists(
 def test_a_copy_is_what_a_timeline_of_the_same_events_gives(
     events: list[Judged], copies: list[tuple[int, int]], last: int, ends: bool
 ) -> None:
-    """Copies are made meanwhile, each as of a later instant. Then some notes end.
+    """While events are added, copies are made, each of a later instant. Then some notes end.
 
     The judge lets no event come that is due before the instant of an earlier copy.
     """
@@ -234,7 +234,8 @@ def test_a_live_state_of_the_owners_own_is_checked_in_steps_and_by_its_guard() -
 
 @given(EVENTS, EVENTS)
 def test_what_the_owners_own_lacks_is_applied_to_it_in_order(before: list[Judged], own: list[Judged]) -> None:
-    """The owner's own state includes nothing that the relay has judged; so all of that is applied to it."""
+    """The state that the owner sends includes none of the events that the relay has judged. So all of these
+    events are applied to it."""
     slot, there, theirs = LiveSlot(1), Timeline(), Timeline()
     add(slot, *before)
     copied(slot, S, len(before))  # so that a part of it is applied already

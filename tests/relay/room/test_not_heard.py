@@ -1,4 +1,5 @@
-"""Not heard: a player learns from the relay who doesn't hear what of theirs, and statistics say so."""
+"""Not heard: the relay tells a player which members don't hear which of the player's notes, and counts
+them."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""Stock, the facet: files go from who has them to who wants them, and one content is chosen for all."""
+"""Stock, the facet: a member that lacks a file gets it from one that has it; one content is chosen for
+all."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""The byte budget: three times the plain bytes and 24 kbit/s. If few bytes are left, repairs go first."""
+"""The byte budget: three times the plain bytes and 24 kbit/s. The last bytes are kept for requested
+events."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Holdings: few words say which files a bridge has, and say it exactly."""
+"""Holdings: a short message lists exactly the files that a bridge has."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,5 @@
-"""The table of leads: in whole virtual jams the self-tuned lead beside the least that would have done."""
+"""The table of leads: in whole virtual jams, the self-tuned lead and the least sufficient lead side by
+side."""
 
 import pytest
 from laboratory.tables import accidents

@@ -1,4 +1,4 @@
-"""Who comes later: what its bridge built and what it was handed are matched with the relay's log.
+"""A member who joins late: the music that its bridge built, and later messages, are matched with the log.
 
 Recordings and logs are synthetic. Ada is in slot 1 and was there first. Bo is in slot 2. The session's time
 isn't the recorder's: they are APART_NS apart.
@@ -19,7 +19,8 @@ from tests.worlds.relayed import MS, START_NS, Line, at, built, host_lines, reco
 APART_NS = 777_123_456
 ADA, BO = 1, 2
 Message = Callable[[int], bytes]
-"""A function of the slot that returns a message; for slot 0 it returns the owner's own."""
+"""A function from a slot to a message with that slot's ids. For slot 0 the message has the ids of the owner's
+Sonic Pi."""
 
 
 def group(own: int, action: int, target: int) -> Message:

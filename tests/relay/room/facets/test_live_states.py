@@ -1,4 +1,4 @@
-"""Live states: who joins or comes back is given what of everybody's music exists; nobody else suffers."""
+"""Live states: a member who joins or returns gets everybody's running music, and nobody else is disturbed."""
 
 from collections.abc import Iterable
 from itertools import pairwise

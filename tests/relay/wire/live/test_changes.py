@@ -1,4 +1,4 @@
-"""Changes: what turns one tree into another, in scsynth's order, and nothing that needn't be."""
+"""Changes: the messages that turn one tree into another, in scsynth's order, and no needless ones."""
 
 from hypothesis import given
 

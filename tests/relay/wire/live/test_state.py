@@ -1,4 +1,4 @@
-"""Live state: what of one member's music exists, as scsynth would have it, within bounds, and sent whole."""
+"""Live state: one member's running music, the same as in scsynth, limited in size, and sent completely."""
 
 from contextlib import suppress
 

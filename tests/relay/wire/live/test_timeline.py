@@ -1,4 +1,4 @@
-"""Timeline: events apply at their due, in the room's order, and a copy with its waiting events is as good."""
+"""Timeline: events apply at their due, in the room's order. A copy with its waiting events gives the same."""
 
 from hypothesis import given
 from hypothesis import strategies as st
