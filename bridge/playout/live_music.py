@@ -100,6 +100,7 @@ class LiveMusic:
         if self._members.have_synthdefs:
             self._slots.choose(self._members.certain(), self._resets.over_at, now)
         self._slots.tidy(now)
+        self._checks.check_all(self._slots.standing(), now)
         for slot, made in self._checks.mend(now):
             self._build(slot, now, made, None)
         asked = self._checks.questions(now)
@@ -147,9 +148,10 @@ class LiveMusic:
 
     # -- the own one ---------------------------------------------------------------------------------
 
-    def own_pieces(self, now: int) -> list[Piece]:
-        """Return the own live state, for a relay that doesn't know it."""
-        return self._slots.own_pieces(now)
+    def own_pieces(self, now: int, *, notes: bool) -> list[Piece]:
+        """Return the live state of the local player, with or without notes, for a relay that doesn't know
+        it."""
+        return self._slots.own_pieces(now, notes=notes)
 
     def own_ended(self) -> list[int]:
         """Remove and return the seqs of own notes that have ended since the last call."""

@@ -160,10 +160,10 @@ class LiveSlot:
         self._ended.clear()
         return ended
 
-    def pieces(self, now: int) -> list[Piece]:
-        """Return the live state as of `now`, without notes."""
+    def pieces(self, now: int, *, notes: bool) -> list[Piece]:
+        """Return the live state as of `now`, with or without notes."""
         self.tidy(now)
-        return self.timeline.pieces(lambda note: None)
+        return self.timeline.pieces() if notes else self.timeline.pieces(lambda note: None)
 
     def enter_epoch(self) -> None:
         """Forget facts that are tied to the former epoch's numbers and instants. Existing nodes are kept."""

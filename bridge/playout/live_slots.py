@@ -66,6 +66,10 @@ class LiveSlots:
         known = self._slots.get(slot)
         return known is None or known.stands
 
+    def standing(self) -> list[int]:
+        """Return the slots of which it is known what scsynth has."""
+        return [number for number, slot in self._slots.items() if slot.stands and not slot.unseen]
+
     def is_unseen(self, slot: int) -> bool:
         """Return whether a slot's nodes in scsynth are unknown, because a previous bridge process made
         them."""
@@ -161,10 +165,10 @@ class LiveSlots:
         ended, self._own_ended = self._own_ended, []
         return ended
 
-    def own_pieces(self, now: int) -> list[Piece]:
-        """Return the own live state as of `now`, without notes, for a relay that doesn't know it."""
+    def own_pieces(self, now: int, *, notes: bool) -> list[Piece]:
+        """Return the live state of the local player as of `now`, with or without notes."""
         slot = self._slots.get(self._own_slot)
-        return [] if slot is None or slot.unseen else slot.pieces(now)
+        return [] if slot is None or slot.unseen else slot.pieces(now, notes=notes)
 
     def forget(self, slot: int) -> None:
         """Forget a slot whose member is gone for good."""

@@ -122,9 +122,12 @@ class Playout:
         built."""
         self._live.learn(copy, self._timebase.session_at(reading.local_ns))
 
-    def own_pieces(self, reading: Reading) -> list[Piece]:
-        """Return the own live state, for a relay that doesn't know it."""
-        return self._live.own_pieces(self._timebase.session_at(reading.local_ns))
+    def own_pieces(self, reading: Reading, *, notes: bool = False) -> list[Piece]:
+        """Return the live state of the local player, for a relay that doesn't know it.
+
+        notes: whether notes are included. Their dues mean something only in the same epoch of the relay.
+        """
+        return self._live.own_pieces(self._timebase.session_at(reading.local_ns), notes=notes)
 
     def own_ended(self) -> list[int]:
         """Remove and return the seqs of own notes that have ended since the last call."""

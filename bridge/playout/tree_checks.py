@@ -57,6 +57,12 @@ class TreeChecks:
         """Check a slot soon after `now`, and then every ASKED_EVERY."""
         self._checks[slot] = _Check(now + ASKED_AFTER)
 
+    def check_all(self, slots: list[int], now: int) -> None:
+        """Check slots now and then that nobody has asked for yet."""
+        for slot in slots:
+            if slot not in self._checks:
+                self._checks[slot] = _Check(now + ASKED_EVERY)
+
     def questions(self, now: int) -> list[int]:
         """Return the slots about whose trees scsynth must be asked now."""
         asked = [slot for slot, one in self._checks.items() if one.at <= now]

@@ -143,10 +143,10 @@ class Conversation:
         now = self._clock.session_at(reading.local_ns)
         self._path.open(welcome)
         self._follow(welcome)
-        said: list[Effect] = [
-            SendControl(part) for part in parts_of(welcome.slot, self._playout.own_pieces(reading))
-        ]
-        if not self._membership.enter(welcome):
+        is_same = self._membership.enter(welcome)
+        pieces = self._playout.own_pieces(reading, notes=is_same)
+        said: list[Effect] = [SendControl(part) for part in parts_of(welcome.slot, pieces)]
+        if not is_same:
             self._enter(welcome.number, reading)
         self._clock.restart(reading)
         self._emission.number_from(welcome.next_seq)

@@ -179,13 +179,25 @@ def test_the_own_live_state_is_learnt_only_by_a_bridge_that_does_not_know_it() -
     scene = Scene()
     scene.live.takes(held(1, 1.0, group(2), slot=OWN), at(0.9))
     scene.live.learn(Copy(OWN, 9, at(5.0), (Piece(group(7)),)))
-    assert [Meaning(piece.payload).creates[0][0] for piece in scene.live.own_pieces(at(6.0))] == [2]
+    assert [Meaning(piece.payload).creates[0][0] for piece in scene.live.own_pieces(at(6.0), notes=True)] == [
+        2
+    ]
     heir = Scene()
     heir.live.inherit()
     heir.live.takes(held(2, 5.1, group(8, 7), slot=OWN), at(5.0))
-    assert heir.live.own_pieces(at(5.0)) == [], "what it knows is a part only"
+    assert heir.live.own_pieces(at(5.0), notes=True) == [], "what it knows is a part only"
     heir.live.learn(Copy(OWN, 1, at(5.0), (Piece(group(7)),)))
-    assert [Meaning(piece.payload).creates[0][0] for piece in heir.live.own_pieces(at(6.0))] == [7, 8]
+    assert [Meaning(piece.payload).creates[0][0] for piece in heir.live.own_pieces(at(6.0), notes=True)] == [
+        7,
+        8,
+    ]
+
+
+def test_the_own_notes_are_told_where_their_dues_mean_something() -> None:
+    scene = Scene()
+    scene.live.takes(held(1, 1.0, encode("/s_new", "sonic-pi-beep", 20, 0, 0), slot=OWN), at(0.9))
+    assert len(scene.live.own_pieces(at(6.0), notes=True)) == 1
+    assert scene.live.own_pieces(at(6.0), notes=False) == []
 
 
 def test_own_notes_that_have_ended_are_told_once_by_their_seqs() -> None:

@@ -92,6 +92,15 @@ def test_a_slot_that_is_as_it_should_be_is_asked_for_now_and_then() -> None:
     assert scene.checks.lacking() == 0
 
 
+def test_a_slot_that_was_never_built_is_checked_now_and_then_too() -> None:
+    scene = Scene()
+    scene.checks.clear()
+    for second in (3.0, 5.0):
+        scene.checks.check_all(scene.live.standing(), at(second))
+        assert scene.checks.questions(at(second)) == []
+    assert scene.checks.questions(at(13.0)) == [OTHER]
+
+
 def test_what_is_missing_twice_running_is_made_in_its_place_and_then_counted() -> None:
     scene = Scene()
     assert scene.answered(WITHOUT_FX, 3.5) == [], "it may be on its way"
