@@ -215,6 +215,10 @@ class RelayHub:
                 effects += room.wake_facets(now) if room.seats else []
         return effects + self._statistics(now)
 
+    def plays(self, now: int) -> bool:
+        """Return whether somebody plays: an event of some room is still to be played. now: session ticks."""
+        return any(room.pending(now) for room in self.rooms.values())
+
     def next_wakeup(self) -> int:
         """Return the session instant at which `wake` must be called next; 0 if at once."""
         for place in list(self._work.stirred):

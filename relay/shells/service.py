@@ -30,6 +30,7 @@ from relay.shells.event_log import EventLog
 from relay.shells.ntp_check import check_forever
 from relay.shells.tls_identity import TlsIdentity
 from relay.transports import tls
+from relay.transports.garbage import Garbage
 from relay.transports.locked_memory import stay_in_memory
 from relay.transports.logs import on_fault
 from relay.transports.tls import ControlStream
@@ -123,6 +124,7 @@ class RelayService:
         self._settling: asyncio.Handle | None = None
         self._server: tls.ControlServer | None = None
         self._ntp: asyncio.Task[None] | None = None
+        self._garbage = Garbage(time.monotonic())
 
     @property
     def port(self) -> int:
@@ -250,6 +252,7 @@ class RelayService:
         try:
             self._do(self.hub.wake(now))
             self._settle(now)
+            self._garbage.tend(time.monotonic(), quiet=not self.hub.plays(now))
         except Exception:
             # A fault in one room must not stop the timer, and with it the heartbeats of all rooms.
             log.exception("our fault")

@@ -22,6 +22,7 @@ from relay.hub.hub import RelayHub
 from relay.lead.keeper import LeadPolicy
 from relay.limits import HubLimits
 from relay.room.facets.standard import standard
+from relay.transports.garbage import Garbage
 from relay.wire import control, frames
 from relay.wire.control.report import WAYS_MAX
 from relay.wire.datagram import Sealer
@@ -79,6 +80,7 @@ class Core:
         """Name of the call -> CPU time (ns) of each of its turns. The garbage collector doesn't scan
         arrays."""
         self._verdicts: list[tuple[str, Judged]] = []
+        self._garbage = Garbage(0.0)
         self._hub = RelayHub(
             facets=standard(LeadPolicy(), self._verdicts),
             limits=HubLimits(rooms, members),
@@ -107,6 +109,7 @@ class Core:
             if plan[0][0] > at:
                 self._turn("wake", lambda: self._hub.wake(self.now))
                 self._settle()
+                self._garbage.tend(self.now / TICKS_PER_S, quiet=False)  # as the relay does
                 continue
             _, number, what = heappop(plan)
             for until, again in self._act(self._members[number], what, events_per_s):
