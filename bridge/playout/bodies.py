@@ -26,12 +26,13 @@ class Bodies:
         self._members = members
         self._accounts = accounts
 
-    def of(self, held: Held) -> bytes | None:
+    def of(self, held: Held, *, handed_over: bool = True) -> bytes | None:
         """Return the event's message as every member plays it; None if the message is refused.
 
         A message that only this host plays is returned as it is. If an event of the local player sets the
         control `output`, this host's scsynth needs another message than the others. That message is put into
-        `held.home`.
+        `held.home`. handed_over: whether scsynth is handed it. The slot's guard learns nothing from a setting
+        that scsynth isn't handed, because the node of that setting may not exist here yet.
         """
         if held.sub and held.home is not None:
             return held.home
@@ -44,7 +45,8 @@ class Bodies:
             message = held.meaning.message
             if held.meaning.act in _LOADS:
                 raise Refused("not-allowed", f"{message.address} that is no resource")
-            self._members.guard(held.slot).check(held.meaning, held.due)
+            if handed_over or held.meaning.creates:
+                self._members.guard(held.slot).check(held.meaning, held.due)
             if held.slot == self._own_slot and OUTPUT_CONTROL in message.raw:
                 held.home = remap(message, origin, at_home=True)
             return remap(message, origin)

@@ -96,7 +96,7 @@ class Delivery:
             self._accounts.miss()
             return
         own, is_reset = held.slot == self._own_slot, held.kind is Kind.RESET
-        body = self._bodies.of(held)
+        body = self._bodies.of(held, handed_over=own or self._live.hands_over(held))
         if body is None:
             self._accounts.hand_over(held, REFUSED, held.due)
             return

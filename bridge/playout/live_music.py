@@ -4,6 +4,7 @@ Pure; `now` and dues are session ticks. `live_slots` decides what is built and w
 with what scsynth really has. This module hands over the messages.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from bridge.playout.accounts import Accounts
@@ -72,6 +73,11 @@ class LiveMusic:
         was_unseen = self._slots.is_unseen(copy.slot)
         loads, refused = self._slots.learn(copy)
         self._accounts.refuse_for("live-state", refused)
+        for piece in copy.pieces:
+            meaning = Meaning(piece.payload)
+            with suppress(RemoteError):  # counted when it is built
+                if meaning.creates:  # so that the guard knows the node before anything is set on it
+                    self._members.guard(copy.slot).check(meaning, now)
         for meaning in loads:
             if copy.slot == self._own.slot:
                 self._loads.loaded_before(meaning, self._own)
@@ -81,6 +87,15 @@ class LiveMusic:
             self._checks.check(copy.slot, now)
 
     # -- events --------------------------------------------------------------------------------------
+
+    def follow(self, owners: Mapping[int, int]) -> list[int]:
+        """Adopt the roster: slot -> the room number at which its owner took it. Return the slots whose live
+        states are awaited no more, because their owner is gone."""
+        return self._slots.follow(owners)
+
+    def hands_over(self, held: Held) -> bool:
+        """Return whether `takes` will say that an event is to be handed to scsynth."""
+        return self._slots.hands_over(held)
 
     def takes(self, held: Held, now: int) -> bool:
         """Add an event to its slot when it leaves the hold-back queue. Return whether to hand it to
@@ -145,13 +160,14 @@ class LiveMusic:
     def clock_was_set(self) -> None:
         """Note that session time was set in one step."""
         self._slots.clock_was_set()
+        self._checks.clear()
 
     # -- the own one ---------------------------------------------------------------------------------
 
-    def own_pieces(self, now: int, *, notes: bool) -> list[Piece]:
-        """Return the live state of the local player, with or without notes, for a relay that doesn't know
+    def own_pieces(self, now: int, *, dated: bool) -> list[Piece]:
+        """Return the live state of the local player, with or without dues, for a relay that doesn't know
         it."""
-        return self._slots.own_pieces(now, notes=notes)
+        return self._slots.own_pieces(now, dated=dated)
 
     def own_ended(self) -> list[int]:
         """Remove and return the seqs of own notes that have ended since the last call."""

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from relay.wire import write
 from relay.wire.errors import RemoteError
-from relay.wire.live.changes import Changes, changes
-from relay.wire.live.state import LiveState, Piece
+from relay.wire.live.changes import Changes, Step, changes
+from relay.wire.live.state import BUSES_AT_ONCE, LiveState, Piece
 from relay.wire.live.timeline import Due, Timeline
-from relay.wire.live.tree import Node, Tree
+from relay.wire.live.tree import ROOT, Node, Tree
 from relay.wire.meaning import Meaning
 from relay.wire.sequence import Flag, Judged, Kind
 from relay.wire.timetag import ticks
@@ -50,7 +51,9 @@ class LiveSlot:
     is no such copy, or the instant isn't chosen yet.
     """
 
-    def __init__(self, *, stands: bool = True, unseen: bool = False) -> None:
+    def __init__(self, *, stands: bool = True, unseen: bool = False, since: int | None = None) -> None:
+        """since: the room number at which the slot's owner took it, if a copy must come."""
+        self.since = since
         self.stands = stands
         self.unseen = unseen
         self.built_at: int | None = None
@@ -86,18 +89,29 @@ class LiveSlot:
             return False
         return due <= self._at or Flag.SILENCED in flags  # a member that was silenced is back in that copy
 
+    def hands_over(self, event: Due, flags: Flag = Flag.NONE) -> bool:
+        """Return whether an event that leaves the hold-back queue is to be handed to scsynth."""
+        if self.covers(event.number or None, event.due, flags):
+            return self._plays_covered
+        return self.stands or (self.built_at is not None and event.due > self.built_at)
+
     def takes(self, event: Due, now: int, flags: Flag = Flag.NONE) -> bool:
         """Add an event that leaves the hold-back queue. Return whether to hand it to scsynth.
 
         An event isn't handed over if the newest copy brings its effect, or if the slot is built only after
         its due. A slot that plays already goes on with all events until the copy is built.
         """
+        if Flag.LEFT in flags:
+            self._loaded.clear()  # they are freed
+        hands_over = self.hands_over(event, flags)
         if self.covers(event.number or None, event.due, flags):
-            if self._plays_covered and not self._inherited:
+            if hands_over and not self._inherited:
                 self.timeline.push(event)
-            return self._plays_covered
-        self._push(event, now)
-        return self.stands or (self.built_at is not None and event.due > self.built_at)
+        elif Flag.LEFT in flags and not event.number:  # made here, for a former owner: no copy is about it
+            self.timeline.push(event)
+        else:
+            self._push(event, now)
+        return hands_over
 
     def loads(self, event: Due, now: int) -> bool:
         """Add an event that loads a buffer. Return whether to carry out the load."""
@@ -142,7 +156,9 @@ class LiveSlot:
         wanted.advance(at)
         _shorten_notes(self.timeline.tree, wanted.tree, rest_of, at)
         made = changes(self.timeline.tree, wanted.tree)
+        made = Changes(made.missing, made.extra, [*_bus_steps(self.timeline, wanted), *made.steps])
         self.timeline, self._wanted, self.built_at, self.stands = wanted, None, None, True
+        self._inherited = False
         return made
 
     # -- time ----------------------------------------------------------------------------------------
@@ -160,10 +176,11 @@ class LiveSlot:
         self._ended.clear()
         return ended
 
-    def pieces(self, now: int, *, notes: bool) -> list[Piece]:
-        """Return the live state as of `now`, with or without notes."""
-        self.tidy(now)
-        return self.timeline.pieces() if notes else self.timeline.pieces(lambda note: None)
+    def pieces(self, now: int, *, dated: bool) -> list[Piece]:
+        """Return the live state as of `now`, with or without dues."""
+        self.timeline.advance(now)
+        pieces = self.timeline.pieces()
+        return pieces if dated else [Piece(one.payload, one.settings, 0, one.seq) for one in pieces]
 
     def enter_epoch(self) -> None:
         """Forget facts that are tied to the former epoch's numbers and instants. Existing nodes are kept."""
@@ -215,6 +232,16 @@ class LiveSlot:
             if number is not None:
                 self._loaded[number] = meaning.payload
         return True
+
+
+def _bus_steps(have: Timeline, wanted: Timeline) -> list[Step]:
+    """Return the steps that set the control buses which differ."""
+    known, buses = have.buses(), list(wanted.buses().items())
+    news = [(bus, value) for bus, value in buses if known.get(bus) != value]
+    return [
+        Step(ROOT, [write.set_buses(dict(news[at : at + BUSES_AT_ONCE]))])
+        for at in range(0, len(news), BUSES_AT_ONCE)
+    ]
 
 
 def _shorten_notes(have: Tree, wanted: Tree, rest_of: RestOf, at: int) -> None:

@@ -10,7 +10,7 @@ its beginning. If a slot stands and a copy comes, the copy is compared with what
 differences are built.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bridge.playout.holdback_queue import Held
 from bridge.playout.live_slot import Copy, LiveSlot, RestOf
@@ -26,6 +26,10 @@ BUILT_AHEAD = ticks(0.3)
 come here, at any lead."""
 TIDIED_EVERY = ticks(1.0)
 """Time between two rounds in which due events are applied and notes that have ended are removed."""
+
+ENDED_KEPT = 1024
+"""Greatest number of ended notes that wait until the relay can be told. While there is no relay the oldest
+are dropped. On its return it is sent the whole live state."""
 
 
 class LiveSlots:
@@ -46,25 +50,39 @@ class LiveSlots:
         self._unseen = False
         self._tidied_at = 0
         self._own_ended: list[int] = []
+        self._owners: dict[int, int] = {}
+        """Slot -> the room number at which its owner took it, by the newest roster."""
 
     def inherit(self) -> None:
         """Note that a previous bridge process has built live states in the running scsynth."""
         self._unseen = True
 
+    def follow(self, owners: Mapping[int, int]) -> list[int]:
+        """Adopt the roster. Return the slots that wait for nothing any more, because their owner is gone.
+
+        owners: slot -> the room number at which its owner took it.
+        """
+        self._owners = dict(owners)
+        if self._unseen:  # only the slots of this roster may have been built by a previous process
+            for number in owners:
+                self._slot(number)
+            self._unseen = False
+        gone = [
+            number for number, slot in self._slots.items()
+            if not slot.stands and slot.since != owners.get(number)
+        ]  # fmt: skip
+        for number in gone:
+            self.forget(number)
+            self._let_go(number)
+        return gone
+
     def expect(self, slots: list[int]) -> list[int]:
-        """Note the slots of members that were in the room before this host. Return those of them that can't
-        be played before their copy has come."""
-        if self._unseen:
-            return []
+        """Record the members that were in the room before this host. Return the slots whose copies must come
+        before they can be played."""
         for slot in slots:
             if slot not in self._slots:
-                self._slots[slot] = LiveSlot(stands=False)
+                self._slots[slot] = LiveSlot(stands=False, since=self._owners.get(slot))
         return [slot for slot in slots if self._slots[slot].waits]
-
-    def stands(self, slot: int) -> bool:
-        """Return whether the events of a slot are handed over as they come."""
-        known = self._slots.get(slot)
-        return known is None or known.stands
 
     def standing(self) -> list[int]:
         """Return the slots of which it is known what scsynth has."""
@@ -83,13 +101,22 @@ class LiveSlots:
 
     # -- events --------------------------------------------------------------------------------------
 
+    def hands_over(self, held: Held) -> bool:
+        """Return whether `takes` will say that an event is to be handed to scsynth."""
+        slot = self._slots.get(held.slot)
+        return held.sub > 0 or slot is None or slot.hands_over(_due(held), held.flags)
+
     def takes(self, held: Held, now: int) -> bool:
         """Add an event that leaves the hold-back queue. Return whether to hand it to scsynth."""
         if held.sub:  # no other member has it
             return True
-        due = frees_at(held.due, held.flags)
-        event = Due(due, held.number or 0, held.seq, held.kind, held.meaning)
-        return self._slot(held.slot).takes(event, now, held.flags)
+        return self._slot(held.slot).takes(_due(held), now, held.flags)
+
+    def settle(self, slot: int, now: int) -> None:
+        """Apply the events of a slot that are due, and remove its ended notes."""
+        ended = self._slot(slot).tidy(now)
+        if slot == self._own_slot:
+            self._own_ended = [*self._own_ended, *ended][-ENDED_KEPT:]
 
     def covers(self, held: Held) -> bool:
         """Return whether the newest copy of a slot includes an event already."""
@@ -158,17 +185,17 @@ class LiveSlots:
         for number, slot in self._slots.items():
             ended = slot.tidy(now)
             if number == self._own_slot:
-                self._own_ended += ended
+                self._own_ended = [*self._own_ended, *ended][-ENDED_KEPT:]
 
     def own_ended(self) -> list[int]:
         """Remove and return the seqs of own notes that have ended since the last call."""
         ended, self._own_ended = self._own_ended, []
         return ended
 
-    def own_pieces(self, now: int, *, notes: bool) -> list[Piece]:
-        """Return the live state of the local player as of `now`, with or without notes."""
+    def own_pieces(self, now: int, *, dated: bool) -> list[Piece]:
+        """Return the live state of the local player as of `now`, with or without dues."""
         slot = self._slots.get(self._own_slot)
-        return [] if slot is None or slot.unseen else slot.pieces(now, notes=notes)
+        return [] if slot is None or slot.unseen else slot.pieces(now, dated=dated)
 
     def forget(self, slot: int) -> None:
         """Forget a slot whose member is gone for good."""
@@ -193,3 +220,8 @@ class LiveSlots:
         if slot is None:
             slot = self._slots[number] = LiveSlot(unseen=self._unseen)
         return slot
+
+
+def _due(held: Held) -> Due:
+    due = frees_at(held.due, held.flags)
+    return Due(due, held.number or 0, held.seq, held.kind, held.meaning)

@@ -98,15 +98,16 @@ class Playout:
         """Create the root group and mixer strip of a member that the roster names."""
         self._members.meet(origin)
 
-    def follow_roster(self, owners: Mapping[int, int], reading: Reading, *, entered: bool) -> None:
-        """Store the slots of the roster. Fade out and free the owners who left while this host was away.
+    def follow_roster(self, owners: Mapping[int, int], reading: Reading, *, entered: bool) -> list[int]:
+        """Adopt the slots of the roster. Owners who left while this host was away are faded out and freed.
 
-        owners: slot -> room number at which its owner took the slot. entered: whether this host has just come
-        into the room.
+        owners: slot -> room number at which its owner took it. entered: whether this host has just come into
+        the room. Return the slots whose live states are awaited no more.
         """
         now = self._timebase.session_at(reading.local_ns)
         for slot in self._members.follow_roster(owners, entered=entered):
             self._reset_here(slot, now)
+        return self._live.follow(owners)
 
     def expect(self, slots: list[int]) -> list[int]:
         """Note the slots of members that were in the room before this host. Return those of them that can't
@@ -122,12 +123,12 @@ class Playout:
         built."""
         self._live.learn(copy, self._timebase.session_at(reading.local_ns))
 
-    def own_pieces(self, reading: Reading, *, notes: bool = False) -> list[Piece]:
+    def own_pieces(self, reading: Reading, *, dated: bool = True) -> list[Piece]:
         """Return the live state of the local player, for a relay that doesn't know it.
 
-        notes: whether notes are included. Their dues mean something only in the same epoch of the relay.
+        dated: whether nodes have their dues. Dues mean something only in the same epoch of the relay.
         """
-        return self._live.own_pieces(self._timebase.session_at(reading.local_ns), notes=notes)
+        return self._live.own_pieces(self._timebase.session_at(reading.local_ns), dated=dated)
 
     def own_ended(self) -> list[int]:
         """Remove and return the seqs of own notes that have ended since the last call."""

@@ -20,6 +20,8 @@ from relay.wire.timetag import seconds
 
 WORTH_S = 1.0
 """A note that ends within this time (s) isn't built."""
+GREATEST = 1e6
+"""A note with a longer part (s) or a greater level isn't built. Sums of such floats don't fit a message."""
 _SOFT_S = 0.005
 """Attack (s) of a note that is built in its middle. Without an attack the note would click."""
 _SAME_AS_SUSTAIN = -1.0
@@ -90,7 +92,7 @@ def _envelope(meaning: Meaning) -> Envelope | None:
         values[name] = float(value)
     if values["decay_level"] == _SAME_AS_SUSTAIN:
         values["decay_level"] = values["sustain_level"]
-    if min(values.values()) < 0:
+    if min(values.values()) < 0 or max(values.values()) > GREATEST:  # NaN can't pass the guard
         return None
     return Envelope(**values)
 

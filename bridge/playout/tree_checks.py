@@ -98,17 +98,18 @@ class TreeChecks:
         self._checks.pop(slot, None)
 
     def clear(self) -> None:
-        """Forget all checks, because another epoch began."""
+        """Begin all checks anew, because another epoch began or the clock was set."""
         self._checks.clear()
 
     def _compare(self, slot: int, check: _Check, there: Tree, now: int) -> Changes | None:
+        self._live.settle(slot, now)  # else what has been freed since the last round would be missed
         timeline = self._live.timeline(slot)
         if timeline is None:
             return None
-        timeline.advance(now)  # else what has been freed since the last round would be missed
         wanted = timeline.tree
         for note in [note for note in wanted.notes() if note.id not in there and _is_settled(note, now)]:
             self._live.ended(slot, note.id)
+        self._live.settle(slot, now)  # so that nothing is put behind a note that is gone
         made = changes(there, wanted)
         missing = {
             node.id for number in made.missing

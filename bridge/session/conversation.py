@@ -144,8 +144,10 @@ class Conversation:
         self._path.open(welcome)
         self._follow(welcome)
         is_same = self._membership.enter(welcome)
-        pieces = self._playout.own_pieces(reading, notes=is_same)
-        said: list[Effect] = [SendControl(part) for part in parts_of(welcome.slot, pieces)]
+        pieces = self._playout.own_pieces(reading, dated=is_same)
+        number = self._arrivals.complete_number if is_same else 0
+        parts = parts_of(welcome.slot, pieces, number=number, at=now if is_same else 0)
+        said: list[Effect] = [SendControl(part) for part in parts]
         if not is_same:
             self._enter(welcome.number, reading)
         self._clock.restart(reading)
@@ -192,6 +194,7 @@ class Conversation:
         self._arrivals.follow(room)
 
     def _meet(self, reading: Reading, *, entered: bool) -> None:
-        self._playout.follow_roster(self._membership.owners(), reading, entered=entered)
+        gone = self._playout.follow_roster(self._membership.owners(), reading, entered=entered)
+        self._copies.forget(gone)
         for origin in self._membership.others():
             self._playout.meet(origin)

@@ -48,6 +48,12 @@ class Copies:
         for slot in slots:
             self._awaited[slot] = _Awaited(now_s)
 
+    def forget(self, slots: list[int]) -> None:
+        """Wait no more for the copies of these slots."""
+        for slot in slots:
+            self._awaited.pop(slot, None)
+            self._parts.pop(slot, None)
+
     def clear(self) -> None:
         """Forget all copies, because the connection that brought them has ended."""
         self._awaited.clear()
@@ -66,8 +72,9 @@ class Copies:
         parts.count += 1
         if not part.last:
             self._parts[part.slot] = parts
-            if part.slot in self._awaited:
-                self._awaited[part.slot].since_s = now_s
+        for one in self._awaited.values():  # copies come one after the other
+            one.since_s = now_s
+        if not part.last:
             return None
         self._awaited.pop(part.slot, None)
         return Copy(part.slot, part.number, part.at, tuple(parts.pieces), tuple(parts.events))

@@ -93,7 +93,8 @@ class Downlink:
         """Note that an event came. Return whether to accept it."""
         if event.number < self._past_first and self.is_past(event):
             is_new = event.number not in self._far and len(self._far) < EARLY_MAX
-            self._far.add(event.number)
+            if is_new:
+                self._far.add(event.number)
             return is_new
         if self.is_past(event):
             return self._past.saw(event.number, now_s)

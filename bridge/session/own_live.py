@@ -10,19 +10,22 @@ from relay.wire.control import Ended, LivePart
 from relay.wire.control.live import ENDED_MAX, PART_BYTES
 from relay.wire.live.state import Piece
 
+MESSAGE_BYTES = 32
+"""Bytes counted for each message in addition to its own, as the relay counts them."""
 
-def parts_of(slot: int, pieces: list[Piece]) -> Iterator[LivePart]:
-    """Yield a live state in parts. An empty live state has no parts."""
+
+def parts_of(slot: int, pieces: list[Piece], *, number: int = 0, at: int = 0) -> Iterator[LivePart]:
+    """Yield a live state in parts. An empty live state has no parts. number, at: as in `LivePart`."""
     index, size, taken = 0, 0, list[Piece]()
     for piece in pieces:
-        weight = len(piece.payload) + sum(map(len, piece.settings))
+        weight = sum(len(message) + MESSAGE_BYTES for message in (piece.payload, *piece.settings))
         if taken and size + weight > PART_BYTES:
-            yield LivePart(slot=slot, index=index, last=False, pieces=[*taken])
+            yield LivePart(slot=slot, number=number, at=at, index=index, last=False, pieces=[*taken])
             index, size, taken = index + 1, 0, []
         taken.append(piece)
         size += weight
     if taken:
-        yield LivePart(slot=slot, index=index, last=True, pieces=[*taken])
+        yield LivePart(slot=slot, number=number, at=at, index=index, last=True, pieces=[*taken])
 
 
 def endings(seqs: list[int]) -> list[Ended]:

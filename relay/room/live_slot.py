@@ -33,6 +33,9 @@ STEP_VISITS = 1000
 """A step also ends when it has looked at this many nodes, after about 1 ms. One message may name hundreds of
 nodes, or a group of thousands."""
 
+JOBS_MAX = 64
+"""Greatest number of jobs that wait. Beyond it messages about ended notes are dropped, so those notes stay
+until the owner sends its whole live state."""
 LOOK_AFTER = 256
 """If this many new events have come, old waiting events are applied even if nobody asks for a copy."""
 UNREAD = ticks(3.0)
@@ -136,7 +139,9 @@ class LiveSlot:
 
     def end(self, seqs: Sequence[int]) -> None:
         """Forget notes that have ended. seqs: the owner's numbers of the events that made them."""
-        if self._jobs or len(seqs) > STEP_MESSAGES:
+        if len(self._jobs) >= JOBS_MAX:
+            self.refused += 1
+        elif self._jobs or len(seqs) > STEP_MESSAGES:
             self._jobs.append(self._end(seqs))
         else:
             self._end_some(seqs)

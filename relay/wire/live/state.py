@@ -127,6 +127,10 @@ class LiveState:
                     refused += 1
         return refused
 
+    def buses(self) -> dict[int, float]:
+        """Return the values of the control buses that were set, by the number of the bus."""
+        return dict(self._buses)
+
     def loads(self) -> list[Meaning]:
         """Return the messages that load the buffers."""
         return [Meaning(one.payload) for one in self._buffers.values()]
@@ -135,6 +139,7 @@ class LiveState:
 
     def _new_synth(self, meaning: Meaning, due: int, seq: int) -> None:
         ((number, action, target),) = meaning.creates
+        _ = meaning.synthdef  # so that every synth of the tree has one
         node = Node(number, meaning.payload, due=due, seq=seq, is_group=False, is_note=meaning.is_note)
         self._make_room(1, node.size())
         self.tree.add(node, action, target)
@@ -163,8 +168,11 @@ class LiveState:
         node = whole(meaning.message, 0)
         given = dict(_settings_in(meaning))
         count, size, most = self.tree.growth(node, given)
-        if most > SETTINGS_MAX:
-            raise Refused("live-state-full", f"more than {SETTINGS_MAX} controls of one synth")
+        if most > SETTINGS_MAX or count > PARTS_MAX:
+            raise Refused(
+                "live-state-full",
+                f"{most} controls of one synth, {count} in all: at most {SETTINGS_MAX}, {PARTS_MAX}",
+            )
         self._make_room(count, size)
         self.tree.set(node, given)
 

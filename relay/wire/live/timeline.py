@@ -74,6 +74,10 @@ class Timeline:
         """The tree of the live state."""
         return self.state.tree
 
+    def buses(self) -> dict[int, float]:
+        """Return the values of the control buses that were set, by the number of the bus."""
+        return self.state.buses()
+
     def pieces(self, keeps: Callable[[Node], Node | None] = lambda note: note) -> list[Piece]:
         """Return the live state in the form in which it is sent. keeps: as in `LiveState.pieces`."""
         return self.state.pieces(keeps)

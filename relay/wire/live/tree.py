@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 ROOT = 0
+GROWTH_MAX = 4096
+"""Greatest number of new settings that are counted: a message that makes more is refused in any case."""
 HEAD, TAIL, BEFORE, AFTER, REPLACE = range(5)
 """scsynth's add actions. HEAD and TAIL put a node into a group, the others beside a node or in its place."""
 
@@ -178,7 +180,7 @@ class Tree:
     def growth(self, number: int, given: Mapping[bytes, Setting]) -> tuple[int, int, int]:
         """Return by how much the cost would grow if a node got these settings. A group gives them to all
         synths in it. The result is (number of new settings, bytes, the greatest number of settings that one
-        of the synths would then have)."""
+        of the synths would then have). It is a part only if there are more than GROWTH_MAX new settings."""
         node = self._nodes.get(number)
         count = size = most = 0
         for synth in node.synths() if node is not None else ():
@@ -190,6 +192,8 @@ class Tree:
                 size += _size(name, setting) if old is None else len(setting.data) - len(old.data)
             count += new
             most = max(most, len(synth.settings) + new)
+            if count > GROWTH_MAX:
+                break
         return count, size, most
 
     def set(self, number: int, given: Mapping[bytes, Setting]) -> None:

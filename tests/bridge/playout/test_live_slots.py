@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from bridge.playout.holdback_queue import Held
 from bridge.playout.live_slot import Copy
 from bridge.playout.live_slots import BUILT_AHEAD, LiveSlots
+from bridge.playout.still_sounding import rest_of
 from relay.wire.live.changes import changes
 from relay.wire.live.state import LiveState, Piece
 from relay.wire.live.timeline import Due, Timeline
@@ -74,7 +75,7 @@ def test_a_member_that_comes_later_is_played_from_its_beginning() -> None:
 def test_who_was_there_before_is_not_played_before_it_is_built() -> None:
     scene = Scene()
     assert scene.live.expect([OTHER]) == [OTHER]
-    assert not scene.live.stands(OTHER)
+    assert scene.live.timeline(OTHER) is None
     assert not scene.live.takes(held(5, 1.0, group(8, 2)), at(0.9))
     scene.live.learn(scene.copy(group(2), number=4, at_s=0.8))
     assert list(scene.live.build(at(2.0))) == [], "nobody has chosen T"
@@ -86,7 +87,7 @@ def test_who_was_there_before_is_not_played_before_it_is_built() -> None:
     assert list(scene.live.build(at(1.0))) == []
     [(slot, built_at, made)] = scene.live.build(at(1.3))
     assert (slot, built_at, made.missing, made.extra) == (OTHER, at(1.0) + BUILT_AHEAD, [2, 8, 9], [])
-    assert scene.live.stands(OTHER)
+    assert scene.live.timeline(OTHER) is not None
     assert scene.nodes() == [2, 8, 9, 10]
 
 
@@ -156,7 +157,7 @@ def test_a_copy_of_a_slot_that_stands_builds_only_what_differs() -> None:
     for number, payload in enumerate((group(2), group(3, 2), fx(4, 3)), 1):
         assert scene.live.takes(held(number, 1.0, payload), at(0.9))
     scene.live.learn(scene.copy(group(2), group(3, 2), group(5, 3), number=9, at_s=1.5))
-    assert scene.live.stands(OTHER)
+    assert scene.live.timeline(OTHER) is not None
     scene.choose(1.6)
     [(_, _, made)] = scene.live.build(at(2.0))
     assert (made.missing, made.extra) == ([5], [4])
@@ -166,6 +167,7 @@ def test_a_copy_of_a_slot_that_stands_builds_only_what_differs() -> None:
 def test_a_slot_that_another_bridge_has_built_is_played_on_and_then_known() -> None:
     scene = Scene()
     scene.live.inherit()
+    scene.live.follow({OTHER: 1})
     assert scene.live.expect([OTHER]) == []
     assert scene.live.takes(held(7, 1.4, group(8, 2)), at(1.0))
     assert scene.live.is_unseen(OTHER)
@@ -179,25 +181,80 @@ def test_the_own_live_state_is_learnt_only_by_a_bridge_that_does_not_know_it() -
     scene = Scene()
     scene.live.takes(held(1, 1.0, group(2), slot=OWN), at(0.9))
     scene.live.learn(Copy(OWN, 9, at(5.0), (Piece(group(7)),)))
-    assert [Meaning(piece.payload).creates[0][0] for piece in scene.live.own_pieces(at(6.0), notes=True)] == [
+    assert [Meaning(piece.payload).creates[0][0] for piece in scene.live.own_pieces(at(6.0), dated=True)] == [
         2
     ]
     heir = Scene()
     heir.live.inherit()
     heir.live.takes(held(2, 5.1, group(8, 7), slot=OWN), at(5.0))
-    assert heir.live.own_pieces(at(5.0), notes=True) == [], "what it knows is a part only"
+    assert heir.live.own_pieces(at(5.0), dated=True) == [], "what it knows is a part only"
     heir.live.learn(Copy(OWN, 1, at(5.0), (Piece(group(7)),)))
-    assert [Meaning(piece.payload).creates[0][0] for piece in heir.live.own_pieces(at(6.0), notes=True)] == [
+    assert [Meaning(piece.payload).creates[0][0] for piece in heir.live.own_pieces(at(6.0), dated=True)] == [
         7,
         8,
     ]
 
 
-def test_the_own_notes_are_told_where_their_dues_mean_something() -> None:
+def test_the_own_live_state_has_dues_where_these_mean_something() -> None:
     scene = Scene()
     scene.live.takes(held(1, 1.0, encode("/s_new", "sonic-pi-beep", 20, 0, 0), slot=OWN), at(0.9))
-    assert len(scene.live.own_pieces(at(6.0), notes=True)) == 1
-    assert scene.live.own_pieces(at(6.0), notes=False) == []
+    assert [piece.due for piece in scene.live.own_pieces(at(6.0), dated=True)] == [at(1.0)]
+    assert [piece.due for piece in scene.live.own_pieces(at(6.0), dated=False)] == [0]
+
+
+def test_a_reset_made_here_for_a_former_owner_leaves_the_new_owners_copy_alone() -> None:
+    scene = Scene()
+    load = encode("/b_allocRead", 0, "buffers/rand-stream.wav", 0, 0)
+    scene.live.takes(held(1, 1.0, group(5)), at(0.9))
+    scene.live.loads(Judged(2, OTHER, 2, at(1.0), 0, Kind.RESOURCE, Flag.NONE, load), at(0.9))
+    gone = Held(at(400.0), OTHER, 0, Kind.RESET, NOTHING, flags=Flag.SILENCED | Flag.LEFT, counted=False)
+    assert scene.live.takes(gone, at(400.0))
+    loads, _ = scene.live.learn(scene.copy(load, group(8), number=150, at_s=400.05))
+    assert [one.payload for one in loads] == [load], "the former owner's is freed"
+    scene.choose(400.06, over_s=400.11)
+    [(_, _, made)] = scene.live.build(at(400.4))
+    assert made.missing == [8]
+
+
+def test_a_slot_that_waits_is_played_from_its_beginning_once_it_has_another_owner() -> None:
+    scene = Scene()
+    scene.live.follow({OTHER: 3})
+    scene.live.expect([OTHER])
+    assert scene.live.follow({OTHER: 3}) == []
+    assert scene.live.follow({OTHER: 9}) == [OTHER]
+    assert scene.let_go == [OTHER]
+    assert scene.live.takes(held(10, 2.0, group(5)), at(1.9))
+
+
+def test_control_buses_are_set_before_anything_is_built() -> None:
+    scene = Scene()
+    scene.live.expect([OTHER])
+    scene.live.learn(scene.copy(encode("/c_set", 3, 0.5), group(8), number=1, at_s=0.5))
+    scene.choose(1.0)
+    [(_, _, made)] = scene.live.build(at(1.4))
+    assert [step.messages for step in made.steps] == [[encode("/c_set", 3, 0.5)], [encode("/g_new", 8, 0, 0)]]
+
+
+def test_no_envelope_however_great_keeps_a_slot_from_being_built() -> None:
+    endless = encode("/s_new", "sonic-pi-beep", 9, 1, 0, "attack", 100.0, "decay", 3e38, "sustain", 3e38)
+    scene = Scene()
+    scene.live = LiveSlots(OWN, rest_of, release_advance=ADVANCE, let_go=scene.let_go.append)
+    scene.live.expect([OTHER])
+    scene.live.learn(Copy(OTHER, 1, at(0.0), (Piece(endless, (), at(0.0), 1), Piece(group(8)))))
+    scene.choose(1.0)
+    [(_, _, made)] = scene.live.build(at(1.4))
+    assert made.missing == [8]
+
+
+def test_a_piece_without_a_name_of_a_synthdef_is_refused_and_nothing_raises() -> None:
+    nameless = encode("/s_new", 1, 9, 1, 0)
+    scene = Scene()
+    for _ in range(2):
+        _, refused = scene.live.learn(scene.copy(nameless, group(8), number=1, at_s=0.5))
+        assert refused == 1
+        scene.choose(1.0)
+        list(scene.live.build(at(1.4)))
+    assert scene.nodes() == [8]
 
 
 def test_own_notes_that_have_ended_are_told_once_by_their_seqs() -> None:
