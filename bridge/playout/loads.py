@@ -37,6 +37,8 @@ class Loads:
         self._waiting: dict[int, tuple[str, Meaning, Origin]] = {}
         """Buffer (scsynth's number) -> (its file's travelling name, the load, the sender's origin), for loads
         whose file this host lacks."""
+        self._early: dict[int, tuple[Meaning, Origin, int]] = {}
+        """Buffer (scsynth's number) -> what `load` was given for it before the synthdefs were loaded."""
 
     def news(self) -> list[Tell]:
         """Remove and return the messages to the player about samples that are missing here."""
@@ -50,6 +52,9 @@ class Loads:
         """Note that Sonic Pi's synthdefs are in scsynth."""
         self.buffers.synthdefs_loaded = True
         self._stock.synthdefs_loaded(self._folders.root)
+        early, self._early = self._early, {}
+        for meaning, origin, number in early.values():
+            self.load(meaning, origin, number)
 
     def loaded(self, buffer: int) -> None:
         """Note that scsynth has loaded a buffer. buffer: scsynth's number.
@@ -75,12 +80,17 @@ class Loads:
     def load(self, meaning: Meaning, origin: Origin, number: int) -> None:
         """Load a buffer of the member `origin` into scsynth. Refused loads and missing files are counted.
 
+        Until the synthdefs are loaded this waits: their folder shows where Sonic Pi's samples are.
+
         number: the room number of the event that loads it, or of the last event in the boot state that
         contains it.
         """
         try:
-            load = load_to_local(meaning, self._folders)
             own = meaning.loads
+            if own is not None and not self.buffers.synthdefs_loaded:
+                self._early[origin.buffer(own)] = meaning, origin, number
+                return
+            load = load_to_local(meaning, self._folders)
             assert own is not None, "nothing else comes through load_to_local"
             buffer = origin.buffer(own)
             self._numbers[buffer] = number
@@ -122,6 +132,9 @@ class Loads:
         The caller must tell scsynth to free them now. scsynth carries out loads and frees in their order, so
         a load under way is freed too. now: session ticks.
         """
+        for buffer, (_, _, as_of) in list(self._early.items()):
+            if slot_of_buffer(buffer) == slot and as_of <= number:
+                del self._early[buffer]
         freed = [buffer for buffer, as_of in self._numbers.items() if as_of <= number]
         freed = [buffer for buffer in freed if slot_of_buffer(buffer) == slot]
         for buffer in freed:
@@ -157,6 +170,7 @@ class Loads:
             buffer = origin.buffer(meaning.unloads)
             self.buffers.free(buffer, held.due)
             self._waiting.pop(buffer, None)
+            self._early.pop(buffer, None)
             self._numbers.pop(buffer, None)
         elif held.number is not None and meaning.makes_synth:
             buffers = tuple(origin.buffer(number) for number in meaning.needs)
