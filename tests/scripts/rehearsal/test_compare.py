@@ -250,6 +250,18 @@ def test_who_came_later_and_left_misses_only_what_was_due_meanwhile() -> None:
     assert_only_cyd(visited(visitor()[:-1]), {"missing": ["/s_new 2:39 sonic-pi-beep"]})
 
 
+def test_an_event_at_the_very_instant_of_coming_may_be_missing() -> None:
+    without = [line for line in visitor() if line[1] != MIDST_NS]
+    assert visited(without, cyd=(MIDST_NS - 1000, GONE_NS)).coherent
+    assert not visited(without, cyd=(MIDST_NS - 10 * MS, GONE_NS)).coherent
+
+
+def test_places_that_bridges_make_and_free_are_no_events() -> None:
+    places = [osc("/g_new", 3 << 26, 3, 1 << 26), osc("/n_free", 3 << 26), osc("/b_free", 3 * 4096 + 1)]
+    assert visited([*visitor(), *((MIDST_NS + MS, None, place) for place in places)]).coherent
+    assert not visited([*visitor(), (MIDST_NS + MS, None, osc("/b_zero", 3 * 4096 + 1))]).coherent
+
+
 def test_of_who_came_later_loads_are_matched_by_their_time() -> None:
     again = (MIDST_NS + 5 * MS, None, session()[0][2])
     lines = {"ada": [*session(), again], "bo": [*session(), again], "cyd": [*visitor(), again]}
