@@ -76,6 +76,10 @@ class StandIn(Performer):
     def stop_jobs(self) -> None:
         self._say("stop")
 
+    def close_window(self) -> None:
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+
     def exit(self, timeout_s: float = 0.0) -> None:
         self.end()
 

@@ -101,11 +101,32 @@ class Jam:
             further_ears=ears(self.parts), server=self.servers.get(name),
         )  # fmt: skip
 
-    def join(self, name: str) -> Performer:
-        """Start one more performer with a bridge of its own. Don't wait for its boot."""
-        self.performers[name] = performer = self.stage.add(self._performer(name, len(self.performers)))
+    def join(self, name: str, label: str | None = None) -> Performer:
+        """Start one more performer with a bridge of its own. Don't wait for its boot.
+
+        label: what it is called here, if a performer of this name was here before; by default its name.
+        """
+        label = name if label is None else label
+        self.performers[label] = performer = self.stage.add(self._performer(label, len(self.performers)))
+        if label != name:
+            performer.launcher = self.launcher(name)
         performer.start()
         return performer
+
+    def dismiss(self, name: str) -> None:
+        """Let a performer leave, as closing its Sonic Pi's window does, and wait until it has left the room.
+
+        Its recording stays. Raises StageError.
+        """
+        performer = self.performers[name]
+        self.stage.performers.remove(performer)
+        performer.close_window()
+        deadline_s = time.monotonic() + HERE_S
+        while name in self.members():
+            if time.monotonic() > deadline_s:
+                raise StageError(f"{name} is still in the room {HERE_S:.0f} s after its window was closed")
+            self.stage.play_for(0.2)
+        performer.end()
 
     def launcher(self, name: str, scsynth: str | Path = RECORDER) -> list[str | Path]:
         """Return the command that joins the room as `name` and starts a program. The program's command is to

@@ -226,11 +226,15 @@ class Performer:
         """Stop all runs, as the Stop button does."""
         self._send("/stop-all-jobs")
 
+    def close_window(self) -> None:
+        """Ask Sonic Pi to end, as closing its window does. Don't wait for it."""
+        self._send("/exit")
+
     def exit(self, timeout_s: float = EXIT_S) -> None:
         """Ask Sonic Pi to end, as closing its window does. After timeout_s, end all processes that are
         left."""
         if self.is_alive:
-            self._send("/exit")
+            self.close_window()
             assert self.process is not None
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout_s)
