@@ -1,11 +1,11 @@
 """The demo: a jam of three genuine Sonic Pis with a relay and bridges; its proof, picture and sound go to
-demo-output/.
+demo-output/. Its story is told by story.py: one of the three joins in mid-music, leaves and comes back.
 
 If Sonic Pi or scsynth is missing, stand-ins take their places (embedded/), and the demo reports that.
 
 Whether all heard the same is judged from the recorders' files alone (compare.py). The counts of re-timed,
 unconfirmed and silent events come from `jamrelay stats`, because only relay and bridges know them. A
-contradiction between the two sources is a failure.
+contradiction between the two sources is a failure. Levels are compared by live takes (heard.py).
 """
 
 import json
@@ -13,41 +13,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
+from rehearsal.demo.heard import hear, keep, own_level_dbfs
 from rehearsal.demo.outcome import STAND_INS, DemoOutcome, show
 from rehearsal.demo.picture import draw
+from rehearsal.demo.story import AGAIN, CLEO, PARTS, Story
 from rehearsal.embedded import sounds
-from rehearsal.embedded.jam import EmbeddedJam, traffic, traffic_s
+from rehearsal.embedded.jam import EmbeddedJam, traffic_s
 from rehearsal.proof.compare import compare
 from rehearsal.proof.evidence import prove_jam, renderer
 from rehearsal.proof.prove import Proof
 from rehearsal.proof.relaylog import RelayLogError
-from rehearsal.rigs import sound
 from rehearsal.rigs.jam import Jam, late_lines
-from rehearsal.rigs.machine import StageError, examples, find_ruby_server
+from rehearsal.rigs.livetake import TakeError
+from rehearsal.rigs.machine import StageError, find_ruby_server
 from rehearsal.rigs.stage import Stage
 from rehearsal.rigs.terminal import SETTINGS, progress_on, told_in_words
 
-PARTS = {"anna": "tilburg_2", "bob": "shufflit", "cleo": "acid"}
-"""Member -> name of the example that it plays. The examples come with Sonic Pi; together they use samples, FX
-and synths."""
-
-SETTLE_S = 2.0
-"""Silence (s) between boot and first run, in which the clocks lock. At its end the comparison's window
-begins."""
-FIRST_SECOND_S = 1.0
-"""Length (s) of the start of the first run. Events may be re-timed in it, because Sonic Pi is slow when it
-uses anything for the first time."""
-FADE_S = 4.0
-"""Wait (s) after the stop. Sonic Pi fades out for 1.7 s and frees its nodes; after this wait every event has
-arrived."""
 REPORT_S = 4.5
 """Time (s) from the end of the comparison's window until the relay has compared its last second. A bridge
 reports each second half a second after it ended, and the relay compares soon after."""
@@ -65,117 +53,86 @@ def perform(
     """Play the jam for `seconds` and return the findings. WAV files and picture are written to `output`.
 
     with_proof: also prove the jam from the relay's log. embedded: use stand-ins for Sonic Pi and scsynth.
-    transport: "udp" or "tls", for the bridges' events. Raises StageError, SoundError, RelayLogError.
+    transport: "udp" or "tls", for the bridges' events. Raises StageError, RelayLogError.
     """
-    step = progress.add_task("starting the relay", total=None)
-    shipped = traffic() if embedded else examples()
+    step = progress.add_task("starting the relay", total=seconds)
+
+    def tell(scene: str, passed_s: float) -> None:
+        progress.update(step, completed=passed_s, total=max(seconds, passed_s), description=scene or None)
+
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jamrelay-demo-")))
         stage = stack.enter_context(Stage())
-        jam_kind = EmbeddedJam if embedded else Jam
         event_log = folder / "events.jsonl" if with_proof else None
-        jam = jam_kind(stage, folder, list(PARTS), event_log=event_log, transport=transport)
+        jam = EmbeddedJam(stage, folder, [], event_log=event_log, transport=transport) if embedded else Jam(
+            stage, folder, [], event_log=event_log, transport=transport, listened=True, parts=len(PARTS)
+        )  # fmt: skip
+        story = Story(stage, jam, seconds, tell)
         try:
             jam.start_relay()
-            booting = f"booting three {'stand-ins' if embedded else 'Sonic Pis'}"
-            progress.update(step, description=booting, total=len(PARTS), completed=0)
-            jam.boot(lambda _: progress.advance(step))
-            stage.play_for(SETTLE_S)
-            before = jam.room()
-            takes = [] if embedded else start_takes(jam, output)
-            from_ns = time.time_ns()
-            for name, part in PARTS.items():
-                jam.performers[name].run_file(shipped[part])
-            stage.play_for(FIRST_SECOND_S)
-            early, _ = last_words(jam, before)
-            progress.update(step, description="playing", total=seconds, completed=FIRST_SECOND_S)
-            stage.play_for(
-                seconds - FIRST_SECOND_S, lambda left_s: progress.update(step, completed=seconds - left_s)
-            )
-            progress.update(step, description="fading out", total=None)
-            for performer in jam.performers.values():
-                performer.stop_jobs()
-            stage.play_for(FADE_S)
-            to_ns = time.time_ns() - 1_000_000_000
-            for take in takes:
-                sound.stop(take)
+            story.play()
             reported_at_s = time.monotonic() + REPORT_S - 1.0
             proof = None
-            if with_proof and not last_words(jam, early)[1]:
-                progress.update(step, description="proving", total=len(PARTS), completed=0)
-                proof = proof_of(jam, early, output, lambda: progress.advance(step))
+            if with_proof and story.relay_runs():
+                progress.update(step, description="proving", total=len(story.stays), completed=0)
+                proof = proof_of(story, output, lambda: progress.advance(step))
             stage.play_for(reported_at_s - time.monotonic())
-            room, relay_trouble = last_words(jam, early)
+            story.look()
+            progress.update(step, description="comparing", total=None)
+            outcome = outcome_of(story, output, proof)
         except (StageError, RelayLogError):
             _keep_logs(folder, output)
             raise
-        progress.update(step, description="comparing")
-        bounds_us = [member["clock_bound_ms"] * 1e3 for member in room["members"]]
-        comparison = compare(jam.recordings(), from_ns, to_ns)
-        outcome = DemoOutcome(
-            comparison=comparison,
-            room=room,
-            retimed_later=retimed_so_far(room) - retimed_so_far(early),
-            late_lines={name: len(late_lines(performer)) for name, performer in jam.performers.items()},
-            levels_dbfs={
-                name: sound.level_dbfs(output / f"{name}-stem.wav") for name in ([] if embedded else PARTS)
-            },
-            seconds=seconds,
-            bounds_us=bounds_us,
-            relay_trouble=relay_trouble,
-            embedded=embedded,
-            proof=proof,
-        )
-        slots = {member["slot"]: member["name"] for member in room["members"]}
-        parts = ", ".join(f"{name} plays {part}" for name, part in PARTS.items())
-        subtitle = f"{parts}; lead {room['lead_ms']:.0f} ms"
-        if embedded:
-            subtitle += "; stand-ins for Sonic Pi and scsynth"
-        draw(comparison, output / "jam.png", names=slots, subtitle=subtitle)
         if outcome.troubles:
             _keep_logs(folder, output)
+    parts = ", ".join(f"{name} plays {part}" for name, part in PARTS.items())
+    subtitle = f"{parts}; lead {outcome.room['lead_ms']:.0f} ms"
+    if embedded:
+        subtitle += "; stand-ins for Sonic Pi and scsynth"
+    names = {stay.slot: stay.name for stay in outcome.stays}
+    lanes = {stay.label: stay.name for stay in outcome.stays}
+    draw(outcome.comparison, output / "jam.png", subtitle, names, outcome.heard, lanes)
     (output / "report.json").write_text(json.dumps(outcome.as_json(), indent=1) + "\n")
     return outcome
 
 
-def start_takes(jam: Jam, output: Path) -> list[sound.Take]:
-    """Start two recordings at every scsynth: its whole output in NAME.wav, its own member's part in
-    NAME-stem.wav."""
-    takes = []
-    for name, recording in jam.recordings().items():
-        port, stem = recording.scsynth_port, output / f"{name}-stem.wav"
-        takes.append(sound.start(port, output / f"{name}.wav"))
-        takes.append(sound.start(port, stem, jam.stem_bus(name), sound.BUFFER + 1, sound.NODE + 1))
-    return takes
+def outcome_of(story: Story, output: Path, proof: Proof | None) -> DemoOutcome:
+    """Compare what all were handed and what all heard. Sound is written to `output`."""
+    stays = list(story.stays.values())
+    there_ns = {stay.label: (stay.from_ns, stay.to_ns) for stay in stays}
+    if not story.embedded:
+        slots = sorted({stay.slot for stay in stays})
+        for stay in stays:
+            with suppress(TakeError):  # `hear` says why
+                keep(stay, slots, story.from_ns, output)
+    return DemoOutcome(
+        stays=stays,
+        comparison=compare(story.jam.recordings(), story.from_ns, story.to_ns, there_ns=there_ns),
+        room=story.room,
+        late_lines={stay.label: len(late_lines(stay.performer)) for stay in stays},
+        levels_dbfs={} if story.embedded else {stay.label: own_level_dbfs(stay) for stay in stays},
+        heard=[] if story.embedded else hear(stays, story.from_ns, story.stopped_ns),
+        scenes=story.scenes,
+        seconds=(story.stopped_ns - story.from_ns) / 1e9,
+        relay_trouble=story.relay_trouble,
+        embedded=story.embedded,
+        proof=proof,
+    )
 
 
-def proof_of(jam: Jam, room: dict[str, Any], output: Path, progress: Callable[[], None]) -> Proof:
+def proof_of(story: Story, output: Path, progress: Callable[[], None]) -> Proof:
     """Prove the jam that was just played, and render its sound if this machine can.
 
-    room: the room's statistics, which name the members' slots. progress: called as each member is done.
-    Raises StageError, RelayLogError.
+    progress: called as each member is done. Raises StageError, RelayLogError.
     """
-    slots = {member["name"]: int(member["slot"]) for member in room["members"]}
+    jam, stays = story.jam, story.stays
+    slots = {label: stay.slot for label, stay in stays.items()}
+    owners = {CLEO: 0} if AGAIN in stays and stays[CLEO].slot == stays[AGAIN].slot else {}
     if not isinstance(jam, EmbeddedJam):
-        return prove_jam(jam, slots, renderer(), "", output, progress)
+        return prove_jam(jam, slots, renderer(), "", output, progress, owners)
     engine, why_silent = sounds.engine()
     render = None if engine is None else renderer(jam.root / "synthdefs" / "compiled", engine)
-    return prove_jam(jam, slots, render, why_silent, output, progress)
-
-
-def last_words(jam: Jam, early: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Return (the room's statistics now, ""). If the relay has ended, return (`early`, a sentence that says
-    so)."""
-    assert jam.relay is not None
-    status = jam.relay.poll()
-    if status is None:
-        return jam.room(), ""
-    return early, f"the relay ended in mid-play (status {status}): each played on alone"
-
-
-def retimed_so_far(room: dict[str, Any]) -> int:
-    """Return the number of events that the judge has re-timed since the members joined."""
-    return sum(int(member["retimed"]) for member in room["members"])
+    return prove_jam(jam, slots, render, why_silent, output, progress, owners)
 
 
 def _keep_logs(folder: Path, output: Path) -> None:
@@ -186,7 +143,10 @@ def _keep_logs(folder: Path, output: Path) -> None:
 
 @click.command(context_settings=SETTINGS)
 @click.option(
-    "--seconds", default=30.0, type=click.FloatRange(5, 3600), help="Play for this long, in seconds."
+    "--seconds",
+    default=30.0,
+    type=click.FloatRange(5, 3600),
+    help="Play for this long, in seconds; longer if the joins need it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.option(
@@ -218,12 +178,15 @@ def main(
 ) -> None:
     """Play a jam of three genuine Sonic Pis on this machine and check that all heard the same.
 
+    They join one after the other. The third comes in the middle of the music, leaves, and comes back. The
+    sound is compared by its levels, each member's part by itself at each synthesizer.
+
     The exit status is 0 only if the jam was coherent and, with --prove, proved. With --window as the first
     word two genuine windows play instead: scripts/demo --window --help.
     """
     output.mkdir(parents=True, exist_ok=True)
     output = output.resolve()
-    for old in (*(f"{name}{part}.wav" for name in PARTS for part in ("", "-stem")), "proof.wav"):
+    for old in (*(f"{name}{part}.wav" for name in (*PARTS, AGAIN) for part in ("", "-stem")), "proof.wav"):
         (output / old).unlink(missing_ok=True)
     try:
         find_ruby_server()
@@ -235,7 +198,7 @@ def main(
         click.echo(f"the recorded traffic lasts {traffic_s():.0f} s: playing no longer than that", err=True)
         seconds = traffic_s()
     console = Console(stderr=as_json)
-    failures, advice = (StageError, sound.SoundError, RelayLogError), f"\nlogs, if any, are in {output}"
+    failures, advice = (StageError, RelayLogError), f"\nlogs, if any, are in {output}"
     with told_in_words(*failures, advice=advice), progress_on() as progress:
         outcome = perform(
             seconds, output, progress, with_proof=with_proof, embedded=embedded, transport=transport

@@ -72,6 +72,8 @@ class MemberResult:
     margins: tuple[Margin, ...] = field(repr=False)
     """The margins of the timed events that this member got, in the order of their dues. Messages without a
     timetag have no margin."""
+    stay: tuple[int, int] = (0, 1 << 63)
+    """The stretch (Unix ns) in which the member was there."""
 
     @property
     def margin_ms_min(self) -> float:
@@ -252,6 +254,7 @@ def judge(
             mistimed=tuple(event for event in timed if off_median_ns(event, member) > clock_bound_ms * 1e6),
             timetag_spread_us=max((off_others_ns(event, member) for event in timed), default=0) / 1e3,
             margins=margins,
+            stay=stays[member],
         )
     diverging = {
         id(event) for result in results.values() for events in result.faults.values() for event in events

@@ -88,15 +88,16 @@ def prove_jam(
     why_silent: str,
     output: Path,
     progress: Callable[[], None] = lambda: None,
+    owners: Mapping[str, int] | None = None,
 ) -> Proof:
-    """Prove the jam that has just been played. slots: name -> slot, for all players.
+    """Prove the jam that has just been played. slots, owners: as in `prove`, for all players.
 
     render: renders a recording; None if this machine can't. why_silent: the reason for None, in words.
     progress: called as each member is done. The rendered mix is written to proof.wav in `output`. Raises
     StageError, RelayLogError.
     """
     recordings, log = settled(jam)
-    proof = prove(recordings, slots, log, render, jam.folder, progress, why_silent)
+    proof = prove(recordings, slots, log, render, jam.folder, progress, why_silent, owners)
     wavs = [wav for name in recordings if (wav := jam.folder / f"{name}-proof.wav").exists()]
     if wavs:
         keep_mix(wavs[0], output / "proof.wav")
