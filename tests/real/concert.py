@@ -99,7 +99,7 @@ class Take:
     slot: int = 0
     stats: dict[str, Any] = field(default_factory=dict)
     stall_ns: int = 0
-    """How long (ns) a process may have waited for a processor, estimated from the recorders."""
+    """Longest time (ns) that a process waited for a processor, estimated from the recorders."""
 
     @cached_property
     def music(self) -> list[Pair]:

@@ -187,8 +187,7 @@ class MidSong:
         return None
 
     def lasting_differences(self, slot: int, *names: str) -> list[str]:
-        """Compare a slot's trees at these members LOOKS times; return the trees if they differ each time,
-        else [].
+        """Compare a slot's trees at these members LOOKS times; return them if they always differ, else [].
 
         Notes are left out.
         """

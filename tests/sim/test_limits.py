@@ -126,8 +126,8 @@ def perform(
 ) -> Performance:
     """Let members play and return the finished jam.
 
-    acts: member's index -> (seconds after the music's start, action). The times of `troubles` count from
-    there as well. few: with the low limits FEW_PER_S and FEW_AT_ONCE.
+    acts: member's index -> (seconds after the music's start, action). The times of `troubles` are measured
+    from the music's start, too. few: with the low limits FEW_PER_S and FEW_AT_ONCE.
     """
     with pytest.MonkeyPatch.context() as patch:
         if few:

@@ -22,7 +22,7 @@ BOOTED_NS = 300_000_000
 """Time (ns) before the music in which nobody boots. Members that boot one after the other have been handed
 different numbers of resets."""
 EDGE_NS = 1_000_000
-"""Margin (ns) of doubt: an event this near to scsynth's last moment may have been late or not.
+"""Margin (ns) of doubt: of an event this near to scsynth's last moment nobody can tell if it was late.
 
 A bridge judges by its own idea of session time, which can't be seen from outside.
 """

@@ -13,7 +13,8 @@ FOLDER = VECTORS / "traffic"
 
 
 def recorded(name: str, *, until_s: float = 1e9) -> list[Sent]:
-    """Return the datagrams from Sonic Pi in a recording, up to `until_s`. Times count from its first line."""
+    """Return the datagrams from Sonic Pi in a recording, up to `until_s`. Times are measured from its first
+    line."""
     rows = [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text().splitlines()]
     start_s = rows[0]["t"]
     start = from_unix_ns(round(start_s * 1e9))

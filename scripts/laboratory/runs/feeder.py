@@ -6,8 +6,8 @@ It boots as Sonic Pi does: the same flags, then /status, /notify, synthdefs, gro
 wait for the answer. It prints a line when it has booted. Then it reads "start UNIX_NS" from standard input,
 once; all feeders of a run get the same instant. At the end of standard input it ends.
 
-Each note is sent at its scheduled instant. Its timetag counts from that instant, even if this process sends
-it late. The log gets a line for each note, in the recorder's format; t_ns is CLOCK_REALTIME just before
+Each note is sent at its scheduled instant. Its timetag is computed from that instant, even if this process
+sends it late. The log gets a line for each note, in the recorder's format; t_ns is CLOCK_REALTIME just before
 sending.
 """
 
@@ -46,8 +46,8 @@ class Feeder(Replayer):
     def run(self) -> None:
         """Send the notes as a replayer does, with real-time priority if the system allows it.
 
-        A note's timetag counts from its scheduled instant, as Sonic Pi's do. So a note that is sent late has
-        less time left until its timetag.
+        A note's timetag is computed from its scheduled instant, as in Sonic Pi. So a note that is sent late
+        has less time left until its timetag.
         """
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))

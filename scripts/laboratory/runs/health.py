@@ -92,7 +92,7 @@ def check(state: dict[str, Any]) -> None:
 def emulation_error_ms(log: Log) -> float | None:
     """Return the p99 (ms) of the emulator's delay in writing datagrams; None if it wrote none.
 
-    The delay counts from the arrival that the model decided.
+    The delay is measured from the arrival that the model decided.
     """
     errors_s = (log.rows["written_s"] - log.rows["arrival_s"])[~np.isnan(log.rows["written_s"])]
     return float(np.quantile(errors_s, 0.99) * 1e3) if len(errors_s) else None

@@ -188,7 +188,7 @@ def clock_errors(event: TalliedNote) -> list[tuple[str, Handed, int]]:
     """Return the clock errors of all members who got an event, as (member, message handed, error in ns).
 
     The error is > 0 if the member's session clock is ahead of the relay's. The origin is left out, because it
-    may have played the event as stamped.
+    sometimes plays the event as stamped.
     """
     if not isinstance(event.verdict, LoggedEvent):
         return []

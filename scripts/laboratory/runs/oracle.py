@@ -1,4 +1,4 @@
-"""Oracle: tells which events the best possible sender could have delivered in time over the same bad network.
+"""Oracle: tells which events the best possible sender can deliver in time over the same bad network.
 
 Pure. The oracle uses the model and the seed of the run. So it knows the network's bursts, outages, spikes and
 replayed losses beforehand. It assumes a sender that repeats an event without end, from its emission on. It
@@ -58,7 +58,7 @@ class Oracle:
         }
 
     def out_of_reach(self, emission: Emission) -> list[str]:
-        """Return the members that no sender could have reached in time; [] if all could be reached.
+        """Return the members that even the best possible sender can't reach in time; [] if it reaches all.
 
         The origin is never among them: it gets its own event without a network. Raises KeyError for an
         unknown origin.

@@ -138,7 +138,7 @@ def legs_over(network: str, names: Sequence[str]) -> dict[str, Leg]:
     """Return each member's leg by name. Raises LocalError, in words.
 
     "hotel-wifi" gives the same leg to all. "fibre | ben=delay=80,jitter=5 | carla=mobile" gives fibre to all
-    but ben and carla.
+    members except ben and carla.
     """
     common, *exceptions = (part.strip() for part in network.split("|"))
     legs = dict.fromkeys(names, parse_leg(common))

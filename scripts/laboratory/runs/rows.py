@@ -66,8 +66,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     out_of_order: int
     different: int
     missed: int = 0
-    """Number of events that the relay judged to have missed their time. Only its own player can have heard
-    such an event."""
+    """Number of events that, by the relay's verdict, missed their time. At most its own player heard such an
+    event."""
     retimed: int
     """Number of events that the relay moved because the room's sequence was closed already."""
     moved: int
@@ -87,7 +87,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     that never reached the relay count.
     """
     unavoidable: int | None = None
-    """Number of events that, by the oracle, no sender could have delivered to all members in time."""
+    """Number of events that, by the oracle, no sender can deliver to all members in time."""
     doomed_but_good: int | None = None
     """Number of unavoidable events that weren't bad. If it isn't 0, the oracle or the emulation is wrong."""
     bad: int

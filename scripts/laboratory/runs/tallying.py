@@ -78,7 +78,7 @@ class TalliedNote:
     different: tuple[str, ...]
     missed: bool = False
     """True if the relay judged that the note missed its time. Then it has no place in the room's order, and
-    only its player can have heard it."""
+    at most its player heard it."""
     retimed: bool = False
     """True if the relay moved the note because the room's sequence was closed already."""
     moved: bool = False

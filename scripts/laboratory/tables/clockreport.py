@@ -24,9 +24,9 @@ LOCK_S_MAX = 2.0
 class ClockSetting:
     """A run in which clocks are watched, and the limits that the clocks must keep.
 
-    skews_ppm: member -> rate (ppm) by which its local clock runs too fast. settled_s: errors count from this
-    second on. p99_us_max: upper limit for the p99 of the errors' sizes. beside_relay: a member on the relay's
-    own host, whose clock alone is judged; "": no such member, and all clocks are judged.
+    skews_ppm: member -> rate (ppm) by which its local clock runs too fast. settled_s: errors before this
+    second are ignored. p99_us_max: upper limit for the p99 of the errors' sizes. beside_relay: a member on
+    the relay's own host, whose clock alone is judged; "": no such member, and all clocks are judged.
     """
 
     key: str

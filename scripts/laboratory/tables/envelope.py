@@ -168,7 +168,7 @@ class EnvelopeVerdict:
 
     @property
     def hindsight(self) -> str:
-        """The range, over the seeds, of the least lead that would have sufficed, e.g. "131-140 ms"."""
+        """The range, over the seeds, of the least sufficient lead, as known afterwards, e.g. "131-140 ms"."""
         return f"{_range([ms + ADVANCE_S * 1e3 for ms in self.cell.known('in_hand_ms_max')])} ms"
 
 
@@ -202,8 +202,8 @@ def judge(found: Iterable[Row]) -> list[EnvelopeVerdict]:
 
 
 def hindsight_ms(row: Row) -> float | None:
-    """Return the least lead (ms) with which no event of a run would have been late anywhere; None if not
-    known."""
+    """Return the least lead (ms) with which no event of a run is late anywhere, as known afterwards; None if
+    not known."""
     return None if row.in_hand_ms_max is None else row.in_hand_ms_max + ADVANCE_S * 1e3
 
 

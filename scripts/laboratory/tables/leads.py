@@ -1,6 +1,6 @@
 """Lead table: the final lead of rooms that tune it themselves, on each network, in virtual time.
 
-Pure. The table also has the least lead that would have sufficed, as known afterwards (hindsight). It is the
+Pure. The table also has the least sufficient lead, which is known only afterwards (hindsight). It is the
 greatest true time that any event took until a bridge had it, plus the release advance and the uncertainty of
 the clocks. Nobody can know this lead beforehand. A lead fixed to today's value would be too short tomorrow.
 """
@@ -126,8 +126,7 @@ def run(
 
 
 def hindsight_ms(stage: VirtualStage, events: Iterable[TalliedNote]) -> float:
-    """Return the least lead (ms) with which all events that arrived would have been in time at all
-    members."""
+    """Return the least lead (ms) with which all events that arrived are in time at all members."""
     greatest_ns = 0
     for event in events:
         for member in stage.members if event.verdict is not None else ():

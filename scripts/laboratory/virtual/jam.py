@@ -293,8 +293,8 @@ class Jam(Agenda):
         self.relay.closed(connection)
 
     def play(self, member: Member, sent: list[Sent], at_s: float) -> None:
-        """Let the member's Sonic Pi send datagrams. at_s: true instant (s) from which their own times
-        count."""
+        """Let the member's Sonic Pi send datagrams. at_s: true instant (s) that is second 0 of the datagrams'
+        own times."""
         start = from_unix_ns(member.wall_ns(round(at_s * 1e9)))
         for one in sent:
             datagram = one.stamped(start)

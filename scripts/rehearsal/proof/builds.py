@@ -191,7 +191,7 @@ def of_log(events: Iterable[LoggedEvent]) -> Music:
 
 
 def check(build: Build, events: Iterable[LoggedEvent]) -> None:
-    """Raise BuildError if a build isn't what the slot's events executed by T lead to."""
+    """Raise BuildError if a build isn't the music that results from the slot's events executed by T."""
     wanted, made = of_log(events), Music()
     for message in build.messages:
         made.run(message.raw)

@@ -208,7 +208,8 @@ def compare(
 
 
 def of_room(recording: Recording) -> Iterable[RecordedMessage]:
-    """Yield the messages of the room: neither those that build what others play, nor those about places."""
+    """Yield the messages of the room. Left out are messages about the host's own nodes, builds of others'
+    music, and /b_free without a timetag, which only bridges send."""
     others, _ = builds.split(recording.to_scsynth)
     for message in others:
         frees = message.timetag is None and message.address == "/b_free"

@@ -20,7 +20,7 @@ from rehearsal.rigs.machine import StageError
 from rehearsal.rigs.recording import Recording, timetag_at
 
 QUIET_S = 1.0
-"""The room is quiet if no event is due later than this long (s) ago. Then the recordings have every due
+"""The room is quiet if the last event was due at least this long (s) ago. Then the recordings have every due
 event."""
 FLUSH_S = 0.5
 """Time (s) for the recorders to write to their files. They need at most 0.2 s."""

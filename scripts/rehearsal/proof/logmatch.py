@@ -1,4 +1,4 @@
-"""Log match: is what one member's scsynth was handed the events of the relay's log, one by one?
+"""Log match: was one member's scsynth handed exactly the events of the relay's log, one by one?
 
 Pure. scsynth executes by (timetag, arrival), the log's order is (due, number). Both orders must be the same,
 and every message must be the event at its place in the log.
@@ -28,7 +28,8 @@ TICKS_PER_S = 1 << 32
 TOLERANCE = TICKS_PER_S // 1000
 """Greatest error (ticks) of turning T into session time. An event due so near to T may be on either side."""
 LEAVING = TICKS_PER_S
-"""Time (ticks) before a member's last reset in which it may already have been handed nothing more."""
+"""Time (ticks) before a member's last reset in which events may be missing: its bridge may be ending
+already."""
 MIXER = "sonic-pi-mixer"
 """The synthdef of the one synth that Sonic Pi makes at its start. All other synths are music."""
 
@@ -48,11 +49,13 @@ class Match:
     member: str
     slot: int
     pairs: tuple[Pair, ...]
-    """The matched (event, message) pairs, loads included. After a mismatch only those found before it."""
+    """The matched (event, message) pairs, loads included. After a mismatch: only the pairs found before the
+    mismatch."""
     mismatch: str | None
     """The first difference from the log, in words; None if there is none."""
     built: tuple[Pair, ...] = ()
-    """The messages that built others' music. Each stands with the last event that made a node of it."""
+    """The messages that built others' music. Each is paired with the last event that created a node of that
+    music."""
     covered: int = 0
     """Number of events that weren't handed over, because what they led to was built."""
     came_late: bool = False
@@ -107,8 +110,8 @@ def match(
 class _Matching:
     """One recording that is being matched.
 
-    log: in the order of numbers. since: the number after which the member is its slot's owner. until: the
-    event that ends this; None if it is the owner still.
+    log: in the order of numbers. since: the number after which the member owns its slot. until: the event
+    that ends its ownership; None if it still owns the slot.
     """
 
     def __init__(self, slot: int, log: Sequence[LoggedEvent], owner: int) -> None:
@@ -159,7 +162,8 @@ class _Matching:
         self.pair_up(played, timed, "timed")
 
     def offset_at_home(self, timed: Sequence[RecordedMessage]) -> int | None:
-        """Return `offset` by the member's own events, which are handed over from the first one on."""
+        """Compute `offset` from the member's own events and return it. These are handed over from the first
+        one on."""
         own = [event for event in self.executed if event.slot == self.slot and event.number > self.since]
         handed = [message.timetag or 0 for message in timed if slot_of(message) == self.slot]
         apart = [timetag - event.runs_at for event, timetag in zip(own, handed, strict=False)]
@@ -174,7 +178,8 @@ class _Matching:
         return slot_of(message) != self.slot or message.address not in AT_HOME_ONLY
 
     def ignores(self, event: LoggedEvent) -> bool:
-        """Tell whether this member isn't handed an event: the silence that the relay puts upon itself."""
+        """Tell whether this member isn't handed an event of its own slot: a reset that silences it, or any
+        event after it has left."""
         return event.slot == self.slot and (SILENCED in event.flags or self.is_beyond(event))
 
     def is_beyond(self, event: LoggedEvent) -> bool:
@@ -216,7 +221,7 @@ class _Matching:
         return bisect_right(dues, at)
 
     def prove_build(self, build: Build, events: Sequence[LoggedEvent]) -> None:
-        """Prove what was built of a slot. events: those of it that are due by T. Raises BuildError."""
+        """Prove a slot's build. events: the slot's events that are due by T. Raises BuildError."""
         try:
             builds.check(build, events)
         except BuildError as error:
@@ -229,8 +234,8 @@ class _Matching:
     def met_after(self, slot: int, events: Sequence[LoggedEvent], handed: Sequence[RecordedMessage]) -> int:
         """Return the number after which this member was in the room with the owner of another slot.
 
-        That is 0, unless an owner had left before this member's first event and nothing of it was handed
-        over.
+        It is 0 for the slot's first owner. If that owner left before this member's first event, and nothing
+        of it was handed over, it is the number of the owner's last event.
         """
         came = next(
             (event.number for event in self.log if event.slot == self.slot and event.number > self.since), 0
@@ -251,8 +256,8 @@ class _Matching:
     ) -> None:
         """Match a slot's messages without a timetag with the log's loads. Raises NoMatch.
 
-        since: the number after which loads are looked at. Of a slot that was built, only the last load of
-        each buffer must have come, and those after it.
+        since: the number after which loads are looked at. If the slot was built, only these loads of a buffer
+        are required: the last one before T, and all after T.
         """
         ends = ends_of(self.log, slot)
         if build is not None:

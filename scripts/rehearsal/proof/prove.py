@@ -47,8 +47,8 @@ class MemberProof:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The result for a room. events: number in the log. rendered: False if there was no renderer; then only
-    the order is proved."""
+    """The result for a room. events: number of events in the log. rendered: False if there was no renderer;
+    then only the order is proved."""
 
     members: Mapping[str, MemberProof]
     events: int
@@ -63,7 +63,8 @@ class Proof:
 
     @property
     def sha256(self) -> str | None:
-        """The SHA-256 (hex) that all these renders share; None if they differ or there is only one."""
+        """The SHA-256 (hex) that the renders of all members in `alike` share; None if they differ or there is
+        only one."""
         found = [member.sha256 for member in self.alike.values()]
         alone = len(found) == 1 < len(self.members)
         return found[0] if len(set(found)) == 1 and not alone else None
@@ -101,7 +102,8 @@ def score(found: Match, log: Sequence[LoggedEvent], slots: Sequence[int]) -> lis
     """Return a complete match as (time_s, message) pairs for offline.render.
 
     The messages are the recorded ones, after those that build the host's tree. The times are the dues in the
-    log, in seconds after the first due. A build comes when the log makes the last node of it.
+    log, in seconds after the first due. A build is placed at the due of the log's event that made the last of
+    its nodes.
     """
     first = min(event.due for event in log)
     ordered = sorted((*found.built, *found.pairs), key=lambda pair: pair[0].key)

@@ -43,8 +43,8 @@ class LoggedEvent:
 
     @property
     def runs_at(self) -> int:
-        """The session instant at which scsynth executes its message: its due; a silenced reset's comes when
-        the fade is over."""
+        """The session instant at which scsynth executes the event's message: its due. A silenced reset is
+        executed when the fade is over."""
         return self.due + FADE if self.kind == RESET and SILENCED in self.flags else self.due
 
     @property

@@ -66,8 +66,7 @@ class Said:
 
     @property
     def came_ns(self) -> int:
-        """Instant (Unix ns) at which the recorder passed the message on; its arrival there if the recording
-        lacks that.
+        """Instant (Unix ns) at which the recorder passed the message on; if that is unknown, received it.
 
         So the recorder's own delay doesn't count.
         """

@@ -1,4 +1,5 @@
-"""Tree checks: scsynth's own answers show which nodes it lacks. These are made again once and counted."""
+"""Tree checks: scsynth's answers show which nodes are missing. They are made again; what still differs
+counts."""
 
 from bridge.playout.holdback_queue import Held
 from bridge.playout.live_slots import LiveSlots

@@ -35,7 +35,7 @@ def unmapped(address: str, *args: osc.Arg) -> tuple[osc.Arg, ...] | None:
 
 
 def as_from_the_jam(sent: osc.Message, origin: Origin) -> bytes:
-    """Return the reply that the jam's scsynth would have sent.
+    """Return a reply with the ids that it has when the jam's scsynth sends it.
 
     sent: the same reply with the player's own ids. The result is computed from the shapes of replies, without
     the code under test.

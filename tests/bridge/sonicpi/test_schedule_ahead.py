@@ -69,7 +69,7 @@ class Stage:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Clear what was recorded. Times in the record count from now on."""
+        """Clear what was recorded. From now on, times in the record are measured from this moment."""
         self.codes.clear()
         self.told.clear()
         self.began_s = self.now_s

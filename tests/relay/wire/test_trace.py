@@ -127,7 +127,7 @@ def test_a_delay_below_zero_is_replayed_as_none() -> None:
 
 
 def recorded(n: int, every_s: float) -> tuple[Sample, ...]:
-    """Return what a probe would have recorded on a hotel's Wi-Fi: n datagrams, one every `every_s`."""
+    """Return the samples of a simulated probe on a hotel's Wi-Fi: n datagrams, one every `every_s`."""
     way = Way(
         delay_ms=12.0,
         jitter=Jitter(JitterKind.LOGNORMAL, 6.0, 20.0),

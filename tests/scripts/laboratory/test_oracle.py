@@ -1,4 +1,4 @@
-"""The oracle: which events no sender could have delivered in time.
+"""The oracle: which events no sender can deliver in time.
 
 Compared with cases counted by hand, and with senders that send all the time.
 """

@@ -1,4 +1,4 @@
-"""Virtual jams in the scheme "timestamp" beside judged ones, while nothing is late and when something is."""
+"""Virtual jams in the scheme "timestamp", compared with judged ones: without late events and with some."""
 
 from dataclasses import replace
 
