@@ -22,7 +22,7 @@ HEARD_AFTER_S = 2.0
 WORST_DB = 1.0
 """Greatest difference between a part's level at a listener and at home, for any second of music."""
 FAINTEST_DBFS = -60.0
-"""A second that is fainter at both counts as silence."""
+"""A second counts as silence if it is fainter than this (dBFS) both at home and at the listener."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def hear(stays: Sequence[Stay], from_ns: int, to_ns: int) -> list[Hearing]:
 
 
 def together(player: Stay, listener: Stay, from_ns: int, to_ns: int) -> list[int]:
-    """Return the begins (Unix ns) of the seconds in which both were there and the listener is judged. All of
+    """Return the starts (Unix ns) of the seconds in which both were there and the listener is judged. All of
     the demo's seconds are counted from from_ns."""
     begins_ns = max(from_ns, player.plays_ns, player.from_ns)
     if listener.from_ns > from_ns:

@@ -41,7 +41,7 @@ MARGIN_COLOURS = LinearSegmentedColormap.from_list(
 LANE_INCHES = 0.92
 PART_INCHES = 0.62
 LOUDNESS_DB = 30.0
-"""Height of a part's curves: so much below its loudest second."""
+"""A part's curves are plotted down to this level (dB) below its loudest second."""
 WIDTH_INCHES = 13.0
 DPI = 150
 TICK_SHARE = 0.86

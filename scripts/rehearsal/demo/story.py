@@ -25,7 +25,8 @@ PARTS = {ANNA: "tilburg_2", BOB: "shufflit", CLEO: "acid"}
 """Member -> name of the example that it plays. The examples come with Sonic Pi; together they use samples, FX
 and synths."""
 DRONE = "set_volume! 0.6\nsynth :tri, note: 45, sustain: {seconds}, release: 1, amp: 0.5\n"
-"""The code that anna runs besides: a volume other than Sonic Pi's own, and a note that sounds to the end."""
+"""The code that anna runs in addition to her example: it sets a volume other than Sonic Pi's own, and plays a
+note that sounds to the end."""
 
 SETTLE_S = 2.0
 """Silence (s) between boot and first run, in which the clocks lock. At its end the comparison's window
@@ -73,7 +74,7 @@ class Stay:
 
 
 Tell = Callable[[str, float], None]
-"""A function that is told what goes on, and how many seconds of music are over."""
+"""A function to report progress with: (what begins now, in words, or ""; seconds of music played so far)."""
 
 
 class Story:
@@ -125,12 +126,12 @@ class Story:
 
     @property
     def passed_s(self) -> float:
-        """Seconds of music that are over."""
+        """Seconds of music played so far."""
         return (time.time_ns() - self.from_ns) / SECOND_NS if self.from_ns else 0.0
 
     @property
     def on_stage(self) -> list[Stay]:
-        """The stays that last."""
+        """The stays that haven't ended."""
         return [stay for stay in self.stays.values() if not stay.to_ns]
 
     def join(self, label: str, name: str) -> None:

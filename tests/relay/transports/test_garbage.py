@@ -1,4 +1,4 @@
-"""Garbage: what stays is left alone by the collector, and cycles go while nobody plays."""
+"""Garbage: the collector leaves lasting objects alone, and frees cycles while nobody plays."""
 
 import gc
 import weakref
