@@ -1,9 +1,9 @@
 """A stop that deadlocks plain Sonic Pi does no harm behind a bridge.
 
 A stop with many notes ahead brings a thousand replies at once. Plain Sonic Pi 3.2.2 loses some of them, and
-then its event thread blocks until Sonic Pi is restarted. Two members play at once, since the deadlock needs a
-busy machine. No recorder stands between bridge and Sonic Pi, since the bridge measures how much Sonic Pi has
-left unread.
+then its event thread blocks until Sonic Pi is restarted. Two members play at once, because the deadlock needs
+a busy machine. No recorder stands between bridge and Sonic Pi, because the bridge measures how much Sonic Pi
+has left unread.
 """
 
 from collections.abc import Iterator

@@ -38,7 +38,7 @@ class Heard:
 
 
 def hear(seen: Iterable[Seen], slot: int, music: Steady) -> Heard:
-    """Return a player's music as one scsynth played it. slot: the player's.
+    """Return a player's music as one scsynth played it. slot: the player's slot.
 
     scsynth executes a late message at once. It executes the others in the order of their timetags, and
     messages with equal timetags in the order of arrival.

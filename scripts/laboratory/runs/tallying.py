@@ -148,10 +148,10 @@ def event_of(
 
 
 def out_of_order(notes: Notes, verdicts: Mapping[Key, Verdict]) -> set[Key]:
-    """Return a smallest set of notes whose move would turn scsynth's order into the room's.
+    """Return the fewest notes that have to be moved to turn scsynth's order into the room's order.
 
-    verdicts: of the notes that have a place in the room's order. scsynth's order is by timetag, then by
-    arrival. Of several copies of a note, the first in scsynth's order counts.
+    verdicts: the verdicts on the notes that have a place in the room's order. scsynth's order is by timetag,
+    then by arrival. Of several copies of a note, the first in scsynth's order counts.
     """
     keys = sorted(notes.keys() & verdicts.keys(), key=lambda key: verdicts[key].key)
     firsts = [

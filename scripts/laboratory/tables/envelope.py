@@ -232,8 +232,9 @@ def holds(trial: EnvelopeTrial, cell: Cell, without: Cell | None = None) -> bool
 
 
 def is_like(cell: Cell, without: Cell) -> bool:
-    """Tell whether margins, lead and shift are as in `without`, the cell of the trial without the
-    disturbance.
+    """Tell whether margins, lead and shift in `cell` are like those in `without`.
+
+    `without` is the cell of the same trial without its disturbance.
 
     The lead is compared at the end of the runs, the shift at all times.
     """

@@ -99,8 +99,8 @@ class Music:
     paused: set[int] = field(default_factory=set)
 
     def run(self, raw: bytes) -> None:
-        """Execute one message. A refused one changes nothing, as in scsynth. Raises BuildError for an unknown
-        message about nodes."""
+        """Execute one message. A message that scsynth refuses changes nothing. Raises BuildError for an
+        unknown message about nodes."""
         address, fields = fields_of(raw)
         numbers = [int(one.value) & OWN_NODE if isinstance(one.value, int | float) else 0 for one in fields]
         match address:

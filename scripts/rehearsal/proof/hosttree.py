@@ -26,7 +26,7 @@ class HostTreeError(ValueError):
 
 
 def is_root_group(message: RecordedMessage) -> bool:
-    """Tell whether a message creates a slot's root group. Only bridges send such a message, without a
+    """Tell whether a message creates a slot's root group. Only bridges send such messages. They have no
     timetag."""
     node = node_of(message)
     return (
