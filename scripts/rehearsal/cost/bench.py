@@ -57,6 +57,8 @@ from relay.wire.sequence import Judged, Kind, Stamped
 from relay.wire.timetag import from_unix_ns, ticks
 from relay.wire.version import PROTOCOL_VERSION
 
+WIDTH = 132
+"""Least width (characters) of the relay's table. In a narrower one figures would be cut off."""
 PROBES_PER_S = 40
 LEAD_MS = 40
 """Lead (ms) of the relay while delays are measured. It is below the release advance of 49 ms. So a bridge
@@ -337,7 +339,7 @@ def main(
             if as_json:
                 click.echo(json.dumps(rows))
             else:
-                show_relay(rows, Console())
+                show_relay(rows, Console(width=max(WIDTH, Console().width)))
             return
         for name in ("cost", "delay"):
             (folder / name).mkdir()
