@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from bridge.playout.turning import turned
 from relay.wire import write
 from relay.wire.errors import RemoteError
 from relay.wire.live.changes import Changes, Step, changes
@@ -155,6 +156,7 @@ class LiveSlot:
         self.tidy(at)
         wanted.advance(at)
         _shorten_notes(self.timeline.tree, wanted.tree, rest_of, at)
+        _turn(self.timeline.tree, wanted.tree, at)
         made = changes(self.timeline.tree, wanted.tree)
         made = Changes(made.missing, made.extra, [*_bus_steps(self.timeline, wanted), *made.steps])
         self.timeline, self._wanted, self.built_at, self.stands = wanted, None, None, True
@@ -242,6 +244,13 @@ def _bus_steps(have: Timeline, wanted: Timeline) -> list[Step]:
         Step(ROOT, [write.set_buses(dict(news[at : at + BUSES_AT_ONCE]))])
         for at in range(0, len(news), BUSES_AT_ONCE)
     ]
+
+
+def _turn(have: Tree, wanted: Tree, at: int) -> None:
+    """Let the FX of `wanted` that `have` lacks begin as they stand at the session instant `at`."""
+    for node in wanted.walk():
+        if not node.is_group and not node.is_note and node.id not in have:
+            wanted.remake(node, turned(node, at))
 
 
 def _shorten_notes(have: Tree, wanted: Tree, rest_of: RestOf, at: int) -> None:
