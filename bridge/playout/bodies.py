@@ -29,10 +29,12 @@ class Bodies:
     def of(self, held: Held, *, handed_over: bool = True) -> bytes | None:
         """Return the event's message as every member plays it; None if the message is refused.
 
-        A message that only this host plays is returned as it is. If an event of the local player sets the
-        control `output`, this host's scsynth needs another message than the others. That message is put into
-        `held.home`. handed_over: whether scsynth is handed it. The slot's guard learns nothing from a setting
-        that scsynth isn't handed, because the node of that setting may not exist here yet.
+        If only this host plays the message, it is returned unchanged. If an event of the local player sets
+        the control `output`, the message for this host's scsynth differs from the one for the other members.
+        It is put into `held.home`.
+
+        handed_over: whether this host's scsynth gets the message. If not, the slot's guard doesn't check a
+        setting, because the setting's node may not exist here yet.
         """
         if held.sub and held.home is not None:
             return held.home

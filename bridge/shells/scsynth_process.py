@@ -110,6 +110,8 @@ def latency_ms(line: str) -> float | None:
 
 
 def need_ms(latency: float | None) -> float:
-    """Return how many ms before a bundle's timetag scsynth must get the bundle. latency: output latency, ms;
-    None if unknown."""
+    """Return the time (ms) by which a bundle must reach scsynth before its timetag.
+
+    latency: scsynth's output latency, ms; None if unknown.
+    """
     return NEED_MS_UNKNOWN if latency is None else latency * PERIODS_OF_LATENCY

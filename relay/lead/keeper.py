@@ -299,10 +299,10 @@ class LeadKeeper:
         return max(_round_down(self.policy.shift + low + GRAIN - RESERVE, STEP_S), LEAD_START)
 
     def _most_unmoved(self, notes: Headrooms, now: int) -> int | None:
-        """Return the longest lead that moves no ordinary note.
+        """Return the longest lead that moves no ordinary note; None if that doesn't limit the lead.
 
-        None if the shift is tuned and above 0, since the lead may then be longer. None also before enough
-        notes were measured.
+        It doesn't while the shift is tuned and above 0, because the lead may then exceed the notes' headroom.
+        Nor does it before enough notes were measured.
         """
         low = notes.low()
         if low is None or self._is_heard(now):

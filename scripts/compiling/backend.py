@@ -1,8 +1,8 @@
 """The build backend: setuptools' own one, extended to compile the relay's core with mypyc on request.
 
 `JAMRELAY_COMPILED=1 pip install .` compiles the modules of MODULES. The compiled modules come from the same
-source, do the same, and take six tenths of the time. Without that variable, and always for an editable install,
-the package stays pure Python and needs no compiler. mypyc needs a C compiler and Python's headers.
+source, do the same, and take six tenths of the time. Without that variable, and always for an editable
+install, the package stays pure Python and needs no compiler. mypyc needs a C compiler and Python's headers.
 """
 
 import os

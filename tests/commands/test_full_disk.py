@@ -29,6 +29,10 @@ def env(tmp_path: Path) -> dict[str, str]:
     return own_user(tmp_path)
 
 
+SETTLES_S = 1.0
+"""Time (s) in which bob builds what ann has, which is nothing."""
+
+
 def note(node: int) -> bytes:
     """Return a bundle with one note, as Sonic Pi sends it. Its timetag is AHEAD_S from now."""
     played = message("/s_new", "sonic-pi-beep", node, 0, 0)
@@ -60,6 +64,8 @@ def test_a_full_disk_under_the_event_log_costs_no_note(env: dict[str, str], tmp_
     ):
         for joined in (ann, bob):
             joined.says("in room main as", "clock set")
+            joined.synthdefs_loaded()
+        time.sleep(SETTLES_S)
         started_s = time.monotonic()
         for count, node in enumerate(sorted(sent)):
             time.sleep(max(0.0, started_s + count * EVERY_S - time.monotonic()))

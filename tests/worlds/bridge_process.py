@@ -18,6 +18,7 @@ import msgspec
 from bridge import notices
 from bridge.shells import config
 from bridge.shells.config import ChildConfig, JoinConfig
+from relay.wire.osc import encode
 from tests.worlds.commands import ENDS_S
 
 QUICK = (
@@ -30,15 +31,22 @@ QUICK = (
 class Bridge:
     """A running bridge process and its log.
 
-    tap: the address that Sonic Pi sends to. synth: the socket that receives in scsynth's place.
+    tap: the address that Sonic Pi sends to. synth: the socket that receives in scsynth's place. to_synth: the
+    address of the bridge's socket for scsynth.
     """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], log: Path, tap: tuple[str, int], synth: socket.socket
+        self,
+        process: subprocess.Popen[bytes],
+        log: Path,
+        tap: tuple[str, int],
+        synth: socket.socket,
+        to_synth: tuple[str, int],
     ) -> None:
         self.process = process
         self.tap = tap
         self.synth = synth
+        self.to_synth = to_synth
         self._log = log
 
     def lines(self) -> list[str]:
@@ -65,6 +73,10 @@ class Bridge:
                 return lines
             assert time.monotonic() < deadline_s, lines
             time.sleep(0.02)
+
+    def synthdefs_loaded(self) -> None:
+        """Tell the bridge in scsynth's place that Sonic Pi's synthdefs are loaded."""
+        self.synth.sendto(encode("/done", "/d_loadDir"), self.to_synth)
 
     def leave(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -120,6 +132,6 @@ def bridge(
                 assert process.stdin is not None
                 process.stdin.write(b"go\n")
                 process.stdin.flush()
-                yield Bridge(process, folder / "bridge.log", tap.getsockname(), synth)
+                yield Bridge(process, folder / "bridge.log", tap.getsockname(), synth, to_synth.getsockname())
             finally:
                 process.kill()

@@ -162,8 +162,11 @@ class _Matching:
         self.pair_up(played, timed, "timed")
 
     def offset_at_home(self, timed: Sequence[RecordedMessage]) -> int | None:
-        """Compute `offset` from the member's own events and return it. These are handed over from the first
-        one on."""
+        """Return the value of `offset` by the member's own events; None if there are none.
+
+        The n-th own event of the log is paired with the n-th recorded one, because a member's scsynth is
+        handed all its own events.
+        """
         own = [event for event in self.executed if event.slot == self.slot and event.number > self.since]
         handed = [message.timetag or 0 for message in timed if slot_of(message) == self.slot]
         apart = [timetag - event.runs_at for event, timetag in zip(own, handed, strict=False)]

@@ -126,10 +126,11 @@ def prove(
     why_silent: str = "",
     owners: Mapping[str, int] | None = None,
 ) -> Proof:
-    """Match all recordings with the log. Render those that match and are whole as NAME-proof.wav in `folder`.
+    """Match all recordings with the log. Those that match and are whole are rendered to NAME-proof.wav in
+    `folder`.
 
     slots: name -> slot. owners: name -> which of the slot's owners the member is (see `match`). render: None
-    if this machine can't render; why_silent then gives the reason. progress: called as each member is done.
+    if this machine can't render. why_silent: the reason why it can't. progress: called as each member is done.
     """
     members: dict[str, MemberProof] = {}
     everybody = sorted({event.slot for event in log} | set(slots.values()))

@@ -336,7 +336,11 @@ def test_whoever_joins_whenever_has_the_same_tree_as_who_was_there(
     learnt, have, built_at = False, LiveState(), 0
     handed = Timeline()
     resets: list[tuple[int, int]] = []
-    coming = [(number, max(due_s, number * 0.02 + 0.2), payload) for number, due_s, payload in numbered]
+    coming = [
+        (number, max(due_s, number * 0.02 + 0.2), payload)
+        for number, due_s, payload in numbered
+        if number > joined
+    ]
     for step in range(1000):
         now_s = step * 0.02
         if not learnt and step >= made_at + arrives:
@@ -344,12 +348,12 @@ def test_whoever_joins_whenever_has_the_same_tree_as_who_was_there(
             scene.live.learn(copy)
             scene.choose(now_s)
             built_at = at(now_s) + BUILT_AHEAD
-            queue = [held(one.number, 0.0, one.payload) for one in copy.events]
-            for one, event in zip(queue, copy.events, strict=True):
-                one.due, one.kind, one.meaning = event.due, event.kind, event.meaning
-                if scene.live.takes(one, at(now_s)):
-                    handed.push(Due(one.due, one.number or 0, one.seq, one.kind, one.meaning))
-        for number, due_s, payload in [one for one in coming if one[0] > joined]:
+            coming += [
+                (event.number, (event.due - ORIGIN) / 2**32, event.payload)
+                for event in copy.events
+                if event.number <= joined
+            ]
+        for number, due_s, payload in [one for one in coming if learnt or one[0] > joined]:
             # A slot that isn't built yet hands its events out just before their due.
             # No event leaves more than a second before its due.
             numbered_here = learnt and now_s >= number * 0.02 and due_s <= now_s + 1.0
