@@ -78,7 +78,10 @@ class Log:
         return self.header.legs[self.header.names.index(name)]
 
     def way(self, name: str, way: str) -> Way:
-        """Return the requested settings of one direction ("up" or "down") of the leg `name`. Raises KeyError."""
+        """Return the requested settings of one direction ("up" or "down") of the leg `name`.
+
+        Raises KeyError.
+        """
         leg = self.leg(name)
         return {"up": leg.up, "down": leg.down}[way]
 

@@ -130,7 +130,8 @@ def prove(
     `folder`.
 
     slots: name -> slot. owners: name -> which of the slot's owners the member is (see `match`). render: None
-    if this machine can't render. why_silent: the reason why it can't. progress: called as each member is done.
+    if this machine can't render. why_silent: the reason why it can't. progress: called as each member is
+    done.
     """
     members: dict[str, MemberProof] = {}
     everybody = sorted({event.slot for event in log} | set(slots.values()))
