@@ -15,7 +15,7 @@ from rehearsal.embedded.jam import EmbeddedJam, traffic
 from rehearsal.proof import builds
 from rehearsal.rigs import parts, recording
 from rehearsal.rigs.jam import Jam
-from rehearsal.rigs.machine import examples
+from rehearsal.rigs.machine import StageError, examples
 from rehearsal.rigs.performer import BOOT_S, POLL_S, Performer
 from rehearsal.rigs.recording import unix_ns
 from rehearsal.rigs.stage import Stage
@@ -45,6 +45,7 @@ FADE_S = 4.0
 """Wait (s) after the stop. Sonic Pi fades out for 1.7 s and frees its nodes; after this wait every event has
 arrived."""
 ROUTE_EVERY_S = 0.3
+LOOK_EVERY_S = 0.5
 SECOND_NS = 1_000_000_000
 
 
@@ -97,7 +98,7 @@ class Story:
         self.stays: dict[str, Stay] = {}
         self.from_ns = self.stopped_ns = self.to_ns = 0
         self.scenes: list[tuple[float, str]] = []
-        self.room: dict[str, Any] = {}
+        self.room: dict[str, Any] = {"members": []}
         self.relay_trouble = ""
 
     def play(self) -> None:
@@ -138,11 +139,15 @@ class Story:
         """Let a member join and wait until it has booted. The others play on. Raises StageError."""
         performer = self.jam.join(name, label)
         deadline_s = time.monotonic() + BOOT_S
-        while not performer.poll():
+        figures: dict[str, Any] = {}
+        while not performer.poll() or not figures:
             if time.monotonic() > deadline_s:
                 performer.wait_booted(0)
-            self.play_for(POLL_S)
-        figures = self.jam.members()[name]
+                raise StageError(f"{name} has booted, but isn't in the room; {self.relay_trouble}")
+            self.play_for(LOOK_EVERY_S if not figures else POLL_S)
+            if not figures:  # early, since the relay may end while the member boots
+                self.look()
+                figures = next((one for one in self.room["members"] if one["name"] == name), {})
         self.stays[label] = Stay(label, name, performer, int(figures["slot"]), figures=figures)
 
     def begin(self, *labels: str) -> None:
@@ -192,11 +197,16 @@ class Story:
 
     def look(self) -> None:
         """Read the room's statistics, if the relay runs."""
-        if self.relay_runs():
-            self.room = self.jam.room()
-            members = {member["name"]: member for member in self.room["members"]}
-            for stay in self.on_stage:
-                stay.figures = members.get(stay.name, stay.figures)
+        if not self.relay_runs():
+            return
+        try:
+            self.room = self.jam.room() or self.room
+        except StageError:
+            if self.relay_runs():
+                raise
+        members = {member["name"]: member for member in self.room["members"]}
+        for stay in self.on_stage:
+            stay.figures = members.get(stay.name, stay.figures)
 
     def relay_runs(self) -> bool:
         """Return whether the relay runs. If not, note what became of it."""
