@@ -50,7 +50,7 @@ class Round:
     drone_ns: int
     until_ns: int
     trees: dict[str, list[str]] = field(default_factory=dict)
-    troubles: dict[str, dict[str, int]] = field(default_factory=dict)
+    troubles: list[str] = field(default_factory=list)
 
     def stretch(self, player: str, listener: str, from_s: int) -> tuple[int, int]:
         """Return the stretch in which a player is judged at a listener."""
@@ -132,4 +132,4 @@ def test_all_synthesizers_have_the_same_groups_fx_and_mixers(song: Round) -> Non
 
 
 def test_nothing_is_late_missing_retimed_or_not_heard(song: Round) -> None:
-    assert song.troubles == {}
+    assert song.troubles == []

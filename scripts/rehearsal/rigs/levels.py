@@ -16,14 +16,20 @@ SECOND_NS = 1_000_000_000
 LOWEST_HZ, HIGHEST_HZ = 50.0, 16_000.0
 THIRD = 10**0.1
 """Ratio of two neighbouring third octaves (IEC 61260, base ten)."""
+SPARE_NS = 50_000_000
+"""A second is cut out of a stretch that is so much longer (ns), since a take has whole blocks only."""
 SMOOTH_S = 0.010
 """Length (s) of the window over which a tone's amplitude is averaged."""
 
 
 def seconds(take: LiveTake, from_ns: int, to_ns: int) -> Iterator[tuple[int, Any]]:
-    """Yield (Unix ns of its beginning, samples) for each whole second of a stretch. Raises TakeError."""
+    """Yield (Unix ns of its beginning, samples) for each whole second of a stretch. Raises TakeError.
+
+    All have the same number of samples, else a tone near the edge of a band would be in it now and then. So
+    the take must go on for SPARE_NS after the stretch.
+    """
     for at_ns in range(from_ns, to_ns - SECOND_NS + 1, SECOND_NS):
-        yield at_ns, take.between(at_ns, at_ns + SECOND_NS).astype("float64")
+        yield at_ns, take.between(at_ns, at_ns + SECOND_NS + SPARE_NS)[:, : take.rate].astype("float64")
 
 
 def level_of(samples: Any) -> float:
