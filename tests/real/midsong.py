@@ -53,6 +53,16 @@ with_fx :level, amp: 1 do |fx|
   end
 end
 """
+OPENING = """
+with_fx :slicer, phase: 1, wave: 1, amp_min: 0, amp_max: 1 do
+  live_loop :opening do
+    synth :beep, note: 76, release: 0.2, amp: 0.4
+    sleep 1
+  end
+end
+"""
+"""An FX that opens and closes. Where its cycle isn't that of the others, the notes are louder or softer than
+theirs."""
 SAMPLES = """
 live_loop :samples do
   sample :loop_amen, hpf: 118, amp: 0.5
@@ -62,6 +72,7 @@ end
 OCTAVES = {
     "controlled": (80.0, 160.0),
     "nested": (200.0, 450.0),
+    "opening": (570.0, 700.0),
     "reverb": (800.0, 1250.0),
     "drone": (1500.0, 2200.0),
     "samples": (4000.0, 16_000.0),

@@ -16,7 +16,7 @@ from tests.real.midsong import ENDS_APART_S_MAX, FAINTEST_DBFS, SECOND_NS, Heard
 pytestmark = pytest.mark.real
 
 ANNA, BOB = "anna", "bob"
-ALL_KINDS = midsong.CONTROLLED + midsong.NESTED + midsong.REVERB + midsong.SAMPLES
+ALL_KINDS = midsong.CONTROLLED + midsong.NESTED + midsong.OPENING + midsong.REVERB + midsong.SAMPLES
 DRONE_S = 19.0
 """The drone's sustain. It ends some seconds after bob has joined."""
 BEFORE_S = 5.0
