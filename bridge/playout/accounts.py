@@ -70,7 +70,7 @@ class Accounts:
         self._ledger.silent(number, due)
 
     def unfound(self, nodes: int) -> None:
-        """Count `nodes` more nodes of other members' boot states that scsynth lacks."""
+        """Count `nodes` more groups, FX and mixers of other members that scsynth lacks."""
         self._ledger.unfounded += nodes
 
     def drop(self, held: Held) -> None:

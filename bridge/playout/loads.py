@@ -82,7 +82,7 @@ class Loads:
 
         Until the synthdefs are loaded this waits: their folder shows where Sonic Pi's samples are.
 
-        number: the room number of the event that loads it, or of the last event in the boot state that
+        number: the room number of the event that loads it, or of the last event in the live state that
         contains it.
         """
         try:

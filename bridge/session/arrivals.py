@@ -82,7 +82,7 @@ class Arrivals:
         self._ledger.enter_epoch()
 
     def begin(self, reading: Reading) -> None:
-        """Process the events and boot states that have waited, because the bridge is in time now."""
+        """Process the events and live states that have waited, because the bridge is in time now."""
         now = self._timebase.session_at(reading.local_ns)
         copies, early = self._downlink.take_early(now if self._playout.taken_over is None else 0)
         for one in copies:

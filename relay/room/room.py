@@ -230,7 +230,7 @@ class Room:
         self.seats[seat.slot] = seat
 
     def silence(self, seat: Seat, now: int) -> None:
-        """Free the nodes of an absent member at all members. Its boot state is kept for its return."""
+        """Free the nodes of an absent member at all members. Its live state is kept for its return."""
         seat.silenced = True
         self.publish([self.judge.reset(seat.slot, now, silenced=True)], now)
 

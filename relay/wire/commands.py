@@ -71,7 +71,6 @@ class Act(StrEnum):
     ASK_STATUS = "ask_status"
     ASK_SERVER = "ask_server"
     """Asks scsynth about itself. The answer contains no id, so no number in it has to be translated."""
-    ASK_NODE = "ask_node"
     SET_BUSES = "set_buses"
     """Sets control buses, one value for each bus named."""
     SET_BUS_RUN = "set_bus_run"
