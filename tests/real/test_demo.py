@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 import soundfile
-from rehearsal.rigs import sound
+from rehearsal.proof.slots import slot_of
+from rehearsal.rigs import recording, sound
 
 from tests.worlds.places import SCRIPTS
 
@@ -33,6 +35,9 @@ COUNTS = (
     *("unconfirmed", "silent_here"),
 )
 
+
+NO_NOTE = re.compile("mixer|fx_|scope|server-info")
+"""Is found in the names of synthdefs that aren't notes."""
 
 pytestmark = pytest.mark.real
 
@@ -88,19 +93,25 @@ def wait_until(process: Demo, condition: Callable[[], bool], limit_s: float = PL
         time.sleep(0.1)
 
 
+def playing(recorded: Path) -> set[int]:
+    """Return the slots whose notes a scsynth has been handed, by its recording."""
+    return {
+        slot_of(message)
+        for message in recording.read(recorded).to_scsynth
+        if message.timetag is not None
+        and message.address == "/s_new"
+        and not NO_NOTE.search(str(message.args[0]))
+    }
+
+
 def wait_playing(process: Demo, folder: Path) -> list[psutil.Process]:
-    """Wait until all three scsynths have been handed notes; return the demo's running processes."""
+    """Wait until all three scsynths have been handed notes of all three members, so that the last one has
+    joined for good. Return the demo's running processes."""
 
     def heard() -> bool:
         recordings = list(folder.glob("jamrelay-demo-*/*/recording.jsonl"))
-        # A bundle with a note in it, as the recorder writes it: "#bundle" and "/s_new" in hex.
         return len(recordings) == len(MEMBERS) and all(
-            sum(
-                "2362756e646c6500" in line and b"/s_new".hex() in line
-                for line in path.read_text().splitlines()
-            )
-            > 10
-            for path in recordings
+            len(playing(path)) == len(MEMBERS) for path in recordings
         )
 
     wait_until(process, heard)
