@@ -29,6 +29,7 @@ class Screen:
 
     def __init__(self) -> None:
         """Choose a display number that nobody uses, and reserve it. Raises StageError if all are taken."""
+        _make_socket_folder()
         self.number = next(filter(_take, DISPLAYS), 0)
         if not self.number:
             raise StageError(f"all X displays from :{DISPLAYS[0]} to :{DISPLAYS[-1]} are taken")
@@ -122,6 +123,13 @@ def _take(number: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _make_socket_folder() -> None:
+    """Create the folder of all displays' sockets. If two X servers create it at once, one of them fails."""
+    with contextlib.suppress(FileExistsError):
+        SOCKETS.mkdir()
+        SOCKETS.chmod(0o1777)
 
 
 def _lock(number: int) -> Path:
